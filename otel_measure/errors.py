@@ -43,6 +43,7 @@ class StoreUnavailable(StoreError):  # noqa: N818 - reads as the state it report
         self.way_out = way_out
 
     def __str__(self) -> str:
+        """The cause, what happened and the way out, in one line."""
         return f"store unavailable ({self.cause_name}): {self.what}; {self.way_out}"
 
 
@@ -55,6 +56,7 @@ class NoStore(StoreError):  # noqa: N818 - reads as the state it reports
         self.what = what
 
     def __str__(self) -> str:
+        """What was asked for, why it cannot be had, and the way out."""
         return f"{self.what} needs a store and none is configured; call configure(store=...) or set OTEL_MEASURE_STORE"
 
 
@@ -70,6 +72,7 @@ class NotFound(MeasureError, LookupError):  # noqa: N818 - reads as the HTTP sta
         self.name = name
 
     def __str__(self) -> str:
+        """The kind and the name that is not known."""
         return f"no {self.kind} named {self.name!r}"
 
 
