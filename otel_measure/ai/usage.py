@@ -149,7 +149,6 @@ ROOTS: Final[tuple[tuple[Path, tuple[Shape, ...]], ...]] = (
     (("metadata", "usage"), (_BEDROCK_CONVERSE,)),
     (("amazon-bedrock-invocationMetrics",), (_BEDROCK_INVOKE_STREAM,)),
     (("ResponseMetadata", "HTTPHeaders"), (_BEDROCK_INVOKE_HEADERS,)),
-    ((), (_BEDROCK_LLAMA,)),
 )
 # Events of a stream carry the answer one level down: Anthropic's message_start, OpenAI's response.completed.
 _WRAPPERS: Final[Path] = ("message", "response")
@@ -167,6 +166,7 @@ _REASON_LISTS: Final[tuple[tuple[str, tuple[Path, ...]], ...]] = (
     ("candidates", (("finish_reason",), ("finishReason",))),
 )
 _NO_REASON: Final = "FINISH_REASON_UNSPECIFIED"
+_ABSENT: Final = object()
 
 
 def read_usage(response: object) -> Usage:
@@ -228,10 +228,14 @@ class UsageReader:
         self._model = self._model or _first_text(node, _MODEL)
         self._id = self._id or _first_text(node, _ID)
         self._reasons.extend(_finish_reasons(node))
-        for root, shapes in ROOTS:
-            place = _walk(node, root)
+        for (head, *rest), shapes in ROOTS:
+            place = _get(node, head, _ABSENT)
+            if place is None:
+                return  # the field is there and not filled yet: this is its shape, so the others need no look
+            place = None if place is _ABSENT else _walk(place, rest)
             if place is not None and any(self._read_counts(node, place, shape) for shape in shapes):
                 return
+        self._read_counts(node, node, _BEDROCK_LLAMA)
 
     def _read_counts(self, node: object, place: object, shape: Shape) -> bool:
         if _count(_walk(place, shape.input), shape.as_text) is None and (
@@ -258,17 +262,17 @@ class UsageReader:
         return next((self._counts[path] for path in alternatives if path in self._counts), None)
 
 
-def _get(node: object, key: str) -> object:
+def _get(node: object, key: str, absent: object = None) -> object:
     """The value under a key or attribute; anything that goes wrong in foreign code is an absent value."""
     try:
         if isinstance(node, Mapping):
-            return node.get(key)
-        return getattr(node, key, None)
+            return node.get(key, absent)
+        return getattr(node, key, absent)
     except Exception:
-        return None
+        return absent
 
 
-def _walk(node: object, path: Path) -> object:
+def _walk(node: object, path: Sequence[str]) -> object:
     for key in path:
         if node is None:
             return None
@@ -311,10 +315,14 @@ def _first_text(node: object, paths: tuple[Path, ...]) -> str | None:
 
 def _finish_reasons(node: object) -> Iterator[str]:
     for field, paths in _REASON_LISTS:
-        for item in _items(_get(node, field)):
-            reason = _first_text(item, paths)
+        choices = _get(node, field, _ABSENT)
+        if choices is _ABSENT:
+            continue
+        for choice in _items(choices):
+            reason = _first_text(choice, paths)
             if reason is not None and reason != _NO_REASON:
                 yield reason
+        return
     reason = _first_text(node, _REASON)
     if reason is not None:
         yield reason
