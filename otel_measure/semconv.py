@@ -328,6 +328,8 @@ ATTR_PREDICTION: Final = "otel_measure.inference.prediction"
 ATTR_GROUND_TRUTH: Final = "otel_measure.inference.ground_truth"
 ATTR_FEATURES: Final = "otel_measure.inference.features"
 ATTR_METADATA: Final = "otel_measure.inference.metadata"
+ATTR_TIME_TO_FIRST_CHUNK_MS: Final = "otel_measure.inference.time_to_first_chunk_ms"
+ATTR_OUTPUT_CHUNKS: Final = "otel_measure.inference.output_chunks"
 ATTR_FEATURE_NAME: Final = "otel_measure.feature.name"
 
 TOKEN_TYPE_INPUT: Final = "input"
@@ -385,6 +387,7 @@ ATTR_FEATURE_FLAG_RESULT_REASON: Final = "feature_flag.result.reason"
 ATTR_FEATURE_FLAG_RESULT_VARIANT: Final = "feature_flag.result.variant"
 ATTR_FEATURE_FLAG_SET_ID: Final = "feature_flag.set.id"
 FEATURE_FLAG_REASON_SPLIT: Final = "split"
+ATTR_LOG_RECORD_UID: Final = "log.record.uid"
 ATTR_RECORD_KIND: Final = "otel_measure.record.kind"
 ATTR_RECORD_OUTCOME: Final = "otel_measure.record.outcome"
 ATTR_DROP_REASON: Final = "otel_measure.drop.reason"
@@ -407,6 +410,12 @@ USER_EVENT_TYPES: Final = (
     *("page_view", "click", "form_submit", "conversion", "purchase", "signup"),
     *("login", "logout", "feature_use", "error", "custom"),
 )
+
+# What happens without the user doing anything: no activity.
+PASSIVE_EVENT_TYPES: Final = frozenset({EVENT_SESSION_START, EVENT_SESSION_END, EVENT_FEATURE_FLAG_EVALUATION})
+
+# The exposition shows this many attribute sets per instrument (the SDK's own cap), and one more for the rest.
+EXPOSED_ATTRIBUTE_SETS: Final = 2000
 
 # Defaults for what the caller leaves out. The first prefix that matches wins; a prefix that ends in
 # a letter or digit must end a word there ("o1-mini" is OpenAI's, "o1wner-churn" is not).

@@ -1,0 +1,277 @@
+"""Settings: from arguments, then the environment, then `otel-measure.toml`; read here, once.
+
+An unknown key or a bad value is an error that names it: a setting that is silently ignored costs a night.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, get_args
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from otel_measure.errors import ConfigurationError
+
+Durability: TypeAlias = Literal["process", "power"]
+_FILE: Final = "otel-measure.toml"
+_PREFIX: Final = "OTEL_MEASURE_"
+# Read by other parts, before there are settings.
+_OTHER_VARIABLES: Final = frozenset({"OTEL_MEASURE_CONFIG", "OTEL_MEASURE_CI"})
+
+
+class Default:
+    """The mark for "not given", where `None` has a meaning of its own."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT: Final = Default()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, with its default.
+
+    Attributes:
+        service_name: `service.name` of every record (`OTEL_SERVICE_NAME`).
+        environment: `deployment.environment.name` of every record.
+        store: a path, `":memory:"`, or `None` for no store (`OTEL_MEASURE_STORE`, where `none` means no store).
+        otlp_endpoint: where metrics and events go by OTLP/HTTP; `None` sends nothing.
+        timezone: the IANA zone whose calendar days are "days" in every user report.
+        durability: "process" survives `kill -9`; "power" makes every commit survive power loss as well.
+        queue_size: records waiting for the recorder thread before new ones are dropped and counted.
+        flush_interval_ms: how long a record waits for others to share its commit.
+        retention_days: how long facts are kept; older records are refused.
+        store_max_bytes: the disk bound; the oldest days go first when the store reaches it.
+        history_days: how long one row per stream and minute is kept.
+        sample_interval_s: seconds between two readings of the machine.
+        price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
+        store_text: keep predictions that are text; off, only their length is kept.
+        session_gap_s: how long a person may pause within one session.
+        host, port: where `serve` listens.
+        token: the bearer token that may do everything; `None` answers direct loopback clients only.
+        read_token, write_token: bearer tokens that may only read, or only write.
+        insecure: answer anybody without a token.
+        cors_origins: origins that browsers may call from.
+    """
+
+    service_name: str = "unknown_service"
+    environment: str = ""
+    store: str | None = None
+    otlp_endpoint: str | None = None
+    timezone: str = "UTC"
+    durability: Durability = "process"
+    queue_size: int = 100_000
+    flush_interval_ms: int = 50
+    retention_days: int = 400
+    store_max_bytes: int = 10 * 2**30
+    history_days: int = 30
+    sample_interval_s: float = 10.0
+    price_overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    store_text: bool = False
+    session_gap_s: int = 1800
+    host: str = "127.0.0.1"
+    port: int = 5000
+    token: str | None = field(default=None, repr=False)
+    read_token: str | None = field(default=None, repr=False)
+    write_token: str | None = field(default=None, repr=False)
+    insecure: bool = False
+    cors_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for rule in _RULES:
+            rule(self)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, *, file: Path | None = None, **arguments: Any) -> Settings:
+        """Return the settings in force: `arguments`, then `environ`, then the file, then the defaults.
+
+        Args:
+            environ: the environment; that of the process when not given.
+            file: a TOML file; `OTEL_MEASURE_CONFIG` or `./otel-measure.toml` when not given.
+            arguments: settings by name; `DEFAULT` counts as not given.
+
+        Raises:
+            ConfigurationError: an unknown key, a value of the wrong kind, a file that cannot be read.
+        """
+        env = os.environ if environ is None else environ
+        given = {key: value for key, value in arguments.items() if value is not DEFAULT}
+        _refuse_unknown("argument", given)
+        layers = (_from_file(file, env), _from_standard_variables(env), _from_own_variables(env), given)
+        values: dict[str, Any] = {"store": str(default_store(env))}
+        for layer in layers:
+            values.update(layer)
+        return cls(**values)
+
+    def differences(self, other: Settings) -> list[str]:
+        """Return the names of the settings in which two differ."""
+        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+
+
+def default_store(environ: Mapping[str, str]) -> Path:
+    """Return `$XDG_STATE_HOME/otel-measure/measure.db`."""
+    state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local" / "state")
+    return Path(state) / "otel-measure" / "measure.db"
+
+
+def service_instance_id(pid: int | None = None, hostname: str | None = None) -> str:
+    """Return what tells this process from others on the network: host name, pid and a boot-unique part."""
+    return f"{hostname or socket.gethostname()}-{pid or os.getpid()}"
+
+
+def _check(name: str, valid: Callable[[Any], bool], rule: str) -> Callable[[Settings], None]:
+    def check(settings: Settings) -> None:
+        value = getattr(settings, name)
+        if not valid(value):
+            shown = "a secret" if name.endswith("token") else repr(value)
+            raise ConfigurationError(f"{name} must be {rule}, not {shown}")
+
+    return check
+
+
+def _whole(low: int, high: int) -> tuple[Callable[[Any], bool], str]:
+    return (
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
+        f"a whole number from {low} to {high}",
+    )
+
+
+def _is_zone(value: Any) -> bool:
+    try:
+        ZoneInfo(value)
+    except Exception:
+        return False
+    return True
+
+
+def _text_or_none(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value != "")
+
+
+_FLAG = (lambda v: isinstance(v, bool), "true or false")
+_RULES: Final[tuple[Callable[[Settings], None], ...]] = (
+    _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
+    _check("environment", lambda v: isinstance(v, str), "a string"),
+    _check("store", _text_or_none, 'a path, a URL, ":memory:" or None'),
+    _check(
+        "otlp_endpoint",
+        lambda v: v is None or (isinstance(v, str) and v.startswith(("http://", "https://"))),
+        "an http:// or https:// URL",
+    ),
+    _check("timezone", _is_zone, 'the name of an IANA time zone such as "Europe/Paris"'),
+    _check("durability", lambda v: v in get_args(Durability), 'one of "process", "power"'),
+    _check("queue_size", *_whole(1, 10_000_000)),
+    _check("flush_interval_ms", *_whole(1, 200)),
+    _check("retention_days", *_whole(1, 36_500)),
+    _check("store_max_bytes", *_whole(16 * 2**20, 2**60)),
+    _check("history_days", *_whole(1, 3650)),
+    _check(
+        "sample_interval_s",
+        lambda v: isinstance(v, int | float) and not isinstance(v, bool) and 0.1 <= v <= 3600,
+        "a number of seconds from 0.1 to 3600",
+    ),
+    _check("price_overrides", lambda v: isinstance(v, Mapping), "a mapping of model names to prices"),
+    _check("store_text", *_FLAG),
+    _check("session_gap_s", *_whole(1, 86_400)),
+    _check("host", lambda v: isinstance(v, str) and v != "", "a host name or address"),
+    _check("port", *_whole(0, 65_535)),
+    *(_check(name, _text_or_none, "a non-empty string") for name in ("token", "read_token", "write_token")),
+    _check("insecure", *_FLAG),
+    _check("cors_origins", lambda v: isinstance(v, tuple) and all(isinstance(o, str) for o in v), "a list of origins"),
+)
+
+
+def _refuse_unknown(where: str, keys: Mapping[str, Any]) -> None:
+    known = {f.name for f in fields(Settings)}
+    for key in keys:
+        if key not in known:
+            raise ConfigurationError(f"unknown setting {key!r} ({where}); the settings are: {', '.join(sorted(known))}")
+
+
+def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    named = file or (Path(environ["OTEL_MEASURE_CONFIG"]) if environ.get("OTEL_MEASURE_CONFIG") else None)
+    path = named or Path(_FILE)
+    if named is None and not path.is_file():
+        return {}
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"cannot read the settings file {path}: {error}") from error
+    _refuse_unknown(f"in {path}", values)
+    if "cors_origins" in values:
+        values["cors_origins"] = tuple(values["cors_origins"])
+    if values.get("store") == "none":
+        values["store"] = None
+    return values
+
+
+def _from_standard_variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what OpenTelemetry's own variables say; the SDK reads the rest of them by itself."""
+    resource = dict(_resource_attributes(environ.get("OTEL_RESOURCE_ATTRIBUTES", "")))
+    found = {
+        "service_name": environ.get("OTEL_SERVICE_NAME") or resource.get("service.name"),
+        "environment": resource.get("deployment.environment.name") or resource.get("deployment.environment"),
+        "otlp_endpoint": environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _resource_attributes(text: str) -> list[tuple[str, str]]:
+    pairs = (item.partition("=") for item in text.split(",") if "=" in item)
+    return [(key.strip(), unquote(value.strip())) for key, _, value in pairs]
+
+
+def _from_own_variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable, raw in environ.items():
+        if not variable.startswith(_PREFIX) or variable in _OTHER_VARIABLES or raw == "":
+            continue
+        name = variable.removeprefix(_PREFIX).lower()
+        _refuse_unknown(f"environment variable {variable}", {name: raw})
+        found[name] = _parsed(variable, name, raw)
+    return found
+
+
+def _flag(raw: str) -> bool:
+    if raw.lower() not in {"true", "false", "1", "0"}:
+        raise ValueError("true or false")
+    return raw.lower() in {"true", "1"}
+
+
+def _table(raw: str) -> Any:
+    import json
+
+    return json.loads(raw)
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "store": lambda raw: None if raw.lower() == "none" else raw,
+    "sample_interval_s": float,
+    "price_overrides": _table,
+    "store_text": _flag,
+    "insecure": _flag,
+    "cors_origins": lambda raw: tuple(origin.strip() for origin in raw.split(",") if origin.strip()),
+    **{
+        name: int
+        for name in (
+            "queue_size", "flush_interval_ms", "retention_days", "store_max_bytes", "history_days",
+            "session_gap_s", "port",
+        )
+    },
+}  # fmt: skip
+
+
+def _parsed(variable: str, name: str, raw: str) -> Any:
+    try:
+        return _PARSERS.get(name, str)(raw)
+    except ValueError as error:
+        raise ConfigurationError(f"{variable}={raw!r} is not a value for {name}: {error}") from error
+
+

@@ -1,0 +1,176 @@
+"""What a store is: it accepts facts once, takes in stream points, and answers the questions reports ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from otel_measure.records import Json, Record
+from otel_measure.stats.histograms import ExponentialHistogram
+
+Outcome: TypeAlias = Literal["accepted", "duplicate", "rejected"]
+StreamScope: TypeAlias = Literal["add", "host", "instance"]
+
+
+class Receipt(NamedTuple):
+    """What became of one record."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+
+ACCEPTED = Receipt("accepted")
+DUPLICATE = Receipt("duplicate")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The cumulative value of one stream at one time.
+
+    Attributes:
+        scope: "add" (summed over processes, kept when one ends), "host" (last reading, one per host) or
+            "instance" (one per process, never added).
+        instance: `service.instance.id` of the process, or the host for scope "host".
+        start: when the stream began, microseconds; a restart is a new stream.
+        value: the sum of a counter or histogram, the reading of a gauge.
+        count, bounds, buckets: of a histogram; `buckets` has one entry more than `bounds`.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    description: str
+    labels: str
+    scope: StreamScope
+    instance: str
+    start: int
+    ts: int
+    value: float
+    count: int = 0
+    bounds: tuple[float, ...] = ()
+    buckets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One exposed series: escaped labels without braces, and a value or (histograms) sum, count and bucket counts."""
+
+    labels: str
+    value: float
+    count: int = 0
+    buckets: tuple[int, ...] = ()
+
+
+class Family(NamedTuple):
+    """All exposed series of one instrument; names and units are OpenTelemetry's."""
+
+    name: str
+    kind: str
+    unit: str
+    description: str
+    bounds: tuple[float, ...]
+    samples: list[Sample]
+
+
+class Filter(NamedTuple):
+    """Narrow an answer to one service or environment; `None` is all."""
+
+    service: str | None = None
+    environment: str | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is left out."""
+        return self.service is not None or self.environment is not None
+
+
+EVERYTHING = Filter()
+
+
+class Model(NamedTuple):
+    """A registered model."""
+
+    name: str
+    version: str
+    type: str = "other"
+    metadata: dict[str, Json] | None = None
+    targets: dict[str, float] | None = None
+
+
+@dataclass(slots=True)
+class ModelUse:
+    """What one model did in a window: everything here adds.
+
+    Attributes:
+        input_known, output_known: calls whose token count is known.
+        priced, priced_tokens: calls with a cost, and their tokens.
+        sources: calls by the source of their cost.
+        latency: milliseconds.
+    """
+
+    model: str
+    version: str
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    input_known: int = 0
+    output_tokens: int = 0
+    output_known: int = 0
+    cost_nano_usd: int = 0
+    priced: int = 0
+    priced_tokens: int = 0
+    sources: dict[str, int] = field(default_factory=dict)
+    latency: ExponentialHistogram | None = None
+
+
+class Series(Protocol):
+    """What reports over models need; a store and the in-memory reader both satisfy it."""
+
+    def models(self) -> list[Model]:
+        """Return every model, sorted by name and version."""
+
+    def model_use(
+        self, start: int, end: int, only: tuple[str, str] | None = None, where: Filter = EVERYTHING
+    ) -> list[ModelUse]:
+        """Return what models did in [start, end), sorted by name and version."""
+
+
+class Store(Series, Protocol):
+    """A place for facts. Every method may raise `StoreUnavailable`."""
+
+    def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        """Commit the records not seen before, with roll-ups and totals, in one transaction."""
+
+    def ingest(self, points: Iterable[Point]) -> None:
+        """Take in cumulative stream values: repeating a write changes nothing."""
+
+    def families(self, now: int) -> list[Family]:
+        """Return all that `/metrics` shows from the store, instruments and labels sorted."""
+
+    def register_model(self, model: Model) -> None:
+        """Add a model, or replace what is known of it."""
+
+    def active_persons(self, last_day: int, days: int, where: Filter = EVERYTHING) -> int:
+        """Return the distinct persons active on the `days` local days that end with `last_day`."""
+
+    def active_by_day(self, first_day: int, last_day: int, where: Filter = EVERYTHING) -> dict[int, int]:
+        """Return the distinct persons active on each local day; days without any are left out."""
+
+    def rebuild(self, timezone: str | None = None) -> None:
+        """Recompute roll-ups and totals from the facts, in this or another time zone."""
+
+    def sweep(self, now: int) -> int:
+        """Apply retention and the disk bound; return the facts removed."""
+
+    def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:
+        """Take or renew a lease; `False` while another process holds it."""
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` when a write would fail now."""
+
+    def after_fork_in_child(self) -> None:
+        """Let go of what belongs to the parent process."""
+
+    def close(self) -> None:
+        """Close every connection."""

@@ -1,0 +1,271 @@
+"""The embedded store: one SQLite file, no server, several processes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from otel_measure.days import day_finder, day_start
+from otel_measure.errors import StoreError
+from otel_measure.records import Inference, Record, UserEvent
+from otel_measure.store.base import (
+    ACCEPTED,
+    DUPLICATE,
+    EVERYTHING,
+    Family,
+    Filter,
+    Model,
+    ModelUse,
+    Point,
+    Receipt,
+)
+from otel_measure.store.sqlite import facts, maintenance, models, persons, streams, totals
+from otel_measure.store.sqlite.connection import Database, migrate
+from otel_measure.store.sqlite.names import Names
+
+DAY_US: Final = 86_400_000_000
+PAGE_VIEW: Final = "page_view"
+
+
+class SqliteStore:
+    """Facts, roll-ups, totals and streams in one file.
+
+    Args:
+        path: a file, or ":memory:" for one process and as long as it lives.
+        timezone: the zone the roll-ups are kept in; that of an existing store must be the same. `None` takes the store's.
+        durability: "process" or "power", as in `Settings`.
+        retention_days, max_bytes, history_days: what `sweep` enforces.
+
+    Raises:
+        StoreUnavailable: the file cannot be used; the message names cause and way out.
+        StoreError: the store keeps its days in another zone, or was written by a newer version.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        timezone: str | None = "UTC",
+        durability: str = "process",
+        retention_days: int = 400,
+        max_bytes: int = 10 * 2**30,
+        history_days: int = 30,
+    ) -> None:
+        self.path = path
+        self._retention_days = retention_days
+        self._max_bytes = max_bytes
+        self._history_days = history_days
+        self._database = Database(path, power_safe=durability == "power")
+        migrate(self._database)
+        self._names = Names()
+        self._set_zone(self._claimed_zone(timezone))
+
+    @property
+    def timezone(self) -> str:
+        """The IANA zone whose calendar days the roll-ups are kept in."""
+        return self._zone.key
+
+    def _set_zone(self, timezone: str) -> None:
+        self._zone = ZoneInfo(timezone)
+        self._day_of: Callable[[int], int] = day_finder(self._zone)
+
+    def _claimed_zone(self, timezone: str | None) -> str:
+        with self._database.read() as connection:
+            kept = connection.execute("SELECT value FROM meta WHERE key = 'timezone'").fetchone()
+        if kept is None:
+            with self._database.write(durable=True) as connection:
+                connection.execute("INSERT OR IGNORE INTO meta VALUES ('timezone', ?)", (timezone or "UTC",))
+                kept = connection.execute("SELECT value FROM meta WHERE key = 'timezone'").fetchone()
+        if timezone is not None and kept[0] != timezone:
+            raise StoreError(
+                f"store {self.path} keeps its days in {kept[0]}, the settings say timezone={timezone!r}: "
+                f"set timezone={kept[0]!r} or run `otel-measure rebuild --timezone {timezone}`"
+            )
+        return str(kept[0])
+
+    # ------------------------------------------------------------ writing
+
+    def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        """Commit the records not seen before, with roll-ups and totals, in one transaction."""
+        receipts = [ACCEPTED] * len(records)
+        if not records:
+            return receipts
+        try:
+            with self._database.write(durable=durable) as connection:
+                self._names.connection = connection
+                horizon = self._horizon()
+                for i, record in enumerate(records):
+                    if record.ts < horizon:
+                        receipts[i] = Receipt("rejected", "timestamp is older than the store's retention")
+                self._accept_inferences(records, receipts)
+                self._accept_events(records, receipts)
+                accepted = [record for record, receipt in zip(records, receipts, strict=True) if receipt is ACCEPTED]
+                totals.add(connection, self._names, totals.summed(accepted))
+        except BaseException:
+            self._names.clear()
+            raise
+        return receipts
+
+    def _accept_inferences(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
+        found = [(i, r) for i, r in enumerate(records) if receipts[i] is ACCEPTED and isinstance(r, Inference)]
+        if not found:
+            return
+        rows = [facts.inference_row(record, self._names) for _, record in found]
+        duplicates = facts.insert_new(self._names.connection, facts.INFERENCE, rows)
+        for j in duplicates:
+            receipts[found[j][0]] = DUPLICATE
+        new = [record for j, (_, record) in enumerate(found) if j not in duplicates]
+        models.add(self._names.connection, models.summed(new, self._names))
+
+    def _accept_events(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
+        found = [(i, r) for i, r in enumerate(records) if receipts[i] is ACCEPTED and isinstance(r, UserEvent)]
+        if not found:
+            return
+        self._names.learn_uids(record.user_id for _, record in found)
+        rows = [facts.event_row(record, self._names) for _, record in found]
+        duplicates = facts.insert_new(self._names.connection, facts.EVENT, rows)
+        for j in duplicates:
+            receipts[found[j][0]] = DUPLICATE
+        persons.add(
+            self._names.connection,
+            [
+                persons.Seen(row[2], self._day_of(row[1]), row[3] == PAGE_VIEW)
+                for j, row in enumerate(rows)
+                if j not in duplicates and row[6]
+            ],
+        )
+
+    def register_model(self, model: Model) -> None:
+        """Add a model, or replace what is known of it."""
+        with self._database.write(durable=True) as connection:
+            self._names.connection = connection
+            models.register(connection, self._names, model)
+
+    def ingest(self, points: Iterable[Point]) -> None:
+        """Take in cumulative stream values: repeating a write changes nothing."""
+        with self._database.write() as connection:
+            streams.ingest(connection, points)
+
+    def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:
+        """Take or renew a lease; `False` while another process holds it."""
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT INTO lease VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
+                " SET holder = excluded.holder, until = excluded.until WHERE holder = excluded.holder OR until < ?",
+                (key, holder, until, now),
+            )
+            row = connection.execute("SELECT holder FROM lease WHERE key = ?", (key,)).fetchone()
+        return bool(row[0] == holder)
+
+    # ------------------------------------------------------------ questions
+
+    def models(self) -> list[Model]:
+        """Return every model, sorted by name and version."""
+        with self._database.read() as connection:
+            return models.registered(connection)
+
+    def model_use(
+        self, start: int, end: int, only: tuple[str, str] | None = None, where: Filter = EVERYTHING
+    ) -> list[ModelUse]:
+        """Return what models did in [start, end), sorted by name and version."""
+        with self._database.read() as connection:
+            return models.use(connection, start, end, only, where)
+
+    def active_persons(self, last_day: int, days: int, where: Filter = EVERYTHING) -> int:
+        """Return the distinct persons active on the `days` local days that end with `last_day`."""
+        if where.narrows:
+            return len(set().union(*self._active_in_facts(last_day - days + 1, last_day, where).values()))
+        with self._database.read() as connection:
+            return persons.active(connection, last_day, days)
+
+    def active_by_day(self, first_day: int, last_day: int, where: Filter = EVERYTHING) -> dict[int, int]:
+        """Return the distinct persons active on each local day; days without any are left out."""
+        if where.narrows:
+            return {day: len(found) for day, found in self._active_in_facts(first_day, last_day, where).items()}
+        with self._database.read() as connection:
+            return persons.active_by_day(connection, first_day, last_day)
+
+    def _active_in_facts(self, first_day: int, last_day: int, where: Filter) -> dict[int, set[int]]:
+        given = {"o.service": where.service, "o.environment": where.environment}
+        wanted = {column: value for column, value in given.items() if value is not None}
+        with self._database.read() as connection:
+            return persons.active_in_facts(
+                connection,
+                day_start(first_day, self._zone),
+                day_start(last_day + 1, self._zone),
+                "".join(f" AND {column} = ?" for column in wanted),
+                list(wanted.values()),
+                self._day_of,
+            )
+
+    def families(self, now: int) -> list[Family]:
+        """Return all that `/metrics` shows from the store, instruments and labels sorted."""
+        with self._database.read() as connection:
+            found = totals.families(connection) + streams.families(connection, now)
+        return sorted(found, key=lambda family: family.name)
+
+    # ------------------------------------------------------------ upkeep
+
+    def _horizon(self) -> int:
+        row = self._names.connection.execute("SELECT value FROM meta WHERE key = 'horizon'").fetchone()
+        return int(row[0]) if row else 0
+
+    def rebuild(self, timezone: str | None = None) -> None:
+        """Recompute roll-ups and totals from the facts, in this or another time zone."""
+        if timezone is not None:
+            self._set_zone(timezone)
+        try:
+            with self._database.write(durable=True) as connection:
+                self._names.connection = connection
+                horizon = self._horizon()
+                maintenance.rebuild(
+                    connection, self._names, self._day_of, self._day_of(horizon) if horizon else -(2**31)
+                )
+                connection.execute("INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._zone.key,))
+        except BaseException:
+            self._names.clear()
+            raise
+
+    def sweep(self, now: int) -> int:
+        """Apply retention and the disk bound; return the facts removed."""
+        with self._database.write() as connection:
+            streams.sweep(connection, now, self._history_days)
+        removed = self._purge_before(self._day_of(now) - self._retention_days)
+        while (oldest := self._oldest_day_if_too_large()) is not None and oldest < self._day_of(now):
+            removed += self._purge_before(oldest + 1)
+        return removed
+
+    def _oldest_day_if_too_large(self) -> int | None:
+        with self._database.read() as connection:
+            if maintenance.used_bytes(connection) <= self._max_bytes:
+                return None
+            oldest = maintenance.oldest_fact(connection)
+        return None if oldest is None else self._day_of(oldest)
+
+    def _purge_before(self, day: int) -> int:
+        horizon = day_start(day, self._zone)
+        with self._database.write() as connection:
+            self._names.connection = connection
+            if horizon < self._horizon():
+                return 0
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
+        try:
+            return maintenance.purge(self._database, self._names, horizon)
+        except BaseException:
+            self._names.clear()
+            raise
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` when a write would fail now."""
+        with self._database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+
+    def after_fork_in_child(self) -> None:
+        """Let go of what belongs to the parent process."""
+        self._database.after_fork_in_child()
+        self._names.clear()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()

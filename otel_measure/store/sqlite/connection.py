@@ -1,0 +1,240 @@
+"""One SQLite file, several processes, several threads: opening it, writing to it, and saying what is wrong.
+
+Writes are serialised within the process by a lock and between processes by `BEGIN IMMEDIATE`: a transaction that
+begins by reading would get `SQLITE_BUSY` at once when it turns to writing, which no time-out helps.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from otel_measure.errors import StoreError, StoreUnavailable
+
+MEMORY: Final = ":memory:"
+_NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {"nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "afs", "ceph", "glusterfs", "lustre", "beegfs", "davfs"}
+    | {f"fuse.{kind}" for kind in ("sshfs", "s3fs", "rclone", "glusterfs", "ceph-fuse", "gcsfuse", "davfs2")}
+)
+# (part of SQLite's message, cause, what the reader can do)
+_CAUSES: Final = (
+    ("locked", "locked", "another process holds the write lock; it is tried again by itself"),
+    ("disk is full", "full", "free disk space or lower store_max_bytes; recording goes on by itself afterwards"),
+    ("readonly", "read_only", "make the file and its directory writable for this user"),
+    ("unable to open", "permission", "check that the directory exists and is writable, or set OTEL_MEASURE_STORE"),
+    ("malformed", "corrupt", "stop all writers, keep a copy, run `sqlite3 FILE .recover` or start a new store"),
+    ("not a database", "corrupt", "the file is something else: set OTEL_MEASURE_STORE to another path"),
+    ("disk i/o error", "io", "check the disk and that nobody removed the file; `otel-measure doctor` says more"),
+)
+
+
+def unavailable(path: str, error: sqlite3.Error) -> StoreError:
+    """Return what an SQLite error means to the person at the console."""
+    message = str(error).lower()
+    for part, cause, way_out in _CAUSES:
+        if part in message:
+            return StoreUnavailable(cause, f"{path}: {error}", way_out)
+    return StoreError(f"store {path}: {error}")
+
+
+def refuse_network_file_system(path: Path, mounts: list[tuple[str, str]]) -> None:
+    """Raise when the file would lie on a network file system, where SQLite's locks and shared memory do not hold.
+
+    Args:
+        path: of the file.
+        mounts: (mount point, type) of every file system.
+    """
+    place = os.path.realpath(path)
+    best = max((m for m in mounts if _is_below(place, m[0])), key=lambda m: len(m[0]), default=None)
+    if best and best[1].lower() in _NETWORK_FILE_SYSTEMS:
+        raise StoreUnavailable(
+            "network_file_system",
+            f"{path} lies on {best[0]}, a network file system ({best[1]}), where SQLite's locks do not hold",
+            "set OTEL_MEASURE_STORE to a local disk; the processes of other hosts send OTLP to `otel-measure serve`",
+        )
+
+
+def _is_below(place: str, mount_point: str) -> bool:
+    return mount_point == "/" or place == mount_point or place.startswith(mount_point.rstrip("/") + "/")
+
+
+def local_mounts() -> list[tuple[str, str]]:
+    """Return (mount point, type) of every file system of this machine."""
+    import psutil
+
+    return [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
+
+
+class Database:
+    """The connections of one process to one store.
+
+    Args:
+        path: a file, or ":memory:".
+        power_safe: every commit survives power loss, not only those that ask for it.
+        busy_timeout_ms: how long a write waits for another process.
+    """
+
+    def __init__(self, path: str, *, power_safe: bool = False, busy_timeout_ms: int = 5000) -> None:
+        self.path = path
+        self._power_safe = power_safe
+        self._busy_timeout_ms = busy_timeout_ms
+        self._reset()
+        if path != MEMORY:
+            file = Path(path)
+            refuse_network_file_system(file, local_mounts())
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise StoreUnavailable(
+                    "permission", f"{file.parent} cannot be created: {error}", "set OTEL_MEASURE_STORE to a writable path"
+                ) from error
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._writer: sqlite3.Connection | None = None
+        self._synchronous = ""
+        self._idle: list[sqlite3.Connection] = []
+        self._inherited: list[object] = []
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Yield the writing connection inside one transaction, committed at the end, rolled back on any error."""
+        with self._lock:
+            try:
+                connection = self._writing_connection(durable)
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                self._forget_writer_after(error)
+                raise unavailable(self.path, error) from error
+
+    def _forget_writer_after(self, error: sqlite3.Error) -> None:
+        """Open anew next time, unless the error is one that waiting cures: the file may have been replaced."""
+        if self._writer is not None and self.path != MEMORY and "locked" not in str(error):
+            self._writer.close()
+            self._writer = None
+
+    def _writing_connection(self, durable: bool) -> sqlite3.Connection:
+        if self._writer is None:
+            self._writer = self._open()
+            self._synchronous = ""
+        wanted = "FULL" if durable or self._power_safe else "NORMAL"
+        if wanted != self._synchronous:
+            self._writer.execute(f"PRAGMA synchronous={wanted}")
+            self._synchronous = wanted
+        return self._writer
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection inside one read transaction: every query in it sees the same state."""
+        if self.path == MEMORY:
+            with self._lock:
+                try:
+                    yield self._writing_connection(False)
+                except sqlite3.Error as error:
+                    raise unavailable(self.path, error) from error
+            return
+        try:
+            connection = self._idle.pop() if self._idle else self._open()
+        except sqlite3.Error as error:
+            raise unavailable(self.path, error) from error
+        try:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            connection.close()
+            raise unavailable(self.path, error) from error
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path,
+            timeout=self._busy_timeout_ms / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA wal_autocheckpoint=1000")
+            connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute("PRAGMA cache_size=-16384")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections alone: closing them here would drop the parent's locks."""
+        inherited = [*self._inherited, self._writer, *self._idle]
+        if self.path == MEMORY:
+            # A private copy of the parent's memory: the data is this process's own from here on.
+            self._lock = threading.RLock()
+            return
+        self._reset()
+        self._inherited = inherited
+
+    def close(self) -> None:
+        """Close every connection; SQLite empties the write-ahead log with the last one."""
+        with self._lock:
+            for connection in (*self._idle, *([self._writer] if self._writer else [])):
+                connection.close()
+            self._idle.clear()
+            self._writer = None
+
+
+def migrate(database: Database) -> None:
+    """Bring the schema up to date, one numbered file after another, all in one transaction.
+
+    Raises:
+        StoreError: the file was written by a newer version.
+    """
+    scripts = sorted(
+        (entry.name, entry.read_text("utf-8"))
+        for entry in (files("otel_measure.store") / "schema").iterdir()
+        if entry.name.endswith(".sql")
+    )
+    latest = int(scripts[-1][0][:4])
+    with database.read() as connection:
+        if _version(connection) == latest:
+            return
+    with database.write(durable=True) as connection:
+        version = _version(connection)
+        if version > latest:
+            raise StoreError(
+                f"store {database.path} has schema {version}, this otel-measure knows {latest}: upgrade otel-measure"
+            )
+        for name, script in scripts:
+            if int(name[:4]) > version:
+                _run(connection, script)
+        connection.execute(f"PRAGMA user_version={latest}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    # executescript would commit the transaction that makes a migration all or nothing.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

@@ -1,0 +1,194 @@
+"""Roll-ups of inferences: one cell per model, origin and minute, and one per hour; everything in a cell adds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from otel_measure import semconv
+from otel_measure.records import Inference
+from otel_measure.stats.histograms import ExponentialHistogram
+from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse
+from otel_measure.store.sqlite.names import Names
+
+MINUTE_US: Final = 60 * 1_000_000
+HOUR_US: Final = 60 * MINUTE_US
+LEVELS_US: Final = (MINUTE_US, HOUR_US)
+CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
+_COLUMNS: Final = (
+    "requests", "errors", "input_tokens", "input_known", "output_tokens", "output_known",
+    "cost_nano_usd", "priced", "priced_tokens",
+)  # fmt: skip
+_decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
+_encode_sources = msgspec.json.Encoder(order="sorted").encode
+
+
+def histogram() -> ExponentialHistogram:
+    """Return an empty histogram of latencies in milliseconds."""
+    return ExponentialHistogram()
+
+
+def summed(records: Iterable[Inference], names: Names) -> dict[CellKey, ModelUse]:
+    """Return what inferences add to each minute cell; latencies are left for `histograms` to count at once."""
+    cells: dict[CellKey, ModelUse] = {}
+    latencies: dict[CellKey, list[float]] = {}
+    for record in records:
+        key = (
+            60,
+            record.ts - record.ts % MINUTE_US,
+            names.model(record.model, record.version),
+            names.origin(record.origin),
+        )
+        use = cells.get(key)
+        if use is None:
+            use = cells[key] = ModelUse(record.model, record.version)
+            latencies[key] = []
+        _count(use, record)
+        latencies[key].append(record.latency_ms)
+    for key, use in cells.items():
+        use.latency = histogram()
+        use.latency.extend(latencies[key])
+    return cells
+
+
+def _count(use: ModelUse, record: Inference) -> None:
+    use.requests += 1
+    use.errors += record.error_type is not None
+    if record.input_tokens is not None:
+        use.input_tokens += record.input_tokens
+        use.input_known += 1
+    if record.output_tokens is not None:
+        use.output_tokens += record.output_tokens
+        use.output_known += 1
+    if record.cost_usd is not None:
+        use.cost_nano_usd += round(record.cost_usd * semconv.NANO)
+        use.priced += 1
+        use.priced_tokens += (record.input_tokens or 0) + (record.output_tokens or 0)
+        source = record.cost_source or "caller"
+        use.sources[source] = use.sources.get(source, 0) + 1
+
+
+def merge(into: ModelUse, other: ModelUse) -> None:
+    """Add another cell's figures."""
+    for column in _COLUMNS:
+        setattr(into, column, getattr(into, column) + getattr(other, column))
+    for source, n in other.sources.items():
+        into.sources[source] = into.sources.get(source, 0) + n
+    if other.latency is not None:
+        into.latency = into.latency or histogram()
+        into.latency.merge(other.latency)
+
+
+def add(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse]) -> None:
+    """Merge a batch's minute cells into the stored minutes and hours."""
+    hours: dict[CellKey, ModelUse] = {}
+    for (_, start, model, origin), use in minutes.items():
+        key = (3600, start - start % HOUR_US, model, origin)
+        if key not in hours:
+            hours[key] = ModelUse(use.model, use.version)
+        merge(hours[key], use)
+    for key, use in (*minutes.items(), *hours.items()):
+        _add_cell(connection, key, use)
+
+
+def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse) -> None:
+    stored = connection.execute(
+        f"SELECT {','.join(_COLUMNS)}, sources, latency FROM model_cell"
+        " WHERE seconds=? AND start=? AND model=? AND origin=?",
+        key,
+    ).fetchone()
+    if stored:
+        merge(use, _use(use.model, use.version, stored))
+    latency = use.latency or histogram()
+    marks = ",".join("?" * (len(_COLUMNS) + 6))
+    connection.execute(
+        f"INSERT OR REPLACE INTO model_cell (seconds, start, model, origin, {','.join(_COLUMNS)}, sources, latency)"
+        f" VALUES ({marks})",
+        (*key, *(getattr(use, c) for c in _COLUMNS), _encode_sources(use.sources).decode(), latency.to_bytes()),
+    )
+
+
+def _use(name: str, version: str, row: tuple[Any, ...]) -> ModelUse:
+    sources, latency = row[-2:]
+    return ModelUse(name, version, *row[:-2], _decode_sources(sources), ExponentialHistogram.from_bytes(latency))
+
+
+def registered(connection: sqlite3.Connection) -> list[Model]:
+    """Return every model, sorted by name and version."""
+    rows = connection.execute("SELECT name, version, type, metadata, targets FROM model ORDER BY name, version")
+    return [
+        Model(
+            name,
+            version,
+            kind,
+            msgspec.json.decode(metadata) if metadata else None,
+            msgspec.json.decode(targets) if targets else None,
+        )
+        for name, version, kind, metadata, targets in rows
+    ]
+
+
+def register(connection: sqlite3.Connection, names: Names, model: Model) -> None:
+    """Add a model, or replace what is known of it."""
+    connection.execute(
+        "UPDATE model SET type=?, metadata=?, targets=? WHERE id=?",
+        (
+            model.type,
+            msgspec.json.encode(model.metadata).decode() if model.metadata else None,
+            msgspec.json.encode(model.targets).decode() if model.targets else None,
+            names.model(model.name, model.version),
+        ),
+    )
+
+
+def parts(start: int, end: int) -> list[tuple[int, int, int]]:
+    """Return (seconds, start, end) stretches that cover [start, end) with as few cells as can be.
+
+    A window begins and ends on whole minutes; the whole hours inside are read as hours.
+    """
+    start -= start % MINUTE_US
+    end += -end % MINUTE_US
+    first_hour, last_hour = start + -start % HOUR_US, end - end % HOUR_US
+    if first_hour >= last_hour:
+        return [(60, start, end)]
+    stretches = [(60, start, first_hour), (3600, first_hour, last_hour), (60, last_hour, end)]
+    return [part for part in stretches if part[1] < part[2]]
+
+
+def use(
+    connection: sqlite3.Connection,
+    start: int,
+    end: int,
+    only: tuple[str, str] | None,
+    where: Filter = EVERYTHING,
+) -> list[ModelUse]:
+    """Return what models did in [start, end), from merged cells, sorted by name and version."""
+    condition, parameters = _conditions(only, where)
+    found: dict[tuple[str, str], ModelUse] = {}
+    for seconds, first, last in parts(start, end):
+        rows = connection.execute(
+            f"SELECT m.name, m.version, {','.join('c.' + c for c in _COLUMNS)}, c.sources, c.latency"
+            " FROM model_cell c JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
+            f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
+            (seconds, first, last, *parameters),
+        )
+        for name, version, *rest in rows:
+            key = (name, version)
+            if key not in found:
+                found[key] = ModelUse(name, version)
+            merge(found[key], _use(name, version, tuple(rest)))
+    return [found[key] for key in sorted(found)]
+
+
+def _conditions(only: tuple[str, str] | None, where: Filter) -> tuple[str, list[str]]:
+    wanted = {
+        "m.name": only[0] if only else None,
+        "m.version": only[1] if only else None,
+        "o.service": where.service,
+        "o.environment": where.environment,
+    }
+    given = {column: value for column, value in wanted.items() if value is not None}
+    return "".join(f" AND {column}=?" for column in given), list(given.values())

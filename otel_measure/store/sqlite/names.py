@@ -1,0 +1,128 @@
+"""The small integers that stand for long names, cached: an id, once given, never changes its meaning."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final, Generic, TypeVar
+
+from otel_measure import semconv
+from otel_measure.labels import escaped
+from otel_measure.measurements import Attributes
+from otel_measure.records import Origin
+
+K = TypeVar("K")
+V = TypeVar("V")
+_OVERFLOW: Final[Attributes] = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
+_NOWHERE: Final = Origin("")
+
+
+class Cache(Generic[K, V]):
+    """A bounded map that forgets everything when it is full: memory does not grow with users or models."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._ids: dict[K, V] = {}
+
+    def get(self, key: K) -> V | None:
+        """Return the id known for a key."""
+        return self._ids.get(key)
+
+    def put(self, key: K, value: V) -> V:
+        """Remember an id and return it."""
+        if len(self._ids) >= self._limit:
+            self._ids.clear()
+        self._ids[key] = value
+        return value
+
+    def clear(self) -> None:
+        """Forget everything: a transaction that gave ids was rolled back."""
+        self._ids.clear()
+
+
+class Names:
+    """Ids of models, origins, users and series, within the transaction of `connection`."""
+
+    def __init__(self) -> None:
+        self.connection: sqlite3.Connection
+        self._models: Cache[tuple[str, str], int] = Cache(20_000)
+        self._origins: Cache[Origin, int] = Cache(10_000)
+        self._uids: Cache[str, int] = Cache(50_000)
+        self._series: Cache[tuple[str, Attributes, Origin], tuple[int, int]] = Cache(50_000)
+
+    def clear(self) -> None:
+        """Forget all ids, after a roll-back."""
+        for cache in (self._models, self._origins, self._uids, self._series):
+            cache.clear()
+
+    def model(self, name: str, version: str) -> int:
+        """Return the id of a model, which is registered by the first record that names it."""
+        key = (name, version)
+        return self._models.get(key) or self._models.put(
+            key, self._find_or_insert("SELECT id FROM model WHERE name=? AND version=?", "model (name, version)", key)
+        )
+
+    def origin(self, origin: Origin) -> int:
+        """Return the id of a service in an environment."""
+        key = (origin.service, origin.environment)
+        return self._origins.get(origin) or self._origins.put(
+            origin,
+            self._find_or_insert(
+                "SELECT id FROM origin WHERE service=? AND environment=?", "origin (service, environment)", key
+            ),
+        )
+
+    def _find_or_insert(self, select: str, into: str, key: tuple[str, str]) -> int:
+        found = self.connection.execute(select, key).fetchone()
+        if found:
+            return int(found[0])
+        return int(self.connection.execute(f"INSERT INTO {into} VALUES (?, ?) RETURNING id", key).fetchone()[0])
+
+    def learn_uids(self, user_ids: Iterable[str]) -> None:
+        """Look up many users at once; the unknown ones become persons."""
+        unknown = [user for user in set(user_ids) if self._uids.get(user) is None]
+        for i in range(0, len(unknown), 500):
+            part = unknown[i : i + 500]
+            marks = ",".join("?" * len(part))
+            rows = self.connection.execute(f"SELECT distinct_id, uid FROM alias WHERE distinct_id IN ({marks})", part)
+            for user, uid in rows:
+                self._uids.put(user, uid)
+
+    def uid(self, user_id: str) -> int:
+        """Return the id of a user."""
+        known = self._uids.get(user_id)
+        if known is not None:
+            return known
+        found = self.connection.execute("SELECT uid FROM alias WHERE distinct_id=?", (user_id,)).fetchone()
+        if found is None:
+            found = self.connection.execute("INSERT INTO person DEFAULT VALUES RETURNING uid").fetchone()
+            self.connection.execute("INSERT INTO alias VALUES (?, ?)", (user_id, found[0]))
+        return self._uids.put(user_id, int(found[0]))
+
+    def series(self, name: str, attributes: Attributes, origin: Origin) -> tuple[int, int]:
+        """Return id and rank of a fact series; labels carry where it comes from."""
+        key = (name, attributes, origin)
+        known = self._series.get(key)
+        if known is not None:
+            return known
+        own = [(semconv.ATTR_SERVICE_NAME, origin.service)]
+        if origin.environment:
+            own.append((semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, origin.environment))
+        return self._series.put(key, self._series_id(name, escaped((*attributes, *own))))
+
+    def overflow(self, name: str) -> int:
+        """Return the id of the series in which everything beyond the cap is summed; its rank is 0."""
+        key = (name, _OVERFLOW, _NOWHERE)
+        return (self._series.get(key) or self._series.put(key, self._series_id(name, escaped(_OVERFLOW), rank=0)))[0]
+
+    def _series_id(self, name: str, labels: str, rank: int | None = None) -> tuple[int, int]:
+        found = self.connection.execute(
+            "SELECT id, rank FROM series WHERE name=? AND labels=?", (name, labels)
+        ).fetchone()
+        if found:
+            return int(found[0]), int(found[1])
+        if rank is None:
+            last = "SELECT coalesce(max(rank), 0) FROM series WHERE name=?"
+            rank = int(self.connection.execute(last, (name,)).fetchone()[0]) + 1
+        insert = "INSERT INTO series (name, labels, rank) VALUES (?, ?, ?) RETURNING id"
+        return int(self.connection.execute(insert, (name, labels, rank)).fetchone()[0]), rank

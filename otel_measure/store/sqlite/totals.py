@@ -1,0 +1,137 @@
+"""Running totals of fact series: whole numbers on each instrument's grid, so that any order adds up the same.
+
+The exposition shows the first attribute sets of an instrument; what the later ones add is also added to one
+overflow series, so a scrape reads a bounded number of rows however many models there are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from otel_measure import semconv
+from otel_measure.measurements import Attributes, measurements
+from otel_measure.records import Origin, Record
+from otel_measure.semconv import Instrument
+from otel_measure.stats.histograms import bucket_index
+from otel_measure.store.base import Family, Sample
+from otel_measure.store.sqlite.names import Names
+
+Key: TypeAlias = tuple[str, Attributes, Origin]
+
+
+class Sum:
+    """What a batch adds to one series: value on the instrument's grid, count, and bucket counts of a histogram."""
+
+    __slots__ = ("buckets", "count", "value")
+
+    def __init__(self, bounds: int) -> None:
+        self.value = 0
+        self.count = 0
+        self.buckets = [0] * (bounds + 1) if bounds else None
+
+    def add(self, other: Sum) -> None:
+        """Add what another has."""
+        self.value += other.value
+        self.count += other.count
+        if self.buckets is not None and other.buckets is not None:
+            self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
+
+
+def summed(records: Iterable[Record]) -> dict[Key, Sum]:
+    """Return what records add to each series."""
+    sums: dict[Key, Sum] = {}
+    for record in records:
+        origin = record.origin
+        for instrument, value, attributes in measurements(record):
+            key = (instrument.name, attributes, origin)
+            found = sums.get(key)
+            if found is None:
+                found = sums[key] = Sum(len(instrument.buckets))
+            units = instrument.units_per_value
+            found.value += value if units == 1 else round(value * units)  # type: ignore[assignment]
+            found.count += 1
+            if found.buckets is not None:
+                found.buckets[bucket_index(instrument.buckets, value)] += 1
+    return sums
+
+
+def add(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum], into: str = "total") -> None:
+    """Merge a batch into the totals, or into what removed facts leave behind (`into="total_base"`)."""
+    by_id: dict[int, Sum] = {}
+    for (name, attributes, origin), found in sums.items():
+        series, rank = names.series(name, attributes, origin)
+        by_id[series] = found
+        if rank > semconv.EXPOSED_ATTRIBUTE_SETS:
+            overflow = names.overflow(name)
+            by_id.setdefault(overflow, Sum(len(semconv.BY_NAME[name].buckets))).add(found)
+    connection.executemany(
+        f"INSERT INTO {into} VALUES (?, ?, ?, NULL) ON CONFLICT (series)"
+        " DO UPDATE SET value = value + excluded.value, count = count + excluded.count",
+        [(series, s.value, s.count) for series, s in by_id.items() if s.buckets is None],
+    )
+    for series, s in by_id.items():
+        if s.buckets is not None:
+            _add_histogram(connection, into, series, s, s.buckets)
+
+
+def _add_histogram(connection: sqlite3.Connection, into: str, series: int, found: Sum, buckets: list[int]) -> None:
+    row = connection.execute(f"SELECT value, count, buckets FROM {into} WHERE series=?", (series,)).fetchone()
+    value, count = found.value, found.count
+    if row is not None:
+        value, count = row[0] + value, row[1] + count
+        buckets = [a + b for a, b in zip(unpacked(row[2]), buckets, strict=True)]
+    connection.execute(f"INSERT OR REPLACE INTO {into} VALUES (?, ?, ?, ?)", (series, value, count, packed(buckets)))
+
+
+def packed(counts: Iterable[int]) -> bytes:
+    """Return bucket counts as 8-byte little-endian integers."""
+    found = tuple(counts)
+    return struct.pack(f"<{len(found)}q", *found)
+
+
+def unpacked(blob: bytes) -> tuple[int, ...]:
+    """Return the bucket counts that `packed` was given."""
+    return struct.unpack(f"<{len(blob) // 8}q", blob)
+
+
+def families(connection: sqlite3.Connection) -> list[Family]:
+    """Return the totals as exposed: capped, the rest summed as overflow, sorted by name and labels."""
+    rows = connection.execute(
+        "SELECT s.name, s.labels, t.value, t.count, t.buckets FROM series s JOIN total t ON t.series = s.id"
+        " WHERE s.rank <= ? ORDER BY s.name, s.labels",
+        (semconv.EXPOSED_ATTRIBUTE_SETS,),
+    )
+    found: dict[str, Family] = {}
+    for name, labels, value, count, buckets in rows:
+        instrument = semconv.BY_NAME[name]
+        family = found.get(name) or found.setdefault(name, _family(instrument))
+        family.samples.append(_sample(instrument, labels, value, count, buckets))
+    overflowing = overflowing_sets(connection)
+    if overflowing:
+        instrument = semconv.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS
+        found[instrument.name] = _family(instrument)
+        found[instrument.name].samples.extend(
+            Sample(f'otel_measure_instrument="{name}"', float(n)) for name, n in overflowing
+        )
+    return list(found.values())
+
+
+def overflowing_sets(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Return how many attribute sets of each instrument are not shown by themselves."""
+    rows = connection.execute(
+        "SELECT name, max(rank) - ? FROM series GROUP BY name HAVING max(rank) > ? ORDER BY name",
+        (semconv.EXPOSED_ATTRIBUTE_SETS, semconv.EXPOSED_ATTRIBUTE_SETS),
+    )
+    return [(name, n) for name, n in rows]
+
+
+def _family(instrument: Instrument) -> Family:
+    return Family(instrument.name, instrument.kind, instrument.unit, instrument.description, instrument.buckets, [])
+
+
+def _sample(instrument: Instrument, labels: str, value: int, count: int, buckets: bytes | None) -> Sample:
+    real = value / instrument.units_per_value
+    return Sample(labels, real, count, unpacked(buckets)) if buckets is not None else Sample(labels, real)
