@@ -39,12 +39,14 @@ LATENCIES = st.lists(
 
 
 def histogram_of(values: list[float], **layout: int) -> ExponentialHistogram:
+    """A histogram of ``values``."""
     histogram = ExponentialHistogram(**layout)
     histogram.extend(values)
     return histogram
 
 
 def lognormal(n: int) -> list[float]:
+    """The quantiles of a lognormal distribution, median 50."""
     return [math.exp(math.log(50) + NormalDist().inv_cdf((i + 0.5) / n)) for i in range(n)]
 
 
@@ -242,6 +244,7 @@ def test_comparison_with_other_things_is_false() -> None:
 
 
 def sdk_point(values: list[float], max_size: int) -> tuple[int, int, list[int], int, float, float, float]:
+    """What the OpenTelemetry SDK makes of ``values``: the fields of its data point."""
     aggregation = ExponentialBucketHistogramAggregation(max_size=max_size)
     reader = InMemoryMetricReader(preferred_aggregation={HistogramInstrument: aggregation})
     instrument = MeterProvider([reader]).get_meter("test").create_histogram("latency")
