@@ -1,0 +1,43 @@
+# Two commands do everything on a fresh machine:
+#   make serve    the exporter on http://127.0.0.1:5000 (make serve ARGS="--demo" or make demo: with a workload to look at)
+#   make test     every check: ruff, import-linter, mypy, pytest with coverage
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test lint lock clean
+
+PY := .venv/bin/python
+CODE := $(wildcard otel_measure exporter tests examples benchmarks)
+
+help:
+	@echo 'make serve [ARGS="--port 5001"]   start the exporter (http://127.0.0.1:5000)'
+	@echo 'make demo                         the same, with a live synthetic workload'
+	@echo 'make test                         run every check'
+	@echo 'make lint                         run the checks but for the tests'
+	@echo 'make lock [ARGS=--upgrade]        write the lock files anew from pyproject.toml'
+	@echo 'make clean                        remove .venv and what the tools left'
+
+serve:
+	@.ci/venv core
+	@exec .venv/bin/otel-measure serve $(ARGS)
+
+demo:
+	@$(MAKE) --no-print-directory serve ARGS="--demo $(ARGS)"
+
+lint:
+	@.ci/venv dev
+	@echo '== ruff' && $(PY) -m ruff check $(CODE)
+	@echo '== import-linter' && .venv/bin/lint-imports --no-logo
+	@echo '== mypy' && $(PY) -m mypy $(CODE)
+
+# The last line is pytest's own count; -rs names what was skipped and what to install for it.
+test: lint
+	@echo '== pytest' && $(PY) -m pytest -q -rs --cov --cov-report=term $(ARGS)
+
+lock:
+	@.ci/venv core
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@.ci/lock $(ARGS)
+
+clean:
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist htmlcov

@@ -1,0 +1,39 @@
+"""Hypothesis profiles, and the fixture that starts processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.components import ON_CI, Running, running
+
+# No deadline: machines shared by several suites stall for longer than any example takes.
+settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile(
+    "ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if ON_CI else "dev")
+
+
+class RunProcess(Protocol):
+    """Starts a process that ends with the test; keywords are added to its environment."""
+
+    def __call__(self, *args: str, **env: str) -> Running:
+        """Start `args` and return at once."""
+
+
+@pytest.fixture
+def run_process(tmp_path: Path) -> Iterator[RunProcess]:
+    """Start processes that are stopped, last one first, when the test ends; their output is shown if it failed."""
+    with ExitStack() as stack:
+
+        def start(*args: str, **env: str) -> Running:
+            log = tmp_path / f"process-{len(list(tmp_path.glob('process-*.log')))}.log"
+            return stack.enter_context(running(args, log, env=env))
+
+        yield start
