@@ -122,7 +122,7 @@ def test_imports_point_one_way() -> None:
 
 
 def test_only_telemetry_uses_the_opentelemetry_sdk() -> None:
-    """`opentelemetry.sdk` is imported by `otel_measure.telemetry`, its parts and `otel_measure.testing`, nowhere else."""
+    """`opentelemetry.sdk` is imported by `otel_measure.telemetry` and `otel_measure.testing`, nowhere else."""
     users = set()
     for path in [*(ROOT / "otel_measure").rglob("*.py"), *(ROOT / "exporter").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -135,7 +135,7 @@ def test_only_telemetry_uses_the_opentelemetry_sdk() -> None:
                     modules = []
             if any(module == "opentelemetry.sdk" or module.startswith("opentelemetry.sdk.") for module in modules):
                 users.add(path.relative_to(ROOT).with_suffix("").parts[:2])
-    assert users <= {("otel_measure", name) for name in ("telemetry", "telemetry_points", "testing")}
+    assert users <= {("otel_measure", name) for name in ("telemetry", "testing")}
 
 
 def test_importing_the_sdk_loads_no_server() -> None:
