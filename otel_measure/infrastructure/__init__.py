@@ -1,0 +1,1 @@
+"""How the machine is: CPU, memory, disks, network, processes, and whether services answer."""

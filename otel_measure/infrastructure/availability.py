@@ -1,0 +1,262 @@
+"""How available a service was over a window, and how sure one can be.
+
+At every moment a service is down, unknown (nobody watched) or up, in this precedence. Down lasts from a
+"down" to the next "up"; a service is up from its registration until told otherwise. With W the length of
+the window, U the unknown and D the down time in it:
+
+- observed O = W - U, availability = (O - D) / O, between (W - D - U) / W and (W - D) / W,
+- MTTR = mean length of the ended outages, MTBF = (O - D) / incidents,
+- error budget B = (1 - objective) · O, left of it B - D, as a share 1 - D / B.
+
+Times are int µs since the epoch, intervals half-open ``[start, end)``, and what is undefined is ``nan``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from math import nan
+from typing import Final, Literal, TypeAlias
+
+from otel_measure.days import moment
+from otel_measure.windows import Window
+
+State = Literal["up", "down"]
+SlaStatus = Literal["breached", "met", "insufficient_data"]
+Interval: TypeAlias = tuple[int, int]
+
+SECOND_US: Final = 1_000_000
+ENOUGH_COVERAGE: Final = 0.9
+ROUNDING: Final = 1e-9  # a target met to the microsecond is met
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What was recorded about a service: from `at_us` on it is in this state.
+
+    Attributes:
+        at_us: When, in µs since the epoch; back-filled records are like any other.
+        state: ``down`` or ``up``.
+        reason: Why, in the words of who recorded it.
+        event_id: Orders records of the same µs, so that their order of arrival does not matter.
+    """
+
+    at_us: int
+    state: State
+    reason: str | None = None
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One outage; ``ended_at`` is None while it lasts."""
+
+    started_at: datetime
+    ended_at: datetime | None
+    duration_seconds: float
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """How available a service was over a window; see the module for each definition."""
+
+    service_name: str
+    availability_percent: float
+    availability_percent_low: float
+    availability_percent_high: float
+    uptime_seconds: float
+    downtime_seconds: float
+    unknown_seconds: float
+    coverage_ratio: float
+    incidents: int
+    mtbf_seconds: float
+    mttr_seconds: float
+    sla_target: float
+    sla_compliance: bool | None
+    sla_status: SlaStatus
+    error_budget_remaining_seconds: float
+    error_budget_remaining_ratio: float
+    last_incident: Incident | None
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    start_us: int
+    end_us: int
+    ended: bool
+    reason: str | None
+
+
+def availability(
+    service_name: str,
+    *,
+    registered_us: int,
+    transitions: Iterable[Transition],
+    unwatched: Iterable[Interval],
+    now_us: int,
+    window_s: float,
+    sla_target: float = 99.9,
+    timezone: str = "UTC",
+) -> Availability:
+    """Reckon the availability of one service over the last `window_s` seconds.
+
+    Args:
+        service_name: Whose availability it is.
+        registered_us: When the service was registered; the window never begins before.
+        transitions: Every state recorded for the service, in any order.
+        unwatched: Intervals in which no process of ours was alive; see `gaps`.
+        now_us: End of the window.
+        window_s: Length of the window.
+        sla_target: Percentage of the time the service has to be up, above 0 and up to 100.
+        timezone: Name of the project's zone, told in the answer.
+
+    Raises:
+        ValueError: `sla_target` or `window_s` is out of range.
+    """
+    _check(sla_target, window_s)
+    window = (min(now_us, max(registered_us, now_us - round(window_s * SECOND_US))), now_us)
+    outages = [o for o in _outages(transitions, now_us) if _overlap((o.start_us, o.end_us), window)]
+    down = [(max(o.start_us, window[0]), o.end_us) for o in outages]
+    unknown = _subtract(_merge(unwatched, window), down)
+    length_us, down_us, unknown_us = window[1] - window[0], _length(down), _length(unknown)
+    observed_us = length_us - unknown_us
+    ended_us = [interval for o, interval in zip(outages, down, strict=True) if o.ended]
+    ratio = _share(observed_us - down_us, observed_us)
+    high, coverage = _share(length_us - down_us, length_us), _share(observed_us, length_us)
+    budget_us = (1 - sla_target / 100) * observed_us
+    compliance = _compliance(ratio, high, coverage, sla_target)
+    return Availability(
+        service_name=service_name,
+        availability_percent=100 * ratio,
+        availability_percent_low=100 * _share(observed_us - down_us, length_us),
+        availability_percent_high=100 * high,
+        uptime_seconds=(observed_us - down_us) / SECOND_US,
+        downtime_seconds=down_us / SECOND_US,
+        unknown_seconds=unknown_us / SECOND_US,
+        coverage_ratio=coverage,
+        incidents=len(down),
+        mtbf_seconds=_share(observed_us - down_us, len(down) * SECOND_US),
+        mttr_seconds=_share(_length(ended_us), len(ended_us) * SECOND_US),
+        sla_target=sla_target,
+        sla_compliance=compliance,
+        sla_status=_SLA_STATUS[compliance],
+        error_budget_remaining_seconds=(budget_us - down_us) / SECOND_US,
+        error_budget_remaining_ratio=1 - _share(down_us, budget_us),
+        last_incident=_incident(outages[-1]) if outages else None,
+        window=Window(moment(window[0]), moment(window[1]), timezone),
+    )
+
+
+def is_down(transitions: Iterable[Transition], now_us: int) -> bool:
+    """Whether a service is down at `now_us`: its latest state by then is ``down``."""
+    outages = _outages(transitions, now_us)
+    return bool(outages) and not outages[-1].ended
+
+
+def gaps(watched: Iterable[Interval], start_us: int, end_us: int) -> list[Interval]:
+    """The parts of ``[start, end)`` in which nothing watched, ascending: the rest of the `watched` intervals."""
+    return _subtract([(start_us, end_us)] if start_us < end_us else [], _merge(watched, (start_us, end_us)))
+
+
+def watched_by(heartbeats_us: Iterable[int], longest_gap_s: float) -> list[Interval]:
+    """The intervals that heartbeats vouch for: from each to the next when that came within `longest_gap_s`."""
+    beats = sorted(heartbeats_us)
+    longest_us = longest_gap_s * SECOND_US
+    return [(a, b) for a, b in pairwise(beats) if b - a <= longest_us]
+
+
+_SLA_STATUS: Final[dict[bool | None, SlaStatus]] = {False: "breached", True: "met", None: "insufficient_data"}
+
+
+def _check(sla_target: float, window_s: float) -> None:
+    if isinstance(sla_target, bool) or not 0 < sla_target <= 100:
+        raise ValueError(f"sla_target must be a percentage above 0 and up to 100, not {sla_target!r}")
+    if not 0 < window_s < float("inf"):
+        raise ValueError(f"window_s must be a positive number of seconds, not {window_s!r}")
+
+
+def _compliance(ratio: float, high: float, coverage: float, sla_target: float) -> bool | None:
+    """False when even the optimistic bound misses, True when enough was seen and it holds, else None."""
+    if 100 * high < sla_target - ROUNDING:
+        return False
+    return True if 100 * ratio >= sla_target - ROUNDING and coverage >= ENOUGH_COVERAGE else None
+
+
+def _outages(transitions: Iterable[Transition], now_us: int) -> list[_Outage]:
+    """Merged outages up to `now_us`: a "down" while down and an "up" while up change nothing."""
+    found: list[_Outage] = []
+    began: Transition | None = None
+    for transition in sorted(transitions, key=lambda t: (t.at_us, t.event_id, t.state)):
+        if transition.at_us > now_us:
+            break
+        if transition.state == "down":
+            began = began or transition
+        elif began is not None:
+            found.append(_Outage(began.at_us, transition.at_us, True, began.reason))
+            began = None
+    if began is not None:
+        found.append(_Outage(began.at_us, now_us, False, began.reason))
+    return _joined(o for o in found if o.start_us < o.end_us or not o.ended)
+
+
+def _joined(outages: Iterable[_Outage]) -> list[_Outage]:
+    """Outages that touch are one: an "up" of no length between them was no recovery."""
+    found: list[_Outage] = []
+    for outage in outages:
+        if found and found[-1].end_us == outage.start_us:
+            outage = replace(found.pop(), end_us=outage.end_us, ended=outage.ended)
+        found.append(outage)
+    return found
+
+
+def _merge(intervals: Iterable[Interval], window: Interval) -> list[Interval]:
+    """The intervals clipped to the window, ascending, overlaps joined, empty ones dropped."""
+    merged: list[Interval] = []
+    for start, end in sorted((max(a, window[0]), min(b, window[1])) for a, b in intervals):
+        if start >= end:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _subtract(intervals: Iterable[Interval], holes: Sequence[Interval]) -> list[Interval]:
+    """What is in the intervals and in none of the holes; both ascending and without overlaps."""
+    left: list[Interval] = []
+    for start, end in intervals:
+        for hole_start, hole_end in holes:
+            if hole_end <= start or hole_start >= end:
+                continue
+            if start < hole_start:
+                left.append((start, hole_start))
+            start = hole_end
+        if start < end:
+            left.append((start, end))
+    return left
+
+
+def _overlap(a: Interval, b: Interval) -> bool:
+    return max(a[0], b[0]) < min(a[1], b[1])
+
+
+def _length(intervals: Iterable[Interval]) -> int:
+    return sum(end - start for start, end in intervals)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else nan
+
+
+def _incident(outage: _Outage) -> Incident:
+    return Incident(
+        started_at=moment(outage.start_us),
+        ended_at=moment(outage.end_us) if outage.ended else None,
+        duration_seconds=(outage.end_us - outage.start_us) / SECOND_US,
+        reason=outage.reason,
+    )

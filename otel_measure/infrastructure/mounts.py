@@ -1,0 +1,157 @@
+"""How full the filesystems are, without ever waiting long for one that hangs.
+
+``statvfs`` on a dead mount blocks in the kernel and cannot be cancelled, so each mount is asked in a
+daemon thread of its own. One that does not answer in time is reported as unknown, and is not asked
+again before its thread comes back: a dead mount costs one thread, however long it stays dead.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from math import nan
+from typing import Final, NamedTuple, Protocol
+
+from otel_measure.infrastructure.readings import Filesystem
+
+LATE_ANSWER_VALID_S: Final = 60.0
+# These are full by construction, and nobody can do anything about it.
+IMAGE_FSTYPES: Final = frozenset({"squashfs", "iso9660", "udf", "cramfs", "erofs"})
+
+
+class StatVfs(Protocol):
+    """The fields of `os.statvfs_result` that are used."""
+
+    @property
+    def f_frsize(self) -> int:
+        """Bytes per block."""
+
+    @property
+    def f_blocks(self) -> int:
+        """Blocks of the filesystem."""
+
+    @property
+    def f_bfree(self) -> int:
+        """Free blocks."""
+
+    @property
+    def f_bavail(self) -> int:
+        """Free blocks that an unprivileged process may take."""
+
+
+class Space(NamedTuple):
+    """Bytes of one filesystem."""
+
+    total: float = nan
+    used: float = nan
+    free: float = nan
+
+
+UNKNOWN: Final = Space()
+
+
+class Mounted(Protocol):
+    """One entry of `psutil.disk_partitions()`."""
+
+    device: str
+    mountpoint: str
+    fstype: str
+    opts: str
+
+
+@dataclass(slots=True)
+class _Probe:
+    """The thread that asks one mount, and its last answer."""
+
+    thread: threading.Thread | None = None
+    space: Space = UNKNOWN
+    answered_s: float = -LATE_ANSWER_VALID_S
+    error: OSError | None = None
+
+
+def space_of(stat: StatVfs) -> Space:
+    """Bytes in total, used and open to users: the arithmetic of df."""
+    block = stat.f_frsize
+    return Space(block * stat.f_blocks, block * (stat.f_blocks - stat.f_bfree), block * stat.f_bavail)
+
+
+class Mounts:
+    """Asks all mounts at once and waits at most `timeout_s` for their answers."""
+
+    def __init__(
+        self,
+        partitions: Callable[[], Iterable[Mounted]],
+        *,
+        clock: Callable[[], float],
+        timeout_s: float = 0.05,
+        statvfs: Callable[[str], StatVfs] = os.statvfs,
+    ) -> None:
+        """Remember how to list and to ask; `clock` is monotonic."""
+        self._partitions = partitions
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._statvfs = statvfs
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew, as a forked child must: its parent's threads and their locks are not its own."""
+        self._probes: dict[str, _Probe] = {}
+        self._lock = threading.Lock()
+
+    def read(self) -> tuple[Filesystem, ...]:
+        """The local filesystems, one entry per device, and the root."""
+        filesystems = self._mounted()
+        spaces = self._ask([f.mount_point for f in filesystems])
+        return tuple(
+            replace(f, total=space.total, used=space.used, free=space.free)
+            for f, space in zip(filesystems, spaces, strict=True)
+        )
+
+    def read_one(self, mount_point: str) -> Space:
+        """The space of any directory's filesystem; raises `OSError` when there is no such directory."""
+        (space,) = self._ask([mount_point])
+        error = self._probes[mount_point].error
+        if error is not None:
+            raise error
+        return space
+
+    def _mounted(self) -> list[Filesystem]:
+        found: dict[str, Filesystem] = {}
+        for entry in self._partitions():
+            if entry.fstype in IMAGE_FSTYPES:
+                continue
+            read_only = "ro" in entry.opts.split(",")
+            mounted = Filesystem(entry.mountpoint, entry.device, entry.fstype, read_only)
+            # Bind mounts show one device many times; the shortest path is the one people know.
+            known = found.setdefault(entry.device, mounted)
+            if len(mounted.mount_point) < len(known.mount_point):
+                found[entry.device] = mounted
+        if os.name == "posix" and all(f.mount_point != "/" for f in found.values()):
+            found[""] = Filesystem("/", "", "")
+        return list(found.values())
+
+    def _ask(self, mount_points: list[str]) -> list[Space]:
+        with self._lock:
+            asked = [(path, self._probes.setdefault(path, _Probe())) for path in mount_points]
+            started = [self._start(path, probe) for path, probe in asked if probe.thread is None]
+        deadline = self._clock() + self._timeout_s
+        for thread in started:
+            thread.join(max(0.0, deadline - self._clock()))
+        oldest = self._clock() - LATE_ANSWER_VALID_S
+        return [probe.space if probe.answered_s > oldest else UNKNOWN for _, probe in asked]
+
+    def _start(self, path: str, probe: _Probe) -> threading.Thread:
+        thread = threading.Thread(target=self._probe, args=(path, probe), name="otel-measure-statvfs", daemon=True)
+        probe.thread = thread
+        thread.start()
+        return thread
+
+    def _probe(self, path: str, probe: _Probe) -> None:
+        try:
+            probe.space, probe.error = space_of(self._statvfs(path)), None
+        except OSError as error:
+            probe.space, probe.error = UNKNOWN, error
+        probe.answered_s = self._clock()
+        probe.thread = None
