@@ -273,8 +273,10 @@ class Pricer:
             return Price(caller_usd, "caller")
         if provider_usd is not None:
             return Price(provider_usd, "provider")
+        if input_tokens is None:  # before the look-up: a classifier shall not load a table of language models
+            return None
         known = self._find(provider, model, response_model)
-        if known is None or input_tokens is None:
+        if known is None:
             return None
         rates = known.tariff(ts).rates(input_tokens)
         usd = rates.cost_usd(input_tokens, output_tokens, cached_input_tokens or 0, cache_write_tokens or 0)
@@ -304,7 +306,7 @@ class Pricer:
             provider: as for ``price``.
             response_model: as for ``price``.
         """
-        known = self._find(provider, model, response_model)
+        known = None if input_tokens is None else self._find(provider, model, response_model)
         if known is None or input_tokens is None:
             return None
         usd = known.tariff(ts).tiers[0][1].cost_usd(input_tokens, output_tokens, requests=requests)

@@ -13,6 +13,7 @@ from operator import add
 from typing import Final, TypeAlias
 
 from otel_measure.kpis import BY_KEY, Verdict, judge
+from otel_measure.windows import Window
 
 Confusion: TypeAlias = Mapping[tuple[str, str], int]
 """(prediction, truth) → how often; add two windows by adding their counts."""
@@ -54,10 +55,10 @@ class Accuracy:
     confusion_matrix: dict[str, dict[str, int]]
     labelled: int
     label_coverage: float
-    window: str
+    window: Window
 
 
-def classification(confusion: Confusion, predictions: int, window: str) -> Accuracy:
+def classification(confusion: Confusion, predictions: int, window: Window) -> Accuracy:
     """Compute the quality of a classifier.
 
     Precision = TP/(TP+FP), recall = TP/(TP+FN), F1 = 2TP/(2TP+FP+FN) per class; the classes are those predicted or
@@ -66,7 +67,7 @@ def classification(confusion: Confusion, predictions: int, window: str) -> Accur
     Args:
         confusion: counts by (prediction, truth) of the labelled predictions.
         predictions: all predictions of the window, labelled or not.
-        window: as the result shall show it.
+        window: the time looked at.
 
     Raises:
         ValueError: a count is negative, or more are labelled than predicted.

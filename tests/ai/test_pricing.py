@@ -66,6 +66,20 @@ def test_unknown_tokens_are_unpriced(input_tokens: int | None, output_tokens: in
     assert FLAT_PRICER.price("known", input_tokens, output_tokens, ts=TS) is None
 
 
+def test_a_model_without_tokens_is_not_looked_up() -> None:
+    """A classifier reports no tokens, so the table (and the import behind it) is never asked about it."""
+    asked: list[str] = []
+
+    def table(provider: str | None, model: str) -> Schedule | None:
+        asked.append(model)
+        return None
+
+    pricer = Pricer(table=table)
+    assert pricer.price("forest", None, None, ts=TS) is None
+    assert pricer.price_aggregate("forest", None, None, requests=9, ts=TS) is None
+    assert asked == []
+
+
 @pytest.mark.parametrize(
     ("rates", "tokens", "usd"),
     [

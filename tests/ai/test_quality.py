@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import UTC, datetime
 from functools import reduce
 from itertools import starmap
 from operator import add
@@ -26,10 +27,12 @@ from otel_measure.ai.quality import (
     classification,
     fairness,
 )
+from otel_measure.windows import Window
 from tests.vectors import load
 
 LABELS = st.sampled_from(["a", "b", "c", "d"])
 NAN = math.nan
+WINDOW = Window(datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 2, tzinfo=UTC), "UTC")
 
 
 def _same(ours: Any, theirs: Any, tolerance: float = 1e-9) -> bool:
@@ -41,7 +44,7 @@ def _same(ours: Any, theirs: Any, tolerance: float = 1e-9) -> bool:
 def test_classification_equals_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     """Accuracy, macro and per-class figures and the matrix are scikit-learn's, with undefined ones left out."""
     guesses, truths = zip(*pairs, strict=True)
-    ours = classification(Counter(pairs), len(pairs), "24h")
+    ours = classification(Counter(pairs), len(pairs), WINDOW)
     classes = sorted({*guesses, *truths})
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         truths, guesses, labels=classes, zero_division=np.nan
@@ -61,7 +64,7 @@ def test_classification_equals_scikit_learn(pairs: list[tuple[str, str]]) -> Non
 
 def test_a_classifier_result_is_whole() -> None:
     """Every field of a small window: one class is never predicted, half of the predictions have no truth yet."""
-    assert repr(classification({("cat", "cat"): 2, ("cat", "dog"): 1, ("dog", "cat"): 0}, 6, "7d")) == repr(
+    assert repr(classification({("cat", "cat"): 2, ("cat", "dog"): 1, ("dog", "cat"): 0}, 6, WINDOW)) == repr(
         Accuracy(
             accuracy=2 / 3,
             precision=2 / 3,
@@ -71,16 +74,16 @@ def test_a_classifier_result_is_whole() -> None:
             confusion_matrix={"cat": {"cat": 2, "dog": 0}, "dog": {"cat": 1, "dog": 0}},
             labelled=3,
             label_coverage=0.5,
-            window="7d",
+            window=WINDOW,
         )
     )
 
 
 def test_nothing_labelled_is_unknown_and_not_zero() -> None:
     """Without a label every figure is nan; the coverage is 0 of the predictions, or nan without any."""
-    empty = Accuracy(NAN, NAN, NAN, NAN, {}, {}, 0, 0.0, "24h")
-    assert repr(classification({}, 5, "24h")) == repr(empty)
-    assert math.isnan(classification({}, 0, "24h").label_coverage)
+    empty = Accuracy(NAN, NAN, NAN, NAN, {}, {}, 0, 0.0, WINDOW)
+    assert repr(classification({}, 5, WINDOW)) == repr(empty)
+    assert math.isnan(classification({}, 0, WINDOW).label_coverage)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_nothing_labelled_is_unknown_and_not_zero() -> None:
 def test_impossible_counts_are_refused(confusion: dict[tuple[str, str], int], predictions: int, message: str) -> None:
     """More labels than predictions, or less than nothing, is an error that says so."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared below
-        classification(confusion, predictions, "24h")
+        classification(confusion, predictions, WINDOW)
     assert str(caught.value) == message
 
 
