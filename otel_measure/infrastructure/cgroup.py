@@ -19,8 +19,8 @@ from typing import Final
 from otel_measure.infrastructure.readings import Container, ContainerCpu
 
 MOUNT_POINT: Final = "/sys/fs/cgroup"
-_MICROSECONDS: Final = 1e-6
-_NANOSECONDS: Final = 1e-9
+_MICROSECONDS: Final = 1_000_000
+_NANOSECONDS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,11 @@ def _fields(path: Path) -> dict[str, str]:
     return dict(line.split(None, 1) for line in _text(path).splitlines() if " " in line.strip())
 
 
-def _field(path: Path, name: str, scale: float = 1) -> float:
+def _field(path: Path, name: str, per_unit: int = 1) -> float:
     value = _fields(path).get(name, "").strip()
-    return int(value) * scale if value.isdigit() else nan
+    if not value.isdigit():
+        return nan
+    return int(value) / per_unit if per_unit != 1 else int(value)
 
 
 def _mounts(mountinfo: str, root: Path) -> Iterator[Mount]:
@@ -190,32 +192,35 @@ def _memory_limit(version: int, group: Path) -> float:
 def _cpu_v2(group: Path) -> ContainerCpu:
     stat = _fields(group / "cpu.stat")
     usage, user, system = (stat.get(f"{name}_usec", "") for name in ("usage", "user", "system"))
-    return ContainerCpu(*(int(v) * _MICROSECONDS if v.strip().isdigit() else nan for v in (usage, user, system)))
+    return ContainerCpu(*(int(v) / _MICROSECONDS if v.strip().isdigit() else nan for v in (usage, user, system)))
 
 
 def _cpu_v1(group: Path, clock_ticks: int) -> ContainerCpu:
     stat = group / "cpuacct.stat"
     user, system = (_field(stat, name) / clock_ticks for name in ("user", "system"))
-    return ContainerCpu(_number(group / "cpuacct.usage") * _NANOSECONDS, user, system)
+    return ContainerCpu(_number(group / "cpuacct.usage") / _NANOSECONDS, user, system)
 
 
 def _cpu_of_members(group: Path, proc: Path, clock_ticks: int) -> ContainerCpu:
     """Sum over the living processes of the group, children that they waited for included."""
     user = system = 0
+    read = False
     for pid in _text(group / "cgroup.procs").split():
         stat = _text(proc / pid / "stat").rpartition(")")[2].split()
         if len(stat) > 14:
+            read = True
             user += int(stat[11]) + int(stat[13])
             system += int(stat[12]) + int(stat[14])
-    return ContainerCpu((user + system) / clock_ticks, user / clock_ticks, system / clock_ticks)
+    ticks = (user + system, user, system)
+    return ContainerCpu(*(count / clock_ticks for count in ticks)) if read else ContainerCpu()
 
 
 def _throttled(bounding: tuple[int, Path] | None) -> float:
     if bounding is None:
         return nan
     version, group = bounding
-    name, scale = ("throttled_usec", _MICROSECONDS) if version == 2 else ("throttled_time", _NANOSECONDS)
-    return _field(group / "cpu.stat", name, scale)
+    name, per_s = ("throttled_usec", _MICROSECONDS) if version == 2 else ("throttled_time", _NANOSECONDS)
+    return _field(group / "cpu.stat", name, per_s)
 
 
 def _memory(bounding: tuple[int, Path] | None) -> tuple[float, float, float, float, float]:

@@ -106,7 +106,7 @@ class ModelUse:
         input_known, output_known: calls whose token count is known.
         priced, priced_tokens: calls with a cost, and their tokens.
         sources: calls by the source of their cost.
-        latency: milliseconds.
+        latency: in units of `latency_unit_ms` milliseconds.
     """
 
     model: str
@@ -122,6 +122,7 @@ class ModelUse:
     priced_tokens: int = 0
     sources: dict[str, int] = field(default_factory=dict)
     latency: ExponentialHistogram | None = None
+    latency_unit_ms: float = 1.0
 
 
 class Series(Protocol):
@@ -129,6 +130,9 @@ class Series(Protocol):
 
     def models(self) -> list[Model]:
         """Return every model, sorted by name and version."""
+
+    def model(self, name: str, version: str) -> Model | None:
+        """Return one model, `None` for one that was neither registered nor recorded."""
 
     def model_use(
         self, start: int, end: int, only: tuple[str, str] | None = None, where: Filter = EVERYTHING

@@ -165,6 +165,11 @@ class SqliteStore:
         with self._database.read() as connection:
             return models.registered(connection)
 
+    def model(self, name: str, version: str) -> Model | None:
+        """Return one model, `None` for one that was neither registered nor recorded."""
+        with self._database.read() as connection:
+            return models.one(connection, name, version)
+
     def model_use(
         self, start: int, end: int, only: tuple[str, str] | None = None, where: Filter = EVERYTHING
     ) -> list[ModelUse]:

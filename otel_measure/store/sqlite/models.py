@@ -22,6 +22,7 @@ _COLUMNS: Final = (
     "requests", "errors", "input_tokens", "input_known", "output_tokens", "output_known",
     "cost_nano_usd", "priced", "priced_tokens",
 )  # fmt: skip
+_REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
 _encode_sources = msgspec.json.Encoder(order="sorted").encode
 
@@ -112,23 +113,26 @@ def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse) -> No
 
 
 def _use(name: str, version: str, row: tuple[Any, ...]) -> ModelUse:
-    sources, latency = row[-2:]
-    return ModelUse(name, version, *row[:-2], _decode_sources(sources), ExponentialHistogram.from_bytes(latency))
+    use = ModelUse(name, version, *row[: len(_COLUMNS)])
+    use.sources = _decode_sources(row[-2])
+    use.latency = ExponentialHistogram.from_bytes(row[-1])
+    return use
 
 
 def registered(connection: sqlite3.Connection) -> list[Model]:
     """Return every model, sorted by name and version."""
-    rows = connection.execute("SELECT name, version, type, metadata, targets FROM model ORDER BY name, version")
-    return [
-        Model(
-            name,
-            version,
-            kind,
-            msgspec.json.decode(metadata) if metadata else None,
-            msgspec.json.decode(targets) if targets else None,
-        )
-        for name, version, kind, metadata, targets in rows
-    ]
+    return [_model(row) for row in connection.execute(f"{_REGISTERED} ORDER BY name, version")]
+
+
+def one(connection: sqlite3.Connection, name: str, version: str) -> Model | None:
+    """Return one model, `None` for an unknown one."""
+    row = connection.execute(f"{_REGISTERED} WHERE name=? AND version=?", (name, version)).fetchone()
+    return _model(row) if row else None
+
+
+def _model(row: tuple[Any, ...]) -> Model:
+    name, version, kind, metadata, targets = row
+    return Model(name, version, kind, *(msgspec.json.decode(text) if text else None for text in (metadata, targets)))
 
 
 def register(connection: sqlite3.Connection, names: Names, model: Model) -> None:

@@ -1,0 +1,148 @@
+"""From a caller's arguments to an inference record: checked, priced, and without text that nobody asked to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from otel_measure import checks, semconv
+from otel_measure.ai.pricing import Pricer
+from otel_measure.ai.usage import Usage
+from otel_measure.context import caller
+from otel_measure.records import Inference, Json, Origin, Prediction
+
+LABEL_CHARS: Final = 64
+_NO_USAGE: Final = Usage()
+MAX_LATENCY_MS: Final = 1e12
+
+
+class InferenceBuilder:
+    """Makes records of one process.
+
+    Args:
+        origin: of every record.
+        now_us, new_id: clock and ids.
+        pricer: finds the cost where the caller gives none.
+        type_of: the registered type of a model.
+        store_text: keep predictions and features that are text.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        now_us: Callable[[], int],
+        new_id: Callable[[], str],
+        pricer: Pricer,
+        type_of: Callable[[str, str], str],
+        store_text: bool = False,
+    ) -> None:
+        self._origin = origin
+        self._now_us = now_us
+        self._new_id = new_id
+        self._pricer = pricer
+        self._type_of = type_of
+        self._store_text = store_text
+
+    def build(
+        self,
+        model_name: str,
+        model_version: str,
+        latency_ms: float,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cost_usd: float | None = None,
+        *,
+        prediction: Prediction | None = None,
+        features: Mapping[str, object] | None = None,
+        user_id: object = None,
+        session_id: str | None = None,
+        provider: str | None = None,
+        operation: str | None = None,
+        error_type: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        timestamp: datetime | None = None,
+        inference_id: str | None = None,
+        time_to_first_chunk_ms: float | None = None,
+        output_chunks: int | None = None,
+        usage: Usage = _NO_USAGE,
+    ) -> Inference:
+        """Return the record of one call of a model.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+        """
+        now = self._now_us()
+        who = caller()
+        model = checks.text("model_name", model_name)
+        version = checks.text("model_version", model_version)
+        ts, clamped = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
+        tokens_in = checks.optional_count("input_tokens", usage.input_tokens if input_tokens is None else input_tokens)
+        tokens_out = checks.optional_count(
+            "output_tokens", usage.output_tokens if output_tokens is None else output_tokens
+        )
+        spoken = checks.optional_text("provider", provider) or usage.provider
+        price = self._pricer.price(
+            model,
+            tokens_in,
+            tokens_out,
+            ts=ts,
+            provider=spoken,
+            response_model=usage.response_model,
+            cached_input_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            caller_usd=checks.optional_number("cost_usd", cost_usd, low=0.0, high=1e9),
+            provider_usd=usage.cost_usd,
+        )
+        model_type = self._type_of(model, version)
+        kept, extra = self._kept_prediction(prediction, model_type)
+        return Inference(
+            id=self._new_id() if inference_id is None else checks.text("inference_id", inference_id, checks.MAX_ID_CHARS),
+            ts=ts,
+            origin=self._origin,
+            model=model,
+            version=version,
+            latency_ms=checks.number("latency_ms", latency_ms, low=0.0, high=MAX_LATENCY_MS),
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            cost_usd=price.usd if price else None,
+            cost_source=price.source if price else None,
+            error_type=checks.optional_text("error_type", error_type, 256),
+            provider=spoken or semconv.provider_of(model),
+            operation=checks.optional_text("operation", operation, 256) or semconv.operation_of(model_type),
+            response_model=usage.response_model,
+            time_to_first_chunk_ms=checks.optional_number("time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0),
+            output_chunks=checks.optional_count("output_chunks", output_chunks),
+            user_id=who.user_id if user_id is None else checks.user_id("user_id", user_id),
+            session_id=who.session_id if session_id is None else checks.text("session_id", session_id),
+            prediction=kept,
+            features=self._kept_features(features),
+            metadata=checks.json_object("metadata", {**(metadata or {}), **extra} if extra else metadata),
+            clamped=clamped,
+            trace_id=who.trace_id,
+            span_id=who.span_id,
+        )
+
+    def _kept_prediction(self, value: object, model_type: str) -> tuple[Prediction | None, dict[str, Json]]:
+        """Return what is stored of a prediction: numbers and labels as they are, of text its length."""
+        if value is None or isinstance(value, bool):
+            return value, {}
+        if not isinstance(value, str):
+            return checks.number("prediction", value), {}
+        is_label = len(value) <= LABEL_CHARS and not model_type.startswith("nlp_")
+        if is_label or self._store_text:
+            return value, {}
+        return None, {"prediction_chars": len(value)}
+
+    def _kept_features(self, features: Mapping[str, object] | None) -> dict[str, Json] | None:
+        found = checks.json_object("features", features)
+        if found is None or self._store_text:
+            return found
+        return {
+            (f"{key}_chars" if _is_text(value) else key): (len(value) if _is_text(value) else value)  # type: ignore[arg-type]
+            for key, value in found.items()
+        }
+
+
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str) and len(value) > LABEL_CHARS

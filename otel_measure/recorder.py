@@ -1,0 +1,235 @@
+"""From the call to the store: a bounded queue, one thread, one transaction for many records.
+
+`put` is all the caller pays. A fault of ours (full queue, locked store) never reaches the host: it is logged once and
+counted. What the host did wrong was refused before, when the record was built.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.records import Inference, Record
+from otel_measure.store.base import ACCEPTED, Receipt, Store
+
+_log: Final = logging.getLogger("otel_measure")
+BATCH: Final = 2000
+_BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Sink(Protocol):
+    """Where accepted records and the recorder's own figures go."""
+
+    def record(self, records: Sequence[Record]) -> None:
+        """Turn accepted records into measurements and events."""
+
+    def count(self, kind: str, outcome: str, n: int, reason: str | None = None) -> None:
+        """Count records by what became of them."""
+
+    def fault(self, what: str) -> None:
+        """Count a fault of ours."""
+
+    def commit_took(self, seconds: float) -> None:
+        """Note how long a commit took."""
+
+
+class Recorder:
+    """The one way a record takes.
+
+    Args:
+        store: `None` goes straight to the sink.
+        sink: told of what was accepted.
+        queue_size: records that may wait; more are dropped and counted.
+        flush_interval_s: how long the thread waits for others to share a commit.
+        durable: every commit survives power loss.
+        loud: raise our own faults instead of counting them; for tests.
+        monotonic: the clock that times commits.
+    """
+
+    def __init__(
+        self,
+        store: Store | None,
+        sink: Sink,
+        *,
+        queue_size: int = 100_000,
+        flush_interval_s: float = 0.05,
+        durable: bool = False,
+        loud: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._sink = sink
+        self._queue_size = queue_size
+        self._flush_interval_s = flush_interval_s
+        self._durable = durable
+        self._loud = loud
+        self._monotonic = monotonic
+        self._queue: deque[Record] = deque()
+        self._logged: set[str] = set()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._wake = threading.Event()
+        self._draining = threading.Lock()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    @property
+    def queue_length(self) -> int:
+        """How many records wait."""
+        return len(self._queue)
+
+    def put(self, record: Record) -> None:
+        """Take a record; it is committed within the flush interval."""
+        if len(self._queue) >= self._queue_size:
+            self._drop(record, "queue_full")
+            return
+        self._queue.append(record)
+        if self._thread is None:
+            self._start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _drop(self, record: Record, reason: str) -> None:
+        self._sink.count(kind_of(record), "dropped", 1, reason)
+        self._log_once(reason, f"{self._queue_size} records wait and the store does not keep up; new ones are dropped")
+
+    def commit(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        """Accept records now, in one transaction, and measure the new ones.
+
+        Raises:
+            StoreUnavailable: nothing was accepted.
+        """
+        if self._store is None:
+            receipts = [ACCEPTED] * len(records)
+        else:
+            began = self._monotonic()
+            receipts = self._store.accept(records, durable=durable or self._durable)
+            self._sink.commit_took(self._monotonic() - began)
+        self._account(records, receipts)
+        return receipts
+
+    def _account(self, records: Sequence[Record], receipts: Sequence[Receipt]) -> None:
+        tally: dict[tuple[str, str, str | None], int] = {}
+        for record, receipt in zip(records, receipts, strict=True):
+            key = (kind_of(record), receipt.outcome, receipt.reason)
+            tally[key] = tally.get(key, 0) + 1
+        for (kind, outcome, reason), n in tally.items():
+            self._sink.count(kind, outcome, n, reason)
+        self._sink.record([r for r, receipt in zip(records, receipts, strict=True) if receipt.outcome == "accepted"])
+
+    # ------------------------------------------------------------ the thread
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._run, name="otel-measure-recorder", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            self._wake.wait()
+            if self._stopping:
+                return
+            time.sleep(self._flush_interval_s)
+            self._wake.clear()
+            if self._drain(None):
+                failures = 0
+            else:
+                time.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                failures += 1
+                self._wake.set()
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Commit everything put before this call; `False` when that did not succeed in time."""
+        deadline = self._monotonic() + timeout_s
+        if not self._draining.acquire(timeout=max(timeout_s, 0)):
+            return False
+        try:
+            return self._drain_locked(deadline)
+        finally:
+            self._draining.release()
+
+    def _drain(self, deadline: float | None) -> bool:
+        with self._draining:
+            return self._drain_locked(deadline)
+
+    def _drain_locked(self, deadline: float | None) -> bool:
+        left = len(self._queue)
+        while left > 0:
+            if deadline is not None and self._monotonic() > deadline:
+                return False
+            batch = [self._queue.popleft() for _ in range(min(left, BATCH))]
+            left -= len(batch)
+            if not self._commit_queued(batch):
+                return False
+        return True
+
+    def _commit_queued(self, batch: list[Record]) -> bool:
+        try:
+            self.commit(batch)
+        except StoreUnavailable as error:
+            self._queue.extendleft(reversed(batch))
+            self._fault("store_unavailable", str(error), error)
+            return False
+        except (StoreError, ValueError, ArithmeticError, TypeError) as error:
+            self._one_by_one(batch, error)
+        return True
+
+    def _one_by_one(self, batch: list[Record], error: Exception) -> None:
+        """Keep one record that cannot be stored from taking its neighbours with it."""
+        if len(batch) == 1:
+            self._sink.count(kind_of(batch[0]), "dropped", 1, type(error).__name__)
+            self._fault("refused", f"a record could not be stored: {error}", error)
+            return
+        for record in batch:
+            self._commit_queued([record])
+
+    def _fault(self, what: str, message: str, error: Exception) -> None:
+        self._sink.fault(what)
+        self._log_once(what, message)
+        if self._loud:
+            raise error
+
+    def _log_once(self, what: str, message: str) -> None:
+        if what not in self._logged:
+            self._logged.add(what)
+            _log.error("%s (logged once; otel_measure.self.* metrics count the rest)", message)
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Flush, then end the thread."""
+        flushed = self.flush(timeout_s)
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return flushed
+
+    # ------------------------------------------------------------ fork
+
+    def before_fork(self) -> None:
+        """Let no transaction be half-way while the process is copied."""
+        self._draining.acquire(timeout=5)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._draining.locked():
+            self._draining.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: what waited in the parent is the parent's to commit."""
+        self._queue.clear()
+        self._logged.clear()
+        self._reset()
+
+
+def kind_of(record: Record) -> str:
+    """Return the name under which a record is counted."""
+    return "inference" if isinstance(record, Inference) else "user_event"

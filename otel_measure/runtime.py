@@ -1,0 +1,308 @@
+"""One process's measuring: settings, store, recorder, telemetry and services wired together, once."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from otel_measure import semconv
+from otel_measure.ai.service import AiModelService
+from otel_measure.config import DEFAULT, Default, Settings
+from otel_measure.errors import ConfigurationError, MeasureError, NoStore
+from otel_measure.ids import Uuid7
+from otel_measure.infrastructure import instruments
+from otel_measure.infrastructure.sampler import Sampler
+from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.recorder import Recorder
+from otel_measure.store.base import Family, Store
+from otel_measure.telemetry import Telemetry
+from otel_measure.users.service import UserAnalyticsService
+
+_log: Final = logging.getLogger("otel_measure")
+PUMP_INTERVAL_S: Final = 15.0
+SWEEP_INTERVAL_S: Final = 3600.0
+LEASE_US: Final = 45_000_000
+
+
+def wall_clock_us() -> int:
+    """Return microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+def open_store(settings: Settings) -> Store | None:
+    """Return the store the settings name, `None` for none."""
+    if settings.store is None:
+        return None
+    from otel_measure.store.sqlite import SqliteStore
+
+    return SqliteStore(
+        settings.store,
+        timezone=settings.timezone,
+        durability=settings.durability,
+        retention_days=settings.retention_days,
+        max_bytes=settings.store_max_bytes,
+        history_days=settings.history_days,
+    )
+
+
+class Runtime:
+    """Everything of one process; tests and `create_app` may have several.
+
+    Args:
+        settings: what is wanted.
+        clock: microseconds since 1970 UTC.
+        sampler: reads the machine.
+        host: the name under which this machine's readings are kept.
+        loud: raise our own faults; for tests.
+
+    Raises:
+        MeasureError: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], int] = wall_clock_us,
+        sampler: Sampler | None = None,
+        host: str | None = None,
+        loud: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.host = host or socket.gethostname()
+        self._ids = Uuid7(clock)
+        self.store = open_store(settings)
+        self.telemetry = Telemetry(settings, str(uuid.uuid4()), exposition=self.store is None)
+        self.recorder = Recorder(
+            self.store,
+            self.telemetry,
+            queue_size=settings.queue_size,
+            flush_interval_s=settings.flush_interval_ms / 1000,
+            durable=settings.durability == "power",
+            loud=loud,
+        )
+        self.sampler = sampler or Sampler(interval_s=settings.sample_interval_s)
+        self.infrastructure = InfrastructureService(self.sampler)
+        self.ai = AiModelService(
+            settings, self.recorder, self.store or self.telemetry, self.store, clock, self._ids, settings.timezone
+        )
+        self.users = UserAnalyticsService(settings, self.recorder, self.store, clock, self._ids, settings.timezone)
+        instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
+        self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._stop = threading.Event()
+        self._pump: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._pumped_at = 0.0
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Start reading the machine and keeping its history; again is a no-op."""
+        with self._starting:
+            if self._pump is None:
+                self.sampler.start()
+                self._pump = threading.Thread(target=self._run_pump, name="otel-measure-streams", daemon=True)
+                self._pump.start()
+
+    def _run_pump(self) -> None:
+        next_sweep = time.monotonic() + 60
+        while not self._stop.wait(PUMP_INTERVAL_S):
+            try:
+                self._pump_streams()
+                if self.store is not None and time.monotonic() >= next_sweep:
+                    next_sweep = time.monotonic() + SWEEP_INTERVAL_S
+                    if self.store.holds_lease("sweep", self.telemetry.instance_id, self.clock(), self.clock() + LEASE_US):
+                        self.store.sweep(self.clock())
+            except MeasureError as error:
+                self.telemetry.fault("streams")
+                _log.debug("streams were not stored: %s", error)
+
+    def _pump_streams(self) -> None:
+        """Store what has no fact; of the machine's own readings one process per host is enough."""
+        if self.store is None:
+            return
+        now = self.clock()
+        leads = self.store.holds_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
+        self.store.ingest(p for p in self.telemetry.points(self.host) if leads or p.scope != "host")
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Commit what is queued and send what is to be sent; `False` when that did not succeed in time."""
+        done = self.recorder.flush(timeout_s)
+        self.telemetry.flush(timeout_s)
+        return done
+
+    def shutdown(self, timeout_s: float = 5.0) -> bool:
+        """Flush, stop every thread and close the store."""
+        self._stop.set()
+        flushed = self.recorder.stop(timeout_s)
+        if self._pump is not None:
+            self._pump.join(timeout_s)
+        try:
+            self._pump_streams()
+        except MeasureError as error:
+            _log.warning("the last readings were not stored: %s", error)
+        self.sampler.stop()
+        self.telemetry.flush(timeout_s)
+        self.telemetry.shutdown(timeout_s)
+        if self.store is not None:
+            self.store.close()
+        return flushed
+
+    # ------------------------------------------------------------ exposition
+
+    def families(self, scope: str | None = None) -> list[Family]:
+        """Return everything `/metrics` shows; `scope="infrastructure"` leaves models and users out.
+
+        Raises:
+            NoStore: there is none; `telemetry.prometheus_text()` has what this process knows.
+        """
+        if self.store is None:
+            raise NoStore("the exposition of all processes")
+        self.recorder.flush()
+        self.store.ingest(self.telemetry.points(self.host))
+        found = self.store.families(self.clock())
+        if scope is None:
+            return found
+        return [f for f in found if f.name.startswith(_INFRASTRUCTURE)]
+
+    # ------------------------------------------------------------ forks
+
+    def before_fork(self) -> None:
+        """Let nothing be half-way while the process is copied."""
+        self.recorder.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self.recorder.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        """Become a process of its own, with its own threads, connections and id."""
+        started = self._pump is not None
+        self._reset()
+        self._ids.after_fork_in_child()
+        if self.store is not None:
+            self.store.after_fork_in_child()
+        self.recorder.after_fork_in_child()
+        self.telemetry.after_fork_in_child(str(uuid.uuid4()))
+        self.sampler.after_fork_in_child()
+        if started:
+            self.start()
+
+
+_INFRASTRUCTURE: Final = (
+    "system.", "process.", "container.", "otel_measure.system.", "otel_measure.process.", "otel_measure.container.",
+    "otel_measure.service.",
+)  # fmt: skip
+_lock = threading.RLock()
+_current: Runtime | None = None
+
+
+def configure(
+    *,
+    service_name: str | Default = DEFAULT,
+    environment: str | Default = DEFAULT,
+    store: str | os.PathLike[str] | Default | None = DEFAULT,
+    otlp_endpoint: str | Default | None = DEFAULT,
+    timezone: str | Default = DEFAULT,
+    settings: Settings | None = None,
+) -> None:
+    """Set this process up; optional, since the first service call does it with defaults and the environment.
+
+    Args:
+        service_name, environment: where every record says it comes from.
+        store: a path, `":memory:"`, or `None` for no store.
+        otlp_endpoint: where metrics and events go by OTLP/HTTP.
+        timezone: the IANA zone whose days are days.
+        settings: everything at once, instead of the others.
+
+    Raises:
+        ConfigurationError: a bad value, or a second call that wants something else.
+        MeasureError: the store cannot be opened.
+    """
+    given: dict[str, Any] = {
+        "service_name": service_name,
+        "environment": environment,
+        "store": os.fspath(store) if isinstance(store, os.PathLike) else store,
+        "otlp_endpoint": otlp_endpoint,
+        "timezone": timezone,
+    }
+    if settings is not None and any(value is not DEFAULT for value in given.values()):
+        raise ConfigurationError("configure() takes settings=… or single settings, not both")
+    adopt(settings or Settings.load(**given))
+
+
+def adopt(settings: Settings | None) -> Runtime:
+    """Return this process's runtime, made with these settings when there is none yet."""
+    global _current
+    with _lock:
+        if _current is None:
+            wanted = settings or Settings.load()
+            _current = Runtime(wanted)
+            _log.info("otel-measure keeps its data in %s", wanted.store or "no store (store=None)")
+        elif settings is not None and (changed := _current.settings.differences(settings)):
+            raise ConfigurationError(
+                f"configure() was called before with other settings: {', '.join(changed)} differ; "
+                "call it once, before the first service call"
+            )
+        return _current
+
+
+def current() -> Runtime:
+    """Return this process's runtime, made with defaults when nobody has configured it."""
+    return _current if _current is not None else adopt(None)
+
+
+def flush(timeout_s: float = 5.0) -> bool:
+    """Commit what this process has recorded; `False` when that did not succeed in time."""
+    return _current.flush(timeout_s) if _current is not None else True
+
+
+def shutdown(timeout_s: float = 5.0) -> bool:
+    """Flush, stop and forget this process's runtime."""
+    global _current
+    with _lock:
+        runtime, _current = _current, None
+    return runtime.shutdown(timeout_s) if runtime is not None else True
+
+
+def get_infrastructure_service() -> InfrastructureService:
+    """Return the service that knows the machine."""
+    return current().infrastructure
+
+
+def get_ai_model_service() -> AiModelService:
+    """Return the service that knows the models."""
+    return current().ai
+
+
+def get_user_analytics_service() -> UserAnalyticsService:
+    """Return the service that knows the users."""
+    return current().users
+
+
+def _each(step: Callable[[Runtime], None]) -> Callable[[], None]:
+    def run() -> None:
+        if _current is not None:
+            step(_current)
+
+    return run
+
+
+atexit.register(shutdown)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(
+        before=_each(Runtime.before_fork),
+        after_in_parent=_each(Runtime.after_fork_in_parent),
+        after_in_child=_each(Runtime.after_fork_in_child),
+    )

@@ -1,0 +1,264 @@
+"""What drift keeps of a feature: cells frozen from a reference, and counts per cell for a window.
+
+No value is kept but the edges of bins and the categories seen 20 times or more, so the state of a feature is tens of
+numbers, names nobody, and adds across processes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf, isnan, nextafter
+from typing import Final, Literal, TypeAlias
+
+Category: TypeAlias = str | int | float | bool
+Value: TypeAlias = Category | None
+JsonCells: TypeAlias = dict[str, str | int | list[Category] | list[float]]
+"""Fields of ``Cells`` as JSON can hold them."""
+
+HEAD: Final = 2000
+MAX_BINS: Final = 10
+MIN_SAMPLES: Final = 50
+MIN_CATEGORY_COUNT: Final = 20
+MAX_CATEGORIES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """How the values of one feature fall into cells, and how those of the reference did.
+
+    Attributes:
+        kind: ``numeric`` bins by ``edges``; ``categorical`` looks values up in ``categories``, the rest is one cell.
+        marks: numeric: the reference's range and the inner edges, ascending, all inclusive from above; categorical:
+            the categories that have a cell of their own, most frequent first.
+        alpha: Dirichlet parameters of the cells, about the counts of the reference.
+        samples: values of the reference that are in cells.
+        missing: missing values of the reference.
+
+    Counts of a window (``size`` integers) stand in this order. Numeric: below the range, one per bin, above the range,
+    missing, of a wrong type. Categorical: one per category, all others, missing, of a wrong type.
+    """
+
+    kind: Literal["numeric", "categorical"]
+    marks: tuple[Category, ...]
+    alpha: tuple[float, ...]
+    samples: int
+    missing: int
+
+    @property
+    def size(self) -> int:
+        """Length of the counts of a window."""
+        return len(self.marks) + 3
+
+    def fold(self, counts: Sequence[int]) -> list[int]:
+        """The counts that compare with ``alpha``: what is beyond the range joins the outer bins."""
+        inner = list(counts[:-2])
+        if self.kind == "numeric":
+            inner[1] += inner[0]
+            inner[-2] += inner[-1]
+            return inner[1:-1]
+        return inner
+
+    def to_json(self) -> JsonCells:
+        """The cells as a dict of strings, numbers and lists."""
+        return {
+            "kind": self.kind,
+            "marks": list(self.marks),
+            "alpha": list(self.alpha),
+            "samples": self.samples,
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object]) -> Cells:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError: a field is absent or not of its type.
+        """
+        match fields:
+            case {
+                "kind": "numeric" | "categorical" as kind,
+                "marks": list(marks),
+                "alpha": list(alpha),
+                "samples": int(samples),
+                "missing": int(missing),
+            }:
+                return cls(kind, tuple(marks), tuple(map(float, alpha)), samples, missing)
+        raise ValueError(f"fields={fields!r}: not what Cells.to_json() gives; set the reference again")
+
+
+def reference_cells(values: Iterable[Value]) -> Cells | None:
+    """Freeze the cells of one feature from its reference.
+
+    Numbers get min(10, m // 10) bins whose edges are order statistics of the first 2,000 values; alpha is the spacing
+    of the edges in ranks plus the later values counted. Numbers that repeat get cells as categories do when they take
+    at most 32 values, and otherwise the same bins (equal edges merged) with alpha = counts + 1/2. A category has a cell
+    of its own from 20 occurrences on (at most 32 of them); all others are one cell; alpha = counts + 1/2. None and NaN
+    are missing.
+
+    Args:
+        values: the reference, in the order it came; numbers when most are (booleans are categories).
+
+    Returns:
+        The cells; None where there can be no verdict: less than 50 values, or less than two cells.
+    """
+    listed = list(values)
+    present = [value for value in listed if value is not None and value == value]
+    numbers = [value for value in present if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    missing = len(listed) - len(present)
+    if 2 * len(numbers) <= len(present):
+        return _categories(present, missing)
+    head = numbers[:HEAD]
+    distinct = len(set(head))
+    if distinct < len(head) and distinct <= MAX_CATEGORIES:
+        return _categories(numbers, missing)
+    return _bins(numbers, missing, tied=distinct < len(head))
+
+
+def _bins(numbers: list[float], missing: int, *, tied: bool) -> Cells | None:
+    m = len(numbers)
+    if m < MIN_SAMPLES:
+        return None
+    head = sorted(numbers[:HEAD])
+    bins = min(MAX_BINS, m // 10)
+    ranks = [round(k * (len(head) + 1) / bins) for k in range(bins + 1)]
+    edges = [head[rank - 1] for rank in ranks[1:-1]]
+    if tied:
+        edges = [edge for edge in sorted(set(edges)) if edge < head[-1]]
+        alpha, counted = [0.5] * (len(edges) + 1), numbers
+    else:
+        alpha, counted = [float(b - a) for a, b in pairwise(ranks)], numbers[HEAD:]
+    for value in counted:
+        alpha[bisect_left(edges, value)] += 1
+    marks = (nextafter(min(numbers), -inf), *edges, max(numbers))
+    return Cells("numeric", marks, tuple(alpha), m, missing) if edges else None
+
+
+def _categories(values: Sequence[Category], missing: int) -> Cells | None:
+    frequent = sorted(
+        ((n, value) for value, n in Counter(values).items() if n >= MIN_CATEGORY_COUNT), key=_by_frequency
+    )
+    own = frequent[:MAX_CATEGORIES]
+    if not own or len(values) < MIN_SAMPLES:
+        return None
+    counts = [n for n, _ in own]
+    alpha = tuple(n + 0.5 for n in (*counts, len(values) - sum(counts)))
+    return Cells("categorical", tuple(value for _, value in own), alpha, len(values), missing)
+
+
+def _by_frequency(counted: tuple[int, Category]) -> tuple[int, str]:
+    return -counted[0], repr(counted[1])
+
+
+class Window:
+    """Counts of the records of one window, per feature; windows over the same reference add.
+
+    Attributes:
+        records: records counted.
+        counts: per feature, in the order that ``Cells`` describes.
+    """
+
+    __slots__ = ("_bins", "_categories", "counts", "records")
+
+    def __init__(self, reference: Mapping[str, Cells]) -> None:
+        """Make an empty window over the features of ``reference``."""
+        self.records = 0
+        self.counts: dict[str, list[int]] = {name: [0] * cells.size for name, cells in reference.items()}
+        self._bins = [
+            (name, tuple(map(float, cells.marks)), self.counts[name])
+            for name, cells in reference.items()
+            if cells.kind == "numeric"
+        ]
+        self._categories = [
+            (name, {value: k for k, value in enumerate(cells.marks)}, self.counts[name])
+            for name, cells in reference.items()
+            if cells.kind == "categorical"
+        ]
+
+    def add(self, record: Mapping[str, Value]) -> None:
+        """Count one record; a feature it lacks, None and NaN are missing, features without cells are left out."""
+        self.records += 1
+        for name, edges, counts in self._bins:
+            _count_number(record.get(name), edges, counts)
+        for name, cell_of, counts in self._categories:
+            _count_category(record.get(name), 1, cell_of, counts)
+
+    def extend(self, records: Sequence[Mapping[str, Value]]) -> None:
+        """Count many records, feature by feature: as ``add`` one by one, two to three times as fast."""
+        self.records += len(records)
+        for name, edges, counts in self._bins:
+            column = [record.get(name) for record in records]
+            try:
+                ordered = sorted(column)  # type: ignore[type-var]
+                sound = not isnan(sum(ordered))  # type: ignore[arg-type]
+            except TypeError:
+                sound = False
+            if sound:
+                ranks = [0, *(bisect_right(ordered, edge) for edge in edges), len(ordered)]
+                for k, (before, after) in enumerate(pairwise(ranks)):
+                    counts[k] += after - before
+            else:
+                for value in column:
+                    _count_number(value, edges, counts)
+        for name, cell_of, counts in self._categories:
+            column = [record.get(name) for record in records]
+            try:
+                repeated = Counter(column).items()
+            except TypeError:
+                repeated = [(value, 1) for value in column]
+            for value, n in repeated:
+                _count_category(value, n, cell_of, counts)
+
+    def merge(self, records: int, counts: Mapping[str, Sequence[int]]) -> None:
+        """Add what another window over the same reference has counted.
+
+        Raises:
+            ValueError: a feature is unknown here or has another number of counts; nothing is added then.
+        """
+        for name, theirs in counts.items():
+            if len(self.counts.get(name, ())) != len(theirs):
+                raise ValueError(f"counts[{name!r}]={list(theirs)!r}: not counted over the same reference")
+        self.records += records
+        for name, theirs in counts.items():
+            ours = self.counts[name]
+            ours[:] = [a + b for a, b in zip(ours, theirs, strict=True)]
+
+
+def feature_quality(cells: Cells, counts: Sequence[int]) -> float | None:
+    """Data quality of one feature in a window, 0..1.
+
+    ``(1 - excess missing)(1 - out of range)(1 - type errors)(1 - new categories)``, each a share of the window. Missing
+    is in excess of the reference's share; new categories are the excess of all that have no cell of their own.
+
+    Returns:
+        The quality; None for a window without records.
+    """
+    *inner, missing, wrong_type = counts
+    records, present = sum(counts), sum(inner)
+    if not records:
+        return None
+    excess_missing = max(0.0, missing / records - cells.missing / (cells.missing + cells.samples))
+    strange = 0.0
+    if present and cells.kind == "numeric":
+        strange = (inner[0] + inner[-1]) / present
+    elif present:
+        strange = max(0.0, inner[-1] / present - (cells.alpha[-1] - 0.5) / cells.samples)
+    return (1.0 - excess_missing) * (1.0 - strange) * (1.0 - wrong_type / records)
+
+
+def _count_number(value: Value, edges: tuple[float, ...], counts: list[int]) -> None:
+    try:
+        counts[bisect_left(edges, value) if value == value else -2] += 1  # type: ignore[type-var]
+    except TypeError:
+        counts[-2 if value is None else -1] += 1
+
+
+def _count_category(value: Value, n: int, cell_of: dict[Category, int], counts: list[int]) -> None:
+    try:
+        counts[-2 if value is None or value != value else cell_of.get(value, len(cell_of))] += n
+    except TypeError:
+        counts[-1] += n

@@ -1,0 +1,298 @@
+"""MeterProvider, LoggerProvider, readers and OTLP: the only user of the OpenTelemetry SDK.
+
+An application's own SDK providers are adopted; otherwise ours become the global ones. Global propagators are left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import _logs, metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
+from opentelemetry.sdk.resources import Resource
+
+from otel_measure import semconv
+from otel_measure.config import Settings
+from otel_measure.measurements import Attributes, measurements
+from otel_measure.records import Record, to_event
+from otel_measure.semconv import Instrument
+from otel_measure.store.base import Model, ModelUse, Point
+from otel_measure.telemetry.points import StreamIdentity, model_use, points
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_log: Final = logging.getLogger("otel_measure")
+FACT_SCOPES: Final = frozenset({semconv.SCOPE_AI, semconv.SCOPE_USERS})
+_FACT_INSTRUMENTS: Final = tuple(
+    i for i in semconv.INSTRUMENTS if i.scope in FACT_SCOPES and i.kind in {"histogram", "counter"}
+)
+
+
+class Telemetry:
+    """One process's instruments and readers.
+
+    Args:
+        settings: names, and where OTLP goes.
+        instance_id: `service.instance.id`.
+        exposition: serve Prometheus from the SDK (`store=None`).
+    """
+
+    def __init__(self, settings: Settings, instance_id: str, *, exposition: bool = False) -> None:
+        self._settings = settings
+        self.instance_id = instance_id
+        self._lock = threading.Lock()
+        self._sums: dict[str, dict[Attributes, int]] = {i.name: {} for i in _FACT_INSTRUMENTS if i.observable}
+        self._inherited: Mapping[tuple[str, str], Point] = {}
+        self._registry: CollectorRegistry | None = None
+        self.reader = InMemoryMetricReader(
+            preferred_aggregation={Histogram: ExponentialBucketHistogramAggregation(max_size=160)}
+        )
+        readers: list[MetricReader] = [self.reader]
+        if exposition:
+            readers.append(self._prometheus_reader())
+        if settings.otlp_endpoint:
+            readers.append(_otlp_reader(settings.otlp_endpoint))
+        self.adopted = isinstance(metrics.get_meter_provider(), MeterProvider)
+        self._own_readers = readers
+        self._provider = self._meter_provider(readers)
+        self._logger = self._event_logger()
+        self._instruments = self._create_instruments()
+        self._exported_events = 0
+
+    # ------------------------------------------------------------ set-up
+
+    def _resource(self) -> Resource:
+        own: dict[str, Any] = {
+            semconv.ATTR_SERVICE_NAME: self._settings.service_name,
+            semconv.ATTR_SERVICE_INSTANCE_ID: self.instance_id,
+            semconv.ATTR_OWN_FACTS: True,
+        }
+        if self._settings.environment:
+            own[semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME] = self._settings.environment
+        return Resource.create(own)
+
+    def _meter_provider(self, readers: list[MetricReader]) -> MeterProvider:
+        provider = metrics.get_meter_provider()
+        if isinstance(provider, MeterProvider):
+            for reader in readers:
+                provider.add_metric_reader(reader)
+            return provider
+        ours = MeterProvider(metric_readers=readers, resource=self._resource(), shutdown_on_exit=False)
+        metrics.set_meter_provider(ours)
+        return ours
+
+    def _event_logger(self) -> _logs.Logger | None:
+        """Return a logger when somebody exports log records; building one for nobody costs more than storing a fact."""
+        provider = _logs.get_logger_provider()
+        if isinstance(provider, LoggerProvider):
+            return provider.get_logger("otel_measure")
+        if not self._settings.otlp_endpoint:
+            return None
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+        from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+        ours = LoggerProvider(resource=self._resource(), shutdown_on_exit=False)
+        endpoint = _signal_endpoint(self._settings.otlp_endpoint, "logs")
+        ours.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint)))
+        _logs.set_logger_provider(ours)
+        return ours.get_logger("otel_measure")
+
+    def _prometheus_reader(self) -> MetricReader:
+        from opentelemetry.exporter.prometheus import PrometheusMetricReader
+        from prometheus_client import CollectorRegistry
+
+        self._registry = CollectorRegistry()
+        return PrometheusMetricReader(registry=self._registry)
+
+    def _create_instruments(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for instrument in _FACT_INSTRUMENTS:
+            meter = self._provider.get_meter(instrument.scope)
+            if instrument.observable:
+                meter.create_observable_counter(
+                    instrument.name, [self._observe(instrument)], instrument.unit, instrument.description
+                )
+            else:
+                found[instrument.name] = _histogram(meter, instrument)
+        own = self._provider.get_meter(semconv.SCOPE_SELF)
+        found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name] = _histogram(
+            own, semconv.OTEL_MEASURE_SELF_COMMIT_DURATION
+        )
+        for instrument in (semconv.OTEL_MEASURE_SELF_RECORDS, semconv.OTEL_MEASURE_SELF_ERRORS):
+            found[instrument.name] = own.create_counter(instrument.name, instrument.unit, instrument.description)
+        return found
+
+    def _observe(self, instrument: Instrument) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def callback(_: CallbackOptions) -> Iterable[Observation]:
+            with self._lock:
+                sums = list(self._sums[instrument.name].items())
+            return [Observation(value / instrument.units_per_value, dict(attributes)) for attributes, value in sums]
+
+        return callback
+
+    def meter(self, scope: str) -> metrics.Meter:
+        """Return the meter of one of our scopes."""
+        return self._provider.get_meter(scope)
+
+    def observe_gauge(self, instrument: Instrument, read: Callable[[], float]) -> None:
+        """Register a gauge of ours whose value is asked for at each collection."""
+        self.meter(instrument.scope).create_observable_gauge(
+            instrument.name, [lambda _: [Observation(read())]], instrument.unit, instrument.description
+        )
+
+    # ------------------------------------------------------------ the recorder's sink
+
+    def record(self, records: Sequence[Record]) -> None:
+        """Turn accepted records into measurements, and into events when somebody exports them."""
+        for record in records:
+            for instrument, value, attributes in measurements(record):
+                if instrument.observable:
+                    self._add(instrument, value, attributes)
+                else:
+                    self._instruments[instrument.name].record(value, dict(attributes))
+        if self._logger is not None:
+            for record in records:
+                self._emit(self._logger, record)
+
+    def _add(self, instrument: Instrument, value: float, attributes: Attributes) -> None:
+        sums = self._sums[instrument.name]
+        with self._lock:
+            if attributes not in sums and len(sums) >= semconv.EXPOSED_ATTRIBUTE_SETS:
+                attributes = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
+            sums[attributes] = sums.get(attributes, 0) + round(value * instrument.units_per_value)
+
+    def _emit(self, logger: _logs.Logger, record: Record) -> None:
+        event = to_event(record)
+        logger.emit(
+            timestamp=event.ts * 1000,
+            context=_span_context(event.trace_id, event.span_id),
+            severity_number=_logs.SeverityNumber.INFO,
+            event_name=event.name,
+            attributes=event.attributes,
+        )
+
+    def count(self, kind: str, outcome: str, n: int, reason: str | None = None) -> None:
+        """Count records by what became of them."""
+        attributes = {semconv.ATTR_RECORD_KIND: kind, semconv.ATTR_RECORD_OUTCOME: outcome}
+        if reason:
+            attributes[semconv.ATTR_DROP_REASON] = reason
+        self._instruments[semconv.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
+
+    def fault(self, what: str) -> None:
+        """Count a fault of ours."""
+        self._instruments[semconv.OTEL_MEASURE_SELF_ERRORS.name].add(1, {semconv.ATTR_ERROR_TYPE: what})
+
+    def commit_took(self, seconds: float) -> None:
+        """Note how long a commit took."""
+        self._instruments[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name].record(seconds)
+
+    # ------------------------------------------------------------ reading
+
+    def collect(self) -> MetricsData | None:
+        """Return the cumulative state of every instrument of this process."""
+        return self.reader.get_metrics_data()
+
+    def points(self, host: str) -> list[Point]:
+        """Return what is to be stored as streams: everything that has no facts."""
+        identity = StreamIdentity(self._settings.service_name, self._settings.environment, self.instance_id, host)
+        found = points(self.collect(), FACT_SCOPES, identity)
+        return [_less(point, self._inherited.get((point.name, point.labels))) for point in found]
+
+    def models(self) -> list[Model]:
+        """Return the models this process has recorded (no store)."""
+        return [Model(use.model, use.version) for use in self.model_use(0, 0)]
+
+    def model(self, name: str, version: str) -> Model | None:
+        """Return one model, `None` for one this process has not recorded."""
+        return next((model for model in self.models() if (model.name, model.version) == (name, version)), None)
+
+    def model_use(self, start: int, end: int, only: tuple[str, str] | None = None, *_: object) -> list[ModelUse]:
+        """Return what models did since this process began; an in-memory reader knows no windows."""
+        found = model_use(self.collect())
+        return [use for use in found if only is None or (use.model, use.version) == only]
+
+    def prometheus_text(self) -> tuple[bytes, str]:
+        """Return the exposition of `opentelemetry-exporter-prometheus` and its content type."""
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+        return generate_latest(self._registry or CollectorRegistry()), CONTENT_TYPE_LATEST
+
+    # ------------------------------------------------------------ the end, and forks
+
+    def flush(self, timeout_s: float) -> None:
+        """Send what is to be sent; the application's own flush does not know our readers."""
+        for reader in self._own_readers[1:]:
+            reader.force_flush(timeout_s * 1000)
+        if self._logger is not None:
+            provider = _logs.get_logger_provider()
+            if isinstance(provider, LoggerProvider):
+                provider.force_flush(int(timeout_s * 1000))
+
+    def shutdown(self, timeout_s: float) -> None:
+        """Stop our readers; an adopted provider goes on without them."""
+        for reader in self._own_readers:
+            self._provider.remove_metric_reader(reader)
+        for reader in self._own_readers:
+            try:
+                reader.shutdown(timeout_s * 1000)
+            except Exception:
+                _log.warning("a metric reader did not stop in %s s", timeout_s, exc_info=True)
+
+    def after_fork_in_child(self, instance_id: str) -> None:
+        """Become a process of its own: what the parent counted stays the parent's."""
+        self._lock = threading.Lock()
+        self.instance_id = instance_id
+        for sums in self._sums.values():
+            sums.clear()
+        self._inherited = {}
+        self._inherited = {(p.name, p.labels): p for p in self.points("") if p.scope == "add"}
+
+
+def _histogram(meter: metrics.Meter, instrument: Instrument) -> metrics.Histogram:
+    return meter.create_histogram(
+        instrument.name,
+        instrument.unit,
+        instrument.description,
+        explicit_bucket_boundaries_advisory=list(instrument.buckets),
+    )
+
+
+def _less(point: Point, inherited: Point | None) -> Point:
+    if inherited is None:
+        return point
+    from dataclasses import replace
+
+    return replace(
+        point,
+        value=point.value - inherited.value,
+        count=point.count - inherited.count,
+        buckets=tuple(a - b for a, b in zip(point.buckets, inherited.buckets, strict=True)),
+    )
+
+
+def _span_context(trace_id: str | None, span_id: str | None) -> Any:
+    if trace_id is None or span_id is None:
+        return None
+    from opentelemetry import trace
+
+    span = trace.SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False)
+    return trace.set_span_in_context(trace.NonRecordingSpan(span))
+
+
+def _signal_endpoint(endpoint: str, signal: str) -> str:
+    return f"{endpoint.rstrip('/')}/v1/{signal}"
+
+
+def _otlp_reader(endpoint: str) -> MetricReader:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    return PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=_signal_endpoint(endpoint, "metrics")))

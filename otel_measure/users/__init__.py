@@ -1,0 +1,1 @@
+"""What users do: events, and the reports over them."""
