@@ -1,0 +1,10 @@
+"""The JSON API, one module per section; each is a page of handlers and the rows that lead to them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.api import ai, infrastructure, users
+from exporter.endpoint import AnyEndpoint
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (*infrastructure.ENDPOINTS, *ai.ENDPOINTS, *users.ENDPOINTS)

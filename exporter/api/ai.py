@@ -1,0 +1,178 @@
+"""Models: their calls, and what can be said about each model."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from exporter.batch import Verdict, counts, is_duplicate, write_batch
+from exporter.body import decode_json
+from exporter.endpoint import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
+from exporter.query import ModelQuery, NamedModelQuery
+from otel_measure.ai.reports import Models, Snapshot
+from otel_measure.ai.service import AiModelService
+from otel_measure.errors import NotFound
+from otel_measure.records import Inference
+from otel_measure.store.base import Outcome
+
+_BASE: Final = f"{API}/ai"
+_Label = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 1024})]
+_Amount = Annotated[float, Meta(extra_json_schema={"minimum": 0})]
+_Count = Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": 10**15})]
+
+
+class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One call of a model, with the arguments of `record_inference`."""
+
+    model_name: _Label
+    model_version: _Label
+    latency_ms: _Amount
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cost_usd: _Amount | None = None
+    prediction: float | int | bool | str | None = None
+    features: dict[str, Any] | None = None
+    user_id: int | str | None = None
+    session_id: str | None = None
+    provider: str | None = None
+    operation: str | None = None
+    error_type: str | None = None
+    metadata: dict[str, Any] | None = None
+    timestamp: Annotated[dt.datetime | None, Meta(description="With a time zone; now when absent.")] = None
+    inference_id: Annotated[str | None, Meta(description="Makes a retry safe: an id counts once.")] = None
+    time_to_first_chunk_ms: _Amount | None = None
+    output_chunks: _Count | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The id of a committed call; `duplicate` when it was there already."""
+
+    inference_id: str
+    duplicate: bool = False
+
+
+class InferenceBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to 1,000 calls."""
+
+    inferences: list[msgspec.Raw]
+
+
+class InferenceResult(msgspec.Struct, frozen=True):
+    """What became of one call."""
+
+    status: Outcome
+    inference_id: str | None
+    reason: str | None
+
+
+class InferenceResults(msgspec.Struct, frozen=True):
+    """What became of each call, in the order of the batch, and how often."""
+
+    results: list[InferenceResult]
+    accepted: int
+    duplicate: int
+    rejected: int
+
+
+_decode_inference: Final = msgspec.json.Decoder(InferenceBody).decode
+
+
+def record(ai: AiModelService, body: InferenceBody) -> Inference:
+    """Return the record that a body stands for, validated."""
+    return ai.inference_record(
+        body.model_name,
+        body.model_version,
+        body.latency_ms,
+        body.input_tokens,
+        body.output_tokens,
+        body.cost_usd,
+        prediction=body.prediction,
+        features=body.features,
+        user_id=body.user_id,
+        session_id=body.session_id,
+        provider=body.provider,
+        operation=body.operation,
+        error_type=body.error_type,
+        metadata=body.metadata,
+        timestamp=body.timestamp,
+        inference_id=body.inference_id,
+        time_to_first_chunk_ms=body.time_to_first_chunk_ms,
+        output_chunks=body.output_chunks,
+    )
+
+
+async def record_inference(call: Call[NoQuery, InferenceBody]) -> Recorded:
+    """Commit one call together with those that arrive at the same time."""
+    inference = record(call.runtime.ai, call.body)
+    return Recorded(inference.id, is_duplicate(await call.live.commits.add(inference)))
+
+
+def record_inferences(call: Call[NoQuery, InferenceBatch]) -> InferenceResults:
+    """Commit a batch."""
+    ai = call.runtime.ai
+    verdicts = write_batch(
+        call.body.inferences,
+        lambda item: record(ai, decode_json(item, _decode_inference, "inference")),
+        call.live.commits.commit_now,
+    )
+    n = counts(verdicts)
+    return InferenceResults([_result(one) for one in verdicts], n["accepted"], n["duplicate"], n["rejected"])
+
+
+def _result(verdict: Verdict) -> InferenceResult:
+    return InferenceResult(verdict.receipt.outcome, verdict.id, verdict.receipt.reason)
+
+
+def models(call: Call[ModelQuery, NoBody]) -> Models:
+    """Answer what every model did."""
+    query = call.query
+    return call.runtime.ai.list_models(
+        window=query.window, as_of=query.as_of, service=query.service, environment=query.environment
+    )
+
+
+def model(call: Call[ModelQuery, NoBody]) -> Snapshot:
+    """Answer what can be said about the model that the path names."""
+    return _snapshot(call, call.path["name"], call.path["version"])
+
+
+def model_detail(call: Call[NamedModelQuery, NoBody]) -> Snapshot:
+    """Answer what can be said about the model that the query names."""
+    return _snapshot(call, call.query.name, call.query.version)
+
+
+def _snapshot(call: Call[ModelQuery, NoBody] | Call[NamedModelQuery, NoBody], name: str, version: str) -> Snapshot:
+    ai, query = call.runtime.ai, call.query
+    if not ai.knows_model(name, version):
+        raise NotFound("model", f"{name} {version}")
+    return ai.get_model_performance_snapshot(
+        name, version, window=query.window, as_of=query.as_of, service=query.service, environment=query.environment
+    )
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    get(
+        f"{_BASE}/models", models, ModelQuery,
+        "Every model", "A snapshot of every model over the window.",
+    ),
+    get(
+        f"{_BASE}/models/detail", model_detail, NamedModelQuery,
+        "One model, named in the query", "A snapshot of the model over the window.",
+    ),
+    get(
+        f"{_BASE}/models/{{name}}/{{version}}", model, ModelQuery,
+        "One model, named in the path (a `/` in a name is `%2F`)", "A snapshot of the model over the window.",
+    ),
+    post(
+        f"{_BASE}/inferences/record", record_inference, InferenceBody,
+        "Record one call of a model", "The id, once the call is committed.",
+    ),
+    post(
+        f"{_BASE}/inferences/batch", record_inferences, InferenceBatch,
+        "Record up to 1,000 calls", "What became of each call.",
+        status=200, max_bytes=MAX_BATCH_BYTES,
+    ),
+)  # fmt: skip

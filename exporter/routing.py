@@ -1,0 +1,82 @@
+"""From a request to a row of the route table, and from what its handler returns to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Final, cast
+
+import msgspec
+from anyio import to_thread
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from exporter.body import body_headers, decode_json, read_body, require_json
+from exporter.endpoint import AnyEndpoint, Call, Content, NoBody
+from exporter.envelope import ClientGone, error, failure, send_content, success
+from exporter.places import FOUND, Bound, Found, Place
+from exporter.query import parse
+from exporter.running import Running
+from exporter.security import GRANTS, NOTHING, permit
+
+_NO_BODY: Final = NoBody()
+
+
+class Endpoints(BaseRoute):
+    """All rows of the table as one route: the guard before it has found the row already."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match what the guard has found a row for."""
+        return (Match.FULL if scope.get(FOUND) is not None else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, whatever happens."""
+        found: Found = scope[FOUND]
+        bound = found.place.bound.get(scope["method"])
+        try:
+            content = await self._answer(bound, found, scope, receive)
+        except ClientGone:
+            return
+        except Exception as fault:
+            content = failure(fault, asked=_asks(bound, found, scope))
+        await send_content(content, send, head=scope["method"] == "HEAD")
+
+    async def _answer(self, bound: Bound | None, found: Found, scope: Scope, receive: Receive) -> Content:
+        if bound is None:
+            return _other_method(scope["method"], found.place)
+        endpoint = bound.endpoint
+        permit(scope.get(GRANTS, NOTHING), endpoint.access)
+        query = parse(scope["query_string"], endpoint.query)
+        body: msgspec.Struct = _NO_BODY
+        if endpoint.body is not NoBody:
+            headers = body_headers(scope["headers"])
+            require_json(headers.content_type)
+            body = decode_json(await read_body(headers, receive, endpoint.max_bytes), bound.decode)
+        live = await self._running.live() if endpoint.runtime else None
+        call = Call(found.path, query, body, live)
+        if bound.on_loop:
+            return _content(await cast("Awaitable[object]", endpoint.handler(call)), endpoint.status)
+        return await to_thread.run_sync(_handled, endpoint, call)
+
+
+def _handled(endpoint: AnyEndpoint, call: Call[Any, Any]) -> Content:
+    return _content(endpoint.handler(call), endpoint.status)
+
+
+def _content(answer: object, status: int) -> Content:
+    return answer if isinstance(answer, Content) else success(answer, status)
+
+
+def _other_method(method: str, place: Place) -> Content:
+    allow = ((b"allow", place.allow),)
+    if method == "OPTIONS":
+        return Content(b"", allow, 204)
+    return error(405, f"{place.path} does not answer {method}; allowed: {place.allow.decode()}", allow)
+
+
+def _asks(bound: Bound | None, found: Found, scope: Scope) -> bool:
+    """Whether the client gave any argument that a `ValueError` could be about."""
+    has_body = bound is not None and bound.endpoint.body is not NoBody
+    return has_body or bool(found.path) or bool(scope["query_string"])
