@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 import pytest
 
@@ -76,6 +77,13 @@ class Running:
             return wait_http(url, timeout_s, still_hopeful=lambda: self.process.poll() is None)
         except TimeoutError as error:
             pytest.fail(f"{error}; exit code {self.process.poll()}, it printed:\n{self.output()}")
+
+
+class RunProcess(Protocol):
+    """Starts a process that ends with the test; keywords are added to its environment."""
+
+    def __call__(self, *args: str, **env: str) -> Running:
+        """Start `args` and return at once."""
 
 
 def wait_http(url: str, timeout_s: float = 15.0, *, still_hopeful: Callable[[], bool] = lambda: True) -> bytes:

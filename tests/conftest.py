@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.components import ON_CI, Running, running
+from tests.components import ON_CI, Running, RunProcess, running
 
 # No deadline: machines shared by several suites stall for longer than any example takes.
 settings.register_profile("dev", deadline=None, max_examples=50)
@@ -18,13 +17,6 @@ settings.register_profile(
     "ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if ON_CI else "dev")
-
-
-class RunProcess(Protocol):
-    """Starts a process that ends with the test; keywords are added to its environment."""
-
-    def __call__(self, *args: str, **env: str) -> Running:
-        """Start `args` and return at once."""
 
 
 @pytest.fixture
