@@ -126,7 +126,9 @@ def json_object(argument: str, value: object) -> dict[str, Json] | None:
         return None
     if not isinstance(value, Mapping):
         raise ValueError(f"{argument} must be a mapping, not {value!r}")
-    return {text(f"a key of {argument}", key): _json(f"{argument}[{key!r}]", item) for key, item in value.items()} or None
+    return {
+        text(f"a key of {argument}", key): _json(f"{argument}[{key!r}]", item) for key, item in value.items()
+    } or None
 
 
 def _json(argument: str, value: object, depth: int = 0) -> Json:

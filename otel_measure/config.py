@@ -273,5 +273,3 @@ def _parsed(variable: str, name: str, raw: str) -> Any:
         return _PARSERS.get(name, str)(raw)
     except ValueError as error:
         raise ConfigurationError(f"{variable}={raw!r} is not a value for {name}: {error}") from error
-
-

@@ -28,7 +28,10 @@ class Measurement(NamedTuple):
 
 def measurements(record: Record) -> list[Measurement]:
     """Return every measurement a record stands for; what is unknown (tokens, cost) is not measured."""
-    return _inference(record) if isinstance(record, Inference) else _user_event(record)
+    if isinstance(record, Inference):
+        return _inference(record)
+    # The other kinds mean nothing but derived figures, which reports compute when asked.
+    return _user_event(record) if isinstance(record, UserEvent) else []
 
 
 def _inference(record: Inference) -> list[Measurement]:

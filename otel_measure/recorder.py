@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from otel_measure.errors import StoreError, StoreUnavailable
-from otel_measure.records import Inference, Record
+from otel_measure.records import Record, kind_of
 from otel_measure.store.base import ACCEPTED, Receipt, Store
 
 _log: Final = logging.getLogger("otel_measure")
@@ -228,8 +228,3 @@ class Recorder:
         self._queue.clear()
         self._logged.clear()
         self._reset()
-
-
-def kind_of(record: Record) -> str:
-    """Return the name under which a record is counted."""
-    return "inference" if isinstance(record, Inference) else "user_event"

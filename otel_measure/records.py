@@ -78,7 +78,61 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-Record: TypeAlias = Inference | UserEvent
+class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prediction should have been, learnt later; it counts at the time of the inference."""
+
+    id: str
+    ts: int
+    origin: Origin
+    inference_id: str
+    value: Prediction
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+class NpsResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's answer to "how likely are you to recommend us", 0 to 10."""
+
+    id: str
+    ts: int
+    origin: Origin
+    user_id: str
+    score: int
+    survey: str = "default"
+    comment: str = ""
+    clamped: bool = False
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+    """A user met a variant of an experiment."""
+
+    id: str
+    ts: int
+    origin: Origin
+    user_id: str
+    experiment: str
+    variant: str
+    reason: str = semconv.FEATURE_FLAG_REASON_SPLIT
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
+    """A watched service went down or came up."""
+
+    id: str
+    ts: int
+    origin: Origin
+    service: str
+    state: str
+    reason: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +149,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class _Form(msgspec.Struct, frozen=True):
     """How one kind of record becomes an event: the attribute of each field that travels as one."""
 
+    kind: str
     record: type[Record]
+    event: str
     attributes: dict[str, str]
 
 
 _INFERENCE = _Form(
+    "inference",
     Inference,
+    semconv.EVENT_INFERENCE,
     {
         "id": semconv.ATTR_LOG_RECORD_UID,
         "model": semconv.ATTR_GEN_AI_REQUEST_MODEL,
@@ -125,7 +183,9 @@ _INFERENCE = _Form(
     },
 )
 _USER_EVENT = _Form(
+    "user_event",
     UserEvent,
+    "",  # the event's name is its type
     {
         "id": semconv.ATTR_LOG_RECORD_UID,
         "user_id": semconv.ATTR_USER_ID,
@@ -141,24 +201,82 @@ _USER_EVENT = _Form(
         "clamped": semconv.ATTR_TIME_CLAMPED,
     },
 )
+_FORMS: Mapping[type[Record], _Form] = {
+    form.record: form
+    for form in (
+        _INFERENCE,
+        _USER_EVENT,
+        _Form(
+            "ground_truth",
+            GroundTruth,
+            semconv.EVENT_GROUND_TRUTH,
+            {
+                "id": semconv.ATTR_LOG_RECORD_UID,
+                "inference_id": semconv.ATTR_INFERENCE_ID,
+                "value": semconv.ATTR_GROUND_TRUTH,
+            },
+        ),
+        _Form(
+            "nps_response",
+            NpsResponse,
+            semconv.EVENT_NPS_RESPONSE,
+            {
+                "id": semconv.ATTR_LOG_RECORD_UID,
+                "user_id": semconv.ATTR_USER_ID,
+                "score": semconv.ATTR_NPS_SCORE,
+                "survey": semconv.ATTR_NPS_SURVEY,
+                "comment": semconv.ATTR_NPS_COMMENT,
+                "clamped": semconv.ATTR_TIME_CLAMPED,
+            },
+        ),
+        _Form(
+            "exposure",
+            Exposure,
+            semconv.EVENT_FEATURE_FLAG_EVALUATION,
+            {
+                "id": semconv.ATTR_LOG_RECORD_UID,
+                "user_id": semconv.ATTR_FEATURE_FLAG_CONTEXT_ID,
+                "experiment": semconv.ATTR_FEATURE_FLAG_KEY,
+                "variant": semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT,
+                "reason": semconv.ATTR_FEATURE_FLAG_RESULT_REASON,
+            },
+        ),
+        _Form(
+            "service_state",
+            ServiceState,
+            semconv.EVENT_SERVICE_STATE,
+            {
+                "id": semconv.ATTR_LOG_RECORD_UID,
+                "service": semconv.ATTR_MONITORED_SERVICE_NAME,
+                "state": semconv.ATTR_MONITORED_SERVICE_STATE,
+                "reason": semconv.ATTR_MONITORED_SERVICE_REASON,
+            },
+        ),
+    )
+}
+_FORM_OF_EVENT = {form.event: form for form in _FORMS.values() if form.event}
 _USER_EVENT_NAMES: Mapping[str, str] = {
     **{t: semconv.EVENT_PREFIX + t for t in semconv.USER_EVENT_TYPES},
     **{t: t for t in (semconv.EVENT_SESSION_START, semconv.EVENT_SESSION_END)},
 }
+_MAY_BE_FALSE = frozenset({"prediction", "value"})
 _TYPE_OF_EVENT = {name: event_type for event_type, name in _USER_EVENT_NAMES.items()}
 USER_EVENT_TYPES = frozenset(_USER_EVENT_NAMES)
 
 
+def kind_of(record: Record) -> str:
+    """Return the name under which a record is counted."""
+    return _FORMS[type(record)].kind
+
+
 def to_event(record: Record) -> Event:
-    """Return the event form of a record; fields that hold their default are left out."""
-    if isinstance(record, Inference):
-        name, form = semconv.EVENT_INFERENCE, _INFERENCE
-    else:
-        name, form = _USER_EVENT_NAMES[record.type], _USER_EVENT
+    """Return the event form of a record; what is unknown or false is left out."""
+    form = _FORMS[type(record)]
+    name = _USER_EVENT_NAMES[record.type] if isinstance(record, UserEvent) else form.event
     attributes: dict[str, Json] = {}
     for field, attribute in form.attributes.items():
         value: Json = getattr(record, field)
-        if value is not None and (value is not False or field == "prediction"):
+        if value is not None and (value is not False or field in _MAY_BE_FALSE):
             attributes[attribute] = value
     return Event(
         name=name,
@@ -182,11 +300,10 @@ def from_event(event: Event) -> Record | None:
         "trace_id": event.trace_id,
         "span_id": event.span_id,
     }
-    if event.name == semconv.EVENT_INFERENCE:
-        form = _INFERENCE
-    elif event.name in _TYPE_OF_EVENT:
+    form = _FORM_OF_EVENT.get(event.name)
+    if form is None and event.name in _TYPE_OF_EVENT:
         form, fields["type"] = _USER_EVENT, _TYPE_OF_EVENT[event.name]
-    else:
+    if form is None:
         return None
     for field, attribute in form.attributes.items():
         if attribute in event.attributes:

@@ -49,6 +49,7 @@ def open_store(settings: Settings) -> Store | None:
         retention_days=settings.retention_days,
         max_bytes=settings.store_max_bytes,
         history_days=settings.history_days,
+        session_gap_s=settings.session_gap_s,
     )
 
 
@@ -122,7 +123,9 @@ class Runtime:
                 self._pump_streams()
                 if self.store is not None and time.monotonic() >= next_sweep:
                     next_sweep = time.monotonic() + SWEEP_INTERVAL_S
-                    if self.store.holds_lease("sweep", self.telemetry.instance_id, self.clock(), self.clock() + LEASE_US):
+                    if self.store.holds_lease(
+                        "sweep", self.telemetry.instance_id, self.clock(), self.clock() + LEASE_US
+                    ):
                         self.store.sweep(self.clock())
             except MeasureError as error:
                 self.telemetry.fault("streams")

@@ -56,7 +56,9 @@ def minutes(window: object) -> int:
     found = _FORM.fullmatch(window) if isinstance(window, str) else None
     length = int(found[1]) * _MINUTES[found[2]] if found else 0
     if not 0 < length <= _MAX_MINUTES:
-        raise ValueError(f'window must be a number and a unit (m, h, d, w) such as "24h", at most 10 years, not {window!r}')
+        raise ValueError(
+            f'window must be a number and a unit (m, h, d, w) such as "24h", at most 10 years, not {window!r}'
+        )
     return length
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
@@ -111,13 +111,13 @@ def _coroutine(function: Callable[..., Any], call: Callable[[], Call]) -> Callab
 
 
 def _generator(function: Callable[..., Any], call: Callable[[], Call]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         return (yield from _sent_through(function(*args, **kwargs), call))
 
     return run
 
 
-def _sent_through(generator: Any, call: Callable[[], Call]) -> Any:
+def _sent_through(generator: Any, call: Callable[[], Call]) -> Generator[Any, Any, Any]:
     """Relay `send`, `throw` and `close`, as `yield from` would, and see every chunk go by."""
     with call() as measuring:
         resume: Callable[[], Any] = generator.__next__

@@ -97,7 +97,9 @@ class InferenceBuilder:
         model_type = self._type_of(model, version)
         kept, extra = self._kept_prediction(prediction, model_type)
         return Inference(
-            id=self._new_id() if inference_id is None else checks.text("inference_id", inference_id, checks.MAX_ID_CHARS),
+            id=self._new_id()
+            if inference_id is None
+            else checks.text("inference_id", inference_id, checks.MAX_ID_CHARS),
             ts=ts,
             origin=self._origin,
             model=model,

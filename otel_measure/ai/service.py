@@ -95,7 +95,9 @@ class AiModelService:
             self._store.register_model(model)
         self._registered[model.name, model.version] = model
 
-    def inference_record(self, model_name: str, model_version: str, latency_ms: float, *args: Any, **fields: Any) -> Inference:
+    def inference_record(
+        self, model_name: str, model_version: str, latency_ms: float, *args: Any, **fields: Any
+    ) -> Inference:
         """Return the record that `record_inference` would record, without recording it."""
         return self._builder.build(model_name, model_version, latency_ms, *args, **fields)
 
@@ -155,7 +157,9 @@ class AiModelService:
     def knows_model(self, model_name: str, model_version: str) -> bool:
         """Tell whether a model was registered or recorded."""
         self._recorder.flush()
-        return (model_name, model_version) in self._registered or self._series.model(model_name, model_version) is not None
+        return (model_name, model_version) in self._registered or self._series.model(
+            model_name, model_version
+        ) is not None
 
     def get_latency_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **at: Any

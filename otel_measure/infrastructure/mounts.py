@@ -8,6 +8,7 @@ again before its thread comes back: a dead mount costs one thread, however long 
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -21,28 +22,8 @@ LATE_ANSWER_VALID_S: Final = 60.0
 IMAGE_FSTYPES: Final = frozenset({"squashfs", "iso9660", "udf", "cramfs", "erofs"})
 
 
-class StatVfs(Protocol):
-    """The fields of `os.statvfs_result` that are used."""
-
-    @property
-    def f_frsize(self) -> int:
-        """Bytes per block."""
-
-    @property
-    def f_blocks(self) -> int:
-        """Blocks of the filesystem."""
-
-    @property
-    def f_bfree(self) -> int:
-        """Free blocks."""
-
-    @property
-    def f_bavail(self) -> int:
-        """Free blocks that an unprivileged process may take."""
-
-
 class Space(NamedTuple):
-    """Bytes of one filesystem."""
+    """Bytes of one filesystem: in total, used, and open to an unprivileged process."""
 
     total: float = nan
     used: float = nan
@@ -71,12 +52,6 @@ class _Probe:
     error: OSError | None = None
 
 
-def space_of(stat: StatVfs) -> Space:
-    """Bytes in total, used and open to users: the arithmetic of df."""
-    block = stat.f_frsize
-    return Space(block * stat.f_blocks, block * (stat.f_blocks - stat.f_bfree), block * stat.f_bavail)
-
-
 class Mounts:
     """Asks all mounts at once and waits at most `timeout_s` for their answers."""
 
@@ -86,13 +61,13 @@ class Mounts:
         *,
         clock: Callable[[], float],
         timeout_s: float = 0.05,
-        statvfs: Callable[[str], StatVfs] = os.statvfs,
+        usage: Callable[[str], tuple[int, int, int]] = shutil.disk_usage,
     ) -> None:
-        """Remember how to list and to ask; `clock` is monotonic."""
+        """Remember how to list mounts and how to ask one for its bytes; `clock` is monotonic."""
         self._partitions = partitions
         self._clock = clock
         self._timeout_s = timeout_s
-        self._statvfs = statvfs
+        self._usage = usage
         self.forget()
 
     def forget(self) -> None:
@@ -150,7 +125,7 @@ class Mounts:
 
     def _probe(self, path: str, probe: _Probe) -> None:
         try:
-            probe.space, probe.error = space_of(self._statvfs(path)), None
+            probe.space, probe.error = Space(*self._usage(path)), None
         except OSError as error:
             probe.space, probe.error = UNKNOWN, error
         probe.answered_s = self._clock()

@@ -118,9 +118,10 @@ def drift_score(counts: Sequence[int], alpha: Sequence[float], reference_samples
     n = sum(counts)
     if not n:
         return 0.0
-    pooled = _pooled(counts, alpha)
-    divergence = sum(_divergence_term(p, c / n) for p, c in pooled)
-    bias = (len(pooled) - 1) * (1.0 / n + 1.0 / reference_samples) / (8.0 * log(2.0))
+    p, q = _pooled(counts, alpha)
+    middle = [(a + b) / 2.0 for a, b in zip(p, q, strict=True)]
+    divergence = _entropy(middle) - (_entropy(p) + _entropy(q)) / 2.0
+    bias = (len(p) - 1) * (1.0 / n + 1.0 / reference_samples) / (8.0 * log(2.0))
     return sqrt(max(0.0, divergence - bias))
 
 
@@ -164,22 +165,30 @@ def _dirichlets(alpha: tuple[float, ...]) -> tuple[tuple[tuple[float, ...], floa
     return tuple((shape, sum(shape), lgamma(sum(shape)) - sum(map(lgamma, shape))) for shape in shapes)
 
 
-def _pooled(counts: Sequence[int], alpha: Sequence[float]) -> list[tuple[float, int]]:
-    """(p, count) per pooled cell, neighbours joined from the first on; what is left over joins the last."""
+def _pooled(counts: Sequence[int], alpha: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Shares of reference and window per pooled cell: neighbours are joined from the first on, a rest to the last."""
     n, total = sum(counts), sum(alpha)
-    pooled: list[tuple[float, int]] = []
+    enough = MIN_EXPECTED * total / n - 1e-9 * total
+    if min(alpha) >= enough:
+        return [a / total for a in alpha], [c / n for c in counts]
+    weights: list[float] = []
+    joined: list[int] = []
     weight, count = 0.0, 0
     for a, c in zip(alpha, counts, strict=True):
-        weight, count = weight + a, count + c
-        if n * weight / total >= MIN_EXPECTED - 1e-9:
-            pooled.append((weight / total, count))
+        weight += a
+        count += c
+        if weight >= enough:
+            weights.append(weight)
+            joined.append(count)
             weight, count = 0.0, 0
-    if weight:
-        p, c = pooled.pop() if pooled else (0.0, 0)
-        pooled.append((p + weight / total, c + count))
-    return pooled
+    if weight and weights:
+        weights[-1] += weight
+        joined[-1] += count
+    elif weight:
+        weights, joined = [weight], [count]
+    return [w / total for w in weights], [c / n for c in joined]
 
 
-def _divergence_term(p: float, q: float) -> float:
-    middle = (p + q) / 2.0
-    return (p * log2(p / middle) + (q * log2(q / middle) if q else 0.0)) / 2.0
+def _entropy(shares: list[float]) -> float:
+    """Shannon entropy in bits."""
+    return -sum([x * log2(x) for x in shares if x])

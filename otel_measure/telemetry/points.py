@@ -45,9 +45,7 @@ class StreamIdentity(NamedTuple):
 
 def points(data: MetricsData | None, facts: frozenset[str], identity: StreamIdentity) -> list[Point]:
     """Return every point of the data as a stream point, but for the scopes whose facts are kept."""
-    return [
-        _point(metric, data_point, identity) for scope, metric, data_point in _walk(data) if scope not in facts
-    ]
+    return [_point(metric, data_point, identity) for scope, metric, data_point in _walk(data) if scope not in facts]
 
 
 def _walk(data: MetricsData | None) -> Iterator[tuple[str, Metric, DataPoint]]:

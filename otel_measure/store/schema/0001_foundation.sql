@@ -175,3 +175,46 @@ CREATE INDEX history_minute ON history (minute);
 
 -- Which process writes for a host.
 CREATE TABLE lease (key TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- ---------------------------------------------------------------- facts of the smaller kinds
+
+CREATE TABLE ground_truth (
+    id ANY PRIMARY KEY NOT NULL,
+    ts INTEGER NOT NULL,
+    origin INTEGER NOT NULL REFERENCES origin (id),
+    inference_id ANY NOT NULL,
+    value TEXT NOT NULL,
+    extra TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE nps_response (
+    id ANY PRIMARY KEY NOT NULL,
+    ts INTEGER NOT NULL,
+    origin INTEGER NOT NULL REFERENCES origin (id),
+    uid INTEGER NOT NULL,
+    survey TEXT NOT NULL,
+    score INTEGER NOT NULL,
+    comment TEXT NOT NULL,
+    extra TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE exposure (
+    id ANY PRIMARY KEY NOT NULL,
+    ts INTEGER NOT NULL,
+    origin INTEGER NOT NULL REFERENCES origin (id),
+    uid INTEGER NOT NULL,
+    experiment TEXT NOT NULL,
+    variant TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    extra TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE service_state (
+    id ANY PRIMARY KEY NOT NULL,
+    ts INTEGER NOT NULL,
+    origin INTEGER NOT NULL REFERENCES origin (id),
+    service TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    extra TEXT
+) STRICT, WITHOUT ROWID;

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from otel_measure.days import day_finder, day_start
 from otel_measure.errors import StoreError
-from otel_measure.records import Inference, Record, UserEvent
+from otel_measure.records import Record
 from otel_measure.store.base import (
     ACCEPTED,
     DUPLICATE,
@@ -23,9 +24,10 @@ from otel_measure.store.base import (
 from otel_measure.store.sqlite import facts, maintenance, models, persons, streams, totals
 from otel_measure.store.sqlite.connection import Database, migrate
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.sqlite.transaction import RollUp, Transaction
 
-DAY_US: Final = 86_400_000_000
-PAGE_VIEW: Final = "page_view"
+TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
+ROLL_UPS: Final[tuple[RollUp, ...]] = (models, persons, totals)
 
 
 class SqliteStore:
@@ -36,6 +38,7 @@ class SqliteStore:
         timezone: the zone the roll-ups are kept in; that of an existing store must be the same. `None` takes the store's.
         durability: "process" or "power", as in `Settings`.
         retention_days, max_bytes, history_days: what `sweep` enforces.
+        session_gap_s: how long a person may pause within one session.
 
     Raises:
         StoreUnavailable: the file cannot be used; the message names cause and way out.
@@ -51,11 +54,13 @@ class SqliteStore:
         retention_days: int = 400,
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
+        session_gap_s: int = 1800,
     ) -> None:
         self.path = path
         self._retention_days = retention_days
         self._max_bytes = max_bytes
         self._history_days = history_days
+        self._session_gap_us = session_gap_s * 1_000_000
         self._database = Database(path, power_safe=durability == "power")
         migrate(self._database)
         self._names = Names()
@@ -94,47 +99,40 @@ class SqliteStore:
         try:
             with self._database.write(durable=durable) as connection:
                 self._names.connection = connection
-                horizon = self._horizon()
-                for i, record in enumerate(records):
-                    if record.ts < horizon:
-                        receipts[i] = Receipt("rejected", "timestamp is older than the store's retention")
-                self._accept_inferences(records, receipts)
-                self._accept_events(records, receipts)
-                accepted = [record for record, receipt in zip(records, receipts, strict=True) if receipt is ACCEPTED]
-                totals.add(connection, self._names, totals.summed(accepted))
+                self._refuse_too_old(records, receipts)
+                new = [row for table in facts.TABLES for row in self._insert(table, records, receipts)]
+                for roll_up in ROLL_UPS:
+                    roll_up.add(self._transaction(connection), new)
         except BaseException:
             self._names.clear()
             raise
         return receipts
 
-    def _accept_inferences(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
-        found = [(i, r) for i, r in enumerate(records) if receipts[i] is ACCEPTED and isinstance(r, Inference)]
-        if not found:
-            return
-        rows = [facts.inference_row(record, self._names) for _, record in found]
-        duplicates = facts.insert_new(self._names.connection, facts.INFERENCE, rows)
-        for j in duplicates:
-            receipts[found[j][0]] = DUPLICATE
-        new = [record for j, (_, record) in enumerate(found) if j not in duplicates]
-        models.add(self._names.connection, models.summed(new, self._names))
+    def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
+        horizon = self._horizon()
+        for i, record in enumerate(records):
+            if record.ts < horizon:
+                receipts[i] = TOO_OLD
 
-    def _accept_events(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
-        found = [(i, r) for i, r in enumerate(records) if receipts[i] is ACCEPTED and isinstance(r, UserEvent)]
+    def _insert(
+        self, table: facts.Table, records: Sequence[Record], receipts: list[Receipt]
+    ) -> list[tuple[Record, facts.Row]]:
+        """Insert the facts of one table and return the new ones with their rows."""
+        kind = table.record
+        found = [i for i, record in enumerate(records) if type(record) is kind and receipts[i] is ACCEPTED]
         if not found:
-            return
-        self._names.learn_uids(record.user_id for _, record in found)
-        rows = [facts.event_row(record, self._names) for _, record in found]
-        duplicates = facts.insert_new(self._names.connection, facts.EVENT, rows)
+            return []
+        if "uid" in table.columns:
+            self._names.learn_uids(records[i].user_id for i in found)  # type: ignore[union-attr,misc]
+        rows = [table.to_row(records[i], self._names) for i in found]
+        duplicates = facts.insert_new(self._names.connection, table, rows)
         for j in duplicates:
-            receipts[found[j][0]] = DUPLICATE
-        persons.add(
-            self._names.connection,
-            [
-                persons.Seen(row[2], self._day_of(row[1]), row[3] == PAGE_VIEW)
-                for j, row in enumerate(rows)
-                if j not in duplicates and row[6]
-            ],
-        )
+            receipts[found[j]] = DUPLICATE
+        return [(records[i], rows[j]) for j, i in enumerate(found) if j not in duplicates]
+
+    def _transaction(self, connection: sqlite3.Connection) -> Transaction:
+        self._names.connection = connection
+        return Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
 
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
@@ -224,9 +222,8 @@ class SqliteStore:
             with self._database.write(durable=True) as connection:
                 self._names.connection = connection
                 horizon = self._horizon()
-                maintenance.rebuild(
-                    connection, self._names, self._day_of, self._day_of(horizon) if horizon else -(2**31)
-                )
+                frozen_before = self._day_of(horizon) if horizon else -(2**31)
+                maintenance.rebuild(self._transaction(connection), ROLL_UPS, frozen_before)
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._zone.key,))
         except BaseException:
             self._names.clear()

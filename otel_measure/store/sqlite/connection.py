@@ -92,7 +92,9 @@ class Database:
                 file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             except OSError as error:
                 raise StoreUnavailable(
-                    "permission", f"{file.parent} cannot be created: {error}", "set OTEL_MEASURE_STORE to a writable path"
+                    "permission",
+                    f"{file.parent} cannot be created: {error}",
+                    "set OTEL_MEASURE_STORE to a writable path",
                 ) from error
 
     def _reset(self) -> None:

@@ -1,16 +1,29 @@
-"""Facts as rows and back: which column holds which field, and the insert that keeps only what is new."""
+"""Facts as rows and back: which column holds which field, and the insert that keeps only what is new.
+
+A table is data: its columns name the fields of the record, three of them in another form (`id` as 16 bytes where it
+can be, `origin` and users as numbers), and the rare fields share the JSON of `extra`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from otel_measure import semconv
 from otel_measure.ids import id_key, id_text
-from otel_measure.records import Inference, Origin, Record, UserEvent
+from otel_measure.records import (
+    Exposure,
+    GroundTruth,
+    Inference,
+    NpsResponse,
+    Origin,
+    Record,
+    ServiceState,
+    UserEvent,
+)
 from otel_measure.store.sqlite.names import Names
 
 Row: TypeAlias = tuple[Any, ...]
@@ -25,6 +38,7 @@ class Table(NamedTuple):
     name: str
     columns: tuple[str, ...]
     extra: tuple[str, ...]
+    to_row: Callable[[Any, Names], Row]
 
     @property
     def insert(self) -> str:
@@ -32,44 +46,40 @@ class Table(NamedTuple):
         marks = ",".join("?" * len(self.columns))
         return f"INSERT INTO {self.name} ({','.join(self.columns)}) VALUES ({marks})"
 
-    @property
-    def select(self) -> str:
-        """All columns of all rows, in the order of their ids."""
-        return f"SELECT {','.join(self.columns)} FROM {self.name}"
-
-
-INFERENCE: Final = Table(
-    Inference,
-    "inference",
-    (
-        "id", "ts", "model", "origin", "latency_ms", "input_tokens", "output_tokens", "cost_usd", "cost_source",
-        "error_type", "provider", "operation", "response_model", "user_id", "session_id", "prediction", "extra",
-    ),
-    ("time_to_first_chunk_ms", "output_chunks", "features", "metadata", "clamped", "trace_id", "span_id"),
-)  # fmt: skip
-EVENT: Final = Table(
-    UserEvent,
-    "event",
-    (
-        "id", "ts", "uid", "type", "name", "origin", "active", "page_url", "session_id", "device_type", "extra",
-    ),
-    ("referrer", "value", "currency", "background", "properties", "clamped", "trace_id", "span_id"),
-)  # fmt: skip
-TABLES: Final = (INFERENCE, EVENT)
-
 
 def is_active(event: UserEvent) -> bool:
     """Tell whether an event counts as activity: passive and background events do not."""
     return not event.background and event.type not in semconv.PASSIVE_EVENT_TYPES
 
 
-def inference_row(record: Inference, names: Names) -> Row:
-    """Return the row of an inference, columns as in `INFERENCE`."""
+def _extra(record: Record, fields: Sequence[str]) -> str | None:
+    found = {}
+    for field in fields:
+        value = getattr(record, field)
+        if value is not None and value is not False:
+            found[field] = value
+    return _encode(found).decode() if found else None
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else _encode(value).decode()
+
+
+_TRACE: Final = ("trace_id", "span_id")
+_INFERENCE_EXTRA: Final = (
+    *("time_to_first_chunk_ms", "output_chunks", "features", "metadata", "clamped"),
+    *_TRACE,
+)
+_EVENT_EXTRA: Final = ("referrer", "value", "currency", "background", "properties", "clamped", *_TRACE)
+_NPS_EXTRA: Final = ("clamped", *_TRACE)
+
+
+def _inference_row(record: Inference, names: Names) -> Row:
     return (
         id_key(record.id),
         record.ts,
-        names.model(record.model, record.version),
         names.origin(record.origin),
+        names.model(record.model, record.version),
         record.latency_ms,
         record.input_tokens,
         record.output_tokens,
@@ -81,35 +91,123 @@ def inference_row(record: Inference, names: Names) -> Row:
         record.response_model,
         record.user_id,
         record.session_id,
-        None if record.prediction is None else _encode(record.prediction).decode(),
-        _extra(record, INFERENCE),
+        _json(record.prediction),
+        _extra(record, _INFERENCE_EXTRA),
     )
 
 
-def event_row(record: UserEvent, names: Names) -> Row:
-    """Return the row of a user event, columns as in `EVENT`."""
+def _event_row(record: UserEvent, names: Names) -> Row:
     return (
         id_key(record.id),
         record.ts,
+        names.origin(record.origin),
         names.uid(record.user_id),
         record.type,
         record.name,
-        names.origin(record.origin),
         is_active(record),
         record.page_url,
         record.session_id,
         record.device_type,
-        _extra(record, EVENT),
+        _extra(record, _EVENT_EXTRA),
     )
 
 
-def _extra(record: Record, table: Table) -> str | None:
-    found = {}
-    for field in table.extra:
-        value = getattr(record, field)
-        if value is not None and value is not False:
-            found[field] = value
-    return _encode(found).decode() if found else None
+def _ground_truth_row(record: GroundTruth, names: Names) -> Row:
+    return (
+        id_key(record.id),
+        record.ts,
+        names.origin(record.origin),
+        id_key(record.inference_id),
+        _json(record.value),
+        _extra(record, _TRACE),
+    )
+
+
+def _nps_row(record: NpsResponse, names: Names) -> Row:
+    return (
+        id_key(record.id),
+        record.ts,
+        names.origin(record.origin),
+        names.uid(record.user_id),
+        record.survey,
+        record.score,
+        record.comment,
+        _extra(record, _NPS_EXTRA),
+    )
+
+
+def _exposure_row(record: Exposure, names: Names) -> Row:
+    return (
+        id_key(record.id),
+        record.ts,
+        names.origin(record.origin),
+        names.uid(record.user_id),
+        record.experiment,
+        record.variant,
+        record.reason,
+        _extra(record, _TRACE),
+    )
+
+
+def _service_state_row(record: ServiceState, names: Names) -> Row:
+    return (
+        id_key(record.id),
+        record.ts,
+        names.origin(record.origin),
+        record.service,
+        record.state,
+        record.reason,
+        _extra(record, _TRACE),
+    )
+
+
+INFERENCE: Final = Table(
+    Inference,
+    "inference",
+    (
+        "id", "ts", "origin", "model", "latency_ms", "input_tokens", "output_tokens", "cost_usd", "cost_source",
+        "error_type", "provider", "operation", "response_model", "user_id", "session_id", "prediction", "extra",
+    ),
+    _INFERENCE_EXTRA,
+    _inference_row,
+)  # fmt: skip
+EVENT: Final = Table(
+    UserEvent,
+    "event",
+    ("id", "ts", "origin", "uid", "type", "name", "active", "page_url", "session_id", "device_type", "extra"),
+    _EVENT_EXTRA,
+    _event_row,
+)
+GROUND_TRUTH: Final = Table(
+    GroundTruth,
+    "ground_truth",
+    ("id", "ts", "origin", "inference_id", "value", "extra"),
+    _TRACE,
+    _ground_truth_row,
+)
+NPS_RESPONSE: Final = Table(
+    NpsResponse,
+    "nps_response",
+    ("id", "ts", "origin", "uid", "survey", "score", "comment", "extra"),
+    _NPS_EXTRA,
+    _nps_row,
+)
+EXPOSURE: Final = Table(
+    Exposure,
+    "exposure",
+    ("id", "ts", "origin", "uid", "experiment", "variant", "reason", "extra"),
+    _TRACE,
+    _exposure_row,
+)
+SERVICE_STATE: Final = Table(
+    ServiceState,
+    "service_state",
+    ("id", "ts", "origin", "service", "state", "reason", "extra"),
+    _TRACE,
+    _service_state_row,
+)
+TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE)
+TABLE_OF: Final[Mapping[type[Record], Table]] = {table.record: table for table in TABLES}
 
 
 def insert_new(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> set[int]:
@@ -146,41 +244,45 @@ def _known(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) ->
     return found
 
 
-def read_inferences(connection: sqlite3.Connection, where: str = "", parameters: Row = ()) -> Iterator[Inference]:
-    """Yield stored inferences as the records they were."""
-    models = {i: (name, version) for i, name, version in connection.execute("SELECT id, name, version FROM model")}
-    origins = _origins(connection)
-    for row in connection.execute(f"{INFERENCE.select} {where}", parameters):
-        fields = dict(zip(INFERENCE.columns, row, strict=True))
-        model, version = models[fields.pop("model")]
-        yield Inference(
-            **_common(fields, origins),
-            model=model,
-            version=version,
-            prediction=None if (prediction := fields.pop("prediction")) is None else _decode(prediction),
-            **fields,
-        )
+# ---------------------------------------------------------------- the way back
 
 
-def read_events(connection: sqlite3.Connection, where: str = "", parameters: Row = ()) -> Iterator[UserEvent]:
-    """Yield stored user events as the records they were."""
-    origins = _origins(connection)
-    columns = (*EVENT.columns, "user_id")
-    sql = f"SELECT e.{', e.'.join(EVENT.columns)}, a.distinct_id FROM event e JOIN alias a USING (uid) {where}"
-    for row in connection.execute(sql, parameters):
-        fields = dict(zip(columns, row, strict=True))
-        del fields["uid"], fields["active"]
-        yield UserEvent(**_common(fields, origins), **fields)
+def read(connection: sqlite3.Connection, table: Table, where: str = "", parameters: Row = ()) -> Iterator[Record]:
+    """Yield stored facts as the records they were; `f` is the table in `where`."""
+    names = _Read(connection)
+    users = "uid" in table.columns
+    columns = (*table.columns, "user_id") if users else table.columns
+    select = ",".join(f"f.{column}" for column in table.columns) + (",a.distinct_id" if users else "")
+    join = "JOIN alias a ON a.uid = f.uid" if users else ""
+    for row in connection.execute(f"SELECT {select} FROM {table.name} f {join} {where}", parameters):
+        fields: dict[str, Any] = {}
+        for column, value in zip(columns, row, strict=True):
+            if (way_back := _WAYS_BACK.get((table.name, column)) or _WAYS_BACK.get(("", column))) is not None:
+                fields.update(way_back(names, value))
+            else:
+                fields[column] = value
+        yield table.record(**fields)
 
 
-def _origins(connection: sqlite3.Connection) -> dict[int, Origin]:
-    return {i: Origin(s, e) for i, s, e in connection.execute("SELECT id, service, environment FROM origin")}
+class _Read:
+    """The names behind numbers, read once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.models = {i: (n, v) for i, n, v in connection.execute("SELECT id, name, version FROM model")}
+        self.origins = {
+            i: Origin(s, e) for i, s, e in connection.execute("SELECT id, service, environment FROM origin")
+        }
 
 
-def _common(fields: dict[str, Any], origins: dict[int, Origin]) -> dict[str, Any]:
-    extra = fields.pop("extra")
-    return {
-        "id": id_text(fields.pop("id")),
-        "origin": origins[fields.pop("origin")],
-        **(_decode(extra) if extra else {}),
-    }
+# (table, or "" for any, column) → what it means in fields
+_WAYS_BACK: Final[Mapping[tuple[str, str], Callable[[_Read, Any], dict[str, Any]]]] = {
+    ("", "id"): lambda _, key: {"id": id_text(key)},
+    ("", "origin"): lambda names, i: {"origin": names.origins[i]},
+    ("", "uid"): lambda *_: {},
+    ("", "active"): lambda *_: {},
+    ("", "extra"): lambda _, text: _decode(text) if text else {},
+    ("inference", "model"): lambda names, i: dict(zip(("model", "version"), names.models[i], strict=True)),
+    ("inference", "prediction"): lambda _, text: {"prediction": _decode(text)} if text else {},
+    ("ground_truth", "value"): lambda _, text: {"value": _decode(text)},
+    ("ground_truth", "inference_id"): lambda _, key: {"inference_id": id_text(key)},
+}

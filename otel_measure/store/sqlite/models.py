@@ -9,10 +9,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from otel_measure import semconv
-from otel_measure.records import Inference
+from otel_measure.records import Inference, Record
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 MINUTE_US: Final = 60 * 1_000_000
 HOUR_US: Final = 60 * MINUTE_US
@@ -32,11 +33,13 @@ def histogram() -> ExponentialHistogram:
     return ExponentialHistogram()
 
 
-def summed(records: Iterable[Inference], names: Names) -> dict[CellKey, ModelUse]:
+def summed(records: Iterable[Record], names: Names) -> dict[CellKey, ModelUse]:
     """Return what inferences add to each minute cell; latencies are left for `histograms` to count at once."""
     cells: dict[CellKey, ModelUse] = {}
     latencies: dict[CellKey, list[float]] = {}
     for record in records:
+        if not isinstance(record, Inference):
+            continue
         key = (
             60,
             record.ts - record.ts % MINUTE_US,
@@ -83,8 +86,10 @@ def merge(into: ModelUse, other: ModelUse) -> None:
         into.latency.merge(other.latency)
 
 
-def add(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse]) -> None:
-    """Merge a batch's minute cells into the stored minutes and hours."""
+def add(transaction: Transaction, new: Accepted) -> None:
+    """Merge newly accepted inferences into the stored minutes and hours."""
+    connection = transaction.connection
+    minutes = summed((record for record, _ in new), transaction.names)
     hours: dict[CellKey, ModelUse] = {}
     for (_, start, model, origin), use in minutes.items():
         key = (3600, start - start % HOUR_US, model, origin)
@@ -117,6 +122,15 @@ def _use(name: str, version: str, row: tuple[Any, ...]) -> ModelUse:
     use.sources = _decode_sources(row[-2])
     use.latency = ExponentialHistogram.from_bytes(row[-1])
     return use
+
+
+def clear(transaction: Transaction, _: int) -> None:
+    """Forget all cells: those of facts that are gone are of no use to any window."""
+    transaction.connection.execute("DELETE FROM model_cell")
+
+
+def rebuild(_: Transaction) -> None:
+    """Cells are replayed."""
 
 
 def registered(connection: sqlite3.Connection) -> list[Model]:

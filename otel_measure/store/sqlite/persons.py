@@ -10,10 +10,17 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from otel_measure.records import UserEvent
+from otel_measure.store.sqlite.facts import EVENT
+from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 Row: TypeAlias = tuple[Any, ...]
-FIRST = -1
+FIRST: Final = -1
+PAGE_VIEW: Final = "page_view"
+_UID: Final = EVENT.columns.index("uid")
+_ACTIVE: Final = EVENT.columns.index("active")
 
 
 class Seen(NamedTuple):
@@ -47,8 +54,18 @@ class PersonRow(NamedTuple):
     last_day: int | None
 
 
-def add(connection: sqlite3.Connection, seen: Iterable[Seen]) -> None:
-    """Merge a batch of activity into the persons, their days and the cells."""
+def add(transaction: Transaction, new: Accepted) -> None:
+    """Merge the activity among newly accepted facts into the persons, their days and the cells."""
+    seen = [
+        Seen(row[_UID], transaction.day_of(record.ts), record.type == PAGE_VIEW)
+        for record, row in new
+        if isinstance(record, UserEvent) and row[_ACTIVE]
+    ]
+    if seen:
+        _add(transaction.connection, seen)
+
+
+def _add(connection: sqlite3.Connection, seen: Iterable[Seen]) -> None:
     by_person: dict[int, set[int]] = {}
     per_day: dict[int, list[int]] = {}
     for uid, day, is_view in seen:
@@ -144,6 +161,36 @@ def days_of(connection: sqlite3.Connection, uid: int, last_day: int | None) -> l
         days.append(day)
         (day,) = connection.execute("SELECT prev FROM person_day WHERE day=? AND uid=?", (day, uid)).fetchone()
     return days[::-1]
+
+
+def clear(transaction: Transaction, frozen_before: int) -> None:
+    """Forget the days whose facts are still there."""
+    for table in ("person_day", "day_cell"):
+        transaction.connection.execute(f"DELETE FROM {table} WHERE day >= ?", (frozen_before,))
+
+
+def rebuild(transaction: Transaction) -> None:
+    """Compute days, ends and cells from the facts in SQL: another road than `add`, to the same figures."""
+    connection = transaction.connection
+    connection.create_function("local_day", 1, transaction.day_of, deterministic=True)
+    for statement in _REBUILD:
+        connection.execute(statement)
+
+
+_REBUILD: Final = (
+    "INSERT OR IGNORE INTO person_day (day, uid) SELECT DISTINCT local_day(ts), uid FROM event WHERE active",
+    f"INSERT INTO day_cell SELECT local_day(ts), count(*), sum(type = '{PAGE_VIEW}') FROM event WHERE active GROUP BY 1",
+    "INSERT OR REPLACE INTO person_day SELECT day, uid, lag(day) OVER (PARTITION BY uid ORDER BY day) FROM person_day",
+    "CREATE TEMP TABLE ends (uid INTEGER PRIMARY KEY, first_day, last_day)",
+    "INSERT INTO ends SELECT uid, min(day), max(day) FROM person_day GROUP BY uid",
+    "UPDATE person SET (first_day, last_day) = (SELECT first_day, last_day FROM ends WHERE ends.uid = person.uid)",
+    "DROP TABLE ends",
+    "DELETE FROM gap_cell",
+    f"INSERT INTO gap_cell SELECT day, coalesce(day - prev, {FIRST}), count(*) FROM person_day GROUP BY 1, 2",
+    "DELETE FROM cohort_cell",
+    "INSERT INTO cohort_cell SELECT p.first_day, d.day - p.first_day, count(*)"
+    " FROM person_day d JOIN person p USING (uid) GROUP BY 1, 2",
+)
 
 
 def active(connection: sqlite3.Connection, last_day: int, days: int) -> int:

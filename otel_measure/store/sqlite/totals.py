@@ -18,6 +18,7 @@ from otel_measure.semconv import Instrument
 from otel_measure.stats.histograms import bucket_index
 from otel_measure.store.base import Family, Sample
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 Key: TypeAlias = tuple[str, Attributes, Origin]
 
@@ -58,7 +59,22 @@ def summed(records: Iterable[Record]) -> dict[Key, Sum]:
     return sums
 
 
-def add(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum], into: str = "total") -> None:
+def add(transaction: Transaction, new: Accepted) -> None:
+    """Add newly accepted facts to the totals."""
+    merge(transaction.connection, transaction.names, summed(record for record, _ in new))
+
+
+def clear(transaction: Transaction, _: int) -> None:
+    """Go back to what facts that are gone have left."""
+    transaction.connection.execute("DELETE FROM total")
+    transaction.connection.execute("INSERT INTO total SELECT * FROM total_base")
+
+
+def rebuild(_: Transaction) -> None:
+    """Totals are replayed."""
+
+
+def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum], into: str = "total") -> None:
     """Merge a batch into the totals, or into what removed facts leave behind (`into="total_base"`)."""
     by_id: dict[int, Sum] = {}
     for (name, attributes, origin), found in sums.items():
