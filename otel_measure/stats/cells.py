@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, nextafter
+from sys import float_info
 from typing import Final, Literal, TypeAlias
 
 Category: TypeAlias = str | int | float | bool
@@ -98,7 +99,7 @@ def reference_cells(values: Iterable[Value]) -> Cells | None:
     of the edges in ranks plus the later values counted. Numbers that repeat get cells as categories do when they take
     at most 32 values, and otherwise the same bins (equal edges merged) with alpha = counts + 1/2. A category has a cell
     of its own from 20 occurrences on (at most 32 of them); all others are one cell; alpha = counts + 1/2. None and NaN
-    are missing.
+    are missing; infinite numbers and what is no scalar are left out.
 
     Args:
         values: the reference, in the order it came; numbers when most are (booleans are categories).
@@ -107,16 +108,17 @@ def reference_cells(values: Iterable[Value]) -> Cells | None:
         The cells; None where there can be no verdict: less than 50 values, or less than two cells.
     """
     listed = list(values)
-    present = [value for value in listed if value is not None and value == value]
+    missing = sum(value is None or value != value for value in listed)
+    present = [value for value in listed if isinstance(value, (str, int, float)) and value == value]
     numbers = [value for value in present if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    missing = len(listed) - len(present)
+    finite = [value for value in numbers if abs(value) <= float_info.max]
     if 2 * len(numbers) <= len(present):
         return _categories(present, missing)
-    head = numbers[:HEAD]
+    head = finite[:HEAD]
     distinct = len(set(head))
     if distinct < len(head) and distinct <= MAX_CATEGORIES:
-        return _categories(numbers, missing)
-    return _bins(numbers, missing, tied=distinct < len(head))
+        return _categories(finite, missing)
+    return _bins(finite, missing, tied=distinct < len(head))
 
 
 def _bins(numbers: list[float], missing: int, *, tied: bool) -> Cells | None:

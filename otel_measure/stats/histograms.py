@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
-from math import ceil, inf, log2, nan
+from math import ceil, inf, isnan, log2, nan
 from typing import Final, Self
 
 from otel_measure.stats.explicit import bucket_index, check_share, explicit_quantile
@@ -165,10 +165,9 @@ class ExponentialHistogram:
         if not batch:
             return
         smallest, largest = min(batch), max(batch)
-        if not (smallest >= 0.0 and largest <= _LARGEST and sum(batch) < inf):  # a NaN makes the sum NaN
-            for value in batch:
-                if not 0.0 <= value <= _LARGEST:
-                    raise ValueError(f"value={value!r}: a histogram takes numbers in 0..{_LARGEST}")
+        if not (smallest >= 0.0 and largest <= _LARGEST) or isnan(sum(batch)):  # min and max may overlook a NaN
+            value = next(value for value in batch if not 0.0 <= value <= _LARGEST)
+            raise ValueError(f"value={value!r}: a histogram takes numbers in 0..{_LARGEST}")
         low, high, units_per_value, _ = self._layout
         finest = [ceil(log2(low if v < low else high if v > high else v) * _FINEST) - 1 for v in batch]
         self._cover(min(finest) >> self._shift, max(finest) >> self._shift)
