@@ -1,17 +1,39 @@
-"""How the machine, the models and the users of an application are doing, measured through OpenTelemetry."""
+"""How the machine, the models and the users of an application are doing, measured through OpenTelemetry.
 
-from otel_measure.config import Settings
-from otel_measure.context import context
-from otel_measure.enums import DriftStatus, EventType, HealthStatus, ModelType, UserSegment
-from otel_measure.runtime import (
-    configure,
-    flush,
-    get_ai_model_service,
-    get_infrastructure_service,
-    get_user_analytics_service,
-    shutdown,
-)
+The public names, sorted; each is imported when it is first used, so that `import otel_measure` costs next to nothing.
+"""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_measure.caller import context
+    from otel_measure.config import Settings
+    from otel_measure.enums import DriftStatus, EventType, HealthStatus, ModelType, UserSegment
+    from otel_measure.runtime import (
+        configure,
+        flush,
+        get_ai_model_service,
+        get_infrastructure_service,
+        get_user_analytics_service,
+        shutdown,
+    )
+
+_HOMES = {
+    "DriftStatus": "enums",
+    "EventType": "enums",
+    "HealthStatus": "enums",
+    "ModelType": "enums",
+    "Settings": "config",
+    "UserSegment": "enums",
+    "configure": "runtime",
+    "context": "caller",
+    "flush": "runtime",
+    "get_ai_model_service": "runtime",
+    "get_infrastructure_service": "runtime",
+    "get_user_analytics_service": "runtime",
+    "shutdown": "runtime",
+}
 __all__ = [
     "DriftStatus",
     "EventType",
@@ -27,3 +49,14 @@ __all__ = [
     "get_user_analytics_service",
     "shutdown",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

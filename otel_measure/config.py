@@ -251,6 +251,9 @@ def _table(raw: str) -> Any:
     return json.loads(raw)
 
 
+_WHOLE_NUMBERS: Final = (
+    *("queue_size", "flush_interval_ms", "retention_days", "store_max_bytes", "history_days", "session_gap_s", "port"),
+)
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "store": lambda raw: None if raw.lower() == "none" else raw,
     "sample_interval_s": float,
@@ -258,14 +261,8 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "store_text": _flag,
     "insecure": _flag,
     "cors_origins": lambda raw: tuple(origin.strip() for origin in raw.split(",") if origin.strip()),
-    **{
-        name: int
-        for name in (
-            "queue_size", "flush_interval_ms", "retention_days", "store_max_bytes", "history_days",
-            "session_gap_s", "port",
-        )
-    },
-}  # fmt: skip
+    **dict.fromkeys(_WHOLE_NUMBERS, int),
+}
 
 
 def _parsed(variable: str, name: str, raw: str) -> Any:

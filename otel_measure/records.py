@@ -14,7 +14,7 @@ import msgspec
 from otel_measure import semconv
 
 if TYPE_CHECKING:
-    Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+    Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 else:
     Json = Any  # msgspec reads the annotations of a Struct and takes no recursive one
 Prediction: TypeAlias = float | int | bool | str

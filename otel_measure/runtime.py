@@ -223,7 +223,8 @@ def configure(
     """Set this process up; optional, since the first service call does it with defaults and the environment.
 
     Args:
-        service_name, environment: where every record says it comes from.
+        service_name: where every record says it comes from.
+        environment: likewise.
         store: a path, `":memory:"`, or `None` for no store.
         otlp_endpoint: where metrics and events go by OTLP/HTTP.
         timezone: the IANA zone whose days are days.

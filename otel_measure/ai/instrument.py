@@ -57,7 +57,7 @@ class Call:
         self._reader.feed(chunk)
 
     def set(self, **fields: object) -> None:
-        """Set what `record_inference` takes: `input_tokens`, `cost_usd`, `prediction`, …"""
+        """Set what `record_inference` takes, such as `input_tokens`, `cost_usd` or `prediction`."""
         self._fields.update(fields)
 
     def __enter__(self) -> Call:

@@ -9,7 +9,7 @@ from typing import Final
 from otel_measure import checks, semconv
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
-from otel_measure.context import caller
+from otel_measure.caller import caller
 from otel_measure.records import Inference, Json, Origin, Prediction
 
 LABEL_CHARS: Final = 64

@@ -16,8 +16,8 @@ from otel_measure.config import Settings
 from otel_measure.days import moment
 from otel_measure.enums import ModelType
 from otel_measure.errors import NoStore
-from otel_measure.records import Inference, Origin
 from otel_measure.recorder import Recorder
+from otel_measure.records import Inference, Origin
 from otel_measure.store.base import Filter, Model, Series, Store
 from otel_measure.windows import Span, span
 
@@ -114,9 +114,11 @@ class AiModelService:
         """Record one call of a model; it is committed within 200 ms.
 
         Args:
-            model_name, model_version: any text; an unknown model is registered.
+            model_name: any text; an unknown model is registered.
+            model_version: any text.
             latency_ms: milliseconds, at least 0.
-            input_tokens, output_tokens: `None` when unknown, which is not 0.
+            input_tokens: tokens read, cached ones included; `None` when unknown, which is not 0.
+            output_tokens: tokens written, likewise.
             cost_usd: `None` lets the price table find it.
             fields: `prediction`, `features`, `user_id`, `session_id`, `provider`, `operation`, `error_type`,
                 `metadata`, `timestamp` (aware), `inference_id`.

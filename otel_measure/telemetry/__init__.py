@@ -1,6 +1,6 @@
 """MeterProvider, LoggerProvider, readers and OTLP: the only user of the OpenTelemetry SDK.
 
-An application's own SDK providers are adopted; otherwise ours become the global ones. Global propagators are left alone.
+An application's own SDK providers are adopted; otherwise ours become the global ones. Propagators are left alone.
 """
 
 from __future__ import annotations

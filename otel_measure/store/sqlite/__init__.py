@@ -35,7 +35,7 @@ class SqliteStore:
 
     Args:
         path: a file, or ":memory:" for one process and as long as it lives.
-        timezone: the zone the roll-ups are kept in; that of an existing store must be the same. `None` takes the store's.
+        timezone: the zone the roll-ups are kept in; an existing store's must be the same, `None` takes it.
         durability: "process" or "power", as in `Settings`.
         retention_days, max_bytes, history_days: what `sweep` enforces.
         session_gap_s: how long a person may pause within one session.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from otel_measure.records import UserEvent
@@ -40,7 +41,7 @@ class Cells(NamedTuple):
 
 def cells(days: Sequence[int]) -> Cells:
     """Return what one person's active days, ascending, contribute."""
-    gaps = Counter({(day, day - before): 1 for before, day in zip(days, days[1:], strict=False)})
+    gaps = Counter({(day, day - before): 1 for before, day in pairwise(days)})
     cohorts = Counter({(days[0], day - days[0]): 1 for day in days})
     if days:
         gaps[days[0], FIRST] += 1
@@ -179,7 +180,8 @@ def rebuild(transaction: Transaction) -> None:
 
 _REBUILD: Final = (
     "INSERT OR IGNORE INTO person_day (day, uid) SELECT DISTINCT local_day(ts), uid FROM event WHERE active",
-    f"INSERT INTO day_cell SELECT local_day(ts), count(*), sum(type = '{PAGE_VIEW}') FROM event WHERE active GROUP BY 1",
+    f"INSERT INTO day_cell SELECT local_day(ts), count(*), sum(type = '{PAGE_VIEW}')"
+    " FROM event WHERE active GROUP BY 1",
     "INSERT OR REPLACE INTO person_day SELECT day, uid, lag(day) OVER (PARTITION BY uid ORDER BY day) FROM person_day",
     "CREATE TEMP TABLE ends (uid INTEGER PRIMARY KEY, first_day, last_day)",
     "INSERT INTO ends SELECT uid, min(day), max(day) FROM person_day GROUP BY uid",
