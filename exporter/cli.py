@@ -1,0 +1,350 @@
+"""The command line: `otel-measure serve`, `doctor`, `rebuild`.
+
+Thin: it turns words into settings and hands them on. What takes time to load is loaded by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import socket
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from exporter import ports
+from otel_measure.config import DEFAULT, Settings
+from otel_measure.errors import ConfigurationError, MeasureError, StoreError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from exporter.doctor import Finding
+
+EXIT_WRONG: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_PORT: Final = 3
+EXIT_STORE: Final = 4
+_EXIT_CODES: Final[tuple[tuple[type[MeasureError], int], ...]] = (
+    (ConfigurationError, EXIT_USAGE),
+    (ports.CannotListen, EXIT_PORT),
+    (StoreError, EXIT_STORE),
+    (MeasureError, EXIT_WRONG),
+)
+# Together less than the 10 s after which an orchestrator would kill us.
+_DRAIN_S: Final = 3
+_COMMIT_S: Final = 3
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_VERDICT_STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red"}
+
+_EXIT_CODE_HELP: Final = """\b
+Exit codes:
+  0  done; `serve` was stopped and everything is committed
+  1  something is wrong: `doctor` says what
+  2  a wrong argument or setting
+  3  the port cannot be listened on
+  4  the store cannot be used
+"""
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    try:
+        version = metadata.version("otel-measure")
+    except metadata.PackageNotFoundError:
+        version = "(run from its source, not installed)"
+    click.echo(f"otel-measure {version}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
+    ctx.exit()
+
+
+class _Commands(click.Group):
+    """Turns the errors we raise on purpose into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except MeasureError as error:
+            click.echo(f"otel-measure: {error}", err=True)
+            ctx.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
+
+
+@click.group(
+    cls=_Commands,
+    epilog=f"""\b
+Examples:
+  otel-measure serve                       the page at http://127.0.0.1:5000/
+  otel-measure serve --demo                the same with a synthetic workload to look at
+  otel-measure doctor                      what is wrong here, and the way out
+  otel-measure rebuild --timezone Europe/Paris
+
+{_EXIT_CODE_HELP}""",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show versions."
+)
+def main() -> None:
+    """How the machine, the models and the users of an application are doing, measured through OpenTelemetry.
+
+    Every setting can also come from the environment (OTEL_MEASURE_PORT, OTEL_MEASURE_STORE, …) or from
+    otel-measure.toml.
+    """
+
+
+_store = click.option(
+    "--store", metavar="PATH|URL", help="Where records are kept.  [default: $XDG_STATE_HOME/otel-measure/measure.db]"
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  otel-measure serve --port 5001
+  otel-measure serve --demo
+  OTEL_MEASURE_TOKEN=… otel-measure serve --host 0.0.0.0 --store /var/lib/otel-measure/measure.db
+""",
+)
+@click.option("--host", help="Where to listen; not loopback needs a token.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one.  [default: 5000]")
+@_store
+@click.option(
+    "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the token."
+)
+@click.option("--insecure", is_flag=True, help="Answer anybody without a token.")
+@click.option("--demo", is_flag=True, help="Feed a synthetic workload into a temporary store, or into --store.")
+@_json
+def serve(
+    host: str | None,
+    port: int | None,
+    store: str | None,
+    token_file: Path | None,
+    insecure: bool,
+    demo: bool,
+    as_json: bool,
+) -> None:
+    """Serve the page, the JSON API, /metrics and the OTLP receiver until SIGTERM or Ctrl-C."""
+    with ExitStack() as stack:
+        given = {"host": host, "port": port, "store": store, "insecure": insecure or None}
+        if demo and store is None:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="otel-measure-demo-", ignore_cleanup_errors=True)
+            )
+            given["store"] = str(Path(folder) / "measure.db")
+        if token_file is not None:
+            given["token"] = token_file.read_text("utf-8").strip()
+        settings = _settings(given)
+        refuse_exposure(settings)
+        committed = _serve(settings, demo=demo, temporary=demo and store is None, as_json=as_json)
+    if not committed:
+        raise MeasureError("stopped before everything was committed; the log says what is missing")
+
+
+def refuse_exposure(settings: Settings) -> None:
+    """Let nobody open the door to the network by accident.
+
+    Raises:
+        ConfigurationError: others could reach the server, and no token is set.
+    """
+    guarded = any((settings.token, settings.read_token, settings.write_token))
+    if not (guarded or settings.insecure or ports.is_loopback(settings.host)):
+        raise ConfigurationError(
+            f"{settings.host} can be reached from other machines and no token is set; "
+            "set OTEL_MEASURE_TOKEN or --token-file, or say --insecure to answer anybody"
+        )
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    arguments: dict[str, Any] = {name: DEFAULT if value is None else value for name, value in given.items()}
+    return Settings.load(**arguments)
+
+
+def _serve(settings: Settings, *, demo: bool, temporary: bool, as_json: bool) -> bool:
+    """Serve until a signal comes; return whether everything was committed."""
+    from exporter.app import create_app
+    from otel_measure import runtime
+
+    is_new = settings.store is not None and not Path(settings.store).exists()
+    with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
+        number = int(sock.getsockname()[1])
+        banner = Banner.of(settings, number, demo=demo, temporary=temporary)
+        live = runtime.adopt(settings)
+        server = _server(create_app(settings), lambda: click.echo(banner.json() if as_json else banner.text()))
+        with _stopping(server):
+            live.start()
+            if demo:
+                at_end.callback(_start_demo(is_new).stop)
+            server.run(sockets=[sock])
+    return runtime.shutdown(_COMMIT_S)
+
+
+def _start_demo(with_history: bool) -> Any:
+    from datetime import timedelta
+
+    from exporter.demo import HISTORY, Demo
+    from otel_measure import get_ai_model_service, get_user_analytics_service
+
+    demo = Demo(get_ai_model_service(), get_user_analytics_service(), history=HISTORY if with_history else timedelta(0))
+    demo.start()
+    return demo
+
+
+def _server(app: Any, announce: Callable[[], None]) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Says so when it is ready."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if not self.should_exit:
+                announce()
+
+    return Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # Who may ask is decided by who really connects, not by what a header says.
+            proxy_headers=False,
+            ws="none",
+            lifespan="on",
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+    )
+
+
+@contextmanager
+def _stopping(server: uvicorn.Server) -> Iterator[None]:
+    """Let a signal stop the server also while it starts, and not end the process when the server is done."""
+    before = {number: signal.signal(number, server.handle_exit) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What a person, or a script, needs to know of a server that is ready."""
+
+    url: str
+    store: str
+    access: str
+    demo: bool
+    pid: int
+
+    @classmethod
+    def of(cls, settings: Settings, port: int, *, demo: bool, temporary: bool) -> Banner:
+        """Return the banner of a server that listens on `port`."""
+        guarded = any((settings.token, settings.read_token, settings.write_token))
+        access = (
+            "anybody who reaches the port"
+            if settings.insecure
+            else "a token is needed"
+            if guarded
+            else "this machine only"
+        )
+        store = f"{settings.store or 'none'}{' (removed at the end)' if temporary else ''}"
+        return cls(ports.url(settings.host, port), store, access, demo, os.getpid())
+
+    def text(self) -> str:
+        """Return the banner for people."""
+        rows = [
+            ("page", self.url),
+            ("metrics", f"{self.url}metrics"),
+            ("store", self.store),
+            ("access", self.access),
+            *([("demo", "a synthetic workload is running")] if self.demo else []),
+            ("stop", "Ctrl-C"),
+        ]
+        return "\n".join(["otel-measure is ready", *(f"  {name:<8} {value}" for name, value in rows)])
+
+    def json(self) -> str:
+        """Return the banner as one line of JSON."""
+        return json.dumps({"status": "ready", **asdict(self)})
+
+
+@main.command()
+@click.option("--host", help="Where `serve` would listen.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port `serve` would take.")
+@_store
+@_json
+def doctor(host: str | None, port: int | None, store: str | None, as_json: bool) -> None:
+    """Look at store, port, clock, versions and settings; say what is wrong and the way out.
+
+    Nothing is changed. Exits with 1 when something is wrong.
+    """
+    from exporter.doctor import Surroundings, examine
+
+    settings = _settings({"host": host, "port": port, "store": store})
+    findings = examine(Surroundings(settings=settings))
+    is_well = all(finding.verdict != "wrong" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": is_well, "findings": [asdict(finding) for finding in findings]}))
+    else:
+        _print_findings(findings)
+    if not is_well:
+        click.get_current_context().exit(EXIT_WRONG)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("check", "verdict", "what", "the way out"):
+        table.add_column(title, overflow="fold")
+    for finding in findings:
+        verdict = Text(finding.verdict, style=_VERDICT_STYLES[finding.verdict])
+        table.add_row(finding.check, verdict, Text(finding.what), Text(finding.way_out))
+    console = Console()
+    # A pipe has no width; a log file wants whole lines.
+    console.print(table, width=console.width if console.is_terminal else 200)
+
+
+@main.command()
+@click.option("--timezone", metavar="ZONE", help="The IANA zone whose days are days.  [default: the store's own]")
+@_store
+@_json
+def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
+    """Recompute roll-ups and totals from the facts, in this or another time zone.
+
+    Others can read meanwhile; writes wait. After a change of zone, restart the processes that use the store.
+    """
+    from otel_measure.store.sqlite import SqliteStore
+
+    settings = _settings({"store": store, "timezone": timezone})
+    path = settings.store
+    if path is None or not Path(path).is_file():
+        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    began = time.monotonic()
+    opened = SqliteStore(path, timezone=None)
+    try:
+        opened.rebuild(timezone)
+        took_s = round(time.monotonic() - began, 3)
+        if as_json:
+            click.echo(json.dumps({"store": path, "timezone": opened.timezone, "seconds": took_s}))
+        else:
+            click.echo(f"rebuilt {path} with the days of {opened.timezone} in {took_s:.1f} s")
+    finally:
+        opened.close()
+
+
+if __name__ == "__main__":
+    main(prog_name="otel-measure")

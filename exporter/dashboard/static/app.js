@@ -1,0 +1,392 @@
+// The page: asks the JSON API, shows the answers, computes nothing.
+// Whatever comes from the server goes in as text, never as markup.
+
+import { element, shown, number, whole, one, two, usd, percent, share, milliseconds, bytes, duration, clock } from "./format.js";
+
+const FAST_MS = 2000; // the machine
+const SLOW_MS = 10000; // models, users, KPIs, alerts
+const TIMEOUT_MS = 10000;
+const WINDOW_S = 300;
+const TOKEN = "otel-measure-token";
+// Relative to the page, so that it works below any prefix.
+const API = new URL("api/v1/metrics/", document.baseURI);
+
+// ---------------------------------------------------------------- elements
+
+const $ = (id) => document.getElementById(id);
+
+function pairs(list, rows) {
+  list.replaceChildren(
+    ...rows.flatMap(([term, value, format]) => [
+      element("dt", { textContent: term }),
+      element("dd", {}, shown(value, format)),
+    ]),
+  );
+}
+
+// ---------------------------------------------------------------- asking
+
+class Refused extends Error {}
+
+function token() {
+  try {
+    return sessionStorage.getItem(TOKEN);
+  } catch {
+    return null; // storage is switched off
+  }
+}
+
+function authorization() {
+  const known = token();
+  return known ? { Authorization: `Bearer ${known}` } : {};
+}
+
+async function ask(path) {
+  const response = await fetch(new URL(path, API), {
+    headers: authorization(),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    cache: "no-store",
+  });
+  if (response.status === 401) throw new Refused();
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.message || `status ${response.status}`);
+  return answer.data;
+}
+
+function login() {
+  const dialog = $("login");
+  if (dialog.open) return;
+  $("login-problem").textContent = token() ? "The server does not accept this token." : "";
+  dialog.showModal();
+}
+
+$("login").querySelector("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  try {
+    sessionStorage.setItem(TOKEN, $("token").value.trim());
+  } catch {
+    $("login-problem").textContent = "This browser keeps nothing for this page: allow site data and try again.";
+    return;
+  }
+  $("token").value = "";
+  $("login").close();
+  begin();
+});
+$("login").addEventListener("cancel", (event) => event.preventDefault());
+
+// ---------------------------------------------------------------- what fails, and since when
+
+const failing = new Map();
+
+function failed(path, error) {
+  if (!failing.has(path)) failing.set(path, { since: new Date() });
+  failing.get(path).why = error.name === "TypeError" || error.name === "TimeoutError" ? null : error.message;
+  showProblem();
+}
+
+function answered(path) {
+  if (failing.delete(path)) showProblem();
+  $("updated").textContent = clock(new Date());
+  $("updated").dateTime = new Date().toISOString();
+}
+
+function showProblem() {
+  const first = [...failing.values()].sort((a, b) => a.since - b.since)[0];
+  $("problem").hidden = !first;
+  document.body.classList.toggle("stale", Boolean(first));
+  if (!first) return;
+  const text = first.why
+    ? `The server answers with an error since ${clock(first.since)}: ${first.why}`
+    : `The server does not answer since ${clock(first.since)}. What is shown is older. Trying again by itself.`;
+  // Set only when it changes: an alert is read aloud each time.
+  if ($("problem").textContent !== text) $("problem").textContent = text;
+}
+
+/** Asks one question again and again, never twice at once, and not while nobody looks. */
+class Question {
+  constructor(path, everyMs, show) {
+    Object.assign(this, { path, everyMs, show, timer: 0, busy: false });
+  }
+
+  async now() {
+    clearTimeout(this.timer);
+    if (this.busy) return;
+    this.busy = true;
+    let again = true;
+    try {
+      this.show(await ask(this.path));
+      answered(this.path);
+    } catch (error) {
+      again = this.refused(error);
+    }
+    this.busy = false;
+    if (again && !document.hidden) this.timer = setTimeout(() => this.now(), this.everyMs);
+  }
+
+  /** Returns whether to ask again. */
+  refused(error) {
+    if (error instanceof Refused) {
+      login();
+      return false;
+    }
+    failed(this.path, error);
+    return true;
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) for (const question of questions) question.now();
+});
+
+// ---------------------------------------------------------------- the machine
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** A line over the last minutes, 0 to 100 %. */
+class Plot {
+  constructor(host, name, stroke, fill) {
+    this.host = host;
+    this.name = name;
+    this.data = [[], []];
+    const axis = { stroke: () => color("--muted"), grid: { stroke: () => color("--line"), width: 1 }, ticks: { show: false } };
+    this.chart = new uPlot(
+      {
+        width: host.clientWidth || 300,
+        height: host.clientHeight || 130,
+        legend: { show: false },
+        cursor: { y: false, drag: { x: false, y: false } },
+        scales: { x: { range: () => [Date.now() / 1000 - WINDOW_S, Date.now() / 1000] }, y: { range: [0, 100] } },
+        series: [{}, { stroke: () => color(stroke), fill: () => color(fill), width: 2, points: { show: false } }],
+        axes: [
+          { ...axis, size: 26, values: (_, ticks) => ticks.map((s) => clock(new Date(s * 1000)).slice(0, 5)), incrs: [60] },
+          { ...axis, size: 46, values: (_, ticks) => ticks.map((v) => `${v} %`), splits: [0, 50, 100] },
+        ],
+        hooks: { setCursor: [(chart) => this.read(chart.cursor.idx)] },
+      },
+      this.data,
+      host,
+    );
+    host.setAttribute("role", "img");
+    new ResizeObserver(() => this.chart.setSize({ width: host.clientWidth, height: host.clientHeight })).observe(host);
+  }
+
+  add(second, value) {
+    const [seconds, values] = this.data;
+    if (seconds.length && second <= seconds[seconds.length - 1]) return;
+    seconds.push(second);
+    values.push(value);
+    while (seconds[0] < second - WINDOW_S - 10) this.data.forEach((column) => column.shift());
+    this.chart.setData(this.data);
+    const now = value === null ? "unknown" : percent(value);
+    this.host.setAttribute("aria-label", `${this.name} over the last minutes, now ${now}`);
+  }
+
+  /** Tells the value below the pointer. */
+  read(index) {
+    const value = index === null || index === undefined ? null : this.data[1][index];
+    this.host.title = value === null || value === undefined ? "" : `${clock(new Date(this.data[0][index] * 1000))}: ${percent(value)}`;
+  }
+}
+
+const cpuPlot = new Plot($("cpu-plot"), "CPU", "--accent", "--accent-soft");
+const memoryPlot = new Plot($("memory-plot"), "Memory", "--second", "--second-soft");
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const plot of [cpuPlot, memoryPlot]) plot.chart.redraw(false);
+});
+
+const STATUS_LOOK = { healthy: "good", degraded: "fair", warning: "fair", critical: "bad" };
+
+function showMachine({ status, uptime_seconds, services_down, cpu, memory, disk, network, platform }) {
+  const pill = $("status");
+  const down = services_down ? `, ${services_down} down` : "";
+  if (pill.textContent !== status + down) pill.textContent = status + down;
+  pill.className = `pill ${STATUS_LOOK[status] || ""}`;
+  $("platform").textContent = platform || "";
+  $("uptime").textContent = uptime_seconds === null ? "" : `up ${duration(uptime_seconds)}`;
+
+  const second = Date.now() / 1000;
+  cpuPlot.add(second, cpu.current_percent);
+  memoryPlot.add(second, memory.used_percent);
+  $("cpu-now").replaceChildren(shown(cpu.current_percent, percent));
+  $("cpu-note").replaceChildren(
+    "average ", shown(cpu.average_percent, percent), " · ", shown(cpu.core_count, two), ` cores of this ${cpu.scope}`,
+  );
+  $("memory-now").replaceChildren(shown(memory.used_percent, percent));
+  $("memory-note").replaceChildren(shown(memory.used_bytes, bytes), " of ", shown(memory.total_bytes, bytes), " used");
+  showDisk(disk || {});
+  showNetwork(network || {});
+  const load = cpu.load_average || {};
+  pairs($("load"), ["1m", "5m", "15m"].map((period) => [period.replace("m", " min"), load[period], two]));
+}
+
+function showDisk(disk) {
+  $("disk-now").replaceChildren(shown(disk.used_percent, percent));
+  $("disk-bar").value = disk.used_percent || 0;
+  $("disk-note").replaceChildren(
+    shown(disk.free_bytes, bytes), " free of ", shown(disk.total_bytes, bytes), ` on ${disk.mount_point || "the fullest disk"}`,
+  );
+}
+
+function showNetwork(network) {
+  const errors = [network.errors_in, network.errors_out, network.drops_in, network.drops_out];
+  const lost = errors.some((n) => n === null || n === undefined) ? null : errors.reduce((a, b) => a + b, 0);
+  pairs($("network"), [
+    ["sent", network.sent_bytes_per_second, (v) => `${bytes(v)}/s`],
+    ["received", network.received_bytes_per_second, (v) => `${bytes(v)}/s`],
+    ["errors and drops", lost, whole],
+  ]);
+}
+
+// ---------------------------------------------------------------- models
+
+const COLUMNS = [
+  [(m) => m.inference_count, whole],
+  [(m) => m.errors && m.errors.rate, share],
+  [(m) => m.latency && m.latency.p50_ms, milliseconds],
+  [(m) => m.latency && m.latency.p95_ms, milliseconds],
+  [(m) => m.cost && m.cost.total_usd, usd],
+  [(m) => m.cost && m.cost.priced_ratio, share],
+  [(m) => m.health_score, whole],
+];
+
+function showModels({ models }) {
+  $("models").hidden = models.length === 0;
+  $("models-empty").hidden = models.length > 0;
+  $("models").tBodies[0].replaceChildren(...models.map(modelRow));
+}
+
+function modelRow(model) {
+  const name = element("th", { scope: "row", title: `${model.model_name} ${model.model_version}` });
+  name.append(model.model_name, element("small", { textContent: `${model.model_version} · ${model.model_type.replaceAll("_", " ")}` }));
+  return element("tr", {}, name, ...COLUMNS.map(([value, format]) => element("td", {}, shown(value(model), format))));
+}
+
+// ---------------------------------------------------------------- users
+
+const TILES = [
+  ["Daily active users", "dau", whole, "today so far"],
+  ["Weekly", "wau", whole, "last 7 days"],
+  ["Monthly", "mau", whole, "last 28 days"],
+  ["Stickiness", "stickiness", share, "mean daily / monthly"],
+  ["Sessions", "sessions", whole],
+  ["Session length", "avg_session_duration_seconds", duration, "mean"],
+  ["Bounce rate", "bounce_rate", share, "sessions without engagement"],
+  ["Return rate", "return_rate", share, "seen before the window"],
+];
+
+function showUsers(engagement) {
+  const nobody = !engagement.mau;
+  $("users").hidden = nobody;
+  $("users-empty").hidden = !nobody;
+  $("users").replaceChildren(
+    ...TILES.map(([title, field, format, note = ""]) =>
+      element(
+        "div", {},
+        element("dt", { textContent: title }),
+        element("dd", {}, shown(engagement[field], format), element("p", { className: "note", textContent: note })),
+      ),
+    ),
+  );
+}
+
+// ---------------------------------------------------------------- KPIs and alerts
+
+const VERDICT_LOOK = { met: "good", ok: "good", missed: "fair", warning: "fair", alert: "bad", firing: "bad", critical: "bad" };
+const UNITS = { percent: percent, ratio: share, rate: share, ms: milliseconds, usd: usd, "1": two };
+const words = (text) => String(text).replaceAll("_", " ");
+
+function pill(verdict) {
+  return element("span", { className: `pill ${VERDICT_LOOK[verdict] || ""}`, textContent: words(verdict) });
+}
+
+function showKpis(answer) {
+  const kpis = Array.isArray(answer) ? answer : answer.kpis || [];
+  $("kpis").hidden = kpis.length === 0;
+  $("kpi-rows").replaceChildren(
+    ...kpis.map((kpi) => {
+      const format = UNITS[kpi.unit] || ((v) => (typeof v === "number" ? two(v) : String(v)));
+      const name = element("th", { scope: "row", textContent: kpi.title || kpi.name || words(kpi.key) });
+      const cells = [kpi.value, kpi.target, kpi.alert].map((v) => element("td", {}, shown(v, format)));
+      return element("tr", {}, name, ...cells, element("td", {}, pill(kpi.verdict || "unknown")));
+    }),
+  );
+}
+
+function showAlerts(answer) {
+  const alerts = Array.isArray(answer) ? answer : answer.alerts || [];
+  $("alerts").hidden = alerts.length === 0;
+  $("alert-list").replaceChildren(
+    ...alerts.map((alert) =>
+      element("li", {}, pill(alert.state || alert.severity || "firing"), alert.message || alert.title || words(alert.key || alert.name)),
+    ),
+  );
+}
+
+// ---------------------------------------------------------------- what to do when there is nothing yet
+
+const INFERENCE_PYTHON = `from otel_measure import get_ai_model_service
+
+ai = get_ai_model_service()
+ai.record_inference("gpt-4", "1.0", latency_ms=150.5,
+                    input_tokens=100, output_tokens=200)`;
+const EVENT_PYTHON = `from otel_measure import get_user_analytics_service
+
+analytics = get_user_analytics_service()
+analytics.track_event(user_id=123, event_type="page_view",
+                      event_name="home_page", page_url="/home")`;
+
+function curl(path, body) {
+  const authorization = token() ? `  -H "Authorization: Bearer $OTEL_MEASURE_TOKEN" \\\n` : "";
+  return `curl -X POST ${new URL(path, API)} \\\n${authorization}  -H "Content-Type: application/json" \\\n  -d '${JSON.stringify(body)}'`;
+}
+
+function snippet(title, code) {
+  const pre = element("pre", {}, element("code", { textContent: code }));
+  const button = element("button", { type: "button", textContent: "Copy", onclick: () => copy(code, pre, button) });
+  button.setAttribute("aria-label", `Copy the ${title} example`);
+  return element("div", { className: "snippet" }, element("h4", { textContent: title }), pre, button);
+}
+
+async function copy(code, pre, button) {
+  try {
+    await navigator.clipboard.writeText(code);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(pre); // the clipboard is closed to pages without TLS
+    button.textContent = "Selected";
+  }
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+}
+
+const MODEL = { model_name: "gpt-4", model_version: "1.0", latency_ms: 150.5, input_tokens: 100, output_tokens: 200 };
+const VISIT = { user_id: 123, event_type: "page_view", event_name: "home_page", page_url: "/home" };
+for (const [id, python, path, body] of [
+  ["models-empty", INFERENCE_PYTHON, "ai/inferences/record", MODEL],
+  ["users-empty", EVENT_PYTHON, "users/events/track", VISIT],
+]) {
+  $(id).append(element("div", { className: "snippets" }, snippet("Python", python), snippet("curl", curl(path, body))));
+}
+
+// ---------------------------------------------------------------- begin
+
+const questions = [
+  new Question("infrastructure/summary", FAST_MS, showMachine),
+  new Question("ai/models", SLOW_MS, showModels),
+  new Question("users/engagement", SLOW_MS, showUsers),
+];
+// Asked only where the server says that it has them.
+const optional = [new Question("kpis", SLOW_MS, showKpis), new Question("alerts", SLOW_MS, showAlerts)];
+
+async function begin() {
+  for (const question of questions) question.now();
+  const described = await fetch(new URL("openapi.json", document.baseURI), { headers: authorization() }).catch(() => null);
+  if (!described || !described.ok) return;
+  const paths = Object.keys((await described.json()).paths);
+  for (const question of optional) {
+    if (questions.includes(question) || !paths.some((path) => path.endsWith(`/metrics/${question.path}`))) continue;
+    questions.push(question);
+    question.now();
+  }
+}
+
+begin();
