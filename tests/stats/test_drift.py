@@ -114,10 +114,10 @@ def test_cells_are_pooled_until_each_expects_five() -> None:
 def locate(cells: Cells, values: Any) -> NDArray[np.int64]:
     """The cell of each value."""
     if cells.kind == "numeric":
-        return np.searchsorted(np.array(cells.marks[1:-1], dtype=float), values, side="left")
+        return np.asarray(np.searchsorted(np.array(cells.marks[1:-1], dtype=float), values, side="left"))
     own = {value: k for k, value in enumerate(cells.marks)}
     drawn = np.array([own.get(value, len(own)) for value in values.ravel().tolist()], dtype=np.int64)
-    return drawn.reshape(np.shape(values))
+    return drawn.reshape(values.shape)
 
 
 def evidence_paths(drawn: NDArray[np.int64], alpha: tuple[float, ...]) -> Floats:
