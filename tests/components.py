@@ -100,6 +100,8 @@ def wait_http(url: str, timeout_s: float = 15.0, *, still_hopeful: Callable[[], 
                 return bytes(response.read())
         except (urllib.error.URLError, OSError) as error:
             last = error
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it is a response too, and holds the socket
             time.sleep(0.02)
     raise TimeoutError(f"{url} did not answer within {timeout_s} s: {last}")
 

@@ -1,0 +1,67 @@
+"""Several worker processes behind one port answer as one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.components import RunProcess, free_port, requires_module, wait_http
+
+pytestmark = pytest.mark.e2e
+
+
+def test_four_gunicorn_workers_are_exact(run_process: RunProcess, tmp_path: Path) -> None:
+    """The shop under gunicorn with 4 pre-forked, preloaded workers counts every request once, whoever answers."""
+    requires_module("gunicorn")
+    requires_module("fastapi")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    server = run_process(
+        *(sys.executable, "-m", "gunicorn", "-w", "4", "-k", "uvicorn.workers.UvicornWorker", "--preload"),
+        *("-b", f"127.0.0.1:{port}", "examples.shop:app"),
+        OTEL_MEASURE_STORE=str(tmp_path / "measure.db"),
+    )
+    server.wait_http(f"{url}/docs", 60)
+
+    def recommend(user: int) -> int:
+        with urllib.request.urlopen(f"{url}/recommend/{user}", timeout=30) as response:
+            return int(response.status)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(recommend, range(400))) == {200}
+
+    base = f"{url}/measure/api/v1/metrics"
+    wait_for_commits(f"{base}/ai/models/recommender/3")
+    answers = {
+        (
+            json.loads(wait_http(f"{base}/ai/models/recommender/3"))["data"]["inference_count"],
+            json.loads(wait_http(f"{base}/users/engagement"))["data"]["dau"],
+            total(wait_http(f"{url}/measure/metrics").decode(), "otel_measure_ai_inferences_total"),
+            total(wait_http(f"{url}/measure/metrics").decode(), "otel_measure_users_events_total"),
+        )
+        for _ in range(12)
+    }
+    assert answers == {(400, 400, 400.0, 400.0)}
+
+
+def wait_for_commits(url: str) -> None:
+    """Other processes' writes show within a second."""
+    import time
+
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if json.loads(wait_http(url, 1))["data"]["inference_count"] == 400:
+                return
+        except TimeoutError:
+            pass
+        time.sleep(0.1)
+
+
+def total(text: str, name: str) -> float:
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + "{"))
