@@ -143,8 +143,8 @@ class Host:
 
     def _cpu_times(self) -> CpuTimes:
         times = self._psutil.cpu_times()
-        interrupt = getattr(times, "irq", getattr(times, "interrupt", 0.0)) + getattr(times, "softirq", 0.0)
-        nice, iowait, steal = (getattr(times, name, 0.0) for name in ("nice", "iowait", "steal"))
+        interrupt = getattr(times, "irq", getattr(times, "interrupt", nan)) + getattr(times, "softirq", 0.0)
+        nice, iowait, steal = (getattr(times, name, nan) for name in ("nice", "iowait", "steal"))
         return CpuTimes(times.user, nice, times.system, times.idle, iowait, interrupt, steal)
 
     def _memory(self) -> HostMemory:

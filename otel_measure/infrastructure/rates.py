@@ -16,7 +16,6 @@ from otel_measure.infrastructure.readings import Container, CpuMoment, CpuTimes,
 
 SMALLEST_DISK_BYTES: Final = 2**30
 MODES: Final = tuple(f.name for f in dataclasses.fields(CpuTimes))
-_IDLE: Final = ("idle", "iowait")
 
 
 def per_second(before: float, now: float, elapsed_s: float) -> float:
@@ -25,16 +24,26 @@ def per_second(before: float, now: float, elapsed_s: float) -> float:
 
 
 def mode_ratios(before: CpuTimes, now: CpuTimes) -> Mapping[str, float]:
-    """Share of the CPU time between two readings that each mode took; they add to 1."""
-    deltas = {mode: max(0.0, getattr(now, mode) - getattr(before, mode)) for mode in MODES}
-    total = sum(deltas.values())
+    """Share of the CPU time between two readings that each mode took; the known ones add to 1."""
+    deltas = {mode: _spent(getattr(before, mode), getattr(now, mode)) for mode in MODES}
+    total = sum(known(delta) for delta in deltas.values())
     return {mode: delta / total if total > 0 else nan for mode, delta in deltas.items()}
+
+
+def _spent(before: float, now: float) -> float:
+    delta = now - before
+    return max(0.0, delta) if delta == delta else nan
 
 
 def busy_ratio(ratios: Mapping[str, float]) -> float:
     """Share of the time in which CPUs did something: all but idle and waiting for I/O."""
-    busy = 1.0 - sum(ratios[mode] for mode in _IDLE)
+    busy = 1.0 - ratios["idle"] - known(ratios["iowait"])
     return max(0.0, busy) if busy == busy else nan
+
+
+def known(value: float) -> float:
+    """The value, 0 for one that this operating system does not count: only for sums that others carry."""
+    return value if value == value else 0.0
 
 
 def host_cpu_ratios(snapshot: Snapshot) -> Mapping[str, float]:

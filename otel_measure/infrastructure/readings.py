@@ -12,15 +12,18 @@ from math import nan
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Seconds all CPUs together spent in each mode since boot; guest time is part of ``user`` and ``nice``."""
+    """Seconds all CPUs together spent in each mode since boot; guest time is part of ``user`` and ``nice``.
+
+    A mode that the operating system does not count is ``nan``.
+    """
 
     user: float = nan
     nice: float = nan
     system: float = nan
     idle: float = nan
-    iowait: float = 0.0
-    interrupt: float = 0.0
-    steal: float = 0.0
+    iowait: float = nan
+    interrupt: float = nan
+    steal: float = nan
 
 
 @dataclass(frozen=True, slots=True)

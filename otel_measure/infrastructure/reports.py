@@ -205,8 +205,8 @@ def _host_cpu(snapshot: Snapshot) -> Cpu:
     load_1m, load_5m, load_15m = snapshot.now.load
     return Cpu(
         usage_percent=100 * rates.busy_ratio(ratios),
-        user_percent=100 * (ratios["user"] + ratios["nice"]),
-        system_percent=100 * (ratios["system"] + ratios["interrupt"]),
+        user_percent=100 * (ratios["user"] + rates.known(ratios["nice"])),
+        system_percent=100 * (ratios["system"] + rates.known(ratios["interrupt"])),
         idle_percent=100 * ratios["idle"],
         iowait_percent=100 * ratios["iowait"],
         load_average_1m=load_1m,

@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 FRESH_S: Final = 1.0
 WAIT_S: Final = 0.1
 SECOND_READING_AFTER_S: Final = 0.06
-TICK_S: Final = 1.0
 CPU_WINDOW_S: Final = 5.0
 AVERAGE_WINDOW_S: Final = 300.0
 
@@ -53,6 +52,7 @@ class Sampler:
         interval_s: Seconds between full readings in the background.
         cgroup: Reads the container's limits; that of this process when not given.
         disk_timeout_s: Longest wait for the filesystems in one reading.
+        tick_s: Seconds between readings of the CPU times alone, so that usage is always that of the last 5 s.
         host: Takes the readings; built from the other arguments when not given.
     """
 
@@ -65,6 +65,7 @@ class Sampler:
         interval_s: float = 10.0,
         cgroup: Cgroup | None = None,
         disk_timeout_s: float = 0.05,
+        tick_s: float = 1.0,
         host: Host | None = None,
     ) -> None:
         """Prepare; nothing is read and no thread runs before it is needed."""
@@ -77,6 +78,7 @@ class Sampler:
         self._host = host or Host(
             psutil, clock=clock, wall=wall, mounts=self._mounts, cgroup=cgroup or Cgroup(), on_error=self._count_error
         )
+        self._tick_s = _positive("tick_s", tick_s)
         self._ticking = True
         self._forget()
 
@@ -147,7 +149,7 @@ class Sampler:
         running = self._thread is not None
         self._forget()
         self._mounts.forget()
-        if running:
+        if running and self._ticking:
             self.start()
 
     def _is_fresh(self, max_age_s: float) -> bool:
@@ -181,7 +183,7 @@ class Sampler:
         if not self._has_rates():
             self._changed.wait_for(lambda: self._thread is not me, SECOND_READING_AFTER_S)
         elif self._asked == ticket and self._thread is me:
-            self._changed.wait(min(TICK_S, self.interval_s) if self._ticking else None)
+            self._changed.wait(min(self._tick_s, self.interval_s) if self._ticking else None)
 
     # Readings
 
