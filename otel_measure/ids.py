@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import threading
 from collections.abc import Callable
 
+_POOL = 128
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
@@ -31,6 +33,7 @@ class Uuid7:
         self._lock = threading.Lock()
         self._last_us = 0
         self._tail = 0
+        self._pool: list[int] = []
 
     def __call__(self) -> str:
         """Return the next id, canonical lower-case text."""
@@ -39,15 +42,22 @@ class Uuid7:
             if now > self._last_us:
                 self._last_us = now
                 # The top bits start clear, which leaves room for 2**60 increments within a microsecond.
-                self._tail = int.from_bytes(self._random(8)) >> 3
+                self._tail = self._draw()
             else:
                 self._tail += 1
             return _format(self._last_us, self._tail)
+
+    def _draw(self) -> int:
+        """Return 61 random bits; a system call for each id would cost more than all the rest of it."""
+        if not self._pool:
+            self._pool = list(struct.unpack(f"<{_POOL}Q", self._random(8 * _POOL)))
+        return self._pool.pop() >> 3
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's state, so that parent and child never make the same id."""
         self._lock = threading.Lock()
         self._last_us = 0
+        self._pool.clear()
 
 
 def _format(ts_us: int, tail: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -445,6 +445,7 @@ OPERATION_BY_MODEL_TYPE: Final[Mapping[str, str]] = MappingProxyType(
 OPERATION_DEFAULT: Final = "predict"
 
 
+@lru_cache(maxsize=4096)
 def provider_of(model: str) -> str:
     """Which provider a model's name speaks of (``gen_ai.provider.name``), ``_OTHER`` when none."""
     name = model.lower()

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import _logs, metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
@@ -36,6 +36,13 @@ _FACT_INSTRUMENTS: Final = tuple(
 )
 
 
+class Providers(NamedTuple):
+    """Whose instruments and loggers to use instead of the global ones."""
+
+    meters: MeterProvider
+    loggers: LoggerProvider | None = None
+
+
 class Telemetry:
     """One process's instruments and readers.
 
@@ -43,11 +50,23 @@ class Telemetry:
         settings: names, and where OTLP goes.
         instance_id: `service.instance.id`.
         exposition: serve Prometheus from the SDK (`store=None`).
+        providers: take part in these and leave the global ones alone; for tests.
     """
 
-    def __init__(self, settings: Settings, instance_id: str, *, exposition: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        instance_id: str,
+        *,
+        exposition: bool = False,
+        providers: Providers | None = None,
+    ) -> None:
         self._settings = settings
         self.instance_id = instance_id
+        self._given = providers
+        self._closed = False
+        # Whatever enters the SDK holds it, so that no thread of ours is inside when the process is copied.
+        self._inside_sdk = threading.RLock()
         self._lock = threading.Lock()
         self._sums: dict[str, dict[Attributes, int]] = {i.name: {} for i in _FACT_INSTRUMENTS if i.observable}
         self._inherited: Mapping[tuple[str, str], Point] = {}
@@ -60,12 +79,11 @@ class Telemetry:
             readers.append(self._prometheus_reader())
         if settings.otlp_endpoint:
             readers.append(_otlp_reader(settings.otlp_endpoint))
-        self.adopted = isinstance(metrics.get_meter_provider(), MeterProvider)
+        self.adopted = isinstance(self._found_meters(), MeterProvider)
         self._own_readers = readers
         self._provider = self._meter_provider(readers)
         self._logger = self._event_logger()
         self._instruments = self._create_instruments()
-        self._exported_events = 0
 
     # ------------------------------------------------------------ set-up
 
@@ -79,19 +97,31 @@ class Telemetry:
             own[semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME] = self._settings.environment
         return Resource.create(own)
 
+    def _found_meters(self) -> metrics.MeterProvider:
+        return self._given.meters if self._given is not None else metrics.get_meter_provider()
+
+    def _found_loggers(self) -> _logs.LoggerProvider | None:
+        return self._given.loggers if self._given is not None else _logs.get_logger_provider()
+
     def _meter_provider(self, readers: list[MetricReader]) -> MeterProvider:
-        provider = metrics.get_meter_provider()
+        provider = self._found_meters()
         if isinstance(provider, MeterProvider):
             for reader in readers:
                 provider.add_metric_reader(reader)
             return provider
-        ours = MeterProvider(metric_readers=readers, resource=self._resource(), shutdown_on_exit=False)
+        ours = MeterProvider(
+            metric_readers=readers,
+            resource=self._resource(),
+            # Facts are measured on the recorder's thread, where no span is current: an exemplar is never found.
+            exemplar_filter=AlwaysOffExemplarFilter(),
+            shutdown_on_exit=False,
+        )
         metrics.set_meter_provider(ours)
         return ours
 
     def _event_logger(self) -> _logs.Logger | None:
         """Return a logger when somebody exports log records; building one for nobody costs more than storing a fact."""
-        provider = _logs.get_logger_provider()
+        provider = self._found_loggers()
         if isinstance(provider, LoggerProvider):
             return provider.get_logger("otel_measure")
         if not self._settings.otlp_endpoint:
@@ -133,7 +163,7 @@ class Telemetry:
     def _observe(self, instrument: Instrument) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
             with self._lock:
-                sums = list(self._sums[instrument.name].items())
+                sums = [] if self._closed else list(self._sums[instrument.name].items())
             return [Observation(value / instrument.units_per_value, dict(attributes)) for attributes, value in sums]
 
         return callback
@@ -145,22 +175,26 @@ class Telemetry:
     def observe_gauge(self, instrument: Instrument, read: Callable[[], float]) -> None:
         """Register a gauge of ours whose value is asked for at each collection."""
         self.meter(instrument.scope).create_observable_gauge(
-            instrument.name, [lambda _: [Observation(read())]], instrument.unit, instrument.description
+            instrument.name,
+            [lambda _: [] if self._closed else [Observation(read())]],
+            instrument.unit,
+            instrument.description,
         )
 
     # ------------------------------------------------------------ the recorder's sink
 
     def record(self, records: Sequence[Record]) -> None:
         """Turn accepted records into measurements, and into events when somebody exports them."""
-        for record in records:
-            for instrument, value, attributes in measurements(record):
-                if instrument.observable:
-                    self._add(instrument, value, attributes)
-                else:
-                    self._instruments[instrument.name].record(value, dict(attributes))
-        if self._logger is not None:
+        with self._inside_sdk:
             for record in records:
-                self._emit(self._logger, record)
+                for instrument, value, attributes in measurements(record):
+                    if instrument.observable:
+                        self._add(instrument, value, attributes)
+                    else:
+                        self._instruments[instrument.name].record(value, dict(attributes))
+            if self._logger is not None:
+                for record in records:
+                    self._emit(self._logger, record)
 
     def _add(self, instrument: Instrument, value: float, attributes: Attributes) -> None:
         sums = self._sums[instrument.name]
@@ -184,21 +218,25 @@ class Telemetry:
         attributes = {semconv.ATTR_RECORD_KIND: kind, semconv.ATTR_RECORD_OUTCOME: outcome}
         if reason:
             attributes[semconv.ATTR_DROP_REASON] = reason
-        self._instruments[semconv.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
+        with self._inside_sdk:
+            self._instruments[semconv.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
 
     def fault(self, what: str) -> None:
         """Count a fault of ours."""
-        self._instruments[semconv.OTEL_MEASURE_SELF_ERRORS.name].add(1, {semconv.ATTR_ERROR_TYPE: what})
+        with self._inside_sdk:
+            self._instruments[semconv.OTEL_MEASURE_SELF_ERRORS.name].add(1, {semconv.ATTR_ERROR_TYPE: what})
 
     def commit_took(self, seconds: float) -> None:
         """Note how long a commit took."""
-        self._instruments[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name].record(seconds)
+        with self._inside_sdk:
+            self._instruments[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name].record(seconds)
 
     # ------------------------------------------------------------ reading
 
     def collect(self) -> MetricsData | None:
         """Return the cumulative state of every instrument of this process."""
-        return self.reader.get_metrics_data()
+        with self._inside_sdk:
+            return self.reader.get_metrics_data()
 
     def points(self, host: str) -> list[Point]:
         """Return what is to be stored as streams: everything that has no facts."""
@@ -232,22 +270,31 @@ class Telemetry:
         for reader in self._own_readers[1:]:
             reader.force_flush(timeout_s * 1000)
         if self._logger is not None:
-            provider = _logs.get_logger_provider()
+            provider = self._found_loggers()
             if isinstance(provider, LoggerProvider):
                 provider.force_flush(int(timeout_s * 1000))
 
-    def shutdown(self, timeout_s: float) -> None:
-        """Stop our readers; an adopted provider goes on without them."""
-        for reader in self._own_readers:
-            self._provider.remove_metric_reader(reader)
+    def shutdown(self) -> None:
+        """Stop our readers; an adopted provider goes on without them and hears no more of us."""
+        self._closed = True
         for reader in self._own_readers:
             try:
-                reader.shutdown(timeout_s * 1000)
+                self._provider.remove_metric_reader(reader)
             except Exception:
-                _log.warning("a metric reader did not stop in %s s", timeout_s, exc_info=True)
+                _log.warning("a metric reader did not stop", exc_info=True)
+
+    def before_fork(self) -> None:
+        """Keep our threads out of the SDK while the process is copied: a lock held by none of the child hangs it."""
+        self._parked = self._inside_sdk.acquire(timeout=5)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._parked:
+            self._inside_sdk.release()
 
     def after_fork_in_child(self, instance_id: str) -> None:
         """Become a process of its own: what the parent counted stays the parent's."""
+        self._inside_sdk = threading.RLock()
         self._lock = threading.Lock()
         self.instance_id = instance_id
         for sums in self._sums.values():

@@ -1,0 +1,1 @@
+"""The budgets, measured: `python -m benchmarks` runs all and prints the table with figures."""
