@@ -114,7 +114,7 @@ class FakePsutil(ModuleType):
 
 
 def disk(count: int) -> SimpleNamespace:
-    """psutil's counters of one device, all derived from one number."""
+    """Counters of one device as psutil has them, all derived from one number."""
     names = {"read_bytes": count * 512, "write_bytes": count * 1024, "read_count": count, "write_count": count * 2}
     return SimpleNamespace(**names, busy_time=count * 10)
 

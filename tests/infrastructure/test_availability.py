@@ -28,10 +28,12 @@ HISTORIES = 3000
 
 
 def seconds(*spans: tuple[int, int]) -> list[Interval]:
+    """Intervals of whole seconds, in µs."""
     return [(start * SECOND_US, end * SECOND_US) for start, end in spans]
 
 
 def at(second: int, state: str, reason: str | None = None, event_id: str = "") -> Transition:
+    """A transition at a whole second."""
     assert state in ("up", "down")
     return Transition(second * SECOND_US, "up" if state == "up" else "down", reason, event_id)
 
@@ -45,6 +47,7 @@ def measured(
     window_s: float = 1000,
     sla_target: float = 99.0,
 ) -> Availability:
+    """The availability of a service with these states, in seconds."""
     return availability(
         "api",
         registered_us=registered * SECOND_US,
@@ -78,10 +81,12 @@ def outage_lengths(states: list[str], still_down: bool) -> tuple[int, list[int]]
 
 
 def same(a: float, b: float) -> bool:
+    """Equal, or both unknown."""
     return (isnan(a) and isnan(b)) or a == pytest.approx(b, rel=1e-12, abs=1e-9)
 
 
 def random_history(rng: random.Random) -> tuple[list[Transition], list[Interval], int, int, int, float]:
+    """States, gaps, now, registration, window and target of a service, at random."""
     now = rng.randint(1, 120)
     registered = rng.randint(-20, now)
     transitions = [

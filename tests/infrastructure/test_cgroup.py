@@ -83,14 +83,17 @@ class Tree:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
+    """An empty machine."""
     return Tree(tmp_path)
 
 
 def v1_mount(controllers: str, top: str = "/", point: str = "") -> str:
+    """The mountinfo line of a v1 hierarchy."""
     return f"31 30 0:27 {top} /sys/fs/cgroup/{point or controllers} rw,nosuid - cgroup cgroup rw,{controllers}\n"
 
 
 def same(a: Container | None, b: Container) -> bool:
+    """Equal field by field, with nan equal to itself."""
     return repr(a) == repr(b)  # nan is itself here
 
 
@@ -162,7 +165,7 @@ def test_hybrid_takes_controllers_from_v1_and_the_rest_from_v2(tree: Tree) -> No
 
 
 def test_hybrid_with_an_empty_v2_is_v1(tree: Tree) -> None:
-    """systemd's hybrid layout mounts v2 without controllers, and v1 answers."""
+    """The hybrid layout of systemd mounts v2 without controllers, and v1 answers."""
     tree.group("cpu,cpuacct/app", V1_CPU | V1_CPUACCT).group("memory/app", V1_MEMORY).group("unified", {"cpu.stat": ""})
     mounts = v1_mount("cpu,cpuacct") + v1_mount("memory")
     mounts += V2_MOUNT.replace("/sys/fs/cgroup", "/sys/fs/cgroup/unified")

@@ -25,6 +25,7 @@ from tests.infrastructure.fakes import GIB, Machine
 
 
 def expected() -> Reading:
+    """The reading of the fake machine as it starts."""
     return Reading(
         cpu=CpuMoment(100.0, CpuTimes(10.0, 1.0, 5.0, 80.0, 2.0, 1.0, 1.0)),
         wall_s=1_700_000_000.0,
@@ -113,7 +114,7 @@ def test_other_systems_fall_back_to_psutil(machine: Machine) -> None:
 
 
 def test_connections_that_may_not_be_listed_are_unknown(machine: Machine) -> None:
-    """macOS denies the list to ordinary users: that is no error and no zero."""
+    """Ordinary users of macOS are denied the list: that is no error and no zero."""
 
     def denied() -> list[SimpleNamespace]:
         raise machine.psutil.AccessDenied

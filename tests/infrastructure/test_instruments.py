@@ -178,6 +178,7 @@ def collected() -> Iterator[dict[str, Metric]]:
 
 
 def values(metric: Metric, attribute: str) -> dict[object, float]:
+    """The points of a metric by the value of one attribute."""
     points = [point for point in metric.data.data_points if isinstance(point, NumberDataPoint)]
     return {(point.attributes or {}).get(attribute): float(point.value) for point in points}
 

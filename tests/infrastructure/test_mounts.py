@@ -17,12 +17,14 @@ FULL = Space(100 * GIB, 40 * GIB, 50 * GIB)
 
 
 def mount(point: str, device: str, fstype: str = "ext4", opts: str = "rw") -> SimpleNamespace:
+    """An entry of the partition list."""
     return SimpleNamespace(mountpoint=point, device=device, fstype=fstype, opts=opts)
 
 
 def mounts(
     *entries: SimpleNamespace, usage: Callable[[str], tuple[int, int, int]] = space, timeout_s: float = 5.0
 ) -> Mounts:
+    """A reader of these mounts."""
     return Mounts(lambda: entries, clock=time.monotonic, timeout_s=timeout_s, usage=usage)
 
 
@@ -42,6 +44,7 @@ class Hanging:
 
 @pytest.fixture
 def hanging() -> Iterator[Hanging]:
+    """A filesystem call that is let go at the end."""
     usage = Hanging()
     yield usage
     usage.let_go.set()

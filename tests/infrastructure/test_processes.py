@@ -126,6 +126,7 @@ def test_process_that_is_not_there_is_refused() -> None:
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
+    """A busy process of our own."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     yield process
     process.kill()

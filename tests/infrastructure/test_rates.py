@@ -16,6 +16,7 @@ SECONDS = st.floats(0, 1e9)
 
 
 def filesystem(point: str, used: float, free: float, total: float = 100 * GIB, read_only: bool = False) -> Filesystem:
+    """A filesystem of this fill."""
     return Filesystem(point, f"/dev{point}", "ext4", read_only, total, used, free)
 
 

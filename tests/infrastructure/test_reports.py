@@ -263,4 +263,5 @@ def test_summary_of_a_machine_never_read_is_degraded() -> None:
 
 
 def glance(snapshot: Snapshot) -> Summary:
+    """The summary, judged by the KPI table."""
     return summary(snapshot, status_of=host_status, services_down=0, platform="Linux")

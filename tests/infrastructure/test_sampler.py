@@ -33,6 +33,7 @@ def sampler() -> Iterator[Sampler]:
 
 
 def sampler_threads() -> list[threading.Thread]:
+    """The sampler threads that live."""
     return [thread for thread in threading.enumerate() if thread.name == "otel-measure-sampler"]
 
 
