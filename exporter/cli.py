@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,7 @@ from otel_measure.errors import ConfigurationError, MeasureError, StoreError
 if TYPE_CHECKING:
     import uvicorn
 
+    from exporter.demo import Demo
     from exporter.doctor import Finding
 
 EXIT_WRONG: Final = 1
@@ -45,6 +47,7 @@ _EXIT_CODES: Final[tuple[tuple[type[MeasureError], int], ...]] = (
 _DRAIN_S: Final = 3
 _COMMIT_S: Final = 3
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_PIPE_WIDTH: Final = 240
 _VERDICT_STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red"}
 
 _EXIT_CODE_HELP: Final = """\b
@@ -180,25 +183,23 @@ def _serve(settings: Settings, *, demo: bool, temporary: bool, as_json: bool) ->
     with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
         number = int(sock.getsockname()[1])
         banner = Banner.of(settings, number, demo=demo, temporary=temporary)
-        live = runtime.adopt(settings)
         server = _server(create_app(settings), lambda: click.echo(banner.json() if as_json else banner.text()))
         with _stopping(server):
-            live.start()
+            runtime.adopt(settings).start()
             if demo:
                 at_end.callback(_start_demo(is_new).stop)
             server.run(sockets=[sock])
     return runtime.shutdown(_COMMIT_S)
 
 
-def _start_demo(with_history: bool) -> Any:
-    from datetime import timedelta
-
-    from exporter.demo import HISTORY, Demo
+def _start_demo(with_history: bool) -> Demo:
+    from exporter import demo
     from otel_measure import get_ai_model_service, get_user_analytics_service
 
-    demo = Demo(get_ai_model_service(), get_user_analytics_service(), history=HISTORY if with_history else timedelta(0))
-    demo.start()
-    return demo
+    history = demo.HISTORY if with_history else timedelta(0)
+    started = demo.Demo(get_ai_model_service(), get_user_analytics_service(), history=history)
+    started.start()
+    return started
 
 
 def _server(app: Any, announce: Callable[[], None]) -> uvicorn.Server:
@@ -315,7 +316,7 @@ def _print_findings(findings: list[Finding]) -> None:
         table.add_row(finding.check, verdict, Text(finding.what), Text(finding.way_out))
     console = Console()
     # A pipe has no width; a log file wants whole lines.
-    console.print(table, width=console.width if console.is_terminal else 200)
+    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
 @main.command()
