@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records import Record, kind_of
 from otel_measure.store.base import ACCEPTED, Receipt, Store
 
@@ -76,9 +76,10 @@ class Recorder:
     def _reset(self) -> None:
         self._wake = threading.Event()
         self._draining = threading.Lock()
+        self._parked = False
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._stopping = False
+        self._stopping = threading.Event()
 
     @property
     def queue_length(self) -> int:
@@ -88,7 +89,10 @@ class Recorder:
     def put(self, record: Record) -> None:
         """Take a record; it is committed within the flush interval."""
         if len(self._queue) >= self._queue_size:
-            self._drop(record, "queue_full")
+            self._drop(record, "queue_full", f"{self._queue_size} records wait and the store does not keep up")
+            return
+        if self._stopping.is_set():
+            self._drop(record, "shut_down", "a record came after shutdown()")
             return
         self._queue.append(record)
         if self._thread is None:
@@ -96,9 +100,9 @@ class Recorder:
         if not self._wake.is_set():
             self._wake.set()
 
-    def _drop(self, record: Record, reason: str) -> None:
+    def _drop(self, record: Record, reason: str, message: str) -> None:
         self._sink.count(kind_of(record), "dropped", 1, reason)
-        self._log_once(reason, f"{self._queue_size} records wait and the store does not keep up; new ones are dropped")
+        self._log_once(reason, f"{message}: it is dropped")
 
     def commit(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Accept records now, in one transaction, and measure the new ones.
@@ -112,7 +116,10 @@ class Recorder:
             began = self._monotonic()
             receipts = self._store.accept(records, durable=durable or self._durable)
             self._sink.commit_took(self._monotonic() - began)
-        self._account(records, receipts)
+        try:
+            self._account(records, receipts)
+        except Exception as error:  # what is committed is committed, whatever measuring it does
+            self._fault("measuring", f"records were stored and not measured: {error!r}", error)
         return receipts
 
     def _account(self, records: Sequence[Record], receipts: Sequence[Receipt]) -> None:
@@ -128,7 +135,7 @@ class Recorder:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None and not self._stopping:
+            if self._thread is None and not self._stopping.is_set():
                 self._thread = threading.Thread(target=self._run, name="otel-measure-recorder", daemon=True)
                 self._thread.start()
 
@@ -136,14 +143,13 @@ class Recorder:
         failures = 0
         while True:
             self._wake.wait()
-            if self._stopping:
+            if self._stopping.wait(self._flush_interval_s):
                 return
-            time.sleep(self._flush_interval_s)
             self._wake.clear()
             if self._drain(None):
                 failures = 0
             else:
-                time.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                self._stopping.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                 failures += 1
                 self._wake.set()
 
@@ -179,18 +185,23 @@ class Recorder:
             self._queue.extendleft(reversed(batch))
             self._fault("store_unavailable", str(error), error)
             return False
-        except (StoreError, ValueError, ArithmeticError, TypeError) as error:
-            self._one_by_one(batch, error)
+        except Exception as error:  # whatever it is, the thread goes on
+            return self._one_by_one(batch, error)
         return True
 
-    def _one_by_one(self, batch: list[Record], error: Exception) -> None:
+    def _one_by_one(self, batch: list[Record], error: Exception) -> bool:
         """Keep one record that cannot be stored from taking its neighbours with it."""
         if len(batch) == 1:
             self._sink.count(kind_of(batch[0]), "dropped", 1, type(error).__name__)
-            self._fault("refused", f"a record could not be stored: {error}", error)
-            return
-        for record in batch:
-            self._commit_queued([record])
+            self._fault("refused", f"a record could not be stored: {error!r}", error)
+            return True
+        for i, record in enumerate(batch):
+            if not self._commit_queued([record]):
+                # It went back to the front of the queue itself; those behind it follow.
+                self._queue.popleft()
+                self._queue.extendleft(reversed(batch[i:]))
+                return False
+        return True
 
     def _fault(self, what: str, message: str, error: Exception) -> None:
         self._sink.fault(what)
@@ -204,23 +215,25 @@ class Recorder:
             _log.error("%s (logged once; otel_measure.self.* metrics count the rest)", message)
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """Flush, then end the thread."""
-        flushed = self.flush(timeout_s)
-        self._stopping = True
+        """Take no more, flush, end the thread; what could not be committed is counted as dropped."""
+        self._stopping.set()
         self._wake.set()
+        flushed = self.flush(timeout_s)
         if self._thread is not None:
             self._thread.join(timeout_s)
+        while self._queue:
+            self._drop(self._queue.popleft(), "shut_down", "a record could not be committed before the end")
         return flushed
 
     # ------------------------------------------------------------ fork
 
     def before_fork(self) -> None:
         """Let no transaction be half-way while the process is copied."""
-        self._draining.acquire(timeout=5)
+        self._parked = self._draining.acquire(timeout=5)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        if self._draining.locked():
+        if self._parked:
             self._draining.release()
 
     def after_fork_in_child(self) -> None:

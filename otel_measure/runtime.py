@@ -15,14 +15,14 @@ from typing import Any, Final
 from otel_measure import semconv
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import DEFAULT, Default, Settings
-from otel_measure.errors import ConfigurationError, MeasureError, NoStore
+from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
 from otel_measure.ids import Uuid7
 from otel_measure.infrastructure import instruments
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.recorder import Recorder
 from otel_measure.store.base import Family, Store
-from otel_measure.telemetry import Telemetry
+from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.users.service import UserAnalyticsService
 
 _log: Final = logging.getLogger("otel_measure")
@@ -62,6 +62,7 @@ class Runtime:
         sampler: reads the machine.
         host: the name under which this machine's readings are kept.
         loud: raise our own faults; for tests.
+        providers: OpenTelemetry providers to use instead of the global ones; for tests.
 
     Raises:
         MeasureError: the store cannot be opened.
@@ -75,13 +76,14 @@ class Runtime:
         sampler: Sampler | None = None,
         host: str | None = None,
         loud: bool = False,
+        providers: Providers | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.host = host or socket.gethostname()
         self._ids = Uuid7(clock)
         self.store = open_store(settings)
-        self.telemetry = Telemetry(settings, str(uuid.uuid4()), exposition=self.store is None)
+        self.telemetry = Telemetry(settings, str(uuid.uuid4()), exposition=self.store is None, providers=providers)
         self.recorder = Recorder(
             self.store,
             self.telemetry,
@@ -104,7 +106,6 @@ class Runtime:
         self._stop = threading.Event()
         self._pump: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._pumped_at = 0.0
 
     # ------------------------------------------------------------ life
 
@@ -127,7 +128,7 @@ class Runtime:
                         "sweep", self.telemetry.instance_id, self.clock(), self.clock() + LEASE_US
                     ):
                         self.store.sweep(self.clock())
-            except MeasureError as error:
+            except Exception as error:  # the thread must outlive whatever the SDK or the store does
                 self.telemetry.fault("streams")
                 _log.debug("streams were not stored: %s", error)
 
@@ -157,7 +158,7 @@ class Runtime:
             _log.warning("the last readings were not stored: %s", error)
         self.sampler.stop()
         self.telemetry.flush(timeout_s)
-        self.telemetry.shutdown(timeout_s)
+        self.telemetry.shutdown()
         if self.store is not None:
             self.store.close()
         return flushed
@@ -173,7 +174,10 @@ class Runtime:
         if self.store is None:
             raise NoStore("the exposition of all processes")
         self.recorder.flush()
-        self.store.ingest(self.telemetry.points(self.host))
+        try:
+            self.store.ingest(self.telemetry.points(self.host))
+        except StoreUnavailable:
+            self.telemetry.fault("streams")  # what cannot be written to can often be read
         found = self.store.families(self.clock())
         if scope is None:
             return found
@@ -184,9 +188,15 @@ class Runtime:
     def before_fork(self) -> None:
         """Let nothing be half-way while the process is copied."""
         self.recorder.before_fork()
+        self.telemetry.before_fork()
+        if self.store is not None:
+            self.store.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        if self.store is not None:
+            self.store.after_fork_in_parent()
+        self.telemetry.after_fork_in_parent()
         self.recorder.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
@@ -303,10 +313,17 @@ def _each(step: Callable[[Runtime], None]) -> Callable[[], None]:
     return run
 
 
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # the parent's may be held by a thread that is not here
+    if _current is not None:
+        _current.after_fork_in_child()
+
+
 atexit.register(shutdown)
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
         before=_each(Runtime.before_fork),
         after_in_parent=_each(Runtime.after_fork_in_parent),
-        after_in_child=_each(Runtime.after_fork_in_child),
+        after_in_child=_after_fork_in_child,
     )

@@ -173,6 +173,12 @@ class Store(Series, Protocol):
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""
 
+    def before_fork(self) -> None:
+        """Let no transaction be half-way while the process is copied."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
     def after_fork_in_child(self) -> None:
         """Let go of what belongs to the parent process."""
 

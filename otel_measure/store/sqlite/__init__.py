@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -96,17 +96,23 @@ class SqliteStore:
         receipts = [ACCEPTED] * len(records)
         if not records:
             return receipts
+        with self._transaction(durable=durable) as transaction:
+            self._refuse_too_old(records, receipts)
+            new = [row for table in facts.TABLES for row in self._insert(table, records, receipts)]
+            for roll_up in ROLL_UPS:
+                roll_up.add(transaction, new)
+        return receipts
+
+    @contextmanager
+    def _transaction(self, *, durable: bool = False) -> Iterator[Transaction]:
+        """Yield a write transaction; ids that it gave are forgotten again when it is rolled back."""
         try:
             with self._database.write(durable=durable) as connection:
                 self._names.connection = connection
-                self._refuse_too_old(records, receipts)
-                new = [row for table in facts.TABLES for row in self._insert(table, records, receipts)]
-                for roll_up in ROLL_UPS:
-                    roll_up.add(self._transaction(connection), new)
+                yield Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
         except BaseException:
             self._names.clear()
             raise
-        return receipts
 
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
         horizon = self._horizon()
@@ -130,15 +136,10 @@ class SqliteStore:
             receipts[found[j]] = DUPLICATE
         return [(records[i], rows[j]) for j, i in enumerate(found) if j not in duplicates]
 
-    def _transaction(self, connection: sqlite3.Connection) -> Transaction:
-        self._names.connection = connection
-        return Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
-
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
-        with self._database.write(durable=True) as connection:
-            self._names.connection = connection
-            models.register(connection, self._names, model)
+        with self._transaction(durable=True) as transaction:
+            models.register(transaction.connection, transaction.names, model)
 
     def ingest(self, points: Iterable[Point]) -> None:
         """Take in cumulative stream values: repeating a write changes nothing."""
@@ -218,16 +219,11 @@ class SqliteStore:
         """Recompute roll-ups and totals from the facts, in this or another time zone."""
         if timezone is not None:
             self._set_zone(timezone)
-        try:
-            with self._database.write(durable=True) as connection:
-                self._names.connection = connection
-                horizon = self._horizon()
-                frozen_before = self._day_of(horizon) if horizon else -(2**31)
-                maintenance.rebuild(self._transaction(connection), ROLL_UPS, frozen_before)
-                connection.execute("INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._zone.key,))
-        except BaseException:
-            self._names.clear()
-            raise
+        with self._transaction(durable=True) as transaction:
+            horizon = self._horizon()
+            frozen_before = self._day_of(horizon) if horizon else -(2**31)
+            maintenance.rebuild(transaction, ROLL_UPS, frozen_before)
+            transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._zone.key,))
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""
@@ -247,11 +243,10 @@ class SqliteStore:
 
     def _purge_before(self, day: int) -> int:
         horizon = day_start(day, self._zone)
-        with self._database.write() as connection:
-            self._names.connection = connection
+        with self._transaction() as transaction:
             if horizon < self._horizon():
                 return 0
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
+            transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
         try:
             return maintenance.purge(self._database, self._names, horizon)
         except BaseException:
@@ -262,6 +257,14 @@ class SqliteStore:
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+
+    def before_fork(self) -> None:
+        """Let no transaction be half-way while the process is copied."""
+        self._database.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._database.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Let go of what belongs to the parent process."""

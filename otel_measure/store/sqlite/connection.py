@@ -182,6 +182,15 @@ class Database:
             raise
         return connection
 
+    def before_fork(self) -> None:
+        """Let no transaction of another thread be half-way while the process is copied."""
+        self._parked = self._lock.acquire(timeout=5)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._parked:
+            self._lock.release()
+
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections alone: closing them here would drop the parent's locks."""
         inherited = [*self._inherited, self._writer, *self._idle]

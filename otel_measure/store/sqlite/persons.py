@@ -180,7 +180,8 @@ def rebuild(transaction: Transaction) -> None:
 
 _REBUILD: Final = (
     "INSERT OR IGNORE INTO person_day (day, uid) SELECT DISTINCT local_day(ts), uid FROM event WHERE active",
-    f"INSERT INTO day_cell SELECT local_day(ts), count(*), sum(type = '{PAGE_VIEW}')"
+    # A sweep that was cut short leaves facts of days whose cells are final.
+    f"INSERT OR IGNORE INTO day_cell SELECT local_day(ts), count(*), sum(type = '{PAGE_VIEW}')"
     " FROM event WHERE active GROUP BY 1",
     "INSERT OR REPLACE INTO person_day SELECT day, uid, lag(day) OVER (PARTITION BY uid ORDER BY day) FROM person_day",
     "CREATE TEMP TABLE ends (uid INTEGER PRIMARY KEY, first_day, last_day)",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -70,17 +71,28 @@ def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
     """Forget old history, and streams of ended processes; what those added is kept under one name."""
     oldest = now - history_days * _DAY_US
     connection.execute("DELETE FROM history WHERE minute < ?", (oldest // MINUTE_US,))
-    ended = connection.execute(
-        "SELECT name, kind, unit, description, labels, sum(value), sum(count), min(start), max(ts) FROM stream"
-        " WHERE scope = 'add' AND ts < ? AND buckets IS NULL AND instance != '' GROUP BY name, labels",
+    rows = connection.execute(
+        "SELECT name, kind, unit, description, labels, start, ts, value, count, bounds, buckets FROM stream"
+        " WHERE scope = 'add' AND (ts < ? OR instance = '') ORDER BY name, labels, instance, start",
         (oldest,),
-    ).fetchall()
-    connection.execute("DELETE FROM stream WHERE ts < ? AND buckets IS NULL AND instance != ''", (oldest,))
-    for name, kind, unit, description, labels, value, count, start, ts in ended:
-        kept = connection.execute(
-            "SELECT value, count, start FROM stream WHERE name=? AND labels=? AND instance=''", (name, labels)
-        ).fetchone() or (0.0, 0, start)
-        ingest(
-            connection,
-            [Point(name, kind, unit, description, labels, "add", "", kept[2], ts, kept[0] + value, kept[1] + count)],
-        )
+    )
+    kept: dict[tuple[str, str], Point] = {}
+    for name, kind, unit, description, labels, start, ts, value, count, bounds, buckets in rows:
+        edges = tuple(msgspec.json.decode(bounds)) if bounds else ()
+        ended = Point(
+            name, kind, unit, description, labels, "add", "", start, ts, value, count, edges,
+            unpacked(buckets) if buckets else (),
+        )  # fmt: skip
+        known = kept.get((name, labels))
+        kept[name, labels] = ended if known is None else _ended(known, ended)
+    connection.execute("DELETE FROM stream WHERE ts < ? OR instance = ''", (oldest,))
+    ingest(connection, kept.values())
+
+
+def _ended(known: Point, other: Point) -> Point:
+    both = _added(
+        Sample(known.labels, known.value, known.count, known.buckets),
+        Sample(other.labels, other.value, other.count, other.buckets),
+    )
+    ts = max(known.ts, other.ts)
+    return replace(known, ts=ts, value=both.value, count=both.count, buckets=both.buckets)

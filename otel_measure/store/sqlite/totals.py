@@ -79,7 +79,7 @@ def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum],
     by_id: dict[int, Sum] = {}
     for (name, attributes, origin), found in sums.items():
         series, rank = names.series(name, attributes, origin)
-        by_id[series] = found
+        by_id.setdefault(series, Sum(len(semconv.BY_NAME[name].buckets))).add(found)
         if rank > semconv.EXPOSED_ATTRIBUTE_SETS:
             overflow = names.overflow(name)
             by_id.setdefault(overflow, Sum(len(semconv.BY_NAME[name].buckets))).add(found)
