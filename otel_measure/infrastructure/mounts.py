@@ -18,6 +18,8 @@ from typing import Final, NamedTuple, Protocol
 from otel_measure.infrastructure.readings import Filesystem
 
 LATE_ANSWER_VALID_S: Final = 60.0
+# Paths come from requests too: many names of one dead mount must not cost a thread each.
+MOST_HANGING: Final = 32
 # These are full by construction, and nobody can do anything about it.
 IMAGE_FSTYPES: Final = frozenset({"squashfs", "iso9660", "udf", "cramfs", "erofs"})
 
@@ -49,7 +51,7 @@ class _Probe:
     thread: threading.Thread | None = None
     space: Space = UNKNOWN
     answered_s: float = -LATE_ANSWER_VALID_S
-    error: OSError | None = None
+    error: OSError | ValueError | None = None
 
 
 class Mounts:
@@ -73,23 +75,29 @@ class Mounts:
     def forget(self) -> None:
         """Start anew, as a forked child must: its parent's threads and their locks are not its own."""
         self._probes: dict[str, _Probe] = {}
+        self._local: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def read(self) -> tuple[Filesystem, ...]:
         """The local filesystems, one entry per device, and the root."""
         filesystems = self._mounted()
-        spaces = self._ask([f.mount_point for f in filesystems])
+        self._local = frozenset(f.mount_point for f in filesystems)
+        answers = self._ask([f.mount_point for f in filesystems])
         return tuple(
             replace(f, total=space.total, used=space.used, free=space.free)
-            for f, space in zip(filesystems, spaces, strict=True)
+            for f, (_, space) in zip(filesystems, answers, strict=True)
         )
 
     def read_one(self, mount_point: str) -> Space:
-        """The space of any directory's filesystem; raises `OSError` when there is no such directory."""
-        (space,) = self._ask([mount_point])
-        error = self._probes[mount_point].error
-        if error is not None:
-            raise error
+        """The space of any directory's filesystem, asked anew each time.
+
+        Raises:
+            OSError: There is no such directory.
+            ValueError: No directory can have this name.
+        """
+        ((probe, space),) = self._ask([mount_point])
+        if probe.error is not None:
+            raise probe.error
         return space
 
     def _mounted(self) -> list[Filesystem]:
@@ -107,15 +115,18 @@ class Mounts:
             found[""] = Filesystem("/", "", "")
         return list(found.values())
 
-    def _ask(self, mount_points: list[str]) -> list[Space]:
+    def _ask(self, mount_points: list[str]) -> list[tuple[_Probe, Space]]:
         with self._lock:
+            kept = self._local.union(mount_points)
+            self._probes = {p: probe for p, probe in self._probes.items() if p in kept or probe.thread is not None}
+            may_start = sum(probe.thread is not None for probe in self._probes.values()) < MOST_HANGING
             asked = [(path, self._probes.setdefault(path, _Probe())) for path in mount_points]
-            started = [self._start(path, probe) for path, probe in asked if probe.thread is None]
+            started = [self._start(path, probe) for path, probe in asked if probe.thread is None and may_start]
         deadline = self._clock() + self._timeout_s
         for thread in started:
             thread.join(max(0.0, deadline - self._clock()))
         oldest = self._clock() - LATE_ANSWER_VALID_S
-        return [probe.space if probe.answered_s > oldest else UNKNOWN for _, probe in asked]
+        return [(probe, probe.space if probe.answered_s > oldest else UNKNOWN) for _, probe in asked]
 
     def _start(self, path: str, probe: _Probe) -> threading.Thread:
         thread = threading.Thread(target=self._probe, args=(path, probe), name="otel-measure-statvfs", daemon=True)
@@ -126,7 +137,7 @@ class Mounts:
     def _probe(self, path: str, probe: _Probe) -> None:
         try:
             probe.space, probe.error = Space(*self._usage(path)), None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             probe.space, probe.error = UNKNOWN, error
         probe.answered_s = self._clock()
         probe.thread = None

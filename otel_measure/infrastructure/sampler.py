@@ -140,9 +140,9 @@ class Sampler:
         """
         try:
             return self._mounts.read_one(mount_point)
-        except OSError as error:
-            message = f"mount_point must be an existing directory, not {mount_point!r}: {error.strerror}"
-            raise ValueError(message) from None
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise ValueError(f"mount_point must be an existing directory, not {mount_point!r}: {why}") from None
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's thread, locks and readings; the child collects for itself if the parent did."""

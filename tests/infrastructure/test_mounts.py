@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from otel_measure.infrastructure.mounts import UNKNOWN, Mounts, Space
+from otel_measure.infrastructure.mounts import MOST_HANGING, UNKNOWN, Mounts, Space
 from otel_measure.infrastructure.readings import Filesystem
 from tests.infrastructure.fakes import GIB, Clock, space
 
@@ -37,7 +37,7 @@ class Hanging:
 
     def __call__(self, path: str) -> tuple[int, int, int]:
         self.asked.append(path)
-        if path == "/dead":
+        if path.startswith("/dead"):
             self.let_go.wait(30)
         return space(path)
 
@@ -122,6 +122,19 @@ def test_directory_that_is_not_there_raises_until_it_is() -> None:
         reader.read_one("/nowhere")
     there.append("/nowhere")
     assert reader.read_one("/nowhere") == FULL
+
+
+def test_names_from_outside_cost_neither_memory_nor_threads(hanging: Hanging) -> None:
+    """Paths asked once are not remembered, and a dead mount under many names hangs a bounded number of threads."""
+    reader = mounts(mount("/", "a"), usage=hanging, timeout_s=0.5)
+    reader.read()
+    for number in range(100):
+        reader.read_one(f"/live/{number}")
+    assert set(reader._probes) == {"/", "/live/99"}
+    reader._timeout_s = 0.001
+    dead = [f"/dead{'/.' * number}" for number in range(MOST_HANGING + 10)]
+    assert [reader.read_one(path) for path in dead] == [UNKNOWN] * len(dead)
+    assert sum(path.startswith("/dead") for path in hanging.asked) == MOST_HANGING
 
 
 def test_forgotten_probes_are_asked_anew(hanging: Hanging) -> None:

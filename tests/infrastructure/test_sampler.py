@@ -282,6 +282,8 @@ def test_space_of_any_directory_can_be_asked(sampler: Sampler, tmp_path: object)
     assert Space(total, used, free).total >= used + free > 0
     with pytest.raises(ValueError, match=r"mount_point must be an existing directory, not '/no/such/place'"):
         sampler.space("/no/such/place")
+    with pytest.raises(ValueError, match=r"mount_point must be an existing directory, not '\\x00': embedded null byte"):
+        sampler.space("\x00")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
