@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from otel_measure.records import Json, Record
 from otel_measure.stats.histograms import ExponentialHistogram
+from otel_measure.store.experiments import Experiments
 
 Outcome: TypeAlias = Literal["accepted", "duplicate", "rejected"]
 StreamScope: TypeAlias = Literal["add", "host", "instance"]
@@ -142,6 +143,10 @@ class Series(Protocol):
 
 class Store(Series, Protocol):
     """A place for facts. Every method may raise `StoreUnavailable`."""
+
+    @property
+    def experiments(self) -> Experiments:
+        """Definitions and roll-ups of experiments."""
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""

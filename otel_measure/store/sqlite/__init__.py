@@ -21,13 +21,13 @@ from otel_measure.store.base import (
     Point,
     Receipt,
 )
-from otel_measure.store.sqlite import facts, maintenance, models, persons, streams, totals
+from otel_measure.store.sqlite import experiments, facts, maintenance, models, persons, streams, totals
 from otel_measure.store.sqlite.connection import Database, migrate
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
-ROLL_UPS: Final[tuple[RollUp, ...]] = (models, persons, totals)
+ROLL_UPS: Final[tuple[RollUp, ...]] = (models, persons, totals, experiments)
 
 
 class SqliteStore:
@@ -64,6 +64,7 @@ class SqliteStore:
         self._database = Database(path, power_safe=durability == "power")
         migrate(self._database)
         self._names = Names()
+        self.experiments = experiments.ExperimentStore(self._database)
         self._set_zone(self._claimed_zone(timezone))
 
     @property

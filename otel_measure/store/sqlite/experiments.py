@@ -1,0 +1,239 @@
+"""Experiments in SQLite: definitions, and the roll-up from exposures and conversions to hourly cells.
+
+What is kept of a user (first exposure per variant, times of conversions) merges by minimum and union, so order, batches
+and repetition cannot matter; the cells change by the difference of what the user contributed before and after.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from otel_measure import semconv
+from otel_measure.enums import EventType
+from otel_measure.records import Exposure, Json, UserEvent
+from otel_measure.store.experiments import EXPERIMENT_PROPERTY, MIXED, Cell, Experiment
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.facts import EVENT, EXPOSURE
+from otel_measure.store.sqlite.transaction import Accepted, Transaction
+
+
+class _Extra(msgspec.Struct):
+    """What an event keeps in its column `extra`, as far as it is asked for here."""
+
+    properties: dict[str, Any] | None = None
+
+
+HOUR_US: Final = 3_600_000_000
+_CHUNK: Final = 500
+_CONVERSION: Final = EventType.CONVERSION.value
+_UID_OF_EXPOSURE: Final = EXPOSURE.columns.index("uid")
+_UID_OF_EVENT: Final = EVENT.columns.index("uid")
+_DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
+_encode: Final = msgspec.json.Encoder().encode
+_decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_extra: Final = msgspec.json.Decoder(_Extra).decode
+_decode_weights: Final = msgspec.json.Decoder(tuple[float, ...]).decode
+
+Units: TypeAlias = dict[str, set[int]]  # experiment → users
+
+
+class _Facts(NamedTuple):
+    """What a batch says: the first exposure per (experiment, user, variant), and (experiment, user, time)."""
+
+    exposures: dict[tuple[str, int, str], int]
+    conversions: set[tuple[str, int, int]]
+
+
+class ExperimentStore:
+    """Satisfies `otel_measure.store.experiments.Experiments`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def define(self, experiment: Experiment) -> Experiment:
+        """Keep a definition unless its key has one, and return the one that is kept."""
+        e = experiment
+        row = (e.key, e.name, _encode(e.variants).decode(), _encode(e.weights).decode(), e.coverage, e.created)
+        with self._database.write(durable=True) as connection:
+            connection.execute("INSERT OR IGNORE INTO experiment VALUES (?, ?, ?, ?, ?, ?)", row)
+            return _definition(connection.execute(f"{_DEFINITION} WHERE key = ?", (e.key,)).fetchone())
+
+    def experiment(self, key: str) -> Experiment | None:
+        """Return a definition."""
+        with self._database.read() as connection:
+            row = connection.execute(f"{_DEFINITION} WHERE key = ?", (key,)).fetchone()
+        return None if row is None else _definition(row)
+
+    def experiments(self) -> list[Experiment]:
+        """Return every definition, the oldest first."""
+        with self._database.read() as connection:
+            return [_definition(row) for row in connection.execute(f"{_DEFINITION} ORDER BY created, key")]
+
+    def cells(self, key: str) -> list[Cell]:
+        """Return what each hour added, sorted by hour and variant."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT hour, variant, users, conversions FROM experiment_cell WHERE experiment = ?"
+                " ORDER BY hour, variant",
+                (key,),
+            )
+            return [Cell(*row) for row in rows]
+
+
+def _definition(row: tuple[Any, ...]) -> Experiment:
+    key, name, variants, weights, coverage, created = row
+    return Experiment(key, name, _decode_variants(variants), _decode_weights(weights), coverage, created)
+
+
+# ---------------------------------------------------------------- roll-up
+
+# The definition of what users contribute. `{units}` narrows to some of them. At equal times the variant first by name
+# is the first: the user is in two arms from that moment on anyway.
+_CONTRIBUTED: Final = f"""
+WITH seen AS (
+    SELECT experiment, uid, variant, first_ts, lead(first_ts) OVER unit AS mixed_ts, row_number() OVER unit AS place
+    FROM experiment_arm {{units}} WINDOW unit AS (PARTITION BY experiment, uid ORDER BY first_ts, variant)
+), unit AS (
+    SELECT experiment, variant, first_ts, mixed_ts, (
+        SELECT min(c.ts) FROM experiment_conversion c
+        WHERE c.experiment = seen.experiment AND c.uid = seen.uid AND c.ts >= seen.first_ts
+    ) AS converted_ts
+    FROM seen WHERE place = 1
+), part AS (
+    SELECT experiment, first_ts AS ts, variant, 1 AS users, 0 AS conversions FROM unit
+    UNION ALL SELECT experiment, converted_ts, variant, 0, 1 FROM unit WHERE converted_ts IS NOT NULL
+        AND (mixed_ts IS NULL OR converted_ts < mixed_ts)
+    UNION ALL SELECT experiment, mixed_ts, variant, -1, -coalesce(converted_ts < mixed_ts, 0) FROM unit
+        WHERE mixed_ts IS NOT NULL
+    UNION ALL SELECT experiment, mixed_ts, '{MIXED}', 1, 0 FROM unit WHERE mixed_ts IS NOT NULL
+)
+SELECT experiment, ts / {HOUR_US} AS hour, variant, sum(users), sum(conversions) FROM part
+GROUP BY experiment, hour, variant HAVING sum(users) <> 0 OR sum(conversions) <> 0
+"""
+_ADD_ARM: Final = "ON CONFLICT (experiment, uid, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
+
+
+class _Cells(NamedTuple):
+    """Users and conversions by (experiment, hour, variant)."""
+
+    users: Counter[tuple[str, int, str]]
+    conversions: Counter[tuple[str, int, str]]
+
+
+def add(transaction: Transaction, new: Accepted) -> None:
+    """Merge newly accepted exposures and conversions."""
+    found = _facts(new)
+    units: Units = {}
+    for experiment, uid, _ in (*found.exposures, *found.conversions):
+        units.setdefault(experiment, set()).add(uid)
+    if units:
+        with _changing(transaction.connection, units) as connection:
+            connection.executemany(
+                f"INSERT INTO experiment_arm VALUES (?, ?, ?, ?) {_ADD_ARM}",
+                [(*key, ts) for key, ts in found.exposures.items()],
+            )
+            connection.executemany("INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?)", found.conversions)
+
+
+def _facts(new: Accepted) -> _Facts:
+    exposures: dict[tuple[str, int, str], int] = {}
+    conversions: set[tuple[str, int, int]] = set()
+    for record, row in new:
+        if isinstance(record, Exposure):
+            if record.reason == semconv.FEATURE_FLAG_REASON_SPLIT and record.variant:
+                key = (record.experiment, row[_UID_OF_EXPOSURE], record.variant)
+                exposures[key] = min(record.ts, exposures.get(key, record.ts))
+        elif isinstance(record, UserEvent) and record.type == _CONVERSION:
+            experiment = _experiment_of(record.properties)
+            if experiment is not None:
+                conversions.add((experiment, row[_UID_OF_EVENT], record.ts))
+    return _Facts(exposures, conversions)
+
+
+def _experiment_of(properties: dict[str, Json] | None) -> str | None:
+    experiment = properties.get(EXPERIMENT_PROPERTY) if properties else None
+    return experiment if isinstance(experiment, str) else None
+
+
+def _experiment_in(extra: str | None) -> str | None:
+    """As `_experiment_of`, of a stored event; SQLite's own JSON functions end a text at its first NUL."""
+    return _experiment_of(_decode_extra(extra).properties) if extra else None
+
+
+@contextmanager
+def _changing(connection: sqlite3.Connection, units: Units) -> Iterator[sqlite3.Connection]:
+    """Let the cells follow what is done inside to some users."""
+    change = _contributed(connection, units, -1)
+    yield connection
+    for total, plus in zip(change, _contributed(connection, units, 1), strict=True):
+        total.update(plus)
+    keys = {key for counter in change for key, n in counter.items() if n}
+    connection.executemany(
+        "INSERT INTO experiment_cell VALUES (?, ?, ?, ?, ?) ON CONFLICT (experiment, hour, variant)"
+        " DO UPDATE SET users = users + excluded.users, conversions = conversions + excluded.conversions",
+        [(*key, change.users[key], change.conversions[key]) for key in keys],
+    )
+    connection.executemany(
+        "DELETE FROM experiment_cell WHERE experiment = ? AND hour = ? AND variant = ? AND users = 0"
+        " AND conversions = 0",
+        keys,
+    )
+
+
+def _contributed(connection: sqlite3.Connection, units: Units, sign: int) -> _Cells:
+    cells = _Cells(Counter(), Counter())
+    for experiment, uids in units.items():
+        ordered = sorted(uids)
+        for i in range(0, len(ordered), _CHUNK):
+            part = ordered[i : i + _CHUNK]
+            where = f"WHERE experiment = ? AND uid IN ({','.join('?' * len(part))})"
+            for *key, users, conversions in connection.execute(_CONTRIBUTED.format(units=where), (experiment, *part)):
+                cells.users[tuple(key)] += sign * users
+                cells.conversions[tuple(key)] += sign * conversions
+    return cells
+
+
+def clear(transaction: Transaction, frozen_before: int) -> None:
+    """Forget what comes from facts that are still there; what removed ones left merges with them again."""
+    connection = transaction.connection
+    connection.create_function("local_day", 1, transaction.day_of, deterministic=True)
+    connection.execute("DELETE FROM experiment_arm WHERE local_day(first_ts) >= ?", (frozen_before,))
+    connection.execute("DELETE FROM experiment_conversion WHERE local_day(ts) >= ?", (frozen_before,))
+
+
+def rebuild(transaction: Transaction) -> None:
+    """Compute users and cells from the facts in SQL."""
+    transaction.connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
+    for statement in _REBUILD:
+        transaction.connection.execute(statement)
+
+
+_REBUILD: Final = (
+    "INSERT INTO experiment_arm SELECT experiment, uid, variant, min(ts) FROM exposure"
+    f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}",
+    "INSERT OR IGNORE INTO experiment_conversion SELECT experiment_in(extra), uid, ts FROM event"
+    f" WHERE type = '{_CONVERSION}' AND experiment_in(extra) IS NOT NULL",
+    "DELETE FROM experiment_cell",
+    f"INSERT INTO experiment_cell {_CONTRIBUTED.format(units='')}",
+)
+
+
+def forget(connection: sqlite3.Connection, uids: Iterable[int]) -> None:
+    """Erase users: their assignments, their conversions, and what they contributed."""
+    erased = tuple(uids)
+    marks = ",".join("?" * len(erased))
+    of_table = "SELECT experiment, uid FROM {} WHERE uid IN ({})"
+    found = f"{of_table.format('experiment_arm', marks)} UNION {of_table.format('experiment_conversion', marks)}"
+    units: Units = {}
+    for experiment, uid in connection.execute(found, erased * 2):
+        units.setdefault(experiment, set()).add(uid)
+    with _changing(connection, units):
+        gone = [(experiment, uid) for experiment, members in units.items() for uid in members]
+        for table in ("experiment_arm", "experiment_conversion"):
+            connection.executemany(f"DELETE FROM {table} WHERE experiment = ? AND uid = ?", gone)
