@@ -38,6 +38,8 @@ def main() -> None:
                 row = Row(**json.loads(line))
                 missed += not row.met
                 print(_line(row), flush=True)
+        if process.returncode:
+            sys.exit(f"{name} failed, see above")
     print(f"{missed} over budget" if missed else "all within budget")
 
 
