@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from otel_measure.records import Json, Record
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.experiments import Experiments
+
+if TYPE_CHECKING:
+    from otel_measure.store.quality import QualityStore
 
 Outcome: TypeAlias = Literal["accepted", "duplicate", "rejected"]
 StreamScope: TypeAlias = Literal["add", "host", "instance"]
@@ -147,6 +150,10 @@ class Store(Series, Protocol):
     @property
     def experiments(self) -> Experiments:
         """Definitions and roll-ups of experiments."""
+
+    @property
+    def quality(self) -> QualityStore:
+        """Predictions, their truths, and the references of drift."""
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""

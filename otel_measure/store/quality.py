@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from fractions import Fraction
+from math import ldexp
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from otel_measure.records import Json, Prediction
@@ -45,7 +45,7 @@ class RegressionTotals:
         """The sums of one pair; `None` for numbers too large to mean anything (over 1e150)."""
         if max(abs(prediction), abs(truth)) > _MAX_MAGNITUDE:
             return None
-        guess, true = (round(Fraction(value) * (1 << GRID_BITS)) for value in (prediction, truth))
+        guess, true = (round(ldexp(value, GRID_BITS)) for value in (prediction, truth))
         return cls(1, abs(guess - true), (guess - true) ** 2, true, true * true)
 
     def __add__(self, other: RegressionTotals) -> RegressionTotals:

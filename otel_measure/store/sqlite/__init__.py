@@ -21,13 +21,14 @@ from otel_measure.store.base import (
     Point,
     Receipt,
 )
-from otel_measure.store.sqlite import experiments, facts, maintenance, models, persons, streams, totals
+from otel_measure.store.sqlite import experiments, facts, maintenance, models, persons, quality, streams, totals
 from otel_measure.store.sqlite.connection import Database, migrate
+from otel_measure.store.sqlite.judged import SqliteQuality
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
-ROLL_UPS: Final[tuple[RollUp, ...]] = (models, persons, totals, experiments)
+ROLL_UPS: Final[tuple[RollUp, ...]] = (models, persons, totals, experiments, quality)
 
 
 class SqliteStore:
@@ -65,6 +66,7 @@ class SqliteStore:
         migrate(self._database)
         self._names = Names()
         self.experiments = experiments.ExperimentStore(self._database)
+        self.quality = SqliteQuality(self._database, self._transaction)
         self._set_zone(self._claimed_zone(timezone))
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, product
 from typing import Final, TypeVar
 
-from otel_measure.store.sqlite import facts, models, totals
+from otel_measure.store.sqlite import facts, models, quality, totals
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
@@ -63,9 +63,9 @@ def purge(database: Database, names: Names, horizon: int) -> int:
         for part in chunks(keys, 500):
             removed += _remove(database, names, table, part)
     with database.write() as connection:
-        for level_us in models.LEVELS_US:
+        for level_us, cells in product(models.LEVELS_US, ("model_cell", *quality.CELLS)):
             connection.execute(
-                "DELETE FROM model_cell WHERE seconds = ? AND start + ? <= ?",
+                f"DELETE FROM {cells} WHERE seconds = ? AND start + ? <= ?",
                 (level_us // 1_000_000, level_us, horizon),
             )
     return removed

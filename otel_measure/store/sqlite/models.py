@@ -184,7 +184,7 @@ def use(
     where: Filter = EVERYTHING,
 ) -> list[ModelUse]:
     """Return what models did in [start, end), from merged cells, sorted by name and version."""
-    condition, parameters = _conditions(only, where)
+    condition, parameters = conditions(only, where)
     found: dict[tuple[str, str], ModelUse] = {}
     for seconds, first, last in parts(start, end):
         rows = connection.execute(
@@ -201,7 +201,8 @@ def use(
     return [found[key] for key in sorted(found)]
 
 
-def _conditions(only: tuple[str, str] | None, where: Filter) -> tuple[str, list[str]]:
+def conditions(only: tuple[str, str] | None, where: Filter) -> tuple[str, list[str]]:
+    """Return what narrows a query over `model m` and `origin o`, and its parameters."""
     wanted = {
         "m.name": only[0] if only else None,
         "m.version": only[1] if only else None,
