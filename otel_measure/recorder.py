@@ -119,7 +119,7 @@ class Recorder:
         try:
             self._account(records, receipts)
         except Exception as error:  # what is committed is committed, whatever measuring it does
-            self._fault("measuring", f"records were stored and not measured: {error!r}", error)
+            self.fault("measuring", f"records were stored and not measured: {error!r}", error)
         return receipts
 
     def _account(self, records: Sequence[Record], receipts: Sequence[Receipt]) -> None:
@@ -183,7 +183,7 @@ class Recorder:
             self.commit(batch)
         except StoreUnavailable as error:
             self._queue.extendleft(reversed(batch))
-            self._fault("store_unavailable", str(error), error)
+            self.fault("store_unavailable", str(error), error)
             return False
         except Exception as error:  # whatever it is, the thread goes on
             return self._one_by_one(batch, error)
@@ -193,7 +193,7 @@ class Recorder:
         """Keep one record that cannot be stored from taking its neighbours with it."""
         if len(batch) == 1:
             self._sink.count(kind_of(batch[0]), "dropped", 1, type(error).__name__)
-            self._fault("refused", f"a record could not be stored: {error!r}", error)
+            self.fault("refused", f"a record could not be stored: {error!r}", error)
             return True
         for i, record in enumerate(batch):
             if not self._commit_queued([record]):
@@ -203,7 +203,8 @@ class Recorder:
                 return False
         return True
 
-    def _fault(self, what: str, message: str, error: Exception) -> None:
+    def fault(self, what: str, message: str, error: Exception) -> None:
+        """Log a fault of ours once, count it, and raise it only where tests want to see it."""
         self._sink.fault(what)
         self._log_once(what, message)
         if self._loud:

@@ -277,6 +277,14 @@ def current() -> Runtime:
     return _current if _current is not None else adopt(None)
 
 
+def install(runtime: Runtime | None) -> Runtime | None:
+    """Make another runtime this process's and return the one before, which goes on; for tests."""
+    global _current
+    with _lock:
+        before, _current = _current, runtime
+    return before
+
+
 def flush(timeout_s: float = 5.0) -> bool:
     """Commit what this process has recorded; `False` when that did not succeed in time."""
     return _current.flush(timeout_s) if _current is not None else True

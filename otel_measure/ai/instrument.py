@@ -16,11 +16,14 @@ from otel_measure.ai.usage import Usage, UsageReader, read_usage
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Record(Protocol):
-    """Records one inference: the keywords of `record_inference`, and what was read off the response."""
+class Measuring(Protocol):
+    """Checks and records one inference by the keywords of `record_inference`, and what was read off the response."""
 
-    def __call__(self, model_name: str, model_version: str, latency_ms: float, **fields: Any) -> None:
-        """Record it."""
+    def check(self, model_name: str, model_version: str, **fields: Any) -> None:
+        """Raise `ValueError` for what breaks a rule, before the model is called and not when its answer is there."""
+
+    def record(self, model_name: str, model_version: str, latency_ms: float, **fields: Any) -> str | None:
+        """Record it and return its id; never raise."""
 
 
 class Call:
@@ -31,13 +34,19 @@ class Call:
     """
 
     def __init__(
-        self, record: Record, monotonic: Callable[[], float], model: str, version: str, fields: Mapping[str, object]
+        self,
+        measuring: Measuring,
+        monotonic: Callable[[], float],
+        model: str,
+        version: str,
+        fields: Mapping[str, object],
     ) -> None:
-        self._record = record
+        self._measuring = measuring
         self._monotonic = monotonic
         self._model = model
         self._version = version
         self._fields: dict[str, Any] = dict(fields)
+        self.inference_id: str | None = None
         self._began = 0.0
         self._first_chunk_ms: float | None = None
         self._chunks = 0
@@ -57,7 +66,12 @@ class Call:
         self._reader.feed(chunk)
 
     def set(self, **fields: object) -> None:
-        """Set what `record_inference` takes, such as `input_tokens`, `cost_usd` or `prediction`."""
+        """Set what `record_inference` takes, such as `input_tokens`, `cost_usd` or `prediction`.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+        """
+        self._measuring.check(self._model, self._version, **fields)
         self._fields.update(fields)
 
     def __enter__(self) -> Call:
@@ -73,7 +87,7 @@ class Call:
             self._fields.setdefault("output_chunks", self._chunks)
         usage = self._reader.usage if self._reader is not None else self._usage
         latency_ms = (self._monotonic() - self._began) * 1000
-        self._record(self._model, self._version, latency_ms, usage=usage, **self._fields)
+        self.inference_id = self._measuring.record(self._model, self._version, latency_ms, usage=usage, **self._fields)
 
     async def __aenter__(self) -> Call:
         return self.__enter__()
@@ -198,7 +212,7 @@ class MeasuredStream:
             self._finish(error)
             raise
         finally:
-            self._finish()
+            await self.aclose()
 
     def __enter__(self) -> MeasuredStream:
         return self
@@ -206,6 +220,23 @@ class MeasuredStream:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._finish(error)
         self.close()
+
+    async def __aenter__(self) -> MeasuredStream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._finish(error)
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the measurement and close an asynchronous stream."""
+        self._finish()
+        close = getattr(self._stream, "aclose", None) or getattr(self._stream, "close", None)
+        closing = close() if callable(close) else None
+        if inspect.isawaitable(closing):
+            await closing
 
     def close(self) -> None:
         """End the measurement and close the stream."""

@@ -25,6 +25,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 _TYPES = frozenset(member.value for member in ModelType)
 
 
+class _Quietly:
+    """Records around calls of a model, where an error of ours would take the model's answer with it."""
+
+    def __init__(self, builder: InferenceBuilder, recorder: Recorder) -> None:
+        self._builder = builder
+        self._recorder = recorder
+
+    def check(self, model_name: str, model_version: str, **fields: Any) -> None:
+        self._builder.build(model_name, model_version, 0.0, **fields)
+
+    def record(self, model_name: str, model_version: str, latency_ms: float, **fields: Any) -> str | None:
+        try:
+            record = self._builder.build(model_name, model_version, latency_ms, **fields)
+            self._recorder.put(record)
+            return record.id
+        except Exception as error:
+            self._recorder.fault("measuring", f"a call of {model_name} was not recorded: {error!r}", error)
+            return None
+
+
 class AiModelService:
     """What `get_ai_model_service()` returns.
 
@@ -62,6 +82,7 @@ class AiModelService:
             self._type_of,
             settings.store_text,
         )
+        self._quietly = _Quietly(self._builder, recorder)
 
     def _type_of(self, name: str, version: str) -> str:
         known = self._registered.get((name, version))
@@ -136,23 +157,33 @@ class AiModelService:
         return record.id
 
     def inference(self, model_name: str, model_version: str, **fields: object) -> Call:
-        """Measure what happens inside `with` or `async with`; see `record_inference` for the fields."""
-        return Call(self._record_quietly, self._monotonic, model_name, model_version, fields)
+        """Measure what happens inside `with` or `async with`; see `record_inference` for the fields.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+        """
+        self._quietly.check(model_name, model_version, **fields)
+        return self._call(model_name, model_version, fields)
+
+    def _call(self, model_name: str, model_version: str, fields: Mapping[str, object]) -> Call:
+        return Call(self._quietly, self._monotonic, model_name, model_version, fields)
 
     def measure(self, model_name: str, model_version: str, **fields: object) -> Callable[[F], F]:
-        """Decorate a function, coroutine function, generator or async generator that calls a model."""
+        """Decorate a function, coroutine function, generator or async generator that calls a model.
+
+        Raises:
+            ValueError: an argument breaks its rule; when the function is decorated, not when it is called.
+        """
+        self._quietly.check(model_name, model_version, **fields)
 
         def decorate(function: F) -> F:
-            return measured(function, lambda: self.inference(model_name, model_version, **fields))
+            return measured(function, lambda: self._call(model_name, model_version, fields))
 
         return decorate
 
     def measure_stream(self, stream: object, model_name: str, model_version: str, **fields: object) -> MeasuredStream:
         """Measure a stream while it is read: time to first chunk, per chunk; it is closed when abandoned."""
         return MeasuredStream(stream, self.inference(model_name, model_version, **fields))
-
-    def _record_quietly(self, model_name: str, model_version: str, latency_ms: float, **fields: Any) -> None:
-        self.record_inference(model_name, model_version, latency_ms, **fields)
 
     # ------------------------------------------------------------ questions
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from otel_measure import checks
-from otel_measure.context import caller
+from otel_measure.caller import caller
 from otel_measure.enums import EventType
 from otel_measure.records import USER_EVENT_TYPES, Origin, UserEvent
 
