@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from exporter.ports import CannotListen, Holder, described, holder_of, listen
+from exporter.ports import CannotListen, Holder, can_connect, described, holder_of, listen
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.connection import MEMORY, local_mounts, refuse_network_file_system, unavailable
@@ -37,13 +36,9 @@ _OLDEST_PLAUSIBLE_S: Final = 1_735_689_600  # 2025-01-01: before this software e
 _CLOCK_WAIT_S: Final = 0.05
 _CLOCK_TOLERANCE_S: Final = 0.05
 _OTLP_PORTS: Final = {"http": 4318, "https": 443}
-_CONNECT_TIMEOUT_S: Final = 1.0
 _SDK_PACKAGES: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
-_CUTTING_LIMITS: Final = (
-    "OTEL_ATTRIBUTE_COUNT_LIMIT",
-    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-    "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
-    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+_CUTTING_LIMITS: Final = tuple(
+    f"OTEL_{kind}ATTRIBUTE_{limit}_LIMIT" for kind in ("", "LOGRECORD_") for limit in ("COUNT", "VALUE_LENGTH")
 )
 
 
@@ -67,15 +62,6 @@ def global_meter_provider() -> object:
     from opentelemetry.metrics import get_meter_provider
 
     return get_meter_provider()
-
-
-def can_connect(host: str, port: int) -> bool:
-    """Return whether somebody accepts TCP connections there."""
-    try:
-        with socket.create_connection((host, port), _CONNECT_TIMEOUT_S):
-            return True
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +120,6 @@ def _run(name: str, check: Check, surroundings: Surroundings) -> Finding:
     except Exception as error:
         finding = warning(f"could not be checked: {type(error).__name__}: {error}")
     return replace(finding, check=name)
-
-
-# ---------------------------------------------------------------- the store
 
 
 def store_place(s: Surroundings) -> Finding:
@@ -269,9 +252,6 @@ def _mib(n: int) -> str:
     return f"{n / _MIB:,.0f} MiB"
 
 
-# ---------------------------------------------------------------- the process and the machine
-
-
 def port(s: Surroundings) -> Finding:
     """Whether `serve` could listen, or already does."""
     host, number = s.settings.host, s.settings.port
@@ -325,10 +305,9 @@ def python_version(s: Surroundings) -> Finding:
 
 def sqlite_version(s: Surroundings) -> Finding:
     """Whether SQLite has what the schema uses."""
-    version = ".".join(map(str, s.sqlite_version))
+    version, needed = (".".join(map(str, v)) for v in (s.sqlite_version, _STRICT_TABLES))
     if s.sqlite_version >= _STRICT_TABLES:
         return ok(version)
-    needed = ".".join(map(str, _STRICT_TABLES))
     return wrong(f"{version} has no STRICT tables", f"use a Python with SQLite {needed} or newer")
 
 

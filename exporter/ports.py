@@ -13,6 +13,7 @@ from otel_measure.errors import MeasureError
 
 _BACKLOG: Final = 2048
 _COMMAND_CHARS: Final = 120
+_CONNECT_TIMEOUT_S: Final = 1.0
 
 
 class CannotListen(MeasureError):  # noqa: N818 - reads as the state it reports
@@ -109,6 +110,15 @@ def command(pid: int) -> str:
         return shlex.join(process.cmdline())[:_COMMAND_CHARS] or process.name()
     except psutil.Error:
         return "?"
+
+
+def can_connect(host: str, port: int) -> bool:
+    """Return whether somebody accepts TCP connections there."""
+    try:
+        with socket.create_connection((host, port), _CONNECT_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -90,6 +90,13 @@ def test_a_name_that_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -
     assert str(refusal.value) == "'nowhere.invalid' is no address of this machine (unknown); try --host 127.0.0.1"
 
 
+def test_a_closed_port_does_not_connect() -> None:
+    """Where nobody listens there is none."""
+    with listen("127.0.0.1", 0) as sock:
+        number = sock.getsockname()[1]
+    assert ports.can_connect("127.0.0.1", number) is False
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
