@@ -1,0 +1,237 @@
+"""Experiments: creating them, assigning users, and asking what they say."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Final
+
+from otel_measure import checks
+from otel_measure.caller import Caller, caller
+from otel_measure.enums import EventType
+from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
+from otel_measure.experiments.analyse import AbTest, analyse
+from otel_measure.experiments.assign import definition, variant_of
+from otel_measure.recorder import Recorder
+from otel_measure.records import Exposure, Origin, UserEvent
+from otel_measure.store.base import Store
+from otel_measure.store.experiments import EXPERIMENT_PROPERTY, Experiment
+
+_log: Final = logging.getLogger("otel_measure")
+
+
+@dataclass(frozen=True, slots=True)
+class AbTests:
+    """What every experiment says, the oldest first."""
+
+    experiments: list[AbTest]
+    total_experiments: int
+
+
+class ExperimentService:
+    """Experiments of one store; definitions never change, so each is read once and kept.
+
+    Without a store definitions live as long as the process, and only results are refused.
+
+    Args:
+        origin: of every record.
+        recorder: takes the records.
+        store: keeps and answers.
+        now_us, new_id: clock and ids.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        recorder: Recorder,
+        store: Store | None,
+        now_us: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._origin = origin
+        self._recorder = recorder
+        self._store = store
+        self._now_us = now_us
+        self._new_id = new_id
+        self._known: dict[str, Experiment] = {}
+
+    def create_ab_test(
+        self,
+        test_name: str,
+        variants: Sequence[str],
+        *,
+        weights: Sequence[float] | None = None,
+        coverage: float = 1.0,
+        key: str | None = None,
+    ) -> str:
+        """Create a test, or find the same one again; committed durably before it returns.
+
+        Args:
+            test_name: what a person calls it.
+            variants: two or more different names, the control first.
+            weights: the share of each variant, together 1; equal ones when not given.
+            coverage: the share of the users that take part, above 0 and up to 1.
+            key: names the test everywhere and is the seed of its hash; the name in lower case with hyphens when not
+                given.
+
+        Returns:
+            The key.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            Conflict: the key has another definition (a `ValueError`, too).
+            StoreUnavailable: nothing was created.
+        """
+        wanted = definition(test_name, variants, weights, coverage, key, self._now_us())
+        kept = self._known.get(wanted.key) or (self._store.experiments.define(wanted) if self._store else wanted)
+        if kept != wanted:
+            raise Conflict(_difference(kept, wanted))
+        self._known[kept.key] = kept
+        return kept.key
+
+    def exposure_record(self, test_id: str, user_id: object) -> Exposure | None:
+        """Return the record that `assign_variant` would record, `None` outside coverage.
+
+        Raises:
+            ValueError: the user id is none.
+            NotFound: there is no such test.
+        """
+        experiment, who = self._experiment(test_id), caller()
+        user = _user(user_id, who)
+        variant = variant_of(experiment, user)
+        if variant is None:
+            return None
+        return Exposure(
+            id=self._new_id(),
+            ts=self._now_us(),
+            origin=self._origin,
+            user_id=user,
+            experiment=experiment.key,
+            variant=variant,
+            trace_id=who.trace_id,
+            span_id=who.span_id,
+        )
+
+    def assign_variant(self, test_id: str, user_id: object) -> str | None:
+        """Return the variant of a user and record that they met it; the first time counts.
+
+        Args:
+            test_id: what `create_ab_test` returned.
+            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
+
+        Returns:
+            The variant; `None` outside coverage, and when the store cannot be asked what the test is.
+
+        Raises:
+            ValueError: the user id is none.
+            NotFound: there is no such test.
+        """
+        try:
+            exposure = self.exposure_record(test_id, user_id)
+        except StoreError as error:
+            _log.warning("user was left out of test %r: %s", test_id, error)
+            return None
+        if exposure is None:
+            return None
+        self._recorder.put(exposure)
+        return exposure.variant
+
+    def conversion_record(
+        self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
+    ) -> UserEvent:
+        """Return the record that `record_ab_conversion` would record.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NotFound: there is no such test.
+        """
+        key, who, now = self._experiment(test_id).key, caller(), self._now_us()
+        ts, clamped = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
+        return UserEvent(
+            id=self._new_id() if event_id is None else checks.text("event_id", event_id, checks.MAX_ID_CHARS),
+            ts=ts,
+            origin=self._origin,
+            user_id=_user(user_id, who),
+            type=EventType.CONVERSION.value,
+            name=key,
+            session_id=who.session_id,
+            properties={EXPERIMENT_PROPERTY: key},
+            clamped=clamped,
+            trace_id=who.trace_id,
+            span_id=who.span_id,
+        )
+
+    def record_ab_conversion(
+        self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
+    ) -> str:
+        """Record that a user converted; it counts once per user, at or after the first exposure.
+
+        It is a user event of type `conversion`, named like the test, with the property `experiment`; any other event of
+        that type with that property counts alike. A user never assigned is recorded and not counted.
+
+        Args:
+            test_id: what `create_ab_test` returned.
+            user_id: an int or a non-empty string.
+            timestamp: when it happened; now when not given.
+            event_id: a second event with the same id is a duplicate.
+
+        Returns:
+            The id of the event.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NotFound: there is no such test.
+            StoreUnavailable: the store cannot be asked whether there is.
+        """
+        event = self.conversion_record(test_id, user_id, timestamp=timestamp, event_id=event_id)
+        self._recorder.put(event)
+        return event.id
+
+    def get_ab_test_results(self, test_id: str) -> AbTest:
+        """Return what a test says so far.
+
+        Raises:
+            NotFound: there is no such test.
+            NoStore: there is none to ask.
+        """
+        store = self._asked("the result of a test")
+        return analyse(self._experiment(test_id), store.experiments.cells(test_id))
+
+    def list_ab_tests(self) -> AbTests:
+        """Return what every test says so far.
+
+        Raises:
+            NoStore: there is none to ask.
+        """
+        store = self._asked("the results of tests")
+        found = [analyse(one, store.experiments.cells(one.key)) for one in store.experiments.experiments()]
+        return AbTests(found, len(found))
+
+    def _asked(self, what: str) -> Store:
+        if self._store is None:
+            raise NoStore(what)
+        self._recorder.flush()
+        return self._store
+
+    def _experiment(self, test_id: str) -> Experiment:
+        known = self._known.get(test_id)
+        if known is None:
+            known = self._store.experiments.experiment(test_id) if self._store else None
+            if known is None:
+                raise NotFound("test", test_id)
+            self._known[test_id] = known
+        return known
+
+
+def _user(given: object, who: Caller) -> str:
+    if given is None and who.user_id is not None:
+        return who.user_id
+    return checks.user_id("user_id", given)
+
+
+def _difference(kept: Experiment, wanted: Experiment) -> str:
+    names = [f.name for f in fields(Experiment) if f.compare and getattr(kept, f.name) != getattr(wanted, f.name)]
+    parts = [f"{name} is {getattr(kept, name)!r} there and {getattr(wanted, name)!r} here" for name in names]
+    return f"test {kept.key!r} exists with another definition: {'; '.join(parts)}; give another key=..."
