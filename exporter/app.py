@@ -44,8 +44,11 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
     running = Running(lambda: runtime or _adopted(settings))
     origins = settings.cors_origins if settings else runtime.settings.cors_origins if runtime else ()
     app = Starlette(
-        routes=[Endpoints(running)],
-        middleware=[*_cors(origins), Middleware(Guarded, Places(ENDPOINTS), running)],
+        middleware=[
+            *_cors(origins),
+            Middleware(Guarded, Places(ENDPOINTS), running),
+            Middleware(Endpoints, running),
+        ],
         exception_handlers={404: _not_found, Exception: _internal},
         lifespan=_lifespan(running),
     )

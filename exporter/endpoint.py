@@ -42,7 +42,7 @@ class Content(NamedTuple):
     status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call(Generic[Q, B]):
     """What a handler is given.
 

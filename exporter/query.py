@@ -9,9 +9,11 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
+from exporter.endpoint import NoQuery
 from exporter.envelope import HttpError, explained
 
 _MAX_PARAMETERS: Final = 32
+_NO_QUERY: Final = NoQuery()
 
 _Window = Annotated[
     str,
@@ -74,6 +76,8 @@ def parse(query_string: bytes, kind: type[Q]) -> Q:
     Raises:
         HttpError: 400 for a parameter that is unknown, given twice, missing or malformed; the message names it.
     """
+    if not query_string and kind is NoQuery:
+        return _NO_QUERY  # type: ignore[return-value]  # a NoQuery is what `kind` asks for
     given = _pairs(query_string) if query_string else {}
     known = kind.__struct_fields__
     for name in given:

@@ -7,8 +7,7 @@ from typing import Any, Final, cast
 
 import msgspec
 from anyio import to_thread
-from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.body import body_headers, decode_json, read_body, require_json
 from exporter.endpoint import AnyEndpoint, Call, Content, NoBody
@@ -21,27 +20,32 @@ from exporter.security import GRANTS, NOTHING, permit
 _NO_BODY: Final = NoBody()
 
 
-class Endpoints(BaseRoute):
-    """All rows of the table as one route: the guard before it has found the row already."""
+class Endpoints:
+    """The middleware that answers for every row of the route table.
 
-    def __init__(self, running: Running) -> None:
+    It stands before Starlette's router, whose patterns and exception handling a row has no use for: what no row is
+    for goes on to it.
+    """
+
+    def __init__(self, app: ASGIApp, running: Running) -> None:
+        self._app = app
         self._running = running
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match what the guard has found a row for."""
-        return (Match.FULL if scope.get(FOUND) is not None else Match.NONE), {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, whatever happens."""
-        found: Found = scope[FOUND]
-        bound = found.place.bound.get(scope["method"])
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for which the guard has found a row, whatever happens."""
+        found: Found | None = scope.get(FOUND)
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"]
+        bound = found.place.bound.get(method)
         try:
             content = await self._answer(bound, found, scope, receive)
         except ClientGone:
             return
         except Exception as fault:
             content = failure(fault, asked=_asks(bound, found, scope))
-        await send_content(content, send, head=scope["method"] == "HEAD")
+        await send_content(content, send, head=method == "HEAD")
 
     async def _answer(self, bound: Bound | None, found: Found, scope: Scope, receive: Receive) -> Content:
         if bound is None:

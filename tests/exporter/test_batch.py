@@ -13,6 +13,7 @@ from otel_measure.store.base import ACCEPTED, DUPLICATE, Receipt
 
 
 def judge(item: msgspec.Raw) -> Record:
+    """Return a record named like the item, or fail as its text says."""
     body = bytes(item)
     if body == b'"http"':
         raise HttpError(400, "event_type is required (field of the event)")
@@ -22,10 +23,12 @@ def judge(item: msgspec.Raw) -> Record:
 
 
 def commit(records: Sequence[Record]) -> list[Receipt]:
+    """Accept all but the item that is known."""
     return [DUPLICATE if record.id == "2" else ACCEPTED for record in records]
 
 
 def raws(*bodies: bytes) -> list[msgspec.Raw]:
+    """Return items as they stand in a body."""
     return [msgspec.Raw(body) for body in bodies]
 
 

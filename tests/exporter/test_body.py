@@ -19,18 +19,24 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
 
 decode: Callable[[bytes | msgspec.Raw], Body] = msgspec.json.Decoder(Body).decode
 
+NOTHING_SAID = BodyHeaders()
 
-def read(messages: list[dict[str, Any]], headers: BodyHeaders = BodyHeaders(), limit: int = 10) -> bytes:
+
+def read(messages: list[dict[str, Any]], headers: BodyHeaders = NOTHING_SAID, limit: int = 10) -> bytes:
+    """Read a body from these messages; then nothing more comes."""
     waiting = iter(messages)
 
     async def receive() -> dict[str, Any]:
-        message = next(waiting, None)
-        return message if message is not None else await asyncio.Event().wait() or {}
+        for message in waiting:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets that event")
 
     return asyncio.run(read_body(headers, receive, limit, timeout_s=0.01))
 
 
 def chunk(body: bytes, more: bool = False) -> dict[str, Any]:
+    """Return one piece of a body."""
     return {"type": "http.request", "body": body, "more_body": more}
 
 

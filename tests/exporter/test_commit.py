@@ -13,6 +13,7 @@ from otel_measure.store.base import ACCEPTED, Receipt
 
 
 def event(event_id: str) -> UserEvent:
+    """Return an event with this id."""
     return UserEvent(id=event_id, ts=0, origin=Origin("s"), user_id="1", type="click", name="n")
 
 
@@ -34,6 +35,7 @@ class Recorder:
 
 
 async def together(group: GroupCommit, *event_ids: str) -> list[Receipt | BaseException]:
+    """Write events that arrive at the same time."""
     return await asyncio.gather(*(group.add(event(one)) for one in event_ids), return_exceptions=True)
 
 

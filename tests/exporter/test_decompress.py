@@ -17,6 +17,7 @@ ZSTD = first_module(("compression.zstd", "backports.zstd"))
 
 
 def raw_deflate(body: bytes) -> bytes:
+    """Compress as clients do that leave the zlib frame away."""
     stream = zlib.compressobj(wbits=-15)
     return stream.compress(body) + stream.flush()
 
@@ -31,6 +32,7 @@ if ZSTD is not None:
 
 
 def inflated(encoding: bytes, body: bytes, limit: int = LIMIT) -> bytes:
+    """Decompress a body."""
     inflate = inflater(encoding)
     if inflate is None:
         raise AssertionError("nothing to decompress")
@@ -38,6 +40,7 @@ def inflated(encoding: bytes, body: bytes, limit: int = LIMIT) -> bytes:
 
 
 def refused(encoding: bytes, body: bytes, limit: int = LIMIT) -> tuple[int, str]:
+    """Return the status and message of a refusal."""
     with pytest.raises(HttpError) as caught:
         inflated(encoding, body, limit)
     return caught.value.status, caught.value.message

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from starlette.types import Message
 
-from exporter.envelope import Content, HttpError, error, explained, failure, send_content, success
+from exporter.endpoint import Content
+from exporter.envelope import HttpError, error, explained, failure, send_content, success
 from otel_measure.errors import ConfigurationError, Conflict, MeasureError, NoStore, NotFound, StoreUnavailable
 
 JSON = (

@@ -30,10 +30,12 @@ PLACES = Places(ROWS)
 
 
 def scope(path: str, raw_path: bytes | None = None, root_path: str = "") -> dict[str, Any]:
+    """Return what a server says about a path."""
     return {"type": "http", "path": path, "root_path": root_path, "raw_path": raw_path}
 
 
 def found(scope: dict[str, Any]) -> tuple[str, dict[str, str]] | None:
+    """Return the pattern and the parameters that a path leads to."""
     at = PLACES.find(scope)
     return at and (at.place.path, dict(at.path))
 

@@ -11,6 +11,7 @@ from exporter.query import ExpositionQuery, ModelQuery, NamedModelQuery, UserQue
 
 
 def refused(query_string: bytes, kind: type[msgspec.Struct]) -> str:
+    """Return what is said about a query."""
     with pytest.raises(HttpError) as caught:
         parse(query_string, kind)
     assert caught.value.status == 400

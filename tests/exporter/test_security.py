@@ -13,10 +13,12 @@ TOKEN_GUARD = Guard.of(Settings(token="all", read_token="look", write_token="put
 
 
 def asked(guard: Guard, headers: Headers, client: tuple[str, int] | None = ("127.0.0.1", 1)) -> Grants:
+    """Return what a request may do."""
     return guard.grants({"type": "http", "client": client, "headers": headers})
 
 
 def refused(guard: Guard, headers: Headers, client: tuple[str, int] | None = ("127.0.0.1", 1)) -> HttpError:
+    """Return the refusal of a request."""
     with pytest.raises(HttpError) as caught:
         asked(guard, headers, client)
     return caught.value

@@ -1,0 +1,45 @@
+"""A real runtime over a store of its own, and a client of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from exporter.app import create_app
+from otel_measure.config import Settings
+from otel_measure.runtime import Runtime
+
+NOW_US = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    """A runtime whose clock stands still at noon."""
+    started = Runtime(Settings(store=str(tmp_path / "measure.db")), clock=lambda: NOW_US)
+    yield started
+    started.shutdown()
+
+
+@pytest.fixture
+def app(runtime: Runtime) -> Starlette:
+    """The application over that runtime."""
+    return create_app(runtime=runtime)
+
+
+@pytest.fixture
+def local() -> Callable[[Starlette], TestClient]:
+    """Makes clients that are direct and on this machine."""
+    return lambda app: TestClient(
+        app, base_url="http://localhost:5000", client=("127.0.0.1", 50_000), raise_server_exceptions=False
+    )
+
+
+@pytest.fixture
+def client(app: Starlette, local: Callable[[Starlette], TestClient]) -> Iterator[TestClient]:
+    """A direct client of this machine."""
+    with local(app) as opened:
+        yield opened
