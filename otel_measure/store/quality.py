@@ -142,7 +142,7 @@ class QualityStore(Protocol):
         """Return every reference kept."""
 
     def set_reference(self, name: str, version: str, reference: Reference) -> None:
-        """Keep a reference in place of what was kept before; the model is registered when it is new."""
+        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
 
 
 def label(value: Prediction) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
@@ -89,12 +90,16 @@ class SqliteQuality:
             return {(row[0], row[1]): _reference(row[2:]) for row in connection.execute(_REFERENCES)}
 
     def set_reference(self, name: str, version: str, reference: Reference) -> None:
-        """Keep a reference in place of what was kept before; the model is registered when it is new."""
+        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
         cells = {feature: one.to_json() for feature, one in reference.cells.items()}
         first, last = reference.first, reference.last
         with self._writing(durable=True) as transaction:
             transaction.connection.execute(
-                "INSERT OR REPLACE INTO drift_reference VALUES (?, ?, ?, ?, ?, ?)",
+                # What was found by itself never takes the place of what somebody set.
+                "INSERT INTO drift_reference VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET"
+                " source = excluded.source, first_ts = excluded.first_ts, last_ts = excluded.last_ts,"
+                " last_id = excluded.last_id, cells = excluded.cells"
+                " WHERE excluded.source <> 'first_records' OR source = 'first_records'",
                 (
                     transaction.names.model(name, version),
                     reference.source,
@@ -142,9 +147,15 @@ _MERGES: Final[tuple[tuple[str, str, Callable[[Labels, Sequence[Any]], None]], .
 )
 
 
+@lru_cache(maxsize=256)
+def _frozen(text: str) -> Mapping[str, Cells]:
+    """Return stored cells; the same object for the same text, so that comparing references costs nothing."""
+    return {name: Cells.from_json(fields) for name, fields in msgspec.json.decode(text).items()}
+
+
 def _reference(row: Row) -> Reference:
     source, first_ts, last_ts, last_id, text = row
-    cells = {name: Cells.from_json(fields) for name, fields in msgspec.json.decode(text).items()}
+    cells = _frozen(text)
     if last_ts is None:
         return Reference(source, cells)
     return Reference(source, cells, Place(first_ts, b""), Place(last_ts, last_id))

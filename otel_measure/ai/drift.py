@@ -1,0 +1,347 @@
+"""Drift of a model: its latest records against its reference.
+
+The records of a model that have a prediction or features stand in the order (ts, id). After the reference they are
+cut into windows, every 1,000 records; each 24 h (counted from 1970 UTC) begin a new one, and what they leave over is a
+window when it has at least 50 records. Two windows are looked at: the running one and the last complete one before it.
+
+So the answer is a function of the stored facts and the reference: order, batches, duplicates and the number of
+processes that recorded them do not matter. What was counted is remembered per process, so that looking again reads
+only what is new; a record that came late makes one look read the two windows again, at most 2,000 records.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum, log, nan
+from typing import Final
+
+from otel_measure.days import moment
+from otel_measure.enums import DriftStatus
+from otel_measure.errors import StoreUnavailable
+from otel_measure.stats import cells, drift
+from otel_measure.store.quality import (
+    PREDICTION,
+    Judged,
+    JudgedRecords,
+    ModelKey,
+    Place,
+    QualityStore,
+    Reference,
+    ReferenceSource,
+)
+from otel_measure.windows import Window
+
+REFERENCE_RECORDS: Final = 1000
+MAX_REFERENCE_RECORDS: Final = 10_000
+MAX_REMEMBERED: Final = 1000
+_HOUR_US: Final = 3_600_000_000
+_FOREVER: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How sure one may be.
+
+    Attributes:
+        log10_e: decimal logarithm of the mean e-value; the model alarms from 3 on, that is 1,000 to 1.
+        alarm: whether it does.
+        drifted: the features listed at a false discovery rate of 0.001, "prediction" among them when it drifted.
+    """
+
+    log10_e: float
+    alarm: bool
+    drifted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Drift of a model in its running window, or in the last complete one.
+
+    The running window is shown when it alarms, or when there is no complete one; so an alarm shows as soon as the
+    evidence is there and stays until a whole window without drift has passed.
+
+    Attributes:
+        drift_status: `NO_DRIFT` unless the model alarms; then by the score.
+        drift_score: 0 to 1, the largest of the drifted features (of all, when none is); 0.1 is about 0.24 σ.
+        prediction_drift: the score of the prediction; `nan` when it has no verdict.
+        feature_drift: the score of every feature that has a verdict.
+        data_quality_score: 0 to 1, mean over the features; `nan` without any.
+        evidence: how sure one may be.
+        samples: records of the window.
+        reference_samples: values of the reference.
+        reference_source: "given" or "window" when somebody set it, else "first_records".
+        window: from the first to the last record of the window.
+    """
+
+    drift_status: DriftStatus
+    drift_score: float
+    prediction_drift: float
+    feature_drift: dict[str, float]
+    data_quality_score: float
+    evidence: Evidence
+    samples: int
+    reference_samples: int
+    reference_source: ReferenceSource
+    window: Window
+
+
+# ---------------------------------------------------------------- references
+
+
+def reference_of(
+    source: ReferenceSource,
+    values: Mapping[str, Iterable[cells.Value]],
+    first: Place | None = None,
+    last: Place | None = None,
+) -> Reference:
+    """Freeze a reference; features on which there can be no verdict are left out."""
+    frozen = {name: cells.reference_cells(column) for name, column in values.items()}
+    return Reference(source, {name: one for name, one in frozen.items() if one is not None}, first, last)
+
+
+def columns(records: Sequence[Judged]) -> dict[str, list[cells.Value]]:
+    """Return the values of records by feature; what a record lacks is missing."""
+    names = dict.fromkeys(name for record in records for name in record.values)
+    return {name: [record.values.get(name) for record in records] for name in names}  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------- windows
+
+
+class _Counted:
+    """A window being counted."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.counts = cells.Window(reference.cells)
+        self.first_ts = 0
+        self.last: Place | None = None
+        self.verdict: tuple[int, Drift | None] = (0, None)  # by how many records it rests on
+
+    def add(self, record: Judged) -> None:
+        if not self.counts.records:
+            self.first_ts = record.place.ts
+        self.last = record.place
+        self.counts.add(record.values)  # type: ignore[arg-type] # what is no scalar counts as of a wrong type
+
+
+@dataclass(slots=True)
+class _Tail:
+    """What was counted of a model: the windows after `position` records of the period that starts at `start`."""
+
+    reference: Reference
+    start: int
+    is_over: bool
+    position: int
+    running: _Counted
+    complete: _Counted | None
+
+    @property
+    def last(self) -> Place | None:
+        """The last record counted."""
+        return self.running.last or (self.complete.last if self.complete else None)
+
+
+class DriftWatch:
+    """Looks at the drift of models; safe for several threads.
+
+    Args:
+        quality: where the records are.
+        now_us: the clock.
+        window_records, window_hours: when a window ends.
+        timezone: shown with windows.
+    """
+
+    def __init__(
+        self,
+        quality: QualityStore,
+        now_us: Callable[[], int],
+        window_records: int = 1000,
+        window_hours: int = 24,
+        timezone: str = "UTC",
+    ) -> None:
+        self._quality = quality
+        self._now_us = now_us
+        self._size = window_records
+        self._period_us = window_hours * _HOUR_US
+        self._timezone = timezone
+        self._reset()
+
+    def _reset(self) -> None:
+        self._tails: dict[ModelKey, _Tail] = {}
+        self._walked: dict[tuple[ModelKey, int], tuple[Place, int, int]] = {}
+        self._lock = threading.Lock()
+
+    def after_fork_in_child(self) -> None:
+        """Forget what was counted: another thread may have been in the middle of it."""
+        self._reset()
+
+    def detect(self, model: ModelKey) -> Drift | None:
+        """Return the drift of a model; `None` without a reference or with too few records."""
+        return self._detect(model, self._quality.reference(*model))
+
+    def detect_all(self, since: int) -> dict[ModelKey, Drift]:
+        """Return the drift of every model that has enough records from a time on to be judged."""
+        references = self._quality.references()
+        models = self._quality.judged_models(since - self._period_us, cells.MIN_SAMPLES)
+        found = {model: self._detect(model, references.get(model)) for model in models}
+        return {model: one for model, one in found.items() if one is not None}
+
+    def _detect(self, model: ModelKey, kept: Reference | None) -> Drift | None:
+        with self._lock:
+            with self._quality.judged(*model) as view:
+                reference = self._reference_in_force(model, view, kept)
+                tail = self._tail(model, view, reference) if reference else None
+            if reference is not None and reference is not kept:
+                self._keep(model, reference)
+            return self._answer(tail) if tail else None
+
+    def _keep(self, model: ModelKey, reference: Reference) -> None:
+        try:
+            self._quality.set_reference(*model, reference)
+        except StoreUnavailable:
+            return  # it is found again from the facts, as long as they are there
+
+    def _answer(self, tail: _Tail) -> Drift | None:
+        running = self._verdict(tail.reference, tail.running)
+        if running is not None and running.evidence.alarm:
+            return running
+        return (self._verdict(tail.reference, tail.complete) if tail.complete else None) or running
+
+    def _reference_in_force(self, model: ModelKey, view: JudgedRecords, kept: Reference | None) -> Reference | None:
+        """Return what is kept, or the first records when nobody set a reference.
+
+        Records that come late may be among the first ones; then those are frozen anew, as long as the facts are there.
+        """
+        if kept is not None and (kept.first is None or kept.last is None or view.horizon > kept.first.ts):
+            return kept
+        if kept is not None and kept.last and self._count_to(model, view, 0, kept.last) == REFERENCE_RECORDS:
+            return kept
+        if view.count(0, _FOREVER) < REFERENCE_RECORDS:
+            return None
+        first = view.oldest(REFERENCE_RECORDS)
+        return reference_of("first_records", columns(first), first[0].place, first[-1].place)
+
+    # ------------------------------------------------------------ counting
+
+    def _tail(self, model: ModelKey, view: JudgedRecords, reference: Reference) -> _Tail | None:
+        last_ts = view.last_before(_FOREVER)
+        if last_ts is None:
+            return None
+        start = last_ts - last_ts % self._period_us
+        is_over = start + self._period_us <= self._now_us()
+        position = self._position(model, view, reference, start)
+        tail = self._tails.get(model)
+        if tail is None or (tail.reference, tail.start, tail.is_over) != (reference, start, is_over):
+            tail = None
+        if tail is None or not self._caught_up(view, tail, position):
+            tail = self._counted(model, view, reference, start, is_over, position)
+            if len(self._tails) >= MAX_REMEMBERED:
+                self._tails.clear()
+                self._walked.clear()
+            self._tails[model] = tail
+        return tail
+
+    def _position(self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int) -> int:
+        """Return how many records of the period come after the reference."""
+        records = view.count(start, start + self._period_us)
+        last = reference.last
+        return records if last is None or last.ts < start else records - self._count_to(model, view, start, last)
+
+    def _count_to(self, model: ModelKey, view: JudgedRecords, start: int, last: Place) -> int:
+        """Count to the end of a reference; walked again only when something was added up to the end of its hour."""
+        around = view.count(start, last.ts - last.ts % _HOUR_US + _HOUR_US)
+        known = self._walked.get((model, start))
+        if known is None or known[:2] != (last, around):
+            known = self._walked[model, start] = (last, around, view.count_to(start, last))
+        return known[2]
+
+    def _caught_up(self, view: JudgedRecords, tail: _Tail, position: int) -> bool:
+        """Count what came after the last look; `False` when that cannot be told from what came late."""
+        new = position - tail.position
+        if not new:
+            return True
+        if not 0 < new <= 2 * self._size or tail.last is None or tail.is_over:
+            return False
+        records = view.newest(tail.start, tail.start + self._period_us, tail.last, new + 1)
+        if len(records) != new:
+            return False
+        for record in records:
+            tail.running.add(record)
+            if tail.running.counts.records == self._size:
+                tail.complete, tail.running = tail.running, _Counted(tail.reference)
+        tail.position = position
+        return True
+
+    def _counted(
+        self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int, is_over: bool, position: int
+    ) -> _Tail:
+        rest, complete = self._cut(view, reference, start, position)
+        running = _Counted(reference)
+        if not is_over:
+            running = rest
+        elif rest.counts.records >= cells.MIN_SAMPLES:
+            complete = rest
+        if complete is None:
+            complete = self._last_of_period_before(model, view, reference, start)
+        return _Tail(reference, start, is_over, position, running, complete)
+
+    def _last_of_period_before(
+        self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int
+    ) -> _Counted | None:
+        last_ts = view.last_before(start)
+        if last_ts is None:
+            return None
+        before = last_ts - last_ts % self._period_us
+        rest, complete = self._cut(view, reference, before, self._position(model, view, reference, before))
+        return rest if rest.counts.records >= cells.MIN_SAMPLES else complete
+
+    def _cut(
+        self, view: JudgedRecords, reference: Reference, start: int, position: int
+    ) -> tuple[_Counted, _Counted | None]:
+        """Count what the last full window of a period leaves over, and that window if there is one."""
+        left_over = max(position, 0) % self._size
+        wanted = left_over + (self._size if position >= self._size else 0)
+        records = view.newest(start, start + self._period_us, reference.last, wanted) if wanted else []
+        parts = records[: len(records) - left_over], records[len(records) - left_over :]
+        complete, rest = (_Counted(reference) for _ in parts)
+        for window, part in zip((complete, rest), parts, strict=True):
+            for record in part:
+                window.add(record)
+        return rest, complete if parts[0] else None
+
+    # ------------------------------------------------------------ judging
+
+    def _verdict(self, reference: Reference, counted: _Counted) -> Drift | None:
+        records = counted.counts.records
+        if counted.verdict[0] != records:
+            counted.verdict = records, self._judged(reference, counted)
+        return counted.verdict[1]
+
+    def _judged(self, reference: Reference, counted: _Counted) -> Drift | None:
+        found = drift.model_drift(reference.cells, counted.counts.counts)
+        if found is None or counted.last is None:
+            return None
+        scores = {name: one.score for name, one in found.features.items()}
+        return Drift(
+            drift_status=DriftStatus(found.status),
+            drift_score=found.score,
+            prediction_drift=scores.pop(PREDICTION, nan),
+            feature_drift=scores,
+            data_quality_score=_quality(reference, counted.counts),
+            evidence=Evidence(found.log_e / log(10), found.alarm, found.drifted),
+            samples=counted.counts.records,
+            reference_samples=max(one.samples + one.missing for one in reference.cells.values()),
+            reference_source=reference.source,
+            window=Window(moment(counted.first_ts), moment(counted.last.ts + 1), self._timezone),
+        )
+
+
+def _quality(reference: Reference, window: cells.Window) -> float:
+    """Return the mean quality of the features; the prediction is none."""
+    found = [
+        cells.feature_quality(one, window.counts[name]) for name, one in reference.cells.items() if name != PREDICTION
+    ]
+    known = [quality for quality in found if quality is not None]
+    return fsum(known) / len(known) if known else nan
