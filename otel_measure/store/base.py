@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 from otel_measure.records import Json, Record
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.experiments import Experiments
+from otel_measure.store.services import Services
 
 if TYPE_CHECKING:
     from otel_measure.store.quality import QualityStore
@@ -154,6 +155,10 @@ class Store(Series, Protocol):
     @property
     def quality(self) -> QualityStore:
         """Predictions, their truths, and the references of drift."""
+
+    @property
+    def services(self) -> Services:
+        """Watched services, and when anybody was there to see."""
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""

@@ -25,6 +25,7 @@ from otel_measure.store.sqlite import experiments, facts, maintenance, models, p
 from otel_measure.store.sqlite.connection import Database, migrate
 from otel_measure.store.sqlite.judged import SqliteQuality
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.sqlite.services import SqliteServices
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
@@ -67,6 +68,7 @@ class SqliteStore:
         self._names = Names()
         self.experiments = experiments.ExperimentStore(self._database)
         self.quality = SqliteQuality(self._database, self._transaction)
+        self.services = SqliteServices(self._database)
         self._set_zone(self._claimed_zone(timezone))
 
     @property

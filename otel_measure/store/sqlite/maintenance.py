@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
 from typing import Final, TypeVar
 
-from otel_measure.store.sqlite import facts, models, quality, totals
+from otel_measure.store.sqlite import facts, models, quality, services, totals
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
@@ -59,10 +59,12 @@ def purge(database: Database, names: Names, horizon: int) -> int:
     for table in facts.TABLES:
         with database.read() as connection:
             rows = connection.execute(f"SELECT id FROM {table.name} WHERE ts < ?", (horizon,))
-            keys = [key for (key,) in rows]
+            kept = services.lasting(connection, horizon) if table is facts.SERVICE_STATE else set()
+            keys = [key for (key,) in rows if key not in kept]
         for part in chunks(keys, 500):
             removed += _remove(database, names, table, part)
     with database.write() as connection:
+        services.forget_watched(connection, horizon)
         for level_us, cells in product(models.LEVELS_US, ("model_cell", *quality.CELLS)):
             connection.execute(
                 f"DELETE FROM {cells} WHERE seconds = ? AND start + ? <= ?",
@@ -91,6 +93,7 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def oldest_fact(connection: sqlite3.Connection) -> int | None:
-    """Return the time of the oldest fact."""
-    times = [connection.execute(f"SELECT min(ts) FROM {table.name}").fetchone()[0] for table in facts.TABLES]
+    """Return the time of the oldest fact; states of services do not count, for those of a lasting outage stay."""
+    tables = [table for table in facts.TABLES if table is not facts.SERVICE_STATE]
+    times = [connection.execute(f"SELECT min(ts) FROM {table.name}").fetchone()[0] for table in tables]
     return min((ts for ts in times if ts is not None), default=None)
