@@ -1,7 +1,9 @@
 """Experiments in SQLite: definitions, and the roll-up from exposures and conversions to hourly cells.
 
-What is kept of a user (first exposure per variant, times of conversions) merges by minimum and union, so order, batches
-and repetition cannot matter; the cells change by the difference of what the user contributed before and after.
+The unit is the person: who is assigned under an anonymous id and converts when logged in has converted, and whose two
+ids fell into two arms has seen both. What is kept of a person (first exposure per variant, times of conversions) merges
+by minimum and union, so order, batches, repetition and the time of an `identify` cannot matter; the cells change by the
+difference of what the person contributed before and after.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -40,14 +42,12 @@ _decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_extra: Final = msgspec.json.Decoder(_Extra).decode
 _decode_weights: Final = msgspec.json.Decoder(tuple[float, ...]).decode
 
-Units: TypeAlias = dict[str, set[int]]  # experiment → users
-
 
 class _Facts(NamedTuple):
-    """What a batch says: the first exposure per (experiment, user, variant), and (experiment, user, time)."""
+    """What a batch says: the first exposure per (uid, experiment, variant), and (uid, experiment, time)."""
 
-    exposures: dict[tuple[str, int, str], int]
-    conversions: set[tuple[str, int, int]]
+    exposures: dict[tuple[int, str, str], int]
+    conversions: set[tuple[int, str, int]]
 
 
 class ExperimentStore:
@@ -93,16 +93,16 @@ def _definition(row: tuple[Any, ...]) -> Experiment:
 
 # ---------------------------------------------------------------- roll-up
 
-# The definition of what users contribute. `{units}` narrows to some of them. At equal times the variant first by name
-# is the first: the user is in two arms from that moment on anyway.
+# The definition of what persons contribute. `{units}` narrows to some of them. At equal times the variant first by name
+# is the first: the person is in two arms from that moment on anyway.
 _CONTRIBUTED: Final = f"""
 WITH seen AS (
     SELECT experiment, uid, variant, first_ts, lead(first_ts) OVER unit AS mixed_ts, row_number() OVER unit AS place
-    FROM experiment_arm {{units}} WINDOW unit AS (PARTITION BY experiment, uid ORDER BY first_ts, variant)
+    FROM experiment_arm {{units}} WINDOW unit AS (PARTITION BY uid, experiment ORDER BY first_ts, variant)
 ), unit AS (
     SELECT experiment, variant, first_ts, mixed_ts, (
         SELECT min(c.ts) FROM experiment_conversion c
-        WHERE c.experiment = seen.experiment AND c.uid = seen.uid AND c.ts >= seen.first_ts
+        WHERE c.uid = seen.uid AND c.experiment = seen.experiment AND c.ts >= seen.first_ts
     ) AS converted_ts
     FROM seen WHERE place = 1
 ), part AS (
@@ -116,7 +116,7 @@ WITH seen AS (
 SELECT experiment, ts / {HOUR_US} AS hour, variant, sum(users), sum(conversions) FROM part
 GROUP BY experiment, hour, variant HAVING sum(users) <> 0 OR sum(conversions) <> 0
 """
-_ADD_ARM: Final = "ON CONFLICT (experiment, uid, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
+_ADD_ARM: Final = "ON CONFLICT (uid, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
 
 
 class _Cells(NamedTuple):
@@ -129,30 +129,32 @@ class _Cells(NamedTuple):
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted exposures and conversions."""
     found = _facts(new)
-    units: Units = {}
-    for experiment, uid, _ in (*found.exposures, *found.conversions):
-        units.setdefault(experiment, set()).add(uid)
-    if units:
-        with _changing(transaction.connection, units) as connection:
+    uids = {uid for uid, _, _ in (*found.exposures, *found.conversions)}
+    if uids:
+        person = _persons(transaction.connection, uids)
+        with _changing(transaction.connection, set(person.values())) as connection:
             connection.executemany(
                 f"INSERT INTO experiment_arm VALUES (?, ?, ?, ?) {_ADD_ARM}",
-                [(*key, ts) for key, ts in found.exposures.items()],
+                [(person[uid], *key, ts) for (uid, *key), ts in found.exposures.items()],
             )
-            connection.executemany("INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?)", found.conversions)
+            connection.executemany(
+                "INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?)",
+                [(person[uid], *key) for uid, *key in found.conversions],
+            )
 
 
 def _facts(new: Accepted) -> _Facts:
-    exposures: dict[tuple[str, int, str], int] = {}
-    conversions: set[tuple[str, int, int]] = set()
+    exposures: dict[tuple[int, str, str], int] = {}
+    conversions: set[tuple[int, str, int]] = set()
     for record, row in new:
         if isinstance(record, Exposure):
             if record.reason == semconv.FEATURE_FLAG_REASON_SPLIT and record.variant:
-                key = (record.experiment, row[_UID_OF_EXPOSURE], record.variant)
+                key = (row[_UID_OF_EXPOSURE], record.experiment, record.variant)
                 exposures[key] = min(record.ts, exposures.get(key, record.ts))
         elif isinstance(record, UserEvent) and record.type == _CONVERSION:
             experiment = _experiment_of(record.properties)
             if experiment is not None:
-                conversions.add((experiment, row[_UID_OF_EVENT], record.ts))
+                conversions.add((row[_UID_OF_EVENT], experiment, record.ts))
     return _Facts(exposures, conversions)
 
 
@@ -166,12 +168,28 @@ def _experiment_in(extra: str | None) -> str | None:
     return _experiment_of(_decode_extra(extra).properties) if extra else None
 
 
+def _chunks(uids: Iterable[int]) -> Iterator[tuple[str, list[int]]]:
+    """Yield users some hundred at a time, with the list of marks that stands for them in SQL."""
+    ordered = sorted(uids)
+    for i in range(0, len(ordered), _CHUNK):
+        part = ordered[i : i + _CHUNK]
+        yield f"({','.join('?' * len(part))})", part
+
+
+def _persons(connection: sqlite3.Connection, uids: Iterable[int]) -> dict[int, int]:
+    """Return the person behind each user."""
+    found: dict[int, int] = {}
+    for marks, part in _chunks(uids):
+        found.update(connection.execute(f"SELECT uid, person FROM person_of WHERE uid IN {marks}", part))
+    return found
+
+
 @contextmanager
-def _changing(connection: sqlite3.Connection, units: Units) -> Iterator[sqlite3.Connection]:
-    """Let the cells follow what is done inside to some users."""
-    change = _contributed(connection, units, -1)
+def _changing(connection: sqlite3.Connection, persons: set[int]) -> Iterator[sqlite3.Connection]:
+    """Let the cells follow what is done inside to some persons."""
+    change = _contributed(connection, persons, -1)
     yield connection
-    for total, plus in zip(change, _contributed(connection, units, 1), strict=True):
+    for total, plus in zip(change, _contributed(connection, persons, 1), strict=True):
         total.update(plus)
     keys = {key for counter in change for key, n in counter.items() if n}
     connection.executemany(
@@ -186,17 +204,41 @@ def _changing(connection: sqlite3.Connection, units: Units) -> Iterator[sqlite3.
     )
 
 
-def _contributed(connection: sqlite3.Connection, units: Units, sign: int) -> _Cells:
+def _contributed(connection: sqlite3.Connection, persons: set[int], sign: int) -> _Cells:
     cells = _Cells(Counter(), Counter())
-    for experiment, uids in units.items():
-        ordered = sorted(uids)
-        for i in range(0, len(ordered), _CHUNK):
-            part = ordered[i : i + _CHUNK]
-            where = f"WHERE experiment = ? AND uid IN ({','.join('?' * len(part))})"
-            for *key, users, conversions in connection.execute(_CONTRIBUTED.format(units=where), (experiment, *part)):
-                cells.users[tuple(key)] += sign * users
-                cells.conversions[tuple(key)] += sign * conversions
+    for marks, part in _chunks(persons):
+        for *key, users, conversions in connection.execute(_CONTRIBUTED.format(units=f"WHERE uid IN {marks}"), part):
+            cells.users[tuple(key)] += sign * users
+            cells.conversions[tuple(key)] += sign * conversions
     return cells
+
+
+def unite(transaction: Transaction, into: int, gone: int) -> None:
+    """Make the exposures and conversions of two persons those of one."""
+    with _changing(transaction.connection, {into, gone}) as connection:
+        connection.execute(
+            "INSERT INTO experiment_arm SELECT ?, experiment, variant, first_ts FROM experiment_arm WHERE uid = ?"
+            f" {_ADD_ARM}",
+            (into, gone),
+        )
+        connection.execute(
+            "INSERT OR IGNORE INTO experiment_conversion SELECT ?, experiment, ts FROM experiment_conversion"
+            " WHERE uid = ?",
+            (into, gone),
+        )
+        _delete(connection, {gone})
+
+
+def forget(connection: sqlite3.Connection, uids: Iterable[int]) -> None:
+    """Erase persons: their assignments, their conversions, and what they contributed."""
+    erased = set(uids)
+    with _changing(connection, erased):
+        _delete(connection, erased)
+
+
+def _delete(connection: sqlite3.Connection, persons: set[int]) -> None:
+    for table in ("experiment_arm", "experiment_conversion"):
+        connection.executemany(f"DELETE FROM {table} WHERE uid = ?", [(person,) for person in persons])
 
 
 def clear(transaction: Transaction, frozen_before: int) -> None:
@@ -215,25 +257,11 @@ def rebuild(transaction: Transaction) -> None:
 
 
 _REBUILD: Final = (
-    "INSERT INTO experiment_arm SELECT experiment, uid, variant, min(ts) FROM exposure"
+    "INSERT INTO experiment_arm SELECT person, experiment, variant, min(ts) FROM exposure JOIN person_of USING (uid)"
     f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}",
-    "INSERT OR IGNORE INTO experiment_conversion SELECT experiment_in(extra), uid, ts FROM event"
+    "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment_in(extra), ts"
+    " FROM event JOIN person_of USING (uid)"
     f" WHERE type = '{_CONVERSION}' AND experiment_in(extra) IS NOT NULL",
     "DELETE FROM experiment_cell",
     f"INSERT INTO experiment_cell {_CONTRIBUTED.format(units='')}",
 )
-
-
-def forget(connection: sqlite3.Connection, uids: Iterable[int]) -> None:
-    """Erase users: their assignments, their conversions, and what they contributed."""
-    erased = tuple(uids)
-    marks = ",".join("?" * len(erased))
-    of_table = "SELECT experiment, uid FROM {} WHERE uid IN ({})"
-    found = f"{of_table.format('experiment_arm', marks)} UNION {of_table.format('experiment_conversion', marks)}"
-    units: Units = {}
-    for experiment, uid in connection.execute(found, erased * 2):
-        units.setdefault(experiment, set()).add(uid)
-    with _changing(connection, units):
-        gone = [(experiment, uid) for experiment, members in units.items() for uid in members]
-        for table in ("experiment_arm", "experiment_conversion"):
-            connection.executemany(f"DELETE FROM {table} WHERE experiment = ? AND uid = ?", gone)
