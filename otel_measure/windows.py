@@ -70,9 +70,53 @@ def span(window: object, now_us: int, timezone: str, as_of: date | None = None) 
     """
     length = minutes(window) * MINUTE_US
     zone = ZoneInfo(timezone)
+    if as_of is not None and not isinstance(as_of, date):
+        raise ValueError(f"as_of must be a date, not {as_of!r}")
     today = day_finder(zone)(now_us)
     day = today if as_of is None else day_number(as_of)
     if day > today:
         raise ValueError(f"as_of must not lie in the future, not {as_of}")
     end = now_us + 1 if day == today else day_start(day + 1, zone)
     return Span(max(end - length, 0), end, day, day == today, timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpan:
+    """A window of whole local days.
+
+    Attributes:
+        first_day, last_day: both included, as days since 1970-01-01.
+        start, end: microseconds, half-open, from midnight to midnight of the zone.
+        is_today: whether the last day is still running.
+    """
+
+    first_day: int
+    last_day: int
+    start: int
+    end: int
+    is_today: bool
+    timezone: str
+
+    @property
+    def last_complete_day(self) -> int:
+        """The last day that is over."""
+        return self.last_day - 1 if self.is_today else self.last_day
+
+    @property
+    def window(self) -> Window:
+        """The window as answers show it."""
+        return Window(moment(self.start), moment(self.end), self.timezone)
+
+
+def day_span(window: object, now_us: int, timezone: str, as_of: date | None = None) -> DaySpan:
+    """Return the local days that end with today, or with `as_of`; a part of a day counts as a whole one.
+
+    Raises:
+        ValueError: the window is malformed, or the day lies in the future.
+    """
+    found = span(window, now_us, timezone, as_of)
+    first_day = found.day + 1 - -(-minutes(window) // _MINUTES["d"])
+    zone = ZoneInfo(timezone)
+    return DaySpan(
+        first_day, found.day, day_start(first_day, zone), day_start(found.day + 1, zone), found.is_today, timezone
+    )

@@ -76,4 +76,4 @@ def nps_margin(promoters: int, detractors: int, responses: int) -> float:
     if responses == 0:
         return nan
     p, d = promoters / responses, detractors / responses
-    return 100.0 * 1.96 * sqrt((p + d - (p - d) ** 2) / responses)
+    return 100.0 * normal_quantile(0.975) * sqrt(max(p + d - (p - d) ** 2, 0.0) / responses)

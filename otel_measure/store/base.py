@@ -13,6 +13,7 @@ from otel_measure.store.services import Services
 
 if TYPE_CHECKING:
     from otel_measure.store.quality import QualityStore
+    from otel_measure.store.users import Users
 
 Outcome: TypeAlias = Literal["accepted", "duplicate", "rejected"]
 StreamScope: TypeAlias = Literal["add", "host", "instance"]
@@ -149,6 +150,10 @@ class Store(Series, Protocol):
     """A place for facts. Every method may raise `StoreUnavailable`."""
 
     @property
+    def users(self) -> Users:
+        """Questions about users, and what is done to them."""
+
+    @property
     def experiments(self) -> Experiments:
         """Definitions and roll-ups of experiments."""
 
@@ -171,12 +176,6 @@ class Store(Series, Protocol):
 
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
-
-    def active_persons(self, last_day: int, days: int, where: Filter = EVERYTHING) -> int:
-        """Return the distinct persons active on the `days` local days that end with `last_day`."""
-
-    def active_by_day(self, first_day: int, last_day: int, where: Filter = EVERYTHING) -> dict[int, int]:
-        """Return the distinct persons active on each local day; days without any are left out."""
 
     def rebuild(self, timezone: str | None = None) -> None:
         """Recompute roll-ups and totals from the facts, in this or another time zone."""

@@ -1,23 +1,38 @@
-"""How engaged users are. Pure questions over a store."""
+"""How users are: pure questions over a store. Persons are counted once, whatever ids they came with.
+
+Every window is a number of whole local days; counts are exact, ratios of nothing are `nan`, and a proportion of persons
+carries its 95 % interval (Wilson 1927).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from datetime import date
 from math import nan
 from typing import Final
 
-from otel_measure.store.base import EVERYTHING, Filter, Store
-from otel_measure.windows import Span, Window
+from otel_measure.days import day_date
+from otel_measure.stats.intervals import Interval, nps_margin, wilson_interval
+from otel_measure.store.users import Cohort, Days, UserQuestions
+from otel_measure.windows import DaySpan, Window
 
 MAU_DAYS: Final = 28
 WAU_DAYS: Final = 7
+RETENTION_DAYS: Final = (1, 7, 30)
+POWER_DAYS: Final = 12
+RESURRECTED_GAP: Final = 30
+_EVER: Final = -(2**31)
+_US: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
     """Active users and their sessions; `dau` is the last day of the window so far, `provisional` while it runs.
 
-    `stickiness` is the mean DAU of the last 28 complete days over the MAU of the same 28.
+    `stickiness` is the mean DAU of the last 28 complete days over the MAU of the same 28. A session belongs to the day
+    it starts on; those that may still go on are in no `bounce_rate` yet. `return_rate` is the share of active persons
+    that were first seen before the window.
     """
 
     dau: int
@@ -25,7 +40,7 @@ class Engagement:
     mau: int
     mau_window_days: int
     stickiness: float
-    sessions: int | None
+    sessions: int
     avg_session_duration_seconds: float
     avg_sessions_per_user: float
     avg_events_per_session: float
@@ -35,29 +50,274 @@ class Engagement:
     window: Window
 
 
-def engagement(store: Store, span: Span, where: Filter = EVERYTHING) -> Engagement:
-    """Distinct active persons on the trailing 1, 7 and 28 local days (DEFINITIONS: DAU / WAU / MAU, stickiness)."""
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Who, of those active in the window, converted in it at or after their first activity.
+
+    `total_conversions` and `conversion_value` count all of those conversions; the value is `nan` when none carries one
+    or they are in several currencies.
+    """
+
+    conversion_rate: float
+    conversion_rate_ci: Interval
+    entered_users: int
+    converted_users: int
+    total_conversions: int
+    conversion_value: float
+    avg_time_to_convert_seconds: float
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class CohortRetention:
+    """Persons first seen on one day, and the share of them active 1, 7, 30 days later; `nan` until that day is over."""
+
+    day: date
+    users: int
+    day_1_retention: float
+    day_7_retention: float
+    day_30_retention: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many come back n days after they were first seen, over the cohorts for which that day is over.
+
+    `…_n` is the persons in those cohorts. `churn_rate` is the share of those active in the 28 days before the last 28
+    complete ones who were not active in these.
+    """
+
+    day_1_retention: float
+    day_1_retention_n: int
+    day_1_retention_ci: Interval
+    day_7_retention: float
+    day_7_retention_n: int
+    day_7_retention_ci: Interval
+    day_30_retention: float
+    day_30_retention_n: int
+    day_30_retention_ci: Interval
+    churn_rate: float
+    cohorts: tuple[CohortRetention, ...]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """A period against the equally long one before it: new + returning + resurrecting are active, dormant are not."""
+
+    new: int
+    returning: int
+    resurrecting: int
+    dormant: int
+
+    @property
+    def churn_rate(self) -> float:
+        """The share of those active in the period before who are not active any more."""
+        return ratio(self.dormant, self.returning + self.dormant)
+
+
+@dataclass(frozen=True, slots=True)
+class Nps:
+    """Would they recommend us: 100 (promoters − detractors) / n over each person's last answer to each survey.
+
+    Rounded to one decimal, half away from zero; `margin` is that of 95 % confidence, in points.
+    """
+
+    nps_score: float
+    margin: float
+    promoters: int
+    passives: int
+    detractors: int
+    responses: int
+    average_score: float
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Every person ever active, in one of six segments, as of the end of the window."""
+
+    new: int
+    active: int
+    power: int
+    at_risk: int
+    churned: int
+    resurrected: int
+    total_users: int
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class UsersSummary:
+    """Everything at once; the totals are of the whole store."""
+
+    total_users: int
+    total_events: int
+    total_sessions: int
+    engagement: Engagement
+    conversion: Conversion
+    retention: Retention
+    nps: Nps
+    segments: Segments
+
+
+def ratio(part: float, whole: float) -> float:
+    """Return part / whole; `nan` where the whole is 0."""
+    return part / whole if whole else nan
+
+
+def trailing(last_day: int, n: int) -> Days:
+    """Return the n days that end with `last_day`."""
+    return Days(last_day - n + 1, last_day)
+
+
+def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
+    """Distinct active persons on the trailing 1, 7 and 28 local days, and the sessions of the window."""
+    days = Days(span.first_day, span.last_day)
+    active, new = ask.active(days), ask.first_seen(days)
+    totals = ask.sessions(days, now_us)
     return Engagement(
-        dau=store.active_persons(span.day, 1, where),
-        wau=store.active_persons(span.day, WAU_DAYS, where),
-        mau=store.active_persons(span.day, MAU_DAYS, where),
+        dau=ask.active(trailing(span.last_day, 1)),
+        wau=ask.active(trailing(span.last_day, WAU_DAYS)),
+        mau=ask.active(trailing(span.last_day, MAU_DAYS)),
         mau_window_days=MAU_DAYS,
-        stickiness=stickiness(store, span.day - 1 if span.is_today else span.day, where),
-        sessions=None,
-        avg_session_duration_seconds=nan,
-        avg_sessions_per_user=nan,
-        avg_events_per_session=nan,
-        bounce_rate=nan,
-        return_rate=nan,
+        stickiness=stickiness(ask, span.last_complete_day),
+        sessions=totals.sessions,
+        avg_session_duration_seconds=ratio(totals.duration_us / _US, totals.sessions),
+        avg_sessions_per_user=ratio(totals.sessions, active),
+        avg_events_per_session=ratio(totals.events, totals.sessions),
+        bounce_rate=ratio(totals.bounced, totals.viewed),
+        return_rate=ratio(active - new, active),
         provisional=span.is_today,
         window=span.window,
     )
 
 
-def stickiness(store: Store, last_complete_day: int, where: Filter = EVERYTHING) -> float:
+def stickiness(ask: UserQuestions, last_complete_day: int) -> float:
     """Mean DAU over MAU of the 28 days that end with `last_complete_day`; `nan` without anybody."""
-    monthly = store.active_persons(last_complete_day, MAU_DAYS, where)
-    if not monthly:
+    month = trailing(last_complete_day, MAU_DAYS)
+    return ratio(sum(ask.active_by_day(month).values()) / MAU_DAYS, ask.active(month))
+
+
+def conversion(ask: UserQuestions, span: DaySpan, event: str) -> Conversion:
+    """Entered are the persons active in the window; `event` is the type or the name of what converts."""
+    found = ask.conversions(Days(span.first_day, span.last_day), event)
+    return Conversion(
+        conversion_rate=ratio(found.converted, found.entered),
+        conversion_rate_ci=wilson_interval(found.converted, found.entered),
+        entered_users=found.entered,
+        converted_users=found.converted,
+        total_conversions=found.conversions,
+        conversion_value=nan if found.value is None else found.value,
+        avg_time_to_convert_seconds=ratio(found.wait_us / _US, found.converted),
+        window=span.window,
+    )
+
+
+def retention(ask: UserQuestions, span: DaySpan) -> Retention:
+    """Day n: active on the calendar day n days after the first one; the cohorts are those of the window."""
+    cohorts = ask.cohorts(Days(span.first_day, span.last_day), RETENTION_DAYS)
+    last = span.last_complete_day
+    day_1, day_7, day_30 = (_pooled(cohorts, n, last) for n in RETENTION_DAYS)
+    return Retention(
+        day_1_retention=ratio(*day_1),
+        day_1_retention_n=day_1[1],
+        day_1_retention_ci=wilson_interval(*day_1),
+        day_7_retention=ratio(*day_7),
+        day_7_retention_n=day_7[1],
+        day_7_retention_ci=wilson_interval(*day_7),
+        day_30_retention=ratio(*day_30),
+        day_30_retention_n=day_30[1],
+        day_30_retention_ci=wilson_interval(*day_30),
+        churn_rate=lifecycle(ask, trailing(last, MAU_DAYS)).churn_rate,
+        cohorts=tuple(_cohort(cohort, last) for cohort in cohorts),
+        window=span.window,
+    )
+
+
+def _pooled(cohorts: list[Cohort], n: int, last_complete_day: int) -> tuple[int, int]:
+    """Return who came back on day n, and the size of the cohorts for which that day is over."""
+    mature = [cohort for cohort in cohorts if cohort.day + n <= last_complete_day]
+    return sum(cohort.returned[n] for cohort in mature), sum(cohort.size for cohort in mature)
+
+
+def _cohort(cohort: Cohort, last_complete_day: int) -> CohortRetention:
+    day_1, day_7, day_30 = (ratio(*_pooled([cohort], n, last_complete_day)) for n in RETENTION_DAYS)
+    return CohortRetention(day_date(cohort.day), cohort.size, day_1, day_7, day_30)
+
+
+def lifecycle(ask: UserQuestions, period: Days) -> Lifecycle:
+    """Set a period against the equally long one before it, from the persons active in each and in both together."""
+    active, before = ask.active(period), ask.active(period.before())
+    returning = active + before - ask.active(Days(period.before().first, period.last))
+    new = ask.first_seen(period)
+    return Lifecycle(new, returning, active - new - returning, before - returning)
+
+
+def nps(ask: UserQuestions, span: DaySpan, survey: str | None = None) -> Nps:
+    """Promoters answer 9 or 10, detractors 0 to 6; without a survey all are pooled."""
+    scores = ask.scores(Days(span.first_day, span.last_day), survey)
+    responses = sum(scores.values())
+    promoters, detractors = scores[9] + scores[10], sum(scores[score] for score in range(7))
+    return Nps(
+        nps_score=nps_score(promoters, detractors, responses),
+        margin=nps_margin(promoters, detractors, responses),
+        promoters=promoters,
+        passives=responses - promoters - detractors,
+        detractors=detractors,
+        responses=responses,
+        average_score=ratio(_total(scores), responses),
+        window=span.window,
+    )
+
+
+def _total(scores: Counter[int]) -> int:
+    return sum(score * n for score, n in scores.items())
+
+
+def nps_score(promoters: int, detractors: int, responses: int) -> float:
+    """Return 100 (promoters − detractors) / n to one decimal, half away from zero; `nan` without answers."""
+    if responses == 0:
         return nan
-    daily = store.active_by_day(last_complete_day - MAU_DAYS + 1, last_complete_day, where)
-    return sum(daily.values()) / MAU_DAYS / monthly
+    difference = promoters - detractors
+    tenths = (2000 * abs(difference) + responses) // (2 * responses)
+    return (tenths if difference >= 0 else -tenths) / 10
+
+
+def segments(ask: UserQuestions, span: DaySpan) -> Segments:
+    """Count persons by when they were first and last active, as of the last day of the window.
+
+    With L days since the last active day, F since the first, A active days of the last 28, the first that holds: new
+    F < 7; resurrected L < 7 after a gap of 30 or more; power L < 7 and A >= 12; active L < 7; at risk L < 30; churned.
+    Who is active on 12 of 28 days was neither new nor away for 30 days within the last week.
+    """
+    week, month = trailing(span.last_day, WAU_DAYS), trailing(span.last_day, MAU_DAYS)
+    new, resurrected = ask.first_seen(week), ask.back_after(week, RESURRECTED_GAP)
+    lately, everybody = ask.active(week), ask.first_seen(Days(_EVER, span.last_day))
+    power = ask.frequent(month, POWER_DAYS, week)
+    known = ask.active(trailing(span.last_day, RESURRECTED_GAP))
+    return Segments(
+        new=new,
+        active=lately - new - resurrected - power,
+        power=power,
+        at_risk=known - lately,
+        churned=everybody - known,
+        resurrected=resurrected,
+        total_users=everybody,
+        window=span.window,
+    )
+
+
+def summary(ask: UserQuestions, month: DaySpan, quarter: DaySpan, now_us: int, event: str) -> UsersSummary:
+    """Everything at once: retention and NPS over a quarter, the rest over a month."""
+    totals = ask.totals()
+    return UsersSummary(
+        total_users=totals.users,
+        total_events=totals.events,
+        total_sessions=totals.sessions,
+        engagement=engagement(ask, month, now_us),
+        conversion=conversion(ask, month, event),
+        retention=retention(ask, quarter),
+        nps=nps(ask, quarter),
+        segments=segments(ask, month),
+    )

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Final
 
+from otel_measure import checks, semconv
 from otel_measure.config import Settings
 from otel_measure.enums import EventType
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
-from otel_measure.records import Origin, UserEvent
+from otel_measure.records import NpsResponse, Origin, UserEvent
 from otel_measure.store.base import Filter, Store
+from otel_measure.store.users import Erasure, UserQuestions
 from otel_measure.users import reports
+from otel_measure.users.ab_tests import AbTestCalls, AbTests
+from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.track import EventBuilder
-from otel_measure.windows import Span, span
+from otel_measure.windows import DaySpan, day_span
+
+DEFAULT_CONVERSION: Final = EventType.CONVERSION.value
+MONTH: Final = "30d"
+QUARTER: Final = "90d"
 
 
-class UserAnalyticsService:
+class UserAnalyticsService(AbTestCalls):
     """What `get_user_analytics_service()` returns.
+
+    A `window` ("30d") is a number of whole local days that end with today or with the day `as_of`; narrowed to a
+    `service` or `environment`, a question reads the facts and is slower. Every question may raise `NoStore`, and
+    `ValueError` for a bad window or a day in the future.
 
     Args:
         settings: names.
@@ -26,6 +39,7 @@ class UserAnalyticsService:
         store: answers; without one every question raises `NoStore`.
         now_us, new_id: clock and ids.
         timezone: whose calendar days count.
+        ab_tests: answers the calls that belong to experiments.
     """
 
     def __init__(
@@ -36,26 +50,86 @@ class UserAnalyticsService:
         now_us: Callable[[], int],
         new_id: Callable[[], str],
         timezone: str = "UTC",
+        *,
+        ab_tests: AbTests,
     ) -> None:
+        super().__init__(ab_tests)
         self._recorder = recorder
         self._store = store
         self._now_us = now_us
+        self._new_id = new_id
         self._timezone = timezone
-        self._builder = EventBuilder(Origin(settings.service_name, settings.environment), now_us, new_id)
+        origin = Origin(settings.service_name, settings.environment)
+        self._events = EventBuilder(origin, now_us, new_id)
+        self._answers = AnswerBuilder(origin, now_us, new_id)
 
-    def event_record(self, user_id: object, event_type: EventType | str, event_name: str, **fields: Any) -> UserEvent:
-        """Return the record that `track_event` would record, without recording it."""
-        return self._builder.build(user_id, event_type, event_name, **fields)
+    # ------------------------------------------------------------ recording
 
-    def track_event(self, user_id: object, event_type: EventType | str, event_name: str, **fields: Any) -> str:
+    def event_record(
+        self,
+        user_id: object,
+        event_type: EventType | str,
+        event_name: str,
+        *,
+        page_url: str | None = None,
+        properties: Mapping[str, object] | None = None,
+        session_id: str | None = None,
+        device_type: str | None = None,
+        referrer: str | None = None,
+        value: float | None = None,
+        currency: str | None = None,
+        timestamp: datetime | None = None,
+        event_id: str | None = None,
+        sent_at: datetime | None = None,
+    ) -> UserEvent:
+        """Return the record that `track_event` would record, without recording it; `sent_at` is the client's clock."""
+        return self._events.build(
+            user_id,
+            event_type,
+            event_name,
+            page_url=page_url,
+            properties=properties,
+            session_id=session_id,
+            device_type=device_type,
+            referrer=referrer,
+            value=value,
+            currency=currency,
+            timestamp=timestamp,
+            event_id=event_id,
+            sent_at=sent_at,
+        )
+
+    def track_event(
+        self,
+        user_id: object,
+        event_type: EventType | str,
+        event_name: str,
+        *,
+        page_url: str | None = None,
+        properties: Mapping[str, object] | None = None,
+        session_id: str | None = None,
+        device_type: str | None = None,
+        referrer: str | None = None,
+        value: float | None = None,
+        currency: str | None = None,
+        timestamp: datetime | None = None,
+        event_id: str | None = None,
+    ) -> str:
         """Record something a user did; it is committed within 200 ms.
 
         Args:
             user_id: an int or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: your own label.
-            fields: `page_url`, `properties`, `session_id`, `device_type`, `referrer`, `value`, `currency`,
-                `timestamp` (aware), `event_id`.
+            page_url: where it happened.
+            properties: anything else; `"background": True` marks what is no activity.
+            session_id: the client's; without one, sessions are made by the gap rule.
+            device_type: what it happened on.
+            referrer: where the user came from.
+            value: money or another amount, at most 1e12 either way.
+            currency: its ISO 4217 code.
+            timestamp: aware; now when not given.
+            event_id: a second event with the same id is a duplicate.
 
         Returns:
             The id of the event.
@@ -63,29 +137,231 @@ class UserAnalyticsService:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        event = self._builder.build(user_id, event_type, event_name, **fields)
+        event = self._events.build(
+            user_id,
+            event_type,
+            event_name,
+            page_url=page_url,
+            properties=properties,
+            session_id=session_id,
+            device_type=device_type,
+            referrer=referrer,
+            value=value,
+            currency=currency,
+            timestamp=timestamp,
+            event_id=event_id,
+        )
         self._recorder.put(event)
         return event.id
 
+    def start_session(
+        self, user_id: object, *, session_id: str | None = None, timestamp: datetime | None = None
+    ) -> str:
+        """Record that a session begins, which is no activity by itself; give the returned id to `track_event`.
+
+        Returns:
+            The session id: the given one, else a new one.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+        """
+        session = self._new_id() if session_id is None else checks.text("session_id", session_id, checks.MAX_ID_CHARS)
+        self._mark(user_id, semconv.EVENT_SESSION_START, session, timestamp)
+        return session
+
+    def end_session(self, user_id: object, session_id: str, *, timestamp: datetime | None = None) -> None:
+        """Record that a session ends; what carries its id later belongs to it all the same.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+        """
+        session = checks.text("session_id", session_id, checks.MAX_ID_CHARS)
+        self._mark(user_id, semconv.EVENT_SESSION_END, session, timestamp)
+
+    def _mark(self, user_id: object, marker: str, session_id: str, timestamp: datetime | None) -> None:
+        self._recorder.put(self._events.build(user_id, marker, marker, session_id=session_id, timestamp=timestamp))
+
+    def nps_record(
+        self,
+        user_id: object,
+        score: int,
+        comment: str = "",
+        *,
+        survey: str = "default",
+        timestamp: datetime | None = None,
+        response_id: str | None = None,
+        sent_at: datetime | None = None,
+    ) -> NpsResponse:
+        """Return the record that `record_nps_response` would record, without recording it."""
+        return self._answers.build(
+            user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id, sent_at=sent_at
+        )
+
+    def record_nps_response(
+        self,
+        user_id: object,
+        score: int,
+        comment: str = "",
+        *,
+        survey: str = "default",
+        timestamp: datetime | None = None,
+        response_id: str | None = None,
+    ) -> str:
+        """Record an answer to "how likely are you to recommend us"; of one person and survey the last one counts.
+
+        Args:
+            user_id: an int or a non-empty string.
+            score: a whole number from 0 to 10.
+            comment: what the user said.
+            survey: which question it was.
+            timestamp: aware; now when not given.
+            response_id: a second answer with the same id is a duplicate.
+
+        Returns:
+            The id of the answer.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+        """
+        answer = self._answers.build(
+            user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id
+        )
+        self._recorder.put(answer)
+        return answer.id
+
+    # ------------------------------------------------------------ who is who
+
+    def identify(self, anonymous_id: object, user_id: object) -> str:
+        """Say that an anonymous visitor is a user: from now on, and looking back, they are one person.
+
+        Returns:
+            The anonymous id to go on with: the given one when the two are one person now, or a fresh one when it
+            belongs to somebody else already (a second user on the same device).
+
+        Raises:
+            ValueError: an id is none.
+            NoStore: there is none to remember it.
+        """
+        anonymous = checks.user_id("anonymous_id", anonymous_id)
+        link = self._kept("identify").users.identify(anonymous, checks.user_id("user_id", user_id))
+        return self._new_id() if link == "refused" else anonymous
+
+    def delete_user(self, user_id: object) -> Erasure:
+        """Erase a user under all ids: events, answers, assignments, and the user of inferences.
+
+        A keyed hash stays, so that a replay of what was erased is dropped; what the same id does from now on is
+        somebody new. Reports are as if the user had never been; running totals do not fall.
+
+        Returns:
+            The receipt: what was removed.
+
+        Raises:
+            ValueError: the id is none.
+            NoStore: there is none to erase from.
+        """
+        user = checks.user_id("user_id", user_id)
+        return self._kept("delete_user").users.erase(user, self._now_us())
+
+    def _kept(self, what: str) -> Store:
+        if self._store is None:
+            raise NoStore(what)
+        self._recorder.flush()
+        return self._store
+
+    # ------------------------------------------------------------ questions
+
     def get_engagement_metrics(
         self,
-        window: str = "30d",
+        window: str = MONTH,
         *,
         as_of: date | None = None,
         service: str | None = None,
         environment: str | None = None,
     ) -> reports.Engagement:
-        """Return active users; narrowed to a service or environment it reads the facts and is slower.
+        """Return active users, and what their sessions are like."""
+        days = self._days(window, as_of)
+        with self._asking("engagement", service, environment) as ask:
+            return reports.engagement(ask, days, self._now_us())
 
-        Raises:
-            NoStore: there is none to ask.
+    def get_conversion_metrics(
+        self,
+        conversion_event: EventType | str = DEFAULT_CONVERSION,
+        window: str = MONTH,
+        *,
+        as_of: date | None = None,
+        service: str | None = None,
+        environment: str | None = None,
+    ) -> reports.Conversion:
+        """Return who of the active persons converted; `conversion_event` is the type or the name of an event.
+
+        Conversions, purchases, sign-ups and submitted forms are rolled up; any other event is looked up in the facts,
+        which is slower.
         """
-        store, found = self._asked("engagement", window, as_of)
-        return reports.engagement(store, found, Filter(service, environment))
+        days = self._days(window, as_of)
+        event = checks.text("conversion_event", getattr(conversion_event, "value", conversion_event))
+        with self._asking("conversion", service, environment) as ask:
+            return reports.conversion(ask, days, event)
 
-    def _asked(self, what: str, window: str, as_of: date | None) -> tuple[Store, Span]:
-        found = span(window, self._now_us(), self._timezone, as_of)
-        if self._store is None:
-            raise NoStore(what)
-        self._recorder.flush()
-        return self._store, found
+    def get_retention_metrics(
+        self,
+        window: str = QUARTER,
+        *,
+        as_of: date | None = None,
+        service: str | None = None,
+        environment: str | None = None,
+    ) -> reports.Retention:
+        """Return who comes back 1, 7 and 30 days after the first, for the cohorts of the window; and the churn."""
+        days = self._days(window, as_of)
+        with self._asking("retention", service, environment) as ask:
+            return reports.retention(ask, days)
+
+    def get_nps_metrics(
+        self,
+        window: str = QUARTER,
+        *,
+        survey: str | None = None,
+        as_of: date | None = None,
+        service: str | None = None,
+        environment: str | None = None,
+    ) -> reports.Nps:
+        """Return the net promoter score of one survey, or of all of them together."""
+        days = self._days(window, as_of)
+        with self._asking("nps", service, environment) as ask:
+            return reports.nps(ask, days, survey)
+
+    def segment_users(
+        self,
+        window: str = MONTH,
+        *,
+        as_of: date | None = None,
+        service: str | None = None,
+        environment: str | None = None,
+    ) -> reports.Segments:
+        """Return how many persons are new, active, power users, at risk, churned and resurrected, as of a day.
+
+        Segments look at 28 days and at the first and last day ever, whatever the window.
+        """
+        days = self._days(window, as_of)
+        with self._asking("segments", service, environment) as ask:
+            return reports.segments(ask, days)
+
+    def get_users_summary(
+        self,
+        window: str = MONTH,
+        *,
+        as_of: date | None = None,
+        service: str | None = None,
+        environment: str | None = None,
+    ) -> reports.UsersSummary:
+        """Return everything at once: retention and NPS over 90 days, the rest over the window."""
+        days, quarter = self._days(window, as_of), self._days(QUARTER, as_of)
+        with self._asking("summary", service, environment) as ask:
+            return reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION)
+
+    def _days(self, window: str, as_of: date | None) -> DaySpan:
+        return day_span(window, self._now_us(), self._timezone, as_of)
+
+    @contextmanager
+    def _asking(self, what: str, service: str | None, environment: str | None) -> Iterator[UserQuestions]:
+        with self._kept(what).users.asking(Filter(service, environment)) as ask:
+            yield ask

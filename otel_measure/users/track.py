@@ -14,6 +14,7 @@ from otel_measure.enums import EventType
 from otel_measure.records import USER_EVENT_TYPES, Origin, UserEvent
 
 _CURRENCY_CHARS: Final = 3
+LARGEST_VALUE: Final = 1e12
 
 
 class EventBuilder:
@@ -52,9 +53,13 @@ class EventBuilder:
             user_id: an int or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: the caller's own label.
-            page_url, session_id, device_type, referrer: where it happened.
+            page_url: where it happened.
             properties: anything else; `"background": True` marks what is no activity.
-            value, currency: money or another amount; a currency is an ISO 4217 code.
+            session_id: the client's; without one, sessions are made by the gap rule.
+            device_type: what it happened on.
+            referrer: where the user came from.
+            value: money or another amount, at most 1e12 either way.
+            currency: its ISO 4217 code.
             timestamp: when it happened by the client's clock; now when not given.
             event_id: a second event with the same id is a duplicate.
             sent_at: when the client sent it, by the same clock: the difference to ours corrects `timestamp`.
@@ -64,23 +69,20 @@ class EventBuilder:
         """
         now = self._now_us()
         who = caller()
-        original = checks.timestamp_us("timestamp", timestamp, now)
-        if sent_at is not None and timestamp is not None:
-            original += now - checks.timestamp_us("sent_at", sent_at, now)
-        ts, clamped = checks.settled_time(max(original, 0), now)
+        ts, clamped = settled_us(timestamp, sent_at, now)
         kept = checks.json_object("properties", properties)
         event = UserEvent(
             id=self._new_id() if event_id is None else checks.text("event_id", event_id, checks.MAX_ID_CHARS),
             ts=ts,
             origin=self._origin,
-            user_id=self._user(user_id, who.user_id),
+            user_id=user_of(user_id, who.user_id),
             type=checks.one_of("event_type", event_type, USER_EVENT_TYPES),
             name=checks.text("event_name", event_name),
             page_url=checks.optional_text("page_url", page_url, 8192),
             session_id=checks.optional_text("session_id", session_id, checks.MAX_ID_CHARS) or who.session_id,
             device_type=checks.optional_text("device_type", device_type, 256),
             referrer=checks.optional_text("referrer", referrer, 8192),
-            value=checks.optional_number("value", value),
+            value=checks.optional_number("value", value, low=-LARGEST_VALUE, high=LARGEST_VALUE),
             currency=_currency(currency),
             background=kept is not None and kept.get("background") is True,
             properties=kept,
@@ -92,10 +94,24 @@ class EventBuilder:
             raise ValueError(f"properties must be at most {checks.MAX_RECORD_BYTES} bytes as JSON")
         return event
 
-    def _user(self, given: object, surrounding: str | None) -> str:
-        if given is None and surrounding is not None:
-            return surrounding
-        return checks.user_id("user_id", given)
+
+def settled_us(timestamp: datetime | None, sent_at: datetime | None, now_us: int) -> tuple[int, bool]:
+    """Return when something counts as having happened, in microseconds, and whether it was clamped.
+
+    With `sent_at` the client's clock is corrected by what it is off; over 300 s in the future becomes now.
+    """
+    original = checks.timestamp_us("timestamp", timestamp, now_us)
+    if sent_at is not None:
+        offset = now_us - checks.timestamp_us("sent_at", sent_at, now_us)
+        original += offset if timestamp is not None else 0
+    return checks.settled_time(max(original, 0), now_us)
+
+
+def user_of(given: object, surrounding: str | None) -> str:
+    """Return the user an argument names, or that of the surrounding context when it names none."""
+    if given is None and surrounding is not None:
+        return surrounding
+    return checks.user_id("user_id", given)
 
 
 def _currency(value: object) -> str | None:

@@ -46,7 +46,7 @@ def test_wilson_of_nothing_is_unknown() -> None:
 
 def test_nps_margin_follows_its_formula() -> None:
     """60 promoters and 20 detractors of 100 give 40 ± 15.68; all alike give no margin; no answers an unknown one."""
-    assert nps_margin(60, 20, 100) == pytest.approx(196 * math.sqrt((0.8 - 0.16) / 100))
+    assert nps_margin(60, 20, 100) == pytest.approx(100 * normal_quantile(0.975) * math.sqrt((0.8 - 0.16) / 100))
     assert nps_margin(0, 0, 9) == nps_margin(9, 0, 9) == 0.0
     assert math.isnan(nps_margin(0, 0, 0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -21,15 +22,27 @@ from otel_measure.store.base import (
     Point,
     Receipt,
 )
-from otel_measure.store.sqlite import experiments, facts, maintenance, models, persons, quality, streams, totals
+from otel_measure.store.sqlite import (
+    activity,
+    answers,
+    experiments,
+    facts,
+    identity,
+    maintenance,
+    models,
+    quality,
+    streams,
+    totals,
+)
 from otel_measure.store.sqlite.connection import Database, migrate
 from otel_measure.store.sqlite.judged import SqliteQuality
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.services import SqliteServices
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
+from otel_measure.store.sqlite.users import SqliteUsers
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
-ROLL_UPS: Final[tuple[RollUp, ...]] = (models, persons, totals, experiments, quality)
+ROLL_UPS: Final[tuple[RollUp, ...]] = (models, activity, answers, totals, experiments, quality)
 
 
 class SqliteStore:
@@ -69,6 +82,8 @@ class SqliteStore:
         self.experiments = experiments.ExperimentStore(self._database)
         self.quality = SqliteQuality(self._database, self._transaction)
         self.services = SqliteServices(self._database)
+        self.users = SqliteUsers(self._database, self._transaction, self._seen_from)
+        self._erasures_seen: tuple[str] | None = None
         self._set_zone(self._claimed_zone(timezone))
 
     @property
@@ -103,6 +118,7 @@ class SqliteStore:
             return receipts
         with self._transaction(durable=durable) as transaction:
             self._refuse_too_old(records, receipts)
+            records = self._refuse_erased(records, receipts)
             new = [row for table in facts.TABLES for row in self._insert(table, records, receipts)]
             for roll_up in ROLL_UPS:
                 roll_up.add(transaction, new)
@@ -114,10 +130,27 @@ class SqliteStore:
         try:
             with self._database.write(durable=durable) as connection:
                 self._names.connection = connection
-                yield Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
+                yield self._seen_from(connection)
         except BaseException:
             self._names.clear()
             raise
+
+    def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
+        return Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
+
+    def _refuse_erased(self, records: Sequence[Record], receipts: list[Receipt]) -> Sequence[Record]:
+        """Refuse what an erasure has removed; return the records as they may be kept."""
+        connection = self._names.connection
+        erasures = connection.execute("SELECT value FROM meta WHERE key = ?", (identity.ERASURES,)).fetchone()
+        if erasures is None:
+            return records
+        if erasures != self._erasures_seen:
+            self._names.clear()  # another process may have erased users that this one knows
+            self._erasures_seen = erasures
+        kept, refused = identity.without_erased(connection, records)
+        for i in refused:
+            receipts[i] = identity.ERASED
+        return kept
 
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
         horizon = self._horizon()
@@ -180,33 +213,6 @@ class SqliteStore:
         """Return what models did in [start, end), sorted by name and version."""
         with self._database.read() as connection:
             return models.use(connection, start, end, only, where)
-
-    def active_persons(self, last_day: int, days: int, where: Filter = EVERYTHING) -> int:
-        """Return the distinct persons active on the `days` local days that end with `last_day`."""
-        if where.narrows:
-            return len(set().union(*self._active_in_facts(last_day - days + 1, last_day, where).values()))
-        with self._database.read() as connection:
-            return persons.active(connection, last_day, days)
-
-    def active_by_day(self, first_day: int, last_day: int, where: Filter = EVERYTHING) -> dict[int, int]:
-        """Return the distinct persons active on each local day; days without any are left out."""
-        if where.narrows:
-            return {day: len(found) for day, found in self._active_in_facts(first_day, last_day, where).items()}
-        with self._database.read() as connection:
-            return persons.active_by_day(connection, first_day, last_day)
-
-    def _active_in_facts(self, first_day: int, last_day: int, where: Filter) -> dict[int, set[int]]:
-        given = {"o.service": where.service, "o.environment": where.environment}
-        wanted = {column: value for column, value in given.items() if value is not None}
-        with self._database.read() as connection:
-            return persons.active_in_facts(
-                connection,
-                day_start(first_day, self._zone),
-                day_start(last_day + 1, self._zone),
-                "".join(f" AND {column} = ?" for column in wanted),
-                list(wanted.values()),
-                self._day_of,
-            )
 
     def families(self, now: int) -> list[Family]:
         """Return all that `/metrics` shows from the store, instruments and labels sorted."""

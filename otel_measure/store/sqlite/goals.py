@@ -49,13 +49,8 @@ def hit(ts: int, value: float | None, currency: str | None) -> Hit:
     """Return one conversion; a value that no currency has (beyond ±1e12) is no value."""
     if value is None or not math.isfinite(value) or abs(value) > LARGEST_VALUE:
         return Hit(ts, currency or "", 1, 0, 0, 0)
-    amount, nanos = divmod(round(value * _NANO) if abs(value) < 1e6 else _exact_nanos(value), _NANO)
-    return Hit(ts, currency or "", 1, 1, amount, nanos)
-
-
-def _exact_nanos(value: float) -> int:
     whole, part = divmod(value, 1)
-    return int(whole) * _NANO + round(part * _NANO)
+    return Hit(ts, currency or "", 1, 1, int(whole), round(part * _NANO))
 
 
 def added(hits: Iterable[Hit]) -> list[Hit]:
@@ -120,33 +115,39 @@ class GoalChange:
         self._hits: list[tuple[int, str, int, str, int, int, int, int]] = []
 
     def merge(
-        self, uid: int, last_day: int | None, days: Mapping[int, int], hits: Mapping[Goal, list[Hit]], tally: Tally
+        self,
+        uid: int,
+        last_day: int | None,
+        hit_ts: int | None,
+        days: Mapping[int, int],
+        hits: Mapping[Goal, Sequence[Hit]],
+        tally: Tally,
     ) -> None:
         """Merge what is new of one person.
 
         Args:
             uid: the person.
             last_day: the last active day known before.
+            hit_ts: the last hit known before.
             days: days whose first activity is new or earlier than before, with its time.
             hits: new hits by goal.
             tally: the cells.
         """
         goals = set(hits)
-        if days:
-            goals.update(self._goals_since(uid, min(days.values())))
+        if days and hit_ts is not None and hit_ts >= (first := min(days.values())):
+            goals.update(self._goals_since(uid, first))
         for goal in sorted(goals):
-            new = hits.get(goal, [])
+            new = hits.get(goal, ())
             since = min([h.ts for h in new] + list(days.values()))
             before = self._last_before(uid, goal, since)
             old_hits = self._since(uid, goal, since)
-            old_days = walk(self._connection, uid, last_day, lambda d, b=before: d.first_ts <= b)
-            new_days = sorted(dict(old_days) | days)
-            first_ts = dict(old_days) | days
+            old_days = walk(self._connection, uid, last_day, since_ts=before)
+            first_ts = {**dict(old_days), **days}
             tally_goal(tally, goal, old_days, old_hits, self._day_of, sign=-1, after=before)
             tally_goal(
                 tally,
                 goal,
-                [Day(day, first_ts[day]) for day in new_days],
+                [Day(day, first_ts[day]) for day in sorted(first_ts)],
                 added((*old_hits, *new)),
                 self._day_of,
                 after=before,
@@ -182,9 +183,7 @@ class GoalChange:
         write_hits(self._connection, self._hits)
 
 
-def write_hits(
-    connection: sqlite3.Connection, rows: Iterable[tuple[int, str, int, str, int, int, int, int]]
-) -> None:
+def write_hits(connection: sqlite3.Connection, rows: Iterable[tuple[int, str, int, str, int, int, int, int]]) -> None:
     """Add hits to the stored ones."""
     connection.executemany(
         "INSERT INTO goal_hit VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, goal, ts, currency) DO UPDATE SET"
@@ -195,9 +194,17 @@ def write_hits(
 
 
 def walk(
-    connection: sqlite3.Connection, uid: int, last_day: int | None, enough: Callable[[Day], bool] = lambda _: False
+    connection: sqlite3.Connection,
+    uid: int,
+    last_day: int | None,
+    *,
+    since_day: int = NO_PREDECESSOR,
+    since_ts: int = NO_PREDECESSOR,
 ) -> list[Day]:
-    """Return a person's active days, ascending, from the last one back to the first of which `enough` holds."""
+    """Return a person's active days, ascending, read from the last one back to one that tells enough.
+
+    That is the first one met that lies before `since_day`, or whose first activity is not after `since_ts`.
+    """
     days: list[Day] = []
     day = last_day
     while day is not None:
@@ -205,7 +212,7 @@ def walk(
             "SELECT prev, first_ts FROM person_day WHERE day=? AND uid=?", (day, uid)
         ).fetchone()
         days.append(Day(day, first_ts))
-        day = None if enough(days[-1]) else prev
+        day = None if day < since_day or first_ts <= since_ts else prev
     return days[::-1]
 
 

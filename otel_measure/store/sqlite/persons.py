@@ -1,199 +1,121 @@
-"""Roll-ups of activity: which person was active on which local day, and the cells that answer from it.
+"""Active days: which person was active on which local day, and the cells that answer from it.
 
-`cells()` is the definition: what a person's list of active days contributes. A day after the last one is appended
-without reading the list; any other change is the difference of the cells before and after, so a late event, a
-back-fill and an erasure take the same road and cannot disagree.
+`tally_days()` is the definition: what a person's active days contribute. A batch reads a person's days from the end
+back to where it changes something, so appending costs nothing and a late event takes the same road.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from otel_measure.records import UserEvent
-from otel_measure.store.sqlite.facts import EVENT
-from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.sqlite.goals import Day, walk
+from otel_measure.store.sqlite.tally import COHORTS, GAPS, Tally
 
 Row: TypeAlias = tuple[Any, ...]
 FIRST: Final = -1
-PAGE_VIEW: Final = "page_view"
-_UID: Final = EVENT.columns.index("uid")
-_ACTIVE: Final = EVENT.columns.index("active")
+_CHUNK: Final = 500
+_ONE: Final = (1,)
 
 
-class Seen(NamedTuple):
-    """One accepted event as activity: who, on which local day, whether it was a page view."""
+class Person(NamedTuple):
+    """The ends of what is known of a person; `None` before the first.
+
+    Attributes:
+        first_day, last_day: active days.
+        day_ts: the first activity on `last_day`.
+        hit_ts: the last conversion.
+    """
 
     uid: int
-    day: int
-    is_view: bool
+    first_day: int | None = None
+    last_day: int | None = None
+    day_ts: int | None = None
+    hit_ts: int | None = None
 
 
-class Cells(NamedTuple):
-    """Changes to the cells: (day, gap) and (cohort, offset) to a number of persons."""
-
-    gaps: Counter[tuple[int, int]]
-    cohorts: Counter[tuple[int, int]]
-
-
-def cells(days: Sequence[int]) -> Cells:
-    """Return what one person's active days, ascending, contribute."""
-    gaps = Counter({(day, day - before): 1 for before, day in pairwise(days)})
-    cohorts = Counter({(days[0], day - days[0]): 1 for day in days})
-    if days:
-        gaps[days[0], FIRST] += 1
-    return Cells(gaps, cohorts)
-
-
-class PersonRow(NamedTuple):
-    """The ends of a person's list of days; both `None` before the first."""
-
-    first_day: int | None
-    last_day: int | None
-
-
-def add(transaction: Transaction, new: Accepted) -> None:
-    """Merge the activity among newly accepted facts into the persons, their days and the cells."""
-    seen = [
-        Seen(row[_UID], transaction.day_of(record.ts), record.type == PAGE_VIEW)
-        for record, row in new
-        if isinstance(record, UserEvent) and row[_ACTIVE]
-    ]
-    if seen:
-        _add(transaction.connection, seen)
+def roots(connection: sqlite3.Connection, uids: Iterable[int]) -> tuple[dict[int, int], dict[int, Person]]:
+    """Return the person of each merged user, and the persons of all."""
+    merged: dict[int, int] = {}
+    persons: dict[int, Person] = {}
+    wanted = set(uids)
+    while wanted:
+        part = [wanted.pop() for _ in range(min(len(wanted), _CHUNK))]
+        rows = connection.execute(
+            "SELECT uid, first_day, last_day, day_ts, hit_ts, merged_into FROM person"
+            f" WHERE uid IN ({','.join('?' * len(part))})",
+            part,
+        )
+        for *row, into in rows:
+            if into is None:
+                persons[row[0]] = Person(*row)
+            else:
+                merged[row[0]] = into
+                if into not in persons:
+                    wanted.add(into)
+    return merged, persons
 
 
-def _add(connection: sqlite3.Connection, seen: Iterable[Seen]) -> None:
-    by_person: dict[int, set[int]] = {}
-    per_day: dict[int, list[int]] = {}
-    for uid, day, is_view in seen:
-        by_person.setdefault(uid, set()).add(day)
-        counted = per_day.setdefault(day, [0, 0])
-        counted[0] += 1
-        counted[1] += is_view
-    connection.executemany(
-        "INSERT INTO day_cell VALUES (?, ?, ?) ON CONFLICT (day)"
-        " DO UPDATE SET events = events + excluded.events, views = views + excluded.views",
-        [(day, events, views) for day, (events, views) in per_day.items()],
-    )
-    change = _Change(connection)
-    rows = _persons(connection, list(by_person))
-    for uid, days in by_person.items():
-        change.include(uid, rows[uid], days)
-    change.write()
+def tally_days(tally: Tally, days: Sequence[int], first_day: int, sign: int = 1, *, given: int = 0) -> None:
+    """Add what active days, ascending, contribute; the first `given` only precede the others."""
+    for i in range(given, len(days)):
+        day = days[i]
+        tally.add(GAPS, (day, day - days[i - 1] if i else FIRST), _ONE, sign)
+        tally.add(COHORTS, (first_day, day - first_day), _ONE, sign)
 
 
-def _persons(connection: sqlite3.Connection, uids: list[int]) -> dict[int, PersonRow]:
-    found: dict[int, PersonRow] = {}
-    for i in range(0, len(uids), 500):
-        part = uids[i : i + 500]
-        marks = ",".join("?" * len(part))
-        rows = connection.execute(f"SELECT uid, first_day, last_day FROM person WHERE uid IN ({marks})", part)
-        found.update((uid, PersonRow(first, last)) for uid, first, last in rows)
-    return found
-
-
-class _Change:
-    """Everything a batch changes, written at once: a statement per table, not per event."""
+class DayChange:
+    """The active days a batch changes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._cells = Cells(Counter(), Counter())
         self._days: list[Row] = []
         self._persons: list[Row] = []
 
-    def include(self, uid: int, person: PersonRow, days: set[int]) -> None:
-        """Make a person active on some days."""
+    def changed(self, person: Person, days: Mapping[int, int]) -> dict[int, int]:
+        """Return those of the days, with the time of their first activity, that are new or begin earlier."""
         last = person.last_day
-        new = sorted(day for day in days if last is None or day > last)
-        late = [day for day in days if last is not None and day < last]
-        if late:
-            self._rewrite(uid, person, days)
-        elif new:
-            self._append(uid, person, new)
+        if last is None or person.day_ts is None:
+            return dict(days)
+        late = any(day < last for day in days)
+        known = dict(walk(self._connection, person.uid, last, since_day=min(days))) if late else {}
+        known[last] = person.day_ts
+        return {day: ts for day, ts in days.items() if day not in known or ts < known[day]}
 
-    def _append(self, uid: int, person: PersonRow, new: list[int]) -> None:
-        first, last = person
-        for day in new:
-            first = day if first is None else first
-            self._days.append((day, uid, last))
-            self._cells.gaps[day, FIRST if last is None else day - last] += 1
-            self._cells.cohorts[first, day - first] += 1
-            last = day
-        self._persons.append((first, last, uid))
-
-    def _rewrite(self, uid: int, person: PersonRow, days: set[int]) -> None:
-        before = days_of(self._connection, uid, person.last_day)
-        after = sorted(days.union(before))
-        if len(after) == len(before):
+    def merge(self, person: Person, days: Mapping[int, int], hit_ts: int | None, tally: Tally) -> None:
+        """Merge changed days, and the last hit, into what is known of a person."""
+        if not days:
+            if hit_ts != person.hit_ts:
+                self._persons.append((*person[1:4], hit_ts, person.uid))
             return
-        old, new = cells(before), cells(after)
-        for total, minus, plus in zip(self._cells, old, new, strict=True):
-            total.subtract(minus)
-            total.update(plus)
+        before = self._from(person, min(days))
+        first_ts = {**dict(before), **days}
+        after = sorted(first_ts)
+        # The day before the first change stays as it is, unless the person's first day moves and with it every cohort.
+        given = sum(day < min(days) for day in after)
+        first = person.first_day
+        new_first = after[0] if first is None else min(first, after[0])
+        if first is not None:
+            tally_days(tally, [day for day, _ in before], first, -1, given=given)
+        tally_days(tally, after, new_first, given=given)
         self._days.extend(
-            (day, uid, prev) for prev, day in zip([None, *after], after, strict=False) if day >= min(days)
+            (day, person.uid, after[i - 1] if i else None, first_ts[day]) for i, day in enumerate(after) if i >= given
         )
-        self._persons.append((after[0], after[-1], uid))
+        self._persons.append((new_first, after[-1], first_ts[after[-1]], hit_ts, person.uid))
+
+    def _from(self, person: Person, day: int) -> list[Day]:
+        """Return the known days from `day` on, with the one before it."""
+        if person.last_day is not None and person.day_ts is not None and day > person.last_day:
+            return [Day(person.last_day, person.day_ts)]
+        return walk(self._connection, person.uid, person.last_day, since_day=day)
 
     def write(self) -> None:
         """Write the changes."""
-        run = self._connection.executemany
-        run("INSERT OR REPLACE INTO person_day VALUES (?, ?, ?)", self._days)
-        run("UPDATE person SET first_day=?, last_day=? WHERE uid=?", self._persons)
-        for table, columns, counter in (
-            ("gap_cell", "day, gap", self._cells.gaps),
-            ("cohort_cell", "cohort, day_offset", self._cells.cohorts),
-        ):
-            run(
-                f"INSERT INTO {table} VALUES (?, ?, ?) ON CONFLICT ({columns}) DO UPDATE SET n = n + excluded.n",
-                [(*key, n) for key, n in counter.items() if n],
-            )
-
-
-def days_of(connection: sqlite3.Connection, uid: int, last_day: int | None) -> list[int]:
-    """Return a person's active days, ascending, by walking the list from its end."""
-    days: list[int] = []
-    day = last_day
-    while day is not None:
-        days.append(day)
-        (day,) = connection.execute("SELECT prev FROM person_day WHERE day=? AND uid=?", (day, uid)).fetchone()
-    return days[::-1]
-
-
-def clear(transaction: Transaction, frozen_before: int) -> None:
-    """Forget the days whose facts are still there."""
-    for table in ("person_day", "day_cell"):
-        transaction.connection.execute(f"DELETE FROM {table} WHERE day >= ?", (frozen_before,))
-
-
-def rebuild(transaction: Transaction) -> None:
-    """Compute days, ends and cells from the facts in SQL: another road than `add`, to the same figures."""
-    connection = transaction.connection
-    connection.create_function("local_day", 1, transaction.day_of, deterministic=True)
-    for statement in _REBUILD:
-        connection.execute(statement)
-
-
-_REBUILD: Final = (
-    "INSERT OR IGNORE INTO person_day (day, uid) SELECT DISTINCT local_day(ts), uid FROM event WHERE active",
-    # A sweep that was cut short leaves facts of days whose cells are final.
-    f"INSERT OR IGNORE INTO day_cell SELECT local_day(ts), count(*), sum(type = '{PAGE_VIEW}')"
-    " FROM event WHERE active GROUP BY 1",
-    "INSERT OR REPLACE INTO person_day SELECT day, uid, lag(day) OVER (PARTITION BY uid ORDER BY day) FROM person_day",
-    "CREATE TEMP TABLE ends (uid INTEGER PRIMARY KEY, first_day, last_day)",
-    "INSERT INTO ends SELECT uid, min(day), max(day) FROM person_day GROUP BY uid",
-    "UPDATE person SET (first_day, last_day) = (SELECT first_day, last_day FROM ends WHERE ends.uid = person.uid)",
-    "DROP TABLE ends",
-    "DELETE FROM gap_cell",
-    f"INSERT INTO gap_cell SELECT day, coalesce(day - prev, {FIRST}), count(*) FROM person_day GROUP BY 1, 2",
-    "DELETE FROM cohort_cell",
-    "INSERT INTO cohort_cell SELECT p.first_day, d.day - p.first_day, count(*)"
-    " FROM person_day d JOIN person p USING (uid) GROUP BY 1, 2",
-)
+        self._connection.executemany("INSERT OR REPLACE INTO person_day VALUES (?, ?, ?, ?)", self._days)
+        self._connection.executemany(
+            "UPDATE person SET first_day=?, last_day=?, day_ts=?, hit_ts=? WHERE uid=?", self._persons
+        )
 
 
 def active(connection: sqlite3.Connection, last_day: int, days: int) -> int:
@@ -209,30 +131,37 @@ def active(connection: sqlite3.Connection, last_day: int, days: int) -> int:
     return int(row[0])
 
 
+def first_seen(connection: sqlite3.Connection, last_day: int, days: int) -> int:
+    """Return the persons whose first active day is one of the `days` days that end with `last_day`."""
+    row = connection.execute(
+        "SELECT coalesce(sum(n), 0) FROM gap_cell WHERE day > ? AND day <= ? AND gap = ?",
+        (last_day - days, last_day, FIRST),
+    ).fetchone()
+    return int(row[0])
+
+
+def back_after(connection: sqlite3.Connection, last_day: int, days: int, gap: int) -> int:
+    """Return the persons who came back after `gap` days or more, on one of the `days` days that end with `last_day`."""
+    row = connection.execute(
+        "SELECT coalesce(sum(n), 0) FROM gap_cell WHERE day > ? AND day <= ? AND gap >= ?",
+        (last_day - days, last_day, gap),
+    ).fetchone()
+    return int(row[0])
+
+
 def active_by_day(connection: sqlite3.Connection, first_day: int, last_day: int) -> dict[int, int]:
     """Return the distinct persons active on each day."""
     rows = connection.execute(
-        "SELECT day, sum(n) FROM gap_cell WHERE day BETWEEN ? AND ? GROUP BY day HAVING sum(n) > 0",
-        (first_day, last_day),
+        "SELECT day, sum(n) FROM gap_cell WHERE day BETWEEN ? AND ? GROUP BY day", (first_day, last_day)
     )
     return {day: int(n) for day, n in rows}
 
 
-def active_in_facts(
-    connection: sqlite3.Connection,
-    start: int,
-    end: int,
-    condition: str,
-    parameters: Sequence[object],
-    day_of: Callable[[int], int],
-) -> dict[int, set[int]]:
-    """Return who was active on each day by reading the facts: slower, and open to any filter."""
-    rows = connection.execute(
-        "SELECT e.uid, e.ts FROM event e JOIN origin o ON o.id = e.origin"
-        f" WHERE e.ts >= ? AND e.ts < ? AND e.active {condition}",
-        (start, end, *parameters),
-    )
-    found: dict[int, set[int]] = {}
-    for uid, ts in rows:
-        found.setdefault(day_of(ts), set()).add(uid)
-    return found
+def frequent(connection: sqlite3.Connection, first_day: int, last_day: int, at_least: int, since: int) -> int:
+    """Return the persons active on at least so many of the days, the last of them on `since` or later."""
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM person_day WHERE day BETWEEN ? AND ? GROUP BY uid"
+        " HAVING count(*) >= ? AND max(day) >= ?)",
+        (first_day, last_day, at_least, since),
+    ).fetchone()
+    return int(row[0])

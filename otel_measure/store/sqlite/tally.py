@@ -41,9 +41,7 @@ SESSIONS: Final = CellTable(
     "session_cell", ("day",), ("sessions", "duration_us", "events", "viewed", "bounced", "background")
 )
 GOALS: Final = CellTable("goal_cell", ("goal", "hit_day", "day"), ("persons", "wait_us"))
-GOAL_SUMS: Final = CellTable(
-    "goal_sum", ("goal", "hit_day", "day", "currency"), ("n", "valued", "amount", "nanos")
-)
+GOAL_SUMS: Final = CellTable("goal_sum", ("goal", "hit_day", "day", "currency"), ("n", "valued", "amount", "nanos"))
 ANSWERS: Final = CellTable("nps_cell", ("day", "survey", "until", "score"), ("n",))
 CELL_TABLES: Final = (GAPS, COHORTS, SESSIONS, GOALS, GOAL_SUMS, ANSWERS)
 

@@ -1,0 +1,328 @@
+"""The roll-up of what persons do: active days, sessions and conversions from one look at each new event."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from otel_measure import semconv
+from otel_measure.days import day_start
+from otel_measure.ids import id_key
+from otel_measure.records import USER_EVENT_TYPES, UserEvent
+from otel_measure.store.sqlite.facts import EVENT
+from otel_measure.store.sqlite.goals import (
+    TRACKED,
+    Day,
+    Goal,
+    GoalChange,
+    Hit,
+    added,
+    hit,
+    hits_of,
+    tally_goal,
+    walk,
+    write_hits,
+)
+from otel_measure.store.sqlite.persons import DayChange, Person, roots, tally_days
+from otel_measure.store.sqlite.sessions import (
+    BY_GAP,
+    NO_GAP_TOO_LONG,
+    Client,
+    SessionChange,
+    Stretch,
+    folded,
+    sessions_of,
+    tally_sessions,
+)
+from otel_measure.store.sqlite.tally import CELL_TABLES, SESSIONS, Tally
+from otel_measure.store.sqlite.transaction import Accepted, Transaction
+
+# uid, ts, type, name, session id, background, value, currency
+Act: TypeAlias = tuple[int, int, str, str, str | None, bool, float | None, str | None]
+Counts: TypeAlias = tuple[int, int, int]
+PAGE_VIEW: Final = "page_view"
+KEY_EVENTS: Final = TRACKED
+EVERY_DAY: Final = -(2**31)
+_UID: Final = EVENT.columns.index("uid")
+_CHUNK: Final = 20_000
+# What an event counts in a session: activity, views, key events. Markers count nothing, and stretch it.
+_COUNTS: Final[dict[str, Counts]] = {
+    kind: (int(kind not in semconv.PASSIVE_EVENT_TYPES), int(kind == PAGE_VIEW), int(kind in KEY_EVENTS))
+    for kind in USER_EVENT_TYPES
+}
+
+
+class Batch:
+    """New events, gathered by person."""
+
+    __slots__ = ("background", "days", "gathered", "hits", "sessions")
+
+    def __init__(self) -> None:
+        self.days: dict[int, dict[int, int]] = {}  # person → local day → first activity on it
+        self.hits: dict[int, dict[Goal, list[Hit]]] = {}
+        self.sessions: dict[tuple[int, Client], list[Stretch]] = {}
+        self.background: dict[int, int] = {}
+
+    def gather(self, acts: Iterable[Act], persons: dict[int, int], day_of: Callable[[int], int]) -> None:
+        """Sort events by person; `persons` says who a merged user is."""
+        days, sessions = self.days, self.sessions
+        for uid, ts, kind, name, client, background, value, currency in acts:
+            if persons:
+                uid = persons.get(uid, uid)
+            if kind in TRACKED or name in TRACKED:
+                self._gather_hit(uid, ts, kind, name, value, currency)
+            events, views, keys = _COUNTS[kind]
+            if background:
+                if events:
+                    day = day_of(ts)
+                    self.background[day] = self.background.get(day, 0) + 1
+                continue
+            group = (uid, id_key(client) if client else BY_GAP)
+            part = Stretch(ts, ts, events, views, keys)
+            if group in sessions:
+                sessions[group].append(part)
+            else:
+                sessions[group] = [part]
+            if events:
+                day = day_of(ts)
+                mine = days.get(uid)
+                if mine is None:
+                    days[uid] = {day: ts}
+                elif day not in mine or ts < mine[day]:
+                    mine[day] = ts
+
+    def _gather_hit(self, uid: int, ts: int, kind: str, name: str, value: float | None, currency: str | None) -> None:
+        one = hit(ts, value, currency)
+        mine = self.hits.setdefault(uid, {})
+        for goal in {kind, name} & TRACKED:
+            mine.setdefault(goal, []).append(one)
+
+
+def add(transaction: Transaction, new: Accepted) -> None:
+    """Merge newly accepted events."""
+    events = [(record, row[_UID]) for record, row in new if type(record) is UserEvent]
+    if not events:
+        return
+    merged, persons = roots(transaction.connection, {uid for _, uid in events})
+    batch = Batch()
+    acts = ((uid, e.ts, e.type, e.name, e.session_id, e.background, e.value, e.currency) for e, uid in events)
+    batch.gather(acts, merged, transaction.day_of)
+    _merge(transaction, batch, persons)
+
+
+def _merge(transaction: Transaction, batch: Batch, persons: dict[int, Person]) -> None:
+    connection, tally = transaction.connection, Tally()
+    goals, days = GoalChange(connection, transaction.day_of), DayChange(connection)
+    for uid in batch.days.keys() | batch.hits.keys():
+        person = persons[uid]
+        changed = days.changed(person, batch.days[uid]) if uid in batch.days else {}
+        hits = batch.hits.get(uid, {})
+        goals.merge(uid, person.last_day, person.hit_ts, changed, hits, tally)
+        latest = [h.ts for some in hits.values() for h in some] + ([] if person.hit_ts is None else [person.hit_ts])
+        days.merge(person, changed, max(latest, default=None), tally)
+    for day, n in batch.background.items():
+        tally.add(SESSIONS, (day,), (0, 0, 0, 0, 0, n))
+    SessionChange(connection, transaction.session_gap_us, transaction.day_of).merge(batch.sessions, tally)
+    goals.write()
+    days.write()
+    tally.write(connection)
+
+
+# ---------------------------------------------------------------- a whole person
+
+
+class Life(NamedTuple):
+    """All that is rolled up of one person."""
+
+    days: list[Day]
+    hits: dict[Goal, list[Hit]]
+    sessions: dict[Client, list[Stretch]]
+
+    def tally(self, tally: Tally, day_of: Callable[[int], int], sign: int) -> None:
+        """Add what the person contributes, or take it away."""
+        if self.days:
+            tally_days(tally, [day for day, _ in self.days], self.days[0].day, sign)
+        for goal, hits in self.hits.items():
+            tally_goal(tally, goal, self.days, hits, day_of, sign=sign)
+        for sessions in self.sessions.values():
+            tally_sessions(tally, sessions, day_of, sign)
+
+
+def life(connection: sqlite3.Connection, uid: int) -> Life:
+    """Return what is rolled up of a person."""
+    row = connection.execute("SELECT last_day FROM person WHERE uid = ?", (uid,)).fetchone()
+    return Life(walk(connection, uid, row[0] if row else None), hits_of(connection, uid), sessions_of(connection, uid))
+
+
+def united(lives: Iterable[Life], gap_us: int) -> Life:
+    """Return several lives as one: what a person did under several ids."""
+    days: dict[int, int] = {}
+    hits: dict[Goal, list[Hit]] = {}
+    sessions: dict[Client, list[Stretch]] = {}
+    for one in lives:
+        for day, ts in one.days:
+            days[day] = min(ts, days.get(day, ts))
+        for goal, some in one.hits.items():
+            hits.setdefault(goal, []).extend(some)
+        for client, parts in one.sessions.items():
+            sessions.setdefault(client, []).extend(parts)
+    return Life(
+        [Day(day, days[day]) for day in sorted(days)],
+        {goal: added(some) for goal, some in hits.items()},
+        {client: folded(parts, gap_us if client == BY_GAP else NO_GAP_TOO_LONG) for client, parts in sessions.items()},
+    )
+
+
+def write_life(connection: sqlite3.Connection, uid: int, one: Life) -> None:
+    """Store what is rolled up of a person of whom nothing is stored."""
+    connection.executemany(
+        "INSERT INTO person_day VALUES (?, ?, ?, ?)",
+        [(day, uid, one.days[i - 1].day if i else None, ts) for i, (day, ts) in enumerate(one.days)],
+    )
+    write_hits(connection, [(uid, goal, *each) for goal, some in one.hits.items() for each in some])
+    connection.executemany(
+        "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(uid, client, *part) for client, parts in one.sessions.items() for part in parts],
+    )
+    write_ends(connection, uid, one)
+
+
+def write_ends(connection: sqlite3.Connection, uid: int, one: Life) -> None:
+    """Store the ends of a person's life."""
+    ends = (one.days[0].day, *one.days[-1]) if one.days else (None, None, None)
+    hit_ts = max((each.ts for some in one.hits.values() for each in some), default=None)
+    connection.execute(
+        "UPDATE person SET first_day=?, last_day=?, day_ts=?, hit_ts=? WHERE uid=?", (*ends, hit_ts, uid)
+    )
+
+
+def remove_life(connection: sqlite3.Connection, uid: int, one: Life) -> None:
+    """Remove what is rolled up of a person."""
+    connection.executemany("DELETE FROM person_day WHERE day = ? AND uid = ?", [(day, uid) for day, _ in one.days])
+    connection.execute("DELETE FROM goal_hit WHERE uid = ?", (uid,))
+    connection.execute("DELETE FROM session WHERE uid = ?", (uid,))
+    write_ends(connection, uid, Life([], {}, {}))
+
+
+def unite(transaction: Transaction, into: int, gone: int) -> None:
+    """Make what two persons did what one did."""
+    connection, tally = transaction.connection, Tally()
+    lives = {uid: life(connection, uid) for uid in (into, gone)}
+    one = united(lives.values(), transaction.session_gap_us)
+    for uid, each in lives.items():
+        each.tally(tally, transaction.day_of, -1)
+        remove_life(connection, uid, each)
+    one.tally(tally, transaction.day_of, 1)
+    write_life(connection, into, one)
+    tally.write(connection)
+
+
+def forget(transaction: Transaction, uid: int, background: Iterable[int]) -> None:
+    """Take back what a person contributed; `background` are the times of the events that are no activity."""
+    tally = Tally()
+    one = life(transaction.connection, uid)
+    one.tally(tally, transaction.day_of, -1)
+    for ts in background:
+        tally.add(SESSIONS, (transaction.day_of(ts),), (0, 0, 0, 0, 0, -1))
+    remove_life(transaction.connection, uid, one)
+    tally.write(transaction.connection)
+
+
+# ---------------------------------------------------------------- rebuild
+
+
+def clear(transaction: Transaction, frozen_before: int) -> None:
+    """Forget what comes from facts that are still there; what facts that are gone left behind keeps its cells."""
+    connection = transaction.connection
+    horizon = day_start(frozen_before, transaction.zone) if frozen_before > EVERY_DAY else 0
+    persons = {uid for (uid,) in connection.execute("SELECT DISTINCT uid FROM session WHERE started < ?", (horizon,))}
+    persons.update(uid for (uid,) in connection.execute("SELECT DISTINCT uid FROM goal_hit WHERE ts < ?", (horizon,)))
+    background = connection.execute(
+        "SELECT day, background FROM session_cell WHERE day < ? AND background > 0", (frozen_before,)
+    ).fetchall()
+    connection.execute("DELETE FROM person_day WHERE day >= ?", (frozen_before,))
+    connection.execute("DELETE FROM session WHERE started >= ?", (horizon,))
+    connection.execute("DELETE FROM goal_hit WHERE ts >= ?", (horizon,))
+    connection.execute(
+        "UPDATE person SET first_day = NULL, last_day = NULL, day_ts = NULL, hit_ts = NULL"
+        " WHERE first_day IS NOT NULL OR hit_ts IS NOT NULL"
+    )
+    for table in CELL_TABLES[:-1]:
+        connection.execute(f"DELETE FROM {table.name}")
+    last = dict(connection.execute("SELECT uid, max(day) FROM person_day GROUP BY uid"))
+    tally = Tally()
+    for uid in sorted(persons | last.keys()):
+        one = Life(walk(connection, uid, last.get(uid)), hits_of(connection, uid), sessions_of(connection, uid))
+        one.tally(tally, transaction.day_of, 1)
+        write_ends(connection, uid, one)
+    for day, n in background:
+        tally.add(SESSIONS, (day,), (0, 0, 0, 0, 0, n))
+    tally.write(connection)
+
+
+def rebuild(transaction: Transaction) -> None:
+    """Replay the facts, but for what a session that began before them has counted already."""
+    connection = transaction.connection
+    began_earlier = {
+        (uid, client): ended
+        for uid, client, ended in connection.execute("SELECT uid, client, max(ended) FROM session GROUP BY 1, 2")
+    }
+    replay(transaction, began_earlier)
+
+
+def replay(transaction: Transaction, began_earlier: dict[tuple[int, Client], int] | None = None) -> None:
+    """Merge every event that the connection knows as `event`."""
+    connection = transaction.connection
+    for acts in _chunks(acts_of(connection)):
+        merged, persons = roots(connection, {act[0] for act in acts})
+        batch = Batch()
+        batch.gather(acts, merged, transaction.day_of)
+        if began_earlier:
+            batch.sessions = dict(_uncounted(batch.sessions, began_earlier))
+        _merge(transaction, batch, persons)
+
+
+def _uncounted(
+    sessions: dict[tuple[int, Client], list[Stretch]], began_earlier: dict[tuple[int, Client], int]
+) -> Iterator[tuple[tuple[int, Client], list[Stretch]]]:
+    for group, parts in sessions.items():
+        ended = began_earlier.get(group)
+        if ended is None:
+            yield group, parts
+        elif group[1] == BY_GAP and (left := [part for part in parts if part.start > ended]):
+            yield group, left
+
+
+def _chunks(acts: Iterator[Act]) -> Iterator[list[Act]]:
+    while chunk := list(islice(acts, _CHUNK)):
+        yield chunk
+
+
+def acts_of(connection: sqlite3.Connection, where: str = "", parameters: Sequence[int] = ()) -> Iterator[Act]:
+    """Yield what the roll-up needs of each event."""
+    for uid, ts, kind, name, client, extra in connection.execute(
+        f"SELECT uid, ts, type, name, session_id, extra FROM event {where}", parameters
+    ):
+        rare = rare_fields(extra)
+        yield uid, ts, kind, name, client, rare.background, rare.value, rare.currency
+
+
+class RareFields(msgspec.Struct):
+    """What a roll-up needs of the rare fields of an event."""
+
+    background: bool = False
+    value: float | None = None
+    currency: str | None = None
+
+
+_decode = msgspec.json.Decoder(RareFields).decode
+_NONE: Final = RareFields()
+
+
+def rare_fields(extra: str | None) -> RareFields:
+    """Return what a roll-up needs of the column `extra`."""
+    return _decode(extra) if extra else _NONE

@@ -1,0 +1,196 @@
+"""Who is who: several ids of one person, and the removal of a person.
+
+A user is its own person until it is identified as another one: the first link of an id stays, one to somebody else is
+refused. Without refusals persons are the connected components of the links, whatever their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from otel_measure import semconv
+from otel_measure.days import moment
+from otel_measure.records import Inference, Record
+from otel_measure.store.base import Receipt
+from otel_measure.store.sqlite import activity, answers, experiments, facts, totals
+from otel_measure.store.sqlite.maintenance import chunks
+from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.users import Erasure, Link
+
+ERASED: Final = Receipt("rejected", "erased")
+_CHUNK: Final = 500
+
+
+def identify(transaction: Transaction, anonymous_id: str, user_id: str) -> Link:
+    """Make two ids one person."""
+    anonymous, user = (transaction.names.uid(each) for each in (anonymous_id, user_id))
+    person = _person(transaction.connection, user)
+    if _person(transaction.connection, anonymous) == person:
+        return "known"
+    if _person(transaction.connection, anonymous) != anonymous:
+        return "refused"
+    activity.unite(transaction, person, anonymous)
+    answers.unite(transaction, person, anonymous)
+    experiments.unite(transaction, person, anonymous)
+    transaction.connection.execute(
+        "UPDATE person SET merged_into = ?1 WHERE uid = ?2 OR merged_into = ?2", (person, anonymous)
+    )
+    return "linked"
+
+
+def _person(connection: sqlite3.Connection, uid: int) -> int:
+    return int(connection.execute("SELECT person FROM person_of WHERE uid = ?", (uid,)).fetchone()[0])
+
+
+# ---------------------------------------------------------------- erasure
+
+
+def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
+    """Remove a person: facts, ids, answers, exposures, roll-ups; running totals keep what they counted."""
+    connection = transaction.connection
+    (secure,) = connection.execute("PRAGMA secure_delete").fetchone()
+    connection.execute("PRAGMA secure_delete = ON")
+    ids = _ids(connection, user_id)
+    uids = sorted(ids.values())
+    _bury(connection, [_user(each) for each in {user_id, *ids}], now)
+    _count_erasure(connection)
+    if uids:
+        person = _person(connection, uids[0])
+        activity.forget(transaction, person, _background(connection, uids))
+        answers.forget(transaction, person)
+        experiments.forget(connection, uids)
+    events, answered, exposures = (
+        _remove(transaction, table, uids, now) for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE)
+    )
+    anonymous = _make_anonymous(connection, sorted({user_id, *ids}))
+    connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
+    connection.executemany("DELETE FROM person WHERE uid = ?", [(uid,) for uid in uids])
+    connection.execute(f"PRAGMA secure_delete = {secure}")
+    transaction.names.clear()
+    return Erasure(user_id, moment(now), len(ids), events, answered, exposures, anonymous)
+
+
+def _background(connection: sqlite3.Connection, uids: Sequence[int]) -> list[int]:
+    """Return the times of a person's events that are tracked and no activity."""
+    acts = activity.acts_of(connection, f"WHERE uid IN ({_marks(uids)}) AND NOT active", uids)
+    return [ts for _, ts, kind, _, _, _, _, _ in acts if kind not in semconv.PASSIVE_EVENT_TYPES]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _ids(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
+    """Return every distinct id of the person with its uid."""
+    return dict(
+        connection.execute(
+            "SELECT a.distinct_id, a.uid FROM alias a JOIN person_of p ON p.uid = a.uid WHERE p.person ="
+            " (SELECT p.person FROM alias a JOIN person_of p ON p.uid = a.uid WHERE a.distinct_id = ?)",
+            (user_id,),
+        )
+    )
+
+
+def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], now: int) -> int:
+    """Remove facts; what they added to the totals stays, as when retention removes them."""
+    connection, removed = transaction.connection, 0
+    if not uids:
+        return removed
+    where = f"WHERE uid IN ({_marks(uids)})"
+    keys = [key for (key,) in connection.execute(f"SELECT id FROM {table.name} {where}", uids)]
+    for part in chunks(keys, _CHUNK):
+        in_part = f"id IN ({_marks(part)})"
+        records = list(facts.read(connection, table, f"WHERE f.{in_part}", tuple(part)))
+        totals.merge(connection, transaction.names, totals.summed(records), into="total_base")
+        _bury(connection, [_fact(record) for record in records], now)
+        removed += connection.execute(f"DELETE FROM {table.name} WHERE {in_part}", part).rowcount
+    return removed
+
+
+def _make_anonymous(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    return sum(
+        connection.execute(
+            f"UPDATE inference SET user_id = NULL, session_id = NULL WHERE user_id IN ({_marks(part)})", part
+        ).rowcount
+        for part in chunks(ids, _CHUNK)
+    )
+
+
+# ---------------------------------------------------------------- tombstones
+
+
+ERASURES: Final = "erasures"  # in `meta`: how many there were, so that other processes forget what they knew
+
+
+def _count_erasure(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES (?, '1') ON CONFLICT (key) DO UPDATE SET value = value + 1", (ERASURES,)
+    )
+
+
+def _user(user_id: str) -> bytes:
+    return b"user:" + user_id.encode()
+
+
+def _fact(record: Record) -> bytes:
+    return f"{facts.TABLE_OF[type(record)].name}:{record.id}".encode()
+
+
+def _key(connection: sqlite3.Connection) -> bytes:
+    """Return the secret of this store's tombstones, made when it is first needed."""
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('tombstone_key', ?)", (os.urandom(32).hex(),))
+    return bytes.fromhex(connection.execute("SELECT value FROM meta WHERE key = 'tombstone_key'").fetchone()[0])
+
+
+@lru_cache(maxsize=50_000)
+def _digest(key: bytes, text: bytes) -> bytes:
+    return hmac.digest(key, text, hashlib.sha256)[:16]
+
+
+def _bury(connection: sqlite3.Connection, texts: Iterable[bytes], now: int) -> None:
+    key = _key(connection)
+    connection.executemany(
+        "INSERT OR REPLACE INTO tombstone VALUES (?, ?)", [(_digest(key, text), now) for text in texts]
+    )
+
+
+def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) -> tuple[list[Record], set[int]]:
+    """Return records as they may be kept, and the indexes of those that are a replay of something erased.
+
+    A replay is a fact of an erased user from before the erasure, or one that was itself erased; what the same id does
+    afterwards is somebody new. An inference is the model's fact as well: it is kept without its user.
+    """
+    key = _key(connection)
+    users = {i: _digest(key, _user(user)) for i, record in enumerate(records) if (user := _user_of(record))}
+    erased_at = _erased_at(connection, set(users.values()))
+    kept, refused = list(records), set[int]()
+    for i in [i for i, digest in users.items() if digest in erased_at]:
+        record = records[i]
+        before = record.ts <= erased_at[users[i]]
+        if not isinstance(record, Inference):
+            if before or _erased_at(connection, [_digest(key, _fact(record))]):
+                refused.add(i)
+        elif before:
+            kept[i] = msgspec.structs.replace(record, user_id=None, session_id=None)
+    return kept, refused
+
+
+def _user_of(record: Record) -> str | None:
+    return getattr(record, "user_id", None)
+
+
+def _erased_at(connection: sqlite3.Connection, digests: Iterable[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for part in chunks(digests, _CHUNK):
+        found.update(
+            connection.execute(f"SELECT digest, erased_at FROM tombstone WHERE digest IN ({_marks(part)})", part)
+        )
+    return found

@@ -1,0 +1,226 @@
+"""Questions about users, answered from cells: sums of some hundred rows, however many users there are.
+
+Narrowed to a service or environment, the same roll-ups are made of the events that match, in tables that live as long
+as the question: one definition of every number, at the price of reading the facts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+from otel_measure.days import day_start
+from otel_measure.store.base import EVERYTHING, Filter
+from otel_measure.store.sqlite import activity, answers, identity, persons
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.goals import TRACKED, hit
+from otel_measure.store.sqlite.sessions import Stretch
+from otel_measure.store.sqlite.tally import CELL_TABLES
+from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.users import Cohort, ConversionTotals, Days, Erasure, Link, SessionTotals, Totals
+
+Sums: TypeAlias = tuple[str, int, int, int, int]  # currency, n, valued, amount, nanos
+Writing: TypeAlias = Callable[..., AbstractContextManager[Transaction]]
+_NANO: Final = 10**9
+
+
+class SqliteUsers:
+    """Satisfies `otel_measure.store.users.Users`.
+
+    Args:
+        database: where it reads.
+        writing: begins a write transaction; takes `durable`.
+        seen_from: what a roll-up needs to know (zone, session gap) around a connection.
+    """
+
+    def __init__(
+        self, database: Database, writing: Writing, seen_from: Callable[[sqlite3.Connection], Transaction]
+    ) -> None:
+        self._database = database
+        self._writing = writing
+        self._seen_from = seen_from
+
+    @contextmanager
+    def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteUserQuestions]:
+        """Yield what answers questions, all of one moment; narrowed, it reads the facts first and is slower."""
+        with self._database.read() as connection:
+            transaction = self._seen_from(connection)
+            if not _leaves_out(connection, where):
+                yield SqliteUserQuestions(transaction)
+                return
+            connection.execute("SAVEPOINT narrowed")
+            try:
+                _hide_roll_ups(connection, where)
+                activity.replay(transaction)
+                answers.rebuild(transaction)
+                yield SqliteUserQuestions(transaction)
+            finally:
+                connection.execute("ROLLBACK TO narrowed")
+                connection.execute("RELEASE narrowed")
+
+    def identify(self, anonymous_id: str, user_id: str) -> Link:
+        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        with self._writing(durable=True) as transaction:
+            return identity.identify(transaction, anonymous_id, user_id)
+
+    def erase(self, user_id: str, now: int) -> Erasure:
+        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        with self._writing(durable=True) as transaction:
+            return identity.erase(transaction, user_id, now)
+
+
+def _leaves_out(connection: sqlite3.Connection, where: Filter) -> bool:
+    """Tell whether there is anything that does not match."""
+    return where.narrows and bool(
+        connection.execute(
+            "SELECT 1 FROM origin WHERE service <> coalesce(?, service) OR environment <> coalesce(?, environment)",
+            where,
+        ).fetchone()
+    )
+
+
+def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
+    """Put empty tables, and views of the facts that match, before the stored ones of the same names."""
+    connection.execute("CREATE TEMP TABLE chosen AS SELECT id FROM origin WHERE id = 0")
+    connection.execute(
+        "INSERT INTO chosen SELECT id FROM origin WHERE service = coalesce(?, service)"
+        " AND environment = coalesce(?, environment)",
+        where,
+    )
+    for table in ("event", "nps_response"):
+        connection.execute(
+            f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE origin IN (SELECT id FROM temp.chosen)"
+        )
+    for name in ("person_day", "session", "goal_hit", "nps_day", *(cells.name for cells in CELL_TABLES)):
+        (made,) = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (name,)).fetchone()
+        connection.execute(made.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+    (made,) = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = 'person'").fetchone()
+    connection.execute(made.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+    connection.execute("INSERT INTO temp.person (uid, merged_into) SELECT uid, merged_into FROM main.person")
+
+
+class SqliteUserQuestions:
+    """Satisfies `otel_measure.store.users.UserQuestions`, within one read transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._connection = transaction.connection
+        self._day_of = transaction.day_of
+        self._zone = transaction.zone
+        self._session_gap_us = transaction.session_gap_us
+
+    def active(self, days: Days) -> int:
+        """Return the persons active on these days."""
+        return persons.active(self._connection, days.last, days.length)
+
+    def active_by_day(self, days: Days) -> dict[int, int]:
+        """Return the persons active on each of them; days without any are left out."""
+        return persons.active_by_day(self._connection, *days)
+
+    def first_seen(self, days: Days) -> int:
+        """Return the persons whose first active day is one of these."""
+        return persons.first_seen(self._connection, days.last, days.length)
+
+    def back_after(self, days: Days, gap: int) -> int:
+        """Return the persons who came back on one of these days after `gap` days or more."""
+        return persons.back_after(self._connection, days.last, days.length, gap)
+
+    def frequent(self, days: Days, at_least: int, lately: Days) -> int:
+        """Return the persons active on at least so many of these days, the last of them among `lately`."""
+        return persons.frequent(self._connection, *days, at_least, lately.first)
+
+    def sessions(self, days: Days, now: int) -> SessionTotals:
+        """Return what the sessions that start on these days add up to; the open ones are in no bounce rate yet."""
+        row = self._connection.execute(
+            "SELECT total(sessions), total(duration_us), total(events), total(viewed), total(bounced)"
+            " FROM session_cell WHERE day BETWEEN ? AND ?",
+            days,
+        ).fetchone()
+        found = SessionTotals(*map(int, row))
+        still_open = [
+            Stretch(*numbers)
+            for numbers in self._connection.execute(
+                "SELECT started, ended, events, views, keys FROM session WHERE views > 0 AND ended > ?",
+                (now - self._session_gap_us,),
+            )
+            if days.first <= self._day_of(numbers[0]) <= days.last
+        ]
+        bounced = sum(session.bounced for session in still_open)
+        return found._replace(viewed=found.viewed - len(still_open), bounced=found.bounced - bounced)
+
+    def conversions(self, days: Days, event: str) -> ConversionTotals:
+        """Return who converted; what is no key event is looked up in the facts, which is slower."""
+        entered = self.active(days)
+        if event not in TRACKED:
+            return _totals(entered, *_converted_in_facts(self._connection, days, event, self._zone))
+        reached = self._connection.execute(
+            "SELECT persons, wait_us FROM goal_cell WHERE goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
+            (event, *days, days.first),
+        ).fetchall()
+        sums = self._connection.execute(
+            "SELECT currency, n, valued, amount, nanos FROM goal_sum"
+            " WHERE goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
+            (event, *days, days.first),
+        ).fetchall()
+        return _totals(entered, sum(n for n, _ in reached), sum(wait for _, wait in reached), sums)
+
+    def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
+        """Return the cohorts first seen on these days, ascending."""
+        found: dict[int, dict[int, int]] = {}
+        for cohort, offset, n in self._connection.execute(
+            "SELECT cohort, day_offset, n FROM cohort_cell WHERE cohort BETWEEN ? AND ?"
+            f" AND day_offset IN (0, {', '.join(str(int(offset)) for offset in offsets)}) ORDER BY cohort",
+            days,
+        ):
+            found.setdefault(cohort, {})[offset] = n
+        return [Cohort(day, n[0], {offset: n.get(offset, 0) for offset in offsets}) for day, n in found.items()]
+
+    def scores(self, days: Days, survey: str | None = None) -> Counter[int]:
+        """Return how many gave each score with their last answer in these days."""
+        return answers.scores(self._connection, *days, survey)
+
+    def totals(self) -> Totals:
+        """Return what the whole store holds."""
+        users = self._connection.execute("SELECT total(n) FROM gap_cell WHERE gap = ?", (persons.FIRST,)).fetchone()
+        row = self._connection.execute(
+            "SELECT total(events) + total(background), total(sessions) FROM session_cell"
+        ).fetchone()
+        return Totals(int(users[0]), int(row[0]), int(row[1]))
+
+
+def _totals(entered: int, converted: int, wait_us: int, sums: Iterable[Sums]) -> ConversionTotals:
+    conversions = 0
+    values: dict[str, int] = {}
+    for currency, n, valued, amount, nanos in sums:
+        conversions += n
+        if valued:
+            values[currency] = values.get(currency, 0) + amount * _NANO + nanos
+    value = next(iter(values.values())) / _NANO if len(values) == 1 else None
+    return ConversionTotals(entered, converted, conversions, wait_us, value)
+
+
+def _converted_in_facts(
+    connection: sqlite3.Connection, days: Days, event: str, zone: ZoneInfo
+) -> tuple[int, int, list[Sums]]:
+    """Return who converted, how long it took them, and what the conversions were, from the events themselves."""
+    first_ts = dict(
+        connection.execute(
+            "SELECT uid, first_ts FROM person_day WHERE day BETWEEN ?1 AND ?2 AND (prev IS NULL OR prev < ?1)", days
+        )
+    )
+    hits = connection.execute(
+        "SELECT coalesce(p.merged_into, p.uid), e.ts, e.extra FROM event e JOIN person p ON p.uid = e.uid"
+        " WHERE (e.type = ? OR e.name = ?) AND e.ts >= ? AND e.ts < ?",
+        (event, event, day_start(days.first, zone), day_start(days.last + 1, zone)),
+    )
+    converted: dict[int, int] = {}
+    sums: list[Sums] = []
+    for uid, ts, extra in hits:
+        if uid in first_ts and ts >= first_ts[uid]:
+            converted[uid] = min(ts, converted.get(uid, ts))
+            rare = activity.rare_fields(extra)
+            sums.append(hit(ts, rare.value, rare.currency)[1:])
+    return len(converted), sum(ts - first_ts[uid] for uid, ts in converted.items()), sums

@@ -1,0 +1,124 @@
+"""The calls of `analytics` that belong to experiments, which users know by this interface only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from otel_measure.stats.ab_test import AbTest
+
+
+class AbTests(Protocol):
+    """What `otel_measure.experiments.service.ExperimentService` is."""
+
+    def create_ab_test(
+        self,
+        test_name: str,
+        variants: Sequence[str],
+        *,
+        weights: Sequence[float] | None = None,
+        coverage: float = 1.0,
+        key: str | None = None,
+    ) -> str:
+        """Create a test, or find the same one again."""
+
+    def assign_variant(self, test_id: str, user_id: object) -> str | None:
+        """Return the variant of a user and record that they met it."""
+
+    def record_ab_conversion(
+        self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
+    ) -> str:
+        """Record that a user converted."""
+
+    def get_ab_test_results(self, test_id: str) -> AbTest:
+        """Return what a test says so far."""
+
+
+class AbTestCalls:
+    """Passes the calls on.
+
+    Args:
+        ab_tests: who answers them.
+    """
+
+    def __init__(self, ab_tests: AbTests) -> None:
+        self._ab_tests = ab_tests
+
+    def create_ab_test(
+        self,
+        test_name: str,
+        variants: Sequence[str],
+        *,
+        weights: Sequence[float] | None = None,
+        coverage: float = 1.0,
+        key: str | None = None,
+    ) -> str:
+        """Create a test, or find the same one again; committed durably before it returns.
+
+        Args:
+            test_name: what a person calls it.
+            variants: two or more different names, the control first.
+            weights: the share of each variant, together 1; equal ones when not given.
+            coverage: the share of the users that take part, above 0 and up to 1.
+            key: names the test everywhere and is the seed of its hash; the name in lower case with hyphens when not
+                given.
+
+        Returns:
+            The key.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            Conflict: the key has another definition (a `ValueError`, too).
+            StoreUnavailable: nothing was created.
+        """
+        return self._ab_tests.create_ab_test(test_name, variants, weights=weights, coverage=coverage, key=key)
+
+    def assign_variant(self, test_id: str, user_id: object) -> str | None:
+        """Return the variant of a user and record that they met it; the first time counts.
+
+        Args:
+            test_id: what `create_ab_test` returned.
+            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
+
+        Returns:
+            The variant; `None` outside coverage, and when the store cannot be asked what the test is.
+
+        Raises:
+            ValueError: the user id is none.
+            NotFound: there is no such test.
+        """
+        return self._ab_tests.assign_variant(test_id, user_id)
+
+    def record_ab_conversion(
+        self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
+    ) -> str:
+        """Record that a user converted; it counts once per user, at or after the first exposure.
+
+        It is a user event of type `conversion`, named like the test, with the property `experiment`; any other event of
+        that type with that property counts alike. A user never assigned is recorded and not counted.
+
+        Args:
+            test_id: what `create_ab_test` returned.
+            user_id: an int or a non-empty string.
+            timestamp: aware; now when not given.
+            event_id: a second event with the same id is a duplicate.
+
+        Returns:
+            The id of the event.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NotFound: there is no such test.
+            StoreUnavailable: the store cannot be asked whether there is.
+        """
+        return self._ab_tests.record_ab_conversion(test_id, user_id, timestamp=timestamp, event_id=event_id)
+
+    def get_ab_test_results(self, test_id: str) -> AbTest:
+        """Return what a test says so far.
+
+        Raises:
+            NotFound: there is no such test.
+            NoStore: there is none to ask.
+        """
+        return self._ab_tests.get_ab_test_results(test_id)
