@@ -11,6 +11,7 @@ from otel_measure.records import Json
 
 MAX_ID_CHARS = 512
 MAX_NAME_CHARS = 1024
+_TOO_LONG = 10 ** (MAX_ID_CHARS - 1)
 MAX_RECORD_BYTES = 32 * 1024
 FUTURE_TOLERANCE_US = 300 * 1_000_000
 _MIN_TS_US = 0
@@ -47,6 +48,8 @@ def _encodable(value: str) -> bool:
 def user_id(argument: str, value: object) -> str:
     """Return a user id as text: `1` and `"1"` are the same user; a bool is nobody."""
     if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) >= _TOO_LONG:
+            raise ValueError(f"{argument} must have at most {MAX_ID_CHARS} characters")
         return str(value)
     if isinstance(value, str):
         return text(argument, value, MAX_ID_CHARS)

@@ -6,7 +6,6 @@ An unknown key or a bad value is an error that names it: a setting that is silen
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -119,11 +118,6 @@ def default_store(environ: Mapping[str, str]) -> Path:
     return Path(state) / "otel-measure" / "measure.db"
 
 
-def service_instance_id(pid: int | None = None, hostname: str | None = None) -> str:
-    """Return what tells this process from others on the network: host name, pid and a boot-unique part."""
-    return f"{hostname or socket.gethostname()}-{pid or os.getpid()}"
-
-
 def _check(name: str, valid: Callable[[Any], bool], rule: str) -> Callable[[Settings], None]:
     def check(settings: Settings) -> None:
         value = getattr(settings, name)
@@ -205,7 +199,7 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"cannot read the settings file {path}: {error}") from error
     _refuse_unknown(f"in {path}", values)
-    if "cors_origins" in values:
+    if isinstance(values.get("cors_origins"), list):
         values["cors_origins"] = tuple(values["cors_origins"])
     if values.get("store") == "none":
         values["store"] = None
