@@ -147,12 +147,22 @@ def serve(
             )
             given["store"] = str(Path(folder) / "measure.db")
         if token_file is not None:
-            given["token"] = token_file.read_text("utf-8").strip()
+            given["token"] = _token(token_file)
         settings = _settings(given)
         refuse_exposure(settings)
         committed = _serve(settings, demo=demo, temporary=demo and store is None, as_json=as_json)
     if not committed:
         raise MeasureError("stopped before everything was committed; the log says what is missing")
+
+
+def _token(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        # Without its cause: that would show the bytes.
+        raise ConfigurationError(
+            f"the token file {file} holds no UTF-8 text; write the token into it as one line"
+        ) from None
 
 
 def refuse_exposure(settings: Settings) -> None:

@@ -72,9 +72,13 @@ def serving(folder: Path, *args: str, **env: str) -> Iterator[Server]:
         try:
             yield Server(process, _banner(process, errors))
         finally:
-            if process.poll() is None:
+            process.terminate()
+            try:
+                process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
                 process.kill()
-            process.communicate()
+                process.communicate()
+                raise
 
 
 def _banner(process: subprocess.Popen[str], errors: IO[str]) -> dict[str, Any]:
@@ -129,6 +133,18 @@ def test_the_network_is_not_let_in_without_a_token(host: str) -> None:
     assert result.output == (
         f"otel-measure: {host} can be reached from other machines and no token is set; "
         "set OTEL_MEASURE_TOKEN or --token-file, or say --insecure to answer anybody\n"
+    )
+
+
+def test_a_token_file_that_is_not_text(tmp_path: Path) -> None:
+    """A file that holds no text is refused by its name, and its bytes are not shown."""
+    path = tmp_path / "token"
+    path.write_bytes(b"\xff\xfesecret")
+    result = run("serve", "--token-file", str(path))
+    assert result.exit_code == EXIT_USAGE
+    assert (
+        result.output
+        == f"otel-measure: the token file {path} holds no UTF-8 text; write the token into it as one line\n"
     )
 
 
