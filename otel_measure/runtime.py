@@ -16,11 +16,13 @@ from otel_measure import semconv
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import DEFAULT, Default, Settings
 from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
+from otel_measure.experiments.service import ExperimentService
 from otel_measure.ids import Uuid7
 from otel_measure.infrastructure import instruments
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.recorder import Recorder
+from otel_measure.records import Origin
 from otel_measure.store.base import Family, Store
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.users.service import UserAnalyticsService
@@ -97,7 +99,12 @@ class Runtime:
         self.ai = AiModelService(
             settings, self.recorder, self.store or self.telemetry, self.store, clock, self._ids, settings.timezone
         )
-        self.users = UserAnalyticsService(settings, self.recorder, self.store, clock, self._ids, settings.timezone)
+        self.experiments = ExperimentService(
+            Origin(settings.service_name, settings.environment), self.recorder, self.store, clock, self._ids
+        )
+        self.users = UserAnalyticsService(
+            settings, self.recorder, self.store, clock, self._ids, settings.timezone, ab_tests=self.experiments
+        )
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
         self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
         self._reset()

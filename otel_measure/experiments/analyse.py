@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
-from math import nan
-from typing import Final, Literal, TypeAlias
+from math import inf, nan
+from typing import Final
 
 from otel_measure.days import moment
-from otel_measure.stats.intervals import Interval, wilson_interval
+from otel_measure.stats.ab_test import AbTest, Effect, Verdict
+from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import AnytimeEffect, confidence_sequence, published_p
 from otel_measure.stats.tests import Sample, difference, holm, sample_ratio
 from otel_measure.store.experiments import Cell, Experiment
@@ -25,8 +25,6 @@ ALPHA: Final = 0.05
 MIN_USERS: Final = 100
 MIN_CONVERSIONS: Final = 10
 MIN_EXPECTED_USERS: Final = 5  # of an arm, below which a chi-square test is off (Cochran's rule)
-
-Verdict: TypeAlias = Literal["not_enough_data", "sample_ratio_mismatch", "no_winner_yet", "winner"]
 
 
 @dataclass(slots=True)
@@ -40,69 +38,6 @@ class Arm:
     def sample(self) -> Sample:
         """The arm as a proportion."""
         return Sample.proportion(self.conversions, self.users)
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """How a variant differs from the control.
-
-    Attributes:
-        absolute: difference of the conversion rates.
-        absolute_ci: its 95 % confidence sequence, valid at every look.
-        relative: the difference as a share of the control's rate.
-        relative_ci: likewise.
-        p_value: the smallest of all looks.
-        adjusted_p_value: the same, by Holm over the variants of the test.
-    """
-
-    absolute: float
-    absolute_ci: Interval
-    relative: float
-    relative_ci: Interval
-    p_value: float
-    adjusted_p_value: float
-
-
-@dataclass(frozen=True, slots=True)
-class AbTest:
-    """What an experiment says so far.
-
-    Attributes:
-        control_conversion_rate_ci, variant_conversion_rates_ci: 95 % Wilson intervals.
-        variant_conversion_rates, variant_users, variant_conversions: of every variant, the control too.
-        effects: of every variant but the control.
-        excluded_users: seen in two variants, or in one that the test does not have; they count nowhere else.
-        sample_ratio_p_value: of users falling into the variants as the weights say.
-        sample_ratio_mismatch: whether they do not (p < 0.001, or anybody in a variant of weight 0).
-        p_value: the smallest adjusted one of the effects.
-        verdict: `sample_ratio_mismatch` before anything else, since then no other figure means what it says;
-            `not_enough_data` under 100 users or 10 conversions in any variant; `winner`; else `no_winner_yet`.
-        winner: the variant with the highest rate among those better than the control at p <= 0.05; the control when
-            it is better than every other; `None` without one.
-    """
-
-    test_id: str
-    test_name: str
-    control_variant: str
-    control_conversion_rate: float
-    control_conversion_rate_ci: Interval
-    control_users: int
-    variant_conversion_rates: dict[str, float]
-    variant_conversion_rates_ci: dict[str, Interval]
-    variant_users: dict[str, int]
-    variant_conversions: dict[str, int]
-    variant_weights: dict[str, float]
-    effects: dict[str, Effect]
-    users: int
-    conversions: int
-    excluded_users: int
-    sample_ratio_p_value: float
-    sample_ratio_mismatch: bool
-    p_value: float
-    verdict: Verdict
-    winner: str | None
-    coverage: float
-    created_at: datetime
 
 
 @dataclass(slots=True)
@@ -159,12 +94,19 @@ def _effect(control: Sample, treatment: Sample, p_value: float, adjusted: float)
     )
     return Effect(
         absolute=absolute.estimate,
-        absolute_ci=(absolute.low, absolute.high),
+        absolute_ci=_within(absolute, -1.0, 1.0),
         relative=relative.estimate,
-        relative_ci=(relative.low, relative.high),
+        relative_ci=_within(relative, -1.0, inf),
         p_value=p_value,
         adjusted_p_value=adjusted,
     )
+
+
+def _within(found: AnytimeEffect, least: float, most: float) -> Interval:
+    """Return the interval without what no effect on a proportion can be."""
+    if found.low != found.low:
+        return UNKNOWN
+    return max(found.low, least), min(found.high, most)
 
 
 def _result(

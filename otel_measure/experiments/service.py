@@ -12,10 +12,11 @@ from otel_measure import checks
 from otel_measure.caller import Caller, caller
 from otel_measure.enums import EventType
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
-from otel_measure.experiments.analyse import AbTest, analyse
+from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
 from otel_measure.recorder import Recorder
 from otel_measure.records import Exposure, Origin, UserEvent
+from otel_measure.stats.ab_test import AbTest
 from otel_measure.store.base import Store
 from otel_measure.store.experiments import EXPERIMENT_PROPERTY, Experiment
 
@@ -23,7 +24,7 @@ _log: Final = logging.getLogger("otel_measure")
 
 
 @dataclass(frozen=True, slots=True)
-class AbTests:
+class AbTestResults:
     """What every experiment says, the oldest first."""
 
     experiments: list[AbTest]
@@ -33,7 +34,8 @@ class AbTests:
 class ExperimentService:
     """Experiments of one store; definitions never change, so each is read once and kept.
 
-    Without a store definitions live as long as the process, and only results are refused.
+    Without a store definitions live as long as the process, and only results are refused. What callers read of these
+    calls stands in `otel_measure.users.ab_tests.AbTestCalls`, which passes them on.
 
     Args:
         origin: of every record.
@@ -56,6 +58,7 @@ class ExperimentService:
         self._now_us = now_us
         self._new_id = new_id
         self._known: dict[str, Experiment] = {}
+        self._logged = False
 
     def create_ab_test(
         self,
@@ -66,24 +69,7 @@ class ExperimentService:
         coverage: float = 1.0,
         key: str | None = None,
     ) -> str:
-        """Create a test, or find the same one again; committed durably before it returns.
-
-        Args:
-            test_name: what a person calls it.
-            variants: two or more different names, the control first.
-            weights: the share of each variant, together 1; equal ones when not given.
-            coverage: the share of the users that take part, above 0 and up to 1.
-            key: names the test everywhere and is the seed of its hash; the name in lower case with hyphens when not
-                given.
-
-        Returns:
-            The key.
-
-        Raises:
-            ValueError: an argument breaks its rule; the message names it.
-            Conflict: the key has another definition (a `ValueError`, too).
-            StoreUnavailable: nothing was created.
-        """
+        """Create a test, or find the same one again, and return its key."""
         wanted = definition(test_name, variants, weights, coverage, key, self._now_us())
         kept = self._known.get(wanted.key) or (self._store.experiments.define(wanted) if self._store else wanted)
         if kept != wanted:
@@ -115,23 +101,11 @@ class ExperimentService:
         )
 
     def assign_variant(self, test_id: str, user_id: object) -> str | None:
-        """Return the variant of a user and record that they met it; the first time counts.
-
-        Args:
-            test_id: what `create_ab_test` returned.
-            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
-
-        Returns:
-            The variant; `None` outside coverage, and when the store cannot be asked what the test is.
-
-        Raises:
-            ValueError: the user id is none.
-            NotFound: there is no such test.
-        """
+        """Return the variant of a user and record that they met it."""
         try:
             exposure = self.exposure_record(test_id, user_id)
         except StoreError as error:
-            _log.warning("user was left out of test %r: %s", test_id, error)
+            self._log_once(f"users are left out of test {test_id!r} while the store cannot be asked what it is", error)
             return None
         if exposure is None:
             return None
@@ -166,40 +140,17 @@ class ExperimentService:
     def record_ab_conversion(
         self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
     ) -> str:
-        """Record that a user converted; it counts once per user, at or after the first exposure.
-
-        It is a user event of type `conversion`, named like the test, with the property `experiment`; any other event of
-        that type with that property counts alike. A user never assigned is recorded and not counted.
-
-        Args:
-            test_id: what `create_ab_test` returned.
-            user_id: an int or a non-empty string.
-            timestamp: when it happened; now when not given.
-            event_id: a second event with the same id is a duplicate.
-
-        Returns:
-            The id of the event.
-
-        Raises:
-            ValueError: an argument breaks its rule; the message names it.
-            NotFound: there is no such test.
-            StoreUnavailable: the store cannot be asked whether there is.
-        """
+        """Record that a user converted."""
         event = self.conversion_record(test_id, user_id, timestamp=timestamp, event_id=event_id)
         self._recorder.put(event)
         return event.id
 
     def get_ab_test_results(self, test_id: str) -> AbTest:
-        """Return what a test says so far.
-
-        Raises:
-            NotFound: there is no such test.
-            NoStore: there is none to ask.
-        """
+        """Return what a test says so far."""
         store = self._asked("the result of a test")
         return analyse(self._experiment(test_id), store.experiments.cells(test_id))
 
-    def list_ab_tests(self) -> AbTests:
+    def list_ab_tests(self) -> AbTestResults:
         """Return what every test says so far.
 
         Raises:
@@ -207,7 +158,12 @@ class ExperimentService:
         """
         store = self._asked("the results of tests")
         found = [analyse(one, store.experiments.cells(one.key)) for one in store.experiments.experiments()]
-        return AbTests(found, len(found))
+        return AbTestResults(found, len(found))
+
+    def _log_once(self, what: str, error: StoreError) -> None:
+        if not self._logged:
+            self._logged = True
+            _log.error("%s (logged once): %s", what, error)
 
     def _asked(self, what: str) -> Store:
         if self._store is None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.experiments.analyse import AbTest, Effect, analyse
+from otel_measure.experiments.analyse import analyse
+from otel_measure.stats.ab_test import AbTest, Effect
 from otel_measure.store.experiments import MIXED, Cell, Experiment
 from tests.vectors import load
 
@@ -64,6 +65,13 @@ def test_s02_effect_and_confidence_sequence() -> None:
     found = analyse(TWO, hour(*arms)).effects[B]
     expected = vector["full_precision"]
     assert (found.relative, *found.relative_ci) == pytest.approx((expected["effect"], *expected["ci"]), rel=1e-9)
+
+
+def test_intervals_hold_nothing_impossible() -> None:
+    """A difference of rates is in -1..1 and a relative effect above -1; without any variance both are unknown."""
+    few, none = analyse(TWO, hour((4, 1), (2, 1))).effects[B], analyse(TWO, hour((4, 0), (2, 0))).effects[B]
+    assert (few.absolute_ci, few.relative_ci[0]) == ((-1.0, 1.0), -1.0)
+    assert all(math.isnan(end) for end in (*none.absolute_ci, *none.relative_ci, none.p_value))
 
 
 @pytest.mark.parametrize("vector_id", ["R01", "R03"])

@@ -1,0 +1,74 @@
+"""What the statistics of an experiment amount to; who computes it is `otel_measure.experiments.analyse`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from otel_measure.stats.intervals import Interval
+
+Verdict: TypeAlias = Literal["not_enough_data", "sample_ratio_mismatch", "no_winner_yet", "winner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How a variant differs from the control.
+
+    Attributes:
+        absolute: difference of the conversion rates.
+        absolute_ci: its 95 % confidence sequence, valid at every look.
+        relative: the difference as a share of the control's rate.
+        relative_ci: likewise.
+        p_value: the smallest of all looks.
+        adjusted_p_value: the same, by Holm over the variants of the test.
+    """
+
+    absolute: float
+    absolute_ci: Interval
+    relative: float
+    relative_ci: Interval
+    p_value: float
+    adjusted_p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class AbTest:
+    """What an experiment says so far.
+
+    Attributes:
+        control_conversion_rate_ci, variant_conversion_rates_ci: 95 % Wilson intervals.
+        variant_conversion_rates, variant_users, variant_conversions: of every variant, the control too.
+        effects: of every variant but the control.
+        excluded_users: seen in two variants, or in one that the test does not have; they count nowhere else.
+        sample_ratio_p_value: of users falling into the variants as the weights say.
+        sample_ratio_mismatch: whether they do not (p < 0.001, or anybody in a variant of weight 0).
+        p_value: the smallest adjusted one of the effects.
+        verdict: `sample_ratio_mismatch` before anything else, since then no other figure means what it says;
+            `not_enough_data` under 100 users or 10 conversions in any variant; `winner`; else `no_winner_yet`.
+        winner: the variant with the highest rate among those better than the control at p <= 0.05; the control when
+            it is better than every other; `None` without one.
+    """
+
+    test_id: str
+    test_name: str
+    control_variant: str
+    control_conversion_rate: float
+    control_conversion_rate_ci: Interval
+    control_users: int
+    variant_conversion_rates: dict[str, float]
+    variant_conversion_rates_ci: dict[str, Interval]
+    variant_users: dict[str, int]
+    variant_conversions: dict[str, int]
+    variant_weights: dict[str, float]
+    effects: dict[str, Effect]
+    users: int
+    conversions: int
+    excluded_users: int
+    sample_ratio_p_value: float
+    sample_ratio_mismatch: bool
+    p_value: float
+    verdict: Verdict
+    winner: str | None
+    coverage: float
+    created_at: datetime
