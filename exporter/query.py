@@ -20,7 +20,7 @@ _Window = Annotated[
     Meta(
         description="How far to look back: a number and m, h, d or w.",
         examples=["24h", "30d"],
-        extra_json_schema={"pattern": "^[1-9][0-9]{0,3}(m|h|d|w)$"},
+        extra_json_schema={"pattern": "^([1-9][0-9]{0,3}[mh]|[1-9][0-9]{0,2}d|[1-9][0-9]?w)$"},
     ),
 ]
 _AsOf = Annotated[dt.date | None, Meta(description="Answer as of the end of this day, e.g. 2026-01-31.")]
@@ -84,9 +84,14 @@ def parse(query_string: bytes, kind: type[Q]) -> Q:
         if name not in known:
             raise HttpError(400, f"query parameter {name!r} has no meaning here; {_allowed(known)}")
     try:
-        return msgspec.convert(given, kind, strict=False)
+        parameters = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as fault:
         raise HttpError(400, explained(fault, "query")) from None
+    for name in given:
+        # The lax conversion that reads dates and numbers out of text reads "null" too.
+        if getattr(parameters, name) is None:
+            raise HttpError(400, f"{name}: expected a value, got {given[name]!r}")
+    return parameters
 
 
 def _pairs(query_string: bytes) -> dict[str, str]:

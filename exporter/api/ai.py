@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta
 
 from exporter.batch import Verdict, counts, is_duplicate, write_batch
 from exporter.body import decode_json
 from exporter.endpoint import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
+from exporter.fields import BATCH, Amount, Count, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
 from exporter.query import ModelQuery, NamedModelQuery
 from otel_measure.ai.reports import Models, Snapshot
 from otel_measure.ai.service import AiModelService
@@ -19,32 +18,29 @@ from otel_measure.records import Inference
 from otel_measure.store.base import Outcome
 
 _BASE: Final = f"{API}/ai"
-_Label = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 1024})]
-_Amount = Annotated[float, Meta(extra_json_schema={"minimum": 0})]
-_Count = Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": 10**15})]
 
 
 class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call of a model, with the arguments of `record_inference`."""
 
-    model_name: _Label
-    model_version: _Label
-    latency_ms: _Amount
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cost_usd: _Amount | None = None
+    model_name: Label
+    model_version: Label
+    latency_ms: Amount
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cost_usd: Amount | None = None
     prediction: float | int | bool | str | None = None
-    features: dict[str, Any] | None = None
-    user_id: int | str | None = None
-    session_id: str | None = None
-    provider: str | None = None
-    operation: str | None = None
-    error_type: str | None = None
-    metadata: dict[str, Any] | None = None
-    timestamp: Annotated[dt.datetime | None, Meta(description="With a time zone; now when absent.")] = None
-    inference_id: Annotated[str | None, Meta(description="Makes a retry safe: an id counts once.")] = None
-    time_to_first_chunk_ms: _Amount | None = None
-    output_chunks: _Count | None = None
+    features: JsonObject | None = None
+    user_id: UserId | None = None
+    session_id: Id | None = None
+    provider: Label | None = None
+    operation: Label | None = None
+    error_type: Label | None = None
+    metadata: JsonObject | None = None
+    timestamp: Moment | None = None
+    inference_id: RecordId | None = None
+    time_to_first_chunk_ms: Amount | None = None
+    output_chunks: Count | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,7 +53,7 @@ class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
 class InferenceBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Up to 1,000 calls."""
 
-    inferences: list[msgspec.Raw]
+    inferences: Annotated[list[Annotated[msgspec.Raw, item_like(InferenceBody)]], BATCH]
 
 
 class InferenceResult(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,7 @@ from msgspec import Meta
 from exporter.batch import Verdict, counts, is_duplicate, write_batch
 from exporter.body import decode_json
 from exporter.endpoint import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
+from exporter.fields import BATCH, Currency, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
 from exporter.query import UserQuery
 from otel_measure.records import USER_EVENT_TYPES, UserEvent
 from otel_measure.store.base import Outcome
@@ -23,18 +24,18 @@ _BASE: Final = f"{API}/users"
 class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing a user did, with the arguments of `track_event`."""
 
-    user_id: Annotated[int | str, Meta(description='`1` and `"1"` are the same user.')]
+    user_id: UserId
     event_type: Annotated[str, Meta(extra_json_schema={"enum": sorted(USER_EVENT_TYPES)})]
-    event_name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 1024})]
+    event_name: Label
     page_url: str | None = None
-    properties: dict[str, Any] | None = None
-    session_id: str | None = None
-    device_type: str | None = None
+    properties: JsonObject | None = None
+    session_id: Id | None = None
+    device_type: Label | None = None
     referrer: str | None = None
     value: float | None = None
-    currency: str | None = None
-    timestamp: Annotated[dt.datetime | None, Meta(description="With a time zone; now when absent.")] = None
-    event_id: Annotated[str | None, Meta(description="Makes a retry safe: an id counts once.")] = None
+    currency: Currency | None = None
+    timestamp: Moment | None = None
+    event_id: RecordId | None = None
 
 
 class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,8 +48,8 @@ class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
 class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Up to 1,000 events; `sent_at` is the sender's clock when it sent them, and corrects their times."""
 
-    events: list[msgspec.Raw]
-    sent_at: dt.datetime | None = None
+    events: Annotated[list[Annotated[msgspec.Raw, item_like(EventBody)]], BATCH]
+    sent_at: Moment | None = None
 
 
 class EventResult(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ def test_everything_given() -> None:
         (b"x", NoQuery, "query parameter 'x' has no meaning here; none is allowed"),
         (b"window=1d&window=2d", UserQuery, "query parameter 'window' is given twice; give it once"),
         (b"as_of=2026-02-30", UserQuery, "as_of: invalid RFC3339 encoded date"),
+        (b"as_of=null", UserQuery, "as_of: expected a value, got 'null'"),
         (b"name=a", NamedModelQuery, "version is required (field of the query)"),
         (b"scope=all", ExpositionQuery, "scope: invalid enum value 'all'"),
         (b"service=%ff", UserQuery, "the query must be percent-encoded UTF-8 with at most 32 parameters"),

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import gzip
+import inspect
+import json
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.testclient import TestClient
+
+from exporter.api.users import EventBody
+from otel_measure.runtime import Runtime
+from otel_measure.users.track import EventBuilder
+
+BASE = "/api/v1/metrics/users"
+EVENT: dict[str, Any] = {"user_id": 123, "event_type": "page_view", "event_name": "home_page", "page_url": "/home"}
+
+
+def error(message: str) -> dict[str, str]:
+    """Return the envelope of an error."""
+    return {"status": "error", "message": message}
+
+
+def test_the_body_has_the_arguments() -> None:
+    """A body has the arguments of `track_event`, with the same ones required."""
+    arguments = [
+        p for p in inspect.signature(EventBuilder.build).parameters.values() if p.name not in {"self", "sent_at"}
+    ]
+    fields = msgspec.structs.fields(EventBody)
+    assert {f.name: f.required for f in fields} == {p.name: p.default is p.empty for p in arguments}
+
+
+def test_track(client: TestClient) -> None:
+    """One event is committed before the answer and counts at once; a retry is a success that doubles nothing."""
+    first = client.post(f"{BASE}/events/track", json=EVENT)
+    event_id = first.json()["data"]["event_id"]
+    again = client.post(f"{BASE}/events/track", json=EVENT | {"event_id": event_id})
+    assert (first.status_code, first.json()) == (201, {"status": "success", "data": {"event_id": event_id}})
+    assert (again.status_code, again.json()["data"]) == (201, {"event_id": event_id, "duplicate": True})
+    assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 1
+    (line,) = [
+        line for line in client.get("/metrics").text.splitlines() if line.startswith("otel_measure_users_events_total{")
+    ]
+    assert line.endswith(" 1.0")
+
+
+def test_compressed(client: TestClient) -> None:
+    """A body may be compressed."""
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = client.post(f"{BASE}/events/track", content=gzip.compress(json.dumps(EVENT).encode()), headers=headers)
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"user_id": True}, "user_id: expected `int | str`, got `bool`"),
+        ({"user_id": 1.5}, "user_id: expected `int | str`, got `float`"),
+        ({"user_id": None}, "user_id: expected `int | str`, got `null`"),
+        ({"user_id": ""}, "user_id must be a non-empty string, not ''"),
+        ({"event_name": " "}, "event_name must be a non-empty string, not ' '"),
+        ({"event_type": 1}, "event_type: expected `str`, got `int`"),
+        ({"value": "1"}, "value: expected `float | null`, got `str`"),
+        ({"currency": "EURO"}, "currency must be an ISO 4217 code of three letters, not 'EURO'"),
+        ({"properties": []}, "properties: expected `object | null`, got `array`"),
+        ({"timestamp": "yesterday"}, "timestamp: invalid RFC3339 encoded datetime"),
+        ({"timestamp": "1969-12-31T00:00:00Z"},
+         "timestamp must not lie before 1970, not datetime.datetime(1969, 12, 31, 0, 0, tzinfo=datetime.timezone.utc)"),
+        ({"timestamp": "2026-01-01T00:00:00"},
+         "timestamp must carry a time zone (datetime.now(timezone.utc)), not the naive "
+         "datetime.datetime(2026, 1, 1, 0, 0)"),
+        ({"event_id": ""}, "event_id must be a non-empty string, not ''"),
+        ({"evnt": 1}, "evnt is unknown (field of the body)"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments(client: TestClient, wrong: dict[str, Any], message: str) -> None:
+    """A wrong argument is a 400 that names it and its rule, and nothing is recorded."""
+    answer = client.post(f"{BASE}/events/track", json=EVENT | wrong)
+    assert (answer.status_code, answer.json()) == (400, error(message))
+    assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 0
+
+
+def test_event_type(client: TestClient) -> None:
+    """An event type that does not exist is refused with the list of those that do."""
+    answer = client.post(f"{BASE}/events/track", json=EVENT | {"event_type": "klick"})
+    start, _, rest = answer.json()["message"].partition(" click, ")
+    assert (answer.status_code, start, rest.endswith("signup, not 'klick'")) == (400, "event_type must be one of", True)
+
+
+@pytest.mark.parametrize("missing", ["user_id", "event_type", "event_name"])
+def test_missing_arguments(client: TestClient, missing: str) -> None:
+    """A missing argument is a 400 that names it."""
+    body = {name: value for name, value in EVENT.items() if name != missing}
+    answer = client.post(f"{BASE}/events/track", json=body)
+    assert (answer.status_code, answer.json()) == (400, error(f"{missing} is required (field of the body)"))
+
+
+def test_large_event(client: TestClient) -> None:
+    """An event over 32 KiB is a 413."""
+    answer = client.post(f"{BASE}/events/track", json=EVENT | {"properties": {"a": "x" * 32768}})
+    assert (answer.status_code, answer.json()) == (
+        413, error("the body must have at most 32768 bytes (after decompression)"),
+    )  # fmt: skip
+
+
+def test_batch(client: TestClient) -> None:
+    """Each event of a batch is judged by itself; sent again, the same ids double nothing."""
+    events = [
+        EVENT | {"event_id": "a"},
+        EVENT | {"event_id": "a"},
+        {"user_id": 1},
+        EVENT | {"event_id": "b", "user_id": "123"},
+        EVENT | {"event_id": "c", "user_id": ""},
+        7,
+        EVENT | {"properties": {"a": "x" * 32768}},
+    ]
+    rejected = [
+        (2, "event_type is required (field of the event)"),
+        (4, "user_id must be a non-empty string, not ''"),
+        (5, "event: expected `object`, got `int`"),
+        (6, f"an item must have at most 32768 bytes, not {len(msgspec.json.encode(events[6]))}"),
+    ]
+
+    def expected(*statuses: str) -> dict[str, Any]:
+        results = [
+            {"status": status, "event_id": event_id, "reason": None}
+            for status, event_id in zip(statuses, ("a", "a", "b"), strict=True)
+        ]
+        for at, reason in rejected:
+            results.insert(at, {"status": "rejected", "event_id": None, "reason": reason})
+        n = {status: statuses.count(status) for status in ("accepted", "duplicate")}
+        return {"status": "success", "data": {"results": results, **n, "rejected": 4}}
+
+    content, headers = msgspec.json.encode({"events": events}), {"content-type": "application/json"}
+    first, again = (client.post(f"{BASE}/events/batch", content=content, headers=headers) for _ in range(2))
+    assert (first.status_code, first.json()) == (200, expected("accepted", "duplicate", "accepted"))
+    assert (again.status_code, again.json()) == (200, expected("duplicate", "duplicate", "duplicate"))
+    assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 1
+
+
+def test_sent_at(client: TestClient, runtime: Runtime) -> None:
+    """The clock of the sender corrects the times of its events: two days slow, and this is an event of today."""
+    batch = {"sent_at": "2025-12-30T12:00:00Z", "events": [EVENT | {"timestamp": "2025-12-30T11:00:00Z"}]}
+    assert client.post(f"{BASE}/events/batch", json=batch).json()["data"]["accepted"] == 1
+    assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"events": [EVENT] * 1001}, 413, "a batch must have at most 1000 items, not 1001"),
+        ({"events": {}}, 400, "events: expected `array`, got `object`"),
+        ({}, 400, "events is required (field of the body)"),
+        ({"events": [], "more": 1}, 400, "more is unknown (field of the body)"),
+        ({"events": ["x" * 2**20]}, 413, "the body must have at most 1048576 bytes (after decompression)"),
+    ],
+)
+def test_wrong_batches(client: TestClient, body: dict[str, Any], status: int, message: str) -> None:
+    """What is no batch, or too large a one, is refused as a whole."""
+    answer = client.post(f"{BASE}/events/batch", json=body)
+    assert (answer.status_code, answer.json()) == (status, error(message))
+
+
+def test_engagement_is_what_python_answers(client: TestClient, runtime: Runtime) -> None:
+    """JSON has the fields of the result, an unknown number as null and times in UTC with Z."""
+    data = client.get(f"{BASE}/engagement", params={"window": "7d", "as_of": "2025-12-31"}).json()["data"]
+    assert data == json.loads(msgspec.json.encode(runtime.users.get_engagement_metrics("7d", as_of=date(2025, 12, 31))))
+    assert data["stickiness"] is None
+    assert data["window"] == {"start": "2025-12-25T00:00:00Z", "end": "2026-01-01T00:00:00Z", "timezone": "UTC"}
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("window=0d", "window must be a number and a unit (m, h, d, w) such as \"24h\", at most 10 years, not '0d'"),
+        ("window=1y", "window must be a number and a unit (m, h, d, w) such as \"24h\", at most 10 years, not '1y'"),
+        ("as_of=2026-01-02", "as_of must not lie in the future, not 2026-01-02"),
+    ],
+)
+def test_wrong_questions(client: TestClient, query: str, message: str) -> None:
+    """A window or day that cannot be answered for is a 400 that says why."""
+    answer = client.get(f"{BASE}/engagement?{query}")
+    assert (answer.status_code, answer.json()) == (400, error(message))
+
+
+@pytest.mark.parametrize("window", ["99999w", "9" * 400 + "d", "-1d", "1d%0A", ""])
+def test_windows_that_break_arithmetic(client: TestClient, window: str) -> None:
+    """No window, however long or strange, is more than a 400."""
+    assert client.get(f"{BASE}/engagement?window={window}").status_code == 400
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01", "1969-12-31"])
+def test_long_ago(client: TestClient, as_of: str) -> None:
+    """A day before there was anything has nobody."""
+    assert client.get(f"{BASE}/engagement?as_of={as_of}").status_code in {200, 400}
