@@ -52,6 +52,7 @@ class Settings:
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
         store_text: keep predictions that are text; off, only their length is kept.
         session_gap_s: how long a person may pause within one session.
+        drift_window_records, drift_window_hours: a drift window ends with whichever comes first.
         host, port: where `serve` listens.
         token: the bearer token that may do everything; `None` answers direct loopback clients only.
         read_token, write_token: bearer tokens that may only read, or only write.
@@ -74,6 +75,8 @@ class Settings:
     price_overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     store_text: bool = False
     session_gap_s: int = 1800
+    drift_window_records: int = 1000
+    drift_window_hours: int = 24
     host: str = "127.0.0.1"
     port: int = 5000
     token: str | None = field(default=None, repr=False)
@@ -172,6 +175,8 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("price_overrides", lambda v: isinstance(v, Mapping), "a mapping of model names to prices"),
     _check("store_text", *_FLAG),
     _check("session_gap_s", *_whole(1, 86_400)),
+    _check("drift_window_records", *_whole(50, 100_000)),
+    _check("drift_window_hours", *_whole(1, 24 * 365)),
     _check("host", lambda v: isinstance(v, str) and v != "", "a host name or address"),
     _check("port", *_whole(0, 65_535)),
     *(_check(name, _text_or_none, "a non-empty string") for name in ("token", "read_token", "write_token")),
@@ -247,6 +252,7 @@ def _table(raw: str) -> Any:
 
 _WHOLE_NUMBERS: Final = (
     *("queue_size", "flush_interval_ms", "retention_days", "store_max_bytes", "history_days", "session_gap_s", "port"),
+    *("drift_window_records", "drift_window_hours"),
 )
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "store": lambda raw: None if raw.lower() == "none" else raw,

@@ -9,6 +9,7 @@ runs that package's own updater gets the newer prices for models not priced befo
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -142,6 +143,10 @@ def _per_token_usd(where: str, value: object) -> float:
     return value / 1e6
 
 
+def _is_installed() -> bool:
+    return importlib.util.find_spec("genai_prices") is not None
+
+
 def bundled_table(provider: str | None, model: str) -> Schedule | None:
     """Look a model up in the installed ``genai-prices``; ``None`` when it is not there or not installed.
 
@@ -165,6 +170,35 @@ def bundled_table(provider: str | None, model: str) -> Schedule | None:
     dated = [(_tiers(price.prices), _active(price.constraint)) for price in reversed(found.prices)]
     schedule = tuple(Tariff(tiers, active) for tiers, active in dated if tiers)
     return schedule if len(schedule) == len(dated) and schedule else None
+
+
+class Warming:
+    """Loads the price table on a thread of its own: its first look-up takes some tenths of a second.
+
+    Args:
+        table: what is looked up once.
+        installed: whether there is anything to load.
+    """
+
+    def __init__(self, table: PriceTable = bundled_table, installed: Callable[[], bool] = _is_installed) -> None:
+        self._table = table
+        self._installed = installed
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start it; again is a no-op."""
+        with self._lock:
+            if self._thread is None and self._installed():
+                self._thread = threading.Thread(
+                    target=self._table, args=(None, "gpt-4o"), name="otel-measure-prices", daemon=True
+                )
+                self._thread.start()
+
+    def finish(self, timeout_s: float = 5.0) -> None:
+        """Wait until it is done, when it was started."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
 
 
 def _tiers(price: ModelPrice) -> tuple[tuple[int, Rates], ...]:

@@ -13,12 +13,14 @@ from operator import add
 from typing import Final, TypeAlias
 
 from otel_measure.kpis import BY_KEY, Verdict, judge
+from otel_measure.store.quality import GRID_BITS, RegressionTotals
 from otel_measure.windows import Window
 
 Confusion: TypeAlias = Mapping[tuple[str, str], int]
 """(prediction, truth) → how often; add two windows by adding their counts."""
 
 CALIBRATION_BINS: Final = 15
+MAX_MATRIX_CLASSES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Accuracy:
         recall: see ``precision``.
         f1_macro: see ``precision``.
         per_class: by class, sorted by name.
-        confusion_matrix: truth → prediction → how often; every class has a row and a column.
+        confusion_matrix: truth → prediction → how often; every class has a row and a column, and it is empty beyond
+            256 classes, where nobody could read it.
         labelled: predictions whose truth is known.
         label_coverage: labelled / predictions.
         window: the time looked at, by prediction time.
@@ -78,25 +81,28 @@ def classification(confusion: Confusion, predictions: int, window: Window) -> Ac
     if labelled > predictions:
         raise ValueError(f"predictions is {predictions}; it must be at least the {labelled} labelled ones")
     classes = sorted({name for pair, count in confusion.items() if count for name in pair})
-    matrix = {truth: {guess: confusion.get((guess, truth), 0) for guess in classes} for truth in classes}
-    per_class = {name: _class_quality(name, matrix) for name in classes}
+    predicted, support = dict.fromkeys(classes, 0), dict.fromkeys(classes, 0)
+    for (guess, truth), count in confusion.items():
+        if count:
+            predicted[guess] += count
+            support[truth] += count
+    hits = {name: confusion.get((name, name), 0) for name in classes}
+    per_class = {name: _class_quality(hits[name], predicted[name], support[name]) for name in classes}
+    shown = classes if len(classes) <= MAX_MATRIX_CLASSES else []
     return Accuracy(
-        accuracy=_ratio(sum(matrix[name][name] for name in classes), labelled),
+        accuracy=_ratio(sum(hits.values()), labelled),
         precision=_mean(quality.precision for quality in per_class.values()),
         recall=_mean(quality.recall for quality in per_class.values()),
         f1_macro=_mean(quality.f1 for quality in per_class.values()),
         per_class=per_class,
-        confusion_matrix=matrix,
+        confusion_matrix={truth: {guess: confusion.get((guess, truth), 0) for guess in shown} for truth in shown},
         labelled=labelled,
         label_coverage=_ratio(labelled, predictions),
         window=window,
     )
 
 
-def _class_quality(name: str, matrix: dict[str, dict[str, int]]) -> ClassQuality:
-    hits = matrix[name][name]
-    support = sum(matrix[name].values())
-    predicted = sum(row[name] for row in matrix.values())
+def _class_quality(hits: int, predicted: int, support: int) -> ClassQuality:
     return ClassQuality(
         precision=_ratio(hits, predicted),
         recall=_ratio(hits, support),
@@ -112,6 +118,47 @@ def _ratio(part: float, whole: float) -> float:
 def _mean(values: Iterable[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return _ratio(math.fsum(known), len(known))
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """Quality of a model that predicts numbers, over a window.
+
+    Attributes:
+        mae: mean absolute error, in the unit of the prediction.
+        rmse: root of the mean squared error, likewise.
+        r2: 1 − squared error / squared deviation of the truth; `nan` when the truth does not vary.
+        labelled: predictions whose truth is known, both being numbers.
+        label_coverage: labelled / predictions.
+        window: the time looked at, by prediction time.
+    """
+
+    mae: float
+    rmse: float
+    r2: float
+    labelled: int
+    label_coverage: float
+    window: Window
+
+
+def regression(totals: RegressionTotals, predictions: int, window: Window) -> Regression:
+    """Compute the quality of a model that predicts numbers, in whole numbers until the last division.
+
+    Args:
+        totals: of the labelled predictions.
+        predictions: all predictions of the window, labelled or not.
+        window: the time looked at.
+    """
+    n = totals.n
+    spread = n * totals.squared_truth - totals.truth * totals.truth
+    return Regression(
+        mae=_ratio(totals.absolute_error, n << GRID_BITS),
+        rmse=math.sqrt(_ratio(totals.squared_error, n << 2 * GRID_BITS)),
+        r2=1 - _ratio(n * totals.squared_error, spread),
+        labelled=n,
+        label_coverage=_ratio(n, predictions),
+        window=window,
+    )
 
 
 @dataclass(frozen=True, slots=True)

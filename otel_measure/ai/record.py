@@ -4,17 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypedDict
 
 from otel_measure import checks, semconv
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
 from otel_measure.caller import caller
-from otel_measure.records import Inference, Json, Origin, Prediction
+from otel_measure.records import GroundTruth, Inference, Json, Origin, Prediction
 
 LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()
+_BOOLEANS: Final = frozenset({"bool", "bool_"})  # numpy's has had both names
 MAX_LATENCY_MS: Final = 1e12
+
+
+class InferenceFields(TypedDict, total=False):
+    """The keywords of `record_inference`, and what is read off a stream."""
+
+    prediction: object
+    ground_truth: object
+    features: Mapping[str, object] | None
+    user_id: object
+    session_id: str | None
+    provider: str | None
+    operation: str | None
+    error_type: str | None
+    metadata: Mapping[str, object] | None
+    timestamp: datetime | None
+    inference_id: str | None
+    time_to_first_chunk_ms: float | None
+    output_chunks: int | None
+
+
+class CallFields(InferenceFields, total=False):
+    """What may be said of a call before it is measured."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
 
 
 class InferenceBuilder:
@@ -53,7 +80,7 @@ class InferenceBuilder:
         output_tokens: int | None = None,
         cost_usd: float | None = None,
         *,
-        prediction: Prediction | None = None,
+        prediction: object = None,
         features: Mapping[str, object] | None = None,
         user_id: object = None,
         session_id: str | None = None,
@@ -95,11 +122,9 @@ class InferenceBuilder:
             provider_usd=usage.cost_usd,
         )
         model_type = self._type_of(model, version)
-        kept, extra = self._kept_prediction(prediction, model_type)
+        kept, extra = self._kept("prediction", prediction, model_type)
         return Inference(
-            id=self._new_id()
-            if inference_id is None
-            else checks.text("inference_id", inference_id, checks.MAX_ID_CHARS),
+            id=self._new_id() if inference_id is None else _id("inference_id", inference_id),
             ts=ts,
             origin=self._origin,
             model=model,
@@ -125,15 +150,66 @@ class InferenceBuilder:
             span_id=who.span_id,
         )
 
-    def _kept_prediction(self, value: object, model_type: str) -> tuple[Prediction | None, dict[str, Json]]:
-        """Return what is stored of a prediction: numbers and labels as they are, of text its length."""
-        if value is None or isinstance(value, bool):
-            return value, {}
+    def truth_of(self, inference: Inference, value: object) -> GroundTruth | None:
+        """Return the truth that was known with a prediction; `None` for text that is not stored.
+
+        Its id is made from the inference's, so that a retry of both is a duplicate of both.
+
+        Raises:
+            ValueError: the value is no number, boolean or text.
+        """
+        kept, _ = self._kept("ground_truth", value, self._type_of(inference.model, inference.version))
+        if kept is None:
+            return None
+        return GroundTruth(
+            id=f"{inference.id}/truth",
+            ts=inference.ts,
+            origin=self._origin,
+            inference_id=inference.id,
+            value=kept,
+            trace_id=inference.trace_id,
+            span_id=inference.span_id,
+        )
+
+    def truth(
+        self, inference_id: str, value: object, timestamp: datetime | None = None, ground_truth_id: str | None = None
+    ) -> GroundTruth:
+        """Return the record of a truth that became known later.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+        """
+        kept, _ = self._kept("value", value, "")
+        if kept is None:
+            raise ValueError(
+                f"value must be a number, a boolean or a label of at most {LABEL_CHARS} characters "
+                f"(store_text keeps longer ones), not {value!r:.100}"
+            )
+        now, who = self._now_us(), caller()
+        ts, _ = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
+        return GroundTruth(
+            id=self._new_id() if ground_truth_id is None else _id("ground_truth_id", ground_truth_id),
+            ts=ts,
+            origin=self._origin,
+            inference_id=_id("inference_id", inference_id),
+            value=kept,
+            trace_id=who.trace_id,
+            span_id=who.span_id,
+        )
+
+    def _kept(self, argument: str, value: object, model_type: str) -> tuple[Prediction | None, dict[str, Json]]:
+        """Return what is stored of a prediction or truth: numbers and labels as they are, of text its length."""
+        if value is None:
+            return None, {}
+        if type(value).__name__ in _BOOLEANS:
+            return bool(value), {}
         if not isinstance(value, str):
-            return checks.number("prediction", value), {}
+            return checks.number(argument, value), {}
+        if not value.strip():
+            return None, {}
         is_label = len(value) <= LABEL_CHARS and not model_type.startswith("nlp_")
         if is_label or self._store_text:
-            return value, {}
+            return checks.text(argument, value, checks.MAX_RECORD_BYTES), {}
         return None, {"prediction_chars": len(value)}
 
     def _kept_features(self, features: Mapping[str, object] | None) -> dict[str, Json] | None:
@@ -144,6 +220,10 @@ class InferenceBuilder:
             (f"{key}_chars" if _is_text(value) else key): (len(value) if _is_text(value) else value)  # type: ignore[arg-type]
             for key, value in found.items()
         }
+
+
+def _id(argument: str, value: object) -> str:
+    return checks.text(argument, value, checks.MAX_ID_CHARS)
 
 
 def _is_text(value: Json) -> bool:

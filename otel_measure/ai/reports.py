@@ -1,14 +1,20 @@
-"""What models did: latency, cost, errors. Pure questions over anything that satisfies `Series`."""
+"""What models did and how they are: pure questions over anything that satisfies `Series`, and over what was judged."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import nan
+from typing import Final, NamedTuple
 
 from otel_measure import semconv
-from otel_measure.ai.quality import Accuracy
+from otel_measure.ai.drift import Drift
+from otel_measure.ai.health import Deduction, Health, health
+from otel_measure.ai.quality import Accuracy, classification
+from otel_measure.enums import ModelType
 from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse, Series
+from otel_measure.store.quality import Labels, ModelKey
 from otel_measure.windows import Span, Window
 
 
@@ -56,20 +62,29 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One model at a glance; what has no source is `nan` or `None`."""
+    """One model at a glance; what has no source is `nan` or `None`.
+
+    Attributes:
+        health_score: 0 to 100, from the measured components alone.
+        health_coverage: the share of the components, by weight, that is measured.
+        deductions: what takes points, largest first; they add to exactly 100 - health_score.
+        recommendations: one sentence per deduction.
+        accuracy: of a classifier with predictions in the window, else `None`.
+        drift: as it is now, where its window reaches into the snapshot's; `None` for other days and narrowed answers.
+    """
 
     model_name: str
     model_version: str
     model_type: str
     health_score: float
     health_coverage: float
-    deductions: tuple[object, ...]
+    deductions: tuple[Deduction, ...]
     recommendations: tuple[str, ...]
     latency: Latency
     cost: Cost
     errors: Errors
     accuracy: Accuracy | None
-    drift: object | None
+    drift: Drift | None
     inference_count: int
     timestamp: datetime
     window: Window
@@ -127,25 +142,83 @@ def errors(use: ModelUse) -> Errors:
     return Errors(use.errors, use.errors / use.requests if use.requests else nan)
 
 
-def snapshot(model: Model, use: ModelUse, span: Span, now: datetime) -> Snapshot:
+class Judgement(NamedTuple):
+    """What is known of a model besides its use."""
+
+    labels: Labels | None = None
+    drift: Drift | None = None
+
+
+UNJUDGED: Final = Judgement()
+
+
+def accuracy(model_type: str, labels: Labels | None, span: Span) -> Accuracy | None:
+    """Quality of a classifier; `None` for a model of numbers and for one without predictions."""
+    if labels is None or not labels.predictions or model_type == ModelType.REGRESSION.value:
+        return None
+    return classification(labels.confusion, labels.predictions, span.window)
+
+
+def snapshot(model: Model, use: ModelUse, judged: Judgement, span: Span, now: datetime) -> Snapshot:
     """Everything about one model."""
+    took, paid, failed = latency(use, span), cost(use, span), errors(use)
+    right = accuracy(model.type, judged.labels, span)
+    drift = judged.drift if judged.drift and judged.drift.window.end > span.window.start else None
+    found = _health(model, use, right, drift, took, paid, failed)
     return Snapshot(
         model_name=model.name,
         model_version=model.version,
         model_type=model.type,
-        health_score=nan,
-        health_coverage=nan,
-        deductions=(),
-        recommendations=(),
-        latency=latency(use, span),
-        cost=cost(use, span),
-        errors=errors(use),
-        accuracy=None,
-        drift=None,
+        health_score=found.score,
+        health_coverage=found.coverage,
+        deductions=found.deductions,
+        recommendations=found.recommendations,
+        latency=took,
+        cost=paid,
+        errors=failed,
+        accuracy=right,
+        drift=drift,
         inference_count=use.requests,
         timestamp=now,
         window=span.window,
     )
+
+
+def _health(
+    model: Model,
+    use: ModelUse,
+    right: Accuracy | None,
+    drift: Drift | None,
+    took: Latency,
+    paid: Cost,
+    failed: Errors,
+) -> Health:
+    calls = f"{use.requests:,} inferences"
+    values = {
+        "error_rate": failed.rate,
+        "latency_p95_ms": took.p95_ms,
+        "cost_per_request_usd": paid.per_request_usd,
+    }
+    evidence = {
+        "error_rate": calls,
+        "latency_p95_ms": calls,
+        "cost_per_request_usd": f"{use.priced:,} priced inferences",
+    }
+    if right is not None:
+        values["accuracy"] = right.accuracy
+        evidence["accuracy"] = f"{right.labelled:,} labelled predictions"
+    if drift is not None:
+        # A score without an alarm is what chance gives, and takes no points.
+        values["drift_score"] = drift.drift_score if drift.evidence.alarm else 0.0
+        values["data_quality"] = drift.data_quality_score
+        evidence["drift_score"] = f"{drift.samples:,} records; drifted: {_listed(drift.evidence.drifted)}"
+        evidence["data_quality"] = f"{drift.samples:,} records"
+    return health(values, targets=model.targets, evidence=evidence)
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
 def use_of(series: Series, name: str, version: str, span: Span, where: Filter = EVERYTHING) -> ModelUse:
@@ -154,11 +227,23 @@ def use_of(series: Series, name: str, version: str, span: Span, where: Filter = 
     return found[0] if found else ModelUse(name, version)
 
 
-def all_models(series: Series, span: Span, now: datetime, where: Filter = EVERYTHING) -> Models:
+def all_models(
+    models: Iterable[Model],
+    uses: Iterable[ModelUse],
+    judged: Mapping[ModelKey, Judgement],
+    span: Span,
+    now: datetime,
+) -> Models:
     """Return every registered model, whether it was used in the window or not."""
-    uses = {(use.model, use.version): use for use in series.model_use(span.start, span.end, None, where)}
+    used = {(use.model, use.version): use for use in uses}
     found = tuple(
-        snapshot(model, uses.get((model.name, model.version)) or ModelUse(model.name, model.version), span, now)
-        for model in series.models()
+        snapshot(
+            model,
+            used.get((model.name, model.version)) or ModelUse(model.name, model.version),
+            judged.get((model.name, model.version), UNJUDGED),
+            span,
+            now,
+        )
+        for model in models
     )
     return Models(found, len(found), sum(one.inference_count for one in found), span.window)

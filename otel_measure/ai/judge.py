@@ -1,0 +1,136 @@
+"""What the service knows of models beyond their use: answers against truths, and drift against references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import isnan
+from typing import Final
+
+from otel_measure import checks
+from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, columns, reference_of
+from otel_measure.ai.quality import Accuracy, Regression, classification, regression
+from otel_measure.ai.record import LABEL_CHARS
+from otel_measure.ai.reports import Judgement
+from otel_measure.stats.cells import MIN_SAMPLES, Value
+from otel_measure.store.base import EVERYTHING, Filter
+from otel_measure.store.quality import PREDICTION, Labels, ModelKey, QualityStore, Reference
+from otel_measure.windows import Span, span
+
+_BOOLEANS: Final = frozenset({"bool", "bool_"})
+
+
+class Judge:
+    """Answers about the quality of models.
+
+    Args:
+        quality: where predictions, truths and references are.
+        now_us: the clock.
+        timezone: of windows.
+        window_records, window_hours: when a drift window ends.
+    """
+
+    def __init__(
+        self, quality: QualityStore, now_us: Callable[[], int], timezone: str, window_records: int, window_hours: int
+    ) -> None:
+        self._quality = quality
+        self._now_us = now_us
+        self._timezone = timezone
+        self.drift: Final = DriftWatch(quality, now_us, window_records, window_hours, timezone)
+
+    def accuracy(self, model: ModelKey, found: Span, where: Filter) -> Accuracy:
+        """Return the quality of a classifier; a model nobody has heard of has none labelled."""
+        labels = self._labels(model, found, where)
+        return classification(labels.confusion, labels.predictions, found.window)
+
+    def regression(self, model: ModelKey, found: Span, where: Filter) -> Regression:
+        """Return the quality of a model that predicts numbers."""
+        labels = self._labels(model, found, where)
+        return regression(labels.regression, labels.predictions, found.window)
+
+    def _labels(self, model: ModelKey, found: Span, where: Filter) -> Labels:
+        return self._quality.labels(found.start, found.end, model, where).get(model) or Labels()
+
+    def one(self, model: ModelKey, found: Span, where: Filter) -> Judgement:
+        """Return what is known of one model; drift is known as of now, and over all services."""
+        labels = self._quality.labels(found.start, found.end, model, where).get(model)
+        return Judgement(labels, self.drift.detect(model) if _is_now(found, where) else None)
+
+    def all(self, found: Span, where: Filter) -> Mapping[ModelKey, Judgement]:
+        """Return what is known of every model, in a number of queries that does not grow with the models not judged."""
+        labels = self._quality.labels(found.start, found.end, None, where)
+        drifts: Mapping[ModelKey, Drift] = self.drift.detect_all(found.start) if _is_now(found, where) else {}
+        return {model: Judgement(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
+
+    def set_reference(
+        self,
+        model: ModelKey,
+        predictions: Iterable[object] | None,
+        features: Mapping[str, Iterable[object]] | None,
+        window: str | None,
+    ) -> None:
+        """Freeze a reference from given values, or from what was recorded in a window.
+
+        Raises:
+            ValueError: nothing is given, or both, or too little to compare with.
+        """
+        given = predictions is not None or features is not None
+        if given == (window is not None):
+            raise ValueError("set_drift_reference takes predictions and features, or a window, and not both")
+        self._quality.set_reference(
+            *model, self._of_window(model, window) if window is not None else _of_values(predictions, features)
+        )
+
+    def _of_window(self, model: ModelKey, window: str) -> Reference:
+        found = span(window, self._now_us(), self._timezone)
+        with self._quality.judged(*model) as view:
+            records = view.newest(found.start, found.end, None, MAX_REFERENCE_RECORDS)
+        return _judging(reference_of("window", columns(records)), f"window={window!r}", len(records))
+
+
+def _is_now(found: Span, where: Filter) -> bool:
+    return found.is_today and where == EVERYTHING
+
+
+def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:
+    values: dict[str, list[Value]] = {}
+    for name, column in (features or {}).items():
+        if checks.text("a key of features", name) == PREDICTION:
+            raise ValueError(f"features must not have the key {PREDICTION!r}: give predictions=...")
+        values.update(_as_recorded(name, f"features[{name!r}]", column))
+    if predictions is not None:
+        values.update(_as_recorded(PREDICTION, "predictions", predictions))
+    most = max(map(len, values.values()), default=0)
+    return _judging(reference_of("given", values), "the reference", most)
+
+
+def _judging(reference: Reference, what: str, records: int) -> Reference:
+    if reference.cells:
+        return reference
+    raise ValueError(
+        f"{what} has {records} records and nothing to compare with: a prediction or feature needs {MIN_SAMPLES} values "
+        "that fall into at least two cells"
+    )
+
+
+def _as_recorded(name: str, argument: str, column: Iterable[object]) -> dict[str, list[Value]]:
+    """Return values as records keep them; long text becomes its length, under another name."""
+    if isinstance(column, str | Mapping) or not isinstance(column, Iterable):
+        raise ValueError(f"{argument} must be a sequence of values, not {column!r:.100}")
+    values = [_value(argument, value) for value in column]
+    if not any(isinstance(value, str) and len(value) > LABEL_CHARS for value in values):
+        return {name: values}
+    lengths: list[Value] = [len(value) if isinstance(value, str) else None for value in values]
+    return {f"{name}_chars": lengths}
+
+
+def _value(argument: str, value: object) -> Value:
+    """Return a scalar as plain Python; what is not a number (nan) is missing."""
+    if value is None or isinstance(value, str):
+        return value
+    if type(value).__name__ in _BOOLEANS:
+        return bool(value)
+    try:
+        number = float(value)  # type: ignore[arg-type] # what cannot be one is refused below
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{argument} must hold numbers, text, booleans or None, not {value!r:.100}") from None
+    return None if isnan(number) else number

@@ -1,0 +1,71 @@
+"""Which models are known, and of which type, in every process that shares a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from otel_measure.enums import ModelType
+from otel_measure.errors import StoreError
+from otel_measure.store.base import Model, Series, Store
+from otel_measure.store.quality import ModelKey
+
+REMEMBERED_S: Final = 30.0
+MAX_REMEMBERED: Final = 10_000
+
+
+class Registry:
+    """Models by name and version.
+
+    Args:
+        series: knows the models that were recorded; the store knows those registered by other processes, too.
+        store: keeps registrations; `None` keeps them in this process.
+        monotonic: seconds; a type is looked up again after half a minute.
+    """
+
+    def __init__(self, series: Series, store: Store | None, monotonic: Callable[[], float]) -> None:
+        self._series = series
+        self._store = store
+        self._monotonic = monotonic
+        self._own: dict[ModelKey, Model] = {}
+        self._types: dict[ModelKey, tuple[float, str]] = {}
+
+    def register(self, model: Model) -> None:
+        """Add a model, or replace what is known of it."""
+        key = (model.name, model.version)
+        if self._store is None:
+            self._own[key] = model
+        else:
+            self._store.register_model(model)
+        self._remember(key, model.type)
+
+    def model(self, name: str, version: str) -> Model | None:
+        """Return a model; `None` for one that was neither registered nor recorded."""
+        return self._own.get((name, version)) or self._series.model(name, version)
+
+    def models(self) -> list[Model]:
+        """Return every model, sorted by name and version."""
+        if not self._own:
+            return self._series.models()
+        found = {(model.name, model.version): model for model in self._series.models()} | self._own
+        return [found[key] for key in sorted(found)]
+
+    def type_of(self, name: str, version: str) -> str:
+        """Return the type a model was registered with, "other" for one nobody registered; remembered for a while."""
+        key = (name, version)
+        known = self._types.get(key)
+        if known is not None and self._monotonic() < known[0]:
+            return known[1]
+        found = self._own.get(key)
+        if found is None and self._store is not None:
+            try:
+                found = self._store.model(name, version)
+            except StoreError:  # recording goes on; what the store does not say now it says later
+                return known[1] if known is not None else ModelType.OTHER.value
+        return self._remember(key, found.type if found is not None else ModelType.OTHER.value)
+
+    def _remember(self, key: ModelKey, model_type: str) -> str:
+        if len(self._types) >= MAX_REMEMBERED:
+            self._types.clear()
+        self._types[key] = (self._monotonic() + REMEMBERED_S, model_type)
+        return model_type
