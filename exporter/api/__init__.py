@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.api import ai, infrastructure, users
+from exporter.api import ai, experiments, infrastructure, users
 from exporter.endpoint import AnyEndpoint
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (*infrastructure.ENDPOINTS, *ai.ENDPOINTS, *users.ENDPOINTS)
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    *infrastructure.ENDPOINTS,
+    *ai.ENDPOINTS,
+    *users.ENDPOINTS,
+    *experiments.ENDPOINTS,
+)

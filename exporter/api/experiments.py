@@ -1,0 +1,124 @@
+"""Experiments: creating them, assigning users, recording conversions, and what they say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from exporter.batch import is_duplicate
+from exporter.endpoint import API, AnyEndpoint, Call, NoQuery, PlainCall, get, post
+from otel_measure.experiments.service import AbTestResults
+from otel_measure.stats.ab_test import AbTest
+
+_BASE: Final = f"{API}/experiments"
+_UserId = Annotated[int | str, Meta(description='`1` and `"1"` are the same user.')]
+_Share = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 1})]
+
+
+class ExperimentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A test, with the arguments of `create_ab_test`."""
+
+    test_name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 1024})]
+    variants: Annotated[
+        list[str], Meta(description="The control first.", extra_json_schema={"minItems": 2, "uniqueItems": True})
+    ]
+    weights: Annotated[list[_Share] | None, Meta(description="Together 1; equal when absent.")] = None
+    coverage: Annotated[_Share, Meta(description="The share of the users that take part, above 0.")] = 1.0
+    key: Annotated[str | None, Meta(description="The id; made of the name when absent.")] = None
+
+
+class Created(msgspec.Struct, frozen=True):
+    """The id of a test."""
+
+    test_id: str
+
+
+class AssignBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who meets the test."""
+
+    user_id: _UserId
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """The variant of a user; `null` for who takes no part."""
+
+    variant: str | None
+
+
+class ConvertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who converted, with the arguments of `record_ab_conversion`."""
+
+    user_id: _UserId
+    timestamp: Annotated[dt.datetime | None, Meta(description="With a time zone; now when absent.")] = None
+    event_id: Annotated[str | None, Meta(description="Makes a retry safe: an id counts once.")] = None
+
+
+class Converted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The id of a committed conversion; `duplicate` when it was there already."""
+
+    event_id: str
+    duplicate: bool = False
+
+
+def experiments(call: PlainCall) -> AbTestResults:
+    """Answer what every test says so far."""
+    return call.runtime.experiments.list_ab_tests()
+
+
+def experiment(call: PlainCall) -> AbTest:
+    """Answer what the test that the path names says so far."""
+    return call.runtime.experiments.get_ab_test_results(call.path["id"])
+
+
+def create(call: Call[NoQuery, ExperimentBody]) -> Created:
+    """Create a test, or find the same one again."""
+    body = call.body
+    return Created(
+        call.runtime.experiments.create_ab_test(
+            body.test_name, body.variants, weights=body.weights, coverage=body.coverage, key=body.key
+        )
+    )
+
+
+async def assign(call: Call[NoQuery, AssignBody]) -> Assigned:
+    """Commit the exposure, if the user takes part, together with what arrives at the same time."""
+    exposure = call.runtime.experiments.exposure_record(call.path["id"], call.body.user_id)
+    if exposure is None:
+        return Assigned(None)
+    is_duplicate(await call.live.commits.add(exposure))
+    return Assigned(exposure.variant)
+
+
+async def convert(call: Call[NoQuery, ConvertBody]) -> Converted:
+    """Commit the conversion together with what arrives at the same time."""
+    body = call.body
+    event = call.runtime.experiments.conversion_record(
+        call.path["id"], body.user_id, timestamp=body.timestamp, event_id=body.event_id
+    )
+    return Converted(event.id, is_duplicate(await call.live.commits.add(event)))
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    get(_BASE, experiments, NoQuery, "Every experiment", "What each says so far, the oldest first."),
+    post(
+        _BASE, create, ExperimentBody,
+        "Create an experiment", "Its id, once it is committed; the same definition again is the same experiment.",
+        access="admin",
+    ),
+    get(
+        f"{_BASE}/{{id}}", experiment, NoQuery,
+        "One experiment", "Rates, effects, and a verdict that may be looked at at any time.",
+    ),
+    post(
+        f"{_BASE}/{{id}}/assign", assign, AssignBody,
+        "Assign a user", "The variant, once the exposure is committed.",
+        status=200,
+    ),
+    post(
+        f"{_BASE}/{{id}}/convert", convert, ConvertBody,
+        "Record that a user converted", "The id of the event, once it is committed.",
+    ),
+)  # fmt: skip
