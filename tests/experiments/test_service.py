@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from math import isnan
+from pathlib import Path
+
+import pytest
+
+from otel_measure import context, runtime
+from otel_measure.config import Settings
+from otel_measure.days import moment
+from otel_measure.errors import Conflict, NoStore, NotFound, StoreUnavailable
+from otel_measure.experiments.service import ExperimentService
+from otel_measure.records import Exposure, Origin, Record, UserEvent
+from otel_measure.runtime import Runtime
+from otel_measure.testing import Capture
+from otel_measure.users.ab_tests import AbTestCalls, AbTests
+
+VARIANTS = ["control", "variant_a"]
+
+
+def calls_of(kind: type) -> dict[str, inspect.Signature]:
+    """The signatures of the calls that `analytics` passes on."""
+    names = ["create_ab_test", "assign_variant", "record_ab_conversion", "get_ab_test_results"]
+    return {name: inspect.signature(getattr(kind, name)) for name in names}
+
+
+def test_the_calls_are_the_same_everywhere() -> None:
+    """What users type, the interface and the service have equal signatures."""
+    assert calls_of(AbTestCalls) == calls_of(AbTests) == calls_of(ExperimentService)
+
+
+def test_the_block_of_the_quick_start_runs_on_an_empty_store() -> None:
+    """Five users are assigned, one converts, and the rates are those of their arms."""
+    with Capture() as capture:
+        analytics = capture.users
+        test_id = analytics.create_ab_test(test_name="New Homepage", variants=VARIANTS)
+        assigned = {user_id: analytics.assign_variant(test_id, user_id) for user_id in [1, 2, 3, 4, 5]}
+        analytics.record_ab_conversion(test_id, user_id=1)
+        results = analytics.get_ab_test_results(test_id)
+    assert test_id == "new-homepage"
+    assert assigned == {1: "control", 2: "variant_a", 3: "control", 4: "control", 5: "control"}
+    assert results.control_conversion_rate == 0.25
+    assert results.variant_conversion_rates == {"control": 0.25, "variant_a": 0.0}
+    assert (results.variant_users, results.verdict) == ({"control": 4, "variant_a": 1}, "not_enough_data")
+
+
+def test_results_before_anybody_came_are_unknown() -> None:
+    """The arithmetic of the quick start runs when nobody has been assigned."""
+    with Capture() as capture:
+        results = capture.users.get_ab_test_results(capture.users.create_ab_test("T", VARIANTS))
+    assert isnan(results.control_conversion_rate)
+    assert results.variant_users == {"control": 0, "variant_a": 0}
+
+
+def test_users_outside_coverage_are_not_exposed() -> None:
+    """They get no variant, and no record is made."""
+    with Capture() as capture:
+        test_id = capture.users.create_ab_test("T", VARIANTS, coverage=0.0001)
+        assert [capture.users.assign_variant(test_id, user) for user in range(50)] == [None] * 50
+        assert capture.events() == []
+
+
+def test_conversions_count_once_per_user_from_the_exposure_on() -> None:
+    """Earlier ones, further ones, and those of users never assigned are recorded and not counted."""
+    with Capture() as capture:
+        users = capture.users
+        test_id = users.create_ab_test("T", VARIANTS)
+        early = moment(capture.clock.now_us) - timedelta(days=1)
+        for user in ("early", "late", "twice"):
+            users.assign_variant(test_id, user)
+        users.record_ab_conversion(test_id, "early", timestamp=early)
+        for user in ("late", "twice", "twice", "nobody"):
+            users.record_ab_conversion(test_id, user)
+        ids = [users.record_ab_conversion(test_id, "late", event_id="mine") for _ in range(2)]
+        results = users.get_ab_test_results(test_id)
+    assert ids == ["mine", "mine"]
+    assert (results.users, results.conversions) == (3, 2)
+
+
+def test_a_conversion_after_logging_in_is_the_visitors() -> None:
+    """Who was assigned under an anonymous id and is identified has converted under the other."""
+    with Capture() as capture:
+        test_id = capture.users.create_ab_test("T", VARIANTS)
+        capture.users.assign_variant(test_id, "visitor")
+        capture.users.record_ab_conversion(test_id, 7)
+        assert capture.users.get_ab_test_results(test_id).conversions == 0
+        capture.users.identify("visitor", 7)
+        assert capture.users.get_ab_test_results(test_id).conversions == 1
+
+
+def test_the_user_of_the_surrounding_context_is_assigned() -> None:
+    """`None` is the user of `context()`, whose session the conversion carries; without one it is refused."""
+    with Capture() as capture:
+        test_id = capture.users.create_ab_test("T", VARIANTS)
+        with context(user_id=2, session_id="s"):
+            assert capture.users.assign_variant(test_id, None) == capture.users.assign_variant(test_id, "2")
+            event = capture.runtime.experiments.conversion_record(test_id, None)
+        with pytest.raises(ValueError, match="user_id must be an int or a non-empty string"):
+            capture.users.assign_variant(test_id, None)
+    assert (event.user_id, event.session_id, event.type, event.name) == ("2", "s", "conversion", "t")
+    assert event.properties == {"experiment": "t"}
+
+
+def test_an_unknown_test_is_not_found() -> None:
+    """Every call but the creation says so by name."""
+    with Capture() as capture:
+        calls: list[Callable[[], object]] = [
+            lambda: capture.users.assign_variant("none", 1),
+            lambda: capture.users.record_ab_conversion("none", 1),
+            lambda: capture.users.get_ab_test_results("none"),
+        ]
+        for call in calls:
+            with pytest.raises(NotFound, match=r"no test named 'none'"):
+                call()
+
+
+def test_the_same_definition_is_the_same_test_and_another_a_conflict(tmp_path: Path) -> None:
+    """Through another worker as well; the message names what differs."""
+    settings = Settings(store=str(tmp_path / "measure.db"))
+    workers = [Runtime(settings), Runtime(settings)]
+    ids = [worker.users.create_ab_test("T", VARIANTS, weights=[0.5, 0.5]) for worker in (*workers, workers[0])]
+    assert ids == ["t", "t", "t"]
+    for worker in workers:
+        with pytest.raises(Conflict, match=r"'t' exists with another definition: coverage is 1.0 there and 0.5 here;"):
+            worker.users.create_ab_test("T", VARIANTS, coverage=0.5)
+    assert workers[1].users.assign_variant("t", 1) == workers[0].users.assign_variant("t", 1)
+    for worker in workers:
+        worker.flush()
+    assert [worker.users.get_ab_test_results("t").users for worker in workers] == [1, 1]
+    for worker in workers:
+        worker.shutdown()
+
+
+CREATE = """
+import sys
+from otel_measure import configure, get_user_analytics_service, shutdown
+configure(store=sys.argv[1])
+analytics = get_user_analytics_service()
+test_id = analytics.create_ab_test("New Homepage", ["control", "variant_a"])
+print(test_id, [analytics.assign_variant(test_id, user) for user in range(20)])
+shutdown()
+"""
+
+
+def test_processes_that_start_together_create_one_test(tmp_path: Path) -> None:
+    """Each gets the same id and gives the same users the same variants, and each user counts once."""
+    path = str(tmp_path / "measure.db")
+    started = [
+        subprocess.Popen([sys.executable, "-c", CREATE, path], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    printed = [process.communicate(timeout=60)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0]
+    assert len(set(printed)) == 1
+    reader = Runtime(Settings(store=path))
+    results = reader.experiments.list_ab_tests()
+    reader.shutdown()
+    assert [(one.test_id, one.users) for one in results.experiments] == [("new-homepage", 20)]
+    assert results.total_experiments == 1
+
+
+def test_without_a_store_users_are_assigned_and_results_refused() -> None:
+    """Definitions live in the process; what needs the records of all is refused by name."""
+    with Capture(Settings(store=None)) as capture:
+        test_id = capture.users.create_ab_test("New Homepage", VARIANTS)
+        assert capture.users.assign_variant(test_id, 2) == "variant_a"
+        with pytest.raises(Conflict):
+            capture.users.create_ab_test("New Homepage", ["a", "b"])
+        with pytest.raises(NoStore, match="the result of a test needs a store"):
+            capture.users.get_ab_test_results(test_id)
+        with pytest.raises(NoStore, match="the results of tests needs a store"):
+            capture.runtime.experiments.list_ab_tests()
+
+
+class Broken:
+    """A store whose experiments cannot be read."""
+
+    @property
+    def experiments(self) -> Broken:
+        return self
+
+    def experiment(self, key: str) -> None:
+        raise StoreUnavailable("locked", key, "wait")
+
+
+class Recorded(list[Record]):
+    """A recorder that remembers."""
+
+    put = list.append
+
+
+def test_a_store_that_cannot_be_read_never_reaches_the_host(caplog: pytest.LogCaptureFixture) -> None:
+    """Users are left out of a test that this process does not know yet, and that is logged once."""
+    recorded = Recorded()
+    service = ExperimentService(Origin("s"), recorded, Broken(), lambda: 0, lambda: "id")  # type: ignore[arg-type]
+    assert [service.assign_variant("t", user) for user in (1, 2)] == [None, None]
+    assert recorded == []
+    assert len([line for line in caplog.messages if "users are left out of test 't'" in line]) == 1
+
+
+def test_records_carry_what_they_need() -> None:
+    """An exposure and a conversion name test, user, time and origin; a time far ahead is clamped and flagged."""
+    with Capture() as capture:
+        capture.users.create_ab_test("T", VARIANTS)
+        service, now = capture.runtime.experiments, capture.clock.now_us
+        origin = Origin(capture.runtime.settings.service_name, capture.runtime.settings.environment)
+        exposure = service.exposure_record("t", 1)
+        ahead = service.conversion_record("t", 1, timestamp=datetime(2999, 1, 1, tzinfo=UTC), event_id="e")
+    assert exposure is not None
+    assert exposure == Exposure(
+        id=exposure.id, ts=exposure.ts, origin=origin, user_id="1", experiment="t", variant=exposure.variant
+    )
+    assert ahead == UserEvent(
+        id="e", ts=ahead.ts, origin=origin, user_id="1", type="conversion", name="t", properties={"experiment": "t"},
+        clamped=True,
+    )  # fmt: skip
+    assert exposure.ts >= now
+    assert ahead.ts >= now
+
+
+def test_the_public_accessor_has_the_calls() -> None:
+    """`get_user_analytics_service()` creates tests."""
+    with Capture():
+        assert runtime.get_user_analytics_service().create_ab_test("T", VARIANTS) == "t"
