@@ -10,19 +10,27 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from itertools import chain
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from otel_measure import semconv
+from otel_measure import derived, semconv
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import DEFAULT, Default, Settings
+from otel_measure.days import day_date, day_finder, moment
 from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.ids import Uuid7
 from otel_measure.infrastructure import instruments
+from otel_measure.infrastructure.ledger import Ledger
+from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.recorder import Recorder
 from otel_measure.records import Origin
+from otel_measure.scorecard import Alerts, Reading, Scorecard, alerts, readings, scorecard
 from otel_measure.store.base import Family, Store
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.users.service import UserAnalyticsService
@@ -95,13 +103,18 @@ class Runtime:
             loud=loud,
         )
         self.sampler = sampler or Sampler(interval_s=settings.sample_interval_s)
-        self.infrastructure = InfrastructureService(self.sampler)
+        origin = Origin(settings.service_name, settings.environment)
+        self.infrastructure = InfrastructureService(
+            self.sampler,
+            Ledger(origin, self.recorder, self.store, clock, self._ids, settings.timezone),
+            Processes(),
+            stay=self._start_pump,
+            fault=self.recorder.fault,
+        )
         self.ai = AiModelService(
             settings, self.recorder, self.store or self.telemetry, self.store, clock, self._ids, settings.timezone
         )
-        self.experiments = ExperimentService(
-            Origin(settings.service_name, settings.environment), self.recorder, self.store, clock, self._ids
-        )
+        self.experiments = ExperimentService(origin, self.recorder, self.store, clock, self._ids)
         self.users = UserAnalyticsService(
             settings, self.recorder, self.store, clock, self._ids, settings.timezone, ab_tests=self.experiments
         )
@@ -118,14 +131,20 @@ class Runtime:
 
     def start(self) -> None:
         """Start reading the machine and keeping its history; again is a no-op."""
+        self.ai.warm()
+        self.sampler.start()
+        self._start_pump()
+
+    def _start_pump(self) -> None:
         with self._starting:
             if self._pump is None:
-                self.sampler.start()
                 self._pump = threading.Thread(target=self._run_pump, name="otel-measure-streams", daemon=True)
                 self._pump.start()
 
     def _run_pump(self) -> None:
         next_sweep = time.monotonic() + 60
+        with suppress(MeasureError):
+            self.infrastructure.beat()
         while not self._stop.wait(PUMP_INTERVAL_S):
             try:
                 self._pump_streams()
@@ -143,6 +162,8 @@ class Runtime:
         """Store what has no fact; of the machine's own readings one process per host is enough."""
         if self.store is None:
             return
+        if self._pump is not None:
+            self.infrastructure.beat()
         now = self.clock()
         leads = self.store.holds_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
         self.store.ingest(p for p in self.telemetry.points(self.host) if leads or p.scope != "host")
@@ -156,6 +177,7 @@ class Runtime:
     def shutdown(self, timeout_s: float = 5.0) -> bool:
         """Flush, stop every thread and close the store."""
         self._stop.set()
+        self.infrastructure.stop_watching()
         flushed = self.recorder.stop(timeout_s)
         if self._pump is not None:
             self._pump.join(timeout_s)
@@ -185,15 +207,51 @@ class Runtime:
             self.store.ingest(self.telemetry.points(self.host))
         except StoreUnavailable:
             self.telemetry.fault("streams")  # what cannot be written to can often be read
-        found = self.store.families(self.clock())
+        found = self.store.families(self.clock()) + self.infrastructure.families()
+        if scope is None:
+            found += self._derived()
+        found.sort(key=lambda family: family.name)
         if scope is None:
             return found
         return [f for f in found if f.name.startswith(_INFRASTRUCTURE)]
+
+    def _derived(self) -> list[Family]:
+        """Return the gauges of models, users and experiments, from the same reports as the JSON."""
+        users, yesterday = self.users, self._today() - timedelta(days=1)
+        values = chain(
+            derived.model_values(self.ai.list_models()),
+            derived.user_values(
+                users.get_engagement_metrics(as_of=yesterday),
+                users.get_engagement_metrics(),
+                users.get_conversion_metrics(),
+                users.get_retention_metrics(),
+                users.get_nps_metrics(),
+            ),
+            derived.experiment_values(self.experiments.list_ab_tests()),
+        )
+        return derived.families(values)
+
+    # ------------------------------------------------------------ what joins the domains
+
+    def scorecard(self) -> Scorecard:
+        """Return every KPI with its verdict."""
+        return scorecard(self._readings(), moment(self.clock()))
+
+    def alerts(self) -> Alerts:
+        """Return what is beyond its alert threshold now."""
+        return alerts(self._readings(), moment(self.clock()))
+
+    def _readings(self) -> tuple[Reading, ...]:
+        return readings(self.infrastructure, self.ai, self.users, self._today())
+
+    def _today(self) -> date:
+        return day_date(day_finder(ZoneInfo(self.settings.timezone))(self.clock()))
 
     # ------------------------------------------------------------ forks
 
     def before_fork(self) -> None:
         """Let nothing be half-way while the process is copied."""
+        self.ai.before_fork()
         self.recorder.before_fork()
         self.telemetry.before_fork()
         if self.store is not None:
@@ -215,9 +273,11 @@ class Runtime:
             self.store.after_fork_in_child()
         self.recorder.after_fork_in_child()
         self.telemetry.after_fork_in_child(str(uuid.uuid4()))
+        self.ai.after_fork_in_child()
         self.sampler.after_fork_in_child()
+        self.infrastructure.after_fork_in_child()
         if started:
-            self.start()
+            self._start_pump()
 
 
 _INFRASTRUCTURE: Final = (
@@ -312,7 +372,9 @@ def get_infrastructure_service() -> InfrastructureService:
 
 def get_ai_model_service() -> AiModelService:
     """Return the service that knows the models."""
-    return current().ai
+    ai = current().ai
+    ai.warm()
+    return ai
 
 
 def get_user_analytics_service() -> UserAnalyticsService:

@@ -151,10 +151,15 @@ def availability(
     )
 
 
+def down_since(transitions: Iterable[Transition], now_us: int) -> int | None:
+    """When the outage that lasts at `now_us` began, in µs; None for a service that is up then."""
+    outages = _outages(transitions, now_us)
+    return outages[-1].start_us if outages and not outages[-1].ended else None
+
+
 def is_down(transitions: Iterable[Transition], now_us: int) -> bool:
     """Whether a service is down at `now_us`: its latest state by then is ``down``."""
-    outages = _outages(transitions, now_us)
-    return bool(outages) and not outages[-1].ended
+    return down_since(transitions, now_us) is not None
 
 
 def gaps(watched: Iterable[Interval], start_us: int, end_us: int) -> list[Interval]:

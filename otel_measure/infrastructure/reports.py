@@ -119,7 +119,7 @@ def cpu(snapshot: Snapshot) -> Cpu:
         system_percent=100 * system,
         idle_percent=100 * (1 - usage),
         iowait_percent=nan,
-        core_count=limit,
+        core_count=_cores(limit),
         scope="container",
         host=host,
     )
@@ -212,10 +212,15 @@ def _host_cpu(snapshot: Snapshot) -> Cpu:
         load_average_1m=load_1m,
         load_average_5m=load_5m,
         load_average_15m=load_15m,
-        core_count=snapshot.now.core_count,
+        core_count=_cores(snapshot.now.core_count),
         scope="host",
         timestamp=timestamp(snapshot),
     )
+
+
+def _cores(count: float) -> float:
+    """As an int where it is whole, as everybody else writes it; a quota may be half a core."""
+    return int(count) if count.is_integer() else count
 
 
 def _host_memory(snapshot: Snapshot) -> Memory:

@@ -129,6 +129,8 @@ class Sampler:
             ticket = self._asked
             self._ensure_thread()
             self._changed.notify_all()
+            self._changed.wait_for(lambda: self._latest is not NEVER_READ, wait_s)
+            # A rate needs a second reading, and the wait for that one begins with the first.
             self._changed.wait_for(lambda: self._answered >= ticket and self._has_rates(), wait_s)
         return self._latest
 

@@ -1,14 +1,26 @@
-"""The machine an application runs on: readings, and the summary."""
+"""The machine an application runs on, and the services it watches."""
 
 from __future__ import annotations
 
+import os
 import platform
-from typing import Any
+import threading
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, Final
 
 from otel_measure.infrastructure import reports
+from otel_measure.infrastructure.availability import Availability
+from otel_measure.infrastructure.gauges import service_families
+from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, DEFAULT_WINDOW, Ledger, Service, Services
+from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.summary import summary
+from otel_measure.infrastructure.watch import Probe, Watch
 from otel_measure.kpis import host_status
+from otel_measure.store.base import Family
+
+_WATCH_FAULT: Final = "watch"
 
 
 class InfrastructureService:
@@ -16,10 +28,33 @@ class InfrastructureService:
 
     Args:
         sampler: reads the machine.
+        ledger: keeps the states of services.
+        processes: reads single processes.
+        stay: starts what notes every few seconds that this process is alive; again is a no-op.
+        fault: takes a fault of ours that must not reach the host: what, a sentence, the exception.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        ledger: Ledger,
+        processes: Processes,
+        *,
+        stay: Callable[[], None],
+        fault: Callable[[str, str, Exception], None],
+    ) -> None:
         self._sampler = sampler
+        self._ledger = ledger
+        self._processes = processes
+        self._stay = stay
+        self._fault = fault
+        self._reset()
+
+    def _reset(self) -> None:
+        self._watching = threading.Lock()
+        self._watches: dict[str, Watch] = {}
+
+    # ------------------------------------------------------------ the machine
 
     def start_background_collection(self, interval_s: float = 10) -> None:
         """Read the machine every `interval_s` seconds from now on."""
@@ -37,9 +72,184 @@ class InfrastructureService:
         """Return the use of memory and swap; in a container of its limit."""
         return reports.memory(self._sampler.fresh())
 
+    def collect_disk_metrics(self, mount_point: str = "/") -> reports.Disk:
+        """Return the space of a filesystem and the traffic of its device.
+
+        Args:
+            mount_point: a mount point, or any directory of the filesystem.
+
+        Raises:
+            ValueError: there is no such directory.
+        """
+        place, snapshot = os.fspath(mount_point), self._sampler.fresh()
+        is_mount = any(known.mount_point == place for known in snapshot.now.filesystems)
+        return reports.disk(snapshot, place, None if is_mount else self._sampler.space(place))
+
+    def collect_network_metrics(self) -> reports.Network:
+        """Return what the interfaces carry, loopback included."""
+        return reports.network(self._sampler.fresh())
+
+    def collect_process_metrics(self, pid: int | None = None) -> reports.Process:
+        """Return what a process uses; this one without a pid.
+
+        Raises:
+            ValueError: no such process runs.
+        """
+        return self._processes.read(pid)
+
+    def observed_seconds(self) -> float:
+        """Return how much of the last 5 minutes was seen: what the 5-minute averages stand on."""
+        return self._sampler.fresh().averages.seconds
+
     def get_metrics_summary(self) -> dict[str, Any]:
-        """Return the whole machine at a glance, with 5-minute averages and a status."""
+        """Return the whole machine at a glance, with 5-minute averages, a status, and how many services are down."""
         found = summary(
-            self._sampler.fresh(), status_of=host_status, services_down=0, platform=platform.platform(terse=True)
+            self._sampler.fresh(),
+            status_of=host_status,
+            services_down=self._ledger.down(),
+            platform=platform.platform(terse=True),
         )
         return dict(found)
+
+    # ------------------------------------------------------------ services
+
+    def register_service(self, name: str, sla_target: float = DEFAULT_SLA_TARGET) -> Service:
+        """Add a service, which is up until told otherwise; again only sets its target.
+
+        Args:
+            name: under which its states are recorded.
+            sla_target: percentage of the time that it has to be up, above 0 and up to 100.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+            NoStore: there is none to keep it.
+        """
+        registered = self._ledger.register(name, sla_target)
+        self._stay()
+        return registered
+
+    def record_service_down(self, name: str, *, at: datetime | None = None, reason: str | None = None) -> str:
+        """Record that a service went down; while it is down already this is the same outage.
+
+        Args:
+            name: of a registered service.
+            at: when, aware and not in the future; now when not given.
+            reason: why, in your own words.
+
+        Returns:
+            The id of the record, which is durable by then.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+            NotFound: no such service is registered.
+            NoStore: there is none to record in.
+        """
+        self._stay()
+        return self._ledger.record(name, "down", at=at, reason=reason)
+
+    def record_service_up(self, name: str, *, at: datetime | None = None) -> str:
+        """Record that a service came up; while it is up already this changes nothing. See `record_service_down`."""
+        self._stay()
+        return self._ledger.record(name, "up", at=at)
+
+    def watch_service(self, name: str, probe: Probe, interval_s: float = 30) -> None:
+        """Ask a service again and again, in a thread of its own, and record when it goes down and comes up.
+
+        A service that is not registered is registered with the default target. Watching it once more replaces the
+        probe. Of processes that fork, the parent goes on watching.
+
+        Args:
+            name: under which the states are recorded.
+            probe: an http(s) URL, up when it answers below 400; or a callable, up when it returns something true.
+                An answer that takes more than 10 s is none.
+            interval_s: seconds from an answer to the next question.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+            NoStore: there is none to record in.
+        """
+        watch = Watch(probe, interval_s, lambda down_because: self._heard(name, down_because))
+        if not self._ledger.knows(name):
+            self._ledger.register(name)
+        self._stay()
+        with self._watching:
+            before, self._watches[name] = self._watches.get(name), watch
+        if before is not None:
+            before.stop()
+        watch.start(name)
+
+    def unwatch_service(self, name: str) -> None:
+        """Stop asking a service; it stays registered and in the state it is in."""
+        with self._watching:
+            watch = self._watches.pop(name, None)
+        if watch is not None:
+            watch.stop()
+
+    def _heard(self, name: str, down_because: str | None) -> None:
+        try:
+            self._ledger.observe(name, down_because)
+        except Exception as error:  # the thread asks again, and what it hears then is compared with the ledger
+            self._fault(_WATCH_FAULT, f"what was heard of service {name!r} could not be recorded: {error!r}", error)
+
+    def list_services(self) -> Services:
+        """Return every registered service and whether it is up now.
+
+        Raises:
+            NoStore: there is none to ask.
+        """
+        return self._ledger.services()
+
+    def knows_service(self, name: str) -> bool:
+        """Whether a service of this name is registered."""
+        return self._ledger.knows(name)
+
+    def get_availability_metrics(
+        self, name: str, window: str = DEFAULT_WINDOW, *, as_of: date | None = None
+    ) -> Availability:
+        """Return how available a service was, with bounds, coverage and what is left of its error budget.
+
+        Args:
+            name: of a service; of one that is not registered everything is `nan`.
+            window: how far to look back; it never begins before the registration.
+            as_of: the day with whose end the window ends; now when not given.
+
+        Raises:
+            ValueError: the window is malformed, or the day lies in the future.
+            NoStore: there is none to ask.
+        """
+        return self._ledger.availability(name, window, as_of)
+
+    def list_availability(self, window: str = DEFAULT_WINDOW) -> list[Availability]:
+        """Return the availability of every registered service, sorted by name.
+
+        Raises:
+            ValueError: the window is malformed.
+            NoStore: there is none to ask.
+        """
+        return self._ledger.availabilities(window)
+
+    def families(self) -> list[Family]:
+        """Return the derived gauges of every registered service."""
+        return service_families(self._ledger.availabilities(), self._ledger.lifetimes())
+
+    # ------------------------------------------------------------ life
+
+    def beat(self) -> None:
+        """Note that this process is alive, and which probes hang; called every few seconds while it is."""
+        with self._watching:
+            watches = list(self._watches.values())
+        for watch in watches:
+            watch.check()
+        self._ledger.beat()
+
+    def stop_watching(self) -> None:
+        """Stop asking any service."""
+        with self._watching:
+            watches, self._watches = self._watches, {}
+        for watch in watches.values():
+            watch.stop()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the probes to the parent, whose threads ask them."""
+        self._reset()
+        self._processes.after_fork_in_child()

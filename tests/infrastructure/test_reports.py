@@ -26,7 +26,7 @@ HOST_CPU = Cpu(
     load_average_1m=0.5,
     load_average_5m=1.5,
     load_average_15m=2.5,
-    core_count=4.0,
+    core_count=4,
     scope="host",
     timestamp=WHEN,
 )
@@ -109,7 +109,7 @@ def test_container_reports_its_share_and_the_host_beside_it(machine: Machine) ->
             system_percent=12.5,
             idle_percent=50.0,
             iowait_percent=nan,
-            core_count=2.0,
+            core_count=2,
             scope="container",
             host=host,
         )
@@ -194,7 +194,7 @@ def test_summary_is_the_machine_at_a_glance(machine: Machine) -> None:
         "timestamp": "2023-11-14T22:13:22.000000Z",
         "uptime_seconds": 5000.0,
         "services_down": 2,
-        "cpu": {"load_average": {"1m": 0.5, "5m": 1.5, "15m": 2.5}, "core_count": 4.0, "scope": "host"},
+        "cpu": {"load_average": {"1m": 0.5, "5m": 1.5, "15m": 2.5}, "core_count": 4, "scope": "host"},
         "memory": {
             "total_bytes": 8 * GIB,
             "used_bytes": 2 * GIB,

@@ -84,6 +84,8 @@ def _watched(connection: sqlite3.Connection, start: int) -> tuple[Interval, ...]
 
 def _beat(connection: sqlite3.Connection, at: int) -> None:
     """Join the runs that the heartbeat reaches to one that holds it: at most the one before and the one after."""
+    # Registered by a clock that was ahead: nobody can watch a service for a time to come.
+    connection.execute("UPDATE service SET registered = ? WHERE registered > ?", (at, at))
     latest = connection.execute(
         "SELECT first, last FROM watched WHERE first <= ? ORDER BY first DESC LIMIT 2", (at + LONGEST_GAP_US,)
     )

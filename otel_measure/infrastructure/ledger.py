@@ -1,0 +1,271 @@
+"""The ledger of watched services: what is recorded about them, and what can honestly be said from it.
+
+The wall clock may step. A forward step looks like a gap in the heartbeats: unknown, but for an outage that lasts
+through it. After a backward step some transitions lie in the future; they came from a clock that was ahead, and what
+they say is the state of the service now. So the next heartbeat states it again at the time that the clock tells now,
+and who records another state later also revokes the last one that lies ahead: nothing recorded comes back by itself
+when the clock gets there a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from math import nan
+from typing import Final, Literal, cast
+
+import msgspec
+
+from otel_measure import checks
+from otel_measure.caller import caller
+from otel_measure.days import moment
+from otel_measure.errors import NoStore, NotFound
+from otel_measure.infrastructure.availability import (
+    SECOND_US,
+    Availability,
+    Interval,
+    State,
+    Transition,
+    availability,
+    down_since,
+    gaps,
+    is_down,
+)
+from otel_measure.recorder import Recorder
+from otel_measure.records import Origin, ServiceState
+from otel_measure.store.base import Store
+from otel_measure.store.services import LONGEST_GAP_US, History, StateChange
+from otel_measure.windows import MINUTE_US, Window, minutes, span
+
+DEFAULT_WINDOW: Final = "30d"
+DEFAULT_SLA_TARGET: Final = 99.9
+STEPPED_BACK: Final = "the clock was set back"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A registered service and its state now; `down_since` is None while it is up."""
+
+    service_name: str
+    state: Literal["up", "down"]
+    down_since: datetime | None
+    sla_target: float
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every registered service, sorted by name."""
+
+    services: tuple[Service, ...]
+    total_services: int
+    services_down: int
+    timestamp: datetime
+
+
+class Ledger:
+    """Records states of services and reckons their availability.
+
+    Args:
+        origin: of every record.
+        recorder: commits the records.
+        store: keeps services and heartbeats; without one every call raises `NoStore`.
+        now_us, new_id: clock and ids.
+        timezone: the zone that answers name.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        recorder: Recorder,
+        store: Store | None,
+        now_us: Callable[[], int],
+        new_id: Callable[[], str],
+        timezone: str = "UTC",
+    ) -> None:
+        self._origin = origin
+        self._recorder = recorder
+        self._kept = store
+        self._now_us = now_us
+        self._new_id = new_id
+        self._timezone = timezone
+
+    @property
+    def _store(self) -> Store:
+        if self._kept is None:
+            raise NoStore("the availability of services")
+        return self._kept
+
+    # ------------------------------------------------------------ writing
+
+    def register(self, name: str, sla_target: float = DEFAULT_SLA_TARGET) -> Service:
+        """Add a service, up from now on, or set the target of one that is known; durable when it returns."""
+        name = checks.text("name", name)
+        target = checks.number("sla_target", sla_target, high=100)
+        if target <= 0:
+            raise ValueError(f"sla_target must be a percentage above 0 and up to 100, not {sla_target!r}")
+        now = self._now_us()
+        self._store.services.register(name, target, now)
+        return _service(self._known(name, now), now)
+
+    def record(self, name: str, state: State, *, at: datetime | None = None, reason: str | None = None) -> str:
+        """Record that a service went down or came up; durable when it returns.
+
+        Args:
+            name: of a registered service.
+            state: which it is in from then on.
+            at: when, not in the future; now when not given.
+            reason: why.
+
+        Returns:
+            The id of the record.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+            NotFound: no such service is registered.
+            NoStore: there is none to record in.
+        """
+        now = self._now_us()
+        ts = checks.timestamp_us("at", at, now)
+        if ts > now:
+            raise ValueError(f"at must not lie in the future, not {at!r} (it is {moment(now).isoformat()})")
+        why = checks.optional_text("reason", reason)
+        history = self._known(checks.text("name", name), now)
+        who = caller()
+        new = ServiceState(
+            id=self._new_id(), ts=ts, origin=self._origin, service=name, state=state, reason=why,
+            trace_id=who.trace_id, span_id=who.span_id,
+        )  # fmt: skip
+        self._commit([new] if at is not None else [new, *_revocation(new, history, now)])
+        return new.id
+
+    def _commit(self, states: list[ServiceState]) -> None:
+        receipt = self._recorder.commit(states, durable=True)[0]
+        if receipt.outcome == "rejected":
+            raise ValueError(f"at is refused: {receipt.reason}")
+
+    def observe(self, name: str, down_because: str | None) -> None:
+        """Record what a probe saw where it is not what the ledger says: None is up."""
+        now = self._now_us()
+        if is_down(_transitions(self._known(name, now)), now) != (down_because is not None):
+            self.record(name, "up" if down_because is None else "down", reason=down_because)
+
+    def beat(self) -> None:
+        """Note that this process is alive, and state again what a clock that was ahead has recorded."""
+        if self._kept is None:
+            return
+        now = self._now_us()
+        self._kept.services.beat(now)
+        for history in self._kept.services.histories(now):
+            ahead = _ahead(history, now)
+            if ahead and (ahead[-1].state == "down") != is_down(_transitions(history), now):
+                self.record(history.service.name, cast(State, ahead[-1].state), reason=STEPPED_BACK)
+
+    # ------------------------------------------------------------ answers
+
+    def _known(self, name: str, start: int) -> History:
+        found = self._store.services.histories(start, name)
+        if not found:
+            raise NotFound("service", name)
+        return found[0]
+
+    def knows(self, name: str) -> bool:
+        """Whether a service of this name is registered."""
+        return bool(self._store.services.histories(self._now_us(), name))
+
+    def services(self) -> Services:
+        """Return every registered service with its state now."""
+        now = self._now_us()
+        found = tuple(_service(history, now) for history in self._store.services.histories(now))
+        return Services(found, len(found), sum(s.state == "down" for s in found), moment(now))
+
+    def down(self) -> int:
+        """Return how many services are down now; without a store none is registered."""
+        return 0 if self._kept is None else self.services().services_down
+
+    def availability(self, name: str, window: str = DEFAULT_WINDOW, as_of: date | None = None) -> Availability:
+        """Return the availability of one service; of an unknown one nothing is known."""
+        checks.text("name", name)
+        now = self._now_us()
+        asked = self._asked(window, now, as_of)
+        found = self._store.services.histories(asked[0], name)
+        return self._reckon(found[0], asked, now) if found else self._unknown(name, asked)
+
+    def availabilities(self, window: str = DEFAULT_WINDOW) -> list[Availability]:
+        """Return the availability of every registered service, sorted by name."""
+        now = self._now_us()
+        asked = self._asked(window, now)
+        return [self._reckon(history, asked, now) for history in self._store.services.histories(asked[0])]
+
+    def lifetimes(self) -> Iterator[tuple[Availability, bool]]:
+        """Yield the availability of every service since its registration, and whether it is down now."""
+        now = self._now_us()
+        for history in self._store.services.histories(0):
+            since_registration = (min(history.service.registered, now - 1), now)
+            yield self._reckon(history, since_registration, now), is_down(_transitions(history), now)
+
+    def _asked(self, window: str, now: int, as_of: date | None = None) -> Interval:
+        """The window as states see it: unlike that of facts it ends before the running microsecond."""
+        end = min(span(window, now, self._timezone, as_of).end, now)
+        return max(end - minutes(window) * MINUTE_US, 0), end
+
+    def _reckon(self, history: History, asked: Interval, now: int) -> Availability:
+        start, end = asked
+        return availability(
+            history.service.name,
+            registered_us=history.service.registered,
+            transitions=_transitions(history),
+            unwatched=gaps(_watched(history, now), start, end),
+            now_us=end,
+            window_s=(end - start) / SECOND_US,
+            sla_target=history.service.sla_target,
+            timezone=self._timezone,
+        )
+
+    def _unknown(self, name: str, asked: Interval) -> Availability:
+        start, end = asked
+        nothing = availability(name, registered_us=end, transitions=(), unwatched=(), now_us=end, window_s=1)
+        return replace(
+            nothing,
+            uptime_seconds=nan,
+            downtime_seconds=nan,
+            unknown_seconds=nan,
+            sla_target=nan,
+            error_budget_remaining_seconds=nan,
+            error_budget_remaining_ratio=nan,
+            window=Window(moment(start), moment(end), self._timezone),
+        )
+
+
+def _transitions(history: History) -> list[Transition]:
+    return [Transition(c.at, cast(State, c.state), c.reason, c.event_id) for c in history.changes]
+
+
+def _watched(history: History, now: int) -> list[Interval]:
+    """The runs of heartbeats; one whose next beat is not overdue lasts until now."""
+    return [(first, now if last < now <= last + LONGEST_GAP_US else last) for first, last in history.watched]
+
+
+def _ahead(history: History, now: int) -> list[StateChange]:
+    return [change for change in history.changes if change.at > now]
+
+
+def _revocation(new: ServiceState, history: History, now: int) -> Iterator[ServiceState]:
+    """Yield what takes back the last state that lies ahead of the clock, where it is another one."""
+    ahead = _ahead(history, now)
+    if ahead and ahead[-1].state != new.state:
+        # The id sorts after that of the state it revokes, in the same microsecond.
+        yield msgspec.structs.replace(new, id=f"{ahead[-1].event_id}+", ts=ahead[-1].at, reason=STEPPED_BACK)
+
+
+def _service(history: History, now: int) -> Service:
+    name, registered, sla_target = history.service
+    since = down_since(_transitions(history), now)
+    return Service(
+        service_name=name,
+        state="up" if since is None else "down",
+        down_since=None if since is None else moment(since),
+        sla_target=sla_target,
+        registered_at=moment(registered),
+    )
