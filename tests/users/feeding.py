@@ -1,0 +1,117 @@
+"""From the plain histories of the reference to a store, and from answers to what the reference answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+
+from hypothesis import strategies as st
+
+from otel_measure.records import Exposure, NpsResponse, Origin, Record, UserEvent
+from otel_measure.store.base import EVERYTHING, Filter
+from otel_measure.store.sqlite import SqliteStore
+from otel_measure.users import reports
+from otel_measure.windows import DaySpan, day_span
+from tests.reference.ground import Ev, Identify, NpsAnswer
+from tests.reference.strategies import History
+
+ORIGIN = Origin("shop", "test")
+FLAG, SURVEY = "feature_flag.evaluation", "nps"
+
+
+def told_apart(events: Iterable[Ev]) -> list[Ev]:
+    """Return the events with those that are records of another kind under a name that nobody asks for."""
+    return [replace(e, name="other") if e.type in {FLAG, SURVEY} else e for e in events]
+
+
+def record(event: Ev | NpsAnswer, origin: Origin = ORIGIN) -> Record:
+    """Return the record that stands for a plain event or answer."""
+    if isinstance(event, NpsAnswer):
+        return NpsResponse(
+            id=event.id, ts=event.ts, origin=origin, user_id=event.user, score=event.score, survey=event.survey
+        )
+    if event.type in {FLAG, SURVEY}:
+        return Exposure(id=event.id, ts=event.ts, origin=origin, user_id=event.user, experiment="x", variant="y")
+    return UserEvent(
+        id=event.id,
+        ts=event.ts,
+        origin=origin,
+        user_id=event.user,
+        type=event.type,
+        name=event.name,
+        session_id=event.session,
+        background=event.background,
+        value=event.value,
+        currency=event.currency,
+    )
+
+
+def feed(store: SqliteStore, steps: Iterable[Sequence[Ev | NpsAnswer] | Identify]) -> SqliteStore:
+    """Give a store batches and links, in this order."""
+    for step in steps:
+        if isinstance(step, Identify):
+            store.users.identify(step.anon, step.user)
+        else:
+            store.accept([record(one) for one in step])
+    return store
+
+
+@st.composite
+def steps(
+    draw: st.DrawFn, received: Sequence[Ev | NpsAnswer], aliases: Sequence[Identify]
+) -> list[Sequence[Ev | NpsAnswer] | Identify]:
+    """The same records in any order and cut anywhere, with the links anywhere among them."""
+    order = draw(st.permutations(received))
+    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=6)))
+    batches = [list(order[a:b]) for a, b in zip([0, *cuts], [*cuts, len(order)], strict=True)]
+    found: list[Sequence[Ev | NpsAnswer] | Identify] = list(batches)
+    for link in draw(st.permutations(aliases)):
+        found.insert(draw(st.integers(0, len(found))), link)
+    return found
+
+
+def asked(history: History, days: int) -> DaySpan:
+    """The window of a history's question."""
+    return day_span(f"{days}d", history.now, history.zone_name, history.as_of)
+
+
+def plain(answer: object) -> dict[str, object]:
+    """Return an answer as the reference gives it: without its window, the unknown as `None`."""
+    assert dataclasses.is_dataclass(answer)
+    assert not isinstance(answer, type)
+    return {key: _known(value) for key, value in dataclasses.asdict(answer).items() if key != "window"}
+
+
+def _known(value: object) -> object:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, float) for end in value):
+        return None if math.isnan(value[0]) else value
+    return value
+
+
+def everything(
+    store: SqliteStore, zone: str, now: int, as_of: date, where: Filter = EVERYTHING, days: int = 30
+) -> list[object]:
+    """Return every report, as comparable values."""
+    window, quarter = (day_span(f"{n}d", now, zone, as_of) for n in (days, 90))
+    with store.users.asking(where) as ask:
+        return [
+            repr(reports.summary(ask, window, quarter, now, "conversion")),
+            *(repr(reports.conversion(ask, window, event)) for event in ("purchase", "form_submit", "signup", "a")),
+            repr(reports.nps(ask, window, "checkout")),
+        ]
+
+
+def contents(store: SqliteStore, *left_out: str) -> dict[str, list[tuple[object, ...]]]:
+    """Return every row of a store, sorted, by table."""
+    with store._database.read() as connection:
+        names = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+            if not name.startswith("sqlite_") and name not in left_out
+        ]
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
