@@ -1,0 +1,269 @@
+"""Drift through the store: windows by (ts, id), references, and one answer whatever the order of writing and looking."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_measure.ai import drift
+from otel_measure.ai.drift import Drift, DriftWatch, Evidence, columns, reference_of
+from otel_measure.days import moment
+from otel_measure.enums import DriftStatus
+from otel_measure.errors import StoreUnavailable
+from otel_measure.records import Inference
+from otel_measure.stats import cells
+from otel_measure.stats.drift import model_drift
+from otel_measure.store.quality import Judged, Place, Reference
+from otel_measure.store.sqlite import SqliteStore
+from otel_measure.windows import Window
+from tests.facts import DAY, HOUR, NOON, SECOND, inference
+
+MODEL = ("m", "1")
+MIDNIGHT = NOON - 12 * HOUR
+
+
+def watch(store: SqliteStore, now: int = NOON, size: int = 1000, **fields: int) -> DriftWatch:
+    """A watch whose clock stands still."""
+    return DriftWatch(store.quality, lambda: now, size, **fields)
+
+
+def set_normal(store: SqliteStore, seed: int = 1, m: int = 1000) -> None:
+    """Set a reference of standard normal predictions."""
+    rng = random.Random(seed)
+    store.quality.set_reference(*MODEL, reference_of("given", {"prediction": [rng.gauss(0, 1) for _ in range(m)]}))
+
+
+def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now: int) -> tuple[int, int, float] | None:
+    """Samples, start and score of the window that is shown, straight from the definition."""
+    reference = store.quality.reference(*MODEL)
+    assert reference is not None
+    ordered = sorted(records, key=lambda r: (r.ts, r.id))
+    complete: list[list[Inference]] = []
+    running: list[Inference] = []
+    periods = sorted({r.ts // DAY for r in ordered})
+    for day in periods[-2:]:
+        of_day = [r for r in ordered if r.ts // DAY == day]
+        parts = [of_day[i : i + size] for i in range(0, len(of_day), size)]
+        if (day + 1) * DAY > now and day == periods[-1]:
+            running = parts.pop() if len(parts[-1]) < size else []
+        complete += [part for part in parts if len(part) >= cells.MIN_SAMPLES]
+    found = []
+    for window in (running, complete[-1] if complete else []):
+        counted = cells.Window(reference.cells)
+        for record in window:
+            counted.add({"prediction": record.prediction})
+        judged = model_drift(reference.cells, counted.counts)
+        found.append((len(window), window[0].ts, judged) if judged else None)
+    shown = found[0] if found[0] and found[0][2].alarm else found[1] or found[0]
+    return (shown[0], shown[1], shown[2].score) if shown else None
+
+
+def summary(found: Drift | None) -> tuple[int, datetime, float] | None:
+    """What `slow_drift` says, of a drift."""
+    return (found.samples, found.window.start, found.drift_score) if found else None
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_drift_is_a_function_of_the_facts(data: st.DataObject) -> None:
+    """Whatever the order, batches, repetitions and looks in between, the answer is that of sorting and cutting."""
+    seed, n = data.draw(st.integers(0, 2**32)), data.draw(st.integers(0, 260))
+    shift, days = data.draw(st.sampled_from([0.0, 1.5])), data.draw(st.integers(1, 3))
+    rng = random.Random(seed)
+    records = [
+        inference(
+            f"{rng.randrange(1000)}-{i}", MIDNIGHT + rng.randrange(days * 20) * HOUR, prediction=rng.gauss(shift, 1)
+        )
+        for i in range(n)
+    ]
+    if data.draw(st.booleans()):
+        records.sort(key=lambda r: (r.ts, r.id))
+    store = SqliteStore(":memory:")
+    set_normal(store, m=200)
+    now = MIDNIGHT + data.draw(st.sampled_from([1, days])) * DAY + HOUR
+    watching = watch(store, now, size=60)
+    written = 0
+    while written < n:
+        batch = data.draw(st.integers(1, 90))
+        store.accept(records[max(0, written - 5) : written + batch])
+        written += batch
+        expected = slow_drift(store, records[:written], 60, now)
+        shown = (expected[0], moment(expected[1]), expected[2]) if expected else None
+        assert summary(watching.detect(MODEL)) == shown
+    assert watching.detect(MODEL) == watch(store, now, size=60).detect(MODEL)
+    store.rebuild()
+    assert watching.detect(MODEL) == watch(store, now, size=60).detect(MODEL)
+
+
+def test_no_reference_and_few_records_give_no_verdict() -> None:
+    """Without records, with fewer than 1,000, and with fewer than 50 after them there is no drift."""
+    store = SqliteStore(":memory:")
+    rng = random.Random(2)
+    watching = watch(store)
+    found = [watching.detect(MODEL)]
+    for first, last in ((0, 999), (999, 1000), (1000, 1049), (1049, 1050)):
+        store.accept([inference(f"{i:04}", NOON + i, prediction=rng.gauss(0, 1)) for i in range(first, last)])
+        found.append(watching.detect(MODEL))
+    assert found[:4] == [None] * 4
+    assert found[4] is not None
+    assert (found[4].samples, found[4].reference_source) == (50, "first_records")
+
+
+def test_the_first_records_are_the_reference_nobody_set() -> None:
+    """The first 1,000 by (ts, id) are frozen; a late one among them makes it others, once facts are gone none does."""
+    store = SqliteStore(":memory:", retention_days=1)
+    records = [inference(f"{i:04}", NOON + i * SECOND, prediction=float(i)) for i in range(1100)]
+    store.accept(records)
+    watching = watch(store, NOON + DAY)
+    assert watching.detect(MODEL) is not None
+    kept = store.quality.reference(*MODEL)
+    assert kept is not None
+    assert (kept.last, kept.cells["prediction"].marks[-1]) == (Place(records[999].ts, "0999"), 999.0)
+    store.accept([inference("late", NOON + 1, prediction=5.5)])
+    assert watching.detect(MODEL) is not None
+    again = store.quality.reference(*MODEL)
+    assert again is not None
+    assert again.last == Place(records[998].ts, "0998")
+    store.sweep(NOON + 3 * DAY)
+    store.accept([inference(f"n{i:04}", NOON + 3 * DAY + i, prediction=float(i)) for i in range(60)])
+    later = watch(store, NOON + 3 * DAY + HOUR).detect(MODEL)
+    assert store.quality.reference(*MODEL) == again
+    assert later is not None
+    assert later.samples == 60
+
+
+def test_a_reference_that_cannot_be_kept_is_used_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that takes no writes still answers."""
+    store = SqliteStore(":memory:")
+    store.accept([inference(f"{i:04}", NOON + i, prediction=float(i % 97)) for i in range(1100)])
+
+    def refuse(name: str, version: str, reference: Reference) -> None:
+        raise StoreUnavailable("read_only", "here", "there")
+
+    monkeypatch.setattr(store.quality, "set_reference", refuse)
+    found = watch(store).detect(MODEL)
+    assert found is not None
+    assert (found.samples, store.quality.reference(*MODEL)) == (100, None)
+
+
+def test_clean_windows_are_quiet_and_a_shift_is_found_within_two() -> None:
+    """Over 20 clean windows of 1,000, looked at every 100 records, nothing alarms; 0.5 σ does before two windows end."""
+    rng = random.Random(3)
+    store = SqliteStore(":memory:")
+    watching = watch(store)
+    written = 0
+
+    def write(n: int, shift: float) -> Drift | None:
+        nonlocal written
+        store.accept(
+            [
+                inference(f"{i:06}", NOON + i, prediction=rng.gauss(shift, 1), features={"x": rng.gauss(0, 1)})
+                for i in range(written, written + n)
+            ]
+        )
+        written += n
+        return watching.detect(MODEL)
+
+    clean = [write(100, 0.0) for _ in range(210)]
+    assert [one.drift_status for one in clean if one and one.drift_status != DriftStatus.NO_DRIFT] == []
+    shifted = [write(100, 0.5) for _ in range(20)]
+    found = [i for i, one in enumerate(shifted) if one and one.drift_status != DriftStatus.NO_DRIFT]
+    assert found[0] < 5
+    assert shifted[-1] is not None
+    assert shifted[-1].drift_status in {DriftStatus.MODERATE_DRIFT, DriftStatus.MINOR_DRIFT}
+    assert shifted[-1].evidence.drifted == ("prediction",)
+
+
+def test_an_outlier_changes_nothing() -> None:
+    """One value of 1e6 in a window moves score and evidence by next to nothing."""
+    rng = random.Random(5)
+    values = [rng.gauss(0, 1) for _ in range(900)]
+    found = []
+    for first in (0.0, 1e6):
+        store = SqliteStore(":memory:")
+        set_normal(store)
+        store.accept([inference(f"{i:04}", NOON + i, prediction=v) for i, v in enumerate([first, *values])])
+        found.append(watch(store).detect(MODEL))
+    plain, outlier = found
+    assert plain is not None
+    assert outlier is not None
+    assert outlier.drift_status == plain.drift_status == DriftStatus.NO_DRIFT
+    assert outlier.drift_score == pytest.approx(plain.drift_score, abs=0.01)
+
+
+def test_the_answer_whole() -> None:
+    """Scores, quality, evidence, sizes and window of a model with two features, one of which broke."""
+    store = SqliteStore(":memory:")
+    reference = {"prediction": ["a", "b"] * 100, "x": [float(i) for i in range(200)], "flat": [1.0] * 200}
+    store.quality.set_reference(*MODEL, reference_of("given", reference))
+    store.accept(
+        [
+            inference(f"{i:03}", NOON + i, prediction="ab"[i % 2], features={"x": 1000.0 if i % 2 else None})
+            for i in range(100)
+        ]
+    )
+    found = watch(store).detect(MODEL)
+    kept = store.quality.reference(*MODEL)
+    assert kept is not None
+    counted = cells.Window(kept.cells)
+    for i in range(100):
+        counted.add({"prediction": "ab"[i % 2], "x": 1000.0 if i % 2 else None})
+    expected = model_drift(kept.cells, counted.counts)
+    assert expected is not None
+    # Half the values of x are missing and the rest out of range; "flat" had one value and is all missing now.
+    assert found == Drift(
+        drift_status=DriftStatus.SEVERE_DRIFT,
+        drift_score=expected.features["x"].score,
+        prediction_drift=0.0,
+        feature_drift={name: one.score for name, one in expected.features.items() if name != "prediction"},
+        data_quality_score=0.0,
+        evidence=Evidence(expected.log_e / math.log(10), True, expected.drifted),
+        samples=100,
+        reference_samples=200,
+        reference_source="given",
+        window=Window(moment(NOON), moment(NOON + 100), "UTC"),
+    )
+
+
+def test_a_model_without_features_has_no_data_quality() -> None:
+    """Quality is of features; the prediction is none."""
+    store = SqliteStore(":memory:")
+    set_normal(store)
+    store.accept([inference(f"{i:03}", NOON + i, prediction=float(i)) for i in range(60)])
+    found = watch(store).detect(MODEL)
+    assert found is not None
+    assert math.isnan(found.data_quality_score)
+
+
+def test_a_reference_without_cells_gives_no_verdict() -> None:
+    """A thousand equal values are a reference that nothing can differ from in two cells."""
+    store = SqliteStore(":memory:")
+    store.accept([inference(f"{i:04}", NOON + i, features={"x": [1]}) for i in range(1100)])
+    assert watch(store).detect(MODEL) is None
+    assert columns([Judged(Place(1, "a"), {"x": 1}), Judged(Place(2, "b"), {"y": 2})]) == {
+        "x": [1, None],
+        "y": [None, 2],
+    }
+
+
+def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model with enough records is judged, others are left out, and memory is bounded."""
+    monkeypatch.setattr(drift, "MAX_REMEMBERED", 2)
+    store = SqliteStore(":memory:")
+    cells_of = reference_of("given", {"prediction": [float(i) for i in range(100)]})
+    for version in "1234":
+        store.quality.set_reference("m", version, cells_of)
+    for version, n in (("1", 60), ("2", 49), ("3", 70), ("4", 80)):
+        store.accept([inference(f"{version}{i}", NOON + i, prediction=1.0, version=version) for i in range(n)])
+    watching = watch(store)
+    found = watching.detect_all(NOON)
+    assert {model: one.samples for model, one in found.items()} == {("m", "1"): 60, ("m", "3"): 70, ("m", "4"): 80}
+    assert len(watching._tails) <= 2
+    watching.after_fork_in_child()
+    assert watching.detect_all(NOON) == found
