@@ -158,7 +158,9 @@ def test_processes_that_start_together_create_one_test(tmp_path: Path) -> None:
     assert len(set(printed)) == 1
     reader = Runtime(Settings(store=path))
     results = reader.experiments.list_ab_tests()
+    alone = [reader.users.get_ab_test_results("new-homepage") for _ in range(2)]
     reader.shutdown()
+    assert [one.users for one in alone] == [20, 20]
     assert [(one.test_id, one.users) for one in results.experiments] == [("new-homepage", 20)]
     assert results.total_experiments == 1
 
