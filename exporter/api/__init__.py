@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.api import ai, experiments, infrastructure, users
+from exporter.api import ai, dashboard, experiments, infrastructure, models, people, users
 from exporter.endpoint import AnyEndpoint
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *infrastructure.ENDPOINTS,
     *ai.ENDPOINTS,
+    *models.ENDPOINTS,
     *users.ENDPOINTS,
+    *people.ENDPOINTS,
     *experiments.ENDPOINTS,
+    *dashboard.ENDPOINTS,
 )
