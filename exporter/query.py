@@ -55,6 +55,25 @@ class UserQuery(msgspec.Struct, frozen=True, kw_only=True):
     environment: _Environment = None
 
 
+class DiskQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which filesystem."""
+
+    mount_point: Annotated[str, Meta(description="A mount point, or any directory of the filesystem.")] = "/"
+
+
+class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which process."""
+
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1, description="The server's own process when absent.")] | None = None
+
+
+class AvailabilityQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows an answer about the availability of a service."""
+
+    window: _Window = "30d"
+    as_of: _AsOf = None
+
+
 class ExpositionQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What narrows the exposition."""
 

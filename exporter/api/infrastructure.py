@@ -1,15 +1,57 @@
-"""The machine: CPU, memory, and everything at a glance."""
+"""The machine at a glance and part by part, and the availability of watched services."""
 
 from __future__ import annotations
 
-from typing import Final
+import datetime as dt
+from typing import Annotated, Final, Literal
 
-from exporter.endpoint import API, AnyEndpoint, Call, Content, NoBody, NoQuery, PlainCall, get
+import msgspec
+from msgspec import Meta
+
+from exporter.endpoint import API, AnyEndpoint, Call, Content, NoBody, NoQuery, PlainCall, get, post
 from exporter.exposition import exposition
-from exporter.query import ExpositionQuery
-from otel_measure.infrastructure.reports import Cpu, Memory
+from exporter.query import AvailabilityQuery, DiskQuery, ExpositionQuery, ProcessQuery
+from otel_measure.errors import NotFound
+from otel_measure.infrastructure.availability import Availability
+from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, Service, Services
+from otel_measure.infrastructure.reports import Cpu, Disk, Memory, Network, Process
 
 _BASE: Final = f"{API}/infrastructure"
+_At = Annotated[dt.datetime | None, Meta(description="With a time zone and not in the future; now when absent.")]
+
+
+class ServiceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A service to watch, with the arguments of `register_service`."""
+
+    name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 1024})]
+    sla_target: Annotated[
+        float,
+        Meta(
+            description="Percentage of the time that it has to be up.",
+            extra_json_schema={"exclusiveMinimum": 0, "maximum": 100},
+        ),
+    ] = DEFAULT_SLA_TARGET
+
+
+class DownBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a service went down, and why."""
+
+    at: _At = None
+    reason: str | None = None
+
+
+class UpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a service came up."""
+
+    at: _At = None
+
+
+class StateRecorded(msgspec.Struct, frozen=True):
+    """The id of a committed state."""
+
+    event_id: str
+    service_name: str
+    state: Literal["up", "down"]
 
 
 def cpu(call: PlainCall) -> Cpu:
@@ -20,6 +62,52 @@ def cpu(call: PlainCall) -> Cpu:
 def memory(call: PlainCall) -> Memory:
     """Answer how much memory is used."""
     return call.runtime.infrastructure.collect_memory_metrics()
+
+
+def disk(call: Call[DiskQuery, NoBody]) -> Disk:
+    """Answer how full a filesystem is and what its device does."""
+    return call.runtime.infrastructure.collect_disk_metrics(call.query.mount_point)
+
+
+def network(call: PlainCall) -> Network:
+    """Answer what the interfaces carry."""
+    return call.runtime.infrastructure.collect_network_metrics()
+
+
+def process(call: Call[ProcessQuery, NoBody]) -> Process:
+    """Answer what a process uses."""
+    return call.runtime.infrastructure.collect_process_metrics(call.query.pid)
+
+
+def services(call: PlainCall) -> Services:
+    """Answer which services are registered, and which of them are down."""
+    return call.runtime.infrastructure.list_services()
+
+
+def availability(call: Call[AvailabilityQuery, NoBody]) -> Availability:
+    """Answer how available the service that the path names was."""
+    infrastructure, name = call.runtime.infrastructure, call.path["service"]
+    if not infrastructure.knows_service(name):
+        raise NotFound("service", name)
+    return infrastructure.get_availability_metrics(name, call.query.window, as_of=call.query.as_of)
+
+
+def register(call: Call[NoQuery, ServiceBody]) -> Service:
+    """Register a service, or set the target of one that is."""
+    return call.runtime.infrastructure.register_service(call.body.name, call.body.sla_target)
+
+
+def down(call: Call[NoQuery, DownBody]) -> StateRecorded:
+    """Record that a service went down."""
+    name, body = call.path["service"], call.body
+    event_id = call.runtime.infrastructure.record_service_down(name, at=body.at, reason=body.reason)
+    return StateRecorded(event_id, name, "down")
+
+
+def up(call: Call[NoQuery, UpBody]) -> StateRecorded:
+    """Record that a service came up."""
+    name = call.path["service"]
+    return StateRecorded(call.runtime.infrastructure.record_service_up(name, at=call.body.at), name, "up")
 
 
 def summary(call: PlainCall) -> dict[str, object]:
@@ -44,6 +132,38 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     get(
         f"{_BASE}/memory", memory, NoQuery,
         "Memory", "How much memory is used.",
+    ),
+    get(
+        f"{_BASE}/disk", disk, DiskQuery,
+        "Disk", "How full a filesystem is, and what its device reads and writes.",
+    ),
+    get(
+        f"{_BASE}/network", network, NoQuery,
+        "Network", "What the interfaces carry.",
+    ),
+    get(
+        f"{_BASE}/process", process, ProcessQuery,
+        "Process", "What a process uses.",
+    ),
+    get(
+        f"{_BASE}/services", services, NoQuery,
+        "Every registered service", "Which are up and which are down.",
+    ),
+    get(
+        f"{_BASE}/availability/{{service}}", availability, AvailabilityQuery,
+        "Availability of one service", "Availability with its bounds, incidents, and the error budget that is left.",
+    ),
+    post(
+        f"{_BASE}/services/register", register, ServiceBody,
+        "Register a service, or set its target", "The service, once it is committed.",
+    ),
+    post(
+        f"{_BASE}/services/{{service}}/down", down, DownBody,
+        "Record that a service went down", "The id, once the state is committed.",
+    ),
+    post(
+        f"{_BASE}/services/{{service}}/up", up, UpBody,
+        "Record that a service came up", "The id, once the state is committed.",
     ),
     get(
         f"{_BASE}/prometheus", prometheus, ExpositionQuery,

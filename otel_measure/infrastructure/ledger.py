@@ -129,7 +129,7 @@ class Ledger:
         now = self._now_us()
         ts = checks.timestamp_us("at", at, now)
         if ts > now:
-            raise ValueError(f"at must not lie in the future, not {at!r} (it is {moment(now).isoformat()})")
+            raise ValueError(f"at must not lie in the future, not {at} (now is {moment(now)})")
         why = checks.optional_text("reason", reason)
         history = self._known(checks.text("name", name), now)
         who = caller()
