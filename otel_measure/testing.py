@@ -18,7 +18,7 @@ a fault of ours raises instead of being counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -33,14 +33,12 @@ from otel_measure.ai.service import AiModelService
 from otel_measure.config import Settings
 from otel_measure.days import micros
 from otel_measure.infrastructure.service import InfrastructureService
-from otel_measure.records import Event, Origin
+from otel_measure.records import Event, Json, Origin
 from otel_measure.store.base import Family
 from otel_measure.telemetry import Providers
 from otel_measure.users.service import UserAnalyticsService
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from otel_measure.infrastructure.sampler import Sampler
 
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -145,6 +143,15 @@ class Capture:
             self.providers.loggers.shutdown()
 
 
+def _json(value: object) -> Json:
+    """Undo what the SDK does to values: lists become tuples, mappings something of its own."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return value  # type: ignore[return-value]
+
+
 def _event(record: object, origin: Origin) -> Event:
     attributes: Mapping[str, object] = getattr(record, "attributes", None) or {}
     trace_id, span_id = getattr(record, "trace_id", 0), getattr(record, "span_id", 0)
@@ -152,7 +159,7 @@ def _event(record: object, origin: Origin) -> Event:
         name=str(getattr(record, "event_name", "")),
         ts=int(getattr(record, "timestamp", 0)) // 1000,
         origin=origin,
-        attributes=dict(attributes),  # type: ignore[arg-type]
+        attributes={key: _json(value) for key, value in attributes.items()},
         trace_id=f"{trace_id:032x}" if trace_id else None,
         span_id=f"{span_id:016x}" if span_id else None,
     )

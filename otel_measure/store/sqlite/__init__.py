@@ -77,14 +77,18 @@ class SqliteStore:
         self._history_days = history_days
         self._session_gap_us = session_gap_s * 1_000_000
         self._database = Database(path, power_safe=durability == "power")
-        migrate(self._database)
         self._names = Names()
         self.experiments = experiments.ExperimentStore(self._database)
         self.quality = SqliteQuality(self._database, self._transaction)
         self.services = SqliteServices(self._database)
         self.users = SqliteUsers(self._database, self._transaction, self._seen_from)
         self._erasures_seen: tuple[str] | None = None
-        self._set_zone(self._claimed_zone(timezone))
+        try:
+            migrate(self._database)
+            self._set_zone(self._claimed_zone(timezone))
+        except BaseException:
+            self._database.close()
+            raise
 
     @property
     def timezone(self) -> str:
@@ -228,13 +232,17 @@ class SqliteStore:
 
     def rebuild(self, timezone: str | None = None) -> None:
         """Recompute roll-ups and totals from the facts, in this or another time zone."""
-        if timezone is not None:
-            self._set_zone(timezone)
-        with self._transaction(durable=True) as transaction:
-            horizon = self._horizon()
-            frozen_before = self._day_of(horizon) if horizon else -(2**31)
-            maintenance.rebuild(transaction, ROLL_UPS, frozen_before)
-            transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._zone.key,))
+        before = self._zone.key
+        self._set_zone(timezone or before)
+        try:
+            with self._transaction(durable=True) as transaction:
+                horizon = self._horizon()
+                frozen_before = self._day_of(horizon) if horizon else -(2**31)
+                maintenance.rebuild(transaction, ROLL_UPS, frozen_before)
+                transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._zone.key,))
+        except BaseException:
+            self._set_zone(before)
+            raise
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""

@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.store.sqlite.connection import (
+    MEMORY,
+    Database,
+    local_mounts,
+    migrate,
+    refuse_network_file_system,
+    unavailable,
+)
+
+Open = Callable[..., Database]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Open databases that are closed with the test."""
+    found: list[Database] = []
+
+    def open_one(path: Path | str, **given: object) -> Database:
+        found.append(Database(str(path), **given))  # type: ignore[arg-type]
+        return found[-1]
+
+    yield open_one
+    for database in found:
+        database.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where no file is yet."""
+    return tmp_path / "folder" / "measure.db"
+
+
+def numbers(database: Database) -> list[int]:
+    """Return what table t holds."""
+    with database.read() as connection:
+        return [n for (n,) in connection.execute("SELECT n FROM t ORDER BY n")]
+
+
+def put(database: Database, n: int) -> None:
+    """Add a number to table t."""
+    with database.write() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS t (n INTEGER NOT NULL)")
+        connection.execute("INSERT INTO t VALUES (?)", (n,))
+
+
+# ---------------------------------------------------------------- transactions
+
+
+@pytest.mark.parametrize("kind", ["file", "memory"])
+def test_a_write_is_all_or_nothing(opened: Open, path: Path, kind: str) -> None:
+    """An error in the middle rolls everything back and comes out unchanged."""
+    database = opened(path if kind == "file" else MEMORY)
+    put(database, 1)
+    with pytest.raises(ZeroDivisionError), database.write() as connection:
+        connection.execute("INSERT INTO t VALUES (2)").fetchone() or 1 / 0
+    put(database, 3)
+    assert numbers(database) == [1, 3]
+
+
+def test_the_folder_is_made_for_its_owner_alone(opened: Open, path: Path) -> None:
+    """Its parents too; what is in the file is nobody else's business."""
+    put(opened(path), 1)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_reader_sees_one_state(opened: Open, path: Path) -> None:
+    """Every query of one read sees what was committed when it began."""
+    database = opened(path)
+    put(database, 1)
+    with database.read() as connection:
+        before = connection.execute("SELECT count(*) FROM t").fetchone()
+        put(opened(path), 2)
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == before == (1,)
+    assert numbers(database) == [1, 2]
+
+
+def test_reads_and_writes_of_many_threads(opened: Open, path: Path) -> None:
+    """One process may use the store from any thread: nothing is lost."""
+    database = opened(path)
+    put(database, 0)
+    seen: list[int] = []
+
+    def work(first: int) -> None:
+        for n in range(first, first + 20):
+            put(database, n)
+            seen.append(len(numbers(database)))
+
+    threads = [threading.Thread(target=work, args=(1 + 20 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert numbers(database) == list(range(81))
+    assert max(seen) == 81
+
+
+@pytest.mark.parametrize(
+    ("power_safe", "durable", "expected"), [(False, False, 1), (False, True, 2), (True, False, 2), (True, True, 2)]
+)
+def test_a_durable_commit_is_synced(opened: Open, path: Path, power_safe: bool, durable: bool, expected: int) -> None:
+    """synchronous: 1 is NORMAL (survives `kill -9`), 2 is FULL (survives power loss)."""
+    database = opened(path, power_safe=power_safe)
+    put(database, 1)
+    with database.write(durable=durable) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (expected,)
+    with database.write() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2 if power_safe else 1,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def test_a_locked_store(opened: Open, path: Path) -> None:
+    """Another writer that does not end makes a clear error; reading goes on, and so does writing afterwards."""
+    database = opened(path, busy_timeout_ms=10)
+    put(database, 1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="database is locked") as raised:
+        put(database, 2)
+    assert (raised.value.cause_name, str(path) in raised.value.what) == ("locked", True)
+    assert numbers(database) == [1]
+    other.execute("ROLLBACK")
+    other.close()
+    put(database, 3)
+    assert numbers(database) == [1, 3]
+
+
+def test_a_full_disk(opened: Open, path: Path) -> None:
+    """The transaction that did not fit is gone, the others are there, and writing goes on when there is room."""
+    database = opened(path)
+    put(database, 1)
+    with database.write() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages + 2}")
+    with pytest.raises(StoreUnavailable, match="full") as raised, database.write() as connection:
+        connection.execute("INSERT INTO t SELECT value FROM json_each(?)", (str(list(range(50_000))),))
+    assert raised.value.cause_name == "full"
+    put(database, 2)
+    assert numbers(database) == [1, 2]
+
+
+def test_a_read_only_file(opened: Open, path: Path) -> None:
+    """Told apart from a lock: waiting does not help."""
+    database = opened(path)
+    put(database, 1)
+    with pytest.raises(StoreUnavailable, match="readonly") as raised, database.write() as connection:
+        connection.execute("PRAGMA query_only=1").connection.execute("INSERT INTO t VALUES (2)")
+    assert raised.value.cause_name == "read_only"
+    put(database, 3)
+    assert numbers(database) == [1, 3]
+
+
+@pytest.mark.parametrize("content", [b"this is no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_corrupt_file(opened: Open, tmp_path: Path, content: bytes) -> None:
+    """The file is left as it is, for whoever can save it."""
+    file = tmp_path / "x.db"
+    file.write_bytes(content)
+    database = opened(file)
+    with pytest.raises(StoreUnavailable) as raised:
+        put(database, 1)
+    assert raised.value.cause_name == "corrupt"
+    with pytest.raises(StoreUnavailable) as raised:
+        numbers(database)
+    assert raised.value.cause_name == "corrupt"
+    assert file.read_bytes() == content
+
+
+def test_a_path_below_a_file(tmp_path: Path) -> None:
+    """The folder cannot be made."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreUnavailable) as raised:
+        Database(str(tmp_path / "file" / "folder" / "x.db"))
+    assert (raised.value.cause_name, raised.value.way_out) == (
+        "permission",
+        "set OTEL_MEASURE_STORE to a writable path",
+    )
+
+
+def test_a_path_that_is_a_folder(opened: Open, tmp_path: Path) -> None:
+    """SQLite cannot open it, to write or to read."""
+    database = opened(tmp_path)
+    for attempt in (lambda: put(database, 1), lambda: numbers(database)):
+        with pytest.raises(StoreUnavailable, match="unable to open database file") as raised:
+            attempt()
+        assert raised.value.cause_name == "permission"
+
+
+def test_a_question_that_fails_leaves_the_database_usable(opened: Open, path: Path) -> None:
+    """Neither our error nor that of the one who asks is lost."""
+    database = opened(path)
+    put(database, 1)
+    with pytest.raises(StoreError, match="no such table: nowhere"), database.read() as connection:
+        connection.execute("SELECT * FROM nowhere")
+    with pytest.raises(ZeroDivisionError), database.read() as connection:
+        connection.execute("SELECT 1").fetchone() and 1 / 0
+    assert numbers(database) == [1]
+    memory = opened(MEMORY)
+    with pytest.raises(StoreError, match="no such table: nowhere"), memory.read() as connection:
+        connection.execute("SELECT * FROM nowhere")
+
+
+def test_a_replaced_file_is_noticed(opened: Open, path: Path) -> None:
+    """After an error the file is opened anew, and what is there now is what counts."""
+    database = opened(path)
+    put(database, 1)
+    with pytest.raises(StoreError), database.write() as connection:
+        connection.execute("INSERT INTO t VALUES (NULL)")
+    for part in path.parent.iterdir():
+        part.unlink()
+    put(database, 2)
+    with database.write() as connection:
+        assert connection.execute("SELECT n FROM t").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("database is locked", "locked"),
+        ("database table is locked", "locked"),
+        ("database or disk is full", "full"),
+        ("attempt to write a readonly database", "read_only"),
+        ("unable to open database file", "permission"),
+        ("database disk image is malformed", "corrupt"),
+        ("file is not a database", "corrupt"),
+        ("disk I/O error", "io"),
+    ],
+)
+def test_what_sqlite_says_becomes_a_cause_and_a_way_out(message: str, cause: str) -> None:
+    """In words for the person at the console."""
+    found = unavailable("x.db", sqlite3.OperationalError(message))
+    assert isinstance(found, StoreUnavailable)
+    assert (found.cause_name, found.what) == (cause, f"x.db: {message}")
+    assert found.way_out
+
+
+def test_what_sqlite_says_of_our_own_mistakes_is_another_error() -> None:
+    """Trying again would not help."""
+    found = unavailable("x.db", sqlite3.OperationalError("no such column: y"))
+    assert (type(found), str(found)) == (StoreError, "store x.db: no such column: y")
+
+
+# ---------------------------------------------------------------- network file systems
+
+MOUNTS = [("/", "ext4"), ("/home", "nfs4"), ("/home/local", "xfs"), ("/mnt/ssh", "fuse.sshfs"), ("/srv", "CIFS")]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/home/x.db", "nfs4"), ("/mnt/ssh/a/x.db", "fuse.sshfs"), ("/srv/x", "CIFS")]
+)
+def test_a_network_file_system_is_refused(path: str, kind: str) -> None:
+    """With the reason: SQLite's locks do not hold there."""
+    with pytest.raises(StoreUnavailable, match="network file system") as raised:
+        refuse_network_file_system(Path(path), MOUNTS)
+    assert raised.value.cause_name == "network_file_system"
+    assert f"({kind})" in raised.value.what
+
+
+@pytest.mark.parametrize("path", ["/x.db", "/home/local/x.db", "/homestead/x.db", "/srv2"])
+def test_a_local_file_system_is_taken(path: str) -> None:
+    """The innermost mount counts, and a name that only begins alike is another place."""
+    refuse_network_file_system(Path(path), MOUNTS)
+    refuse_network_file_system(Path(path), [])
+
+
+def test_a_link_leads_to_where_the_file_lies(tmp_path: Path) -> None:
+    """A local name of a remote folder is remote."""
+    (tmp_path / "remote").mkdir()
+    (tmp_path / "local").symlink_to(tmp_path / "remote")
+    with pytest.raises(StoreUnavailable):
+        refuse_network_file_system(tmp_path / "local" / "x.db", [("/", "ext4"), (str(tmp_path / "remote"), "nfs")])
+
+
+def test_the_mounts_of_this_machine() -> None:
+    """Pairs of mount point and type."""
+    assert all(place.startswith("/") and isinstance(kind, str) for place, kind in local_mounts())
+
+
+# ---------------------------------------------------------------- forks and schema
+
+
+def test_a_child_leaves_the_connections_of_its_parent_alone(opened: Open, path: Path) -> None:
+    """It opens its own; the parent's are neither used nor closed."""
+    database = opened(path)
+    put(database, 1)
+    assert numbers(database) == [1]
+    database.before_fork()
+    writer, (reader,) = database._writer, database._idle
+    database.after_fork_in_child()
+    put(database, 2)
+    assert numbers(database) == [1, 2]
+    assert database._writer is not writer
+    for inherited in (writer, reader):
+        assert inherited is not None
+        assert inherited.execute("SELECT count(*) FROM t").fetchone() == (2,)
+        inherited.close()
+
+
+def test_a_child_keeps_its_copy_of_a_store_in_memory(opened: Open) -> None:
+    """From the fork on it is the child's own."""
+    database = opened(MEMORY)
+    put(database, 1)
+    database.before_fork()
+    database.after_fork_in_child()
+    put(database, 2)
+    assert numbers(database) == [1, 2]
+
+
+def test_no_other_thread_writes_while_the_process_is_copied(opened: Open) -> None:
+    """It waits until the parent goes on."""
+    database = opened(MEMORY)
+    put(database, 0)
+    database.before_fork()
+    thread = threading.Thread(target=put, args=(database, 1))
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    database.after_fork_in_parent()
+    thread.join(5)
+    assert numbers(database) == [0, 1]
+
+
+def test_migrating_again_changes_nothing(opened: Open, path: Path) -> None:
+    """Each numbered file runs once."""
+    database = opened(path)
+    migrate(database)
+    with database.read() as connection:
+        before = connection.execute("SELECT sql FROM sqlite_schema").fetchall()
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    migrate(database)
+    with database.read() as connection:
+        assert connection.execute("SELECT sql FROM sqlite_schema").fetchall() == before
+    assert version >= 1
+
+
+def test_a_store_of_a_newer_version_is_refused(opened: Open, path: Path) -> None:
+    """And left alone."""
+    database = opened(path)
+    with database.write() as connection:
+        connection.execute("PRAGMA user_version=999")
+    with pytest.raises(StoreError, match=r"has schema 999, this otel-measure knows \d+: upgrade otel-measure"):
+        migrate(database)
+
+
+def test_a_migration_is_all_or_nothing(opened: Open, path: Path) -> None:
+    """A table in the way leaves no half of a schema behind."""
+    database = opened(path)
+    with database.write() as connection:
+        connection.execute("CREATE TABLE stream (mine)")
+    with pytest.raises(StoreError, match="table stream already exists"):
+        migrate(database)
+    with database.read() as connection:
+        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("stream",)]
+        assert connection.execute("PRAGMA user_version").fetchone() == (0,)

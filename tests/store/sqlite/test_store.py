@@ -1,0 +1,561 @@
+"""What the store promises as a whole; its parts have tests of their own."""
+
+from __future__ import annotations
+
+import math
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from otel_measure import semconv
+from otel_measure.ai import reports as models
+from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.records import Origin, Record
+from otel_measure.store.base import ACCEPTED, DUPLICATE, Family, Filter, Model
+from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
+from otel_measure.testing import Capture
+from otel_measure.windows import span
+from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
+
+Open = Callable[..., SqliteStore]
+_encode = msgspec.json.encode
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Open stores that are closed with the test."""
+    found: list[SqliteStore] = []
+
+    def open_one(path: Path | str = ":memory:", **given: Any) -> SqliteStore:
+        found.append(SqliteStore(str(path), **given))
+        return found[-1]
+
+    yield open_one
+    for store in found:
+        store.close()
+
+
+class Use(NamedTuple):
+    """What a model did in a window."""
+
+    latency: models.Latency
+    cost: models.Cost
+    errors: models.Errors
+
+
+def use(store: SqliteStore, name: str = "m", version: str = "1", window: str = "30d") -> Use:
+    """Return what a model did in the window that ends at noon."""
+    at = span(window, NOON, "UTC")
+    found = models.use_of(store, name, version, at)
+    return Use(models.latency(found, at), models.cost(found, at), models.errors(found))
+
+
+def totals(store: SqliteStore) -> dict[str, Family]:
+    """Return the families by name."""
+    return {family.name: family for family in store.families(NOON)}
+
+
+def value(store: SqliteStore, name: str) -> float:
+    """Return the sum over the samples of a family."""
+    return sum(sample.value for sample in totals(store)[name].samples)
+
+
+def count(store: SqliteStore, name: str) -> int:
+    """Return the number of values in a histogram."""
+    return sum(sample.count for sample in totals(store)[name].samples)
+
+
+# ---------------------------------------------------------------- once, in any order
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Records and a way in which they may arrive."""
+
+    records: list[Record]
+    batches: list[list[Record]]
+
+
+_latencies = st.one_of(st.floats(0.05, 5000), st.sampled_from([0.0, 1e-3, 0.1, 100.0, 3.6e6, 1e9]))
+_times = st.builds(
+    lambda days, us: NOON - days * DAY - us, st.sampled_from([0, 0, 0, 1, 2, 40]), st.integers(0, 30 * HOUR)
+)
+_inferences: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    ts=_times,
+    model=st.sampled_from(["a", "b/c"]),
+    origin=st.sampled_from([Origin("shop"), Origin("shop", "prod")]),
+    latency_ms=_latencies,
+    input_tokens=st.none() | st.integers(0, 10**6),
+    output_tokens=st.none() | st.integers(0, 10**6),
+    cost_usd=st.none() | st.floats(0, 3),
+    cost_source=st.sampled_from([None, "caller", "table"]),
+    error_type=st.sampled_from([None, "Timeout"]),
+    time_to_first_chunk_ms=st.none() | st.floats(0, 100),
+    output_chunks=st.none() | st.integers(0, 5),
+)
+_events: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    ts=_times,
+    user_id=st.sampled_from("abcd"),
+    type=st.sampled_from(["page_view", "click", "conversion", "session.start"]),
+    session_id=st.sampled_from([None, "s"]),
+    background=st.sampled_from([False, False, True]),
+)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> Delivery:
+    """Draw records, and batches in which each arrives at least once."""
+    given = draw(st.lists(st.one_of(_inferences, _events), min_size=1, max_size=25))
+    made: list[Record] = [
+        inference(f"{i:032x}", **fields) if "model" in fields else event(f"e{i}", **fields)
+        for i, fields in enumerate(given)
+    ]
+    again = draw(st.lists(st.sampled_from(made), max_size=8))
+    order = draw(st.permutations([*made, *again]))
+    cuts = sorted(draw(st.sets(st.integers(1, len(order)), max_size=6)) | {len(order)})
+    return Delivery(made, [order[a:b] for a, b in zip([0, *cuts], cuts, strict=False)])
+
+
+def answers(capture: Capture) -> bytes:
+    """Return what all reports say, as JSON, and what `/metrics` shows of facts."""
+    store = capture.runtime.store
+    assert store is not None
+    asked = [
+        capture.users.get_engagement_metrics(),
+        capture.users.get_engagement_metrics(as_of=date(2026, 1, 14)),
+        capture.ai.list_models(window="90d"),
+        capture.ai.list_models(window="24h"),
+        capture.ai.list_models(as_of=date(2026, 1, 14)),
+        store.families(NOON),
+    ]
+    return b"\n".join(map(_encode, asked))
+
+
+@settings(max_examples=30)
+@given(deliveries())
+def test_answers_depend_on_the_records_alone(delivery: Delivery) -> None:
+    """Any order, any batches, duplicates, a day late or a month: not a byte differs, and `rebuild` changes none."""
+    with Capture() as once, Capture() as anyhow:
+        once.runtime.recorder.commit(delivery.records)
+        for batch in delivery.batches:
+            anyhow.runtime.recorder.commit(batch)
+        expected = answers(once)
+        assert answers(anyhow) == expected
+        assert anyhow.runtime.store is not None
+        anyhow.runtime.store.rebuild()
+        assert answers(anyhow) == expected
+
+
+@given(st.lists(records, max_size=8, unique_by=lambda record: record.id))
+@example(one_of_each())
+def test_any_record_can_be_stored(found: list[Record]) -> None:
+    """Whatever passes the checks, of any kind, with any id: accepted once, a duplicate the second time."""
+    store = SqliteStore(":memory:")
+    try:
+        assert store.accept(found) == [ACCEPTED] * len(found)
+        assert store.accept(found) == [DUPLICATE] * len(found)
+        before = _encode(store.families(NOON))
+        store.rebuild()
+        assert _encode(store.families(NOON)) == before
+    finally:
+        store.close()
+
+
+def test_the_first_of_two_records_with_one_id_wins(opened: Open) -> None:
+    """Within a batch and over batches; the receipt says which it was."""
+    store = opened()
+    assert store.accept([event("a", "u"), event("a", "v"), event("b", "w")]) == [ACCEPTED, DUPLICATE, ACCEPTED]
+    assert store.accept([event("b", "x"), event("c", "y")]) == [DUPLICATE, ACCEPTED]
+    assert value(store, "otel_measure.users.events") == 3
+
+
+def test_ids_of_different_kinds_do_not_meet(opened: Open) -> None:
+    """An inference and an event may have the same id."""
+    assert opened().accept([event("a"), inference("a")]) == [ACCEPTED, ACCEPTED]
+
+
+def test_no_records_are_no_transaction(opened: Open) -> None:
+    """Nothing in, nothing out."""
+    assert opened().accept([]) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "meta/llama 3",
+        'say "hi"',
+        "line\nbreak",
+        "模型-é-🙂",
+        "back\\slash",
+        "a,b=c{d}",
+        "%2F",
+        "'; DROP TABLE event; --",
+    ],
+)
+def test_a_model_may_have_any_name(opened: Open, tmp_path: Path, name: str) -> None:
+    """It comes back as it was given, in reports and, escaped, in the exposition, also after reopening."""
+    opened(tmp_path / "x.db").accept([inference("i", model=name, version=name)])
+    store = opened(tmp_path / "x.db")
+    assert [(model.name, model.version) for model in store.models()] == [(name, name)]
+    assert use(store, name, name).cost.requests == 1
+    (sample,) = totals(store)["otel_measure.ai.inferences"].samples
+    shown = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    assert f'gen_ai_request_model="{shown}"' in sample.labels
+
+
+# ---------------------------------------------------------------- latencies
+
+
+def test_percentiles_are_within_one_percent(opened: Open, tmp_path: Path) -> None:
+    """10,000 lognormal latencies in batches, the store reopened in the middle, and again after all of it twice."""
+    drawn = np.random.default_rng(7).lognormal(mean=5, sigma=0.8, size=10_000)
+    sent = [inference(f"{i:032x}", NOON - i * SECOND, latency_ms=float(ms)) for i, ms in enumerate(drawn)]
+    batches = [sent[i : i + 1000] for i in range(0, len(sent), 1000)]
+    file = tmp_path / "x.db"
+    exact = [float(np.quantile(drawn, q)) for q in (0.5, 0.95, 0.99)]
+
+    def check(store: SqliteStore) -> None:
+        found = use(store, window="24h").latency
+        assert [found.p50_ms, found.p95_ms, found.p99_ms] == pytest.approx(exact, rel=0.01)
+        assert found.relative_error == pytest.approx(2 ** (1 / 32) - 1)
+        assert (found.sample_count, found.min_ms, found.max_ms) == (10_000, drawn.min(), drawn.max())
+        assert found.mean_ms == pytest.approx(drawn.mean(), rel=1e-6)
+        assert count(store, "gen_ai.client.operation.duration") == 10_000
+
+    for batch in batches[:5]:
+        opened(file).accept(batch)
+    store = opened(file)
+    for batch in batches[5:]:
+        store.accept(batch)
+    check(store)
+    for batch in batches:
+        assert store.accept(batch) == [DUPLICATE] * 1000
+    check(store)
+    check(opened(file))
+
+
+# ---------------------------------------------------------------- bounded series
+
+
+def test_users_add_no_series(opened: Open) -> None:
+    """5,000 user ids are as many series as one."""
+    store = opened()
+    store.accept([event("e0", "first"), inference("i0", user_id="first")])
+    before = {name: len(family.samples) for name, family in totals(store).items()}
+    for first in range(0, 5000, 1000):
+        some = range(first, first + 1000)
+        store.accept(
+            [record for n in some for record in (event(f"e-{n}", f"u{n}"), inference(f"i-{n}", user_id=f"u{n}"))]
+        )
+    assert {name: len(family.samples) for name, family in totals(store).items()} == before
+    assert value(store, "otel_measure.users.events") == 5001
+
+
+def test_the_exposition_is_capped_and_says_so(opened: Open) -> None:
+    """10,000 models: reports have them all, an instrument shows 2,000 series, one with the rest, and their number."""
+    store = opened()
+    for first in range(0, 10_000, 1000):
+        store.accept([inference(f"{n:032x}", model=f"m{n}", latency_ms=1000.0) for n in range(first, first + 1000)])
+    cap = semconv.EXPOSED_ATTRIBUTE_SETS
+    assert (cap, len(store.models())) == (2000, 10_000)
+    found = totals(store)
+    for name in ("gen_ai.client.operation.duration", "otel_measure.ai.inferences"):
+        samples = {sample.labels: sample for sample in found[name].samples}
+        assert len(samples) == cap + 1
+        rest = samples['otel_metric_overflow="true"']
+        assert (rest.count or rest.value) == 10_000 - cap
+    assert {
+        sample.labels: sample.value for sample in found[semconv.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS.name].samples
+    } == {
+        'otel_measure_instrument="gen_ai.client.operation.duration"': 8000.0,
+        'otel_measure_instrument="otel_measure.ai.inferences"': 8000.0,
+    }
+    assert value(store, "otel_measure.ai.inferences") == 10_000
+
+
+def test_the_overflow_is_a_function_of_the_facts(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model beyond the cap goes on into the overflow; neither `rebuild` nor a sweep changes what is shown."""
+    monkeypatch.setattr(semconv, "EXPOSED_ATTRIBUTE_SETS", 3)
+    store = opened(retention_days=1)
+    store.accept([inference(str(n), NOON - 3 * DAY, model=f"m{n}") for n in range(5)])
+    store.accept([inference(f"again {n}", model=f"m{n}") for n in range(5)])
+    rest = totals(store)["otel_measure.ai.inferences"].samples[-1]
+    assert (rest.labels, rest.value) == ('otel_metric_overflow="true"', 4.0)
+    before = _encode(store.families(NOON))
+    for step in (store.rebuild, lambda: store.sweep(NOON), store.rebuild):
+        step()
+        assert _encode(store.families(NOON)) == before
+
+
+# ---------------------------------------------------------------- filters
+
+
+def test_answers_narrow_to_a_service_or_environment(opened: Open) -> None:
+    """Each alone or both; nobody's is empty."""
+    store = opened()
+    places = [Origin("a", "prod"), Origin("a", "test"), Origin("b", "prod")]
+    store.accept([inference(str(i), origin=origin) for i, origin in enumerate(places)])
+
+    def requests(**where: str) -> int:
+        return sum(one.requests for one in store.model_use(0, NOON + 1, None, Filter(**where)))
+
+    assert (requests(), requests(service="a"), requests(environment="prod")) == (3, 2, 2)
+    assert (requests(service="a", environment="prod"), requests(service="c")) == (1, 0)
+
+
+# ---------------------------------------------------------------- retention
+
+
+def filled(store: SqliteStore, days: int = 10, per_day: int = 3) -> list[Record]:
+    """Give the store some records on each of the last days and return them."""
+    made: list[Record] = []
+    for day in range(days):
+        for i in range(per_day):
+            ts = NOON - day * DAY - i * HOUR
+            made.append(inference(f"i{day}-{i}", ts, cost_usd=0.1, input_tokens=7, latency_ms=float(day * 10 + i)))
+            made.append(event(f"e{day}-{i}", f"u{i}", ts))
+    store.accept(made)
+    return made
+
+
+def test_retention_removes_facts_and_keeps_totals(opened: Open, tmp_path: Path) -> None:
+    """Counters do not fall, a record from before the horizon is refused, and `rebuild` changes nothing."""
+    store = opened(tmp_path / "x.db", retention_days=4)
+    made = filled(store)
+    before = _encode(store.families(NOON))
+    assert store.sweep(NOON) == 5 * 6
+    assert store.sweep(NOON) == 0
+    assert _encode(store.families(NOON)) == before
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        rows = connection.execute("SELECT count(*), min(ts) FROM inference").fetchone()
+        assert rows == (15, NOON - 4 * DAY - 2 * HOUR)
+        assert connection.execute("SELECT count(*) FROM event").fetchone() == (15,)
+    connection.close()
+    assert store.accept([*made[-6:], event("new", ts=NOON - 9 * DAY), event("ok")]) == [TOO_OLD] * 7 + [ACCEPTED]
+    before, snapshot = _encode(store.families(NOON)), _encode(use(store))
+    store.rebuild()
+    assert (_encode(store.families(NOON)), _encode(use(store))) == (before, snapshot)
+
+
+def test_a_sweep_that_was_cut_short_goes_on(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its horizon stands, so what is left is refused and removed next time; a rebuild in between works."""
+    store = opened(retention_days=4)
+    filled(store)
+    before = _encode(store.families(NOON))
+
+    def crash(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("otel_measure.store.sqlite.maintenance.purge", crash)
+        with pytest.raises(KeyboardInterrupt):
+            store.sweep(NOON)
+    assert store.accept([event("late", ts=NOON - 9 * DAY)]) == [TOO_OLD]
+    store.rebuild()
+    assert _encode(store.families(NOON)) == before
+    assert store.sweep(NOON) == 5 * 6
+    assert _encode(store.families(NOON)) == before
+
+
+def test_the_disk_bound_removes_the_oldest_days(opened: Open, tmp_path: Path) -> None:
+    """Until what is left fits; today is never removed."""
+    big = {"blob": "x" * 2000}
+
+    def fill(store: SqliteStore, days: range) -> int:
+        for day in days:
+            store.accept([event(f"{day}-{n}", ts=NOON - day * DAY, properties=big) for n in range(100)])
+        with store._database.read() as connection:
+            return maintenance.used_bytes(connection)
+
+    bound = fill(opened(tmp_path / "z.db"), range(4))
+    store = opened(tmp_path / "x.db", max_bytes=bound)
+    assert fill(store, range(6)) > bound
+    assert store.sweep(NOON) in {200, 300}
+    assert fill(store, range(0)) <= bound
+    assert store.sweep(NOON) == 0
+    assert value(store, "otel_measure.users.events") == 600
+    tiny = opened(tmp_path / "y.db", max_bytes=1)
+    tiny.accept([event("a"), event("b", ts=NOON - DAY)])
+    assert tiny.sweep(NOON) == 1
+    assert tiny.accept([event("a")]) == [DUPLICATE]
+
+
+# ---------------------------------------------------------------- faults
+
+
+def test_what_is_acknowledged_survives_a_lock(opened: Open, tmp_path: Path) -> None:
+    """The write that could not be made is all that is missing, and can be repeated as it was."""
+    store = opened(tmp_path / "x.db")
+    store._database._busy_timeout_ms = 10
+    store.accept([event("a", "u")])
+    store.close()
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for attempt in (
+        lambda: store.accept([event("b", "new user"), inference("c", model="new model")]),
+        lambda: store.register_model(Model("other new model", "1")),
+        store.check,
+        store.rebuild,
+    ):
+        with pytest.raises(StoreUnavailable, match="database is locked"):
+            attempt()
+    other.execute("ROLLBACK")
+    other.close()
+    store.check()
+    assert store.models() == []
+    assert store.accept([event("a", "u"), event("b", "new user"), inference("c", model="new model")]) == [
+        DUPLICATE,
+        ACCEPTED,
+        ACCEPTED,
+    ]
+    assert [model.name for model in store.models()] == ["new model"]
+
+
+def test_a_full_disk_takes_no_acknowledged_record(opened: Open, tmp_path: Path) -> None:
+    """503 while it is full; afterwards the same ids are accepted, and ids given in vain are forgotten."""
+    store = opened(tmp_path / "x.db")
+    assert store.accept([event("a")]) == [ACCEPTED]
+    with store._database.write() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages}")
+    many = [event(f"b{n}", f"u{n}", properties={"x": "y" * 500}) for n in range(200)]
+    with pytest.raises(StoreUnavailable) as raised:
+        store.accept(many)
+    assert raised.value.cause_name == "full"
+    assert store.accept([event("a"), *many]) == [DUPLICATE] + [ACCEPTED] * 200
+    assert value(store, "otel_measure.users.events") == 201
+
+
+def test_a_store_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
+    """The error says why; no connection stays behind."""
+    SqliteStore(str(tmp_path / "x.db"), timezone="Europe/Paris").close()
+    with pytest.raises(StoreError) as raised:
+        SqliteStore(str(tmp_path / "x.db"), timezone="UTC")
+    assert str(raised.value) == (
+        f"store {tmp_path / 'x.db'} keeps its days in Europe/Paris, the settings say timezone='UTC': "
+        "set timezone='Europe/Paris' or run `otel-measure rebuild --timezone UTC`"
+    )
+    (tmp_path / "y.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreUnavailable, match="corrupt"):
+        SqliteStore(str(tmp_path / "y.db"))
+
+
+def test_a_record_that_does_not_fit_is_refused_whole(opened: Open) -> None:
+    """Its neighbours in the batch are not stored either, and can be without it."""
+    store = opened()
+    huge = inference("huge", input_tokens=2**70)
+    with pytest.raises(OverflowError):
+        store.accept([event("a"), huge])
+    wrong = msgspec.structs.replace(inference("wrong"), latency_ms="fast")
+    with pytest.raises(StoreError, match="cannot store TEXT value in REAL column"):
+        store.accept([event("a"), wrong])
+    assert store.accept([event("a")]) == [ACCEPTED]
+
+
+# ---------------------------------------------------------------- zones, leases, models
+
+
+def test_the_zone_is_that_of_the_store(opened: Open, tmp_path: Path) -> None:
+    """`None` takes it, `rebuild` changes it."""
+    opened(tmp_path / "x.db", timezone="Europe/Paris")
+    store = opened(tmp_path / "x.db", timezone=None)
+    assert store.timezone == "Europe/Paris"
+    store.rebuild(timezone="Asia/Tokyo")
+    assert (store.timezone, opened(tmp_path / "x.db", timezone=None).timezone) == ("Asia/Tokyo", "Asia/Tokyo")
+
+
+def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
+    """Days and zone always belong together."""
+    store = opened(tmp_path / "x.db")
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    store._database._busy_timeout_ms = 10
+    store.close()
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        store.rebuild(timezone="Asia/Tokyo")
+    other.close()
+    assert store.timezone == "UTC"
+
+
+def test_a_lease_is_held_by_one(opened: Open, tmp_path: Path) -> None:
+    """It is renewed by its holder and taken over when it has run out."""
+    one, other = opened(tmp_path / "x.db"), opened(tmp_path / "x.db")
+    assert one.holds_lease("host:a", "1", now=100, until=200)
+    assert not other.holds_lease("host:a", "2", now=150, until=250)
+    assert other.holds_lease("host:b", "2", now=150, until=250)
+    assert one.holds_lease("host:a", "1", now=150, until=300)
+    assert not other.holds_lease("host:a", "2", now=300, until=400)
+    assert other.holds_lease("host:a", "2", now=301, until=400)
+    assert not one.holds_lease("host:a", "1", now=302, until=500)
+
+
+def test_models_are_registered_by_call_or_by_use(opened: Open) -> None:
+    """A registration adds what is known of a model and is replaced by the next one."""
+    store = opened()
+    store.register_model(Model("b", "1", "classification", {"owner": "x"}, {"latency_p95_ms": 5.0}))
+    store.accept([inference("i", model="a"), inference("j", model="b")])
+    assert store.models() == [
+        Model("a", "1"),
+        Model("b", "1", "classification", {"owner": "x"}, {"latency_p95_ms": 5.0}),
+    ]
+    store.register_model(Model("b", "1", "regression"))
+    assert store.model("b", "1") == Model("b", "1", "regression")
+    assert store.model("b", "2") is None
+
+
+def test_the_names_a_process_remembers_are_bounded(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgetting some costs a look-up and changes no answer."""
+    small, plain = opened(), opened()
+    for cache in (small._names._models, small._names._uids, small._names._series, small._names._origins):
+        cache._limit = 2
+    rng = random.Random(3)
+    for batch in range(5):
+        made: list[Record] = []
+        for n in range(20):
+            origin, id = Origin(f"s{rng.randrange(4)}"), f"{batch}-{n}"
+            made.append(inference(id, origin=origin, model=f"m{rng.randrange(4)}"))
+            made.append(event(id, f"u{rng.randrange(5)}", origin=origin))
+        for store in (small, plain):
+            store.accept(made)
+    assert _encode(small.families(NOON)) == _encode(plain.families(NOON))
+
+
+def test_windows_of_models_are_whole_minutes(opened: Open) -> None:
+    """A window takes in the minute it begins in; hours inside are read as hours and nothing is counted twice."""
+    store = opened()
+    times = [NOON - minutes * MINUTE for minutes in range(0, 300, 7)]
+    store.accept([inference(f"{i}", ts) for i, ts in enumerate(times)])
+    for start, end in [
+        (NOON - 4 * HOUR, NOON + 1),
+        (NOON - 61 * MINUTE, NOON - 59 * MINUTE),
+        (NOON - 2 * HOUR, NOON - HOUR),
+        (NOON - 30 * SECOND, NOON),
+    ]:
+        floor, ceiling = start - start % MINUTE, end + -end % MINUTE
+        found: Sequence[Any] = store.model_use(start, end)
+        assert sum(one.requests for one in found) == sum(floor <= ts < ceiling for ts in times)
+
+
+def test_costs_are_exact_sums(opened: Open) -> None:
+    """Ten cents ten times are a dollar: whole nano-dollars are added, and coverage is beside the sum."""
+    store = opened()
+    store.accept([inference(str(n), cost_usd=0.1, cost_source="caller", input_tokens=1) for n in range(10)])
+    store.accept([inference("free"), inference("wrong", error_type="Timeout", output_tokens=2)])
+    found = use(store)
+    assert (found.cost.total_usd, found.cost.per_request_usd, found.cost.priced_ratio) == (1.0, 0.1, 10 / 12)
+    assert (found.cost.input_tokens, found.cost.output_tokens, found.cost.sources) == (10, 2, {"caller": 10})
+    assert (found.errors.count, found.errors.rate) == (1, 1 / 12)
+    assert value(store, "otel_measure.ai.cost.usd") == 1.0
+    assert math.isnan(use(store, "nobody").cost.total_usd)
