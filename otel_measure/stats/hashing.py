@@ -14,7 +14,9 @@ Range: TypeAlias = tuple[float, float]
 
 _OFFSET_BASIS: Final = 0x811C9DC5
 _PRIME: Final = 0x01000193
-_WEIGHT_SUM_SLACK: Final = 0.01  # weights are typed by people: 0.33, 0.33, 0.33
+# Weights are typed by people: 0.33, 0.33, 0.33 adds to 0.99 and is meant to be all.
+_LEAST_WEIGHT_SUM: Final = 0.99
+_MOST_WEIGHT_SUM: Final = 1.01
 
 
 def fnv1a32(text: str) -> int:
@@ -52,7 +54,7 @@ def bucket_ranges(weights: Sequence[float], coverage: float = 1.0) -> list[Range
     """
     if not weights or not all(0.0 <= weight <= 1.0 for weight in weights):
         raise ValueError(f"weights={list(weights)!r}: one or more shares in 0..1 are needed")
-    if not abs(sum(weights) - 1.0) <= _WEIGHT_SUM_SLACK:
+    if not _LEAST_WEIGHT_SUM <= sum(weights) <= _MOST_WEIGHT_SUM:
         raise ValueError(f"weights={list(weights)!r}: must add to 1, not {sum(weights)!r}")
     if not 0.0 <= coverage <= 1.0:
         raise ValueError(f"coverage={coverage!r}: must be a share in 0..1")

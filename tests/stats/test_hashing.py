@@ -119,3 +119,8 @@ def test_an_experiment_has_an_arm() -> None:
     """No arms is an error."""
     with pytest.raises(ValueError, match="arms=0"):
         equal_weights(0)
+
+
+def test_weights_as_people_type_them_are_taken() -> None:
+    """Three times 0.33 is meant to be all, although it adds to 0.99."""
+    assert bucket_ranges([0.33, 0.33, 0.33]) == [(0.0, 0.33), (0.33, 0.66), (0.66, pytest.approx(0.99))]
