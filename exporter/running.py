@@ -6,6 +6,7 @@ forks must not take threads or connections along. So the runtime starts when it 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from anyio import to_thread
 
 from exporter.commit import GroupCommit
+from exporter.lag import LoopLag
 from exporter.security import Guard
 
 if TYPE_CHECKING:
@@ -42,13 +44,18 @@ class Running:
         self._pid = pid
         self._lock = threading.Lock()
         self._live: Live | None = None
+        self._lag_of: Live | None = None
 
     async def live(self) -> Live:
         """Return what runs; opening a store may take a while, so that is done on a worker thread."""
         live = self._live
         if live is not None and live.pid == self._pid():
             return live
-        return await to_thread.run_sync(self._start)
+        live = await to_thread.run_sync(self._start)
+        if self._lag_of is not live:
+            self._lag_of = live
+            LoopLag(asyncio.get_running_loop()).expose(live.runtime.telemetry)
+        return live
 
     def _start(self) -> Live:
         with self._lock:
