@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,7 @@ class _ClickHouse:
     """The same rows in the embedded engine, in the order of their time as its users would keep them."""
 
     def __init__(self, path: str) -> None:
-        from chdb.session import Session
-
-        self._session: Any = Session(path)
+        self._session: Any = import_module("chdb.session").Session(path)  # it has no types
         self._session.query("CREATE DATABASE b ENGINE = Atomic")
         for name, columns in (
             ("event", "ts DateTime64(6), user String, type LowCardinality(String), session String"),
