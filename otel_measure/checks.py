@@ -29,7 +29,7 @@ def text(argument: str, value: object, limit: int = MAX_NAME_CHARS) -> str:
         raise ValueError(f"{argument} must have at most {limit} characters, not {len(value)}")
     if "\x00" in value or not _encodable(value):
         raise ValueError(f"{argument} must be valid Unicode without NUL characters, not {value!r}")
-    return value
+    return str.__str__(value)  # a plain one: numpy's, and an enum's, are kinds of str that JSON does not know
 
 
 def optional_text(argument: str, value: object, limit: int = MAX_NAME_CHARS) -> str | None:
@@ -142,7 +142,7 @@ def _json(argument: str, value: object, depth: int = 0) -> Json:
     if isinstance(value, str):
         if not _encodable(value):
             raise ValueError(f"{argument} must be valid Unicode, not {value!r}")
-        return value
+        return str.__str__(value)
     if isinstance(value, int):
         if not -_INT64_MAX - 1 <= value <= _INT64_MAX:
             raise ValueError(f"{argument} must fit 64 bits, not {value!r}")

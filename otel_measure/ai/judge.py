@@ -125,8 +125,10 @@ def _as_recorded(name: str, argument: str, column: Iterable[object]) -> dict[str
 
 def _value(argument: str, value: object) -> Value:
     """Return a scalar as plain Python; what is not a number (nan) is missing."""
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return str.__str__(value)  # numpy's text is a kind of str that JSON does not know
     if type(value).__name__ in _BOOLEANS:
         return bool(value)
     try:

@@ -1,4 +1,4 @@
-"""Drift through the store: windows by (ts, id), references, and one answer whatever the order of writing and looking."""
+"""Drift through the store: windows by (ts, id), references, one answer whatever the order of writing and looking."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MODEL = ("m", "1")
 MIDNIGHT = NOON - 12 * HOUR
 
 
-def watch(store: SqliteStore, now: int = NOON, size: int = 1000, **fields: int) -> DriftWatch:
+def watch(store: SqliteStore, now: int = NOON, size: int = 1000) -> DriftWatch:
     """A watch whose clock stands still."""
-    return DriftWatch(store.quality, lambda: now, size, **fields)
+    return DriftWatch(store.quality, lambda: now, size)
 
 
 def set_normal(store: SqliteStore, seed: int = 1, m: int = 1000) -> None:
@@ -153,7 +153,7 @@ def test_a_reference_that_cannot_be_kept_is_used_all_the_same(monkeypatch: pytes
 
 
 def test_clean_windows_are_quiet_and_a_shift_is_found_within_two() -> None:
-    """Over 20 clean windows of 1,000, looked at every 100 records, nothing alarms; 0.5 σ does before two windows end."""
+    """Over 20 clean windows, looked at every 100 records, nothing alarms; 0.5 σ does before two windows end."""
     rng = random.Random(3)
     store = SqliteStore(":memory:")
     watching = watch(store)
@@ -200,7 +200,11 @@ def test_an_outlier_changes_nothing() -> None:
 def test_the_answer_whole() -> None:
     """Scores, quality, evidence, sizes and window of a model with two features, one of which broke."""
     store = SqliteStore(":memory:")
-    reference = {"prediction": ["a", "b"] * 100, "x": [float(i) for i in range(200)], "flat": [1.0] * 200}
+    reference: dict[str, list[cells.Value]] = {
+        "prediction": ["a", "b"] * 100,
+        "x": [float(i) for i in range(200)],
+        "flat": [1.0] * 200,
+    }
     store.quality.set_reference(*MODEL, reference_of("given", reference))
     store.accept(
         [

@@ -50,7 +50,7 @@ def dumped(store: SqliteStore) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-_VALUES = st.sampled_from(["cat", "dog", True, False, 1.0, 2.0, 0.25, -3.5])
+_VALUES: st.SearchStrategy[Prediction] = st.sampled_from(["cat", "dog", True, False, 1.0, 2.0, 0.25, -3.5])
 _IDS = st.integers(0, 7)
 
 
@@ -94,8 +94,9 @@ def brute_force(records: Sequence[Record]) -> dict[tuple[str, str], Labels]:
             continue
         guess, true = record.prediction, winners[record.id].value
         pair = (label(guess), label(true))
-        if None not in pair:
-            labels.confusion[pair] = labels.confusion.get(pair, 0) + 1  # type: ignore[index]
+        if pair[0] is not None and pair[1] is not None:
+            named = (pair[0], pair[1])
+            labels.confusion[named] = labels.confusion.get(named, 0) + 1
         if is_number(guess) and is_number(true):
             labels.regression += RegressionTotals.of(float(guess), float(true)) or RegressionTotals()
     return found
