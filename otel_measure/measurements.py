@@ -31,7 +31,7 @@ def measurements(record: Record) -> list[Measurement]:
     if isinstance(record, Inference):
         return _inference(record)
     # The other kinds mean nothing but derived figures, which reports compute when asked.
-    return _user_event(record) if isinstance(record, UserEvent) else []
+    return _user_event(record.type) if isinstance(record, UserEvent) else []
 
 
 def _inference(record: Inference) -> list[Measurement]:
@@ -120,13 +120,9 @@ def _inference_attributes(
     )
 
 
-def _user_event(record: UserEvent) -> list[Measurement]:
-    return [Measurement(semconv.OTEL_MEASURE_USERS_EVENTS, 1, _event_attributes(record.type))]
-
-
 @lru_cache(maxsize=64)
-def _event_attributes(event_type: str) -> Attributes:
-    return _set({semconv.ATTR_EVENT_TYPE: event_type})
+def _user_event(event_type: str) -> list[Measurement]:
+    return [Measurement(semconv.OTEL_MEASURE_USERS_EVENTS, 1, _set({semconv.ATTR_EVENT_TYPE: event_type}))]
 
 
 def _set(attributes: _Given) -> Attributes:

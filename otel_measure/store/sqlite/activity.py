@@ -59,17 +59,17 @@ _COUNTS: Final[dict[str, Counts]] = {
 class Batch:
     """New events, gathered by person."""
 
-    __slots__ = ("background", "days", "gathered", "hits", "sessions")
+    __slots__ = ("_parts", "background", "days", "hits")
 
     def __init__(self) -> None:
         self.days: dict[int, dict[int, int]] = {}  # person → local day → first activity on it
         self.hits: dict[int, dict[Goal, list[Hit]]] = {}
-        self.sessions: dict[tuple[int, Client], list[Stretch]] = {}
+        self._parts: dict[tuple[int, str], list[list[int]]] = {}  # person, client's session id → stretches
         self.background: dict[int, int] = {}
 
     def gather(self, acts: Iterable[Act], persons: dict[int, int], day_of: Callable[[int], int]) -> None:
         """Sort events by person; `persons` says who a merged user is."""
-        days, sessions = self.days, self.sessions
+        days, parts = self.days, self._parts
         for uid, ts, kind, name, client, background, value, currency in acts:
             if persons:
                 uid = persons.get(uid, uid)
@@ -81,12 +81,21 @@ class Batch:
                     day = day_of(ts)
                     self.background[day] = self.background.get(day, 0) + 1
                 continue
-            group = (uid, id_key(client) if client else BY_GAP)
-            part = Stretch(ts, ts, events, views, keys)
-            if group in sessions:
-                sessions[group].append(part)
+            group = (uid, client or BY_GAP)
+            stretches = parts.get(group)
+            if stretches is None:
+                parts[group] = [[ts, ts, events, views, keys]]
+            elif client or stretches[-1][1] == ts:
+                part = stretches[-1]
+                if ts > part[1]:
+                    part[1] = ts
+                elif ts < part[0]:
+                    part[0] = ts
+                part[2] += events
+                part[3] += views
+                part[4] += keys
             else:
-                sessions[group] = [part]
+                stretches.append([ts, ts, events, views, keys])
             if events:
                 day = day_of(ts)
                 mine = days.get(uid)
@@ -94,6 +103,13 @@ class Batch:
                     days[uid] = {day: ts}
                 elif day not in mine or ts < mine[day]:
                     mine[day] = ts
+
+    def sessions(self) -> dict[tuple[int, Client], list[Stretch]]:
+        """Return the stretches by person and stored client id."""
+        return {
+            (uid, id_key(client)): [Stretch(*part) for part in stretches]
+            for (uid, client), stretches in self._parts.items()
+        }
 
     def _gather_hit(self, uid: int, ts: int, kind: str, name: str, value: float | None, currency: str | None) -> None:
         one = hit(ts, value, currency)
@@ -111,22 +127,31 @@ def add(transaction: Transaction, new: Accepted) -> None:
     batch = Batch()
     acts = ((uid, e.ts, e.type, e.name, e.session_id, e.background, e.value, e.currency) for e, uid in events)
     batch.gather(acts, merged, transaction.day_of)
-    _merge(transaction, batch, persons)
+    _merge(transaction, batch, persons, batch.sessions())
 
 
-def _merge(transaction: Transaction, batch: Batch, persons: dict[int, Person]) -> None:
+def _merge(
+    transaction: Transaction,
+    batch: Batch,
+    persons: dict[int, Person],
+    sessions: dict[tuple[int, Client], list[Stretch]],
+) -> None:
     connection, tally = transaction.connection, Tally()
     goals, days = GoalChange(connection, transaction.day_of), DayChange(connection)
     for uid in batch.days.keys() | batch.hits.keys():
-        person = persons[uid]
+        person, hits = persons[uid], batch.hits.get(uid)
         changed = days.changed(person, batch.days[uid]) if uid in batch.days else {}
-        hits = batch.hits.get(uid, {})
+        if hits is None:
+            if changed:
+                goals.merge(uid, person.last_day, person.hit_ts, changed, {}, tally)
+                days.merge(person, changed, person.hit_ts, tally)
+            continue
         goals.merge(uid, person.last_day, person.hit_ts, changed, hits, tally)
         latest = [h.ts for some in hits.values() for h in some] + ([] if person.hit_ts is None else [person.hit_ts])
         days.merge(person, changed, max(latest, default=None), tally)
     for day, n in batch.background.items():
         tally.add(SESSIONS, (day,), (0, 0, 0, 0, 0, n))
-    SessionChange(connection, transaction.session_gap_us, transaction.day_of).merge(batch.sessions, tally)
+    SessionChange(connection, transaction.session_gap_us, transaction.day_of).merge(sessions, tally)
     goals.write()
     days.write()
     tally.write(connection)
@@ -281,9 +306,10 @@ def replay(transaction: Transaction, began_earlier: dict[tuple[int, Client], int
         merged, persons = roots(connection, {act[0] for act in acts})
         batch = Batch()
         batch.gather(acts, merged, transaction.day_of)
+        sessions = batch.sessions()
         if began_earlier:
-            batch.sessions = dict(_uncounted(batch.sessions, began_earlier))
-        _merge(transaction, batch, persons)
+            sessions = dict(_uncounted(sessions, began_earlier))
+        _merge(transaction, batch, persons, sessions)
 
 
 def _uncounted(

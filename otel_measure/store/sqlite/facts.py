@@ -96,6 +96,22 @@ def _inference_row(record: Inference, names: Names) -> Row:
     )
 
 
+def _event_extra(record: UserEvent) -> str | None:
+    """Return as `_extra` does; most events have none of these, and there are many events."""
+    if (
+        record.properties is None
+        and record.value is None
+        and record.trace_id is None
+        and record.referrer is None
+        and record.currency is None
+        and not record.background
+        and not record.clamped
+        and record.span_id is None
+    ):
+        return None
+    return _extra(record, _EVENT_EXTRA)
+
+
 def _event_row(record: UserEvent, names: Names) -> Row:
     return (
         id_key(record.id),
@@ -104,11 +120,11 @@ def _event_row(record: UserEvent, names: Names) -> Row:
         names.uid(record.user_id),
         record.type,
         record.name,
-        is_active(record),
+        not record.background and record.type not in semconv.PASSIVE_EVENT_TYPES,
         record.page_url,
         record.session_id,
         record.device_type,
-        _extra(record, _EVENT_EXTRA),
+        _event_extra(record),
     )
 
 

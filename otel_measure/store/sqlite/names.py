@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
 from otel_measure import semconv
@@ -18,15 +18,16 @@ _NOWHERE: Final = Origin("")
 
 
 class Cache(Generic[K, V]):
-    """A bounded map that forgets everything when it is full: memory does not grow with users or models."""
+    """A bounded map that forgets everything when it is full: memory does not grow with users or models.
+
+    Attributes:
+        get: returns the id known for a key, or `None`.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._ids: dict[K, V] = {}
-
-    def get(self, key: K) -> V | None:
-        """Return the id known for a key."""
-        return self._ids.get(key)
+        self.get: Callable[[K], V | None] = self._ids.get
 
     def put(self, key: K, value: V) -> V:
         """Remember an id and return it."""
@@ -64,13 +65,12 @@ class Names:
 
     def origin(self, origin: Origin) -> int:
         """Return the id of a service in an environment."""
+        known = self._origins.get(origin)
+        if known is not None:
+            return known
+        select = "SELECT id FROM origin WHERE service=? AND environment=?"
         key = (origin.service, origin.environment)
-        return self._origins.get(origin) or self._origins.put(
-            origin,
-            self._find_or_insert(
-                "SELECT id FROM origin WHERE service=? AND environment=?", "origin (service, environment)", key
-            ),
-        )
+        return self._origins.put(origin, self._find_or_insert(select, "origin (service, environment)", key))
 
     def _find_or_insert(self, select: str, into: str, key: tuple[str, str]) -> int:
         found = self.connection.execute(select, key).fetchone()

@@ -78,6 +78,8 @@ class DayChange:
         last = person.last_day
         if last is None or person.day_ts is None:
             return dict(days)
+        if len(days) == 1 and days.get(last, -1) >= person.day_ts:
+            return {}
         late = any(day < last for day in days)
         known = dict(walk(self._connection, person.uid, last, since_day=min(days))) if late else {}
         known[last] = person.day_ts

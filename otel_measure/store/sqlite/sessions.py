@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from otel_measure.store.sqlite.tally import SESSIONS, Tally
 
@@ -18,7 +18,7 @@ BY_GAP: Final = ""
 ENGAGED_US: Final = 10_000_000
 ENGAGED_VIEWS: Final = 2
 NO_GAP_TOO_LONG: Final = 2**62
-_PAIRS: Final = 250
+_CHUNK: Final = 250
 
 
 class Stretch(NamedTuple):
@@ -57,8 +57,12 @@ def folded(parts: Iterable[Stretch], gap_us: int) -> list[Stretch]:
 def tally_sessions(tally: Tally, sessions: Iterable[Stretch], day_of: Callable[[int], int], sign: int = 1) -> None:
     """Add what sessions contribute to the cells of their days."""
     for s in sessions:
-        sums = (1, s.end - s.start, s.events, int(s.views > 0), int(s.bounced), 0)
-        tally.add(SESSIONS, (day_of(s.start),), sums, sign)
+        cell = tally.cell(SESSIONS, (day_of(s.start),))
+        cell[0] += sign
+        cell[1] += sign * (s.end - s.start)
+        cell[2] += sign * s.events
+        cell[3] += sign * (s.views > 0)
+        cell[4] += sign * s.bounced
 
 
 class SessionChange:
@@ -81,13 +85,11 @@ class SessionChange:
         kept: list[tuple[int, Client, int, int, int, int, int]] = []
         for (uid, client), parts, before in self._with_neighbours(new):
             after = folded((*before, *parts), self._gap_us if client == BY_GAP else NO_GAP_TOO_LONG)
-            changed = [s for s in after if s not in before]
-            replaced = [s for s in before if s not in after]
-            starts = {s.start for s in changed}
-            gone.extend((uid, client, s.start) for s in replaced if s.start not in starts)
-            kept.extend((uid, client, *s) for s in changed)
-            tally_sessions(tally, replaced, self._day_of, -1)
-            tally_sessions(tally, changed, self._day_of)
+            starts = {s.start for s in after}
+            gone.extend((uid, client, s.start) for s in before if s.start not in starts)
+            kept.extend((uid, client, *s) for s in after)
+            tally_sessions(tally, before, self._day_of, -1)
+            tally_sessions(tally, after, self._day_of)
         if gone:
             self._connection.executemany("DELETE FROM session WHERE uid=? AND client=? AND started=?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
@@ -96,34 +98,38 @@ class SessionChange:
         self, new: Mapping[tuple[int, Client], Sequence[Stretch]]
     ) -> Iterator[tuple[tuple[int, Client], Sequence[Stretch], list[Stretch]]]:
         """Yield each group with the stored sessions that it may touch."""
-        named = self._named([key for key in new if key[1] != BY_GAP])
-        for key, parts in new.items():
-            if key[1] == BY_GAP:
-                yield key, parts, self._beside(key[0], parts)
-            else:
-                yield key, parts, named.get(key, [])
-
-    def _named(self, keys: Sequence[tuple[int, Client]]) -> dict[tuple[int, Client], list[Stretch]]:
+        named = [key for key in new if key[1] != BY_GAP]
+        unnamed = [
+            (uid, min(part.start for part in parts), max(part.end for part in parts) + self._gap_us)
+            for (uid, client), parts in new.items()
+            if client == BY_GAP
+        ]
         found: dict[tuple[int, Client], list[Stretch]] = {}
-        for i in range(0, len(keys), _PAIRS):
-            part = keys[i : i + _PAIRS]
-            rows = self._connection.execute(
-                "SELECT s.* FROM session s WHERE (s.uid, s.client) IN (VALUES " + ",".join(["(?,?)"] * len(part)) + ")",
-                [value for key in part for value in key],
-            )
-            for uid, client, *numbers in rows:
-                found[uid, client] = [Stretch(*numbers)]
-        return found
+        for statement, width, asked in ((_NAMED, 2, named), (_UNNAMED, 3, unnamed)):
+            for uid, client, *numbers in self._rows(statement, width, asked):
+                found.setdefault((uid, client), []).append(Stretch(*numbers))
+        for key, parts in new.items():
+            yield key, parts, found.get(key, [])
 
-    def _beside(self, uid: int, parts: Sequence[Stretch]) -> list[Stretch]:
-        first, last = min(p.start for p in parts), max(p.end for p in parts)
-        rows = self._connection.execute(
-            "SELECT started, ended, events, views, keys FROM session WHERE uid = ?1 AND client = '' AND started <= ?3"
-            " AND started >= coalesce((SELECT max(started) FROM session"
-            " WHERE uid = ?1 AND client = '' AND started <= ?2), ?2)",
-            (uid, first, last + self._gap_us),
-        )
-        return [Stretch(*row) for row in rows]
+    def _rows(self, statement: str, width: int, asked: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        marks = f"({','.join('?' * width)})"
+        for i in range(0, len(asked), _CHUNK):
+            part = asked[i : i + _CHUNK]
+            values = ",".join([marks] * len(part))
+            yield from self._connection.execute(statement.format(values), [value for key in part for value in key])
+
+
+# CROSS JOIN keeps SQLite from reading the table in search of the keys.
+_NAMED: Final = (
+    "WITH k (uid, client) AS (VALUES {}) SELECT s.* FROM k CROSS JOIN session s"
+    " ON s.uid = k.uid AND s.client = k.client"
+)
+# The sessions of a person do not overlap: what begins last before a stretch is the only one that may reach it.
+_UNNAMED: Final = (
+    "WITH k (uid, first, last) AS (VALUES {}) SELECT s.* FROM k CROSS JOIN session s"
+    " ON s.uid = k.uid AND s.client = '' AND s.started <= k.last AND s.started >= coalesce("
+    "(SELECT max(b.started) FROM session b WHERE b.uid = k.uid AND b.client = '' AND b.started <= k.first), k.first)"
+)
 
 
 def sessions_of(connection: sqlite3.Connection, uid: int) -> dict[Client, list[Stretch]]:

@@ -40,6 +40,7 @@ COHORTS: Final = CellTable("cohort_cell", ("cohort", "day_offset"), ("n",))
 SESSIONS: Final = CellTable(
     "session_cell", ("day",), ("sessions", "duration_us", "events", "viewed", "bounced", "background")
 )
+# The only cells that may be negative, and come back to nothing from below.
 GOALS: Final = CellTable("goal_cell", ("goal", "hit_day", "day"), ("persons", "wait_us"))
 GOAL_SUMS: Final = CellTable("goal_sum", ("goal", "hit_day", "day", "currency"), ("n", "valued", "amount", "nanos"))
 ANSWERS: Final = CellTable("nps_cell", ("day", "survey", "until", "score"), ("n",))
@@ -54,19 +55,24 @@ class Tally:
 
     def add(self, table: CellTable, key: Key, values: Iterable[int], sign: int = 1) -> None:
         """Add to a cell, or with `sign=-1` take away."""
+        found = self.cell(table, key)
+        for i, value in enumerate(values):
+            found[i] += sign * value
+
+    def cell(self, table: CellTable, key: Key) -> list[int]:
+        """Return what is to be added to a cell, to be changed in place."""
         cells = self._changes.setdefault(table, {})
         found = cells.get(key)
         if found is None:
-            cells[key] = [sign * value for value in values]
-        else:
-            cells[key] = [old + sign * value for old, value in zip(found, values, strict=True)]
+            found = cells[key] = [0] * len(table.sums)
+        return found
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write the changes; cells that end up empty are removed, so a cell is there only for what is."""
         for table, cells in self._changes.items():
             changed = [(key, sums) for key, sums in cells.items() if any(sums)]
             connection.executemany(table.upsert, [(*key, *sums) for key, sums in changed])
-            lowered: Sequence[Key] = [key for key, sums in changed if min(sums) < 0]
+            lowered: Sequence[Key] = [key for key, sums in changed if table is GOALS or min(sums) < 0]
             if lowered:
                 connection.executemany(table.remove_empty, lowered)
         self._changes.clear()
