@@ -1,0 +1,375 @@
+"""The ledger of services over a real store: back-fills, restarts, gaps, and clocks that step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from math import isnan
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from otel_measure.days import moment
+from otel_measure.errors import NoStore, NotFound
+from otel_measure.ids import Uuid7
+from otel_measure.infrastructure.availability import Incident
+from otel_measure.infrastructure.ledger import STEPPED_BACK, Ledger, Service, Services
+from otel_measure.recorder import Recorder
+from otel_measure.records import Record
+from otel_measure.store.sqlite import SqliteStore
+from otel_measure.windows import Window
+from tests.facts import HERE, NOON
+
+START = moment(NOON)
+
+
+class Quiet:
+    """A sink that takes everything."""
+
+    def record(self, records: Sequence[Record]) -> None:
+        """Take records."""
+
+    def count(self, kind: str, outcome: str, n: int, reason: str | None = None) -> None:
+        """Take a count."""
+
+    def fault(self, what: str) -> None:
+        """Take a fault."""
+
+    def commit_took(self, seconds: float) -> None:
+        """Take a duration."""
+
+
+class World:
+    """A wall clock that tests set, and a process of ours that they start, kill and let live."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.now_us = NOON
+        self._path = path
+        self.store: SqliteStore | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin as a new process: nothing is left but the file."""
+        if self.store is not None:
+            self.store.close()
+        self.store = SqliteStore(str(self._path)) if self._path else None
+        self.ledger = Ledger(HERE, Recorder(self.store, Quiet(), loud=True), self.store, self.clock, Uuid7(self.clock))
+
+    def clock(self) -> int:
+        return self.now_us
+
+    def step(self, seconds: float) -> None:
+        """Let the clock jump, or time pass in which nothing of ours lives."""
+        self.now_us += round(seconds * 1_000_000)
+
+    def live(self, seconds: int) -> None:
+        """Let time pass with a heartbeat every 15 s."""
+        for _ in range(seconds // 15):
+            self.step(15)
+            self.ledger.beat()
+        self.step(seconds % 15)
+
+    def figures(self, window: str = "30d") -> tuple[float, float, float, int]:
+        """Seconds up, down and unknown, and the number of incidents of the service."""
+        found = self.ledger.availability("api", window)
+        return found.uptime_seconds, found.downtime_seconds, found.unknown_seconds, found.incidents
+
+    def is_down(self) -> bool:
+        """What the list of services says."""
+        return self.ledger.services().services_down == 1
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A service registered at noon, and a process that watches it."""
+    made = World(tmp_path / "m.db")
+    made.ledger.register("api", 99.0)
+    yield made
+    assert made.store is not None
+    made.store.close()
+
+
+def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
+    """While it lasts the service is down since its beginning; afterwards it is the last incident."""
+    world.live(60)
+    world.ledger.record("api", "down", reason="disk full")
+    world.live(30)
+    down = Service("api", "down", START + timedelta(seconds=60), 99.0, START)
+    assert world.ledger.services() == Services((down,), 1, 1, START + timedelta(seconds=90))
+    assert world.ledger.down() == 1
+    world.ledger.record("api", "up")
+    world.live(10)
+    assert world.figures() == (70, 30, 0, 1)
+    found = world.ledger.availability("api")
+    ended = START + timedelta(seconds=90)
+    assert found.last_incident == Incident(START + timedelta(seconds=60), ended, 30.0, "disk full")
+    assert found.window == Window(START, START + timedelta(seconds=100), "UTC")
+    assert world.ledger.services() == Services((Service("api", "up", None, 99.0, START),), 1, 0, moment(world.now_us))
+
+
+def test_a_second_down_is_the_same_outage_and_a_second_up_changes_nothing(world: World) -> None:
+    """States that repeat neither begin nor end anything, nor change the reason."""
+    for state in ("up", "down", "down", "up", "up"):
+        assert state in ("up", "down")
+        world.live(15)
+        world.ledger.record("api", "up" if state == "up" else "down", reason=state)
+    world.live(15)
+    assert world.figures() == (60, 30, 0, 1)
+
+
+def test_a_back_fill_is_an_outage_like_any_other(world: World) -> None:
+    """States with a time in the past count from then on."""
+    world.live(120)
+    world.ledger.record("api", "up", at=START + timedelta(seconds=40))
+    world.ledger.record("api", "down", at=START + timedelta(seconds=30))
+    assert world.figures() == (110, 10, 0, 1)
+
+
+def test_what_came_before_registration_does_not_count(world: World) -> None:
+    """A window never begins before the registration, but an outage may."""
+    world.ledger.record("api", "down", at=START - timedelta(hours=1))
+    world.live(60)
+    world.ledger.record("api", "up")
+    world.live(60)
+    assert world.figures() == (60, 60, 0, 1)
+    assert world.figures("1m") == (60, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda ledger: ledger.record("api", "down", at=START + timedelta(seconds=1)),
+            "at must not lie in the future, not 2026-01-15 12:00:01+00:00 (now is 2026-01-15 12:00:00+00:00)",
+        ),
+        (
+            lambda ledger: ledger.record("api", "down", at=datetime(2026, 1, 1)),
+            "at must carry a time zone (datetime.now(timezone.utc)), not the naive datetime.datetime(2026, 1, 1, 0, 0)",
+        ),
+        (lambda ledger: ledger.record("", "down"), "name must be a non-empty string, not ''"),
+        (lambda ledger: ledger.record("api", "down", reason=1), "reason must be a non-empty string, not 1"),
+        (lambda ledger: ledger.register(7), "name must be a non-empty string, not 7"),
+        (lambda ledger: ledger.register("x", 0), "sla_target must be a percentage above 0 and up to 100, not 0"),
+        (lambda ledger: ledger.register("x", 101), "sla_target must be at most 100, not 101"),
+        (lambda ledger: ledger.register("x", True), "sla_target must be a number, not True"),
+        (lambda ledger: ledger.availability(None), "name must be a non-empty string, not None"),
+        (
+            lambda ledger: ledger.availability("api", as_of=date(2026, 1, 16)),
+            "as_of must not lie in the future, not 2026-01-16",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_named(world: World, call: Callable[[Ledger], object], message: str) -> None:
+    """Each argument that breaks its rule is a `ValueError` with argument, rule and value."""
+    with pytest.raises(ValueError, match="must") as refused:
+        call(world.ledger)
+    assert str(refused.value) == message
+
+
+def test_a_time_beyond_retention_is_refused(world: World) -> None:
+    """A back-fill that the store would not keep is an error and not a silent loss."""
+    assert world.store is not None
+    world.store.sweep(NOON)
+    with pytest.raises(ValueError, match="at is refused: timestamp is older than the store's retention"):
+        world.ledger.record("api", "down", at=datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_unknown_services(world: World) -> None:
+    """Of an unknown service nothing is known and nothing can be recorded; no figure of it is a 0."""
+    found = world.ledger.availability("web", "1h")
+    assert msgspec.to_builtins(msgspec.json.decode(msgspec.json.encode(found))) == {
+        "service_name": "web", "availability_percent": None, "availability_percent_low": None,
+        "availability_percent_high": None, "uptime_seconds": None, "downtime_seconds": None, "unknown_seconds": None,
+        "coverage_ratio": None, "incidents": 0, "mtbf_seconds": None, "mttr_seconds": None, "sla_target": None,
+        "sla_compliance": None, "sla_status": "insufficient_data", "error_budget_remaining_seconds": None,
+        "error_budget_remaining_ratio": None, "last_incident": None,
+        "window": {"start": "2026-01-15T11:00:00Z", "end": "2026-01-15T12:00:00Z", "timezone": "UTC"},
+    }  # fmt: skip
+    assert not world.ledger.knows("web")
+    assert world.ledger.knows("api")
+    with pytest.raises(NotFound, match="no service named 'web'"):
+        world.ledger.record("web", "down")
+    with pytest.raises(NotFound, match="no service named 'web'"):
+        world.ledger.observe("web", None)
+
+
+def test_without_a_store_nothing_is_down_and_nothing_can_be_asked() -> None:
+    """Every question says what it needs; a heartbeat and the count of the summary do without."""
+    ledger = World(None).ledger
+    ledger.beat()
+    assert ledger.down() == 0
+    calls: list[Callable[[], object]] = [
+        lambda: ledger.register("api"),
+        lambda: ledger.record("api", "down"),
+        lambda: ledger.availability("api"),
+        ledger.availabilities,
+        ledger.services,
+    ]
+    for call in calls:
+        with pytest.raises(NoStore, match="the availability of services needs a store"):
+            call()
+
+
+def test_restart_in_the_middle_of_an_outage(world: World) -> None:
+    """A process that ends while a service is down leaves it down, through the gap, until somebody says up."""
+    world.live(60)
+    world.ledger.record("api", "down")
+    world.live(30)
+    world.restart()
+    world.step(600)
+    assert world.is_down()
+    world.ledger.beat()
+    world.live(30)
+    world.ledger.record("api", "up")
+    world.live(60)
+    assert world.figures() == (120, 660, 0, 1)
+
+
+def test_time_that_nobody_watched_is_unknown(world: World) -> None:
+    """A gap in the heartbeats is neither up nor down: it lowers the coverage and widens the bounds."""
+    world.live(60)
+    world.restart()
+    world.step(120)
+    world.ledger.beat()
+    world.live(60)
+    assert world.figures() == (120, 0, 120, 0)
+    found = world.ledger.availability("api")
+    assert (found.availability_percent_low, found.availability_percent, found.availability_percent_high) == (
+        50,
+        100,
+        100,
+    )
+    assert (found.coverage_ratio, found.sla_compliance, found.sla_status) == (0.5, None, "insufficient_data")
+
+
+def test_a_short_restart_is_no_gap(world: World) -> None:
+    """Up to three heartbeats may be missing, at the end of the window too."""
+    world.live(60)
+    world.restart()
+    world.step(45)
+    assert world.figures() == (105, 0, 0, 0)
+    world.ledger.beat()
+    world.live(15)
+    world.step(45.000_001)
+    assert world.figures() == (120, 0, 45.000_001, 0)
+
+
+def test_a_forward_step_is_a_gap(world: World) -> None:
+    """An hour that the clock leaps over was watched by nobody; an outage lasts through it."""
+    world.live(60)
+    world.step(3600)
+    world.live(60)
+    assert world.figures() == (105, 0, 3615, 0)
+    world.ledger.record("api", "down")
+    world.step(3600)
+    world.live(30)
+    world.ledger.record("api", "up")
+    assert world.figures() == (105, 3630, 3615, 1)
+
+
+def test_an_outage_lasts_through_a_backward_step(world: World) -> None:
+    """After the clock is set back the service is still down, comes up once, and nothing comes back an hour later."""
+    world.live(7200)
+    world.ledger.record("api", "down", reason="disk")
+    world.live(60)
+    world.step(-3600)
+    world.ledger.beat()
+    assert world.is_down()
+    last = world.ledger.availability("api").last_incident
+    assert last is None  # at this very microsecond it has lasted for no time
+    world.live(60)
+    last = world.ledger.availability("api").last_incident
+    assert last is not None
+    assert (last.duration_seconds, last.reason) == (60, STEPPED_BACK)
+    world.ledger.record("api", "up")
+    world.live(300)
+    assert not world.is_down()
+    assert world.figures()[1::2] == (60, 1)
+    world.live(7200)
+    assert not world.is_down()
+    assert world.figures() == (7200 + 60 - 3600 + 60 + 300 + 7200 - 60, 60, 0, 1)
+
+
+def test_an_outage_after_a_backward_step_is_not_ended_by_an_older_recovery(world: World) -> None:
+    """A recovery that now lies ahead of the clock ends no outage that begins before it."""
+    world.live(7200)
+    world.ledger.record("api", "down")
+    world.live(60)
+    world.ledger.record("api", "up")
+    world.step(-600)
+    world.ledger.record("api", "down")
+    world.live(1200)
+    assert world.is_down()
+    assert world.figures()[1::2] == (1200, 1)
+
+
+def test_two_states_after_a_backward_step_both_count(world: World) -> None:
+    """Each state recorded while older ones lie ahead revokes the last of those, however often that happens."""
+    world.live(7200)
+    world.ledger.record("api", "down")
+    world.step(-3600)
+    for _ in range(3):
+        world.ledger.record("api", "up")
+        world.live(60)
+        world.ledger.record("api", "down")
+        world.live(60)
+    world.ledger.record("api", "up")
+    world.live(7200)
+    assert not world.is_down()
+    assert world.figures()[1::2] == (180, 3)
+
+
+def test_an_hour_back_and_forth_leaves_the_ledger_whole(world: World) -> None:
+    """A clock that is wrong for a minute costs that minute: no figure is negative and all add up to the window."""
+    for hours in (-1, 1):
+        world.live(7200)
+        world.step(hours * 3600)
+        world.live(60)
+        world.step(-hours * 3600)
+        world.live(60)
+    up, down, unknown, incidents = world.figures()
+    assert (up + down + unknown, down, incidents) == (14_400 + 240, 0, 0)
+    assert 0 <= unknown <= 150
+
+
+def test_a_back_fill_revokes_nothing(world: World) -> None:
+    """A state with a time of its own says nothing about now."""
+    world.live(7200)
+    world.ledger.record("api", "down")
+    world.step(-60)
+    world.ledger.record("api", "up", at=START)
+    world.live(120)
+    assert world.is_down()
+
+
+def test_a_probe_records_changes_only(world: World) -> None:
+    """What a probe sees is recorded where the ledger says otherwise, whoever wrote it."""
+    for down_because in (None, "HTTP 503", "HTTP 500", None, None):
+        world.live(15)
+        world.ledger.observe("api", down_because)
+    assert world.store is not None
+    (found,) = world.store.services.histories(0)
+    recorded = [(change.at - NOON, change.state, change.reason) for change in found.changes]
+    assert recorded == [(30_000_000, "down", "HTTP 503"), (60_000_000, "up", None)]
+
+
+def test_as_of_ends_the_window_with_that_day(world: World) -> None:
+    """Past days are answered as they were, before and after the registration."""
+    world.live(60)
+    world.step(86_400)
+    world.ledger.beat()
+    found = world.ledger.availability("api", "1d", date(2026, 1, 15))
+    assert found.window == Window(START, datetime(2026, 1, 16, tzinfo=UTC), "UTC")
+    assert (found.uptime_seconds, found.unknown_seconds) == (60, 43_140)
+    assert isnan(world.ledger.availability("api", "1d", date(2026, 1, 14)).availability_percent)
+
+
+def test_lifetimes_reach_back_to_the_registration(world: World) -> None:
+    """Since registration is since registration, whatever the window of the targets."""
+    world.ledger.register("new")
+    world.live(90)
+    world.ledger.record("new", "down")
+    found = [(life.service_name, life.uptime_seconds, down) for life, down in world.ledger.lifetimes()]
+    assert found == [("api", 90, False), ("new", 90, True)]
+    assert [a.service_name for a in world.ledger.availabilities("1m")] == ["api", "new"]

@@ -1,0 +1,184 @@
+"""Watched services in SQLite: heartbeats as runs, states in any order, and what retention leaves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps, watched_by
+from otel_measure.records import ServiceState
+from otel_measure.store.services import LONGEST_GAP_US, History, Service, StateChange
+from otel_measure.store.sqlite import SqliteStore
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, event
+
+GAP_S = LONGEST_GAP_US / SECOND
+
+
+@pytest.fixture
+def store() -> Iterator[SqliteStore]:
+    """An empty store in memory."""
+    opened = SqliteStore(":memory:")
+    yield opened
+    opened.close()
+
+
+def state(id: str, ts: int, state: str = "down", service: str = "api", reason: str | None = None) -> ServiceState:
+    """A recorded state."""
+    return ServiceState(id=id, ts=ts, origin=HERE, service=service, state=state, reason=reason)
+
+
+def history(store: SqliteStore, start: int = 0, name: str = "api") -> History:
+    """What the store knows of one service."""
+    (found,) = store.services.histories(start, name)
+    return found
+
+
+def reckoned(found: History, start: int, now: int) -> Availability:
+    """The availability over [start, now)."""
+    return availability(
+        "api",
+        registered_us=found.service.registered,
+        transitions=[
+            Transition(c.at, "up" if c.state == "up" else "down", c.reason, c.event_id) for c in found.changes
+        ],
+        unwatched=gaps(found.watched, start, now),
+        now_us=now,
+        window_s=(now - start) / SECOND,
+    )
+
+
+def test_register_is_idempotent_and_sets_the_target(store: SqliteStore) -> None:
+    """Registering again keeps the first registration and takes the new target; services come sorted by name."""
+    assert store.services.register("b", 99.9, NOON) == Service("b", NOON, 99.9)
+    assert store.services.register("a", 99.0, NOON) == Service("a", NOON, 99.0)
+    assert store.services.register("b", 95.0, NOON + DAY) == Service("b", NOON, 95.0)
+    assert store.services.services() == [Service("a", NOON, 99.0), Service("b", NOON, 95.0)]
+    assert store.services.histories(0, "c") == []
+
+
+def test_registration_survives(tmp_path: Path) -> None:
+    """What is registered is there when the file is opened again."""
+    first = SqliteStore(str(tmp_path / "m.db"))
+    first.services.register("api", 99.9, NOON)
+    second = SqliteStore(str(tmp_path / "m.db"))
+    assert second.services.histories(0) == [History(Service("api", NOON, 99.9), (), ((NOON, NOON),))]
+    first.close()
+    second.close()
+
+
+def test_a_registration_in_the_future_moves_back(store: SqliteStore) -> None:
+    """A clock that was ahead at registration does not leave the time until then unwatched."""
+    store.services.register("api", 99.9, NOON + HOUR)
+    store.services.beat(NOON)
+    assert store.services.services() == [Service("api", NOON, 99.9)]
+
+
+def test_history_tells_what_was_recorded(store: SqliteStore) -> None:
+    """States come ascending by time and id with reasons, those of other services and earlier outages left out."""
+    store.services.register("api", 99.9, NOON)
+    store.accept(
+        [
+            state("d", NOON + 9, "up"),
+            state("c", NOON + 5, reason="disk"),
+            state("b", NOON + 5, "up"),
+            state("a", NOON + 1),
+            state("x", NOON + 7, service="db"),
+        ]
+    )
+    changes = (
+        StateChange(NOON + 1, "down", None, "a"),
+        StateChange(NOON + 5, "up", None, "b"),
+        StateChange(NOON + 5, "down", "disk", "c"),
+        StateChange(NOON + 9, "up", None, "d"),
+    )
+    assert history(store).changes == changes
+    assert history(store, NOON + 8).changes == changes  # what touches is one outage, which lasts at +8
+    assert history(store, NOON + 9).changes == changes[-1:]
+
+
+@given(beats=st.lists(st.integers(0, 20).map(lambda n: n * 20 * SECOND), min_size=1, max_size=15), rng=st.randoms())
+def test_runs_depend_on_the_set_of_beats_alone(beats: list[int], rng: random.Random) -> None:
+    """In any order, and repeated, heartbeats give the intervals between those that follow each other in time."""
+    store = SqliteStore(":memory:")
+    store.services.register("api", 99.9, beats[0])
+    for beat in rng.sample(beats, len(beats)) + rng.sample(beats, len(beats) // 2):
+        store.services.beat(beat)
+    watched = history(store).watched
+    end = 500 * SECOND
+    assert gaps(watched, 0, end) == gaps(watched_by(set(beats), GAP_S), 0, end)
+    assert all(later - last > LONGEST_GAP_US for (_, last), (later, _) in pairwise(watched))
+    store.close()
+
+
+_states = st.lists(
+    st.tuples(st.integers(0, 3000), st.sampled_from(["up", "down"])).map(lambda s: (NOON + s[0] * SECOND, s[1])),
+    max_size=12,
+)
+_beats = st.lists(st.integers(0, 3000).map(lambda second: NOON + second * SECOND), max_size=30)
+
+
+@given(states=_states, beats=_beats, rng=st.randoms(), start=st.integers(0, 3500))
+def test_order_batches_and_duplicates_do_not_matter(
+    states: list[tuple[int, str]], beats: list[int], rng: random.Random, start: int
+) -> None:
+    """The same states, late, repeated, in any batches, and a history cut at the window, give the same availability."""
+    now, begin = NOON + 3600 * SECOND, NOON + start * SECOND
+    recorded = [state(f"{i:02}", ts, what) for i, (ts, what) in enumerate(states)]
+    straight, shuffled = SqliteStore(":memory:"), SqliteStore(":memory:")
+    for store in (straight, shuffled):
+        store.services.register("api", 99.9, NOON)
+    straight.accept(recorded)
+    for beat in sorted(beats):
+        straight.services.beat(beat)
+    left = rng.sample(recorded, len(recorded)) + rng.sample(recorded, len(recorded) // 2)
+    while left:
+        size = rng.randint(1, 5)
+        shuffled.accept(left[:size])
+        left = left[size:]
+    for beat in rng.sample(beats, len(beats)):
+        shuffled.services.beat(beat)
+    expected = reckoned(history(straight), begin, now)
+    assert repr(reckoned(history(shuffled), begin, now)) == repr(expected)
+    assert repr(reckoned(history(shuffled, begin), begin, now)) == repr(expected)
+    for store in (straight, shuffled):
+        store.close()
+
+
+def test_retention_leaves_an_outage_that_lasts() -> None:
+    """Of states beyond retention the beginning of a lasting outage stays; time beyond it is unknown, not up."""
+    store = SqliteStore(":memory:", retention_days=10)
+    store.services.register("api", 99.9, NOON)
+    store.services.register("db", 99.9, NOON)
+    for minute in range(0, 20 * 24 * 60):
+        store.services.beat(NOON + minute * MINUTE // 2)  # a beat each 30 s, for ten days
+    store.accept([state("1", NOON), state("2", NOON + HOUR, "up"), state("3", NOON + 2 * HOUR, reason="disk")])
+    store.accept([state("4", NOON, service="db"), state("5", NOON + HOUR, "up", service="db")])
+    now = NOON + 15 * DAY
+    assert store.sweep(now) == 4
+    horizon = NOON - 12 * HOUR + 5 * DAY
+    assert history(store).changes == (StateChange(NOON + 2 * HOUR, "down", "disk", "3"),)
+    assert history(store, name="db").changes == ()
+    assert history(store).watched == ((horizon, NOON + 10 * DAY - MINUTE // 2),)
+    assert reckoned(history(store), NOON, now).downtime_seconds == 15 * 86_400 - 7200
+    assert store.sweep(now) == 0
+    store.accept([state("6", NOON + 12 * DAY, "up")])
+    assert store.sweep(NOON + 30 * DAY) == 2
+    assert history(store).changes == ()
+    assert history(store).watched == ()
+    store.close()
+
+
+def test_the_disk_bound_is_applied_while_an_outage_lasts(tmp_path: Path) -> None:
+    """An outage that retention must leave does not keep the sweep from ending."""
+    store = SqliteStore(str(tmp_path / "m.db"), max_bytes=1)
+    store.services.register("api", 99.9, NOON)
+    store.accept([state("1", NOON), event("e", ts=NOON + DAY)])
+    assert store.sweep(NOON + 3 * DAY) == 1
+    assert history(store).changes == (StateChange(NOON, "down", None, "1"),)
+    store.close()
