@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from otel_measure.ai.reports import Models
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
+from otel_measure.enums import DriftStatus
 from otel_measure.errors import NoStore
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.kpis import BY_KEY, KPIS, Kpi, Verdict, format_value, judge
@@ -78,6 +79,7 @@ class _Value(NamedTuple):
     value: float
     subject: str = ""
     evidence: int | None = None
+    is_calm: bool = False  # a detector of its own has looked and found nothing: the value alone alarms nobody
 
 
 class Machine(Protocol):
@@ -149,6 +151,8 @@ def alerts(found: tuple[Reading, ...], now: datetime) -> Alerts:
 
 def _reading(kpi: Kpi, given: _Value) -> Reading:
     verdict = judge(kpi, given.value, evidence=given.evidence)
+    if given.is_calm and verdict != "unknown":
+        verdict = "ok"
     return Reading(
         kpi.key,
         kpi.domain,
@@ -206,8 +210,9 @@ def _section(summary: dict[str, object], name: str) -> dict[str, float]:
 def _models(found: Models) -> Iterator[_Value]:
     for model in found.models:
         subject = f"{model.model_name} {model.model_version}"
+        calm = model.drift is not None and model.drift.drift_status is DriftStatus.NO_DRIFT
         for key, value in _model(model):
-            yield _Value(key, value, subject)
+            yield _Value(key, value, subject, is_calm=calm and key == "drift_score")
 
 
 def _model(model: ModelSnapshot) -> Iterator[tuple[str, float]]:

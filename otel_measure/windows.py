@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from otel_measure.days import day_finder, day_number, day_start, moment
 
-_FORM: Final = re.compile(r"(\d{1,6})(m|h|d|w)")
+_FORM: Final = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1440, "w": 10_080}
 _MAX_MINUTES: Final = 10 * 366 * 1440
 MINUTE_US: Final = 60_000_000

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from otel_measure.ai import reports as ai_reports
+from otel_measure.enums import DriftStatus
 from otel_measure.errors import NoStore
 from otel_measure.kpis import KPIS
 from otel_measure.scorecard import Alert, Alerts, Reading, alerts, readings, scorecard
@@ -167,6 +168,19 @@ def test_an_alert_is_a_sentence() -> None:
         sum(one.verdict == "unknown" for one in found),
         NOW,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "verdict"), [("no_drift", "ok"), ("severe_drift", "alert")])
+def test_a_drift_score_alarms_only_with_its_detector(status: str, verdict: str) -> None:
+    """A high score without an alarm of the detector is chance, and wakes nobody."""
+    drift = SimpleNamespace(drift_status=DriftStatus(status), drift_score=0.5, data_quality_score=1.0)
+    models = ModelsOf(m=10)
+    (one,) = models.list_models().models
+    values = {f.name: getattr(one, f.name) for f in fields(one)}
+    drifting: Any = SimpleNamespace(
+        list_models=lambda: SimpleNamespace(models=(ai_reports.Snapshot(**{**values, "drift": drift}),))
+    )
+    assert of(readings(Machine(), drifting, steady(), TODAY), "drift_score") == [("m 1", verdict)]
 
 
 def test_the_scorecard_counts_its_verdicts() -> None:

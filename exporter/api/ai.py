@@ -9,7 +9,7 @@ import msgspec
 from exporter.batch import Verdict, counts, is_duplicate, write_batch
 from exporter.body import decode_json
 from exporter.endpoint import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
-from exporter.fields import BATCH, Amount, Count, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
+from exporter.fields import BATCH, Cost, Count, Duration, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
 from exporter.query import ModelQuery, NamedModelQuery
 from otel_measure.ai.reports import Models, Snapshot
 from otel_measure.ai.service import AiModelService
@@ -25,10 +25,10 @@ class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model_name: Label
     model_version: Label
-    latency_ms: Amount
+    latency_ms: Duration
     input_tokens: Count | None = None
     output_tokens: Count | None = None
-    cost_usd: Amount | None = None
+    cost_usd: Cost | None = None
     prediction: float | int | bool | str | None = None
     features: JsonObject | None = None
     user_id: UserId | None = None
@@ -39,7 +39,7 @@ class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metadata: JsonObject | None = None
     timestamp: Moment | None = None
     inference_id: RecordId | None = None
-    time_to_first_chunk_ms: Amount | None = None
+    time_to_first_chunk_ms: Duration | None = None
     output_chunks: Count | None = None
 
 

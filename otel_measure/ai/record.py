@@ -16,6 +16,7 @@ LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()
 _BOOLEANS: Final = frozenset({"bool", "bool_"})  # numpy's has had both names
 MAX_LATENCY_MS: Final = 1e12
+MAX_COST_USD: Final = 1e6
 
 
 class InferenceFields(TypedDict, total=False):
@@ -118,7 +119,7 @@ class InferenceBuilder:
             response_model=usage.response_model,
             cached_input_tokens=usage.cached_input_tokens,
             cache_write_tokens=usage.cache_write_tokens,
-            caller_usd=checks.optional_number("cost_usd", cost_usd, low=0.0, high=1e9),
+            caller_usd=checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD),
             provider_usd=usage.cost_usd,
         )
         model_type = self._type_of(model, version)
@@ -138,10 +139,12 @@ class InferenceBuilder:
             provider=spoken or semconv.provider_of(model),
             operation=checks.optional_text("operation", operation, 256) or semconv.operation_of(model_type),
             response_model=usage.response_model,
-            time_to_first_chunk_ms=checks.optional_number("time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0),
+            time_to_first_chunk_ms=checks.optional_number(
+                "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS
+            ),
             output_chunks=checks.optional_count("output_chunks", output_chunks),
             user_id=who.user_id if user_id is None else checks.user_id("user_id", user_id),
-            session_id=who.session_id if session_id is None else checks.text("session_id", session_id),
+            session_id=checks.optional_text("session_id", session_id, checks.MAX_ID_CHARS) or who.session_id,
             prediction=kept,
             features=self._kept_features(features),
             metadata=checks.json_object("metadata", {**(metadata or {}), **extra} if extra else metadata),

@@ -26,6 +26,7 @@ ALLOWED_LINT = (
 
 
 def post(url: str, body: object) -> object:
+    """Return the JSON answer to a JSON body."""
     request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
     )
@@ -34,6 +35,7 @@ def post(url: str, body: object) -> object:
 
 
 def serve(run_process: RunProcess, tmp_path: Path) -> str:
+    """Start an exporter over the store of this test and return its URL once it is ready."""
     port = free_port()
     server = run_process(
         *(sys.executable, "-m", "exporter.cli", "serve", "--port", str(port), "--store", str(tmp_path / "measure.db"))
@@ -44,7 +46,7 @@ def serve(run_process: RunProcess, tmp_path: Path) -> str:
 
 
 def test_prometheus_scrapes_and_computes_the_p95(run_process: RunProcess, tmp_path: Path) -> None:
-    """`promtool check metrics` objects to allowed names only, and PromQL's p95 is within one bucket of the exact one."""
+    """`promtool check metrics` objects to allowed names only, and PromQL's p95 is within a bucket of exact."""
     prometheus = requires_binary("prometheus", "prometheus")
     promtool = requires_binary("promtool", "prometheus")
     url = serve(run_process, tmp_path)

@@ -64,4 +64,5 @@ def wait_for_commits(url: str) -> None:
 
 
 def total(text: str, name: str) -> float:
+    """Return the sum of a metric's samples."""
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + "{"))

@@ -24,6 +24,7 @@ _COLUMNS: Final = (
     "cost_nano_usd", "priced", "priced_tokens",
 )  # fmt: skip
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
+_LARGEST: Final = 2**63 - 1  # a sum stays there rather than refusing every later record
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
 _encode_sources = msgspec.json.Encoder(order="sorted").encode
 
@@ -113,7 +114,12 @@ def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse) -> No
     connection.execute(
         f"INSERT OR REPLACE INTO model_cell (seconds, start, model, origin, {','.join(_COLUMNS)}, sources, latency)"
         f" VALUES ({marks})",
-        (*key, *(getattr(use, c) for c in _COLUMNS), _encode_sources(use.sources).decode(), latency.to_bytes()),
+        (
+            *key,
+            *(min(getattr(use, c), _LARGEST) for c in _COLUMNS),
+            _encode_sources(use.sources).decode(),
+            latency.to_bytes(),
+        ),
     )
 
 

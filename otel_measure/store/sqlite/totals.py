@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from otel_measure import semconv
 from otel_measure.measurements import Attributes, measurements
@@ -20,6 +20,8 @@ from otel_measure.store.base import Family, Sample
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
+# What a column holds at most. A sum stays there, in any order, rather than refusing every later record.
+LARGEST: Final = 2**63 - 1
 Key: TypeAlias = tuple[str, Attributes, Origin]
 
 
@@ -85,8 +87,8 @@ def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum],
             by_id.setdefault(overflow, Sum(len(semconv.BY_NAME[name].buckets))).add(found)
     connection.executemany(
         f"INSERT INTO {into} VALUES (?, ?, ?, NULL) ON CONFLICT (series)"
-        " DO UPDATE SET value = value + excluded.value, count = count + excluded.count",
-        [(series, s.value, s.count) for series, s in by_id.items() if s.buckets is None],
+        f" DO UPDATE SET value = min(value + excluded.value, {LARGEST}), count = count + excluded.count",
+        [(series, min(s.value, LARGEST), s.count) for series, s in by_id.items() if s.buckets is None],
     )
     for series, s in by_id.items():
         if s.buckets is not None:
@@ -99,6 +101,7 @@ def _add_histogram(connection: sqlite3.Connection, into: str, series: int, found
     if row is not None:
         value, count = row[0] + value, row[1] + count
         buckets = [a + b for a, b in zip(unpacked(row[2]), buckets, strict=True)]
+    value = min(value, LARGEST)
     connection.execute(f"INSERT OR REPLACE INTO {into} VALUES (?, ?, ?, ?)", (series, value, count, packed(buckets)))
 
 
