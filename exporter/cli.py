@@ -8,15 +8,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
-import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,9 +25,6 @@ from otel_measure.config import DEFAULT, Settings
 from otel_measure.errors import ConfigurationError, MeasureError, StoreError
 
 if TYPE_CHECKING:
-    import uvicorn
-
-    from exporter.demo import Demo
     from exporter.doctor import Finding
 
 EXIT_WRONG: Final = 1
@@ -43,10 +37,6 @@ _EXIT_CODES: Final[tuple[tuple[type[MeasureError], int], ...]] = (
     (StoreError, EXIT_STORE),
     (MeasureError, EXIT_WRONG),
 )
-# Together less than the 10 s after which an orchestrator would kill us.
-_DRAIN_S: Final = 3
-_COMMIT_S: Final = 3
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _PIPE_WIDTH: Final = 240
 _VERDICT_STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red"}
 
@@ -150,7 +140,7 @@ def serve(
             given["token"] = _token(token_file)
         settings = _settings(given)
         refuse_exposure(settings)
-        committed = _serve(settings, demo=demo, temporary=demo and store is None, as_json=as_json)
+        committed = _serve(settings, demo=demo, temporary=demo and store is None, as_json=as_json, tidy_up=stack.close)
     if not committed:
         raise MeasureError("stopped before everything was committed; the log says what is missing")
 
@@ -184,69 +174,17 @@ def _settings(given: Mapping[str, Any]) -> Settings:
     return Settings.load(**arguments)
 
 
-def _serve(settings: Settings, *, demo: bool, temporary: bool, as_json: bool) -> bool:
-    """Serve until a signal comes; return whether everything was committed."""
-    from exporter.app import create_app
-    from otel_measure import runtime
+def _serve(settings: Settings, *, demo: bool, temporary: bool, as_json: bool, tidy_up: Callable[[], None]) -> bool:
+    from exporter import serving
 
-    is_new = settings.store is not None and not Path(settings.store).exists()
-    with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
-        number = int(sock.getsockname()[1])
-        banner = Banner.of(settings, number, demo=demo, temporary=temporary)
-        server = _server(create_app(settings), lambda: click.echo(banner.json() if as_json else banner.text()))
-        with _stopping(server):
-            runtime.adopt(settings).start()
-            if demo:
-                at_end.callback(_start_demo(is_new).stop)
-            server.run(sockets=[sock])
-    return runtime.shutdown(_COMMIT_S)
+    def announce(url: str) -> None:
+        banner = Banner.of(settings, url, demo=demo, temporary=temporary)
+        click.echo(banner.json() if as_json else banner.text())
 
+    def warn(message: str) -> None:
+        click.echo(f"otel-measure: {message}", err=True)
 
-def _start_demo(with_history: bool) -> Demo:
-    from exporter import demo
-    from otel_measure import get_ai_model_service, get_user_analytics_service
-
-    history = demo.HISTORY if with_history else timedelta(0)
-    started = demo.Demo(get_ai_model_service(), get_user_analytics_service(), history=history)
-    started.start()
-    return started
-
-
-def _server(app: Any, announce: Callable[[], None]) -> uvicorn.Server:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """Says so when it is ready."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if not self.should_exit:
-                announce()
-
-    return Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            # Who may ask is decided by who really connects, not by what a header says.
-            proxy_headers=False,
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=_DRAIN_S,
-        )
-    )
-
-
-@contextmanager
-def _stopping(server: uvicorn.Server) -> Iterator[None]:
-    """Let a signal stop the server also while it starts, and not end the process when the server is done."""
-    before = {number: signal.signal(number, server.handle_exit) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return serving.serve(settings, announce, warn, with_demo=demo, tidy_up=tidy_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +198,8 @@ class Banner:
     pid: int
 
     @classmethod
-    def of(cls, settings: Settings, port: int, *, demo: bool, temporary: bool) -> Banner:
-        """Return the banner of a server that listens on `port`."""
+    def of(cls, settings: Settings, url: str, *, demo: bool, temporary: bool) -> Banner:
+        """Return the banner of a server that answers at `url`."""
         guarded = any((settings.token, settings.read_token, settings.write_token))
         access = (
             "anybody who reaches the port"
@@ -271,7 +209,7 @@ class Banner:
             else "this machine only"
         )
         store = f"{settings.store or 'none'}{' (removed at the end)' if temporary else ''}"
-        return cls(ports.url(settings.host, port), store, access, demo, os.getpid())
+        return cls(url, store, access, demo, os.getpid())
 
     def text(self) -> str:
         """Return the banner for people."""

@@ -332,7 +332,7 @@ def test_a_signal_while_it_starts() -> None:
 
 def test_what_is_not_committed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the store could not take everything before the end, the exit code tells."""
-    monkeypatch.setattr(cli, "_serve", lambda *args, **options: False)
+    monkeypatch.setattr("exporter.serving.serve", lambda *args, **options: False)
     result = run("serve")
     assert result.exit_code == EXIT_WRONG
     assert result.output == "otel-measure: stopped before everything was committed; the log says what is missing\n"
