@@ -26,7 +26,10 @@ class Recording:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        inference = self._builder.build(model_name, model_version, latency_ms, **fields)
+        return self.with_truth(self._builder.build(model_name, model_version, latency_ms, **fields), ground_truth)
+
+    def with_truth(self, inference: Inference, ground_truth: object) -> Records:
+        """Return an inference, and its truth when that is given and kept."""
         truth = None if ground_truth is None else self._builder.truth_of(inference, ground_truth)
         return (inference,) if truth is None else (inference, truth)
 

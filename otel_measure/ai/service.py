@@ -76,13 +76,12 @@ class AiModelService:
             if store is not None
             else None
         )
-        pricer = Pricer(override_rates(settings.price_overrides))
         self._warming = Warming()
         self._builder = InferenceBuilder(
             Origin(settings.service_name, settings.environment),
             now_us,
             new_id,
-            pricer,
+            Pricer(override_rates(settings.price_overrides)),
             self._registry.type_of,
             settings.store_text,
         )
@@ -149,30 +148,14 @@ class AiModelService:
         **fields: Unpack[InferenceFields],
     ) -> Inference:
         """Return the inference that `record_inference` would record, without recording it."""
-        return self.inference_records(
-            model_name, model_version, latency_ms, input_tokens, output_tokens, cost_usd, **fields
-        )[0]
+        given = {"input_tokens": input_tokens, "output_tokens": output_tokens, "cost_usd": cost_usd}
+        return self._recording.records(model_name, model_version, latency_ms, **given, **fields)[0]
 
     def inference_records(
-        self,
-        model_name: str,
-        model_version: str,
-        latency_ms: float,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        cost_usd: float | None = None,
-        **fields: Unpack[InferenceFields],
+        self, model_name: str, model_version: str, latency_ms: float, **fields: Unpack[CallFields]
     ) -> Records:
         """Return all that `record_inference` would record: the inference, and its truth when that is given."""
-        return self._recording.records(
-            model_name,
-            model_version,
-            latency_ms,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cost_usd=cost_usd,
-            **fields,
-        )
+        return self._recording.records(model_name, model_version, latency_ms, **fields)
 
     def record_inference(
         self,
@@ -222,15 +205,14 @@ class AiModelService:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        records = self._recording.records(
+        inference = self._builder.build(
             model_name,
             model_version,
             latency_ms,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cost_usd=cost_usd,
+            input_tokens,
+            output_tokens,
+            cost_usd,
             prediction=prediction,
-            ground_truth=ground_truth,
             features=features,
             user_id=user_id,
             session_id=session_id,
@@ -241,7 +223,7 @@ class AiModelService:
             timestamp=timestamp,
             inference_id=inference_id,
         )
-        return self._recording.put(records)
+        return self._recording.put(self._recording.with_truth(inference, ground_truth))
 
     def ground_truth_record(
         self,
@@ -338,8 +320,7 @@ class AiModelService:
             NoStore: there is none to keep it.
         """
         name, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
-        judge = self._judging("set_drift_reference")
-        judge.set_reference((name, version), predictions, features, window)
+        self._judging("set_drift_reference").set_reference((name, version), predictions, features, window)
 
     # ------------------------------------------------------------ questions
 
@@ -406,17 +387,10 @@ class AiModelService:
             raise NoStore(what)
         return self._judge
 
-    def _asked(
-        self,
-        window: str,
-        *,
-        as_of: date | None = None,
-        service: str | None = None,
-        environment: str | None = None,
-    ) -> tuple[Filter, Span]:
-        found = span(window, self._now_us(), self._timezone, as_of)
-        where = Filter(service, environment)
-        if self._judge is None and (where.narrows or as_of is not None):
+    def _asked(self, window: str, **at: Unpack[At]) -> tuple[Filter, Span]:
+        found = span(window, self._now_us(), self._timezone, at.get("as_of"))
+        where = Filter(at.get("service"), at.get("environment"))
+        if self._judge is None and (where.narrows or at.get("as_of") is not None):
             raise NoStore("a question about another day, service or environment")
         self._recorder.flush()
         return where, found
