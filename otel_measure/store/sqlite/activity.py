@@ -67,8 +67,8 @@ class Batch:
         self._parts: dict[tuple[int, str], list[list[int]]] = {}  # person, client's session id → stretches
         self.background: dict[int, int] = {}
 
-    def gather(self, acts: Iterable[Act], persons: dict[int, int], day_of: Callable[[int], int]) -> None:
-        """Sort events by person; `persons` says who a merged user is."""
+    def gather(self, acts: Iterable[Act], persons: dict[int, int], day_of: Callable[[int], int], gap_us: int) -> None:
+        """Sort events by person; `persons` says who a merged user is, `gap_us` what pause ends a session."""
         days, parts = self.days, self._parts
         for uid, ts, kind, name, client, background, value, currency in acts:
             if persons:
@@ -85,7 +85,7 @@ class Batch:
             stretches = parts.get(group)
             if stretches is None:
                 parts[group] = [[ts, ts, events, views, keys]]
-            elif client or stretches[-1][1] == ts:
+            elif client or 0 <= ts - stretches[-1][1] <= gap_us:
                 part = stretches[-1]
                 if ts > part[1]:
                     part[1] = ts
@@ -126,7 +126,7 @@ def add(transaction: Transaction, new: Accepted) -> None:
     merged, persons = roots(transaction.connection, {uid for _, uid in events})
     batch = Batch()
     acts = ((uid, e.ts, e.type, e.name, e.session_id, e.background, e.value, e.currency) for e, uid in events)
-    batch.gather(acts, merged, transaction.day_of)
+    batch.gather(acts, merged, transaction.day_of, transaction.session_gap_us)
     _merge(transaction, batch, persons, batch.sessions())
 
 
@@ -143,10 +143,10 @@ def _merge(
         changed = days.changed(person, batch.days[uid]) if uid in batch.days else {}
         if hits is None:
             if changed:
-                goals.merge(uid, person.last_day, person.hit_ts, changed, {}, tally)
+                goals.merge(uid, person.last, person.hit_ts, changed, {}, tally)
                 days.merge(person, changed, person.hit_ts, tally)
             continue
-        goals.merge(uid, person.last_day, person.hit_ts, changed, hits, tally)
+        goals.merge(uid, person.last, person.hit_ts, changed, hits, tally)
         latest = [h.ts for some in hits.values() for h in some] + ([] if person.hit_ts is None else [person.hit_ts])
         days.merge(person, changed, max(latest, default=None), tally)
     for day, n in batch.background.items():
@@ -305,7 +305,7 @@ def replay(transaction: Transaction, began_earlier: dict[tuple[int, Client], int
     for acts in _chunks(acts_of(connection)):
         merged, persons = roots(connection, {act[0] for act in acts})
         batch = Batch()
-        batch.gather(acts, merged, transaction.day_of)
+        batch.gather(acts, merged, transaction.day_of, transaction.session_gap_us)
         sessions = batch.sessions()
         if began_earlier:
             sessions = dict(_uncounted(sessions, began_earlier))

@@ -117,7 +117,7 @@ def _event_row(record: UserEvent, names: Names) -> Row:
         id_key(record.id),
         record.ts,
         names.origin(record.origin),
-        names.uid(record.user_id),
+        names.uids.get(record.user_id) or names.uid(record.user_id),
         record.type,
         record.name,
         not record.background and record.type not in semconv.PASSIVE_EVENT_TYPES,

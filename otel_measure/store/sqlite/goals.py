@@ -117,7 +117,7 @@ class GoalChange:
     def merge(
         self,
         uid: int,
-        last_day: int | None,
+        last: Day | None,
         hit_ts: int | None,
         days: Mapping[int, int],
         hits: Mapping[Goal, Sequence[Hit]],
@@ -127,7 +127,7 @@ class GoalChange:
 
         Args:
             uid: the person.
-            last_day: the last active day known before.
+            last: the last active day known before.
             hit_ts: the last hit known before.
             days: days whose first activity is new or earlier than before, with its time.
             hits: new hits by goal.
@@ -139,20 +139,20 @@ class GoalChange:
         for goal in sorted(goals):
             new = hits.get(goal, ())
             since = min([h.ts for h in new] + list(days.values()))
-            before = self._last_before(uid, goal, since)
-            old_hits = self._since(uid, goal, since)
-            old_days = walk(self._connection, uid, last_day, since_ts=before)
-            first_ts = {**dict(old_days), **days}
-            tally_goal(tally, goal, old_days, old_hits, self._day_of, sign=-1, after=before)
-            tally_goal(
-                tally,
-                goal,
-                [Day(day, first_ts[day]) for day in sorted(first_ts)],
-                added((*old_hits, *new)),
-                self._day_of,
-                after=before,
-            )
+            before = NO_PREDECESSOR if hit_ts is None else self._last_before(uid, goal, since)
+            old_hits = [] if hit_ts is None or hit_ts < since else self._since(uid, goal, since)
+            old_days = self._back_to(uid, last, before)
+            if old_hits:
+                tally_goal(tally, goal, old_days, old_hits, self._day_of, sign=-1, after=before)
+            new_days = _with(old_days, days) if days else old_days
+            tally_goal(tally, goal, new_days, added((*old_hits, *new)), self._day_of, after=before)
             self._hits.extend((uid, goal, *one) for one in new)
+
+    def _back_to(self, uid: int, last: Day | None, ts: int) -> Sequence[Day]:
+        """Return the known days from the end back to one that had begun at `ts`."""
+        if last is not None and last.first_ts <= ts:
+            return (last,)
+        return walk(self._connection, uid, last.day if last else None, since_ts=ts)
 
     def _goals_since(self, uid: int, ts: int) -> list[str]:
         """Return the goals of which a hit is not earlier: a change of days before it changes what it means."""
@@ -181,6 +181,11 @@ class GoalChange:
     def write(self) -> None:
         """Write the new hits."""
         write_hits(self._connection, self._hits)
+
+
+def _with(known: Iterable[Day], changed: Mapping[int, int]) -> list[Day]:
+    first_ts = {**dict(known), **changed}
+    return [Day(day, first_ts[day]) for day in sorted(first_ts)]
 
 
 def write_hits(connection: sqlite3.Connection, rows: Iterable[tuple[int, str, int, str, int, int, int, int]]) -> None:

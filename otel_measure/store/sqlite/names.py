@@ -48,12 +48,12 @@ class Names:
         self.connection: sqlite3.Connection
         self._models: Cache[tuple[str, str], int] = Cache(20_000)
         self._origins: Cache[Origin, int] = Cache(10_000)
-        self._uids: Cache[str, int] = Cache(50_000)
+        self.uids: Cache[str, int] = Cache(50_000)
         self._series: Cache[tuple[str, Attributes, Origin], tuple[int, int]] = Cache(50_000)
 
     def clear(self) -> None:
         """Forget all ids, after a roll-back."""
-        for cache in (self._models, self._origins, self._uids, self._series):
+        for cache in (self._models, self._origins, self.uids, self._series):
             cache.clear()
 
     def model(self, name: str, version: str) -> int:
@@ -80,24 +80,24 @@ class Names:
 
     def learn_uids(self, user_ids: Iterable[str]) -> None:
         """Look up many users at once; the unknown ones become persons."""
-        unknown = [user for user in set(user_ids) if self._uids.get(user) is None]
+        unknown = [user for user in set(user_ids) if self.uids.get(user) is None]
         for i in range(0, len(unknown), 500):
             part = unknown[i : i + 500]
             marks = ",".join("?" * len(part))
             rows = self.connection.execute(f"SELECT distinct_id, uid FROM alias WHERE distinct_id IN ({marks})", part)
             for user, uid in rows:
-                self._uids.put(user, uid)
+                self.uids.put(user, uid)
 
     def uid(self, user_id: str) -> int:
         """Return the id of a user."""
-        known = self._uids.get(user_id)
+        known = self.uids.get(user_id)
         if known is not None:
             return known
         found = self.connection.execute("SELECT uid FROM alias WHERE distinct_id=?", (user_id,)).fetchone()
         if found is None:
             found = self.connection.execute("INSERT INTO person DEFAULT VALUES RETURNING uid").fetchone()
             self.connection.execute("INSERT INTO alias VALUES (?, ?)", (user_id, found[0]))
-        return self._uids.put(user_id, int(found[0]))
+        return self.uids.put(user_id, int(found[0]))
 
     def series(self, name: str, attributes: Attributes, origin: Origin) -> tuple[int, int]:
         """Return id and rank of a fact series; labels carry where it comes from."""

@@ -34,6 +34,11 @@ class Person(NamedTuple):
     day_ts: int | None = None
     hit_ts: int | None = None
 
+    @property
+    def last(self) -> Day | None:
+        """The last active day."""
+        return None if self.last_day is None or self.day_ts is None else Day(self.last_day, self.day_ts)
+
 
 def roots(connection: sqlite3.Connection, uids: Iterable[int]) -> tuple[dict[int, int], dict[int, Person]]:
     """Return the person of each merged user, and the persons of all."""
@@ -108,8 +113,9 @@ class DayChange:
 
     def _from(self, person: Person, day: int) -> list[Day]:
         """Return the known days from `day` on, with the one before it."""
-        if person.last_day is not None and person.day_ts is not None and day > person.last_day:
-            return [Day(person.last_day, person.day_ts)]
+        last = person.last
+        if last is not None and day > last.day:
+            return [last]
         return walk(self._connection, person.uid, person.last_day, since_day=day)
 
     def write(self) -> None:

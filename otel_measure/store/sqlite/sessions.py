@@ -37,20 +37,20 @@ class Stretch(NamedTuple):
 
 
 def folded(parts: Iterable[Stretch], gap_us: int) -> list[Stretch]:
-    """Return the parts joined wherever the pause between them is at most `gap_us`, ascending."""
+    """Return the parts, of which there is one at least, joined wherever the pause is at most `gap_us`; ascending."""
+    ordered = sorted(parts)
     found: list[Stretch] = []
-    for part in sorted(parts):
-        if found and part.start - found[-1].end <= gap_us:
-            last = found[-1]
-            found[-1] = Stretch(
-                last.start,
-                max(last.end, part.end),
-                last.events + part.events,
-                last.views + part.views,
-                last.keys + part.keys,
-            )
+    start, end, events, views, keys = ordered[0]
+    for part in ordered[1:]:
+        if part[0] - end <= gap_us:
+            end = max(end, part[1])
+            events += part[2]
+            views += part[3]
+            keys += part[4]
         else:
-            found.append(part)
+            found.append(Stretch(start, end, events, views, keys))
+            start, end, events, views, keys = part
+    found.append(Stretch(start, end, events, views, keys))
     return found
 
 
@@ -84,12 +84,13 @@ class SessionChange:
         gone: list[tuple[int, Client, int]] = []
         kept: list[tuple[int, Client, int, int, int, int, int]] = []
         for (uid, client), parts, before in self._with_neighbours(new):
-            after = folded((*before, *parts), self._gap_us if client == BY_GAP else NO_GAP_TOO_LONG)
-            starts = {s.start for s in after}
-            gone.extend((uid, client, s.start) for s in before if s.start not in starts)
-            kept.extend((uid, client, *s) for s in after)
-            tally_sessions(tally, before, self._day_of, -1)
+            after = parts
+            if before or len(parts) > 1:
+                after = folded((*before, *parts), self._gap_us if client == BY_GAP else NO_GAP_TOO_LONG)
+                tally_sessions(tally, before, self._day_of, -1)
+                gone += [(uid, client, s.start) for s in before if s.start not in {a.start for a in after}]
             tally_sessions(tally, after, self._day_of)
+            kept += [(uid, client, *s) for s in after]
         if gone:
             self._connection.executemany("DELETE FROM session WHERE uid=? AND client=? AND started=?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
