@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -23,14 +23,15 @@ class Verdict(NamedTuple):
 
 def write_batch(
     items: Sequence[msgspec.Raw],
-    judge: Callable[[msgspec.Raw], Record],
+    judge: Callable[[msgspec.Raw], tuple[Record, ...]],
     commit: Callable[[Sequence[Record]], list[Receipt]],
 ) -> list[Verdict]:
     """Commit the items that are records, in one transaction, and say of each what became of it.
 
     Args:
         items: as they stand in the body.
-        judge: makes the record of an item; a `ValueError` or `HttpError` of it is the reason of a rejection.
+        judge: makes the records of an item, first the one whose id and receipt speak for it; a `ValueError` or
+            `HttpError` of it is the reason of a rejection.
         commit: commits records and returns a receipt for each.
 
     Raises:
@@ -40,15 +41,19 @@ def write_batch(
     if len(items) > MAX_BATCH_ITEMS:
         raise HttpError(413, f"a batch must have at most {MAX_BATCH_ITEMS} items, not {len(items)}")
     judged = [_judged(item, judge) for item in items]
-    records = [one for one in judged if not isinstance(one, str)]
+    records = [record for one in judged if not isinstance(one, str) for record in one]
     receipts = iter(commit(records) if records else ())
-    return [
-        Verdict(None, Receipt("rejected", one)) if isinstance(one, str) else Verdict(one.id, next(receipts))
-        for one in judged
-    ]
+    return [_verdict(one, receipts) for one in judged]
 
 
-def _judged(item: msgspec.Raw, judge: Callable[[msgspec.Raw], Record]) -> Record | str:
+def _verdict(judged: tuple[Record, ...] | str, receipts: Iterator[Receipt]) -> Verdict:
+    if isinstance(judged, str):
+        return Verdict(None, Receipt("rejected", judged))
+    of_its_records = [next(receipts) for _ in judged]
+    return Verdict(judged[0].id, of_its_records[0])
+
+
+def _judged(item: msgspec.Raw, judge: Callable[[msgspec.Raw], tuple[Record, ...]]) -> tuple[Record, ...] | str:
     size = memoryview(item).nbytes
     if size > MAX_ITEM_BYTES:
         return f"an item must have at most {MAX_ITEM_BYTES} bytes, not {size}"

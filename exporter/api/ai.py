@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from typing import Annotated, Final
 
 import msgspec
@@ -14,7 +15,7 @@ from exporter.query import ModelQuery, NamedModelQuery
 from otel_measure.ai.reports import Models, Snapshot
 from otel_measure.ai.service import AiModelService
 from otel_measure.errors import NotFound
-from otel_measure.records import Inference
+from otel_measure.records import Record
 from otel_measure.store.base import Outcome
 
 _BASE: Final = f"{API}/ai"
@@ -30,6 +31,7 @@ class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output_tokens: Count | None = None
     cost_usd: Cost | None = None
     prediction: float | int | bool | str | None = None
+    ground_truth: float | int | bool | str | None = None
     features: JsonObject | None = None
     user_id: UserId | None = None
     session_id: Id | None = None
@@ -76,16 +78,17 @@ class InferenceResults(msgspec.Struct, frozen=True):
 _decode_inference: Final = msgspec.json.Decoder(InferenceBody).decode
 
 
-def record(ai: AiModelService, body: InferenceBody) -> Inference:
-    """Return the record that a body stands for, validated."""
-    return ai.inference_record(
+def records(ai: AiModelService, body: InferenceBody) -> tuple[Record, ...]:
+    """Return the records that a body stands for, validated: the inference, and its truth when that is given."""
+    return ai.inference_records(
         body.model_name,
         body.model_version,
         body.latency_ms,
-        body.input_tokens,
-        body.output_tokens,
-        body.cost_usd,
+        input_tokens=body.input_tokens,
+        output_tokens=body.output_tokens,
+        cost_usd=body.cost_usd,
         prediction=body.prediction,
+        ground_truth=body.ground_truth,
         features=body.features,
         user_id=body.user_id,
         session_id=body.session_id,
@@ -102,8 +105,9 @@ def record(ai: AiModelService, body: InferenceBody) -> Inference:
 
 async def record_inference(call: Call[NoQuery, InferenceBody]) -> Recorded:
     """Commit one call together with those that arrive at the same time."""
-    inference = record(call.runtime.ai, call.body)
-    return Recorded(inference.id, is_duplicate(await call.live.commits.add(inference)))
+    inference, *truth = records(call.runtime.ai, call.body)
+    receipts = await gather(*map(call.live.commits.add, (inference, *truth)))
+    return Recorded(inference.id, is_duplicate(receipts[0]))
 
 
 def record_inferences(call: Call[NoQuery, InferenceBatch]) -> InferenceResults:
@@ -111,7 +115,7 @@ def record_inferences(call: Call[NoQuery, InferenceBatch]) -> InferenceResults:
     ai = call.runtime.ai
     verdicts = write_batch(
         call.body.inferences,
-        lambda item: record(ai, decode_json(item, _decode_inference, "inference")),
+        lambda item: records(ai, decode_json(item, _decode_inference, "inference")),
         call.live.commits.commit_now,
     )
     n = counts(verdicts)

@@ -102,7 +102,7 @@ def track_events(call: Call[NoQuery, EventBatch]) -> EventResults:
     users, sent_at = call.runtime.users, call.body.sent_at
     verdicts = write_batch(
         call.body.events,
-        lambda item: record(users, decode_json(item, _decode_event, "event"), sent_at),
+        lambda item: (record(users, decode_json(item, _decode_event, "event"), sent_at),),
         call.live.commits.commit_now,
     )
     n = counts(verdicts)

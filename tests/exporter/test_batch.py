@@ -12,14 +12,14 @@ from otel_measure.records import Origin, Record, UserEvent
 from otel_measure.store.base import ACCEPTED, DUPLICATE, Receipt
 
 
-def judge(item: msgspec.Raw) -> Record:
+def judge(item: msgspec.Raw) -> tuple[Record, ...]:
     """Return a record named like the item, or fail as its text says."""
     body = bytes(item)
     if body == b'"http"':
         raise HttpError(400, "event_type is required (field of the event)")
     if body == b'"value"':
         raise ValueError("user_id must be an int or a non-empty string, not ''")
-    return UserEvent(id=body.decode(), ts=0, origin=Origin("s"), user_id="1", type="click", name="n")
+    return (UserEvent(id=body.decode(), ts=0, origin=Origin("s"), user_id="1", type="click", name="n"),)
 
 
 def commit(records: Sequence[Record]) -> list[Receipt]:

@@ -29,7 +29,19 @@ def test_the_body_has_the_arguments() -> None:
         p for p in inspect.signature(InferenceBuilder.build).parameters.values() if p.name not in {"self", "usage"}
     ]
     fields = msgspec.structs.fields(InferenceBody)
-    assert {f.name: f.required for f in fields} == {p.name: p.default is p.empty for p in arguments}
+    expected = {p.name: p.default is p.empty for p in arguments} | {"ground_truth": False}
+    assert {f.name: f.required for f in fields} == expected
+
+
+def test_a_truth_given_with_the_call_counts(client: TestClient) -> None:
+    """A prediction sent with its ground truth is labelled at once, alone and in a batch."""
+    right = CALL | {"prediction": "cat", "ground_truth": "cat"}
+    wrong = CALL | {"prediction": "cat", "ground_truth": "dog"}
+    assert client.post(f"{BASE}/inferences/record", json=right).status_code == 201
+    batch = client.post(f"{BASE}/inferences/batch", json={"inferences": [wrong, CALL]}).json()["data"]
+    assert (batch["accepted"], len(batch["results"])) == (2, 2)
+    found = client.get(f"{BASE}/models/gpt-4/1.0/accuracy").json()["data"]
+    assert (found["labelled"], found["accuracy"]) == (2, 0.5)
 
 
 def test_record(client: TestClient) -> None:
