@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
@@ -39,6 +39,7 @@ class DemoModel:
         median_ms, spread: of the lognormal latency; the spread is the standard deviation of its logarithm.
         input_tokens, output_tokens: medians; 0 for a model that reads no tokens.
         usd_per_million: price of input and output tokens; `None` leaves calls without a cost.
+        p95_target_ms: what its team aims at; `None` takes the default, which is meant for small models.
     """
 
     name: str
@@ -51,12 +52,13 @@ class DemoModel:
     input_tokens: int = 0
     output_tokens: int = 0
     usd_per_million: tuple[float, float] | None = None
+    p95_target_ms: float | None = None
     has_bad_minutes: bool = False
 
 
 MODELS: Final = (
-    DemoModel("gpt-4o", "2024-08-06", "nlp_generation", 14, 820, 0.45, 0.006, 900, 260, (2.5, 10.0), True),
-    DemoModel("claude-sonnet-4", "2025-05-14", "nlp_generation", 8, 1150, 0.38, 0.004, 1400, 420, (3.0, 15.0)),
+    DemoModel("gpt-4o", "2024-08-06", "nlp_generation", 14, 820, 0.45, 0.006, 900, 260, (2.5, 10.0), 2000, True),
+    DemoModel("claude-sonnet-4", "2025-05-14", "nlp_generation", 8, 1150, 0.38, 0.004, 1400, 420, (3.0, 15.0), 2500),
     DemoModel("text-embedding-3-small", "1", "embeddings", 20, 48, 0.30, 0.002, 320, 0, (0.02, 0.0)),
     DemoModel("churn-classifier", "3.2.0", "classification", 10, 9, 0.25, 0.001),
 )
@@ -65,7 +67,9 @@ MODELS: Final = (
 class Models(Protocol):
     """The part of the model service that is used here."""
 
-    def register_model(self, model_name: str, model_version: str, model_type: str) -> None:
+    def register_model(
+        self, model_name: str, model_version: str, model_type: str, *, targets: Mapping[str, float] | None = None
+    ) -> None:
         """Register a model."""
 
     def record_inference(
@@ -147,7 +151,8 @@ class Workload:
         self._coming: list[tuple[datetime, int, Callable[[datetime], object]]] = []
         self._planned = 0
         for model in MODELS:
-            ai.register_model(model.name, model.version, model.type)
+            targets = None if model.p95_target_ms is None else {"latency_p95_ms": model.p95_target_ms}
+            ai.register_model(model.name, model.version, model.type, targets=targets)
 
     def advance(self, until: datetime) -> int:
         """Play everything that happens before `until`, in the order of time; return how much that was."""

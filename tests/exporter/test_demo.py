@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -23,13 +24,15 @@ class Calls:
     """Stands for both services and keeps what they were asked to record."""
 
     def __init__(self) -> None:
-        self.models: list[tuple[str, str, str]] = []
+        self.models: list[tuple[str, str, str, Mapping[str, float] | None]] = []
         self.inferences: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.caught_up = threading.Event()
 
-    def register_model(self, model_name: str, model_version: str, model_type: str) -> None:
-        self.models.append((model_name, model_version, model_type))
+    def register_model(
+        self, model_name: str, model_version: str, model_type: str, *, targets: Mapping[str, float] | None = None
+    ) -> None:
+        self.models.append((model_name, model_version, model_type, targets))
 
     def record_inference(
         self,
@@ -86,7 +89,8 @@ def test_a_page_has_something_to_show() -> None:
         "error",
     }
     assert {call["model"] for call in calls.inferences} == {model.name for model in MODELS}
-    assert calls.models == [(model.name, model.version, model.type) for model in MODELS]
+    assert [found[:3] for found in calls.models] == [(model.name, model.version, model.type) for model in MODELS]
+    assert [found[3] for found in calls.models] == [{"latency_p95_ms": 2000}, {"latency_p95_ms": 2500}, None, None]
 
 
 def test_models_behave_as_described() -> None:

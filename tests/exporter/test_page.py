@@ -114,6 +114,7 @@ def _fulfill(route: Route, body: object, status: int) -> None:
 
 def answer_all(page: Page, **changes: Any) -> None:
     """Let the page get an answer to every question."""
+    page.route("**/openapi.json", lambda route: _fulfill(route, {"paths": changes.get("paths", {})}, 200))
     answer(page, "infrastructure/summary", SUMMARY | changes.get("summary", {}))
     answer(page, "ai/models", {"models": changes.get("models", [MODEL]), "total_models": 1, "total_inferences": 1})
     answer(page, "users/engagement", ENGAGEMENT | changes.get("engagement", {}))
@@ -251,30 +252,26 @@ def test_it_asks_for_a_token(page: Page, server: str) -> None:
 
 def test_kpis_and_alerts_are_shown_where_the_server_has_them(page: Page, server: str) -> None:
     """The panels appear when the description lists their paths; verdicts are words, not only colours."""
-    answer_all(page)
-    paths: dict[str, object] = {"/api/v1/metrics/kpis": {}, "/api/v1/metrics/alerts": {}}
-    page.route("**/openapi.json", lambda route: _fulfill(route, {"paths": paths}, 200))
+    answer_all(page, paths={"/api/v1/metrics/kpis": {}, "/api/v1/metrics/alerts": {}})
+    kpi = {"key": "cpu", "title": "CPU usage", "subject": "", "window": "5m", "unit": "percent"}
     kpis = [
-        {
-            "key": "cpu",
-            "title": "CPU usage",
-            "value": 81.3,
-            "unit": "percent",
-            "target": 80,
-            "alert": 90,
-            "verdict": "missed",
-        },
-        {"key": "nps", "title": "NPS", "value": None, "unit": "", "target": 40, "alert": 0, "verdict": "unknown"},
-    ]
+        kpi | {"value": 81.3, "target": 80, "alert": 90, "verdict": "warning"},
+        kpi | {"title": "Cost", "subject": "gpt-4o 1", "unit": "usd"}
+        | {"value": None, "target": None, "alert": 0.05, "verdict": "unknown"},
+        kpi | {"title": "Network", "unit": "bytes_per_second"}
+        | {"value": 2048, "target": None, "alert": None, "verdict": "ok"},
+    ]  # fmt: skip
     answer(page, "kpis", {"kpis": kpis})
-    answer(page, "alerts", {"alerts": [{"state": "firing", "message": "Disk is above 90 %"}]})
+    answer(page, "alerts", {"alerts": [{"severity": "critical", "message": "Disk is above 90 %"}]})
     page.goto(server)
     page.wait_for_selector("#kpi-rows tr")
     page.wait_for_selector("#alert-list li")
     assert texts(page, "#kpi-rows tr > *") == [
-        "CPU usage", "81.3 %", "80 %", "90 %", "missed", "NPS", "–", "40", "0", "unknown"
+        "CPU usage", "81.3 %", "80 %", "90 %", "warning",
+        "Cost gpt-4o 1", "–", "none", "$0.05", "unknown",
+        "Network", "2 KiB/s", "none", "none", "ok",
     ]  # fmt: skip
-    assert texts(page, "#alert-list li") == ["firing Disk is above 90 %"]
+    assert texts(page, "#alert-list li") == ["critical Disk is above 90 %"]
     assert page.said == []  # type: ignore[attr-defined]
 
 

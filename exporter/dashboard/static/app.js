@@ -120,7 +120,8 @@ class Question {
       again = this.refused(error);
     }
     this.busy = false;
-    if (again && !document.hidden) this.timer = setTimeout(() => this.now(), this.everyMs);
+    const waitMs = failing.has(this.path) ? FAST_MS : this.everyMs;
+    if (again && !document.hidden) this.timer = setTimeout(() => this.now(), waitMs);
   }
 
   /** Returns whether to ask again. */
@@ -291,35 +292,32 @@ function showUsers(engagement) {
 
 // ---------------------------------------------------------------- KPIs and alerts
 
-const VERDICT_LOOK = { met: "good", ok: "good", missed: "fair", warning: "fair", alert: "bad", firing: "bad", critical: "bad" };
-const UNITS = { percent: percent, ratio: share, rate: share, ms: milliseconds, usd: usd, "1": two };
-const words = (text) => String(text).replaceAll("_", " ");
+const VERDICT_LOOK = { ok: "good", warning: "fair", alert: "bad", critical: "bad" };
+const UNITS = {
+  percent, ratio: share, ms: milliseconds, usd, score: two, points: one, bytes_per_second: (v) => `${bytes(v)}/s`,
+};
 
 function pill(verdict) {
-  return element("span", { className: `pill ${VERDICT_LOOK[verdict] || ""}`, textContent: words(verdict) });
+  return element("span", { className: `pill ${VERDICT_LOOK[verdict] || ""}`, textContent: verdict });
 }
 
-function showKpis(answer) {
-  const kpis = Array.isArray(answer) ? answer : answer.kpis || [];
+function showKpis({ kpis }) {
   $("kpis").hidden = kpis.length === 0;
-  $("kpi-rows").replaceChildren(
-    ...kpis.map((kpi) => {
-      const format = UNITS[kpi.unit] || ((v) => (typeof v === "number" ? two(v) : String(v)));
-      const name = element("th", { scope: "row", textContent: kpi.title || kpi.name || words(kpi.key) });
-      const cells = [kpi.value, kpi.target, kpi.alert].map((v) => element("td", {}, shown(v, format)));
-      return element("tr", {}, name, ...cells, element("td", {}, pill(kpi.verdict || "unknown")));
-    }),
-  );
+  $("kpi-rows").replaceChildren(...kpis.map(kpiRow));
 }
 
-function showAlerts(answer) {
-  const alerts = Array.isArray(answer) ? answer : answer.alerts || [];
+function kpiRow(kpi) {
+  const format = UNITS[kpi.unit] || String;
+  const name = element("th", { scope: "row", title: `${kpi.key}, window ${kpi.window}` }, kpi.title);
+  if (kpi.subject) name.append(element("small", { textContent: kpi.subject }));
+  // A KPI may have no target: that is not the same as one that is unknown.
+  const thresholds = [kpi.target, kpi.alert].map((v) => element("td", { textContent: v === null ? "none" : format(v) }));
+  return element("tr", {}, name, element("td", {}, shown(kpi.value, format)), ...thresholds, element("td", {}, pill(kpi.verdict)));
+}
+
+function showAlerts({ alerts }) {
   $("alerts").hidden = alerts.length === 0;
-  $("alert-list").replaceChildren(
-    ...alerts.map((alert) =>
-      element("li", {}, pill(alert.state || alert.severity || "firing"), alert.message || alert.title || words(alert.key || alert.name)),
-    ),
-  );
+  $("alert-list").replaceChildren(...alerts.map((alert) => element("li", {}, pill(alert.severity), alert.message)));
 }
 
 // ---------------------------------------------------------------- what to do when there is nothing yet
