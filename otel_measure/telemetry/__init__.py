@@ -25,6 +25,7 @@ from otel_measure.records import Record, to_event
 from otel_measure.semconv import Instrument
 from otel_measure.store.base import Model, ModelUse, Point
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
+from otel_measure.telemetry.relay import Relay
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -64,7 +65,6 @@ class Telemetry:
         self._settings = settings
         self.instance_id = instance_id
         self._given = providers
-        self._closed = False
         # Whatever enters the SDK holds it, so that no thread of ours is inside when the process is copied.
         self._inside_sdk = threading.RLock()
         self._lock = threading.Lock()
@@ -82,6 +82,7 @@ class Telemetry:
         self.adopted = isinstance(self._found_meters(), MeterProvider)
         self._own_readers = readers
         self._provider = self._meter_provider(readers)
+        self._relay = Relay(self._provider)
         self._logger = self._event_logger()
         self._instruments = self._create_instruments()
 
@@ -145,14 +146,14 @@ class Telemetry:
     def _create_instruments(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for instrument in _FACT_INSTRUMENTS:
-            meter = self._provider.get_meter(instrument.scope)
+            meter = self.meter(instrument.scope)
             if instrument.observable:
                 meter.create_observable_counter(
                     instrument.name, [self._observe(instrument)], instrument.unit, instrument.description
                 )
             else:
                 found[instrument.name] = _histogram(meter, instrument)
-        own = self._provider.get_meter(semconv.SCOPE_SELF)
+        own = self.meter(semconv.SCOPE_SELF)
         found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name] = _histogram(
             own, semconv.OTEL_MEASURE_SELF_COMMIT_DURATION
         )
@@ -163,20 +164,20 @@ class Telemetry:
     def _observe(self, instrument: Instrument) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
             with self._lock:
-                sums = [] if self._closed else list(self._sums[instrument.name].items())
+                sums = list(self._sums[instrument.name].items())
             return [Observation(value / instrument.units_per_value, dict(attributes)) for attributes, value in sums]
 
         return callback
 
     def meter(self, scope: str) -> metrics.Meter:
         """Return the meter of one of our scopes."""
-        return self._provider.get_meter(scope)
+        return self._relay.meter(scope)
 
     def observe_gauge(self, instrument: Instrument, read: Callable[[], float]) -> None:
         """Register a gauge of ours whose value is asked for at each collection."""
         self.meter(instrument.scope).create_observable_gauge(
             instrument.name,
-            [lambda _: [] if self._closed else [Observation(read())]],
+            [lambda _: [Observation(read())]],
             instrument.unit,
             instrument.description,
         )
@@ -276,7 +277,7 @@ class Telemetry:
 
     def shutdown(self) -> None:
         """Stop our readers; an adopted provider goes on without them and hears no more of us."""
-        self._closed = True
+        self._relay.close()
         for reader in self._own_readers:
             try:
                 self._provider.remove_metric_reader(reader)

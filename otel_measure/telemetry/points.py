@@ -145,6 +145,9 @@ def model_use(data: MetricsData | None) -> list[ModelUse]:
             model = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL, semconv.OTHER)
             use = found.setdefault((model, version), ModelUse(model, version))
             _add(use, metric.name, point, attributes)
+    for use in found.values():
+        # Which calls had a cost is not known here, but for when all of them had.
+        use.priced_tokens = use.input_tokens + use.output_tokens if use.priced == use.requests else 0
     return [found[key] for key in sorted(found)]
 
 

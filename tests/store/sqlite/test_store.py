@@ -23,6 +23,7 @@ from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records import Origin, Record
 from otel_measure.store.base import ACCEPTED, DUPLICATE, Family, Filter, Model
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
+from otel_measure.store.sqlite.names import Cache
 from otel_measure.testing import Capture
 from otel_measure.windows import span
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
@@ -515,11 +516,12 @@ def test_models_are_registered_by_call_or_by_use(opened: Open) -> None:
     assert store.model("b", "2") is None
 
 
-def test_the_names_a_process_remembers_are_bounded(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_names_a_process_remembers_are_bounded(opened: Open) -> None:
     """Forgetting some costs a look-up and changes no answer."""
     small, plain = opened(), opened()
-    for cache in (small._names._models, small._names._uids, small._names._series, small._names._origins):
-        cache._limit = 2
+    for cache in vars(small._names).values():
+        if isinstance(cache, Cache):
+            cache._limit = 2
     rng = random.Random(3)
     for batch in range(5):
         made: list[Record] = []

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, MetricReader
+
+from otel_measure import semconv
+from otel_measure.config import Settings
+from otel_measure.errors import NoStore
+from otel_measure.records import from_event
+from otel_measure.store.base import Model, Point
+from otel_measure.telemetry import Providers, Telemetry
+from otel_measure.testing import Capture
+from tests.facts import event, inference, one_of_each
+
+SETTINGS = Settings(service_name="shop", environment="test", store=None)
+
+
+@pytest.fixture
+def application() -> Iterator[tuple[Providers, InMemoryMetricReader]]:
+    """An application's own providers, and its reader."""
+    reader = InMemoryMetricReader()
+    providers = Providers(MeterProvider([reader], shutdown_on_exit=False))
+    yield providers, reader
+    providers.meters.shutdown()
+
+
+def shown(reader: MetricReader | InMemoryMetricReader) -> dict[str, list[Any]]:
+    """Return the data points a reader sees, by instrument."""
+    assert isinstance(reader, InMemoryMetricReader)
+    data = reader.get_metrics_data()
+    return {
+        metric.name: list(metric.data.data_points)
+        for resource in (data.resource_metrics if data is not None else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.data.data_points
+    }
+
+
+def by_name(telemetry: Telemetry) -> dict[str, list[Point]]:
+    """Return the stream points by name."""
+    found: dict[str, list[Point]] = {}
+    for point in telemetry.points("this host"):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+# ---------------------------------------------------------------- what is recorded
+
+
+def test_records_reach_the_instruments(application: tuple[Providers, InMemoryMetricReader]) -> None:
+    """Histograms as they come, counters as sums on their grid; ten times ten cents are a dollar."""
+    providers, _ = application
+    telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    telemetry.record([inference(str(n), cost_usd=0.1, input_tokens=2) for n in range(10)])
+    telemetry.record([event("e")])
+    found = shown(telemetry.reader)
+    assert {
+        name: [point.value for point in points] for name, points in found.items() if hasattr(points[0], "value")
+    } == {
+        "otel_measure.ai.cost.usd": [1.0],
+        "otel_measure.ai.inferences": [10],
+        "otel_measure.ai.tokens": [20],
+        "otel_measure.users.events": [1],
+    }
+    (duration,) = found["gen_ai.client.operation.duration"]
+    assert (duration.count, duration.sum) == (10, pytest.approx(1.0))
+    assert duration.scale > 0
+
+
+def test_an_adopted_provider_goes_on_without_us(application: tuple[Providers, InMemoryMetricReader]) -> None:
+    """Its readers get our instruments in our buckets, ours gets its instruments, and the end of ours is not its end."""
+    providers, reader = application
+    jobs = providers.meters.get_meter("application").create_counter("jobs")
+    telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    assert telemetry.adopted
+    jobs.add(2)
+    telemetry.record([inference("i")])
+    (duration,) = shown(reader)["gen_ai.client.operation.duration"]
+    assert isinstance(duration, HistogramDataPoint)
+    assert tuple(duration.explicit_bounds) == semconv.BUCKETS_DURATION
+    assert [point.value for point in by_name(telemetry)["jobs"]] == [2]
+
+    telemetry.shutdown()
+    jobs.add(1)
+    left = shown(reader)
+    assert [point.value for point in left["jobs"]] == [3]
+    assert "otel_measure.ai.inferences" not in left
+
+
+def test_a_second_runtime_is_not_disturbed_by_the_first(application: tuple[Providers, InMemoryMetricReader]) -> None:
+    """After `shutdown()` and `configure()` the counters are those of the second alone."""
+    providers, _ = application
+    first = Telemetry(SETTINGS, "one", providers=providers)
+    first.record([event("a")])
+    first.shutdown()
+    second = Telemetry(SETTINGS, "two", providers=providers)
+    second.record([event("b")])
+    assert [point.value for point in shown(second.reader)["otel_measure.users.events"]] == [1]
+
+
+def test_counters_are_capped_with_an_overflow(
+    application: tuple[Providers, InMemoryMetricReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the SDK itself caps what it counts: memory does not grow with the names of models."""
+    monkeypatch.setattr(semconv, "EXPOSED_ATTRIBUTE_SETS", 2)
+    telemetry = Telemetry(SETTINGS, "me", providers=application[0])
+    telemetry.record([inference(str(n), model=f"m{n}") for n in range(5)])
+    telemetry.record([inference("again", model="m0")])
+    points = shown(telemetry.reader)["otel_measure.ai.inferences"]
+    found = {point.attributes.get("gen_ai.request.model"): point.value for point in points}
+    assert found == {"m0": 2, "m1": 1, None: 3}
+    assert [dict(p.attributes) for p in points if p.value == 3] == [{"otel.metric.overflow": "true"}]
+
+
+def test_events_are_log_records_of_the_record() -> None:
+    """Every kind can be read back from what a log exporter gets, with the trace context of its caller."""
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    with Capture() as capture:
+        assert capture.providers.loggers is not None
+        capture.providers.loggers.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+        capture.runtime.recorder.commit(one_of_each())
+        back = [from_event(found) for found in capture.events()]
+        origin = capture.events()[0].origin
+    assert [(type(r), getattr(r, "trace_id", None)) for r in back] == [(type(r), r.trace_id) for r in one_of_each()]
+    assert [r.ts for r in back if r is not None] == [r.ts for r in one_of_each()]
+    assert origin.service == "unknown_service"
+    assert {log.instrumentation_scope.name for log in exporter.get_finished_logs() if log.instrumentation_scope} == {
+        "otel_measure"
+    }
+
+
+def test_no_event_is_built_for_nobody(application: tuple[Providers, InMemoryMetricReader]) -> None:
+    """Without a LoggerProvider of the SDK and without an endpoint there is no logger."""
+    telemetry = Telemetry(SETTINGS, "me", providers=application[0])
+    telemetry.record([event("a")])
+    telemetry.flush(1.0)
+    assert telemetry._logger is None
+
+
+def test_flush_reaches_the_applications_log_exporter() -> None:
+    """The application's own flush does not know of us; ours knows of it."""
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    loggers = LoggerProvider(shutdown_on_exit=False)
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    meters = MeterProvider(shutdown_on_exit=False)
+    telemetry = Telemetry(SETTINGS, "me", exposition=True, providers=Providers(meters, loggers))
+    telemetry.record([event("a")])
+    telemetry.flush(1.0)
+    assert [log.log_record.event_name for log in exporter.get_finished_logs()] == ["otel_measure.click"]
+    telemetry.shutdown()
+    meters.shutdown()
+    loggers.shutdown()
+
+
+# ---------------------------------------------------------------- about itself
+
+
+def test_what_became_of_records_is_counted(application: tuple[Providers, InMemoryMetricReader]) -> None:
+    """Kind, outcome and reason; faults by what they are; commits by how long they took."""
+    telemetry = Telemetry(SETTINGS, "me", providers=application[0])
+    telemetry.count("inference", "accepted", 3)
+    telemetry.count("inference", "dropped", 2, "queue_full")
+    telemetry.fault("streams")
+    telemetry.commit_took(0.5)
+    found = by_name(telemetry)
+    values = {point.labels: point.value for point in found["otel_measure.self.records"]}
+    where = 'deployment_environment_name="test"'
+    assert values == {
+        f'{where},otel_measure_record_kind="inference",otel_measure_record_outcome="accepted",service_name="shop"': 3,
+        f'{where},otel_measure_drop_reason="queue_full",otel_measure_record_kind="inference",'
+        'otel_measure_record_outcome="dropped",service_name="shop"': 2,
+    }
+    (fault,) = found["otel_measure.self.errors"]
+    assert (fault.value, 'error_type="streams"' in fault.labels, fault.scope) == (1, True, "add")
+    (commit,) = found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
+    assert (commit.value, commit.count, commit.bounds) == (0.5, 1, semconv.BUCKETS_COMMIT_DURATION)
+    assert commit.buckets[commit.bounds.index(0.5)] == 1
+
+
+def test_a_gauge_is_read_when_asked(application: tuple[Providers, InMemoryMetricReader]) -> None:
+    """And no more after the end."""
+    providers, reader = application
+    telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    values = iter([1.0, 2.0])
+    telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, values.__next__)
+    name = semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH.name
+    assert [[p.value for p in shown(reader)[name]] for _ in range(2)] == [[1.0], [2.0]]
+    telemetry.shutdown()
+    assert name not in shown(reader)
+
+
+def test_a_child_leaves_to_its_parent_what_its_parent_counted(
+    application: tuple[Providers, InMemoryMetricReader],
+) -> None:
+    """Counters and histograms of the application and of ours begin at nothing under the child's own id."""
+    providers, _ = application
+    telemetry = Telemetry(SETTINGS, "parent", providers=providers)
+    jobs = providers.meters.get_meter("application").create_counter("jobs")
+    jobs.add(5)
+    telemetry.record([event("a")])
+    telemetry.count("user_event", "accepted", 1)
+    telemetry.commit_took(0.5)
+    telemetry.before_fork()
+    telemetry.after_fork_in_child("child")
+    jobs.add(2)
+    telemetry.record([event("b")])
+    telemetry.commit_took(0.001)
+    found = by_name(telemetry)
+    assert [(point.value, point.instance) for point in found["jobs"]] == [(2, "child")]
+    assert [point.value for point in found["otel_measure.self.records"]] == [0]
+    (commit,) = found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
+    assert (commit.count, round(commit.value, 9), sum(commit.buckets)) == (1, 0.001, 1)
+    assert [point.value for point in shown(telemetry.reader)["otel_measure.users.events"]] == [1]
+    telemetry.before_fork()
+    telemetry.after_fork_in_parent()
+
+
+# ---------------------------------------------------------------- without a store
+
+
+def test_without_a_store_models_are_what_was_recorded() -> None:
+    """The in-memory reader gives the figures that a store gives; percentiles stay within 1 %."""
+    made = [
+        inference(str(n), model=f"m/{n % 2}", latency_ms=10.0 + n, cost_usd=0.25 if n % 2 else None,
+                  cost_source="caller", input_tokens=n, output_tokens=1 if n % 3 else None,
+                  error_type="Timeout" if n == 5 else None)
+        for n in range(100)
+    ]  # fmt: skip
+    with Capture(Settings(store=None)) as without, Capture() as with_store:
+        for capture in (without, with_store):
+            capture.runtime.recorder.commit(made)
+        found, expected = without.ai.list_models(), with_store.ai.list_models()
+        assert without.runtime.telemetry.models() == [Model("m/0", "1"), Model("m/1", "1")]
+        assert without.ai.knows_model("m/0", "1")
+        assert not without.ai.knows_model("m/2", "1")
+    assert (found.total_models, found.total_inferences) == (2, 100)
+    for one, other in zip(found.models, expected.models, strict=True):
+        assert (one.model_name, one.errors, one.inference_count) == (
+            other.model_name,
+            other.errors,
+            other.inference_count,
+        )
+        assert repr(one.cost).split("window")[0] == repr(other.cost).split("window")[0]
+        assert one.latency.p95_ms == pytest.approx(other.latency.p95_ms, rel=0.02)
+        assert (one.latency.min_ms, one.latency.max_ms) == pytest.approx((other.latency.min_ms, other.latency.max_ms))
+        assert one.latency.sample_count == other.latency.sample_count
+
+
+def test_without_a_store_the_official_exporter_serves_the_exposition() -> None:
+    """Content type and lines are those of `opentelemetry-exporter-prometheus`."""
+    with Capture(Settings(store=None)) as capture:
+        capture.runtime.recorder.commit([inference("i", cost_usd=0.5), event("e")])
+        text, content_type = capture.runtime.telemetry.prometheus_text()
+        with pytest.raises(NoStore, match="the exposition of all processes needs a store"):
+            capture.runtime.families()
+    lines = text.decode().splitlines()
+    assert content_type.startswith("text/plain; version=")
+    (cost,) = [line for line in lines if line.startswith("otel_measure_ai_cost_usd")]
+    assert cost.endswith(" 0.5")
+    (events,) = [line for line in lines if re.match(r"otel_measure_users_events\w*\{", line)]
+    assert events.endswith(" 1.0")
+
+
+def test_with_a_store_there_is_no_second_exposition() -> None:
+    """The store's own is the one that counts over processes."""
+    with Capture() as capture:
+        assert capture.runtime.telemetry.prometheus_text()[0] == b""
