@@ -134,6 +134,7 @@ class SqliteStore:
         try:
             with self._database.write(durable=durable) as connection:
                 self._names.connection = connection
+                self._forget_erased(connection)
                 yield self._seen_from(connection)
         except BaseException:
             self._names.clear()
@@ -142,16 +143,18 @@ class SqliteStore:
     def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
 
+    def _forget_erased(self, connection: sqlite3.Connection) -> None:
+        """Another process may have erased users that this one knows."""
+        erasures = connection.execute("SELECT value FROM meta WHERE key = ?", (identity.ERASURES,)).fetchone()
+        if erasures != self._erasures_seen:
+            self._names.clear()
+            self._erasures_seen = erasures
+
     def _refuse_erased(self, records: Sequence[Record], receipts: list[Receipt]) -> Sequence[Record]:
         """Refuse what an erasure has removed; return the records as they may be kept."""
-        connection = self._names.connection
-        erasures = connection.execute("SELECT value FROM meta WHERE key = ?", (identity.ERASURES,)).fetchone()
-        if erasures is None:
+        if self._erasures_seen is None:
             return records
-        if erasures != self._erasures_seen:
-            self._names.clear()  # another process may have erased users that this one knows
-            self._erasures_seen = erasures
-        kept, refused = identity.without_erased(connection, records)
+        kept, refused = identity.without_erased(self._names.connection, records)
         for i in refused:
             receipts[i] = identity.ERASED
         return kept
