@@ -1,0 +1,242 @@
+"""What can be set once per process, hence each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(script: str, **environ: str) -> str:
+    """Run a script with warnings as errors; it must end well and say nothing on stderr."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "XDG_"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=env | environ,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_ours_become_global_where_there_are_none(tmp_path: Path) -> None:
+    """What the application creates before and after is seen; propagators and the logger provider are left alone."""
+    out = run(
+        """
+import otel_measure
+from opentelemetry import metrics, propagate, _logs
+before = propagate.get_global_textmap(), type(_logs.get_logger_provider())
+early = metrics.get_meter("application").create_counter("jobs")
+otel_measure.configure(store=":memory:", service_name="shop")
+from opentelemetry.sdk.metrics import MeterProvider
+from otel_measure.runtime import current
+assert isinstance(metrics.get_meter_provider(), MeterProvider)
+assert (propagate.get_global_textmap(), type(_logs.get_logger_provider())) == before
+assert not current().telemetry.adopted
+early.add(1)
+metrics.get_meter("application").create_counter("more").add(2)
+found = {family.name: [s.value for s in family.samples] for family in current().families()}
+print(found["jobs"], found["more"])
+assert otel_measure.shutdown()
+"""
+    )
+    assert out == "[1.0] [2.0]\n"
+
+
+def test_an_applications_own_are_adopted() -> None:
+    """Set before us as global ones: its exporter gets our events, its reader our instruments, and it outlives us."""
+    out = run(
+        """
+from opentelemetry import metrics, _logs
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+reader, exporter = InMemoryMetricReader(), InMemoryLogRecordExporter()
+meters = MeterProvider([reader], shutdown_on_exit=False)
+logs = LoggerProvider(shutdown_on_exit=False)
+logs.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+metrics.set_meter_provider(meters)
+_logs.set_logger_provider(logs)
+
+import otel_measure
+otel_measure.configure(store=":memory:", service_name="shop")
+users = otel_measure.get_user_analytics_service()
+users.track_event(1, "click", "x")
+assert otel_measure.flush()
+def names():
+    data = reader.get_metrics_data()
+    return {m.name for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics if m.data.data_points}
+assert metrics.get_meter_provider() is meters and _logs.get_logger_provider() is logs
+print([log.log_record.event_name for log in exporter.get_finished_logs()])
+assert {"otel_measure.users.events", "system.memory.usage"} <= names()
+assert otel_measure.shutdown()
+meters.get_meter("application").create_counter("after").add(1)
+print(sorted(n for n in names() if not n.startswith("otel_measure.self.")))
+meters.shutdown(); logs.shutdown()
+"""
+    )
+    assert out == "['otel_measure.click']\n['after']\n"
+
+
+def test_a_disabled_sdk_disables_no_fact() -> None:
+    """OTEL_SDK_DISABLED makes instruments nothing; facts are stored, counted and shown all the same."""
+    out = run(
+        """
+import otel_measure
+from otel_measure.runtime import current
+otel_measure.configure(store=":memory:")
+otel_measure.get_user_analytics_service().track_event(1, "click", "x")
+otel_measure.get_ai_model_service().record_inference("m", "1", 5.0)
+found = {family.name: [s.value for s in family.samples] for family in current().families()}
+print(found["otel_measure.users.events"], found["otel_measure.ai.inferences"], "system.cpu.time" in found)
+assert otel_measure.shutdown()
+""",
+        OTEL_SDK_DISABLED="true",
+    )
+    assert out == "[1.0] [1.0] False\n"
+
+
+def test_configuring_again(tmp_path: Path) -> None:
+    """With the same settings a no-op, with others an error that names them; after `shutdown()` a new beginning."""
+    out = run(
+        f"""
+import otel_measure, pathlib
+from otel_measure.runtime import current
+assert otel_measure.flush() and otel_measure.shutdown()
+path = pathlib.Path({str(tmp_path / "x.db")!r})
+otel_measure.configure(store=path, service_name="shop")
+first = current()
+otel_measure.configure(store=path, service_name="shop")
+assert current() is first
+for given in ({{"store": None, "service_name": "other"}}, {{"settings": otel_measure.Settings(), "service_name": "x"}}):
+    try:
+        otel_measure.configure(**given)
+    except ValueError as error:
+        print(error)
+otel_measure.get_user_analytics_service().track_event(1, "click", "x")
+first.telemetry.fault("streams")
+assert otel_measure.shutdown()
+otel_measure.configure(store=path, service_name="shop")
+assert current() is not first
+otel_measure.get_user_analytics_service().track_event(2, "click", "x")
+found = {{family.name: family.samples for family in current().families()}}
+print([s.value for s in found["otel_measure.users.events"]], [s.value for s in found["otel_measure.self.errors"]])
+print(sum(s.value for s in found["otel_measure.self.records"]), len(found["otel_measure.self.queue.length"]))
+assert found["system.cpu.time"]
+"""
+    )
+    first, second, counts, own = out.splitlines()
+    assert first == (
+        "configure() was called before with other settings: service_name, store differ; "
+        "call it once, before the first service call"
+    )
+    assert second == "configure() takes settings=… or single settings, not both"
+    assert counts == "[2.0] [1.0]"
+    assert own.startswith("2.0 ")
+
+
+def test_the_default_store_is_named_in_one_log_line(tmp_path: Path) -> None:
+    """Nobody has to configure anything; the first call says where the data are."""
+    out = run(
+        """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+logging.getLogger("otel_measure").setLevel(logging.INFO)
+import otel_measure
+otel_measure.get_user_analytics_service().track_event(1, "click", "x")
+otel_measure.get_infrastructure_service()
+assert otel_measure.shutdown()
+""",
+        XDG_STATE_HOME=str(tmp_path),
+    )
+    store = tmp_path / "otel-measure" / "measure.db"
+    assert out == f"otel-measure keeps its data in {store}\n"
+    assert store.stat().st_size > 0
+
+
+def test_the_end_of_the_process_flushes(tmp_path: Path) -> None:
+    """What was recorded a moment before is committed without anybody saying so."""
+    script = """
+import sys, otel_measure
+otel_measure.configure(store=sys.argv[1] if len(sys.argv) > 1 else %r)
+otel_measure.get_user_analytics_service().track_event(1, "click", "x")
+"""
+    store = str(tmp_path / "x.db")
+    run(script % store)
+    out = run(
+        f"""
+import otel_measure
+otel_measure.configure(store={store!r})
+print(otel_measure.get_user_analytics_service().get_engagement_metrics().dau)
+"""
+    )
+    assert out == "1\n"
+
+
+FORK = """
+import os, sys, threading, time
+import otel_measure
+from otel_measure.runtime import current
+path = sys.stdin.readline().strip()
+otel_measure.configure(store=path, service_name="shop")
+users, ai = otel_measure.get_user_analytics_service(), otel_measure.get_ai_model_service()
+current().start()
+stop = threading.Event()
+def busy():
+    while not stop.is_set():
+        current().families()
+threads = [threading.Thread(target=busy) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for n in range(300):
+    users.track_event(f"parent {n}", "click", "x", event_id=f"parent {n}")
+children = []
+for child in range(4):
+    pid = os.fork()
+    if pid == 0:
+        for n in range(50):
+            users.track_event(f"child {child} {n}", "click", "x", event_id=f"child {child} {n}")
+        ai.record_inference("m", "1", 5.0)
+        time.sleep(0)
+        ok = otel_measure.shutdown()
+        os._exit(0 if ok else 1)
+    children.append(pid)
+print([os.waitpid(pid, 0)[1] for pid in children])
+stop.set()
+for thread in threads:
+    thread.join()
+assert otel_measure.flush()
+found = {family.name: family.samples for family in current().families()}
+print([s.value for s in found["otel_measure.users.events"]], [s.value for s in found["otel_measure.ai.inferences"]])
+print(sorted((s.value, s.labels.count("accepted")) for s in found["otel_measure.self.records"]))
+print(users.get_engagement_metrics().dau)
+assert otel_measure.shutdown()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_forked_children_measure_for_themselves(tmp_path: Path) -> None:
+    """Under threads that commit and collect: no hang, the parent's queue is committed once, counts are each one's own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORK],
+        input=f"{tmp_path / 'x.db'}\n",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    statuses, counts, own, dau = done.stdout.splitlines()
+    assert statuses == "[0, 0, 0, 0]"
+    assert counts == "[500.0] [4.0]"
+    assert own == "[(4.0, 1), (500.0, 1)]"
+    assert dau == "500"
