@@ -27,6 +27,11 @@ def told_apart(events: Iterable[Ev]) -> list[Ev]:
     return [replace(e, name="other") if e.type in {FLAG, SURVEY} else e for e in events]
 
 
+def received_in(history: History) -> list[Ev | NpsAnswer]:
+    """Return everything a history's store receives."""
+    return [*told_apart(history.events), *history.answers]
+
+
 def record(event: Ev | NpsAnswer, origin: Origin = ORIGIN) -> Record:
     """Return the record that stands for a plain event or answer."""
     if isinstance(event, NpsAnswer):

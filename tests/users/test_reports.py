@@ -17,7 +17,7 @@ from otel_measure.windows import day_span
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, NpsAnswer
 from tests.reference.strategies import NAMES, History, altered, histories, identifies
-from tests.users.feeding import asked, contents, everything, feed, plain, record, steps, told_apart
+from tests.users.feeding import asked, contents, everything, feed, plain, received_in, record, steps, told_apart
 from tests.vectors import load
 
 EVENTS = ("conversion", "purchase", "form_submit", *NAMES)
@@ -25,7 +25,7 @@ EVENTS = ("conversion", "purchase", "form_submit", *NAMES)
 
 def stored(history: History, data: st.DataObject) -> SqliteStore:
     """A store that received the history in some order and some batches."""
-    received = [*told_apart(history.events), *history.answers]
+    received = received_in(history)
     return feed(SqliteStore(":memory:", timezone=history.zone_name), data.draw(steps(received, history.aliases)))
 
 
@@ -114,8 +114,8 @@ def test_first_received_wins(history: History, data: st.DataObject) -> None:
     """An id that comes again with other contents changes nothing."""
     again = data.draw(altered(history.events))
     first, second = (SqliteStore(":memory:", timezone=history.zone_name) for _ in range(2))
-    feed(first, [told_apart(history.events)])
-    feed(second, [told_apart(again)])
+    feed(first, [[*told_apart(history.events)]])
+    feed(second, [[*told_apart(again)]])
     ask = (history.zone_name, history.now, history.as_of)
     kept = [e for e in history.events if e.type not in {"nps", "feature_flag.evaluation"}]
     if {e.id for e in kept} == {e.id for e in history.events}:
@@ -127,7 +127,7 @@ def test_first_received_wins(history: History, data: st.DataObject) -> None:
 def test_chains_of_links(history: History, data: st.DataObject) -> None:
     """Links of links, in any order, make the persons that the reference makes; all reports follow."""
     links = data.draw(identifies(chains=True))
-    received = [*told_apart(history.events), *history.answers]
+    received = received_in(history)
     store = feed(SqliteStore(":memory:", timezone=history.zone_name), data.draw(steps(received, links)))
     person = ground.persons(links)
     renamed = SqliteStore(":memory:", timezone=history.zone_name)
@@ -154,7 +154,7 @@ def test_rebuild_changes_nothing(history: History, data: st.DataObject) -> None:
     zone = data.draw(st.sampled_from(("UTC", "Asia/Kolkata", "America/New_York")))
     store.rebuild(zone)
     fresh = SqliteStore(":memory:", timezone=zone)
-    feed(fresh, [[*told_apart(history.events), *history.answers], *history.aliases])
+    feed(fresh, [received_in(history), *history.aliases])
     as_of = ground.day_of(history.now, ZoneInfo(zone))
     assert everything(store, zone, history.now, as_of) == everything(fresh, zone, history.now, as_of)
 
@@ -167,7 +167,7 @@ def test_erasing_equals_never_having_seen(history: History, data: st.DataObject)
     store = stored(history, data)
     store.users.erase(user, history.now)
     person = ground.persons(history.aliases)
-    received = [*told_apart(history.events), *history.answers]
+    received = received_in(history)
     others = [one for one in received if person(one.user) != person(user)]
     links = [link for link in history.aliases if person(link.user) != person(user)]
     fresh = feed(SqliteStore(":memory:", timezone=history.zone_name), [others, *links])
@@ -188,7 +188,7 @@ def test_narrowed_to_a_service(history: History, data: st.DataObject) -> None:
     from otel_measure.records import Origin
 
     shops = (Origin("shop", "test"), Origin("office", "test"))
-    received = [*told_apart(history.events), *history.answers]
+    received = received_in(history)
     where = {one.id: data.draw(st.sampled_from(shops)) for one in received}
     both, one_shop = (SqliteStore(":memory:", timezone=history.zone_name) for _ in range(2))
     both.accept([record(one, where[one.id]) for one in received])

@@ -16,7 +16,7 @@ from otel_measure.config import Settings
 from otel_measure.errors import NoStore
 from otel_measure.measurements import measurements
 from otel_measure.recorder import Recorder
-from otel_measure.records import Exposure, Inference, NpsResponse, Origin, UserEvent
+from otel_measure.records import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.base import DUPLICATE, Receipt
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.users.ab_tests import AbTests
@@ -171,7 +171,7 @@ def test_identify(users: UserAnalyticsService) -> None:
 
 def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> None:
     """An erasure removes every fact under every id, makes inferences anonymous, drops replays, leaves others alone."""
-    replay = [
+    replay: list[Record] = [
         users.event_record("7", "purchase", "x", event_id="e1", value=3.0),
         users.event_record("anon", "click", "y", event_id="e2", properties={"background": True}),
         users.nps_record(7, 2, "bad", response_id="n1"),

@@ -48,6 +48,7 @@ class Names:
         self.connection: sqlite3.Connection
         self._models: Cache[tuple[str, str], int] = Cache(20_000)
         self._origins: Cache[Origin, int] = Cache(10_000)
+        self._last_origin: tuple[Origin | None, int] = (None, 0)
         self.uids: Cache[str, int] = Cache(50_000)
         self._series: Cache[tuple[str, Attributes, Origin], tuple[int, int]] = Cache(50_000)
 
@@ -55,6 +56,7 @@ class Names:
         """Forget all ids, after a roll-back."""
         for cache in (self._models, self._origins, self.uids, self._series):
             cache.clear()
+        self._last_origin = (None, 0)
 
     def model(self, name: str, version: str) -> int:
         """Return the id of a model, which is registered by the first record that names it."""
@@ -65,8 +67,11 @@ class Names:
 
     def origin(self, origin: Origin) -> int:
         """Return the id of a service in an environment."""
+        if origin is self._last_origin[0]:
+            return self._last_origin[1]
         known = self._origins.get(origin)
         if known is not None:
+            self._last_origin = (origin, known)
             return known
         select = "SELECT id FROM origin WHERE service=? AND environment=?"
         key = (origin.service, origin.environment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.records import NpsResponse, Origin, UserEvent
+from otel_measure.records import NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.sessions import Stretch, folded
 from tests.users.feeding import contents
@@ -49,7 +49,7 @@ def test_rebuild_after_retention() -> None:
     """A rebuild keeps what removed facts left behind, and counts nothing of it twice."""
     store = SqliteStore(":memory:", retention_days=10)
     midnight = 20 * DAY
-    records = [
+    records: list[Record] = [
         event(0, DAY, type="purchase", value=2.0, currency="USD"),
         event(1, midnight - 60_000_000),
         event(2, midnight + 60_000_000),
