@@ -225,7 +225,7 @@ assert otel_measure.shutdown()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_forked_children_measure_for_themselves(tmp_path: Path) -> None:
-    """Under threads that commit and collect: no hang, the parent's queue is committed once, counts are each one's own."""
+    """Under threads that commit and collect: no hang, the parent's queue is committed once, counts are one's own."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORK],
         input=f"{tmp_path / 'x.db'}\n",
