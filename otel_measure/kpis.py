@@ -10,7 +10,7 @@ Ratios are 0 to 1 and percentages 0 to 100, as the field of the API that carries
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from otel_measure import semconv
@@ -352,6 +352,17 @@ def judge(kpi: Kpi, value: float | None, *, evidence: int | None = None) -> Verd
 def _beyond(direction: Direction, value: float, bound: float) -> bool:
     """Whether the value is strictly on the bad side of the bound."""
     return value > bound if direction == "below" else value < bound
+
+
+def with_target(kpi: Kpi, target: float | None) -> Kpi:
+    """Return a KPI with a target of its own, `None` keeping the table's.
+
+    The alert threshold moves with the target, in the table's proportion: latency p95 has 200 and 500 ms, so a target
+    of 5,000 ms means an alert at 12,500 ms.
+    """
+    if target is None or kpi.target is None:
+        return kpi
+    return replace(kpi, target=target, alert=None if kpi.alert is None else target * (kpi.alert / kpi.target))
 
 
 def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HostStatus:

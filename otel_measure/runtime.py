@@ -50,6 +50,10 @@ def open_store(settings: Settings) -> Store | None:
     """Return the store the settings name, `None` for none."""
     if settings.store is None:
         return None
+    if "://" in settings.store:
+        raise ConfigurationError(
+            f'store must be a path, ":memory:" or None, not {settings.store!r}: SQLite is the only engine so far'
+        )
     from otel_measure.store.sqlite import SqliteStore
 
     return SqliteStore(
@@ -187,7 +191,7 @@ class Runtime:
             _log.warning("the last readings were not stored: %s", error)
         self.sampler.stop()
         self.telemetry.flush(timeout_s)
-        self.telemetry.shutdown()
+        self.telemetry.shutdown(timeout_s)
         if self.store is not None:
             self.store.close()
         return flushed

@@ -18,9 +18,10 @@ from otel_measure.ai.reports import Snapshot as ModelSnapshot
 from otel_measure.enums import DriftStatus
 from otel_measure.errors import NoStore
 from otel_measure.infrastructure.availability import Availability
-from otel_measure.kpis import BY_KEY, KPIS, Kpi, Verdict, format_value, judge
+from otel_measure.kpis import BY_KEY, KPIS, Kpi, Verdict, format_value, judge, with_target
 from otel_measure.users.reports import Conversion, Engagement, Nps, Retention
 
+_ALERT_FOR_S: Final = BY_KEY["cpu_usage_percent"].alert_for_s
 _WORST_FIRST: Final[tuple[Verdict, ...]] = ("alert", "warning", "ok", "unknown")
 
 
@@ -79,7 +80,8 @@ class _Value(NamedTuple):
     value: float
     subject: str = ""
     evidence: int | None = None
-    is_calm: bool = False  # a detector of its own has looked and found nothing: the value alone alarms nobody
+    at_worst: Verdict = "alert"  # what the value alone may mean, where more is needed than a value
+    own_target: float | None = None
 
 
 class Machine(Protocol):
@@ -150,9 +152,10 @@ def alerts(found: tuple[Reading, ...], now: datetime) -> Alerts:
 
 
 def _reading(kpi: Kpi, given: _Value) -> Reading:
+    kpi = with_target(kpi, given.own_target)
     verdict = judge(kpi, given.value, evidence=given.evidence)
-    if given.is_calm and verdict != "unknown":
-        verdict = "ok"
+    if _WORST_FIRST.index(verdict) < _WORST_FIRST.index(given.at_worst):
+        verdict = given.at_worst
     return Reading(
         kpi.key,
         kpi.domain,
@@ -190,10 +193,10 @@ def _alert(reading: Reading) -> Alert:
 def _machine(machine: Machine) -> Iterator[_Value]:
     found = machine.get_metrics_summary()
     cpu, memory, disk, network = (_section(found, name) for name in ("cpu", "memory", "disk", "network"))
-    # "for 5 minutes" needs 5 minutes seen; before that the average judges nothing.
-    seen = machine.observed_seconds() >= 0.9 * BY_KEY["cpu_usage_percent"].alert_for_s
-    yield _Value("cpu_usage_percent", cpu["average_percent"], evidence=None if seen else 0)
-    yield _Value("memory_usage_percent", memory["average_percent"], evidence=None if seen else 0)
+    # "for 5 minutes" needs 5 minutes seen; before that a high average is a warning.
+    at_worst: Verdict = "alert" if machine.observed_seconds() >= 0.9 * _ALERT_FOR_S else "warning"
+    yield _Value("cpu_usage_percent", cpu["average_percent"], at_worst=at_worst)
+    yield _Value("memory_usage_percent", memory["average_percent"], at_worst=at_worst)
     yield _Value("disk_usage_percent", disk["used_percent"])
     yield _Value(
         "network_throughput_bytes_per_second", network["sent_bytes_per_second"] + network["received_bytes_per_second"]
@@ -210,9 +213,14 @@ def _section(summary: dict[str, object], name: str) -> dict[str, float]:
 def _models(found: Models) -> Iterator[_Value]:
     for model in found.models:
         subject = f"{model.model_name} {model.model_version}"
-        calm = model.drift is not None and model.drift.drift_status is DriftStatus.NO_DRIFT
         for key, value in _model(model):
-            yield _Value(key, value, subject, is_calm=calm and key == "drift_score")
+            yield _Value(key, value, subject, at_worst=_at_worst(key, model), own_target=model.targets.get(key))
+
+
+def _at_worst(key: str, model: ModelSnapshot) -> Verdict:
+    """Return "ok" for a drift score whose own detector has looked and found nothing: it is chance."""
+    calm = model.drift is not None and model.drift.drift_status is DriftStatus.NO_DRIFT
+    return "ok" if calm and key == "drift_score" else "alert"
 
 
 def _model(model: ModelSnapshot) -> Iterator[tuple[str, float]]:

@@ -196,7 +196,7 @@ def test_health_table_is_that_of_the_code() -> None:
     """The page's table of health components is `health.COMPONENTS`, row by row."""
     rows = re.findall(r"^\| `\w+` \| [\d.]+ \| .*$", section_of("Deduction"), re.MULTILINE)
     assert rows == [
-        f"| `{part.key}` | {part.weight:g} | {part.bounds[0]:g} | {part.bounds[1]:g} |" for part in COMPONENTS
+        f"| `{part.key}` | {part.weight:g} | {part.bounds()[0]:g} | {part.bounds()[1]:g} |" for part in COMPONENTS
     ]
 
 

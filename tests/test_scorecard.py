@@ -110,8 +110,8 @@ def test_a_kpi_has_a_reading_per_subject_and_the_worst_comes_first() -> None:
 
 
 def test_five_minutes_have_to_be_seen_before_five_minutes_are_judged() -> None:
-    """CPU above 90 % alerts after 5 minutes and is unknown before."""
-    assert of(readings(Machine(99.0, 20), ModelsOf(), steady(), TODAY), "cpu_usage_percent") == [("", "unknown")]
+    """CPU above 90 % alerts after 5 minutes and is a warning before."""
+    assert of(readings(Machine(99.0, 20), ModelsOf(), steady(), TODAY), "cpu_usage_percent") == [("", "warning")]
     assert of(readings(Machine(99.0, 300), ModelsOf(), steady(), TODAY), "cpu_usage_percent") == [("", "alert")]
 
 
@@ -181,6 +181,16 @@ def test_a_drift_score_alarms_only_with_its_detector(status: str, verdict: str) 
         list_models=lambda: SimpleNamespace(models=(ai_reports.Snapshot(**{**values, "drift": drift}),))
     )
     assert of(readings(Machine(), drifting, steady(), TODAY), "drift_score") == [("m 1", verdict)]
+
+
+def test_a_model_is_judged_by_its_own_targets() -> None:
+    """A chat model with a target of 5,000 ms is fine at 600 ms, and its alert moves in proportion."""
+    models = ModelsOf(chat=600)
+    (one,) = models.list_models().models
+    values = {f.name: getattr(one, f.name) for f in fields(one)} | {"targets": {"latency_p95_ms": 5000.0}}
+    own: Any = SimpleNamespace(list_models=lambda: SimpleNamespace(models=(ai_reports.Snapshot(**values),)))
+    (found,) = (r for r in readings(Machine(), own, steady(), TODAY) if r.key == "latency_p95_ms")
+    assert (found.verdict, found.target, found.alert) == ("ok", 5000.0, 12500.0)
 
 
 def test_the_scorecard_counts_its_verdicts() -> None:

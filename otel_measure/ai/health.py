@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from otel_measure.kpis import BY_KEY, format_value
+from otel_measure.kpis import BY_KEY, format_value, with_target
 
 MEAN_POINTS: Final = 65.0
 LOWEST_POINTS: Final = 35.0
@@ -32,14 +32,13 @@ class Component:
     weight: float
     advice: str
 
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Target and alert threshold of its KPI.
+    def bounds(self, own_target: float | None = None) -> tuple[float, float]:
+        """Target and alert threshold of its KPI, moved to a model's own target.
 
         Raises:
             ValueError: the KPI lacks one of them.
         """
-        kpi = BY_KEY[self.key]
+        kpi = with_target(BY_KEY[self.key], own_target)
         if kpi.target is None or kpi.alert is None:
             raise ValueError(f"the KPI {self.key!r} cannot be a component; it needs a target and an alert threshold")
         return kpi.target, kpi.alert
@@ -177,9 +176,7 @@ def _refuse_unknown(argument: str, given: Mapping[str, float]) -> None:
 
 
 def _measure(component: Component, value: float, own_target: float | None) -> _Measured:
-    target, alert = component.bounds
-    if own_target is not None:
-        target, alert = own_target, own_target * (alert / target)
+    target, alert = component.bounds(own_target)
     score = min(1.0, max(0.0, 1.0 - 0.5 * (value - target) / (alert - target)))
     return _Measured(component, target, alert, value, score)
 

@@ -70,6 +70,7 @@ class Snapshot:
         deductions: what takes points, largest first; they add to exactly 100 - health_score.
         recommendations: one sentence per deduction.
         accuracy: of a classifier with predictions in the window, else `None`.
+        targets: its own, given with `register_model`; empty where the KPI table's count.
         drift: as it is now, where its window reaches into the snapshot's; `None` for other days and narrowed answers.
     """
 
@@ -85,6 +86,7 @@ class Snapshot:
     errors: Errors
     accuracy: Accuracy | None
     drift: Drift | None
+    targets: dict[str, float]
     inference_count: int
     timestamp: datetime
     window: Window
@@ -178,6 +180,7 @@ def snapshot(model: Model, use: ModelUse, judged: Judgement, span: Span, now: da
         errors=failed,
         accuracy=right,
         drift=drift,
+        targets=dict(model.targets or {}),
         inference_count=use.requests,
         timestamp=now,
         window=span.window,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import _logs, metrics
@@ -268,15 +269,19 @@ class Telemetry:
 
     def flush(self, timeout_s: float) -> None:
         """Send what is to be sent; the application's own flush does not know our readers."""
-        for reader in self._own_readers[1:]:
-            reader.force_flush(timeout_s * 1000)
-        if self._logger is not None:
-            provider = self._found_loggers()
-            if isinstance(provider, LoggerProvider):
-                provider.force_flush(int(timeout_s * 1000))
+        calls: list[Callable[[], object]] = [
+            partial(reader.force_flush, timeout_s * 1000) for reader in self._own_readers[1:]
+        ]
+        provider = self._found_loggers() if self._logger is not None else None
+        if isinstance(provider, LoggerProvider):
+            calls.append(partial(provider.force_flush, int(timeout_s * 1000)))
+        _bounded(calls, timeout_s)
 
-    def shutdown(self) -> None:
+    def shutdown(self, timeout_s: float) -> None:
         """Stop our readers; an adopted provider goes on without them and hears no more of us."""
+        _bounded([self._shutdown], timeout_s)
+
+    def _shutdown(self) -> None:
         self._relay.close()
         for reader in self._own_readers:
             try:
@@ -302,6 +307,25 @@ class Telemetry:
             sums.clear()
         self._inherited = {}
         self._inherited = {(p.name, p.labels): p for p in self.points("") if p.scope == "add"}
+
+
+def _bounded(calls: Sequence[Callable[[], object]], timeout_s: float) -> None:
+    """Call one after the other, and wait no longer than that: an endpoint that is away must not hold up the host.
+
+    The SDK's exporters keep to no time-out of their own while they retry.
+    """
+    if not calls:
+        return
+
+    def run() -> None:
+        for call in calls:
+            call()
+
+    thread = threading.Thread(target=run, name="otel-measure-telemetry", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if thread.is_alive():
+        _log.warning("telemetry was not sent within %s s; the store has what it has", timeout_s)
 
 
 def _histogram(meter: metrics.Meter, instrument: Instrument) -> metrics.Histogram:

@@ -49,14 +49,14 @@ def _values(draw: st.DrawFn) -> dict[str, float]:
 
 def test_components_weigh_and_bound_as_defined() -> None:
     """The table has the defined components in order, with weights adding to 100 and the KPI table's bounds."""
-    assert [(part.key, part.weight, *part.bounds) for part in COMPONENTS] == TABLE
+    assert [(part.key, part.weight, *part.bounds()) for part in COMPONENTS] == TABLE
     assert sum(part.weight for part in COMPONENTS) == 100
 
 
 def test_a_kpi_without_bounds_is_no_component() -> None:
     """A component needs a target and an alert threshold, and the error names the KPI."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared below
-        _ = Component("stickiness", 1.0, "").bounds
+        _ = Component("stickiness", 1.0, "").bounds()
     assert str(caught.value) == "the KPI 'stickiness' cannot be a component; it needs a target and an alert threshold"
 
 

@@ -358,6 +358,7 @@ def test_the_snapshot_whole(measured: Capture) -> None:
         errors=Errors(0, 0.0),
         accuracy=accuracy,
         drift=None,
+        targets={"latency_p95_ms": 100},
         inference_count=100,
         timestamp=START,
         window=DAY,

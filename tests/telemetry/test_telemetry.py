@@ -88,7 +88,7 @@ def test_an_adopted_provider_goes_on_without_us(application: tuple[Providers, In
     assert tuple(duration.explicit_bounds) == semconv.BUCKETS_DURATION
     assert [point.value for point in by_name(telemetry)["jobs"]] == [2]
 
-    telemetry.shutdown()
+    telemetry.shutdown(1.0)
     jobs.add(1)
     left = shown(reader)
     assert [point.value for point in left["jobs"]] == [3]
@@ -100,7 +100,7 @@ def test_a_second_runtime_is_not_disturbed_by_the_first(application: tuple[Provi
     providers, _ = application
     first = Telemetry(SETTINGS, "one", providers=providers)
     first.record([event("a")])
-    first.shutdown()
+    first.shutdown(1.0)
     second = Telemetry(SETTINGS, "two", providers=providers)
     second.record([event("b")])
     assert [point.value for point in shown(second.reader)["otel_measure.users.events"]] == [1]
@@ -155,7 +155,7 @@ def test_flush_reaches_the_applications_log_exporter() -> None:
     telemetry.record([event("a")])
     telemetry.flush(1.0)
     assert [log.log_record.event_name for log in exporter.get_finished_logs()] == ["otel_measure.click"]
-    telemetry.shutdown()
+    telemetry.shutdown(1.0)
     meters.shutdown()
     loggers.shutdown()
 
@@ -193,7 +193,7 @@ def test_a_gauge_is_read_when_asked(application: tuple[Providers, InMemoryMetric
     telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, values.__next__)
     name = semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH.name
     assert [[p.value for p in shown(reader)[name]] for _ in range(2)] == [[1.0], [2.0]]
-    telemetry.shutdown()
+    telemetry.shutdown(1.0)
     assert name not in shown(reader)
 
 
