@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import nan
@@ -201,8 +202,9 @@ def _machine(machine: Machine) -> Iterator[_Value]:
     yield _Value(
         "network_throughput_bytes_per_second", network["sent_bytes_per_second"] + network["received_bytes_per_second"]
     )
-    for service in machine.list_availability():
-        yield _Value("availability_percent", service.availability_percent, service.service_name)
+    with suppress(NoStore):
+        for service in machine.list_availability():
+            yield _Value("availability_percent", service.availability_percent, service.service_name)
 
 
 def _section(summary: dict[str, object], name: str) -> dict[str, float]:

@@ -253,11 +253,11 @@ def test_what_sqlite_says_of_our_own_mistakes_is_another_error() -> None:
 
 # ---------------------------------------------------------------- network file systems
 
-MOUNTS = [("/", "ext4"), ("/home", "nfs4"), ("/home/local", "xfs"), ("/mnt/ssh", "fuse.sshfs"), ("/srv", "CIFS")]
+MOUNTS = [("/", "ext4"), ("/data", "nfs4"), ("/data/local", "xfs"), ("/mnt/ssh", "fuse.sshfs"), ("/srv", "CIFS")]
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [("/home/x.db", "nfs4"), ("/mnt/ssh/a/x.db", "fuse.sshfs"), ("/srv/x", "CIFS")]
+    ("path", "kind"), [("/data/x.db", "nfs4"), ("/mnt/ssh/a/x.db", "fuse.sshfs"), ("/srv/x", "CIFS")]
 )
 def test_a_network_file_system_is_refused(path: str, kind: str) -> None:
     """With the reason: SQLite's locks do not hold there."""
@@ -267,7 +267,7 @@ def test_a_network_file_system_is_refused(path: str, kind: str) -> None:
     assert f"({kind})" in raised.value.what
 
 
-@pytest.mark.parametrize("path", ["/x.db", "/home/local/x.db", "/homestead/x.db", "/srv2"])
+@pytest.mark.parametrize("path", ["/x.db", "/data/local/x.db", "/database/x.db", "/srv2"])
 def test_a_local_file_system_is_taken(path: str) -> None:
     """The innermost mount counts, and a name that only begins alike is another place."""
     refuse_network_file_system(Path(path), MOUNTS)

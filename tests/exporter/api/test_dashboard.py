@@ -1,0 +1,51 @@
+"""The page of pages: KPIs, alerts and the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from exporter.app import create_app
+from otel_measure.config import Settings
+from otel_measure.kpis import KPIS
+from otel_measure.runtime import Runtime
+
+BASE = "/api/v1/metrics"
+
+
+def test_an_empty_system_has_every_kpi(client: TestClient) -> None:
+    """Each KPI of the table is there, with value, target, alert threshold and verdict."""
+    found = client.get(f"{BASE}/kpis").json()["data"]
+    assert [one["key"] for one in found["kpis"]] == [kpi.key for kpi in KPIS]
+    assert set(found["kpis"][0]) == {
+        "key", "domain", "title", "unit", "subject", "value", "target", "alert", "verdict", "window", "alert_rule",
+    }  # fmt: skip
+    assert sum(found["verdicts"].values()) == len(KPIS)
+
+
+def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
+    """The alert says what it is, and the dashboard shows it among everything else."""
+    body = {"model_name": "m", "model_version": "1", "latency_ms": 900.0}
+    assert client.post(f"{BASE}/ai/inferences/record", json=body).status_code == 201
+    fired = {one["key"]: one for one in client.get(f"{BASE}/alerts").json()["data"]["alerts"]}
+    assert fired["latency_p95_ms"]["message"] == "Inference latency p95 of m 1 is 900 ms, above 500 ms"
+    page = client.get(f"{BASE}/dashboard").json()["data"]
+    assert set(page) == {"infrastructure", "ai", "users", "kpis", "alerts"}
+    assert page["ai"]["total_inferences"] == 1
+    assert page["users"]["total_users"] == 0
+    assert "latency_p95_ms" in {one["key"] for one in page["alerts"]}
+
+
+def test_without_a_store_users_are_null(local: Callable[[Starlette], TestClient]) -> None:
+    """The dashboard of a process without a store still shows machine and models; users alone answer 503."""
+    runtime = Runtime(Settings(store=None))
+    try:
+        with local(create_app(runtime=runtime)) as client:
+            assert client.get(f"{BASE}/dashboard").json()["data"]["users"] is None
+            refused = client.get(f"{BASE}/users/summary")
+            assert refused.status_code == 503
+            assert "needs a store" in refused.json()["message"]
+    finally:
+        runtime.shutdown()
