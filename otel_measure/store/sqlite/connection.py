@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.store.sqlite.gate import Gate
 
 MEMORY: Final = ":memory:"
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
@@ -99,6 +100,7 @@ class Database:
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
+        self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
         self._synchronous = ""
         self._idle: list[sqlite3.Connection] = []
@@ -148,6 +150,11 @@ class Database:
                 except sqlite3.Error as error:
                     raise unavailable(self.path, error) from error
             return
+        with self._gate.passing(), self._reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = self._idle.pop() if self._idle else self._open()
         except sqlite3.Error as error:
@@ -185,9 +192,11 @@ class Database:
     def before_fork(self) -> None:
         """Let no transaction of another thread be half-way while the process is copied."""
         self._parked = self._lock.acquire(timeout=5)
+        self._gate.close()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        self._gate.open()
         if self._parked:
             self._lock.release()
 
