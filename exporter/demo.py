@@ -14,9 +14,12 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
+from exporter import demo_outcomes
+
 HISTORY: Final = timedelta(days=28)
 INFERENCE_HISTORY: Final = timedelta(hours=6)
 TICK_S: Final = 1.0
+SEED: Final = 1
 
 _STEP: Final = timedelta(minutes=10)
 _SESSIONS_PER_HOUR: Final = 9.0
@@ -278,6 +281,8 @@ class Demo:
         history: how far back the past goes; nothing happened before `start()` when it is zero.
         now: the clock.
         tick_s: seconds between two looks at the clock.
+        outcomes: plays what the product learns beside it; called with the times at which users come, at which models
+            are called and at which the demo begins.
     """
 
     def __init__(
@@ -285,10 +290,11 @@ class Demo:
         ai: Models,
         users: Users,
         *,
-        seed: int = 1,
+        seed: int = SEED,
         history: timedelta = HISTORY,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         tick_s: float = TICK_S,
+        outcomes: Callable[[datetime, datetime, datetime], demo_outcomes.Outcomes] | None = None,
     ) -> None:
         self._ai = ai
         self._users = users
@@ -296,6 +302,7 @@ class Demo:
         self._history = history
         self._now = now
         self._tick_s = tick_s
+        self._outcomes = outcomes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otel-measure-demo", daemon=True)
 
@@ -313,11 +320,14 @@ class Demo:
         start, rng = now - self._history, random.Random(self._seed)
         inferences_from = now - min(self._history, INFERENCE_HISTORY)
         workload = Workload(self._ai, self._users, rng, start=start, inferences_from=inferences_from)
+        outcomes = self._outcomes(start, inferences_from, now) if self._outcomes else None
         until = start
         while not self._stop.is_set():
             # Day by day, so that a stop does not wait for the whole past.
             now = self._now()
             until = min(until + timedelta(days=1), now)
             workload.advance(until)
+            if outcomes is not None:
+                outcomes.advance(until)
             if until == now:
                 self._stop.wait(self._tick_s)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import uvicorn
 
-from exporter import demo, ports
+from exporter import demo, demo_outcomes, ports
 from exporter.app import create_app
 from otel_measure import runtime
 from otel_measure.config import Settings
@@ -169,6 +170,18 @@ def serve(
 
 def started_demo(live: runtime.Runtime, history: timedelta) -> demo.Demo:
     """Return a demo that runs."""
-    running = demo.Demo(live.ai, live.users, history=history)
+
+    def outcomes(start: datetime, calls_from: datetime, begins: datetime) -> demo_outcomes.Outcomes:
+        return demo_outcomes.Outcomes(
+            live.ai,
+            live.users,
+            live.infrastructure,
+            random.Random(demo.SEED),
+            start=start,
+            tickets_from=calls_from,
+            begins=begins,
+        )
+
+    running = demo.Demo(live.ai, live.users, history=history, outcomes=outcomes)
     running.start()
     return running
