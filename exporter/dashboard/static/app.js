@@ -320,6 +320,40 @@ function showAlerts({ alerts }) {
   $("alert-list").replaceChildren(...alerts.map((alert) => element("li", {}, pill(alert.severity), alert.message)));
 }
 
+// ---------------------------------------------------------------- experiments
+
+const EXPERIMENT_LOOK = { winner: "good", sample_ratio_mismatch: "bad" };
+const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${one(Math.abs(value) * 100)} points`;
+// Both ends or none: an interval with one unknown end says nothing.
+const interval = (ends) => (ends && ends.every((end) => end !== null) ? ends : null);
+
+function showExperiments({ experiments }) {
+  const table = $("experiments").querySelector("table");
+  $("experiments").hidden = experiments.length === 0;
+  table.replaceChildren(table.tHead, ...experiments.map(experimentBody));
+}
+
+function experimentBody(test) {
+  const words = test.winner === null ? test.verdict.replaceAll("_", " ") : `${test.winner} wins`;
+  const verdict = element("span", { className: `pill ${EXPERIMENT_LOOK[test.verdict] || ""}`, textContent: words });
+  const title = element("th", { scope: "rowgroup", colSpan: 6, className: "group" }, test.test_name, " ", verdict);
+  return element("tbody", {}, element("tr", {}, title), ...Object.keys(test.variant_users).map((name) => variantRow(test, name)));
+}
+
+function variantRow(test, name) {
+  const effect = test.effects[name];
+  const against = effect
+    ? [shown(effect.absolute, signed), shown(effect.adjusted_p_value, number(3))]
+    : [document.createTextNode("control"), document.createTextNode("")];
+  const cells = [
+    shown(test.variant_users[name], whole),
+    shown(test.variant_conversion_rates[name], share),
+    shown(interval(test.variant_conversion_rates_ci[name]), ([low, high]) => `${share(low)} to ${share(high)}`),
+    ...against,
+  ];
+  return element("tr", {}, element("th", { scope: "row", textContent: name }), ...cells.map((cell) => element("td", {}, cell)));
+}
+
 // ---------------------------------------------------------------- what to do when there is nothing yet
 
 const INFERENCE_PYTHON = `from otel_measure import get_ai_model_service
@@ -373,7 +407,11 @@ const questions = [
   new Question("users/engagement", SLOW_MS, showUsers),
 ];
 // Asked only where the server says that it has them.
-const optional = [new Question("kpis", SLOW_MS, showKpis), new Question("alerts", SLOW_MS, showAlerts)];
+const optional = [
+  new Question("kpis", SLOW_MS, showKpis),
+  new Question("alerts", SLOW_MS, showAlerts),
+  new Question("experiments", SLOW_MS, showExperiments),
+];
 
 async function begin() {
   for (const question of questions) question.now();
