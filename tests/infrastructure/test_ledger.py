@@ -17,6 +17,7 @@ from otel_measure.infrastructure.availability import Incident
 from otel_measure.infrastructure.ledger import STEPPED_BACK, Ledger, Service, Services
 from otel_measure.recorder import Recorder
 from otel_measure.records import Record
+from otel_measure.store.base import Receipt
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.windows import Window
 from tests.facts import HERE, NOON
@@ -106,6 +107,21 @@ def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
     assert found.last_incident == Incident(START + timedelta(seconds=60), ended, 30.0, "disk full")
     assert found.window == Window(START, START + timedelta(seconds=100), "UTC")
     assert world.ledger.services() == Services((Service("api", "up", None, 99.0, START),), 1, 0, moment(world.now_us))
+
+
+def test_states_survive_power_loss(world: World) -> None:
+    """Every state is committed durably before the call returns."""
+    asked: list[bool] = []
+
+    class Spy(Recorder):
+        def commit(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+            asked.append(durable)
+            return super().commit(records, durable=durable)
+
+    ledger = Ledger(HERE, Spy(world.store, Quiet(), loud=True), world.store, world.clock, Uuid7(world.clock))
+    ledger.record("api", "down")
+    ledger.observe("api", None)
+    assert asked == [True, True]
 
 
 def test_a_second_down_is_the_same_outage_and_a_second_up_changes_nothing(world: World) -> None:

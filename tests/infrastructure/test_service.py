@@ -100,6 +100,18 @@ def test_the_core_count_is_a_whole_number_where_it_is_one(infra: InfrastructureS
     assert isinstance(cores, int) or cores % 1 != 0
 
 
+def test_background_collection_runs_until_it_is_stopped(infra: InfrastructureService) -> None:
+    """The seed's call starts a thread that reads, and the other ends it."""
+
+    def reading() -> bool:
+        return any(thread.name == "otel-measure-sampler" for thread in threading.enumerate())
+
+    infra.start_background_collection()
+    assert reading()
+    infra.stop_background_collection()
+    until(lambda: not reading())
+
+
 # Services
 
 
@@ -234,6 +246,25 @@ def test_a_store_that_refuses_does_not_end_the_watch(tmp_path: Path) -> None:
     assert faults == ["watch: what was heard of service 'db' could not be recorded: OSError('full')"]
 
 
+def test_the_heartbeat_tells_of_a_probe_that_hangs(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that never returns is down at the first heartbeat after the time-out."""
+    infra, asked, go_on = capture.infrastructure, threading.Event(), threading.Event()
+
+    def hung() -> bool:
+        asked.set()
+        return go_on.wait(10)
+
+    infra.watch_service("db", hung)
+    assert asked.wait(10)
+    infra.beat()
+    assert infra.list_services().services_down == 0
+    late_s = time.monotonic() + 11
+    monkeypatch.setattr(infra._watches["db"], "_clock", lambda: late_s)
+    infra.beat()
+    assert infra.list_services().services_down == 1
+    go_on.set()
+
+
 class _Refusing:
     """A ledger that refuses the first state."""
 
@@ -264,6 +295,29 @@ def test_heartbeats_begin_with_the_first_service_and_end_with_the_process(tmp_pa
     found = later.infrastructure.get_availability_metrics("api")
     assert (found.uptime_seconds, found.unknown_seconds) == (30, 100)
     later.shutdown()
+
+
+@pytest.mark.parametrize("call", ["record_service_down", "record_service_up"])
+def test_who_records_a_state_is_there_to_see(tmp_path: Path, call: str) -> None:
+    """A process that registers nothing and records a state keeps the heartbeats from then on."""
+    clock = Clock()
+    first = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    for name in ("api", "db"):
+        first.infrastructure.register_service(name)
+    first.shutdown()
+    clock.advance(timedelta(seconds=100))
+    second = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    getattr(second.infrastructure, call)("db")
+    store = second.store
+    assert store is not None
+    until(lambda: len(store.services.histories(0)[0].watched) == 2)
+    clock.advance(timedelta(seconds=30))
+    second.shutdown()
+    clock.advance(timedelta(seconds=100))
+    third = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    found = third.infrastructure.get_availability_metrics("api")
+    assert (found.uptime_seconds, found.unknown_seconds) == (30, 200)
+    third.shutdown()
 
 
 def test_a_process_that_watches_nothing_leaves_no_heartbeat(tmp_path: Path) -> None:
@@ -326,7 +380,7 @@ FORKED = """
     child = os.fork()
     if child == 0:
         infra.record_service_down("api", reason="said the child")
-        os._exit(len(watching()))
+        os._exit(len(watching()) + len(infra._watches))
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(watching()))
     while infra.list_services().services_down:
         time.sleep(0.01)

@@ -72,6 +72,16 @@ def test_registration_survives(tmp_path: Path) -> None:
     second.close()
 
 
+def test_registration_survives_power_loss(store: SqliteStore) -> None:
+    """A registration is synced to the disk before the call returns; a heartbeat need not be."""
+    with store._database.write() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
+    store.services.register("api", 99.9, NOON)
+    assert store._database._synchronous == "FULL"
+    store.services.beat(NOON)
+    assert store._database._synchronous == "NORMAL"
+
+
 def test_a_registration_in_the_future_moves_back(store: SqliteStore) -> None:
     """A clock that was ahead at registration does not leave the time until then unwatched."""
     store.services.register("api", 99.9, NOON + HOUR)
