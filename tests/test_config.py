@@ -25,6 +25,8 @@ EVERYTHING = {
     "OTEL_MEASURE_PRICE_OVERRIDES": '{"m": {"input_per_million_usd": 1.5}}',
     "OTEL_MEASURE_STORE_TEXT": "true",
     "OTEL_MEASURE_SESSION_GAP_S": "60",
+    "OTEL_MEASURE_DRIFT_WINDOW_RECORDS": "50",
+    "OTEL_MEASURE_DRIFT_WINDOW_HOURS": "1",
     "OTEL_MEASURE_HOST": "0.0.0.0",
     "OTEL_MEASURE_PORT": "0",
     "OTEL_MEASURE_TOKEN": "t",
@@ -49,6 +51,8 @@ MEANT = Settings(
     price_overrides={"m": {"input_per_million_usd": 1.5}},
     store_text=True,
     session_gap_s=60,
+    drift_window_records=50,
+    drift_window_hours=1,
     host="0.0.0.0",
     port=0,
     token="t",
@@ -90,6 +94,8 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         sample_interval_s = 0.5
         store_text = true
         session_gap_s = 60
+        drift_window_records = 50
+        drift_window_hours = 1
         host = "0.0.0.0"
         port = 0
         token = "t"

@@ -15,7 +15,12 @@ from opentelemetry import _logs, metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Histogram, MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
+from opentelemetry.sdk.metrics.export import (
+    InMemoryMetricReader,
+    MetricReader,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 
@@ -126,7 +131,7 @@ class Telemetry:
         provider = self._found_loggers()
         if isinstance(provider, LoggerProvider):
             return provider.get_logger("otel_measure")
-        if not self._settings.otlp_endpoint:
+        if not self._settings.otlp_endpoint or self._given is not None:
             return None
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
         from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -282,12 +287,14 @@ class Telemetry:
         _bounded([self._shutdown], timeout_s)
 
     def _shutdown(self) -> None:
-        self._relay.close()
         for reader in self._own_readers:
             try:
+                if isinstance(reader, _PushingReader):
+                    reader.shutdown()  # while it can still collect, which once removed it cannot
                 self._provider.remove_metric_reader(reader)
             except Exception:
                 _log.warning("a metric reader did not stop", exc_info=True)
+        self._relay.close()
 
     def before_fork(self) -> None:
         """Keep our threads out of the SDK while the process is copied: a lock held by none of the child hangs it."""
@@ -363,8 +370,18 @@ def _signal_endpoint(endpoint: str, signal: str) -> str:
     return f"{endpoint.rstrip('/')}/v1/{signal}"
 
 
+class _PushingReader(PeriodicExportingMetricReader):
+    """Ends once, though removing it from its provider ends it again."""
+
+    _ended = False
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        if not self._ended:
+            self._ended = True
+            super().shutdown(timeout_millis, **kwargs)
+
+
 def _otlp_reader(endpoint: str) -> MetricReader:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    return PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=_signal_endpoint(endpoint, "metrics")))
+    return _PushingReader(OTLPMetricExporter(endpoint=_signal_endpoint(endpoint, "metrics")))

@@ -182,6 +182,54 @@ print(otel_measure.get_user_analytics_service().get_engagement_metrics().dau)
     assert out == "1\n"
 
 
+def test_an_endpoint_gets_events_and_metrics() -> None:
+    """By OTLP/HTTP, from a resource that says who we are and that the facts are counted here already."""
+    out = run(
+        """
+import http.server, threading
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+got = {}
+class Collector(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        got.setdefault(self.path, []).append(body)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+import otel_measure
+otel_measure.configure(
+    store=":memory:", service_name="shop", environment="prod", otlp_endpoint=f"http://127.0.0.1:{server.server_port}/"
+)
+from opentelemetry import trace
+span = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
+with trace.use_span(span):
+    otel_measure.get_user_analytics_service().track_event(1, "click", "x")
+otel_measure.get_ai_model_service().record_inference("m", "1", 5.0)
+assert otel_measure.flush()
+logs = ExportLogsServiceRequest.FromString(got["/v1/logs"][0])
+print([(r.event_name, r.span_id.hex()) for r in logs.resource_logs[0].scope_logs[0].log_records])
+sent = ExportMetricsServiceRequest.FromString(got["/v1/metrics"][-1]).resource_metrics[0]
+names = {m.name for s in sent.scope_metrics for m in s.metrics}
+print({"otel_measure.ai.inferences", "gen_ai.client.operation.duration", "otel_measure.users.events"} <= names)
+found = {a.key: a.value.string_value or a.value.bool_value for a in sent.resource.attributes}
+print(found["service.name"], found["deployment.environment.name"], found["otel_measure.own_facts"])
+assert otel_measure.shutdown()
+server.shutdown()
+server.server_close()
+"""
+    )
+    assert out.splitlines() == [
+        "[('otel_measure.click', '0000000000000002'), ('otel_measure.inference', '')]",
+        "True",
+        "shop prod True",
+    ]
+
+
 FORK = """
 import os, sys, threading, time
 import otel_measure
