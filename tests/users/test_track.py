@@ -62,7 +62,9 @@ def test_what_is_marked_as_background(properties: dict[str, object], expected: b
         (datetime(1970, 1, 1, tzinfo=UTC), NOW + timedelta(days=1), datetime(1970, 1, 1, tzinfo=UTC), False),
     ],
 )
-def test_when_it_counts(timestamp: datetime | None, sent_at: datetime | None, expected: datetime, clamped: bool) -> None:
+def test_when_it_counts(
+    timestamp: datetime | None, sent_at: datetime | None, expected: datetime, clamped: bool
+) -> None:
     """By the client's clock corrected with when it sent; too far in the future is now, and says so."""
     found = build(timestamp=timestamp, sent_at=sent_at)
     assert (found.ts, found.clamped) == (micros(expected), clamped)

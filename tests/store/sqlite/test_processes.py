@@ -150,9 +150,7 @@ def test_counters_do_not_fall_over_restarts(tmp_path: Path) -> None:
 def test_the_host_is_not_multiplied_by_its_processes(tmp_path: Path) -> None:
     """Two runtimes on one store and host: the same series as one, with the last reading."""
     settings = Settings(store=str(tmp_path / "x.db"))
-    runtimes = [
-        Runtime(settings, host="this host", loud=True, providers=Providers(MeterProvider())) for _ in range(2)
-    ]
+    runtimes = [Runtime(settings, host="this host", loud=True, providers=Providers(MeterProvider())) for _ in range(2)]
     try:
         shown = []
         for runtime in (*runtimes, runtimes[0]):
