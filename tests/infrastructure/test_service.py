@@ -104,7 +104,7 @@ def test_background_collection_runs_until_it_is_stopped(infra: InfrastructureSer
     """The seed's call starts a thread that reads, and the other ends it."""
 
     def reading() -> bool:
-        return any(thread.name == "otel-measure-sampler" for thread in threading.enumerate())
+        return infra._sampler.running
 
     infra.start_background_collection()
     assert reading()

@@ -65,8 +65,6 @@ def test_what_is_marked_as_background(properties: dict[str, object], expected: b
 def test_when_it_counts(
     timestamp: datetime | None, sent_at: datetime | None, expected: datetime, clamped: bool
 ) -> None:
-    timestamp: datetime | None, sent_at: datetime | None, expected: datetime, clamped: bool
-) -> None:
     """By the client's clock corrected with when it sent; too far in the future is now, and says so."""
     found = build(timestamp=timestamp, sent_at=sent_at)
     assert (found.ts, found.clamped) == (micros(expected), clamped)
