@@ -100,7 +100,9 @@ def test_a_runtime_that_runs_keeps_history_and_sweeps(tmp_path: Path, monkeypatc
             assert connection.execute("SELECT count(*) FROM history").fetchone()[0] > 0
         names = [thread.name for thread in threading.enumerate()]
         assert names.count("otel-measure-streams") == 1
-    assert {t for t in threading.enumerate() if t.name.startswith("otel-measure")} <= before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def test_the_pump_outlives_its_faults(monkeypatch: pytest.MonkeyPatch) -> None:
