@@ -128,7 +128,11 @@ class _Counted:
 
 @dataclass(slots=True)
 class _Tail:
-    """What was counted of a model: the windows after `position` records of the period that starts at `start`."""
+    """What was counted of a model: the windows after `position` records of the period that starts at `start`.
+
+    Attributes:
+        before: start and position of the period before, from which `complete` may be.
+    """
 
     reference: Reference
     start: int
@@ -136,6 +140,7 @@ class _Tail:
     position: int
     running: _Counted
     complete: _Counted | None
+    before: tuple[int, int] | None = None
 
     @property
     def last(self) -> Place | None:
@@ -232,16 +237,27 @@ class DriftWatch:
         start = last_ts - last_ts % self._period_us
         is_over = start + self._period_us <= self._now_us()
         position = self._position(model, view, reference, start)
+        before = self._before(model, view, reference, start)
         tail = self._tails.get(model)
-        if tail is None or (tail.reference, tail.start, tail.is_over) != (reference, start, is_over):
+        if tail is None or (tail.reference, tail.start, tail.is_over, tail.before) != (
+            reference, start, is_over, before,
+        ):  # fmt: skip
             tail = None
         if tail is None or not self._caught_up(view, tail, position):
-            tail = self._counted(model, view, reference, start, is_over, position)
+            tail = self._counted(view, reference, start, is_over, position, before)
             if len(self._tails) >= MAX_REMEMBERED:
                 self._tails.clear()
                 self._walked.clear()
             self._tails[model] = tail
         return tail
+
+    def _before(self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int) -> tuple[int, int] | None:
+        """Return start and position of the last period before; a late record there changes its last window."""
+        last_ts = view.last_before(start)
+        if last_ts is None:
+            return None
+        before = last_ts - last_ts % self._period_us
+        return before, self._position(model, view, reference, before)
 
     def _position(self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int) -> int:
         """Return how many records of the period come after the reference."""
@@ -275,7 +291,13 @@ class DriftWatch:
         return True
 
     def _counted(
-        self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int, is_over: bool, position: int
+        self,
+        view: JudgedRecords,
+        reference: Reference,
+        start: int,
+        is_over: bool,
+        position: int,
+        before: tuple[int, int] | None,
     ) -> _Tail:
         rest, complete = self._cut(view, reference, start, position)
         running = _Counted(reference)
@@ -283,19 +305,10 @@ class DriftWatch:
             running = rest
         elif rest.counts.records >= cells.MIN_SAMPLES:
             complete = rest
-        if complete is None:
-            complete = self._last_of_period_before(model, view, reference, start)
-        return _Tail(reference, start, is_over, position, running, complete)
-
-    def _last_of_period_before(
-        self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int
-    ) -> _Counted | None:
-        last_ts = view.last_before(start)
-        if last_ts is None:
-            return None
-        before = last_ts - last_ts % self._period_us
-        rest, complete = self._cut(view, reference, before, self._position(model, view, reference, before))
-        return rest if rest.counts.records >= cells.MIN_SAMPLES else complete
+        if complete is None and before is not None:
+            rest, complete = self._cut(view, reference, *before)
+            complete = rest if rest.counts.records >= cells.MIN_SAMPLES else complete
+        return _Tail(reference, start, is_over, position, running, complete, before)
 
     def _cut(
         self, view: JudgedRecords, reference: Reference, start: int, position: int

@@ -101,6 +101,21 @@ def test_drift_is_a_function_of_the_facts(data: st.DataObject) -> None:
     assert watching.detect(MODEL) == watch(store, now, size=60).detect(MODEL)
 
 
+def test_a_late_record_of_the_period_before_is_seen() -> None:
+    """While today has no complete window, the last one of yesterday is shown with what came late."""
+    store = SqliteStore(":memory:")
+    set_normal(store, m=200)
+    rng = random.Random(3)
+    records = [inference(f"{i:03}", MIDNIGHT + i, prediction=rng.gauss(0, 1)) for i in range(61)]
+    today = inference("today", MIDNIGHT + DAY, prediction=0.0)
+    watching = watch(store, MIDNIGHT + DAY + HOUR, size=60)
+    store.accept([*records[:53], today])
+    first = watching.detect(MODEL)
+    store.accept([records[53]])
+    second = watching.detect(MODEL)
+    assert (first and first.samples, second and second.samples) == (53, 54)
+
+
 def test_no_reference_and_few_records_give_no_verdict() -> None:
     """Without records, with fewer than 1,000, and with fewer than 50 after them there is no drift."""
     store = SqliteStore(":memory:")
