@@ -1,4 +1,4 @@
-"""A FastAPI shop that measures itself: models, events and the exporter mounted at /measure.
+"""A FastAPI shop that measures itself: models, events, an experiment, and the exporter mounted at /measure.
 
     pip install fastapi
     uvicorn examples.shop:app
@@ -17,6 +17,7 @@ from otel_measure import EventType, context, get_ai_model_service, get_user_anal
 app = FastAPI()
 ai = get_ai_model_service()
 users = get_user_analytics_service()
+layout = users.create_ab_test("Layout of recommendations", variants=["list", "grid"])
 
 
 @ai.measure("recommender", "3")
@@ -26,17 +27,18 @@ async def recommend(user_id: int) -> list[str]:
 
 
 @app.get("/recommend/{user_id}")
-async def recommendations(user_id: int) -> list[str]:
+async def recommendations(user_id: int) -> dict[str, object]:
     """Recommend something, and know who asked: the model call below carries the user by itself."""
     with context(user_id=user_id):
         users.track_event(user_id, EventType.PAGE_VIEW, "recommendations", page_url=f"/recommend/{user_id}")
-        return await recommend(user_id)
+        return {"layout": users.assign_variant(layout, user_id), "products": await recommend(user_id)}
 
 
 @app.post("/buy/{user_id}/{product}")
 async def buy(user_id: int, product: str) -> dict[str, str]:
     """Sell one product."""
     event_id = users.track_event(user_id, EventType.PURCHASE, product, value=9.90, currency="EUR")
+    users.record_ab_conversion(layout, user_id)
     return {"order": event_id}
 
 
