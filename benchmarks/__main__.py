@@ -22,8 +22,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="events in the store before P3, P6 and P10")
     parser.add_argument("--json", action="store_true", help="print one JSON row a line")
-    parser.add_argument("names", nargs="*", choices=[*ALL, []], default=list(ALL))
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(ALL)}; all when none is named")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(ALL):
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     if arguments.json:
         for name in arguments.names:
             for row in import_module(f"benchmarks.{name}").rows(arguments.events):
@@ -31,7 +33,7 @@ def main() -> None:
         return
     print(f"{'':5}{'what':75}{'ours':>14}{'reference':>14}{'ratio':>9}{'budget':>9}")
     missed = 0
-    for name in arguments.names:
+    for name in arguments.names or ALL:
         command = [sys.executable, "-m", "benchmarks", "--json", "--events", str(arguments.events), name]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
