@@ -102,6 +102,7 @@ class Database:
         self._lock = threading.RLock()
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._synchronous = ""
         self._idle: list[sqlite3.Connection] = []
         self._inherited: list[object] = []
@@ -109,9 +110,10 @@ class Database:
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """Yield the writing connection inside one transaction, committed at the end, rolled back on any error."""
-        with self._lock:
+        with self._turn():
             try:
                 connection = self._writing_connection(durable)
+                self._refuse_removed_file()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -124,6 +126,30 @@ class Database:
                 self._forget_writer_after(error)
                 raise unavailable(self.path, error) from error
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # Without a bound, every writer would wait for all those before it while another process holds the store.
+        if not self._lock.acquire(timeout=self._busy_timeout_ms / 1000):
+            raise unavailable(self.path, sqlite3.OperationalError("database is locked (other threads wait as well)"))
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _refuse_removed_file(self) -> None:
+        """Raise when the open file is no longer the one at the path: what is written there would be lost."""
+        if self.path != MEMORY and self._file != self._file_now():
+            raise StoreUnavailable(
+                "removed", f"{self.path} was removed or replaced while in use", "put it back, or restart this process"
+            )
+
+    def _file_now(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
     def _forget_writer_after(self, error: sqlite3.Error) -> None:
         """Open anew next time, unless the error is one that waiting cures: the file may have been replaced."""
         if self._writer is not None and self.path != MEMORY and "locked" not in str(error):
@@ -133,6 +159,7 @@ class Database:
     def _writing_connection(self, durable: bool) -> sqlite3.Connection:
         if self._writer is None:
             self._writer = self._open()
+            self._file = self._file_now()
             self._synchronous = ""
         wanted = "FULL" if durable or self._power_safe else "NORMAL"
         if wanted != self._synchronous:
@@ -156,7 +183,7 @@ class Database:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = self._idle.pop() if self._idle else self._open()
+            connection = self._idle_connection() or self._open()
         except sqlite3.Error as error:
             raise unavailable(self.path, error) from error
         try:
@@ -170,6 +197,13 @@ class Database:
             connection.close()
             raise
         self._idle.append(connection)
+
+    def _idle_connection(self) -> sqlite3.Connection | None:
+        # Asking first whether there is one would leave time for another thread to take it.
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -137,6 +137,38 @@ def test_a_locked_store(opened: Open, path: Path) -> None:
     assert numbers(database) == [1, 3]
 
 
+def test_a_writer_waits_for_other_threads_only_so_long(opened: Open, path: Path) -> None:
+    """A write that does not get its turn among the threads of the process says so instead of waiting on."""
+    database = opened(path, busy_timeout_ms=10)
+    refused: list[str] = []
+
+    def write() -> None:
+        with pytest.raises(StoreUnavailable) as raised:
+            put(database, 2)
+        refused.append(raised.value.cause_name)
+
+    put(database, 1)
+    with database.write():
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    put(database, 3)
+    assert (refused, numbers(database)) == (["locked"], [1, 3])
+
+
+def test_a_removed_file_takes_no_more_writes(opened: Open, path: Path) -> None:
+    """What would go into a file that nobody finds again is refused, until the file is back."""
+    database = opened(path)
+    put(database, 1)
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(StoreUnavailable) as raised:
+        put(database, 2)
+    assert raised.value.cause_name == "removed"
+    path.with_name("elsewhere").rename(path)
+    put(database, 3)
+    assert numbers(database) == [1, 3]
+
+
 def test_a_full_disk(opened: Open, path: Path) -> None:
     """The transaction that did not fit is gone, the others are there, and writing goes on when there is room."""
     database = opened(path)
