@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from otel_measure.limits import MAX_COUNT
+from otel_measure.limits import MAX_ID_CHARS as MAX_ID_CHARS
+from otel_measure.limits import MAX_NAME_CHARS as MAX_NAME_CHARS
+from otel_measure.limits import MAX_RECORD_BYTES as MAX_RECORD_BYTES
 from otel_measure.records import Json
 
-MAX_ID_CHARS = 512
-MAX_NAME_CHARS = 1024
 _TOO_LONG = 10 ** (MAX_ID_CHARS - 1)
-MAX_RECORD_BYTES = 32 * 1024
 FUTURE_TOLERANCE_US = 300 * 1_000_000
 _MIN_TS_US = 0
 _INT64_MAX = 2**63 - 1
@@ -84,7 +85,7 @@ def optional_count(argument: str, value: object) -> int | None:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise ValueError(f"{argument} must be a whole number or None (unknown), not {value!r}")
     whole = int(value)
-    if not 0 <= whole <= 10**15:
+    if not 0 <= whole <= MAX_COUNT:
         raise ValueError(f"{argument} must be between 0 and 1e15, not {value!r}")
     return whole
 

@@ -7,16 +7,29 @@ is a law with a test. Times are int64 microseconds UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-from otel_measure import semconv
+from otel_measure import limits, semconv
 
 if TYPE_CHECKING:
     Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 else:
     Json = Any  # msgspec reads the annotations of a Struct and takes no recursive one
+# The rules of fields; an event that arrives is held to them, and a builder has checked its arguments before.
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_NAME_CHARS)]
+Kind: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_KIND_CHARS)]
+Text: TypeAlias = Annotated[str, Meta(max_length=limits.MAX_TEXT_CHARS)]
+Micros: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=limits.MAX_COUNT)]
+Duration: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_LATENCY_MS)]
+Cost: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_COST_USD)]
+Amount: TypeAlias = Annotated[float, Meta(ge=-limits.MAX_VALUE, le=limits.MAX_VALUE)]
+Currency: TypeAlias = Annotated[str, Meta(min_length=3, max_length=3)]
+Score: TypeAlias = Annotated[int, Meta(ge=0, le=10)]
 Prediction: TypeAlias = float | int | bool | str
 
 
@@ -30,24 +43,24 @@ class Origin(msgspec.Struct, frozen=True):
 class Inference(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a model, successful or not."""
 
-    id: str
-    ts: int
+    id: Id
+    ts: Micros
     origin: Origin
-    model: str
-    version: str
-    latency_ms: float
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
-    cost_source: str | None = None
-    error_type: str | None = None
-    provider: str | None = None
-    operation: str | None = None
-    response_model: str | None = None
-    time_to_first_chunk_ms: float | None = None
-    output_chunks: int | None = None
-    user_id: str | None = None
-    session_id: str | None = None
+    model: Name
+    version: Name
+    latency_ms: Duration
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cost_usd: Cost | None = None
+    cost_source: Kind | None = None
+    error_type: Kind | None = None
+    provider: Name | None = None
+    operation: Kind | None = None
+    response_model: Name | None = None
+    time_to_first_chunk_ms: Duration | None = None
+    output_chunks: Count | None = None
+    user_id: Id | None = None
+    session_id: Id | None = None
     prediction: Prediction | None = None
     features: dict[str, Json] | None = None
     metadata: dict[str, Json] | None = None
@@ -59,18 +72,18 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
 class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a user did. `name` is the caller's label, `type` one of a closed list."""
 
-    id: str
-    ts: int
+    id: Id
+    ts: Micros
     origin: Origin
-    user_id: str
+    user_id: Id
     type: str
-    name: str
-    page_url: str | None = None
-    session_id: str | None = None
-    device_type: str | None = None
-    referrer: str | None = None
-    value: float | None = None
-    currency: str | None = None
+    name: Name
+    page_url: Text | None = None
+    session_id: Id | None = None
+    device_type: Kind | None = None
+    referrer: Text | None = None
+    value: Amount | None = None
+    currency: Currency | None = None
     background: bool = False
     properties: dict[str, Json] | None = None
     clamped: bool = False
@@ -81,10 +94,10 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
 class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     """What a prediction should have been, learnt later; it counts at the time of the inference."""
 
-    id: str
-    ts: int
+    id: Id
+    ts: Micros
     origin: Origin
-    inference_id: str
+    inference_id: Id
     value: Prediction
     trace_id: str | None = None
     span_id: str | None = None
@@ -93,13 +106,13 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
 class NpsResponse(msgspec.Struct, frozen=True, kw_only=True):
     """A user's answer to "how likely are you to recommend us", 0 to 10."""
 
-    id: str
-    ts: int
+    id: Id
+    ts: Micros
     origin: Origin
-    user_id: str
-    score: int
-    survey: str = "default"
-    comment: str = ""
+    user_id: Id
+    score: Score
+    survey: Id = "default"
+    comment: Text = ""
     clamped: bool = False
     trace_id: str | None = None
     span_id: str | None = None
@@ -108,13 +121,13 @@ class NpsResponse(msgspec.Struct, frozen=True, kw_only=True):
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """A user met a variant of an experiment."""
 
-    id: str
-    ts: int
+    id: Id
+    ts: Micros
     origin: Origin
-    user_id: str
-    experiment: str
-    variant: str
-    reason: str = semconv.FEATURE_FLAG_REASON_SPLIT
+    user_id: Id
+    experiment: Name
+    variant: Name
+    reason: Kind = semconv.FEATURE_FLAG_REASON_SPLIT
     trace_id: str | None = None
     span_id: str | None = None
 
@@ -122,12 +135,12 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     """A watched service went down or came up."""
 
-    id: str
-    ts: int
+    id: Id
+    ts: Micros
     origin: Origin
-    service: str
-    state: str
-    reason: str | None = None
+    service: Name
+    state: Kind
+    reason: Name | None = None
     trace_id: str | None = None
     span_id: str | None = None
 

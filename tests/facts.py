@@ -106,8 +106,8 @@ records: st.SearchStrategy[Record] = st.one_of(
         UserEvent, **_common, user_id=_texts, type=st.sampled_from(sorted(USER_EVENT_TYPES)), name=_texts,
         background=st.booleans(), clamped=st.booleans(),
         **_optional(
-            page_url=_texts, session_id=_texts, device_type=_texts, referrer=_texts, value=_floats, currency=_texts,
-            properties=_objects,
+            page_url=_texts, session_id=_texts, device_type=_texts, referrer=_texts, value=st.floats(-1e12, 1e12),
+            currency=st.text("ABCXYZ", min_size=3, max_size=3), properties=_objects,
         ),
     ),
     st.builds(GroundTruth, **_common, inference_id=_ids, value=predictions),

@@ -104,3 +104,23 @@ def test_records_are_frozen(record: Record) -> None:
     """A record does not change once it is made."""
     with pytest.raises(AttributeError):
         record.id = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "rule"),
+    [
+        (semconv.ATTR_LATENCY_MS, -1.0, "Expected `float` >= 0.0 - at `$.latency_ms`"),
+        (semconv.ATTR_LATENCY_MS, float("nan"), "Expected `float` >= 0.0 - at `$.latency_ms`"),
+        (semconv.ATTR_COST_USD, 1e7, "Expected `float` <= 1000000.0 - at `$.cost_usd`"),
+        (semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, -1, "Expected `int` >= 0 - at `$.input_tokens`"),
+        (semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, "3", "Expected `int | null`, got `str` - at `$.input_tokens`"),
+        (semconv.ATTR_USER_ID, "", "Expected `str` of length >= 1 - at `$.user_id`"),
+        (semconv.ATTR_LOG_RECORD_UID, "x" * 513, "Expected `str` of length <= 512 - at `$.id`"),
+    ],
+)
+def test_an_event_that_breaks_a_rule_is_no_record(attribute: str, value: float | str, rule: str) -> None:
+    """What arrives is held to the rules of a recording call; the message names the field and the rule."""
+    form = to_event(inference("i"))
+    with pytest.raises(ValueError, match="otel_measure.inference") as caught:
+        from_event(msgspec.structs.replace(form, attributes=form.attributes | {attribute: value}))
+    assert str(caught.value) == f"event 'otel_measure.inference' is not a valid record: {rule}"

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 from otel_measure.ai.usage import Usage, UsageReader, read_usage
+from otel_measure.limits import MAX_KIND_CHARS
 
-MAX_ERROR_TYPE_CHARS = 256
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -82,7 +82,7 @@ class Call:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         # A consumer that stops reading a stream closes it: that is no error of the model.
         if kind is not None and not issubclass(kind, GeneratorExit):
-            self._fields.setdefault("error_type", kind.__qualname__[:MAX_ERROR_TYPE_CHARS])
+            self._fields.setdefault("error_type", kind.__qualname__[:MAX_KIND_CHARS])
         if self._chunks:
             self._fields.setdefault("time_to_first_chunk_ms", self._first_chunk_ms)
             self._fields.setdefault("output_chunks", self._chunks)

@@ -10,13 +10,12 @@ from otel_measure import checks, semconv
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
 from otel_measure.caller import caller
+from otel_measure.limits import MAX_COST_USD, MAX_KIND_CHARS, MAX_LATENCY_MS
 from otel_measure.records import GroundTruth, Inference, Json, Origin, Prediction
 
 LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()
 _BOOLEANS: Final = frozenset({"bool", "bool_"})  # numpy's has had both names
-MAX_LATENCY_MS: Final = 1e12
-MAX_COST_USD: Final = 1e6
 
 
 class InferenceFields(TypedDict, total=False):
@@ -135,9 +134,9 @@ class InferenceBuilder:
             output_tokens=tokens_out,
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
-            error_type=checks.optional_text("error_type", error_type, 256),
+            error_type=checks.optional_text("error_type", error_type, MAX_KIND_CHARS),
             provider=spoken or semconv.provider_of(model),
-            operation=checks.optional_text("operation", operation, 256) or semconv.operation_of(model_type),
+            operation=checks.optional_text("operation", operation, MAX_KIND_CHARS) or semconv.operation_of(model_type),
             response_model=usage.response_model,
             time_to_first_chunk_ms=checks.optional_number(
                 "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS

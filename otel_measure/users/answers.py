@@ -8,11 +8,11 @@ from typing import Final
 
 from otel_measure import checks
 from otel_measure.caller import caller
+from otel_measure.limits import MAX_TEXT_CHARS
 from otel_measure.records import NpsResponse, Origin
 from otel_measure.users.track import settled_us, user_of
 
 HIGHEST_SCORE: Final = 10
-_COMMENT_CHARS: Final = 8192
 
 
 class AnswerBuilder:
@@ -53,7 +53,7 @@ class AnswerBuilder:
             user_id=user_of(user_id, who.user_id),
             score=_score(score),
             survey=checks.text("survey", survey, checks.MAX_ID_CHARS),
-            comment=checks.optional_text("comment", comment, _COMMENT_CHARS) or "",
+            comment=checks.optional_text("comment", comment, MAX_TEXT_CHARS) or "",
             clamped=clamped,
             trace_id=who.trace_id,
             span_id=who.span_id,

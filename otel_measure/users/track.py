@@ -11,10 +11,10 @@ import msgspec
 from otel_measure import checks
 from otel_measure.caller import caller
 from otel_measure.enums import EventType
+from otel_measure.limits import MAX_KIND_CHARS, MAX_TEXT_CHARS, MAX_VALUE
 from otel_measure.records import USER_EVENT_TYPES, Origin, UserEvent
 
 _CURRENCY_CHARS: Final = 3
-LARGEST_VALUE: Final = 1e12
 
 
 class EventBuilder:
@@ -78,11 +78,11 @@ class EventBuilder:
             user_id=user_of(user_id, who.user_id),
             type=checks.one_of("event_type", event_type, USER_EVENT_TYPES),
             name=checks.text("event_name", event_name),
-            page_url=checks.optional_text("page_url", page_url, 8192),
+            page_url=checks.optional_text("page_url", page_url, MAX_TEXT_CHARS),
             session_id=checks.optional_text("session_id", session_id, checks.MAX_ID_CHARS) or who.session_id,
-            device_type=checks.optional_text("device_type", device_type, 256),
-            referrer=checks.optional_text("referrer", referrer, 8192),
-            value=checks.optional_number("value", value, low=-LARGEST_VALUE, high=LARGEST_VALUE),
+            device_type=checks.optional_text("device_type", device_type, MAX_KIND_CHARS),
+            referrer=checks.optional_text("referrer", referrer, MAX_TEXT_CHARS),
+            value=checks.optional_number("value", value, low=-MAX_VALUE, high=MAX_VALUE),
             currency=_currency(currency),
             background=kept is not None and kept.get("background") is True,
             properties=kept,

@@ -16,10 +16,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+from otel_measure.limits import MAX_VALUE
 from otel_measure.store.sqlite.tally import GOAL_SUMS, GOALS, Tally
 
 TRACKED: Final = frozenset({"conversion", "purchase", "signup", "form_submit"})
-LARGEST_VALUE: Final = 1e12
 _NANO: Final = 10**9
 NO_PREDECESSOR: Final = -(2**62)
 
@@ -47,7 +47,7 @@ Goal: TypeAlias = str
 
 def hit(ts: int, value: float | None, currency: str | None) -> Hit:
     """Return one conversion; a value that no currency has (beyond ±1e12) is no value."""
-    if value is None or not math.isfinite(value) or abs(value) > LARGEST_VALUE:
+    if value is None or not math.isfinite(value) or abs(value) > MAX_VALUE:
         return Hit(ts, currency or "", 1, 0, 0, 0)
     whole, part = divmod(value, 1)
     return Hit(ts, currency or "", 1, 1, int(whole), round(part * _NANO))
