@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter import api, openapi, root
+from exporter import api, openapi, otlp, root
 from exporter.endpoint import AnyEndpoint, Content
 from exporter.envelope import error, failure
 from exporter.places import Places
@@ -25,7 +25,7 @@ from otel_measure.config import Settings
 if TYPE_CHECKING:
     from otel_measure.runtime import Runtime
 
-_DESCRIBED: Final[tuple[AnyEndpoint, ...]] = (*api.ENDPOINTS, *root.ENDPOINTS)
+_DESCRIBED: Final[tuple[AnyEndpoint, ...]] = (*api.ENDPOINTS, *root.ENDPOINTS, *otlp.ENDPOINTS)
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (*_DESCRIBED, openapi.row(_DESCRIBED))
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
+    from starlette.types import Receive
+
+    from exporter.body import BodyHeaders
     from exporter.running import Live
     from otel_measure.runtime import Runtime
 
 Access: TypeAlias = Literal["open", "page", "read", "write", "admin"]
 Header: TypeAlias = tuple[bytes, bytes]
+Read: TypeAlias = "Callable[[BodyHeaders, Receive, int], Awaitable[msgspec.Struct]]"
 
 # Every figure below is reached after decompression.
 MAX_BATCH_BYTES: Final = 1024 * 1024
@@ -40,6 +44,9 @@ class Content(NamedTuple):
     body: bytes
     headers: tuple[Header, ...]
     status: int = 200
+
+
+Fails: TypeAlias = Callable[[Exception, Iterable[Header], bool], Content]
 
 
 @dataclass(slots=True)
@@ -85,6 +92,10 @@ class Endpoint(Generic[Q, B]):
         status: of an answer that went well.
         max_bytes: of the body, after decompression.
         runtime: whether the handler asks the runtime; without, it answers although none can start.
+        reads: how a body that is no JSON of ours is read, up to a number of bytes.
+        fails: the answer that an exception becomes, where that is not the envelope: of the exception, the headers of
+            the request, and whether the client gave anything that could be wrong.
+        accepts: the media types of bodies.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -98,6 +109,9 @@ class Endpoint(Generic[Q, B]):
     status: int = 200
     max_bytes: int = 0
     runtime: bool = True
+    reads: Read | None = None
+    fails: Fails | None = None
+    accepts: tuple[str, ...] = ("application/json",)
 
 
 AnyEndpoint: TypeAlias = Endpoint[Any, Any]

@@ -72,7 +72,8 @@ def _operation(row: AnyEndpoint, query: Schema, body: Schema, out: Schema, failu
         "security": [{}] if row.access == "open" else [{}, {"token": []}],
     }
     if row.body is not NoBody:
-        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
+        schema = body if row.reads is None else {}
+        operation["requestBody"] = {"required": True, "content": {media: {"schema": schema} for media in row.accepts}}
     return operation
 
 

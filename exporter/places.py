@@ -10,7 +10,8 @@ from urllib.parse import unquote
 import msgspec
 from starlette.types import Scope
 
-from exporter.endpoint import Access, AnyEndpoint
+from exporter.endpoint import Access, AnyEndpoint, Content, Fails
+from exporter.envelope import failure
 
 FOUND: Final = "exporter.found"
 
@@ -30,6 +31,7 @@ class Place(NamedTuple):
     bound: Mapping[str, Bound]
     access: Access | None
     allow: bytes
+    fails: Fails
 
 
 class Found(NamedTuple):
@@ -64,11 +66,18 @@ class Places:
 
 
 def _place(path: str, rows: list[AnyEndpoint]) -> Place:
-    bound = {row.method: _bound(row) for row in rows}
+    bound: dict[str, Bound] = {row.method: _bound(row) for row in rows}
     methods = sorted({*bound, "OPTIONS"} | ({"HEAD"} if "GET" in bound else set()))
     shared = {row.access for row in rows}
     access = shared.pop() if len(shared) == 1 else None
-    return Place(path, bound | ({"HEAD": bound["GET"]} if "GET" in bound else {}), access, ", ".join(methods).encode())
+    bound |= {"HEAD": bound["GET"]} if "GET" in bound else {}
+    fails = next((row.fails for row in rows if row.fails is not None), enveloped)
+    return Place(path, bound, access, ", ".join(methods).encode(), fails)
+
+
+def enveloped(fault: Exception, headers: object, asked: bool) -> Content:
+    """Return the answer that an exception becomes where nothing else is said: an error in the envelope."""
+    return failure(fault, asked=asked)
 
 
 def _bound(endpoint: AnyEndpoint) -> Bound:

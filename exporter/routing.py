@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.body import body_headers, decode_json, read_body, require_json
 from exporter.endpoint import AnyEndpoint, Call, Content, NoBody
-from exporter.envelope import ClientGone, error, failure, send_content, success
+from exporter.envelope import ClientGone, HttpError, send_content, success
 from exporter.places import FOUND, Bound, Found, Place
 from exporter.query import parse
 from exporter.running import Running
@@ -44,7 +44,7 @@ class Endpoints:
         except ClientGone:
             return
         except Exception as fault:
-            content = failure(fault, asked=_asks(bound, found, scope))
+            content = found.place.fails(fault, scope["headers"], _asks(bound, found, scope))
         await send_content(content, send, head=method == "HEAD")
 
     async def _answer(self, bound: Bound | None, found: Found, scope: Scope, receive: Receive) -> Content:
@@ -56,8 +56,11 @@ class Endpoints:
         body: msgspec.Struct = _NO_BODY
         if endpoint.body is not NoBody:
             headers = body_headers(scope["headers"])
-            require_json(headers.content_type)
-            body = decode_json(await read_body(headers, receive, endpoint.max_bytes), bound.decode)
+            if endpoint.reads is not None:
+                body = await endpoint.reads(headers, receive, endpoint.max_bytes)
+            else:
+                require_json(headers.content_type)
+                body = decode_json(await read_body(headers, receive, endpoint.max_bytes), bound.decode)
         live = await self._running.live() if endpoint.runtime else None
         call = Call(found.path, query, body, live)
         if bound.on_loop:
@@ -77,7 +80,7 @@ def _other_method(method: str, place: Place) -> Content:
     allow = ((b"allow", place.allow),)
     if method == "OPTIONS":
         return Content(b"", allow, 204)
-    return error(405, f"{place.path} does not answer {method}; allowed: {place.allow.decode()}", allow)
+    raise HttpError(405, f"{place.path} does not answer {method}; allowed: {place.allow.decode()}", allow)
 
 
 def _asks(bound: Bound | None, found: Found, scope: Scope) -> bool:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.endpoint import Access
-from exporter.envelope import HttpError, failure, send_content
-from exporter.places import FOUND, Places
+from exporter.envelope import HttpError, send_content
+from exporter.places import FOUND, Places, enveloped
 from otel_measure.config import Settings
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ class Guarded:
             try:
                 scope[GRANTS] = await self._grants(scope, found.place.access if found else None)
             except Exception as fault:
-                await send_content(failure(fault, asked=False), send, head=scope["method"] == "HEAD")
+                fails = found.place.fails if found else enveloped
+                await send_content(fails(fault, scope["headers"], False), send, head=scope["method"] == "HEAD")
                 return
         await self._app(scope, receive, send)
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from otel_measure import semconv
 from otel_measure.errors import ConfigurationError
 
 Durability: TypeAlias = Literal["process", "power"]
@@ -50,6 +51,7 @@ class Settings:
         history_days: how long one row per stream and minute is kept.
         sample_interval_s: seconds between two readings of the machine.
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
+        event_types: name of an event of others to the `EventType` it is, or "ignore"; "*" stands for all not named.
         store_text: keep predictions that are text; off, only their length is kept.
         session_gap_s: how long a person may pause within one session.
         drift_window_records, drift_window_hours: a drift window ends with whichever comes first.
@@ -73,6 +75,7 @@ class Settings:
     history_days: int = 30
     sample_interval_s: float = 10.0
     price_overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    event_types: Mapping[str, str] = field(default_factory=dict)
     store_text: bool = False
     session_gap_s: int = 1800
     drift_window_records: int = 1000
@@ -150,6 +153,7 @@ def _text_or_none(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value != "")
 
 
+_EVENT_TYPES: Final = frozenset({*semconv.USER_EVENT_TYPES, "ignore"})
 _FLAG = (lambda v: isinstance(v, bool), "true or false")
 _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
@@ -173,6 +177,11 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
         "a number of seconds from 0.1 to 3600",
     ),
     _check("price_overrides", lambda v: isinstance(v, Mapping), "a mapping of model names to prices"),
+    _check(
+        "event_types",
+        lambda v: isinstance(v, Mapping) and all(kind in _EVENT_TYPES for kind in v.values()),
+        f"a mapping of event names to one of {', '.join(sorted(_EVENT_TYPES))}",
+    ),
     _check("store_text", *_FLAG),
     _check("session_gap_s", *_whole(1, 86_400)),
     _check("drift_window_records", *_whole(50, 100_000)),
@@ -258,6 +267,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "store": lambda raw: None if raw.lower() == "none" else raw,
     "sample_interval_s": float,
     "price_overrides": _table,
+    "event_types": _table,
     "store_text": _flag,
     "insecure": _flag,
     "cors_origins": lambda raw: tuple(origin.strip() for origin in raw.split(",") if origin.strip()),

@@ -10,6 +10,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 
 _POOL = 128
 
@@ -89,3 +90,12 @@ def id_text(key: bytes | str) -> str:
         return key
     text = key.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def content_id(ts_us: int, content: bytes) -> str:
+    """Return the id of something that has none: the same for the same time and content, and ordered by time.
+
+    It has the form of a UUIDv7 whose tail is the SHA-256 of the content, so that a retry is known as one.
+    """
+    tail = int.from_bytes(sha256(content).digest()[:8])
+    return _format(max(ts_us, 0), tail)

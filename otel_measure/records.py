@@ -275,6 +275,8 @@ _USER_EVENT_NAMES: Mapping[str, str] = {
 _MAY_BE_FALSE = frozenset({"prediction", "value"})
 _TYPE_OF_EVENT = {name: event_type for event_type, name in _USER_EVENT_NAMES.items()}
 USER_EVENT_TYPES = frozenset(_USER_EVENT_NAMES)
+USER_EVENTS = frozenset(_TYPE_OF_EVENT)
+OWN_EVENTS = frozenset(_FORM_OF_EVENT) | USER_EVENTS
 
 
 def kind_of(record: Record) -> str:

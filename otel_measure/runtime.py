@@ -28,6 +28,7 @@ from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.otlp.receiver import Receiver
 from otel_measure.recorder import Recorder
 from otel_measure.records import Origin
 from otel_measure.scorecard import Alerts, Reading, Scorecard, alerts, readings, scorecard
@@ -122,6 +123,14 @@ class Runtime:
         self.users = UserAnalyticsService(
             settings, self.recorder, self.store, clock, self._ids, settings.timezone, ab_tests=self.experiments
         )
+        self.receiver = Receiver(
+            self.store,
+            self.recorder,
+            self.ai.pricer,
+            self.telemetry.count_received,
+            clock,
+            {**semconv.EVENT_TYPES_OF_OTHERS, **settings.event_types},
+        )
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
         self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
         self._reset()
@@ -168,6 +177,7 @@ class Runtime:
             return
         if self._pump is not None:
             self.infrastructure.beat()
+        self.receiver.settle()
         now = self.clock()
         leads = self.store.holds_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
         self.store.ingest(p for p in self.telemetry.points(self.host) if leads or p.scope != "host")
@@ -211,7 +221,7 @@ class Runtime:
             self.store.ingest(self.telemetry.points(self.host))
         except StoreUnavailable:
             self.telemetry.fault("streams")  # what cannot be written to can often be read
-        found = self.store.families(self.clock()) + self.infrastructure.families()
+        found = self.store.families(self.clock()) + self.infrastructure.families() + self.receiver.families()
         if scope is None:
             found += self._derived()
         found.sort(key=lambda family: family.name)

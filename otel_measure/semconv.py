@@ -265,6 +265,9 @@ OTEL_MEASURE_SELF_COMMIT_DURATION: Final = _instrument(
 OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS: Final = _self_gauge(
     "otel_measure.self.overflow.attribute_sets", "{attribute_set}", "How many attribute sets exceed the exposed ones."
 )
+OTEL_MEASURE_SELF_RECEIVED: Final = _self_counter(
+    "otel_measure.self.received", "{item}", "How many data points, log records and spans came by OTLP, by outcome."
+)
 OTEL_MEASURE_SELF_ERRORS: Final = _self_counter(
     "otel_measure.self.errors", "{error}", "How many faults of our own were caught."
 )
@@ -286,6 +289,9 @@ RECEIVED_AS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# Metrics of others that say what calls cost, in USD.
+RECEIVED_COSTS: Final = frozenset({"gen_ai.usage.cost", "gen_ai.client.operation.cost", "gen_ai.client.cost"})
+
 # Attributes: resource
 
 ATTR_SERVICE_NAME: Final = "service.name"
@@ -294,10 +300,17 @@ ATTR_SERVICE_INSTANCE_ID: Final = "service.instance.id"
 ATTR_DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
 ATTR_DEPLOYMENT_ENVIRONMENT: Final = "deployment.environment"  # the older name, received only
 ATTR_HOST_ID: Final = "host.id"
+ATTR_K8S_POD_UID: Final = "k8s.pod.uid"
+ATTR_K8S_NODE_NAME: Final = "k8s.node.name"
+ATTR_SCOPE_NAME: Final = "otel.scope.name"
+ATTR_QUANTILE: Final = "quantile"
 ATTR_HOST_NAME: Final = "host.name"
 ATTR_CONTAINER_ID: Final = "container.id"
 ATTR_PROCESS_PID: Final = "process.pid"
 ATTR_OWN_FACTS: Final = "otel_measure.own_facts"  # marks telemetry whose facts a store of ours has
+
+# What Prometheus calls a resource: one series per process, with its attributes (specification: "Resource Attributes").
+TARGET_INFO: Final = "target.info"
 
 # Attributes: models
 
@@ -390,6 +403,7 @@ FEATURE_FLAG_REASON_SPLIT: Final = "split"
 ATTR_LOG_RECORD_UID: Final = "log.record.uid"
 ATTR_RECORD_KIND: Final = "otel_measure.record.kind"
 ATTR_RECORD_OUTCOME: Final = "otel_measure.record.outcome"
+ATTR_SIGNAL: Final = "otel_measure.signal"
 ATTR_DROP_REASON: Final = "otel_measure.drop.reason"
 ATTR_INSTRUMENT: Final = "otel_measure.instrument"
 ATTR_METRIC_OVERFLOW: Final = "otel.metric.overflow"
@@ -398,6 +412,7 @@ ATTR_TIME_CLAMPED: Final = "otel_measure.time.clamped"
 # Event names: never with dynamic values in them; the caller's event_name is ATTR_EVENT_LABEL.
 
 EVENT_PREFIX: Final = "otel_measure."
+GEN_AI_PREFIX: Final = "gen_ai."
 EVENT_INFERENCE: Final = "otel_measure.inference"
 EVENT_GROUND_TRUTH: Final = "otel_measure.ground_truth"
 EVENT_NPS_RESPONSE: Final = "otel_measure.nps_response"
@@ -409,6 +424,19 @@ EVENT_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
 USER_EVENT_TYPES: Final = (
     *("page_view", "click", "form_submit", "conversion", "purchase", "signup"),
     *("login", "logout", "feature_use", "error", "custom"),
+)
+
+# Events of others with a `user.id`, and the user event that each is; "*" stands for every other one.
+EVENT_TYPES_OF_OTHERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "browser.page_view": "page_view",
+        "app.screen.view": "page_view",
+        "app.screen.click": "click",
+        "app.widget.click": "click",
+        "app.crash": "error",
+        "exception": "error",
+        "*": "custom",
+    }
 )
 
 # What happens without the user doing anything: no activity.
@@ -443,6 +471,31 @@ OPERATION_BY_MODEL_TYPE: Final[Mapping[str, str]] = MappingProxyType(
     {"nlp_generation": "chat", "nlp_translation": "chat", "embeddings": "embeddings"}
 )
 OPERATION_DEFAULT: Final = "predict"
+
+
+# Operations under these names call tools, agents or stores; a call of a model inside them is told of by itself.
+OPERATIONS_WITHOUT_MODEL_CALL: Final = frozenset(
+    {"execute_tool", "invoke_agent", "create_agent", "invoke_workflow", "plan", "retrieval", "rerank"}
+)
+# What older conventions called what is named now, received only.
+OLDER_INPUT_TOKENS: Final = ("gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens")
+OLDER_OUTPUT_TOKENS: Final = ("gen_ai.usage.completion_tokens", "llm.usage.completion_tokens")
+USAGE_COSTS: Final = ("gen_ai.usage.cost", "gen_ai.usage.cost_usd")
+TIMES_TO_FIRST_CHUNK_S: Final = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
+
+
+@lru_cache(maxsize=4096)
+def version_of(request_model: str | None, response_model: str | None) -> str:
+    """Which version of a model answered: the response model without the name asked for in front of it.
+
+    `gpt-4o` answered by `gpt-4o-2024-08-06` → `2024-08-06`; the whole response model where the name asked for is no
+    prefix of it, `unversioned` where nothing more is said.
+    """
+    if not response_model:
+        return VERSION_UNKNOWN
+    if request_model and response_model.startswith(request_model):
+        return response_model[len(request_model) :].lstrip("-@:/_ ") or VERSION_UNKNOWN
+    return response_model
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from otel_measure.records import (
     Exposure,
     GroundTruth,
     Inference,
+    Json,
     NpsResponse,
     Origin,
     Record,
@@ -70,12 +71,12 @@ _texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size
 _whole = st.integers(-(2**63), 2**63 - 1)
 _floats = st.floats(allow_nan=False, allow_infinity=False)
 predictions = st.one_of(st.booleans(), _whole, _floats, st.just(""), _texts)
-_json = st.recursive(
+json_values: st.SearchStrategy[Json] = st.recursive(
     st.one_of(st.none(), st.booleans(), _whole, _floats, _texts),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_texts, inner, max_size=3)),
     max_leaves=6,
 )
-_objects = st.dictionaries(_texts, _json, min_size=1, max_size=3)
+_objects = st.dictionaries(_texts, json_values, min_size=1, max_size=3)
 _times = st.integers(0, 2**50)
 _counts = st.integers(0, 10**15)
 _hex = "0123456789abcdef"

@@ -33,7 +33,8 @@ otel_measure.service.error_budget.remaining.ratio otel_measure.users.active otel
 otel_measure.users.conversion.ratio otel_measure.users.retention.ratio otel_measure.users.bounce.ratio
 otel_measure.users.nps.score otel_measure.users.nps.responses otel_measure.users.events
 otel_measure.experiment.users otel_measure.experiment.conversion.ratio otel_measure.experiment.p_value
-otel_measure.experiment.sample_ratio.p_value otel_measure.self.records otel_measure.self.queue.length
+otel_measure.experiment.sample_ratio.p_value otel_measure.self.received otel_measure.self.records
+otel_measure.self.queue.length
 otel_measure.self.commit.duration otel_measure.self.overflow.attribute_sets otel_measure.self.errors
 """
 

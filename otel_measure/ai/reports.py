@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from math import nan
+from math import isfinite, nan
 from typing import Final, NamedTuple
 
 from otel_measure import semconv
@@ -13,6 +13,7 @@ from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, classification
 from otel_measure.enums import ModelType
+from otel_measure.stats.binned import Binned
 from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse, Series
 from otel_measure.store.quality import Labels, ModelKey
 from otel_measure.windows import Span, Window
@@ -102,13 +103,18 @@ class Models:
     window: Window
 
 
+_PERCENTILES: Final = (0.5, 0.95, 0.99, 0.999)
+
+
 def latency(use: ModelUse, span: Span) -> Latency:
     """Percentiles by log-linear interpolation in merged exponential histograms (DEFINITIONS: latency percentiles)."""
+    if use.binned is not None and use.binned.count:
+        return _binned_latency(use, use.binned, span)
     found = use.latency
     if found is None or not found.count:
         return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, span.window)
     unit = use.latency_unit_ms
-    p50, p95, p99, p999 = (found.quantile(q) * unit for q in (0.5, 0.95, 0.99, 0.999))
+    p50, p95, p99, p999 = (found.quantile(q) * unit for q in _PERCENTILES)
     return Latency(
         p50,
         p95,
@@ -119,6 +125,28 @@ def latency(use: ModelUse, span: Span) -> Latency:
         found.max * unit,
         found.count,
         found.relative_error,
+        span.window,
+    )
+
+
+def _binned_latency(use: ModelUse, binned: Binned, span: Span) -> Latency:
+    """Percentiles over the bins of others' histograms and the buckets of ours together; the worst error is said."""
+    found = Binned()
+    found.merge(binned)
+    if use.latency is not None:
+        found.take(use.latency)
+    estimates = [found.quantile(q) for q in _PERCENTILES]
+    p50, p95, p99, p999 = (estimate.value for estimate in estimates)
+    return Latency(
+        p50,
+        p95,
+        p99,
+        p999,
+        found.mean,
+        found.min if isfinite(found.min) else nan,
+        found.max if isfinite(found.max) else nan,
+        found.count,
+        max(estimate.relative_error for estimate in estimates),
         span.window,
     )
 

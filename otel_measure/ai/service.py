@@ -52,6 +52,9 @@ class AiModelService:
         store: keeps registrations, truths and references; `None` keeps registrations in this process.
         now_us, new_id, monotonic: clocks and ids.
         timezone: of windows.
+
+    Attributes:
+        pricer: finds what calls cost.
     """
 
     def __init__(
@@ -76,12 +79,13 @@ class AiModelService:
             if store is not None
             else None
         )
+        self.pricer = Pricer(override_rates(settings.price_overrides))
         self._warming = Warming()
         self._builder = InferenceBuilder(
             Origin(settings.service_name, settings.environment),
             now_us,
             new_id,
-            Pricer(override_rates(settings.price_overrides)),
+            self.pricer,
             self._registry.type_of,
             settings.store_text,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
-from otel_measure.records import Json, Record
+from otel_measure.meanings import ModelSeries
+from otel_measure.measurements import Measurement
+from otel_measure.records import Inference, Json, Origin, Record
+from otel_measure.stats.binned import Bin, Binned, Exponential
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.experiments import Experiments
 from otel_measure.store.services import Services
@@ -32,15 +35,18 @@ DUPLICATE = Receipt("duplicate")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The cumulative value of one stream at one time.
+    """The value of one stream at one time: since its start, or (`delta`) since the point before.
 
     Attributes:
         scope: "add" (summed over processes, kept when one ends), "host" (last reading, one per host) or
             "instance" (one per process, never added).
         instance: `service.instance.id` of the process, or the host for scope "host".
-        start: when the stream began, microseconds; a restart is a new stream.
+        start: when the stream began, microseconds, 0 when unknown; a restart is a new stream. Of a delta: when it did.
         value: the sum of a counter or histogram, the reading of a gauge.
         count, bounds, buckets: of a histogram; `buckets` has one entry more than `bounds`.
+        exponential: the buckets of an exponential histogram, from which the explicit ones are counted.
+        minimum, maximum: of a histogram, where it says them.
+        means: what it tells of calls of a model.
     """
 
     name: str
@@ -56,6 +62,80 @@ class Point:
     count: int = 0
     bounds: tuple[float, ...] = ()
     buckets: tuple[int, ...] = ()
+    exponential: Exponential | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    delta: bool = False
+    means: ModelSeries | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a point added to its stream; `bins` (in the unit of the stream) hold the `count` of a histogram.
+
+    Attributes:
+        cost_comes: whether other series of the same process say what calls of this model cost.
+    """
+
+    point: Point
+    value: float
+    count: int
+    bins: tuple[Bin, ...]
+    cost_comes: bool = False
+
+
+class Learnt(NamedTuple):
+    """What growth of foreign series means: calls of a model at a time, and what they add to running totals."""
+
+    ts: int
+    origin: Origin
+    use: ModelUse
+    sums: tuple[Measurement, ...]
+
+
+Learn: TypeAlias = Callable[[Sequence[Growth]], list[Learnt]]
+
+
+class Ingested(NamedTuple):
+    """What became of points: how many were taken, were known already, and were refused by reason."""
+
+    accepted: int
+    duplicate: int
+    refused: Mapping[str, int]
+
+
+class Waiting(NamedTuple):
+    """A call of a model that only a span tells of: it counts unless metrics of the same process tell of it too.
+
+    Attributes:
+        source: the process, as in `ModelSeries`.
+        parent: the id that the enclosing span would have as an inference: a call inside a call is one call.
+    """
+
+    source: str
+    inference: Inference
+    parent: str | None = None
+
+
+class HostReading(NamedTuple):
+    """The last value of a stream of a host, container or process."""
+
+    name: str
+    labels: str
+    instance: str
+    ts: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A process that sends telemetry: the attributes of its resource, when it was last heard of."""
+
+    service: str
+    environment: str
+    instance: str
+    attributes: Mapping[str, str]
+    ts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +193,7 @@ class ModelUse:
         priced, priced_tokens: calls with a cost, and their tokens.
         sources: calls by the source of their cost.
         latency: in units of `latency_unit_ms` milliseconds.
+        binned: latencies of calls that only histograms of others tell of.
     """
 
     model: str
@@ -129,6 +210,7 @@ class ModelUse:
     sources: dict[str, int] = field(default_factory=dict)
     latency: ExponentialHistogram | None = None
     latency_unit_ms: float = 1.0
+    binned: Binned | None = None
 
 
 class Series(Protocol):
@@ -144,6 +226,31 @@ class Series(Protocol):
         self, start: int, end: int, only: tuple[str, str] | None = None, where: Filter = EVERYTHING
     ) -> list[ModelUse]:
         """Return what models did in [start, end), sorted by name and version."""
+
+
+class Received(Protocol):
+    """Of each process and model one signal counts: facts of our own, else metrics, else spans."""
+
+    def heard_of(self, senders: Iterable[Sender]) -> None:
+        """Note who sends, and with which resource attributes."""
+
+    def senders(self, since: int) -> list[Sender]:
+        """Return who was heard of since then, sorted."""
+
+    def has_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
+        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
+
+    def wait(self, calls: Sequence[Waiting], now: int) -> Sequence[Inference]:
+        """Keep what only spans tell of until metrics had time to come; return what need not wait."""
+
+    def due(self, now: int) -> list[Inference]:
+        """Return the calls for which no metrics came; they are given again until `settled`."""
+
+    def settled(self, inferences: Sequence[Inference]) -> None:
+        """Forget calls that were accepted."""
+
+    def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
+        """Return the last values of streams whose names begin so, per host, process and labels."""
 
 
 class Store(Series, Protocol):
@@ -168,8 +275,12 @@ class Store(Series, Protocol):
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""
 
-    def ingest(self, points: Iterable[Point]) -> None:
-        """Take in cumulative stream values: repeating a write changes nothing."""
+    def ingest(self, points: Iterable[Point], learn: Learn | None = None) -> Ingested:
+        """Take in stream values: repeating a write changes nothing; what tells of models is given to `learn`."""
+
+    @property
+    def received(self) -> Received:
+        """What senders of OTLP are, and which of their signals count."""
 
     def families(self, now: int) -> list[Family]:
         """Return all that `/metrics` shows from the store, instruments and labels sorted."""

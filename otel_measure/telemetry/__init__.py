@@ -43,6 +43,11 @@ _FACT_INSTRUMENTS: Final = tuple(
 )
 
 
+_SELF_COUNTERS: Final = tuple(
+    i for i in semconv.INSTRUMENTS if i.scope == semconv.SCOPE_SELF and i.kind == "counter" and not i.observable
+)
+
+
 class Providers(NamedTuple):
     """Whose instruments and loggers to use instead of the global ones."""
 
@@ -163,7 +168,7 @@ class Telemetry:
         found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name] = _histogram(
             own, semconv.OTEL_MEASURE_SELF_COMMIT_DURATION
         )
-        for instrument in (semconv.OTEL_MEASURE_SELF_RECORDS, semconv.OTEL_MEASURE_SELF_ERRORS):
+        for instrument in _SELF_COUNTERS:
             found[instrument.name] = own.create_counter(instrument.name, instrument.unit, instrument.description)
         return found
 
@@ -227,6 +232,14 @@ class Telemetry:
             attributes[semconv.ATTR_DROP_REASON] = reason
         with self._inside_sdk:
             self._instruments[semconv.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
+
+    def count_received(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
+        """Count items that came by OTLP by what became of them."""
+        attributes = {semconv.ATTR_SIGNAL: signal, semconv.ATTR_RECORD_OUTCOME: outcome}
+        if reason:
+            attributes[semconv.ATTR_DROP_REASON] = reason
+        with self._inside_sdk:
+            self._instruments[semconv.OTEL_MEASURE_SELF_RECEIVED.name].add(n, attributes)
 
     def fault(self, what: str) -> None:
         """Count a fault of ours."""

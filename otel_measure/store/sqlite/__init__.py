@@ -17,6 +17,8 @@ from otel_measure.store.base import (
     EVERYTHING,
     Family,
     Filter,
+    Ingested,
+    Learn,
     Model,
     ModelUse,
     Point,
@@ -31,6 +33,7 @@ from otel_measure.store.sqlite import (
     maintenance,
     models,
     quality,
+    received,
     streams,
     totals,
 )
@@ -80,6 +83,7 @@ class SqliteStore:
         self._names = Names()
         self.experiments = experiments.ExperimentStore(self._database)
         self.quality = SqliteQuality(self._database, self._transaction)
+        self.received = received.SqliteReceived(self._database)
         self.services = SqliteServices(self._database)
         self.users = SqliteUsers(self._database, self._transaction, self._seen_from)
         self._erasures_seen: tuple[str] | None = None
@@ -186,10 +190,13 @@ class SqliteStore:
         with self._transaction(durable=True) as transaction:
             models.register(transaction.connection, transaction.names, model)
 
-    def ingest(self, points: Iterable[Point]) -> None:
-        """Take in cumulative stream values: repeating a write changes nothing."""
-        with self._database.write() as connection:
-            streams.ingest(connection, points)
+    def ingest(self, points: Iterable[Point], learn: Learn | None = None) -> Ingested:
+        """Take in stream values: repeating a write changes nothing; what tells of models is given to `learn`."""
+        with self._transaction() as transaction:
+            ingested, growths = streams.ingest(transaction.connection, points)
+            if learn is not None and growths:
+                received.learn(transaction, growths, learn)
+        return ingested
 
     def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
@@ -251,6 +258,7 @@ class SqliteStore:
         """Apply retention and the disk bound; return the facts removed."""
         with self._database.write() as connection:
             streams.sweep(connection, now, self._history_days)
+            received.sweep(connection, now, self._history_days)
         removed = self._purge_before(self._day_of(now) - self._retention_days)
         while (oldest := self._oldest_day_if_too_large()) is not None and oldest < self._day_of(now):
             removed += self._purge_before(oldest + 1)

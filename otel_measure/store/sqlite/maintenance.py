@@ -65,7 +65,7 @@ def purge(database: Database, names: Names, horizon: int) -> int:
             removed += _remove(database, names, table, part)
     with database.write() as connection:
         services.forget_watched(connection, horizon)
-        for level_us, cells in product(models.LEVELS_US, ("model_cell", *quality.CELLS)):
+        for level_us, cells in product(models.LEVELS_US, (*models.CELLS, *quality.CELLS)):
             connection.execute(
                 f"DELETE FROM {cells} WHERE seconds = ? AND start + ? <= ?",
                 (level_us // 1_000_000, level_us, horizon),

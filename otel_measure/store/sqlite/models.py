@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from itertools import product
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from otel_measure import semconv
 from otel_measure.records import Inference, Record
+from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse
 from otel_measure.store.sqlite.names import Names
@@ -19,6 +21,9 @@ MINUTE_US: Final = 60 * 1_000_000
 HOUR_US: Final = 60 * MINUTE_US
 LEVELS_US: Final = (MINUTE_US, HOUR_US)
 CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
+# Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
+Cells: TypeAlias = Literal["model_cell", "received_cell"]
+CELLS: Final[tuple[Cells, ...]] = ("model_cell", "received_cell")
 _COLUMNS: Final = (
     "requests", "errors", "input_tokens", "input_known", "output_tokens", "output_known",
     "cost_nano_usd", "priced", "priced_tokens",
@@ -85,12 +90,18 @@ def merge(into: ModelUse, other: ModelUse) -> None:
     if other.latency is not None:
         into.latency = into.latency or histogram()
         into.latency.merge(other.latency)
+    if other.binned is not None:
+        into.binned = into.binned or Binned()
+        into.binned.merge(other.binned)
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted inferences into the stored minutes and hours."""
-    connection = transaction.connection
-    minutes = summed((record for record, _ in new), transaction.names)
+    add_minutes(transaction.connection, summed((record for record, _ in new), transaction.names))
+
+
+def add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse], cells: Cells = "model_cell") -> None:
+    """Merge what minute cells grow by into the stored minutes and hours."""
     hours: dict[CellKey, ModelUse] = {}
     for (_, start, model, origin), use in minutes.items():
         key = (3600, start - start % HOUR_US, model, origin)
@@ -98,40 +109,44 @@ def add(transaction: Transaction, new: Accepted) -> None:
             hours[key] = ModelUse(use.model, use.version)
         merge(hours[key], use)
     for key, use in (*minutes.items(), *hours.items()):
-        _add_cell(connection, key, use)
+        _add_cell(connection, key, use, cells)
 
 
-def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse) -> None:
+def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells: Cells) -> None:
     stored = connection.execute(
-        f"SELECT {','.join(_COLUMNS)}, sources, latency FROM model_cell"
+        f"SELECT {','.join(_COLUMNS)}, sources, latency FROM {cells}"
         " WHERE seconds=? AND start=? AND model=? AND origin=?",
         key,
     ).fetchone()
     if stored:
-        merge(use, _use(use.model, use.version, stored))
-    latency = use.latency or histogram()
+        merge(use, _use(use.model, use.version, stored, cells))
     marks = ",".join("?" * (len(_COLUMNS) + 6))
     connection.execute(
-        f"INSERT OR REPLACE INTO model_cell (seconds, start, model, origin, {','.join(_COLUMNS)}, sources, latency)"
+        f"INSERT OR REPLACE INTO {cells} (seconds, start, model, origin, {','.join(_COLUMNS)}, sources, latency)"
         f" VALUES ({marks})",
         (
             *key,
             *(min(getattr(use, c), _LARGEST) for c in _COLUMNS),
             _encode_sources(use.sources).decode(),
-            latency.to_bytes(),
+            (use.latency or histogram()).to_bytes()
+            if cells == "model_cell"
+            else (use.binned or Binned()).to_json().decode(),
         ),
     )
 
 
-def _use(name: str, version: str, row: tuple[Any, ...]) -> ModelUse:
+def _use(name: str, version: str, row: tuple[Any, ...], cells: Cells) -> ModelUse:
     use = ModelUse(name, version, *row[: len(_COLUMNS)])
     use.sources = _decode_sources(row[-2])
-    use.latency = ExponentialHistogram.from_bytes(row[-1])
+    if cells == "model_cell":
+        use.latency = ExponentialHistogram.from_bytes(row[-1])
+    else:
+        use.binned = Binned.from_json(row[-1])
     return use
 
 
 def clear(transaction: Transaction, _: int) -> None:
-    """Forget all cells: those of facts that are gone are of no use to any window."""
+    """Forget all cells of facts: those of facts that are gone are of no use to any window."""
     transaction.connection.execute("DELETE FROM model_cell")
 
 
@@ -192,10 +207,10 @@ def use(
     """Return what models did in [start, end), from merged cells, sorted by name and version."""
     condition, parameters = conditions(only, where)
     found: dict[tuple[str, str], ModelUse] = {}
-    for seconds, first, last in parts(start, end):
+    for (seconds, first, last), cells in product(parts(start, end), CELLS):
         rows = connection.execute(
             f"SELECT m.name, m.version, {','.join('c.' + c for c in _COLUMNS)}, c.sources, c.latency"
-            " FROM model_cell c JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
+            f" FROM {cells} c JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
             f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
             (seconds, first, last, *parameters),
         )
@@ -203,7 +218,7 @@ def use(
             key = (name, version)
             if key not in found:
                 found[key] = ModelUse(name, version)
-            merge(found[key], _use(name, version, tuple(rest)))
+            merge(found[key], _use(name, version, tuple(rest), cells))
     return [found[key] for key in sorted(found)]
 
 

@@ -1,76 +1,356 @@
 """Streams: numbers without a fact, kept as the cumulative value each process last said.
 
-`ingest` upserts that absolute value and the current minute's row, so repeating a write changes nothing.
+Writing a point again changes nothing: a cumulative value replaces what it goes on from, a delta is added once. What is
+shown of a counter is the sum over all its starts, so it does not fall when a process begins anew.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
-from otel_measure.store.base import Family, Point, Sample
+from otel_measure import semconv
+from otel_measure.labels import escaped
+from otel_measure.stats.binned import Bin, Exponential, explicit_bins
+from otel_measure.store.base import Family, Growth, HostReading, Ingested, Point, Sample
 from otel_measure.store.sqlite.models import MINUTE_US
 from otel_measure.store.sqlite.totals import packed, unpacked
 
 STALE_US: Final = 5 * MINUTE_US
-_DAY_US: Final = 1440 * MINUTE_US
+HOUR_US: Final = 60 * MINUTE_US
+_DAY_US: Final = 24 * HOUR_US
+# A sender whose series never end must not fill the disk; beyond, its new series are refused and counted.
+MAX_STREAMS: Final = 10 * semconv.EXPOSED_ATTRIBUTE_SETS
+_OVERFLOW: Final = escaped(((semconv.ATTR_METRIC_OVERFLOW, "true"),))
+_MONOTONIC: Final = frozenset({"counter", "histogram"})
+_STATE: Final = "id, start, ts, value, count, bounds, buckets, exponential"
 
 
-def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> None:
-    """Take in points; one older than what its stream already said changes nothing."""
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A stored stream."""
+
+    id: int
+    start: int
+    ts: int
+    value: float
+    count: int
+    bounds: tuple[float, ...]
+    buckets: tuple[int, ...]
+    exponential: Exponential | None
+
+
+class Refused(Exception):  # noqa: N818 - a verdict
+    """A point that is not taken, and why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ingested, list[Growth]]:
+    """Take in points; return what became of them, and what those that tell of models have added."""
+    accepted, duplicate, refused = 0, 0, Counter[str]()
+    growths: list[Growth] = []
     for point in points:
-        row = connection.execute(
-            "INSERT INTO stream (name, labels, instance, start, kind, unit, description, scope, ts, value, count,"
-            " bounds, buckets) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (name, labels, instance, start) DO UPDATE SET ts = excluded.ts, value = excluded.value,"
-            " count = excluded.count, bounds = excluded.bounds, buckets = excluded.buckets"
-            " WHERE excluded.ts >= ts RETURNING id",
-            (
-                point.name, point.labels, point.instance, point.start, point.kind, point.unit, point.description,
-                point.scope, point.ts, point.value, point.count,
-                msgspec.json.encode(point.bounds).decode() if point.bounds else None,
-                packed(point.buckets) if point.buckets else None,
-            ),
-        ).fetchone()  # fmt: skip
-        if row:
-            connection.execute(
-                "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)",
-                (row[0], point.ts // MINUTE_US, point.value, point.count),
-            )
+        try:
+            growth = _add_delta(connection, point) if point.delta else _put(connection, point)
+        except Refused as verdict:
+            refused[verdict.reason] += 1
+            continue
+        if growth is None:
+            duplicate += 1
+            continue
+        accepted += 1
+        if point.means is not None and (growth.value or growth.count):
+            growths.append(growth)
+    return Ingested(accepted, duplicate, dict(refused)), growths
+
+
+# ---------------------------------------------------------------- cumulative
+
+
+def _put(connection: sqlite3.Connection, point: Point) -> Growth | None:
+    """Replace the state of a stream; `None` for a point that says what was said already."""
+    known = _latest(connection, point) if _start_is_unknown(point) else _known(connection, point)
+    if known is None:
+        _insert(connection, _counted(point, None))
+        is_whole = point.start > 0 and point.ts - point.start <= _DAY_US
+        return _growth(point, None) if is_whole else Growth(point, 0.0, 0, ())
+    if point.ts < known.ts:
+        raise Refused("out_of_order")
+    if point.ts == known.ts and (point.value, point.count) == (known.value, known.count):
+        return None
+    if _start_is_unknown(point) and (point.value < known.value or point.count < known.count):
+        began = replace(point, start=known.ts)
+        _insert(connection, _counted(began, None))
+        return _growth(began, None)
+    before = known if point.value >= known.value and point.count >= known.count else None
+    _update(connection, known.id, _counted(point, before))
+    return _growth(point, before)
+
+
+def _start_is_unknown(point: Point) -> bool:
+    return point.start == 0 and point.scope == "instance" and point.kind in _MONOTONIC
+
+
+def _counted(point: Point, before: _State | None) -> Point:
+    """Return a point with explicit buckets: those of an exponential histogram grow by what it grew, and never fall."""
+    if point.exponential is None:
+        return point
+    grown = point.exponential
+    kept = before if before is not None and before.exponential is not None and before.bounds == point.bounds else None
+    if kept is not None and kept.exponential is not None:
+        since = grown.since(kept.exponential)
+        kept, grown = (kept, since) if since is not None else (None, grown)
+    buckets = tuple(grown.explicit(point.bounds))
+    return replace(point, buckets=_plus(kept.buckets, buckets) if kept is not None else buckets)
+
+
+def _growth(point: Point, before: _State | None) -> Growth:
+    if point.means is None:
+        return Growth(point, 0.0, 0, ())
+    if before is None:
+        return Growth(point, point.value, point.count, tuple(_bins(point, point.buckets, point.exponential)))
+    if point.exponential is not None:
+        since = point.exponential.since(before.exponential) if before.exponential is not None else point.exponential
+        bins = tuple(_bins(point, (), since or point.exponential))
+    elif before.bounds == point.bounds:
+        grown = tuple(max(0, a - b) for a, b in zip(point.buckets, before.buckets, strict=True))
+        bins = tuple(_bins(point, grown, None))
+    else:
+        bins = ()
+    return Growth(point, point.value - before.value, point.count - before.count, bins)
+
+
+def _bins(point: Point, buckets: tuple[int, ...], exponential: Exponential | None) -> Iterator[Bin]:
+    if exponential is not None:
+        return exponential.bins()
+    return explicit_bins(point.bounds, buckets, point.minimum, point.maximum) if buckets else iter(())
+
+
+# ---------------------------------------------------------------- deltas
+
+
+def _add_delta(connection: sqlite3.Connection, point: Point) -> Growth | None:
+    """Add a delta to its stream once, in whatever order deltas come; `None` for one that was added already."""
+    whole = replace(point, start=0)
+    known = _known(connection, whole)
+    if known is None:
+        stream = _insert(connection, _counted(whole, None))
+    elif point.ts < known.ts - HOUR_US:
+        raise Refused("too_late")
+    else:
+        stream = known.id
+    seen = connection.execute("INSERT OR IGNORE INTO delta VALUES (?, ?, ?)", (stream, point.ts, point.start))
+    if not seen.rowcount:
+        return None
+    if known is not None:
+        _update(connection, stream, _summed(known, whole))
+    return _growth(point, None)
+
+
+def _summed(known: _State, point: Point) -> Point:
+    counted = _counted(point, None)
+    if known.bounds != counted.bounds and counted.buckets:
+        raise Refused("bounds")
+    return replace(
+        counted,
+        ts=max(known.ts, point.ts),
+        value=known.value + point.value,
+        count=known.count + point.count,
+        buckets=_plus(known.buckets, counted.buckets),
+    )
+
+
+def _plus(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(one, other, strict=True)) if one and other else one or other
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _known(connection: sqlite3.Connection, point: Point) -> _State | None:
+    return _state(
+        connection.execute(
+            f"SELECT {_STATE} FROM stream WHERE name = ? AND labels = ? AND instance = ? AND start = ?",
+            (point.name, point.labels, point.instance, point.start),
+        ).fetchone()
+    )
+
+
+def _latest(connection: sqlite3.Connection, point: Point) -> _State | None:
+    return _state(
+        connection.execute(
+            f"SELECT {_STATE} FROM stream WHERE name = ? AND labels = ? AND instance = ? ORDER BY start DESC LIMIT 1",
+            (point.name, point.labels, point.instance),
+        ).fetchone()
+    )
+
+
+def _state(row: Any) -> _State | None:
+    if row is None:
+        return None
+    stream, start, ts, value, count, bounds, buckets, exponential = row
+    return _State(
+        stream,
+        start,
+        ts,
+        value,
+        count,
+        tuple(msgspec.json.decode(bounds)) if bounds else (),
+        unpacked(buckets) if buckets else (),
+        _exponential(exponential),
+    )
+
+
+def _exponential(text: str | None) -> Exponential | None:
+    if text is None:
+        return None
+    scale, zero_count, offset, counts = msgspec.json.decode(text)
+    return Exponential(scale, zero_count, offset, tuple(counts))
+
+
+def _figures(point: Point) -> tuple[Any, ...]:
+    return (
+        point.ts,
+        point.value,
+        point.count,
+        msgspec.json.encode(point.bounds).decode() if point.bounds else None,
+        packed(point.buckets) if point.buckets else None,
+        msgspec.json.encode(point.exponential).decode() if point.exponential and not point.delta else None,
+    )
+
+
+def _insert(connection: sqlite3.Connection, point: Point) -> int:
+    of_name = connection.execute("SELECT count(*) FROM stream WHERE name = ?", (point.name,)).fetchone()[0]
+    if of_name >= MAX_STREAMS:
+        raise Refused("cardinality")
+    row = connection.execute(
+        "INSERT INTO stream (name, labels, instance, start, kind, unit, description, scope, ts, value, count, bounds,"
+        " buckets, exponential) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (
+            point.name, point.labels, point.instance, point.start, point.kind, point.unit, point.description,
+            point.scope, *_figures(point),
+        ),
+    ).fetchone()  # fmt: skip
+    _note(connection, row[0], point)
+    return int(row[0])
+
+
+def _update(connection: sqlite3.Connection, stream: int, point: Point) -> None:
+    connection.execute(
+        "UPDATE stream SET ts = ?, value = ?, count = ?, bounds = ?, buckets = ?, exponential = ? WHERE id = ?",
+        (*_figures(point), stream),
+    )
+    _note(connection, stream, point)
+
+
+def _note(connection: sqlite3.Connection, stream: int, point: Point) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", (stream, point.ts // MINUTE_US, point.value, point.count)
+    )
+
+
+# ---------------------------------------------------------------- exposition
 
 
 def families(connection: sqlite3.Connection, now: int) -> list[Family]:
-    """Return the streams as exposed: "add" summed over processes past and present, the others while fresh."""
+    """Return the streams as exposed: counters summed over starts, "add" over processes, the others while fresh."""
     rows = connection.execute(
-        "SELECT name, labels, kind, unit, description, scope, value, count, bounds, buckets FROM stream"
-        " WHERE scope = 'add' OR ts > ? ORDER BY name, labels, ts",
-        (now - STALE_US,),
+        "SELECT name, kind, unit, bounds, description, scope, labels, ts, value, count, buckets, id FROM stream"
+        " WHERE scope = 'add' OR ts > ? OR (scope = 'instance' AND kind IN ('counter', 'histogram')"
+        " AND instance IN (SELECT instance FROM stream WHERE ts > ?)) ORDER BY name, labels, ts, id",
+        (now - STALE_US, now - STALE_US),
     )
-    found: dict[str, Family] = {}
-    samples: dict[str, dict[str, Sample]] = {}
-    for name, labels, kind, unit, description, scope, value, count, bounds, buckets in rows:
-        if name not in found:
+    shown: dict[tuple[str, str, str, str], _Shown] = {}
+    for name, kind, unit, bounds, description, scope, labels, ts, value, count, buckets, stream in rows:
+        key = (name, kind, unit, bounds or "")
+        if key not in shown:
             edges: Any = tuple(msgspec.json.decode(bounds)) if bounds else ()
-            found[name] = Family(name, kind, unit, description, edges, [])
+            shown[key] = _Shown(Family(name, kind, unit, description, edges, []))
+        adds = scope != "host" and (scope == "add" or kind in _MONOTONIC)
         new = Sample(labels, value, count, unpacked(buckets) if buckets else ())
-        known = samples.setdefault(name, {})
-        known[labels] = _added(known[labels], new) if scope == "add" and labels in known else new
-    return [family._replace(samples=list(samples[name].values())) for name, family in found.items()]
+        shown[key].take(new, stream, adds=adds, is_fresh=scope == "add" or ts > now - STALE_US)
+    found = [one.family() for _, one in sorted(shown.items())]
+    return [*(family for family, _ in found if family.samples), *_overflowing(found)]
+
+
+class _Shown:
+    """What is shown of one instrument: its series by their first appearance, and the sum of those beyond the cap."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._samples: dict[str, Sample] = {}
+        self._first: dict[str, int] = {}
+        self._fresh: set[str] = set()
+
+    def take(self, new: Sample, stream: int, *, adds: bool, is_fresh: bool) -> None:
+        """Add a stream to its series, or put it in the place of an earlier one."""
+        known = self._samples.get(new.labels)
+        self._samples[new.labels] = _added(known, new) if adds and known is not None else new
+        self._first[new.labels] = min(stream, self._first.get(new.labels, stream))
+        if is_fresh:
+            self._fresh.add(new.labels)
+
+    def family(self) -> tuple[Family, int]:
+        """Return the family, and how many of its series are beyond the cap."""
+        by_age = sorted(self._fresh, key=lambda labels: self._first[labels])
+        shown = [self._samples[labels] for labels in sorted(by_age[: semconv.EXPOSED_ATTRIBUTE_SETS])]
+        rest = [self._samples[labels] for labels in by_age[semconv.EXPOSED_ATTRIBUTE_SETS :]]
+        if rest and self._family.kind in _MONOTONIC:
+            shown.append(_total(rest))
+        return self._family._replace(samples=shown), len(rest)
+
+
+def _overflowing(found: list[tuple[Family, int]]) -> Iterator[Family]:
+    instrument = semconv.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS
+    beyond = [Sample(escaped(((semconv.ATTR_INSTRUMENT, family.name),)), float(rest)) for family, rest in found if rest]
+    if beyond:
+        yield Family(instrument.name, instrument.kind, instrument.unit, instrument.description, (), beyond)
+
+
+def _total(samples: list[Sample]) -> Sample:
+    total = replace(samples[0], labels=_OVERFLOW)
+    for sample in samples[1:]:
+        total = _added(total, sample)
+    return total
 
 
 def _added(one: Sample, other: Sample) -> Sample:
-    buckets = tuple(a + b for a, b in zip(one.buckets, other.buckets, strict=False))
-    return Sample(one.labels, one.value + other.value, one.count + other.count, buckets)
+    return Sample(one.labels, one.value + other.value, one.count + other.count, _plus(one.buckets, other.buckets))
+
+
+def readings(connection: sqlite3.Connection, prefixes: Iterable[str], since: int) -> list[HostReading]:
+    """Return the last values of numbers (no histograms) whose names begin so, sorted."""
+    found: dict[tuple[str, str, str], HostReading] = {}
+    for prefix in prefixes:
+        rows = connection.execute(
+            "SELECT name, labels, instance, ts, value FROM stream"
+            " WHERE name >= ? AND name < ? AND ts > ? AND kind <> 'histogram' ORDER BY name, labels, instance, ts",
+            (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), since),
+        )
+        for row in rows:
+            reading = HostReading(*row)
+            if isfinite(reading.value):
+                found[reading.name, reading.labels, reading.instance] = reading
+    return [found[key] for key in sorted(found)]
+
+
+# ---------------------------------------------------------------- upkeep
 
 
 def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
     """Forget old history, and streams of ended processes; what those added is kept under one name."""
     oldest = now - history_days * _DAY_US
     connection.execute("DELETE FROM history WHERE minute < ?", (oldest // MINUTE_US,))
+    connection.execute("DELETE FROM delta WHERE ts < ?", (now - 2 * HOUR_US,))
     rows = connection.execute(
         "SELECT name, kind, unit, description, labels, start, ts, value, count, bounds, buckets FROM stream"
         " WHERE scope = 'add' AND (ts < ? OR instance = '') ORDER BY name, labels, instance, start",
@@ -85,7 +365,7 @@ def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
         )  # fmt: skip
         known = kept.get((name, labels))
         kept[name, labels] = ended if known is None else _ended(known, ended)
-    connection.execute("DELETE FROM stream WHERE ts < ? OR instance = ''", (oldest,))
+    connection.execute("DELETE FROM stream WHERE ts < ? OR (scope = 'add' AND instance = '')", (oldest,))
     ingest(connection, kept.values())
 
 

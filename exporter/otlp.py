@@ -1,0 +1,140 @@
+"""The OTLP/HTTP receiver: protobuf or JSON in, the answer in the same encoding (OTLP specification 1.x, "OTLP/HTTP").
+
+What is wrong with a request as a whole is a 4xx, which a sender does not repeat; what is wrong with some of its items
+is a partial success; only what waiting cures is answered with a status that senders repeat (503 with `Retry-After`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+import msgspec
+from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from starlette.types import Receive
+
+from exporter.body import BodyHeaders, read_body
+from exporter.endpoint import AnyEndpoint, Call, Content, Endpoint, NoQuery
+from exporter.envelope import HttpError, failure
+from otel_measure.otlp.json import from_json, to_json
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+MAX_BYTES: Final = 16 * 1024 * 1024
+_MEDIA: Final = (PROTOBUF, JSON)
+_NO_STORE: Final = (b"cache-control", b"no-store")
+# The canonical codes of gRPC, as google.rpc.Code numbers them.
+_CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
+_INTERNAL: Final = 13
+M = TypeVar("M", bound=Message)
+
+
+class OtlpBody(msgspec.Struct, frozen=True):
+    """A request in one of the two encodings, decompressed and not yet decoded."""
+
+    content: bytes
+    is_json: bool
+
+
+async def read(headers: BodyHeaders, receive: Receive, max_bytes: int) -> OtlpBody:
+    """Return the body of a request.
+
+    Raises:
+        HttpError: 415, it is declared as neither encoding; or what `read_body` raises.
+    """
+    media = _media(headers.content_type)
+    if media not in _MEDIA:
+        raise HttpError(415, f"the Content-Type must be {PROTOBUF} or {JSON}, not {media or 'absent'!r}")
+    return OtlpBody(await read_body(headers, receive, max_bytes), media == JSON)
+
+
+def fails(fault: Exception, headers: Iterable[tuple[bytes, bytes]], asked: bool) -> Content:
+    """Return the answer that an exception becomes: a `google.rpc.Status` in the encoding of the request."""
+    answer = failure(fault, asked=asked)
+    message = msgspec.json.decode(answer.body)["message"]
+    status = Status(code=_CODES.get(answer.status, _INTERNAL), message=message)
+    content_type = next((value for name, value in headers if name == b"content-type"), b"")
+    kept = tuple(h for h in answer.headers if h[0] not in (b"content-type", b"cache-control"))
+    is_json = _media(content_type) != PROTOBUF
+    return _content(status, is_json, answer.status, kept)
+
+
+def _media(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+
+
+def _content(
+    message: Message, is_json: bool, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> Content:
+    body = to_json(message) if is_json else message.SerializeToString()
+    media = (b"content-type", (JSON if is_json else PROTOBUF).encode())
+    return Content(body, (media, _NO_STORE, *headers), status)
+
+
+def _decoded(body: OtlpBody, request: type[M]) -> M:
+    if body.is_json:
+        try:
+            return from_json(body.content, request)
+        except ValueError as fault:
+            raise HttpError(400, f"the body is no {request.__name__} in JSON: {fault}") from None
+    message = request()
+    try:
+        message.ParseFromString(body.content)
+    except DecodeError:
+        raise HttpError(400, f"the body is no {request.__name__} in protobuf") from None
+    return message
+
+
+def metrics(call: Call[NoQuery, OtlpBody]) -> Content:
+    """Take in metrics."""
+    verdict = call.runtime.receiver.metrics(_decoded(call.body, ExportMetricsServiceRequest))
+    answer = ExportMetricsServiceResponse()
+    if verdict.rejected:
+        answer.partial_success.rejected_data_points = verdict.rejected
+        answer.partial_success.error_message = verdict.message
+    return _content(answer, call.body.is_json)
+
+
+def logs(call: Call[NoQuery, OtlpBody]) -> Content:
+    """Take in logs."""
+    verdict = call.runtime.receiver.logs(_decoded(call.body, ExportLogsServiceRequest))
+    answer = ExportLogsServiceResponse()
+    if verdict.rejected:
+        answer.partial_success.rejected_log_records = verdict.rejected
+        answer.partial_success.error_message = verdict.message
+    return _content(answer, call.body.is_json)
+
+
+def traces(call: Call[NoQuery, OtlpBody]) -> Content:
+    """Take in spans."""
+    verdict = call.runtime.receiver.traces(_decoded(call.body, ExportTraceServiceRequest))
+    answer = ExportTraceServiceResponse()
+    if verdict.rejected:
+        answer.partial_success.rejected_spans = verdict.rejected
+        answer.partial_success.error_message = verdict.message
+    return _content(answer, call.body.is_json)
+
+
+def _row(path: str, handler: Callable[[Call[NoQuery, OtlpBody]], Content], summary: str) -> AnyEndpoint:
+    return Endpoint(
+        method="POST", path=path, handler=handler, query=NoQuery, body=OtlpBody, access="write", summary=summary,
+        returns="All was taken in, or all but what `partialSuccess` counts.", max_bytes=MAX_BYTES,
+        reads=read, fails=fails, accepts=_MEDIA,
+    )  # fmt: skip
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    _row("/v1/metrics", metrics, "OTLP/HTTP metrics"),
+    _row("/v1/logs", logs, "OTLP/HTTP logs"),
+    _row("/v1/traces", traces, "OTLP/HTTP traces"),
+)

@@ -1,0 +1,203 @@
+"""What is kept about senders of OTLP: who they are, which of their signals counts, and what their metrics mean.
+
+Of each (process, model) one signal counts, so that no call counts twice. Facts of our own win over metrics: where they
+come, metrics and spans say the same again. Metrics win over spans, because spans may be sampled. Spans wait until
+metrics had time to come; whichever then counts goes on to count, whatever comes later.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from otel_measure.ids import id_key
+from otel_measure.records import Inference
+from otel_measure.store.base import Growth, HostReading, Learn, ModelUse, Sender, Waiting
+from otel_measure.store.sqlite import models, streams, totals
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US, CellKey
+from otel_measure.store.sqlite.transaction import Transaction
+
+# SDKs export metrics every 60 s unless told otherwise, and a Collector batches on the way.
+WAIT_US: Final = 90 * 1_000_000
+MAX_WAITING: Final = 100_000
+MAX_REMEMBERED: Final = 10_000
+Via: TypeAlias = Literal["facts", "metrics", "spans"]
+_encode = msgspec.json.Encoder().encode
+_inference = msgspec.json.Decoder(Inference).decode
+_DAY_US: Final = 24 * HOUR_US
+
+
+class SqliteReceived:
+    """See `store.base.Received`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known_facts: set[tuple[str, str]] = set()
+
+    def heard_of(self, senders: Iterable[Sender]) -> None:
+        """Note who sends, and with which resource attributes."""
+        with self._database.write() as connection:
+            connection.executemany(
+                "INSERT INTO sender VALUES (?, ?, ?, ?, ?) ON CONFLICT (service, environment, instance)"
+                " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts WHERE excluded.ts > ts",
+                [(s.service, s.environment, s.instance, _encode(dict(s.attributes)).decode(), s.ts) for s in senders],
+            )
+
+    def senders(self, since: int) -> list[Sender]:
+        """Return who was heard of since then, sorted."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT service, environment, instance, attributes, ts FROM sender WHERE ts > ?"
+                " ORDER BY service, environment, instance",
+                (since,),
+            )
+            return [Sender(s, e, i, msgspec.json.decode(attributes), ts) for s, e, i, attributes, ts in rows]
+
+    def has_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
+        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
+        new = set(pairs) - self._known_facts
+        if not new:
+            return
+        if len(self._known_facts) >= MAX_REMEMBERED:
+            self._known_facts.clear()
+        with self._database.write() as connection:
+            for source, model in sorted(new):
+                connection.execute(
+                    "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'facts', ?)"
+                    " ON CONFLICT (source, model) DO UPDATE SET via = 'facts'",
+                    (source, model, now),
+                )
+                connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
+        self._known_facts |= new
+
+    def wait(self, calls: Sequence[Waiting], now: int) -> Sequence[Inference]:
+        """Keep what only spans tell of until metrics had time to come; return what need not wait."""
+        with self._database.write() as connection:
+            return [call.inference for call in calls if _counts_now(connection, call, now)]
+
+    def due(self, now: int) -> list[Inference]:
+        """Return the calls for which no metrics came; they are given again until `settled`."""
+        with self._database.read() as connection:
+            if connection.execute("SELECT 1 FROM waiting LIMIT 1").fetchone() is None:
+                return []
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO source (source, model, via, ts)"
+                " SELECT DISTINCT source, model, 'spans', ? FROM waiting WHERE due <= ?",
+                (now, now),
+            )
+            rows = connection.execute(
+                "SELECT w.record FROM waiting w JOIN source s ON s.source = w.source AND s.model = w.model"
+                " WHERE s.via = 'spans' ORDER BY w.id LIMIT 10000"
+            )
+            return [_inference(record) for (record,) in rows]
+
+    def settled(self, inferences: Sequence[Inference]) -> None:
+        """Forget calls that were accepted."""
+        with self._database.write() as connection:
+            connection.executemany("DELETE FROM waiting WHERE id = ?", [(inference.id,) for inference in inferences])
+
+    def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
+        """Return the last values of streams whose names begin so, per host, process and labels."""
+        with self._database.read() as connection:
+            return streams.readings(connection, prefixes, since)
+
+
+def _counts_now(connection: sqlite3.Connection, call: Waiting, now: int) -> bool:
+    """Tell whether a call counts at once; one whose process is not decided about waits."""
+    inference = call.inference
+    if _is_told_already(connection, call):
+        return False
+    via = _via(connection, call.source, inference.model)
+    if via in ("facts", "metrics"):
+        return False
+    if call.parent is not None:
+        connection.execute("INSERT OR IGNORE INTO enclosing VALUES (?, ?)", (call.parent, now))
+    if via == "spans":
+        return True
+    if connection.execute("SELECT count(*) FROM waiting").fetchone()[0] >= MAX_WAITING:
+        return True  # to wait for metrics is a courtesy; to forget a call is not
+    connection.execute(
+        "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?)",
+        (inference.id, call.source, inference.model, now + WAIT_US, _encode(inference).decode()),
+    )
+    return False
+
+
+def _is_told_already(connection: sqlite3.Connection, call: Waiting) -> bool:
+    """Tell whether a span around or inside this one was taken; of two that wait, the inner one stays."""
+    if connection.execute("SELECT 1 FROM enclosing WHERE id = ?", (call.inference.id,)).fetchone():
+        return True
+    if call.parent is None:
+        return False
+    connection.execute("DELETE FROM waiting WHERE id = ?", (call.parent,))
+    return bool(connection.execute("SELECT 1 FROM inference WHERE id = ?", (id_key(call.parent),)).fetchone())
+
+
+def _via(connection: sqlite3.Connection, source: str, model: str) -> Via | None:
+    row = connection.execute("SELECT via FROM source WHERE source = ? AND model = ?", (source, model)).fetchone()
+    return row[0] if row else None
+
+
+# ---------------------------------------------------------------- what metrics mean
+
+
+def learn(transaction: Transaction, growths: Sequence[Growth], understand: Learn) -> None:
+    """Add what growth of foreign series means to the cells of models and to the totals."""
+    counting = [growth for growth in growths if _claimed(transaction.connection, growth)]
+    costs = {pair for growth in counting if (pair := _says_cost(transaction.connection, growth)) is not None}
+    learnt = understand([replace(g, cost_comes=_pair(g) in costs) for g in counting])
+    minutes: dict[CellKey, ModelUse] = {}
+    sums: dict[totals.Key, totals.Sum] = {}
+    for ts, origin, use, added in learnt:
+        names = transaction.names
+        key = (60, ts - ts % MINUTE_US, names.model(use.model, use.version), names.origin(origin))
+        models.merge(minutes.setdefault(key, ModelUse(use.model, use.version)), use)
+        for instrument, value, attributes in added:
+            found = sums.setdefault((instrument.name, attributes, origin), totals.Sum(0))
+            found.value += round(value * instrument.units_per_value)
+            found.count += 1
+    models.add_minutes(transaction.connection, minutes, "received_cell")
+    # No fact brings these back in a rebuild: they belong to what totals begin with.
+    for into in ("total", "total_base"):
+        totals.merge(transaction.connection, transaction.names, sums, into)
+
+
+def _pair(growth: Growth) -> tuple[str, str]:
+    means = growth.point.means
+    return (means.source, means.model) if means is not None else ("", "")
+
+
+def _claimed(connection: sqlite3.Connection, growth: Growth) -> bool:
+    """Tell whether metrics count for this process and model; the first signal that need not wait decides."""
+    source, model = _pair(growth)
+    via = _via(connection, source, model)
+    if via is None:
+        connection.execute(
+            "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'metrics', ?)", (source, model, growth.point.ts)
+        )
+        connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
+    return via in (None, "metrics")
+
+
+def _says_cost(connection: sqlite3.Connection, growth: Growth) -> tuple[str, str] | None:
+    """Return the (process, model) of a series when metrics of theirs say the cost, now or before."""
+    pair = _pair(growth)
+    if growth.point.means is not None and growth.point.means.role == "cost":
+        connection.execute("UPDATE source SET costs = 1 WHERE source = ? AND model = ?", pair)
+        return pair
+    row = connection.execute("SELECT costs FROM source WHERE source = ? AND model = ?", pair).fetchone()
+    return pair if row and row[0] else None
+
+
+def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
+    """Forget processes that were not heard of for long."""
+    oldest = now - history_days * _DAY_US
+    connection.execute("DELETE FROM enclosing WHERE ts < ?", (now - HOUR_US,))
+    connection.execute("DELETE FROM sender WHERE ts < ?", (oldest,))
+    connection.execute("DELETE FROM source WHERE ts < ?", (oldest,))
