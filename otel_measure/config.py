@@ -52,6 +52,7 @@ class Settings:
         sample_interval_s: seconds between two readings of the machine.
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
         event_types: name of an event of others to the `EventType` it is, or "ignore"; "*" stands for all not named.
+        auto_instrument: turn on the official GenAI instrumentations that are installed.
         store_text: keep predictions that are text; off, only their length is kept.
         session_gap_s: how long a person may pause within one session.
         drift_window_records, drift_window_hours: a drift window ends with whichever comes first.
@@ -76,6 +77,7 @@ class Settings:
     sample_interval_s: float = 10.0
     price_overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     event_types: Mapping[str, str] = field(default_factory=dict)
+    auto_instrument: bool = False
     store_text: bool = False
     session_gap_s: int = 1800
     drift_window_records: int = 1000
@@ -116,6 +118,62 @@ class Settings:
     def differences(self, other: Settings) -> list[str]:
         """Return the names of the settings in which two differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpLogs:
+    """Where events go by OTLP/HTTP.
+
+    Attributes:
+        url: of the signal.
+        headers: sent with each request.
+        timeout_s: of one request.
+        compression: "gzip" or "none".
+        certificate: a file of certificates to trust; `None` for the system's.
+        client_certificate: files of the client's certificate and key.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    timeout_s: float = 10.0
+    compression: str = "gzip"
+    certificate: str | None = None
+    client_certificate: tuple[str, str] | None = None
+
+
+def otlp_logs(endpoint: str, environ: Mapping[str, str]) -> OtlpLogs:
+    """Return where events go, by OpenTelemetry's own variables: those of logs before the general ones.
+
+    Raises:
+        ConfigurationError: the time-out is no number, or the compression an unknown one.
+    """
+    from opentelemetry.util.re import parse_env_headers
+
+    def of(name: str) -> str:
+        general, own = f"OTEL_EXPORTER_OTLP_{name}", f"OTEL_EXPORTER_OTLP_LOGS_{name}"
+        return environ.get(own) or environ.get(general) or ""
+
+    compression = of("COMPRESSION").lower() or "gzip"
+    if compression not in {"gzip", "none"}:
+        raise ConfigurationError(f"OTEL_EXPORTER_OTLP_COMPRESSION must be gzip or none, not {compression!r}")
+    try:
+        timeout_s = float(of("TIMEOUT") or 10)
+    except ValueError:
+        raise ConfigurationError(f"OTEL_EXPORTER_OTLP_TIMEOUT must be seconds, not {of('TIMEOUT')!r}") from None
+    certificate, key = of("CLIENT_CERTIFICATE"), of("CLIENT_KEY")
+    return OtlpLogs(
+        environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") or f"{endpoint.rstrip('/')}/v1/logs",
+        parse_env_headers(of("HEADERS"), liberal=True),
+        timeout_s,
+        compression,
+        of("CERTIFICATE") or None,
+        (certificate, key) if certificate and key else None,
+    )
+
+
+def sdk_is_disabled(environ: Mapping[str, str]) -> bool:
+    """Tell whether OpenTelemetry is switched off: nothing is sent then."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def default_store(environ: Mapping[str, str]) -> Path:
@@ -182,6 +240,7 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
         lambda v: isinstance(v, Mapping) and all(kind in _EVENT_TYPES for kind in v.values()),
         f"a mapping of event names to one of {', '.join(sorted(_EVENT_TYPES))}",
     ),
+    _check("auto_instrument", *_FLAG),
     _check("store_text", *_FLAG),
     _check("session_gap_s", *_whole(1, 86_400)),
     _check("drift_window_records", *_whole(50, 100_000)),
@@ -268,6 +327,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "sample_interval_s": float,
     "price_overrides": _table,
     "event_types": _table,
+    "auto_instrument": _flag,
     "store_text": _flag,
     "insecure": _flag,
     "cors_origins": lambda raw: tuple(origin.strip() for origin in raw.split(",") if origin.strip()),

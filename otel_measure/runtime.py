@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from otel_measure import derived, semconv
 from otel_measure.ai.service import AiModelService
-from otel_measure.config import DEFAULT, Default, Settings
+from otel_measure.config import DEFAULT, Default, Settings, otlp_logs, sdk_is_disabled
 from otel_measure.days import day_date, day_finder, moment
 from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
@@ -28,6 +28,8 @@ from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.otlp.push import HttpPost, Push
+from otel_measure.otlp.push import LEASE_US as PUSH_LEASE_US
 from otel_measure.otlp.receiver import Receiver
 from otel_measure.recorder import Recorder
 from otel_measure.records import Origin
@@ -65,7 +67,12 @@ def open_store(settings: Settings) -> Store | None:
         max_bytes=settings.store_max_bytes,
         history_days=settings.history_days,
         session_gap_s=settings.session_gap_s,
+        outbox=_sends(settings),
     )
+
+
+def _sends(settings: Settings) -> bool:
+    return settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ)
 
 
 class Runtime:
@@ -98,7 +105,9 @@ class Runtime:
         self.host = host or socket.gethostname()
         self._ids = Uuid7(clock)
         self.store = open_store(settings)
-        self.telemetry = Telemetry(settings, str(uuid.uuid4()), exposition=self.store is None, providers=providers)
+        self.telemetry = Telemetry(
+            settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
+        )
         self.recorder = Recorder(
             self.store,
             self.telemetry,
@@ -131,6 +140,7 @@ class Runtime:
             clock,
             {**semconv.EVENT_TYPES_OF_OTHERS, **settings.event_types},
         )
+        self.push = self._made_push()
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
         self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
         self._reset()
@@ -139,6 +149,25 @@ class Runtime:
         self._stop = threading.Event()
         self._pump: threading.Thread | None = None
         self._starting = threading.Lock()
+
+    def _made_push(self) -> Push | None:
+        """Return what sends events from the store, started; `None` where nothing is sent, or there is no store."""
+        store, endpoint = self.store, self.settings.otlp_endpoint
+        if store is None or endpoint is None or not _sends(self.settings):
+            return None
+        push = Push(
+            store.outbox,
+            HttpPost(otlp_logs(endpoint, os.environ)),
+            holds_lease=lambda: store.holds_lease(
+                "push", self.telemetry.instance_id, self.clock(), self.clock() + PUSH_LEASE_US
+            ),
+            resource=self.telemetry.resource_attributes,
+            now_us=self.clock,
+            count=self.telemetry.count_sent,
+        )
+        self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_OUTBOX_LENGTH, store.outbox.length)
+        push.start()
+        return push
 
     # ------------------------------------------------------------ life
 
@@ -184,24 +213,36 @@ class Runtime:
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Commit what is queued and send what is to be sent; `False` when that did not succeed in time."""
+        deadline = time.monotonic() + timeout_s
         done = self.recorder.flush(timeout_s)
-        self.telemetry.flush(timeout_s)
+        # Facts before metrics: who hears of a model by its facts knows that its metrics say nothing new.
+        if self.push is not None:
+            done = self.push.flush(max(deadline - time.monotonic(), 0.0)) and done
+        self.telemetry.flush(max(deadline - time.monotonic(), 0.0))
         return done
 
     def shutdown(self, timeout_s: float = 5.0) -> bool:
         """Flush, stop every thread and close the store."""
+        deadline = time.monotonic() + timeout_s
+
+        def left_s() -> float:
+            return max(deadline - time.monotonic(), 0.1)
+
         self._stop.set()
         self.infrastructure.stop_watching()
         flushed = self.recorder.stop(timeout_s)
         if self._pump is not None:
-            self._pump.join(timeout_s)
+            self._pump.join(left_s())
         try:
             self._pump_streams()
         except MeasureError as error:
             _log.warning("the last readings were not stored: %s", error)
         self.sampler.stop()
-        self.telemetry.flush(timeout_s)
-        self.telemetry.shutdown(timeout_s)
+        if self.push is not None:
+            self.push.stop()
+            self.push.flush(left_s())
+        self.telemetry.flush(left_s())
+        self.telemetry.shutdown(left_s())
         if self.store is not None:
             self.store.close()
         return flushed
@@ -287,6 +328,8 @@ class Runtime:
             self.store.after_fork_in_child()
         self.recorder.after_fork_in_child()
         self.telemetry.after_fork_in_child(str(uuid.uuid4()))
+        if self.push is not None:
+            self.push.after_fork_in_child()
         self.ai.after_fork_in_child()
         self.sampler.after_fork_in_child()
         self.infrastructure.after_fork_in_child()

@@ -20,6 +20,7 @@ SCOPE_AI: Final = "otel_measure.ai"
 SCOPE_INFRASTRUCTURE: Final = "otel_measure.infrastructure"
 SCOPE_USERS: Final = "otel_measure.users"
 SCOPE_SELF: Final = "otel_measure.self"
+SCOPE_EVENTS: Final = "otel_measure"
 
 MICRO: Final = 1_000_000
 NANO: Final = 1_000_000_000
@@ -267,6 +268,12 @@ OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS: Final = _self_gauge(
 )
 OTEL_MEASURE_SELF_RECEIVED: Final = _self_counter(
     "otel_measure.self.received", "{item}", "How many data points, log records and spans came by OTLP, by outcome."
+)
+OTEL_MEASURE_SELF_SENT: Final = _self_counter(
+    "otel_measure.self.sent", "{record}", "How many records left by OTLP, by what the other side said."
+)
+OTEL_MEASURE_SELF_OUTBOX_LENGTH: Final = _self_gauge(
+    "otel_measure.self.outbox.length", "{record}", "How many records wait in the store to leave by OTLP."
 )
 OTEL_MEASURE_SELF_ERRORS: Final = _self_counter(
     "otel_measure.self.errors", "{error}", "How many faults of our own were caught."

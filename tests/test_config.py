@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otel_measure.config import DEFAULT, Settings, default_store
+from otel_measure.config import DEFAULT, OtlpLogs, Settings, default_store, otlp_logs, sdk_is_disabled
 from otel_measure.errors import ConfigurationError
 
 EVERYTHING = {
@@ -23,6 +23,8 @@ EVERYTHING = {
     "OTEL_MEASURE_HISTORY_DAYS": "3",
     "OTEL_MEASURE_SAMPLE_INTERVAL_S": "0.5",
     "OTEL_MEASURE_PRICE_OVERRIDES": '{"m": {"input_per_million_usd": 1.5}}',
+    "OTEL_MEASURE_EVENT_TYPES": '{"checkout.done": "purchase", "*": "ignore"}',
+    "OTEL_MEASURE_AUTO_INSTRUMENT": "true",
     "OTEL_MEASURE_STORE_TEXT": "true",
     "OTEL_MEASURE_SESSION_GAP_S": "60",
     "OTEL_MEASURE_DRIFT_WINDOW_RECORDS": "50",
@@ -49,6 +51,8 @@ MEANT = Settings(
     history_days=3,
     sample_interval_s=0.5,
     price_overrides={"m": {"input_per_million_usd": 1.5}},
+    event_types={"checkout.done": "purchase", "*": "ignore"},
+    auto_instrument=True,
     store_text=True,
     session_gap_s=60,
     drift_window_records=50,
@@ -103,6 +107,10 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         write_token = "w"
         insecure = true
         cors_origins = ["https://a", "https://b"]
+        auto_instrument = true
+        [event_types]
+        "checkout.done" = "purchase"
+        "*" = "ignore"
         [price_overrides.m]
         input_per_million_usd = 1.5
         """
@@ -186,6 +194,12 @@ def test_the_default_store(environ: dict[str, str], expected: str) -> None:
         ("sample_interval_s", 0.01, "a number of seconds from 0.1 to 3600, not 0.01"),
         ("sample_interval_s", float("nan"), "a number of seconds from 0.1 to 3600, not nan"),
         ("price_overrides", [], "a mapping of model names to prices, not []"),
+        (
+            "event_types",
+            {"a": "buy"},
+            "a mapping of event names to one of click, conversion, custom, error, feature_use, form_submit, ignore, "
+            "login, logout, page_view, purchase, signup, not {'a': 'buy'}",
+        ),
         ("store_text", 1, "true or false, not 1"),
         ("host", "", "a host name or address, not ''"),
         ("port", 65_536, "a whole number from 0 to 65535, not 65536"),
@@ -263,3 +277,44 @@ def test_settings_are_frozen_and_keep_their_secrets() -> None:
         settings.port = 1  # type: ignore[misc]
     assert "s3cret" not in repr(settings)
     assert repr(DEFAULT) == "DEFAULT"
+
+
+def test_where_events_go() -> None:
+    """OpenTelemetry's own variables say; those of logs win over the general ones."""
+    assert otlp_logs("http://there:4318/", {}) == OtlpLogs("http://there:4318/v1/logs", {})
+    general = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "3",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "c.pem",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": "k.pem",
+    }
+    expected = OtlpLogs(
+        "http://there:4318/v1/logs", {"authorization": "Bearer x"}, 3.0, "none", "ca.pem", ("c.pem", "k.pem")
+    )
+    assert otlp_logs("http://there:4318", general) == expected
+    own = {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://logs/x", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "4"}
+    assert otlp_logs("http://there:4318", general | own) == replace(expected, url="http://logs/x", timeout_s=4.0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"OTEL_EXPORTER_OTLP_TIMEOUT": "x"}, "OTEL_EXPORTER_OTLP_TIMEOUT must be seconds, not 'x'"),
+        ({"OTEL_EXPORTER_OTLP_COMPRESSION": "br"}, "OTEL_EXPORTER_OTLP_COMPRESSION must be gzip or none, not 'br'"),
+    ],
+)
+def test_a_bad_variable_of_opentelemetry(environ: dict[str, str], message: str) -> None:
+    """The message names it."""
+    with pytest.raises(ConfigurationError) as raised:
+        otlp_logs("http://there", environ)
+    assert str(raised.value) == message
+
+
+def test_opentelemetry_may_be_switched_off() -> None:
+    """By its own variable."""
+    assert [sdk_is_disabled({"OTEL_SDK_DISABLED": value}) for value in ("true", " TRUE", "false", "")] == [
+        *(True, True, False, False)
+    ]
+    assert not sdk_is_disabled({})

@@ -228,6 +228,26 @@ class Series(Protocol):
         """Return what models did in [start, end), sorted by name and version."""
 
 
+class Parcel(NamedTuple):
+    """Facts that leave together: the rows of the outbox, and what is still there of them."""
+
+    seqs: tuple[int, ...]
+    records: list[Record]
+
+
+class Outbox(Protocol):
+    """Accepted facts that are to leave by OTLP, in the order in which they were accepted."""
+
+    def length(self) -> int:
+        """Return how many facts wait."""
+
+    def next(self, limit: int) -> Parcel | None:
+        """Return the oldest facts that wait, at most `limit` unless one transaction had more; `None` for none."""
+
+    def done(self, parcel: Parcel) -> None:
+        """Forget that facts are to leave."""
+
+
 class Received(Protocol):
     """Of each process and model one signal counts: facts of our own, else metrics, else spans."""
 
@@ -277,6 +297,10 @@ class Store(Series, Protocol):
 
     def ingest(self, points: Iterable[Point], learn: Learn | None = None) -> Ingested:
         """Take in stream values: repeating a write changes nothing; what tells of models is given to `learn`."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is to leave by OTLP."""
 
     @property
     def received(self) -> Received:

@@ -27,7 +27,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_measure import semconv
 from otel_measure.config import Settings
 from otel_measure.measurements import Attributes, measurements
-from otel_measure.records import Record, to_event
+from otel_measure.records import Json, Record, to_event
 from otel_measure.semconv import Instrument
 from otel_measure.store.base import Model, ModelUse, Point
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
@@ -61,7 +61,8 @@ class Telemetry:
     Args:
         settings: names, and where OTLP goes.
         instance_id: `service.instance.id`.
-        exposition: serve Prometheus from the SDK (`store=None`).
+        host: the name of this machine.
+        exposition: serve Prometheus from the SDK, and send events through it (`store=None`).
         providers: take part in these and leave the global ones alone; for tests.
     """
 
@@ -70,12 +71,15 @@ class Telemetry:
         settings: Settings,
         instance_id: str,
         *,
+        host: str = "",
         exposition: bool = False,
         providers: Providers | None = None,
     ) -> None:
         self._settings = settings
         self.instance_id = instance_id
         self._given = providers
+        self._host = host
+        self._sends_events = exposition or not settings.otlp_endpoint
         # Whatever enters the SDK holds it, so that no thread of ours is inside when the process is copied.
         self._inside_sdk = threading.RLock()
         self._lock = threading.Lock()
@@ -107,7 +111,14 @@ class Telemetry:
         }
         if self._settings.environment:
             own[semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME] = self._settings.environment
-        return Resource.create(own)
+        found = Resource.create(own)
+        if self._host and semconv.ATTR_HOST_NAME not in found.attributes:
+            found = found.merge(Resource({semconv.ATTR_HOST_NAME: self._host}))
+        return found
+
+    def resource_attributes(self) -> dict[str, Json]:
+        """Return what is said of this process to whom it sends to."""
+        return dict(self._resource().attributes)  # type: ignore[arg-type]  # sequences are lists and tuples of scalars
 
     def _found_meters(self) -> metrics.MeterProvider:
         return self._given.meters if self._given is not None else metrics.get_meter_provider()
@@ -132,7 +143,12 @@ class Telemetry:
         return ours
 
     def _event_logger(self) -> _logs.Logger | None:
-        """Return a logger when somebody exports log records; building one for nobody costs more than storing a fact."""
+        """Return a logger when somebody exports log records; building one for nobody costs more than storing a fact.
+
+        With a store and an endpoint, events leave from the store: through a provider they would arrive twice.
+        """
+        if not self._sends_events:
+            return None
         provider = self._found_loggers()
         if isinstance(provider, LoggerProvider):
             return provider.get_logger("otel_measure")
@@ -240,6 +256,12 @@ class Telemetry:
             attributes[semconv.ATTR_DROP_REASON] = reason
         with self._inside_sdk:
             self._instruments[semconv.OTEL_MEASURE_SELF_RECEIVED.name].add(n, attributes)
+
+    def count_sent(self, outcome: str, n: int) -> None:
+        """Count records that left by OTLP by what the other side said."""
+        if n:
+            with self._inside_sdk:
+                self._instruments[semconv.OTEL_MEASURE_SELF_SENT.name].add(n, {semconv.ATTR_RECORD_OUTCOME: outcome})
 
     def fault(self, what: str) -> None:
         """Count a fault of ours."""

@@ -40,6 +40,7 @@ from otel_measure.store.sqlite import (
 from otel_measure.store.sqlite.connection import Database, migrate
 from otel_measure.store.sqlite.judged import SqliteQuality
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.sqlite.outbox import SqliteOutbox, note
 from otel_measure.store.sqlite.services import SqliteServices
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
 from otel_measure.store.sqlite.users import SqliteUsers
@@ -57,6 +58,7 @@ class SqliteStore:
         durability: "process" or "power", as in `Settings`.
         retention_days, max_bytes, history_days: what `sweep` enforces.
         session_gap_s: how long a person may pause within one session.
+        outbox: note what is accepted as what is to leave by OTLP.
 
     Raises:
         StoreUnavailable: the file cannot be used; the message names cause and way out.
@@ -73,6 +75,7 @@ class SqliteStore:
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
         session_gap_s: int = 1800,
+        outbox: bool = False,
     ) -> None:
         self.path = path
         self._retention_days = retention_days
@@ -83,6 +86,8 @@ class SqliteStore:
         self._names = Names()
         self.experiments = experiments.ExperimentStore(self._database)
         self.quality = SqliteQuality(self._database, self._transaction)
+        self._notes_outbox = outbox
+        self.outbox = SqliteOutbox(self._database)
         self.received = received.SqliteReceived(self._database)
         self.services = SqliteServices(self._database)
         self.users = SqliteUsers(self._database, self._transaction, self._seen_from)
@@ -127,7 +132,12 @@ class SqliteStore:
         with self._transaction(durable=durable) as transaction:
             self._refuse_too_old(records, receipts)
             records = self._refuse_erased(records, receipts)
-            new = [row for table in facts.TABLES for row in self._insert(table, records, receipts)]
+            new: list[tuple[Record, facts.Row]] = []
+            for table in facts.TABLES:
+                inserted = self._insert(table, records, receipts)
+                if inserted and self._notes_outbox:
+                    note(transaction.connection, table, [row[0] for _, row in inserted])
+                new += inserted
             for roll_up in ROLL_UPS:
                 roll_up.add(transaction, new)
         return receipts

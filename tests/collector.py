@@ -1,0 +1,68 @@
+"""The OpenTelemetry Collector for tests: the binary that `.ci/collector` builds, run with the files of `deploy/`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.components import Running, free_port, missing, running
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+CONFIG: Final = ROOT / "deploy" / "collector.yaml"
+
+
+class Ports(NamedTuple):
+    """Where a Collector listens on this machine."""
+
+    grpc: int
+    http: int
+    prometheus: int
+    health: int
+
+
+def free_ports() -> Ports:
+    """Return ports that nobody listens on at this moment."""
+    return Ports(free_port(), free_port(), free_port(), free_port())
+
+
+def requires_collector() -> str:
+    """Return the path of the Collector, or skip the test and say how to build it."""
+    __tracebackhide__ = True
+    given = os.environ.get("OTEL_MEASURE_COLLECTOR")
+    if given:
+        return given
+    key = subprocess.run(
+        "cksum <.ci/collector.yaml | tr ' ' -", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    cache = os.environ.get("OTEL_MEASURE_CACHE") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-measure"
+    )
+    binary = Path(cache) / f"collector-{key}" / "otelcol"
+    if not binary.exists():
+        missing("needs the OpenTelemetry Collector: .ci/collector (builds it with Go, some minutes)")
+    return str(binary)
+
+
+def variables(ports: Ports, exporter: str) -> dict[str, str]:
+    """Return what the files of `deploy/` leave to the environment."""
+    return {
+        "OTLP_GRPC_ENDPOINT": f"127.0.0.1:{ports.grpc}",
+        "OTLP_HTTP_ENDPOINT": f"127.0.0.1:{ports.http}",
+        "PROMETHEUS_ENDPOINT": f"127.0.0.1:{ports.prometheus}",
+        "HEALTH_ENDPOINT": f"127.0.0.1:{ports.health}",
+        "OTEL_MEASURE_URL": exporter,
+        "COLLECTOR_METRICS_PORT": str(free_port()),
+    }
+
+
+@contextmanager
+def collector(ports: Ports, exporter: str, log: Path) -> Iterator[Running]:
+    """Run the Collector with `deploy/collector.yaml` for the length of a `with` block, and wait until it is ready."""
+    args = [requires_collector(), "--config", str(CONFIG)]
+    with running(args, log, env=variables(ports, exporter)) as started:
+        started.wait_http(f"http://127.0.0.1:{ports.health}/", 30)
+        yield started

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from otel_measure.records import Record
+from otel_measure.store.sqlite import SqliteStore
+from tests.facts import NOON, event, inference, one_of_each
+
+
+@pytest.fixture
+def store() -> Iterator[SqliteStore]:
+    """An empty store whose facts are to leave."""
+    opened = SqliteStore(":memory:", outbox=True)
+    yield opened
+    opened.close()
+
+
+def leave(store: SqliteStore, limit: int = 1000) -> list[Record]:
+    """Take out all that waits, parcel by parcel."""
+    found: list[Record] = []
+    while (parcel := store.outbox.next(limit)) is not None:
+        found += parcel.records
+        store.outbox.done(parcel)
+    return found
+
+
+def test_every_accepted_fact_leaves_once(store: SqliteStore) -> None:
+    """Of every kind, as it was accepted; a duplicate does not leave again."""
+    store.accept(one_of_each())
+    store.accept(one_of_each())
+    assert store.outbox.length() == len(one_of_each())
+    assert sorted(leave(store), key=repr) == sorted(one_of_each(), key=repr)
+    assert (store.outbox.length(), store.outbox.next(10)) == (0, None)
+
+
+def test_what_was_not_confirmed_leaves_again(store: SqliteStore) -> None:
+    """In the order in which it was accepted, whole transactions at a time."""
+    for n in range(5):
+        store.accept([event(f"{n}{i}") for i in range(3)])
+    first = store.outbox.next(7)
+    assert first is not None
+    assert [record.id for record in first.records] == ["00", "01", "02", "10", "11", "12"]
+    assert store.outbox.next(7) == first
+    large = store.outbox.next(1)
+    assert large is not None
+    assert len(large.records) == 3
+    assert len(leave(store, 7)) == 15
+
+
+def test_many_facts_of_one_transaction(store: SqliteStore) -> None:
+    """More than one question to the table."""
+    store.accept([inference(f"{n:05}") for n in range(1200)])
+    assert len(leave(store)) == 1200
+
+
+def test_what_is_gone_does_not_leave(store: SqliteStore) -> None:
+    """Retention and erasure are the bound of the spool."""
+    store.accept([event("a", "u"), event("b", "v")])
+    store.users.erase("u", NOON)
+    assert [record.id for record in leave(store)] == ["b"]
+
+
+def test_a_rebuild_sends_nothing_again(store: SqliteStore) -> None:
+    """It is no new acceptance; nor does it forget what waits."""
+    store.accept([event("a")])
+    leave(store)
+    store.accept([event("b")])
+    store.rebuild()
+    assert [record.id for record in leave(store)] == ["b"]
+
+
+def test_without_an_endpoint_nothing_waits() -> None:
+    """The store notes nothing."""
+    store = SqliteStore(":memory:")
+    store.accept([event("a")])
+    assert store.outbox.length() == 0
+    store.close()
