@@ -52,6 +52,7 @@ class Settings:
         sample_interval_s: seconds between two readings of the machine.
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
         event_types: name of an event of others to the `EventType` it is, or "ignore"; "*" stands for all not named.
+        spans_wait_s: how long calls that only spans tell of wait for metrics that tell of them too.
         auto_instrument: turn on the official GenAI instrumentations that are installed.
         store_text: keep predictions that are text; off, only their length is kept.
         session_gap_s: how long a person may pause within one session.
@@ -77,6 +78,7 @@ class Settings:
     sample_interval_s: float = 10.0
     price_overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     event_types: Mapping[str, str] = field(default_factory=dict)
+    spans_wait_s: int = 90
     auto_instrument: bool = False
     store_text: bool = False
     session_gap_s: int = 1800
@@ -240,6 +242,7 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
         lambda v: isinstance(v, Mapping) and all(kind in _EVENT_TYPES for kind in v.values()),
         f"a mapping of event names to one of {', '.join(sorted(_EVENT_TYPES))}",
     ),
+    _check("spans_wait_s", *_whole(0, 86_400)),
     _check("auto_instrument", *_FLAG),
     _check("store_text", *_FLAG),
     _check("session_gap_s", *_whole(1, 86_400)),
@@ -320,7 +323,7 @@ def _table(raw: str) -> Any:
 
 _WHOLE_NUMBERS: Final = (
     *("queue_size", "flush_interval_ms", "retention_days", "store_max_bytes", "history_days", "session_gap_s", "port"),
-    *("drift_window_records", "drift_window_hours"),
+    *("drift_window_records", "drift_window_hours", "spans_wait_s"),
 )
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "store": lambda raw: None if raw.lower() == "none" else raw,

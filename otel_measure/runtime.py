@@ -139,6 +139,7 @@ class Runtime:
             self.telemetry.count_received,
             clock,
             {**semconv.EVENT_TYPES_OF_OTHERS, **settings.event_types},
+            settings.spans_wait_s,
         )
         self.push = self._made_push()
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)

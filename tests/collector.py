@@ -32,16 +32,11 @@ def free_ports() -> Ports:
 def requires_collector() -> str:
     """Return the path of the Collector, or skip the test and say how to build it."""
     __tracebackhide__ = True
-    given = os.environ.get("OTEL_MEASURE_COLLECTOR")
-    if given:
-        return given
     key = subprocess.run(
         "cksum <.ci/collector.yaml | tr ' ' -", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
-    cache = os.environ.get("OTEL_MEASURE_CACHE") or str(
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-measure"
-    )
-    binary = Path(cache) / f"collector-{key}" / "otelcol"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    binary = cache / "otel-measure" / f"collector-{key}" / "otelcol"
     if not binary.exists():
         missing("needs the OpenTelemetry Collector: .ci/collector (builds it with Go, some minutes)")
     return str(binary)

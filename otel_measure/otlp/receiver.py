@@ -50,6 +50,7 @@ class Receiver:
         count: told of every item.
         now_us: the clock.
         event_types: see `logs.understood`.
+        spans_wait_s: how long calls that only spans tell of wait for metrics.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Receiver:
         count: Count,
         now_us: Callable[[], int],
         event_types: Mapping[str, str],
+        spans_wait_s: int = 90,
     ) -> None:
         self._kept = store
         self._recorder = recorder
@@ -68,6 +70,7 @@ class Receiver:
         self._count = count
         self._now_us = now_us
         self._event_types = event_types
+        self._wait_us = spans_wait_s * 1_000_000
         self._heard: dict[str, int] = {}
 
     @property
@@ -110,7 +113,7 @@ class Receiver:
         now = self._now_us()
         store = self._store
         found = traces.understood(request.resource_spans, self._pricer, now)
-        counting = store.received.wait(found.calls, now) if found.calls else ()
+        counting = store.received.wait(found.calls, now, now + self._wait_us) if found.calls else ()
         receipts = self._recorder.commit(counting) if counting else []
         tally = self._tally("traces")
         refused = found.refused + self._settle(tally, receipts)

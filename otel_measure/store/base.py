@@ -260,8 +260,8 @@ class Received(Protocol):
     def has_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
         """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
 
-    def wait(self, calls: Sequence[Waiting], now: int) -> Sequence[Inference]:
-        """Keep what only spans tell of until metrics had time to come; return what need not wait."""
+    def wait(self, calls: Sequence[Waiting], now: int, until: int) -> Sequence[Inference]:
+        """Keep what only spans tell of `until` metrics had time to come; return what need not wait."""
 
     def due(self, now: int) -> list[Inference]:
         """Return the calls for which no metrics came; they are given again until `settled`."""

@@ -15,8 +15,8 @@ from tests.components import free_port
 from tests.e2e.talking import PROGRAMS, Program, eventually, exporter, figures
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-# The outage is OTEL_MEASURE_OUTAGE_S=30; a shorter one goes the same way.
-OUTAGE_S = float(os.environ.get("OTEL_MEASURE_OUTAGE_S", "3"))
+# The outage is E2E_OUTAGE_S=30; a shorter one goes the same way.
+OUTAGE_S = float(os.environ.get("E2E_OUTAGE_S", "3"))
 
 
 @pytest.mark.parametrize("config", ["collector.yaml", "collector-clickhouse.yaml"])

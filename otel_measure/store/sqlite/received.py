@@ -22,8 +22,6 @@ from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US, CellKey
 from otel_measure.store.sqlite.transaction import Transaction
 
-# SDKs export metrics every 60 s unless told otherwise, and a Collector batches on the way.
-WAIT_US: Final = 90 * 1_000_000
 MAX_WAITING: Final = 100_000
 MAX_REMEMBERED: Final = 10_000
 Via: TypeAlias = Literal["facts", "metrics", "spans"]
@@ -75,10 +73,10 @@ class SqliteReceived:
                 connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
         self._known_facts |= new
 
-    def wait(self, calls: Sequence[Waiting], now: int) -> Sequence[Inference]:
-        """Keep what only spans tell of until metrics had time to come; return what need not wait."""
+    def wait(self, calls: Sequence[Waiting], now: int, until: int) -> Sequence[Inference]:
+        """Keep what only spans tell of `until` metrics had time to come; return what need not wait."""
         with self._database.write() as connection:
-            return [call.inference for call in calls if _counts_now(connection, call, now)]
+            return [call.inference for call in calls if _counts_now(connection, call, now, until)]
 
     def due(self, now: int) -> list[Inference]:
         """Return the calls for which no metrics came; they are given again until `settled`."""
@@ -108,7 +106,7 @@ class SqliteReceived:
             return streams.readings(connection, prefixes, since)
 
 
-def _counts_now(connection: sqlite3.Connection, call: Waiting, now: int) -> bool:
+def _counts_now(connection: sqlite3.Connection, call: Waiting, now: int, until: int) -> bool:
     """Tell whether a call counts at once; one whose process is not decided about waits."""
     inference = call.inference
     if _is_told_already(connection, call):
@@ -124,7 +122,7 @@ def _counts_now(connection: sqlite3.Connection, call: Waiting, now: int) -> bool
         return True  # to wait for metrics is a courtesy; to forget a call is not
     connection.execute(
         "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?)",
-        (inference.id, call.source, inference.model, now + WAIT_US, _encode(inference).decode()),
+        (inference.id, call.source, inference.model, until, _encode(inference).decode()),
     )
     return False
 

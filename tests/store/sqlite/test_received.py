@@ -14,11 +14,11 @@ from otel_measure.records import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.base import Ingested, ModelUse, Point, Sender, Waiting
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.received import WAIT_US
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
 
 LEARN = learner(Pricer({"m": Rates(input_usd=0.001, output_usd=0.002)}))
 STARTED = NOON - MINUTE
+WAIT_US = 90 * SECOND
 
 
 @pytest.fixture
@@ -232,14 +232,14 @@ def waiting(n: int, *, source: str = "a", parent: int | None = None, model: str 
 def test_spans_wait_for_metrics_and_count_when_none_come(store: SqliteStore) -> None:
     """After that they count at once, and metrics of the same process and model do not."""
     received = store.received
-    assert received.wait([waiting(1), waiting(1), waiting(2)], NOON) == []
+    assert received.wait([waiting(1), waiting(1), waiting(2)], NOON, NOON + WAIT_US) == []
     assert received.due(NOON + WAIT_US - 1) == []
     due = received.due(NOON + WAIT_US)
     assert [call.id for call in due] == ["t/1", "t/2"]
     assert received.due(NOON + WAIT_US) == due
     received.settled(due)
     assert received.due(NOON + WAIT_US) == []
-    assert received.wait([waiting(3)], NOON) == [waiting(3).inference]
+    assert received.wait([waiting(3)], NOON, NOON + WAIT_US) == [waiting(3).inference]
     store.ingest([calls(5)], LEARN)
     assert store.model_use(NOON - DAY, NOON + MINUTE) == []
 
@@ -247,21 +247,21 @@ def test_spans_wait_for_metrics_and_count_when_none_come(store: SqliteStore) -> 
 def test_metrics_that_come_in_time_win(store: SqliteStore) -> None:
     """Spans may be sampled; those of another process or model are told apart."""
     received = store.received
-    received.wait([waiting(1), waiting(2, source="b"), waiting(3, model="other")], NOON)
+    received.wait([waiting(1), waiting(2, source="b"), waiting(3, model="other")], NOON, NOON + WAIT_US)
     store.ingest([calls(5)], LEARN)
     assert used(store).requests == 5
     assert [call.id for call in received.due(NOON + WAIT_US)] == ["t/2", "t/3"]
-    assert received.wait([waiting(4)], NOON) == []
+    assert received.wait([waiting(4)], NOON, NOON + WAIT_US) == []
 
 
 def test_facts_of_ours_win_over_both(store: SqliteStore) -> None:
     """From the first one on, metrics and spans of that process and model say nothing new."""
     received = store.received
-    received.wait([waiting(1)], NOON)
+    received.wait([waiting(1)], NOON, NOON + WAIT_US)
     received.has_facts([("a", "m")], NOON)
     received.has_facts([("a", "m")], NOON)
     store.ingest([calls(5)], LEARN)
-    assert received.wait([waiting(2)], NOON) == []
+    assert received.wait([waiting(2)], NOON, NOON + WAIT_US) == []
     assert received.due(NOON + WAIT_US) == []
     assert store.model_use(NOON - DAY, NOON + MINUTE) == []
 
@@ -272,27 +272,27 @@ def test_a_call_inside_a_call_is_one_call(store: SqliteStore, order: tuple[int, 
     received = store.received
     spans = {1: waiting(1), 2: waiting(2, parent=1)}
     for n in order:
-        received.wait([spans[n]], NOON)
+        received.wait([spans[n]], NOON, NOON + WAIT_US)
     assert [call.id for call in received.due(NOON + WAIT_US)] == ["t/2"]
 
 
 def test_a_call_inside_a_call_that_counted_already(store: SqliteStore) -> None:
     """Where spans count at once, the first one that comes counts."""
     received = store.received
-    received.wait([waiting(0)], NOON)
+    received.wait([waiting(0)], NOON, NOON + WAIT_US)
     received.settled(received.due(NOON + WAIT_US))
-    (outer,) = received.wait([waiting(1)], NOON)
+    (outer,) = received.wait([waiting(1)], NOON, NOON + WAIT_US)
     store.accept([outer])
-    assert received.wait([waiting(2, parent=1)], NOON) == []
-    (inner,) = received.wait([waiting(4, parent=3)], NOON)
-    assert received.wait([waiting(3)], NOON) == []
+    assert received.wait([waiting(2, parent=1)], NOON, NOON + WAIT_US) == []
+    (inner,) = received.wait([waiting(4, parent=3)], NOON, NOON + WAIT_US)
+    assert received.wait([waiting(3)], NOON, NOON + WAIT_US) == []
     assert inner.id == "t/4"
 
 
 def test_waiting_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound a call counts at once: to wait is a courtesy, to forget a call is not."""
     monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_WAITING", 1)
-    assert [c.id for c in store.received.wait([waiting(1), waiting(2)], NOON)] == ["t/2"]
+    assert [c.id for c in store.received.wait([waiting(1), waiting(2)], NOON, NOON + WAIT_US)] == ["t/2"]
 
 
 def test_what_a_store_remembers_of_facts_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_what_a_store_remembers_of_facts_is_bounded(store: SqliteStore, monkeypa
     monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_REMEMBERED", 1)
     for n in range(3):
         store.received.has_facts([(str(n), "m")], NOON)
-    assert store.received.wait([waiting(1, source="0")], NOON) == []
+    assert store.received.wait([waiting(1, source="0")], NOON, NOON + WAIT_US) == []
 
 
 def test_senders(store: SqliteStore) -> None:
@@ -318,5 +318,5 @@ def test_a_call_comes_back_as_it_was(store: SqliteStore) -> None:
     """Every field, after a stay in the store."""
     call = one_of_each()[0]
     assert isinstance(call, Inference)
-    store.received.wait([Waiting("a", call)], NOON)
+    store.received.wait([Waiting("a", call)], NOON, NOON + WAIT_US)
     assert store.received.due(NOON + WAIT_US) == [call]

@@ -1,0 +1,113 @@
+"""Programs that know nothing of ours, measured because they speak OTLP."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.collector import ROOT
+from tests.components import free_port, missing, requires_binary, requires_module, running
+from tests.e2e.talking import PROGRAMS, Exporter, eventually, exporter
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+# gpt-4o and gpt-4o-mini, USD per million tokens in and out.
+PRICES = {"gpt-4o": (2.5, 10.0), "gpt-4o-mini": (0.15, 0.6)}
+
+
+@pytest.fixture
+def central(tmp_path: Path) -> Iterator[Exporter]:
+    """A running exporter, which waits for metrics as long as these programs run."""
+    given = {"OTEL_MEASURE_SPANS_WAIT_S": "5"}
+    with exporter(free_port(), tmp_path / "central.db", tmp_path / "exporter.log", **given) as started:
+        yield started
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[str]:
+    """A running server that speaks the OpenAI API."""
+    port = free_port()
+    with running([sys.executable, str(PROGRAMS / "openai_api.py"), str(port)], tmp_path / "api.log") as started:
+        started.wait_http(f"http://127.0.0.1:{port}/")
+        yield f"http://127.0.0.1:{port}/v1"
+
+
+def chat(api: str, central: Exporter, calls: int, **env: str) -> None:
+    """Run `chat.py` under the official instrumentation, with nothing of ours in it."""
+    requires_module("opentelemetry.instrumentation.genai.openai", "opentelemetry-instrumentation-genai-openai")
+    given = {
+        "OTEL_SERVICE_NAME": "chatter",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": central.url,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_PYTHON_DISTRO": "distro",
+    }
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "opentelemetry-instrument"),
+            *(sys.executable, str(PROGRAMS / "chat.py"), api, str(calls)),
+        ],
+        env={**os.environ, **given, **env},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "All is well.\n" * calls, "")
+
+
+def check(central: Exporter, model: str, version: str, calls: int) -> None:
+    """Assert that a model has appeared with calls of 100 tokens in and 20 out."""
+    found = eventually(lambda: central.model(model), lambda m: m is not None and m["inference_count"] == calls, 10)
+    assert (found["model_version"], found["inference_count"]) == (version, calls)
+    cost, latency = found["cost"], found["latency"]
+    assert (cost["input_tokens"], cost["output_tokens"], cost["priced_ratio"]) == (100 * calls, 20 * calls, 1.0)
+    price_in, price_out = PRICES[model]
+    assert cost["total_usd"] == pytest.approx(calls * (100 * price_in + 20 * price_out) / 1e6)
+    assert latency["sample_count"] == calls
+    assert latency["min_ms"] <= latency["p50_ms"] <= latency["p95_ms"] <= latency["max_ms"]
+    assert 0 < latency["relative_error"] <= 1
+    assert found["errors"]["count"] == 0
+
+
+def test_the_openai_client_under_the_official_instrumentation(central: Exporter, api: str) -> None:
+    """Pointed at us by environment variables alone it appears with p95, tokens and cost, streamed calls included."""
+    chat(api, central, 10)
+    check(central, "gpt-4o", "2024-08-06", 10)
+    assert central.get("/ai/models")["models"][0]["cost"]["sources"] == {"aggregate": 10}
+    assert 20 <= central.model()["latency"]["p95_ms"] < 10_000
+    assert central.value("gen_ai_client_operation_duration_seconds_count", service_name="chatter") == 10.0
+
+
+def test_spans_count_where_no_metrics_come(central: Exporter, api: str) -> None:
+    """After the time that metrics have to come, each with its own price and latency."""
+    chat(api, central, 4, OTEL_METRICS_EXPORTER="none")
+    found = eventually(central.model, lambda model: model is not None, 60)
+    assert (found["inference_count"], found["cost"]["sources"]) == (4, {"table": 4})
+    check(central, "gpt-4o", "2024-08-06", 4)
+
+
+@pytest.mark.parametrize("encoding", ["http", "proto"])
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_another_language(central: Exporter, encoding: str, temporality: str) -> None:
+    """The SDK of JavaScript, in both encodings and temporalities: a model, and a counter of its own."""
+    requires_binary("node", "nodejs")
+    installed = subprocess.run(
+        [str(ROOT / ".ci" / "javascript")], capture_output=True, text=True, timeout=120, check=False
+    )
+    if installed.returncode:
+        missing("needs the OpenTelemetry SDK of JavaScript: .ci/javascript (installs it with npm)")
+    done = subprocess.run(
+        ["node", str(PROGRAMS / "js" / "chat.cjs"), central.url, encoding, temporality, "gpt-4o-mini", "30"],
+        env={**os.environ, "NODE_PATH": installed.stdout.strip()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    check(central, "gpt-4o-mini", "2024-07-18", 30)
+    assert central.value("web_pages_total", service_name="web") == 30.0
