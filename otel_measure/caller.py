@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Final, NamedTuple, Protocol
 
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
 
 from otel_measure import checks
+from otel_measure.records import Json
 
 _KEY: Final = otel_context.create_key("otel-measure")
 
@@ -67,15 +70,54 @@ def _with_baggage(current: otel_context.Context, user_id: str | None, key: bytes
     return baggage.set_baggage("otel_measure.user.hash", digest, context=current)
 
 
-def caller() -> Caller:
-    """Return who a record made now belongs to, with the trace context it is made in."""
-    user_id, session_id = _ids()
-    span = trace.get_current_span().get_span_context()
+class Measured(Protocol):
+    """A call of a model that is being measured; what other instrumentations see inside it is the same call."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still lasts."""
+
+    def enrich(self, attributes: Mapping[str, Json]) -> None:
+        """Learn what the span of another instrumentation says of it."""
+
+
+# Not in the OpenTelemetry context: instrumentations of streams go back to the one that a stream was opened in.
+_call: Final[ContextVar[Measured | None]] = ContextVar("otel-measure-call", default=None)
+
+
+class Inside:
+    """Makes a call the enclosing one of whatever runs in the `with` block.
+
+    What a generator attaches would reach its consumer, so for a generator a block lasts one step.
+    """
+
+    def __init__(self, call: Measured) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._token = _call.set(self._call)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        # Left in another context than entered (a generator of the caller's own), there is nothing to take back.
+        with suppress(ValueError):
+            _call.reset(self._token)
+
+
+def enclosing() -> Measured | None:
+    """Return the call of a model that is being measured here, `None` for none."""
+    found = _call.get()
+    return found if found is not None and found.is_open else None
+
+
+def caller(context: otel_context.Context | None = None) -> Caller:
+    """Return who a record made now (or in a context) belongs to, with the trace context it is made in."""
+    user_id, session_id = _ids(context)
+    span = trace.get_current_span(context).get_span_context()
     if not span.is_valid:
         return Caller(user_id, session_id)
     return Caller(user_id, session_id, f"{span.trace_id:032x}", f"{span.span_id:016x}")
 
 
-def _ids() -> tuple[str | None, str | None]:
-    found = otel_context.get_value(_KEY)
+def _ids(context: otel_context.Context | None = None) -> tuple[str | None, str | None]:
+    found = otel_context.get_value(_KEY, context)
     return found if isinstance(found, tuple) else (None, None)

@@ -1,6 +1,6 @@
-"""What the metrics of others mean: which of their series tell of calls of models, the way back from `measurements`.
+"""What telemetry of others means: which of their series and spans tell of calls of models.
 
-A series is understood by its name and attributes alone; what its numbers add is found where it is stored.
+It is understood by names and attributes alone; what the numbers of a series add is found where it is stored.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure import semconv
-from otel_measure.records import Origin
+from otel_measure.records import Json, Origin
 
 Role: TypeAlias = Literal["calls", "input_tokens", "output_tokens", "cost"]
 _TOKENS: Final[Mapping[str, Role]] = {
@@ -37,6 +37,11 @@ class ModelSeries(NamedTuple):
     provider: str | None = None
     response_model: str | None = None
     error_type: str | None = None
+
+
+def source_of(origin: Origin, instance: str) -> str:
+    """Return what tells a process apart from those of all services."""
+    return "\n".join((origin.service, origin.environment, instance))
 
 
 def model_series(name: str, attributes: Mapping[str, str], origin: Origin, source: str) -> ModelSeries | None:
@@ -70,3 +75,32 @@ def _role(name: str, attributes: Mapping[str, str]) -> Role | None:
     if name == semconv.GEN_AI_CLIENT_TOKEN_USAGE.name:
         return _TOKENS.get(attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, ""))
     return "cost" if name in semconv.RECEIVED_COSTS else None
+
+
+class Span(NamedTuple):
+    """A span that has ended; ids are hex text, times microseconds since 1970 UTC."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    start_us: int
+    end_us: int
+    attributes: Mapping[str, Json]
+    failed: bool
+    scope: str
+
+
+def inference_id(trace_id: str, span_id: str) -> str:
+    """Return the id under which a span is recorded: a span that comes again is known as the same call."""
+    return f"{trace_id}/{span_id}"
+
+
+def is_inference(attributes: Mapping[str, Json]) -> bool:
+    """Tell whether a span with these attributes is a call of a model, and not of a tool, an agent or a store."""
+    if not (attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)):
+        return False
+    operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
+    if operation is None:
+        return semconv.ATTR_GEN_AI_SYSTEM in attributes or semconv.ATTR_GEN_AI_PROVIDER_NAME in attributes
+    return operation not in semconv.OPERATIONS_WITHOUT_MODEL_CALL

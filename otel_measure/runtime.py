@@ -16,8 +16,12 @@ from itertools import chain
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from otel_measure import derived, semconv
 from otel_measure.ai.service import AiModelService
+from otel_measure.ai.spans import inference_of
+from otel_measure.caller import Caller
 from otel_measure.config import DEFAULT, Default, Settings, otlp_logs, sdk_is_disabled
 from otel_measure.days import day_date, day_finder, moment
 from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
@@ -28,14 +32,15 @@ from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
-from otel_measure.otlp.push import HttpPost, Push
+from otel_measure.meanings import Span
 from otel_measure.otlp.push import LEASE_US as PUSH_LEASE_US
+from otel_measure.otlp.push import HttpPost, Push
 from otel_measure.otlp.receiver import Receiver
 from otel_measure.recorder import Recorder
 from otel_measure.records import Origin
 from otel_measure.scorecard import Alerts, Reading, Scorecard, alerts, readings, scorecard
 from otel_measure.store.base import Family, Store
-from otel_measure.telemetry import Providers, Telemetry
+from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.users.service import UserAnalyticsService
 
 _log: Final = logging.getLogger("otel_measure")
@@ -144,6 +149,13 @@ class Runtime:
         self.push = self._made_push()
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
         self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
+        self._origin = origin
+        self._watch_spans()
+        self._instrumentors = (
+            instrumentations.turn_on(instrumentations.found(), os.environ, self.telemetry.fault)
+            if settings.auto_instrument
+            else []
+        )
         self._reset()
 
     def _reset(self) -> None:
@@ -175,8 +187,27 @@ class Runtime:
     def start(self) -> None:
         """Start reading the machine and keeping its history; again is a no-op."""
         self.ai.warm()
+        self._watch_spans()
         self.sampler.start()
         self._start_pump()
+
+    def _watch_spans(self) -> None:
+        """Look for the application's tracing, which may be set up after us."""
+        self.telemetry.watch_spans(self._told, create=self.settings.auto_instrument)
+        if self.telemetry.counts_spans:
+            self.ai.warm()
+
+    def _told(self, span: Span, who: Caller) -> None:
+        """Record a call of a model that the span of another instrumentation tells of; never raise."""
+        try:
+            found = inference_of(span, self._origin, self.ai.pricer)
+            self.recorder.put(
+                msgspec.structs.replace(
+                    found, user_id=found.user_id or who.user_id, session_id=found.session_id or who.session_id
+                )
+            )
+        except Exception as error:
+            self.recorder.fault("span", f"a call of a model was not recorded: {error}", error)
 
     def _start_pump(self) -> None:
         with self._starting:
@@ -190,6 +221,7 @@ class Runtime:
             self.infrastructure.beat()
         while not self._stop.wait(PUMP_INTERVAL_S):
             try:
+                self._watch_spans()
                 self._pump_streams()
                 if self.store is not None and time.monotonic() >= next_sweep:
                     next_sweep = time.monotonic() + SWEEP_INTERVAL_S
@@ -210,7 +242,8 @@ class Runtime:
         self.receiver.settle()
         now = self.clock()
         leads = self.store.holds_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
-        self.store.ingest(p for p in self.telemetry.points(self.host) if leads or p.scope != "host")
+        points = [p for p in self.telemetry.points(self.host) if leads or p.scope != "host"]
+        self.store.ingest(points, self.receiver.learn)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Commit what is queued and send what is to be sent; `False` when that did not succeed in time."""
@@ -230,6 +263,7 @@ class Runtime:
             return max(deadline - time.monotonic(), 0.1)
 
         self._stop.set()
+        instrumentations.turn_off(self._instrumentors)
         self.infrastructure.stop_watching()
         flushed = self.recorder.stop(timeout_s)
         if self._pump is not None:
@@ -260,7 +294,7 @@ class Runtime:
             raise NoStore("the exposition of all processes")
         self.recorder.flush()
         try:
-            self.store.ingest(self.telemetry.points(self.host))
+            self.store.ingest(self.telemetry.points(self.host), self.receiver.learn)
         except StoreUnavailable:
             self.telemetry.fault("streams")  # what cannot be written to can often be read
         found = self.store.families(self.clock()) + self.infrastructure.families() + self.receiver.families()

@@ -11,8 +11,11 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+from otel_measure.ai.spans import usage_of
 from otel_measure.ai.usage import Usage, UsageReader, read_usage
+from otel_measure.caller import Inside
 from otel_measure.limits import MAX_KIND_CHARS
+from otel_measure.records import Json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +35,7 @@ class Call:
 
     Attributes:
         inference_id: of the record, set when the call has ended.
+        is_open: whether it lasts: what other instrumentations see meanwhile is the same call.
     """
 
     def __init__(
@@ -53,6 +57,9 @@ class Call:
         self._chunks = 0
         self._reader: UsageReader | None = None
         self._usage = Usage()
+        self._told = Usage()
+        self._inside = Inside(self)
+        self.is_open = False
 
     def record_response(self, response: object) -> None:
         """Read tokens, cost and the answering model off a provider's response; what it does not say stays unknown."""
@@ -75,20 +82,43 @@ class Call:
         self._measuring.check(self._model, self._version, **fields)
         self._fields.update(fields)
 
-    def __enter__(self) -> Call:
+    def enrich(self, attributes: Mapping[str, Json]) -> None:
+        """Learn what the span of another instrumentation says of this call; what is known already stands."""
+        self._told = self._told.plus(usage_of(attributes))
+
+    def begin(self) -> Call:
+        """Start the clock."""
         self._began = self._monotonic()
+        self.is_open = True
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def inside(self) -> Inside:
+        """Return what makes this the enclosing call while one step of it runs."""
+        return Inside(self)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Stop the clock and record the call; never raise."""
+        self.is_open = False
         # A consumer that stops reading a stream closes it: that is no error of the model.
-        if kind is not None and not issubclass(kind, GeneratorExit):
-            self._fields.setdefault("error_type", kind.__qualname__[:MAX_KIND_CHARS])
+        if error is not None and not isinstance(error, GeneratorExit):
+            self._fields.setdefault("error_type", type(error).__qualname__[:MAX_KIND_CHARS])
         if self._chunks:
             self._fields.setdefault("time_to_first_chunk_ms", self._first_chunk_ms)
             self._fields.setdefault("output_chunks", self._chunks)
-        usage = self._reader.usage if self._reader is not None else self._usage
+        usage = (self._reader.usage if self._reader is not None else self._usage).completed(self._told)
         latency_ms = (self._monotonic() - self._began) * 1000
         self.inference_id = self._measuring.record(self._model, self._version, latency_ms, usage=usage, **self._fields)
+
+    def __enter__(self) -> Call:
+        self.begin()
+        self._inside.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inside.__exit__(kind, error, trace)
+        self.end(error)
 
     async def __aenter__(self) -> Call:
         return self.__enter__()
@@ -134,12 +164,15 @@ def _generator(function: Callable[..., Any], call: Callable[[], Call]) -> Callab
 
 def _sent_through(generator: Any, call: Callable[[], Call]) -> Generator[Any, Any, Any]:
     """Relay `send`, `throw` and `close`, as `yield from` would, and see every chunk go by."""
-    with call() as measuring:
-        resume: Callable[[], Any] = generator.__next__
+    measuring = call().begin()
+    resume: Callable[[], Any] = generator.__next__
+    try:
         while True:
             try:
-                chunk = resume()
+                with measuring.inside():
+                    chunk = resume()
             except StopIteration as stop:
+                measuring.end()
                 return stop.value
             measuring.record_chunk(chunk)
             try:
@@ -151,20 +184,37 @@ def _sent_through(generator: Any, call: Callable[[], Call]) -> Generator[Any, An
                 resume = functools.partial(generator.throw, error)
             else:
                 resume = functools.partial(generator.send, sent)
+    except BaseException as error:
+        measuring.end(error)
+        raise
 
 
 def _async_generator(function: Callable[..., Any], call: Callable[[], Call]) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         stream = function(*args, **kwargs)
-        with call() as measuring:
-            try:
-                async for chunk in stream:
-                    measuring.record_chunk(chunk)
-                    yield chunk
-            finally:
-                await stream.aclose()
+        measuring = call().begin()
+        error: BaseException | None = None
+        try:
+            while (chunk := await _next(stream, measuring)) is not _END:
+                measuring.record_chunk(chunk)
+                yield chunk
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            measuring.end(error)
+            await stream.aclose()
 
     return run
+
+
+_END = object()
+
+
+async def _next(iterator: Any, measuring: Call) -> Any:
+    """Return the next chunk, or `_END`."""
+    with measuring.inside():
+        return await anext(iterator, _END)
 
 
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Any]], ...] = (
@@ -182,7 +232,7 @@ class MeasuredStream:
 
     def __init__(self, stream: Any, call: Call) -> None:
         self._stream = stream
-        self._call = call.__enter__()
+        self._call = call.begin()
         self._done = False
 
     def __getattr__(self, name: str) -> Any:
@@ -191,11 +241,16 @@ class MeasuredStream:
     def _finish(self, error: BaseException | None = None) -> None:
         if not self._done:
             self._done = True
-            self._call.__exit__(type(error) if error is not None else None, error, None)
+            self._call.end(error)
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            for chunk in self._stream:
+            iterator = iter(self._stream)
+            while True:
+                with self._call.inside():
+                    chunk = next(iterator, _END)
+                if chunk is _END:
+                    break
                 self._call.record_chunk(chunk)
                 yield chunk
         except BaseException as error:
@@ -206,7 +261,8 @@ class MeasuredStream:
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         try:
-            async for chunk in self._stream:
+            iterator = aiter(self._stream)
+            while (chunk := await _next(iterator, self._call)) is not _END:
                 self._call.record_chunk(chunk)
                 yield chunk
         except BaseException as error:

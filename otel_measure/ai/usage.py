@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -45,6 +45,24 @@ class Usage:
     provider: str | None = None
     cost_usd: float | None = None
     finish_reasons: tuple[str, ...] = ()
+
+    def completed(self, other: Usage) -> Usage:
+        """Return this usage, with what it does not know from another."""
+        unknown = [field.name for field in fields(self) if getattr(self, field.name) is None]
+        found: dict[str, Any] = {name: getattr(other, name) for name in unknown}
+        return replace(self, **found)
+
+    def plus(self, other: Usage) -> Usage:
+        """Return the usage of two calls that are parts of one: counts and costs add, of names the first stands."""
+        both: dict[str, Any] = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in _ADDED
+            if getattr(self, name) is not None and getattr(other, name) is not None
+        }
+        return replace(self.completed(other), **both)
+
+
+_ADDED: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "cost_usd")
 
 
 @dataclass(frozen=True, slots=True)

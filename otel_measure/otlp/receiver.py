@@ -51,6 +51,9 @@ class Receiver:
         now_us: the clock.
         event_types: see `logs.understood`.
         spans_wait_s: how long calls that only spans tell of wait for metrics.
+
+    Attributes:
+        learn: tells what growth of series means.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Receiver:
         self._kept = store
         self._recorder = recorder
         self._pricer = pricer
-        self._learn = learner(pricer)
+        self.learn = learner(pricer)
         self._count = count
         self._now_us = now_us
         self._event_types = event_types
@@ -83,7 +86,7 @@ class Receiver:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
         found = metrics.understood(request.resource_metrics, now)
-        ingested = self._store.ingest(found.points, self._learn)
+        ingested = self._store.ingest(found.points, self.learn)
         self._hear(found.resources, now)
         refused = Counter(ingested.refused)
         tally = self._tally("metrics")

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from otel_measure import semconv
+from otel_measure.meanings import source_of
 from otel_measure.records import Json, Origin
 
 MAX_CHARS: Final = 1024
@@ -45,7 +46,7 @@ class Resource(NamedTuple):
     @property
     def source(self) -> str:
         """The process, told apart from those of all services."""
-        return "\n".join((self.origin.service, self.origin.environment, self.instance))
+        return source_of(self.origin, self.instance)
 
 
 def resource_of(attributes: Mapping[str, Json]) -> Resource:

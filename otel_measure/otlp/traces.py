@@ -11,8 +11,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
 from otel_measure import semconv
 from otel_measure.ai.pricing import Pricer
-from otel_measure.ai.spans import Span, inference_id, inference_of, is_inference
+from otel_measure.ai.spans import inference_of
 from otel_measure.checks import settled_time
+from otel_measure.meanings import Span, inference_id, is_inference
 from otel_measure.otlp.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records import Json

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry import _logs, metrics
+from opentelemetry import _logs, metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Histogram, MeterProvider
@@ -23,15 +23,20 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from otel_measure import semconv
+from otel_measure.caller import Caller
 from otel_measure.config import Settings
+from otel_measure.meanings import Span
 from otel_measure.measurements import Attributes, measurements
 from otel_measure.records import Json, Record, to_event
 from otel_measure.semconv import Instrument
 from otel_measure.store.base import Model, ModelUse, Point
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
 from otel_measure.telemetry.relay import Relay
+from otel_measure.telemetry.spans import SpanWatch, Told, samples_all
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -53,6 +58,7 @@ class Providers(NamedTuple):
 
     meters: MeterProvider
     loggers: LoggerProvider | None = None
+    tracers: TracerProvider | None = None
 
 
 class Telemetry:
@@ -79,6 +85,9 @@ class Telemetry:
         self.instance_id = instance_id
         self._given = providers
         self._host = host
+        self.counts_spans = False
+        self._watch: SpanWatch | None = None
+        self._spans_out: SpanProcessor | None = None
         self._sends_events = exposition or not settings.otlp_endpoint
         # Whatever enters the SDK holds it, so that no thread of ours is inside when the process is copied.
         self._inside_sdk = threading.RLock()
@@ -209,6 +218,36 @@ class Telemetry:
             instrument.description,
         )
 
+    # ------------------------------------------------------------ calls of models that others measure
+
+    def watch_spans(self, told: Told, *, create: bool = False) -> None:
+        """Be told of calls of models by the spans of the application's provider, now that there may be one.
+
+        Args:
+            told: takes calls that nobody else measures.
+            create: where there is no provider of the SDK, set one that samples everything.
+        """
+        provider = self._given.tracers if self._given is not None else trace.get_tracer_provider()
+        if create and self._given is None and not isinstance(provider, TracerProvider):
+            provider = self._tracer_provider()
+        if not isinstance(provider, TracerProvider):
+            return
+        self._watch = SpanWatch.of(provider)
+        self.counts_spans = samples_all(provider)
+        self._watch.tell(told if self.counts_spans else _nobody)
+
+    def _tracer_provider(self) -> TracerProvider:
+        ours = TracerProvider(sampler=ALWAYS_ON, resource=self._resource(), shutdown_on_exit=False)
+        if self._settings.otlp_endpoint:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+            exporter = OTLPSpanExporter(endpoint=_signal_endpoint(self._settings.otlp_endpoint, "traces"))
+            self._spans_out = BatchSpanProcessor(exporter)
+            ours.add_span_processor(self._spans_out)
+        trace.set_tracer_provider(ours)
+        return ours
+
     # ------------------------------------------------------------ the recorder's sink
 
     def record(self, records: Sequence[Record]) -> None:
@@ -283,8 +322,13 @@ class Telemetry:
     def points(self, host: str) -> list[Point]:
         """Return what is to be stored as streams: everything that has no facts."""
         identity = StreamIdentity(self._settings.service_name, self._settings.environment, self.instance_id, host)
-        found = points(self.collect(), FACT_SCOPES, identity)
+        found = points(self.collect(), FACT_SCOPES, identity, None if self.counts_spans else self._has_facts)
         return [_less(point, self._inherited.get((point.name, point.labels))) for point in found]
+
+    def _has_facts(self, model: str) -> bool:
+        with self._lock:
+            sums = self._sums[semconv.OTEL_MEASURE_AI_INFERENCES.name]
+            return any((semconv.ATTR_GEN_AI_REQUEST_MODEL, model) in attributes for attributes in sums)
 
     def models(self) -> list[Model]:
         """Return the models this process has recorded (no store)."""
@@ -312,6 +356,8 @@ class Telemetry:
         calls: list[Callable[[], object]] = [
             partial(reader.force_flush, timeout_s * 1000) for reader in self._own_readers[1:]
         ]
+        if self._spans_out is not None:
+            calls.append(partial(self._spans_out.force_flush, int(timeout_s * 1000)))
         provider = self._found_loggers() if self._logger is not None else None
         if isinstance(provider, LoggerProvider):
             calls.append(partial(provider.force_flush, int(timeout_s * 1000)))
@@ -322,6 +368,10 @@ class Telemetry:
         _bounded([self._shutdown], timeout_s)
 
     def _shutdown(self) -> None:
+        if self._watch is not None:
+            self._watch.tell(None)
+        if self._spans_out is not None:
+            self._spans_out.shutdown()
         for reader in self._own_readers:
             try:
                 if isinstance(reader, _PushingReader):
@@ -347,8 +397,14 @@ class Telemetry:
         self.instance_id = instance_id
         for sums in self._sums.values():
             sums.clear()
+        if self._watch is not None:
+            self._watch.after_fork_in_child()
         self._inherited = {}
         self._inherited = {(p.name, p.labels): p for p in self.points("") if p.scope == "add"}
+
+
+def _nobody(span: Span, who: Caller) -> None:
+    """Take no call: where spans are sampled, metrics say how many there were."""
 
 
 def _bounded(calls: Sequence[Callable[[], object]], timeout_s: float) -> None:
@@ -395,8 +451,6 @@ def _less(point: Point, inherited: Point | None) -> Point:
 def _span_context(trace_id: str | None, span_id: str | None) -> Any:
     if trace_id is None or span_id is None:
         return None
-    from opentelemetry import trace
-
     span = trace.SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False)
     return trace.set_span_in_context(trace.NonRecordingSpan(span))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from opentelemetry.sdk.metrics.export import (
@@ -17,9 +18,12 @@ from opentelemetry.sdk.metrics.export import (
 
 from otel_measure import semconv
 from otel_measure.labels import escaped
+from otel_measure.meanings import model_series, source_of
+from otel_measure.records import Origin
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.base import ModelUse, Point, StreamScope
 
+Counted: TypeAlias = Callable[[str], bool]
 DataPoint: TypeAlias = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
 # (prefix of the instrument's name, whose reading it is); everything else adds, or is a gauge of its process
 _SCOPES: Final[tuple[tuple[str, StreamScope], ...]] = (
@@ -42,10 +46,40 @@ class StreamIdentity(NamedTuple):
     instance: str
     host: str
 
+    @property
+    def origin(self) -> Origin:
+        """Service and environment."""
+        return Origin(self.service, self.environment)
 
-def points(data: MetricsData | None, facts: frozenset[str], identity: StreamIdentity) -> list[Point]:
-    """Return every point of the data as a stream point, but for the scopes whose facts are kept."""
-    return [_point(metric, data_point, identity) for scope, metric, data_point in _walk(data) if scope not in facts]
+    @property
+    def source(self) -> str:
+        """The process, told apart from those of all services."""
+        return source_of(self.origin, self.instance)
+
+
+def points(
+    data: MetricsData | None, facts: frozenset[str], identity: StreamIdentity, counted: Counted | None = None
+) -> list[Point]:
+    """Return every point of the data as a stream point, but for the scopes whose facts are kept.
+
+    Args:
+        data: of a reader.
+        facts: those scopes.
+        identity: whose streams these are.
+        counted: tells which models have facts anyhow; what other instrumentations say of their calls is left out of
+            the models, and `None` leaves out all of it.
+    """
+    found = []
+    for scope, metric, data_point in _walk(data):
+        if scope in facts:
+            continue
+        means = model_series(metric.name, _texts(data_point), identity.origin, identity.source)
+        if means is None:
+            found.append(_point(metric, data_point, identity))
+        elif counted is not None:
+            known = counted(means.model)
+            found.append(replace(_point(metric, data_point, identity), means=None if known else means))
+    return found
 
 
 def _walk(data: MetricsData | None) -> Iterator[tuple[str, Metric, DataPoint]]:
@@ -81,7 +115,7 @@ def _point(metric: Metric, data_point: DataPoint, identity: StreamIdentity) -> P
         (semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, identity.environment),
     )
     own = {"host": (host,), "instance": (*service, instance), "add": service}[scope]
-    attributes = [(key, _text(value)) for key, value in (data_point.attributes or {}).items()]
+    attributes = _texts(data_point).items()
     value, count, bounds, buckets = _figures(metric, data_point)
     return Point(
         name=metric.name,
@@ -99,6 +133,10 @@ def _point(metric: Metric, data_point: DataPoint, identity: StreamIdentity) -> P
         bounds=bounds,
         buckets=buckets,
     )
+
+
+def _texts(data_point: DataPoint) -> dict[str, str]:
+    return {key: _text(value) for key, value in (data_point.attributes or {}).items()}
 
 
 def _text(value: object) -> str:

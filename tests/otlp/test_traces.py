@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from otel_measure.ai.pricing import Pricer
-from otel_measure.ai.spans import is_inference
+from otel_measure.meanings import is_inference
 from otel_measure.otlp.senders import resource_of
 from otel_measure.otlp.traces import Understood, understood
 from otel_measure.records import Inference, Json, Origin

@@ -186,13 +186,15 @@ def test_an_endpoint_gets_events_and_metrics() -> None:
     """By OTLP/HTTP, from a resource that says who we are and that the facts are counted here already."""
     out = run(
         """
-import http.server, threading
+import gzip, http.server, threading
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 got = {}
 class Collector(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
         got.setdefault(self.path, []).append(body)
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -212,7 +214,7 @@ with trace.use_span(span):
 otel_measure.get_ai_model_service().record_inference("m", "1", 5.0)
 assert otel_measure.flush()
 logs = ExportLogsServiceRequest.FromString(got["/v1/logs"][0])
-print([(r.event_name, r.span_id.hex()) for r in logs.resource_logs[0].scope_logs[0].log_records])
+print(sorted((r.event_name, r.span_id.hex()) for r in logs.resource_logs[0].scope_logs[0].log_records))
 sent = ExportMetricsServiceRequest.FromString(got["/v1/metrics"][-1]).resource_metrics[0]
 names = {m.name for s in sent.scope_metrics for m in s.metrics}
 print({"otel_measure.ai.inferences", "gen_ai.client.operation.duration", "otel_measure.users.events"} <= names)

@@ -1,7 +1,7 @@
 """What is to leave by OTLP: the store is the spool, and keeps of each accepted fact that it still has to go.
 
-A row holds the ids of one transaction, so that noting a fact costs a few bytes and no statement of its own. What is sent
-is read from the facts: those that retention or an erasure has removed meanwhile are not there any more.
+A row holds the ids of one transaction, so that noting a fact costs a few bytes and no statement of its own. What is
+sent is read from the facts: those that retention or an erasure has removed meanwhile are not there any more.
 """
 
 from __future__ import annotations

@@ -1,0 +1,132 @@
+"""Spans of this process that tell of calls of models: counted once, whoever else measures the same call.
+
+A span inside a call that is being measured is that call: it completes what is not known of it. Of spans inside each
+other (a framework's around the client's) the innermost is the call. All others are calls of their own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.trace import StatusCode
+
+from otel_measure import semconv
+from otel_measure.caller import Caller, Measured, caller, enclosing
+from otel_measure.meanings import Span, inference_id, is_inference
+from otel_measure.records import Json
+
+MAX_OPEN: Final = 10_000
+_watches: Final[WeakKeyDictionary[TracerProvider, SpanWatch]] = WeakKeyDictionary()
+
+
+class Told(Protocol):
+    """Takes a call of a model that nobody else measures; never raises."""
+
+    def __call__(self, span: Span, who: Caller) -> None:
+        """Take it."""
+
+
+class _Open(NamedTuple):
+    parent: int | None
+    call: Measured | None
+    who: Caller
+
+
+class SpanWatch(SpanProcessor):
+    """Watches the spans of one provider for whoever measures now; a provider never loses a processor."""
+
+    def __init__(self) -> None:
+        self._told: Told | None = None
+        self._lock = threading.Lock()
+        self._open: dict[int, _Open] = {}
+        self._enclosing: set[int] = set()
+
+    @classmethod
+    def of(cls, provider: TracerProvider) -> SpanWatch:
+        """Return the watch of a provider, added to it when it has none."""
+        watch = _watches.get(provider)
+        if watch is None:
+            watch = _watches[provider] = cls()
+            provider.add_span_processor(watch)
+        return watch
+
+    def tell(self, told: Told | None) -> None:
+        """Tell from now on; `None` nobody."""
+        self._told = told
+
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        """Note what a span is inside of, and mark a call of a model, so that no receiver counts it a second time."""
+        context = span.get_span_context()
+        if self._told is None or context is None:
+            return
+        parent = span.parent
+        found = _Open(parent.span_id if parent is not None else None, enclosing(), caller(parent_context))
+        with self._lock:
+            if len(self._open) >= MAX_OPEN:
+                self._open.clear()  # spans that were started and never ended
+            self._open[context.span_id] = found
+        if is_inference(_said(span)):
+            span.set_attribute(
+                semconv.ATTR_INFERENCE_ID, inference_id(f"{context.trace_id:032x}", f"{context.span_id:016x}")
+            )
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take in a call of a model, or what a span says of the call that it is inside of."""
+        context = span.get_span_context()
+        if context is None:
+            return
+        with self._lock:
+            found = self._open.pop(context.span_id, None)
+            has_inner = context.span_id in self._enclosing
+            self._enclosing.discard(context.span_id)
+        told, said = self._told, _said(span)
+        if found is None or told is None or not is_inference(said) or has_inner:
+            return
+        self._note_enclosing(found.parent)
+        # A stream is opened before anybody measures it, and ends inside the call.
+        call = found.call if found.call is not None and found.call.is_open else enclosing()
+        if call is not None:
+            call.enrich(said)
+        else:
+            told(_span(span, said), found.who)
+
+    def _note_enclosing(self, span_id: int | None) -> None:
+        with self._lock:
+            while span_id is not None and (above := self._open.get(span_id)) is not None:
+                self._enclosing.add(span_id)
+                span_id = above.parent
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: a lock of the parent may be held by a thread that is not here."""
+        self._lock = threading.Lock()
+
+
+def _said(span: ReadableSpan) -> Mapping[str, Json]:
+    return span.attributes or {}  # type: ignore[return-value]  # sequences are of scalars
+
+
+def _span(span: ReadableSpan, said: Mapping[str, Json]) -> Span:
+    context: Any = span.get_span_context()
+    end_us = (span.end_time or 0) // 1000
+    return Span(
+        f"{context.trace_id:032x}",
+        f"{context.span_id:016x}",
+        f"{span.parent.span_id:016x}" if span.parent is not None else None,
+        span.name,
+        (span.start_time or 0) // 1000,
+        end_us,
+        said,
+        span.status.status_code is StatusCode.ERROR,
+        span.instrumentation_scope.name if span.instrumentation_scope is not None else "",
+    )
+
+
+def samples_all(provider: TracerProvider) -> bool:
+    """Tell whether every span of a provider is seen; those that a sampler leaves out never are."""
+    return provider.sampler.get_description().startswith(("AlwaysOnSampler", "ParentBased{root:AlwaysOnSampler"))
