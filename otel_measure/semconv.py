@@ -19,6 +19,7 @@ Kind = Literal["histogram", "counter", "updowncounter", "gauge"]
 SCOPE_AI: Final = "otel_measure.ai"
 SCOPE_INFRASTRUCTURE: Final = "otel_measure.infrastructure"
 SCOPE_USERS: Final = "otel_measure.users"
+SCOPE_HTTP: Final = "otel_measure.http"
 SCOPE_SELF: Final = "otel_measure.self"
 SCOPE_EVENTS: Final = "otel_measure"
 
@@ -248,6 +249,13 @@ OTEL_MEASURE_EXPERIMENT_SAMPLE_RATIO_P_VALUE: Final = _users_gauge(
     "otel_measure.experiment.sample_ratio.p_value", "{probability}", "How surprising the split between the arms is."
 )
 
+# Instruments: requests of a web application
+
+HTTP_SERVER_REQUEST_DURATION: Final = _instrument(
+    *(SCOPE_HTTP, "histogram", False, "http.server.request.duration", "s"),
+    *("How long requests take.", (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)),
+)
+
 # Instruments: about itself
 
 _self_gauge = partial(_instrument, SCOPE_SELF, "gauge", True)
@@ -378,6 +386,13 @@ ATTR_LOAD_AVERAGE_PERIOD: Final = "otel_measure.load_average.period"
 ATTR_MONITORED_SERVICE_NAME: Final = "otel_measure.service.name"  # the service watched, not the one that emits
 ATTR_MONITORED_SERVICE_STATE: Final = "otel_measure.service.state"
 ATTR_MONITORED_SERVICE_REASON: Final = "otel_measure.service.reason"
+
+# Attributes: requests
+
+ATTR_HTTP_REQUEST_METHOD: Final = "http.request.method"
+ATTR_HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+ATTR_HTTP_ROUTE: Final = "http.route"
+ATTR_URL_SCHEME: Final = "url.scheme"
 
 # Attributes: users, experiments, ourselves
 

@@ -11,7 +11,7 @@ import pytest
 from otel_measure import semconv
 from otel_measure.semconv import INSTRUMENTS, Instrument
 
-CONVENTION_MODULES = ("system", "process", "container", "gen_ai")
+CONVENTION_MODULES = ("system", "process", "container", "gen_ai", "http")
 DOCUMENTED = """
 gen_ai.client.operation.duration gen_ai.client.token.usage gen_ai.client.operation.time_to_first_chunk
 gen_ai.client.operation.time_per_output_chunk otel_measure.ai.inference.cost.usd otel_measure.ai.tokens
@@ -34,8 +34,8 @@ otel_measure.users.conversion.ratio otel_measure.users.retention.ratio otel_meas
 otel_measure.users.nps.score otel_measure.users.nps.responses otel_measure.users.events
 otel_measure.experiment.users otel_measure.experiment.conversion.ratio otel_measure.experiment.p_value
 otel_measure.experiment.sample_ratio.p_value otel_measure.self.received otel_measure.self.records
-otel_measure.self.queue.length
-otel_measure.self.commit.duration otel_measure.self.overflow.attribute_sets otel_measure.self.errors
+otel_measure.self.queue.length otel_measure.self.commit.duration otel_measure.self.overflow.attribute_sets
+otel_measure.self.sent otel_measure.self.outbox.length otel_measure.self.errors http.server.request.duration
 """
 
 
@@ -94,7 +94,13 @@ def test_instrument_keeps_the_rules(instrument: Instrument) -> None:
     assert list(instrument.buckets) == sorted(set(instrument.buckets))
     assert instrument.units_per_value == {"s": 10**6, "{USD}": 10**9}.get(instrument.unit, 1)
     assert instrument.observable or instrument.kind in ("histogram", "counter")
-    assert instrument.scope in (semconv.SCOPE_AI, semconv.SCOPE_INFRASTRUCTURE, semconv.SCOPE_USERS, semconv.SCOPE_SELF)
+    assert instrument.scope in (
+        semconv.SCOPE_AI,
+        semconv.SCOPE_INFRASTRUCTURE,
+        semconv.SCOPE_USERS,
+        semconv.SCOPE_HTTP,
+        semconv.SCOPE_SELF,
+    )
 
 
 def test_unit_one_gauges_of_ours_are_named_ratio_and_nothing_else_is() -> None:

@@ -209,6 +209,10 @@ class Telemetry:
         """Return the meter of one of our scopes."""
         return self._relay.meter(scope)
 
+    def histogram(self, instrument: Instrument) -> metrics.Histogram:
+        """Return a histogram of ours to record in."""
+        return _histogram(self.meter(instrument.scope), instrument)
+
     def observe_gauge(self, instrument: Instrument, read: Callable[[], float]) -> None:
         """Register a gauge of ours whose value is asked for at each collection."""
         self.meter(instrument.scope).create_observable_gauge(

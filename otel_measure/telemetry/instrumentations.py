@@ -13,8 +13,7 @@ DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 # Distributions of OpenTelemetry's own; others have the same names for what they instrument.
 _PREFIX: Final = "opentelemetry-instrumentation-genai-"
 _OLDER: Final = frozenset(
-    f"opentelemetry-instrumentation-{name}"
-    for name in ("openai-v2", "openai-agents-v2", "google-genai", "vertexai")
+    f"opentelemetry-instrumentation-{name}" for name in ("openai-v2", "openai-agents-v2", "google-genai", "vertexai")
 )
 
 
@@ -28,9 +27,7 @@ def _is_genai(point: EntryPoint) -> bool:
     return distribution.startswith(_PREFIX) or distribution in _OLDER
 
 
-def turn_on(
-    points: Iterable[EntryPoint], environ: Mapping[str, str], fault: Callable[[str], None]
-) -> list[Any]:
+def turn_on(points: Iterable[EntryPoint], environ: Mapping[str, str], fault: Callable[[str], None]) -> list[Any]:
     """Turn on instrumentations and return those that were off; one that fails is logged, counted and left alone.
 
     Args:

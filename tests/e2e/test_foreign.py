@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -112,3 +113,44 @@ def test_another_language(central: Exporter, encoding: str, temporality: str) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     check(central, "gpt-4o-mini", "2024-07-18", 30)
     assert central.value("web_pages_total", service_name="web") == 30.0
+
+
+# ---------------------------------------------------------------- existing instrumentation in a process of ours
+
+
+def test_a_hundred_calls_at_once_under_two_instrumentations(api: str) -> None:
+    """The official one, our decorator, both and each alone, plain and streamed: 100 inferences, one cost each."""
+    requires_module("opentelemetry.instrumentation.genai.openai", "opentelemetry-instrumentation-genai-openai")
+    done = subprocess.run(
+        [sys.executable, str(PROGRAMS / "hundred.py"), api], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    price_in, price_out = PRICES["gpt-4o"]
+    assert json.loads(done.stdout) == {
+        "models": [["gpt-4o", "2024-08-06"]],
+        "inferences": 100,
+        "cost_usd": pytest.approx(100 * (100 * price_in + 20 * price_out) / 1e6),
+        "priced_ratio": 1.0,
+    }
+
+
+def test_opentelemetry_instrument_measures_without_code(api: str, tmp_path: Path) -> None:
+    """Where this package is installed, `opentelemetry-instrument python app.py` is all there is to do."""
+    requires_module("opentelemetry.instrumentation.genai.openai", "opentelemetry-instrumentation-genai-openai")
+    store = tmp_path / "measure.db"
+    nothing = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "opentelemetry-instrument"),
+            *(sys.executable, str(PROGRAMS / "chat.py"), api, "6"),
+        ],
+        env={**os.environ, **nothing, "OTEL_SERVICE_NAME": "chatter", "OTEL_MEASURE_STORE": str(store)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "All is well.\n" * 6, "")
+    with exporter(free_port(), store, tmp_path / "exporter.log") as local:
+        check(local, "gpt-4o", "2024-08-06", 6)
+        assert local.get("/ai/models?service=chatter")["total_inferences"] == 6

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_measure.config import OtlpLogs
 from otel_measure.errors import StoreUnavailable
 from otel_measure.otlp import push as module
-from otel_measure.otlp.push import Answer, HttpPost, Push
+from otel_measure.otlp.push import Answer, HttpPost, Post, Push
 from otel_measure.otlp.senders import resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records import Origin
@@ -58,7 +58,7 @@ def store() -> Iterator[SqliteStore]:
     opened.close()
 
 
-def sender(store: SqliteStore, other: Callable[[bytes, float], Answer], **given: Any) -> tuple[Push, Counter[str]]:
+def sender(store: SqliteStore, other: Post, **given: Any) -> tuple[Push, Counter[str]]:
     """Return what sends the outbox of a store to the other side, and what it counts."""
     counted: Counter[str] = Counter()
 

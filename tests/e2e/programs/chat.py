@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 from openai import OpenAI
+from openai.types.chat import ChatCompletionUserMessageParam
 
 client = OpenAI(base_url=sys.argv[1], api_key="none")
+asked: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "How is it going?"}]
 for n in range(int(sys.argv[2])):
-    asked = [{"role": "user", "content": "How is it going?"}]
     if n % 2:
         stream = client.chat.completions.create(
             model="gpt-4o", messages=asked, stream=True, stream_options={"include_usage": True}
