@@ -80,6 +80,24 @@ def _sends(settings: Settings) -> bool:
     return settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ)
 
 
+class _Turn:
+    """The turn to send what waits in a store; it ends by itself when the process that has it is killed."""
+
+    def __init__(self, store: Store, holder: Callable[[], str], clock: Callable[[], int]) -> None:
+        self._store = store
+        self._holder = holder
+        self._clock = clock
+
+    def take(self) -> bool:
+        """Take or keep the turn; `False` while it is another's."""
+        now = self._clock()
+        return self._store.holds_lease("push", self._holder(), now, now + PUSH_LEASE_US)
+
+    def give_up(self) -> None:
+        """Let another process have it."""
+        self._store.holds_lease("push", self._holder(), self._clock(), 0)
+
+
 class Runtime:
     """Everything of one process; tests and `create_app` may have several.
 
@@ -171,13 +189,12 @@ class Runtime:
         push = Push(
             store.outbox,
             HttpPost(otlp_logs(endpoint, os.environ)),
-            holds_lease=lambda: store.holds_lease(
-                "push", self.telemetry.instance_id, self.clock(), self.clock() + PUSH_LEASE_US
-            ),
+            turn=_Turn(store, lambda: self.telemetry.instance_id, self.clock),
             resource=self.telemetry.resource_attributes,
             now_us=self.clock,
             count=self.telemetry.count_sent,
         )
+        self.telemetry.resource_attributes()  # while threads can be started; see there
         self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_OUTBOX_LENGTH, store.outbox.length)
         push.start()
         return push
@@ -249,6 +266,10 @@ class Runtime:
         """Commit what is queued and send what is to be sent; `False` when that did not succeed in time."""
         deadline = time.monotonic() + timeout_s
         done = self.recorder.flush(timeout_s)
+        try:
+            self._pump_streams()
+        except MeasureError:
+            done = False
         # Facts before metrics: who hears of a model by its facts knows that its metrics say nothing new.
         if self.push is not None:
             done = self.push.flush(max(deadline - time.monotonic(), 0.0)) and done

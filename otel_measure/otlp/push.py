@@ -55,6 +55,16 @@ class Post(Protocol):
         """Send it."""
 
 
+class Turn(Protocol):
+    """Whose turn it is to send, of the processes that share a store."""
+
+    def take(self) -> bool:
+        """Take or keep the turn; `False` while it is another's."""
+
+    def give_up(self) -> None:
+        """Let another process have it."""
+
+
 class Count(Protocol):
     """Counts facts by what became of them on their way out."""
 
@@ -114,7 +124,7 @@ class Push:
     Args:
         outbox: of the store.
         post: sends a request.
-        holds_lease: takes or renews this process's turn to send.
+        turn: whose turn it is to send.
         resource: the attributes of this process.
         now_us: the clock.
         count: told what became of facts.
@@ -126,7 +136,7 @@ class Push:
         outbox: Outbox,
         post: Post,
         *,
-        holds_lease: Callable[[], bool],
+        turn: Turn,
         resource: Callable[[], Mapping[str, Json]],
         now_us: Callable[[], int],
         count: Count,
@@ -134,7 +144,7 @@ class Push:
     ) -> None:
         self._outbox = outbox
         self._post = post
-        self._holds_lease = holds_lease
+        self._turn = turn
         self._resource = resource
         self._now_us = now_us
         self._count = count
@@ -195,15 +205,21 @@ class Push:
     def _drain(self, deadline: float | None) -> Answer | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
-            while (parcel := self._outbox.next(BATCH)) is not None:
-                if not self._holds_lease():
-                    return None  # another process sends it
-                answer = self._send(parcel, deadline)
-                if answer is not None:
-                    return answer
-                self._outbox.done(parcel)
+            if self._outbox.next(1) is None or not self._turn.take():
+                return None  # nothing waits, or another process sends it
+            try:
+                return self._send_all(deadline)
+            finally:
+                self._turn.give_up()
         except MeasureError as error:
             return Answer(0, why=str(error))
+
+    def _send_all(self, deadline: float | None) -> Answer | None:
+        while (parcel := self._outbox.next(BATCH)) is not None and self._turn.take():
+            answer = self._send(parcel, deadline)
+            if answer is not None:
+                return answer
+            self._outbox.done(parcel)
         return None
 
     def _send(self, parcel: Parcel, deadline: float | None) -> Answer | None:

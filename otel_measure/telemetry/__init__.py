@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import (
     InMemoryMetricReader,
+    MetricExporter,
     MetricReader,
     MetricsData,
     PeriodicExportingMetricReader,
@@ -36,6 +38,7 @@ from otel_measure.semconv import Instrument
 from otel_measure.store.base import Model, ModelUse, Point
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
 from otel_measure.telemetry.relay import Relay
+from otel_measure.telemetry.since import SinceStart, renew_locks
 from otel_measure.telemetry.spans import SpanWatch, Told, samples_all
 
 if TYPE_CHECKING:
@@ -88,12 +91,12 @@ class Telemetry:
         self.counts_spans = False
         self._watch: SpanWatch | None = None
         self._spans_out: SpanProcessor | None = None
+        self._said_of_this_process: dict[str, Json] = {}
         self._sends_events = exposition or not settings.otlp_endpoint
         # Whatever enters the SDK holds it, so that no thread of ours is inside when the process is copied.
         self._inside_sdk = threading.RLock()
         self._lock = threading.Lock()
         self._sums: dict[str, dict[Attributes, int]] = {i.name: {} for i in _FACT_INSTRUMENTS if i.observable}
-        self._inherited: Mapping[tuple[str, str], Point] = {}
         self._registry: CollectorRegistry | None = None
         self.reader = InMemoryMetricReader(
             preferred_aggregation={Histogram: ExponentialBucketHistogramAggregation(max_size=160)}
@@ -102,10 +105,11 @@ class Telemetry:
         if exposition:
             readers.append(self._prometheus_reader())
         if settings.otlp_endpoint:
-            readers.append(_otlp_reader(settings.otlp_endpoint))
+            readers.append(_PushingReader(settings.otlp_endpoint))
         self.adopted = isinstance(self._found_meters(), MeterProvider)
         self._own_readers = readers
         self._provider = self._meter_provider(readers)
+        self._since = [(reader, since) for reader in readers if (since := SinceStart.of(reader, self._entering_sdk))]
         self._relay = Relay(self._provider)
         self._logger = self._event_logger()
         self._instruments = self._create_instruments()
@@ -127,7 +131,10 @@ class Telemetry:
 
     def resource_attributes(self) -> dict[str, Json]:
         """Return what is said of this process to whom it sends to."""
-        return dict(self._resource().attributes)  # type: ignore[arg-type]  # sequences are lists and tuples of scalars
+        if not self._said_of_this_process:
+            # Once: the SDK asks its detectors on threads, and at the end of a process there can be no new ones.
+            self._said_of_this_process = dict(self._resource().attributes)  # type: ignore[arg-type]  # of scalars
+        return self._said_of_this_process | {semconv.ATTR_SERVICE_INSTANCE_ID: self.instance_id}
 
     def _found_meters(self) -> metrics.MeterProvider:
         return self._given.meters if self._given is not None else metrics.get_meter_provider()
@@ -319,15 +326,17 @@ class Telemetry:
     # ------------------------------------------------------------ reading
 
     def collect(self) -> MetricsData | None:
-        """Return the cumulative state of every instrument of this process."""
+        """Return the cumulative state of every instrument since this process began."""
         with self._inside_sdk:
             return self.reader.get_metrics_data()
+
+    def _entering_sdk(self) -> AbstractContextManager[Any]:
+        return self._inside_sdk
 
     def points(self, host: str) -> list[Point]:
         """Return what is to be stored as streams: everything that has no facts."""
         identity = StreamIdentity(self._settings.service_name, self._settings.environment, self.instance_id, host)
-        found = points(self.collect(), FACT_SCOPES, identity, None if self.counts_spans else self._has_facts)
-        return [_less(point, self._inherited.get((point.name, point.labels))) for point in found]
+        return points(self.collect(), FACT_SCOPES, identity, None if self.counts_spans else self._has_facts)
 
     def _has_facts(self, model: str) -> bool:
         with self._lock:
@@ -403,8 +412,11 @@ class Telemetry:
             sums.clear()
         if self._watch is not None:
             self._watch.after_fork_in_child()
-        self._inherited = {}
-        self._inherited = {(p.name, p.labels): p for p in self.points("") if p.scope == "add"}
+        renew_locks(self._provider)
+        for reader, since in self._since:
+            since.after_fork_in_child(reader)
+            if isinstance(reader, _PushingReader):
+                reader.after_fork_in_child()
 
 
 def _nobody(span: Span, who: Caller) -> None:
@@ -439,19 +451,6 @@ def _histogram(meter: metrics.Meter, instrument: Instrument) -> metrics.Histogra
     )
 
 
-def _less(point: Point, inherited: Point | None) -> Point:
-    if inherited is None:
-        return point
-    from dataclasses import replace
-
-    return replace(
-        point,
-        value=point.value - inherited.value,
-        count=point.count - inherited.count,
-        buckets=tuple(a - b for a, b in zip(point.buckets, inherited.buckets, strict=True)),
-    )
-
-
 def _span_context(trace_id: str | None, span_id: str | None) -> Any:
     if trace_id is None or span_id is None:
         return None
@@ -464,17 +463,25 @@ def _signal_endpoint(endpoint: str, signal: str) -> str:
 
 
 class _PushingReader(PeriodicExportingMetricReader):
-    """Ends once, though removing it from its provider ends it again."""
+    """Ends once, though removing it from its provider ends it again; a child has a connection of its own."""
 
     _ended = False
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = _signal_endpoint(endpoint, "metrics")
+        super().__init__(self._new_exporter())
+
+    def _new_exporter(self) -> MetricExporter:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+        return OTLPMetricExporter(endpoint=self._endpoint)
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connection, and of a lock that its thread may hold."""
+        self._export_lock = threading.Lock()
+        self._exporter = self._new_exporter()
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         if not self._ended:
             self._ended = True
             super().shutdown(timeout_millis, **kwargs)
-
-
-def _otlp_reader(endpoint: str) -> MetricReader:
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-    return _PushingReader(OTLPMetricExporter(endpoint=_signal_endpoint(endpoint, "metrics")))

@@ -98,7 +98,8 @@ def stream_scope(name: str, kind: str) -> StreamScope:
     return "instance" if kind == "gauge" else "add"
 
 
-def _kind(metric: Metric) -> str:
+def kind_of(metric: Metric) -> str:
+    """Return which kind of instrument a metric comes from."""
     if isinstance(metric.data, Gauge):
         return "gauge"
     if isinstance(metric.data, Sum):
@@ -107,7 +108,7 @@ def _kind(metric: Metric) -> str:
 
 
 def _point(metric: Metric, data_point: DataPoint, identity: StreamIdentity) -> Point:
-    kind = _kind(metric)
+    kind = kind_of(metric)
     scope = stream_scope(metric.name, kind)
     host, instance = (semconv.ATTR_HOST_NAME, identity.host), (semconv.ATTR_SERVICE_INSTANCE_ID, identity.instance)
     service = (

@@ -58,6 +58,20 @@ def store() -> Iterator[SqliteStore]:
     opened.close()
 
 
+class Mine:
+    """A turn that is always this process's, or never."""
+
+    def __init__(self, mine: bool = True) -> None:
+        self._mine = mine
+
+    def take(self) -> bool:
+        """Take it."""
+        return self._mine
+
+    def give_up(self) -> None:
+        """Let another have it."""
+
+
 def sender(store: SqliteStore, other: Post, **given: Any) -> tuple[Push, Counter[str]]:
     """Return what sends the outbox of a store to the other side, and what it counts."""
     counted: Counter[str] = Counter()
@@ -66,7 +80,7 @@ def sender(store: SqliteStore, other: Post, **given: Any) -> tuple[Push, Counter
         counted[outcome] += n
 
     arguments: dict[str, Any] = {
-        "holds_lease": lambda: True, "resource": lambda: {"service.instance.id": "i"}, "now_us": lambda: NOON,
+        "turn": Mine(), "resource": lambda: {"service.instance.id": "i"}, "now_us": lambda: NOON,
         "count": count, "uniform": lambda low, high: high,
     }  # fmt: skip
     return Push(store.outbox, other, **(arguments | given)), counted
@@ -141,7 +155,7 @@ def test_requests_are_of_a_size_that_receivers_take(store: SqliteStore, monkeypa
 def test_one_process_sends_at_a_time(store: SqliteStore) -> None:
     """Whoever has no lease leaves it to the one that has."""
     store.accept([event("a")])
-    push, _ = sender(store, other := Other(), holds_lease=lambda: False)
+    push, _ = sender(store, other := Other(), turn=Mine(False))
     assert push.flush(5)
     assert (other.taken, store.outbox.length()) == ([], 1)
 
