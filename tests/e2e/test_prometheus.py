@@ -10,10 +10,12 @@ import sys
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.components import RunProcess, free_port, requires_binary, wait_http
+from tests.components import Running, RunProcess, free_port, requires_binary, wait_http
+from tests.e2e.talking import eventually
 
 pytestmark = pytest.mark.e2e
 BUCKETS_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -125,3 +127,56 @@ def test_host_figures_are_those_of_psutil(run_process: RunProcess, tmp_path: Pat
     expected = {state: getattr(now, state) for state in memory}
     assert set(memory) >= {"used", "free", "cached", "buffers"}
     assert memory == pytest.approx(expected, abs=0.01 * now.total)
+
+
+def test_no_counter_of_pushing_processes_goes_backwards(run_process: RunProcess, tmp_path: Path) -> None:
+    """Three processes, each killed and started again under the same name: three series, and no reset."""
+    prometheus = requires_binary("prometheus", "prometheus")
+    url = serve(run_process, tmp_path)
+    port = free_port()
+    config = tmp_path / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 500ms}\n"
+        f"scrape_configs: [{{job_name: ours, static_configs: [{{targets: ['{url.removeprefix('http://')}']}}]}}]\n"
+    )
+    server = run_process(
+        *(prometheus, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}"),
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+    server.wait_http(f"http://127.0.0.1:{port}/-/ready", 30)
+
+    def query(promql: str) -> list[dict[str, Any]]:
+        address = f"http://127.0.0.1:{port}/api/v1/query?query={urllib.parse.quote(promql)}"
+        return list(json.loads(wait_http(address))["data"]["result"])
+
+    def value(promql: str) -> float:
+        return sum(float(series["value"][1]) for series in query(promql))
+
+    def start(name: str) -> Running:
+        return run_process(
+            *(sys.executable, str(Path(__file__).parent / "programs" / "pusher.py"), url),
+            OTEL_SERVICE_NAME="pusher",
+            OTEL_RESOURCE_ATTRIBUTES=f"service.instance.id={name}",
+        )
+
+    started = {name: start(name) for name in ("a", "b", "c")}
+    for _ in range(2):
+        before = value("sum(work_done_total)")
+        assert eventually(lambda: value("sum(work_done_total)"), lambda n, b=before: n > b + 200) > before + 200  # type: ignore[misc]
+        for name, process in started.items():
+            process.process.kill()
+            process.process.wait(10)
+            started[name] = start(name)
+    before = value("sum(work_done_total)")
+    assert eventually(lambda: value("sum(work_done_total)"), lambda n: n > before + 200) > before + 200
+    names = ("work_done_total", "work_took_seconds_count", "work_took_seconds_sum", "work_took_seconds_bucket")
+    for name in names:
+        found = query(f"{name}[5m]")
+        by_instance = {series["metric"]["service_instance_id"] for series in found}
+        assert by_instance == {"a", "b", "c"}
+        for series in found:
+            values = [float(text) for _, text in series["values"]]
+            assert values == sorted(values), series["metric"]
+    assert len(query("work_done_total")) == 3
+    assert value("max(resets(work_done_total[5m]))") == 0
+    assert value('count(up{job="ours"} == 1)') == 1
