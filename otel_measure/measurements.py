@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from otel_measure import semconv
-from otel_measure.records import Inference, Record, UserEvent
+from otel_measure.records import Evaluation, Inference, Record, UserEvent
 from otel_measure.semconv import Instrument
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
@@ -30,6 +30,8 @@ def measurements(record: Record) -> list[Measurement]:
     """Return every measurement a record stands for; what is unknown (tokens, cost) is not measured."""
     if isinstance(record, Inference):
         return _inference(record)
+    if isinstance(record, Evaluation):
+        return _evaluation(record)
     # The other kinds mean nothing but derived figures, which reports compute when asked.
     return _user_event(record.type) if isinstance(record, UserEvent) else []
 
@@ -118,6 +120,19 @@ def _inference_attributes(
         _set(call | source),
         _set(by_model | source),
     )
+
+
+def _evaluation(record: Evaluation) -> list[Measurement]:
+    of_model: _Given = {
+        semconv.ATTR_GEN_AI_EVALUATION_NAME: record.name,
+        semconv.ATTR_GEN_AI_REQUEST_MODEL: record.model or None,
+        semconv.ATTR_MODEL_VERSION: record.version or None,
+    }
+    labelled = _set(of_model | {semconv.ATTR_GEN_AI_EVALUATION_SCORE_LABEL: record.label})
+    found = [Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled)]
+    if record.score is not None and record.score >= 0:  # the sum of a histogram is a counter, and must not fall
+        found.append(Measurement(semconv.OTEL_MEASURE_AI_EVALUATION_SCORE, record.score, _set(of_model)))
+    return found
 
 
 @lru_cache(maxsize=64)

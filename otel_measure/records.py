@@ -21,6 +21,7 @@ else:
 # The rules of fields; an event that arrives is held to them, and a builder has checked its arguments before.
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_NAME_CHARS)]
+Model: TypeAlias = Annotated[str, Meta(max_length=limits.MAX_NAME_CHARS)]
 Kind: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_KIND_CHARS)]
 Text: TypeAlias = Annotated[str, Meta(max_length=limits.MAX_TEXT_CHARS)]
 Micros: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -145,7 +146,27 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody (a person, a judge model, a program) thinks of an answer: a score, a label, or both.
+
+    `model` and `version` are "" where nobody says whose answer it was.
+    """
+
+    id: Id
+    ts: Micros
+    origin: Origin
+    name: Kind
+    score: Amount | None = None
+    label: Kind | None = None
+    model: Model = ""
+    version: Model = ""
+    inference_id: Id | None = None
+    response_id: Name | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState | Evaluation
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,6 +273,21 @@ _FORMS: Mapping[type[Record], _Form] = {
                 "experiment": semconv.ATTR_FEATURE_FLAG_KEY,
                 "variant": semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT,
                 "reason": semconv.ATTR_FEATURE_FLAG_RESULT_REASON,
+            },
+        ),
+        _Form(
+            "evaluation",
+            Evaluation,
+            semconv.EVENT_EVALUATION_RESULT,
+            {
+                "id": semconv.ATTR_LOG_RECORD_UID,
+                "name": semconv.ATTR_GEN_AI_EVALUATION_NAME,
+                "score": semconv.ATTR_GEN_AI_EVALUATION_SCORE_VALUE,
+                "label": semconv.ATTR_GEN_AI_EVALUATION_SCORE_LABEL,
+                "model": semconv.ATTR_GEN_AI_REQUEST_MODEL,
+                "version": semconv.ATTR_MODEL_VERSION,
+                "inference_id": semconv.ATTR_INFERENCE_ID,
+                "response_id": semconv.ATTR_GEN_AI_RESPONSE_ID,
             },
         ),
         _Form(

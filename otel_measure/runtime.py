@@ -28,6 +28,7 @@ from otel_measure.errors import ConfigurationError, MeasureError, NoStore, Store
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.ids import Uuid7
 from otel_measure.infrastructure import instruments
+from otel_measure.infrastructure.hosts import PREFIXES
 from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
@@ -39,7 +40,7 @@ from otel_measure.otlp.receiver import Receiver
 from otel_measure.recorder import Recorder
 from otel_measure.records import Origin
 from otel_measure.scorecard import Alerts, Reading, Scorecard, alerts, readings, scorecard
-from otel_measure.store.base import Family, Store
+from otel_measure.store.base import STALE_US, Family, HostReading, Store
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.users.service import UserAnalyticsService
 
@@ -147,6 +148,7 @@ class Runtime:
             Processes(),
             stay=self._start_pump,
             fault=self.recorder.fault,
+            streams=self._readings_of_hosts,
         )
         self.ai = AiModelService(
             settings, self.recorder, self.store or self.telemetry, self.store, clock, self._ids, settings.timezone
@@ -341,6 +343,12 @@ class Runtime:
             derived.experiment_values(self.experiments.list_ab_tests()),
         )
         return derived.families(values)
+
+    def _readings_of_hosts(self) -> list[HostReading]:
+        if self.store is None:
+            raise NoStore("the readings of all hosts")
+        self.store.ingest(self.telemetry.points(self.host), self.receiver.learn)
+        return self.store.received.readings(PREFIXES, self.clock() - STALE_US)
 
     # ------------------------------------------------------------ what joins the domains
 

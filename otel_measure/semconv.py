@@ -25,7 +25,7 @@ SCOPE_EVENTS: Final = "otel_measure"
 
 MICRO: Final = 1_000_000
 NANO: Final = 1_000_000_000
-UNITS_PER_VALUE: Final[Mapping[str, int]] = MappingProxyType({"s": MICRO, "{USD}": NANO})
+UNITS_PER_VALUE: Final[Mapping[str, int]] = MappingProxyType({"s": MICRO, "{USD}": NANO, "{score}": MICRO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,14 @@ OTEL_MEASURE_AI_HEALTH_SCORE: Final = _ai_gauge(
 )
 OTEL_MEASURE_AI_DATA_QUALITY_RATIO: Final = _ai_gauge(
     "otel_measure.ai.data_quality.ratio", "1", "How complete and valid the features of a model are."
+)
+
+OTEL_MEASURE_AI_EVALUATION_SCORE: Final = _ai_histogram(
+    *("otel_measure.ai.evaluation.score", "{score}", "Which scores answers of a model were given."),
+    *((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 100.0),),
+)
+OTEL_MEASURE_AI_EVALUATIONS: Final = _ai_counter(
+    "otel_measure.ai.evaluations", "{evaluation}", "How many answers of a model were evaluated, by label."
 )
 
 # Instruments: infrastructure

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from otel_measure.days import micros
 from otel_measure.records import (
     USER_EVENT_TYPES,
+    Evaluation,
     Exposure,
     GroundTruth,
     Inference,
@@ -61,6 +62,10 @@ def one_of_each() -> list[Record]:
         NpsResponse(id="n", user_id="u", score=0, survey="spring", comment="no", clamped=True, **traced),
         Exposure(id="x", user_id="u", experiment="t", variant="b", reason="split", **traced),
         ServiceState(id="s", service="db", state="down", reason="disk", **traced),
+        Evaluation(
+            id="v", name="relevance", score=0.75, label="good", model="m", version="1", inference_id="i",
+            response_id="r", **traced,
+        ),
     ]  # fmt: skip
 
 
@@ -93,6 +98,10 @@ def _optional(**given: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[An
     return {field: st.none() | strategy for field, strategy in given.items()}
 
 
+_evaluated: dict[str, st.SearchStrategy[Any]] = {
+    "name": _texts,
+    **_optional(score=st.floats(-1e12, 1e12), label=_texts, inference_id=_ids, response_id=_texts),
+}
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(
         Inference, **_common, model=_texts, version=_texts, latency_ms=st.floats(0, 1e12), clamped=st.booleans(),
@@ -117,5 +126,7 @@ records: st.SearchStrategy[Record] = st.one_of(
         clamped=st.booleans(),
     ),
     st.builds(Exposure, **_common, user_id=_texts, experiment=_texts, variant=_texts, reason=_texts),
+    st.builds(Evaluation, **_common, **_evaluated),
+    st.builds(Evaluation, **_common, **_evaluated, model=_texts, version=_texts),
     st.builds(ServiceState, **_common, service=_texts, state=_texts, reason=st.none() | _texts),
 )  # fmt: skip

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 
 from otel_measure import semconv
-from otel_measure.measurements import measurements
-from otel_measure.records import Inference, Record, UserEvent
-from tests.facts import event, inference, one_of_each, records
+from otel_measure.measurements import Measurement, measurements
+from otel_measure.records import Evaluation, Inference, Record, UserEvent
+from tests.facts import HERE, NOON, event, inference, one_of_each, records
 
 CALL = (
     ("gen_ai.operation.name", "predict"),
@@ -84,11 +84,32 @@ def test_a_user_event_counts_by_its_type() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [r for r in one_of_each() if not isinstance(r, Inference | UserEvent)], ids=lambda r: type(r).__name__
+    "record",
+    [r for r in one_of_each() if not isinstance(r, Inference | UserEvent | Evaluation)],
+    ids=lambda r: type(r).__name__,
 )
 def test_the_other_kinds_mean_derived_figures_only(record: Record) -> None:
     """They are computed when asked."""
     assert measurements(record) == []
+
+
+def test_an_evaluation() -> None:
+    """Counted by its label, and its score by the model it is about; what is unknown is no attribute."""
+    full = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance", score=0.5, label="good", model="m", version="1")
+    of_model = (
+        ("gen_ai.evaluation.name", "relevance"),
+        ("gen_ai.request.model", "m"),
+        ("otel_measure.model.version", "1"),
+    )
+    labelled = tuple(sorted((*of_model, ("gen_ai.evaluation.score.label", "good"))))
+    assert measurements(full) == [
+        Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled),
+        Measurement(semconv.OTEL_MEASURE_AI_EVALUATION_SCORE, 0.5, of_model),
+    ]
+    bare = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance")
+    assert measurements(bare) == [Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, of_model[:1])]
+    below = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance", score=-1.0)
+    assert measurements(below) == measurements(bare)
 
 
 @given(records)

@@ -76,6 +76,7 @@ def test_the_kinds() -> None:
         "nps_response",
         "exposure",
         "service_state",
+        "evaluation",
     ]
 
 

@@ -15,6 +15,7 @@ CONVENTION_MODULES = ("system", "process", "container", "gen_ai", "http")
 DOCUMENTED = """
 gen_ai.client.operation.duration gen_ai.client.token.usage gen_ai.client.operation.time_to_first_chunk
 gen_ai.client.operation.time_per_output_chunk otel_measure.ai.inference.cost.usd otel_measure.ai.tokens
+otel_measure.ai.evaluation.score otel_measure.ai.evaluations
 otel_measure.ai.cost.usd otel_measure.ai.inferences otel_measure.ai.accuracy.ratio otel_measure.ai.drift.score
 otel_measure.ai.health.score otel_measure.ai.data_quality.ratio
 system.cpu.time system.cpu.utilization system.cpu.logical.count system.memory.usage system.memory.utilization
@@ -92,7 +93,7 @@ def test_instrument_keeps_the_rules(instrument: Instrument) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", instrument.name)
     assert bool(instrument.buckets) == (instrument.kind == "histogram")
     assert list(instrument.buckets) == sorted(set(instrument.buckets))
-    assert instrument.units_per_value == {"s": 10**6, "{USD}": 10**9}.get(instrument.unit, 1)
+    assert instrument.units_per_value == {"s": 10**6, "{USD}": 10**9, "{score}": 10**6}.get(instrument.unit, 1)
     assert instrument.observable or instrument.kind in ("histogram", "counter")
     assert instrument.scope in (
         semconv.SCOPE_AI,

@@ -12,7 +12,7 @@ from exporter.body import decode_json
 from exporter.endpoint import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
 from exporter.fields import BATCH, Cost, Count, Duration, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
 from exporter.query import ModelQuery, NamedModelQuery
-from otel_measure.ai.reports import Models, Snapshot
+from otel_measure.ai.reports import Evaluations, Models, Snapshot
 from otel_measure.ai.service import AiModelService
 from otel_measure.errors import NotFound
 from otel_measure.records import Record
@@ -134,6 +134,14 @@ def models(call: Call[ModelQuery, NoBody]) -> Models:
     )
 
 
+def evaluations(call: Call[ModelQuery, NoBody]) -> Evaluations:
+    """Answer what answers of models were given by whoever evaluated them."""
+    query = call.query
+    return call.runtime.ai.get_evaluations(
+        query.window, as_of=query.as_of, service=query.service, environment=query.environment
+    )
+
+
 def model(call: Call[ModelQuery, NoBody]) -> Snapshot:
     """Answer what can be said about the model that the path names."""
     return _snapshot(call, call.path["name"], call.path["version"])
@@ -165,6 +173,10 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     get(
         f"{_BASE}/models/{{name}}/{{version}}", model, ModelQuery,
         "One model, named in the path (a `/` in a name is `%2F`)", "A snapshot of the model over the window.",
+    ),
+    get(
+        f"{_BASE}/evaluations", evaluations, ModelQuery,
+        "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
     ),
     post(
         f"{_BASE}/inferences/record", record_inference, InferenceBody,

@@ -13,6 +13,7 @@ from exporter.exposition import exposition
 from exporter.query import AvailabilityQuery, DiskQuery, ExpositionQuery, ProcessQuery
 from otel_measure.errors import NotFound
 from otel_measure.infrastructure.availability import Availability
+from otel_measure.infrastructure.hosts import Hosts
 from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, Service, Services
 from otel_measure.infrastructure.reports import Cpu, Disk, Memory, Network, Process
 
@@ -77,6 +78,11 @@ def network(call: PlainCall) -> Network:
 def process(call: Call[ProcessQuery, NoBody]) -> Process:
     """Answer what a process uses."""
     return call.runtime.infrastructure.collect_process_metrics(call.query.pid)
+
+
+def hosts(call: PlainCall) -> Hosts:
+    """Answer which hosts, containers and processes send readings, and how they are."""
+    return call.runtime.infrastructure.list_hosts()
 
 
 def services(call: PlainCall) -> Services:
@@ -144,6 +150,10 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     get(
         f"{_BASE}/process", process, ProcessQuery,
         "Process", "What a process uses.",
+    ),
+    get(
+        f"{_BASE}/hosts", hosts, NoQuery,
+        "Every host that sends readings", "Hosts, containers and processes heard of in the last 5 minutes.",
     ),
     get(
         f"{_BASE}/services", services, NoQuery,

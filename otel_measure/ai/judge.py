@@ -10,7 +10,7 @@ from otel_measure import checks
 from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, columns, reference_of
 from otel_measure.ai.quality import Accuracy, Regression, classification, regression
 from otel_measure.ai.record import LABEL_CHARS
-from otel_measure.ai.reports import Judgement
+from otel_measure.ai.reports import Evaluations, Judgement, evaluations
 from otel_measure.stats.cells import MIN_SAMPLES, Value
 from otel_measure.store.base import EVERYTHING, Filter
 from otel_measure.store.quality import PREDICTION, Labels, ModelKey, QualityStore, Reference
@@ -49,6 +49,10 @@ class Judge:
 
     def _labels(self, model: ModelKey, found: Span, where: Filter) -> Labels:
         return self._quality.labels(found.start, found.end, model, where).get(model) or Labels()
+
+    def evaluations(self, found: Span, where: Filter) -> Evaluations:
+        """Return what answers of models were given by whoever evaluated them."""
+        return evaluations(self._quality.evaluations(found.start, found.end, where), found)
 
     def one(self, model: ModelKey, found: Span, where: Filter) -> Judgement:
         """Return what is known of one model; drift is known as of now, and over all services."""

@@ -15,7 +15,7 @@ from otel_measure.ai.quality import Accuracy, classification
 from otel_measure.enums import ModelType
 from otel_measure.stats.binned import Binned
 from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse, Series
-from otel_measure.store.quality import Labels, ModelKey
+from otel_measure.store.quality import Evaluated, Labels, ModelKey
 from otel_measure.windows import Span, Window
 
 
@@ -94,6 +94,29 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What answers of one model were given under one name of an evaluation; `model_name` is "" where nobody says."""
+
+    model_name: str
+    model_version: str
+    evaluation: str
+    count: int
+    mean_score: float
+    min_score: float
+    max_score: float
+    labels: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """All evaluations of a window, sorted by model, version and name."""
+
+    evaluations: tuple[Evaluation, ...]
+    total_evaluations: int
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """All models, sorted by name and version."""
 
@@ -165,6 +188,24 @@ def cost(use: ModelUse, span: Span) -> Cost:
         sources=dict(sorted(use.sources.items())),
         window=span.window,
     )
+
+
+def evaluations(found: Iterable[Evaluated], span: Span) -> Evaluations:
+    """Means over the answers that have a score; labels are counted."""
+    told = tuple(
+        Evaluation(
+            one.model,
+            one.version,
+            one.name,
+            one.answers,
+            one.score_sum / one.scored if one.scored else nan,
+            one.score_min if one.scored else nan,
+            one.score_max if one.scored else nan,
+            dict(sorted(one.labels.items())),
+        )
+        for one in found
+    )
+    return Evaluations(told, sum(one.count for one in told), span.window)
 
 
 def errors(use: ModelUse) -> Errors:

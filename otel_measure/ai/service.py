@@ -363,6 +363,12 @@ class AiModelService:
         where, found = self._asked(window, **at)
         return judge.regression((model_name, model_version), found, where)
 
+    def get_evaluations(self, window: str = "24h", **at: Unpack[At]) -> reports.Evaluations:
+        """Return what answers of models were given by whoever evaluated them, by the events that say so."""
+        judge = self._judging("get_evaluations")
+        where, found = self._asked(window, **at)
+        return judge.evaluations(found, where)
+
     def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         judge = self._judging("detect_model_drift")

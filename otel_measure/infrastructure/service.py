@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.gauges import service_families
+from otel_measure.infrastructure.hosts import Hosts, hosts
 from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, DEFAULT_WINDOW, Ledger, Service, Services
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.summary import summary
 from otel_measure.infrastructure.watch import Probe, Watch
 from otel_measure.kpis import host_status
-from otel_measure.store.base import Family
+from otel_measure.store.base import Family, HostReading
 
 _WATCH_FAULT: Final = "watch"
 
@@ -32,6 +33,7 @@ class InfrastructureService:
         processes: reads single processes.
         stay: starts what notes every few seconds that this process is alive; again is a no-op.
         fault: takes a fault of ours that must not reach the host: what, a sentence, the exception.
+        streams: returns the readings of all hosts.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class InfrastructureService:
         *,
         stay: Callable[[], None],
         fault: Callable[[str, str, Exception], None],
+        streams: Callable[[], Iterable[HostReading]],
     ) -> None:
+        self._read_streams = streams
         self._sampler = sampler
         self._ledger = ledger
         self._processes = processes
@@ -96,6 +100,14 @@ class InfrastructureService:
             ValueError: no such process runs.
         """
         return self._processes.read(pid)
+
+    def list_hosts(self) -> Hosts:
+        """Return every host, container and process that readings came of in the last 5 minutes, this machine's too.
+
+        Raises:
+            NoStore: there is none that keeps them.
+        """
+        return hosts(self._read_streams())
 
     def observed_seconds(self) -> float:
         """Return how much of the last 5 minutes was seen: what the 5-minute averages stand on."""

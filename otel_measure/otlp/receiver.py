@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+import msgspec
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -15,14 +16,15 @@ from otel_measure.ai.aggregates import learner
 from otel_measure.ai.pricing import Pricer
 from otel_measure.errors import NoStore
 from otel_measure.labels import escaped
+from otel_measure.meanings import inference_id
 from otel_measure.otlp import logs, metrics, traces
 from otel_measure.otlp.senders import Resource
 from otel_measure.recorder import Recorder
-from otel_measure.store.base import Family, Receipt, Sample, Sender, Store
+from otel_measure.records import Evaluation, Record
+from otel_measure.store.base import STALE_US, Family, Receipt, Sample, Sender, Store
 
 Request: TypeAlias = ExportMetricsServiceRequest | ExportLogsServiceRequest | ExportTraceServiceRequest
 _MINUTE_US: Final = 60_000_000
-_STALE_US: Final = 5 * _MINUTE_US
 _MAX_MESSAGE_CHARS: Final = 2000
 
 
@@ -104,12 +106,21 @@ class Receiver:
         found = logs.understood(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
         store.received.has_facts(found.has_facts, self._now_us())
-        receipts = self._recorder.commit(found.records) if found.records else []
+        records = [self._with_model(record) for record in found.records]
+        receipts = self._recorder.commit(records) if records else []
         tally = self._tally("logs")
         refused = found.refused + self._settle(tally, receipts)
         tally("ignored", found.ignored)
         tally("rejected", found.refused.total(), "invalid")
         return _verdict(refused)
+
+    def _with_model(self, record: Record) -> Record:
+        """Return an evaluation with the model whose answer it is about, where the store knows the call."""
+        if not isinstance(record, Evaluation) or record.model:
+            return record
+        told = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
+        model = self._store.received.model_of(told) if told else None
+        return msgspec.structs.replace(record, model=model[0], version=model[1]) if model else record
 
     def traces(self, request: ExportTraceServiceRequest) -> Verdict:
         """Take in calls of models; all other spans are let pass."""
@@ -130,7 +141,7 @@ class Receiver:
         """Return who sends, with the attributes of their resources: what the `target_info` of Prometheus is."""
         if self._kept is None:
             return []
-        samples = [Sample(_target(sender), 1.0) for sender in self._kept.received.senders(self._now_us() - _STALE_US)]
+        samples = [Sample(_target(sender), 1.0) for sender in self._kept.received.senders(self._now_us() - STALE_US)]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
     def settle(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from otel_measure.meanings import ModelSeries
 from otel_measure.measurements import Measurement
@@ -29,6 +29,7 @@ class Receipt(NamedTuple):
     reason: str | None = None
 
 
+STALE_US: Final = 5 * 60 * 1_000_000  # after so long without a word a reading is not shown any more
 ACCEPTED = Receipt("accepted")
 DUPLICATE = Receipt("duplicate")
 
@@ -118,13 +119,14 @@ class Waiting(NamedTuple):
 
 
 class HostReading(NamedTuple):
-    """The last value of a stream of a host, container or process."""
+    """The last value of a stream of a host, container or process, and the one some minutes before, if any."""
 
     name: str
     labels: str
     instance: str
     ts: int
     value: float
+    before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,9 @@ class Received(Protocol):
 
     def due(self, now: int) -> list[Inference]:
         """Return the calls for which no metrics came; they are given again until `settled`."""
+
+    def model_of(self, inference_id: str) -> tuple[str, str] | None:
+        """Return model and version of a call, `None` for one that is not known."""
 
     def settled(self, inferences: Sequence[Inference]) -> None:
         """Forget calls that were accepted."""

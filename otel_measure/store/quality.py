@@ -75,6 +75,20 @@ class Labels:
     regression: RegressionTotals = RegressionTotals()
 
 
+class Evaluated(NamedTuple):
+    """What answers of one model were given under one name of an evaluation: how many, their scores, their labels."""
+
+    model: str
+    version: str
+    name: str
+    answers: int
+    scored: int
+    score_sum: float
+    score_min: float
+    score_max: float
+    labels: Mapping[str, int]
+
+
 class Judged(NamedTuple):
     """A record with a prediction or features, as drift looks at it: the prediction is one of the values."""
 
@@ -123,6 +137,9 @@ class JudgedRecords(Protocol):
 
 class QualityStore(Protocol):
     """What is known of predictions and drift. Every method may raise `StoreUnavailable`."""
+
+    def evaluations(self, start: int, end: int, where: Filter = EVERYTHING) -> list[Evaluated]:
+        """Return what answers were given in [start, end), sorted by model, version and name."""
 
     def labels(
         self, start: int, end: int, only: ModelKey | None = None, where: Filter = EVERYTHING

@@ -19,6 +19,7 @@ from exporter.app import create_app
 from exporter.otlp import JSON, MAX_BYTES, PROTOBUF
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
+from otel_measure.records import Json
 from otel_measure.runtime import Runtime
 from tests.otlp.requests import CHAT, DURATION, NOW_US, TOKENS, Metrics, event, log_request, span, span_request
 
@@ -245,3 +246,32 @@ def test_what_came_is_counted(client: TestClient) -> None:
             )
         ),
     ]
+
+
+def test_other_hosts_appear_under_infrastructure(client: TestClient) -> None:
+    """Each by its name, with what can be told of it; this machine is among them."""
+    other: dict[str, Json] = {"host.name": "far away", "service.name": "hostmetrics"}
+    metrics = Metrics(other)
+    for state, share in (("used", 0.25), ("free", 0.75)):
+        metrics.gauge("system.memory.utilization", share, "1", system__memory__state=state)
+    post(client, "metrics", metrics.request)
+    found = client.get("/api/v1/metrics/infrastructure/hosts").json()["data"]
+    by_name = {host["host"]: host for host in found["hosts"]}
+    assert by_name["far away"] == {
+        "host": "far away",
+        "kind": "host",
+        "cpu_used_percent": None,
+        "memory_used_bytes": None,
+        "memory_used_percent": 25.0,
+        "disk_used_percent": None,
+        "load_average_1m": None,
+        "timestamp": "2026-01-01T12:00:00Z",
+    }
+    line = 'system_memory_utilization{host_name="far away",system_memory_state="used"} 0.25'
+    assert line in client.get("/metrics").text.splitlines()
+
+
+def test_hosts_need_a_store(local: Local) -> None:
+    """Without one nothing is kept of others."""
+    with local(create_app(runtime=Runtime(Settings(store=None)))) as client:
+        assert client.get("/api/v1/metrics/infrastructure/hosts").status_code == 503

@@ -15,6 +15,7 @@ import msgspec
 from otel_measure import semconv
 from otel_measure.ids import id_key, id_text
 from otel_measure.records import (
+    Evaluation,
     Exposure,
     GroundTruth,
     Inference,
@@ -177,6 +178,22 @@ def _service_state_row(record: ServiceState, names: Names) -> Row:
     )
 
 
+_EVALUATION_EXTRA: Final = ("inference_id", "response_id", *_TRACE)
+
+
+def _evaluation_row(record: Evaluation, names: Names) -> Row:
+    return (
+        id_key(record.id),
+        record.ts,
+        names.origin(record.origin),
+        names.model(record.model, record.version) if record.model else None,
+        record.name,
+        record.score,
+        record.label,
+        _extra(record, _EVALUATION_EXTRA),
+    )
+
+
 INFERENCE: Final = Table(
     Inference,
     "inference",
@@ -222,7 +239,14 @@ SERVICE_STATE: Final = Table(
     _TRACE,
     _service_state_row,
 )
-TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE)
+EVALUATION: Final = Table(
+    Evaluation,
+    "evaluation",
+    ("id", "ts", "origin", "model", "name", "score", "label", "extra"),
+    _EVALUATION_EXTRA,
+    _evaluation_row,
+)
+TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE, EVALUATION)
 TABLE_OF: Final[Mapping[type[Record], Table]] = {table.record: table for table in TABLES}
 
 
@@ -298,6 +322,9 @@ _WAYS_BACK: Final[Mapping[tuple[str, str], Callable[[_Read, Any], dict[str, Any]
     ("", "active"): lambda *_: {},
     ("", "extra"): lambda _, text: _decode(text) if text else {},
     ("inference", "model"): lambda names, i: dict(zip(("model", "version"), names.models[i], strict=True)),
+    ("evaluation", "model"): lambda names, i: (
+        {} if i is None else dict(zip(("model", "version"), names.models[i], strict=True))
+    ),
     ("inference", "prediction"): lambda _, text: {"prediction": _decode(text)} if text else {},
     ("ground_truth", "value"): lambda _, text: {"value": _decode(text)},
     ("ground_truth", "inference_id"): lambda _, key: {"inference_id": id_text(key)},

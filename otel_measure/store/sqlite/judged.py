@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
+from math import inf
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from otel_measure.records import Json
 from otel_measure.stats.cells import Cells
 from otel_measure.store.base import EVERYTHING, Filter
-from otel_measure.store.quality import PREDICTION, Judged, Labels, ModelKey, Place, Reference
+from otel_measure.store.quality import PREDICTION, Evaluated, Judged, Labels, ModelKey, Place, Reference
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.models import conditions, parts
 from otel_measure.store.sqlite.quality import JUDGED, unpacked
@@ -48,6 +49,32 @@ class SqliteQuality:
     def __init__(self, database: Database, writing: Writing) -> None:
         self._database = database
         self._writing = writing
+
+    def evaluations(self, start: int, end: int, where: Filter = EVERYTHING) -> list[Evaluated]:
+        """Return what answers were given in [start, end), sorted by model, version and name."""
+        condition, parameters = conditions(None, where)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT coalesce(m.name, ''), coalesce(m.version, ''), e.name, e.label, count(*), count(e.score),"
+                " total(e.score), min(e.score), max(e.score)"
+                " FROM evaluation e LEFT JOIN model m ON m.id = e.model JOIN origin o ON o.id = e.origin"
+                f" WHERE e.ts >= ? AND e.ts < ? {condition} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+                (start, end, *parameters),
+            ).fetchall()
+        found: dict[tuple[str, str, str], Evaluated] = {}
+        for model, version, name, label, count, scored, score_sum, low, high in rows:
+            key = (model, version, name)
+            known = found.get(key) or Evaluated(*key, 0, 0, 0.0, inf, -inf, {})
+            found[key] = Evaluated(
+                *key,
+                known.answers + count,
+                known.scored + scored,
+                known.score_sum + score_sum,
+                min(known.score_min, inf if low is None else low),
+                max(known.score_max, -inf if high is None else high),
+                {**known.labels, **({label: count} if label is not None else {})},
+            )
+        return list(found.values())
 
     def labels(
         self, start: int, end: int, only: ModelKey | None = None, where: Filter = EVERYTHING

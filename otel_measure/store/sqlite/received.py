@@ -95,6 +95,18 @@ class SqliteReceived:
             )
             return [_inference(record) for (record,) in rows]
 
+    def model_of(self, inference_id: str) -> tuple[str, str] | None:
+        """Return model and version of a call, `None` for one that is not known."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                "SELECT m.name, m.version FROM inference i JOIN model m ON m.id = i.model WHERE i.id = ?",
+                (id_key(inference_id),),
+            ).fetchone()
+            if found is not None:
+                return found[0], found[1]
+            kept = connection.execute("SELECT record FROM waiting WHERE id = ?", (inference_id,)).fetchone()
+        return (_inference(kept[0]).model, _inference(kept[0]).version) if kept else None
+
     def settled(self, inferences: Sequence[Inference]) -> None:
         """Forget calls that were accepted."""
         with self._database.write() as connection:

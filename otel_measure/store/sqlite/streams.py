@@ -18,11 +18,10 @@ import msgspec
 from otel_measure import semconv
 from otel_measure.labels import escaped
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
-from otel_measure.store.base import Family, Growth, HostReading, Ingested, Point, Sample
+from otel_measure.store.base import STALE_US, Family, Growth, HostReading, Ingested, Point, Sample
 from otel_measure.store.sqlite.models import MINUTE_US
 from otel_measure.store.sqlite.totals import packed, unpacked
 
-STALE_US: Final = 5 * MINUTE_US
 HOUR_US: Final = 60 * MINUTE_US
 _DAY_US: Final = 24 * HOUR_US
 # A sender whose series never end must not fill the disk; beyond, its new series are refused and counted.
@@ -332,9 +331,10 @@ def readings(connection: sqlite3.Connection, prefixes: Iterable[str], since: int
     found: dict[tuple[str, str, str], HostReading] = {}
     for prefix in prefixes:
         rows = connection.execute(
-            "SELECT name, labels, instance, ts, value FROM stream"
+            "SELECT name, labels, instance, ts, value, (SELECT h.value FROM history h WHERE h.stream = stream.id"
+            " AND h.minute < stream.ts / ? ORDER BY h.minute DESC LIMIT 1) FROM stream"
             " WHERE name >= ? AND name < ? AND ts > ? AND kind <> 'histogram' ORDER BY name, labels, instance, ts",
-            (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), since),
+            (MINUTE_US, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), since),
         )
         for row in rows:
             reading = HostReading(*row)
