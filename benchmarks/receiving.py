@@ -44,8 +44,8 @@ def rows(events: int) -> list[Row]:
     ]
 
 
-def _receive(runtime: Runtime, body: bytes) -> None:
-    runtime.receiver.logs(ExportLogsServiceRequest.FromString(body))
+def _receive(runtime: Runtime, body: bytes) -> object:
+    return runtime.receiver.logs(ExportLogsServiceRequest.FromString(body))
 
 
 def _values(body: bytes) -> int:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -135,9 +136,18 @@ def test_a_store_that_cannot_be_written_to_is_worth_a_retry(
     assert Status.FromString(answer.content).code == 14
 
 
+@contextmanager
+def serving(local: Local, settings: Settings) -> Iterator[TestClient]:
+    """Serve a runtime of its own, and end it."""
+    started = Runtime(settings)
+    with local(create_app(runtime=started)) as client:
+        yield client
+    started.shutdown()
+
+
 def test_without_a_store_nothing_can_be_taken_in(local: Local) -> None:
     """503 says that a store is needed."""
-    with local(create_app(runtime=Runtime(Settings(store=None)))) as client:
+    with serving(local, Settings(store=None)) as client:
         for signal, request in (("metrics", calls(1).request), ("logs", log_request([])), ("traces", span_request())):
             answer = post(client, signal, request)
             assert answer.status_code == 503
@@ -147,7 +157,7 @@ def test_without_a_store_nothing_can_be_taken_in(local: Local) -> None:
 def test_a_token_is_asked_for(local: Local, tmp_path: Any) -> None:
     """A wrong one gets 401 in the encoding of the request, one that may only read 403, one that may write 200."""
     settings = Settings(store=str(tmp_path / "m.db"), read_token="r", write_token="w")
-    with local(create_app(runtime=Runtime(settings))) as client:
+    with serving(local, settings) as client:
         answers = {token: post(client, "logs", b"", authorization=f"Bearer {token}") for token in ("wrong", "r", "w")}
     assert {token: answer.status_code for token, answer in answers.items()} == {"wrong": 401, "r": 403, "w": 200}
     assert Status.FromString(answers["wrong"].content).code == 16
@@ -273,5 +283,5 @@ def test_other_hosts_appear_under_infrastructure(client: TestClient) -> None:
 
 def test_hosts_need_a_store(local: Local) -> None:
     """Without one nothing is kept of others."""
-    with local(create_app(runtime=Runtime(Settings(store=None)))) as client:
+    with serving(local, Settings(store=None)) as client:
         assert client.get("/api/v1/metrics/infrastructure/hosts").status_code == 503
