@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
 
 
 def _adopted(settings: Settings | None) -> Runtime:
-    from otel_measure.runtime import adopt
+    from otel_measure.process import adopt
 
     return adopt(settings)
 

@@ -19,8 +19,9 @@ import uvicorn
 
 from exporter import demo, demo_outcomes, ports
 from exporter.app import create_app
-from otel_measure import runtime
+from otel_measure import process
 from otel_measure.config import Settings
+from otel_measure.runtime import Runtime
 
 _log: Final = logging.getLogger("otel_measure")
 # An orchestrator kills after 10 s: requests may finish, then records are committed, and what waits for an OTLP endpoint
@@ -148,7 +149,7 @@ def serve(
         address = ports.url(settings.host, int(sock.getsockname()[1]))
         server = server_of(settings, lambda: announce(address))
         with server.stopped_by_signals():
-            live = runtime.adopt(settings)
+            live = process.adopt(settings)
 
             def leave() -> int:
                 is_safe = live.recorder.flush(LAST_COMMIT_S) and committed
@@ -163,12 +164,12 @@ def serve(
                 at_end.callback(started_demo(live, timedelta(0) if not is_new else demo.HISTORY).stop)
             server.run(sockets=[sock])
     committed = live.recorder.flush(COMMIT_S)
-    committed = runtime.shutdown(COMMIT_S) and committed
+    committed = process.shutdown(COMMIT_S) and committed
     deadline.cancel()
     return committed
 
 
-def started_demo(live: runtime.Runtime, history: timedelta) -> demo.Demo:
+def started_demo(live: Runtime, history: timedelta) -> demo.Demo:
     """Return a demo that runs."""
 
     def outcomes(start: datetime, calls_from: datetime, begins: datetime) -> demo_outcomes.Outcomes:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from otel_measure.caller import context
     from otel_measure.config import Settings
     from otel_measure.enums import DriftStatus, EventType, HealthStatus, ModelType, UserSegment
-    from otel_measure.runtime import (
+    from otel_measure.process import (
         configure,
         flush,
         get_ai_model_service,
@@ -26,13 +26,13 @@ _HOMES = {
     "ModelType": "enums",
     "Settings": "config",
     "UserSegment": "enums",
-    "configure": "runtime",
+    "configure": "process",
     "context": "caller",
-    "flush": "runtime",
-    "get_ai_model_service": "runtime",
-    "get_infrastructure_service": "runtime",
-    "get_user_analytics_service": "runtime",
-    "shutdown": "runtime",
+    "flush": "process",
+    "get_ai_model_service": "process",
+    "get_infrastructure_service": "process",
+    "get_user_analytics_service": "process",
+    "shutdown": "process",
 }
 __all__ = [
     "DriftStatus",

@@ -21,7 +21,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     if NAME in {name.strip() for name in unwanted.split(",")}:
         return
     try:
-        from otel_measure.runtime import current
+        from otel_measure.process import current
 
         current().start()
     except Exception as error:

@@ -13,9 +13,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from otel_measure import runtime, semconv
+from otel_measure import process, semconv
 from otel_measure.enums import EventType
 from otel_measure.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
+from otel_measure.runtime import Runtime
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -43,7 +44,7 @@ class _Requests:
 
     def end(self, request: _Request, whose: Any, route: str | None) -> None:
         """Record a request; never raise."""
-        current = runtime.current()
+        current = process.current()
         try:
             self._duration(current).record(request.took_s, request.attributes(route))
             if self._page_views and request.is_page:
@@ -51,14 +52,14 @@ class _Requests:
         except Exception as error:
             current.recorder.fault("middleware", f"a request was not measured: {error!r}", error)
 
-    def _duration(self, current: runtime.Runtime) -> Any:
+    def _duration(self, current: Runtime) -> Any:
         known, histogram = self._instrument
         if known is not current.telemetry:
             histogram = current.telemetry.histogram(semconv.HTTP_SERVER_REQUEST_DURATION)
             self._instrument = (current.telemetry, histogram)
         return histogram
 
-    def _view(self, current: runtime.Runtime, request: _Request, whose: Any, route: str | None) -> None:
+    def _view(self, current: Runtime, request: _Request, whose: Any, route: str | None) -> None:
         user = self._user(whose)
         if user is not None:
             name = (route or request.path or "/")[:MAX_NAME_CHARS]

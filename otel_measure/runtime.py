@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import socket
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,7 +21,7 @@ from otel_measure import derived, semconv
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spans import inference_of
 from otel_measure.caller import Caller
-from otel_measure.config import DEFAULT, Default, Settings, otlp_logs, sdk_is_disabled
+from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
 from otel_measure.days import day_date, day_finder, moment
 from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
@@ -405,123 +404,3 @@ _INFRASTRUCTURE: Final = (
     "system.", "process.", "container.", "otel_measure.system.", "otel_measure.process.", "otel_measure.container.",
     "otel_measure.service.",
 )  # fmt: skip
-_lock = threading.RLock()
-_current: Runtime | None = None
-
-
-def configure(
-    *,
-    service_name: str | Default = DEFAULT,
-    environment: str | Default = DEFAULT,
-    store: str | os.PathLike[str] | Default | None = DEFAULT,
-    otlp_endpoint: str | Default | None = DEFAULT,
-    timezone: str | Default = DEFAULT,
-    settings: Settings | None = None,
-) -> None:
-    """Set this process up; optional, since the first service call does it with defaults and the environment.
-
-    Args:
-        service_name: where every record says it comes from.
-        environment: likewise.
-        store: a path, `":memory:"`, or `None` for no store.
-        otlp_endpoint: where metrics and events go by OTLP/HTTP.
-        timezone: the IANA zone whose days are days.
-        settings: everything at once, instead of the others.
-
-    Raises:
-        ConfigurationError: a bad value, or a second call that wants something else.
-        MeasureError: the store cannot be opened.
-    """
-    given: dict[str, Any] = {
-        "service_name": service_name,
-        "environment": environment,
-        "store": os.fspath(store) if isinstance(store, os.PathLike) else store,
-        "otlp_endpoint": otlp_endpoint,
-        "timezone": timezone,
-    }
-    if settings is not None and any(value is not DEFAULT for value in given.values()):
-        raise ConfigurationError("configure() takes settings=… or single settings, not both")
-    adopt(settings or Settings.load(**given))
-
-
-def adopt(settings: Settings | None) -> Runtime:
-    """Return this process's runtime, made with these settings when there is none yet."""
-    global _current
-    with _lock:
-        if _current is None:
-            wanted = settings or Settings.load()
-            _current = Runtime(wanted)
-            _log.info("otel-measure keeps its data in %s", wanted.store or "no store (store=None)")
-        elif settings is not None and (changed := _current.settings.differences(settings)):
-            raise ConfigurationError(
-                f"configure() was called before with other settings: {', '.join(changed)} differ; "
-                "call it once, before the first service call"
-            )
-        return _current
-
-
-def current() -> Runtime:
-    """Return this process's runtime, made with defaults when nobody has configured it."""
-    return _current if _current is not None else adopt(None)
-
-
-def install(runtime: Runtime | None) -> Runtime | None:
-    """Make another runtime this process's and return the one before, which goes on; for tests."""
-    global _current
-    with _lock:
-        before, _current = _current, runtime
-    return before
-
-
-def flush(timeout_s: float = 5.0) -> bool:
-    """Commit what this process has recorded; `False` when that did not succeed in time."""
-    return _current.flush(timeout_s) if _current is not None else True
-
-
-def shutdown(timeout_s: float = 5.0) -> bool:
-    """Flush, stop and forget this process's runtime."""
-    global _current
-    with _lock:
-        runtime, _current = _current, None
-    return runtime.shutdown(timeout_s) if runtime is not None else True
-
-
-def get_infrastructure_service() -> InfrastructureService:
-    """Return the service that knows the machine."""
-    return current().infrastructure
-
-
-def get_ai_model_service() -> AiModelService:
-    """Return the service that knows the models."""
-    ai = current().ai
-    ai.warm()
-    return ai
-
-
-def get_user_analytics_service() -> UserAnalyticsService:
-    """Return the service that knows the users."""
-    return current().users
-
-
-def _each(step: Callable[[Runtime], None]) -> Callable[[], None]:
-    def run() -> None:
-        if _current is not None:
-            step(_current)
-
-    return run
-
-
-def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()  # the parent's may be held by a thread that is not here
-    if _current is not None:
-        _current.after_fork_in_child()
-
-
-atexit.register(shutdown)
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(
-        before=_each(Runtime.before_fork),
-        after_in_parent=_each(Runtime.after_fork_in_parent),
-        after_in_child=_after_fork_in_child,
-    )

@@ -28,12 +28,13 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 
-from otel_measure import runtime
+from otel_measure import process
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import Settings
 from otel_measure.days import micros
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.records import Event, Json, Origin
+from otel_measure.runtime import Runtime
 from otel_measure.store.base import Family
 from otel_measure.telemetry import Providers
 from otel_measure.users.service import UserAnalyticsService
@@ -96,14 +97,14 @@ class Capture:
         self.providers = Providers(MeterProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False))
         if self.providers.loggers is not None:
             self.providers.loggers.add_log_record_processor(SimpleLogRecordProcessor(self._exporter))
-        self.runtime = runtime.Runtime(
+        self.runtime = Runtime(
             settings or replace(Settings(), store=":memory:"),
             clock=self.clock,
             sampler=sampler,
             loud=loud,
             providers=self.providers,
         )
-        self._before: runtime.Runtime | None = None
+        self._before: Runtime | None = None
 
     @property
     def ai(self) -> AiModelService:
@@ -131,11 +132,11 @@ class Capture:
         return [_event(found.log_record, origin) for found in self._exporter.get_finished_logs()]
 
     def __enter__(self) -> Capture:
-        self._before = runtime.install(self.runtime)
+        self._before = process.install(self.runtime)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        runtime.install(self._before)
+        process.install(self._before)
         steps: tuple[Callable[[], object], ...] = (self.runtime.shutdown, self.providers.meters.shutdown)
         for step in steps:
             step()

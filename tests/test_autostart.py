@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from otel_measure import autostart, runtime
+from otel_measure import autostart, process
 from otel_measure.testing import Capture
 
 
@@ -12,7 +12,7 @@ def test_it_starts_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a service call would, and the reading of the machine with it."""
     with Capture() as capture:
         autostart.start({})
-        assert runtime.current() is capture.runtime
+        assert process.current() is capture.runtime
         assert capture.runtime._pump is not None
 
 
@@ -22,7 +22,7 @@ def test_it_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     def never() -> None:
         pytest.fail("it was asked for")
 
-    monkeypatch.setattr(runtime, "current", never)
+    monkeypatch.setattr(process, "current", never)
     autostart.start({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis, otel_measure"})
 
 
@@ -32,7 +32,7 @@ def test_it_never_breaks_the_program(monkeypatch: pytest.MonkeyPatch, caplog: py
     def broken() -> None:
         raise RuntimeError("unknown setting 'prot'")
 
-    monkeypatch.setattr(runtime, "current", broken)
+    monkeypatch.setattr(process, "current", broken)
     with caplog.at_level(logging.WARNING, "otel_measure"):
         autostart.start({})
     assert caplog.messages == ["otel-measure does not measure this program: unknown setting 'prot'"]

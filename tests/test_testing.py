@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import otel_measure
-from otel_measure import runtime
+from otel_measure import process
 from otel_measure.errors import NoStore
 from otel_measure.records import Event, Origin, from_event, kind_of
 from otel_measure.testing import START, Capture, Clock
@@ -13,7 +13,7 @@ from otel_measure.testing import START, Capture, Clock
 
 def test_what_is_measured_inside_stays_inside() -> None:
     """It is the process's runtime as long as the `with` lasts, and every one begins empty."""
-    before = runtime._current
+    before = process._current
     for _ in range(2):
         with Capture() as capture:
             assert otel_measure.get_ai_model_service() is capture.ai
@@ -21,7 +21,7 @@ def test_what_is_measured_inside_stays_inside() -> None:
             otel_measure.get_user_analytics_service().track_event(1, "click", "x")
             assert capture.users.get_engagement_metrics().dau == 1
             assert [sample.value for sample in capture.families()["otel_measure.users.events"].samples] == [1.0]
-        assert runtime._current is before
+        assert process._current is before
 
 
 def test_captures_nest() -> None:

@@ -18,10 +18,8 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import (
     InMemoryMetricReader,
-    MetricExporter,
     MetricReader,
     MetricsData,
-    PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
@@ -37,6 +35,7 @@ from otel_measure.records import Json, Record, to_event
 from otel_measure.semconv import Instrument
 from otel_measure.store.base import Model, ModelUse, Point
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
+from otel_measure.telemetry.pushing import PushingReader, bounded, pushing_loggers, pushing_spans
 from otel_measure.telemetry.relay import Relay
 from otel_measure.telemetry.since import SinceStart, renew_locks
 from otel_measure.telemetry.spans import SpanWatch, Told, samples_all
@@ -105,7 +104,7 @@ class Telemetry:
         if exposition:
             readers.append(self._prometheus_reader())
         if settings.otlp_endpoint:
-            readers.append(_PushingReader(settings.otlp_endpoint))
+            readers.append(PushingReader(settings.otlp_endpoint))
         self.adopted = isinstance(self._found_meters(), MeterProvider)
         self._own_readers = readers
         self._provider = self._meter_provider(readers)
@@ -170,12 +169,7 @@ class Telemetry:
             return provider.get_logger("otel_measure")
         if not self._settings.otlp_endpoint or self._given is not None:
             return None
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-        from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-
-        ours = LoggerProvider(resource=self._resource(), shutdown_on_exit=False)
-        endpoint = _signal_endpoint(self._settings.otlp_endpoint, "logs")
-        ours.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint)))
+        ours = pushing_loggers(self._settings.otlp_endpoint, self._resource())
         _logs.set_logger_provider(ours)
         return ours.get_logger("otel_measure")
 
@@ -250,11 +244,7 @@ class Telemetry:
     def _tracer_provider(self) -> TracerProvider:
         ours = TracerProvider(sampler=ALWAYS_ON, resource=self._resource(), shutdown_on_exit=False)
         if self._settings.otlp_endpoint:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-            exporter = OTLPSpanExporter(endpoint=_signal_endpoint(self._settings.otlp_endpoint, "traces"))
-            self._spans_out = BatchSpanProcessor(exporter)
+            self._spans_out = pushing_spans(self._settings.otlp_endpoint)
             ours.add_span_processor(self._spans_out)
         trace.set_tracer_provider(ours)
         return ours
@@ -374,11 +364,11 @@ class Telemetry:
         provider = self._found_loggers() if self._logger is not None else None
         if isinstance(provider, LoggerProvider):
             calls.append(partial(provider.force_flush, int(timeout_s * 1000)))
-        _bounded(calls, timeout_s)
+        bounded(calls, timeout_s)
 
     def shutdown(self, timeout_s: float) -> None:
         """Stop our readers; an adopted provider goes on without them and hears no more of us."""
-        _bounded([self._shutdown], timeout_s)
+        bounded([self._shutdown], timeout_s)
 
     def _shutdown(self) -> None:
         if self._watch is not None:
@@ -387,7 +377,7 @@ class Telemetry:
             self._spans_out.shutdown()
         for reader in self._own_readers:
             try:
-                if isinstance(reader, _PushingReader):
+                if isinstance(reader, PushingReader):
                     reader.shutdown()  # while it can still collect, which once removed it cannot
                 self._provider.remove_metric_reader(reader)
             except Exception:
@@ -415,31 +405,12 @@ class Telemetry:
         renew_locks(self._provider)
         for reader, since in self._since:
             since.after_fork_in_child(reader)
-            if isinstance(reader, _PushingReader):
+            if isinstance(reader, PushingReader):
                 reader.after_fork_in_child()
 
 
 def _nobody(span: Span, who: Caller) -> None:
     """Take no call: where spans are sampled, metrics say how many there were."""
-
-
-def _bounded(calls: Sequence[Callable[[], object]], timeout_s: float) -> None:
-    """Call one after the other, and wait no longer than that: an endpoint that is away must not hold up the host.
-
-    The SDK's exporters keep to no time-out of their own while they retry.
-    """
-    if not calls:
-        return
-
-    def run() -> None:
-        for call in calls:
-            call()
-
-    thread = threading.Thread(target=run, name="otel-measure-telemetry", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if thread.is_alive():
-        _log.warning("telemetry was not sent within %s s; the store has what it has", timeout_s)
 
 
 def _histogram(meter: metrics.Meter, instrument: Instrument) -> metrics.Histogram:
@@ -456,32 +427,3 @@ def _span_context(trace_id: str | None, span_id: str | None) -> Any:
         return None
     span = trace.SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False)
     return trace.set_span_in_context(trace.NonRecordingSpan(span))
-
-
-def _signal_endpoint(endpoint: str, signal: str) -> str:
-    return f"{endpoint.rstrip('/')}/v1/{signal}"
-
-
-class _PushingReader(PeriodicExportingMetricReader):
-    """Ends once, though removing it from its provider ends it again; a child has a connection of its own."""
-
-    _ended = False
-
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = _signal_endpoint(endpoint, "metrics")
-        super().__init__(self._new_exporter())
-
-    def _new_exporter(self) -> MetricExporter:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-        return OTLPMetricExporter(endpoint=self._endpoint)
-
-    def after_fork_in_child(self) -> None:
-        """Let go of the parent's connection, and of a lock that its thread may hold."""
-        self._export_lock = threading.Lock()
-        self._exporter = self._new_exporter()
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        if not self._ended:
-            self._ended = True
-            super().shutdown(timeout_millis, **kwargs)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_measure import context, runtime
+from otel_measure import context, process
 from otel_measure.config import Settings
 from otel_measure.days import moment
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreUnavailable
@@ -227,4 +227,4 @@ def test_records_carry_what_they_need() -> None:
 def test_the_public_accessor_has_the_calls() -> None:
     """`get_user_analytics_service()` creates tests."""
     with Capture():
-        assert runtime.get_user_analytics_service().create_ab_test("T", VARIANTS) == "t"
+        assert process.get_user_analytics_service().create_ab_test("T", VARIANTS) == "t"

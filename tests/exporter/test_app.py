@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 import exporter
-import otel_measure.runtime
+import otel_measure.process
 from exporter.app import ENDPOINTS, create_app
 from exporter.assets import asset
 from exporter.envelope import HttpError
@@ -55,9 +55,9 @@ def test_settings_are_adopted(tmp_path: Path, local: Local) -> None:
     settings = Settings(store=str(tmp_path / "m.db"))
     try:
         assert local(create_app(settings)).get("/readyz").json() == {"status": "ready"}
-        assert otel_measure.runtime.current().settings is settings
+        assert otel_measure.process.current().settings is settings
     finally:
-        otel_measure.runtime.shutdown()
+        otel_measure.process.shutdown()
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api/v1/metrics/nothing", "/api/v1/metrics/users/engagement/", "//"])

@@ -312,13 +312,13 @@ def test_demo_leaves_nothing_behind(tmp_path: Path) -> None:
 SIGNAL_WHILE_THE_STORE_OPENS = """
 import os, signal
 from exporter.cli import main
-from otel_measure import runtime
+from otel_measure import process
 
-def adopt(settings, adopt=runtime.adopt):
+def adopt(settings, adopt=process.adopt):
     os.kill(os.getpid(), signal.SIGTERM)
     return adopt(settings)
 
-runtime.adopt = adopt
+process.adopt = adopt
 main(["serve", "--port", "0", "--store", ":memory:"])
 """
 

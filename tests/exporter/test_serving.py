@@ -64,12 +64,12 @@ def test_a_process_that_ends_by_itself_has_no_deadline() -> None:
 
 ENDPOINT_THAT_DOES_NOT_ANSWER = """
 import os, signal, sys, threading, time
-from otel_measure import Settings, runtime
+from otel_measure import Settings, process
 from exporter import serving
 
 def announce(url):
     for number in range(500):
-        runtime.current().users.track_event(number, "click", "x")
+        process.current().users.track_event(number, "click", "x")
     threading.Thread(target=hang_up, daemon=True).start()
 
 def hang_up():

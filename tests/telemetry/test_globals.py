@@ -37,7 +37,7 @@ before = propagate.get_global_textmap(), type(_logs.get_logger_provider())
 early = metrics.get_meter("application").create_counter("jobs")
 otel_measure.configure(store=":memory:", service_name="shop")
 from opentelemetry.sdk.metrics import MeterProvider
-from otel_measure.runtime import current
+from otel_measure.process import current
 assert isinstance(metrics.get_meter_provider(), MeterProvider)
 assert (propagate.get_global_textmap(), type(_logs.get_logger_provider())) == before
 assert not current().telemetry.adopted
@@ -92,7 +92,7 @@ def test_a_disabled_sdk_disables_no_fact() -> None:
     out = run(
         """
 import otel_measure
-from otel_measure.runtime import current
+from otel_measure.process import current
 otel_measure.configure(store=":memory:")
 otel_measure.get_user_analytics_service().track_event(1, "click", "x")
 otel_measure.get_ai_model_service().record_inference("m", "1", 5.0)
@@ -110,7 +110,7 @@ def test_configuring_again(tmp_path: Path) -> None:
     out = run(
         f"""
 import otel_measure, pathlib
-from otel_measure.runtime import current
+from otel_measure.process import current
 assert otel_measure.flush() and otel_measure.shutdown()
 path = pathlib.Path({str(tmp_path / "x.db")!r})
 otel_measure.configure(store=path, service_name="shop")
@@ -235,7 +235,7 @@ server.server_close()
 FORK = """
 import os, sys, threading, time
 import otel_measure
-from otel_measure.runtime import current
+from otel_measure.process import current
 path = sys.stdin.readline().strip()
 otel_measure.configure(store=path, service_name="shop")
 users, ai = otel_measure.get_user_analytics_service(), otel_measure.get_ai_model_service()

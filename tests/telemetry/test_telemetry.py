@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from otel_measure.errors import NoStore
 from otel_measure.records import from_event
 from otel_measure.store.base import Model, Point
 from otel_measure.telemetry import Providers, Telemetry
+from otel_measure.telemetry.pushing import bounded
 from otel_measure.testing import Capture
 from tests.facts import event, inference, one_of_each
 
@@ -273,3 +275,15 @@ def test_with_a_store_there_is_no_second_exposition() -> None:
     """The store's own is the one that counts over processes."""
     with Capture() as capture:
         assert capture.runtime.telemetry.prometheus_text()[0] == b""
+
+
+def test_a_process_that_ends_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there can be no new ones, what is to be sent is sent all the same."""
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    done: list[int] = []
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    bounded([lambda: done.append(1), lambda: done.append(2)], 5)
+    assert done == [1, 2]
