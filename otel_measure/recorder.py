@@ -104,8 +104,13 @@ class Recorder:
         self._sink.count(kind_of(record), "dropped", 1, reason)
         self._log_once(reason, f"{message}: it is dropped")
 
-    def commit(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+    def commit(self, records: Sequence[Record], *, durable: bool = False, own: bool = True) -> list[Receipt]:
         """Accept records now, in one transaction, and measure the new ones.
+
+        Args:
+            records: what to accept.
+            durable: survive power loss as well.
+            own: they were recorded here; what other processes recorded is no measurement of this one.
 
         Raises:
             StoreUnavailable: nothing was accepted.
@@ -117,19 +122,22 @@ class Recorder:
             receipts = self._store.accept(records, durable=durable or self._durable)
             self._sink.commit_took(self._monotonic() - began)
         try:
-            self._account(records, receipts)
+            self._account(records, receipts, own)
         except Exception as error:  # what is committed is committed, whatever measuring it does
             self.fault("measuring", f"records were stored and not measured: {error!r}", error)
         return receipts
 
-    def _account(self, records: Sequence[Record], receipts: Sequence[Receipt]) -> None:
+    def _account(self, records: Sequence[Record], receipts: Sequence[Receipt], own: bool) -> None:
         tally: dict[tuple[str, str, str | None], int] = {}
         for record, receipt in zip(records, receipts, strict=True):
             key = (kind_of(record), receipt.outcome, receipt.reason)
             tally[key] = tally.get(key, 0) + 1
         for (kind, outcome, reason), n in tally.items():
             self._sink.count(kind, outcome, n, reason)
-        self._sink.record([r for r, receipt in zip(records, receipts, strict=True) if receipt.outcome == "accepted"])
+        if own:
+            self._sink.record(
+                [r for r, receipt in zip(records, receipts, strict=True) if receipt.outcome == "accepted"]
+            )
 
     # ------------------------------------------------------------ the thread
 

@@ -7,6 +7,7 @@ is a law with a test. Times are int64 microseconds UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
@@ -180,13 +181,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class _Form(msgspec.Struct, frozen=True):
+class _Form(msgspec.Struct, frozen=True, dict=True):
     """How one kind of record becomes an event: the attribute of each field that travels as one."""
 
     kind: str
     record: type[Record]
     event: str
     attributes: dict[str, str]
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The field that each attribute is."""
+        return {attribute: field for field, attribute in self.attributes.items()}
 
 
 _INFERENCE = _Form(
@@ -356,9 +362,11 @@ def from_event(event: Event) -> Record | None:
         form, fields["type"] = _USER_EVENT, _TYPE_OF_EVENT[event.name]
     if form is None:
         return None
-    for field, attribute in form.attributes.items():
-        if attribute in event.attributes:
-            fields[field] = event.attributes[attribute]
+    field_of = form.fields
+    for attribute, value in event.attributes.items():
+        field = field_of.get(attribute)
+        if field is not None:
+            fields[field] = value
     try:
         return msgspec.convert(fields, form.record)
     except msgspec.ValidationError as error:

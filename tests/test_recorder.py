@@ -339,3 +339,11 @@ def test_a_forked_child_starts_afresh(make: Callable[..., Bench]) -> None:
     assert bench.store.accepted.wait(5)
     assert bench.recorder.flush()
     assert bench.store.ids == ["child's"]
+
+
+def test_what_others_recorded_is_no_measurement_of_this_process() -> None:
+    """It is accepted and counted, and the instruments of this process say nothing of it."""
+    sink = FakeSink()
+    recorder = Recorder(None, sink)
+    assert recorder.commit([inference("a")], own=False) == [ACCEPTED]
+    assert (sink.records, dict(sink.counts)) == ([], {("inference", "accepted", None): 1})

@@ -107,7 +107,7 @@ class Receiver:
         store = self._store
         store.received.has_facts(found.has_facts, self._now_us())
         records = [self._with_model(record) for record in found.records]
-        receipts = self._recorder.commit(records) if records else []
+        receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
         refused = found.refused + self._settle(tally, receipts)
         tally("ignored", found.ignored)
@@ -128,7 +128,7 @@ class Receiver:
         store = self._store
         found = traces.understood(request.resource_spans, self._pricer, now)
         counting = store.received.wait(found.calls, now, now + self._wait_us) if found.calls else ()
-        receipts = self._recorder.commit(counting) if counting else []
+        receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
         refused = found.refused + self._settle(tally, receipts)
         tally("waiting", len(found.calls) - len(counting))
@@ -150,7 +150,7 @@ class Receiver:
             return
         due = self._kept.received.due(self._now_us())
         if due:
-            self._recorder.commit(due)
+            self._recorder.commit(due, own=False)
             self._kept.received.settled(due)
 
     def _tally(self, signal: str) -> Callable[..., None]:

@@ -13,6 +13,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -285,3 +286,40 @@ def test_hosts_need_a_store(local: Local) -> None:
     """Without one nothing is kept of others."""
     with serving(local, Settings(store=None)) as client:
         assert client.get("/api/v1/metrics/infrastructure/hosts").status_code == 503
+
+
+def test_names_and_labels_that_clash_are_told_apart(client: TestClient) -> None:
+    """Equal names of two scopes, processes and kinds, and attributes that become one label: the exposition is valid."""
+    other: dict[str, Json] = {"service.name": "shop", "service.instance.id": "b"}
+    for metrics in (
+        Metrics().counter("jobs", 1, {"a.b": "x"}),
+        Metrics(scope="second").counter("jobs", 2, {"a.b": "x"}),
+        Metrics(other).counter("jobs", 3, {"a_b": "x"}),
+        Metrics(other).gauge("jobs", 4.0),
+        Metrics(other).histogram("jobs", [1, 0, 0], 1.0, unit=""),
+        Metrics(scope="third").histogram("jobs", [1, 0], 1.0, bounds=(5.0,), unit=""),
+        Metrics().counter("otel_measure.ai.inferences", 9, {"le": "1", "job": "x", "__name__": "y"}),
+    ):
+        assert post(client, "metrics", metrics.request).status_code == 200
+    text = client.get("/metrics").text
+    families = list(text_string_to_metric_families(text))
+    samples = [(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples]
+    assert len(samples) == len(set(samples))
+    types = [line for line in text.splitlines() if line.startswith("# TYPE ")]
+    assert len({line.split()[2] for line in types}) == len(types)
+    jobs = {sample.value for family in families for sample in family.samples if sample.name == "jobs_total"}
+    assert jobs == {1.0, 2.0, 3.0}
+    counts = [s.value for family in families for s in family.samples if s.name.endswith("_count") and "jobs" in s.name]
+    assert counts == [1.0, 1.0]
+
+
+def test_a_series_is_gone_five_minutes_after_its_last_word(runtime: Runtime, client: TestClient) -> None:
+    """A gauge and a counter of a process that sends no more; what is counted in models stays."""
+    post(client, "metrics", calls(4).counter("jobs.done", 7).gauge("warmth", 1.0).request)
+    assert "jobs_done_total" in client.get("/metrics").text
+    runtime.clock = runtime.receiver._now_us = lambda: NOW_US + 300_000_000
+    text = client.get("/metrics").text
+    assert "jobs_done_total" not in text
+    assert "warmth" not in text
+    assert "target_info" not in text
+    assert "otel_measure_ai_inferences_total" in text

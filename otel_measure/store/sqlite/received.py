@@ -76,7 +76,17 @@ class SqliteReceived:
     def wait(self, calls: Sequence[Waiting], now: int, until: int) -> Sequence[Inference]:
         """Keep what only spans tell of `until` metrics had time to come; return what need not wait."""
         with self._database.write() as connection:
-            return [call.inference for call in calls if _counts_now(connection, call, now, until)]
+            room = MAX_WAITING - int(connection.execute("SELECT count(*) FROM waiting").fetchone()[0])
+            found = []
+            for call in calls:
+                # To wait for metrics is a courtesy; to forget a call is not.
+                verdict = _verdict(connection, call, now, may_wait=room > 0)
+                if verdict == "wait":
+                    _keep(connection, call, until)
+                    room -= 1
+                elif verdict == "count":
+                    found.append(call.inference)
+            return found
 
     def due(self, now: int) -> list[Inference]:
         """Return the calls for which no metrics came; they are given again until `settled`."""
@@ -118,25 +128,26 @@ class SqliteReceived:
             return streams.readings(connection, prefixes, since)
 
 
-def _counts_now(connection: sqlite3.Connection, call: Waiting, now: int, until: int) -> bool:
-    """Tell whether a call counts at once; one whose process is not decided about waits."""
-    inference = call.inference
+def _verdict(
+    connection: sqlite3.Connection, call: Waiting, now: int, *, may_wait: bool
+) -> Literal["count", "wait", "told already"]:
+    """Tell what becomes of a call; one whose process is not decided about waits."""
     if _is_told_already(connection, call):
-        return False
-    via = _via(connection, call.source, inference.model)
+        return "told already"
+    via = _via(connection, call.source, call.inference.model)
     if via in ("facts", "metrics"):
-        return False
+        return "told already"
     if call.parent is not None:
         connection.execute("INSERT OR IGNORE INTO enclosing VALUES (?, ?)", (call.parent, now))
-    if via == "spans":
-        return True
-    if connection.execute("SELECT count(*) FROM waiting").fetchone()[0] >= MAX_WAITING:
-        return True  # to wait for metrics is a courtesy; to forget a call is not
+    return "wait" if via is None and may_wait else "count"
+
+
+def _keep(connection: sqlite3.Connection, call: Waiting, until: int) -> None:
+    inference = call.inference
     connection.execute(
         "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?)",
         (inference.id, call.source, inference.model, until, _encode(inference).decode()),
     )
-    return False
 
 
 def _is_told_already(connection: sqlite3.Connection, call: Waiting) -> bool:

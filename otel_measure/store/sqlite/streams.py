@@ -56,10 +56,11 @@ class Refused(Exception):  # noqa: N818 - a verdict
 def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ingested, list[Growth]]:
     """Take in points; return what became of them, and what those that tell of models have added."""
     accepted, duplicate, refused = 0, 0, Counter[str]()
+    series = _Series(connection)
     growths: list[Growth] = []
     for point in points:
         try:
-            growth = _add_delta(connection, point) if point.delta else _put(connection, point)
+            growth = _add_delta(connection, series, point) if point.delta else _put(connection, series, point)
         except Refused as verdict:
             refused[verdict.reason] += 1
             continue
@@ -75,11 +76,11 @@ def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ing
 # ---------------------------------------------------------------- cumulative
 
 
-def _put(connection: sqlite3.Connection, point: Point) -> Growth | None:
+def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
     """Replace the state of a stream; `None` for a point that says what was said already."""
     known = _latest(connection, point) if _start_is_unknown(point) else _known(connection, point)
     if known is None:
-        _insert(connection, _counted(point, None))
+        series.insert(_counted(point, None))
         is_whole = point.start > 0 and point.ts - point.start <= _DAY_US
         return _growth(point, None) if is_whole else Growth(point, 0.0, 0, ())
     if point.ts < known.ts:
@@ -88,7 +89,7 @@ def _put(connection: sqlite3.Connection, point: Point) -> Growth | None:
         return None
     if _start_is_unknown(point) and (point.value < known.value or point.count < known.count):
         began = replace(point, start=known.ts)
-        _insert(connection, _counted(began, None))
+        series.insert(_counted(began, None))
         return _growth(began, None)
     before = known if point.value >= known.value and point.count >= known.count else None
     _update(connection, known.id, _counted(point, before))
@@ -137,12 +138,12 @@ def _bins(point: Point, buckets: tuple[int, ...], exponential: Exponential | Non
 # ---------------------------------------------------------------- deltas
 
 
-def _add_delta(connection: sqlite3.Connection, point: Point) -> Growth | None:
+def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
     """Add a delta to its stream once, in whatever order deltas come; `None` for one that was added already."""
     whole = replace(point, start=0)
     known = _known(connection, whole)
     if known is None:
-        stream = _insert(connection, _counted(whole, None))
+        stream = series.insert(_counted(whole, None))
     elif point.ts < known.ts - HOUR_US:
         raise Refused("too_late")
     else:
@@ -227,20 +228,33 @@ def _figures(point: Point) -> tuple[Any, ...]:
     )
 
 
-def _insert(connection: sqlite3.Connection, point: Point) -> int:
-    of_name = connection.execute("SELECT count(*) FROM stream WHERE name = ?", (point.name,)).fetchone()[0]
-    if of_name >= MAX_STREAMS:
-        raise Refused("cardinality")
-    row = connection.execute(
-        "INSERT INTO stream (name, labels, instance, start, kind, unit, description, scope, ts, value, count, bounds,"
-        " buckets, exponential) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (
-            point.name, point.labels, point.instance, point.start, point.kind, point.unit, point.description,
-            point.scope, *_figures(point),
-        ),
-    ).fetchone()  # fmt: skip
-    _note(connection, row[0], point)
-    return int(row[0])
+class _Series:
+    """The streams of each name, counted once for many points."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._of_name: dict[str, int] = {}
+
+    def insert(self, point: Point) -> int:
+        """Add a stream, unless its instrument has too many."""
+        count = "SELECT count(*) FROM stream WHERE name = ?"
+        of_name = self._of_name.get(point.name)
+        if of_name is None:
+            of_name = int(self._connection.execute(count, (point.name,)).fetchone()[0])
+        self._of_name[point.name] = of_name
+        if of_name >= MAX_STREAMS:
+            raise Refused("cardinality")
+        row = self._connection.execute(
+            "INSERT INTO stream (name, labels, instance, start, kind, unit, description, scope, ts, value, count,"
+            " bounds, buckets, exponential) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            (
+                point.name, point.labels, point.instance, point.start, point.kind, point.unit, point.description,
+                point.scope, *_figures(point),
+            ),
+        ).fetchone()  # fmt: skip
+        self._of_name[point.name] = of_name + 1
+        _note(self._connection, row[0], point)
+        return int(row[0])
 
 
 def _update(connection: sqlite3.Connection, stream: int, point: Point) -> None:
