@@ -17,6 +17,13 @@ from exporter.endpoint import AnyEndpoint, Content, NoBody, NoQuery, PlainCall, 
 from exporter.envelope import JSON_HEADERS, Failure
 
 Schema: TypeAlias = dict[str, Any]
+_BINARY: Final = {"type": "string", "format": "binary"}
+# google.rpc.Status, which OTLP answers faults with.
+_STATUS: Final[Schema] = {
+    "type": "object",
+    "required": ["code", "message"],
+    "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+}
 _REF: Final = "#/components/schemas/{name}"
 _JSON: Final = "application/json"
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -67,23 +74,33 @@ def _operation(row: AnyEndpoint, query: Schema, body: Schema, out: Schema, failu
         "parameters": [*_path_parameters(row.path), *_query_parameters(query)],
         "responses": {
             str(row.status): {"description": row.returns, "content": _content(row, out)},
-            "default": {"description": "What was wrong, and the way out.", "content": {_JSON: {"schema": failure}}},
+            "default": {"description": "What was wrong, and the way out.", "content": _failure(row, failure)},
         },
         "security": [{}] if row.access == "open" else [{}, {"token": []}],
     }
     if row.body is not NoBody:
-        schema = body if row.reads is None else {}
-        operation["requestBody"] = {"required": True, "content": {media: {"schema": schema} for media in row.accepts}}
+        bodies = {media: {"schema": _BINARY if media != _JSON else _body(row, body)} for media in row.accepts}
+        operation["requestBody"] = {"required": True, "content": bodies}
     return operation
+
+
+def _body(row: AnyEndpoint, body: Schema) -> Schema:
+    return body if row.reads is None else {"type": "object"}
 
 
 def _content(row: AnyEndpoint, out: Schema) -> Schema:
     if row.path in _OTHER_TYPES:
         return {_OTHER_TYPES[row.path]: {"schema": {"type": "string"}}}
     if _answer_type(row) is Content:
-        return {_JSON: {"schema": {"type": "object"}}}
+        return {media: {"schema": _BINARY if media != _JSON else {"type": "object"}} for media in row.accepts}
     envelope = {"status": {"const": "success"}, "data": out}
     return {_JSON: {"schema": {"type": "object", "required": ["status", "data"], "properties": envelope}}}
+
+
+def _failure(row: AnyEndpoint, enveloped: Schema) -> Schema:
+    if row.fails is None:
+        return {_JSON: {"schema": enveloped}}
+    return {media: {"schema": _BINARY if media != _JSON else _STATUS} for media in row.accepts}
 
 
 def _path_parameters(path: str) -> list[Schema]:
