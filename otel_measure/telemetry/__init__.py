@@ -35,7 +35,7 @@ from otel_measure.records import Json, Record, to_event
 from otel_measure.semconv import Instrument
 from otel_measure.store.base import Model, ModelUse, Point
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
-from otel_measure.telemetry.pushing import PushingReader, bounded, pushing_loggers, pushing_spans
+from otel_measure.telemetry.pushing import PushingReader, bounded, load_client, pushing_loggers, pushing_spans
 from otel_measure.telemetry.relay import Relay
 from otel_measure.telemetry.since import SinceStart, renew_locks
 from otel_measure.telemetry.spans import SpanWatch, Told, samples_all
@@ -104,6 +104,7 @@ class Telemetry:
         if exposition:
             readers.append(self._prometheus_reader())
         if settings.otlp_endpoint:
+            load_client()
             readers.append(PushingReader(settings.otlp_endpoint))
         self.adopted = isinstance(self._found_meters(), MeterProvider)
         self._own_readers = readers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
@@ -13,6 +14,16 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 
 _log: Final = logging.getLogger("otel_measure")
+
+
+def load_client() -> None:
+    """Import what sending needs, before there are threads that would.
+
+    A module that a thread is importing while the process is copied stays locked in the child for ever, and whoever
+    needs it there waits. `requests` imports these with its first request.
+    """
+    for name in ("requests", "netrc", "encodings.idna"):
+        import_module(name)
 
 
 def _url(endpoint: str, signal: str) -> str:
