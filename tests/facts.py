@@ -98,9 +98,12 @@ def _optional(**given: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[An
     return {field: st.none() | strategy for field, strategy in given.items()}
 
 
+# SQLite has one zero: + 0.0 takes the sign off the other.
 _evaluated: dict[str, st.SearchStrategy[Any]] = {
     "name": _texts,
-    **_optional(score=st.floats(-1e12, 1e12), label=_texts, inference_id=_ids, response_id=_texts),
+    **_optional(
+        score=st.floats(-1e12, 1e12).map(lambda score: score + 0.0), label=_texts, inference_id=_ids, response_id=_texts
+    ),
 }
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(
