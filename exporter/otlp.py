@@ -27,6 +27,7 @@ from exporter.body import BodyHeaders, read_body
 from exporter.endpoint import AnyEndpoint, Call, Content, Endpoint, NoQuery
 from exporter.envelope import HttpError, failure
 from otel_measure.otlp.json import from_json, to_json
+from otel_measure.otlp.receiver import Verdict
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -95,34 +96,32 @@ def _decoded(body: OtlpBody, request: type[M]) -> M:
     return message
 
 
+def _taken(body: OtlpBody, request: type[M], take: Callable[[M], Verdict], answer: Message, rejected: str) -> Content:
+    """Decode a request, take it in, and say in the answer's partial success how many items were refused, and why."""
+    verdict = take(_decoded(body, request))
+    if verdict.rejected:
+        partial = answer.partial_success  # type: ignore[attr-defined]  # each answer of OTLP has one
+        setattr(partial, rejected, verdict.rejected)
+        partial.error_message = verdict.message
+    return _content(answer, body.is_json)
+
+
 def metrics(call: Call[NoQuery, OtlpBody]) -> Content:
     """Take in metrics."""
-    verdict = call.runtime.receiver.metrics(_decoded(call.body, ExportMetricsServiceRequest))
-    answer = ExportMetricsServiceResponse()
-    if verdict.rejected:
-        answer.partial_success.rejected_data_points = verdict.rejected
-        answer.partial_success.error_message = verdict.message
-    return _content(answer, call.body.is_json)
+    take = call.runtime.receiver.metrics
+    return _taken(call.body, ExportMetricsServiceRequest, take, ExportMetricsServiceResponse(), "rejected_data_points")
 
 
 def logs(call: Call[NoQuery, OtlpBody]) -> Content:
     """Take in logs."""
-    verdict = call.runtime.receiver.logs(_decoded(call.body, ExportLogsServiceRequest))
-    answer = ExportLogsServiceResponse()
-    if verdict.rejected:
-        answer.partial_success.rejected_log_records = verdict.rejected
-        answer.partial_success.error_message = verdict.message
-    return _content(answer, call.body.is_json)
+    take = call.runtime.receiver.logs
+    return _taken(call.body, ExportLogsServiceRequest, take, ExportLogsServiceResponse(), "rejected_log_records")
 
 
 def traces(call: Call[NoQuery, OtlpBody]) -> Content:
     """Take in spans."""
-    verdict = call.runtime.receiver.traces(_decoded(call.body, ExportTraceServiceRequest))
-    answer = ExportTraceServiceResponse()
-    if verdict.rejected:
-        answer.partial_success.rejected_spans = verdict.rejected
-        answer.partial_success.error_message = verdict.message
-    return _content(answer, call.body.is_json)
+    take = call.runtime.receiver.traces
+    return _taken(call.body, ExportTraceServiceRequest, take, ExportTraceServiceResponse(), "rejected_spans")
 
 
 def _row(path: str, handler: Callable[[Call[NoQuery, OtlpBody]], Content], summary: str) -> AnyEndpoint:

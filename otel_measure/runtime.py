@@ -269,7 +269,8 @@ class Runtime:
         done = self.recorder.flush(timeout_s)
         try:
             self._pump_streams()
-        except MeasureError:
+        except Exception:  # whatever the SDK, an instrument of the application or the store does
+            self.telemetry.fault("streams")
             done = False
         # Facts before metrics: who hears of a model by its facts knows that its metrics say nothing new.
         if self.push is not None:

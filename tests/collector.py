@@ -29,17 +29,31 @@ def free_ports() -> Ports:
     return Ports(free_port(), free_port(), free_port(), free_port())
 
 
+def cached(name: str, keyed_by: str) -> Path:
+    """Return where `.ci` keeps what it has made from a file of the tree."""
+    sum_of = subprocess.run(
+        ["cksum"], input=(ROOT / keyed_by).read_text("utf-8"), capture_output=True, text=True, check=True
+    )
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "otel-measure" / f"{name}-{sum_of.stdout.strip().replace(' ', '-')}"
+
+
 def requires_collector() -> str:
     """Return the path of the Collector, or skip the test and say how to build it."""
     __tracebackhide__ = True
-    key = subprocess.run(
-        "cksum <.ci/collector.yaml | tr ' ' -", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    binary = cache / "otel-measure" / f"collector-{key}" / "otelcol"
+    binary = cached("collector", ".ci/collector.yaml") / "otelcol"
     if not binary.exists():
         missing("needs the OpenTelemetry Collector: .ci/collector (builds it with Go, some minutes)")
     return str(binary)
+
+
+def requires_javascript_sdk() -> str:
+    """Return the folder of the OpenTelemetry SDK of JavaScript, or skip the test and say how to install it."""
+    __tracebackhide__ = True
+    folder = cached("javascript", "tests/e2e/programs/js/package-lock.json") / "node_modules"
+    if not (folder / ".done").exists():
+        missing("needs the OpenTelemetry SDK of JavaScript: .ci/javascript (installs it with npm)")
+    return str(folder)
 
 
 def variables(ports: Ports, exporter: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector import ROOT
-from tests.components import free_port, missing, requires_binary, requires_module, running
+from tests.collector import requires_javascript_sdk
+from tests.components import free_port, requires_binary, requires_module, running
 from tests.e2e.talking import PROGRAMS, Exporter, eventually, exporter
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -97,14 +97,10 @@ def test_spans_count_where_no_metrics_come(central: Exporter, api: str) -> None:
 def test_another_language(central: Exporter, encoding: str, temporality: str) -> None:
     """The SDK of JavaScript, in both encodings and temporalities: a model, and a counter of its own."""
     requires_binary("node", "nodejs")
-    installed = subprocess.run(
-        [str(ROOT / ".ci" / "javascript")], capture_output=True, text=True, timeout=120, check=False
-    )
-    if installed.returncode:
-        missing("needs the OpenTelemetry SDK of JavaScript: .ci/javascript (installs it with npm)")
+    sdk = requires_javascript_sdk()
     done = subprocess.run(
         ["node", str(PROGRAMS / "js" / "chat.cjs"), central.url, encoding, temporality, "gpt-4o-mini", "30"],
-        env={**os.environ, "NODE_PATH": installed.stdout.strip()},
+        env={**os.environ, "NODE_PATH": sdk},
         capture_output=True,
         text=True,
         timeout=60,

@@ -114,7 +114,7 @@ def test_states_survive_power_loss(world: World) -> None:
     asked: list[bool] = []
 
     class Spy(Recorder):
-        def commit(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        def commit(self, records: Sequence[Record], *, durable: bool = False, own: bool = True) -> list[Receipt]:
             asked.append(durable)
             return super().commit(records, durable=durable)
 
