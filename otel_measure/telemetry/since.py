@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias
 
+from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.exponent_mapping import ExponentMapping
+from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.logarithm_mapping import LogarithmMapping
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     ExponentialHistogramDataPoint,
@@ -24,6 +26,8 @@ from otel_measure.stats.binned import Exponential
 from otel_measure.telemetry.points import DataPoint, kind_of, stream_scope
 
 _LOCKS: Final = (type(threading.Lock()), type(threading.RLock()))
+# These belong to classes: no provider leads to them, and every exponential histogram takes them when it rescales.
+_SHARED: Final = (ExponentMapping._mappings_lock, LogarithmMapping._mappings_lock)
 _SDK: Final = "opentelemetry."
 Key: TypeAlias = tuple[str, str, frozenset[tuple[str, object]]]
 Collect: TypeAlias = Callable[..., MetricsData | None]
@@ -152,13 +156,13 @@ def _buckets(point: ExponentialHistogramDataPoint) -> Exponential:
 
 
 def renew_locks(root: object) -> None:
-    """Free every lock of the SDK below `root`: in a forked child those who held them do not exist.
+    """Free the SDK's locks, below `root` and shared: in a forked child those who held them do not exist.
 
     The SDK renews some of them by itself; one of those it does not, held by a thread of the application at the moment
     of the fork, would stop the child at its first measurement.
     """
     seen: set[int] = set()
-    waiting = [root]
+    waiting = [root, *_SHARED]
     while waiting:
         found = waiting.pop()
         if id(found) in seen:
