@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias
 
-from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.exponent_mapping import ExponentMapping
-from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.logarithm_mapping import LogarithmMapping
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     ExponentialHistogramDataPoint,
@@ -26,8 +25,12 @@ from otel_measure.stats.binned import Exponential
 from otel_measure.telemetry.points import DataPoint, kind_of, stream_scope
 
 _LOCKS: Final = (type(threading.Lock()), type(threading.RLock()))
-# These belong to classes: no provider leads to them, and every exponential histogram takes them when it rescales.
-_SHARED: Final = (ExponentMapping._mappings_lock, LogarithmMapping._mappings_lock)
+# Their locks belong to classes: no provider leads to them, and every exponential histogram takes them to rescale.
+_MAPPINGS: Final = "opentelemetry.sdk.metrics._internal.exponential_histogram.mapping"
+_SHARED: Final = (
+    (f"{_MAPPINGS}.exponent_mapping", "ExponentMapping"),
+    (f"{_MAPPINGS}.logarithm_mapping", "LogarithmMapping"),
+)
 _SDK: Final = "opentelemetry."
 Key: TypeAlias = tuple[str, str, frozenset[tuple[str, object]]]
 Collect: TypeAlias = Callable[..., MetricsData | None]
@@ -162,7 +165,7 @@ def renew_locks(root: object) -> None:
     of the fork, would stop the child at its first measurement.
     """
     seen: set[int] = set()
-    waiting = [root, *_SHARED]
+    waiting = [root, *_shared_locks()]
     while waiting:
         found = waiting.pop()
         if id(found) in seen:
@@ -176,3 +179,10 @@ def renew_locks(root: object) -> None:
             waiting.extend(found)
         elif type(found).__module__.startswith(_SDK) and hasattr(found, "__dict__"):
             waiting.extend(vars(found).values())
+
+
+def _shared_locks() -> Iterator[object]:
+    """Yield the locks that classes of the SDK hold, as far as they are where they were: these names are private."""
+    for module, name in _SHARED:
+        owner = getattr(sys.modules.get(module), name, None)
+        yield getattr(owner, "_mappings_lock", None)
