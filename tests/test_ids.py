@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.ids import Uuid7, id_key, id_text
+from otel_measure.ids import Uuid7, id_key, id_keys, id_text
 
 
 def zeros(n: int) -> bytes:
@@ -50,6 +50,31 @@ def test_a_forked_child_makes_other_ids() -> None:
 def test_the_storage_key_gives_the_very_id_back(text: str) -> None:
     """Packing an id loses nothing, whatever it is."""
     assert id_text(id_key(text)) == text
+
+
+uuids = st.uuids().map(str)
+
+
+@given(st.one_of(st.lists(uuids), st.lists(st.one_of(uuids, st.text(max_size=40), uuids.map(str.upper)))))
+def test_the_keys_of_many_ids_are_those_of_each(texts: list[str]) -> None:
+    """Whatever stands among them."""
+    assert id_keys(texts) == [id_key(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        # Put together, these look like two canonical ids.
+        ["018f3c2a-0000-7000-8000-0000000000010", "18f3c2a-0000-7000-8000-000000000002"],
+        ["018f3c2a-0000-7000-8000-00000000000g"],
+        ["018f3c2a-0000-7000-8000-0000-0000001"],
+        ["018f3c2a-0000-7000-8000-00000000000\u0661"],
+        ["018f3c2a-0000-7000-8000-0000 0000001"],
+    ],
+)
+def test_what_only_looks_canonical_stays_text(texts: list[str]) -> None:
+    """A length, a letter, a dash, a digit of another script or a space in the wrong place."""
+    assert id_keys(texts) == texts
 
 
 @pytest.mark.parametrize(

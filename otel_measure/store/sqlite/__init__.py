@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,7 @@ from otel_measure.store.sqlite.transaction import RollUp, Transaction
 from otel_measure.store.sqlite.users import SqliteUsers
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
+_TS: Final = attrgetter("ts")
 ROLL_UPS: Final[tuple[RollUp, ...]] = (models, activity, answers, totals, experiments, quality)
 
 
@@ -132,12 +134,15 @@ class SqliteStore:
         with self._transaction(durable=durable) as transaction:
             self._refuse_too_old(records, receipts)
             records = self._refuse_erased(records, receipts)
-            new: list[tuple[Record, facts.Row]] = []
+            kinds = set(map(type, records))
+            new: dict[type[Record], facts.Facts] = {}
             for table in facts.TABLES:
-                inserted = self._insert(table, records, receipts)
-                if inserted and self._notes_outbox:
-                    note(transaction.connection, table, [row[0] for _, row in inserted])
-                new += inserted
+                inserted = self._insert(table, records, receipts) if table.record in kinds else None
+                if inserted is None:
+                    continue
+                new[table.record] = inserted
+                if self._notes_outbox:
+                    note(transaction.connection, table, inserted.stored["id"])
             for roll_up in ROLL_UPS:
                 roll_up.add(transaction, new)
         return receipts
@@ -175,25 +180,22 @@ class SqliteStore:
 
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
         horizon = self._horizon()
-        for i, record in enumerate(records):
-            if record.ts < horizon:
-                receipts[i] = TOO_OLD
+        if min(map(_TS, records)) < horizon:
+            receipts[:] = [TOO_OLD if record.ts < horizon else ACCEPTED for record in records]
 
-    def _insert(
-        self, table: facts.Table, records: Sequence[Record], receipts: list[Receipt]
-    ) -> list[tuple[Record, facts.Row]]:
-        """Insert the facts of one table and return the new ones with their rows."""
+    def _insert(self, table: facts.Table, records: Sequence[Record], receipts: list[Receipt]) -> facts.Facts | None:
+        """Insert the facts of one table and return the new ones, `None` for none."""
         kind = table.record
         found = [i for i, record in enumerate(records) if type(record) is kind and receipts[i] is ACCEPTED]
         if not found:
-            return []
-        if "uid" in table.columns:
-            self._names.learn_uids(records[i].user_id for i in found)  # type: ignore[union-attr,misc]
-        rows = [table.to_row(records[i], self._names) for i in found]
-        duplicates = facts.insert_new(self._names.connection, table, rows)
+            return None
+        given = facts.facts_of(table, [records[i] for i in found], self._names)
+        duplicates = facts.insert_new(self._names.connection, table, given)
         for j in duplicates:
             receipts[found[j]] = DUPLICATE
-        return [(records[i], rows[j]) for j, i in enumerate(found) if j not in duplicates]
+        if len(duplicates) == len(found):
+            return None
+        return given.without(duplicates) if duplicates else given
 
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""

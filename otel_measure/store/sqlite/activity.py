@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import compress, count, islice
+from operator import gt, not_
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -13,7 +15,6 @@ from otel_measure import semconv
 from otel_measure.days import day_start
 from otel_measure.ids import id_key
 from otel_measure.records import USER_EVENT_TYPES, UserEvent
-from otel_measure.store.sqlite.facts import EVENT
 from otel_measure.store.sqlite.goals import (
     TRACKED,
     Day,
@@ -41,13 +42,11 @@ from otel_measure.store.sqlite.sessions import (
 from otel_measure.store.sqlite.tally import CELL_TABLES, SESSIONS, Tally
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
-# uid, ts, type, name, session id, background, value, currency
-Act: TypeAlias = tuple[int, int, str, str, str | None, bool, float | None, str | None]
 Counts: TypeAlias = tuple[int, int, int]
+Alike: TypeAlias = tuple[int, str, str]  # person, client's session id, type
 PAGE_VIEW: Final = "page_view"
 KEY_EVENTS: Final = TRACKED
 EVERY_DAY: Final = -(2**31)
-_UID: Final = EVENT.columns.index("uid")
 _CHUNK: Final = 20_000
 # What an event counts in a session: activity, views, key events. Markers count nothing, and stretch it.
 _COUNTS: Final[dict[str, Counts]] = {
@@ -56,77 +55,108 @@ _COUNTS: Final[dict[str, Counts]] = {
 }
 
 
+class Acts(NamedTuple):
+    """What the roll-up needs of events, column by column."""
+
+    uid: Sequence[int]
+    ts: Sequence[int]
+    type: Sequence[str]
+    name: Sequence[str]
+    session_id: Sequence[str | None]
+    background: Sequence[bool]
+    value: Sequence[float | None]
+    currency: Sequence[str | None]
+
+
 class Batch:
-    """New events, gathered by person."""
+    """New events, gathered by person.
 
-    __slots__ = ("_parts", "background", "days", "hits")
+    Events alike (of one person, session and type) are counted together: what they add depends on the first and the last
+    of them alone, unless a day or a session ends between these.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_day_of", "_gap_us", "_parts", "background", "days", "hits")
+
+    def __init__(self, day_of: Callable[[int], int], gap_us: int) -> None:
+        """`gap_us` says what pause ends a session."""
+        self._day_of = day_of
+        self._gap_us = gap_us
         self.days: dict[int, dict[int, int]] = {}  # person → local day → first activity on it
         self.hits: dict[int, dict[Goal, list[Hit]]] = {}
-        self._parts: dict[tuple[int, str], list[list[int]]] = {}  # person, client's session id → stretches
+        self._parts: dict[tuple[int, str], list[Stretch]] = {}  # by person and client's session id
         self.background: dict[int, int] = {}
 
-    def gather(self, acts: Iterable[Act], persons: dict[int, int], day_of: Callable[[int], int], gap_us: int) -> None:
-        """Sort events by person; `persons` says who a merged user is, `gap_us` what pause ends a session."""
-        days, parts = self.days, self._parts
-        for uid, ts, kind, name, client, background, value, currency in acts:
-            if persons:
-                uid = persons.get(uid, uid)
+    def gather(self, acts: Acts, persons: Mapping[int, int]) -> None:
+        """Sort events by person; `persons` says who a merged user is."""
+        if persons:
+            acts = acts._replace(uid=[persons.get(uid, uid) for uid in acts.uid])
+        for i, kind, name in zip(count(), acts.type, acts.name):
             if kind in TRACKED or name in TRACKED:
-                self._gather_hit(uid, ts, kind, name, value, currency)
-            events, views, keys = _COUNTS[kind]
-            if background:
-                if events:
-                    day = day_of(ts)
-                    self.background[day] = self.background.get(day, 0) + 1
-                continue
-            group = (uid, client or BY_GAP)
-            stretches = parts.get(group)
-            if stretches is None:
-                parts[group] = [[ts, ts, events, views, keys]]
-            elif client or 0 <= ts - stretches[-1][1] <= gap_us:
-                part = stretches[-1]
-                if ts > part[1]:
-                    part[1] = ts
-                elif ts < part[0]:
-                    part[0] = ts
-                part[2] += events
-                part[3] += views
-                part[4] += keys
-            else:
-                stretches.append([ts, ts, events, views, keys])
-            if events:
-                day = day_of(ts)
-                mine = days.get(uid)
-                if mine is None:
-                    days[uid] = {day: ts}
-                elif day not in mine or ts < mine[day]:
-                    mine[day] = ts
+                self._gather_hit(acts.uid[i], {kind, name} & TRACKED, acts.ts[i], acts.value[i], acts.currency[i])
+        if any(acts.background):
+            self._gather_background(acts)
+            acts = Acts._make(list(compress(column, map(not_, acts.background))) for column in acts)
+        self._gather_alike(list(zip(acts.uid, map(_client, acts.session_id), acts.type, strict=True)), acts.ts)
 
-    def sessions(self) -> dict[tuple[int, Client], list[Stretch]]:
-        """Return the stretches by person and stored client id."""
-        return {
-            (uid, id_key(client)): [Stretch(*part) for part in stretches]
-            for (uid, client), stretches in self._parts.items()
-        }
-
-    def _gather_hit(self, uid: int, ts: int, kind: str, name: str, value: float | None, currency: str | None) -> None:
+    def _gather_hit(self, uid: int, goals: Set[Goal], ts: int, value: float | None, currency: str | None) -> None:
         one = hit(ts, value, currency)
         mine = self.hits.setdefault(uid, {})
-        for goal in {kind, name} & TRACKED:
+        for goal in goals:
             mine.setdefault(goal, []).append(one)
+
+    def _gather_background(self, acts: Acts) -> None:
+        for ts, kind, background in zip(acts.ts, acts.type, acts.background, strict=True):
+            if background and _COUNTS[kind][0]:
+                day = self._day_of(ts)
+                self.background[day] = self.background.get(day, 0) + 1
+
+    def _gather_alike(self, keys: Sequence[Alike], times: Sequence[int]) -> None:
+        if any(map(gt, times, islice(times, 1, None))):
+            order = sorted(range(len(times)), key=times.__getitem__)
+            keys, times = [keys[i] for i in order], [times[i] for i in order]
+        first, last = dict(zip(reversed(keys), reversed(times), strict=True)), dict(zip(keys, times, strict=True))
+        apart: set[Alike] = set()
+        for key, n in Counter(keys).items():
+            start, end = first[key], last[key]
+            if n > 1 and self._must_be_told_apart(key, start, end):
+                apart.add(key)
+            else:
+                self._add(key, start, end, n)
+        if apart:
+            for key, ts in zip(keys, times, strict=True):
+                if key in apart:
+                    self._add(key, ts, ts, 1)
+
+    def _must_be_told_apart(self, key: Alike, start: int, end: int) -> bool:
+        return self._day_of(start) != self._day_of(end) or (key[1] == BY_GAP and end - start > self._gap_us)
+
+    def _add(self, key: Alike, start: int, end: int, n: int) -> None:
+        uid, client, kind = key
+        events, views, keys = _COUNTS[kind]
+        part = Stretch(start, end, n * events, n * views, n * keys)
+        self._parts.setdefault((uid, client), []).append(part)
+        if events:
+            day, mine = self._day_of(start), self.days.setdefault(uid, {})
+            mine[day] = min(start, mine.get(day, start))
+
+    def sessions(self) -> dict[tuple[int, Client], list[Stretch]]:
+        """Return the parts of sessions by person and stored client id."""
+        return {(uid, id_key(client)): parts for (uid, client), parts in self._parts.items()}
+
+
+def _client(session_id: str | None) -> str:
+    return session_id or BY_GAP
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted events."""
-    events = [(record, row[_UID]) for record, row in new if type(record) is UserEvent]
-    if not events:
+    if UserEvent not in new:
         return
-    merged, persons = roots(transaction.connection, {uid for _, uid in events})
-    batch = Batch()
-    acts = ((uid, e.ts, e.type, e.name, e.session_id, e.background, e.value, e.currency) for e, uid in events)
-    batch.gather(acts, merged, transaction.day_of, transaction.session_gap_us)
+    events = new[UserEvent]
+    acts = Acts(events.stored["uid"], *(events.fields[field] for field in Acts._fields[1:]))
+    merged, persons = roots(transaction.connection, set(acts.uid))
+    batch = Batch(transaction.day_of, transaction.session_gap_us)
+    batch.gather(acts, merged)
     _merge(transaction, batch, persons, batch.sessions())
 
 
@@ -302,10 +332,10 @@ def rebuild(transaction: Transaction) -> None:
 def replay(transaction: Transaction, began_earlier: dict[tuple[int, Client], int] | None = None) -> None:
     """Merge every event that the connection knows as `event`."""
     connection = transaction.connection
-    for acts in _chunks(acts_of(connection)):
-        merged, persons = roots(connection, {act[0] for act in acts})
-        batch = Batch()
-        batch.gather(acts, merged, transaction.day_of, transaction.session_gap_us)
+    for acts in acts_of(connection):
+        merged, persons = roots(connection, set(acts.uid))
+        batch = Batch(transaction.day_of, transaction.session_gap_us)
+        batch.gather(acts, merged)
         sessions = batch.sessions()
         if began_earlier:
             sessions = dict(_uncounted(sessions, began_earlier))
@@ -323,18 +353,13 @@ def _uncounted(
             yield group, left
 
 
-def _chunks(acts: Iterator[Act]) -> Iterator[list[Act]]:
-    while chunk := list(islice(acts, _CHUNK)):
-        yield chunk
-
-
-def acts_of(connection: sqlite3.Connection, where: str = "", parameters: Sequence[int] = ()) -> Iterator[Act]:
-    """Yield what the roll-up needs of each event."""
-    for uid, ts, kind, name, client, extra in connection.execute(
-        f"SELECT uid, ts, type, name, session_id, extra FROM event {where}", parameters
-    ):
-        rare = rare_fields(extra)
-        yield uid, ts, kind, name, client, rare.background, rare.value, rare.currency
+def acts_of(connection: sqlite3.Connection, where: str = "", parameters: Sequence[int] = ()) -> Iterator[Acts]:
+    """Yield what the roll-up needs of events, some thousands at a time."""
+    rows = connection.execute(f"SELECT uid, ts, type, name, session_id, extra FROM event {where}", parameters)
+    while chunk := rows.fetchmany(_CHUNK):
+        *columns, extra = zip(*chunk, strict=True)
+        rare = [rare_fields(each) for each in extra]
+        yield Acts(*columns, *([getattr(each, field) for each in rare] for field in RareFields.__struct_fields__))
 
 
 class RareFields(msgspec.Struct):

@@ -14,14 +14,12 @@ from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.ids import id_text
 from otel_measure.records import NpsResponse
-from otel_measure.store.sqlite.facts import NPS_RESPONSE
 from otel_measure.store.sqlite.persons import roots
 from otel_measure.store.sqlite.tally import ANSWERS, Tally
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 Group: TypeAlias = tuple[int, str]  # person, survey
 NEVER: Final = -1
-_UID: Final = NPS_RESPONSE.columns.index("uid")
 
 
 class Answer(NamedTuple):
@@ -35,12 +33,12 @@ class Answer(NamedTuple):
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted answers."""
-    answers = [(row[_UID], record) for record, row in new if isinstance(record, NpsResponse)]
-    if answers:
-        _merge(
-            transaction,
-            ((uid, a.survey, Answer(transaction.day_of(a.ts), a.ts, a.id, a.score)) for uid, a in answers),
-        )
+    if NpsResponse not in new:
+        return
+    uids, fields = new[NpsResponse].stored["uid"], new[NpsResponse].fields
+    answers = zip(uids, *(fields[field] for field in ("survey", "ts", "id", "score")), strict=True)
+    day_of = transaction.day_of
+    _merge(transaction, ((uid, survey, Answer(day_of(ts), ts, key, score)) for uid, survey, ts, key, score in answers))
 
 
 def _merge(transaction: Transaction, answers: Iterable[tuple[int, str, Answer]]) -> None:

@@ -21,7 +21,7 @@ from otel_measure.enums import EventType
 from otel_measure.records import Exposure, Json, UserEvent
 from otel_measure.store.experiments import EXPERIMENT_PROPERTY, MIXED, Cell, Experiment
 from otel_measure.store.sqlite.connection import Database
-from otel_measure.store.sqlite.facts import EVENT, EXPOSURE
+from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 
@@ -34,8 +34,6 @@ class _Extra(msgspec.Struct):
 HOUR_US: Final = 3_600_000_000
 _CHUNK: Final = 500
 _CONVERSION: Final = EventType.CONVERSION.value
-_UID_OF_EXPOSURE: Final = EXPOSURE.columns.index("uid")
-_UID_OF_EVENT: Final = EVENT.columns.index("uid")
 _DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
 _encode: Final = msgspec.json.Encoder().encode
 _decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -144,18 +142,32 @@ def add(transaction: Transaction, new: Accepted) -> None:
 
 
 def _facts(new: Accepted) -> _Facts:
-    exposures: dict[tuple[int, str, str], int] = {}
-    conversions: set[tuple[int, str, int]] = set()
-    for record, row in new:
-        if isinstance(record, Exposure):
-            if record.reason == semconv.FEATURE_FLAG_REASON_SPLIT and record.variant:
-                key = (row[_UID_OF_EXPOSURE], record.experiment, record.variant)
-                exposures[key] = min(record.ts, exposures.get(key, record.ts))
-        elif isinstance(record, UserEvent) and record.type == _CONVERSION:
-            experiment = _experiment_of(record.properties)
-            if experiment is not None:
-                conversions.add((row[_UID_OF_EVENT], experiment, record.ts))
-    return _Facts(exposures, conversions)
+    return _Facts(
+        _exposures(new[Exposure]) if Exposure in new else {},
+        set(_conversions(new[UserEvent])) if UserEvent in new else set(),
+    )
+
+
+def _exposures(facts: Facts) -> dict[tuple[int, str, str], int]:
+    """Return when users first met a variant that chance gave them."""
+    found: dict[tuple[int, str, str], int] = {}
+    columns = (facts.fields[field] for field in ("experiment", "variant", "reason", "ts"))
+    for uid, experiment, variant, reason, ts in zip(facts.stored["uid"], *columns, strict=True):
+        if reason == semconv.FEATURE_FLAG_REASON_SPLIT and variant:
+            key = (uid, experiment, variant)
+            found[key] = min(ts, found.get(key, ts))
+    return found
+
+
+def _conversions(facts: Facts) -> Iterator[tuple[int, str, int]]:
+    fields = facts.fields
+    if _CONVERSION not in fields["type"]:
+        return
+    columns = (fields["ts"], fields["type"], fields["properties"])
+    for uid, ts, kind, properties in zip(facts.stored["uid"], *columns, strict=True):
+        experiment = _experiment_of(properties) if kind == _CONVERSION else None
+        if experiment is not None:
+            yield uid, experiment, ts
 
 
 def _experiment_of(properties: dict[str, Json] | None) -> str | None:

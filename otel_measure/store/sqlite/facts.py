@@ -1,19 +1,20 @@
 """Facts as rows and back: which column holds which field, and the insert that keeps only what is new.
 
-A table is data: its columns name the fields of the record, three of them in another form (`id` as 16 bytes where it
-can be, `origin` and users as numbers), and the rare fields share the JSON of `extra`.
+A table is data: its columns name the fields of the record, some of them in another form (`id` as 16 bytes where it
+can be, `origin`, model and users as numbers), and the rare fields share the JSON of `extra`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from itertools import chain, compress
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from otel_measure import semconv
-from otel_measure.ids import id_key, id_text
+from otel_measure.ids import id_keys, id_text
 from otel_measure.records import (
     Evaluation,
     Exposure,
@@ -28,8 +29,11 @@ from otel_measure.records import (
 from otel_measure.store.sqlite.names import Names
 
 Row: TypeAlias = tuple[Any, ...]
+Columns: TypeAlias = Mapping[str, Sequence[Any]]
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
+# One statement for so many rows costs a fifth less than one for each.
+_ROWS_AT_ONCE: Final = 50
 
 
 class Table(NamedTuple):
@@ -39,161 +43,14 @@ class Table(NamedTuple):
     name: str
     columns: tuple[str, ...]
     extra: tuple[str, ...]
-    to_row: Callable[[Any, Names], Row]
 
-    @property
-    def insert(self) -> str:
-        """The plain insert of one row."""
-        marks = ",".join("?" * len(self.columns))
-        return f"INSERT INTO {self.name} ({','.join(self.columns)}) VALUES ({marks})"
-
-
-def is_active(event: UserEvent) -> bool:
-    """Tell whether an event counts as activity: passive and background events do not."""
-    return not event.background and event.type not in semconv.PASSIVE_EVENT_TYPES
-
-
-def _extra(record: Record, fields: Sequence[str]) -> str | None:
-    found = {}
-    for field in fields:
-        value = getattr(record, field)
-        if value is not None and value is not False:
-            found[field] = value
-    return _encode(found).decode() if found else None
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else _encode(value).decode()
+    def insert(self, rows: int = 1) -> str:
+        """Return the plain insert of so many rows."""
+        marks = f"({','.join('?' * len(self.columns))})"
+        return f"INSERT INTO {self.name} ({','.join(self.columns)}) VALUES {','.join([marks] * rows)}"
 
 
 _TRACE: Final = ("trace_id", "span_id")
-_INFERENCE_EXTRA: Final = (
-    *("time_to_first_chunk_ms", "output_chunks", "features", "metadata", "clamped"),
-    *_TRACE,
-)
-_EVENT_EXTRA: Final = ("referrer", "value", "currency", "background", "properties", "clamped", *_TRACE)
-_NPS_EXTRA: Final = ("clamped", *_TRACE)
-
-
-def _inference_row(record: Inference, names: Names) -> Row:
-    return (
-        id_key(record.id),
-        record.ts,
-        names.origin(record.origin),
-        names.model(record.model, record.version),
-        record.latency_ms,
-        record.input_tokens,
-        record.output_tokens,
-        record.cost_usd,
-        record.cost_source,
-        record.error_type,
-        record.provider,
-        record.operation,
-        record.response_model,
-        record.user_id,
-        record.session_id,
-        _json(record.prediction),
-        _extra(record, _INFERENCE_EXTRA),
-    )
-
-
-def _event_extra(record: UserEvent) -> str | None:
-    """Return as `_extra` does; most events have none of these, and there are many events."""
-    if (
-        record.properties is None
-        and record.value is None
-        and record.trace_id is None
-        and record.referrer is None
-        and record.currency is None
-        and not record.background
-        and not record.clamped
-        and record.span_id is None
-    ):
-        return None
-    return _extra(record, _EVENT_EXTRA)
-
-
-def _event_row(record: UserEvent, names: Names) -> Row:
-    return (
-        id_key(record.id),
-        record.ts,
-        names.origin(record.origin),
-        names.uids.get(record.user_id) or names.uid(record.user_id),
-        record.type,
-        record.name,
-        not record.background and record.type not in semconv.PASSIVE_EVENT_TYPES,
-        record.page_url,
-        record.session_id,
-        record.device_type,
-        _event_extra(record),
-    )
-
-
-def _ground_truth_row(record: GroundTruth, names: Names) -> Row:
-    return (
-        id_key(record.id),
-        record.ts,
-        names.origin(record.origin),
-        id_key(record.inference_id),
-        _json(record.value),
-        _extra(record, _TRACE),
-    )
-
-
-def _nps_row(record: NpsResponse, names: Names) -> Row:
-    return (
-        id_key(record.id),
-        record.ts,
-        names.origin(record.origin),
-        names.uid(record.user_id),
-        record.survey,
-        record.score,
-        record.comment,
-        _extra(record, _NPS_EXTRA),
-    )
-
-
-def _exposure_row(record: Exposure, names: Names) -> Row:
-    return (
-        id_key(record.id),
-        record.ts,
-        names.origin(record.origin),
-        names.uid(record.user_id),
-        record.experiment,
-        record.variant,
-        record.reason,
-        _extra(record, _TRACE),
-    )
-
-
-def _service_state_row(record: ServiceState, names: Names) -> Row:
-    return (
-        id_key(record.id),
-        record.ts,
-        names.origin(record.origin),
-        record.service,
-        record.state,
-        record.reason,
-        _extra(record, _TRACE),
-    )
-
-
-_EVALUATION_EXTRA: Final = ("inference_id", "response_id", *_TRACE)
-
-
-def _evaluation_row(record: Evaluation, names: Names) -> Row:
-    return (
-        id_key(record.id),
-        record.ts,
-        names.origin(record.origin),
-        names.model(record.model, record.version) if record.model else None,
-        record.name,
-        record.score,
-        record.label,
-        _extra(record, _EVALUATION_EXTRA),
-    )
-
-
 INFERENCE: Final = Table(
     Inference,
     "inference",
@@ -201,77 +58,163 @@ INFERENCE: Final = Table(
         "id", "ts", "origin", "model", "latency_ms", "input_tokens", "output_tokens", "cost_usd", "cost_source",
         "error_type", "provider", "operation", "response_model", "user_id", "session_id", "prediction", "extra",
     ),
-    _INFERENCE_EXTRA,
-    _inference_row,
+    ("time_to_first_chunk_ms", "output_chunks", "features", "metadata", "clamped", *_TRACE),
 )  # fmt: skip
 EVENT: Final = Table(
     UserEvent,
     "event",
     ("id", "ts", "origin", "uid", "type", "name", "active", "page_url", "session_id", "device_type", "extra"),
-    _EVENT_EXTRA,
-    _event_row,
+    ("referrer", "value", "currency", "background", "properties", "clamped", *_TRACE),
 )
 GROUND_TRUTH: Final = Table(
     GroundTruth,
     "ground_truth",
     ("id", "ts", "origin", "inference_id", "value", "extra"),
     _TRACE,
-    _ground_truth_row,
 )
 NPS_RESPONSE: Final = Table(
     NpsResponse,
     "nps_response",
     ("id", "ts", "origin", "uid", "survey", "score", "comment", "extra"),
-    _NPS_EXTRA,
-    _nps_row,
+    ("clamped", *_TRACE),
 )
 EXPOSURE: Final = Table(
     Exposure,
     "exposure",
     ("id", "ts", "origin", "uid", "experiment", "variant", "reason", "extra"),
     _TRACE,
-    _exposure_row,
 )
 SERVICE_STATE: Final = Table(
     ServiceState,
     "service_state",
     ("id", "ts", "origin", "service", "state", "reason", "extra"),
     _TRACE,
-    _service_state_row,
 )
 EVALUATION: Final = Table(
     Evaluation,
     "evaluation",
     ("id", "ts", "origin", "model", "name", "score", "label", "extra"),
-    _EVALUATION_EXTRA,
-    _evaluation_row,
+    ("inference_id", "response_id", *_TRACE),
 )
 TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE, EVALUATION)
 TABLE_OF: Final[Mapping[type[Record], Table]] = {table.record: table for table in TABLES}
 
 
-def insert_new(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> set[int]:
-    """Insert the rows whose id is new and return the indexes of those that were not.
+# ---------------------------------------------------------------- the way in
 
-    The common case, nothing known, is one plain `executemany`; only a refusal asks which ids are known.
+
+class Facts(NamedTuple):
+    """Facts of one kind, column by column: what is done for a whole column costs a fraction of as many rows.
+
+    Attributes:
+        records: one or more.
+        fields: the records' fields, by name.
+        stored: the table's columns, in order.
     """
+
+    records: Sequence[Record]
+    fields: Columns
+    stored: Columns
+
+    def without(self, gone: Container[int]) -> Facts:
+        """Return the facts but for those at some indexes."""
+        kept = [i not in gone for i in range(len(self.records))]
+        fields, stored = (
+            {name: list(compress(column, kept)) for name, column in columns.items()}
+            for columns in (self.fields, self.stored)
+        )
+        return Facts(list(compress(self.records, kept)), fields, stored)
+
+
+def facts_of(table: Table, records: Sequence[Record], names: Names) -> Facts:
+    """Return records of one kind, one or more, as the columns of their table."""
+    columns = zip(*map(msgspec.structs.astuple, records), strict=True)
+    fields: Columns = dict(zip(table.record.__struct_fields__, columns, strict=True))
+    stored: dict[str, Sequence[Any]] = {}
+    for column in table.columns:
+        way_in = _WAYS_IN.get((table.name, column)) or _WAYS_IN.get(("", column))
+        stored[column] = way_in(names, fields, table) if way_in else fields[column]
+    return Facts(records, fields, stored)
+
+
+def _active(fields: Columns) -> list[bool]:
+    """Tell which events count as activity: passive and background events do not."""
+    passive = semconv.PASSIVE_EVENT_TYPES
+    pairs = zip(fields["background"], fields["type"], strict=True)
+    return [not background and kind not in passive for background, kind in pairs]
+
+
+def _evaluated(names: Names, fields: Columns) -> list[int | None]:
+    pairs = zip(fields["model"], fields["version"], strict=True)
+    return [names.model(model, version) if model else None for model, version in pairs]
+
+
+def _json(values: Sequence[object]) -> list[str | None]:
+    return [None if value is None else _encode(value).decode() for value in values]
+
+
+def _extra(fields: Columns, extra: Sequence[str]) -> Sequence[str | None]:
+    """Return the JSON of the rare fields; what is unknown or false is left out, and most facts have none of them."""
+    n = len(fields["id"])
+    told = [field for field in extra if fields[field].count(None) < n and not set(map(id, fields[field])) <= _NOTHING]
+    if not told:
+        return [None] * n
+    found = []
+    for values in zip(*(fields[field] for field in told), strict=True):
+        known = {k: v for k, v in zip(told, values, strict=True) if v is not None and v is not False}
+        found.append(_encode(known).decode() if known else None)
+    return found
+
+
+_NOTHING: Final = frozenset({id(None), id(False)})
+# (table, or "" for any, column) → its values from the fields; every other column is the field of its name
+_WAYS_IN: Final[Mapping[tuple[str, str], Callable[[Names, Columns, Table], Sequence[Any]]]] = {
+    ("", "id"): lambda _, fields, __: id_keys(fields["id"]),
+    ("", "origin"): lambda names, fields, _: names.origins(fields["origin"]),
+    ("", "uid"): lambda names, fields, _: names.uids(fields["user_id"]),
+    ("", "extra"): lambda _, fields, table: _extra(fields, table.extra),
+    ("event", "active"): lambda _, fields, __: _active(fields),
+    ("inference", "model"): lambda names, fields, _: list(map(names.model, fields["model"], fields["version"])),
+    ("inference", "prediction"): lambda _, fields, __: _json(fields["prediction"]),
+    ("ground_truth", "inference_id"): lambda _, fields, __: id_keys(fields["inference_id"]),
+    ("ground_truth", "value"): lambda _, fields, __: _json(fields["value"]),
+    ("evaluation", "model"): lambda names, fields, _: _evaluated(names, fields),
+}
+
+
+def insert_new(connection: sqlite3.Connection, table: Table, facts: Facts) -> set[int]:
+    """Insert the facts whose id is new and return the indexes of those that were not.
+
+    The common case, nothing known, takes a few plain inserts; only a refusal asks which ids are known.
+    """
+    rows = list(zip(*facts.stored.values(), strict=True))
     connection.execute("SAVEPOINT new")
     try:
-        connection.executemany(table.insert, rows)
+        _insert(connection, table, rows)
     except sqlite3.IntegrityError:
         connection.execute("ROLLBACK TO new")
-        duplicates = _known(connection, table, rows)
-        connection.executemany(table.insert, (row for i, row in enumerate(rows) if i not in duplicates))
+        duplicates = _known(connection, table, facts.stored["id"])
+        _insert(connection, table, [row for i, row in enumerate(rows) if i not in duplicates])
     else:
         duplicates = set()
     connection.execute("RELEASE new")
     return duplicates
 
 
-def _known(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> set[int]:
-    """Return the indexes of rows whose id is stored already or stands earlier in `rows`."""
+_INSERT_ONE: Final = {table.name: table.insert() for table in TABLES}
+_INSERT_MANY: Final = {table.name: table.insert(_ROWS_AT_ONCE) for table in TABLES}
+
+
+def _insert(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
+    statement, end = _INSERT_MANY[table.name], len(rows) - len(rows) % _ROWS_AT_ONCE
+    for i in range(0, end, _ROWS_AT_ONCE):
+        connection.execute(statement, list(chain.from_iterable(rows[i : i + _ROWS_AT_ONCE])))
+    connection.executemany(_INSERT_ONE[table.name], rows[end:])
+
+
+def _known(connection: sqlite3.Connection, table: Table, keys: Sequence[bytes | str]) -> set[int]:
+    """Return the indexes of ids that are stored already or stand earlier in `keys`."""
     seen: set[bytes | str] = set()
-    keys = [row[0] for row in rows]
     for i in range(0, len(keys), 500):
         part = keys[i : i + 500]
         marks = ",".join("?" * len(part))

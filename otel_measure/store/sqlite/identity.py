@@ -80,8 +80,12 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
 
 def _background(connection: sqlite3.Connection, uids: Sequence[int]) -> list[int]:
     """Return the times of a person's events that are tracked and no activity."""
-    acts = activity.acts_of(connection, f"WHERE uid IN ({_marks(uids)}) AND NOT active", uids)
-    return [ts for _, ts, kind, _, _, _, _, _ in acts if kind not in semconv.PASSIVE_EVENT_TYPES]
+    return [
+        ts
+        for acts in activity.acts_of(connection, f"WHERE uid IN ({_marks(uids)}) AND NOT active", uids)
+        for ts, kind in zip(acts.ts, acts.type, strict=True)
+        if kind not in semconv.PASSIVE_EVENT_TYPES
+    ]
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -38,8 +38,8 @@ def rebuild(transaction: Transaction, roll_ups: Sequence[RollUp], frozen_before:
         roll_up.clear(transaction, frozen_before)
     for table in facts.TABLES:
         for records in chunks(facts.read(transaction.connection, table)):
-            totals.add(transaction, [(record, ()) for record in records])
-            models.add(transaction, [(record, ()) for record in records])
+            totals.merge(transaction.connection, transaction.names, totals.summed(records))
+            models.add_minutes(transaction.connection, models.summed(records, transaction.names))
     for roll_up in roll_ups:
         roll_up.rebuild(transaction)
 

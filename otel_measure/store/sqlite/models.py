@@ -97,7 +97,8 @@ def merge(into: ModelUse, other: ModelUse) -> None:
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted inferences into the stored minutes and hours."""
-    add_minutes(transaction.connection, summed((record for record, _ in new), transaction.names))
+    if Inference in new:
+        add_minutes(transaction.connection, summed(new[Inference].records, transaction.names))
 
 
 def add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse], cells: Cells = "model_cell") -> None:

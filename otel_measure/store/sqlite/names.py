@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from otel_measure import semconv
@@ -49,12 +49,12 @@ class Names:
         self._models: Cache[tuple[str, str], int] = Cache(20_000)
         self._origins: Cache[Origin, int] = Cache(10_000)
         self._last_origin: tuple[Origin | None, int] = (None, 0)
-        self.uids: Cache[str, int] = Cache(50_000)
+        self._uids: Cache[str, int] = Cache(50_000)
         self._series: Cache[tuple[str, Attributes, Origin], tuple[int, int]] = Cache(50_000)
 
     def clear(self) -> None:
         """Forget all ids, after a roll-back."""
-        for cache in (self._models, self._origins, self.uids, self._series):
+        for cache in (self._models, self._origins, self._uids, self._series):
             cache.clear()
         self._last_origin = (None, 0)
 
@@ -83,26 +83,38 @@ class Names:
             return int(found[0])
         return int(self.connection.execute(f"INSERT INTO {into} VALUES (?, ?) RETURNING id", key).fetchone()[0])
 
-    def learn_uids(self, user_ids: Iterable[str]) -> None:
-        """Look up many users at once; the unknown ones become persons."""
-        unknown = [user for user in set(user_ids) if self.uids.get(user) is None]
-        for i in range(0, len(unknown), 500):
-            part = unknown[i : i + 500]
+    def origins(self, origins: Sequence[Origin]) -> Sequence[int]:
+        """Return the ids of services in environments; most often all are one."""
+        first = origins[0]
+        if all(origin is first for origin in origins):
+            return [self.origin(first)] * len(origins)
+        return list(map(self.origin, origins))
+
+    def uids(self, user_ids: Sequence[str]) -> Sequence[int]:
+        """Return the ids of users; the unknown ones become persons."""
+        known = self._uids.get
+        self._learn([user for user in set(user_ids) if known(user) is None])
+        return [known(user) or self.uid(user) for user in user_ids]
+
+    def _learn(self, user_ids: Sequence[str]) -> None:
+        """Look up many users at once."""
+        for i in range(0, len(user_ids), 500):
+            part = user_ids[i : i + 500]
             marks = ",".join("?" * len(part))
             rows = self.connection.execute(f"SELECT distinct_id, uid FROM alias WHERE distinct_id IN ({marks})", part)
             for user, uid in rows:
-                self.uids.put(user, uid)
+                self._uids.put(user, uid)
 
     def uid(self, user_id: str) -> int:
         """Return the id of a user."""
-        known = self.uids.get(user_id)
+        known = self._uids.get(user_id)
         if known is not None:
             return known
         found = self.connection.execute("SELECT uid FROM alias WHERE distinct_id=?", (user_id,)).fetchone()
         if found is None:
             found = self.connection.execute("INSERT INTO person DEFAULT VALUES RETURNING uid").fetchone()
             self.connection.execute("INSERT INTO alias VALUES (?, ?)", (user_id, found[0]))
-        return self.uids.put(user_id, int(found[0]))
+        return self._uids.put(user_id, int(found[0]))
 
     def series(self, name: str, attributes: Attributes, origin: Origin) -> tuple[int, int]:
         """Return id and rank of a fact series; labels carry where it comes from."""

@@ -14,9 +14,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from otel_measure.records import Prediction
+from otel_measure.records import GroundTruth, Inference, Prediction
 from otel_measure.store.quality import RegressionTotals, is_number, label
-from otel_measure.store.sqlite.facts import GROUND_TRUTH, INFERENCE, TABLE_OF
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 Key: TypeAlias = bytes | str
@@ -142,28 +141,25 @@ def unpacked(sums: str) -> RegressionTotals:
 
 # ---------------------------------------------------------------- the roll-up
 
-_ID, _TS, _MODEL, _ORIGIN, _PREDICTION = (
-    INFERENCE.columns.index(column) for column in ("id", "ts", "model", "origin", "prediction")
-)
-_TRUTH_ID, _OF = (GROUND_TRUTH.columns.index(column) for column in ("id", "inference_id"))
-
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted inferences and truths."""
+    if Inference not in new and GroundTruth not in new:
+        return
     change = Change()
     new_predictions: dict[Key, Predicted] = {}
-    truths: list[Row] = []
-    for record, row in new:
-        table = TABLE_OF[type(record)]
-        if table is GROUND_TRUTH:
-            truths.append(row)
-        elif table is INFERENCE and (row[_PREDICTION] is not None or record.features is not None):  # type: ignore[union-attr]
-            cell = _cell(row[_TS], row[_MODEL], row[_ORIGIN])
-            change.count(cell, predicted=row[_PREDICTION] is not None)
-            if row[_PREDICTION] is not None:
-                new_predictions[row[_ID]] = Predicted(cell, row[_PREDICTION])
-    if new_predictions or truths:
-        _join(transaction.connection, change, new_predictions, truths)
+    if Inference in new:
+        inferences = new[Inference]
+        columns = (inferences.stored[column] for column in ("id", "ts", "model", "origin", "prediction"))
+        for key, ts, model, origin, prediction, features in zip(*columns, inferences.fields["features"], strict=True):
+            if prediction is not None or features is not None:
+                cell = _cell(ts, model, origin)
+                change.count(cell, predicted=prediction is not None)
+                if prediction is not None:
+                    new_predictions[key] = Predicted(cell, prediction)
+    truths = new[GroundTruth].stored if GroundTruth in new else {"id": (), "inference_id": ()}
+    if new_predictions or truths["id"]:
+        _join(transaction.connection, change, new_predictions, truths["inference_id"], truths["id"])
     change.write(transaction.connection)
 
 
@@ -172,12 +168,16 @@ def _cell(ts: int, model: int, origin: int) -> Cell:
 
 
 def _join(
-    connection: sqlite3.Connection, change: Change, new_predictions: dict[Key, Predicted], new_truths: list[Row]
+    connection: sqlite3.Connection,
+    change: Change,
+    new_predictions: dict[Key, Predicted],
+    told_of: Iterable[Key],
+    new_truths: Iterable[Key],
 ) -> None:
-    """Contribute the pairs that a batch completes or changes."""
-    old = {row[_OF] for row in new_truths}.difference(new_predictions)
+    """Contribute the pairs that a batch completes or changes; `told_of` are whose truths are new."""
+    old = set(told_of).difference(new_predictions)
     predictions = new_predictions | _predictions(connection, list(old))
-    fresh = {row[_TRUTH_ID] for row in new_truths}
+    fresh = set(new_truths)
     for key, truths in _truths(connection, list(predictions)).items():
         before = min((truth for truth in truths if truth.id not in fresh), default=None)
         if before is not None and key not in new_predictions:

@@ -56,13 +56,15 @@ def folded(parts: Iterable[Stretch], gap_us: int) -> list[Stretch]:
 
 def tally_sessions(tally: Tally, sessions: Iterable[Stretch], day_of: Callable[[int], int], sign: int = 1) -> None:
     """Add what sessions contribute to the cells of their days."""
-    for s in sessions:
-        cell = tally.cell(SESSIONS, (day_of(s.start),))
+    for session in sessions:
+        start, end, events, views, _ = session
+        cell = tally.cell(SESSIONS, (day_of(start),))
         cell[0] += sign
-        cell[1] += sign * (s.end - s.start)
-        cell[2] += sign * s.events
-        cell[3] += sign * (s.views > 0)
-        cell[4] += sign * s.bounced
+        cell[1] += sign * (end - start)
+        cell[2] += sign * events
+        if views:
+            cell[3] += sign
+            cell[4] += sign * session.bounced
 
 
 class SessionChange:
@@ -83,22 +85,25 @@ class SessionChange:
         """Merge new parts, by person and client id, into the stored sessions."""
         gone: list[tuple[int, Client, int]] = []
         kept: list[tuple[int, Client, int, int, int, int, int]] = []
-        for (uid, client), parts, before in self._with_neighbours(new):
-            after = parts
+        neighbours = self._neighbours(new)
+        for key, parts in new.items():
+            after, before = parts, neighbours.get(key)
             if before or len(parts) > 1:
-                after = folded((*before, *parts), self._gap_us if client == BY_GAP else NO_GAP_TOO_LONG)
+                after = folded((*(before or ()), *parts), self._gap_us if key[1] == BY_GAP else NO_GAP_TOO_LONG)
+            if before:
                 tally_sessions(tally, before, self._day_of, -1)
-                gone += [(uid, client, s.start) for s in before if s.start not in {a.start for a in after}]
+                starts = {each[0] for each in after}
+                gone += [(*key, each[0]) for each in before if each[0] not in starts]
             tally_sessions(tally, after, self._day_of)
-            kept += [(uid, client, *s) for s in after]
+            kept += [(*key, *s) for s in after]
         if gone:
             self._connection.executemany("DELETE FROM session WHERE uid=? AND client=? AND started=?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
 
-    def _with_neighbours(
+    def _neighbours(
         self, new: Mapping[tuple[int, Client], Sequence[Stretch]]
-    ) -> Iterator[tuple[tuple[int, Client], Sequence[Stretch], list[Stretch]]]:
-        """Yield each group with the stored sessions that it may touch."""
+    ) -> dict[tuple[int, Client], list[Stretch]]:
+        """Return the stored sessions that each group may touch."""
         named = [key for key in new if key[1] != BY_GAP]
         unnamed = [
             (uid, min(part.start for part in parts), max(part.end for part in parts) + self._gap_us)
@@ -109,8 +114,7 @@ class SessionChange:
         for statement, width, asked in ((_NAMED, 2, named), (_UNNAMED, 3, unnamed)):
             for uid, client, *numbers in self._rows(statement, width, asked):
                 found.setdefault((uid, client), []).append(Stretch(*numbers))
-        for key, parts in new.items():
-            yield key, parts, found.get(key, [])
+        return found
 
     def _rows(self, statement: str, width: int, asked: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         marks = f"({','.join('?' * width)})"

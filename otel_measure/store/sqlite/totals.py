@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from otel_measure import semconv
 from otel_measure.measurements import Attributes, measurements
-from otel_measure.records import Origin, Record
+from otel_measure.records import Origin, Record, UserEvent
 from otel_measure.semconv import Instrument
 from otel_measure.stats.histograms import bucket_index
 from otel_measure.store.base import Family, Sample
@@ -23,6 +26,7 @@ from otel_measure.store.sqlite.transaction import Accepted, Transaction
 # What a column holds at most. A sum stays there, in any order, rather than refusing every later record.
 LARGEST: Final = 2**63 - 1
 Key: TypeAlias = tuple[str, Attributes, Origin]
+_TYPE_AND_ORIGIN: Final = attrgetter("type", "origin")
 
 
 class Sum:
@@ -46,7 +50,7 @@ class Sum:
 def summed(records: Iterable[Record]) -> dict[Key, Sum]:
     """Return what records add to each series."""
     sums: dict[Key, Sum] = {}
-    for record in records:
+    for record, n in _alike(records):
         origin = record.origin
         for instrument, value, attributes in measurements(record):
             key = (instrument.name, attributes, origin)
@@ -54,16 +58,31 @@ def summed(records: Iterable[Record]) -> dict[Key, Sum]:
             if found is None:
                 found = sums[key] = Sum(len(instrument.buckets))
             units = instrument.units_per_value
-            found.value += value if units == 1 else round(value * units)  # type: ignore[assignment]
-            found.count += 1
+            found.value += n * (value if units == 1 else round(value * units))  # type: ignore[assignment]
+            found.count += n
             if found.buckets is not None:
-                found.buckets[bucket_index(instrument.buckets, value)] += 1
+                found.buckets[bucket_index(instrument.buckets, value)] += n
     return sums
+
+
+def _alike(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:
+    """Yield records with how many measure the same: of user events one for each type and origin, there are so many."""
+    events: list[UserEvent] = []
+    for record in records:
+        if isinstance(record, UserEvent):
+            events.append(record)
+        else:
+            yield record, 1
+    keys = list(map(_TYPE_AND_ORIGIN, events))
+    one_of = dict(zip(keys, events, strict=True))
+    for key, n in Counter(keys).items():
+        yield one_of[key], n
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Add newly accepted facts to the totals."""
-    merge(transaction.connection, transaction.names, summed(record for record, _ in new))
+    records = chain.from_iterable(facts.records for facts in new.values())
+    merge(transaction.connection, transaction.names, summed(records))
 
 
 def clear(transaction: Transaction, _: int) -> None:

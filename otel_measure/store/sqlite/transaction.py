@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
 from otel_measure.records import Record
+from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.names import Names
 
-Row: TypeAlias = tuple[Any, ...]
-Accepted: TypeAlias = Sequence[tuple[Record, Row]]  # a new fact, and its row as in `facts.TABLES`
+Accepted: TypeAlias = Mapping[type[Record], Facts]  # what is new, of each kind of which there is any
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,10 @@ def test_predictions_keep_their_type(prediction: float | bool | str) -> None:
 )
 def test_passive_events_are_no_activity(fields: dict[str, Any], active: bool) -> None:
     """Nor is what is marked as background."""
-    assert facts.is_active(event("e", **fields)) is active
+    store = SqliteStore(":memory:")
+    store.accept([event("e", **fields)])
+    with store._database.read() as connection:
+        assert connection.execute("SELECT active FROM event").fetchall() == [(active,)]
 
 
 def test_more_duplicates_than_a_statement_takes() -> None:
