@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.report import Row
 
+_WRK = "wrk"
 BODY = '{"user_id": 123, "event_type": "page_view", "event_name": "home_page", "page_url": "/home"}'
 BARE = """
 import msgspec
@@ -38,6 +40,8 @@ app = Starlette(routes=[Route("/api/v1/metrics/users/events/track", track, metho
 
 def rows(_: int) -> list[Row]:
     """Load both servers with wrk over 32 connections, one after the other."""
+    if shutil.which(_WRK) is None:
+        sys.exit("P4 needs wrk, and there is none: sudo apt-get install wrk")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bare_app.py").write_text(BARE)
         script = Path(folder) / "post.lua"
@@ -82,7 +86,7 @@ def _wait_port(port: int) -> None:
 
 
 def _wrk(url: str, script: Path, seconds: int) -> float:
-    command = ["wrk", "-t1", "-c32", f"-d{seconds}s", "-s", str(script), url]
+    command = [_WRK, "-t1", "-c32", f"-d{seconds}s", "-s", str(script), url]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in printed:
         raise RuntimeError(printed)

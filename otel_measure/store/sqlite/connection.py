@@ -10,12 +10,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
 from otel_measure.store.sqlite.gate import Gate
 
 MEMORY: Final = ":memory:"
@@ -105,6 +106,7 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._synchronous = ""
         self._idle: list[sqlite3.Connection] = []
+        self._checkpoints = Checkpoints(self._checkpoint)
         self._inherited: list[object] = []
 
     @contextmanager
@@ -118,6 +120,8 @@ class Database:
                 try:
                     yield connection
                     connection.execute("COMMIT")
+                    if self.path != MEMORY:
+                        self._checkpoints.committed(connection.total_changes)
                 except BaseException:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
@@ -182,14 +186,20 @@ class Database:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection that is not the writer's; one that failed is closed."""
         try:
             connection = self._idle_connection() or self._open()
         except sqlite3.Error as error:
             raise unavailable(self.path, error) from error
         try:
-            connection.execute("BEGIN")
             yield connection
-            connection.execute("COMMIT")
         except sqlite3.Error as error:
             connection.close()
             raise unavailable(self.path, error) from error
@@ -215,7 +225,7 @@ class Database:
         )
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA wal_autocheckpoint=1000")
+            connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute("PRAGMA cache_size=-16384")
         except sqlite3.Error:
@@ -223,9 +233,16 @@ class Database:
             raise
         return connection
 
+    def _checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the file, as far as nobody reads it there."""
+        # What stands in the way (a full disk, a file that is gone) the next write finds as well, and says.
+        with suppress(StoreError), self._connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def before_fork(self) -> None:
         """Let no transaction of another thread be half-way while the process is copied."""
         self._parked = self._lock.acquire(timeout=5)
+        self._checkpoints.wait(5)
         self._gate.close()
 
     def after_fork_in_parent(self) -> None:
@@ -247,6 +264,7 @@ class Database:
     def close(self) -> None:
         """Close every connection; SQLite empties the write-ahead log with the last one."""
         with self._lock:
+            self._checkpoints.wait(5)
             for connection in (*self._idle, *([self._writer] if self._writer else [])):
                 connection.close()
             self._idle.clear()
