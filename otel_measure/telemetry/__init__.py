@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -254,23 +254,27 @@ class Telemetry:
 
     def record(self, records: Sequence[Record]) -> None:
         """Turn accepted records into measurements, and into events when somebody exports them."""
+        added: dict[tuple[str, Attributes], int] = {}
         with self._inside_sdk:
             for record in records:
                 for instrument, value, attributes in measurements(record):
                     if instrument.observable:
-                        self._add(instrument, value, attributes)
+                        key = (instrument.name, attributes)
+                        added[key] = added.get(key, 0) + round(value * instrument.units_per_value)
                     else:
                         self._instruments[instrument.name].record(value, dict(attributes))
+            self._add(added)
             if self._logger is not None:
                 for record in records:
                     self._emit(self._logger, record)
 
-    def _add(self, instrument: Instrument, value: float, attributes: Attributes) -> None:
-        sums = self._sums[instrument.name]
+    def _add(self, added: Mapping[tuple[str, Attributes], int]) -> None:
         with self._lock:
-            if attributes not in sums and len(sums) >= semconv.EXPOSED_ATTRIBUTE_SETS:
-                attributes = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
-            sums[attributes] = sums.get(attributes, 0) + round(value * instrument.units_per_value)
+            for (name, attributes), units in added.items():
+                sums = self._sums[name]
+                if attributes not in sums and len(sums) >= semconv.EXPOSED_ATTRIBUTE_SETS:
+                    attributes = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
+                sums[attributes] = sums.get(attributes, 0) + units
 
     def _emit(self, logger: _logs.Logger, record: Record) -> None:
         event = to_event(record)
