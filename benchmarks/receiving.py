@@ -1,7 +1,8 @@
 """P5: events that come by OTLP in requests of 1,000, against decoding the same requests and nothing else.
 
-Decoding is told twice: into values of Python (every field and attribute of every record read), which is what a receiver
-in Python cannot do without; and into protobuf's own memory in C, from which nobody has read anything yet.
+The reference decodes every field of every record into plain values of Python, the way the protobuf documentation reads
+a `oneof`; nothing of ours is in it. Two stricter ones are shown beside it: only the fields that our receiver needs,
+read as it reads them, and the parser alone, which fills memory of C from which nobody has read anything yet.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from benchmarks.report import Row, best, seconds
 from benchmarks.workload import Workload
@@ -34,13 +36,16 @@ def rows(events: int) -> list[Row]:
         bodies = [[_body(workload) for _ in range(REQUESTS)] for _ in range(3)]
         thirds = iter(bodies)
         took = best(lambda: seconds(lambda: [_receive(runtime, body) for body in next(thirds)]))
-        values = best(lambda: seconds(lambda: [_values(body) for body in bodies[0]]))
-        parsed = best(lambda: seconds(lambda: [ExportLogsServiceRequest.FromString(body) for body in bodies[0]]))
+        plain, needed, parsed = (
+            best(lambda decode=decode: seconds(lambda: [decode(body) for body in bodies[0]]))  # type: ignore[misc]
+            for decode in (_plain, _needed, ExportLogsServiceRequest.FromString)
+        )
         runtime.shutdown()
     n = REQUESTS * SIZE
     return [
-        Row("P5", "OTLP events/s stored, against decoding them into values", n / took, n / values, 0.3, "/s", "high"),
-        Row("P5", "the same, against decoding them into memory of C", n / took, n / parsed, 0.3, "/s", "high"),
+        Row("P5", "OTLP events/s stored, against decoding them into values", n / took, n / plain, 0.3, "/s", "high"),
+        Row("P5", "the same, against our decoding of what we need", n / took, n / needed, 0.3, "/s", "high"),
+        Row("P5", "the same, against the parser of C alone", n / took, n / parsed, 0.3, "/s", "high"),
     ]
 
 
@@ -48,11 +53,44 @@ def _receive(runtime: Runtime, body: bytes) -> object:
     return runtime.receiver.logs(ExportLogsServiceRequest.FromString(body))
 
 
-def _values(body: bytes) -> int:
+def _plain(body: bytes) -> int:
     read = 0
-    for resource in ExportLogsServiceRequest.FromString(body).resource_logs:
-        for scope in resource.scope_logs:
-            for record in scope.log_records:
+    for of_resource in ExportLogsServiceRequest.FromString(body).resource_logs:
+        for of_scope in of_resource.scope_logs:
+            for record in of_scope.log_records:
+                found = (
+                    record.time_unix_nano,
+                    record.observed_time_unix_nano,
+                    record.severity_number,
+                    record.severity_text,
+                    record.event_name,
+                    _value(record.body),
+                    {pair.key: _value(pair.value) for pair in record.attributes},
+                    record.dropped_attributes_count,
+                    record.flags,
+                    record.trace_id,
+                    record.span_id,
+                )
+                read += len(found)
+    return read
+
+
+def _value(value: AnyValue) -> object:
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {pair.key: _value(pair.value) for pair in value.kvlist_value.values}
+    return getattr(value, kind)
+
+
+def _needed(body: bytes) -> int:
+    read = 0
+    for of_resource in ExportLogsServiceRequest.FromString(body).resource_logs:
+        for of_scope in of_resource.scope_logs:
+            for record in of_scope.log_records:
                 found = (
                     record.time_unix_nano,
                     record.event_name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -101,7 +101,7 @@ class Recorder:
             self._wake.set()
 
     def _drop(self, record: Record, reason: str, message: str) -> None:
-        self._sink.count(kind_of(record), "dropped", 1, reason)
+        self._sink.count(kind_of(type(record)), "dropped", 1, reason)
         self._log_once(reason, f"{message}: it is dropped")
 
     def commit(self, records: Sequence[Record], *, durable: bool = False, own: bool = True) -> list[Receipt]:
@@ -128,12 +128,8 @@ class Recorder:
         return receipts
 
     def _account(self, records: Sequence[Record], receipts: Sequence[Receipt], own: bool) -> None:
-        tally: dict[tuple[str, str, str | None], int] = {}
-        for record, receipt in zip(records, receipts, strict=True):
-            key = (kind_of(record), receipt.outcome, receipt.reason)
-            tally[key] = tally.get(key, 0) + 1
-        for (kind, outcome, reason), n in tally.items():
-            self._sink.count(kind, outcome, n, reason)
+        for (kind, receipt), n in Counter(zip(map(type, records), receipts, strict=True)).items():
+            self._sink.count(kind_of(kind), receipt.outcome, n, receipt.reason)
         if own:
             self._sink.record(
                 [r for r, receipt in zip(records, receipts, strict=True) if receipt.outcome == "accepted"]
@@ -200,7 +196,7 @@ class Recorder:
     def _one_by_one(self, batch: list[Record], error: Exception) -> bool:
         """Keep one record that cannot be stored from taking its neighbours with it."""
         if len(batch) == 1:
-            self._sink.count(kind_of(batch[0]), "dropped", 1, type(error).__name__)
+            self._sink.count(kind_of(type(batch[0])), "dropped", 1, type(error).__name__)
             self.fault("refused", f"a record could not be stored: {error!r}", error)
             return True
         for i, record in enumerate(batch):

@@ -35,14 +35,14 @@ Score: TypeAlias = Annotated[int, Meta(ge=0, le=10)]
 Prediction: TypeAlias = float | int | bool | str
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Which deployment a fact comes from: `service.name` and `deployment.environment.name`."""
 
     service: str
     environment: str = ""
 
 
-class Inference(msgspec.Struct, frozen=True, kw_only=True):
+class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call of a model, successful or not."""
 
     id: Id
@@ -71,7 +71,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
+class UserEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing a user did. `name` is the caller's label, `type` one of a closed list."""
 
     id: Id
@@ -93,7 +93,7 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
+class GroundTruth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a prediction should have been, learnt later; it counts at the time of the inference."""
 
     id: Id
@@ -105,7 +105,7 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class NpsResponse(msgspec.Struct, frozen=True, kw_only=True):
+class NpsResponse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A user's answer to "how likely are you to recommend us", 0 to 10."""
 
     id: Id
@@ -120,7 +120,7 @@ class NpsResponse(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+class Exposure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A user met a variant of an experiment."""
 
     id: Id
@@ -134,7 +134,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A watched service went down or came up."""
 
     id: Id
@@ -147,7 +147,7 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What somebody (a person, a judge model, a program) thinks of an answer: a score, a label, or both.
 
     `model` and `version` are "" where nobody says whose answer it was.
@@ -170,7 +170,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState | Evaluation
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record as OpenTelemetry carries it: what a LogRecord holds and the resource it comes from."""
 
     name: str
@@ -181,21 +181,35 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str | None = None
 
 
-class _Form(msgspec.Struct, frozen=True, dict=True):
-    """How one kind of record becomes an event: the attribute of each field that travels as one."""
+class Form(msgspec.Struct, frozen=True, dict=True):
+    """How records of one kind become events of one name: the attribute of each field that travels as one."""
 
     kind: str
     record: type[Record]
     event: str
     attributes: dict[str, str]
+    type: str | None = None  # of user events, whose name tells it
 
     @cached_property
     def fields(self) -> dict[str, str]:
         """The field that each attribute is."""
         return {attribute: field for field, attribute in self.attributes.items()}
 
+    def made(self, fields: dict[str, object]) -> Record:
+        """Return the record with these fields, which may be changed.
 
-_INFERENCE = _Form(
+        Raises:
+            ValueError: a field is missing or of the wrong type; the message names it.
+        """
+        if self.type is not None:
+            fields["type"] = self.type
+        try:
+            return msgspec.convert(fields, self.record)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"event {self.event!r} is not a valid record: {error}") from error
+
+
+_INFERENCE = Form(
     "inference",
     Inference,
     semconv.EVENT_INFERENCE,
@@ -222,7 +236,7 @@ _INFERENCE = _Form(
         "clamped": semconv.ATTR_TIME_CLAMPED,
     },
 )
-_USER_EVENT = _Form(
+_USER_EVENT = Form(
     "user_event",
     UserEvent,
     "",  # the event's name is its type
@@ -241,12 +255,12 @@ _USER_EVENT = _Form(
         "clamped": semconv.ATTR_TIME_CLAMPED,
     },
 )
-_FORMS: Mapping[type[Record], _Form] = {
+_FORMS: Mapping[type[Record], Form] = {
     form.record: form
     for form in (
         _INFERENCE,
         _USER_EVENT,
-        _Form(
+        Form(
             "ground_truth",
             GroundTruth,
             semconv.EVENT_GROUND_TRUTH,
@@ -256,7 +270,7 @@ _FORMS: Mapping[type[Record], _Form] = {
                 "value": semconv.ATTR_GROUND_TRUTH,
             },
         ),
-        _Form(
+        Form(
             "nps_response",
             NpsResponse,
             semconv.EVENT_NPS_RESPONSE,
@@ -269,7 +283,7 @@ _FORMS: Mapping[type[Record], _Form] = {
                 "clamped": semconv.ATTR_TIME_CLAMPED,
             },
         ),
-        _Form(
+        Form(
             "exposure",
             Exposure,
             semconv.EVENT_FEATURE_FLAG_EVALUATION,
@@ -281,7 +295,7 @@ _FORMS: Mapping[type[Record], _Form] = {
                 "reason": semconv.ATTR_FEATURE_FLAG_RESULT_REASON,
             },
         ),
-        _Form(
+        Form(
             "evaluation",
             Evaluation,
             semconv.EVENT_EVALUATION_RESULT,
@@ -296,7 +310,7 @@ _FORMS: Mapping[type[Record], _Form] = {
                 "response_id": semconv.ATTR_GEN_AI_RESPONSE_ID,
             },
         ),
-        _Form(
+        Form(
             "service_state",
             ServiceState,
             semconv.EVENT_SERVICE_STATE,
@@ -309,21 +323,23 @@ _FORMS: Mapping[type[Record], _Form] = {
         ),
     )
 }
-_FORM_OF_EVENT = {form.event: form for form in _FORMS.values() if form.event}
 _USER_EVENT_NAMES: Mapping[str, str] = {
     **{t: semconv.EVENT_PREFIX + t for t in semconv.USER_EVENT_TYPES},
     **{t: t for t in (semconv.EVENT_SESSION_START, semconv.EVENT_SESSION_END)},
 }
 _MAY_BE_FALSE = frozenset({"prediction", "value"})
-_TYPE_OF_EVENT = {name: event_type for event_type, name in _USER_EVENT_NAMES.items()}
 USER_EVENT_TYPES = frozenset(_USER_EVENT_NAMES)
-USER_EVENTS = frozenset(_TYPE_OF_EVENT)
-OWN_EVENTS = frozenset(_FORM_OF_EVENT) | USER_EVENTS
+USER_EVENTS = frozenset(_USER_EVENT_NAMES.values())
+FORM_OF_EVENT: Mapping[str, Form] = {
+    **{form.event: form for form in _FORMS.values() if form.event},
+    **{name: msgspec.structs.replace(_USER_EVENT, event=name, type=t) for t, name in _USER_EVENT_NAMES.items()},
+}
+OWN_EVENTS = frozenset(FORM_OF_EVENT)
 
 
-def kind_of(record: Record) -> str:
-    """Return the name under which a record is counted."""
-    return _FORMS[type(record)].kind
+def kind_of(record: type[Record]) -> str:
+    """Return the name under which records of a class are counted."""
+    return _FORMS[record].kind
 
 
 def to_event(record: Record) -> Event:
@@ -351,23 +367,11 @@ def from_event(event: Event) -> Record | None:
     Raises:
         ValueError: the event has our name and a field is missing or of the wrong type; the message names it.
     """
-    fields: dict[str, object] = {
-        "ts": event.ts,
-        "origin": event.origin,
-        "trace_id": event.trace_id,
-        "span_id": event.span_id,
-    }
-    form = _FORM_OF_EVENT.get(event.name)
-    if form is None and event.name in _TYPE_OF_EVENT:
-        form, fields["type"] = _USER_EVENT, _TYPE_OF_EVENT[event.name]
+    form = FORM_OF_EVENT.get(event.name)
     if form is None:
         return None
-    field_of = form.fields
-    for attribute, value in event.attributes.items():
-        field = field_of.get(attribute)
-        if field is not None:
-            fields[field] = value
-    try:
-        return msgspec.convert(fields, form.record)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"event {event.name!r} is not a valid record: {error}") from error
+    fields: dict[str, object] = {
+        form.fields[attribute]: value for attribute, value in event.attributes.items() if attribute in form.fields
+    }
+    fields |= {"ts": event.ts, "origin": event.origin, "trace_id": event.trace_id, "span_id": event.span_id}
+    return form.made(fields)

@@ -69,7 +69,7 @@ def test_the_name_of_a_user_event_is_its_type(event_type: str) -> None:
 
 def test_the_kinds() -> None:
     """Each kind of record is counted under a name of its own."""
-    assert [kind_of(record) for record in one_of_each()] == [
+    assert [kind_of(type(record)) for record in one_of_each()] == [
         "inference",
         "user_event",
         "ground_truth",

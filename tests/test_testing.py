@@ -51,7 +51,7 @@ def test_events_are_what_was_recorded() -> None:
     )
     back = from_event(found)
     assert back is not None
-    assert kind_of(back) == "user_event"
+    assert kind_of(type(back)) == "user_event"
 
 
 def test_the_clock_counts() -> None:

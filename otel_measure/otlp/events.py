@@ -6,11 +6,18 @@ from typing import Final
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
-from otel_measure.otlp.values import attributes_of, fill_pairs
-from otel_measure.records import Event, Origin
+from otel_measure import semconv
+from otel_measure.limits import MAX_RECORD_BYTES
+from otel_measure.otlp.values import attributes_of, fill_pairs, json_of
+from otel_measure.records import FORM_OF_EVENT, Event, Origin, Record
 
 # Before log records had a name of their own, events said theirs in an attribute.
 _NAME_ATTRIBUTE: Final = "event.name"
+_NO_FIELD: Final = ""
+# A feature flag is an event of others as well, whose users are told in several ways.
+_FORMS: Final = {name: form for name, form in FORM_OF_EVENT.items() if name != semconv.EVENT_FEATURE_FLAG_EVALUATION}
+# The fields whose length no rule of theirs bounds; to count the bytes of every record takes its time.
+_BOUNDLESS: Final = frozenset({"features", "metadata", "prediction", "properties", "value"})
 
 
 def fill_log_record(into: LogRecord, event: Event, observed_us: int) -> None:
@@ -52,12 +59,56 @@ def from_log_record(record: LogRecord, origin: Origin, now_us: int) -> Event:
     """
     attributes = attributes_of(record.attributes)
     name = record.event_name or str(attributes.pop(_NAME_ATTRIBUTE, ""))
-    happened = record.time_unix_nano or record.observed_time_unix_nano
     return Event(
         name=name,
-        ts=happened // 1000 or now_us,
+        ts=_happened(record, now_us),
         origin=origin,
         attributes=attributes,
         trace_id=record.trace_id.hex() or None,
         span_id=record.span_id.hex() or None,
     )
+
+
+def own_record(record: LogRecord, origin: Origin, now_us: int) -> Record | None:
+    """Return the record that a log record is, `None` where it is no event of ours or has no id of its own.
+
+    It does as `from_log_record` and `from_event`, in half the time: most of what comes in large requests is this.
+
+    Args:
+        record: any.
+        origin: of its resource.
+        now_us: when it happened where it does not say, microseconds.
+
+    Raises:
+        ValueError: a value is nested too deeply or breaks a rule of its field, or the record is too large.
+    """
+    form = _FORMS.get(record.event_name or event_name(record))
+    if form is None:
+        return None
+    field_of = form.fields.get
+    fields: dict[str, object] = {
+        field_of(pair.key, _NO_FIELD): pair.value.string_value or json_of(pair.value) for pair in record.attributes
+    }
+    if "id" not in fields:
+        return None
+    if not _BOUNDLESS.isdisjoint(fields):
+        refuse_too_large(record)
+    fields["ts"] = _happened(record, now_us)
+    fields["origin"] = origin
+    fields["trace_id"] = record.trace_id.hex() or None
+    fields["span_id"] = record.span_id.hex() or None
+    return form.made(fields)
+
+
+def refuse_too_large(record: LogRecord) -> None:
+    """Raise for more bytes than a record may have.
+
+    Raises:
+        ValueError: it has.
+    """
+    if record.ByteSize() > MAX_RECORD_BYTES:
+        raise ValueError(f"an event must have at most {MAX_RECORD_BYTES} bytes")
+
+
+def _happened(record: LogRecord, now_us: int) -> int:
+    return (record.time_unix_nano or record.observed_time_unix_nano) // 1000 or now_us

@@ -12,8 +12,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from otel_measure import semconv
 from otel_measure.checks import settled_time
 from otel_measure.ids import content_id
-from otel_measure.limits import MAX_KIND_CHARS, MAX_NAME_CHARS, MAX_RECORD_BYTES
-from otel_measure.otlp.events import event_name, from_log_record
+from otel_measure.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
+from otel_measure.otlp.events import event_name, from_log_record, own_record, refuse_too_large
 from otel_measure.otlp.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records import OWN_EVENTS, USER_EVENTS, Event, Inference, Json, Record, UserEvent, from_event
@@ -56,28 +56,32 @@ def understood(sent: Iterable[ResourceLogs], now_us: int, event_types: Mapping[s
         for scope_logs in resource_logs.scope_logs:
             for log_record in scope_logs.log_records:
                 try:
-                    record = _record(log_record, resource, now_us, event_types)
+                    record = own_record(log_record, resource.origin, now_us)
+                    if record is None:
+                        record = _completed_or_of_others(log_record, resource, now_us, event_types)
                 except ValueError as error:
                     refused[str(error)] += 1
                     continue
                 if record is None:
                     ignored += 1
                     continue
+                if record.ts > now_us:
+                    record = _settled(record, now_us)
                 records.append(record)
                 if isinstance(record, Inference):
                     has_facts.add((resource.source, record.model))
     return Understood(records, has_facts, refused, ignored)
 
 
-def _record(log_record: LogRecord, resource: Resource, now_us: int, event_types: Mapping[str, str]) -> Record | None:
+def _completed_or_of_others(
+    log_record: LogRecord, resource: Resource, now_us: int, event_types: Mapping[str, str]
+) -> Record | None:
     if not event_name(log_record):
         return None
-    if log_record.ByteSize() > MAX_RECORD_BYTES:
-        raise ValueError(f"an event must have at most {MAX_RECORD_BYTES} bytes")
+    refuse_too_large(log_record)
     event = from_log_record(log_record, resource.origin, now_us)
     known = _completed(event, resource) if event.name in OWN_EVENTS else None
-    record = from_event(known) if known is not None else _of_others(event, resource, event_types)
-    return None if record is None else _settled(record, now_us)
+    return from_event(known) if known is not None else _of_others(event, resource, event_types)
 
 
 def _settled(record: Record, now_us: int) -> Record:
@@ -92,8 +96,6 @@ def _settled(record: Record, now_us: int) -> Record:
 def _completed(event: Event, resource: Resource) -> Event | None:
     """Return an event of ours with what another maker of it may leave out; `None` for one that is of nobody."""
     given = event.attributes
-    if semconv.ATTR_LOG_RECORD_UID in given and event.name != semconv.EVENT_FEATURE_FLAG_EVALUATION:
-        return event
     attributes = dict(given)
     attributes.setdefault(semconv.ATTR_LOG_RECORD_UID, _id(event, resource))
     if event.name == semconv.EVENT_FEATURE_FLAG_EVALUATION:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -20,10 +20,9 @@ from otel_measure.meanings import inference_id
 from otel_measure.otlp import logs, metrics, traces
 from otel_measure.otlp.senders import Resource
 from otel_measure.recorder import Recorder
-from otel_measure.records import Evaluation, Record
+from otel_measure.records import Evaluation
 from otel_measure.store.base import STALE_US, Family, Receipt, Sample, Sender, Store
 
-Request: TypeAlias = ExportMetricsServiceRequest | ExportLogsServiceRequest | ExportTraceServiceRequest
 _MINUTE_US: Final = 60_000_000
 _MAX_MESSAGE_CHARS: Final = 2000
 
@@ -106,7 +105,7 @@ class Receiver:
         found = logs.understood(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
         store.received.has_facts(found.has_facts, self._now_us())
-        records = [self._with_model(record) for record in found.records]
+        records = [self._with_model(r) if isinstance(r, Evaluation) else r for r in found.records]
         receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
         refused = found.refused + self._settle(tally, receipts)
@@ -114,9 +113,9 @@ class Receiver:
         tally("rejected", found.refused.total(), "invalid")
         return _verdict(refused)
 
-    def _with_model(self, record: Record) -> Record:
+    def _with_model(self, record: Evaluation) -> Evaluation:
         """Return an evaluation with the model whose answer it is about, where the store knows the call."""
-        if not isinstance(record, Evaluation) or record.model:
+        if record.model:
             return record
         told = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
         model = self._store.received.model_of(told) if told else None
@@ -163,13 +162,10 @@ class Receiver:
     def _settle(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
         """Count what became of records; return those that the store refused, by reason."""
         refused: Counter[str] = Counter()
-        outcomes: Counter[str] = Counter()
-        for receipt in receipts:
-            outcomes[receipt.outcome] += 1
+        for receipt, n in Counter(receipts).items():
             if receipt.outcome == "rejected":
-                refused[receipt.reason or "not accepted"] += 1
-        for outcome, n in outcomes.items():
-            tally(outcome, n, "store" if outcome == "rejected" else None)
+                refused[receipt.reason or "not accepted"] += n
+            tally(receipt.outcome, n, "store" if receipt.outcome == "rejected" else None)
         return refused
 
     def _hear(self, resources: Iterable[Resource], now: int) -> None:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import msgspec
+import pytest
 from hypothesis import assume, given
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from otel_measure.otlp.events import event_name, fill_log_record, from_log_record
-from otel_measure.records import Event, Origin, Record, from_event, to_event
-from tests.facts import NOON, records
+from otel_measure import semconv
+from otel_measure.otlp.events import event_name, fill_log_record, from_log_record, own_record
+from otel_measure.records import Event, Exposure, Origin, Record, from_event, to_event
+from tests.facts import NOON, inference, records
+
+CALL = inference("i")
 
 
 def sent(event: Event) -> LogRecord:
@@ -22,6 +27,38 @@ def test_a_record_comes_back_from_otlp(record: Record) -> None:
     assume(record.ts > 0)
     back = from_event(from_log_record(sent(to_event(record)), record.origin, 0))
     assert (back, repr(back)) == (record, repr(record))
+
+
+@given(records)
+def test_the_short_way_back_is_the_long_one(record: Record) -> None:
+    """An event of ours with an id is read at once; an exposure is left to the long way, and so is what has no id."""
+    assume(record.ts > 0)
+    event = to_event(record)
+    back = own_record(sent(event), record.origin, 0)
+    expected = None if isinstance(record, Exposure) else record
+    assert (back, repr(back)) == (expected, repr(expected))
+    nameless = {key: value for key, value in event.attributes.items() if key != semconv.ATTR_LOG_RECORD_UID}
+    assert own_record(sent(msgspec.structs.replace(event, attributes=nameless)), record.origin, 0) is None
+
+
+def test_an_event_of_ours_may_say_more() -> None:
+    """What has no field is let pass, however long it is; the event's name may stand in its older place."""
+    record = sent(to_event(CALL))
+    record.attributes.add(key="other", value=AnyValue(string_value="x" * 100_000))
+    assert own_record(record, CALL.origin, 0) == CALL
+    record.attributes.add(key="event.name", value=AnyValue(string_value=record.event_name))
+    record.event_name = ""
+    assert own_record(record, CALL.origin, 0) == CALL
+
+
+def test_an_event_of_ours_may_be_too_large() -> None:
+    """Of what has no bound of its own, an event holds 32 KiB at most; of what has one, no more than the bound."""
+    features = msgspec.structs.replace(CALL, features={"x": "y" * 32 * 1024})
+    with pytest.raises(ValueError, match="an event must have at most 32768 bytes"):
+        own_record(sent(to_event(features)), CALL.origin, 0)
+    user = msgspec.structs.replace(CALL, user_id="u" * 32 * 1024)
+    with pytest.raises(ValueError, match=r"Expected `str` of length <= 512 - at `\$.user_id`"):
+        own_record(sent(to_event(user)), CALL.origin, 0)
 
 
 def test_a_time_that_is_not_said() -> None:
