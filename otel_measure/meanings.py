@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure import semconv
+from otel_measure.limits import MAX_NAME_CHARS
 from otel_measure.records import Json, Origin
 
 Role: TypeAlias = Literal["calls", "input_tokens", "output_tokens", "cost"]
@@ -55,15 +56,12 @@ def model_series(name: str, attributes: Mapping[str, str], origin: Origin, sourc
         role,
         source,
         origin,
-        model[:MAX_CHARS],
-        semconv.version_of(model, response)[:MAX_CHARS],
+        model[:MAX_NAME_CHARS],
+        semconv.version_of(model, response)[:MAX_NAME_CHARS],
         attributes.get(semconv.ATTR_GEN_AI_PROVIDER_NAME) or attributes.get(semconv.ATTR_GEN_AI_SYSTEM),
         response,
         attributes.get(semconv.ATTR_ERROR_TYPE),
     )
-
-
-MAX_CHARS: Final = 1024
 
 
 def _role(name: str, attributes: Mapping[str, str]) -> Role | None:

@@ -263,15 +263,23 @@ class Runtime:
         points = [p for p in self.telemetry.points(self.host) if leads or p.scope != "host"]
         self.store.ingest(points, self.receiver.learn)
 
+    def _tries_to_pump(self, level: int) -> bool:
+        """Store the last readings; where that fails, whoever does (SDK, store, an instrument), count and log it."""
+        try:
+            self._pump_streams()
+        except Exception as error:
+            self.telemetry.fault("streams")
+            _log.log(level, "the last readings were not stored: %s", error)
+            return False
+        return True
+
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Commit what is queued and send what is to be sent; `False` when that did not succeed in time."""
         deadline = time.monotonic() + timeout_s
         done = self.recorder.flush(timeout_s)
-        try:
-            self._pump_streams()
-        except Exception:  # whatever the SDK, an instrument of the application or the store does
-            self.telemetry.fault("streams")
-            done = False
+        # A locked store has cost all the time already, and would do so once more.
+        if done or time.monotonic() < deadline:
+            done = self._tries_to_pump(logging.DEBUG) and done
         # Facts before metrics: who hears of a model by its facts knows that its metrics say nothing new.
         if self.push is not None:
             done = self.push.flush(max(deadline - time.monotonic(), 0.0)) and done
@@ -291,10 +299,7 @@ class Runtime:
         flushed = self.recorder.stop(timeout_s)
         if self._pump is not None:
             self._pump.join(left_s())
-        try:
-            self._pump_streams()
-        except MeasureError as error:
-            _log.warning("the last readings were not stored: %s", error)
+        self._tries_to_pump(logging.WARNING)
         self.sampler.stop()
         if self.push is not None:
             self.push.stop()

@@ -165,6 +165,37 @@ def test_shutdown_says_what_it_could_not_do(tmp_path: Path, caplog: pytest.LogCa
     assert "a record could not be committed before the end" in caplog.text
 
 
+def test_shutdown_ends_whatever_fails(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of the SDK or of an application's instrument at the end is logged and counted; all else is closed."""
+    with Capture(loud=False) as capture:
+
+        def fail() -> None:
+            raise ZeroDivisionError("of an instrument")
+
+        monkeypatch.setattr(capture.runtime, "_pump_streams", fail)
+        capture.users.track_event(1, "click", "x")
+        assert capture.runtime.flush() is False
+        assert capture.runtime.shutdown() is True
+    assert "the last readings were not stored: of an instrument" in caplog.text
+
+
+def test_a_flush_for_which_there_is_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a locked store has cost once, it does not cost a second time."""
+    with Capture(Settings(store=str(tmp_path / "x.db")), loud=False) as capture:
+        store = capture.runtime.store
+        assert isinstance(store, SqliteStore)
+        store._database._busy_timeout_ms = 10
+        pumped: list[bool] = []
+        monkeypatch.setattr(capture.runtime, "_pump_streams", lambda: pumped.append(True))
+        capture.users.track_event(1, "click", "x")
+        assert capture.runtime.recorder._draining.acquire()
+        assert capture.runtime.flush(0.001) is False
+        capture.runtime.recorder._draining.release()
+        assert pumped == []
+        assert capture.runtime.flush() is True
+        assert pumped == [True]
+
+
 def test_a_fork_in_either_role() -> None:
     """The parent goes on as before; the child is a process of its own, with threads of its own."""
     with Capture() as capture:

@@ -22,6 +22,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from otel_measure import semconv
 from otel_measure.labels import escaped
+from otel_measure.limits import MAX_NAME_CHARS
 from otel_measure.meanings import model_series
 from otel_measure.otlp.senders import Resource, resource_of, text
 from otel_measure.otlp.values import attributes_of
@@ -32,7 +33,6 @@ from otel_measure.telemetry.points import stream_scope
 
 MAX_LABEL_CHARS: Final = 16_384
 MAX_BUCKETS: Final = 4096
-MAX_NAME_CHARS: Final = 1024
 _LARGEST_COUNT: Final = 2**62
 _SCALES: Final = range(-10, 21)
 _DELTA: Final = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from otel_measure import semconv
+from otel_measure.limits import MAX_NAME_CHARS
 from otel_measure.meanings import source_of
 from otel_measure.records import Json, Origin
 
-MAX_CHARS: Final = 1024
 # The first that is there tells processes apart; where none is, what else is said of the resource has to.
 _INSTANCE: Final = (
     (semconv.ATTR_SERVICE_INSTANCE_ID,),
@@ -51,7 +51,7 @@ class Resource(NamedTuple):
 
 def resource_of(attributes: Mapping[str, Json]) -> Resource:
     """Return what the attributes of a resource say."""
-    said = {key: text(value)[:MAX_CHARS] for key, value in attributes.items() if value is not None}
+    said = {key: text(value)[:MAX_NAME_CHARS] for key, value in attributes.items() if value is not None}
     environment = said.get(semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME) or said.get(semconv.ATTR_DEPLOYMENT_ENVIRONMENT)
     return Resource(
         Origin(said.get(semconv.ATTR_SERVICE_NAME) or _UNKNOWN_SERVICE, environment or ""),

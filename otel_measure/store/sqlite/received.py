@@ -35,7 +35,7 @@ class SqliteReceived:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known_facts: set[tuple[str, str]] = set()
+        self._noted_facts: dict[tuple[str, str], int] = {}
 
     def heard_of(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -58,20 +58,21 @@ class SqliteReceived:
 
     def has_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
         """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
-        new = set(pairs) - self._known_facts
+        # Each once an hour, so that one who goes on is not taken for one who was not heard of for long.
+        new = {pair for pair in pairs if now - self._noted_facts.get(pair, -HOUR_US) >= HOUR_US}
         if not new:
             return
-        if len(self._known_facts) >= MAX_REMEMBERED:
-            self._known_facts.clear()
+        if len(self._noted_facts) >= MAX_REMEMBERED:
+            self._noted_facts.clear()
         with self._database.write() as connection:
             for source, model in sorted(new):
                 connection.execute(
                     "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'facts', ?)"
-                    " ON CONFLICT (source, model) DO UPDATE SET via = 'facts'",
+                    " ON CONFLICT (source, model) DO UPDATE SET via = 'facts', ts = max(ts, excluded.ts)",
                     (source, model, now),
                 )
                 connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
-        self._known_facts |= new
+        self._noted_facts.update(dict.fromkeys(new, now))
 
     def wait(self, calls: Sequence[Waiting], now: int, until: int) -> Sequence[Inference]:
         """Keep what only spans tell of `until` metrics had time to come; return what need not wait."""

@@ -142,17 +142,16 @@ def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) ->
     """Add a delta to its stream once, in whatever order deltas come; `None` for one that was added already."""
     whole = replace(point, start=0)
     known = _known(connection, whole)
-    if known is None:
-        stream = series.insert(_counted(whole, None))
-    elif point.ts < known.ts - HOUR_US:
+    if known is not None and point.ts < known.ts - HOUR_US:
         raise Refused("too_late")
-    else:
-        stream = known.id
+    # Refused before it is noted: what was refused is no duplicate when it comes again.
+    summed = _summed(known, whole) if known is not None else None
+    stream = known.id if known is not None else series.insert(_counted(whole, None))
     seen = connection.execute("INSERT OR IGNORE INTO delta VALUES (?, ?, ?)", (stream, point.ts, point.start))
     if not seen.rowcount:
         return None
-    if known is not None:
-        _update(connection, stream, _summed(known, whole))
+    if summed is not None:
+        _update(connection, stream, summed)
     return _growth(point, None)
 
 

@@ -134,6 +134,7 @@ def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
     assert store.ingest([calls(1, NOON - HOUR - 1, delta=True)], LEARN).refused == {"too_late": 1}
     other = calls(1, NOON + 1, bounds=(1.0, 3.0), delta=True)
     assert store.ingest([other], LEARN).refused == {"bounds": 1}
+    assert store.ingest([other], LEARN).refused == {"bounds": 1}
     store.sweep(NOON + 3 * HOUR)
     assert used(store).requests == 1
 
@@ -264,6 +265,21 @@ def test_facts_of_ours_win_over_both(store: SqliteStore) -> None:
     assert received.wait([waiting(2)], NOON, NOON + WAIT_US) == []
     assert received.due(NOON + WAIT_US) == []
     assert store.model_use(NOON - DAY, NOON + MINUTE) == []
+
+
+def test_facts_that_go_on_win_for_good(store: SqliteStore) -> None:
+    """A process is forgotten 30 days after its last fact, not after its first."""
+    hours = range(0, 40 * 24)
+    for hour in hours:
+        store.received.has_facts([("a", "m")], NOON + hour * HOUR)
+    end = NOON + hours[-1] * HOUR
+    store.sweep(end)
+    store.ingest([calls(5, end), calls(6, end + SECOND)], LEARN)
+    assert store.model_use(NOON, end + MINUTE) == []
+    later = end + 31 * DAY
+    store.sweep(later)
+    store.ingest([calls(7, later), calls(9, later + SECOND)], LEARN)
+    assert used(store, later).requests == 2
 
 
 @pytest.mark.parametrize("order", [(2, 1), (1, 2)])
