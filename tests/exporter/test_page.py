@@ -242,7 +242,7 @@ def test_it_asks_for_a_token(page: Page, server: str) -> None:
     assert page.locator("dialog[open]").count() == 1
     page.get_by_label("Token", exact=True).fill("wrong")
     page.get_by_role("button", name="Continue").click()
-    page.wait_for_function("document.getElementById('login-problem').textContent !== ''")
+    page.wait_for_selector("#login-problem:not(:empty)")
     assert page.locator("#login-problem").inner_text() == "The server does not accept this token."
     page.get_by_label("Token", exact=True).fill("right")
     page.keyboard.press("Enter")
