@@ -23,6 +23,6 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     try:
         from otel_measure.process import current
 
-        current().start()
+        current().start(instrumented=True)
     except Exception as error:
         _log.warning("otel-measure does not measure this program: %s", error)

@@ -169,6 +169,7 @@ class Runtime:
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
         self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
         self._origin = origin
+        self._creates_tracing = settings.auto_instrument
         self._watch_spans()
         self._instrumentors = (
             instrumentations.turn_on(instrumentations.found(), os.environ, self.telemetry.fault)
@@ -202,8 +203,14 @@ class Runtime:
 
     # ------------------------------------------------------------ life
 
-    def start(self) -> None:
-        """Start reading the machine and keeping its history; again is a no-op."""
+    def start(self, *, instrumented: bool = False) -> None:
+        """Start reading the machine and keeping its history; again is a no-op.
+
+        Args:
+            instrumented: somebody has turned on instrumentations, whose spans are to be seen also where the application
+                has no tracing.
+        """
+        self._creates_tracing |= instrumented
         self.ai.warm()
         self._watch_spans()
         self.sampler.start()
@@ -211,7 +218,7 @@ class Runtime:
 
     def _watch_spans(self) -> None:
         """Look for the application's tracing, which may be set up after us."""
-        self.telemetry.watch_spans(self._told, create=self.settings.auto_instrument)
+        self.telemetry.watch_spans(self._told, create=self._creates_tracing)
         if self.telemetry.counts_spans:
             self.ai.warm()
 

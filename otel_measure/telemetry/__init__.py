@@ -34,6 +34,7 @@ from otel_measure.measurements import Attributes, measurements
 from otel_measure.records import Json, Record, to_event
 from otel_measure.semconv import Instrument
 from otel_measure.store.base import Model, ModelUse, Point
+from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
 from otel_measure.telemetry.pushing import PushingReader, bounded, load_client, pushing_loggers, pushing_spans
 from otel_measure.telemetry.relay import Relay
@@ -103,13 +104,22 @@ class Telemetry:
         readers: list[MetricReader] = [self.reader]
         if exposition:
             readers.append(self._prometheus_reader())
+        found = self._found_meters()
+        self.adopted = isinstance(found, MeterProvider)
+        self._shared_readers: list[MetricReader] = []
         if settings.otlp_endpoint:
             load_client()
-            readers.append(PushingReader(settings.otlp_endpoint))
-        self.adopted = isinstance(self._found_meters(), MeterProvider)
+            # A second reader would send every series a second time, as the series of another process.
+            self._shared_readers = readers_to(found, settings.otlp_endpoint)
+            if not self._shared_readers:
+                readers.append(PushingReader(settings.otlp_endpoint))
         self._own_readers = readers
         self._provider = self._meter_provider(readers)
-        self._since = [(reader, since) for reader in readers if (since := SinceStart.of(reader, self._entering_sdk))]
+        self._since = [
+            (reader, since)
+            for reader in (*readers, *self._shared_readers)
+            if (since := SinceStart.of(reader, self._entering_sdk))
+        ]
         self._relay = Relay(self._provider)
         self._logger = self._event_logger()
         self._instruments = self._create_instruments()
@@ -130,11 +140,12 @@ class Telemetry:
         return found
 
     def resource_attributes(self) -> dict[str, Json]:
-        """Return what is said of this process to whom it sends to."""
+        """Return what is said of this process to whom it sends to: under the same id as its metrics."""
         if not self._said_of_this_process:
             # Once: the SDK asks its detectors on threads, and at the end of a process there can be no new ones.
             self._said_of_this_process = dict(self._resource().attributes)  # type: ignore[arg-type]  # of scalars
-        return self._said_of_this_process | {semconv.ATTR_SERVICE_INSTANCE_ID: self.instance_id}
+        told = resource_of(self._provider).get(semconv.ATTR_SERVICE_INSTANCE_ID) or self.instance_id
+        return self._said_of_this_process | {semconv.ATTR_SERVICE_INSTANCE_ID: str(told)}
 
     def _found_meters(self) -> metrics.MeterProvider:
         return self._given.meters if self._given is not None else metrics.get_meter_provider()
@@ -241,6 +252,9 @@ class Telemetry:
         self._watch = SpanWatch.of(provider)
         self.counts_spans = samples_all(provider)
         self._watch.tell(told if self.counts_spans else _nobody)
+        if self.adopted and self.counts_spans and self._settings.otlp_endpoint:
+            # What its metrics say of models leaves as facts as well, which are the ones to be counted.
+            say_of(self._provider, {semconv.ATTR_OWN_FACTS: True})
 
     def _tracer_provider(self) -> TracerProvider:
         ours = TracerProvider(sampler=ALWAYS_ON, resource=self._resource(), shutdown_on_exit=False)
@@ -362,7 +376,7 @@ class Telemetry:
     def flush(self, timeout_s: float) -> None:
         """Send what is to be sent; the application's own flush does not know our readers."""
         calls: list[Callable[[], object]] = [
-            partial(reader.force_flush, timeout_s * 1000) for reader in self._own_readers[1:]
+            partial(reader.force_flush, timeout_s * 1000) for reader in (*self._own_readers[1:], *self._shared_readers)
         ]
         if self._spans_out is not None:
             calls.append(partial(self._spans_out.force_flush, int(timeout_s * 1000)))

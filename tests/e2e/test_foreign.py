@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,23 +131,60 @@ def test_a_hundred_calls_at_once_under_two_instrumentations(api: str) -> None:
     }
 
 
-def test_opentelemetry_instrument_measures_without_code(api: str, tmp_path: Path) -> None:
-    """Where this package is installed, `opentelemetry-instrument python app.py` is all there is to do."""
+def instrumented(api: str, calls: int, *, complaint: str = "", **env: str) -> None:
+    """Run `chat.py` under `opentelemetry-instrument`, where this package is installed as well."""
     requires_module("opentelemetry.instrumentation.genai.openai", "opentelemetry-instrumentation-genai-openai")
-    store = tmp_path / "measure.db"
-    nothing = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "opentelemetry-instrument"),
-            *(sys.executable, str(PROGRAMS / "chat.py"), api, "6"),
+            *(sys.executable, str(PROGRAMS / "chat.py"), api, str(calls)),
         ],
-        env={**os.environ, **nothing, "OTEL_SERVICE_NAME": "chatter", "OTEL_MEASURE_STORE": str(store)},
+        env={**os.environ, "OTEL_SERVICE_NAME": "chatter", **env},
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "All is well.\n" * 6, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "All is well.\n" * calls, complaint)
+
+
+NOTHING = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+NO_DISTRO = {
+    "OTEL_PYTHON_CONFIGURATOR": "none",
+    "complaint": "Configuration of configurator not loaded because none is set by OTEL_PYTHON_CONFIGURATOR\n",
+}
+
+
+def test_opentelemetry_instrument_measures_without_code(api: str, tmp_path: Path) -> None:
+    """Where this package is installed, `opentelemetry-instrument python app.py` is all there is to do."""
+    store = tmp_path / "measure.db"
+    instrumented(api, 6, **NOTHING, OTEL_MEASURE_STORE=str(store))
     with exporter(free_port(), store, tmp_path / "exporter.log") as local:
         check(local, "gpt-4o", "2024-08-06", 6)
         assert local.get("/ai/models?service=chatter")["total_inferences"] == 6
+
+
+@pytest.mark.parametrize(
+    "sends",
+    [
+        pytest.param({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, id="the distro sends as well"),
+        pytest.param(NOTHING, id="the distro sends nothing"),
+        pytest.param(NO_DISTRO, id="no distro"),
+    ],
+)
+@pytest.mark.parametrize("shared", [False, True])
+def test_without_code_and_sent_on(
+    central: Exporter, api: str, tmp_path: Path, sends: dict[str, str], shared: bool
+) -> None:
+    """Whoever else sends to the same place: each call once in the program's own store, and once in the central one."""
+    store = tmp_path / ("central.db" if shared else "own.db")
+    for _ in range(2):
+        given = {"OTEL_EXPORTER_OTLP_ENDPOINT": central.url, "OTEL_MEASURE_STORE": str(store)}
+        instrumented(api, 5, **sends, **given, OTEL_METRIC_EXPORT_INTERVAL="200")
+    check(central, "gpt-4o", "2024-08-06", 10)
+    time.sleep(6)  # spans wait 5 s for metrics
+    check(central, "gpt-4o", "2024-08-06", 10)
+    assert central.value("otel_measure_ai_inferences_total", service_name="chatter") == 10.0
+    if not shared:
+        with exporter(free_port(), store, tmp_path / "own.log") as local:
+            check(local, "gpt-4o", "2024-08-06", 10)
