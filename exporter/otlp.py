@@ -28,6 +28,7 @@ from exporter.endpoint import AnyEndpoint, Call, Content, Endpoint, NoQuery
 from exporter.envelope import HttpError, failure
 from otel_measure.otlp.json import from_json, to_json
 from otel_measure.otlp.receiver import Verdict
+from otel_measure.otlp.size import TooManyItemsError, refuse_too_many
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -83,16 +84,18 @@ def _content(
 
 
 def _decoded(body: OtlpBody, request: type[M]) -> M:
-    if body.is_json:
-        try:
-            return from_json(body.content, request)
-        except ValueError as fault:
-            raise HttpError(400, f"the body is no {request.__name__} in JSON: {fault}") from None
-    message = request()
     try:
+        if body.is_json:
+            return from_json(body.content, request)
+        message = request()
         message.ParseFromString(body.content)
+        refuse_too_many(message)
+    except TooManyItemsError as rule:
+        raise HttpError(413, str(rule)) from None
     except DecodeError:
         raise HttpError(400, f"the body is no {request.__name__} in protobuf") from None
+    except ValueError as fault:
+        raise HttpError(400, f"the body is no {request.__name__} in JSON: {fault}") from None
     return message
 
 

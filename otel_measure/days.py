@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -16,12 +17,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def day_finder(zone: ZoneInfo) -> Callable[[int], int]:
-    """Return the function from microseconds UTC to local day; UTC itself needs no calendar."""
+    """Return the function from microseconds UTC to local day; UTC itself needs no calendar.
+
+    Days follow each other, also where clocks were set back over midnight (in Newfoundland until 2010, from 00:01 to
+    23:01): what has begun has begun.
+    """
     if zone.key in {"UTC", "Etc/UTC"}:
         return lambda ts_us: ts_us // _DAY_US
 
+    @lru_cache(maxsize=4096)
+    def start_of(day: int) -> int:
+        return day_start(day, zone)
+
     def day_of(ts_us: int) -> int:
-        return moment(ts_us).astimezone(zone).toordinal() - _EPOCH_ORDINAL
+        day = moment(ts_us).astimezone(zone).toordinal() - _EPOCH_ORDINAL
+        return day if ts_us < start_of(day + 1) else day + 1
 
     return day_of
 

@@ -99,6 +99,6 @@ def is_inference(attributes: Mapping[str, Json]) -> bool:
     if not (attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)):
         return False
     operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
-    if operation is None:
+    if not isinstance(operation, str):
         return semconv.ATTR_GEN_AI_SYSTEM in attributes or semconv.ATTR_GEN_AI_PROVIDER_NAME in attributes
     return operation not in semconv.OPERATIONS_WITHOUT_MODEL_CALL

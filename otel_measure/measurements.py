@@ -126,7 +126,7 @@ def _evaluation(record: Evaluation) -> list[Measurement]:
     of_model: _Given = {
         semconv.ATTR_GEN_AI_EVALUATION_NAME: record.name,
         semconv.ATTR_GEN_AI_REQUEST_MODEL: record.model or None,
-        semconv.ATTR_MODEL_VERSION: record.version or None,
+        semconv.ATTR_MODEL_VERSION: record.version or None if record.model else None,  # of no model, no version is kept
     }
     labelled = _set(of_model | {semconv.ATTR_GEN_AI_EVALUATION_SCORE_LABEL: record.label})
     found = [Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled)]

@@ -264,7 +264,11 @@ class Runtime:
             return
         if self._pump is not None:
             self.infrastructure.beat()
-        self.receiver.settle()
+        try:
+            self.receiver.settle()
+        except Exception as error:  # what waits there must not keep the readings from being stored
+            self.telemetry.fault("settle")
+            _log.debug("calls that waited were not recorded: %s", error)
         now = self.clock()
         leads = self.store.holds_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
         points = [p for p in self.telemetry.points(self.host) if leads or p.scope != "host"]

@@ -30,6 +30,22 @@ def test_a_day_begins_where_the_day_before_ends(day: date, name: str) -> None:
     assert (day_of(start), day_of(start - 1) < day_number(day)) == (day_number(day), True)
 
 
+@pytest.mark.parametrize("name", ["America/St_Johns", "America/Goose_Bay", "America/Moncton", "Antarctica/Casey"])
+def test_days_follow_each_other(name: str) -> None:
+    """Also where clocks went back from 00:01 to 23:01: a day that has begun has begun."""
+    day_of = day_finder(ZoneInfo(name))
+    for year in range(1987, 2012):
+        minutes = range(
+            micros(datetime(year, 3, 1, tzinfo=UTC)), micros(datetime(year, 12, 1, tzinfo=UTC)), 600_000_000
+        )
+        days = [day_of(ts) for ts in minutes]
+        assert days == sorted(days)
+    # The night in which the minute from 00:00 to 00:01 came twice.
+    if name == "America/St_Johns":
+        back = 1_289_097_060_000_000
+        assert [day_of(back + s * 1_000_000) - 14919 for s in (-600, -30, 600, 7200)] == [0, 1, 1, 1]
+
+
 def test_a_skipped_day_is_empty() -> None:
     """Samoa had no 30 December 2011: it begins where the 31st does."""
     zone = ZoneInfo("Pacific/Apia")

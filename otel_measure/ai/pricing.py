@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from otel_measure.errors import ConfigurationError
+from otel_measure.limits import MAX_COST_USD
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, StartDateConstraint, TimeOfDateConstraint
@@ -301,7 +302,7 @@ class Pricer:
             provider_usd: what the provider says it charged.
 
         Returns:
-            The price, or ``None`` when the inference cannot be priced.
+            The price, or ``None`` when the inference cannot be priced, or would cost more than one may.
         """
         if caller_usd is not None:
             return Price(caller_usd, "caller")
@@ -314,7 +315,8 @@ class Pricer:
             return None
         rates = known.tariff(ts).rates(input_tokens)
         usd = rates.cost_usd(input_tokens, output_tokens, cached_input_tokens or 0, cache_write_tokens or 0)
-        return None if usd is None else Price(usd, known.source)
+        # What costs more than a record may say is no call with so many tokens, but a count gone wrong.
+        return None if usd is None or usd > MAX_COST_USD else Price(usd, known.source)
 
     def price_aggregate(
         self,

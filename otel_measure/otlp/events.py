@@ -16,8 +16,8 @@ _NAME_ATTRIBUTE: Final = "event.name"
 _NO_FIELD: Final = ""
 # A feature flag is an event of others as well, whose users are told in several ways.
 _FORMS: Final = {name: form for name, form in FORM_OF_EVENT.items() if name != semconv.EVENT_FEATURE_FLAG_EVALUATION}
-# The fields whose length no rule of theirs bounds; to count the bytes of every record takes its time.
-_BOUNDLESS: Final = frozenset({"features", "metadata", "prediction", "properties", "value"})
+# What no rule of its own bounds: some fields, and what is none; to count the bytes of every record takes its time.
+_BOUNDLESS: Final = frozenset({_NO_FIELD, "features", "metadata", "prediction", "properties", "value"})
 
 
 def fill_log_record(into: LogRecord, event: Event, observed_us: int) -> None:

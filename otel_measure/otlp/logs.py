@@ -52,7 +52,11 @@ def understood(sent: Iterable[ResourceLogs], now_us: int, event_types: Mapping[s
     refused: Counter[str] = Counter()
     ignored = 0
     for resource_logs in sent:
-        resource = resource_of(attributes_of(resource_logs.resource.attributes))
+        try:
+            resource = resource_of(attributes_of(resource_logs.resource.attributes))
+        except ValueError as error:
+            refused[str(error)] += sum(len(scope_logs.log_records) for scope_logs in resource_logs.scope_logs)
+            continue
         for scope_logs in resource_logs.scope_logs:
             for log_record in scope_logs.log_records:
                 try:

@@ -35,6 +35,7 @@ LEASE_US: Final = 20_000_000
 POLL_S: Final = 1.0
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 60.0
+LONGEST_RETRY_AFTER_S: Final = 300.0  # who asks for more is asked again all the same
 # What one body cannot cure by being sent again as it is.
 _SPLIT: Final = frozenset({400, 413, 422})
 
@@ -115,7 +116,8 @@ class HttpPost:
 
 def _seconds(value: str | None) -> float:
     """Return the seconds of a `Retry-After`; its form as a date is rare, and means no more than to wait."""
-    return float(value) if value is not None and value.isascii() and value.isdigit() else 0.0
+    seconds = float(value) if value is not None and value.isascii() and value.isdigit() else 0.0
+    return min(seconds, LONGEST_RETRY_AFTER_S)
 
 
 class Push:
@@ -192,7 +194,7 @@ class Push:
         failures, wait_s = 0, POLL_S
         while not self._stop.wait(wait_s):
             with self._sending:
-                answer = self._drain(None)
+                answer = self._drained()
             if answer is None:
                 failures, wait_s = 0, POLL_S
                 continue
@@ -201,6 +203,14 @@ class Push:
             wait_s = max(self._uniform(0.0, longest_s), answer.retry_after_s)
 
     # ------------------------------------------------------------ sending
+
+    def _drained(self) -> Answer | None:
+        try:
+            return self._drain(None)
+        except Exception as error:  # whatever it is, the thread goes on
+            answer = Answer(0, why=repr(error))
+            self._say_once(answer)
+            return answer
 
     def _drain(self, deadline: float | None) -> Answer | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
@@ -277,7 +287,7 @@ class Push:
         refused = 0
         try:
             partial = ExportLogsServiceResponse.FromString(answer.body).partial_success
-            refused = min(partial.rejected_log_records, n)
+            refused = min(max(partial.rejected_log_records, 0), n)
         except DecodeError:
             partial = None  # an answer in another form than asked for is a success all the same
         if refused and partial is not None:
@@ -290,8 +300,19 @@ class Push:
         if what in self._said:
             return
         self._said.add(what)
-        why = answer.why or answer.body[:200].decode("utf-8", "replace")
+        why = answer.why or _message(answer.body)
         _log.warning("facts do not leave by OTLP (%s: %s); %s (logged once)", what, why, _way_out(answer.status))
+
+
+def _message(body: bytes) -> str:
+    """Return what an answer says: OTLP's errors are a `google.rpc.Status`, those of others are text."""
+    from google.rpc.status_pb2 import Status
+
+    try:
+        said = Status.FromString(body).message
+    except DecodeError:
+        said = ""
+    return said or body[:200].decode("utf-8", "replace")
 
 
 def _way_out(status: int) -> str:

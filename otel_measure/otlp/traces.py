@@ -41,24 +41,30 @@ def understood(sent: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> Un
     found = Understood([], Counter(), 0, 0)
     own = ignored = 0
     for resource_spans in sent:
-        resource = resource_of(attributes_of(resource_spans.resource.attributes))
+        try:
+            resource = resource_of(attributes_of(resource_spans.resource.attributes))
+        except ValueError as rule:
+            found.refused[str(rule)] += sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
+            continue
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                attributes = attributes_of(span.attributes)
-                if not is_inference(attributes):
-                    ignored += 1
-                elif resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes:
-                    own += 1
-                else:
-                    try:
+                try:
+                    attributes = attributes_of(span.attributes)
+                    if not is_inference(attributes):
+                        ignored += 1
+                    elif resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes:
+                        own += 1
+                    else:
                         told = _span(span, attributes, scope_spans.scope.name, now_us)
                         found.calls.append(_call(told, resource, pricer))
-                    except ValueError as rule:
-                        found.refused[str(rule)] += 1
+                except ValueError as rule:
+                    found.refused[str(rule)] += 1
     return found._replace(own=own, ignored=ignored)
 
 
 def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) -> Span:
+    if not span.trace_id or not span.span_id:
+        raise ValueError("a span must have a trace id and a span id")
     end_us, _ = settled_time(span.end_time_unix_nano // 1000 or now_us, now_us)
     duration_us = max(span.end_time_unix_nano - span.start_time_unix_nano, 0) // 1000
     return Span(

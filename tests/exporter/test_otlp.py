@@ -11,8 +11,12 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -21,6 +25,7 @@ from exporter.app import create_app
 from exporter.otlp import JSON, MAX_BYTES, PROTOBUF
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
+from otel_measure.otlp.size import MAX_ITEMS, TooManyItemsError
 from otel_measure.records import Json
 from otel_measure.runtime import Runtime
 from tests.otlp.requests import CHAT, DURATION, NOW_US, TOKENS, Metrics, event, log_request, span, span_request
@@ -79,6 +84,21 @@ def test_a_get_is_answered_in_the_same_form(client: TestClient, signal: str) -> 
     assert answer.json() == {"code": 12, "message": f"/v1/{signal} does not answer GET; allowed: OPTIONS, POST"}
 
 
+EMPTY_POINTS = ExportMetricsServiceRequest()
+EMPTY_POINTS.resource_metrics.add().scope_metrics.add().metrics.add().gauge.data_points.extend(
+    [NumberDataPoint() for _ in range(MAX_ITEMS)]
+)
+
+
+@pytest.mark.parametrize("signal", ["metrics", "logs", "traces"])
+def test_too_many_items_in_json(client: TestClient, signal: str) -> None:
+    """Nothing is made of them: a small body may hold millions that say nothing."""
+    of = {"metrics": ("Metrics", "metrics"), "logs": ("Logs", "logRecords"), "traces": ("Spans", "spans")}[signal]
+    body: Json = {f"resource{of[0]}": [{f"scope{of[0]}": [{of[1]: [{}] * MAX_ITEMS}]}]}
+    answer = post(client, signal, json.dumps(body).encode(), content_type=JSON)
+    assert (answer.status_code, answer.json()["message"]) == (413, str(TooManyItemsError()))
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status", "code", "message"),
     [
@@ -89,6 +109,7 @@ def test_a_get_is_answered_in_the_same_form(client: TestClient, signal: str) -> 
         (b"", {"content_type": "text/plain"}, 415, 3, "the Content-Type must be application/x-protobuf or"),
         (b"\0" * (MAX_BYTES + 1), {}, 413, 8, f"the body must have at most {MAX_BYTES} bytes"),
         (gzip.compress(b"\0" * 64 * 2**20), {"content_encoding": "gzip"}, 413, 8, "the body must have at most"),
+        (EMPTY_POINTS.SerializeToString(), {}, 413, 8, "a request must have at most 100000 items (log records, spans,"),
     ],
 )
 def test_what_is_wrong_with_a_request(

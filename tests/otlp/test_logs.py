@@ -9,7 +9,7 @@ import pytest
 from otel_measure import semconv
 from otel_measure.otlp.logs import Understood, understood
 from otel_measure.otlp.senders import resource_of
-from otel_measure.records import Event, Exposure, Origin, Record, UserEvent, to_event
+from otel_measure.records import Event, Exposure, Json, Origin, Record, UserEvent, to_event
 from tests.facts import event as user_event
 from tests.facts import inference, one_of_each
 from tests.otlp.requests import NOW_US, PROCESS, SECOND_US, event, log_request, record_request
@@ -139,6 +139,18 @@ def test_what_breaks_a_rule(wrong: Event, why: str) -> None:
     ((message, n),) = found.refused.items()
     assert (n, len(found.records)) == (1, 1)
     assert why in message
+
+
+def test_a_bad_resource_of_many() -> None:
+    """Its records are refused, each counted; those of others are taken in."""
+    deep: Json = "x"
+    for _ in range(17):
+        deep = [deep]
+    request = log_request([event("other", user_id="u"), event("other", user_id="v")], {"x": deep})
+    request.MergeFrom(log_request([event("other", user_id="w")]))
+    found = understood(request.resource_logs, NOW_US, {"*": "custom"})
+    assert found.refused == Counter({"an attribute's value must be nested at most 16 deep": 2})
+    assert [record.user_id for record in found.records if isinstance(record, UserEvent)] == ["w"]
 
 
 def test_the_event_form_has_no_size_of_its_own() -> None:

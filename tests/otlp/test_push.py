@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
 from otel_measure.config import OtlpLogs
@@ -204,6 +205,50 @@ def test_the_thread_backs_off_with_jitter(store: SqliteStore, monkeypatch: pytes
     assert other.taken == ["a", "late"]
 
 
+def test_the_thread_goes_on_whatever_fails(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of ours is as if the other side were away."""
+    waits: list[float] = []
+
+    class Stop:
+        def wait(self, seconds: float) -> bool:
+            waits.append(seconds)
+            return len(waits) > 3
+
+    def fail(_: int) -> None:
+        raise ZeroDivisionError("ours")
+
+    push, _ = sender(store, Other())
+    monkeypatch.setattr(push, "_stop", Stop())
+    monkeypatch.setattr(store.outbox, "next", fail)
+    push._run()
+    assert waits == [1, 1, 2, 4]
+    assert "facts do not leave by OTLP (away: ZeroDivisionError('ours'))" in caplog.text
+
+
+def test_what_the_other_side_says_of_an_error(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+    """The message of its `google.rpc.Status`, or its text."""
+    store.accept([event("a")])
+    status = Status(code=16, message="a valid token is needed").SerializeToString()
+    answers = iter([Answer(401, status), Answer(403, b"<html>no</html>"), Answer(502, b"\xff\xfe")])
+    push, _ = sender(store, Other(lambda *_: next(answers)))
+    assert [push.flush(5) for _ in range(3)] == [False] * 3
+    assert "(401: a valid token is needed)" in caplog.text
+    assert "(403: <html>no</html>)" in caplog.text
+    assert "(502: \ufffd\ufffd)" in caplog.text
+
+
+def test_a_partial_success_that_cannot_be(store: SqliteStore) -> None:
+    """A number below 0 is none."""
+    answer = ExportLogsServiceResponse()
+    answer.partial_success.rejected_log_records = -5
+    store.accept([event("a")])
+    push, counted = sender(store, Other(lambda *_: Answer(200, answer.SerializeToString())))
+    assert push.flush(5)
+    assert counted == Counter({"accepted": 1})
+
+
 def test_a_store_that_cannot_be_asked_is_asked_again(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread goes on."""
 
@@ -261,6 +306,9 @@ def test_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     target = OtlpLogs("http://there/v1/logs", {"authorization": "Bearer x"}, 10.0, "none", "ca.pem", ("c.pem", "k.pem"))
     send = HttpPost(target)
     assert send(b"body", 3.0) == Answer(503, b"later", 7.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Response, "headers", {"Retry-After": "1" + "0" * 30})
+        assert send(b"body", 3.0) == Answer(503, b"later", 300.0)
     assert seen == {
         "url": "http://there/v1/logs",
         "data": b"body",

@@ -111,3 +111,34 @@ def test_what_breaks_a_rule() -> None:
         {"span 'chat' is not a valid call of a model: Expected `int` >= 0 - at `$.input_tokens`": 1}
     )
     assert len(found.calls) == 1
+
+
+def nested(depth: int) -> Json:
+    """Return a list in a list and so on."""
+    return [nested(depth - 1)] if depth else "x"
+
+
+def test_one_bad_span_of_many() -> None:
+    """Nested too deeply, in a model's call or another span, or without ids: it is refused, and no neighbour is."""
+    bad = [span(2, {**CHAT, "x": nested(17)}), span(3, {"x": nested(17)}), span(4) | {"span_id": ""}]
+    found = read(*bad, span(5))
+    assert found.refused == Counter(
+        {
+            "an attribute's value must be nested at most 16 deep": 2,
+            "a span must have a trace id and a span id": 1,
+        }
+    )
+    assert [call.inference.span_id for call in found.calls] == [f"{5:016x}"]
+    assert read(span(2), span(3), x=nested(17)).refused.total() == 2
+
+
+def test_an_operation_that_is_no_text() -> None:
+    """It says nothing: who provides the model does."""
+    found = read(span(2, {**CHAT, "gen_ai.operation.name": ["chat"], "gen_ai.system": "openai"}))
+    assert [call.inference.operation for call in found.calls] == [None]
+
+
+def test_more_tokens_than_anybody_pays_for() -> None:
+    """A count gone wrong has no price."""
+    found = one({**CHAT, "gen_ai.usage.input_tokens": 10**12})
+    assert (found.input_tokens, found.cost_usd, found.cost_source) == (10**12, None, None)

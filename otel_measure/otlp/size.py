@@ -1,0 +1,52 @@
+"""How many items a request has: a small body may hold millions that say nothing, and each costs its time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+MAX_ITEMS: Final = 100_000
+# Where the items of each signal stand.
+_PATHS: Final = (
+    ("resource_logs", "scope_logs", "log_records"),
+    ("resource_spans", "scope_spans", "spans"),
+    ("resource_metrics", "scope_metrics", "metrics"),
+)
+
+
+class TooManyItemsError(ValueError):
+    """A request has more items than are looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a request must have at most {MAX_ITEMS} items (log records, spans, data points)")
+
+
+def refuse_too_many(request: Message) -> None:
+    """Raise for a request with too many items; what holds items counts as one too.
+
+    Raises:
+        TooManyItemsError: it has.
+    """
+    total = 0
+    for n in _counts(request):
+        total += n
+        if total > MAX_ITEMS:
+            raise TooManyItemsError
+
+
+def _counts(request: Any) -> Iterator[int]:
+    for resources, scopes, items in _PATHS:
+        for resource in getattr(request, resources, ()):
+            yield 1
+            for scope in getattr(resource, scopes):
+                found = getattr(scope, items)
+                yield 1 + len(found)
+                if items == "metrics":
+                    yield from map(_points, found)
+
+
+def _points(metric: Any) -> int:
+    data = metric.WhichOneof("data")
+    return len(getattr(metric, data).data_points) if data else 0
