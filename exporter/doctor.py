@@ -367,6 +367,17 @@ def otlp_endpoint(s: Surroundings) -> Finding:
     )
 
 
+def price_table(s: Surroundings) -> Finding:
+    """Whether calls of models that nobody gives a cost for have a price."""
+    try:
+        return ok(f"genai-prices {s.version_of('genai-prices')}")
+    except metadata.PackageNotFoundError:
+        return warning(
+            "there is no price table: calls have a cost only where caller, provider or price_overrides says it",
+            "pip install 'otel-measure[prices]'",
+        )
+
+
 STORE: Final[Checks] = (("store", store_place),)
 STORE_FILE: Final[Checks] = (
     ("store directory", store_directory),
@@ -390,4 +401,5 @@ PROCESS: Final[Checks] = (
     ("opentelemetry settings", opentelemetry_settings),
     ("application views", application_views),
     ("otlp endpoint", otlp_endpoint),
+    ("prices", price_table),
 )

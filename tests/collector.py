@@ -63,7 +63,7 @@ def variables(ports: Ports, exporter: str) -> dict[str, str]:
         "OTLP_HTTP_ENDPOINT": f"127.0.0.1:{ports.http}",
         "PROMETHEUS_ENDPOINT": f"127.0.0.1:{ports.prometheus}",
         "HEALTH_ENDPOINT": f"127.0.0.1:{ports.health}",
-        "OTEL_MEASURE_URL": exporter,
+        "MEASURE_URL": exporter,
         "COLLECTOR_METRICS_PORT": str(free_port()),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
     assert [finding.check for finding in findings] == [
         "store", "store directory", "store file system", "store disk", "store integrity", "store journal",
         "store writable", "store schema", "store time zone", "port", "clock", "time zone data", "python", "sqlite",
-        "opentelemetry", "opentelemetry settings", "application views", "otlp endpoint",
+        "opentelemetry", "opentelemetry settings", "application views", "otlp endpoint", "prices",
     ]  # fmt: skip
     assert [(f.check, f.verdict, f.what) for f in findings if f.verdict != "ok" or f.way_out] == []
     assert store.read_bytes() == before
@@ -283,6 +284,20 @@ def test_an_old_sqlite() -> None:
     assert doctor.sqlite_version(around(sqlite_version=(3, 36, 0))) == Finding(
         "wrong", "3.36.0 has no STRICT tables", "use a Python with SQLite 3.37.0 or newer"
     )
+
+
+def test_without_a_price_table() -> None:
+    """Nothing is wrong, but that most calls have no cost; the way out is the pip line."""
+
+    def version_of(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    assert doctor.price_table(around(version_of=version_of)) == Finding(
+        "warning",
+        "there is no price table: calls have a cost only where caller, provider or price_overrides says it",
+        "pip install 'otel-measure[prices]'",
+    )
+    assert doctor.price_table(around(version_of=lambda _: "1.2")) == Finding("ok", "genai-prices 1.2")
 
 
 def test_opentelemetry_packages_of_two_releases() -> None:
