@@ -10,10 +10,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -146,7 +148,9 @@ def serve(
     is_new = settings.store is not None and not Path(settings.store).exists()
     committed = True
     with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
-        address = ports.url(settings.host, int(sock.getsockname()[1]))
+        number = int(sock.getsockname()[1])
+        address = ports.url(settings.host, number)
+        settings = _not_to_itself(settings, number, warn)
         server = server_of(settings, lambda: announce(address))
         with server.stopped_by_signals():
             live = process.adopt(settings)
@@ -167,6 +171,16 @@ def serve(
     committed = process.shutdown(COMMIT_S) and committed
     deadline.cancel()
     return committed
+
+
+def _not_to_itself(settings: Settings, number: int, warn: Callable[[str], None]) -> Settings:
+    """Return settings that do not send to the very port they listen at, as the environment of its senders says."""
+    endpoint = urlsplit(settings.otlp_endpoint or "")
+    here = {"localhost", "127.0.0.1", "::1", settings.host, socket.gethostname()}
+    if endpoint.port != number or endpoint.hostname not in here:
+        return settings
+    warn(f"OTEL_EXPORTER_OTLP_ENDPOINT is this very server ({settings.otlp_endpoint}): it sends nothing on")
+    return replace(settings, otlp_endpoint=None)
 
 
 def started_demo(live: Runtime, history: timedelta) -> demo.Demo:

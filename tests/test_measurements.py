@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -110,6 +111,8 @@ def test_an_evaluation() -> None:
     assert measurements(bare) == [Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, of_model[:1])]
     below = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance", score=-1.0)
     assert measurements(below) == measurements(bare)
+    of_no_model = msgspec.structs.replace(bare, version="1")  # the store keeps none, and a rebuild brings none back
+    assert measurements(of_no_model) == measurements(bare)
 
 
 @given(records)

@@ -115,11 +115,13 @@ class Receiver:
 
     def _with_model(self, record: Evaluation) -> Evaluation:
         """Return an evaluation with the model whose answer it is about, where the store knows the call."""
-        if record.model:
+        if record.model and record.version:
             return record
         told = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
         model = self._store.received.model_of(told) if told else None
-        return msgspec.structs.replace(record, model=model[0], version=model[1]) if model else record
+        if model is not None and record.model in {"", model[0]}:
+            return msgspec.structs.replace(record, model=model[0], version=model[1])
+        return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
 
     def traces(self, request: ExportTraceServiceRequest) -> Verdict:
         """Take in calls of models; all other spans are let pass."""

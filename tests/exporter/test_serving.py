@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter import serving
 from exporter.serving import Deadline
+from otel_measure.config import Settings
 from tests.components import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +62,25 @@ def test_a_process_that_ends_by_itself_has_no_deadline() -> None:
     deadline.cancel()
     deadline._timer.join(5)
     assert left.codes == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sends"),
+    [
+        (None, False),
+        ("http://127.0.0.1:5000", False),
+        ("http://localhost:5000/", False),
+        ("http://127.0.0.1:4318", True),
+        ("http://collector:5000", True),
+    ],
+)
+def test_a_server_does_not_send_to_itself(endpoint: str | None, sends: bool) -> None:
+    """In a shell where the variables of its senders are set, it says so and sends nothing on."""
+    said: list[str] = []
+    settings = serving._not_to_itself(Settings(otlp_endpoint=endpoint), 5000, said.append)
+    assert settings.otlp_endpoint == (endpoint if sends else None)
+    is_itself = endpoint is not None and not sends
+    assert said == ([f"OTEL_EXPORTER_OTLP_ENDPOINT is this very server ({endpoint}): it sends nothing on"] * is_itself)
 
 
 ENDPOINT_THAT_DOES_NOT_ANSWER = """

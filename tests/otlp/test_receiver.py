@@ -22,13 +22,16 @@ def capture() -> Iterator[Capture]:
 
 
 def test_an_evaluation_is_a_score_of_the_model_that_answered(capture: Capture) -> None:
-    """Found by the span or the inference that it is about, or said; where nobody knows, it is counted without one."""
+    """Found by the span or the inference that it is about, or said; where nobody knows, it is counted without one.
+
+    A model whose version nobody knows is the one that its metrics make.
+    """
     receiver = capture.runtime.receiver
     receiver.traces(span_request(span(2, end=NOON)))
     receiver.logs(record_request([inference("mine", ts=NOON)]))
     request = log_request([])
     said: list[tuple[dict[str, Json], bool]] = [
-        ({"gen_ai.evaluation.score.value": 0.5}, True),
+        ({"gen_ai.request.model": "gpt-4o", "gen_ai.evaluation.score.value": 0.5}, True),
         ({"gen_ai.evaluation.score.value": 1.0, "gen_ai.evaluation.score.label": "good"}, True),
         ({"otel_measure.inference.id": "mine", "gen_ai.evaluation.score.label": "bad"}, False),
         ({"gen_ai.request.model": "said", "gen_ai.evaluation.score.value": 2.0}, False),
@@ -50,7 +53,7 @@ def test_an_evaluation_is_a_score_of_the_model_that_answered(capture: Capture) -
         Evaluation("", "", "relevance", 1, nan, nan, nan, {}),
         Evaluation("gpt-4o", "2024-08-06", "relevance", 2, 0.75, 0.5, 1.0, {"good": 1}),
         Evaluation("m", "1", "relevance", 1, nan, nan, nan, {"bad": 1}),
-        Evaluation("said", "", "relevance", 1, 2.0, 2.0, 2.0, {}),
+        Evaluation("said", "unversioned", "relevance", 1, 2.0, 2.0, 2.0, {}),
     )
     families = capture.families()
     assert sum(sample.value for sample in families["otel_measure.ai.evaluations"].samples) == 5
