@@ -22,8 +22,9 @@ from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from exporter.ports import CannotListen, Holder, can_connect, described, holder_of, listen
-from otel_measure.config import Settings
+from otel_measure.config import Settings, otlp_logs
 from otel_measure.errors import StoreUnavailable
+from otel_measure.otlp.push import Answer, HttpPost, said_by, way_out
 from otel_measure.store.sqlite.connection import MEMORY, local_mounts, refuse_network_file_system, unavailable
 
 Verdict: TypeAlias = Literal["ok", "warning", "wrong"]
@@ -33,6 +34,7 @@ _LEAST_FREE_BYTES: Final = 256 * _MIB
 _LARGE_WAL_BYTES: Final = 256 * _MIB
 _STRICT_TABLES: Final = (3, 37, 0)
 _OLDEST_PLAUSIBLE_S: Final = 1_735_689_600  # 2025-01-01: before this software existed
+_ANSWER_WITHIN_S: Final = 3.0
 _CLOCK_WAIT_S: Final = 0.05
 _CLOCK_TOLERANCE_S: Final = 0.05
 _OTLP_PORTS: Final = {"http": 4318, "https": 443}
@@ -55,6 +57,11 @@ class Finding:
     what: str
     way_out: str = ""
     check: str = ""
+
+
+def sent_nothing(endpoint: str, environ: Mapping[str, str]) -> Answer:
+    """Return the answer of an endpoint to a request without events."""
+    return HttpPost(otlp_logs(endpoint, environ))(b"", _ANSWER_WITHIN_S)
 
 
 def global_meter_provider() -> object:
@@ -81,6 +88,7 @@ class Surroundings:
     sqlite_version: tuple[int, ...] = sqlite3.sqlite_version_info
     meter_provider: Callable[[], object] = global_meter_provider
     can_connect: Callable[[str, int], bool] = can_connect
+    sends: Callable[[str, Mapping[str, str]], Answer] = sent_nothing
 
     @property
     def is_file(self) -> bool:
@@ -353,17 +361,26 @@ def application_views(s: Surroundings) -> Finding:
 
 
 def otlp_endpoint(s: Surroundings) -> Finding:
-    """Whether somebody listens where metrics and events are sent."""
+    """Whether events are taken where they are sent to: asked with a request that holds none."""
     endpoint = s.settings.otlp_endpoint
     if endpoint is None:
         return ok("none: nothing is sent")
     parts = urlsplit(endpoint)
     host, number = parts.hostname or "", parts.port or _OTLP_PORTS[parts.scheme]
-    if s.can_connect(host, number):
-        return ok(f"{host} port {number} accepts connections")
+    if not s.can_connect(host, number):
+        return wrong(
+            f"nobody answers at {host} port {number}",
+            "start the Collector there, or change OTEL_EXPORTER_OTLP_ENDPOINT; events wait in the store meanwhile",
+        )
+    answer = s.sends(endpoint, s.environ)
+    if 200 <= answer.status < 300:
+        return ok(f"{host} port {number} takes OTLP")
+    if answer.status:
+        said = f"{answer.status}: {said_by(answer.body)}".rstrip(": ")
+        return wrong(f"{host} port {number} does not take OTLP over HTTP ({said})", way_out(answer.status))
     return wrong(
-        f"nobody answers at {host} port {number}",
-        "start the Collector there, or change OTEL_EXPORTER_OTLP_ENDPOINT; events wait in the store meanwhile",
+        f"{host} port {number} speaks no HTTP ({answer.why})",
+        "OTLP/gRPC is not spoken: give the port of OTLP/HTTP (4318 at a Collector)",
     )
 
 

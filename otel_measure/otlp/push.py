@@ -300,11 +300,11 @@ class Push:
         if what in self._said:
             return
         self._said.add(what)
-        why = answer.why or _message(answer.body)
-        _log.warning("facts do not leave by OTLP (%s: %s); %s (logged once)", what, why, _way_out(answer.status))
+        why = answer.why or said_by(answer.body)
+        _log.warning("facts do not leave by OTLP (%s: %s); %s (logged once)", what, why, way_out(answer.status))
 
 
-def _message(body: bytes) -> str:
+def said_by(body: bytes) -> str:
     """Return what an answer says: OTLP's errors are a `google.rpc.Status`, those of others are text."""
     from google.rpc.status_pb2 import Status
 
@@ -315,7 +315,8 @@ def _message(body: bytes) -> str:
     return said or body[:200].decode("utf-8", "replace")
 
 
-def _way_out(status: int) -> str:
+def way_out(status: int) -> str:
+    """Return what is to be done about an answer."""
     if status in {401, 403}:
         return "they stay in the store: set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token>"
     if status == 404:

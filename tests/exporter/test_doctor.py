@@ -8,11 +8,13 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from google.rpc.status_pb2 import Status
 
 from exporter import doctor
 from exporter.doctor import Finding, Surroundings, checks_for, examine
 from exporter.ports import Holder, listen
 from otel_measure.config import Settings
+from otel_measure.otlp.push import Answer
 from otel_measure.store.sqlite import SqliteStore
 
 GIB = 2**30
@@ -350,7 +352,12 @@ def test_a_process_without_views() -> None:
 
 def test_an_otlp_endpoint(port: int) -> None:
     """Somebody listens there or nobody does; without a port the one of OTLP is meant."""
-    there = doctor.otlp_endpoint(around(otlp_endpoint=f"http://127.0.0.1:{port}/x"))
+    place = f"http://127.0.0.1:{port}/x"
+    there = doctor.otlp_endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(200)))
+    status = Status(code=16, message="a valid token is needed").SerializeToString()
+    refused = doctor.otlp_endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(401, status)))
+    elsewhere = doctor.otlp_endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(404)))
+    other = doctor.otlp_endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(0, why="Bad status line")))
     asked: list[tuple[str, int]] = []
 
     def refuse(host: str, number: int) -> bool:
@@ -358,7 +365,23 @@ def test_an_otlp_endpoint(port: int) -> None:
         return False
 
     nobody = doctor.otlp_endpoint(around(otlp_endpoint="http://collector", can_connect=refuse))
-    assert there == Finding("ok", f"127.0.0.1 port {port} accepts connections")
+    here = f"127.0.0.1 port {port}"
+    assert there == Finding("ok", f"{here} takes OTLP")
+    assert refused == Finding(
+        "wrong",
+        f"{here} does not take OTLP over HTTP (401: a valid token is needed)",
+        "they stay in the store: set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token>",
+    )
+    assert elsewhere == Finding(
+        "wrong",
+        f"{here} does not take OTLP over HTTP (404)",
+        "they stay in the store: otlp_endpoint is the base URL, /v1/logs is added to it",
+    )
+    assert other == Finding(
+        "wrong",
+        f"{here} speaks no HTTP (Bad status line)",
+        "OTLP/gRPC is not spoken: give the port of OTLP/HTTP (4318 at a Collector)",
+    )
     assert nobody == Finding(
         "wrong",
         "nobody answers at collector port 4318",
