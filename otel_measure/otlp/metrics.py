@@ -158,6 +158,7 @@ def _point(
     if len(labels) > MAX_LABEL_CHARS:
         raise Invalid(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")
     means = None if resource.has_facts else model_series(name, attributes, resource.origin, resource.source)
+    said = data_point.time_unix_nano // 1000
     return Point(
         name=name,
         kind=kind,
@@ -168,10 +169,11 @@ def _point(
         instance=_host_of(resource) if scope == "host" else resource.instance,
         # A host's counters go on over restarts of whoever reads them.
         start=0 if scope == "host" else data_point.start_time_unix_nano // 1000,
-        ts=min(data_point.time_unix_nano // 1000 or now_us, now_us),
+        ts=min(said or now_us, now_us),
         value=value,
         delta=common.delta and kind != "gauge",
         means=means,
+        said=said if said > now_us else 0,
     )
 
 

@@ -103,7 +103,7 @@ def test_a_summary() -> None:
 def test_a_time_in_the_future_is_now() -> None:
     """A clock that is ahead must not make all later points out of order; one that is not said is now."""
     ahead = Metrics().gauge("a", 1.0, ts=NOW_US + 10**9).gauge("a", 1.0, ts=0)
-    assert [point.ts for point in points(ahead)] == [NOW_US, NOW_US]
+    assert [(point.ts, point.said) for point in points(ahead)] == [(NOW_US, NOW_US + 10**9), (NOW_US, 0)]
 
 
 def test_what_says_no_value_and_what_facts_say_already() -> None:

@@ -147,7 +147,9 @@ def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) ->
     # Refused before it is noted: what was refused is no duplicate when it comes again.
     summed = _summed(known, whole) if known is not None else None
     stream = known.id if known is not None else series.insert(_counted(whole, None))
-    seen = connection.execute("INSERT OR IGNORE INTO delta VALUES (?, ?, ?)", (stream, point.ts, point.start))
+    # By the sender's own time: when a delta came is another time at each retry.
+    interval = (stream, point.said or point.ts, point.start)
+    seen = connection.execute("INSERT OR IGNORE INTO delta VALUES (?, ?, ?)", interval)
     if not seen.rowcount:
         return None
     if summed is not None:
@@ -363,7 +365,8 @@ def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
     """Forget old history, and streams of ended processes; what those added is kept under one name."""
     oldest = now - history_days * _DAY_US
     connection.execute("DELETE FROM history WHERE minute < ?", (oldest // MINUTE_US,))
-    connection.execute("DELETE FROM delta WHERE ts < ?", (now - 2 * HOUR_US,))
+    # Those of a clock that is days ahead would stay for as long: they are forgotten as well.
+    connection.execute("DELETE FROM delta WHERE ts < ? OR ts > ?", (now - 2 * HOUR_US, now + _DAY_US))
     rows = connection.execute(
         "SELECT name, kind, unit, description, labels, start, ts, value, count, bounds, buckets FROM stream"
         " WHERE scope = 'add' AND (ts < ? OR instance = '') ORDER BY name, labels, instance, start",

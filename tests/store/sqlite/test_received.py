@@ -128,6 +128,28 @@ def test_deltas_add_once_in_any_order(order: list[int], again: list[int]) -> Non
     store.close()
 
 
+def test_a_delta_of_a_clock_that_is_ahead_adds_once(store: SqliteStore) -> None:
+    """However often it comes, each time at another time of ours, also when ours has reached its own."""
+    ahead = NOON + 10 * SECOND
+    for n in range(3):
+        store.ingest([calls(3, NOON + n * SECOND, said=ahead, delta=True)], LEARN)
+    assert store.ingest([calls(3, ahead, delta=True)], LEARN) == Ingested(0, 1, {})
+    assert store.ingest([calls(1, NOON + 3 * SECOND, said=ahead + SECOND, delta=True)], LEARN) == Ingested(1, 0, {})
+    assert used(store).requests == 4
+
+
+def test_deltas_are_remembered_for_some_hours(store: SqliteStore) -> None:
+    """Also those of a clock that is wrong by years: a sender must not fill the disk."""
+    for said in (0, NOON + HOUR, NOON + 400 * DAY):
+        store.ingest([calls(1, said=said, delta=True)])
+    store.sweep(NOON + HOUR)
+    with store._database.read() as connection:
+        assert connection.execute("SELECT ts FROM delta").fetchall() == [(NOON,), (NOON + HOUR,)]
+    store.sweep(NOON + 4 * HOUR)
+    with store._database.read() as connection:
+        assert connection.execute("SELECT ts FROM delta").fetchall() == []
+
+
 def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
     """Whether it was added before is no longer known: it is refused, and counted."""
     store.ingest([calls(1, delta=True)], LEARN)
