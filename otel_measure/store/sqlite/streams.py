@@ -88,7 +88,10 @@ def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growt
     if point.ts == known.ts and (point.value, point.count) == (known.value, known.count):
         return None
     if _start_is_unknown(point) and (point.value < known.value or point.count < known.count):
-        began = replace(point, start=known.ts)
+        if point.ts == known.ts:  # nothing begins anew in no time: two values of one time came in the wrong order
+            raise Refused("out_of_order")
+        # After all its starts, also after one that was said and is no earlier than its last word.
+        began = replace(point, start=max(known.ts, known.start + 1))
         series.insert(_counted(began, None))
         return _growth(began, None)
     before = known if point.value >= known.value and point.count >= known.count else None

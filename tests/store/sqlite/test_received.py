@@ -107,6 +107,21 @@ def test_a_fall_without_a_start_time_is_a_restart(store: SqliteStore) -> None:
     assert family.samples[0].count == 103 + 4
 
 
+def test_values_of_one_time_without_a_start_time(store: SqliteStore) -> None:
+    """They may rise; nothing begins anew within one instant. Such points used to fail all others of their request."""
+    points = [calls(n, start=0) for n in (5, 3, 7, 1)]
+    assert store.ingest([calls(2, source="b"), *points], LEARN) == Ingested(3, 0, {"out_of_order": 2})
+    assert used(store).requests == 2 + 2
+
+
+def test_a_restart_after_a_start_that_was_said(store: SqliteStore) -> None:
+    """A stream may begin at its first word: what begins anew without saying when comes after it."""
+    store.ingest([calls(5, start=NOON)], LEARN)
+    assert store.ingest([calls(3, NOON + SECOND, start=0)], LEARN) == Ingested(1, 0, {})
+    (family,) = [f for f in store.families(NOON) if f.name.startswith("gen_ai")]
+    assert (used(store).requests, family.samples[0].count) == (5 + 3, 5 + 3)
+
+
 def test_a_process_that_ran_for_long_is_not_all_counted_now(store: SqliteStore) -> None:
     """When its calls of more than a day were made is not known, so they are in no window."""
     store.ingest([calls(1000, start=NOON - DAY - 1)], LEARN)
