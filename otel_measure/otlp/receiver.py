@@ -196,6 +196,7 @@ _WHY: Final = {
     "out_of_order": "older than what the same series said already",
     "too_late": "a delta that is older than an hour by its series",
     "bounds": "a delta histogram whose bounds differ from those before",
+    "kind": "a series that was of another kind before: a gauge, a sum and a histogram need a name each",
     "cardinality": "a metric has too many series; drop attributes of high cardinality",
 }
 

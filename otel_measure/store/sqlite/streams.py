@@ -28,7 +28,7 @@ _DAY_US: Final = 24 * HOUR_US
 MAX_STREAMS: Final = 10 * semconv.EXPOSED_ATTRIBUTE_SETS
 _OVERFLOW: Final = escaped(((semconv.ATTR_METRIC_OVERFLOW, "true"),))
 _MONOTONIC: Final = frozenset({"counter", "histogram"})
-_STATE: Final = "id, start, ts, value, count, bounds, buckets, exponential"
+_STATE: Final = "id, kind, start, ts, value, count, bounds, buckets, exponential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class _State:
     """A stored stream."""
 
     id: int
+    kind: str
     start: int
     ts: int
     value: float
@@ -79,6 +80,7 @@ def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ing
 def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
     """Replace the state of a stream; `None` for a point that says what was said already."""
     known = _latest(connection, point) if _start_is_unknown(point) else _known(connection, point)
+    known = _of_kind(connection, known, point)
     if known is None:
         series.insert(_counted(point, None))
         is_whole = point.start > 0 and point.ts - point.start <= _DAY_US
@@ -97,6 +99,18 @@ def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growt
     before = known if point.value >= known.value and point.count >= known.count else None
     _update(connection, known.id, _counted(point, before))
     return _growth(point, before)
+
+
+def _of_kind(connection: sqlite3.Connection, known: _State | None, point: Point) -> _State | None:
+    """Return a stream if it is of a point's kind; one of another kind makes room when it was not heard of for long."""
+    if known is None or known.kind == point.kind:
+        return known
+    adds = known.kind in _MONOTONIC and point.scope != "host"
+    if adds or point.ts - known.ts <= STALE_US:
+        raise Refused("kind")
+    for table, column in (("history", "stream"), ("delta", "stream"), ("stream", "id")):
+        connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (known.id,))
+    return None
 
 
 def _start_is_unknown(point: Point) -> bool:
@@ -144,7 +158,7 @@ def _bins(point: Point, buckets: tuple[int, ...], exponential: Exponential | Non
 def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
     """Add a delta to its stream once, in whatever order deltas come; `None` for one that was added already."""
     whole = replace(point, start=0)
-    known = _known(connection, whole)
+    known = _of_kind(connection, _known(connection, whole), whole)
     if known is not None and point.ts < known.ts - HOUR_US:
         raise Refused("too_late")
     # Refused before it is noted: what was refused is no duplicate when it comes again.
@@ -201,9 +215,10 @@ def _latest(connection: sqlite3.Connection, point: Point) -> _State | None:
 def _state(row: Any) -> _State | None:
     if row is None:
         return None
-    stream, start, ts, value, count, bounds, buckets, exponential = row
+    stream, kind, start, ts, value, count, bounds, buckets, exponential = row
     return _State(
         stream,
+        kind,
         start,
         ts,
         value,

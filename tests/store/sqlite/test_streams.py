@@ -64,6 +64,36 @@ def test_processes_add_and_stay_when_they_end(store: SqliteStore) -> None:
     assert shown(store) == {"jobs": [Sample("", 2.0), Sample('ok="true"', 13.0)]}
 
 
+@pytest.mark.parametrize("delta", [False, True])
+def test_a_series_has_one_kind(store: SqliteStore, delta: bool) -> None:
+    """What else comes under its name, labels and start is refused, and shows nowhere."""
+    gauge = point(7.0, name="took", kind="gauge", scope="instance")
+    for first, other in ((gauge, histogram((1, 2, 0))), (histogram((1, 2, 0)), gauge)):
+        first, other = (replace(p, start=0, scope="instance", labels=first.kind) for p in (first, other))
+        other = replace(other, ts=NOON + SECOND, delta=delta)
+        assert store.ingest([first, other]).refused == {"kind": 1}
+    assert [(f.kind, s) for f in store.families(NOON) for s in f.samples] == [
+        ("gauge", Sample("gauge", 7.0)),
+        ("histogram", Sample("histogram", 3.0, 3, (1, 2, 0))),
+    ]
+
+
+def test_a_kind_that_is_gone_makes_room(store: SqliteStore) -> None:
+    """Whoever reads a host may learn to say it better; what adds up is kept, or totals would fall."""
+    host: dict[str, Any] = {"scope": "host", "instance": "h", "start": 0}
+    store.ingest([point(1.0, **host), point(2.0, name="kept")])
+    assert store.ingest([point(1.0, NOON + 5 * MINUTE, kind="gauge", **host)]).refused == {"kind": 1}
+    later = NOON + 5 * MINUTE + 1
+    assert store.ingest([point(3.0, later, kind="gauge", **host)]).accepted == 1
+    assert store.ingest([point(3.0, later, kind="gauge", name="kept")]).refused == {"kind": 1}
+    assert [(f.name, f.kind, f.samples[0].value) for f in store.families(later)] == [
+        ("jobs", "gauge", 3.0),
+        ("kept", "counter", 2.0),
+    ]
+    with store._database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM history").fetchone() == (2,)
+
+
 def test_histograms_add_by_bucket(store: SqliteStore) -> None:
     """Sum, count and every bucket."""
     store.ingest([histogram((1, 0, 2)), histogram((0, 4, 0), instance="b")])
