@@ -64,8 +64,9 @@ class Exponential(NamedTuple):
 
     def explicit(self, bounds: Sequence[float]) -> list[int]:
         """Return the counts of explicit buckets; a bucket that a bound cuts is split log-linearly."""
+        # The sum is not asked for: guessed from buckets that reach as far as numbers do it would be beyond them.
         found = ExponentialHistogram.from_otel(
-            self.scale, self.offset, self.counts, self.zero_count, low=_LOWEST, high=_HIGHEST, max_size=1 << 20
+            self.scale, self.offset, self.counts, self.zero_count, 0.0, low=_LOWEST, high=_HIGHEST, max_size=1 << 20
         )
         return found.explicit(bounds)
 

@@ -64,6 +64,16 @@ def test_merging_is_adding(parts: list[list[float]], random: object) -> None:
     assert merged.count == sum(len(part) for part in parts)
 
 
+@pytest.mark.parametrize("scale", [-10, 0, 20])
+@pytest.mark.parametrize(("offset", "buckets"), [(2**31 - 1, [0, 0, 5]), (-(2**31), [5, 0, 0])])
+def test_buckets_beyond_numbers(scale: int, offset: int, buckets: list[int]) -> None:
+    """They count in the outer buckets, as the largest and the smallest numbers do."""
+    found = Exponential(scale, 0, offset, (5,))
+    assert found.explicit([1.0, 2.0]) == buckets
+    ((low, high, n),) = found.bins()
+    assert (0.0 < low <= high < inf, n) == (True, 5)
+
+
 @given(latencies, latencies, st.sampled_from([0.0, 0.5, 0.95, 1.0]))
 def test_bins_of_different_makers_stand_side_by_side(ours: list[float], theirs: list[float], q: float) -> None:
     """Exponential buckets and explicit ones overlap; the quantile of both together lies within its bounds."""
