@@ -34,6 +34,8 @@ from otel_measure.telemetry.points import stream_scope
 MAX_LABEL_CHARS: Final = 16_384
 MAX_BUCKETS: Final = 4096
 _LARGEST_COUNT: Final = 2**62
+# Of tokens, dollars and time in any unit: 31 years of it in nanoseconds. Beyond, whole numbers of finer units break.
+_LARGEST_OF_MODELS: Final = 1e18
 _SCALES: Final = range(-10, 21)
 _DELTA: Final = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 _NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
@@ -124,6 +126,8 @@ def _points(common: _Metric, data_point: DataPoint, now_us: int) -> Iterator[Poi
         yield from _summary(common, data_point, now_us)
     elif isinstance(data_point, NumberDataPoint):
         value = data_point.as_int if data_point.WhichOneof("value") == "as_int" else data_point.as_double
+        if value < 0 and common.delta and common.kind == "counter":
+            raise Invalid("a delta of a monotonic sum must not be negative")
         yield _point(common, data_point, now_us, _finite(float(value)))
     elif isinstance(data_point, HistogramDataPoint):
         yield _histogram(common, data_point, now_us)
@@ -157,7 +161,11 @@ def _point(
     labels = escaped((*attributes.items(), *more, *_own_labels(scope, common)))
     if len(labels) > MAX_LABEL_CHARS:
         raise Invalid(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")
-    means = None if resource.has_facts else model_series(name, attributes, resource.origin, resource.source)
+    # A reading does not grow: it tells of no calls.
+    tells = kind != "gauge" and not resource.has_facts
+    means = model_series(name, attributes, resource.origin, resource.source) if tells else None
+    if means is not None and not 0 <= value <= _LARGEST_OF_MODELS:
+        raise Invalid(f"what a metric says of calls of models must be from 0 to {_LARGEST_OF_MODELS:g}, not {value:g}")
     said = data_point.time_unix_nano // 1000
     return Point(
         name=name,

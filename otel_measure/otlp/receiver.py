@@ -197,6 +197,7 @@ _WHY: Final = {
     "too_late": "a delta that is older than an hour by its series",
     "bounds": "a delta histogram whose bounds differ from those before",
     "kind": "a series that was of another kind before: a gauge, a sum and a histogram need a name each",
+    "too_large": "a delta whose sum with those before would be larger than can be kept",
     "cardinality": "a metric has too many series; drop attributes of high cardinality",
 }
 

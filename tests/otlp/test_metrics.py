@@ -12,7 +12,7 @@ from otel_measure.otlp.senders import resource_of
 from otel_measure.records import Json, Origin
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.base import Point
-from tests.otlp.requests import CHAT, DELTA, DURATION, NOW_US, PROCESS, STARTED_US, TOKENS, Metrics
+from tests.otlp.requests import CHAT, CUMULATIVE, DELTA, DURATION, NOW_US, PROCESS, STARTED_US, TOKENS, Metrics
 
 LABELS = 'otel_scope_name="other",service_instance_id="a",service_name="shop"'
 
@@ -147,6 +147,16 @@ def test_our_own_other_scopes_need_no_label() -> None:
             Metrics().exponential("a", 0, 0, [1] * (MAX_BUCKETS + 1), 1.0),
             f"an exponential histogram must have at most {MAX_BUCKETS} buckets",
         ),
+        (Metrics().counter("a", -1, temporality=DELTA), "a delta of a monotonic sum must not be negative"),
+        *(
+            (
+                Metrics().histogram(name, [1, 0, 0], value, {**CHAT, "gen_ai.token.type": "input"}, temporality=given),
+                f"what a metric says of calls of models must be from 0 to 1e+18, not {value:g}",
+            )
+            for name in (DURATION, TOKENS, "gen_ai.usage.cost")
+            for value in (1e308, -300.0)
+            for given in (CUMULATIVE, DELTA)
+        ),
         (
             Metrics().gauge("a", 1.0, x="y" * 17_000),
             "the attributes of a data point must have at most 16384 characters as labels",
@@ -195,6 +205,23 @@ def test_what_series_mean(name: str, attributes: dict[str, Json], role: Any) -> 
         "Timeout",
     )
     assert point.means == (expected if role else None)
+
+
+def test_what_may_be_negative() -> None:
+    """What is not monotonic falls by its deltas; a sum that is said whole is shown as it is."""
+    metrics = Metrics().counter("a", -1, temporality=DELTA, monotonic=False).counter("b", -1).gauge("c", -1.0)
+    assert [point.value for point in points(metrics)] == [-1.0] * 3
+
+
+def test_a_gauge_tells_of_no_calls() -> None:
+    """Neither one under the name of a histogram nor a quantile of a summary: a reading is no growth."""
+    metrics = Metrics().gauge(DURATION, 1.0, "s", **CHAT)
+    metric = metrics.raw()
+    metric.name = DURATION
+    quantiles = metric.summary.data_points.add(count=4, sum=2.0)
+    quantiles.quantile_values.add(quantile=0.5, value=0.25)
+    quantiles.attributes.add(key="gen_ai.request.model").value.string_value = "m"
+    assert [point.means for point in points(metrics)] == [None] * 4
 
 
 def test_metrics_beside_facts_of_ours_mean_nothing() -> None:

@@ -20,7 +20,7 @@ from otel_measure.labels import escaped
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
 from otel_measure.store.base import STALE_US, Family, Growth, HostReading, Ingested, Point, Sample
 from otel_measure.store.sqlite.models import MINUTE_US
-from otel_measure.store.sqlite.totals import packed, unpacked
+from otel_measure.store.sqlite.totals import LARGEST, packed, unpacked
 
 HOUR_US: Final = 60 * MINUTE_US
 _DAY_US: Final = 24 * HOUR_US
@@ -178,11 +178,14 @@ def _summed(known: _State, point: Point) -> Point:
     counted = _counted(point, None)
     if known.bounds != counted.bounds and counted.buckets:
         raise Refused("bounds")
+    value, count = known.value + point.value, known.count + point.count
+    if not isfinite(value) or count > LARGEST:
+        raise Refused("too_large")
     return replace(
         counted,
         ts=max(known.ts, point.ts),
-        value=known.value + point.value,
-        count=known.count + point.count,
+        value=value,
+        count=count,
         buckets=_plus(known.buckets, counted.buckets),
     )
 

@@ -176,6 +176,29 @@ def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
     assert used(store).requests == 1
 
 
+@pytest.mark.parametrize(
+    ("largest", "more"),
+    [({"count": 2**62, "buckets": (0, 2**62, 0)},) * 2, ({"value": 1e308}, {"value": 1e308})],
+)
+def test_a_sum_larger_than_can_be_kept(store: SqliteStore, largest: dict[str, Any], more: dict[str, Any]) -> None:
+    """The delta that would reach it is refused, each time it comes; smaller ones and its neighbours are not."""
+    store.ingest([calls(1, delta=True, **largest, means=None)])
+    for _ in range(2):
+        too_much = calls(1, NOON + SECOND, delta=True, **more, means=None)
+        assert store.ingest([too_much, calls(1, source="b")]).refused == {"too_large": 1}
+    assert store.ingest([calls(1, NOON + 2 * SECOND, delta=True)]).accepted == 1
+
+
+def test_counts_that_columns_do_not_hold(store: SqliteStore) -> None:
+    """What a model did stays at the largest, and goes on to take calls."""
+    for n in range(3):
+        source = str(n)
+        many = calls(1, source=source, count=2**62, buckets=(0, 2**62, 0))
+        assert store.ingest([many, calls(1, NOON + SECOND, source=f"other {n}")], LEARN).accepted == 2
+    assert used(store).requests == 2**63 - 1
+    assert [value for _, value in totals(store)["otel_measure.ai.inferences"]] == [2.0**63]
+
+
 def test_exponential_histograms_grow_too(store: SqliteStore) -> None:
     """Also over a change of scale; their explicit buckets never fall, and begin anew with the stream."""
 
