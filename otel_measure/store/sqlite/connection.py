@@ -34,6 +34,14 @@ _CAUSES: Final = (
     ("not a database", "corrupt", "the file is something else: set OTEL_MEASURE_STORE to another path"),
     ("disk i/o error", "io", "check the disk and that nobody removed the file; `otel-measure doctor` says more"),
 )
+_PUT_BACK: Final = (
+    "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
+)
+_START_AGAIN: Final = (
+    "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
+    "then start again"
+)
+_SETTLING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
 def unavailable(path: str, error: sqlite3.Error) -> StoreError:
@@ -76,6 +84,10 @@ def local_mounts() -> list[tuple[str, str]]:
 class Database:
     """The connections of one process to one store.
 
+    The first connection may make the file; it is that file from then on, for this process and its children. Another one
+    under its path is refused: SQLite finds the write-ahead log by the path alone, and would take the log of the one
+    for that of the other, or throw it away.
+
     Args:
         path: a file, or ":memory:".
         power_safe: every commit survives power loss, not only those that ask for it.
@@ -86,9 +98,11 @@ class Database:
         self.path = path
         self._power_safe = power_safe
         self._busy_timeout_ms = busy_timeout_ms
+        self._file: tuple[int, int] | None = None
         self._reset()
         if path != MEMORY:
             file = Path(path)
+            self._uri = file.absolute().as_uri()
             refuse_network_file_system(file, local_mounts())
             try:
                 file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -103,7 +117,7 @@ class Database:
         self._lock = threading.RLock()
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._has_settled = False
         self._synchronous = ""
         self._idle: list[sqlite3.Connection] = []
         self._checkpoints = Checkpoints(self._checkpoint)
@@ -115,7 +129,6 @@ class Database:
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
-                self._refuse_removed_file()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -140,22 +153,49 @@ class Database:
         finally:
             self._lock.release()
 
-    def _refuse_removed_file(self) -> None:
-        """Raise when the open file is no longer the one at the path: what is written there would be lost."""
-        if self.path != MEMORY and self._file != self._file_now():
-            raise StoreUnavailable(
-                "removed", f"{self.path} was removed or replaced while in use", "put it back, or restart this process"
-            )
+    def _refuse_another_file(self) -> None:
+        """Raise when the file of this database is no longer the one at the path."""
+        found = self._file_now()
+        if self._file in {None, found}:
+            return
+        if found is None:
+            raise StoreUnavailable("removed", f"{self.path} was removed while in use", _PUT_BACK)
+        raise StoreUnavailable("removed", f"{self.path} was replaced by another file while in use", _START_AGAIN)
 
     def _file_now(self) -> tuple[int, int] | None:
         try:
             found = os.stat(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise StoreUnavailable(
+                "permission" if isinstance(error, PermissionError) else "io",
+                f"{self.path} cannot be looked at: {error.strerror}",
+                "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
+            ) from error
         return found.st_dev, found.st_ino
 
+    def _refuse_or_settle(self, connection: sqlite3.Connection) -> None:
+        """Raise when the file is no longer the one at the path; its log then is with it, and not in the way.
+
+        SQLite leaves the log of a file that is no longer at its path as it is. Whatever lies there then gets it, at the
+        latest when it is opened next: a restored backup had the records again that it was to be without. It is moved
+        once: a log that is there later may be that of a process that uses the other file.
+        """
+        try:
+            self._refuse_another_file()
+        except StoreUnavailable as refusal:
+            if refusal.cause_name == "removed" and not self._has_settled:
+                with suppress(sqlite3.Error):
+                    connection.execute(f"PRAGMA busy_timeout={_SETTLING_MS}")
+                    is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                    connection.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
+                    self._has_settled = not is_busy
+            raise
+        self._has_settled = False
+
     def _forget_writer_after(self, error: sqlite3.Error) -> None:
-        """Open anew next time, unless the error is one that waiting cures: the file may have been replaced."""
+        """Open anew next time, unless the error is one that waiting cures."""
         if self._writer is not None and self.path != MEMORY and "locked" not in str(error):
             self._writer.close()
             self._writer = None
@@ -163,8 +203,9 @@ class Database:
     def _writing_connection(self, durable: bool) -> sqlite3.Connection:
         if self._writer is None:
             self._writer = self._open()
-            self._file = self._file_now()
             self._synchronous = ""
+        elif self.path != MEMORY:
+            self._refuse_or_settle(self._writer)
         wanted = "FULL" if durable or self._power_safe else "NORMAL"
         if wanted != self._synchronous:
             self._writer.execute(f"PRAGMA synchronous={wanted}")
@@ -209,6 +250,7 @@ class Database:
         self._idle.append(connection)
 
     def _idle_connection(self) -> sqlite3.Connection | None:
+        self._refuse_another_file()
         # Asking first whether there is one would leave time for another thread to take it.
         try:
             return self._idle.pop()
@@ -216,21 +258,42 @@ class Database:
             return None
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path,
+        if self.path == MEMORY:
+            return self._prepared(self._connected(MEMORY))
+        known = self._file
+        self._refuse_another_file()
+        try:
+            # Made once: an empty file instead of one that was moved away for a moment would take its log from it.
+            connection = self._connected(f"{self._uri}?mode={'rw' if known else 'rwc'}")
+        except sqlite3.Error:
+            self._refuse_another_file()
+            raise
+        try:
+            # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
+            self._refuse_another_file()
+            found = self._file_now()
+            self._prepared(connection)
+            self._file = known or found
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connected(self, name: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            name,
+            uri=name != MEMORY,
             timeout=self._busy_timeout_ms / 1000,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
-            connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute("PRAGMA cache_size=-16384")
-        except sqlite3.Error:
-            connection.close()
-            raise
+
+    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA cache_size=-16384")
         return connection
 
     def _checkpoint(self) -> None:
@@ -265,7 +328,11 @@ class Database:
         """Close every connection; SQLite empties the write-ahead log with the last one."""
         with self._lock:
             self._checkpoints.wait(5)
-            for connection in (*self._idle, *([self._writer] if self._writer else [])):
+            connections = [*self._idle, *([self._writer] if self._writer else [])]
+            if connections and self.path != MEMORY:
+                with suppress(StoreUnavailable):
+                    self._refuse_or_settle(connections[-1])
+            for connection in connections:
                 connection.close()
             self._idle.clear()
             self._writer = None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -156,17 +157,104 @@ def test_a_writer_waits_for_other_threads_only_so_long(opened: Open, path: Path)
     assert (refused, numbers(database)) == (["locked"], [1, 3])
 
 
+def refused(attempt: Callable[[], object]) -> StoreUnavailable:
+    """Return why the store cannot be used."""
+    with pytest.raises(StoreUnavailable) as raised:
+        attempt()
+    return raised.value
+
+
+def rows(file: Path) -> list[int]:
+    """Return what another program finds in table t."""
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return [n for (n,) in connection.execute("SELECT n FROM t ORDER BY n")]
+
+
+def leave_no_connection(database: Database) -> None:
+    """Lose the writer by an error, and the reader as well: what comes next has to open the file."""
+    with pytest.raises(StoreError), database.write() as connection:
+        connection.execute("SELECT * FROM nowhere")
+    while database._idle:
+        database._idle.pop().close()
+
+
 def test_a_removed_file_takes_no_more_writes(opened: Open, path: Path) -> None:
     """What would go into a file that nobody finds again is refused, until the file is back."""
     database = opened(path)
     put(database, 1)
     path.rename(path.with_name("elsewhere"))
-    with pytest.raises(StoreUnavailable) as raised:
-        put(database, 2)
-    assert raised.value.cause_name == "removed"
+    for attempt in (lambda: put(database, 2), lambda: numbers(database)):
+        found = refused(attempt)
+        assert (found.cause_name, found.what) == ("removed", f"{path} was removed while in use")
+        assert found.way_out.startswith("put it back")
     path.with_name("elsewhere").rename(path)
     put(database, 3)
     assert numbers(database) == [1, 3]
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_nothing_is_made_in_the_place_of_a_removed_file(opened: Open, path: Path, forked: bool) -> None:
+    """SQLite would throw the log of the file away that comes back, and with it what is in it alone."""
+    database = opened(path)
+    other = sqlite3.connect(path)  # whose connection keeps the log from being emptied
+    put(database, 1)
+    other.execute("SELECT * FROM t").fetchall()
+    leave_no_connection(database)
+    path.rename(path.with_name("elsewhere"))
+    if forked:
+        database.before_fork()
+        database.after_fork_in_child()
+    for attempt in (lambda: put(database, 2), lambda: numbers(database), lambda: numbers(database)):
+        assert refused(attempt).cause_name == "removed"
+    assert not path.exists()
+    path.with_name("elsewhere").rename(path)
+    assert (numbers(database), rows(path)) == ([1], [1])
+    other.close()
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_replaced_file_is_refused(opened: Open, path: Path, connected: bool) -> None:
+    """To read and to write, for as long as the process runs; the message says what to do."""
+    database = opened(path)
+    put(database, 1)
+    numbers(database)
+    if not connected:
+        leave_no_connection(database)
+    put(opened(path.with_name("backup")), 7)
+    path.with_name("backup").rename(path)
+    for attempt in (lambda: put(database, 2), lambda: numbers(database)):
+        found = refused(attempt)
+        assert (found.cause_name, found.what) == ("removed", f"{path} was replaced by another file while in use")
+        assert "delete the -wal and -shm files beside it if you restore another file" in found.way_out
+
+
+@pytest.mark.parametrize("ends_with", ["write", "close"])
+def test_a_restored_backup_does_not_get_the_log_of_the_file_before_it(path: Path, ends_with: str) -> None:
+    """The log goes into the file that it belongs to, wherever that is now."""
+    database = Database(str(path))
+    put(database, 1)
+    backup = path.with_name("backup")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(backup)) as copy:
+        source.backup(copy)
+    put(database, 2)
+    path.rename(path.with_name("before"))
+    backup.rename(path)
+    if ends_with == "write":
+        refused(lambda: put(database, 3))
+        assert rows(path) == [1]
+    database.close()
+    assert (rows(path), rows(path.with_name("before"))) == ([1], [1, 2])
+
+
+def test_any_name_of_a_file(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that means something in an address, and one that is relative to where the process was."""
+    monkeypatch.chdir(tmp_path)
+    name = "a?mode=memory&b#c%41 \u00e9.db"
+    database = opened(name)
+    put(database, 1)
+    leave_no_connection(database)
+    assert (numbers(database), rows(tmp_path / name)) == ([1], [1])
 
 
 def test_a_full_disk(opened: Open, path: Path) -> None:
@@ -241,19 +329,6 @@ def test_a_question_that_fails_leaves_the_database_usable(opened: Open, path: Pa
     memory = opened(MEMORY)
     with pytest.raises(StoreError, match="no such table: nowhere"), memory.read() as connection:
         connection.execute("SELECT * FROM nowhere")
-
-
-def test_a_replaced_file_is_noticed(opened: Open, path: Path) -> None:
-    """After an error the file is opened anew, and what is there now is what counts."""
-    database = opened(path)
-    put(database, 1)
-    with pytest.raises(StoreError), database.write() as connection:
-        connection.execute("INSERT INTO t VALUES (NULL)")
-    for part in path.parent.iterdir():
-        part.unlink()
-    put(database, 2)
-    with database.write() as connection:
-        assert connection.execute("SELECT n FROM t").fetchall() == [(2,)]
 
 
 @pytest.mark.parametrize(
