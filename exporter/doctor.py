@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -116,7 +117,7 @@ def examine(surroundings: Surroundings, checks: Checks | None = None) -> list[Fi
 def checks_for(surroundings: Surroundings) -> Checks:
     """Return the checks that have something to look at."""
     file = STORE_FILE if surroundings.is_file else ()
-    existing = EXISTING_STORE if surroundings.is_file and surroundings.file.is_file() else ()
+    existing = EXISTING_STORE if surroundings.is_file and os.path.isfile(surroundings.file) else ()
     return (*STORE, *file, *existing, *PROCESS)
 
 
@@ -138,9 +139,16 @@ def store_place(s: Surroundings) -> Finding:
         return ok("in memory: it ends with the process")
     if not s.is_file:
         return warning(f"{s.settings.store} is not a file; nothing more is checked here")
-    if s.file.is_dir():
+    try:
+        is_directory = stat.S_ISDIR(s.file.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return ok(f"{s.file}, made at the first start")
+    except OSError as error:
+        way_out = "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE"
+        return wrong(f"{s.file} cannot be looked at: {error.strerror}", way_out)
+    if is_directory:
         return wrong(f"{s.file} is a directory", "set OTEL_MEASURE_STORE to a file in it")
-    return ok(f"{s.file}, {'exists' if s.file.exists() else 'made at the first start'}")
+    return ok(f"{s.file}, exists")
 
 
 def store_directory(s: Surroundings) -> Finding:
@@ -247,13 +255,14 @@ def _open(s: Surroundings, mode: str = "ro") -> Iterator[sqlite3.Connection]:
 
 
 def _existing(directory: Path) -> Path:
-    while not directory.exists() and directory != directory.parent:
+    # What may not be looked at is as good as not there, here and below; `store_place` says that it may not.
+    while not os.path.exists(directory) and directory != directory.parent:
         directory = directory.parent
     return directory
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    return path.stat().st_size if os.path.exists(path) else 0
 
 
 def _mib(n: int) -> str:
@@ -283,7 +292,7 @@ def clock(s: Surroundings) -> Finding:
         return wrong(f"the clock says {_utc(wall)}", "set the clock; run an NTP client")
     if abs(step) > _CLOCK_TOLERANCE_S:
         return warning(f"the clock just moved by {step:+.2f} s", "let the NTP client settle, look again")
-    written = s.file.stat().st_mtime if s.is_file and s.file.exists() else wall
+    written = s.file.stat().st_mtime if s.is_file and os.path.exists(s.file) else wall
     if written > wall + 300:
         return wrong(
             f"the store was written at {_utc(written)}, and the clock says {_utc(wall)}",

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import FrameType
 from typing import Final
 from urllib.parse import urlsplit
@@ -145,7 +144,8 @@ def serve(
         CannotListen: the port cannot be had.
         MeasureError: the store cannot be opened.
     """
-    is_new = settings.store is not None and not Path(settings.store).exists()
+    # Opening the store says it, and the way out, when this user may not even look there; `Path.exists` would raise.
+    is_new = settings.store is not None and not os.path.exists(settings.store)
     committed = True
     with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
         number = int(sock.getsockname()[1])

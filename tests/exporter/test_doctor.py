@@ -16,6 +16,7 @@ from exporter.ports import Holder, listen
 from otel_measure.config import Settings
 from otel_measure.otlp.push import Answer
 from otel_measure.store.sqlite import SqliteStore
+from tests.folders import not_to_be_entered
 
 GIB = 2**30
 WALL = 1_780_000_000.0
@@ -98,6 +99,20 @@ def test_a_directory_is_no_store(tmp_path: Path) -> None:
     assert doctor.store_place(around(tmp_path)) == Finding(
         "wrong", f"{tmp_path} is a directory", "set OTEL_MEASURE_STORE to a file in it"
     )
+
+
+def test_a_directory_that_may_not_be_entered(store: Path) -> None:
+    """Whether there is a store cannot be seen; that is a finding, the only one about it, and no end of all checks."""
+    with not_to_be_entered(store.parent):
+        findings = {f.check: f for f in examine(around(store)) if f.verdict != "ok"}
+    assert findings == {
+        "store": Finding(
+            "wrong",
+            f"{store} cannot be looked at: Permission denied",
+            "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
+            "store",
+        )
+    }
 
 
 def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:

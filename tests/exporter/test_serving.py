@@ -14,7 +14,9 @@ import pytest
 from exporter import serving
 from exporter.serving import Deadline
 from otel_measure.config import Settings
+from otel_measure.errors import StoreUnavailable
 from tests.components import free_port
+from tests.folders import not_to_be_entered
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +54,14 @@ def test_a_deadline_leaves_although_its_last_acts_fail(caplog: pytest.LogCapture
     assert left.happened.wait(5)
     assert left.codes == [1]
     assert caplog.messages == ["the last acts before the end failed"]
+
+
+def test_a_store_that_may_not_be_looked_at(tmp_path: Path) -> None:
+    """Is an unusable store like any other, for which the command line has an exit code."""
+    settings = Settings(store=str(tmp_path / "measure.db"), port=0)
+    with not_to_be_entered(tmp_path), pytest.raises(StoreUnavailable) as raised:
+        serving.serve(settings, print, print)
+    assert raised.value.cause_name == "permission"
 
 
 def test_a_process_that_ends_by_itself_has_no_deadline() -> None:

@@ -17,6 +17,7 @@ from otel_measure.store.sqlite.connection import (
     refuse_network_file_system,
     unavailable,
 )
+from tests.folders import not_to_be_entered
 
 Open = Callable[..., Database]
 
@@ -245,6 +246,19 @@ def test_a_restored_backup_does_not_get_the_log_of_the_file_before_it(path: Path
         assert rows(path) == [1]
     database.close()
     assert (rows(path), rows(path.with_name("before"))) == ([1], [1, 2])
+
+
+def test_a_folder_that_may_not_be_entered(opened: Open, path: Path) -> None:
+    """Is a state that passes, as a locked store is: nothing is lost, and what waits is written afterwards."""
+    database = opened(path)
+    put(database, 1)
+    with not_to_be_entered(path.parent):
+        for attempt in (lambda: put(database, 2), lambda: numbers(database)):
+            found = refused(attempt)
+            assert (found.cause_name, found.what) == ("permission", f"{path} cannot be looked at: Permission denied")
+            assert found.way_out.startswith("let this user enter the directory")
+    put(database, 3)
+    assert numbers(database) == [1, 3]
 
 
 def test_any_name_of_a_file(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
