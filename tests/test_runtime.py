@@ -52,8 +52,8 @@ def test_the_exposition_outlives_a_locked_store(tmp_path: Path) -> None:
         capture.runtime.recorder.commit([event("a")])
         store = capture.runtime.store
         assert isinstance(store, SqliteStore)
-        store.close()
-        store._database._busy_timeout_ms = 10
+        with store._database.write() as connection:
+            connection.execute("PRAGMA busy_timeout=10")
         other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         capture.users.track_event(1, "click", "x")
@@ -154,8 +154,8 @@ def test_shutdown_says_what_it_could_not_do(tmp_path: Path, caplog: pytest.LogCa
     with Capture(Settings(store=str(tmp_path / "x.db")), loud=False) as capture:
         store = capture.runtime.store
         assert isinstance(store, SqliteStore)
-        store.close()
-        store._database._busy_timeout_ms = 10
+        with store._database.write() as connection:
+            connection.execute("PRAGMA busy_timeout=10")
         other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         capture.users.track_event(1, "click", "x")

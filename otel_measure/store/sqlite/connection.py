@@ -99,6 +99,7 @@ class Database:
         self._power_safe = power_safe
         self._busy_timeout_ms = busy_timeout_ms
         self._file: tuple[int, int] | None = None
+        self._is_closed = False
         self._reset()
         if path != MEMORY:
             file = Path(path)
@@ -153,6 +154,10 @@ class Database:
         finally:
             self._lock.release()
 
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailable("closed", f"{self.path} was closed by this process", "open the store anew")
+
     def _refuse_another_file(self) -> None:
         """Raise when the file of this database is no longer the one at the path."""
         found = self._file_now()
@@ -201,6 +206,7 @@ class Database:
             self._writer = None
 
     def _writing_connection(self, durable: bool) -> sqlite3.Connection:
+        self._refuse_closed()
         if self._writer is None:
             self._writer = self._open()
             self._synchronous = ""
@@ -235,8 +241,10 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that is not the writer's; one that failed is closed."""
+        self._refuse_closed()
+        self._refuse_another_file()
         try:
-            connection = self._idle_connection() or self._open()
+            connection = self._taken() or self._open()
         except sqlite3.Error as error:
             raise unavailable(self.path, error) from error
         try:
@@ -248,9 +256,10 @@ class Database:
             connection.close()
             raise
         self._idle.append(connection)
+        if self._is_closed:  # meanwhile
+            self._close_idle()
 
-    def _idle_connection(self) -> sqlite3.Connection | None:
-        self._refuse_another_file()
+    def _taken(self) -> sqlite3.Connection | None:
         # Asking first whether there is one would leave time for another thread to take it.
         try:
             return self._idle.pop()
@@ -328,14 +337,19 @@ class Database:
         """Close every connection; SQLite empties the write-ahead log with the last one."""
         with self._lock:
             self._checkpoints.wait(5)
-            connections = [*self._idle, *([self._writer] if self._writer else [])]
-            if connections and self.path != MEMORY:
-                with suppress(StoreUnavailable):
-                    self._refuse_or_settle(connections[-1])
-            for connection in connections:
-                connection.close()
-            self._idle.clear()
+            self._is_closed = True
+            last = self._writer or self._taken()
+            self._close_idle()
             self._writer = None
+            if last is not None:
+                if self.path != MEMORY:
+                    with suppress(StoreUnavailable):
+                        self._refuse_or_settle(last)
+                last.close()
+
+    def _close_idle(self) -> None:
+        while connection := self._taken():
+            connection.close()
 
 
 def migrate(database: Database) -> None:

@@ -372,6 +372,22 @@ def test_what_sqlite_says_of_our_own_mistakes_is_another_error() -> None:
     assert (type(found), str(found)) == (StoreError, "store x.db: no such column: y")
 
 
+def test_a_closed_database_keeps_no_connection(path: Path) -> None:
+    """Also not one that was at work while it was closed, as a slow checkpoint is; and it gives no new one."""
+    database = Database(str(path))
+    put(database, 1)
+    with database.read() as connection:
+        database.close()
+        assert connection.execute("SELECT n FROM t").fetchall() == [(1,)]
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT n FROM t")
+    for attempt in (lambda: put(database, 2), lambda: numbers(database)):
+        assert refused(attempt).cause_name == "closed"
+    database._checkpoint()
+    database.close()
+    assert (rows(path), list(path.parent.iterdir())) == ([1], [path])
+
+
 # ---------------------------------------------------------------- network file systems
 
 MOUNTS = [("/", "ext4"), ("/data", "nfs4"), ("/data/local", "xfs"), ("/mnt/ssh", "fuse.sshfs"), ("/srv", "CIFS")]

@@ -399,9 +399,9 @@ def test_the_disk_bound_removes_the_oldest_days(opened: Open, tmp_path: Path) ->
 def test_what_is_acknowledged_survives_a_lock(opened: Open, tmp_path: Path) -> None:
     """The write that could not be made is all that is missing, and can be repeated as it was."""
     store = opened(tmp_path / "x.db")
-    store._database._busy_timeout_ms = 10
     store.accept([event("a", "u")])
-    store.close()
+    with store._database.write() as connection:
+        connection.execute("PRAGMA busy_timeout=10")
     other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     for attempt in (
@@ -481,8 +481,8 @@ def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
     """Days and zone always belong together."""
     store = opened(tmp_path / "x.db")
     other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
-    store._database._busy_timeout_ms = 10
-    store.close()
+    with store._database.write() as connection:
+        connection.execute("PRAGMA busy_timeout=10")
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
         store.rebuild(timezone="Asia/Tokyo")
