@@ -1,8 +1,9 @@
 """Group commit: single writes that arrive together share one transaction, and each is answered after it.
 
 The commit runs on the event loop. Measured, that answers up to twice as many requests as a store thread, whose every
-hand-over waits for the interpreter lock. While the store is slow (another process holds its lock) commits go to a
-worker thread, so that the loop goes on answering; the first commit that is quick again brings them back.
+hand-over waits for the interpreter lock. While the store is slow (another process holds its lock), or a thread of this
+one writes (a large batch takes a second), commits go to a worker thread, so that the loop goes on answering; the first
+commit that is quick again brings them back.
 """
 
 from __future__ import annotations
@@ -46,11 +47,20 @@ class GroupCommit:
     Args:
         commit: `Recorder.commit`.
         durable: every commit survives power loss as well.
+        is_busy: whether a commit would wait long for another thread.
         clock_s: seconds of a clock that never steps back.
     """
 
-    def __init__(self, commit: Commit, *, durable: bool = False, clock_s: Callable[[], float] = perf_counter) -> None:
+    def __init__(
+        self,
+        commit: Commit,
+        *,
+        durable: bool = False,
+        is_busy: Callable[[], bool] = lambda: False,
+        clock_s: Callable[[], float] = perf_counter,
+    ) -> None:
         self._commit = commit
+        self._is_busy = is_busy
         self._durable = durable
         self._clock_s = clock_s
         self._group: _Group | None = None
@@ -75,7 +85,7 @@ class GroupCommit:
     def _flush(self, group: _Group) -> None:
         if self._group is group:
             self._group = None
-        if self._slow:
+        if self._slow or self._is_busy():
             group.loop.run_in_executor(None, self._outcomes, group.records).add_done_callback(
                 lambda done: _answer(group, done.result())
             )

@@ -63,7 +63,9 @@ class Running:
                 runtime = self._open_runtime()
                 runtime.start()
                 durable = runtime.settings.durability == "power"
-                commits = GroupCommit(runtime.recorder.commit, durable=durable)
+                store = runtime.store
+                is_busy = store.is_busy if store is not None else bool
+                commits = GroupCommit(runtime.recorder.commit, durable=durable, is_busy=is_busy)
                 self._live = Live(self._pid(), runtime, commits, Guard.of(runtime.settings))
             return self._live
 

@@ -328,6 +328,9 @@ class Store(Series, Protocol):
     def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
 
+    def is_busy(self) -> bool:
+        """Tell whether a write would wait long for another thread of this process."""
+
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""
 

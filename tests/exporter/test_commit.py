@@ -47,6 +47,20 @@ def test_one_commit_for_many() -> None:
     assert recorder.commits == [(["a", "b", "c"], False, "MainThread")]
 
 
+def test_a_thread_that_writes_long_does_not_stop_the_loop() -> None:
+    """The group then waits on a worker thread; the next one, when the store is free, is committed on the loop."""
+    recorder, busy = Recorder(), [True, False]
+
+    async def twice() -> None:
+        group = GroupCommit(recorder.commit, is_busy=lambda: busy.pop(0))
+        await group.add(event("a"))
+        await group.add(event("b"))
+
+    asyncio.run(twice())
+    (first, _, thread), second = recorder.commits
+    assert (first, thread != "MainThread", second) == (["a"], True, (["b"], False, "MainThread"))
+
+
 def test_later_writes_have_their_own() -> None:
     """A write that comes after a commit is in the next one."""
     recorder = Recorder()

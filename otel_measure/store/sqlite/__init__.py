@@ -150,14 +150,10 @@ class SqliteStore:
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[Transaction]:
         """Yield a write transaction; ids that it gave are forgotten again when it is rolled back."""
-        try:
-            with self._database.write(durable=durable) as connection:
-                self._names.connection = connection
-                self._forget_erased(connection)
-                yield self._seen_from(connection)
-        except BaseException:
-            self._names.clear()
-            raise
+        with self._database.write(durable=durable, rolled_back=self._names.clear) as connection:
+            self._names.connection = connection
+            self._forget_erased(connection)
+            yield self._seen_from(connection)
 
     def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
@@ -289,11 +285,11 @@ class SqliteStore:
             if horizon < self._horizon():
                 return 0
             transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
-        try:
-            return maintenance.purge(self._database, self._names, horizon)
-        except BaseException:
-            self._names.clear()
-            raise
+        return maintenance.purge(self._database, self._names, horizon)
+
+    def is_busy(self) -> bool:
+        """Tell whether a write would wait long for another thread of this process."""
+        return self._database.is_busy()
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,7 @@ from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
 from otel_measure.store.sqlite.gate import Gate
 
 MEMORY: Final = ":memory:"
+_PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "afs", "ceph", "glusterfs", "lustre", "beegfs", "davfs"}
     | {f"fuse.{kind}" for kind in ("sshfs", "s3fs", "rclone", "glusterfs", "ceph-fuse", "gcsfuse", "davfs2")}
@@ -81,6 +82,10 @@ def local_mounts() -> list[tuple[str, str]]:
     return [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Database:
     """The connections of one process to one store.
 
@@ -125,8 +130,15 @@ class Database:
         self._inherited: list[object] = []
 
     @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Yield the writing connection inside one transaction, committed at the end, rolled back on any error."""
+    def write(
+        self, *, durable: bool = False, rolled_back: Callable[[], None] = _nothing
+    ) -> Iterator[sqlite3.Connection]:
+        """Yield the writing connection inside one transaction, committed at the end, rolled back on any error.
+
+        Args:
+            durable: survive power loss.
+            rolled_back: called on an error, before the next writer's turn.
+        """
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
@@ -137,12 +149,20 @@ class Database:
                     if self.path != MEMORY:
                         self._checkpoints.committed(connection.total_changes)
                 except BaseException:
+                    rolled_back()
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
                 self._forget_writer_after(error)
                 raise unavailable(self.path, error) from error
+
+    def is_busy(self) -> bool:
+        """Tell whether a thread of this process writes for longer than one waits on an event loop."""
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            return True
+        self._lock.release()
+        return False
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -75,7 +75,7 @@ def purge(database: Database, names: Names, horizon: int) -> int:
 
 def _remove(database: Database, names: Names, table: facts.Table, keys: Sequence[bytes | str]) -> int:
     marks = ",".join("?" * len(keys))
-    with database.write() as connection:
+    with database.write(rolled_back=names.clear) as connection:
         names.connection = connection
         records = list(facts.read(connection, table, f"WHERE f.id IN ({marks})", tuple(keys)))
         totals.merge(connection, names, totals.summed(records), into="total_base")
