@@ -1,7 +1,8 @@
 """Moving the write-ahead log into the file: beside the writers, so that no commit waits for the disk.
 
 SQLite's own way is that the commit which fills the log empties it, and takes tens of milliseconds instead of one. It
-stays as the bound, for writers that never pause: the log begins anew only when all of it has been moved.
+stays as the bound, for writers that never pause: the log begins anew only when all of it has been moved and nobody
+reads from it. While readers overlap that never happens by itself, and writers are made to wait until it has.
 """
 
 from __future__ import annotations

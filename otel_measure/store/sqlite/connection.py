@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
@@ -42,6 +43,9 @@ _START_AGAIN: Final = (
     "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
     "then start again"
 )
+_PAGE_BYTES: Final = 4096
+_BEGIN_ANEW_MS: Final = 400  # how long writers may have to wait for readers, twice, so that the log can begin anew
+_BEGIN_ANEW_PAUSE_S: Final = 10.0  # after it was in vain
 _SETTLING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
@@ -124,6 +128,7 @@ class Database:
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
         self._has_settled = False
+        self._begin_anew_from = 0.0
         self._synchronous = ""
         self._idle: list[sqlite3.Connection] = []
         self._checkpoints = Checkpoints(self._checkpoint)
@@ -321,6 +326,7 @@ class Database:
     def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit={LARGEST_LOG_PAGES * _PAGE_BYTES}")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA cache_size=-16384")
         return connection
@@ -329,7 +335,33 @@ class Database:
         """Move what the write-ahead log holds into the file, as far as nobody reads it there."""
         # What stands in the way (a full disk, a file that is gone) the next write finds as well, and says.
         with suppress(StoreError), self._connection() as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            _, log, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if log > LARGEST_LOG_PAGES and time.monotonic() >= self._begin_anew_from:
+                self._begin_log_anew(connection)
+
+    def _begin_log_anew(self, mover: sqlite3.Connection) -> None:
+        """Have the next commit write to the start of the log, which never comes about while readers overlap.
+
+        Writers wait, readers do not. While nobody commits, readers that begin see all there is, and hold nothing back;
+        so it is done when those have ended that began before. One that does not end in time makes it in vain.
+        """
+        self._begin_anew_from = time.monotonic() + _BEGIN_ANEW_PAUSE_S
+        mover.execute(f"PRAGMA busy_timeout={_BEGIN_ANEW_MS}")
+        with self._connection() as holder:
+            holder.execute(f"PRAGMA busy_timeout={_BEGIN_ANEW_MS}")
+            holder.execute("BEGIN IMMEDIATE")
+            until = time.monotonic() + _BEGIN_ANEW_MS / 1000
+            # RESTART alone would wait for one place among the readers, which new ones take before it looks again.
+            while not (is_moved := _move(mover, "PASSIVE")) and time.monotonic() < until:
+                time.sleep(0.005)
+                # There are four places: who finds none free shares an old one, and would keep it old.
+                holder.execute("ROLLBACK")
+                holder.execute("BEGIN IMMEDIATE")
+            holder.execute("ROLLBACK")
+            holder.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
+        if is_moved and _move(mover, "RESTART"):
+            self._begin_anew_from = 0.0
+        mover.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
 
     def before_fork(self) -> None:
         """Let no transaction of another thread be half-way while the process is copied."""
@@ -370,6 +402,12 @@ class Database:
     def _close_idle(self) -> None:
         while connection := self._taken():
             connection.close()
+
+
+def _move(connection: sqlite3.Connection, mode: str) -> bool:
+    """Move the log into the file; return whether all of it was, and what else the mode asks for was done."""
+    is_busy, pages, moved = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    return not is_busy and bool(pages == moved)
 
 
 def migrate(database: Database) -> None:

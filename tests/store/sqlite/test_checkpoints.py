@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,87 @@ def test_what_was_committed_gets_into_the_file(tmp_path: Path) -> None:
     connection.close()
     store.close()
     assert there >= COMMITS - 5  # opening the store is some commits as well
+
+
+def log_pages(path: Path) -> int:
+    """Return how many pages the log holds."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
+
+
+def fill(database: Database, commits: int) -> None:
+    """Commit something of some pages, so many times."""
+    for _ in range(commits):
+        with database.write() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS t (bytes)")
+            connection.execute("INSERT INTO t VALUES (randomblob(20000))")
+
+
+@pytest.fixture
+def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a log of 50 pages be a large one."""
+    monkeypatch.setattr("otel_measure.store.sqlite.connection.LARGEST_LOG_PAGES", 50)
+
+
+@pytest.mark.usefixtures("small_log")
+def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> None:
+    """Writers wait until those have ended who began before; without that the log would have no bound."""
+    path = tmp_path / "m.db"
+    database = Database(str(path))
+    fill(database, 1)
+    done = threading.Event()
+
+    def read() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            while not done.is_set():
+                connection.execute("BEGIN")
+                connection.execute("SELECT count(*) FROM t").fetchone()
+                time.sleep(0.03)
+                connection.execute("COMMIT")
+
+    readers = [threading.Thread(target=read) for _ in range(6)]
+    for reader in readers:
+        reader.start()
+        time.sleep(0.005)
+    fill(database, 40)
+    before = log_pages(path)
+    database._checkpoint()
+    fill(database, 1)
+    after = log_pages(path)
+    done.set()
+    for reader in readers:
+        reader.join()
+    database.close()
+    assert before > 200
+    assert after < 20
+
+
+@pytest.mark.usefixtures("small_log")
+def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> None:
+    """The log goes on to grow, is not tried again at once, and gives its room back when the reader has ended."""
+    path = tmp_path / "m.db"
+    database = Database(str(path))
+    fill(database, 1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM t").fetchone()
+    fill(database, 40)
+    began = time.monotonic()
+    database._checkpoint()
+    took_first = time.monotonic() - began
+    database._checkpoint()
+    took_both = time.monotonic() - began
+    fill(database, 1)
+    other.execute("COMMIT")
+    other.close()
+    assert log_pages(path) > 200
+    assert took_first < 1
+    assert took_both - took_first < 0.1
+    database._begin_anew_from = 0
+    database._checkpoint()
+    fill(database, 1)
+    assert path.with_name("m.db-wal").stat().st_size <= 51 * 4200
+    database.close()
 
 
 def test_a_move_that_fails(tmp_path: Path) -> None:
