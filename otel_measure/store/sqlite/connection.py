@@ -336,8 +336,14 @@ class Database:
         # What stands in the way (a full disk, a file that is gone) the next write finds as well, and says.
         with suppress(StoreError), self._connection() as connection:
             _, log, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if log > LARGEST_LOG_PAGES and time.monotonic() >= self._begin_anew_from:
-                self._begin_log_anew(connection)
+            if log <= LARGEST_LOG_PAGES or time.monotonic() < self._begin_anew_from:
+                return
+            # With the writers' lock they wait for their turn, and who asks learns that it takes a while.
+            if self._lock.acquire(timeout=_BEGIN_ANEW_MS / 1000):
+                try:
+                    self._begin_log_anew(connection)
+                finally:
+                    self._lock.release()
 
     def _begin_log_anew(self, mover: sqlite3.Connection) -> None:
         """Have the next commit write to the start of the log, which never comes about while readers overlap.

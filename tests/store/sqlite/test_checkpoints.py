@@ -171,6 +171,31 @@ def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> 
     database.close()
 
 
+@pytest.mark.usefixtures("small_log")
+def test_who_asks_learns_that_writers_are_held_up(tmp_path: Path) -> None:
+    """An event loop then does not write by itself; and a writer at work is not in for a wait without end."""
+    path = tmp_path / "m.db"
+    database = Database(str(path))
+    fill(database, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM t").fetchone()
+        fill(database, 40)
+        move = threading.Thread(target=database._checkpoint)
+        move.start()
+        time.sleep(0.1)
+        while_it_moves = database.is_busy()
+        move.join()
+        assert (while_it_moves, database.is_busy()) == (True, False)
+        database._begin_anew_from = 0
+        with database.write():
+            move = threading.Thread(target=database._checkpoint)
+            move.start()
+            move.join(5)
+            assert not move.is_alive()
+    database.close()
+
+
 def test_a_move_that_fails(tmp_path: Path) -> None:
     """It raises nothing: what is wrong with the file, the next write says."""
     database = Database(str(tmp_path / "gone" / "m.db"))
