@@ -86,7 +86,12 @@ def understood(sent: Iterable[ResourceMetrics], now_us: int) -> Understood:
     found = Understood([], [], Counter(), 0, 0)
     own = ignored = 0
     for resource_metrics in sent:
-        resource = resource_of(attributes_of(resource_metrics.resource.attributes))
+        try:
+            resource = resource_of(attributes_of(resource_metrics.resource.attributes))
+        except ValueError as rule:
+            n = sum(len(_data_points(m)) for scope in resource_metrics.scope_metrics for m in scope.metrics)
+            found.refused[f"its resource: {rule}"] += n
+            continue
         found.resources.append(resource)
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
@@ -103,6 +108,12 @@ def understood(sent: Iterable[ResourceMetrics], now_us: int) -> Understood:
                     except Invalid as rule:
                         found.refused[str(rule)] += 1
     return found._replace(own=own, ignored=ignored)
+
+
+def _data_points(metric: Metric) -> Sequence[DataPoint]:
+    form = metric.WhichOneof("data")
+    found: Sequence[DataPoint] = getattr(metric, form).data_points if form is not None else ()
+    return found
 
 
 def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_Metric, Sequence[DataPoint]]:
@@ -157,7 +168,10 @@ def _point(
     resource = common.resource
     if (scope == "host" and not (resource.host or resource.container)) or scope == "add":
         scope = "instance"
-    attributes = {key: text(found) for key, found in attributes_of(data_point.attributes).items()}
+    try:
+        attributes = {key: text(found) for key, found in attributes_of(data_point.attributes).items()}
+    except ValueError as rule:
+        raise Invalid(str(rule)) from None
     labels = escaped((*attributes.items(), *more, *_own_labels(scope, common)))
     if len(labels) > MAX_LABEL_CHARS:
         raise Invalid(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")

@@ -9,6 +9,7 @@ from otel_measure import semconv
 from otel_measure.meanings import ModelSeries
 from otel_measure.otlp.metrics import MAX_BUCKETS, understood
 from otel_measure.otlp.senders import resource_of
+from otel_measure.otlp.values import MAX_DEPTH
 from otel_measure.records import Json, Origin
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.base import Point
@@ -168,6 +169,25 @@ def test_what_breaks_a_rule(metrics: Metrics, rule: str) -> None:
     assert refused(metrics) == Counter({rule: 1})
 
 
+def test_attributes_that_are_nested_too_deeply() -> None:
+    """They cost what carries them: one data point, or all of a resource, and not their request."""
+    deep: Json = "x"
+    for _ in range(MAX_DEPTH + 1):
+        deep = [deep]
+    metrics = Metrics().gauge("a", 1.0).gauge("b", 1.0, x=deep)
+    metrics.request.MergeFrom(Metrics({**PROCESS, "x": deep}).gauge("c", 1.0).counter("d", 1).request)
+    metrics.request.MergeFrom(Metrics({"x": deep}).request)
+    metrics.raw()
+    found = understood(metrics.request.resource_metrics, NOW_US)
+    assert [point.name for point in found.points] == ["a"]
+    assert found.refused == Counter(
+        {
+            "an attribute's value must be nested at most 16 deep": 1,
+            "its resource: an attribute's value must be nested at most 16 deep": 2,
+        }
+    )
+
+
 def test_a_count_that_is_not_that_of_the_buckets() -> None:
     """One of the two is wrong, and nobody knows which."""
     metrics = Metrics().histogram("a", [1, 0, 0], 1.0)
@@ -215,7 +235,7 @@ def test_what_may_be_negative() -> None:
 
 def test_a_gauge_tells_of_no_calls() -> None:
     """Neither one under the name of a histogram nor a quantile of a summary: a reading is no growth."""
-    metrics = Metrics().gauge(DURATION, 1.0, "s", **CHAT)
+    metrics = Metrics().gauge(DURATION, 1.0, "s", NOW_US, **CHAT)
     metric = metrics.raw()
     metric.name = DURATION
     quantiles = metric.summary.data_points.add(count=4, sum=2.0)
