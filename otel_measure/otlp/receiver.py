@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -14,15 +17,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_measure import semconv
 from otel_measure.ai.aggregates import learner
 from otel_measure.ai.pricing import Pricer
-from otel_measure.errors import NoStore
+from otel_measure.errors import NoStore, StoreError
 from otel_measure.labels import escaped
 from otel_measure.meanings import inference_id
 from otel_measure.otlp import logs, metrics, traces
 from otel_measure.otlp.senders import Resource
 from otel_measure.recorder import Recorder
 from otel_measure.records import Evaluation
-from otel_measure.store.base import STALE_US, Family, Receipt, Sample, Sender, Store
+from otel_measure.store.base import STALE_US, Family, Ingested, Point, Receipt, Sample, Sender, Store
 
+_log = logging.getLogger(__name__)
 _MINUTE_US: Final = 60_000_000
 _MAX_MESSAGE_CHARS: Final = 2000
 
@@ -87,7 +91,7 @@ class Receiver:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
         found = metrics.understood(request.resource_metrics, now)
-        ingested = self._store.ingest(found.points, self.learn)
+        ingested = self._ingest(found.points)
         self._hear(found.resources, now)
         refused = Counter(ingested.refused)
         tally = self._tally("metrics")
@@ -99,6 +103,21 @@ class Receiver:
         for reason, n in refused.items():
             tally("rejected", n, reason)
         return _verdict(found.refused + Counter({_WHY.get(reason, reason): n for reason, n in refused.items()}))
+
+    def _ingest(self, points: Sequence[Point]) -> Ingested:
+        """Take in points; one that nobody foresaw is found by halves, so that its neighbours stand."""
+        try:
+            return self._store.ingest(points, self.learn)
+        except Exception as fault:
+            if not _is_of_a_point(fault):
+                raise
+            if len(points) == 1:
+                _log.warning("a data point of %r cannot be kept: %r", points[0].name, fault)
+                return Ingested(0, 0, {"invalid": 1})
+        middle = len(points) // 2
+        one, other = self._ingest(points[:middle]), self._ingest(points[middle:])
+        refused = Counter(one.refused) + Counter(other.refused)
+        return Ingested(one.accepted + other.accepted, one.duplicate + other.duplicate, refused)
 
     def logs(self, request: ExportLogsServiceRequest) -> Verdict:
         """Take in events; one sent again is a duplicate by its id."""
@@ -192,7 +211,15 @@ def _target(sender: Sender) -> str:
     return escaped({**sender.attributes, **own}.items())
 
 
+def _is_of_a_point(fault: Exception) -> bool:
+    """Tell whether a fault is one of what was given, and not of the store, which waiting or somebody cures."""
+    if isinstance(fault, StoreError):
+        return isinstance(fault.__cause__, sqlite3.IntegrityError)
+    return isinstance(fault, (ArithmeticError, LookupError, TypeError, ValueError, struct.error))
+
+
 _WHY: Final = {
+    "invalid": "a point that cannot be kept",
     "out_of_order": "older than what the same series said already",
     "too_late": "a delta that is older than an hour by its series",
     "bounds": "a delta histogram whose bounds differ from those before",

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import sqlite3
+import struct
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from otel_measure.ai.reports import Evaluation
+from otel_measure.errors import StoreError
 from otel_measure.records import Json
+from otel_measure.store.base import Growth, Point
+from otel_measure.store.sqlite import streams
 from otel_measure.testing import Capture
 from tests.facts import NOON, inference
+from tests.otlp.requests import Metrics, log_request, record_request, span, span_request
 from tests.otlp.requests import event as any_event
-from tests.otlp.requests import log_request, record_request, span, span_request
 
 
 @pytest.fixture
@@ -70,3 +75,41 @@ def test_spans_that_waited_are_counted_by_the_pump(capture: Capture) -> None:
     capture.clock.now_us = NOON + 91_000_000
     capture.runtime._pump_streams()
     assert capture.ai.list_models().total_inferences == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [OverflowError("int too large"), sqlite3.IntegrityError("UNIQUE constraint failed"), struct.error("q")]
+)
+def test_an_unforeseen_point_costs_itself_alone(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever it fails, in its series or in what it means: the others of its request are kept."""
+    put = streams._put
+
+    def fails(connection: sqlite3.Connection, series: Any, point: Point) -> Growth | None:
+        if point.name.startswith("odd"):
+            raise fault
+        return put(connection, series, point)
+
+    monkeypatch.setattr(streams, "_put", fails)
+    metrics = Metrics()
+    for name in ("a", "odd.1", "b", "c", "odd.2"):
+        metrics.gauge(name, 1.0, ts=NOON)
+    for _ in range(2):
+        assert capture.runtime.receiver.metrics(metrics.request) == (2, "2 × a point that cannot be kept")
+    assert {"a", "b", "c"} <= set(capture.families())
+    assert "a data point of 'odd.1' cannot be kept" in caplog.text
+
+
+@pytest.mark.parametrize("fault", [sqlite3.OperationalError("disk I/O error"), RuntimeError("mine")])
+def test_a_fault_of_the_store_is_no_fault_of_a_point(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """What a sender may repeat is not refused for good."""
+
+    def fails(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(streams, "_put", fails)
+    with pytest.raises((StoreError, RuntimeError)):
+        capture.runtime.receiver.metrics(Metrics().gauge("a", 1.0).request)
