@@ -208,11 +208,15 @@ class SqliteStore:
 
     def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
+        # One that lies further ahead than two of its length was taken before the clock was set back: its holder may be
+        # gone, and it would last for as long as the step.
+        set_back = until + max(until - now, 0)
         with self._database.write() as connection:
             connection.execute(
                 "INSERT INTO lease VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
-                " SET holder = excluded.holder, until = excluded.until WHERE holder = excluded.holder OR until < ?",
-                (key, holder, until, now),
+                " SET holder = excluded.holder, until = excluded.until"
+                " WHERE holder = excluded.holder OR until < ? OR (until > ? AND excluded.until > ?)",
+                (key, holder, until, now, set_back, now),
             )
             row = connection.execute("SELECT holder FROM lease WHERE key = ?", (key,)).fetchone()
         return bool(row[0] == holder)

@@ -117,6 +117,15 @@ def test_the_last_reading_of_a_host_counts(store: SqliteStore) -> None:
     assert shown(store) == {"jobs": [Sample('ok="true"', 2.0)]}
 
 
+def test_a_lease_from_before_the_clock_was_set_back(store: SqliteStore) -> None:
+    """It would last for as long as the step; one that is a little ahead is kept, and only its holder gives it up."""
+    assert store.holds_lease("k", "1", now=1000, until=1045)
+    assert not store.holds_lease("k", "2", now=956, until=1001)
+    assert not store.holds_lease("k", "2", now=900, until=0)
+    assert store.holds_lease("k", "2", now=950, until=995)
+    assert not store.holds_lease("k", "1", now=951, until=996)
+
+
 def test_history_has_one_row_a_minute(store: SqliteStore) -> None:
     """With the last value of that minute, for as many days as the settings say."""
     times = [NOON - 31 * DAY, NOON - 29 * DAY, NOON, NOON + SECOND, NOON + MINUTE]
