@@ -280,7 +280,7 @@ def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
 
     settings = _settings({"store": store, "timezone": timezone})
     path = settings.store
-    if path is None or not Path(path).is_file():
+    if path is None or not os.path.isfile(path):  # unlike `Path`, it raises nothing where one may not look
         raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
     began = time.monotonic()
     opened = SqliteStore(path, timezone=None)
