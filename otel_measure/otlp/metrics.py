@@ -196,6 +196,7 @@ def _point(
         delta=common.delta and kind != "gauge",
         means=means,
         said=said if said > now_us else 0,
+        came=now_us,
     )
 
 

@@ -47,6 +47,7 @@ class Point:
         count, bounds, buckets: of a histogram; `buckets` has one entry more than `bounds`.
         exponential: the buckets of an exponential histogram, from which the explicit ones are counted.
         minimum, maximum: of a histogram, where it says them.
+        came: when it came by the receiver's clock, 0 where `ts` is of that clock.
         said: the time that a sender says whose clock is ahead, 0 elsewhere; `ts` is then when it came.
         means: what it tells of calls of a model.
     """
@@ -70,6 +71,7 @@ class Point:
     delta: bool = False
     means: ModelSeries | None = None
     said: int = 0
+    came: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ing
 def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
     """Replace the state of a stream; `None` for a point that says what was said already."""
     known = _latest(connection, point) if _start_is_unknown(point) else _known(connection, point)
-    known = _of_kind(connection, known, point)
+    known = _comparable(connection, known, point)
     if known is None:
         series.insert(_counted(point, None))
         is_whole = point.start > 0 and point.ts - point.start <= _DAY_US
@@ -101,9 +101,17 @@ def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growt
     return _growth(point, before)
 
 
-def _of_kind(connection: sqlite3.Connection, known: _State | None, point: Point) -> _State | None:
-    """Return a stream if it is of a point's kind; one of another kind makes room when it was not heard of for long."""
-    if known is None or known.kind == point.kind:
+def _comparable(connection: sqlite3.Connection, known: _State | None, point: Point) -> _State | None:
+    """Return what a point goes on from, of the same kind and of a time that was.
+
+    One of another kind makes room when it was not heard of for long. A last word that lies ahead of our clock is from
+    before that was set back: it is older than the point, or nothing would be newer for as long as the step.
+    """
+    if known is None:
+        return None
+    if known.ts > (point.came or point.ts) + STALE_US:
+        known = replace(known, ts=point.ts - 1)
+    if known.kind == point.kind:
         return known
     adds = known.kind in _MONOTONIC and point.scope != "host"
     if adds or point.ts - known.ts <= STALE_US:
@@ -158,7 +166,7 @@ def _bins(point: Point, buckets: tuple[int, ...], exponential: Exponential | Non
 def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
     """Add a delta to its stream once, in whatever order deltas come; `None` for one that was added already."""
     whole = replace(point, start=0)
-    known = _of_kind(connection, _known(connection, whole), whole)
+    known = _comparable(connection, _known(connection, whole), whole)
     if known is not None and point.ts < known.ts - HOUR_US:
         raise Refused("too_late")
     # Refused before it is noted: what was refused is no duplicate when it comes again.

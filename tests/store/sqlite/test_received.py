@@ -122,6 +122,31 @@ def test_a_restart_after_a_start_that_was_said(store: SqliteStore) -> None:
     assert (used(store).requests, family.samples[0].count) == (5 + 3, 5 + 3)
 
 
+@pytest.mark.parametrize("delta", [False, True])
+def test_a_clock_that_was_set_back(store: SqliteStore, delta: bool) -> None:
+    """What comes after it goes on from what came before; points that are late by a clock that goes on do not."""
+    before = NOON + 2 * HOUR
+    values = (3, 2, 1) if delta else (3, 5, 6)
+    store.ingest([calls(values[0], before, came=before, delta=delta)], LEARN)
+    late = calls(9, NOON, came=before + SECOND, delta=delta)
+    assert store.ingest([late], LEARN).refused == {"too_late" if delta else "out_of_order": 1}
+    assert store.ingest([calls(values[1], NOON, came=NOON + SECOND, delta=delta)], LEARN).accepted == 1
+    assert store.ingest([calls(values[2], NOON + SECOND, came=NOON + SECOND, delta=delta)], LEARN).accepted == 1
+    (family,) = [f for f in store.families(NOON) if f.name.startswith("gen_ai")]
+    assert family.samples[0].count == 6
+    assert used(store).requests == 3
+    assert used(store, before).requests == 6
+
+
+def test_readings_of_our_own_after_the_clock_was_set_back(store: SqliteStore) -> None:
+    """They come at once, so that their time is the clock's."""
+    gauge: dict[str, Any] = {"kind": "gauge", "name": "g", "bounds": (), "buckets": (), "count": 0, "means": None}
+    for ts, value in ((NOON + HOUR, 5.0), (NOON, 1.0), (NOON + SECOND, 1.0)):
+        assert store.ingest([calls(0, ts, value=value, **gauge)]).accepted == 1
+    (reading,) = store.received.readings(["g"], 0)
+    assert (reading.ts, reading.value) == (NOON + SECOND, 1.0)
+
+
 def test_a_process_that_ran_for_long_is_not_all_counted_now(store: SqliteStore) -> None:
     """When its calls of more than a day were made is not known, so they are in no window."""
     store.ingest([calls(1000, start=NOON - DAY - 1)], LEARN)
@@ -168,7 +193,7 @@ def test_deltas_are_remembered_for_some_hours(store: SqliteStore) -> None:
 def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
     """Whether it was added before is no longer known: it is refused, and counted."""
     store.ingest([calls(1, delta=True)], LEARN)
-    assert store.ingest([calls(1, NOON - HOUR - 1, delta=True)], LEARN).refused == {"too_late": 1}
+    assert store.ingest([calls(1, NOON - HOUR - 1, came=NOON, delta=True)], LEARN).refused == {"too_late": 1}
     other = calls(1, NOON + 1, bounds=(1.0, 3.0), delta=True)
     assert store.ingest([other], LEARN).refused == {"bounds": 1}
     assert store.ingest([other], LEARN).refused == {"bounds": 1}
