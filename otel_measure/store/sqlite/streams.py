@@ -401,17 +401,28 @@ def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
         " WHERE scope = 'add' AND (ts < ? OR instance = '') ORDER BY name, labels, instance, start",
         (oldest,),
     )
-    kept: dict[tuple[str, str], Point] = {}
+    kept: dict[tuple[str, ...], Point] = {}
     for name, kind, unit, description, labels, start, ts, value, count, bounds, buckets in rows:
         edges = tuple(msgspec.json.decode(bounds)) if bounds else ()
         ended = Point(
             name, kind, unit, description, labels, "add", "", start, ts, value, count, edges,
             unpacked(buckets) if buckets else (),
         )  # fmt: skip
-        known = kept.get((name, labels))
-        kept[name, labels] = ended if known is None else _ended(known, ended)
+        key = (name, labels, kind, unit, bounds or "")
+        kept[key] = _ended(kept[key], ended) if key in kept else ended
     connection.execute("DELETE FROM stream WHERE ts < ? OR (scope = 'add' AND instance = '')", (oldest,))
-    ingest(connection, kept.values())
+    ingest(connection, _of_distinct_starts(kept.values()))
+
+
+def _of_distinct_starts(points: Iterable[Point]) -> Iterator[Point]:
+    """Yield points as streams of their own, where an instrument had other buckets before."""
+    taken: set[tuple[str, str, int]] = set()
+    for point in points:
+        start = point.start
+        while (point.name, point.labels, start) in taken:
+            start += 1
+        taken.add((point.name, point.labels, start))
+        yield replace(point, start=start)
 
 
 def _ended(known: Point, other: Point) -> Point:

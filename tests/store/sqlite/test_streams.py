@@ -161,6 +161,19 @@ def test_a_sweep_folds_ended_streams_into_one(store: SqliteStore) -> None:
         assert shown(store)["jobs"] == [Sample('ok="true"', 1115.0)]
 
 
+def test_a_sweep_of_an_instrument_that_had_other_buckets(store: SqliteStore) -> None:
+    """What its old and its new histograms counted is kept, each under its own; sweep after sweep."""
+    old = NOON - 40 * DAY
+    store.ingest([histogram((n, 1, 0), ts=old, instance=f"p{n}") for n in range(3)])
+    other = histogram((1, 2, 3), ts=old, instance="q")
+    store.ingest([replace(other, bounds=(1.0, 5.0, 9.0), buckets=(1, 2, 3, 4), count=10)])
+    before = store.families(NOON)
+    assert [(f.bounds, f.samples[0].count) for f in before] == [((1.0, 2.0), 6), ((1.0, 5.0, 9.0), 10)]
+    for _ in range(3):
+        store.sweep(NOON)
+        assert store.families(NOON) == before
+
+
 @given(
     st.permutations(
         [point(float(n), NOON + n % 3 * SECOND, instance=f"p{n % 4}", start=n % 2) for n in range(8)]
