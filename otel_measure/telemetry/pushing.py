@@ -84,7 +84,10 @@ def bounded(calls: Sequence[Callable[[], object]], timeout_s: float) -> None:
 
     def run() -> None:
         for call in calls:
-            call()
+            try:
+                call()
+            except Exception as error:  # the SDK's own time-out is one; what was measured is in the store
+                _log.warning("telemetry was not sent: %r", error)
 
     thread = threading.Thread(target=run, name="otel-measure-telemetry", daemon=True)
     try:

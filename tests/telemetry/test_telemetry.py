@@ -277,6 +277,18 @@ def test_with_a_store_there_is_no_second_exposition() -> None:
         assert capture.runtime.telemetry.prometheus_text()[0] == b""
 
 
+def test_what_cannot_be_sent_keeps_nothing_else_from_it(caplog: pytest.LogCaptureFixture) -> None:
+    """An exporter that fails or gives up is a line in the log, and no traceback while the process ends."""
+    done: list[int] = []
+
+    def fail() -> None:
+        raise TimeoutError("10 s")
+
+    bounded([fail, lambda: done.append(2)], 5)
+    assert done == [2]
+    assert caplog.messages == ["telemetry was not sent: TimeoutError('10 s')"]
+
+
 def test_a_process_that_ends_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there can be no new ones, what is to be sent is sent all the same."""
 
