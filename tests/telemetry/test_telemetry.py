@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, MetricReader
+from opentelemetry.sdk.metrics.export import (
+    HistogramDataPoint,
+    InMemoryMetricReader,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
 
 from otel_measure import semconv
 from otel_measure.config import Settings
@@ -17,7 +27,8 @@ from otel_measure.errors import NoStore
 from otel_measure.records import from_event
 from otel_measure.store.base import Model, Point
 from otel_measure.telemetry import Providers, Telemetry
-from otel_measure.telemetry.pushing import bounded
+from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
+from otel_measure.telemetry.pushing import PushingReader, bounded
 from otel_measure.testing import Capture
 from tests.facts import event, inference, one_of_each
 
@@ -299,3 +310,45 @@ def test_a_process_that_ends_starts_no_threads(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(threading.Thread, "start", refused)
     bounded([lambda: done.append(1), lambda: done.append(2)], 5)
     assert done == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("sends_to", "endpoint", "is_sent_twice"),
+    [
+        ("http://collector:4318/v1/metrics", "http://collector:4318", False),
+        ("collector:4318", "http://collector:4318/", False),  # gRPC's form
+        ("http://elsewhere:4318/v1/metrics", "http://collector:4318", True),
+    ],
+)
+def test_a_provider_that_sends_already(sends_to: str, endpoint: str, is_sent_twice: bool) -> None:
+    """To the same place no second reader sends: a series with two start times would be taken for two processes."""
+    theirs = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=sends_to), math.inf)
+    meters = MeterProvider([theirs], Resource({"service.instance.id": "theirs"}), shutdown_on_exit=False)
+    telemetry = Telemetry(Settings(otlp_endpoint=endpoint), "ours", providers=Providers(meters))
+    own = [InMemoryMetricReader, PushingReader][: 1 + is_sent_twice]
+    assert [type(reader) for reader in telemetry._own_readers] == own
+    assert telemetry._shared_readers == ([] if is_sent_twice else [theirs])
+    assert telemetry.resource_attributes()["service.instance.id"] == "theirs"
+    bounded([telemetry._shutdown], 5)
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:9"])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_what_an_adopted_provider_sends_says_that_facts_come_as_well(endpoint: str | None, sampled: bool) -> None:
+    """Where every call of a model becomes a fact, and facts leave; then their receiver counts those alone."""
+    meters = MeterProvider([], Resource({}), shutdown_on_exit=False)
+    tracers = TracerProvider(sampler=TraceIdRatioBased(0.5) if sampled else ALWAYS_ON, shutdown_on_exit=False)
+    telemetry = Telemetry(Settings(otlp_endpoint=endpoint), "ours", providers=Providers(meters, None, tracers))
+    for _ in range(2):
+        telemetry.watch_spans(lambda span, who: None)
+    marked = endpoint is not None and not sampled
+    assert resource_of(meters) == ({"otel_measure.own_facts": True} if marked else {})
+    assert telemetry.resource_attributes()["service.instance.id"] == "ours"
+    bounded([telemetry._shutdown], 5)
+
+
+def test_a_provider_of_another_make() -> None:
+    """Where the SDK keeps it is private: what is not there is not found, and nothing breaks."""
+    assert readers_to(object(), "http://x") == []
+    assert resource_of(object()) == {}
+    say_of(object(), {"a": True})
