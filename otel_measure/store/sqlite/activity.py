@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import compress, count, islice
-from operator import gt, not_
+from operator import gt, not_, or_
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -90,13 +90,15 @@ class Batch:
         """Sort events by person; `persons` says who a merged user is."""
         if persons:
             acts = acts._replace(uid=[persons.get(uid, uid) for uid in acts.uid])
-        for i, kind, name in zip(count(), acts.type, acts.name):
-            if kind in TRACKED or name in TRACKED:
-                self._gather_hit(acts.uid[i], {kind, name} & TRACKED, acts.ts[i], acts.value[i], acts.currency[i])
+        is_tracked = TRACKED.__contains__
+        for i in compress(count(), map(or_, map(is_tracked, acts.type), map(is_tracked, acts.name))):
+            goals = {acts.type[i], acts.name[i]} & TRACKED
+            self._gather_hit(acts.uid[i], goals, acts.ts[i], acts.value[i], acts.currency[i])
         if any(acts.background):
             self._gather_background(acts)
             acts = Acts._make(list(compress(column, map(not_, acts.background))) for column in acts)
-        self._gather_alike(list(zip(acts.uid, map(_client, acts.session_id), acts.type, strict=True)), acts.ts)
+        clients = [session_id or BY_GAP for session_id in acts.session_id]
+        self._gather_alike(list(zip(acts.uid, clients, acts.type, strict=True)), acts.ts)
 
     def _gather_hit(self, uid: int, goals: Set[Goal], ts: int, value: float | None, currency: str | None) -> None:
         one = hit(ts, value, currency)
@@ -142,10 +144,6 @@ class Batch:
     def sessions(self) -> dict[tuple[int, Client], list[Stretch]]:
         """Return the parts of sessions by person and stored client id."""
         return {(uid, id_key(client)): parts for (uid, client), parts in self._parts.items()}
-
-
-def _client(session_id: str | None) -> str:
-    return session_id or BY_GAP
 
 
 def add(transaction: Transaction, new: Accepted) -> None:

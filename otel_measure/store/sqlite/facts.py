@@ -156,7 +156,7 @@ def _json(values: Sequence[object]) -> list[str | None]:
 def _extra(fields: Columns, extra: Sequence[str]) -> Sequence[str | None]:
     """Return the JSON of the rare fields; what is unknown or false is left out, and most facts have none of them."""
     n = len(fields["id"])
-    told = [field for field in extra if fields[field].count(None) < n and not set(map(id, fields[field])) <= _NOTHING]
+    told = [f for f in extra if (any(fields[f]) if f in _FLAGS else fields[f].count(None) < n)]
     if not told:
         return [None] * n
     found = []
@@ -166,7 +166,7 @@ def _extra(fields: Columns, extra: Sequence[str]) -> Sequence[str | None]:
     return found
 
 
-_NOTHING: Final = frozenset({id(None), id(False)})
+_FLAGS: Final = frozenset({"background", "clamped"})
 # (table, or "" for any, column) → its values from the fields; every other column is the field of its name
 _WAYS_IN: Final[Mapping[tuple[str, str], Callable[[Names, Columns, Table], Sequence[Any]]]] = {
     ("", "id"): lambda _, fields, __: id_keys(fields["id"]),
