@@ -177,7 +177,7 @@ class Push:
         if not self._sending.acquire(timeout=max(timeout_s, 0.0)):
             return False
         try:
-            return self._drain(deadline) is None
+            return self._drained(deadline) is None
         finally:
             self._sending.release()
 
@@ -194,7 +194,7 @@ class Push:
         failures, wait_s = 0, POLL_S
         while not self._stop.wait(wait_s):
             with self._sending:
-                answer = self._drained()
+                answer = self._drained(None)
             if answer is None:
                 failures, wait_s = 0, POLL_S
                 continue
@@ -204,10 +204,11 @@ class Push:
 
     # ------------------------------------------------------------ sending
 
-    def _drained(self) -> Answer | None:
+    def _drained(self, deadline: float | None) -> Answer | None:
+        """Send as `_drain` does, and never raise: the thread goes on, and so does the end of a process."""
         try:
-            return self._drain(None)
-        except Exception as error:  # whatever it is, the thread goes on
+            return self._drain(deadline)
+        except Exception as error:
             answer = Answer(0, why=repr(error))
             self._say_once(answer)
             return answer

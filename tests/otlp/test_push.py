@@ -225,6 +225,7 @@ def test_the_thread_goes_on_whatever_fails(
     push._run()
     assert waits == [1, 1, 2, 4]
     assert "facts do not leave by OTLP (away: ZeroDivisionError('ours'))" in caplog.text
+    assert push.flush(1) is False
 
 
 def test_what_the_other_side_says_of_an_error(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
