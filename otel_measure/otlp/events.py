@@ -86,9 +86,10 @@ def own_record(record: LogRecord, origin: Origin, now_us: int) -> Record | None:
     if form is None:
         return None
     field_of = form.fields.get
-    fields: dict[str, object] = {
-        field_of(pair.key, _NO_FIELD): pair.value.string_value or json_of(pair.value) for pair in record.attributes
-    }
+    fields: dict[str, object] = {}
+    for pair in record.attributes:
+        value = pair.value
+        fields[field_of(pair.key, _NO_FIELD)] = value.string_value or json_of(value)
     if "id" not in fields:
         return None
     if not _BOUNDLESS.isdisjoint(fields):
