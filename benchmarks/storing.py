@@ -32,6 +32,7 @@ def rows(events: int) -> list[Row]:
         workload = Workload()
         for _ in range(events // 10_000):
             store.accept(workload.events(10_000))
+        os.sync()  # what filling has left to be written is not what is timed
         found = [_row(store, workload, size, budget, folder) for size, budget in ((1_000, 0.35), (10_000, 0.45))]
         store.close()
         idle, full = _server_rss_mb(str(Path(folder) / "empty.db")), _server_rss_mb(path)
