@@ -63,8 +63,7 @@ class Running:
                 runtime = self._open_runtime()
                 runtime.start()
                 durable = runtime.settings.durability == "power"
-                store = runtime.store
-                is_busy = store.is_busy if store is not None else bool
+                is_busy = runtime.store.is_busy if runtime.store is not None else lambda: False
                 commits = GroupCommit(runtime.recorder.commit, durable=durable, is_busy=is_busy)
                 self._live = Live(self._pid(), runtime, commits, Guard.of(runtime.settings))
             return self._live

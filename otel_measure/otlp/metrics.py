@@ -25,6 +25,7 @@ from otel_measure.labels import escaped
 from otel_measure.limits import MAX_NAME_CHARS
 from otel_measure.meanings import model_series
 from otel_measure.otlp.senders import Resource, resource_of, text
+from otel_measure.otlp.size import points_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.base import Point, StreamScope
@@ -89,7 +90,7 @@ def understood(sent: Iterable[ResourceMetrics], now_us: int) -> Understood:
         try:
             resource = resource_of(attributes_of(resource_metrics.resource.attributes))
         except ValueError as rule:
-            n = sum(len(_data_points(m)) for scope in resource_metrics.scope_metrics for m in scope.metrics)
+            n = sum(len(points_of(m)) for scope in resource_metrics.scope_metrics for m in scope.metrics)
             found.refused[f"its resource: {rule}"] += n
             continue
         found.resources.append(resource)
@@ -108,12 +109,6 @@ def understood(sent: Iterable[ResourceMetrics], now_us: int) -> Understood:
                     except Invalid as rule:
                         found.refused[str(rule)] += 1
     return found._replace(own=own, ignored=ignored)
-
-
-def _data_points(metric: Metric) -> Sequence[DataPoint]:
-    form = metric.WhichOneof("data")
-    found: Sequence[DataPoint] = getattr(metric, form).data_points if form is not None else ()
-    return found
 
 
 def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_Metric, Sequence[DataPoint]]:

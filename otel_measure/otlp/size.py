@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 MAX_ITEMS: Final = 100_000
 # Where the items of each signal stand.
@@ -44,9 +45,11 @@ def _counts(request: Any) -> Iterator[int]:
                 found = getattr(scope, items)
                 yield 1 + len(found)
                 if items == "metrics":
-                    yield from map(_points, found)
+                    yield from (len(points_of(metric)) for metric in found)
 
 
-def _points(metric: Any) -> int:
-    data = metric.WhichOneof("data")
-    return len(getattr(metric, data).data_points) if data else 0
+def points_of(metric: Metric) -> Sequence[Any]:
+    """Return the data points of a metric, whatever kind they are of; none where it has no data."""
+    form = metric.WhichOneof("data")
+    found: Sequence[Any] = getattr(metric, form).data_points if form is not None else ()
+    return found

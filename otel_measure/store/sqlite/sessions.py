@@ -87,9 +87,9 @@ class SessionChange:
         kept: list[tuple[int, Client, int, int, int, int, int]] = []
         neighbours = self._neighbours(new)
         for key, parts in new.items():
-            after, before = parts, neighbours.get(key)
+            after, before = parts, neighbours.get(key, [])
             if before or len(parts) > 1:
-                after = folded((*(before or ()), *parts), self._gap_us if key[1] == BY_GAP else NO_GAP_TOO_LONG)
+                after = folded((*before, *parts), self._gap_us if key[1] == BY_GAP else NO_GAP_TOO_LONG)
             if before:
                 tally_sessions(tally, before, self._day_of, -1)
                 starts = {each[0] for each in after}
