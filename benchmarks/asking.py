@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.report import Row, best, seconds
 from benchmarks.workload import START_US, Workload
 from otel_measure.config import Settings
-from otel_measure.records import NpsResponse, UserEvent
+from otel_measure.records.kinds import NpsResponse, UserEvent
 from otel_measure.runtime import Runtime
 
 DAY_US = 86_400_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.report import Row, best, seconds
-from exporter.prometheus import render
+from exporter.exposition.prometheus import render
 from otel_measure.store.base import Family, Sample
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.report import Row, best, seconds
 from benchmarks.workload import Workload
-from otel_measure.records import UserEvent
+from otel_measure.records.kinds import UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.facts import EVENT, facts_of
 from otel_measure.store.sqlite.facts import Row as FactRow

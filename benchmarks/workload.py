@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from otel_measure.ids import Uuid7
-from otel_measure.records import Inference, Origin, UserEvent
+from otel_measure.records.ids import Uuid7
+from otel_measure.records.kinds import Inference, Origin, UserEvent
 
 ORIGIN = Origin("shop", "production")
 TYPES = ("page_view", "page_view", "page_view", "click", "feature_use", "purchase")

@@ -13,13 +13,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter import api, openapi, otlp, root
-from exporter.endpoint import AnyEndpoint, Content
-from exporter.envelope import error, failure
-from exporter.places import Places
-from exporter.routing import Endpoints
+from exporter import api, otlp
+from exporter.http import openapi
+from exporter.http.auth import Guarded
+from exporter.http.dispatch import Endpoints
+from exporter.http.envelope import error, failure
+from exporter.http.routing import Places
+from exporter.http.types import AnyEndpoint, Content
+from exporter.page import root
 from exporter.running import Running
-from exporter.security import Guarded
 from otel_measure.config import Settings
 
 if TYPE_CHECKING:

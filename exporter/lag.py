@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from otel_measure import semconv
+from otel_measure.conventions import semconv
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Observation

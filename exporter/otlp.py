@@ -23,12 +23,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from starlette.types import Receive
 
-from exporter.body import BodyHeaders, read_body
-from exporter.endpoint import AnyEndpoint, Call, Content, Endpoint, NoQuery
-from exporter.envelope import HttpError, failure
-from otel_measure.otlp.json import from_json, to_json
-from otel_measure.otlp.receiver import Verdict
-from otel_measure.otlp.size import TooManyItemsError, refuse_too_many
+from exporter.http.body import BodyHeaders, read_body
+from exporter.http.envelope import HttpError, failure
+from exporter.http.types import AnyEndpoint, Call, Content, Endpoint, NoQuery
+from otel_measure.otlp.receive.json import from_json, to_json
+from otel_measure.otlp.receive.receiver import Verdict
+from otel_measure.otlp.receive.size import TooManyItemsError, refuse_too_many
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"

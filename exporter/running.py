@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import to_thread
 
-from exporter.commit import GroupCommit
+from exporter.http.auth import Guard
+from exporter.http.commit import GroupCommit
 from exporter.lag import LoopLag
-from exporter.security import Guard
 
 if TYPE_CHECKING:
     from otel_measure.runtime import Runtime

@@ -7,9 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otel_measure.caller import context
     from otel_measure.config import Settings
-    from otel_measure.enums import DriftStatus, EventType, HealthStatus, ModelType, UserSegment
     from otel_measure.process import (
         configure,
         flush,
@@ -18,16 +16,18 @@ if TYPE_CHECKING:
         get_user_analytics_service,
         shutdown,
     )
+    from otel_measure.records.caller import context
+    from otel_measure.records.enums import DriftStatus, EventType, HealthStatus, ModelType, UserSegment
 
 _HOMES = {
-    "DriftStatus": "enums",
-    "EventType": "enums",
-    "HealthStatus": "enums",
-    "ModelType": "enums",
+    "DriftStatus": "records.enums",
+    "EventType": "records.enums",
+    "HealthStatus": "records.enums",
+    "ModelType": "records.enums",
     "Settings": "config",
-    "UserSegment": "enums",
+    "UserSegment": "records.enums",
     "configure": "process",
-    "context": "caller",
+    "context": "records.caller",
     "flush": "process",
     "get_ai_model_service": "process",
     "get_infrastructure_service": "process",

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from otel_measure import semconv
+from otel_measure.conventions import semconv
 from otel_measure.errors import ConfigurationError
 
 Durability: TypeAlias = Literal["process", "power"]

@@ -13,9 +13,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from otel_measure import process, semconv
-from otel_measure.enums import EventType
-from otel_measure.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
+from otel_measure import process
+from otel_measure.conventions import semconv
+from otel_measure.records.enums import EventType
+from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
 from otel_measure.runtime import Runtime
 
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from otel_measure.errors import StoreUnavailable
-from otel_measure.records import Record, kind_of
+from otel_measure.records.kinds import Record, kind_of
 from otel_measure.store.base import ACCEPTED, Receipt, Store
 
 _log: Final = logging.getLogger("otel_measure")

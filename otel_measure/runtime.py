@@ -17,28 +17,29 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from otel_measure import derived, semconv
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spans import inference_of
-from otel_measure.caller import Caller
 from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
-from otel_measure.days import day_date, day_finder, moment
+from otel_measure.conventions import semconv
+from otel_measure.definitions.days import day_date, day_finder, moment
+from otel_measure.definitions.signals import Span
 from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
-from otel_measure.ids import Uuid7
 from otel_measure.infrastructure import instruments
 from otel_measure.infrastructure.hosts import PREFIXES
 from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
-from otel_measure.meanings import Span
-from otel_measure.otlp.push import LEASE_US as PUSH_LEASE_US
-from otel_measure.otlp.push import HttpPost, Push
-from otel_measure.otlp.receiver import Receiver
+from otel_measure.judging import gauges
+from otel_measure.judging.scorecard import Alerts, Reading, Scorecard, alerts, readings, scorecard
+from otel_measure.otlp.receive.receiver import Receiver
+from otel_measure.otlp.send.push import LEASE_US as PUSH_LEASE_US
+from otel_measure.otlp.send.push import HttpPost, Push
 from otel_measure.recorder import Recorder
-from otel_measure.records import Origin
-from otel_measure.scorecard import Alerts, Reading, Scorecard, alerts, readings, scorecard
+from otel_measure.records.caller import Caller
+from otel_measure.records.ids import Uuid7
+from otel_measure.records.kinds import Origin
 from otel_measure.store.base import STALE_US, Family, HostReading, Store
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.users.service import UserAnalyticsService
@@ -272,7 +273,7 @@ class Runtime:
         now = self.clock()
         leads = self.store.holds_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
         points = [p for p in self.telemetry.points(self.host) if leads or p.scope != "host"]
-        self.store.ingest(points, self.receiver.learn)
+        self.store.ingest(points, self.receiver.interpret)
 
     def _tries_to_pump(self, level: int) -> bool:
         """Store the last readings; where that fails, whoever does (SDK, store, an instrument), count and log it."""
@@ -333,7 +334,7 @@ class Runtime:
             raise NoStore("the exposition of all processes")
         self.recorder.flush()
         try:
-            self.store.ingest(self.telemetry.points(self.host), self.receiver.learn)
+            self.store.ingest(self.telemetry.points(self.host), self.receiver.interpret)
         except StoreUnavailable:
             self.telemetry.fault("streams")  # what cannot be written to can often be read
         found = self.store.families(self.clock()) + self.infrastructure.families() + self.receiver.families()
@@ -348,22 +349,22 @@ class Runtime:
         """Return the gauges of models, users and experiments, from the same reports as the JSON."""
         users, yesterday = self.users, self._today() - timedelta(days=1)
         values = chain(
-            derived.model_values(self.ai.list_models()),
-            derived.user_values(
+            gauges.model_values(self.ai.list_models()),
+            gauges.user_values(
                 users.get_engagement_metrics(as_of=yesterday),
                 users.get_engagement_metrics(),
                 users.get_conversion_metrics(),
                 users.get_retention_metrics(),
                 users.get_nps_metrics(),
             ),
-            derived.experiment_values(self.experiments.list_ab_tests()),
+            gauges.experiment_values(self.experiments.list_ab_tests()),
         )
-        return derived.families(values)
+        return gauges.families(values)
 
     def _readings_of_hosts(self) -> list[HostReading]:
         if self.store is None:
             raise NoStore("the readings of all hosts")
-        self.store.ingest(self.telemetry.points(self.host), self.receiver.learn)
+        self.store.ingest(self.telemetry.points(self.host), self.receiver.interpret)
         return self.store.received.readings(PREFIXES, self.clock() - STALE_US)
 
     # ------------------------------------------------------------ what joins the domains

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from otel_measure.days import micros
-from otel_measure.records import (
+from otel_measure.definitions.days import micros
+from otel_measure.records.kinds import (
     USER_EVENT_TYPES,
     Evaluation,
     Exposure,

@@ -14,10 +14,10 @@ import pytest
 from otel_measure.ai.health import COMPONENTS
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import Settings
+from otel_measure.definitions.kpis import KPIS, Kpi
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.infrastructure.summary import Summary
-from otel_measure.kpis import KPIS, Kpi
 from otel_measure.runtime import Runtime
 from otel_measure.users.service import UserAnalyticsService
 

@@ -12,7 +12,7 @@ import pytest
 
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.recorder import BATCH, Recorder
-from otel_measure.records import Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.base import ACCEPTED, DUPLICATE, Receipt, Store
 from tests.facts import event, inference
 

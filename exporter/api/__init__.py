@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from exporter.api import ai, dashboard, experiments, infrastructure, models, people, users
-from exporter.endpoint import AnyEndpoint
+from exporter.http.types import AnyEndpoint
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *infrastructure.ENDPOINTS,

@@ -7,15 +7,27 @@ from typing import Annotated, Final
 
 import msgspec
 
-from exporter.batch import Verdict, counts, is_duplicate, write_batch
-from exporter.body import decode_json
-from exporter.endpoint import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
-from exporter.fields import BATCH, Cost, Count, Duration, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
-from exporter.query import ModelQuery, NamedModelQuery
+from exporter.http.batch import Verdict, counts, is_duplicate, write_batch
+from exporter.http.body import decode_json
+from exporter.http.fields import (
+    BATCH,
+    Cost,
+    Count,
+    Duration,
+    Id,
+    JsonObject,
+    Label,
+    Moment,
+    RecordId,
+    UserId,
+    item_like,
+)
+from exporter.http.query import ModelQuery, NamedModelQuery
+from exporter.http.types import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
 from otel_measure.ai.reports import Evaluations, Models, Snapshot
 from otel_measure.ai.service import AiModelService
 from otel_measure.errors import NotFound
-from otel_measure.records import Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.base import Outcome
 
 _BASE: Final = f"{API}/ai"

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.endpoint import API, AnyEndpoint, Call, NoBody, NoQuery, get
+from exporter.http.types import API, AnyEndpoint, Call, NoBody, NoQuery, get
 from otel_measure.ai.reports import Models
 from otel_measure.errors import NoStore
-from otel_measure.scorecard import Alert, Alerts, Reading, Scorecard
+from otel_measure.judging.scorecard import Alert, Alerts, Reading, Scorecard
 from otel_measure.users.reports import UsersSummary
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from exporter.batch import is_duplicate
-from exporter.endpoint import API, AnyEndpoint, Call, NoQuery, PlainCall, get, post
+from exporter.http.batch import is_duplicate
+from exporter.http.types import API, AnyEndpoint, Call, NoQuery, PlainCall, get, post
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.stats.ab_test import AbTest
 

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from exporter.endpoint import API, AnyEndpoint, Call, Content, NoBody, NoQuery, PlainCall, get, post
-from exporter.exposition import exposition
-from exporter.query import AvailabilityQuery, DiskQuery, ExpositionQuery, ProcessQuery
+from exporter.exposition.scopes import exposition
+from exporter.http.query import AvailabilityQuery, DiskQuery, ExpositionQuery, ProcessQuery
+from exporter.http.types import API, AnyEndpoint, Call, Content, NoBody, NoQuery, PlainCall, get, post
 from otel_measure.errors import NotFound
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.hosts import Hosts

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from exporter.batch import is_duplicate
-from exporter.endpoint import API, AnyEndpoint, Call, NoBody, NoQuery, get, post
-from exporter.fields import Id, JsonObject, Label
-from exporter.query import ModelQuery
+from exporter.http.batch import is_duplicate
+from exporter.http.fields import Id, JsonObject, Label
+from exporter.http.query import ModelQuery
+from exporter.http.types import API, AnyEndpoint, Call, NoBody, NoQuery, get, post
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.reports import Cost, Latency
-from otel_measure.enums import ModelType
 from otel_measure.errors import NotFound
+from otel_measure.records.enums import ModelType
 
 _BASE: Final = f"{API}/ai"
 _MODEL: Final = f"{_BASE}/models/{{name}}/{{version}}"
@@ -46,7 +46,7 @@ class GroundTruthBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: float | int | bool | str
 
 
-class Learnt(msgspec.Struct, frozen=True, omit_defaults=True):
+class TruthReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
     """The inference whose truth is committed; `duplicate` when it was there already."""
 
     inference_id: str
@@ -62,10 +62,10 @@ def register(call: Call[NoQuery, RegisterBody]) -> Registered:
     return Registered(body.model_name, body.model_version, body.model_type)
 
 
-async def record_ground_truth(call: Call[NoQuery, GroundTruthBody]) -> Learnt:
+async def record_ground_truth(call: Call[NoQuery, GroundTruthBody]) -> TruthReceipt:
     """Commit one truth together with what arrives at the same time."""
     truth = call.runtime.ai.ground_truth_record(call.body.inference_id, call.body.value)
-    return Learnt(truth.inference_id, is_duplicate(await call.live.commits.add(truth)))
+    return TruthReceipt(truth.inference_id, is_duplicate(await call.live.commits.add(truth)))
 
 
 def _named(call: Call[ModelQuery, NoBody]) -> tuple[str, str, dict[str, Any]]:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from exporter.batch import is_duplicate
-from exporter.endpoint import API, AnyEndpoint, Call, Endpoint, NoBody, NoQuery, get, post
-from exporter.fields import Id, Label, Moment, RecordId, UserId
-from exporter.query import UserQuery
+from exporter.http.batch import is_duplicate
+from exporter.http.fields import Id, Label, Moment, RecordId, UserId
+from exporter.http.query import UserQuery
+from exporter.http.types import API, AnyEndpoint, Call, Endpoint, NoBody, NoQuery, get, post
 from otel_measure.store.users import Erasure
 from otel_measure.users.reports import Conversion, Nps, Retention, Segments, UsersSummary
 

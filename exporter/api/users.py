@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from exporter.batch import Verdict, counts, is_duplicate, write_batch
-from exporter.body import decode_json
-from exporter.endpoint import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
-from exporter.fields import BATCH, Currency, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
-from exporter.query import UserQuery
-from otel_measure.records import USER_EVENT_TYPES, UserEvent
+from exporter.http.batch import Verdict, counts, is_duplicate, write_batch
+from exporter.http.body import decode_json
+from exporter.http.fields import BATCH, Currency, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
+from exporter.http.query import UserQuery
+from exporter.http.types import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
+from otel_measure.records.kinds import USER_EVENT_TYPES, UserEvent
 from otel_measure.store.base import Outcome
 from otel_measure.users.reports import Engagement
 from otel_measure.users.service import UserAnalyticsService

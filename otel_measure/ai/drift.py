@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from math import fsum, log, nan
 from typing import Final
 
-from otel_measure.days import moment
-from otel_measure.enums import DriftStatus
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import Window
 from otel_measure.errors import StoreUnavailable
+from otel_measure.records.enums import DriftStatus
 from otel_measure.stats import cells, drift
 from otel_measure.store.quality import (
     PREDICTION,
@@ -31,7 +32,6 @@ from otel_measure.store.quality import (
     Reference,
     ReferenceSource,
 )
-from otel_measure.windows import Window
 
 REFERENCE_RECORDS: Final = 1000
 MAX_REFERENCE_RECORDS: Final = 10_000

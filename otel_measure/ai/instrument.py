@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from otel_measure.ai.spans import usage_of
 from otel_measure.ai.usage import Usage, UsageReader, read_usage
-from otel_measure.caller import Inside
-from otel_measure.limits import MAX_KIND_CHARS
-from otel_measure.records import Json
+from otel_measure.records.caller import Inside
+from otel_measure.records.kinds import Json
+from otel_measure.records.limits import MAX_KIND_CHARS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

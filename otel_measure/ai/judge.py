@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isnan
 from typing import Final
 
-from otel_measure import checks
 from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, columns, reference_of
 from otel_measure.ai.quality import Accuracy, Regression, classification, regression
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, Judgement, evaluations
+from otel_measure.definitions.windows import Span, span
+from otel_measure.records import checks
 from otel_measure.stats.cells import MIN_SAMPLES, Value
 from otel_measure.store.base import EVERYTHING, Filter
 from otel_measure.store.quality import PREDICTION, Labels, ModelKey, QualityStore, Reference
-from otel_measure.windows import Span, span
 
 _BOOLEANS: Final = frozenset({"bool", "bool_"})
 

@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from otel_measure.errors import ConfigurationError
-from otel_measure.limits import MAX_COST_USD
+from otel_measure.records.limits import MAX_COST_USD
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, StartDateConstraint, TimeOfDateConstraint

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from operator import add
 from typing import Final, TypeAlias
 
-from otel_measure.kpis import BY_KEY, Verdict, judge
+from otel_measure.definitions.kpis import BY_KEY, Verdict, judge
+from otel_measure.definitions.windows import Window
 from otel_measure.store.quality import GRID_BITS, RegressionTotals
-from otel_measure.windows import Window
 
 Confusion: TypeAlias = Mapping[tuple[str, str], int]
 """(prediction, truth) → how often; add two windows by adding their counts."""

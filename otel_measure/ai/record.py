@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypedDict
 
-from otel_measure import checks, semconv
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
-from otel_measure.caller import caller
-from otel_measure.limits import MAX_COST_USD, MAX_KIND_CHARS, MAX_LATENCY_MS
-from otel_measure.records import GroundTruth, Inference, Json, Origin, Prediction
+from otel_measure.conventions import semconv
+from otel_measure.records import checks
+from otel_measure.records.caller import caller
+from otel_measure.records.kinds import GroundTruth, Inference, Json, Origin, Prediction
+from otel_measure.records.limits import MAX_COST_USD, MAX_KIND_CHARS, MAX_LATENCY_MS
 
 LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()

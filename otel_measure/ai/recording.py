@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.recorder import Recorder
-from otel_measure.records import GroundTruth, Inference
+from otel_measure.records.kinds import GroundTruth, Inference
 
 Records: TypeAlias = tuple[Inference] | tuple[Inference, GroundTruth]
 

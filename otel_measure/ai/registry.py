@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from otel_measure.enums import ModelType
 from otel_measure.errors import StoreError
+from otel_measure.records.enums import ModelType
 from otel_measure.store.base import Model, Series, Store
 from otel_measure.store.quality import ModelKey
 

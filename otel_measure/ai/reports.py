@@ -8,15 +8,15 @@ from datetime import datetime
 from math import isfinite, nan
 from typing import Final, NamedTuple
 
-from otel_measure import semconv
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, classification
-from otel_measure.enums import ModelType
+from otel_measure.conventions import semconv
+from otel_measure.definitions.windows import Span, Window
+from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
 from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse, Series
 from otel_measure.store.quality import Evaluated, Labels, ModelKey
-from otel_measure.windows import Span, Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
-from otel_measure import checks
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import check_targets
@@ -19,13 +18,14 @@ from otel_measure.ai.record import CallFields, InferenceBuilder, InferenceFields
 from otel_measure.ai.recording import Recording, Records
 from otel_measure.ai.registry import Registry
 from otel_measure.config import Settings
-from otel_measure.days import moment
-from otel_measure.enums import ModelType
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import Span, span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
-from otel_measure.records import GroundTruth, Inference, Origin
+from otel_measure.records import checks
+from otel_measure.records.enums import ModelType
+from otel_measure.records.kinds import GroundTruth, Inference, Origin
 from otel_measure.store.base import Filter, Model, Series, Store
-from otel_measure.windows import Span, span
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TYPES: Final = frozenset(member.value for member in ModelType)

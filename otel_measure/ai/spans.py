@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from otel_measure import semconv
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
-from otel_measure.limits import MAX_COST_USD
-from otel_measure.meanings import Span, inference_id
-from otel_measure.records import Inference, Json, Origin
+from otel_measure.conventions import semconv
+from otel_measure.definitions.signals import Span, inference_id
+from otel_measure.records.kinds import Inference, Json, Origin
+from otel_measure.records.limits import MAX_COST_USD
 
 
 def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:

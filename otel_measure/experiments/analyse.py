@@ -14,7 +14,7 @@ from itertools import groupby
 from math import inf, nan
 from typing import Final
 
-from otel_measure.days import moment
+from otel_measure.definitions.days import moment
 from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import AnytimeEffect, confidence_sequence, published_p

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-from otel_measure import checks
+from otel_measure.records import checks
 from otel_measure.stats.hashing import bucket_ranges, choose_variation, equal_weights, unit_share
 from otel_measure.store.experiments import Experiment
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
-from otel_measure import checks
-from otel_measure.caller import Caller, caller
-from otel_measure.enums import EventType
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
 from otel_measure.recorder import Recorder
-from otel_measure.records import Exposure, Origin, UserEvent
+from otel_measure.records import checks
+from otel_measure.records.caller import Caller, caller
+from otel_measure.records.enums import EventType
+from otel_measure.records.kinds import Exposure, Origin, UserEvent
 from otel_measure.stats.ab_test import AbTest
 from otel_measure.store.base import Store
 from otel_measure.store.experiments import EXPERIMENT_PROPERTY, Experiment

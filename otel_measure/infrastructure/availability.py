@@ -20,8 +20,8 @@ from itertools import pairwise
 from math import nan
 from typing import Final, Literal, TypeAlias
 
-from otel_measure.days import moment
-from otel_measure.windows import Window
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import Window
 
 State = Literal["up", "down"]
 SlaStatus = Literal["breached", "met", "insufficient_data"]

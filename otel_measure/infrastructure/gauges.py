@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from math import isnan
 from typing import TypeAlias
 
-from otel_measure import semconv
+from otel_measure.conventions import semconv
+from otel_measure.conventions.labels import escaped
+from otel_measure.conventions.semconv import Instrument
 from otel_measure.infrastructure.availability import Availability
-from otel_measure.labels import escaped
-from otel_measure.semconv import Instrument
 from otel_measure.store.base import Family, Sample
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]

@@ -12,8 +12,8 @@ from datetime import datetime
 from math import isnan, nan
 from typing import Final
 
-from otel_measure.days import moment
-from otel_measure.labels import parse
+from otel_measure.conventions.labels import parse
+from otel_measure.definitions.days import moment
 from otel_measure.store.base import HostReading
 
 PREFIXES: Final = ("system.", "container.", "process.", "otel_measure.system.")

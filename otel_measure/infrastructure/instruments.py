@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from otel_measure import semconv
+from otel_measure.conventions import semconv
 from otel_measure.infrastructure import rates
 from otel_measure.infrastructure.readings import (
     Container,

@@ -17,9 +17,8 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from otel_measure import checks
-from otel_measure.caller import caller
-from otel_measure.days import moment
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import MINUTE_US, Window, minutes, span
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.availability import (
     SECOND_US,
@@ -33,10 +32,11 @@ from otel_measure.infrastructure.availability import (
     is_down,
 )
 from otel_measure.recorder import Recorder
-from otel_measure.records import Origin, ServiceState
+from otel_measure.records import checks
+from otel_measure.records.caller import caller
+from otel_measure.records.kinds import Origin, ServiceState
 from otel_measure.store.base import Store
 from otel_measure.store.services import LONGEST_GAP_US, History, StateChange
-from otel_measure.windows import MINUTE_US, Window, minutes, span
 
 DEFAULT_WINDOW: Final = "30d"
 DEFAULT_SLA_TARGET: Final = 99.9

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
+from otel_measure.definitions.kpis import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.gauges import service_families
@@ -18,7 +19,6 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.summary import summary
 from otel_measure.infrastructure.watch import Probe, Watch
-from otel_measure.kpis import host_status
 from otel_measure.store.base import Family, HostReading
 
 _WATCH_FAULT: Final = "watch"

@@ -6,10 +6,10 @@ from typing import Final
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
-from otel_measure import semconv
-from otel_measure.limits import MAX_RECORD_BYTES
+from otel_measure.conventions import semconv
 from otel_measure.otlp.values import attributes_of, fill_pairs, json_of
-from otel_measure.records import FORM_OF_EVENT, Event, Origin, Record
+from otel_measure.records.kinds import FORM_OF_EVENT, Event, Origin, Record
+from otel_measure.records.limits import MAX_RECORD_BYTES
 
 # Before log records had a name of their own, events said theirs in an attribute.
 _NAME_ATTRIBUTE: Final = "event.name"

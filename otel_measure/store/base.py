@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from otel_measure.meanings import ModelSeries
-from otel_measure.measurements import Measurement
-from otel_measure.records import Inference, Json, Origin, Record
+from otel_measure.definitions.measurements import Measurement
+from otel_measure.definitions.signals import ModelSeries
+from otel_measure.records.kinds import Inference, Json, Origin, Record
 from otel_measure.stats.binned import Bin, Binned, Exponential
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.experiments import Experiments
@@ -75,7 +75,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class Increment:
     """What a point added to its stream; `bins` (in the unit of the stream) hold the `count` of a histogram.
 
     Attributes:
@@ -89,7 +89,7 @@ class Growth:
     cost_comes: bool = False
 
 
-class Learnt(NamedTuple):
+class Interpreted(NamedTuple):
     """What growth of foreign series means: calls of a model at a time, and what they add to running totals."""
 
     ts: int
@@ -98,7 +98,7 @@ class Learnt(NamedTuple):
     sums: tuple[Measurement, ...]
 
 
-Learn: TypeAlias = Callable[[Sequence[Growth]], list[Learnt]]
+Interpreter: TypeAlias = Callable[[Sequence[Increment]], list[Interpreted]]
 
 
 class Ingested(NamedTuple):
@@ -234,7 +234,7 @@ class Series(Protocol):
         """Return what models did in [start, end), sorted by name and version."""
 
 
-class Parcel(NamedTuple):
+class OutboxBatch(NamedTuple):
     """Facts that leave together: the rows of the outbox, and what is still there of them."""
 
     seqs: tuple[int, ...]
@@ -247,10 +247,10 @@ class Outbox(Protocol):
     def length(self) -> int:
         """Return how many facts wait."""
 
-    def next(self, limit: int) -> Parcel | None:
+    def next(self, limit: int) -> OutboxBatch | None:
         """Return the oldest facts that wait, at most `limit` unless one transaction had more; `None` for none."""
 
-    def done(self, parcel: Parcel) -> None:
+    def done(self, batch: OutboxBatch) -> None:
         """Forget that facts are to leave."""
 
 
@@ -304,8 +304,8 @@ class Store(Series, Protocol):
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""
 
-    def ingest(self, points: Iterable[Point], learn: Learn | None = None) -> Ingested:
-        """Take in stream values: repeating a write changes nothing; what tells of models is given to `learn`."""
+    def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
+        """Take in stream values: repeating a write changes nothing; what tells of models is given to `interpret`."""
 
     @property
     def outbox(self) -> Outbox:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import ldexp
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from otel_measure.records import Json, Prediction
+from otel_measure.records.kinds import Json, Prediction
 from otel_measure.stats.cells import Cells
 from otel_measure.store.base import EVERYTHING, Filter
 

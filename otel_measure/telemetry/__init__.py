@@ -26,20 +26,20 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from otel_measure import semconv
-from otel_measure.caller import Caller
 from otel_measure.config import Settings
-from otel_measure.meanings import Span
-from otel_measure.measurements import Attributes, measurements
-from otel_measure.records import Json, Record, to_event
-from otel_measure.semconv import Instrument
+from otel_measure.conventions import semconv
+from otel_measure.conventions.semconv import Instrument
+from otel_measure.definitions.measurements import Attributes, measurements
+from otel_measure.definitions.signals import Span
+from otel_measure.records.caller import Caller
+from otel_measure.records.kinds import Json, Record, to_event
 from otel_measure.store.base import Model, ModelUse, Point
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
 from otel_measure.telemetry.pushing import PushingReader, bounded, load_client, pushing_loggers, pushing_spans
 from otel_measure.telemetry.relay import Relay
 from otel_measure.telemetry.since import SinceStart, renew_locks
-from otel_measure.telemetry.spans import SpanWatch, Told, samples_all
+from otel_measure.telemetry.spans import SpanCallback, SpanWatch, samples_all
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -237,7 +237,7 @@ class Telemetry:
 
     # ------------------------------------------------------------ calls of models that others measure
 
-    def watch_spans(self, told: Told, *, create: bool = False) -> None:
+    def watch_spans(self, told: SpanCallback, *, create: bool = False) -> None:
         """Be told of calls of models by the spans of the application's provider, now that there may be one.
 
         Args:

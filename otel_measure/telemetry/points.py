@@ -16,10 +16,10 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
-from otel_measure import semconv
-from otel_measure.labels import escaped
-from otel_measure.meanings import model_series, source_of
-from otel_measure.records import Origin
+from otel_measure.conventions import semconv
+from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.signals import model_series, source_of
+from otel_measure.records.kinds import Origin
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.base import ModelUse, Point, StreamScope
 

@@ -16,16 +16,16 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import StatusCode
 
-from otel_measure import semconv
-from otel_measure.caller import Caller, Measured, caller, enclosing
-from otel_measure.meanings import Span, inference_id, is_inference
-from otel_measure.records import Json
+from otel_measure.conventions import semconv
+from otel_measure.definitions.signals import Span, inference_id, is_inference
+from otel_measure.records.caller import Caller, Measured, caller, enclosing
+from otel_measure.records.kinds import Json
 
 MAX_OPEN: Final = 10_000
 _watches: Final[WeakKeyDictionary[TracerProvider, SpanWatch]] = WeakKeyDictionary()
 
 
-class Told(Protocol):
+class SpanCallback(Protocol):
     """Takes a call of a model that nobody else measures; never raises."""
 
     def __call__(self, span: Span, who: Caller) -> None:
@@ -42,7 +42,7 @@ class SpanWatch(SpanProcessor):
     """Watches the spans of one provider for whoever measures now; a provider never loses a processor."""
 
     def __init__(self) -> None:
-        self._told: Told | None = None
+        self._told: SpanCallback | None = None
         self._lock = threading.Lock()
         self._open: dict[int, _Open] = {}
         self._enclosing: set[int] = set()
@@ -56,7 +56,7 @@ class SpanWatch(SpanProcessor):
             provider.add_span_processor(watch)
         return watch
 
-    def tell(self, told: Told | None) -> None:
+    def tell(self, told: SpanCallback | None) -> None:
         """Tell from now on; `None` nobody."""
         self._told = told
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from otel_measure import checks
-from otel_measure.caller import caller
-from otel_measure.limits import MAX_TEXT_CHARS
-from otel_measure.records import NpsResponse, Origin
+from otel_measure.records import checks
+from otel_measure.records.caller import caller
+from otel_measure.records.kinds import NpsResponse, Origin
+from otel_measure.records.limits import MAX_TEXT_CHARS
 from otel_measure.users.track import settled_us, user_of
 
 HIGHEST_SCORE: Final = 10

@@ -7,19 +7,20 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Final
 
-from otel_measure import checks, semconv
 from otel_measure.config import Settings
-from otel_measure.enums import EventType
+from otel_measure.conventions import semconv
+from otel_measure.definitions.windows import DaySpan, day_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
-from otel_measure.records import NpsResponse, Origin, UserEvent
+from otel_measure.records import checks
+from otel_measure.records.enums import EventType
+from otel_measure.records.kinds import NpsResponse, Origin, UserEvent
 from otel_measure.store.base import Filter, Store
 from otel_measure.store.users import Erasure, UserQuestions
 from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.track import EventBuilder
-from otel_measure.windows import DaySpan, day_span
 
 DEFAULT_CONVERSION: Final = EventType.CONVERSION.value
 MONTH: Final = "30d"

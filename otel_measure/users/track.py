@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from otel_measure import checks
-from otel_measure.caller import caller
-from otel_measure.enums import EventType
-from otel_measure.limits import MAX_KIND_CHARS, MAX_TEXT_CHARS, MAX_VALUE
-from otel_measure.records import USER_EVENT_TYPES, Origin, UserEvent
+from otel_measure.records import checks
+from otel_measure.records.caller import caller
+from otel_measure.records.enums import EventType
+from otel_measure.records.kinds import USER_EVENT_TYPES, Origin, UserEvent
+from otel_measure.records.limits import MAX_KIND_CHARS, MAX_TEXT_CHARS, MAX_VALUE
 
 _CURRENCY_CHARS: Final = 3
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from otel_measure.ai import drift
 from otel_measure.ai.drift import Drift, DriftWatch, Evidence, columns, reference_of
-from otel_measure.days import moment
-from otel_measure.enums import DriftStatus
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import Window
 from otel_measure.errors import StoreUnavailable
-from otel_measure.records import Inference
+from otel_measure.records.enums import DriftStatus
+from otel_measure.records.kinds import Inference
 from otel_measure.stats import cells
 from otel_measure.stats.drift import model_drift
 from otel_measure.store.quality import Judged, Place, Reference
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.windows import Window
 from tests.facts import DAY, HOUR, NOON, SECOND, inference
 
 MODEL = ("m", "1")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_measure.ai.health import COMPONENTS, Component, Deduction, Health, check_targets, health
-from otel_measure.kpis import BY_KEY
+from otel_measure.definitions.kpis import BY_KEY
 
 TABLE = [
     ("error_rate", 25, 0.01, 0.05),

@@ -27,7 +27,7 @@ from otel_measure.ai.quality import (
     classification,
     fairness,
 )
-from otel_measure.windows import Window
+from otel_measure.definitions.windows import Window
 from tests.vectors import load
 
 LABELS = st.sampled_from(["a", "b", "c", "d"])

@@ -21,13 +21,13 @@ from otel_measure.ai.quality import Accuracy, ClassQuality, Regression
 from otel_measure.ai.reports import Cost, Errors, Latency, Snapshot
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import Settings
-from otel_measure.enums import DriftStatus, ModelType
+from otel_measure.definitions.windows import Window
 from otel_measure.errors import NoStore
-from otel_measure.records import GroundTruth, Inference
+from otel_measure.records.enums import DriftStatus, ModelType
+from otel_measure.records.kinds import GroundTruth, Inference
 from otel_measure.runtime import Runtime
 from otel_measure.store.base import Model
 from otel_measure.testing import START, Capture
-from otel_measure.windows import Window
 
 EITHER = "set_drift_reference takes predictions and features, or a window, and not both"
 NOTHING = "nothing to compare with: a prediction or feature needs 50 values that fall into at least two cells"

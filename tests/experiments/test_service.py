@@ -12,10 +12,10 @@ import pytest
 
 from otel_measure import context, process
 from otel_measure.config import Settings
-from otel_measure.days import moment
+from otel_measure.definitions.days import moment
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
-from otel_measure.records import Exposure, Origin, Record, UserEvent
+from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
 from otel_measure.runtime import Runtime
 from otel_measure.testing import Capture
 from otel_measure.users.ab_tests import AbTestCalls, AbTests

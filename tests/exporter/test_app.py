@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 import exporter
 import otel_measure.process
 from exporter.app import ENDPOINTS, create_app
-from exporter.assets import asset
-from exporter.envelope import HttpError
+from exporter.http.envelope import HttpError
+from exporter.page.assets import asset
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime

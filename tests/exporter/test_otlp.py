@@ -25,8 +25,8 @@ from exporter.app import create_app
 from exporter.otlp import JSON, MAX_BYTES, PROTOBUF
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
-from otel_measure.otlp.size import MAX_ITEMS, TooManyItemsError
-from otel_measure.records import Json
+from otel_measure.otlp.receive.size import MAX_ITEMS, TooManyItemsError
+from otel_measure.records.kinds import Json
 from otel_measure.runtime import Runtime
 from tests.otlp.requests import CHAT, DURATION, NOW_US, TOKENS, Metrics, event, log_request, span, span_request
 

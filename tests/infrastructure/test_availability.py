@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.days import moment
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import Window
 from otel_measure.infrastructure.availability import (
     SECOND_US,
     Availability,
@@ -22,7 +23,6 @@ from otel_measure.infrastructure.availability import (
     is_down,
     watched_by,
 )
-from otel_measure.windows import Window
 
 HISTORIES = 3000
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from otel_measure.days import moment
+from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.days import moment
 from otel_measure.infrastructure.hosts import Host, Hosts, RemoteProcess, hosts
-from otel_measure.labels import escaped
 from otel_measure.store.base import HostReading
 from tests.facts import NOON
 

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint, Sum
 
-from otel_measure import semconv
+from otel_measure.conventions import semconv
 from otel_measure.infrastructure.instruments import BINDINGS, points, register
 from otel_measure.infrastructure.readings import NEVER_READ, Snapshot
 from otel_measure.infrastructure.sampler import Sampler

@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from otel_measure.days import moment
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import Window
 from otel_measure.errors import NoStore, NotFound
-from otel_measure.ids import Uuid7
 from otel_measure.infrastructure.availability import Incident
 from otel_measure.infrastructure.ledger import STEPPED_BACK, Ledger, Service, Services
 from otel_measure.recorder import Recorder
-from otel_measure.records import Record
+from otel_measure.records.ids import Uuid7
+from otel_measure.records.kinds import Record
 from otel_measure.store.base import Receipt
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.windows import Window
 from tests.facts import HERE, NOON
 
 START = moment(NOON)

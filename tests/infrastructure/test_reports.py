@@ -8,12 +8,12 @@ from math import nan
 
 import pytest
 
+from otel_measure.definitions.kpis import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.mounts import Space
 from otel_measure.infrastructure.readings import NEVER_READ, Filesystem, Snapshot
 from otel_measure.infrastructure.reports import Cpu, Disk, Memory, Network
 from otel_measure.infrastructure.summary import Summary, summary
-from otel_measure.kpis import host_status
 from tests.infrastructure.fakes import GIB, Interface, Machine, disk
 
 WHEN = datetime(2023, 11, 14, 22, 13, 22, tzinfo=UTC)

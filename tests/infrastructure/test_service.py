@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from otel_measure.config import Settings
-from otel_measure.days import micros
+from otel_measure.definitions.days import micros
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.service import InfrastructureService

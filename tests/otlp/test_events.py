@@ -6,9 +6,9 @@ from hypothesis import assume, given
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from otel_measure import semconv
+from otel_measure.conventions import semconv
 from otel_measure.otlp.events import event_name, fill_log_record, from_log_record, own_record
-from otel_measure.records import Event, Exposure, Origin, Record, from_event, to_event
+from otel_measure.records.kinds import Event, Exposure, Origin, Record, from_event, to_event
 from tests.facts import NOON, inference, records
 
 CALL = inference("i")

@@ -5,7 +5,7 @@ from hypothesis import given
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from otel_measure.otlp.values import MAX_DEPTH, any_value, attributes_of, fill_pairs, json_of
-from otel_measure.records import Json
+from otel_measure.records.kinds import Json
 from tests.facts import json_values
 
 

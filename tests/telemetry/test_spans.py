@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.trace import Status, StatusCode
 
-from otel_measure import caller
 from otel_measure.config import Settings
-from otel_measure.records import Inference
+from otel_measure.records import caller
+from otel_measure.records.kinds import Inference
 from otel_measure.runtime import Runtime
 from otel_measure.store.base import ModelUse
 from otel_measure.store.sqlite import SqliteStore, facts

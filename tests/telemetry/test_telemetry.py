@@ -21,10 +21,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
 
-from otel_measure import semconv
 from otel_measure.config import Settings
+from otel_measure.conventions import semconv
 from otel_measure.errors import NoStore
-from otel_measure.records import from_event
+from otel_measure.records.kinds import from_event
 from otel_measure.store.base import Model, Point
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of

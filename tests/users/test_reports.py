@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_measure.definitions.windows import day_span
 from otel_measure.store.base import Filter
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.users import Days
 from otel_measure.users import reports
-from otel_measure.windows import day_span
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, NpsAnswer
 from tests.reference.strategies import NAMES, History, altered, histories, identifies
@@ -185,7 +185,7 @@ def test_erasing_equals_never_having_seen(history: History, data: st.DataObject)
 @given(history=histories(), data=st.data())
 def test_narrowed_to_a_service(history: History, data: st.DataObject) -> None:
     """Narrowed to a service, every report is that of a store that received nothing else."""
-    from otel_measure.records import Origin
+    from otel_measure.records.kinds import Origin
 
     shops = (Origin("shop", "test"), Origin("office", "test"))
     received = received_in(history)

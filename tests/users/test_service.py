@@ -11,12 +11,12 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from otel_measure.caller import context
 from otel_measure.config import Settings
+from otel_measure.definitions.measurements import measurements
 from otel_measure.errors import NoStore
-from otel_measure.measurements import measurements
 from otel_measure.recorder import Recorder
-from otel_measure.records import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
+from otel_measure.records.caller import context
+from otel_measure.records.kinds import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.base import DUPLICATE, Receipt
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.users.ab_tests import AbTests

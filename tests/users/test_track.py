@@ -7,9 +7,9 @@ import pytest
 from opentelemetry import trace
 
 from otel_measure import context
-from otel_measure.days import micros
-from otel_measure.enums import EventType
-from otel_measure.records import Origin, UserEvent
+from otel_measure.definitions.days import micros
+from otel_measure.records.enums import EventType
+from otel_measure.records.kinds import Origin, UserEvent
 from otel_measure.users.track import EventBuilder
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from otel_measure.days import day_finder, day_start
+from otel_measure.definitions.days import day_finder, day_start
 from otel_measure.errors import StoreError
-from otel_measure.records import Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.base import (
     ACCEPTED,
     DUPLICATE,
@@ -19,7 +19,7 @@ from otel_measure.store.base import (
     Family,
     Filter,
     Ingested,
-    Learn,
+    Interpreter,
     Model,
     ModelUse,
     Point,
@@ -198,12 +198,12 @@ class SqliteStore:
         with self._transaction(durable=True) as transaction:
             models.register(transaction.connection, transaction.names, model)
 
-    def ingest(self, points: Iterable[Point], learn: Learn | None = None) -> Ingested:
-        """Take in stream values: repeating a write changes nothing; what tells of models is given to `learn`."""
+    def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
+        """Take in stream values: repeating a write changes nothing; what tells of models is given to `interpret`."""
         with self._transaction() as transaction:
-            ingested, growths = streams.ingest(transaction.connection, points)
-            if learn is not None and growths:
-                received.learn(transaction, growths, learn)
+            ingested, increments = streams.ingest(transaction.connection, points)
+            if interpret is not None and increments:
+                received.interpret(transaction, increments, interpret)
         return ingested
 
     def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:

@@ -11,19 +11,19 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from otel_measure import semconv
-from otel_measure.days import day_start
-from otel_measure.ids import id_key
-from otel_measure.records import USER_EVENT_TYPES, UserEvent
+from otel_measure.conventions import semconv
+from otel_measure.definitions.days import day_start
+from otel_measure.records.ids import id_key
+from otel_measure.records.kinds import USER_EVENT_TYPES, UserEvent
 from otel_measure.store.sqlite.goals import (
     TRACKED,
+    Conversion,
     Day,
     Goal,
     GoalChange,
-    Hit,
     added,
-    hit,
-    hits_of,
+    conversion,
+    conversions_of,
     tally_goal,
     walk,
     write_hits,
@@ -34,7 +34,7 @@ from otel_measure.store.sqlite.sessions import (
     NO_GAP_TOO_LONG,
     Client,
     SessionChange,
-    Stretch,
+    SessionSpan,
     folded,
     sessions_of,
     tally_sessions,
@@ -48,7 +48,7 @@ PAGE_VIEW: Final = "page_view"
 KEY_EVENTS: Final = TRACKED
 EVERY_DAY: Final = -(2**31)
 _CHUNK: Final = 20_000
-# What an event counts in a session: activity, views, key events. Markers count nothing, and stretch it.
+# What an event counts in a session: activity, views, key events. Markers count nothing, and span it.
 _COUNTS: Final[dict[str, Counts]] = {
     kind: (int(kind not in semconv.PASSIVE_EVENT_TYPES), int(kind == PAGE_VIEW), int(kind in KEY_EVENTS))
     for kind in USER_EVENT_TYPES
@@ -75,15 +75,15 @@ class Batch:
     of them alone, unless a day or a session ends between these.
     """
 
-    __slots__ = ("_day_of", "_gap_us", "_parts", "background", "days", "hits")
+    __slots__ = ("_day_of", "_gap_us", "_parts", "background", "conversions", "days")
 
     def __init__(self, day_of: Callable[[int], int], gap_us: int) -> None:
         """`gap_us` says what pause ends a session."""
         self._day_of = day_of
         self._gap_us = gap_us
         self.days: dict[int, dict[int, int]] = {}  # person → local day → first activity on it
-        self.hits: dict[int, dict[Goal, list[Hit]]] = {}
-        self._parts: dict[tuple[int, str], list[Stretch]] = {}  # by person and client's session id
+        self.conversions: dict[int, dict[Goal, list[Conversion]]] = {}
+        self._parts: dict[tuple[int, str], list[SessionSpan]] = {}  # by person and client's session id
         self.background: dict[int, int] = {}
 
     def gather(self, acts: Acts, persons: Mapping[int, int]) -> None:
@@ -101,8 +101,8 @@ class Batch:
         self._gather_alike(list(zip(acts.uid, clients, acts.type, strict=True)), acts.ts)
 
     def _gather_hit(self, uid: int, goals: Set[Goal], ts: int, value: float | None, currency: str | None) -> None:
-        one = hit(ts, value, currency)
-        mine = self.hits.setdefault(uid, {})
+        one = conversion(ts, value, currency)
+        mine = self.conversions.setdefault(uid, {})
         for goal in goals:
             mine.setdefault(goal, []).append(one)
 
@@ -135,13 +135,13 @@ class Batch:
     def _add(self, key: Alike, start: int, end: int, n: int) -> None:
         uid, client, kind = key
         events, views, keys = _COUNTS[kind]
-        part = Stretch(start, end, n * events, n * views, n * keys)
+        part = SessionSpan(start, end, n * events, n * views, n * keys)
         self._parts.setdefault((uid, client), []).append(part)
         if events:
             day, mine = self._day_of(start), self.days.setdefault(uid, {})
             mine[day] = min(start, mine.get(day, start))
 
-    def sessions(self) -> dict[tuple[int, Client], list[Stretch]]:
+    def sessions(self) -> dict[tuple[int, Client], list[SessionSpan]]:
         """Return the parts of sessions by person and stored client id."""
         return {(uid, id_key(client)): parts for (uid, client), parts in self._parts.items()}
 
@@ -162,20 +162,22 @@ def _merge(
     transaction: Transaction,
     batch: Batch,
     persons: dict[int, Person],
-    sessions: dict[tuple[int, Client], list[Stretch]],
+    sessions: dict[tuple[int, Client], list[SessionSpan]],
 ) -> None:
     connection, tally = transaction.connection, Tally()
     goals, days = GoalChange(connection, transaction.day_of), DayChange(connection)
-    for uid in batch.days.keys() | batch.hits.keys():
-        person, hits = persons[uid], batch.hits.get(uid)
+    for uid in batch.days.keys() | batch.conversions.keys():
+        person, conversions = persons[uid], batch.conversions.get(uid)
         changed = days.changed(person, batch.days[uid]) if uid in batch.days else {}
-        if hits is None:
+        if conversions is None:
             if changed:
                 goals.merge(uid, person.last, person.hit_ts, changed, {}, tally)
                 days.merge(person, changed, person.hit_ts, tally)
             continue
-        goals.merge(uid, person.last, person.hit_ts, changed, hits, tally)
-        latest = [h.ts for some in hits.values() for h in some] + ([] if person.hit_ts is None else [person.hit_ts])
+        goals.merge(uid, person.last, person.hit_ts, changed, conversions, tally)
+        latest = [h.ts for some in conversions.values() for h in some] + (
+            [] if person.hit_ts is None else [person.hit_ts]
+        )
         days.merge(person, changed, max(latest, default=None), tally)
     for day, n in batch.background.items():
         tally.add(SESSIONS, (day,), (0, 0, 0, 0, 0, n))
@@ -188,55 +190,57 @@ def _merge(
 # ---------------------------------------------------------------- a whole person
 
 
-class Life(NamedTuple):
+class PersonHistory(NamedTuple):
     """All that is rolled up of one person."""
 
     days: list[Day]
-    hits: dict[Goal, list[Hit]]
-    sessions: dict[Client, list[Stretch]]
+    conversions: dict[Goal, list[Conversion]]
+    sessions: dict[Client, list[SessionSpan]]
 
     def tally(self, tally: Tally, day_of: Callable[[int], int], sign: int) -> None:
         """Add what the person contributes, or take it away."""
         if self.days:
             tally_days(tally, [day for day, _ in self.days], self.days[0].day, sign)
-        for goal, hits in self.hits.items():
-            tally_goal(tally, goal, self.days, hits, day_of, sign=sign)
+        for goal, conversions in self.conversions.items():
+            tally_goal(tally, goal, self.days, conversions, day_of, sign=sign)
         for sessions in self.sessions.values():
             tally_sessions(tally, sessions, day_of, sign)
 
 
-def life(connection: sqlite3.Connection, uid: int) -> Life:
+def person_history(connection: sqlite3.Connection, uid: int) -> PersonHistory:
     """Return what is rolled up of a person."""
     row = connection.execute("SELECT last_day FROM person WHERE uid = ?", (uid,)).fetchone()
-    return Life(walk(connection, uid, row[0] if row else None), hits_of(connection, uid), sessions_of(connection, uid))
+    return PersonHistory(
+        walk(connection, uid, row[0] if row else None), conversions_of(connection, uid), sessions_of(connection, uid)
+    )
 
 
-def united(lives: Iterable[Life], gap_us: int) -> Life:
-    """Return several lives as one: what a person did under several ids."""
+def merged(histories: Iterable[PersonHistory], gap_us: int) -> PersonHistory:
+    """Return several histories as one: what a person did under several ids."""
     days: dict[int, int] = {}
-    hits: dict[Goal, list[Hit]] = {}
-    sessions: dict[Client, list[Stretch]] = {}
-    for one in lives:
+    conversions: dict[Goal, list[Conversion]] = {}
+    sessions: dict[Client, list[SessionSpan]] = {}
+    for one in histories:
         for day, ts in one.days:
             days[day] = min(ts, days.get(day, ts))
-        for goal, some in one.hits.items():
-            hits.setdefault(goal, []).extend(some)
+        for goal, some in one.conversions.items():
+            conversions.setdefault(goal, []).extend(some)
         for client, parts in one.sessions.items():
             sessions.setdefault(client, []).extend(parts)
-    return Life(
+    return PersonHistory(
         [Day(day, days[day]) for day in sorted(days)],
-        {goal: added(some) for goal, some in hits.items()},
+        {goal: added(some) for goal, some in conversions.items()},
         {client: folded(parts, gap_us if client == BY_GAP else NO_GAP_TOO_LONG) for client, parts in sessions.items()},
     )
 
 
-def write_life(connection: sqlite3.Connection, uid: int, one: Life) -> None:
+def write_history(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
     """Store what is rolled up of a person of whom nothing is stored."""
     connection.executemany(
         "INSERT INTO person_day VALUES (?, ?, ?, ?)",
         [(day, uid, one.days[i - 1].day if i else None, ts) for i, (day, ts) in enumerate(one.days)],
     )
-    write_hits(connection, [(uid, goal, *each) for goal, some in one.hits.items() for each in some])
+    write_hits(connection, [(uid, goal, *each) for goal, some in one.conversions.items() for each in some])
     connection.executemany(
         "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(uid, client, *part) for client, parts in one.sessions.items() for part in parts],
@@ -244,44 +248,44 @@ def write_life(connection: sqlite3.Connection, uid: int, one: Life) -> None:
     write_ends(connection, uid, one)
 
 
-def write_ends(connection: sqlite3.Connection, uid: int, one: Life) -> None:
-    """Store the ends of a person's life."""
+def write_ends(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
+    """Store the ends of a person's history."""
     ends = (one.days[0].day, *one.days[-1]) if one.days else (None, None, None)
-    hit_ts = max((each.ts for some in one.hits.values() for each in some), default=None)
+    hit_ts = max((each.ts for some in one.conversions.values() for each in some), default=None)
     connection.execute(
         "UPDATE person SET first_day=?, last_day=?, day_ts=?, hit_ts=? WHERE uid=?", (*ends, hit_ts, uid)
     )
 
 
-def remove_life(connection: sqlite3.Connection, uid: int, one: Life) -> None:
+def remove_history(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
     """Remove what is rolled up of a person."""
     connection.executemany("DELETE FROM person_day WHERE day = ? AND uid = ?", [(day, uid) for day, _ in one.days])
     connection.execute("DELETE FROM goal_hit WHERE uid = ?", (uid,))
     connection.execute("DELETE FROM session WHERE uid = ?", (uid,))
-    write_ends(connection, uid, Life([], {}, {}))
+    write_ends(connection, uid, PersonHistory([], {}, {}))
 
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
     """Make what two persons did what one did."""
     connection, tally = transaction.connection, Tally()
-    lives = {uid: life(connection, uid) for uid in (into, gone)}
-    one = united(lives.values(), transaction.session_gap_us)
-    for uid, each in lives.items():
+    histories = {uid: person_history(connection, uid) for uid in (into, gone)}
+    one = merged(histories.values(), transaction.session_gap_us)
+    for uid, each in histories.items():
         each.tally(tally, transaction.day_of, -1)
-        remove_life(connection, uid, each)
+        remove_history(connection, uid, each)
     one.tally(tally, transaction.day_of, 1)
-    write_life(connection, into, one)
+    write_history(connection, into, one)
     tally.write(connection)
 
 
 def forget(transaction: Transaction, uid: int, background: Iterable[int]) -> None:
     """Take back what a person contributed; `background` are the times of the events that are no activity."""
     tally = Tally()
-    one = life(transaction.connection, uid)
+    one = person_history(transaction.connection, uid)
     one.tally(tally, transaction.day_of, -1)
     for ts in background:
         tally.add(SESSIONS, (transaction.day_of(ts),), (0, 0, 0, 0, 0, -1))
-    remove_life(transaction.connection, uid, one)
+    remove_history(transaction.connection, uid, one)
     tally.write(transaction.connection)
 
 
@@ -309,7 +313,9 @@ def clear(transaction: Transaction, frozen_before: int) -> None:
     last = dict(connection.execute("SELECT uid, max(day) FROM person_day GROUP BY uid"))
     tally = Tally()
     for uid in sorted(persons | last.keys()):
-        one = Life(walk(connection, uid, last.get(uid)), hits_of(connection, uid), sessions_of(connection, uid))
+        one = PersonHistory(
+            walk(connection, uid, last.get(uid)), conversions_of(connection, uid), sessions_of(connection, uid)
+        )
         one.tally(tally, transaction.day_of, 1)
         write_ends(connection, uid, one)
     for day, n in background:
@@ -341,8 +347,8 @@ def replay(transaction: Transaction, began_earlier: dict[tuple[int, Client], int
 
 
 def _uncounted(
-    sessions: dict[tuple[int, Client], list[Stretch]], began_earlier: dict[tuple[int, Client], int]
-) -> Iterator[tuple[tuple[int, Client], list[Stretch]]]:
+    sessions: dict[tuple[int, Client], list[SessionSpan]], began_earlier: dict[tuple[int, Client], int]
+) -> Iterator[tuple[tuple[int, Client], list[SessionSpan]]]:
     for group, parts in sessions.items():
         ended = began_earlier.get(group)
         if ended is None:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple, TypeAlias
 
-from otel_measure.ids import id_text
-from otel_measure.records import NpsResponse
+from otel_measure.records.ids import id_text
+from otel_measure.records.kinds import NpsResponse
 from otel_measure.store.sqlite.persons import roots
 from otel_measure.store.sqlite.tally import ANSWERS, Tally
 from otel_measure.store.sqlite.transaction import Accepted, Transaction

@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from otel_measure import semconv
-from otel_measure.enums import EventType
-from otel_measure.records import Exposure, Json, UserEvent
+from otel_measure.conventions import semconv
+from otel_measure.records.enums import EventType
+from otel_measure.records.kinds import Exposure, Json, UserEvent
 from otel_measure.store.experiments import EXPERIMENT_PROPERTY, MIXED, Cell, Experiment
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.facts import Facts

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from otel_measure import semconv
-from otel_measure.ids import id_keys, id_text
-from otel_measure.records import (
+from otel_measure.conventions import semconv
+from otel_measure.records.ids import id_keys, id_text
+from otel_measure.records.kinds import (
     Evaluation,
     Exposure,
     GroundTruth,

@@ -1,11 +1,12 @@
 """Conversions in cells: exact for every window of days, in a few hundred additions.
 
-A person counts as converted in a window [S, D] of local days when a hit (an event that converts) lies in it at or after
-the person's first activity in it. That activity is on the first active day `a >= S`, and `a` is that day for every S
-after the active day `b` before it, up to `a`. So with h(a) = the day of the first hit at or after the first activity of
-day a, adding 1 to cell (h(a), a) and taking it away from cell (h(a), b) makes the sum over `hit_day <= D, day >= S`
-count every person who converted in [S, D] once; the waiting time from that activity to that hit adds up alike. A hit
-itself counts in every window that begins on or before the last active day whose first activity it follows.
+A person counts as converted in a window [S, D] of local days when a conversion (an event that converts) lies in it at
+or after the person's first activity in it. That activity is on the first active day `a >= S`, and `a` is that day for
+every S after the active day `b` before it, up to `a`. So with h(a) = the day of the first conversion at or after the
+first activity of day a, adding 1 to cell (h(a), a) and taking it away from cell (h(a), b) makes the sum over `hit_day
+<= D, day >= S` count every person who converted in [S, D] once; the waiting time from that activity to that
+conversion adds up alike. A conversion itself counts in every window that begins on or before the last active day
+whose first activity it follows.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from otel_measure.limits import MAX_VALUE
+from otel_measure.records.limits import MAX_VALUE
 from otel_measure.store.sqlite.tally import GOAL_SUMS, GOALS, Tally
 
 TRACKED: Final = frozenset({"conversion", "purchase", "signup", "form_submit"})
@@ -31,7 +32,7 @@ class Day(NamedTuple):
     first_ts: int
 
 
-class Hit(NamedTuple):
+class Conversion(NamedTuple):
     """Conversions of one person at one time in one currency ('' for none given)."""
 
     ts: int
@@ -45,21 +46,21 @@ class Hit(NamedTuple):
 Goal: TypeAlias = str
 
 
-def hit(ts: int, value: float | None, currency: str | None) -> Hit:
+def conversion(ts: int, value: float | None, currency: str | None) -> Conversion:
     """Return one conversion; a value that no currency has (beyond ±1e12) is no value."""
     if value is None or not math.isfinite(value) or abs(value) > MAX_VALUE:
-        return Hit(ts, currency or "", 1, 0, 0, 0)
+        return Conversion(ts, currency or "", 1, 0, 0, 0)
     whole, part = divmod(value, 1)
-    return Hit(ts, currency or "", 1, 1, int(whole), round(part * _NANO))
+    return Conversion(ts, currency or "", 1, 1, int(whole), round(part * _NANO))
 
 
-def added(hits: Iterable[Hit]) -> list[Hit]:
-    """Return hits with those of one time and currency added up, ascending."""
-    found: dict[tuple[int, str], Hit] = {}
-    for one in hits:
+def added(conversions: Iterable[Conversion]) -> list[Conversion]:
+    """Return conversions with those of one time and currency added up, ascending."""
+    found: dict[tuple[int, str], Conversion] = {}
+    for one in conversions:
         key = one[:2]
         old = found.get(key)
-        found[key] = one if old is None else Hit(*key, *(a + b for a, b in zip(old[2:], one[2:], strict=True)))
+        found[key] = one if old is None else Conversion(*key, *(a + b for a, b in zip(old[2:], one[2:], strict=True)))
     return [found[key] for key in sorted(found)]
 
 
@@ -67,7 +68,7 @@ def tally_goal(
     tally: Tally,
     goal: Goal,
     days: Sequence[Day],
-    hits: Sequence[Hit],
+    conversions: Sequence[Conversion],
     day_of: Callable[[int], int],
     *,
     sign: int = 1,
@@ -79,12 +80,12 @@ def tally_goal(
         tally: the cells.
         goal: what was reached.
         days: active days, ascending.
-        hits: ascending; those after `after` only.
+        conversions: ascending; those after `after` only.
         day_of: the local day of a time.
         sign: -1 takes away.
         after: days whose first activity is not later only precede others; nothing of theirs changes.
     """
-    times = [h.ts for h in hits]
+    times = [h.ts for h in conversions]
     firsts = [d.first_ts for d in days]
     for i, (day, first_ts) in enumerate(days):
         at = bisect_left(times, first_ts)
@@ -95,7 +96,7 @@ def tally_goal(
         tally.add(GOALS, (goal, hit_day, day), reached, sign)
         if i:
             tally.add(GOALS, (goal, hit_day, days[i - 1].day), reached, -sign)
-    for one in hits:
+    for one in conversions:
         known = bisect_right(firsts, one.ts)
         if known:
             tally.add(GOAL_SUMS, (goal, day_of(one.ts), days[known - 1].day, one.currency), one[2:], sign)
@@ -120,7 +121,7 @@ class GoalChange:
         last: Day | None,
         hit_ts: int | None,
         days: Mapping[int, int],
-        hits: Mapping[Goal, Sequence[Hit]],
+        conversions: Mapping[Goal, Sequence[Conversion]],
         tally: Tally,
     ) -> None:
         """Merge what is new of one person.
@@ -128,16 +129,16 @@ class GoalChange:
         Args:
             uid: the person.
             last: the last active day known before.
-            hit_ts: the last hit known before.
+            hit_ts: the last conversion known before.
             days: days whose first activity is new or earlier than before, with its time.
-            hits: new hits by goal.
+            conversions: new conversions by goal.
             tally: the cells.
         """
-        goals = set(hits)
+        goals = set(conversions)
         if days and hit_ts is not None and hit_ts >= (first := min(days.values())):
             goals.update(self._goals_since(uid, first))
         for goal in sorted(goals):
-            new = hits.get(goal, ())
+            new = conversions.get(goal, ())
             since = min([h.ts for h in new] + list(days.values()))
             before = NO_PREDECESSOR if hit_ts is None else self._last_before(uid, goal, since)
             old_hits = [] if hit_ts is None or hit_ts < since else self._since(uid, goal, since)
@@ -155,7 +156,7 @@ class GoalChange:
         return walk(self._connection, uid, last.day if last else None, since_ts=ts)
 
     def _goals_since(self, uid: int, ts: int) -> list[str]:
-        """Return the goals of which a hit is not earlier: a change of days before it changes what it means."""
+        """Return the goals of which a conversion is not earlier: a change of days before it changes what it means."""
         return [
             goal
             for goal in TRACKED
@@ -170,16 +171,16 @@ class GoalChange:
         ).fetchone()
         return NO_PREDECESSOR if row[0] is None else int(row[0])
 
-    def _since(self, uid: int, goal: str, ts: int) -> list[Hit]:
+    def _since(self, uid: int, goal: str, ts: int) -> list[Conversion]:
         rows = self._connection.execute(
             "SELECT ts, currency, n, valued, amount, nanos FROM goal_hit WHERE uid = ? AND goal = ? AND ts >= ?"
             " ORDER BY ts, currency",
             (uid, goal, ts),
         )
-        return [Hit(*row) for row in rows]
+        return [Conversion(*row) for row in rows]
 
     def write(self) -> None:
-        """Write the new hits."""
+        """Write the new conversions."""
         write_hits(self._connection, self._hits)
 
 
@@ -189,7 +190,7 @@ def _with(known: Iterable[Day], changed: Mapping[int, int]) -> list[Day]:
 
 
 def write_hits(connection: sqlite3.Connection, rows: Iterable[tuple[int, str, int, str, int, int, int, int]]) -> None:
-    """Add hits to the stored ones."""
+    """Add conversions to the stored ones."""
     connection.executemany(
         "INSERT INTO goal_hit VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, goal, ts, currency) DO UPDATE SET"
         " n = n + excluded.n, valued = valued + excluded.valued, amount = amount + excluded.amount,"
@@ -221,12 +222,12 @@ def walk(
     return days[::-1]
 
 
-def hits_of(connection: sqlite3.Connection, uid: int) -> dict[Goal, list[Hit]]:
-    """Return all hits of a person by goal, ascending."""
-    found: dict[Goal, list[Hit]] = {}
+def conversions_of(connection: sqlite3.Connection, uid: int) -> dict[Goal, list[Conversion]]:
+    """Return all conversions of a person by goal, ascending."""
+    found: dict[Goal, list[Conversion]] = {}
     for goal, *rest in connection.execute(
         "SELECT goal, ts, currency, n, valued, amount, nanos FROM goal_hit WHERE uid = ? ORDER BY goal, ts, currency",
         (uid,),
     ):
-        found.setdefault(goal, []).append(Hit(*rest))
+        found.setdefault(goal, []).append(Conversion(*rest))
     return found

@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from otel_measure import semconv
-from otel_measure.days import moment
-from otel_measure.records import Inference, Record
+from otel_measure.conventions import semconv
+from otel_measure.definitions.days import moment
+from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.base import Receipt
 from otel_measure.store.sqlite import activity, answers, experiments, facts, totals
 from otel_measure.store.sqlite.maintenance import chunks

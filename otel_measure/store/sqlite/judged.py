@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from otel_measure.records import Json
+from otel_measure.records.kinds import Json
 from otel_measure.stats.cells import Cells
 from otel_measure.store.base import EVERYTHING, Filter
 from otel_measure.store.quality import PREDICTION, Evaluated, Judged, Labels, ModelKey, Place, Reference

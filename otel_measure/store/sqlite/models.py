@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from otel_measure import semconv
-from otel_measure.records import Inference, Record
+from otel_measure.conventions import semconv
+from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from otel_measure import semconv
-from otel_measure.labels import escaped
-from otel_measure.measurements import Attributes
-from otel_measure.records import Origin
+from otel_measure.conventions import semconv
+from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.measurements import Attributes
+from otel_measure.records.kinds import Origin
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from otel_measure.records import Record
-from otel_measure.store.base import Parcel
+from otel_measure.records.kinds import Record
+from otel_measure.store.base import OutboxBatch
 from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.connection import Database
 
@@ -39,7 +39,7 @@ class SqliteOutbox:
         with self._database.read() as connection:
             return int(connection.execute("SELECT coalesce(sum(n), 0) FROM outbox").fetchone()[0])
 
-    def next(self, limit: int) -> Parcel | None:
+    def next(self, limit: int) -> OutboxBatch | None:
         """Return the oldest facts that wait, at most `limit` unless one transaction had more; `None` for none."""
         with self._database.read() as connection:
             rows = connection.execute("SELECT seq, kind, n, ids FROM outbox ORDER BY seq LIMIT ?", (limit,)).fetchall()
@@ -52,12 +52,12 @@ class SqliteOutbox:
                 taken.append(seq)
                 total += n
                 records.extend(_read(connection, _TABLES[kind], _decode(ids)))
-        return Parcel(tuple(taken), records) if taken else None
+        return OutboxBatch(tuple(taken), records) if taken else None
 
-    def done(self, parcel: Parcel) -> None:
+    def done(self, batch: OutboxBatch) -> None:
         """Forget that facts are to leave."""
         with self._database.write() as connection:
-            connection.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in parcel.seqs])
+            connection.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in batch.seqs])
 
 
 def _read(connection: sqlite3.Connection, table: facts.Table, keys: list[bytes | str]) -> list[Record]:

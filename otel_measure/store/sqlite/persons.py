@@ -91,7 +91,7 @@ class DayChange:
         return {day: ts for day, ts in days.items() if day not in known or ts < known[day]}
 
     def merge(self, person: Person, days: Mapping[int, int], hit_ts: int | None, tally: Tally) -> None:
-        """Merge changed days, and the last hit, into what is known of a person."""
+        """Merge changed days, and the last conversion, into what is known of a person."""
         if not days:
             if hit_ts != person.hit_ts:
                 self._persons.append((*person[1:4], hit_ts, person.uid))

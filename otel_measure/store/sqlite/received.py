@@ -14,9 +14,9 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from otel_measure.ids import id_key
-from otel_measure.records import Inference
-from otel_measure.store.base import Growth, HostReading, Learn, ModelUse, Sender, Waiting
+from otel_measure.records.ids import id_key
+from otel_measure.records.kinds import Inference
+from otel_measure.store.base import HostReading, Increment, Interpreter, ModelUse, Sender, Waiting
 from otel_measure.store.sqlite import models, streams, totals
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US, CellKey
@@ -169,11 +169,11 @@ def _via(connection: sqlite3.Connection, source: str, model: str) -> Via | None:
 # ---------------------------------------------------------------- what metrics mean
 
 
-def learn(transaction: Transaction, growths: Sequence[Growth], understand: Learn) -> None:
+def interpret(transaction: Transaction, increments: Sequence[Increment], interpreter: Interpreter) -> None:
     """Add what growth of foreign series means to the cells of models and to the totals."""
-    counting = [growth for growth in growths if _claimed(transaction.connection, growth)]
-    costs = {pair for growth in counting if (pair := _says_cost(transaction.connection, growth)) is not None}
-    learnt = understand([replace(g, cost_comes=_pair(g) in costs) for g in counting])
+    counting = [increment for increment in increments if _claimed(transaction.connection, increment)]
+    costs = {pair for increment in counting if (pair := _says_cost(transaction.connection, increment)) is not None}
+    learnt = interpreter([replace(g, cost_comes=_pair(g) in costs) for g in counting])
     minutes: dict[CellKey, ModelUse] = {}
     sums: dict[totals.Key, totals.Sum] = {}
     for ts, origin, use, added in learnt:
@@ -190,27 +190,28 @@ def learn(transaction: Transaction, growths: Sequence[Growth], understand: Learn
         totals.merge(transaction.connection, transaction.names, sums, into)
 
 
-def _pair(growth: Growth) -> tuple[str, str]:
-    means = growth.point.means
+def _pair(increment: Increment) -> tuple[str, str]:
+    means = increment.point.means
     return (means.source, means.model) if means is not None else ("", "")
 
 
-def _claimed(connection: sqlite3.Connection, growth: Growth) -> bool:
+def _claimed(connection: sqlite3.Connection, increment: Increment) -> bool:
     """Tell whether metrics count for this process and model; the first signal that need not wait decides."""
-    source, model = _pair(growth)
+    source, model = _pair(increment)
     via = _via(connection, source, model)
     if via is None:
         connection.execute(
-            "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'metrics', ?)", (source, model, growth.point.ts)
+            "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'metrics', ?)",
+            (source, model, increment.point.ts),
         )
         connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
     return via in (None, "metrics")
 
 
-def _says_cost(connection: sqlite3.Connection, growth: Growth) -> tuple[str, str] | None:
+def _says_cost(connection: sqlite3.Connection, increment: Increment) -> tuple[str, str] | None:
     """Return the (process, model) of a series when metrics of theirs say the cost, now or before."""
-    pair = _pair(growth)
-    if growth.point.means is not None and growth.point.means.role == "cost":
+    pair = _pair(increment)
+    if increment.point.means is not None and increment.point.means.role == "cost":
         connection.execute("UPDATE source SET costs = 1 WHERE source = ? AND model = ?", pair)
         return pair
     row = connection.execute("SELECT costs FROM source WHERE source = ? AND model = ?", pair).fetchone()

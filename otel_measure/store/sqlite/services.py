@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from otel_measure.ids import id_text
+from otel_measure.records.ids import id_text
 from otel_measure.store.services import LONGEST_GAP_US, History, Interval, Service, StateChange
 from otel_measure.store.sqlite.connection import Database
 

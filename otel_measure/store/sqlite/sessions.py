@@ -1,4 +1,4 @@
-"""Sessions: stretches of one person's time, which merge and never split.
+"""Sessions: spans of one person's time, which merge and never split.
 
 Events of one person with the same client session id are one session; the others are grouped by the gap rule. What a
 session counts adds up, so that a late event needs the stored sessions beside it and no events: it extends one or
@@ -21,7 +21,7 @@ NO_GAP_TOO_LONG: Final = 2**62
 _CHUNK: Final = 250
 
 
-class Stretch(NamedTuple):
+class SessionSpan(NamedTuple):
     """A session, or a part of one; microseconds, and what happened in it."""
 
     start: int
@@ -36,10 +36,10 @@ class Stretch(NamedTuple):
         return self.views == 1 and self.keys == 0 and self.end - self.start < ENGAGED_US
 
 
-def folded(parts: Iterable[Stretch], gap_us: int) -> list[Stretch]:
+def folded(parts: Iterable[SessionSpan], gap_us: int) -> list[SessionSpan]:
     """Return the parts, of which there is one at least, joined wherever the pause is at most `gap_us`; ascending."""
     ordered = sorted(parts)
-    found: list[Stretch] = []
+    found: list[SessionSpan] = []
     start, end, events, views, keys = ordered[0]
     for part in ordered[1:]:
         if part[0] - end <= gap_us:
@@ -48,13 +48,13 @@ def folded(parts: Iterable[Stretch], gap_us: int) -> list[Stretch]:
             views += part[3]
             keys += part[4]
         else:
-            found.append(Stretch(start, end, events, views, keys))
+            found.append(SessionSpan(start, end, events, views, keys))
             start, end, events, views, keys = part
-    found.append(Stretch(start, end, events, views, keys))
+    found.append(SessionSpan(start, end, events, views, keys))
     return found
 
 
-def tally_sessions(tally: Tally, sessions: Iterable[Stretch], day_of: Callable[[int], int], sign: int = 1) -> None:
+def tally_sessions(tally: Tally, sessions: Iterable[SessionSpan], day_of: Callable[[int], int], sign: int = 1) -> None:
     """Add what sessions contribute to the cells of their days."""
     for session in sessions:
         start, end, events, views, _ = session
@@ -81,7 +81,7 @@ class SessionChange:
         self._gap_us = gap_us
         self._day_of = day_of
 
-    def merge(self, new: Mapping[tuple[int, Client], Sequence[Stretch]], tally: Tally) -> None:
+    def merge(self, new: Mapping[tuple[int, Client], Sequence[SessionSpan]], tally: Tally) -> None:
         """Merge new parts, by person and client id, into the stored sessions."""
         gone: list[tuple[int, Client, int]] = []
         kept: list[tuple[int, Client, int, int, int, int, int]] = []
@@ -101,8 +101,8 @@ class SessionChange:
         self._connection.executemany("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
 
     def _neighbours(
-        self, new: Mapping[tuple[int, Client], Sequence[Stretch]]
-    ) -> dict[tuple[int, Client], list[Stretch]]:
+        self, new: Mapping[tuple[int, Client], Sequence[SessionSpan]]
+    ) -> dict[tuple[int, Client], list[SessionSpan]]:
         """Return the stored sessions that each group may touch."""
         named = [key for key in new if key[1] != BY_GAP]
         unnamed = [
@@ -110,10 +110,10 @@ class SessionChange:
             for (uid, client), parts in new.items()
             if client == BY_GAP
         ]
-        found: dict[tuple[int, Client], list[Stretch]] = {}
+        found: dict[tuple[int, Client], list[SessionSpan]] = {}
         for statement, width, asked in ((_NAMED, 2, named), (_UNNAMED, 3, unnamed)):
             for uid, client, *numbers in self._rows(statement, width, asked):
-                found.setdefault((uid, client), []).append(Stretch(*numbers))
+                found.setdefault((uid, client), []).append(SessionSpan(*numbers))
         return found
 
     def _rows(self, statement: str, width: int, asked: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
@@ -129,7 +129,7 @@ _NAMED: Final = (
     "WITH k (uid, client) AS (VALUES {}) SELECT s.* FROM k CROSS JOIN session s"
     " ON s.uid = k.uid AND s.client = k.client"
 )
-# The sessions of a person do not overlap: what begins last before a stretch is the only one that may reach it.
+# The sessions of a person do not overlap: what begins last before a span is the only one that may reach it.
 _UNNAMED: Final = (
     "WITH k (uid, first, last) AS (VALUES {}) SELECT s.* FROM k CROSS JOIN session s"
     " ON s.uid = k.uid AND s.client = '' AND s.started <= k.last AND s.started >= coalesce("
@@ -137,11 +137,11 @@ _UNNAMED: Final = (
 )
 
 
-def sessions_of(connection: sqlite3.Connection, uid: int) -> dict[Client, list[Stretch]]:
+def sessions_of(connection: sqlite3.Connection, uid: int) -> dict[Client, list[SessionSpan]]:
     """Return all sessions of a person by client id."""
-    found: dict[Client, list[Stretch]] = {}
+    found: dict[Client, list[SessionSpan]] = {}
     for client, *numbers in connection.execute(
         "SELECT client, started, ended, events, views, keys FROM session WHERE uid = ? ORDER BY client, started", (uid,)
     ):
-        found.setdefault(client, []).append(Stretch(*numbers))
+        found.setdefault(client, []).append(SessionSpan(*numbers))
     return found

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
-from otel_measure import semconv
-from otel_measure.labels import escaped
+from otel_measure.conventions import semconv
+from otel_measure.conventions.labels import escaped
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
-from otel_measure.store.base import STALE_US, Family, Growth, HostReading, Ingested, Point, Sample
+from otel_measure.store.base import STALE_US, Family, HostReading, Increment, Ingested, Point, Sample
 from otel_measure.store.sqlite.models import MINUTE_US
 from otel_measure.store.sqlite.totals import LARGEST, packed, unpacked
 
@@ -54,37 +54,37 @@ class Refused(Exception):  # noqa: N818 - a verdict
         self.reason = reason
 
 
-def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ingested, list[Growth]]:
+def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ingested, list[Increment]]:
     """Take in points; return what became of them, and what those that tell of models have added."""
     accepted, duplicate, refused = 0, 0, Counter[str]()
     series = _Series(connection)
-    growths: list[Growth] = []
+    increments: list[Increment] = []
     for point in points:
         try:
-            growth = _add_delta(connection, series, point) if point.delta else _put(connection, series, point)
+            increment = _add_delta(connection, series, point) if point.delta else _put(connection, series, point)
         except Refused as verdict:
             refused[verdict.reason] += 1
             continue
-        if growth is None:
+        if increment is None:
             duplicate += 1
             continue
         accepted += 1
-        if point.means is not None and (growth.value or growth.count):
-            growths.append(growth)
-    return Ingested(accepted, duplicate, dict(refused)), growths
+        if point.means is not None and (increment.value or increment.count):
+            increments.append(increment)
+    return Ingested(accepted, duplicate, dict(refused)), increments
 
 
 # ---------------------------------------------------------------- cumulative
 
 
-def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
+def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Increment | None:
     """Replace the state of a stream; `None` for a point that says what was said already."""
     known = _latest(connection, point) if _start_is_unknown(point) else _known(connection, point)
     known = _comparable(connection, known, point)
     if known is None:
         series.insert(_counted(point, None))
         is_whole = point.start > 0 and point.ts - point.start <= _DAY_US
-        return _growth(point, None) if is_whole else Growth(point, 0.0, 0, ())
+        return _increment(point, None) if is_whole else Increment(point, 0.0, 0, ())
     if point.ts < known.ts:
         raise Refused("out_of_order")
     if point.ts == known.ts and (point.value, point.count) == (known.value, known.count):
@@ -95,10 +95,10 @@ def _put(connection: sqlite3.Connection, series: _Series, point: Point) -> Growt
         # After all its starts, also after one that was said and is no earlier than its last word.
         began = replace(point, start=max(known.ts, known.start + 1))
         series.insert(_counted(began, None))
-        return _growth(began, None)
+        return _increment(began, None)
     before = known if point.value >= known.value and point.count >= known.count else None
     _update(connection, known.id, _counted(point, before))
-    return _growth(point, before)
+    return _increment(point, before)
 
 
 def _comparable(connection: sqlite3.Connection, known: _State | None, point: Point) -> _State | None:
@@ -138,11 +138,11 @@ def _counted(point: Point, before: _State | None) -> Point:
     return replace(point, buckets=_plus(kept.buckets, buckets) if kept is not None else buckets)
 
 
-def _growth(point: Point, before: _State | None) -> Growth:
+def _increment(point: Point, before: _State | None) -> Increment:
     if point.means is None:
-        return Growth(point, 0.0, 0, ())
+        return Increment(point, 0.0, 0, ())
     if before is None:
-        return Growth(point, point.value, point.count, tuple(_bins(point, point.buckets, point.exponential)))
+        return Increment(point, point.value, point.count, tuple(_bins(point, point.buckets, point.exponential)))
     if point.exponential is not None:
         since = point.exponential.since(before.exponential) if before.exponential is not None else point.exponential
         bins = tuple(_bins(point, (), since or point.exponential))
@@ -151,7 +151,7 @@ def _growth(point: Point, before: _State | None) -> Growth:
         bins = tuple(_bins(point, grown, None))
     else:
         bins = ()
-    return Growth(point, point.value - before.value, point.count - before.count, bins)
+    return Increment(point, point.value - before.value, point.count - before.count, bins)
 
 
 def _bins(point: Point, buckets: tuple[int, ...], exponential: Exponential | None) -> Iterator[Bin]:
@@ -163,7 +163,7 @@ def _bins(point: Point, buckets: tuple[int, ...], exponential: Exponential | Non
 # ---------------------------------------------------------------- deltas
 
 
-def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) -> Growth | None:
+def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) -> Increment | None:
     """Add a delta to its stream once, in whatever order deltas come; `None` for one that was added already."""
     whole = replace(point, start=0)
     known = _comparable(connection, _known(connection, whole), whole)
@@ -179,7 +179,7 @@ def _add_delta(connection: sqlite3.Connection, series: _Series, point: Point) ->
         return None
     if summed is not None:
         _update(connection, stream, summed)
-    return _growth(point, None)
+    return _increment(point, None)
 
 
 def _summed(known: _State, point: Point) -> Point:

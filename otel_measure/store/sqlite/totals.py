@@ -14,10 +14,10 @@ from itertools import chain
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from otel_measure import semconv
-from otel_measure.measurements import Attributes, measurements
-from otel_measure.records import Origin, Record, UserEvent
-from otel_measure.semconv import Instrument
+from otel_measure.conventions import semconv
+from otel_measure.conventions.semconv import Instrument
+from otel_measure.definitions.measurements import Attributes, measurements
+from otel_measure.records.kinds import Origin, Record, UserEvent
 from otel_measure.stats.histograms import bucket_index
 from otel_measure.store.base import Family, Sample
 from otel_measure.store.sqlite.names import Names

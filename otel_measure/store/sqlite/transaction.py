@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
-from otel_measure.records import Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.names import Names
 

@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from otel_measure.days import day_start
+from otel_measure.definitions.days import day_start
 from otel_measure.store.base import EVERYTHING, Filter
 from otel_measure.store.sqlite import activity, answers, identity, persons
 from otel_measure.store.sqlite.connection import Database
-from otel_measure.store.sqlite.goals import TRACKED, hit
-from otel_measure.store.sqlite.sessions import Stretch
+from otel_measure.store.sqlite.goals import TRACKED, conversion
+from otel_measure.store.sqlite.sessions import SessionSpan
 from otel_measure.store.sqlite.tally import CELL_TABLES
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.users import Cohort, ConversionTotals, Days, Erasure, Link, SessionTotals, Totals
@@ -141,7 +141,7 @@ class SqliteUserQuestions:
         ).fetchone()
         found = SessionTotals(*map(int, row))
         still_open = [
-            Stretch(*numbers)
+            SessionSpan(*numbers)
             for numbers in self._connection.execute(
                 "SELECT started, ended, events, views, keys FROM session WHERE views > 0 AND ended > ?",
                 (now - self._session_gap_us,),
@@ -211,16 +211,16 @@ def _converted_in_facts(
             "SELECT uid, first_ts FROM person_day WHERE day BETWEEN ?1 AND ?2 AND (prev IS NULL OR prev < ?1)", days
         )
     )
-    hits = connection.execute(
+    conversions = connection.execute(
         "SELECT coalesce(p.merged_into, p.uid), e.ts, e.extra FROM event e JOIN person p ON p.uid = e.uid"
         " WHERE (e.type = ? OR e.name = ?) AND e.ts >= ? AND e.ts < ?",
         (event, event, day_start(days.first, zone), day_start(days.last + 1, zone)),
     )
     converted: dict[int, int] = {}
     sums: list[Sums] = []
-    for uid, ts, extra in hits:
+    for uid, ts, extra in conversions:
         if uid in first_ts and ts >= first_ts[uid]:
             converted[uid] = min(ts, converted.get(uid, ts))
             rare = activity.rare_fields(extra)
-            sums.append(hit(ts, rare.value, rare.currency)[1:])
+            sums.append(conversion(ts, rare.value, rare.currency)[1:])
     return len(converted), sum(ts - first_ts[uid] for uid, ts in converted.items()), sums

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from exporter.app import create_app
 from otel_measure.config import Settings
-from otel_measure.kpis import KPIS
+from otel_measure.definitions.kpis import KPIS
 from otel_measure.runtime import Runtime
 
 BASE = "/api/v1/metrics"

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.records import Exposure, Origin, Record, UserEvent
+from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
 from otel_measure.store.experiments import MIXED, Cell, Experiment
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.experiments import HOUR_US

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.records import Record, UserEvent
+from otel_measure.records.kinds import Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore, facts
 from tests.facts import event, one_of_each, predictions, records
 from tests.facts import inference as call

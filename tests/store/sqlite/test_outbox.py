@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from otel_measure.records import Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore
 from tests.facts import NOON, event, inference, one_of_each
 
@@ -18,11 +18,11 @@ def store() -> Iterator[SqliteStore]:
 
 
 def leave(store: SqliteStore, limit: int = 1000) -> list[Record]:
-    """Take out all that waits, parcel by parcel."""
+    """Take out all that waits, batch by batch."""
     found: list[Record] = []
-    while (parcel := store.outbox.next(limit)) is not None:
-        found += parcel.records
-        store.outbox.done(parcel)
+    while (batch := store.outbox.next(limit)) is not None:
+        found += batch.records
+        store.outbox.done(batch)
     return found
 
 

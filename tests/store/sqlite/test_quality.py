@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.records import GroundTruth, Inference, Origin, Prediction, Record
+from otel_measure.records.kinds import GroundTruth, Inference, Origin, Prediction, Record
 from otel_measure.stats.cells import reference_cells
 from otel_measure.store.base import Filter
 from otel_measure.store.quality import (

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.ai.aggregates import learner
+from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer, Rates
-from otel_measure.meanings import ModelSeries
-from otel_measure.records import Inference
+from otel_measure.definitions.signals import ModelSeries
+from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.base import Ingested, ModelUse, Point, Sender, Waiting
 from otel_measure.store.sqlite import SqliteStore
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
 
-LEARN = learner(Pricer({"m": Rates(input_usd=0.001, output_usd=0.002)}))
+LEARN = interpreter(Pricer({"m": Rates(input_usd=0.001, output_usd=0.002)}))
 STARTED = NOON - MINUTE
 WAIT_US = 90 * SECOND
 

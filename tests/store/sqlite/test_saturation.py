@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_measure.records import Inference, Origin
+from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.totals import LARGEST
 

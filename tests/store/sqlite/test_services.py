@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps, watched_by
-from otel_measure.records import ServiceState
+from otel_measure.records.kinds import ServiceState
 from otel_measure.store.services import LONGEST_GAP_US, History, Service, StateChange
 from otel_measure.store.sqlite import SqliteStore
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, event

@@ -17,15 +17,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from otel_measure import semconv
 from otel_measure.ai import reports as models
+from otel_measure.conventions import semconv
+from otel_measure.definitions.windows import span
 from otel_measure.errors import StoreError, StoreUnavailable
-from otel_measure.records import Origin, Record
+from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.base import ACCEPTED, DUPLICATE, Family, Filter, Model
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
 from otel_measure.testing import Capture
-from otel_measure.windows import span
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
 
 Open = Callable[..., SqliteStore]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from otel_measure.records import Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 from tests.facts import event

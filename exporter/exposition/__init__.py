@@ -1,0 +1,1 @@
+"""`/metrics`: families of series as Prometheus text."""

@@ -1,0 +1,133 @@
+"""What may stand after the question mark: each endpoint has a struct, and any other parameter is an error naming it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Meta
+
+from exporter.http.envelope import HttpError, explained
+from exporter.http.types import NoQuery
+
+_MAX_PARAMETERS: Final = 32
+_NO_QUERY: Final = NoQuery()
+
+_Window = Annotated[
+    str,
+    Meta(
+        description="How far to look back: a number and m, h, d or w.",
+        examples=["24h", "30d"],
+        extra_json_schema={"pattern": "^([1-9][0-9]{0,3}[mh]|[1-9][0-9]{0,2}d|[1-9][0-9]?w)$"},
+    ),
+]
+_AsOf = Annotated[dt.date | None, Meta(description="Answer as of the end of this day, e.g. 2026-01-31.")]
+_Service = Annotated[str | None, Meta(description="Only records of this `service.name`.")]
+_Environment = Annotated[str | None, Meta(description="Only records of this `deployment.environment.name`.")]
+_Name = Annotated[str, Meta(description="Name of the model, as it was recorded.")]
+_Version = Annotated[str, Meta(description="Version of the model, as it was recorded.")]
+
+
+class ModelQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows an answer about models."""
+
+    window: _Window = "24h"
+    as_of: _AsOf = None
+    service: _Service = None
+    environment: _Environment = None
+
+
+class NamedModelQuery(ModelQuery, frozen=True, kw_only=True):
+    """A model whose name stands after the question mark: that works behind any proxy."""
+
+    name: _Name
+    version: _Version
+
+
+class UserQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows an answer about users."""
+
+    window: _Window = "30d"
+    as_of: _AsOf = None
+    service: _Service = None
+    environment: _Environment = None
+
+
+class DiskQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which filesystem."""
+
+    mount_point: Annotated[str, Meta(description="A mount point, or any directory of the filesystem.")] = "/"
+
+
+class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which process."""
+
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1, description="The server's own process when absent.")] | None = None
+
+
+class AvailabilityQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows an answer about the availability of a service."""
+
+    window: _Window = "30d"
+    as_of: _AsOf = None
+
+
+class ExpositionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows the exposition."""
+
+    scope: Annotated[
+        Literal["infrastructure"] | None, Meta(description="`infrastructure` leaves models and users away.")
+    ] = None
+
+
+Q = TypeVar("Q", bound=msgspec.Struct)
+
+
+def parse(query_string: bytes, kind: type[Q]) -> Q:
+    """Return the parameters of a request.
+
+    Args:
+        query_string: as it stands in the request, percent-encoded.
+        kind: the parameters that have a meaning.
+
+    Raises:
+        HttpError: 400 for a parameter that is unknown, given twice, missing or malformed; the message names it.
+    """
+    if not query_string and kind is NoQuery:
+        return _NO_QUERY  # type: ignore[return-value]  # a NoQuery is what `kind` asks for
+    given = _pairs(query_string) if query_string else {}
+    known = kind.__struct_fields__
+    for name in given:
+        if name not in known:
+            raise HttpError(400, f"query parameter {name!r} has no meaning here; {_allowed(known)}")
+    try:
+        parameters = msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as fault:
+        raise HttpError(400, explained(fault, "query")) from None
+    for name in given:
+        # The lax conversion that reads dates and numbers out of text reads "null" too.
+        if getattr(parameters, name) is None:
+            raise HttpError(400, f"{name}: expected a value, got {given[name]!r}")
+    return parameters
+
+
+def _pairs(query_string: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS
+        )
+    except ValueError:
+        message = f"the query must be percent-encoded UTF-8 with at most {_MAX_PARAMETERS} parameters"
+        raise HttpError(400, message) from None
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise HttpError(400, f"query parameter {name!r} is given twice; give it once")
+        given[name] = value
+    return given
+
+
+def _allowed(known: tuple[str, ...]) -> str:
+    return f"allowed: {', '.join(known)}" if known else "none is allowed"

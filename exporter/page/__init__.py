@@ -1,0 +1,1 @@
+"""The page, without a build step, and what else stands at the root."""

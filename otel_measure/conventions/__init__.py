@@ -1,0 +1,1 @@
+"""Names: ours, those of others as data, and how labels are written."""

@@ -1,0 +1,391 @@
+"""Every KPI of the product: its unit, window, target and alert threshold. No other module holds such a number.
+
+A *target* is what a healthy system keeps, an *alert* what somebody has to look at now; between the two lies a warning.
+Both are strict, as they are written: "target < 80" is missed at 80, "alert > 90" does not fire at 90.
+
+Ratios are 0 to 1 and percentages 0 to 100, as the field of the API that carries the value has them. The gauge named by
+``metric`` is always a ratio where the KPI is a percentage.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from otel_measure.conventions import semconv
+
+Domain = Literal["infrastructure", "ai", "users"]
+Unit = Literal["percent", "ratio", "ms", "usd", "score", "points", "bytes_per_second"]
+Direction = Literal["below", "above", "none"]
+Verdict = Literal["ok", "warning", "alert", "unknown"]
+HostStatus = Literal["healthy", "degraded", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """One key performance indicator.
+
+    Attributes:
+        key: the name in the API and in ``register_model(targets=...)``.
+        domain: the section of the dashboard it belongs to.
+        title: what a person reads.
+        unit: of the value, the target and the alert.
+        window: the time the value is taken over (``5m``, ``24h``, ``28d``); ``now`` for a current reading.
+        direction: the side of the target that is good; ``none`` when there is nothing to judge.
+        target: strict bound of the good side; ``None`` when only a change alerts.
+        alert: strict bound beyond which somebody has to look; ``None`` when there is no such rule.
+        alert_for_s: seconds through which the alert must hold before it fires.
+        alert_rule: the alert as a sentence; empty without one.
+        metric: OpenTelemetry gauge that carries the value; empty when no single gauge does.
+        needs: the evidence without which there is no verdict, in words.
+        min_evidence: the same as a number.
+        source: ``seed`` for a KPI of the product's specification, ``ours`` for one that we added.
+    """
+
+    key: str
+    domain: Domain
+    title: str
+    unit: Unit
+    window: str
+    direction: Direction
+    target: float | None = None
+    alert: float | None = None
+    alert_for_s: int = 0
+    alert_rule: str = ""
+    metric: str = ""
+    needs: str = ""
+    min_evidence: int = 1
+    source: Literal["seed", "ours"] = "seed"
+
+
+KPIS: Final[tuple[Kpi, ...]] = (
+    Kpi(
+        key="cpu_usage_percent",
+        domain="infrastructure",
+        title="CPU usage",
+        unit="percent",
+        window="5m",
+        direction="below",
+        target=80.0,
+        alert=90.0,
+        alert_for_s=300,
+        alert_rule="CPU > 90 % for 5 minutes",
+        metric=semconv.SYSTEM_CPU_UTILIZATION.name,
+        needs="two readings",
+        min_evidence=2,
+    ),
+    Kpi(
+        key="memory_usage_percent",
+        domain="infrastructure",
+        title="Memory usage",
+        unit="percent",
+        window="5m",
+        direction="below",
+        target=80.0,
+        alert=90.0,
+        alert_for_s=300,
+        alert_rule="Memory > 90 % for 5 minutes",
+        metric=semconv.SYSTEM_MEMORY_UTILIZATION.name,
+        needs="a reading",
+    ),
+    Kpi(
+        key="disk_usage_percent",
+        domain="infrastructure",
+        title="Disk usage",
+        unit="percent",
+        window="now",
+        direction="below",
+        target=80.0,
+        alert=90.0,
+        alert_rule="Disk > 90 %",
+        metric=semconv.SYSTEM_FILESYSTEM_UTILIZATION.name,
+        needs="a reading of the fullest local mount of 1 GiB or more",
+    ),
+    Kpi(
+        key="network_throughput_bytes_per_second",
+        domain="infrastructure",
+        title="Network throughput",
+        unit="bytes_per_second",
+        window="now",
+        direction="none",
+        needs="two readings",
+        min_evidence=2,
+    ),
+    Kpi(
+        key="availability_percent",
+        domain="infrastructure",
+        title="Availability",
+        unit="percent",
+        window="30d",
+        direction="above",
+        target=99.9,
+        alert=99.9,
+        alert_rule="Availability < 99.9 %",
+        metric=semconv.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO.name,
+        needs="observed time",
+    ),
+    Kpi(
+        key="latency_p95_ms",
+        domain="ai",
+        title="Inference latency p95",
+        unit="ms",
+        window="24h",
+        direction="below",
+        target=200.0,
+        alert=500.0,
+        alert_rule="P95 latency > 500 ms",
+        needs="an inference",
+    ),
+    Kpi(
+        key="cost_per_request_usd",
+        domain="ai",
+        title="Cost per request",
+        unit="usd",
+        window="24h",
+        direction="below",
+        target=0.01,
+        alert=0.05,
+        alert_rule="Cost per request > $0.05",
+        needs="a priced inference",
+    ),
+    Kpi(
+        key="accuracy",
+        domain="ai",
+        title="Model accuracy",
+        unit="ratio",
+        window="24h",
+        direction="above",
+        target=0.95,
+        alert=0.90,
+        alert_rule="Accuracy < 90 %",
+        metric=semconv.OTEL_MEASURE_AI_ACCURACY_RATIO.name,
+        needs="a labelled prediction",
+    ),
+    Kpi(
+        key="drift_score",
+        domain="ai",
+        title="Model drift score",
+        unit="score",
+        window="24h",
+        direction="below",
+        target=0.1,
+        alert=0.3,
+        alert_rule="Drift score > 0.3",
+        metric=semconv.OTEL_MEASURE_AI_DRIFT_SCORE.name,
+        needs="50 records in the window and in the reference",
+        min_evidence=50,
+    ),
+    Kpi(
+        key="health_score",
+        domain="ai",
+        title="Model health score",
+        unit="points",
+        window="24h",
+        direction="above",
+        target=90.0,
+        alert=80.0,
+        alert_rule="Health score < 80",
+        metric=semconv.OTEL_MEASURE_AI_HEALTH_SCORE.name,
+        needs="a measured component",
+    ),
+    Kpi(
+        key="error_rate",
+        domain="ai",
+        title="Error rate",
+        unit="ratio",
+        window="24h",
+        direction="below",
+        target=0.01,
+        alert=0.05,
+        alert_rule="Error rate > 5 %",
+        needs="an inference",
+        source="ours",
+    ),
+    Kpi(
+        key="data_quality",
+        domain="ai",
+        title="Data quality",
+        unit="ratio",
+        window="24h",
+        direction="above",
+        target=0.99,
+        alert=0.90,
+        alert_rule="Data quality < 90 %",
+        metric=semconv.OTEL_MEASURE_AI_DATA_QUALITY_RATIO.name,
+        needs="a record with features and a reference",
+        source="ours",
+    ),
+    Kpi(
+        key="fairness_gap",
+        domain="ai",
+        title="Fairness gap",
+        unit="ratio",
+        window="24h",
+        direction="below",
+        target=0.1,
+        alert=0.2,
+        alert_rule="Fairness gap > 20 %",
+        needs="two groups of 100 records each",
+        min_evidence=100,
+        source="ours",
+    ),
+    Kpi(
+        key="stickiness",
+        domain="users",
+        title="DAU/MAU ratio",
+        unit="ratio",
+        window="28d",
+        direction="above",
+        target=0.2,
+        metric=semconv.OTEL_MEASURE_USERS_STICKINESS_RATIO.name,
+        needs="28 complete days with an active person",
+    ),
+    Kpi(
+        key="conversion_rate",
+        domain="users",
+        title="Conversion rate",
+        unit="ratio",
+        window="30d",
+        direction="above",
+        target=0.05,
+        metric=semconv.OTEL_MEASURE_USERS_CONVERSION_RATIO.name,
+        needs="a person who entered",
+    ),
+    Kpi(
+        key="day_7_retention",
+        domain="users",
+        title="Day 7 retention",
+        unit="ratio",
+        window="90d",
+        direction="above",
+        target=0.40,
+        metric=semconv.OTEL_MEASURE_USERS_RETENTION_RATIO.name,
+        needs="a mature cohort",
+    ),
+    Kpi(
+        key="nps_score",
+        domain="users",
+        title="NPS score",
+        unit="points",
+        window="90d",
+        direction="above",
+        target=40.0,
+        alert=0.0,
+        alert_rule="NPS score < 0",
+        metric=semconv.OTEL_MEASURE_USERS_NPS_SCORE.name,
+        needs="an answer",
+    ),
+    Kpi(
+        key="bounce_rate",
+        domain="users",
+        title="Bounce rate",
+        unit="ratio",
+        window="30d",
+        direction="below",
+        target=0.40,
+        metric=semconv.OTEL_MEASURE_USERS_BOUNCE_RATIO.name,
+        needs="a finished session with a view",
+    ),
+    Kpi(
+        key="dau_drop",
+        domain="users",
+        title="DAU drop, last complete day against the same weekday a week before",
+        unit="ratio",
+        window="1d",
+        direction="below",
+        alert=0.20,
+        alert_rule="DAU drops by > 20 %",
+        needs="100 active users on the day a week before",
+        min_evidence=100,
+    ),
+    Kpi(
+        key="conversion_drop",
+        domain="users",
+        title="Conversion rate drop, last 7 complete days against the 7 before",
+        unit="ratio",
+        window="7d",
+        direction="below",
+        alert=0.30,
+        alert_rule="Conversion rate drops by > 30 %",
+        needs="100 persons entered in each of the two weeks",
+        min_evidence=100,
+    ),
+)
+
+BY_KEY: Final[dict[str, Kpi]] = {kpi.key: kpi for kpi in KPIS}
+
+_FORMATS: Final[dict[Unit, tuple[str, float]]] = {
+    "percent": ("{:,.4g} %", 1.0),
+    "ratio": ("{:,.4g} %", 100.0),
+    "ms": ("{:,.6g} ms", 1.0),
+    "usd": ("${:,.4g}", 1.0),
+    "score": ("{:,.3g}", 1.0),
+    "points": ("{:,.4g}", 1.0),
+    "bytes_per_second": ("{:,.0f} B/s", 1.0),
+}
+
+
+def judge(kpi: Kpi, value: float | None, *, evidence: int | None = None) -> Verdict:
+    """Say how a value stands against its KPI.
+
+    Args:
+        kpi: a row of ``KPIS``.
+        value: in the KPI's unit; ``nan`` and ``None`` are unknown.
+        evidence: what the value rests on (users, records, readings), where the caller knows it.
+
+    Returns:
+        ``unknown`` without a value or with less evidence than the KPI needs, ``alert`` strictly beyond the alert
+        threshold, ``warning`` when the target is not met, else ``ok`` (also where there is nothing to judge).
+    """
+    if value is None or math.isnan(value) or (evidence is not None and evidence < kpi.min_evidence):
+        return "unknown"
+    if kpi.direction == "none":
+        return "ok"
+    if kpi.alert is not None and _beyond(kpi.direction, value, kpi.alert):
+        return "alert"
+    if kpi.target is not None and not _beyond(kpi.direction, kpi.target, value):
+        return "warning"
+    return "ok"
+
+
+def _beyond(direction: Direction, value: float, bound: float) -> bool:
+    """Whether the value is strictly on the bad side of the bound."""
+    return value > bound if direction == "below" else value < bound
+
+
+def with_target(kpi: Kpi, target: float | None) -> Kpi:
+    """Return a KPI with a target of its own, `None` keeping the table's.
+
+    The alert threshold moves with the target, in the table's proportion: latency p95 has 200 and 500 ms, so a target
+    of 5,000 ms means an alert at 12,500 ms.
+    """
+    if target is None or kpi.target is None:
+        return kpi
+    return replace(kpi, target=target, alert=None if kpi.alert is None else target * (kpi.alert / kpi.target))
+
+
+def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HostStatus:
+    """Say how the host is, from what its CPU, memory and fullest disk use (0 to 100, ``nan`` where unknown).
+
+    Returns:
+        ``critical`` when one of the three is beyond its alert threshold, ``degraded`` when one misses its target or
+        when none of them is known (a host that cannot be read is not well), else ``healthy``.
+    """
+    readings = (
+        ("cpu_usage_percent", cpu_percent),
+        ("memory_usage_percent", memory_percent),
+        ("disk_usage_percent", disk_percent),
+    )
+    verdicts = {judge(BY_KEY[key], value) for key, value in readings}
+    if "alert" in verdicts:
+        return "critical"
+    return "healthy" if "ok" in verdicts and "warning" not in verdicts else "degraded"
+
+
+def format_value(kpi: Kpi, value: float | None) -> str:
+    """Write a value of a KPI for a person: ``93.2 %``, ``650 ms``, ``$0.0123``; else ``unknown``."""
+    if value is None or math.isnan(value):
+        return "unknown"
+    template, factor = _FORMATS[kpi.unit]
+    return template.format(value * factor)

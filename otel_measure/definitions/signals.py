@@ -1,0 +1,104 @@
+"""What telemetry of others means: which of their series and spans tell of calls of models.
+
+It is understood by names and attributes alone; what the numbers of a series add is found where it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from otel_measure.conventions import semconv
+from otel_measure.records.kinds import Json, Origin
+from otel_measure.records.limits import MAX_NAME_CHARS
+
+Role: TypeAlias = Literal["calls", "input_tokens", "output_tokens", "cost"]
+_TOKENS: Final[Mapping[str, Role]] = {
+    semconv.TOKEN_TYPE_INPUT: "input_tokens",
+    "prompt": "input_tokens",
+    semconv.TOKEN_TYPE_OUTPUT: "output_tokens",
+    "completion": "output_tokens",
+}
+
+
+class ModelSeries(NamedTuple):
+    """A series that tells of calls of one model by one process.
+
+    Attributes:
+        source: the process, told apart from all others.
+        provider, response_model: price the tokens.
+        error_type: `None` for calls that went well.
+    """
+
+    role: Role
+    source: str
+    origin: Origin
+    model: str
+    version: str
+    provider: str | None = None
+    response_model: str | None = None
+    error_type: str | None = None
+
+
+def source_of(origin: Origin, instance: str) -> str:
+    """Return what tells a process apart from those of all services."""
+    return "\n".join((origin.service, origin.environment, instance))
+
+
+def model_series(name: str, attributes: Mapping[str, str], origin: Origin, source: str) -> ModelSeries | None:
+    """Return what a metric says of calls of a model, `None` when it says nothing of the kind."""
+    role = _role(semconv.RECEIVED_AS.get(name, name), attributes)
+    response = attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)
+    model = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or response
+    if role is None or not model:
+        return None
+    return ModelSeries(
+        role,
+        source,
+        origin,
+        model[:MAX_NAME_CHARS],
+        semconv.version_of(model, response)[:MAX_NAME_CHARS],
+        attributes.get(semconv.ATTR_GEN_AI_PROVIDER_NAME) or attributes.get(semconv.ATTR_GEN_AI_SYSTEM),
+        response,
+        attributes.get(semconv.ATTR_ERROR_TYPE),
+    )
+
+
+def _role(name: str, attributes: Mapping[str, str]) -> Role | None:
+    operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
+    if operation in semconv.OPERATIONS_WITHOUT_MODEL_CALL:
+        return None
+    if name == semconv.GEN_AI_CLIENT_OPERATION_DURATION.name:
+        return "calls"
+    if name == semconv.GEN_AI_CLIENT_TOKEN_USAGE.name:
+        return _TOKENS.get(attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, ""))
+    return "cost" if name in semconv.RECEIVED_COSTS else None
+
+
+class Span(NamedTuple):
+    """A span that has ended; ids are hex text, times microseconds since 1970 UTC."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    start_us: int
+    end_us: int
+    attributes: Mapping[str, Json]
+    failed: bool
+    scope: str
+
+
+def inference_id(trace_id: str, span_id: str) -> str:
+    """Return the id under which a span is recorded: a span that comes again is known as the same call."""
+    return f"{trace_id}/{span_id}"
+
+
+def is_inference(attributes: Mapping[str, Json]) -> bool:
+    """Tell whether a span with these attributes is a call of a model, and not of a tool, an agent or a store."""
+    if not (attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)):
+        return False
+    operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
+    if not isinstance(operation, str):
+        return semconv.ATTR_GEN_AI_SYSTEM in attributes or semconv.ATTR_GEN_AI_PROVIDER_NAME in attributes
+    return operation not in semconv.OPERATIONS_WITHOUT_MODEL_CALL

@@ -1,0 +1,122 @@
+"""Windows of time: "24h", "30d", as of now or of a day; half-open and in the project's zone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from otel_measure.definitions.days import day_finder, day_number, day_start, moment
+
+_FORM: Final = re.compile(r"([0-9]{1,6})(m|h|d|w)")
+_MINUTES: Final = {"m": 1, "h": 60, "d": 1440, "w": 10_080}
+_MAX_MINUTES: Final = 10 * 366 * 1440
+MINUTE_US: Final = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What an answer covers: [start, end), and the zone of its days."""
+
+    start: datetime
+    end: datetime
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A window in the store's terms.
+
+    Attributes:
+        start, end: microseconds, half-open.
+        day: the last local day in it.
+        is_today: whether that day is still running.
+    """
+
+    start: int
+    end: int
+    day: int
+    is_today: bool
+    timezone: str
+
+    @property
+    def window(self) -> Window:
+        """The window as answers show it."""
+        return Window(moment(self.start), moment(self.end), self.timezone)
+
+
+def minutes(window: object) -> int:
+    """Return the length of a window in minutes.
+
+    Raises:
+        ValueError: it is not of the form `<number><m|h|d|w>`, or longer than ten years.
+    """
+    found = _FORM.fullmatch(window) if isinstance(window, str) else None
+    length = int(found[1]) * _MINUTES[found[2]] if found else 0
+    if not 0 < length <= _MAX_MINUTES:
+        raise ValueError(
+            f'window must be a number and a unit (m, h, d, w) such as "24h", at most 10 years, not {window!r}'
+        )
+    return length
+
+
+def span(window: object, now_us: int, timezone: str, as_of: date | None = None) -> Span:
+    """Return the window that ends now, or with the end of the day `as_of`.
+
+    Raises:
+        ValueError: the window is malformed, or the day lies in the future.
+    """
+    length = minutes(window) * MINUTE_US
+    zone = ZoneInfo(timezone)
+    if as_of is not None and not isinstance(as_of, date):
+        raise ValueError(f"as_of must be a date, not {as_of!r}")
+    today = day_finder(zone)(now_us)
+    day = today if as_of is None else day_number(as_of)
+    if day > today:
+        raise ValueError(f"as_of must not lie in the future, not {as_of}")
+    end = now_us + 1 if day == today else day_start(day + 1, zone)
+    return Span(max(end - length, 0), end, day, day == today, timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpan:
+    """A window of whole local days.
+
+    Attributes:
+        first_day, last_day: both included, as days since 1970-01-01.
+        start, end: microseconds, half-open, from midnight to midnight of the zone.
+        is_today: whether the last day is still running.
+    """
+
+    first_day: int
+    last_day: int
+    start: int
+    end: int
+    is_today: bool
+    timezone: str
+
+    @property
+    def last_complete_day(self) -> int:
+        """The last day that is over."""
+        return self.last_day - 1 if self.is_today else self.last_day
+
+    @property
+    def window(self) -> Window:
+        """The window as answers show it."""
+        return Window(moment(self.start), moment(self.end), self.timezone)
+
+
+def day_span(window: object, now_us: int, timezone: str, as_of: date | None = None) -> DaySpan:
+    """Return the local days that end with today, or with `as_of`; a part of a day counts as a whole one.
+
+    Raises:
+        ValueError: the window is malformed, or the day lies in the future.
+    """
+    found = span(window, now_us, timezone, as_of)
+    first_day = found.day + 1 - -(-minutes(window) // _MINUTES["d"])
+    zone = ZoneInfo(timezone)
+    return DaySpan(
+        first_day, found.day, day_start(first_day, zone), day_start(found.day + 1, zone), found.is_today, timezone
+    )

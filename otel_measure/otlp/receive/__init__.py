@@ -1,0 +1,1 @@
+"""OTLP in: the protocol's messages to records and points."""

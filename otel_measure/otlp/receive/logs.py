@@ -1,0 +1,154 @@
+"""OTLP logs as records: our own events, and those of others that tell what users did; other logs are let pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
+
+from otel_measure.conventions import semconv
+from otel_measure.otlp.events import event_name, from_log_record, own_record, refuse_too_large
+from otel_measure.otlp.receive.senders import Resource, resource_of
+from otel_measure.otlp.values import attributes_of
+from otel_measure.records.checks import settled_time
+from otel_measure.records.ids import content_id
+from otel_measure.records.kinds import OWN_EVENTS, USER_EVENTS, Event, Inference, Json, Record, UserEvent, from_event
+from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
+
+IGNORE: Final = "ignore"
+ANY_OTHER: Final = "*"
+_sorted_json = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Understood(NamedTuple):
+    """What a request says.
+
+    Attributes:
+        records: in the order of the request.
+        has_facts: the (process, model) whose calls of models come as facts of ours.
+        refused: how many records broke a rule, by what was wrong with the first of a kind.
+        ignored: how many are no events, or of nobody.
+    """
+
+    records: list[Record]
+    has_facts: set[tuple[str, str]]
+    refused: Counter[str]
+    ignored: int
+
+
+def understood(sent: Iterable[ResourceLogs], now_us: int, event_types: Mapping[str, str]) -> Understood:
+    """Return the records of a request; one that breaks a rule does not fail the others.
+
+    Args:
+        sent: of the request.
+        now_us: microseconds; what lies further in the future counts as now.
+        event_types: names of events of others → `EventType`, or "ignore"; "*" stands for all that are not named.
+    """
+    records: list[Record] = []
+    has_facts: set[tuple[str, str]] = set()
+    refused: Counter[str] = Counter()
+    ignored = 0
+    for resource_logs in sent:
+        try:
+            resource = resource_of(attributes_of(resource_logs.resource.attributes))
+        except ValueError as error:
+            refused[str(error)] += sum(len(scope_logs.log_records) for scope_logs in resource_logs.scope_logs)
+            continue
+        for scope_logs in resource_logs.scope_logs:
+            for log_record in scope_logs.log_records:
+                try:
+                    record = own_record(log_record, resource.origin, now_us)
+                    if record is None:
+                        record = _completed_or_of_others(log_record, resource, now_us, event_types)
+                except ValueError as error:
+                    refused[str(error)] += 1
+                    continue
+                if record is None:
+                    ignored += 1
+                    continue
+                if record.ts > now_us:
+                    record = _settled(record, now_us)
+                records.append(record)
+                if isinstance(record, Inference):
+                    has_facts.add((resource.source, record.model))
+    return Understood(records, has_facts, refused, ignored)
+
+
+def _completed_or_of_others(
+    log_record: LogRecord, resource: Resource, now_us: int, event_types: Mapping[str, str]
+) -> Record | None:
+    if not event_name(log_record):
+        return None
+    refuse_too_large(log_record)
+    event = from_log_record(log_record, resource.origin, now_us)
+    known = _completed(event, resource) if event.name in OWN_EVENTS else None
+    return from_event(known) if known is not None else _of_others(event, resource, event_types)
+
+
+def _settled(record: Record, now_us: int) -> Record:
+    ts, clamped = settled_time(record.ts, now_us)
+    if not clamped:
+        return record
+    if hasattr(record, "clamped"):
+        return msgspec.structs.replace(record, ts=ts, clamped=True)
+    return msgspec.structs.replace(record, ts=ts)
+
+
+def _completed(event: Event, resource: Resource) -> Event | None:
+    """Return an event of ours with what another maker of it may leave out; `None` for one that is of nobody."""
+    given = event.attributes
+    attributes = dict(given)
+    attributes.setdefault(semconv.ATTR_LOG_RECORD_UID, _id(event, resource))
+    if event.name == semconv.EVENT_FEATURE_FLAG_EVALUATION:
+        user = given.get(semconv.ATTR_FEATURE_FLAG_CONTEXT_ID) or given.get(semconv.ATTR_USER_ID)
+        variant = given.get(semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT)
+        if not user or not variant or not given.get(semconv.ATTR_FEATURE_FLAG_KEY):
+            return None
+        attributes[semconv.ATTR_FEATURE_FLAG_CONTEXT_ID] = user
+    elif event.name in USER_EVENTS:
+        if not given.get(semconv.ATTR_USER_ID):
+            return None
+        attributes.setdefault(semconv.ATTR_EVENT_LABEL, event.name)
+    return msgspec.structs.replace(event, attributes=attributes)
+
+
+# What a user event has a field for; the rest of what others say become its properties.
+_FIELDS: Final = {
+    semconv.ATTR_USER_ID: "",
+    semconv.ATTR_LOG_RECORD_UID: "",
+    semconv.ATTR_SESSION_ID: "session_id",
+    semconv.ATTR_URL_FULL: "page_url",
+}
+
+
+def _of_others(event: Event, resource: Resource, event_types: Mapping[str, str]) -> Record | None:
+    user = event.attributes.get(semconv.ATTR_USER_ID)
+    event_type = event_types.get(event.name) or event_types.get(ANY_OTHER, IGNORE)
+    if user is None or user == "" or event_type == IGNORE or event.name.startswith(semconv.GEN_AI_PREFIX):
+        return None
+    given = event.attributes
+    properties = {key: value for key, value in given.items() if key not in _FIELDS}
+    fields: dict[str, object] = {
+        "id": given.get(semconv.ATTR_LOG_RECORD_UID) or _id(event, resource),
+        "ts": event.ts,
+        "origin": event.origin,
+        "user_id": str(user) if isinstance(user, int) and not isinstance(user, bool) else user,
+        "type": event_type,
+        "name": event.name[:MAX_NAME_CHARS],
+        "properties": properties or None,
+        "trace_id": event.trace_id,
+        "span_id": event.span_id,
+    }
+    fields.update({field: given[key] for key, field in _FIELDS.items() if field and given.get(key)})
+    try:
+        return msgspec.convert(fields, UserEvent)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"event {event.name[:MAX_KIND_CHARS]!r} is not a valid user event: {error}") from error
+
+
+def _id(event: Event, resource: Resource) -> str:
+    content: list[Json] = [resource.source, event.name, event.trace_id, event.span_id, event.attributes]
+    return content_id(event.ts, _sorted_json(content))

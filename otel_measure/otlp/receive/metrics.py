@@ -1,0 +1,273 @@
+"""OTLP metrics as points of streams: what each says, under labels that tell processes, hosts and scopes apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import isfinite
+from typing import Final, NamedTuple, TypeAlias
+
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AggregationTemporality,
+    DataPointFlags,
+    ExponentialHistogramDataPoint,
+    HistogramDataPoint,
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    SummaryDataPoint,
+)
+
+from otel_measure.conventions import semconv
+from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.signals import model_series
+from otel_measure.otlp.receive.senders import Resource, resource_of, text
+from otel_measure.otlp.receive.size import points_of
+from otel_measure.otlp.values import attributes_of
+from otel_measure.records.limits import MAX_NAME_CHARS
+from otel_measure.stats.binned import Exponential
+from otel_measure.store.base import Point, StreamScope
+from otel_measure.telemetry import FACT_SCOPES
+from otel_measure.telemetry.points import stream_scope
+
+MAX_LABEL_CHARS: Final = 16_384
+MAX_BUCKETS: Final = 4096
+_LARGEST_COUNT: Final = 2**62
+# Of tokens, dollars and time in any unit: 31 years of it in nanoseconds. Beyond, whole numbers of finer units break.
+_LARGEST_OF_MODELS: Final = 1e18
+_SCALES: Final = range(-10, 21)
+_DELTA: Final = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+_NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+_BUCKETS_OF_UNIT: Final = {
+    "s": semconv.BUCKETS_DURATION,
+    "ms": tuple(bound * 1000 for bound in semconv.BUCKETS_DURATION),
+    "{token}": semconv.BUCKETS_TOKENS,
+}
+# Without a unit that says more: powers of 4, from less than one to more than a gigabyte.
+_BUCKETS: Final = tuple(float(4.0**power) for power in range(-5, 16))
+DataPoint: TypeAlias = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint | SummaryDataPoint
+
+
+class Invalid(Exception):  # noqa: N818 - a verdict
+    """A data point that breaks a rule."""
+
+
+class Understood(NamedTuple):
+    """What a request says.
+
+    Attributes:
+        points: in the order of the request.
+        resources: from which they come.
+        refused: how many data points broke a rule, by the rule.
+        own: how many say again what facts of ours say.
+        ignored: how many say that they have no value.
+    """
+
+    points: list[Point]
+    resources: list[Resource]
+    refused: Counter[str]
+    own: int
+    ignored: int
+
+
+class _Metric(NamedTuple):
+    """What the points of a metric have in common."""
+
+    resource: Resource
+    scope: str
+    metric: Metric
+    kind: str
+    delta: bool
+
+
+def understood(sent: Iterable[ResourceMetrics], now_us: int) -> Understood:
+    """Return the points of a request; one that breaks a rule does not fail the others."""
+    found = Understood([], [], Counter(), 0, 0)
+    own = ignored = 0
+    for resource_metrics in sent:
+        try:
+            resource = resource_of(attributes_of(resource_metrics.resource.attributes))
+        except ValueError as rule:
+            n = sum(len(points_of(m)) for scope in resource_metrics.scope_metrics for m in scope.metrics)
+            found.refused[f"its resource: {rule}"] += n
+            continue
+        found.resources.append(resource)
+        for scope_metrics in resource_metrics.scope_metrics:
+            for metric in scope_metrics.metrics:
+                common, data_points = _common(resource, scope_metrics.scope.name, metric)
+                if common.scope in FACT_SCOPES:
+                    own += len(data_points)
+                    continue
+                for data_point in data_points:
+                    if data_point.flags & _NO_VALUE:
+                        ignored += 1
+                        continue
+                    try:
+                        found.points.extend(_points(common, data_point, now_us))
+                    except Invalid as rule:
+                        found.refused[str(rule)] += 1
+    return found._replace(own=own, ignored=ignored)
+
+
+def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_Metric, Sequence[DataPoint]]:
+    form = metric.WhichOneof("data")
+    if form is None:
+        return _Metric(resource, scope, metric, "gauge", False), ()
+    data = getattr(metric, form)
+    delta = getattr(data, "aggregation_temporality", None) == _DELTA
+    if form == "sum":
+        return _Metric(resource, scope, metric, "counter" if data.is_monotonic else "updowncounter", delta), (
+            data.data_points
+        )
+    kind = {"gauge": "gauge", "summary": "summary"}.get(form, "histogram")
+    return _Metric(resource, scope, metric, kind, delta), data.data_points
+
+
+def _points(common: _Metric, data_point: DataPoint, now_us: int) -> Iterator[Point]:
+    if not common.metric.name or len(common.metric.name) > MAX_NAME_CHARS:
+        raise Invalid(f"a metric's name must have 1 to {MAX_NAME_CHARS} characters")
+    if isinstance(data_point, SummaryDataPoint):
+        yield from _summary(common, data_point, now_us)
+    elif isinstance(data_point, NumberDataPoint):
+        value = data_point.as_int if data_point.WhichOneof("value") == "as_int" else data_point.as_double
+        if value < 0 and common.delta and common.kind == "counter":
+            raise Invalid("a delta of a monotonic sum must not be negative")
+        yield _point(common, data_point, now_us, _finite(float(value)))
+    elif isinstance(data_point, HistogramDataPoint):
+        yield _histogram(common, data_point, now_us)
+    else:
+        yield _exponential(common, data_point, now_us)
+
+
+def _finite(value: float) -> float:
+    if not isfinite(value):
+        raise Invalid("a value must be a finite number")
+    return value
+
+
+def _point(
+    common: _Metric,
+    data_point: DataPoint,
+    now_us: int,
+    value: float,
+    *,
+    name: str = "",
+    kind: str = "",
+    more: tuple[tuple[str, str], ...] = (),
+) -> Point:
+    """Return the point of a stream, but for what only histograms have."""
+    name, kind = name or common.metric.name, kind or common.kind
+    scope: StreamScope = stream_scope(name, kind)
+    resource = common.resource
+    if (scope == "host" and not (resource.host or resource.container)) or scope == "add":
+        scope = "instance"
+    try:
+        attributes = {key: text(found) for key, found in attributes_of(data_point.attributes).items()}
+    except ValueError as rule:
+        raise Invalid(str(rule)) from None
+    labels = escaped((*attributes.items(), *more, *_own_labels(scope, common)))
+    if len(labels) > MAX_LABEL_CHARS:
+        raise Invalid(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")
+    # A reading does not grow: it tells of no calls.
+    tells = kind != "gauge" and not resource.has_facts
+    means = model_series(name, attributes, resource.origin, resource.source) if tells else None
+    if means is not None and not 0 <= value <= _LARGEST_OF_MODELS:
+        raise Invalid(f"what a metric says of calls of models must be from 0 to {_LARGEST_OF_MODELS:g}, not {value:g}")
+    said = data_point.time_unix_nano // 1000
+    return Point(
+        name=name,
+        kind=kind,
+        unit=common.metric.unit[:MAX_NAME_CHARS],
+        description=common.metric.description[:MAX_NAME_CHARS],
+        labels=labels,
+        scope=scope,
+        instance=_host_of(resource) if scope == "host" else resource.instance,
+        # A host's counters go on over restarts of whoever reads them.
+        start=0 if scope == "host" else data_point.start_time_unix_nano // 1000,
+        ts=min(said or now_us, now_us),
+        value=value,
+        delta=common.delta and kind != "gauge",
+        means=means,
+        said=said if said > now_us else 0,
+        came=now_us,
+    )
+
+
+def _host_of(resource: Resource) -> str:
+    return "/".join(part for part in (resource.host, resource.container) if part)
+
+
+def _own_labels(scope: StreamScope, common: _Metric) -> Iterator[tuple[str, str]]:
+    resource = common.resource
+    if scope == "host":
+        yield semconv.ATTR_HOST_NAME, resource.host
+        yield semconv.ATTR_CONTAINER_ID, resource.container
+        return
+    yield semconv.ATTR_SERVICE_NAME, resource.origin.service
+    yield semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, resource.origin.environment
+    yield semconv.ATTR_SERVICE_INSTANCE_ID, resource.instance
+    if not common.scope.startswith(semconv.EVENT_PREFIX):
+        yield semconv.ATTR_SCOPE_NAME, common.scope
+
+
+def _histogram(common: _Metric, data_point: HistogramDataPoint, now_us: int) -> Point:
+    bounds, buckets = tuple(data_point.explicit_bounds), tuple(data_point.bucket_counts)
+    if len(bounds) > MAX_BUCKETS or (buckets and len(buckets) != len(bounds) + 1):
+        raise Invalid(f"a histogram must have one bucket more than bounds, and at most {MAX_BUCKETS} of these")
+    if not all(isfinite(bound) for bound in bounds) or any(a >= b for a, b in pairwise(bounds)):
+        raise Invalid("the bounds of a histogram must be finite and ascending")
+    count = _count(data_point.count, sum(buckets) if buckets else data_point.count)
+    if not buckets:
+        bounds, buckets = (), (count,)  # only sum and count are said: one bucket holds all
+    return _with_extremes(common, data_point, now_us, count, bounds=bounds, buckets=buckets)
+
+
+def _exponential(common: _Metric, data_point: ExponentialHistogramDataPoint, now_us: int) -> Point:
+    positive, negative = data_point.positive, data_point.negative
+    if data_point.scale not in _SCALES:
+        raise Invalid(f"the scale of an exponential histogram must be from {_SCALES[0]} to {_SCALES[-1]}")
+    if max(len(positive.bucket_counts), len(negative.bucket_counts)) > MAX_BUCKETS:
+        raise Invalid(f"an exponential histogram must have at most {MAX_BUCKETS} buckets")
+    below = data_point.zero_count + sum(negative.bucket_counts)
+    buckets = Exponential(data_point.scale, below, positive.offset, tuple(positive.bucket_counts))
+    count = _count(data_point.count, below + sum(buckets.counts))
+    known = semconv.BY_NAME.get(semconv.RECEIVED_AS.get(common.metric.name, common.metric.name))
+    bounds = (known.buckets if known else ()) or _BUCKETS_OF_UNIT.get(common.metric.unit, _BUCKETS)
+    return _with_extremes(common, data_point, now_us, count, bounds=bounds, exponential=buckets)
+
+
+def _count(said: int, counted: int) -> int:
+    if said != counted or said > _LARGEST_COUNT:
+        raise Invalid(f"the count of a histogram must be the sum of its buckets, and at most {_LARGEST_COUNT}")
+    return said
+
+
+def _with_extremes(
+    common: _Metric,
+    data_point: HistogramDataPoint | ExponentialHistogramDataPoint,
+    now_us: int,
+    count: int,
+    *,
+    bounds: tuple[float, ...],
+    buckets: tuple[int, ...] = (),
+    exponential: Exponential | None = None,
+) -> Point:
+    minimum = _finite(data_point.min) if data_point.HasField("min") else None
+    maximum = _finite(data_point.max) if data_point.HasField("max") else None
+    point = _point(common, data_point, now_us, _finite(data_point.sum))
+    return replace(
+        point, count=count, bounds=bounds, buckets=buckets, exponential=exponential, minimum=minimum, maximum=maximum
+    )
+
+
+def _summary(common: _Metric, data_point: SummaryDataPoint, now_us: int) -> Iterator[Point]:
+    """Sum and count add and become counters; a quantile does not add over anything and becomes a gauge."""
+    name = common.metric.name
+    total, count = _finite(data_point.sum), float(data_point.count)
+    yield _point(common, data_point, now_us, total, name=f"{name}.sum", kind="counter")
+    yield _point(common, data_point, now_us, count, name=f"{name}.count", kind="counter")
+    for found in data_point.quantile_values:
+        more = ((semconv.ATTR_QUANTILE, repr(found.quantile)),)
+        yield _point(common, data_point, now_us, _finite(found.value), name=name, kind="gauge", more=more)

@@ -1,0 +1,80 @@
+"""Who sends: what the attributes of a resource say of the process, host and container behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+import msgspec
+
+from otel_measure.conventions import semconv
+from otel_measure.definitions.signals import source_of
+from otel_measure.records.kinds import Json, Origin
+from otel_measure.records.limits import MAX_NAME_CHARS
+
+# The first that is there tells processes apart; where none is, what else is said of the resource has to.
+_INSTANCE: Final = (
+    (semconv.ATTR_SERVICE_INSTANCE_ID,),
+    (semconv.ATTR_K8S_POD_UID, semconv.ATTR_PROCESS_PID),
+    (semconv.ATTR_CONTAINER_ID, semconv.ATTR_PROCESS_PID),
+    (semconv.ATTR_HOST_NAME, semconv.ATTR_PROCESS_PID),
+    (semconv.ATTR_HOST_ID, semconv.ATTR_PROCESS_PID),
+)
+_HOST: Final = (semconv.ATTR_HOST_NAME, semconv.ATTR_HOST_ID, semconv.ATTR_K8S_NODE_NAME)
+_UNKNOWN_SERVICE: Final = "unknown_service"
+
+
+class Resource(NamedTuple):
+    """Where telemetry comes from.
+
+    Attributes:
+        origin: service and environment.
+        instance: tells processes of one service apart.
+        host, container: "" when unknown.
+        has_facts: whether it records facts of ours, which its metrics and spans say again.
+        attributes: all that was said, as text.
+    """
+
+    origin: Origin
+    instance: str
+    host: str
+    container: str
+    has_facts: bool
+    attributes: dict[str, str]
+
+    @property
+    def source(self) -> str:
+        """The process, told apart from those of all services."""
+        return source_of(self.origin, self.instance)
+
+
+def resource_of(attributes: Mapping[str, Json]) -> Resource:
+    """Return what the attributes of a resource say."""
+    said = {key: text(value)[:MAX_NAME_CHARS] for key, value in attributes.items() if value is not None}
+    environment = said.get(semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME) or said.get(semconv.ATTR_DEPLOYMENT_ENVIRONMENT)
+    return Resource(
+        Origin(said.get(semconv.ATTR_SERVICE_NAME) or _UNKNOWN_SERVICE, environment or ""),
+        _instance(said),
+        next((said[key] for key in _HOST if said.get(key)), ""),
+        said.get(semconv.ATTR_CONTAINER_ID, ""),
+        attributes.get(semconv.ATTR_OWN_FACTS) is True,
+        said,
+    )
+
+
+def _instance(said: Mapping[str, str]) -> str:
+    for keys in _INSTANCE:
+        if all(said.get(key) for key in keys):
+            return "/".join(said[key] for key in keys)
+    # Two processes with equal resources share this; the start times of their streams still tell them apart.
+    return sha256(msgspec.json.encode(sorted(said.items()))).hexdigest()[:16]
+
+
+def text(value: Json) -> str:
+    """Return an attribute's value as a label shows it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else msgspec.json.encode(value).decode()

@@ -1,0 +1,1 @@
+"""OTLP out: facts from the store to an endpoint."""

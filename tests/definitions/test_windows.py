@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from otel_measure.definitions.days import day_number, micros
+from otel_measure.definitions.windows import Span, Window, minutes, span
+
+NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"), [("1m", 1), ("24h", 1440), ("30d", 43_200), ("2w", 20_160), ("3660d", 5_270_400)]
+)
+def test_a_window_is_a_number_and_a_unit(window: str, expected: int) -> None:
+    """Minutes, hours, days, weeks."""
+    assert minutes(window) == expected
+
+
+@pytest.mark.parametrize(
+    "window",
+    ["", "h", "24", "24 h", "-1h", "0d", "1.5h", "24H", "1y", "24h ", "24h\n", "3661d", "9999999m", None, 24, b"1h"],
+)  # fmt: skip
+def test_another_form_is_refused(window: object) -> None:
+    """The message shows the value, the rule and an example."""
+    with pytest.raises(ValueError, match="window must be a number and a unit") as raised:
+        minutes(window)
+    assert str(raised.value) == (
+        f'window must be a number and a unit (m, h, d, w) such as "24h", at most 10 years, not {window!r}'
+    )
+
+
+def test_a_window_ends_now() -> None:
+    """Half-open: the record made this very microsecond is in it."""
+    now = micros(NOW)
+    found = span("24h", now, "UTC")
+    assert found == Span(now + 1 - 86_400_000_000, now + 1, day_number(NOW.date()), True, "UTC")
+    assert found.window == Window(
+        datetime(2026, 3, 28, 12, 30, 0, 1, tzinfo=UTC), datetime(2026, 3, 29, 12, 30, 0, 1, tzinfo=UTC), "UTC"
+    )
+
+
+def test_a_window_as_of_a_day_ends_with_the_local_day() -> None:
+    """28 March 2026 in Paris ends at 23:00 UTC."""
+    found = span("1d", micros(NOW), "Europe/Paris", date(2026, 3, 28))
+    assert (found.window, found.day, found.is_today) == (
+        Window(datetime(2026, 3, 27, 23, tzinfo=UTC), datetime(2026, 3, 28, 23, tzinfo=UTC), "Europe/Paris"),
+        day_number(date(2026, 3, 28)),
+        False,
+    )
+
+
+def test_today_is_the_day_of_the_zone() -> None:
+    """At 23:30 UTC it is tomorrow in Paris, which therefore does not lie in the future."""
+    late = micros(datetime(2026, 3, 28, 23, 30, tzinfo=UTC))
+    assert span("1d", late, "Europe/Paris", date(2026, 3, 29)).is_today
+
+
+def test_a_window_does_not_begin_before_1970() -> None:
+    """A long window of an early clock is cut, not negative."""
+    assert span("30d", 5, "UTC").start == 0
+
+
+def test_a_day_in_the_future_is_refused() -> None:
+    """Nobody knows."""
+    with pytest.raises(ValueError, match="as_of must not lie in the future, not 2026-03-30"):
+        span("1d", micros(NOW), "UTC", date(2026, 3, 30))
+
+
+@pytest.mark.parametrize("as_of", ["2026-03-28", 20_000])
+def test_a_day_that_is_no_date_is_refused(as_of: Any) -> None:
+    """The message names the argument, the rule and the value."""
+    with pytest.raises(ValueError, match=f"as_of must be a date, not {as_of!r}"):
+        span("1d", micros(NOW), "UTC", as_of)

@@ -1,0 +1,53 @@
+"""The gauges that are computed when `/metrics` is asked, over a real runtime."""
+
+from __future__ import annotations
+
+from math import nan
+
+from otel_measure.config import Settings
+from otel_measure.conventions import semconv
+from otel_measure.judging import gauges
+from otel_measure.runtime import Runtime
+from otel_measure.store.base import Family, Sample
+
+
+def test_unknown_values_are_left_out_and_labels_sorted() -> None:
+    """An absent series is not a zero."""
+    health = semconv.OTEL_MEASURE_AI_HEALTH_SCORE
+    values = [(health, 90.0, (("b", "2"),)), (health, nan, (("c", "3"),)), (health, 80.0, (("a", "1"),))]
+    assert gauges.families(iter(values)) == [
+        Family(
+            health.name, "gauge", health.unit, health.description, (), [Sample('a="1"', 80.0), Sample('b="2"', 90.0)]
+        )
+    ]
+
+
+def test_an_instrument_shows_no_more_than_the_exposed_attribute_sets() -> None:
+    """A gauge of 2,001 models has 2,000 series."""
+    health = semconv.OTEL_MEASURE_AI_HEALTH_SCORE
+    (family,) = gauges.families((health, 1.0, (("model", str(i)),)) for i in range(2001))
+    assert len(family.samples) == 2000
+
+
+def test_the_exposition_has_what_the_reports_say() -> None:
+    """Models, users and experiments appear as gauges with the values of their reports."""
+    runtime = Runtime(Settings(store=":memory:"))
+    try:
+        runtime.ai.record_inference("m", "1", 100.0, cost_usd=0.001)
+        runtime.users.record_nps_response(1, 10)
+        test_id = runtime.users.create_ab_test("Home", ["control", "b"])
+        variant = runtime.users.assign_variant(test_id, 1)
+        found = {family.name: family.samples for family in runtime.families()}
+        assert found["otel_measure.ai.health.score"] == [
+            Sample('gen_ai_request_model="m",otel_measure_model_version="1"', 100.0)
+        ]
+        assert found["otel_measure.users.nps.score"] == [Sample("", 100.0)]
+        assert found["otel_measure.users.active"] == [
+            Sample(f'otel_measure_window="{window}"', 0.0) for window in ("1d", "28d", "7d")
+        ]
+        users = {sample.labels: sample.value for sample in found["otel_measure.experiment.users"]}
+        label = 'feature_flag_key="{}",feature_flag_result_variant="{}"'
+        assert users == {label.format(test_id, v): float(v == variant) for v in ("control", "b")}
+        assert "otel_measure.ai.health.score" not in {f.name for f in runtime.families("infrastructure")}
+    finally:
+        runtime.shutdown()

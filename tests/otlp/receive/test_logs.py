@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+
+from otel_measure.conventions import semconv
+from otel_measure.otlp.receive.logs import Understood, understood
+from otel_measure.otlp.receive.senders import resource_of
+from otel_measure.records.kinds import Event, Exposure, Json, Origin, Record, UserEvent, to_event
+from tests.facts import event as user_event
+from tests.facts import inference, one_of_each
+from tests.otlp.requests import NOW_US, PROCESS, SECOND_US, event, log_request, record_request
+
+TYPES = {"checkout.done": "purchase", "noise": "ignore", "*": "custom"}
+MINUTE_US = 60 * SECOND_US
+
+
+def read(*events: Event) -> Understood:
+    """Return what a request with events says."""
+    return understood(log_request(events).resource_logs, NOW_US, TYPES)
+
+
+def one(*events: Event) -> Record:
+    """Return the one record of a request."""
+    found = read(*events)
+    assert (found.refused, found.ignored, len(found.records)) == (Counter(), 0, 1)
+    return found.records[0]
+
+
+def test_records_of_ours_come_back() -> None:
+    """Every kind, under the service that the resource names; inferences say which models come as facts."""
+    records = [msgspec.structs.replace(record, ts=NOW_US) for record in one_of_each()]
+    found = understood(record_request(records).resource_logs, NOW_US, {})
+    shop = Origin("shop")
+    assert found == Understood(
+        [msgspec.structs.replace(record, origin=shop) for record in records],
+        {(resource_of(PROCESS).source, "m")},
+        Counter(),
+        0,
+    )
+
+
+@pytest.mark.parametrize("record", [inference("i"), user_event("e")])
+def test_a_time_in_the_future_is_clamped(record: Record) -> None:
+    """As at a recording call: over 300 s ahead counts as now, and says so."""
+    ahead = msgspec.structs.replace(record, ts=NOW_US + 301 * SECOND_US)
+    (found,) = understood(record_request([ahead]).resource_logs, NOW_US, {}).records
+    assert (found.ts, getattr(found, "clamped", None)) == (NOW_US, True)
+    near = msgspec.structs.replace(record, ts=NOW_US + 300 * SECOND_US)
+    assert understood(record_request([near]).resource_logs, NOW_US, {}).records[0].ts == near.ts
+
+
+def test_a_clamped_time_where_no_field_says_so() -> None:
+    """A truth has no such field; its time is clamped all the same."""
+    truth = msgspec.structs.replace(one_of_each()[2], ts=NOW_US + 301 * SECOND_US)
+    assert understood(record_request([truth]).resource_logs, NOW_US, {}).records[0].ts == NOW_US
+
+
+def test_our_events_without_our_sdk() -> None:
+    """What another maker leaves out is filled in: an id made from the content, and the name as label."""
+    found = one(event("otel_measure.page_view", user_id="u", url_full="/home", session_id="s"))
+    assert isinstance(found, UserEvent)
+    assert (found.type, found.name, found.page_url, found.session_id) == (
+        "page_view",
+        "otel_measure.page_view",
+        "/home",
+        "s",
+    )
+    assert found == one(event("otel_measure.page_view", user_id="u", url_full="/home", session_id="s"))
+    assert found.id != one(event("otel_measure.page_view", user_id="v", url_full="/home", session_id="s")).id
+
+
+def test_events_of_others() -> None:
+    """A user's event by the mapping, with what it has no field for as properties; the id is that of its content."""
+    found = one(event("checkout.done", user_id=7, url_full="/pay", cart_size=3))
+    assert isinstance(found, UserEvent)
+    assert msgspec.structs.replace(found, id="") == UserEvent(
+        id="", ts=NOW_US, origin=Origin("shop"), user_id="7", type="purchase", name="checkout.done",
+        page_url="/pay", properties={"cart.size": 3},
+    )  # fmt: skip
+    named = one(event("other", user_id="u", log_record_uid="mine"))
+    assert (named.id, getattr(named, "type", ""), getattr(named, "properties", 0)) == ("mine", "custom", None)
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        event("noise", user_id="u"),
+        event("checkout.done"),
+        event("checkout.done", user_id=""),
+        event("session.start", session_id="s"),
+        event("gen_ai.client.inference.operation.details", user_id="u"),
+        event("feature_flag.evaluation", feature_flag__key="f"),
+        Event(name="", ts=NOW_US, origin=Origin("shop"), attributes={"user.id": "u"}),
+    ],
+)
+def test_what_tells_nothing_of_a_user_is_let_pass(ignored: Event) -> None:
+    """It is no fault of the sender's."""
+    assert read(ignored) == Understood([], set(), Counter(), 1)
+    assert understood(log_request([event("x", user_id="u")]).resource_logs, NOW_US, {}).ignored == 1
+
+
+def test_an_evaluation_of_a_feature_flag_is_an_exposure() -> None:
+    """By the context id, else by the user id."""
+    said: dict[str, Any] = {
+        semconv.ATTR_FEATURE_FLAG_KEY: "f",
+        semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT: "b",
+        semconv.ATTR_USER_ID: "u",
+        semconv.ATTR_FEATURE_FLAG_PROVIDER_NAME: "p",
+    }
+    given = Event(name=semconv.EVENT_FEATURE_FLAG_EVALUATION, ts=NOW_US, origin=Origin("shop"), attributes=said)
+    found = one(given)
+    assert isinstance(found, Exposure)
+    assert (found.user_id, found.experiment, found.variant, found.reason) == ("u", "f", "b", "split")
+    said[semconv.ATTR_FEATURE_FLAG_CONTEXT_ID] = "c"
+    again = one(given)
+    assert isinstance(again, Exposure)
+    assert again.user_id == "c"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (
+            event("otel_measure.nps_response", user_id="u", otel_measure__nps_score=11),
+            "Object missing required field `score`",
+        ),
+        (event("other", user_id="u" * 513), "event 'other' is not a valid user event: Expected `str` of length <= 512"),
+        (event("other", user_id=True), "event 'other' is not a valid user event: Expected `str`, got `bool`"),
+        (event("other", user_id="u", text="x" * 33_000), "an event must have at most 32768 bytes"),
+    ],
+)
+def test_what_breaks_a_rule(wrong: Event, why: str) -> None:
+    """The rest of the request is taken in."""
+    found = read(wrong, event("other", user_id="u"))
+    ((message, n),) = found.refused.items()
+    assert (n, len(found.records)) == (1, 1)
+    assert why in message
+
+
+def test_a_bad_resource_of_many() -> None:
+    """Its records are refused, each counted; those of others are taken in."""
+    deep: Json = "x"
+    for _ in range(17):
+        deep = [deep]
+    request = log_request([event("other", user_id="u"), event("other", user_id="v")], {"x": deep})
+    request.MergeFrom(log_request([event("other", user_id="w")]))
+    found = understood(request.resource_logs, NOW_US, {"*": "custom"})
+    assert found.refused == Counter({"an attribute's value must be nested at most 16 deep": 2})
+    assert [record.user_id for record in found.records if isinstance(record, UserEvent)] == ["w"]
+
+
+def test_the_event_form_has_no_size_of_its_own() -> None:
+    """A record of ours with everything set is far below the limit."""
+    assert all(len(msgspec.json.encode(to_event(record))) < 2000 for record in one_of_each())

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from otel_measure.ai.pricing import Pricer
+from otel_measure.definitions.signals import is_inference
+from otel_measure.otlp.receive.senders import resource_of
+from otel_measure.otlp.receive.traces import Understood, understood
+from otel_measure.records.kinds import Inference, Json, Origin
+from otel_measure.store.base import Waiting
+from tests.otlp.requests import CHAT, NOW_US, PROCESS, span, span_request
+
+SOURCE = resource_of(PROCESS).source
+CALL = Inference(
+    id=f"{1:032x}/{2:016x}", ts=NOW_US, origin=Origin("shop"), model="gpt-4o", version="2024-08-06", latency_ms=250.0,
+    input_tokens=10, output_tokens=5, cost_usd=10 * 2.5e-6 + 5 * 1e-5, cost_source="table", provider="openai",
+    operation="chat", response_model="gpt-4o-2024-08-06", trace_id=f"{1:032x}", span_id=f"{2:016x}",
+)  # fmt: skip
+
+
+def read(*spans: dict[str, object], **resource: Json) -> Understood:
+    """Return what a request with spans says."""
+    said: dict[str, Json] = {**PROCESS, **resource}
+    return understood(span_request(*spans, resource=said).resource_spans, Pricer(), NOW_US)
+
+
+def one(attributes: dict[str, Json], status: int = 0) -> Inference:
+    """Return the call that a span with these attributes tells of."""
+    found = read(span(2, attributes, status=status))
+    assert (found.refused, found.own, found.ignored) == (Counter(), 0, 0)
+    return found.calls[0].inference
+
+
+def test_a_call_of_a_model() -> None:
+    """Model and version, how long it took, tokens and their price; its id is that of the span."""
+    assert read(span(2, parent=9)) == Understood([Waiting(SOURCE, CALL, f"{1:032x}/{9:016x}")], Counter(), 0, 0)
+
+
+def test_what_older_instrumentations_say() -> None:
+    """No operation, the provider as `gen_ai.system`, tokens under their older names, no answer's model."""
+    old: dict[str, Json] = {
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.prompt_tokens": 10,
+        "gen_ai.usage.completion_tokens": 5,
+    }
+    found = one(old)
+    assert (found.version, found.provider, found.operation) == ("unversioned", "openai", None)
+    assert (found.input_tokens, found.output_tokens, found.cost_source) == (10, 5, "table")
+
+
+def test_what_else_a_span_may_say() -> None:
+    """User, session, the time to the first chunk, cost, and why it failed."""
+    found = one(
+        {
+            **CHAT,
+            "user.id": 7,
+            "session.id": "s",
+            "gen_ai.response.time_to_first_chunk": 0.125,
+            "gen_ai.usage.cost": 0.5,
+            "error.type": "Timeout",
+        }
+    )
+    assert (found.user_id, found.session_id, found.time_to_first_chunk_ms) == ("7", "s", 125.0)
+    assert (found.cost_usd, found.cost_source, found.error_type) == (0.5, "provider", "Timeout")
+    assert one(dict(CHAT), status=2).error_type == "_OTHER"
+    assert one(dict(CHAT)).cost_usd is None
+    assert one({**CHAT, "gen_ai.usage.cost": -1.0}).cost_usd is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_call"),
+    [
+        (CHAT, True),
+        ({"gen_ai.operation.name": "embeddings", "gen_ai.response.model": "m"}, True),
+        ({"gen_ai.provider.name": "x", "gen_ai.request.model": "m"}, True),
+        ({"gen_ai.request.model": "m"}, False),
+        ({"gen_ai.operation.name": "chat"}, False),
+        ({**CHAT, "gen_ai.operation.name": "invoke_agent"}, False),
+        ({**CHAT, "gen_ai.operation.name": "execute_tool"}, False),
+        ({"http.request.method": "GET"}, False),
+    ],
+)
+def test_which_spans_are_calls_of_models(attributes: dict[str, Json], is_call: bool) -> None:
+    """Those that name a model, and are no call of a tool or an agent."""
+    assert is_inference(attributes) is is_call
+    assert read(span(2, attributes)).ignored == (not is_call)
+
+
+def test_what_is_recorded_as_a_fact_of_ours_too() -> None:
+    """Under our decorator a span carries a mark; a process of ours says so in its resource."""
+    marked: dict[str, Json] = {**CHAT, "otel_measure.inference.id": "i"}
+    assert read(span(2, marked)) == Understood([], Counter(), 1, 0)
+    assert read(span(2), **{"otel_measure.own_facts": True}) == Understood([], Counter(), 1, 0)
+
+
+def test_times_that_cannot_be() -> None:
+    """An end before the start is no duration; an end in the future is now."""
+    assert read(span(2, took_us=-5)).calls[0].inference.latency_ms == 0
+    ahead = read(span(2, end=NOW_US + 301_000_000)).calls[0].inference
+    assert (ahead.ts, ahead.latency_ms) == (NOW_US, 250.0)
+    assert read(span(2, end=0, took_us=0)).calls[0].inference.ts == NOW_US
+
+
+def test_what_breaks_a_rule() -> None:
+    """The message names the field; the rest is taken in."""
+    found = read(span(2, {**CHAT, "gen_ai.usage.input_tokens": -1}), span(3))
+    assert found.refused == Counter(
+        {"span 'chat' is not a valid call of a model: Expected `int` >= 0 - at `$.input_tokens`": 1}
+    )
+    assert len(found.calls) == 1
+
+
+def nested(depth: int) -> Json:
+    """Return a list in a list and so on."""
+    return [nested(depth - 1)] if depth else "x"
+
+
+def test_one_bad_span_of_many() -> None:
+    """Nested too deeply, in a model's call or another span, or without ids: it is refused, and no neighbour is."""
+    bad = [span(2, {**CHAT, "x": nested(17)}), span(3, {"x": nested(17)}), span(4) | {"span_id": ""}]
+    found = read(*bad, span(5))
+    assert found.refused == Counter(
+        {
+            "an attribute's value must be nested at most 16 deep": 2,
+            "a span must have a trace id and a span id": 1,
+        }
+    )
+    assert [call.inference.span_id for call in found.calls] == [f"{5:016x}"]
+    assert read(span(2), span(3), x=nested(17)).refused.total() == 2
+
+
+def test_an_operation_that_is_no_text() -> None:
+    """It says nothing: who provides the model does."""
+    found = read(span(2, {**CHAT, "gen_ai.operation.name": ["chat"], "gen_ai.system": "openai"}))
+    assert [call.inference.operation for call in found.calls] == [None]
+
+
+def test_more_tokens_than_anybody_pays_for() -> None:
+    """A count gone wrong has no price."""
+    found = one({**CHAT, "gen_ai.usage.input_tokens": 10**12})
+    assert (found.input_tokens, found.cost_usd, found.cost_source) == (10**12, None, None)
