@@ -25,7 +25,8 @@ from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.errors import NoStore
 from otel_measure.records.kinds import from_event
-from otel_measure.store.base import Model, Point
+from otel_measure.store.types.models import Model
+from otel_measure.store.types.streams import Point
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
 from otel_measure.telemetry.pushing import PushingReader, bounded
