@@ -82,7 +82,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
     "otel_measure/ai/service.py",
-    "otel_measure/conventions/semconv.py",
     "otel_measure/runtime.py",
     "otel_measure/store/sqlite/connection.py",
     "otel_measure/store/sqlite/streams.py",

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from otel_measure.conventions import instruments
+from otel_measure.records.enums import HealthStatus
 
 Domain = Literal["infrastructure", "ai", "users"]
 Unit = Literal["percent", "ratio", "ms", "usd", "score", "points", "bytes_per_second"]
 Direction = Literal["below", "above", "none"]
 Verdict = Literal["ok", "warning", "alert", "unknown"]
-HostStatus = Literal["healthy", "degraded", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,12 +365,12 @@ def with_target(kpi: Kpi, target: float | None) -> Kpi:
     return replace(kpi, target=target, alert=None if kpi.alert is None else target * (kpi.alert / kpi.target))
 
 
-def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HostStatus:
+def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HealthStatus:
     """Say how the host is, from what its CPU, memory and fullest disk use (0 to 100, ``nan`` where unknown).
 
     Returns:
-        ``critical`` when one of the three is beyond its alert threshold, ``degraded`` when one misses its target or
-        when none of them is known (a host that cannot be read is not well), else ``healthy``.
+        `CRITICAL` when one of the three is beyond its alert threshold, `DEGRADED` when one misses its target or
+        when none of them is known (a host that cannot be read is not well), else `HEALTHY`.
     """
     readings = (
         ("cpu_usage_percent", cpu_percent),
@@ -379,8 +379,9 @@ def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) 
     )
     verdicts = {judge(BY_KEY[key], value) for key, value in readings}
     if "alert" in verdicts:
-        return "critical"
-    return "healthy" if "ok" in verdicts and "warning" not in verdicts else "degraded"
+        return HealthStatus.CRITICAL
+    is_healthy = "ok" in verdicts and "warning" not in verdicts
+    return HealthStatus.HEALTHY if is_healthy else HealthStatus.DEGRADED
 
 
 def format_value(kpi: Kpi, value: float | None) -> str:
