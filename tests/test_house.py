@@ -32,13 +32,9 @@ MOST_LINES_OF_A_FUNCTION: Final = 75
 USES_SQLITE3_TODAY: Final = {
     "exporter/cli/__main__.py",
     "exporter/cli/doctor.py",
-    "otel_measure/otlp/receive/receiver.py",
 }
 USES_THE_ENGINE_TODAY: Final = {
-    "benchmarks/storing.py",
-    "exporter/cli/__main__.py",
     "exporter/cli/doctor.py",
-    "otel_measure/runtime.py",
 }
 TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Answer",
