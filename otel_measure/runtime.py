@@ -113,6 +113,7 @@ class Runtime:
         self.telemetry = Telemetry(
             settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
         )
+        self.telemetry.start()
         self.recorder = Recorder(
             self.store,
             self.telemetry,
