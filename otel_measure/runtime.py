@@ -27,7 +27,7 @@ from otel_measure.conventions.instruments import (
 )
 from otel_measure.definitions.days import day_date, day_finder, moment
 from otel_measure.definitions.signals import Span
-from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
+from otel_measure.errors import MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure import instruments
 from otel_measure.infrastructure.hosts import PREFIXES
@@ -44,6 +44,7 @@ from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
+from otel_measure.store.engines import open_store
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.streams import STALE_US, HostReading
@@ -59,28 +60,6 @@ LEASE_US: Final = 45_000_000
 def wall_clock_us() -> int:
     """Return microseconds since 1970 UTC."""
     return time.time_ns() // 1000
-
-
-def open_store(settings: Settings) -> Store | None:
-    """Return the store the settings name, `None` for none."""
-    if settings.store is None:
-        return None
-    if "://" in settings.store:
-        raise ConfigurationError(
-            f'store must be a path, ":memory:" or None, not {settings.store!r}: SQLite is the only engine so far'
-        )
-    from otel_measure.store.sqlite import SqliteStore
-
-    return SqliteStore(
-        settings.store,
-        timezone=settings.timezone,
-        durability=settings.durability,
-        retention_days=settings.retention_days,
-        max_bytes=settings.store_max_bytes,
-        history_days=settings.history_days,
-        session_gap_s=settings.session_gap_s,
-        outbox=_sends(settings),
-    )
 
 
 def _sends(settings: Settings) -> bool:
@@ -134,7 +113,7 @@ class Runtime:
         self.clock = clock
         self.host = host or socket.gethostname()
         self._ids = Uuid7(clock)
-        self.store = open_store(settings)
+        self.store = open_store(settings, outbox=_sends(settings))
         self.telemetry = Telemetry(
             settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
         )
