@@ -27,8 +27,8 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from otel_measure.config import Settings
-from otel_measure.conventions import semconv
-from otel_measure.conventions.semconv import Instrument
+from otel_measure.conventions import instruments, semconv
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.definitions.signals import Span
 from otel_measure.records.caller import Caller
@@ -48,12 +48,12 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("otel_measure")
 FACT_SCOPES: Final = frozenset({semconv.SCOPE_AI, semconv.SCOPE_USERS})
 _FACT_INSTRUMENTS: Final = tuple(
-    i for i in semconv.INSTRUMENTS if i.scope in FACT_SCOPES and i.kind in {"histogram", "counter"}
+    i for i in instruments.INSTRUMENTS if i.scope in FACT_SCOPES and i.kind in {"histogram", "counter"}
 )
 
 
 _SELF_COUNTERS: Final = tuple(
-    i for i in semconv.INSTRUMENTS if i.scope == semconv.SCOPE_SELF and i.kind == "counter" and not i.observable
+    i for i in instruments.INSTRUMENTS if i.scope == semconv.SCOPE_SELF and i.kind == "counter" and not i.observable
 )
 
 
@@ -66,7 +66,7 @@ class Providers(NamedTuple):
 
 
 class Telemetry:
-    """One process's instruments and readers.
+    """One process's instruments and readers; until `start()` it measures nothing and has set nothing.
 
     Args:
         settings: names, and where OTLP goes.
@@ -89,7 +89,9 @@ class Telemetry:
         self.instance_id = instance_id
         self._given = providers
         self._host = host
+        self._exposition = exposition
         self.counts_spans = False
+        self.adopted = False
         self._watch: SpanWatch | None = None
         self._spans_out: SpanProcessor | None = None
         self._said_of_this_process: dict[str, Json] = {}
@@ -102,18 +104,30 @@ class Telemetry:
         self.reader = InMemoryMetricReader(
             preferred_aggregation={Histogram: ExponentialBucketHistogramAggregation(max_size=160)}
         )
-        readers: list[MetricReader] = [self.reader]
-        if exposition:
-            readers.append(self._prometheus_reader())
-        found = self._found_meters()
-        self.adopted = isinstance(found, MeterProvider)
+        self._own_readers: list[MetricReader] = []
         self._shared_readers: list[MetricReader] = []
-        if settings.otlp_endpoint:
+        self._since: list[tuple[MetricReader, SinceStart]] = []
+        self._logger: _logs.Logger | None = None
+        # Until `start()` there are instruments that measure nothing.
+        self._provider: metrics.MeterProvider = metrics.NoOpMeterProvider()
+        self._relay = Relay(self._provider)
+        self._instruments = self._create_instruments()
+
+    def start(self) -> None:
+        """Take part in the application's providers, or set ours as the global ones; again is a no-op."""
+        if self._own_readers:
+            return
+        readers: list[MetricReader] = [self.reader]
+        if self._exposition:
+            readers.append(self._prometheus_reader())
+        existing = self._found_meters()
+        self.adopted = isinstance(existing, MeterProvider)
+        if self._settings.otlp_endpoint:
             load_client()
             # A second reader would send every series a second time, as the series of another process.
-            self._shared_readers = readers_to(found, settings.otlp_endpoint)
+            self._shared_readers = readers_to(existing, self._settings.otlp_endpoint)
             if not self._shared_readers:
-                readers.append(PushingReader(settings.otlp_endpoint))
+                readers.append(PushingReader(self._settings.otlp_endpoint))
         self._own_readers = readers
         self._provider = self._meter_provider(readers)
         self._since = [
@@ -204,8 +218,8 @@ class Telemetry:
             else:
                 found[instrument.name] = _histogram(meter, instrument)
         own = self.meter(semconv.SCOPE_SELF)
-        found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name] = _histogram(
-            own, semconv.OTEL_MEASURE_SELF_COMMIT_DURATION
+        found[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name] = _histogram(
+            own, instruments.OTEL_MEASURE_SELF_COMMIT_DURATION
         )
         for instrument in _SELF_COUNTERS:
             found[instrument.name] = own.create_counter(instrument.name, instrument.unit, instrument.description)
@@ -287,8 +301,8 @@ class Telemetry:
         with self._lock:
             for (name, attributes), units in added.items():
                 sums = self._sums[name]
-                if attributes not in sums and len(sums) >= semconv.EXPOSED_ATTRIBUTE_SETS:
-                    attributes = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
+                if attributes not in sums and len(sums) >= instruments.EXPOSED_ATTRIBUTE_SETS:
+                    attributes = semconv.OVERFLOW
                 sums[attributes] = sums.get(attributes, 0) + units
 
     def _emit(self, logger: _logs.Logger, record: Record) -> None:
@@ -307,7 +321,7 @@ class Telemetry:
         if reason:
             attributes[semconv.ATTR_DROP_REASON] = reason
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
+            self._instruments[instruments.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
 
     def count_received(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
         """Count items that came by OTLP by what became of them."""
@@ -315,30 +329,32 @@ class Telemetry:
         if reason:
             attributes[semconv.ATTR_DROP_REASON] = reason
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_RECEIVED.name].add(n, attributes)
+            self._instruments[instruments.OTEL_MEASURE_SELF_RECEIVED.name].add(n, attributes)
 
     def count_sent(self, outcome: str, n: int) -> None:
         """Count records that left by OTLP by what the other side said."""
         if n:
             with self._inside_sdk:
-                self._instruments[semconv.OTEL_MEASURE_SELF_SENT.name].add(n, {semconv.ATTR_RECORD_OUTCOME: outcome})
+                self._instruments[instruments.OTEL_MEASURE_SELF_SENT.name].add(
+                    n, {semconv.ATTR_RECORD_OUTCOME: outcome}
+                )
 
     def fault(self, what: str) -> None:
         """Count a fault of ours."""
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_ERRORS.name].add(1, {semconv.ATTR_ERROR_TYPE: what})
+            self._instruments[instruments.OTEL_MEASURE_SELF_ERRORS.name].add(1, {semconv.ATTR_ERROR_TYPE: what})
 
     def commit_took(self, seconds: float) -> None:
         """Note how long a commit took."""
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name].record(seconds)
+            self._instruments[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name].record(seconds)
 
     # ------------------------------------------------------------ reading
 
     def collect(self) -> MetricsData | None:
-        """Return the cumulative state of every instrument since this process began."""
+        """Return the cumulative state of every instrument since this process began; `None` before `start()`."""
         with self._inside_sdk:
-            return self.reader.get_metrics_data()
+            return self.reader.get_metrics_data() if self._own_readers else None
 
     def _entering_sdk(self) -> AbstractContextManager[Any]:
         return self._inside_sdk
@@ -350,7 +366,7 @@ class Telemetry:
 
     def _has_facts(self, model: str) -> bool:
         with self._lock:
-            sums = self._sums[semconv.OTEL_MEASURE_AI_INFERENCES.name]
+            sums = self._sums[instruments.OTEL_MEASURE_AI_INFERENCES.name]
             return any((semconv.ATTR_GEN_AI_REQUEST_MODEL, model) in attributes for attributes in sums)
 
     def models(self) -> list[Model]:
@@ -399,7 +415,8 @@ class Telemetry:
             try:
                 if isinstance(reader, PushingReader):
                     reader.shutdown()  # while it can still collect, which once removed it cannot
-                self._provider.remove_metric_reader(reader)
+                if isinstance(self._provider, MeterProvider):
+                    self._provider.remove_metric_reader(reader)
             except Exception:
                 _log.warning("a metric reader did not stop", exc_info=True)
         self._relay.close()
