@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from otel_measure.records.kinds import NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.sessions import SessionSpan, folded
+from tests.closing import closed_later
 from tests.users.feeding import contents
 
 DAY = 86_400_000_000
@@ -52,7 +53,7 @@ def event(number: int, ts: int, **fields: object) -> UserEvent:
 
 def test_rebuild_after_retention() -> None:
     """A rebuild keeps what removed facts left behind, and counts nothing of it twice."""
-    store = SqliteStore(":memory:", retention_days=10)
+    store = closed_later(SqliteStore(":memory:", retention_days=10))
     midnight = 20 * DAY
     records: list[Record] = [
         event(0, DAY, type="purchase", value=2.0, currency="USD"),
@@ -77,7 +78,7 @@ def test_rebuild_after_retention() -> None:
 
 def test_large_batches_of_many_persons() -> None:
     """More persons than a statement may name at once are found all the same."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     for step in range(2):
         store.accept(
             [
