@@ -39,12 +39,10 @@ USES_THE_ENGINE_TODAY: Final = {
     "exporter/cli/doctor/store.py",
 }
 TWO_MEANINGS_TODAY: Final[set[str]] = {
-    "Answer",
     "Body",
     "Call",
     "Cell",
     "Clock",
-    "Conversion",
     "Count",
     "Evaluation",
     "Handler",
