@@ -20,7 +20,11 @@ import msgspec
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spans import inference_of
 from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, semconv
+from otel_measure.conventions.instruments import (
+    OTEL_MEASURE_SELF_OUTBOX_LENGTH,
+    OTEL_MEASURE_SELF_QUEUE_LENGTH,
+)
 from otel_measure.definitions.days import day_date, day_finder, moment
 from otel_measure.definitions.signals import Span
 from otel_measure.errors import MeasureError, NoStore, StoreUnavailable
@@ -145,12 +149,12 @@ class Runtime:
             self.ai.pricer,
             self.telemetry.count_received,
             clock,
-            {**semconv.EVENT_TYPES_OF_OTHERS, **settings.event_types},
+            {**dialects.EVENT_TYPES, **settings.event_types},
             settings.spans_wait_s,
         )
         self.push = self._made_push()
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
-        self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
+        self.telemetry.observe_gauge(OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
         self._origin = origin
         self._creates_tracing = settings.auto_instrument
         self._watch_spans()
@@ -180,7 +184,7 @@ class Runtime:
             count=self.telemetry.count_sent,
         )
         self.telemetry.resource_attributes()  # while threads can be started; see there
-        self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_OUTBOX_LENGTH, store.outbox.length)
+        self.telemetry.observe_gauge(OTEL_MEASURE_SELF_OUTBOX_LENGTH, store.outbox.length)
         push.start()
         return push
 

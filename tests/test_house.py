@@ -50,12 +50,10 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Host",
     "Machine",
     "Models",
-    "Place",
     "Point",
     "Reading",
     "Recorded",
     "Recorder",
-    "Running",
     "Sample",
     "Server",
     "Service",
@@ -68,7 +66,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Understood",
     "UserQuestions",
     "Users",
-    "Verdict",
     "Waiting",
     "Window",
     "Workload",
@@ -76,7 +73,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
     "otel_measure/ai/service.py",
-    "otel_measure/conventions/semconv.py",
     "otel_measure/runtime.py",
     "otel_measure/store/sqlite/connection.py",
     "otel_measure/store/sqlite/streams.py",
