@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.http.types import API, AnyEndpoint, Call, NoBody, NoQuery, get
+from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.reports import Models
 from otel_measure.judging.alerts import Alert, Alerts, alerts
 from otel_measure.judging.scorecard import Reading, Scorecard, scorecard
@@ -41,7 +41,7 @@ def dashboard(call: Call[NoQuery, NoBody]) -> Dashboard:
     return Dashboard(overview.machine, overview.models, users, card.kpis, alerts(card).alerts)
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/dashboard", dashboard, NoQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",

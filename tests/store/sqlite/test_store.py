@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
 from otel_measure.definitions.windows import span
-from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
@@ -460,10 +460,10 @@ def test_a_record_that_does_not_fit_is_refused_whole(opened: Open) -> None:
     """Its neighbours in the batch are not stored either, and can be without it."""
     store = opened()
     huge = inference("huge", input_tokens=2**70)
-    with pytest.raises(OverflowError):
+    with pytest.raises(StoreRejected, match="Python int too large"):
         store.accept([event("a"), huge])
     wrong = msgspec.structs.replace(inference("wrong"), latency_ms="fast")
-    with pytest.raises(StoreError, match="cannot store TEXT value in REAL column"):
+    with pytest.raises(StoreRejected, match="cannot store TEXT value in REAL column"):
         store.accept([event("a"), wrong])
     assert store.accept([event("a")]) == [ACCEPTED]
 
