@@ -43,7 +43,8 @@ def from_json(body: bytes, message: type[M]) -> M:
             raise TooManyItemsError
         return ParseDict(said, message(), ignore_unknown_fields=True, max_recursion_depth=64)
     except ParseError as error:
-        raise ValueError(_TOO_DEEP if "recursion depth" in str(error) else str(error)[:_MOST_CHARS_OF_A_FAULT]) from None
+        fault = str(error)
+        raise ValueError(_TOO_DEEP if "recursion depth" in fault else fault[:_MOST_CHARS_OF_A_FAULT]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from None
     except RecursionError:  # how deep it takes differs between interpreters; protobuf's own bound is 64 messages
