@@ -39,12 +39,10 @@ USES_THE_ENGINE_TODAY: Final = {
     "exporter/cli/doctor/store.py",
 }
 TWO_MEANINGS_TODAY: Final[set[str]] = {
-    "Answer",
     "Body",
     "Call",
     "Cell",
     "Clock",
-    "Conversion",
     "Count",
     "Evaluation",
     "Handler",
@@ -66,16 +64,13 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Spy",
     "Stop",
     "Understood",
-    "UserQuestions",
     "Users",
     "Waiting",
     "Window",
     "Workload",
-    "_Value",
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
     "otel_measure/ai/service.py",
-    "otel_measure/runtime.py",
     "otel_measure/store/sqlite/connection.py",
     "otel_measure/store/sqlite/streams.py",
     "otel_measure/telemetry/__init__.py",
