@@ -18,6 +18,7 @@ def rows(_: int) -> list[Row]:
     """Measure ours and the references one after the other in this process."""
     with tempfile.TemporaryDirectory() as folder:
         runtime = Runtime(Settings(store=str(Path(folder) / "measure.db"), queue_size=10_000_000))
+        runtime.start()
         ai, users = runtime.ai, runtime.users
 
         def infer() -> None:

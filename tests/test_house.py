@@ -61,7 +61,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Sink",
     "Snapshot",
     "Span",
-    "Spy",
     "Stop",
     "Understood",
     "Users",

@@ -293,7 +293,7 @@ def test_flush_waits_for_the_drain_that_runs_only_so_long(make: Callable[..., Be
 
 def test_loud_raises_our_own_faults(make: Callable[..., Bench]) -> None:
     """Under test nothing is swept under the rug."""
-    bench = make(loud=True)
+    bench = make(raise_faults=True)
     bench.recorder.put(event("a"))
     bench.store.fails_with = LOCKED
     with pytest.raises(StoreUnavailable, match="database is locked"):

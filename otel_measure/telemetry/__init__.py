@@ -446,7 +446,7 @@ class Telemetry:
                 reader.after_fork_in_child()
 
 
-def _nobody(span: Span, who: Caller) -> None:
+def _nobody(span: Span, caller: Caller) -> None:
     """Take no call: where spans are sampled, metrics say how many there were."""
 
 

@@ -28,14 +28,14 @@ _watches: Final[WeakKeyDictionary[TracerProvider, SpanWatch]] = WeakKeyDictionar
 class SpanCallback(Protocol):
     """Takes a call of a model that nobody else measures; never raises."""
 
-    def __call__(self, span: Span, who: Caller) -> None:
+    def __call__(self, span: Span, caller: Caller) -> None:
         """Take it."""
 
 
 class _Open(NamedTuple):
     parent: int | None
     call: Measured | None
-    who: Caller
+    caller: Caller
 
 
 class SpanWatch(SpanProcessor):
@@ -94,7 +94,7 @@ class SpanWatch(SpanProcessor):
         if call is not None:
             call.enrich(said)
         else:
-            told(_span(span, said), found.who)
+            told(_span(span, said), found.caller)
 
     def _note_enclosing(self, span_id: int | None) -> None:
         with self._lock:
