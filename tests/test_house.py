@@ -40,7 +40,6 @@ USES_THE_ENGINE_TODAY: Final = {
 }
 TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Answer",
-    "Body",
     "Call",
     "Cell",
     "Clock",
@@ -54,23 +53,18 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Models",
     "Point",
     "Reading",
-    "Recorded",
-    "Recorder",
     "Sample",
-    "Server",
     "Service",
     "Services",
     "Sink",
     "Snapshot",
     "Span",
-    "Spy",
     "Stop",
     "Understood",
     "UserQuestions",
     "Users",
     "Waiting",
     "Window",
-    "Workload",
     "_Value",
 }
 LONG_MODULES_TODAY: Final[set[str]] = {

@@ -12,9 +12,9 @@ from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import (
     BATCH,
-    Cost,
+    CostUsd,
     Count,
-    Duration,
+    DurationMs,
     Id,
     JsonObject,
     Label,
@@ -43,10 +43,10 @@ class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model_name: Label
     model_version: Label
-    latency_ms: Duration
+    latency_ms: DurationMs
     input_tokens: Count | None = None
     output_tokens: Count | None = None
-    cost_usd: Cost | None = None
+    cost_usd: CostUsd | None = None
     prediction: float | int | bool | str | None = None
     ground_truth: float | int | bool | str | None = None
     features: JsonObject | None = None
@@ -58,7 +58,7 @@ class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metadata: JsonObject | None = None
     timestamp: Moment | None = None
     inference_id: RecordId | None = None
-    time_to_first_chunk_ms: Duration | None = None
+    time_to_first_chunk_ms: DurationMs | None = None
     output_chunks: Count | None = None
 
 
