@@ -26,6 +26,7 @@ from otel_measure.conventions.instruments import (
     OTEL_MEASURE_SELF_QUEUE_LENGTH,
 )
 from otel_measure.definitions.days import day_date, day_finder, moment
+from otel_measure.definitions.exposition import STALE_US, Family
 from otel_measure.definitions.signals import Span
 from otel_measure.errors import MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
@@ -46,8 +47,7 @@ from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
 from otel_measure.store.engines import open_store
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.exposition import Family
-from otel_measure.store.types.streams import STALE_US, HostReading
+from otel_measure.store.types.streams import HostReading
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.users.service import UserAnalyticsService
 

@@ -75,7 +75,6 @@ LONG_MODULES_TODAY: Final[set[str]] = {
     "otel_measure/ai/service.py",
     "otel_measure/runtime.py",
     "otel_measure/store/sqlite/connection.py",
-    "otel_measure/store/sqlite/streams.py",
     "otel_measure/telemetry/__init__.py",
     "tests/ai/test_instrument.py",
     "tests/ai/test_service.py",

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
+from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.windows import span
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
 from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
