@@ -64,16 +64,13 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Spy",
     "Stop",
     "Understood",
-    "UserQuestions",
     "Users",
     "Waiting",
     "Window",
     "Workload",
-    "_Value",
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
     "otel_measure/ai/service.py",
-    "otel_measure/runtime.py",
     "otel_measure/store/sqlite/connection.py",
     "otel_measure/telemetry/__init__.py",
     "tests/ai/test_instrument.py",

@@ -28,6 +28,7 @@ from otel_measure.store.sqlite.names import Cache
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
 from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
+from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
 
 Open = Callable[..., SqliteStore]
@@ -165,7 +166,7 @@ def test_answers_depend_on_the_records_alone(delivery: Delivery) -> None:
 @example(one_of_each())
 def test_any_record_can_be_stored(found: list[Record]) -> None:
     """Whatever passes the checks, of any kind, with any id: accepted once, a duplicate the second time."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     try:
         assert store.accept(found) == [ACCEPTED] * len(found)
         assert store.accept(found) == [DUPLICATE] * len(found)
@@ -342,7 +343,7 @@ def test_retention_removes_facts_and_keeps_totals(opened: Open, tmp_path: Path) 
     assert store.sweep(NOON) == 5 * 6
     assert store.sweep(NOON) == 0
     assert _encode(store.families(NOON)) == before
-    with sqlite3.connect(tmp_path / "x.db") as connection:
+    with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
         rows = connection.execute("SELECT count(*), min(ts) FROM inference").fetchone()
         assert rows == (15, NOON - 4 * DAY - 2 * HOUR)
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (15,)
