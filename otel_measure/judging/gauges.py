@@ -1,3 +1,82 @@
 """Gauges that no process owns: computed from reports when `/metrics` is asked, so every process gives the same."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isnan
+from typing import TypeAlias
+
+from otel_measure.ai.reports import Models
+from otel_measure.conventions import instruments, semconv
+from otel_measure.conventions.instruments import Instrument
+from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.exposition import Family, Sample
+from otel_measure.experiments.service import AbTestResults
+from otel_measure.users.reports import RETENTION_DAYS, Retention, UsersOverview
+
+Attributes: TypeAlias = tuple[tuple[str, str], ...]
+Value: TypeAlias = tuple[Instrument, float, Attributes]
+
+
+def families(values: Iterator[Value]) -> list[Family]:
+    """Return the known values as exposed; an unknown one is left out, for an absent series is not a zero.
+
+    At most the exposed number of attribute sets per instrument, the first in the order given.
+    """
+    by_name: dict[str, Family] = {}
+    for instrument, value, attributes in values:
+        if isnan(value):
+            continue
+        family = by_name.setdefault(
+            instrument.name,
+            Family(instrument.name, instrument.kind, instrument.unit, instrument.description, (), []),
+        )
+        if len(family.samples) < instruments.EXPOSED_ATTRIBUTE_SETS:
+            family.samples.append(Sample(escaped(attributes), value))
+    return [family._replace(samples=sorted(family.samples, key=lambda s: s.labels)) for family in by_name.values()]
+
+
+def model_values(models: Models) -> Iterator[Value]:
+    """Yield accuracy, drift, health and data quality of every model."""
+    for model in models.models:
+        own = (
+            (semconv.ATTR_GEN_AI_REQUEST_MODEL, model.model_name),
+            (semconv.ATTR_MODEL_VERSION, model.model_version),
+        )
+        yield instruments.OTEL_MEASURE_AI_HEALTH_SCORE, model.health_score, own
+        if model.accuracy is not None:
+            yield instruments.OTEL_MEASURE_AI_ACCURACY_RATIO, model.accuracy.accuracy, own
+        if model.drift is not None:
+            yield instruments.OTEL_MEASURE_AI_DRIFT_SCORE, model.drift.drift_score, own
+            yield instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.drift.data_quality_score, own
+
+
+def user_values(users: UsersOverview) -> Iterator[Value]:
+    """Yield what is known of users; active users are those of complete days, as the KPIs have them."""
+    complete, summary = users.last_week, users.summary
+    for window, persons in (("1d", complete.dau), ("7d", complete.wau), ("28d", complete.mau)):
+        yield instruments.OTEL_MEASURE_USERS_ACTIVE, float(persons), ((semconv.ATTR_WINDOW, window),)
+    yield instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO, summary.engagement.stickiness, ()
+    yield instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO, summary.engagement.bounce_rate, ()
+    yield instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO, summary.conversion.conversion_rate, ()
+    for day, rate in zip(RETENTION_DAYS, _retention_rates(summary.retention), strict=True):
+        yield instruments.OTEL_MEASURE_USERS_RETENTION_RATIO, rate, ((semconv.ATTR_RETENTION_DAY, str(day)),)
+    yield instruments.OTEL_MEASURE_USERS_NPS_SCORE, summary.nps.nps_score, ()
+    yield instruments.OTEL_MEASURE_USERS_NPS_RESPONSES, float(summary.nps.responses), ()
+
+
+def _retention_rates(retention: Retention) -> tuple[float, float, float]:
+    return retention.day_1_retention, retention.day_7_retention, retention.day_30_retention
+
+
+def experiment_values(results: AbTestResults) -> Iterator[Value]:
+    """Yield users, conversion, p-value and split of every experiment, as OpenTelemetry's feature flags name it."""
+    for test in results.experiments:
+        key = (semconv.ATTR_FEATURE_FLAG_KEY, test.test_id)
+        for variant, users in test.variant_users.items():
+            own = (key, (semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT, variant))
+            yield instruments.OTEL_MEASURE_EXPERIMENT_USERS, float(users), own
+            yield instruments.OTEL_MEASURE_EXPERIMENT_CONVERSION_RATIO, test.variant_conversion_rates[variant], own
+            if variant in test.effects:
+                yield instruments.OTEL_MEASURE_EXPERIMENT_P_VALUE, test.effects[variant].p_value, own
+        yield instruments.OTEL_MEASURE_EXPERIMENT_SAMPLE_RATIO_P_VALUE, test.sample_ratio_p_value, (key,)

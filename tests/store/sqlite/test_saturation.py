@@ -1,3 +1,25 @@
 """A sum that reaches what a column holds stays there; it never makes a store refuse later records."""
 
 from __future__ import annotations
+
+from otel_measure.definitions.cells import LARGEST
+from otel_measure.records.kinds import Inference, Origin
+from otel_measure.store.sqlite import SqliteStore
+from tests.closing import closed_later
+
+
+def test_sums_saturate_and_recording_goes_on() -> None:
+    """After more than 64 bits of nano-dollars a model still takes records, counts them, and is rebuilt the same."""
+    store = closed_later(SqliteStore(":memory:"))
+    for i in range(12):
+        record = Inference(
+            id=f"i{i}", ts=1_000_000, origin=Origin("s"), model="m", version="1", latency_ms=1.0,
+            input_tokens=10**18, cost_usd=1e9, cost_source="caller",
+        )  # fmt: skip
+        assert store.accept([record])[0].outcome == "accepted"
+    (use,) = store.model_use(0, 60_000_000)
+    assert (use.requests, use.cost_nano_usd, use.input_tokens) == (12, LARGEST, LARGEST)
+    before = store.families(2_000_000)
+    store.rebuild()
+    assert store.families(2_000_000) == before
+    store.close()
