@@ -47,7 +47,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Handler",
     "History",
     "Host",
-    "Machine",
     "Models",
     "Point",
     "Reading",
@@ -59,7 +58,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Span",
     "Stop",
     "Understood",
-    "Users",
     "Waiting",
     "Window",
 }
