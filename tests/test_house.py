@@ -67,7 +67,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Span",
     "Spy",
     "Stop",
-    "Understood",
     "UserQuestions",
     "Users",
     "Verdict",

@@ -8,14 +8,16 @@ import msgspec
 from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
-from exporter.http.fields import Id, JsonObject, Label
+from exporter.http.fields import JsonObject, Name, RecordId, body_of
 from exporter.http.query import ModelQuery
 from exporter.http.types import API, AnyEndpoint, Call, NoBody, NoQuery, get, post
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.quality import Accuracy
+from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.reports import Cost, Latency
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
+from otel_measure.records.kinds import GroundTruth
 
 _BASE: Final = f"{API}/ai"
 _MODEL: Final = f"{_BASE}/models/{{name}}/{{version}}"
@@ -24,8 +26,8 @@ _MODEL: Final = f"{_BASE}/models/{{name}}/{{version}}"
 class RegisterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a model is, with the arguments of `register_model`."""
 
-    model_name: Label
-    model_version: Label
+    model_name: Name
+    model_version: Name
     model_type: Annotated[str, Meta(extra_json_schema={"enum": [member.value for member in ModelType]})] = "other"
     metadata: JsonObject | None = None
     targets: dict[str, float] | None = None
@@ -39,11 +41,10 @@ class Registered(msgspec.Struct, frozen=True):
     model_type: str
 
 
-class GroundTruthBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a prediction should have been, learnt later."""
-
-    inference_id: Id
-    value: float | int | bool | str
+GroundTruthBody: Final = body_of(
+    InferenceBuilder.truth, GroundTruth, "GroundTruthBody", "What a prediction should have been, learnt later.",
+    ground_truth_id=RecordId,
+)  # fmt: skip
 
 
 class TruthReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,9 +63,9 @@ def register(call: Call[NoQuery, RegisterBody]) -> Registered:
     return Registered(body.model_name, body.model_version, body.model_type)
 
 
-async def record_ground_truth(call: Call[NoQuery, GroundTruthBody]) -> TruthReceipt:
+async def record_ground_truth(call: Call[NoQuery, msgspec.Struct]) -> TruthReceipt:
     """Commit one truth together with what arrives at the same time."""
-    truth = call.runtime.ai.ground_truth_record(call.body.inference_id, call.body.value)
+    truth = call.runtime.ai.ground_truth_record(**msgspec.structs.asdict(call.body))
     return TruthReceipt(truth.inference_id, is_duplicate(await call.live.commits.add(truth)))
 
 

@@ -9,10 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
-from exporter.http.fields import Id, Label, Moment, RecordId, UserId
+from exporter.http.fields import Id, RecordId, UserId, body_of
 from exporter.http.query import UserQuery
 from exporter.http.types import API, AnyEndpoint, Call, Endpoint, NoBody, NoQuery, get, post
+from otel_measure.records.kinds import NpsResponse
 from otel_measure.store.types.users import Erasure
+from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.reports import Conversion, Nps, Retention, Segments, UsersSummary
 
 _BASE: Final = f"{API}/users"
@@ -38,15 +40,11 @@ class NpsQuery(QuarterQuery, frozen=True, kw_only=True):
     survey: Annotated[str | None, Meta(description="Only answers to this survey.")] = None
 
 
-class NpsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An answer, with the arguments of `record_nps_response`."""
-
-    user_id: UserId
-    score: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": 10})]
-    comment: str = ""
-    survey: Label = "default"
-    timestamp: Moment | None = None
-    response_id: RecordId | None = None
+NpsBody: Final = body_of(
+    AnswerBuilder.build, NpsResponse, "NpsBody", "An answer, with the arguments of `record_nps_response`.",
+    response_id=RecordId,
+    without=frozenset({"sent_at"}),
+)  # fmt: skip
 
 
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -103,17 +101,9 @@ def segments(call: Call[UserQuery, NoBody]) -> Segments:
     return call.runtime.users.segment_users(**_at(call.query))
 
 
-async def record_nps(call: Call[NoQuery, NpsBody]) -> Answered:
+async def record_nps(call: Call[NoQuery, msgspec.Struct]) -> Answered:
     """Commit one answer together with what arrives at the same time."""
-    body = call.body
-    answer = call.runtime.users.nps_record(
-        body.user_id,
-        body.score,
-        body.comment,
-        survey=body.survey,
-        timestamp=body.timestamp,
-        response_id=body.response_id,
-    )
+    answer = call.runtime.users.nps_record(**msgspec.structs.asdict(call.body))
     return Answered(answer.id, is_duplicate(await call.live.commits.add(answer)))
 
 

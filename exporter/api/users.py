@@ -10,32 +10,26 @@ from msgspec import Meta
 
 from exporter.http.batch import Verdict, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, Currency, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
+from exporter.http.fields import BATCH, Moment, Name, RecordId, body_of, item_like
 from exporter.http.query import UserQuery
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
-from otel_measure.records.kinds import USER_EVENT_TYPES, UserEvent
+from otel_measure.records.events import USER_EVENT_TYPES
+from otel_measure.records.kinds import UserEvent
 from otel_measure.store.types.facts import Outcome
 from otel_measure.users.reports import Engagement
 from otel_measure.users.service import UserAnalyticsService
+from otel_measure.users.track import EventBuilder
 
 _BASE: Final = f"{API}/users"
 
 
-class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing a user did, with the arguments of `track_event`."""
-
-    user_id: UserId
-    event_type: Annotated[str, Meta(extra_json_schema={"enum": sorted(USER_EVENT_TYPES)})]
-    event_name: Label
-    page_url: str | None = None
-    properties: JsonObject | None = None
-    session_id: Id | None = None
-    device_type: Label | None = None
-    referrer: str | None = None
-    value: float | None = None
-    currency: Currency | None = None
-    timestamp: Moment | None = None
-    event_id: RecordId | None = None
+EventBody: Final = body_of(
+    EventBuilder.build, UserEvent, "EventBody", "One thing a user did, with the arguments of `track_event`.",
+    event_type=Annotated[str, Meta(extra_json_schema={"enum": sorted(USER_EVENT_TYPES)})],
+    event_name=Name,
+    event_id=RecordId,
+    without=frozenset({"sent_at"}),
+)  # fmt: skip
 
 
 class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,26 +66,12 @@ class EventResults(msgspec.Struct, frozen=True):
 _decode_event: Final = msgspec.json.Decoder(EventBody).decode
 
 
-def record(users: UserAnalyticsService, body: EventBody, sent_at: dt.datetime | None = None) -> UserEvent:
+def record(users: UserAnalyticsService, body: msgspec.Struct, sent_at: dt.datetime | None = None) -> UserEvent:
     """Return the record that a body stands for, validated."""
-    return users.event_record(
-        body.user_id,
-        body.event_type,
-        body.event_name,
-        page_url=body.page_url,
-        properties=body.properties,
-        session_id=body.session_id,
-        device_type=body.device_type,
-        referrer=body.referrer,
-        value=body.value,
-        currency=body.currency,
-        timestamp=body.timestamp,
-        event_id=body.event_id,
-        sent_at=sent_at,
-    )
+    return users.event_record(**msgspec.structs.asdict(body), sent_at=sent_at)
 
 
-async def track_event(call: Call[NoQuery, EventBody]) -> Tracked:
+async def track_event(call: Call[NoQuery, msgspec.Struct]) -> Tracked:
     """Commit one event together with those that arrive at the same time."""
     event = record(call.runtime.users, call.body)
     return Tracked(event.id, is_duplicate(await call.live.commits.add(event)))

@@ -13,8 +13,9 @@ import msgspec
 
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_start
+from otel_measure.records.events import USER_EVENT_TYPES
 from otel_measure.records.ids import id_key
-from otel_measure.records.kinds import USER_EVENT_TYPES, UserEvent
+from otel_measure.records.kinds import UserEvent
 from otel_measure.store.sqlite.goals import (
     TRACKED,
     Conversion,
