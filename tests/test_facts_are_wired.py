@@ -11,10 +11,8 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from exporter.api.ai import InferenceBody
-from exporter.api.models import GroundTruthBody
-from exporter.api.people import NpsBody
-from exporter.api.users import EventBody
+from exporter.api.models import GroundTruthBody, InferenceBody
+from exporter.api.users import EventBody, NpsBody
 from exporter.app import create_app
 from otel_measure.ai.record import CallFields, InferenceBuilder
 from otel_measure.ai.service import AiModelService

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.testclient import TestClient
 
+from otel_measure.definitions.exposition import Sample
 from otel_measure.middleware import AsgiMiddleware, Environ, StartResponse, WsgiMiddleware
-from otel_measure.store.types.exposition import Sample
 from otel_measure.testing import Capture
 
 DURATION = "http.server.request.duration"

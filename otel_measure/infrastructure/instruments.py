@@ -74,6 +74,8 @@ def _interfaces(
 
     def read(snapshot: Snapshot) -> Iterator[Point]:
         for interface, counters in snapshot.now.interfaces.items():
+            if not counters.counted:  # as with disks: whoever adds the series up gets every byte once
+                continue
             yield transmit(counters), {name: interface, _NETWORK: "transmit"}
             yield receive(counters), {name: interface, _NETWORK: "receive"}
 

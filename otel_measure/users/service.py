@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.conventions import semconv
+from otel_measure.definitions.days import day_date
 from otel_measure.definitions.windows import DaySpan, day_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
@@ -24,6 +25,7 @@ from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.track import EventBuilder
 
 DEFAULT_CONVERSION: Final = EventType.CONVERSION.value
+WEEK: Final = "7d"
 MONTH: Final = "30d"
 QUARTER: Final = "90d"
 
@@ -312,6 +314,18 @@ class UserAnalyticsService(AbTestCalls):
         days, quarter = self._days(window, as_of), self._days(QUARTER, as_of)
         with self._asking("summary", service, environment) as ask:
             return reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION)
+
+    def get_users_overview(self) -> reports.UsersOverview:
+        """Return what users are judged by, all of it as of one moment: the summary and the last two complete weeks."""
+        days, quarter = self._days(MONTH, None), self._days(QUARTER, None)
+        yesterday = day_date(days.last_complete_day)
+        last_week, week_before = (self._days(WEEK, yesterday - timedelta(days=ago)) for ago in (0, 7))
+        with self._asking("overview", None, None) as ask:
+            return reports.UsersOverview(
+                reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION),
+                reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
+                reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
+            )
 
     def _days(self, window: str, as_of: date | None) -> DaySpan:
         return day_span(window, self._now_us(), self._timezone, as_of)

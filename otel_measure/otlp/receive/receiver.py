@@ -16,16 +16,17 @@ from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.exposition import STALE_US, Family, Sample
 from otel_measure.definitions.signals import inference_id
+from otel_measure.definitions.streams import Point
 from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
 from otel_measure.records.kinds import Evaluation
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.exposition import Family, Sample
 from otel_measure.store.types.facts import Receipt
-from otel_measure.store.types.streams import STALE_US, Ingested, Point, Sender
+from otel_measure.store.types.streams import Ingested, Sender
 
 _log = logging.getLogger(__name__)
 _MINUTE_US: Final = 60_000_000

@@ -7,12 +7,12 @@ import pytest
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.signals import ModelSeries
+from otel_measure.definitions.streams import Point
 from otel_measure.otlp.receive.metrics import MAX_BUCKETS, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.values import MAX_DEPTH
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.stats.binned import Exponential
-from otel_measure.store.types.streams import Point
 from tests.otlp.requests import CHAT, CUMULATIVE, DELTA, DURATION, NOW_US, PROCESS, STARTED_US, TOKENS, Metrics
 
 LABELS = 'otel_scope_name="other",service_instance_id="a",service_name="shop"'

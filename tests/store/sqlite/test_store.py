@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 
 from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
+from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.windows import span
-from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
 from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
+from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
 
 Open = Callable[..., SqliteStore]
@@ -165,7 +166,7 @@ def test_answers_depend_on_the_records_alone(delivery: Delivery) -> None:
 @example(one_of_each())
 def test_any_record_can_be_stored(found: list[Record]) -> None:
     """Whatever passes the checks, of any kind, with any id: accepted once, a duplicate the second time."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     try:
         assert store.accept(found) == [ACCEPTED] * len(found)
         assert store.accept(found) == [DUPLICATE] * len(found)
@@ -342,7 +343,7 @@ def test_retention_removes_facts_and_keeps_totals(opened: Open, tmp_path: Path) 
     assert store.sweep(NOON) == 5 * 6
     assert store.sweep(NOON) == 0
     assert _encode(store.families(NOON)) == before
-    with sqlite3.connect(tmp_path / "x.db") as connection:
+    with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
         rows = connection.execute("SELECT count(*), min(ts) FROM inference").fetchone()
         assert rows == (15, NOON - 4 * DAY - 2 * HOUR)
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (15,)
@@ -460,10 +461,10 @@ def test_a_record_that_does_not_fit_is_refused_whole(opened: Open) -> None:
     """Its neighbours in the batch are not stored either, and can be without it."""
     store = opened()
     huge = inference("huge", input_tokens=2**70)
-    with pytest.raises(OverflowError):
+    with pytest.raises(StoreRejected, match="Python int too large"):
         store.accept([event("a"), huge])
     wrong = msgspec.structs.replace(inference("wrong"), latency_ms="fast")
-    with pytest.raises(StoreError, match="cannot store TEXT value in REAL column"):
+    with pytest.raises(StoreRejected, match="cannot store TEXT value in REAL column"):
         store.accept([event("a"), wrong])
     assert store.accept([event("a")]) == [ACCEPTED]
 
