@@ -57,7 +57,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Snapshot",
     "Span",
     "Stop",
-    "Understood",
     "Waiting",
     "Window",
 }
