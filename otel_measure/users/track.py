@@ -53,7 +53,7 @@ class EventBuilder:
             user_id: an int or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: the caller's own label.
-            page_url: where it happened.
+            page_url: where it happened; over 8,192 characters it is cut and ends with "…", as `referrer` does.
             properties: anything else; `"background": True` marks what is no activity.
             session_id: the client's; without one, sessions are made by the gap rule.
             device_type: what it happened on.
@@ -78,10 +78,10 @@ class EventBuilder:
             user_id=user_of(user_id, who.user_id),
             type=checks.one_of("event_type", event_type, USER_EVENT_TYPES),
             name=checks.text("event_name", event_name),
-            page_url=checks.optional_text("page_url", page_url, MAX_TEXT_CHARS),
+            page_url=checks.cut_text("page_url", page_url, MAX_TEXT_CHARS),
             session_id=checks.optional_text("session_id", session_id, checks.MAX_ID_CHARS) or who.session_id,
             device_type=checks.optional_text("device_type", device_type, MAX_KIND_CHARS),
-            referrer=checks.optional_text("referrer", referrer, MAX_TEXT_CHARS),
+            referrer=checks.cut_text("referrer", referrer, MAX_TEXT_CHARS),
             value=checks.optional_number("value", value, low=-MAX_VALUE, high=MAX_VALUE),
             currency=_currency(currency),
             background=kept is not None and kept.get("background") is True,
