@@ -18,7 +18,7 @@ from otel_measure import process
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.page_views import is_looked_at
 from otel_measure.records.enums import EventType
-from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
+from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
 from otel_measure.runtime import Runtime
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -91,7 +91,7 @@ class _Request:
 
     def failed(self, error: BaseException) -> None:
         """Note that the application raised."""
-        self._error = type(error).__qualname__[:MAX_KIND_CHARS]
+        self._error = type(error).__qualname__[:MAX_LABEL_CHARS]
 
     def end(self, whose: Any, route: str | None) -> None:
         """Stop the clock and record it."""

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from otel_measure.definitions.days import micros
+from otel_measure.records.events import USER_EVENT_TYPES
 from otel_measure.records.kinds import (
-    USER_EVENT_TYPES,
     Evaluation,
     Exposure,
     GroundTruth,

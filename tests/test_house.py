@@ -63,7 +63,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Span",
     "Spy",
     "Stop",
-    "Understood",
     "Users",
     "Waiting",
     "Window",

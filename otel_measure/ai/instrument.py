@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from otel_measure.ai.spans import usage_of
 from otel_measure.ai.usage import Usage, UsageReader, read_usage
-from otel_measure.records.caller import Inside
+from otel_measure.records.caller import EnclosingCall
 from otel_measure.records.kinds import Json
-from otel_measure.records.limits import MAX_KIND_CHARS
+from otel_measure.records.limits import MAX_LABEL_CHARS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,7 +58,7 @@ class Call:
         self._reader: UsageReader | None = None
         self._usage = Usage()
         self._told = Usage()
-        self._inside = Inside(self)
+        self._inside = EnclosingCall(self)
         self.is_open = False
 
     def record_response(self, response: object) -> None:
@@ -92,16 +92,16 @@ class Call:
         self.is_open = True
         return self
 
-    def inside(self) -> Inside:
+    def inside(self) -> EnclosingCall:
         """Return what makes this the enclosing call while one step of it runs."""
-        return Inside(self)
+        return EnclosingCall(self)
 
     def end(self, error: BaseException | None = None) -> None:
         """Stop the clock and record the call; never raise."""
         self.is_open = False
         # A consumer that stops reading a stream closes it: that is no error of the model.
         if error is not None and not isinstance(error, GeneratorExit):
-            self._fields.setdefault("error_type", type(error).__qualname__[:MAX_KIND_CHARS])
+            self._fields.setdefault("error_type", type(error).__qualname__[:MAX_LABEL_CHARS])
         if self._chunks:
             self._fields.setdefault("time_to_first_chunk_ms", self._first_chunk_ms)
             self._fields.setdefault("output_chunks", self._chunks)

@@ -56,7 +56,7 @@ class Receiver:
         pricer: prices calls.
         count: told of every item.
         now_us: the clock.
-        event_types: see `logs.understood`.
+        event_types: see `logs.interpret`.
         spans_wait_s: how long calls that only spans tell of wait for metrics.
 
     Attributes:
@@ -92,7 +92,7 @@ class Receiver:
     def metrics(self, request: ExportMetricsServiceRequest) -> Verdict:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
-        found = metrics.understood(request.resource_metrics, now)
+        found = metrics.interpret(request.resource_metrics, now)
         ingested = self._ingest(found.points)
         self._hear(found.resources, now)
         refused = Counter(ingested.refused)
@@ -121,7 +121,7 @@ class Receiver:
 
     def logs(self, request: ExportLogsServiceRequest) -> Verdict:
         """Take in events; one sent again is a duplicate by its id."""
-        found = logs.understood(request.resource_logs, self._now_us(), self._event_types)
+        found = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
         store.received.has_facts(found.has_facts, self._now_us())
         records = [self._with_model(r) if isinstance(r, Evaluation) else r for r in found.records]
@@ -146,7 +146,7 @@ class Receiver:
         """Take in calls of models; all other spans are let pass."""
         now = self._now_us()
         store = self._store
-        found = traces.understood(request.resource_spans, self._pricer, now)
+        found = traces.interpret(request.resource_spans, self._pricer, now)
         counting = store.received.wait(found.calls, now, now + self._wait_us) if found.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
