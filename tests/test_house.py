@@ -39,7 +39,6 @@ USES_THE_ENGINE_TODAY: Final = {
     "exporter/cli/doctor/store.py",
 }
 TWO_MEANINGS_TODAY: Final[set[str]] = {
-    "Body",
     "Call",
     "Cell",
     "Clock",
@@ -48,25 +47,18 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Handler",
     "History",
     "Host",
-    "Machine",
     "Models",
     "Point",
     "Reading",
-    "Recorded",
-    "Recorder",
     "Sample",
-    "Server",
     "Service",
     "Services",
     "Sink",
     "Snapshot",
     "Span",
-    "Spy",
     "Stop",
-    "Users",
     "Waiting",
     "Window",
-    "Workload",
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
     "otel_measure/ai/service.py",
