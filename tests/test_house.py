@@ -41,12 +41,9 @@ USES_THE_ENGINE_TODAY: Final = {
 TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Cell",
     "Clock",
-    "Count",
-    "Evaluation",
     "Handler",
     "History",
     "Host",
-    "Models",
     "Point",
     "Reading",
     "Sample",
