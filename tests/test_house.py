@@ -39,15 +39,11 @@ USES_THE_ENGINE_TODAY: Final = {
     "exporter/cli/doctor/store.py",
 }
 TWO_MEANINGS_TODAY: Final[set[str]] = {
-    "Call",
     "Cell",
     "Clock",
-    "Count",
-    "Evaluation",
     "Handler",
     "History",
     "Host",
-    "Models",
     "Point",
     "Reading",
     "Sample",
@@ -55,8 +51,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Services",
     "Sink",
     "Snapshot",
-    "Span",
-    "Stop",
     "Waiting",
     "Window",
 }
