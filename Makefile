@@ -26,7 +26,7 @@ demo:
 
 lint:
 	@.ci/venv dev
-	@echo '== ruff' && $(PY) -m ruff check $(CODE)
+	@echo '== ruff' && $(PY) -m ruff check $(CODE) && $(PY) -m ruff format --check $(CODE)
 	@echo '== import-linter' && .venv/bin/lint-imports --no-logo
 	@echo '== mypy' && $(PY) -m mypy $(CODE)
 

@@ -15,7 +15,8 @@ from typing import Final, Protocol
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Record, kind_of
-from otel_measure.store.base import ACCEPTED, Receipt, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.facts import ACCEPTED, Receipt
 
 _log: Final = logging.getLogger("otel_measure")
 BATCH: Final = 2000

@@ -40,7 +40,9 @@ from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
-from otel_measure.store.base import STALE_US, Family, HostReading, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.exposition import Family
+from otel_measure.store.types.streams import STALE_US, HostReading
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.users.service import UserAnalyticsService
 
@@ -132,6 +134,7 @@ class Runtime:
         self.telemetry = Telemetry(
             settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
         )
+        self.telemetry.start()
         self.recorder = Recorder(
             self.store,
             self.telemetry,

@@ -35,7 +35,7 @@ from otel_measure.definitions.days import micros
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.records.kinds import Event, Json, Origin
 from otel_measure.runtime import Runtime
-from otel_measure.store.base import Family
+from otel_measure.store.types.exposition import Family
 from otel_measure.telemetry import Providers
 from otel_measure.users.service import UserAnalyticsService
 

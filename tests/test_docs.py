@@ -207,7 +207,7 @@ TOP = frozenset({"otel_measure/", "exporter/", "examples/", "tests/", "benchmark
 
 def tree_on_the_page() -> dict[str, str]:
     """Return what the architecture says of each file and folder, by its path."""
-    block = text("docs/architecture.md").split("## Where a line of code lives")[1].split("\n\nImports point")[0]
+    block = text("docs/architecture.md").split("## Where a line of code lives")[1].split("\n\n## ")[0]
     found: dict[str, str] = {}
     package = ""
     for name, said in re.findall(r"^ {4}(?: {2})?([\w/]+(?:\.py|/)) *(.*(?:\n {8,}.*)*)", block, re.MULTILINE):

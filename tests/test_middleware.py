@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.testclient import TestClient
 
 from otel_measure.middleware import AsgiMiddleware, Environ, StartResponse, WsgiMiddleware
-from otel_measure.store.base import Sample
+from otel_measure.store.types.exposition import Sample
 from otel_measure.testing import Capture
 
 DURATION = "http.server.request.duration"

@@ -13,7 +13,8 @@ import pytest
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.recorder import BATCH, Recorder
 from otel_measure.records.kinds import Record
-from otel_measure.store.base import ACCEPTED, DUPLICATE, Receipt, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 from tests.facts import event, inference
 
 LOCKED = StoreUnavailable("locked", "x.db: database is locked", "wait")

@@ -28,7 +28,7 @@ from otel_measure.ai.reports import Evaluations, Models, Snapshot
 from otel_measure.ai.service import AiModelService
 from otel_measure.errors import NotFound
 from otel_measure.records.kinds import Record
-from otel_measure.store.base import Outcome
+from otel_measure.store.types.facts import Outcome
 
 _BASE: Final = f"{API}/ai"
 

@@ -12,7 +12,7 @@ from exporter.http.batch import is_duplicate
 from exporter.http.fields import Id, Label, Moment, RecordId, UserId
 from exporter.http.query import UserQuery
 from exporter.http.types import API, AnyEndpoint, Call, Endpoint, NoBody, NoQuery, get, post
-from otel_measure.store.users import Erasure
+from otel_measure.store.types.users import Erasure
 from otel_measure.users.reports import Conversion, Nps, Retention, Segments, UsersSummary
 
 _BASE: Final = f"{API}/users"

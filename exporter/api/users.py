@@ -14,7 +14,7 @@ from exporter.http.fields import BATCH, Currency, Id, JsonObject, Label, Moment,
 from exporter.http.query import UserQuery
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
 from otel_measure.records.kinds import USER_EVENT_TYPES, UserEvent
-from otel_measure.store.base import Outcome
+from otel_measure.store.types.facts import Outcome
 from otel_measure.users.reports import Engagement
 from otel_measure.users.service import UserAnalyticsService
 

@@ -1,204 +1,139 @@
-"""Running the server: from a port to an end that comes in time, with everything committed."""
+"""The command `otel-measure serve`: its options, who may reach the server, and the banner when it is ready."""
 
 from __future__ import annotations
 
-import logging
+import json
 import os
-import random
-import signal
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from datetime import datetime, timedelta
-from types import FrameType
-from typing import Final
-from urllib.parse import urlsplit
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-import uvicorn
+import click
 
-from exporter.app import create_app
 from exporter.cli import ports
-from exporter.demo import outcomes as demo_outcomes
-from exporter.demo import workload as demo
-from otel_measure import process
+from exporter.cli.options import PORT, json_option, load_settings, store_option
 from otel_measure.config import Settings
-from otel_measure.runtime import Runtime
-
-_log: Final = logging.getLogger("otel_measure")
-# An orchestrator kills after 10 s: requests may finish, then records are committed, and what waits for an OTLP endpoint
-# that does not answer is left behind.
-DRAIN_S: Final = 3
-COMMIT_S: Final = 3.0
-LIMIT_S: Final = 8.0
-LAST_COMMIT_S: Final = 1.0
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+from otel_measure.errors import ConfigurationError, MeasureError
 
 
-class Deadline:
-    """Ends the process when it has not ended by itself some time after it was told to.
-
-    Args:
-        limit_s: seconds from `start()`.
-        last_acts: what has to be done before; returns the exit code.
-        leave: ends the process at once, without waiting for threads.
-    """
-
-    def __init__(self, limit_s: float, last_acts: Callable[[], int], leave: Callable[[int], object] = os._exit) -> None:
-        self._last_acts = last_acts
-        self._leave = leave
-        self._timer = threading.Timer(limit_s, self._end)
-        self._timer.daemon = True
-        self._is_started = False
-
-    def start(self) -> None:
-        """Let the time run; again is a no-op."""
-        if not self._is_started:
-            self._is_started = True
-            self._timer.start()
-
-    def cancel(self) -> None:
-        """Let the process end by itself."""
-        self._timer.cancel()
-
-    def _end(self) -> None:
-        try:
-            exit_code = self._last_acts()
-        except Exception:
-            _log.exception("the last acts before the end failed")
-            exit_code = 1
-        self._leave(exit_code)
-
-
-class Server(uvicorn.Server):
-    """Says when it is ready, and tells when it is to stop.
-
-    Args:
-        config: as uvicorn has it.
-        ready: called once requests are answered.
-    """
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-        self.stopping: Callable[[], None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen."""
-        await super().startup(sockets)
-        if not self.should_exit:
-            self._ready()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop because of a signal."""
-        super().handle_exit(sig, frame)
-        if self.stopping is not None:
-            self.stopping()
-
-    @contextmanager
-    def stopped_by_signals(self) -> Iterator[None]:
-        """Let a signal stop the server also while it starts, and not end the process when the server is done."""
-        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
-    """Return the server of the application, not yet started."""
-    config = uvicorn.Config(
-        create_app(settings),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        # Who may ask is decided by who really connects, not by what a header says.
-        proxy_headers=False,
-        ws="none",
-        lifespan="on",
-        timeout_graceful_shutdown=DRAIN_S,
-    )
-    return Server(config, ready)
-
-
+@click.command(
+    epilog="""\b
+Examples:
+  otel-measure serve --port 5001
+  otel-measure serve --demo
+  OTEL_MEASURE_TOKEN=… otel-measure serve --host 0.0.0.0 --store /var/lib/otel-measure/measure.db
+""",
+)
+@click.option("--host", help="Where to listen; not loopback needs a token.  [default: 127.0.0.1]")
+@click.option("--port", type=PORT, help="0 takes a free one.  [default: 5000]")
+@store_option
+@click.option(
+    "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the token."
+)
+@click.option("--insecure", is_flag=True, help="Answer anybody without a token.")
+@click.option("--demo", is_flag=True, help="Feed a synthetic workload into a temporary store, or into --store.")
+@json_option
 def serve(
-    settings: Settings,
-    announce: Callable[[str], None],
-    warn: Callable[[str], None],
-    *,
-    with_demo: bool = False,
-    tidy_up: Callable[[], None] = lambda: None,
-    limit_s: float = LIMIT_S,
-) -> bool:
-    """Serve until SIGTERM or SIGINT; return whether everything recorded was committed.
+    host: str | None,
+    port: int | None,
+    store: str | None,
+    token_file: Path | None,
+    insecure: bool,
+    demo: bool,
+    as_json: bool,
+) -> None:
+    """Serve the page, the JSON API, /metrics and the OTLP receiver until SIGTERM or Ctrl-C."""
+    with ExitStack() as stack:
+        given = {"host": host, "port": port, "store": store, "insecure": insecure or None}
+        if demo and store is None:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="otel-measure-demo-", ignore_cleanup_errors=True)
+            )
+            given["store"] = str(Path(folder) / "measure.db")
+        if token_file is not None:
+            given["token"] = _token(token_file)
+        settings = load_settings(given)
+        refuse_exposure(settings)
+        committed = _serve(settings, demo=demo, temporary=demo and store is None, as_json=as_json, tidy_up=stack.close)
+    if not committed:
+        raise MeasureError("stopped before everything was committed; the log says what is missing")
 
-    Args:
-        settings: of the runtime, and where to listen.
-        announce: told the address of the page when it is ready.
-        warn: told when the process leaves before all telemetry was sent.
-        with_demo: feed a synthetic workload; its past only into a new store.
-        tidy_up: what is left to do when the process has to leave at once.
-        limit_s: seconds from the signal to the end, whatever is still waited for.
+
+def _token(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        # Without its cause: that would show the bytes.
+        raise ConfigurationError(
+            f"the token file {file} holds no UTF-8 text; write the token into it as one line"
+        ) from None
+
+
+def refuse_exposure(settings: Settings) -> None:
+    """Refuse to listen for other machines without a token, unless the settings say that anybody is answered.
 
     Raises:
-        CannotListen: the port cannot be had.
-        MeasureError: the store cannot be opened.
+        ConfigurationError: others could reach the server, and no token is set.
     """
-    # Opening the store says it, and the way out, when this user may not even look there; `Path.exists` would raise.
-    is_new = settings.store is not None and not os.path.exists(settings.store)
-    committed = True
-    with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
-        number = int(sock.getsockname()[1])
-        address = ports.url(settings.host, number)
-        settings = _not_to_itself(settings, number, warn)
-        server = server_of(settings, lambda: announce(address))
-        with server.stopped_by_signals():
-            live = process.adopt(settings)
-
-            def leave() -> int:
-                is_safe = live.recorder.flush(LAST_COMMIT_S) and committed
-                warn(f"stopped after {limit_s:g} s without sending everything: the OTLP endpoint does not keep up")
-                tidy_up()
-                return 0 if is_safe else 1
-
-            deadline = Deadline(limit_s, leave)
-            server.stopping = deadline.start
-            live.start()
-            if with_demo:
-                at_end.callback(started_demo(live, timedelta(0) if not is_new else demo.HISTORY).stop)
-            server.run(sockets=[sock])
-    committed = live.recorder.flush(COMMIT_S)
-    committed = process.shutdown(COMMIT_S) and committed
-    deadline.cancel()
-    return committed
-
-
-def _not_to_itself(settings: Settings, number: int, warn: Callable[[str], None]) -> Settings:
-    """Return settings that do not send to the very port they listen at, as the environment of its senders says."""
-    endpoint = urlsplit(settings.otlp_endpoint or "")
-    here = {"localhost", "127.0.0.1", "::1", settings.host, socket.gethostname()}
-    if endpoint.port != number or endpoint.hostname not in here:
-        return settings
-    warn(f"OTEL_EXPORTER_OTLP_ENDPOINT is this very server ({settings.otlp_endpoint}): it sends nothing on")
-    return replace(settings, otlp_endpoint=None)
-
-
-def started_demo(live: Runtime, history: timedelta) -> demo.Demo:
-    """Return a demo that runs."""
-
-    def outcomes(start: datetime, calls_from: datetime, begins: datetime) -> demo_outcomes.Outcomes:
-        return demo_outcomes.Outcomes(
-            live.ai,
-            live.users,
-            live.infrastructure,
-            random.Random(demo.SEED),
-            start=start,
-            tickets_from=calls_from,
-            begins=begins,
+    guarded = any((settings.token, settings.read_token, settings.write_token))
+    if not (guarded or settings.insecure or ports.is_loopback(settings.host)):
+        raise ConfigurationError(
+            f"{settings.host} can be reached from other machines and no token is set; "
+            "set OTEL_MEASURE_TOKEN or --token-file, or say --insecure to answer anybody"
         )
 
-    running = demo.Demo(live.ai, live.users, history=history, outcomes=outcomes)
-    running.start()
-    return running
+
+def _serve(settings: Settings, *, demo: bool, temporary: bool, as_json: bool, tidy_up: Callable[[], None]) -> bool:
+    from exporter.cli import serving
+
+    def announce(url: str) -> None:
+        banner = Banner.of(settings, url, demo=demo, temporary=temporary)
+        click.echo(banner.json() if as_json else banner.text())
+
+    def warn(message: str) -> None:
+        click.echo(f"otel-measure: {message}", err=True)
+
+    return serving.serve(settings, announce, warn, with_demo=demo, tidy_up=tidy_up)
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What a person, or a script, needs to know of a server that is ready."""
+
+    url: str
+    store: str
+    access: str
+    demo: bool
+    pid: int
+
+    @classmethod
+    def of(cls, settings: Settings, url: str, *, demo: bool, temporary: bool) -> Banner:
+        """Return the banner of a server that answers at `url`."""
+        guarded = any((settings.token, settings.read_token, settings.write_token))
+        access = (
+            "anybody who reaches the port"
+            if settings.insecure
+            else "a token is needed"
+            if guarded
+            else "this machine only"
+        )
+        store = f"{settings.store or 'none'}{' (removed at the end)' if temporary else ''}"
+        return cls(url, store, access, demo, os.getpid())
+
+    def text(self) -> str:
+        """Return the banner for people."""
+        rows = [
+            ("page", self.url),
+            ("metrics", f"{self.url}metrics"),
+            ("store", self.store),
+            ("access", self.access),
+            *([("demo", "a synthetic workload is running")] if self.demo else []),
+            ("stop", "Ctrl-C"),
+        ]
+        return "\n".join(["otel-measure is ready", *(f"  {name:<8} {value}" for name, value in rows)])
+
+    def json(self) -> str:
+        """Return the banner as one line of JSON."""
+        return json.dumps({"status": "ready", **asdict(self)})

@@ -11,7 +11,7 @@ import msgspec
 from exporter.http.envelope import HttpError
 from exporter.http.types import MAX_BATCH_ITEMS, MAX_ITEM_BYTES
 from otel_measure.records.kinds import Record
-from otel_measure.store.base import Receipt
+from otel_measure.store.types.facts import Receipt
 
 
 class Verdict(NamedTuple):

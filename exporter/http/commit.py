@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Record
-from otel_measure.store.base import Receipt
+from otel_measure.store.types.facts import Receipt
 
 SLOW_S: Final = 0.1
 Outcome: TypeAlias = "Receipt | Exception"

@@ -10,7 +10,8 @@ from otel_measure.conventions import semconv
 from otel_measure.definitions.measurements import Measurement
 from otel_measure.definitions.signals import ModelSeries, Role
 from otel_measure.stats.binned import Binned
-from otel_measure.store.base import Increment, Interpreted, Interpreter, ModelUse
+from otel_measure.store.types.models import ModelUse
+from otel_measure.store.types.streams import Increment, Interpreted, Interpreter
 
 MS_PER_UNIT: Final = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000001}
 _SECONDS: Final = 1000.0

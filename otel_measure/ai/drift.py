@@ -18,20 +18,14 @@ from math import fsum, log, nan
 from typing import Final
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import Window
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
 from otel_measure.stats import cells, drift
-from otel_measure.store.quality import (
-    PREDICTION,
-    Judged,
-    JudgedRecords,
-    ModelKey,
-    Place,
-    QualityStore,
-    Reference,
-    ReferenceSource,
-)
+from otel_measure.store.protocol import JudgedRecords, QualityStore
+from otel_measure.store.types.models import ModelKey
+from otel_measure.store.types.quality import Judged, Place, Reference, ReferenceSource
 
 REFERENCE_RECORDS: Final = 1000
 MAX_REFERENCE_RECORDS: Final = 10_000

@@ -10,11 +10,14 @@ from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, colu
 from otel_measure.ai.quality import Accuracy, Regression, classification, regression
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, Judgement, evaluations
+from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import Span, span
 from otel_measure.records import checks
 from otel_measure.stats.cells import MIN_SAMPLES, Value
-from otel_measure.store.base import EVERYTHING, Filter
-from otel_measure.store.quality import PREDICTION, Labels, ModelKey, QualityStore, Reference
+from otel_measure.store.protocol import QualityStore
+from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.models import ModelKey
+from otel_measure.store.types.quality import Labels, Reference
 
 _BOOLEANS: Final = frozenset({"bool", "bool_"})
 

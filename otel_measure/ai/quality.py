@@ -13,8 +13,8 @@ from operator import add
 from typing import Final, TypeAlias
 
 from otel_measure.definitions.kpis import BY_KEY, Verdict, judge
+from otel_measure.definitions.quality import GRID_BITS, RegressionTotals
 from otel_measure.definitions.windows import Window
-from otel_measure.store.quality import GRID_BITS, RegressionTotals
 
 Confusion: TypeAlias = Mapping[tuple[str, str], int]
 """(prediction, truth) → how often; add two windows by adding their counts."""

@@ -7,8 +7,8 @@ from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.records.enums import ModelType
-from otel_measure.store.base import Model, Series, Store
-from otel_measure.store.quality import ModelKey
+from otel_measure.store.protocol import Series, Store
+from otel_measure.store.types.models import Model, ModelKey
 
 REMEMBERED_S: Final = 30.0
 MAX_REMEMBERED: Final = 10_000

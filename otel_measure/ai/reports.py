@@ -15,8 +15,10 @@ from otel_measure.conventions import semconv
 from otel_measure.definitions.windows import Span, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
-from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse, Series
-from otel_measure.store.quality import Evaluated, Labels, ModelKey
+from otel_measure.store.protocol import Series
+from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.quality import Evaluated, Labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import GroundTruth, Inference, Origin
-from otel_measure.store.base import Filter, Model, Series, Store
+from otel_measure.store.protocol import Series, Store
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import Model
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TYPES: Final = frozenset(member.value for member in ModelType)

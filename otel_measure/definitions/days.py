@@ -9,11 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Days(NamedTuple):
+    """Local days, both ends included, as days since 1970-01-01."""
+
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """How many they are."""
+        return self.last - self.first + 1
+
+    def before(self) -> Days:
+        """Return as many days, just before these."""
+        return Days(self.first - self.length, self.first - 1)
 
 
 def day_finder(zone: ZoneInfo) -> Callable[[int], int]:

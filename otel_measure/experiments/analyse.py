@@ -19,7 +19,7 @@ from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import AnytimeEffect, confidence_sequence, published_p
 from otel_measure.stats.tests import Sample, difference, holm, sample_ratio
-from otel_measure.store.experiments import Cell, Experiment
+from otel_measure.store.types.experiments import Cell, Experiment
 
 ALPHA: Final = 0.05
 MIN_USERS: Final = 100

@@ -9,7 +9,7 @@ from typing import Final
 
 from otel_measure.records import checks
 from otel_measure.stats.hashing import bucket_ranges, choose_variation, equal_weights, unit_share
-from otel_measure.store.experiments import Experiment
+from otel_measure.store.types.experiments import Experiment
 
 MAX_KEY_CHARS: Final = 200
 MAX_VARIANTS: Final = 100

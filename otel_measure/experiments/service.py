@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
+from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
@@ -17,8 +18,8 @@ from otel_measure.records.caller import Caller, caller
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Exposure, Origin, UserEvent
 from otel_measure.stats.ab_test import AbTest
-from otel_measure.store.base import Store
-from otel_measure.store.experiments import EXPERIMENT_PROPERTY, Experiment
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.experiments import Experiment
 
 _log: Final = logging.getLogger("otel_measure")
 

@@ -10,7 +10,7 @@ from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.conventions.semconv import Instrument
 from otel_measure.infrastructure.availability import Availability
-from otel_measure.store.base import Family, Sample
+from otel_measure.store.types.exposition import Family, Sample
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
 Value: TypeAlias = tuple[Instrument, float, Attributes]

@@ -14,7 +14,7 @@ from typing import Final
 
 from otel_measure.conventions.labels import parse
 from otel_measure.definitions.days import moment
-from otel_measure.store.base import HostReading
+from otel_measure.store.types.streams import HostReading
 
 PREFIXES: Final = ("system.", "container.", "process.", "otel_measure.system.")
 STATE: Final = (

@@ -18,6 +18,7 @@ from typing import Final, Literal, cast
 import msgspec
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.definitions.windows import MINUTE_US, Window, minutes, span
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.availability import (
@@ -35,8 +36,8 @@ from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import caller
 from otel_measure.records.kinds import Origin, ServiceState
-from otel_measure.store.base import Store
-from otel_measure.store.services import LONGEST_GAP_US, History, StateChange
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.services import History, StateChange
 
 DEFAULT_WINDOW: Final = "30d"
 DEFAULT_SLA_TARGET: Final = 99.9

@@ -19,7 +19,8 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.summary import summary
 from otel_measure.infrastructure.watch import Probe, Watch
-from otel_measure.store.base import Family, HostReading
+from otel_measure.store.types.exposition import Family
+from otel_measure.store.types.streams import HostReading
 
 _WATCH_FAULT: Final = "watch"
 

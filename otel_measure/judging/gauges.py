@@ -11,7 +11,7 @@ from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.conventions.semconv import Instrument
 from otel_measure.experiments.service import AbTestResults
-from otel_measure.store.base import Family, Sample
+from otel_measure.store.types.exposition import Family, Sample
 from otel_measure.users.reports import Conversion, Engagement, Nps, Retention
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]

@@ -33,7 +33,8 @@ from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.definitions.signals import Span
 from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Json, Record, to_event
-from otel_measure.store.base import Model, ModelUse, Point
+from otel_measure.store.types.models import Model, ModelUse
+from otel_measure.store.types.streams import Point
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
 from otel_measure.telemetry.pushing import PushingReader, bounded, load_client, pushing_loggers, pushing_spans
@@ -65,7 +66,7 @@ class Providers(NamedTuple):
 
 
 class Telemetry:
-    """One process's instruments and readers.
+    """One process's instruments and readers; until `start()` it measures nothing and has set nothing.
 
     Args:
         settings: names, and where OTLP goes.
@@ -88,7 +89,9 @@ class Telemetry:
         self.instance_id = instance_id
         self._given = providers
         self._host = host
+        self._exposition = exposition
         self.counts_spans = False
+        self.adopted = False
         self._watch: SpanWatch | None = None
         self._spans_out: SpanProcessor | None = None
         self._said_of_this_process: dict[str, Json] = {}
@@ -101,18 +104,30 @@ class Telemetry:
         self.reader = InMemoryMetricReader(
             preferred_aggregation={Histogram: ExponentialBucketHistogramAggregation(max_size=160)}
         )
-        readers: list[MetricReader] = [self.reader]
-        if exposition:
-            readers.append(self._prometheus_reader())
-        found = self._found_meters()
-        self.adopted = isinstance(found, MeterProvider)
+        self._own_readers: list[MetricReader] = []
         self._shared_readers: list[MetricReader] = []
-        if settings.otlp_endpoint:
+        self._since: list[tuple[MetricReader, SinceStart]] = []
+        self._logger: _logs.Logger | None = None
+        # Until `start()` there are instruments that measure nothing.
+        self._provider: metrics.MeterProvider = metrics.NoOpMeterProvider()
+        self._relay = Relay(self._provider)
+        self._instruments = self._create_instruments()
+
+    def start(self) -> None:
+        """Take part in the application's providers, or set ours as the global ones; again is a no-op."""
+        if self._own_readers:
+            return
+        readers: list[MetricReader] = [self.reader]
+        if self._exposition:
+            readers.append(self._prometheus_reader())
+        existing = self._found_meters()
+        self.adopted = isinstance(existing, MeterProvider)
+        if self._settings.otlp_endpoint:
             load_client()
             # A second reader would send every series a second time, as the series of another process.
-            self._shared_readers = readers_to(found, settings.otlp_endpoint)
+            self._shared_readers = readers_to(existing, self._settings.otlp_endpoint)
             if not self._shared_readers:
-                readers.append(PushingReader(settings.otlp_endpoint))
+                readers.append(PushingReader(self._settings.otlp_endpoint))
         self._own_readers = readers
         self._provider = self._meter_provider(readers)
         self._since = [
@@ -335,9 +350,9 @@ class Telemetry:
     # ------------------------------------------------------------ reading
 
     def collect(self) -> MetricsData | None:
-        """Return the cumulative state of every instrument since this process began."""
+        """Return the cumulative state of every instrument since this process began; `None` before `start()`."""
         with self._inside_sdk:
-            return self.reader.get_metrics_data()
+            return self.reader.get_metrics_data() if self._own_readers else None
 
     def _entering_sdk(self) -> AbstractContextManager[Any]:
         return self._inside_sdk
@@ -398,7 +413,8 @@ class Telemetry:
             try:
                 if isinstance(reader, PushingReader):
                     reader.shutdown()  # while it can still collect, which once removed it cannot
-                self._provider.remove_metric_reader(reader)
+                if isinstance(self._provider, MeterProvider):
+                    self._provider.remove_metric_reader(reader)
             except Exception:
                 _log.warning("a metric reader did not stop", exc_info=True)
         self._relay.close()

@@ -21,7 +21,8 @@ from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import model_series, source_of
 from otel_measure.records.kinds import Origin
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.base import ModelUse, Point, StreamScope
+from otel_measure.store.types.models import ModelUse
+from otel_measure.store.types.streams import Point, StreamScope
 
 Counted: TypeAlias = Callable[[str], bool]
 DataPoint: TypeAlias = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint

@@ -12,10 +12,11 @@ from datetime import date
 from math import nan
 from typing import Final
 
-from otel_measure.definitions.days import day_date
+from otel_measure.definitions.days import Days, day_date
 from otel_measure.definitions.windows import DaySpan, Window
 from otel_measure.stats.intervals import Interval, nps_margin, wilson_interval
-from otel_measure.store.users import Cohort, Days, UserQuestions
+from otel_measure.store.protocol import UserQuestions
+from otel_measure.store.types.users import Cohort
 
 MAU_DAYS: Final = 28
 WAU_DAYS: Final = 7

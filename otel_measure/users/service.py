@@ -15,8 +15,9 @@ from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import NpsResponse, Origin, UserEvent
-from otel_measure.store.base import Filter, Store
-from otel_measure.store.users import Erasure, UserQuestions
+from otel_measure.store.protocol import Store, UserQuestions
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.users import Erasure
 from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder

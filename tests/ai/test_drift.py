@@ -20,8 +20,8 @@ from otel_measure.records.enums import DriftStatus
 from otel_measure.records.kinds import Inference
 from otel_measure.stats import cells
 from otel_measure.stats.drift import model_drift
-from otel_measure.store.quality import Judged, Place, Reference
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.quality import Judged, Place, Reference
 from tests.facts import DAY, HOUR, NOON, SECOND, inference
 
 MODEL = ("m", "1")

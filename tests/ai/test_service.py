@@ -26,7 +26,7 @@ from otel_measure.errors import NoStore
 from otel_measure.records.enums import DriftStatus, ModelType
 from otel_measure.records.kinds import GroundTruth, Inference
 from otel_measure.runtime import Runtime
-from otel_measure.store.base import Model
+from otel_measure.store.types.models import Model
 from otel_measure.testing import START, Capture
 
 EITHER = "set_drift_reference takes predictions and features, or a window, and not both"

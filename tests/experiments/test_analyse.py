@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.definitions.contributions import MIXED
 from otel_measure.experiments.analyse import analyse
 from otel_measure.stats.ab_test import AbTest, Effect
-from otel_measure.store.experiments import MIXED, Cell, Experiment
+from otel_measure.store.types.experiments import Cell, Experiment
 from tests.vectors import load
 
 A, B, C = "control", "variant_a", "variant_b"

@@ -6,7 +6,7 @@ import growthbook
 import pytest
 
 from otel_measure.experiments.assign import MAX_KEY_CHARS, definition, slug, variant_of
-from otel_measure.store.experiments import Experiment
+from otel_measure.store.types.experiments import Experiment
 from tests.vectors import load
 
 

@@ -8,7 +8,7 @@ import pytest
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.days import moment
 from otel_measure.infrastructure.hosts import Host, Hosts, RemoteProcess, hosts
-from otel_measure.store.base import HostReading
+from otel_measure.store.types.streams import HostReading
 from tests.facts import NOON
 
 _30: Any = pytest.approx(30.0)

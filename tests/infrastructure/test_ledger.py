@@ -18,8 +18,8 @@ from otel_measure.infrastructure.ledger import STEPPED_BACK, Ledger, Service, Se
 from otel_measure.recorder import Recorder
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Record
-from otel_measure.store.base import Receipt
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.facts import Receipt
 from tests.facts import HERE, NOON
 
 START = moment(NOON)

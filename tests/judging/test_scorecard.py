@@ -17,7 +17,7 @@ from otel_measure.definitions.windows import Span
 from otel_measure.errors import NoStore
 from otel_measure.judging.scorecard import Alert, Alerts, Reading, alerts, readings, scorecard
 from otel_measure.records.enums import DriftStatus
-from otel_measure.store.base import Model, ModelUse
+from otel_measure.store.types.models import Model, ModelUse
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 TODAY = date(2026, 3, 10)

@@ -18,8 +18,8 @@ from otel_measure.config import Settings
 from otel_measure.records import caller
 from otel_measure.records.kinds import Inference
 from otel_measure.runtime import Runtime
-from otel_measure.store.base import ModelUse
 from otel_measure.store.sqlite import SqliteStore, facts
+from otel_measure.store.types.models import ModelUse
 from otel_measure.telemetry import Providers
 from otel_measure.telemetry import spans as module
 from otel_measure.telemetry.spans import SpanWatch, samples_all

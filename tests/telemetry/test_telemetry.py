@@ -25,7 +25,8 @@ from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.errors import NoStore
 from otel_measure.records.kinds import from_event
-from otel_measure.store.base import Model, Point
+from otel_measure.store.types.models import Model
+from otel_measure.store.types.streams import Point
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
 from otel_measure.telemetry.pushing import PushingReader, bounded
@@ -72,6 +73,7 @@ def test_records_reach_the_instruments(application: tuple[Providers, InMemoryMet
     """Histograms as they come, counters as sums on their grid; ten times ten cents are a dollar."""
     providers, _ = application
     telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    telemetry.start()
     telemetry.record([inference(str(n), cost_usd=0.1, input_tokens=2) for n in range(10)])
     telemetry.record([event("e")])
     found = shown(telemetry.reader)
@@ -88,11 +90,28 @@ def test_records_reach_the_instruments(application: tuple[Providers, InMemoryMet
     assert duration.scale > 0
 
 
+def test_nothing_is_measured_before_the_start(application: tuple[Providers, InMemoryMetricReader]) -> None:
+    """Building adds no reader and no instrument to a provider; starting again changes nothing."""
+    providers, reader = application
+    telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    telemetry.count("inference", "accepted", 1)
+    telemetry.commit_took(0.1)
+    assert (telemetry.adopted, telemetry.points("this host"), shown(reader)) == (False, [], {})
+    telemetry.start()
+    readers = list(telemetry._own_readers)
+    telemetry.start()
+    telemetry.count("inference", "accepted", 1)
+    assert telemetry._own_readers == readers
+    assert [point.value for point in by_name(telemetry)["otel_measure.self.records"]] == [1]
+    telemetry.shutdown(1.0)
+
+
 def test_an_adopted_provider_goes_on_without_us(application: tuple[Providers, InMemoryMetricReader]) -> None:
     """Its readers get our instruments in our buckets, ours gets its instruments, and the end of ours is not its end."""
     providers, reader = application
     jobs = providers.meters.get_meter("application").create_counter("jobs")
     telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    telemetry.start()
     assert telemetry.adopted
     jobs.add(2)
     telemetry.record([inference("i")])
@@ -112,9 +131,11 @@ def test_a_second_runtime_is_not_disturbed_by_the_first(application: tuple[Provi
     """After `shutdown()` and `configure()` the counters are those of the second alone."""
     providers, _ = application
     first = Telemetry(SETTINGS, "one", providers=providers)
+    first.start()
     first.record([event("a")])
     first.shutdown(1.0)
     second = Telemetry(SETTINGS, "two", providers=providers)
+    second.start()
     second.record([event("b")])
     assert [point.value for point in shown(second.reader)["otel_measure.users.events"]] == [1]
 
@@ -125,6 +146,7 @@ def test_counters_are_capped_with_an_overflow(
     """As the SDK itself caps what it counts: memory does not grow with the names of models."""
     monkeypatch.setattr(semconv, "EXPOSED_ATTRIBUTE_SETS", 2)
     telemetry = Telemetry(SETTINGS, "me", providers=application[0])
+    telemetry.start()
     telemetry.record([inference(str(n), model=f"m{n}") for n in range(5)])
     telemetry.record([inference("again", model="m0")])
     points = shown(telemetry.reader)["otel_measure.ai.inferences"]
@@ -153,6 +175,7 @@ def test_events_are_log_records_of_the_record() -> None:
 def test_no_event_is_built_for_nobody(application: tuple[Providers, InMemoryMetricReader]) -> None:
     """Without a LoggerProvider of the SDK and without an endpoint there is no logger."""
     telemetry = Telemetry(SETTINGS, "me", providers=application[0])
+    telemetry.start()
     telemetry.record([event("a")])
     telemetry.flush(1.0)
     assert telemetry._logger is None
@@ -165,6 +188,7 @@ def test_flush_reaches_the_applications_log_exporter() -> None:
     loggers.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     meters = MeterProvider(shutdown_on_exit=False)
     telemetry = Telemetry(SETTINGS, "me", exposition=True, providers=Providers(meters, loggers))
+    telemetry.start()
     telemetry.record([event("a")])
     telemetry.flush(1.0)
     assert [log.log_record.event_name for log in exporter.get_finished_logs()] == ["otel_measure.click"]
@@ -179,6 +203,7 @@ def test_flush_reaches_the_applications_log_exporter() -> None:
 def test_what_became_of_records_is_counted(application: tuple[Providers, InMemoryMetricReader]) -> None:
     """Kind, outcome and reason; faults by what they are; commits by how long they took."""
     telemetry = Telemetry(SETTINGS, "me", providers=application[0])
+    telemetry.start()
     telemetry.count("inference", "accepted", 3)
     telemetry.count("inference", "dropped", 2, "queue_full")
     telemetry.fault("streams")
@@ -202,6 +227,7 @@ def test_a_gauge_is_read_when_asked(application: tuple[Providers, InMemoryMetric
     """And no more after the end."""
     providers, reader = application
     telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    telemetry.start()
     values = iter([1.0, 2.0])
     telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, values.__next__)
     name = semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH.name
@@ -216,6 +242,7 @@ def test_a_child_leaves_to_its_parent_what_its_parent_counted(
     """Counters and histograms of the application and of ours begin at nothing under the child's own id."""
     providers, _ = application
     telemetry = Telemetry(SETTINGS, "parent", providers=providers)
+    telemetry.start()
     jobs = providers.meters.get_meter("application").create_counter("jobs")
     jobs.add(5)
     telemetry.record([event("a")])
@@ -325,6 +352,7 @@ def test_a_provider_that_sends_already(sends_to: str, endpoint: str, is_sent_twi
     theirs = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=sends_to), math.inf)
     meters = MeterProvider([theirs], Resource({"service.instance.id": "theirs"}), shutdown_on_exit=False)
     telemetry = Telemetry(Settings(otlp_endpoint=endpoint), "ours", providers=Providers(meters))
+    telemetry.start()
     own = [InMemoryMetricReader, PushingReader][: 1 + is_sent_twice]
     assert [type(reader) for reader in telemetry._own_readers] == own
     assert telemetry._shared_readers == ([] if is_sent_twice else [theirs])
@@ -339,6 +367,7 @@ def test_what_an_adopted_provider_sends_says_that_facts_come_as_well(endpoint: s
     meters = MeterProvider([], Resource({}), shutdown_on_exit=False)
     tracers = TracerProvider(sampler=TraceIdRatioBased(0.5) if sampled else ALWAYS_ON, shutdown_on_exit=False)
     telemetry = Telemetry(Settings(otlp_endpoint=endpoint), "ours", providers=Providers(meters, None, tracers))
+    telemetry.start()
     for _ in range(2):
         telemetry.watch_spans(lambda span, who: None)
     marked = endpoint is not None and not sampled

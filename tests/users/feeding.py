@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from otel_measure.definitions.windows import DaySpan, day_span
 from otel_measure.records.kinds import Exposure, NpsResponse, Origin, Record, UserEvent
-from otel_measure.store.base import EVERYTHING, Filter
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.users import reports
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import History

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_measure.definitions.days import Days
 from otel_measure.definitions.windows import day_span
-from otel_measure.store.base import Filter
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.users import Days
+from otel_measure.store.types.facts import Filter
 from otel_measure.users import reports
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, NpsAnswer

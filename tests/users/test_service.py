@@ -17,8 +17,8 @@ from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import context
 from otel_measure.records.kinds import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
-from otel_measure.store.base import DUPLICATE, Receipt
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.facts import DUPLICATE, Receipt
 from otel_measure.users.ab_tests import AbTests
 from otel_measure.users.service import UserAnalyticsService
 

@@ -28,7 +28,7 @@ from otel_measure.otlp.receive.size import points_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.binned import Exponential
-from otel_measure.store.base import Point, StreamScope
+from otel_measure.store.types.streams import Point, StreamScope
 from otel_measure.telemetry import FACT_SCOPES
 from otel_measure.telemetry.points import stream_scope
 

@@ -24,7 +24,10 @@ from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
 from otel_measure.records.kinds import Evaluation
-from otel_measure.store.base import STALE_US, Family, Ingested, Point, Receipt, Sample, Sender, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.exposition import Family, Sample
+from otel_measure.store.types.facts import Receipt
+from otel_measure.store.types.streams import STALE_US, Ingested, Point, Sender
 
 _log = logging.getLogger(__name__)
 _MINUTE_US: Final = 60_000_000

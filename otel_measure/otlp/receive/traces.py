@@ -17,7 +17,7 @@ from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Json
-from otel_measure.store.base import Waiting
+from otel_measure.store.types.streams import Waiting
 
 
 class Understood(NamedTuple):

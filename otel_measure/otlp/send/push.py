@@ -23,7 +23,8 @@ from otel_measure.errors import MeasureError
 from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import fill_pairs
 from otel_measure.records.kinds import Json, Origin, Record, to_event
-from otel_measure.store.base import Outbox, OutboxBatch
+from otel_measure.store.protocol import Outbox
+from otel_measure.store.types.facts import OutboxBatch
 
 if TYPE_CHECKING:
     from requests import Session

@@ -12,19 +12,6 @@ from zoneinfo import ZoneInfo
 from otel_measure.definitions.days import day_finder, day_start
 from otel_measure.errors import StoreError
 from otel_measure.records.kinds import Record
-from otel_measure.store.base import (
-    ACCEPTED,
-    DUPLICATE,
-    EVERYTHING,
-    Family,
-    Filter,
-    Ingested,
-    Interpreter,
-    Model,
-    ModelUse,
-    Point,
-    Receipt,
-)
 from otel_measure.store.sqlite import (
     activity,
     answers,
@@ -45,6 +32,10 @@ from otel_measure.store.sqlite.outbox import SqliteOutbox, note
 from otel_measure.store.sqlite.services import SqliteServices
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
 from otel_measure.store.sqlite.users import SqliteUsers
+from otel_measure.store.types.exposition import Family
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, EVERYTHING, Filter, Receipt
+from otel_measure.store.types.models import Model, ModelUse
+from otel_measure.store.types.streams import Ingested, Interpreter, Point
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
 _TS: Final = attrgetter("ts")

@@ -424,7 +424,7 @@ def migrate(database: Database) -> None:
     """
     scripts = sorted(
         (entry.name, entry.read_text("utf-8"))
-        for entry in (files("otel_measure.store") / "schema").iterdir()
+        for entry in (files("otel_measure.store.sqlite") / "schema").iterdir()
         if entry.name.endswith(".sql")
     )
     latest = int(scripts[-1][0][:4])

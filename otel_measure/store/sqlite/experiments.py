@@ -17,12 +17,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from otel_measure.conventions import semconv
+from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY, MIXED
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Exposure, Json, UserEvent
-from otel_measure.store.experiments import EXPERIMENT_PROPERTY, MIXED, Cell, Experiment
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.types.experiments import Cell, Experiment
 
 
 class _Extra(msgspec.Struct):
@@ -49,7 +50,7 @@ class _Facts(NamedTuple):
 
 
 class ExperimentStore:
-    """Satisfies `otel_measure.store.experiments.Experiments`."""
+    """Satisfies `otel_measure.store.protocol.Experiments`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -19,11 +19,11 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import moment
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.base import Receipt
 from otel_measure.store.sqlite import activity, answers, experiments, facts, totals
 from otel_measure.store.sqlite.maintenance import chunks
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.users import Erasure, Link
+from otel_measure.store.types.facts import Receipt
+from otel_measure.store.types.users import Erasure, Link
 
 ERASED: Final = Receipt("rejected", "erased")
 _CHUNK: Final = 500

@@ -11,14 +11,16 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
+from otel_measure.definitions.quality import PREDICTION
 from otel_measure.records.kinds import Json
 from otel_measure.stats.cells import Cells
-from otel_measure.store.base import EVERYTHING, Filter
-from otel_measure.store.quality import PREDICTION, Evaluated, Judged, Labels, ModelKey, Place, Reference
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.models import conditions, parts
 from otel_measure.store.sqlite.quality import JUDGED, unpacked
 from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.models import ModelKey
+from otel_measure.store.types.quality import Evaluated, Judged, Labels, Place, Reference
 
 Row: TypeAlias = tuple[Any, ...]
 HOUR_US: Final = 3_600_000_000

@@ -13,9 +13,10 @@ from otel_measure.conventions import semconv
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.base import EVERYTHING, Filter, Model, ModelUse
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.models import Model, ModelUse
 
 MINUTE_US: Final = 60 * 1_000_000
 HOUR_US: Final = 60 * MINUTE_US

@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from otel_measure.records.kinds import Record
-from otel_measure.store.base import OutboxBatch
 from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.types.facts import OutboxBatch
 
 _KEYS_AT_ONCE: Final = 500
 _TABLES: Final = {table.name: table for table in facts.TABLES}

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from otel_measure.definitions.quality import RegressionTotals, is_number, label
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction
-from otel_measure.store.quality import RegressionTotals, is_number, label
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 Key: TypeAlias = bytes | str

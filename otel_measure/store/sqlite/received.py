@@ -16,11 +16,12 @@ import msgspec
 
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
-from otel_measure.store.base import HostReading, Increment, Interpreter, ModelUse, Sender, Waiting
 from otel_measure.store.sqlite import models, streams, totals
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US, CellKey
 from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.types.models import ModelUse
+from otel_measure.store.types.streams import HostReading, Increment, Interpreter, Sender, Waiting
 
 MAX_WAITING: Final = 100_000
 MAX_REMEMBERED: Final = 10_000

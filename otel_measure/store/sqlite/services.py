@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.records.ids import id_text
-from otel_measure.store.services import LONGEST_GAP_US, History, Interval, Service, StateChange
 from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.types.services import History, Interval, Service, StateChange
 
 _SERVICE: Final = "SELECT name, registered, sla_target FROM service"
 # An "up" that a "down" follows in the same microsecond is no recovery.
@@ -30,7 +31,7 @@ _LASTING: Final = """
 
 
 class SqliteServices:
-    """Satisfies `otel_measure.store.services.Services`."""
+    """Satisfies `otel_measure.store.protocol.Services`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

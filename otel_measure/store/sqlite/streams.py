@@ -18,9 +18,10 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
-from otel_measure.store.base import STALE_US, Family, HostReading, Increment, Ingested, Point, Sample
 from otel_measure.store.sqlite.models import MINUTE_US
 from otel_measure.store.sqlite.totals import LARGEST, packed, unpacked
+from otel_measure.store.types.exposition import Family, Sample
+from otel_measure.store.types.streams import STALE_US, HostReading, Increment, Ingested, Point
 
 HOUR_US: Final = 60 * MINUTE_US
 _DAY_US: Final = 24 * HOUR_US

@@ -19,9 +19,9 @@ from otel_measure.conventions.semconv import Instrument
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.records.kinds import Origin, Record, UserEvent
 from otel_measure.stats.histograms import bucket_index
-from otel_measure.store.base import Family, Sample
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.types.exposition import Family, Sample
 
 # What a column holds at most. A sum stays there, in any order, rather than refusing every later record.
 LARGEST: Final = 2**63 - 1

@@ -13,15 +13,15 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from otel_measure.definitions.days import day_start
-from otel_measure.store.base import EVERYTHING, Filter
+from otel_measure.definitions.days import Days, day_start
 from otel_measure.store.sqlite import activity, answers, identity, persons
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.goals import TRACKED, conversion
 from otel_measure.store.sqlite.sessions import SessionSpan
 from otel_measure.store.sqlite.tally import CELL_TABLES
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.users import Cohort, ConversionTotals, Days, Erasure, Link, SessionTotals, Totals
+from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals, Totals
 
 Sums: TypeAlias = tuple[str, int, int, int, int]  # currency, n, valued, amount, nanos
 Writing: TypeAlias = Callable[..., AbstractContextManager[Transaction]]
@@ -29,7 +29,7 @@ _NANO: Final = 10**9
 
 
 class SqliteUsers:
-    """Satisfies `otel_measure.store.users.Users`.
+    """Satisfies `otel_measure.store.protocol.Users`.
 
     Args:
         database: where it reads.
@@ -104,7 +104,7 @@ def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
 
 
 class SqliteUserQuestions:
-    """Satisfies `otel_measure.store.users.UserQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.protocol.UserQuestions`, within one read transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._connection = transaction.connection

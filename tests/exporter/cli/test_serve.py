@@ -1,127 +1,179 @@
-"""Running the server: the end comes in time, whatever is waited for."""
+"""`otel-measure serve`: in process where it is about words, as a real process where it is about life and death."""
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from exporter.cli import serve as serving
-from exporter.cli.serve import Deadline
-from otel_measure.config import Settings
-from otel_measure.errors import StoreUnavailable
-from tests.components import free_port
-from tests.folders import not_to_be_entered
-
-ROOT = Path(__file__).parents[3]
+from exporter.cli import exit_codes
+from exporter.cli.ports import listen
+from exporter.cli.serve import Banner
+from tests.exporter.cli.command_line import EVENT, ROOT, run, serving
 
 
-class Left:
-    """Stands for the end of the process and keeps its exit codes."""
-
-    def __init__(self) -> None:
-        self.codes: list[int] = []
-        self.happened = threading.Event()
-
-    def __call__(self, code: int) -> None:
-        self.codes.append(code)
-        self.happened.set()
-
-
-def test_a_deadline_does_its_last_acts_and_leaves_with_their_code() -> None:
-    """When the time is up, the last acts are done once and their result is the exit code."""
-    left = Left()
-    deadline = Deadline(0.01, lambda: 7, left)
-    deadline.start()
-    deadline.start()
-    assert left.happened.wait(5)
-    assert left.codes == [7]
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])
+def test_the_network_is_not_let_in_without_a_token(host: str) -> None:
+    """On an address that others can reach, serve refuses to start and says how to go on."""
+    result = run("serve", "--host", host)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == (
+        f"otel-measure: {host} can be reached from other machines and no token is set; "
+        "set OTEL_MEASURE_TOKEN or --token-file, or say --insecure to answer anybody\n"
+    )
 
 
-def test_a_deadline_leaves_although_its_last_acts_fail(caplog: pytest.LogCaptureFixture) -> None:
-    """Last acts that fail do not keep the process; the log says so and the exit code that something was wrong."""
-    left = Left()
-
-    def fail() -> int:
-        raise OSError("gone")
-
-    Deadline(0.01, fail, left).start()
-    assert left.happened.wait(5)
-    assert left.codes == [1]
-    assert caplog.messages == ["the last acts before the end failed"]
-
-
-def test_a_store_that_may_not_be_looked_at(tmp_path: Path) -> None:
-    """Is an unusable store like any other, for which the command line has an exit code."""
-    settings = Settings(store=str(tmp_path / "measure.db"), port=0)
-    with not_to_be_entered(tmp_path), pytest.raises(StoreUnavailable) as raised:
-        serving.serve(settings, print, print)
-    assert raised.value.cause_name == "permission"
+def test_a_token_file_that_is_not_text(tmp_path: Path) -> None:
+    """A file that holds no text is refused by its name, and its bytes are not shown."""
+    path = tmp_path / "token"
+    path.write_bytes(b"\xff\xfesecret")
+    result = run("serve", "--token-file", str(path))
+    assert result.exit_code == exit_codes.USAGE
+    assert (
+        result.output
+        == f"otel-measure: the token file {path} holds no UTF-8 text; write the token into it as one line\n"
+    )
 
 
-def test_a_process_that_ends_by_itself_has_no_deadline() -> None:
-    """A deadline that is cancelled in time does nothing."""
-    left = Left()
-    deadline = Deadline(0.05, lambda: 7, left)
-    deadline.start()
-    deadline.cancel()
-    deadline._timer.join(5)
-    assert left.codes == []
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    """The message names the holder and `--port`, and no store is made."""
+    with listen("127.0.0.1", 0) as sock:
+        number = sock.getsockname()[1]
+        result = run("serve", "--port", str(number), "--store", str(tmp_path / "a.db"))
+    assert result.exit_code == exit_codes.PORT
+    assert result.output.startswith(f"otel-measure: port {number} on 127.0.0.1 is taken by pid {os.getpid()} (")
+    assert result.output.endswith(f"); stop it or take another: --port {number % 65535 + 1}\n")
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "sends"),
-    [
-        (None, False),
-        ("http://127.0.0.1:5000", False),
-        ("http://localhost:5000/", False),
-        ("http://127.0.0.1:4318", True),
-        ("http://collector:5000", True),
-    ],
-)
-def test_a_server_does_not_send_to_itself(endpoint: str | None, sends: bool) -> None:
-    """In a shell where the variables of its senders are set, it says so and sends nothing on."""
-    said: list[str] = []
-    settings = serving._not_to_itself(Settings(otlp_endpoint=endpoint), 5000, said.append)
-    assert settings.otlp_endpoint == (endpoint if sends else None)
-    is_itself = endpoint is not None and not sends
-    assert said == ([f"OTEL_EXPORTER_OTLP_ENDPOINT is this very server ({endpoint}): it sends nothing on"] * is_itself)
+def test_a_store_that_cannot_be_used(tmp_path: Path) -> None:
+    """A store that does not open ends serve with exit code 4 and the way out."""
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, " * 100)
+    result = run("serve", "--port", "0", "--store", str(path))
+    assert result.exit_code == exit_codes.STORE
+    assert result.output == (
+        f"otel-measure: store unavailable (corrupt): {path}: file is not a database; "
+        "the file is something else: set OTEL_MEASURE_STORE to another path\n"
+    )
 
 
-ENDPOINT_THAT_DOES_NOT_ANSWER = """
-import os, signal, sys, threading, time
-from otel_measure import Settings, process
-from exporter.cli import serve as serving
+def test_what_is_not_committed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the store could not take everything before the end, the exit code tells."""
+    monkeypatch.setattr("exporter.cli.serving.serve", lambda *args, **options: False)
+    result = run("serve")
+    assert result.exit_code == exit_codes.WRONG
+    assert result.output == "otel-measure: stopped before everything was committed; the log says what is missing\n"
 
-def announce(url):
-    for number in range(500):
-        process.current().users.track_event(number, "click", "x")
-    threading.Thread(target=hang_up, daemon=True).start()
 
-def hang_up():
+def test_the_banner_for_people() -> None:
+    """For people the banner is a short list that says how to stop."""
+    banner = Banner("http://127.0.0.1:5000/", "/tmp/a.db (removed at the end)", "this machine only", True, 1)
+    assert banner.text() == (
+        "otel-measure is ready\n"
+        "  page     http://127.0.0.1:5000/\n"
+        "  metrics  http://127.0.0.1:5000/metrics\n"
+        "  store    /tmp/a.db (removed at the end)\n"
+        "  access   this machine only\n"
+        "  demo     a synthetic workload is running\n"
+        "  stop     Ctrl-C"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_commits_and_ends_with_0(number: signal.Signals, tmp_path: Path) -> None:
+    """What was written before SIGTERM or Ctrl-C is in the store afterwards; the exit code is 0, within 10 s."""
+    path = tmp_path / "a.db"
+    with serving(tmp_path, "--store", str(path)) as server:
+        assert server.ask("readyz") == {"status": "ready"}
+        server.ask("api/v1/metrics/users/events/track", EVENT)
+        exit_code, took_s = server.stop(number)
+    assert (exit_code, took_s < 10) == (0, True)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM event").fetchone() == (1,)
+    connection.close()
+    assert (tmp_path / "stderr.txt").read_text() == ""
+
+
+def test_the_banner_says_what_one_needs_to_know(tmp_path: Path) -> None:
+    """As JSON the banner is one line; the URL in it answers; the default store is in the state directory."""
+    with serving(tmp_path) as server:
+        assert server.banner == {
+            "status": "ready",
+            "url": server.banner["url"],
+            "store": str(tmp_path / "otel-measure" / "measure.db"),
+            "access": "this machine only",
+            "demo": False,
+            "pid": server.process.pid,
+        }
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", server.banner["url"])
+        assert server.ask("healthz") == {"status": "ok"}
+
+
+def test_a_token_from_a_file_opens_the_network(tmp_path: Path) -> None:
+    """With a token serve listens for other machines, and answers those who have it."""
+    (tmp_path / "token").write_text("s3cret\n")
+    with serving(tmp_path, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")) as server:
+        assert server.banner["access"] == "a token is needed"
+        path = "api/v1/metrics/infrastructure/summary"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            server.ask(path)
+        assert server.ask(path, token="s3cret")["status"] == "success"
+
+
+def test_insecure_answers_anybody(tmp_path: Path) -> None:
+    """`--insecure` is the one way to be open, and the banner says so."""
+    with serving(tmp_path, "--host", "0.0.0.0", "--insecure") as server:
+        assert server.banner["access"] == "anybody who reaches the port"
+        assert server.ask("api/v1/metrics/infrastructure/summary")["status"] == "success"
+
+
+def test_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The demo has models and users within seconds, in a store that is gone at the end; the real one is not touched."""
+    with serving(tmp_path, "--demo", OTEL_MEASURE_STORE=str(tmp_path / "real.db")) as server:
+        assert server.banner["demo"] is True
+        folder = Path(server.banner["store"].removesuffix(" (removed at the end)")).parent
+        assert folder.parent == tmp_path
+        assert folder.is_dir()
+        deadline = time.monotonic() + 30
+        seen: dict[str, Any] = {}
+        while time.monotonic() < deadline and not (seen.get("models") and seen.get("mau")):
+            seen = (
+                server.ask("api/v1/metrics/ai/models")["data"] | server.ask("api/v1/metrics/users/engagement")["data"]
+            )
+        assert seen["total_models"] == 5
+        assert seen["mau"] > 0
+        assert server.stop()[0] == 0
+    assert not folder.exists()
+    assert not (tmp_path / "real.db").exists()
+
+
+SIGNAL_WHILE_THE_STORE_OPENS = """
+import os, signal
+from exporter.cli.__main__ import main
+from otel_measure import process
+
+def adopt(settings, adopt=process.adopt):
     os.kill(os.getpid(), signal.SIGTERM)
+    return adopt(settings)
 
-settings = Settings(store=sys.argv[1], otlp_endpoint=sys.argv[2], port=0)
-print(serving.serve(settings, announce, print, tidy_up=lambda: print("tidy"), limit_s=0.5))
+process.adopt = adopt
+main(["serve", "--port", "0", "--store", ":memory:"])
 """
 
 
-def test_an_otlp_endpoint_that_does_not_answer_holds_nobody_up(tmp_path: Path) -> None:
-    """With a Collector that is down, the process still commits everything, tidies up and leaves in time, with 0."""
-    path, endpoint = tmp_path / "a.db", f"http://127.0.0.1:{free_port()}"
-    arguments = [sys.executable, "-c", ENDPOINT_THAT_DOES_NOT_ANSWER, str(path), endpoint]
-    began = time.monotonic()
-    ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, time.monotonic() - began < 15) == (0, True)
-    assert ended.stdout.splitlines() in (
-        ["stopped after 0.5 s without sending everything: the OTLP endpoint does not keep up", "tidy"],
-        ["True"],  # it gave up sending by itself
-    )
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT count(*) FROM event").fetchone() == (500,)
-    connection.close()
+def test_a_signal_while_it_starts() -> None:
+    """A signal that comes while the store opens ends the server too, with 0 and without a word that it is ready."""
+    arguments = [sys.executable, "-c", SIGNAL_WHILE_THE_STORE_OPENS]
+    ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -9,7 +9,7 @@ from exporter.http.batch import Verdict, counts, is_duplicate, write_batch
 from exporter.http.envelope import HttpError
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin, Record, UserEvent
-from otel_measure.store.base import ACCEPTED, DUPLICATE, Receipt
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 
 def judge(item: msgspec.Raw) -> tuple[Record, ...]:

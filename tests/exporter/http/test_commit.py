@@ -9,7 +9,7 @@ import pytest
 from exporter.http.commit import GroupCommit
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin, Record, UserEvent
-from otel_measure.store.base import ACCEPTED, Receipt
+from otel_measure.store.types.facts import ACCEPTED, Receipt
 
 
 def event(event_id: str) -> UserEvent:

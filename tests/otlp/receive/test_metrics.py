@@ -12,7 +12,7 @@ from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.values import MAX_DEPTH
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.stats.binned import Exponential
-from otel_measure.store.base import Point
+from otel_measure.store.types.streams import Point
 from tests.otlp.requests import CHAT, CUMULATIVE, DELTA, DURATION, NOW_US, PROCESS, STARTED_US, TOKENS, Metrics
 
 LABELS = 'otel_scope_name="other",service_instance_id="a",service_name="shop"'

@@ -10,8 +10,8 @@ import pytest
 from otel_measure.ai.reports import Evaluation
 from otel_measure.errors import StoreError
 from otel_measure.records.kinds import Json
-from otel_measure.store.base import Increment, Point
 from otel_measure.store.sqlite import streams
+from otel_measure.store.types.streams import Increment, Point
 from otel_measure.testing import Capture
 from tests.facts import NOON, inference
 from tests.otlp.requests import Metrics, log_request, record_request, span, span_request

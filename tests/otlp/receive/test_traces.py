@@ -9,7 +9,7 @@ from otel_measure.definitions.signals import is_inference
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import Understood, understood
 from otel_measure.records.kinds import Inference, Json, Origin
-from otel_measure.store.base import Waiting
+from otel_measure.store.types.streams import Waiting
 from tests.otlp.requests import CHAT, NOW_US, PROCESS, span, span_request
 
 SOURCE = resource_of(PROCESS).source

@@ -8,10 +8,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.definitions.contributions import MIXED
 from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
-from otel_measure.store.experiments import MIXED, Cell, Experiment
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.experiments import HOUR_US
+from otel_measure.store.types.experiments import Cell, Experiment
 
 HERE = Origin("shop")
 DAY_US = 24 * HOUR_US

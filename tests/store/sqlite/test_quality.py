@@ -12,20 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.definitions.quality import GRID_BITS, RegressionTotals, is_number, label
 from otel_measure.records.kinds import GroundTruth, Inference, Origin, Prediction, Record
 from otel_measure.stats.cells import reference_cells
-from otel_measure.store.base import Filter
-from otel_measure.store.quality import (
-    GRID_BITS,
-    Labels,
-    Place,
-    Reference,
-    RegressionTotals,
-    is_number,
-    label,
-)
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.quality import CELLS
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.quality import Labels, Place, Reference
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
 
 THERE = Origin("other", "prod")

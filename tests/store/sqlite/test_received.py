@@ -12,8 +12,9 @@ from otel_measure.ai.pricing import Pricer, Rates
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
-from otel_measure.store.base import Ingested, ModelUse, Point, Sender, Waiting
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.models import ModelUse
+from otel_measure.store.types.streams import Ingested, Point, Sender, Waiting
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
 
 LEARN = interpreter(Pricer({"m": Rates(input_usd=0.001, output_usd=0.002)}))

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps, watched_by
 from otel_measure.records.kinds import ServiceState
-from otel_measure.store.services import LONGEST_GAP_US, History, Service, StateChange
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.services import History, Service, StateChange
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, event
 
 GAP_S = LONGEST_GAP_US / SECOND

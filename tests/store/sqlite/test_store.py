@@ -22,9 +22,11 @@ from otel_measure.conventions import semconv
 from otel_measure.definitions.windows import span
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
-from otel_measure.store.base import ACCEPTED, DUPLICATE, Family, Filter, Model
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
+from otel_measure.store.types.exposition import Family
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
+from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.store.base import Family, Point, Sample
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.exposition import Family, Sample
+from otel_measure.store.types.streams import Point
 from tests.facts import DAY, MINUTE, NOON, SECOND
 
 

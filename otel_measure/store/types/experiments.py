@@ -1,15 +1,9 @@
-"""What a store knows of experiments: their definitions, and how many users and conversions each hour adds to an arm."""
+"""Definitions of experiments, and how many users and conversions each hour adds to an arm."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
-
-MIXED: Final = ""
-"""The variant under which users seen in two arms are counted; no variant has an empty name."""
-
-EXPERIMENT_PROPERTY: Final = "experiment"
-"""The property that names the experiment of an event of type `conversion`."""
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +38,3 @@ class Cell(NamedTuple):
     variant: str
     users: int
     conversions: int
-
-
-class Experiments(Protocol):
-    """The experiments of a store. Every method may raise `StoreUnavailable`."""
-
-    def define(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
-
-    def experiment(self, key: str) -> Experiment | None:
-        """Return a definition."""
-
-    def experiments(self) -> list[Experiment]:
-        """Return every definition, the oldest first."""
-
-    def cells(self, key: str) -> list[Cell]:
-        """Return what each hour added, sorted by hour and variant."""

@@ -1,0 +1,32 @@
+"""The command `otel-measure doctor`."""
+
+from __future__ import annotations
+
+import click
+
+from exporter.cli import exit_codes
+from exporter.cli.options import PORT, json_option, load_settings, store_option
+
+
+@click.command()
+@click.option("--host", help="Where `serve` would listen.")
+@click.option("--port", type=PORT, help="The port `serve` would take.")
+@store_option
+@json_option
+def doctor(host: str | None, port: int | None, store: str | None, as_json: bool) -> None:
+    """Look at store, port, clock, versions and settings; say what is wrong and the way out.
+
+    Nothing is changed. Exits with 1 when something is wrong.
+    """
+    from exporter.cli.doctor import rendering
+    from exporter.cli.doctor.checks import examine
+    from exporter.cli.doctor.findings import Surroundings
+
+    settings = load_settings({"host": host, "port": port, "store": store})
+    findings = examine(Surroundings(settings=settings))
+    if as_json:
+        click.echo(rendering.as_json(findings))
+    else:
+        rendering.print_table(findings)
+    if not rendering.all_well(findings):
+        click.get_current_context().exit(exit_codes.WRONG)

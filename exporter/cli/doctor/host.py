@@ -1,0 +1,61 @@
+"""Checks of the machine: its port, its clock, its time zones."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from exporter.cli.doctor.findings import Finding, Surroundings, ok, warning, wrong
+from exporter.cli.ports import CannotListen, described, listen
+
+_OLDEST_PLAUSIBLE_S: Final = 1_735_689_600  # 2025-01-01: before this software existed
+_CLOCK_WAIT_S: Final = 0.05
+_CLOCK_TOLERANCE_S: Final = 0.05
+
+
+def port(s: Surroundings) -> Finding:
+    """Whether `serve` could listen, or already does."""
+    host, number = s.settings.host, s.settings.port
+    try:
+        listen(host, number, s.holder).close()
+    except CannotListen as error:
+        holder = s.holder(number)
+        if holder is not None and "otel-measure" in holder.command:
+            return ok(f"{host} port {number}: otel-measure is serving, {described(holder)}")
+        what, _, way_out = str(error).partition("; ")
+        return wrong(what, way_out)
+    return ok(f"{host} port {number} is free")
+
+
+def clock(s: Surroundings) -> Finding:
+    """Whether the wall clock is plausible, runs evenly, and did not go back behind what was written."""
+    wall, monotonic = s.wall_s(), s.monotonic_s()
+    s.sleep(_CLOCK_WAIT_S)
+    step = (s.wall_s() - wall) - (s.monotonic_s() - monotonic)
+    if wall < _OLDEST_PLAUSIBLE_S:
+        return wrong(f"the clock says {_utc(wall)}", "set the clock; run an NTP client")
+    if abs(step) > _CLOCK_TOLERANCE_S:
+        return warning(f"the clock just moved by {step:+.2f} s", "let the NTP client settle, look again")
+    written = s.file.stat().st_mtime if s.is_file and os.path.exists(s.file) else wall
+    if written > wall + 300:
+        return wrong(
+            f"the store was written at {_utc(written)}, and the clock says {_utc(wall)}",
+            "the clock went back: set it; run an NTP client",
+        )
+    return ok(f"{_utc(wall)}, runs evenly")
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def time_zone_data(s: Surroundings) -> Finding:
+    """Whether the rules of the time zone are here."""
+    name = s.settings.timezone
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return wrong(f"no data for {name}", "install it: pip install tzdata")
+    return ok(f"{name} is known")

@@ -1,0 +1,80 @@
+"""Checks of the process: versions of what it runs on, and what in it takes something away from us."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Final
+
+from exporter.cli.doctor.findings import Finding, Surroundings, ok, warning, wrong
+
+_STRICT_TABLES: Final = (3, 37, 0)
+_SDK_PACKAGES: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+_CUTTING_LIMITS: Final = tuple(
+    f"OTEL_{kind}ATTRIBUTE_{limit}_LIMIT" for kind in ("", "LOGRECORD_") for limit in ("COUNT", "VALUE_LENGTH")
+)
+
+
+def python_version(s: Surroundings) -> Finding:
+    """Which Python this is."""
+    return ok(f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}")
+
+
+def sqlite_version(s: Surroundings) -> Finding:
+    """Whether SQLite has what the schema uses."""
+    version, needed = (".".join(map(str, v)) for v in (s.sqlite_version, _STRICT_TABLES))
+    if s.sqlite_version >= _STRICT_TABLES:
+        return ok(version)
+    return wrong(f"{version} has no STRICT tables", f"use a Python with SQLite {needed} or newer")
+
+
+def opentelemetry_versions(s: Surroundings) -> Finding:
+    """Whether the OpenTelemetry packages are of one release: the others do not fit each other."""
+    versions = {name: s.version_of(name) for name in _SDK_PACKAGES}
+    prometheus = s.version_of("opentelemetry-exporter-prometheus")
+    what = ", ".join(f"{name.removeprefix('opentelemetry-')} {version}" for name, version in versions.items())
+    what += f", exporter-prometheus {prometheus}"
+    if len(set(versions.values())) == 1:
+        return ok(what)
+    newest = max(versions.values(), key=lambda v: [int(part) for part in v.split(".") if part.isdigit()])
+    pins = " ".join(f"{name}=={newest}" for name in versions)
+    return wrong(f"versions differ: {what}", f"pip install {pins}")
+
+
+def opentelemetry_settings(s: Surroundings) -> Finding:
+    """Whether OpenTelemetry's own variables take something away from us."""
+    if s.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return warning(
+            "OTEL_SDK_DISABLED=true: instruments record nothing; facts are stored",
+            "unset it when metrics are to leave this process",
+        )
+    limits = [f"{name}={s.environ[name]}" for name in _CUTTING_LIMITS if s.environ.get(name)]
+    if limits:
+        return warning(
+            f"{', '.join(limits)} may cut attributes of the events we send",
+            "unset it, or accept it: the store itself is fed without these limits",
+        )
+    return ok("nothing stands in the way")
+
+
+def application_views(s: Surroundings) -> Finding:
+    """Whether Views of the application's own MeterProvider may drop or change our instruments."""
+    provider = s.meter_provider()
+    views = getattr(getattr(provider, "_sdk_config", None), "views", ())
+    if views:
+        return warning(
+            f"the MeterProvider of the application has {len(views)} View(s)",
+            "check that none of them matches gen_ai.*, system.* or otel_measure.*: a View wins over our buckets",
+        )
+    return ok("no View changes our instruments")
+
+
+def price_table(s: Surroundings) -> Finding:
+    """Whether calls of models that nobody gives a cost for have a price."""
+    try:
+        return ok(f"genai-prices {s.version_of('genai-prices')}")
+    except metadata.PackageNotFoundError:
+        return warning(
+            "there is no price table: calls have a cost only where caller, provider or price_overrides says it",
+            "pip install 'otel-measure[prices]'",
+        )

@@ -1,0 +1,40 @@
+"""Findings for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Final
+
+from exporter.cli.doctor.findings import Finding
+
+_PIPE_WIDTH: Final = 240
+_STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red"}
+
+
+def all_well(findings: Iterable[Finding]) -> bool:
+    """Return whether nothing is wrong; a warning is not."""
+    return all(finding.verdict != "wrong" for finding in findings)
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """Return all findings as one line of JSON."""
+    return json.dumps({"ok": all_well(findings), "findings": [asdict(finding) for finding in findings]})
+
+
+def print_table(findings: Iterable[Finding]) -> None:
+    """Print the findings as a table, in colour where the output is a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("check", "verdict", "what", "the way out"):
+        table.add_column(title, overflow="fold")
+    for finding in findings:
+        verdict = Text(finding.verdict, style=_STYLES[finding.verdict])
+        table.add_row(finding.check, verdict, Text(finding.what), Text(finding.way_out))
+    console = Console()
+    # A pipe has no width; a log file wants whole lines.
+    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)

@@ -1,0 +1,40 @@
+"""The command `otel-measure rebuild`: roll-ups and totals computed anew from the facts."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import click
+
+from exporter.cli.options import json_option, load_settings, store_option
+from otel_measure.errors import ConfigurationError
+
+
+@click.command()
+@click.option("--timezone", metavar="ZONE", help="The IANA zone whose days are days.  [default: the store's own]")
+@store_option
+@json_option
+def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
+    """Recompute roll-ups and totals from the facts, in this or another time zone.
+
+    Others can read meanwhile; writes wait. After a change of zone, restart the processes that use the store.
+    """
+    from otel_measure.store.sqlite import SqliteStore
+
+    settings = load_settings({"store": store, "timezone": timezone})
+    path = settings.store
+    if path is None or not os.path.isfile(path):  # unlike `Path`, it raises nothing where one may not look
+        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    began = time.monotonic()
+    opened = SqliteStore(path, timezone=None)
+    try:
+        opened.rebuild(timezone)
+        took_s = round(time.monotonic() - began, 3)
+        if as_json:
+            click.echo(json.dumps({"store": path, "timezone": opened.timezone, "seconds": took_s}))
+        else:
+            click.echo(f"rebuilt {path} with the days of {opened.timezone} in {took_s:.1f} s")
+    finally:
+        opened.close()

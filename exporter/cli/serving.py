@@ -1,0 +1,204 @@
+"""Running the server: from a port to an end that comes in time, with everything committed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import FrameType
+from typing import Final
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from exporter.app import create_app
+from exporter.cli import ports
+from exporter.demo import outcomes as demo_outcomes
+from exporter.demo import workload as demo
+from otel_measure import process
+from otel_measure.config import Settings
+from otel_measure.runtime import Runtime
+
+_log: Final = logging.getLogger("otel_measure")
+# An orchestrator kills after 10 s: requests may finish, then records are committed, and what waits for an OTLP endpoint
+# that does not answer is left behind.
+DRAIN_S: Final = 3
+COMMIT_S: Final = 3.0
+LIMIT_S: Final = 8.0
+LAST_COMMIT_S: Final = 1.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Deadline:
+    """Ends the process when it has not ended by itself some time after it was told to.
+
+    Args:
+        limit_s: seconds from `start()`.
+        last_acts: what has to be done before; returns the exit code.
+        leave: ends the process at once, without waiting for threads.
+    """
+
+    def __init__(self, limit_s: float, last_acts: Callable[[], int], leave: Callable[[int], object] = os._exit) -> None:
+        self._last_acts = last_acts
+        self._leave = leave
+        self._timer = threading.Timer(limit_s, self._end)
+        self._timer.daemon = True
+        self._is_started = False
+
+    def start(self) -> None:
+        """Let the time run; again is a no-op."""
+        if not self._is_started:
+            self._is_started = True
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """Let the process end by itself."""
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        try:
+            exit_code = self._last_acts()
+        except Exception:
+            _log.exception("the last acts before the end failed")
+            exit_code = 1
+        self._leave(exit_code)
+
+
+class Server(uvicorn.Server):
+    """Says when it is ready, and tells when it is to stop.
+
+    Args:
+        config: as uvicorn has it.
+        ready: called once requests are answered.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self.stopping: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop because of a signal."""
+        super().handle_exit(sig, frame)
+        if self.stopping is not None:
+            self.stopping()
+
+    @contextmanager
+    def stopped_by_signals(self) -> Iterator[None]:
+        """Let a signal stop the server also while it starts, and not end the process when the server is done."""
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
+    """Return the server of the application, not yet started."""
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # Who may ask is decided by who really connects, not by what a header says.
+        proxy_headers=False,
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    return Server(config, ready)
+
+
+def serve(
+    settings: Settings,
+    announce: Callable[[str], None],
+    warn: Callable[[str], None],
+    *,
+    with_demo: bool = False,
+    tidy_up: Callable[[], None] = lambda: None,
+    limit_s: float = LIMIT_S,
+) -> bool:
+    """Serve until SIGTERM or SIGINT; return whether everything recorded was committed.
+
+    Args:
+        settings: of the runtime, and where to listen.
+        announce: told the address of the page when it is ready.
+        warn: told when the process leaves before all telemetry was sent.
+        with_demo: feed a synthetic workload; its past only into a new store.
+        tidy_up: what is left to do when the process has to leave at once.
+        limit_s: seconds from the signal to the end, whatever is still waited for.
+
+    Raises:
+        CannotListen: the port cannot be had.
+        MeasureError: the store cannot be opened.
+    """
+    # Opening the store says it, and the way out, when this user may not even look there; `Path.exists` would raise.
+    is_new = settings.store is not None and not os.path.exists(settings.store)
+    committed = True
+    with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
+        number = int(sock.getsockname()[1])
+        address = ports.url(settings.host, number)
+        settings = _not_to_itself(settings, number, warn)
+        server = server_of(settings, lambda: announce(address))
+        with server.stopped_by_signals():
+            live = process.adopt(settings)
+
+            def leave() -> int:
+                is_safe = live.recorder.flush(LAST_COMMIT_S) and committed
+                warn(f"stopped after {limit_s:g} s without sending everything: the OTLP endpoint does not keep up")
+                tidy_up()
+                return 0 if is_safe else 1
+
+            deadline = Deadline(limit_s, leave)
+            server.stopping = deadline.start
+            live.start()
+            if with_demo:
+                at_end.callback(started_demo(live, timedelta(0) if not is_new else demo.HISTORY).stop)
+            server.run(sockets=[sock])
+    committed = live.recorder.flush(COMMIT_S)
+    committed = process.shutdown(COMMIT_S) and committed
+    deadline.cancel()
+    return committed
+
+
+def _not_to_itself(settings: Settings, number: int, warn: Callable[[str], None]) -> Settings:
+    """Return settings that do not send to the very port they listen at, as the environment of its senders says."""
+    endpoint = urlsplit(settings.otlp_endpoint or "")
+    here = {"localhost", "127.0.0.1", "::1", settings.host, socket.gethostname()}
+    if endpoint.port != number or endpoint.hostname not in here:
+        return settings
+    warn(f"OTEL_EXPORTER_OTLP_ENDPOINT is this very server ({settings.otlp_endpoint}): it sends nothing on")
+    return replace(settings, otlp_endpoint=None)
+
+
+def started_demo(live: Runtime, history: timedelta) -> demo.Demo:
+    """Return a demo that runs."""
+
+    def outcomes(start: datetime, calls_from: datetime, begins: datetime) -> demo_outcomes.Outcomes:
+        return demo_outcomes.Outcomes(
+            live.ai,
+            live.users,
+            live.infrastructure,
+            random.Random(demo.SEED),
+            start=start,
+            tickets_from=calls_from,
+            begins=begins,
+        )
+
+    running = demo.Demo(live.ai, live.users, history=history, outcomes=outcomes)
+    running.start()
+    return running

@@ -1,0 +1,1 @@
+"""The frozen values that cross the border of a store, one file per domain."""

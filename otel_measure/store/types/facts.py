@@ -1,0 +1,42 @@
+"""What becomes of facts in a store, and which of them an answer is about."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from otel_measure.records.kinds import Record
+
+Outcome: TypeAlias = Literal["accepted", "duplicate", "rejected"]
+
+
+class Receipt(NamedTuple):
+    """What became of one record."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+
+ACCEPTED: Final = Receipt("accepted")
+DUPLICATE: Final = Receipt("duplicate")
+
+
+class OutboxBatch(NamedTuple):
+    """Facts that leave together: the rows of the outbox, and what is still there of them."""
+
+    seqs: tuple[int, ...]
+    records: list[Record]
+
+
+class Filter(NamedTuple):
+    """Narrow an answer to one service or environment; `None` is all."""
+
+    service: str | None = None
+    environment: str | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is left out."""
+        return self.service is not None or self.environment is not None
+
+
+EVERYTHING: Final = Filter()

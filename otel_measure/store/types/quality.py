@@ -1,0 +1,72 @@
+"""What a store keeps so that models can be judged: predictions with their truths, and references with records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from otel_measure.definitions.quality import RegressionTotals
+from otel_measure.records.kinds import Json
+from otel_measure.stats.cells import Cells
+
+ReferenceSource: TypeAlias = Literal["given", "window", "first_records"]
+
+
+class Place(NamedTuple):
+    """Where a record stands among those of its model: by time, then id (in the store's own form)."""
+
+    ts: int
+    id: bytes | str
+
+
+@dataclass(slots=True)
+class Labels:
+    """Predictions of a model in a window and what became known of them.
+
+    Attributes:
+        predictions: inferences with a prediction.
+        confusion: (prediction, truth) → how often, where both are labels: text, booleans, whole numbers.
+        regression: over the pairs in which both are numbers.
+    """
+
+    predictions: int = 0
+    confusion: dict[tuple[str, str], int] = field(default_factory=dict)
+    regression: RegressionTotals = field(default_factory=RegressionTotals)
+
+
+class Evaluated(NamedTuple):
+    """What answers of one model were given under one name of an evaluation: how many, their scores, their labels."""
+
+    model: str
+    version: str
+    name: str
+    answers: int
+    scored: int
+    score_sum: float
+    score_min: float
+    score_max: float
+    labels: Mapping[str, int]
+
+
+class Judged(NamedTuple):
+    """A record with a prediction or features, as drift looks at it: the prediction is one of the values."""
+
+    place: Place
+    values: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What windows of a model are compared with.
+
+    Attributes:
+        source: "given" and "window" were set; "first_records" are the first records of the version.
+        cells: per feature; the prediction is the feature named "prediction".
+        first, last: the first and last record of "first_records".
+    """
+
+    source: ReferenceSource
+    cells: Mapping[str, Cells]
+    first: Place | None = None
+    last: Place | None = None

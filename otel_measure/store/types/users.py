@@ -1,0 +1,79 @@
+"""What a store answers about users, and the receipt of an erasure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias
+
+Link: TypeAlias = Literal["linked", "known", "refused"]
+
+
+class SessionTotals(NamedTuple):
+    """What the sessions that start on some days add up to.
+
+    Attributes:
+        viewed: sessions that are over and have a view.
+        bounced: those of them that are not engaged.
+    """
+
+    sessions: int
+    duration_us: int
+    events: int
+    viewed: int
+    bounced: int
+
+
+class ConversionTotals(NamedTuple):
+    """Who converted in a window.
+
+    Attributes:
+        entered: persons active in it.
+        converted: those with a conversion at or after their first activity in it.
+        conversions: all of those.
+        wait_us: from first activity to first conversion, summed over the converted.
+        value: of the conversions; `None` when none has one, or they are in several currencies.
+    """
+
+    entered: int
+    converted: int
+    conversions: int
+    wait_us: int
+    value: float | None
+
+
+class Cohort(NamedTuple):
+    """Persons first seen on one day, and how many of them were active so many days later."""
+
+    day: int
+    size: int
+    returned: dict[int, int]
+
+
+class Totals(NamedTuple):
+    """What the whole store holds."""
+
+    users: int
+    events: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """The receipt of an erasure: what was removed for good, and what was made anonymous.
+
+    Attributes:
+        user_id: as it was asked for.
+        erased_at: a later replay of anything from before is dropped.
+        ids: distinct ids of the person, each erased.
+        events, nps_responses, exposures: facts that were removed.
+        inferences: facts that stay, without user and session.
+    """
+
+    user_id: str
+    erased_at: datetime
+    ids: int
+    events: int
+    nps_responses: int
+    exposures: int
+    inferences: int

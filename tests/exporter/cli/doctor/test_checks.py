@@ -1,0 +1,64 @@
+"""`doctor`: the table of checks names what is wrong and the way out, and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.cli.doctor import store as store_checks
+from exporter.cli.doctor.checks import Check, examine
+from exporter.cli.doctor.findings import Finding, Surroundings
+from tests.exporter.cli.doctor.surroundings import around
+from tests.folders import not_to_be_entered
+
+
+def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
+    """On a store in good order every check is there, in order, and well; and the store is as it was."""
+    before = store.read_bytes()
+    findings = examine(around(store))
+    assert [finding.check for finding in findings] == [
+        "store", "store directory", "store file system", "store disk", "store integrity", "store journal",
+        "store writable", "store schema", "store time zone", "port", "clock", "time zone data", "python", "sqlite",
+        "opentelemetry", "opentelemetry settings", "application views", "otlp endpoint", "prices",
+    ]  # fmt: skip
+    assert [(f.check, f.verdict, f.what) for f in findings if f.verdict != "ok" or f.way_out] == []
+    assert store.read_bytes() == before
+
+
+def test_a_directory_that_may_not_be_entered(store: Path) -> None:
+    """Whether there is a store cannot be seen; that is a finding, the only one about it, and no end of all checks."""
+    with not_to_be_entered(store.parent):
+        findings = {f.check: f for f in examine(around(store)) if f.verdict != "ok"}
+    assert findings == {
+        "store": Finding(
+            "wrong",
+            f"{store} cannot be looked at: Permission denied",
+            "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
+            "store",
+        )
+    }
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """A file of something else is named as such by every check that opens it."""
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, " * 100)
+    findings = {finding.check: finding for finding in examine(around(path))}
+    for check in ("store integrity", "store journal", "store schema", "store time zone"):
+        assert findings[check] == Finding(
+            "wrong",
+            f"{path}: file is not a database",
+            "the file is something else: set OTEL_MEASURE_STORE to another path",
+            check,
+        )
+
+
+def test_a_check_that_fails_is_a_finding() -> None:
+    """A fault of a check never hides what the others found."""
+
+    def broken(surroundings: Surroundings) -> Finding:
+        raise RuntimeError("boom")
+
+    assert examine(around(), (Check("broken", broken), Check("place", store_checks.place))) == [
+        Finding("warning", "could not be checked: RuntimeError: boom", check="broken"),
+        Finding("ok", "none: measurements leave by OpenTelemetry only, reports are not available", check="place"),
+    ]

@@ -1,0 +1,50 @@
+"""The group of commands: its help, its versions, and errors as exit codes."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+
+import pytest
+
+from exporter.cli import exit_codes
+from tests.exporter.cli.command_line import run
+
+
+def test_help_shows_examples_and_exit_codes() -> None:
+    """`--help` has what one types first, and every exit code a script may meet."""
+    text = run("--help").output
+    for line in (
+        "otel-measure serve --demo                the same with a synthetic workload to look at",
+        "0  done; `serve` was stopped and everything is committed",
+        "1  something is wrong: `doctor` says what",
+        "2  a wrong argument or setting",
+        "3  the port cannot be listened on",
+        "4  the store cannot be used",
+    ):
+        assert line in text
+    assert "OTEL_MEASURE_TOKEN=… otel-measure serve --host 0.0.0.0" in run("serve", "--help").output
+
+
+def test_version() -> None:
+    """`--version` names the versions that a bug report needs."""
+    pattern = r"otel-measure (\d\S*|\(run from its source, not installed\)), Python 3\.\d+\.\S+, SQLite \d\S*\n"
+    result = run("--version")
+    assert (result.exit_code, bool(re.fullmatch(pattern, result.output))) == (0, True)
+
+
+def test_version_of_a_source_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is installed `--version` says so."""
+
+    def absent(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", absent)
+    assert run("--version").output.startswith("otel-measure (run from its source, not installed), Python")
+
+
+def test_a_setting_that_is_not_one() -> None:
+    """A bad setting of the environment is named, with exit code 2."""
+    result = run("serve", env={"OTEL_MEASURE_PROT": "1"})
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output.startswith("otel-measure: unknown setting 'prot' (environment variable OTEL_MEASURE_PROT)")
