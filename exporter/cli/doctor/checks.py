@@ -55,6 +55,7 @@ CHECKS: Final = (
     Check("sqlite", process.sqlite_version),
     Check("opentelemetry", process.opentelemetry_versions),
     Check("opentelemetry settings", process.opentelemetry_settings),
+    Check("opentelemetry internals", process.opentelemetry_internals),
     Check("application views", process.application_views),
     Check("otlp endpoint", otlp.endpoint),
     Check("prices", process.price_table),

@@ -29,8 +29,8 @@ from otel_measure.otlp.values import attributes_of
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.types.streams import Point, StreamScope
-from otel_measure.telemetry import FACT_SCOPES
-from otel_measure.telemetry.points import stream_scope
+from otel_measure.telemetry.instruments import FACT_SCOPES
+from otel_measure.telemetry.stream_points import stream_scope
 
 MAX_LABEL_CHARS: Final = 16_384
 MAX_BUCKETS: Final = 4096

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -22,71 +20,54 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from otel_measure.stats.binned import Exponential
-from otel_measure.telemetry.points import DataPoint, kind_of, stream_scope
+from otel_measure.telemetry.collected import DataPoint, data_points, kind_of, with_metrics
+from otel_measure.telemetry.sdk_internals import Collect, intercept_collect
+from otel_measure.telemetry.stream_points import stream_scope
 
-_LOCKS: Final = (type(threading.Lock()), type(threading.RLock()))
-# Their locks belong to classes: no provider leads to them, and every exponential histogram takes them to rescale.
-_MAPPINGS: Final = "opentelemetry.sdk.metrics._internal.exponential_histogram.mapping"
-_SHARED: Final = (
-    (f"{_MAPPINGS}.exponent_mapping", "ExponentMapping"),
-    (f"{_MAPPINGS}.logarithm_mapping", "LogarithmMapping"),
-)
-_SDK: Final = "opentelemetry."
 Key: TypeAlias = tuple[str, str, frozenset[tuple[str, object]]]
-Collect: TypeAlias = Callable[..., MetricsData | None]
 _CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
 
 
-class SinceStart:
+class SinceFork:
     """Collects for one reader, under a lock that a fork waits for, and leaves out what was inherited.
 
     Args:
-        collect: what the provider gave the reader.
+        reader: who reads.
+        collect: what its provider gave it.
         inside_sdk: returns the lock of whoever is inside the SDK.
     """
 
-    def __init__(self, collect: Collect, inside_sdk: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(
+        self, reader: MetricReader, collect: Collect, inside_sdk: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        self._reader = reader
         self._collect = collect
         self._inside_sdk = inside_sdk
         self._inherited: Mapping[Key, DataPoint] = {}
         self._began_ns = 0
 
     @classmethod
-    def of(cls, reader: MetricReader, inside_sdk: Callable[[], AbstractContextManager[Any]]) -> SinceStart | None:
-        """Stand between a reader and its provider; `None` for a reader that has none."""
-        collect: Collect | None = getattr(reader, "_collect", None)
-        if collect is None:
-            return None
-        found = cls(collect, inside_sdk)
-        reader._set_collect_callback(found)  # type: ignore[arg-type]  # the SDK's own callback is of this form
-        return found
+    def of(cls, reader: MetricReader, inside_sdk: Callable[[], AbstractContextManager[Any]]) -> SinceFork | None:
+        """Stand between a reader and its provider; `None` where that cannot be done."""
+        made: list[SinceFork] = []
+
+        def between(collect: Collect) -> Collect:
+            made.append(cls(reader, collect, inside_sdk))
+            return made[0]
+
+        return made[0] if intercept_collect(reader, between) else None
 
     def __call__(self, reader: MetricReader, **given: Any) -> MetricsData | None:
         """Return the state of every instrument since this process began."""
         with self._inside_sdk():
-            data = self._collect(reader, **given)
-        return self._since(data) if data is not None and self._inherited else data
+            collected = self._collect(reader, **given)
+        return with_metrics(collected, self._metric) if collected is not None and self._inherited else collected
 
-    def after_fork_in_child(self, reader: MetricReader, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def after_fork_in_child(self, now_ns: Callable[[], int] = time.time_ns) -> None:
         """Take what there is now as what was inherited."""
-        data = self._collect(reader)
+        collected = self._collect(self._reader)
         self._began_ns = now_ns()
-        self._inherited = dict(_cumulative(data)) if data is not None else {}
-
-    def _since(self, data: MetricsData) -> MetricsData:
-        resources = [
-            dataclasses.replace(
-                resource,
-                scope_metrics=[
-                    dataclasses.replace(
-                        scope, metrics=[self._metric(scope.scope.name, metric) for metric in scope.metrics]
-                    )
-                    for scope in resource.scope_metrics
-                ],
-            )
-            for resource in data.resource_metrics
-        ]
-        return dataclasses.replace(data, resource_metrics=resources)
+        self._inherited = dict(_cumulative(collected)) if collected is not None else {}
 
     def _metric(self, scope: str, metric: Metric) -> Metric:
         if not _counts(metric):
@@ -98,8 +79,7 @@ class SinceStart:
         return dataclasses.replace(metric, data=dataclasses.replace(metric.data, data_points=points))  # type: ignore[arg-type]
 
     def _less(self, point: DataPoint, inherited: DataPoint) -> DataPoint:
-        found = _less(point, inherited)
-        return dataclasses.replace(found, start_time_unix_nano=self._began_ns)
+        return dataclasses.replace(_less(point, inherited), start_time_unix_nano=self._began_ns)
 
 
 def _counts(metric: Metric) -> bool:
@@ -117,13 +97,10 @@ def _key(scope: str, metric: Metric, point: DataPoint) -> Key:
     return scope, metric.name, frozenset(attributes)
 
 
-def _cumulative(data: MetricsData) -> Iterator[tuple[Key, DataPoint]]:
-    for resource in data.resource_metrics:
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                if _counts(metric):
-                    for point in metric.data.data_points:
-                        yield _key(scope.scope.name, metric, point), point
+def _cumulative(collected: MetricsData) -> Iterator[tuple[Key, DataPoint]]:
+    for scope, metric, point in data_points([collected]):
+        if _counts(metric):
+            yield _key(scope, metric, point), point
 
 
 def _less(point: DataPoint, inherited: DataPoint) -> DataPoint:
@@ -156,33 +133,3 @@ def _less(point: DataPoint, inherited: DataPoint) -> DataPoint:
 
 def _buckets(point: ExponentialHistogramDataPoint) -> Exponential:
     return Exponential(point.scale, point.zero_count, point.positive.offset, tuple(point.positive.bucket_counts))
-
-
-def renew_locks(root: object) -> None:
-    """Free the SDK's locks, below `root` and shared: in a forked child those who held them do not exist.
-
-    The SDK renews some of them by itself; one of those it does not, held by a thread of the application at the moment
-    of the fork, would stop the child at its first measurement.
-    """
-    seen: set[int] = set()
-    waiting = [root, *_shared_locks()]
-    while waiting:
-        found = waiting.pop()
-        if id(found) in seen:
-            continue
-        seen.add(id(found))
-        if isinstance(found, _LOCKS):
-            found._at_fork_reinit()  # type: ignore[union-attr]  # what the standard library itself calls after a fork
-        elif isinstance(found, dict):
-            waiting.extend(found.values())
-        elif isinstance(found, list | tuple | set | frozenset):
-            waiting.extend(found)
-        elif type(found).__module__.startswith(_SDK) and hasattr(found, "__dict__"):
-            waiting.extend(vars(found).values())
-
-
-def _shared_locks() -> Iterator[object]:
-    """Yield the locks that classes of the SDK hold, as far as they are where they were: these names are private."""
-    for module, name in _SHARED:
-        owner = getattr(sys.modules.get(module), name, None)
-        yield getattr(owner, "_mappings_lock", None)
