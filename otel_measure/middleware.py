@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapp
 from typing import Any, Final, TypeAlias
 
 from otel_measure import process
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.records.enums import EventType
 from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
 from otel_measure.runtime import Runtime
@@ -46,7 +46,9 @@ class _Requests:
         """Record a request; never raise."""
         current = process.current()
         try:
-            current.telemetry.measure(semconv.HTTP_SERVER_REQUEST_DURATION, request.took_s, request.attributes(route))
+            current.telemetry.measure(
+                instruments.HTTP_SERVER_REQUEST_DURATION, request.took_s, request.attributes(route)
+            )
             if self._page_views and request.is_page:
                 self._view(current, request, whose, route)
         except Exception as error:

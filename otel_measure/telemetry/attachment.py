@@ -13,9 +13,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
 
-from otel_measure.conventions.semconv import Instrument
+from otel_measure.conventions.instruments import Instrument
+from otel_measure.telemetry.fact_instruments import create_histogram
 from otel_measure.telemetry.forks import SinceFork
-from otel_measure.telemetry.instruments import create_histogram
 from otel_measure.telemetry.otlp_export import OtlpReader, in_background, load_client
 from otel_measure.telemetry.providers import set_meter_provider
 from otel_measure.telemetry.proxies import OwnMeterProvider, own_meter
@@ -107,9 +107,10 @@ class Attachment:
 
     # ------------------------------------------------------------ reading
 
-    def collect(self) -> MetricsData | None:
+    def collect(self) -> list[MetricsData]:
         """Return the cumulative state of every instrument since this process began."""
-        return self.streams.get_metrics_data()
+        collected = self.streams.get_metrics_data()
+        return [collected] if collected is not None else []
 
     def flush_calls(self, timeout_s: float) -> list[Callable[[], object]]:
         """Return what makes metrics leave; the application's own flush does not know our readers."""

@@ -16,10 +16,11 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 from otel_measure.stats.histograms import ExponentialHistogram
 
 DataPoint: TypeAlias = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
+SeriesKey: TypeAlias = tuple[str, str, frozenset[tuple[str, object]]]
 _LOW: Final = 1e-9
 _HIGH: Final = 1e12
 
@@ -32,6 +33,29 @@ def data_points(collected: Iterable[MetricsData]) -> Iterator[tuple[str, Metric,
                 for metric in scope.metrics:
                     for point in metric.data.data_points:
                         yield scope.scope.name, metric, point
+
+
+def series_key(scope: str, metric: Metric, point: DataPoint) -> SeriesKey:
+    """Return what a series is known by within one process."""
+    attributes = {
+        (key, tuple(value) if isinstance(value, list) else value) for key, value in (point.attributes or {}).items()
+    }
+    return scope, metric.name, frozenset(attributes)
+
+
+def starts_of(collected: Iterable[MetricsData]) -> dict[SeriesKey, int]:
+    """Return when each series began, as nanoseconds since 1970 UTC; gauges do not begin."""
+    return {
+        series_key(scope, metric, point): point.start_time_unix_nano
+        for scope, metric, point in data_points(collected)
+        if point.start_time_unix_nano
+    }
+
+
+def with_points(metric: Metric, change: Callable[[DataPoint], DataPoint]) -> Metric:
+    """Return a metric with every data point changed."""
+    points = [change(point) for point in metric.data.data_points]
+    return dataclasses.replace(metric, data=dataclasses.replace(metric.data, data_points=points))  # type: ignore[arg-type]
 
 
 def with_metrics(collected: MetricsData, change: Callable[[str, Metric], Metric | None]) -> MetricsData:
@@ -86,5 +110,5 @@ def histogram_of(point: ExponentialHistogramDataPoint) -> ExponentialHistogram:
         point.max,
         low=_LOW,
         high=_HIGH,
-        units_per_value=semconv.MICRO,
+        units_per_value=instruments.MICRO,
     )

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -20,11 +20,18 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from otel_measure.stats.binned import Exponential
-from otel_measure.telemetry.collected import DataPoint, data_points, kind_of, with_metrics
+from otel_measure.telemetry.collected import (
+    DataPoint,
+    SeriesKey,
+    data_points,
+    kind_of,
+    series_key,
+    with_metrics,
+    with_points,
+)
 from otel_measure.telemetry.sdk_internals import Collect, intercept_collect
 from otel_measure.telemetry.stream_points import stream_scope
 
-Key: TypeAlias = tuple[str, str, frozenset[tuple[str, object]]]
 _CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
 
 
@@ -43,7 +50,7 @@ class SinceFork:
         self._reader = reader
         self._collect = collect
         self._inside_sdk = inside_sdk
-        self._inherited: Mapping[Key, DataPoint] = {}
+        self._inherited: Mapping[SeriesKey, DataPoint] = {}
         self._began_ns = 0
 
     @classmethod
@@ -70,16 +77,13 @@ class SinceFork:
         self._inherited = dict(_cumulative(collected)) if collected is not None else {}
 
     def _metric(self, scope: str, metric: Metric) -> Metric:
-        if not _counts(metric):
-            return metric
-        points = [
-            self._less(point, inherited) if (inherited := self._inherited.get(_key(scope, metric, point))) else point
-            for point in metric.data.data_points
-        ]
-        return dataclasses.replace(metric, data=dataclasses.replace(metric.data, data_points=points))  # type: ignore[arg-type]
+        def since_fork(point: DataPoint) -> DataPoint:
+            inherited = self._inherited.get(series_key(scope, metric, point))
+            if inherited is None:
+                return point
+            return dataclasses.replace(_less(point, inherited), start_time_unix_nano=self._began_ns)
 
-    def _less(self, point: DataPoint, inherited: DataPoint) -> DataPoint:
-        return dataclasses.replace(_less(point, inherited), start_time_unix_nano=self._began_ns)
+        return with_points(metric, since_fork) if _counts(metric) else metric
 
 
 def _counts(metric: Metric) -> bool:
@@ -90,17 +94,10 @@ def _counts(metric: Metric) -> bool:
     return stream_scope(metric.name, kind_of(metric)) == "add"
 
 
-def _key(scope: str, metric: Metric, point: DataPoint) -> Key:
-    attributes = {
-        (key, tuple(value) if isinstance(value, list) else value) for key, value in (point.attributes or {}).items()
-    }
-    return scope, metric.name, frozenset(attributes)
-
-
-def _cumulative(collected: MetricsData) -> Iterator[tuple[Key, DataPoint]]:
+def _cumulative(collected: MetricsData) -> Iterator[tuple[SeriesKey, DataPoint]]:
     for scope, metric, point in data_points([collected]):
         if _counts(metric):
-            yield _key(scope, metric, point), point
+            yield series_key(scope, metric, point), point
 
 
 def _less(point: DataPoint, inherited: DataPoint) -> DataPoint:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from opentelemetry.sdk.metrics.export import ExponentialHistogramDataPoint, MetricsData, NumberDataPoint
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.store.types.models import ModelUse
 from otel_measure.telemetry.collected import DataPoint, attributes_of, data_points, histogram_of
 
@@ -28,20 +28,20 @@ def model_use(collected: Iterable[MetricsData]) -> list[ModelUse]:
 
 
 def _add(use: ModelUse, name: str, point: DataPoint, attributes: dict[str, str]) -> None:
-    if name == semconv.OTEL_MEASURE_AI_INFERENCES.name and isinstance(point, NumberDataPoint):
+    if name == instruments.OTEL_MEASURE_AI_INFERENCES.name and isinstance(point, NumberDataPoint):
         use.requests += int(point.value)
         if attributes.get(semconv.ATTR_OUTCOME) == semconv.OUTCOME_ERROR:
             use.errors += int(point.value)
         return
     if not isinstance(point, ExponentialHistogramDataPoint):
         return
-    if name == semconv.GEN_AI_CLIENT_OPERATION_DURATION.name:
+    if name == instruments.GEN_AI_CLIENT_OPERATION_DURATION.name:
         _add_latency(use, point)
-    elif name == semconv.GEN_AI_CLIENT_TOKEN_USAGE.name:
+    elif name == instruments.GEN_AI_CLIENT_TOKEN_USAGE.name:
         _add_tokens(use, point, attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, ""))
-    elif name == semconv.OTEL_MEASURE_AI_INFERENCE_COST_USD.name:
+    elif name == instruments.OTEL_MEASURE_AI_INFERENCE_COST_USD.name:
         source = attributes.get(semconv.ATTR_COST_SOURCE, "caller")
-        use.cost_nano_usd += round(point.sum * semconv.NANO)
+        use.cost_nano_usd += round(point.sum * instruments.NANO)
         use.priced += point.count
         use.sources[source] = use.sources.get(source, 0) + point.count
 

@@ -28,8 +28,15 @@ class PrometheusExposition:
         from opentelemetry.exporter.prometheus import PrometheusMetricReader
         from prometheus_client import CollectorRegistry
 
+        class ScrapedReader(PrometheusMetricReader):
+            """Collects for a scrape only: what a flush collects would stand in the next exposition once more."""
+
+            def force_flush(self, timeout_millis: float = 10_000) -> bool:
+                """Do nothing: nothing is sent from here."""
+                return True
+
         self._registry = CollectorRegistry()
-        self.reader: Final[MetricReader] = PrometheusMetricReader(registry=self._registry)
+        self.reader: Final[MetricReader] = ScrapedReader(registry=self._registry)
 
     def text(self) -> tuple[bytes, str]:
         """Return the exposition and its content type."""

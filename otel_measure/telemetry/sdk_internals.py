@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, MetricsData, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
@@ -40,13 +40,13 @@ def _storages(provider: object) -> Mapping[MetricReader, object] | None:
     return storages if isinstance(storages, Mapping) else None
 
 
-def leave_out(provider: object, reader: MetricReader, instrument: object) -> bool:
-    """Keep one reader from aggregating an instrument that it has not seen yet; tell whether that could be done."""
+def leave_out(provider: object, reader: MetricReader, histogram: object) -> bool:
+    """Keep one reader from aggregating a histogram that it has not seen yet; tell whether that could be done."""
     storage = (_storages(provider) or {}).get(reader)
     matches = getattr(storage, "_instrument_view_instrument_matches", None)
-    if not isinstance(matches, dict):
+    if not isinstance(matches, dict) or not isinstance(histogram, Histogram):  # of a disabled SDK it is another
         return False
-    matches[instrument] = []  # the views of the reader that take the instrument in: none
+    matches[histogram] = []  # the views of the reader that take the instrument in: none
     return True
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, Metric, MetricsData, NumberDataPoint
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import model_series, source_of
 from otel_measure.records.kinds import Origin
@@ -116,6 +116,6 @@ def _figures(metric: Metric, data_point: DataPoint) -> tuple[float, int, tuple[f
         return data_point.value, 0, (), ()
     if isinstance(data_point, HistogramDataPoint):
         return data_point.sum, data_point.count, tuple(data_point.explicit_bounds), tuple(data_point.bucket_counts)
-    known = semconv.BY_NAME.get(metric.name)
-    bounds = known.buckets if known else semconv.BUCKETS_DURATION
+    known = instruments.BY_NAME.get(metric.name)
+    bounds = known.buckets if known else instruments.BUCKETS_DURATION
     return data_point.sum, data_point.count, bounds, tuple(histogram_of(data_point).explicit(bounds))

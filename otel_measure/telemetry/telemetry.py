@@ -6,6 +6,7 @@ the moment that anybody reads them: with a store alone nobody does, and an infer
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,16 +18,16 @@ from opentelemetry.sdk.metrics.export import Gauge, Metric, MetricsData
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_measure.config import Settings
-from otel_measure.conventions import semconv
-from otel_measure.conventions.semconv import Instrument
+from otel_measure.conventions import instruments, semconv
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.signals import Span
 from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Inference, Json, Record
 from otel_measure.store.types.models import Model, ModelUse
 from otel_measure.store.types.streams import Point
 from otel_measure.telemetry.attachment import Attachment
-from otel_measure.telemetry.collected import with_metrics
-from otel_measure.telemetry.instruments import FACT_SCOPES, FactInstruments, gauge_callback
+from otel_measure.telemetry.collected import DataPoint, SeriesKey, series_key, starts_of, with_metrics, with_points
+from otel_measure.telemetry.fact_instruments import FACT_SCOPES, FactInstruments, gauge_callback
 from otel_measure.telemetry.log_events import LogEvents
 from otel_measure.telemetry.model_use import model_use
 from otel_measure.telemetry.observables import Observables, ScopedObservables
@@ -78,7 +79,9 @@ class Telemetry:
         self._observables = Observables()
         self._resource = ProcessResource(settings, instance_id, host)
         self._exposition = exposition
-        self._before: list[MetricsData] = []  # what a provider of ours told before the application set its own
+        # What a provider of ours told before the application set its own, and when what goes on there had begun.
+        self._before: list[MetricsData] = []
+        self._began_ns: dict[SeriesKey, int] = {}
         self._attached: Attachment | None = None
         self._events: LogEvents | None = None
 
@@ -117,13 +120,16 @@ class Telemetry:
         return self._attached
 
     def _move(self, former: Attachment, provider: MeterProvider) -> None:
-        of_facts = former.collect()
+        everything = former.collect()
         self._attached = self._attach(provider)
         former.hand_over(provider)
-        # Nothing is read out there any more but what was written to, which stays as it is.
+        # Nothing is read out there any more; what was written to stays as it is.
         written = former.collect()
-        self._before += [with_metrics(of_facts, _facts_only)] if of_facts is not None else []
-        self._before += [with_metrics(written, _sums_only)] if written is not None else []
+        self._began_ns = starts_of(everything)
+        for key in starts_of(written):
+            self._began_ns.pop(key, None)
+        self._before = [with_metrics(part, _facts_only) for part in everything]
+        self._before += [with_metrics(part, _sums_only) for part in written]
         former.detach_in_background()
 
     @property
@@ -198,7 +204,7 @@ class Telemetry:
                 self._events.emit(records)
 
     def _note_models(self, records: Sequence[Record]) -> None:
-        if len(self._models_with_facts) < semconv.EXPOSED_ATTRIBUTE_SETS:
+        if len(self._models_with_facts) < instruments.EXPOSED_ATTRIBUTE_SETS:
             self._models_with_facts.update(r.model for r in records if isinstance(r, Inference))
 
     def measure(self, instrument: Instrument, value: float, attributes: Mapping[str, str | int] | None = None) -> None:
@@ -215,26 +221,26 @@ class Telemetry:
     def count(self, kind: str, outcome: str, n: int, reason: str | None = None) -> None:
         """Count records by what became of them."""
         attributes = {semconv.ATTR_RECORD_KIND: kind, semconv.ATTR_RECORD_OUTCOME: outcome}
-        self._count(semconv.OTEL_MEASURE_SELF_RECORDS, n, attributes, reason)
+        self._count(instruments.OTEL_MEASURE_SELF_RECORDS, n, attributes, reason)
 
     def count_received(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
         """Count items that came by OTLP by what became of them."""
         attributes = {semconv.ATTR_SIGNAL: signal, semconv.ATTR_RECORD_OUTCOME: outcome}
-        self._count(semconv.OTEL_MEASURE_SELF_RECEIVED, n, attributes, reason)
+        self._count(instruments.OTEL_MEASURE_SELF_RECEIVED, n, attributes, reason)
 
     def count_sent(self, outcome: str, n: int) -> None:
         """Count records that left by OTLP by what the other side said."""
         if n:
-            self._count(semconv.OTEL_MEASURE_SELF_SENT, n, {semconv.ATTR_RECORD_OUTCOME: outcome})
+            self._count(instruments.OTEL_MEASURE_SELF_SENT, n, {semconv.ATTR_RECORD_OUTCOME: outcome})
 
     def fault(self, what: str) -> None:
         """Count a fault of ours."""
-        self._count(semconv.OTEL_MEASURE_SELF_ERRORS, 1, {semconv.ATTR_ERROR_TYPE: what})
+        self._count(instruments.OTEL_MEASURE_SELF_ERRORS, 1, {semconv.ATTR_ERROR_TYPE: what})
 
     def commit_took(self, seconds: float) -> None:
         """Note how long a commit took."""
         with self._inside_sdk:
-            self.measure(semconv.OTEL_MEASURE_SELF_COMMIT_DURATION, seconds)
+            self.measure(instruments.OTEL_MEASURE_SELF_COMMIT_DURATION, seconds)
 
     # ------------------------------------------------------------ reading
 
@@ -242,8 +248,19 @@ class Telemetry:
         """Return the cumulative state of every instrument since this process began; nothing before `start()`."""
         with self._inside_sdk:
             attached = self._follow()
-            collected = attached.collect() if attached is not None else None
-            return self._before + ([collected] if collected is not None else [])
+            collected = attached.collect() if attached is not None else []
+        if self._began_ns:
+            collected = [with_metrics(part, self._with_start) for part in collected]
+        return self._before + collected
+
+    def _with_start(self, scope: str, metric: Metric) -> Metric:
+        """Let a series that is read out go on: on another provider it is the same one."""
+
+        def changed(point: DataPoint) -> DataPoint:
+            began_ns = self._began_ns.get(series_key(scope, metric, point))
+            return point if began_ns is None else dataclasses.replace(point, start_time_unix_nano=began_ns)
+
+        return with_points(metric, changed)
 
     def points(self, host: str) -> list[Point]:
         """Return what is to be stored as streams: everything that has no facts."""
@@ -309,7 +326,7 @@ class Telemetry:
         """Become a process of its own: what the parent counted stays the parent's."""
         self._inside_sdk = threading.RLock()
         self.instance_id = instance_id
-        self._before.clear()
+        self._before, self._began_ns = [], {}
         self._models_with_facts.clear()
         self._facts.after_fork_in_child()
         if self._span_processor is not None:

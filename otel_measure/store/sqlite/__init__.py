@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from otel_measure.definitions.days import day_finder, day_start
-from otel_measure.errors import StoreError
+from otel_measure.config import Settings
+from otel_measure.definitions.days import day_start
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
     activity,
@@ -74,7 +76,7 @@ class SqliteStore:
         self._retention_days = retention_days
         self._max_bytes = max_bytes
         self._history_days = history_days
-        self._session_gap_us = session_gap_s * 1_000_000
+        self._session_gap_s = session_gap_s
         self._database = Database(path, power_safe=durability == "power")
         self._names = Names()
         self.experiments = experiments.ExperimentStore(self._database)
@@ -95,11 +97,10 @@ class SqliteStore:
     @property
     def timezone(self) -> str:
         """The IANA zone whose calendar days the roll-ups are kept in."""
-        return self._zone.key
+        return self._definitions.timezone
 
     def _set_zone(self, timezone: str) -> None:
-        self._zone = ZoneInfo(timezone)
-        self._day_of: Callable[[int], int] = day_finder(self._zone)
+        self._definitions = Definitions(timezone=timezone, session_gap_s=self._session_gap_s)
 
     def _claimed_zone(self, timezone: str | None) -> str:
         with self._database.read() as connection:
@@ -122,7 +123,7 @@ class SqliteStore:
         receipts = [ACCEPTED] * len(records)
         if not records:
             return receipts
-        with self._transaction(durable=durable) as transaction:
+        with _rejecting(), self._transaction(durable=durable) as transaction:
             self._refuse_too_old(records, receipts)
             records = self._refuse_erased(records, receipts)
             kinds = set(map(type, records))
@@ -147,7 +148,7 @@ class SqliteStore:
             yield self._seen_from(connection)
 
     def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return Transaction(connection, self._names, self._day_of, self._zone, self._session_gap_us)
+        return Transaction(connection, self._names, self._definitions)
 
     def _forget_erased(self, connection: sqlite3.Connection) -> None:
         """Another process may have erased users that this one knows."""
@@ -191,7 +192,7 @@ class SqliteStore:
 
     def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
         """Take in stream values: repeating a write changes nothing; what tells of models is given to `interpret`."""
-        with self._transaction() as transaction:
+        with _rejecting(), self._transaction() as transaction:
             ingested, increments = streams.ingest(transaction.connection, points)
             if interpret is not None and increments:
                 received.interpret(transaction, increments, interpret)
@@ -245,14 +246,16 @@ class SqliteStore:
 
     def rebuild(self, timezone: str | None = None) -> None:
         """Recompute roll-ups and totals from the facts, in this or another time zone."""
-        before = self._zone.key
+        before = self._definitions.timezone
         self._set_zone(timezone or before)
         try:
             with self._transaction(durable=True) as transaction:
                 horizon = self._horizon()
-                frozen_before = self._day_of(horizon) if horizon else -(2**31)
+                frozen_before = self._definitions.day_of(horizon) if horizon else -(2**31)
                 maintenance.rebuild(transaction, ROLL_UPS, frozen_before)
-                transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._zone.key,))
+                transaction.connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._definitions.timezone,)
+                )
         except BaseException:
             self._set_zone(before)
             raise
@@ -262,8 +265,8 @@ class SqliteStore:
         with self._database.write() as connection:
             streams.sweep(connection, now, self._history_days)
             received.sweep(connection, now, self._history_days)
-        removed = self._purge_before(self._day_of(now) - self._retention_days)
-        while (oldest := self._oldest_day_if_too_large()) is not None and oldest < self._day_of(now):
+        removed = self._purge_before(self._definitions.day_of(now) - self._retention_days)
+        while (oldest := self._oldest_day_if_too_large()) is not None and oldest < self._definitions.day_of(now):
             removed += self._purge_before(oldest + 1)
         return removed
 
@@ -272,10 +275,10 @@ class SqliteStore:
             if maintenance.used_bytes(connection) <= self._max_bytes:
                 return None
             oldest = maintenance.oldest_fact(connection)
-        return None if oldest is None else self._day_of(oldest)
+        return None if oldest is None else self._definitions.day_of(oldest)
 
     def _purge_before(self, day: int) -> int:
-        horizon = day_start(day, self._zone)
+        horizon = day_start(day, self._definitions.zone)
         with self._transaction() as transaction:
             if horizon < self._horizon():
                 return 0
@@ -307,3 +310,26 @@ class SqliteStore:
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+
+@contextmanager
+def _rejecting() -> Iterator[None]:
+    """Say in the words of the protocol that something given cannot be kept, such as a number that no column holds."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as fault:
+        raise StoreRejected(f"cannot be kept: {fault!r}") from fault
+
+
+def open_sqlite(settings: Settings, *, outbox: bool, keeps_zone: bool) -> SqliteStore:
+    """Open the file that the settings name; see `otel_measure.store.engines.open_store`."""
+    return SqliteStore(
+        str(settings.store),
+        timezone=None if keeps_zone else settings.timezone,
+        durability=settings.durability,
+        retention_days=settings.retention_days,
+        max_bytes=settings.store_max_bytes,
+        history_days=settings.history_days,
+        session_gap_s=settings.session_gap_s,
+        outbox=outbox,
+    )

@@ -18,7 +18,8 @@ def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
     assert [finding.check for finding in findings] == [
         "store", "store directory", "store file system", "store disk", "store integrity", "store journal",
         "store writable", "store schema", "store time zone", "port", "clock", "time zone data", "python", "sqlite",
-        "opentelemetry", "opentelemetry settings", "application views", "otlp endpoint", "prices",
+        "opentelemetry", "opentelemetry settings", "opentelemetry internals", "application views",
+        "otlp endpoint", "prices",
     ]  # fmt: skip
     assert [(f.check, f.verdict, f.what) for f in findings if f.verdict != "ok" or f.way_out] == []
     assert store.read_bytes() == before

@@ -9,18 +9,17 @@ from typing import Final
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 
-from otel_measure.conventions import semconv
-from otel_measure.conventions.semconv import Instrument
+from otel_measure.conventions import instruments, semconv
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.records.kinds import Record
 from otel_measure.telemetry.observables import Callback, Observables
 from otel_measure.telemetry.proxies import own_meter
 
 FACT_SCOPES: Final = frozenset({semconv.SCOPE_AI, semconv.SCOPE_USERS})
-_OF_FACTS: Final = tuple(i for i in semconv.INSTRUMENTS if i.scope in FACT_SCOPES)
+_OF_FACTS: Final = tuple(i for i in instruments.INSTRUMENTS if i.scope in FACT_SCOPES)
 _HISTOGRAMS: Final = tuple(i for i in _OF_FACTS if i.kind == "histogram")
 _COUNTERS: Final = tuple(i for i in _OF_FACTS if i.kind == "counter")
-_OVERFLOW: Final[Attributes] = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
 
 
 class FactInstruments:
@@ -68,8 +67,8 @@ class FactInstruments:
         with self._lock:
             for (name, attributes), units in added.items():
                 sums = self._sums[name]
-                if attributes not in sums and len(sums) >= semconv.EXPOSED_ATTRIBUTE_SETS:
-                    attributes = _OVERFLOW
+                if attributes not in sums and len(sums) >= instruments.EXPOSED_ATTRIBUTE_SETS:
+                    attributes = semconv.OVERFLOW
                 sums[attributes] = sums.get(attributes, 0) + units
 
     def _read(self, instrument: Instrument) -> Callback:
