@@ -30,10 +30,11 @@ from otel_measure import process
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import Settings
 from otel_measure.definitions.days import micros
+from otel_measure.definitions.exposition import Family
 from otel_measure.infrastructure.service import InfrastructureService
-from otel_measure.records.kinds import Event, Json, Origin
+from otel_measure.records.events import Event
+from otel_measure.records.kinds import Json, Origin
 from otel_measure.runtime import Runtime
-from otel_measure.store.types.exposition import Family
 from otel_measure.telemetry import Providers
 from otel_measure.telemetry.sdk_internals import in_memory_logger_provider
 from otel_measure.users.service import UserAnalyticsService

@@ -18,7 +18,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import Final
 
-from otel_measure.store.types.exposition import Family, Sample
+from otel_measure.definitions.exposition import Family, Sample
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

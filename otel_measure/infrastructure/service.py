@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
+from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.kpis import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
@@ -20,7 +21,6 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.summary import summary
 from otel_measure.infrastructure.watch import Probe, Watch
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.streams import HostReading
 
 _WATCH_FAULT: Final = "watch"

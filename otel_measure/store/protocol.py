@@ -8,14 +8,15 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.types.experiments import Cell, Experiment
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.store.types.quality import Evaluated, Judged, Labels, Place, Reference
 from otel_measure.store.types.services import History, Service
-from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Point, Sender, Waiting
+from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender, Waiting
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals, Totals
 
 

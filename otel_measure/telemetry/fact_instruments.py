@@ -12,11 +12,11 @@ from opentelemetry.sdk.metrics import MeterProvider
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.measurements import Attributes, measurements
+from otel_measure.definitions.streams import FACT_SCOPES
 from otel_measure.records.kinds import Record
 from otel_measure.telemetry.observables import Callback, Observables
 from otel_measure.telemetry.proxies import own_meter
 
-FACT_SCOPES: Final = frozenset({semconv.SCOPE_AI, semconv.SCOPE_USERS})
 _OF_FACTS: Final = tuple(i for i in instruments.INSTRUMENTS if i.scope in FACT_SCOPES)
 _HISTOGRAMS: Final = tuple(i for i in _OF_FACTS if i.kind == "histogram")
 _COUNTERS: Final = tuple(i for i in _OF_FACTS if i.kind == "counter")

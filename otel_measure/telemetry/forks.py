@@ -19,6 +19,7 @@ from opentelemetry.sdk.metrics.export import (
     NumberDataPoint,
 )
 
+from otel_measure.definitions.streams import stream_scope
 from otel_measure.stats.binned import Exponential
 from otel_measure.telemetry.collected import (
     DataPoint,
@@ -30,7 +31,6 @@ from otel_measure.telemetry.collected import (
     with_points,
 )
 from otel_measure.telemetry.sdk_internals import Collect, intercept_collect
-from otel_measure.telemetry.stream_points import stream_scope
 
 _CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
 

@@ -9,7 +9,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from otel_measure.conventions.semconv import SCOPE_EVENTS
-from otel_measure.records.kinds import Record, to_event
+from otel_measure.records.events import to_event
+from otel_measure.records.kinds import Record
 from otel_measure.telemetry.sdk_internals import emit_event
 
 if TYPE_CHECKING:

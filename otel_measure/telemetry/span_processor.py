@@ -18,7 +18,7 @@ from opentelemetry.trace import StatusCode
 
 from otel_measure.conventions import semconv
 from otel_measure.definitions.signals import Span, inference_id, is_inference
-from otel_measure.records.caller import Caller, Measured, caller, enclosing
+from otel_measure.records.caller import Caller, MeasuredCall, current_caller, enclosing_call
 from otel_measure.records.kinds import Json
 
 MAX_OPEN: Final = 10_000
@@ -36,7 +36,7 @@ class OpenSpan(NamedTuple):
     """A span that has not ended: what it is inside of, and who made it."""
 
     parent: int | None
-    call: Measured | None
+    call: MeasuredCall | None
     caller: Caller
 
 
@@ -68,7 +68,9 @@ class InferenceSpanProcessor(SpanProcessor):
         if self._callback is None or context is None:
             return
         parent = span.parent
-        opened = OpenSpan(parent.span_id if parent is not None else None, enclosing(), caller(parent_context))
+        opened = OpenSpan(
+            parent.span_id if parent is not None else None, enclosing_call(), current_caller(parent_context)
+        )
         with self._lock:
             if len(self._open) >= MAX_OPEN:
                 self._open.clear()  # spans that were started and never ended
@@ -92,7 +94,7 @@ class InferenceSpanProcessor(SpanProcessor):
             return
         self._note_enclosing(opened.parent)
         # A stream is opened before anybody measures it, and ends inside the call.
-        call = opened.call if opened.call is not None and opened.call.is_open else enclosing()
+        call = opened.call if opened.call is not None and opened.call.is_open else enclosing_call()
         if call is not None:
             call.enrich(attributes)
         else:

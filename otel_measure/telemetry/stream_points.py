@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, Metric, MetricsData, NumberDataPoint
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import model_series, source_of
+from otel_measure.definitions.streams import FACT_SCOPES, Point, stream_scope
 from otel_measure.records.kinds import Origin
-from otel_measure.store.types.streams import Point, StreamScope
 from otel_measure.telemetry.collected import DataPoint, attributes_of, data_points, histogram_of, kind_of
 
 HasFacts: TypeAlias = Callable[[str], bool]
-# (prefix of the instrument's name, whose reading it is); everything else adds, or is a gauge of its process
-_SCOPES: Final[tuple[tuple[str, StreamScope], ...]] = (
-    ("system.", "host"),
-    ("otel_measure.system.", "host"),
-    ("container.", "host"),
-    ("otel_measure.container.", "host"),
-    ("process.", "instance"),
-    ("otel_measure.process.", "instance"),
-)
 
 
 class StreamIdentity(NamedTuple):
@@ -48,22 +39,20 @@ class StreamIdentity(NamedTuple):
 
 def stream_points(
     collected: Iterable[MetricsData],
-    fact_scopes: frozenset[str],
     identity: StreamIdentity,
     has_facts: HasFacts | None = None,
 ) -> list[Point]:
-    """Return every data point as a stream point, but for the scopes whose facts are kept.
+    """Return every data point as a stream point, but for those of what has facts.
 
     Args:
         collected: by readers of this process.
-        fact_scopes: those scopes.
         identity: whose streams these are.
         has_facts: tells which models have facts anyhow; what other instrumentations say of their calls is left out of
             the models, and `None` leaves out all of it.
     """
     points = []
     for scope, metric, data_point in data_points(collected):
-        if scope in fact_scopes:
+        if scope in FACT_SCOPES:
             continue
         means = model_series(metric.name, attributes_of(data_point), identity.origin, identity.source)
         if means is None:
@@ -72,14 +61,6 @@ def stream_points(
             known = has_facts(means.model)
             points.append(replace(_point(metric, data_point, identity), means=None if known else means))
     return points
-
-
-def stream_scope(name: str, kind: str) -> StreamScope:
-    """Return how a stream of this name behaves over several processes."""
-    for prefix, scope in _SCOPES:
-        if name.startswith(prefix):
-            return scope
-    return "instance" if kind == "gauge" else "add"
 
 
 def _point(metric: Metric, data_point: DataPoint, identity: StreamIdentity) -> Point:

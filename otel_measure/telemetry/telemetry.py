@@ -21,13 +21,13 @@ from otel_measure.config import Settings
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.signals import Span
+from otel_measure.definitions.streams import FACT_SCOPES, Point
 from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Inference, Json, Record
 from otel_measure.store.types.models import Model, ModelUse
-from otel_measure.store.types.streams import Point
 from otel_measure.telemetry.attachment import Attachment
 from otel_measure.telemetry.collected import DataPoint, SeriesKey, series_key, starts_of, with_metrics, with_points
-from otel_measure.telemetry.fact_instruments import FACT_SCOPES, FactInstruments, gauge_callback
+from otel_measure.telemetry.fact_instruments import FactInstruments, gauge_callback
 from otel_measure.telemetry.log_events import LogEvents
 from otel_measure.telemetry.model_use import model_use
 from otel_measure.telemetry.observables import Observables, ScopedObservables
@@ -266,7 +266,7 @@ class Telemetry:
         """Return what is to be stored as streams: everything that has no facts."""
         identity = StreamIdentity(self._settings.service_name, self._settings.environment, self.instance_id, host)
         has_facts = None if self.counts_spans else self._models_with_facts.__contains__
-        return stream_points(self.collect(), FACT_SCOPES, identity, has_facts)
+        return stream_points(self.collect(), identity, has_facts)
 
     def models(self) -> list[Model]:
         """Return the models this process has recorded (no store)."""

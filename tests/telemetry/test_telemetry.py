@@ -20,10 +20,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
 
 from otel_measure.config import Settings
 from otel_measure.conventions import instruments
+from otel_measure.definitions.streams import Point
 from otel_measure.errors import NoStore
-from otel_measure.records.kinds import from_event
+from otel_measure.records.events import from_event
 from otel_measure.store.types.models import Model
-from otel_measure.store.types.streams import Point
 from otel_measure.telemetry import Providers, Telemetry, log_events
 from otel_measure.telemetry.otlp_export import OtlpReader
 from otel_measure.telemetry.readers import StreamReader

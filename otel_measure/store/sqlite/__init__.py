@@ -11,7 +11,9 @@ from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import day_start
+from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.streams import Point
 from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
@@ -34,10 +36,9 @@ from otel_measure.store.sqlite.outbox import SqliteOutbox, note
 from otel_measure.store.sqlite.services import SqliteServices
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
 from otel_measure.store.sqlite.users import SqliteUsers
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, EVERYTHING, Filter, Receipt
 from otel_measure.store.types.models import Model, ModelUse
-from otel_measure.store.types.streams import Ingested, Interpreter, Point
+from otel_measure.store.types.streams import Ingested, Interpreter
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
 _TS: Final = attrgetter("ts")

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.exposition.prometheus import CONTENT_TYPE, exposed_name, render, unit_words
 from otel_measure.conventions import instruments
 from otel_measure.conventions.labels import escaped
-from otel_measure.store.types.exposition import Family, Sample
+from otel_measure.definitions.exposition import Family, Sample
 
 _BOUNDS = (0.1, 1.0, 2.5)
 

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from otel_measure.records.kinds import Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore, facts
+from tests.closing import closed_later
 from tests.facts import event, one_of_each, predictions, records
 from tests.facts import inference as call
 
 
 def stored(found: Iterable[Record]) -> list[Record]:
     """Store records and read them back, in the order of their tables and ids."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     try:
         store.accept(list(found))
         with store._database.read() as connection:
@@ -59,7 +60,7 @@ def test_predictions_keep_their_type(prediction: float | bool | str) -> None:
 )
 def test_passive_events_are_no_activity(fields: dict[str, Any], active: bool) -> None:
     """Nor is what is marked as background."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.accept([event("e", **fields)])
     with store._database.read() as connection:
         assert connection.execute("SELECT active FROM event").fetchall() == [(active,)]
@@ -67,7 +68,7 @@ def test_passive_events_are_no_activity(fields: dict[str, Any], active: bool) ->
 
 def test_more_duplicates_than_a_statement_takes() -> None:
     """2,000 known ids among 2,001 are found, in chunks."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     known = [event(str(n)) for n in range(2000)]
     store.accept(known)
     receipts = store.accept([*known, event("new")])

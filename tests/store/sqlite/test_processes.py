@@ -13,8 +13,8 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 
 from otel_measure.config import Settings
+from otel_measure.definitions.exposition import Family
 from otel_measure.runtime import Runtime
-from otel_measure.store.types.exposition import Family
 from otel_measure.telemetry import Providers
 from otel_measure.testing import Capture
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_measure.records.kinds import NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
+from tests.closing import closed_later
 from tests.users.feeding import contents
 
 DAY = 86_400_000_000
@@ -23,7 +24,7 @@ def event(number: int, ts: int, **fields: object) -> UserEvent:
 
 def test_rebuild_after_retention() -> None:
     """A rebuild keeps what removed facts left behind, and counts nothing of it twice."""
-    store = SqliteStore(":memory:", retention_days=10)
+    store = closed_later(SqliteStore(":memory:", retention_days=10))
     midnight = 20 * DAY
     records: list[Record] = [
         event(0, DAY, type="purchase", value=2.0, currency="USD"),
@@ -48,7 +49,7 @@ def test_rebuild_after_retention() -> None:
 
 def test_large_batches_of_many_persons() -> None:
     """More persons than a statement may name at once are found all the same."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     for step in range(2):
         store.accept(
             [

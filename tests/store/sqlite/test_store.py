@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 
 from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
-from otel_measure.definitions.windows import span
+from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.windows import time_span
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
 from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
+from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
 
 Open = Callable[..., SqliteStore]
@@ -58,7 +59,7 @@ class Use(NamedTuple):
 
 def use(store: SqliteStore, name: str = "m", version: str = "1", window: str = "30d") -> Use:
     """Return what a model did in the window that ends at noon."""
-    at = span(window, NOON, "UTC")
+    at = time_span(window, NOON, "UTC")
     found = models.use_of(store, name, version, at)
     return Use(models.latency(found, at), models.cost(found, at), models.errors(found))
 
@@ -165,7 +166,7 @@ def test_answers_depend_on_the_records_alone(delivery: Delivery) -> None:
 @example(one_of_each())
 def test_any_record_can_be_stored(found: list[Record]) -> None:
     """Whatever passes the checks, of any kind, with any id: accepted once, a duplicate the second time."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     try:
         assert store.accept(found) == [ACCEPTED] * len(found)
         assert store.accept(found) == [DUPLICATE] * len(found)
@@ -342,7 +343,7 @@ def test_retention_removes_facts_and_keeps_totals(opened: Open, tmp_path: Path) 
     assert store.sweep(NOON) == 5 * 6
     assert store.sweep(NOON) == 0
     assert _encode(store.families(NOON)) == before
-    with sqlite3.connect(tmp_path / "x.db") as connection:
+    with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
         rows = connection.execute("SELECT count(*), min(ts) FROM inference").fetchone()
         assert rows == (15, NOON - 4 * DAY - 2 * HOUR)
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (15,)

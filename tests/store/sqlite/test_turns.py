@@ -9,12 +9,13 @@ import pytest
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from tests.closing import closed_later
 from tests.facts import event
 
 
 def test_a_store_that_another_thread_writes_to_is_busy() -> None:
     """For as long as it does."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     assert not store.is_busy()
     writing, may_end = threading.Event(), threading.Event()
 
@@ -35,7 +36,7 @@ def test_a_store_that_another_thread_writes_to_is_busy() -> None:
 
 def test_ids_of_a_transaction_that_failed_are_forgotten_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for the turn never sees them: they may be given to another user."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     clear, cleared_under_lock = store._names.clear, []
 
     def note() -> None:
