@@ -19,7 +19,7 @@ import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
-from otel_measure.definitions.windows import MINUTE_US, Window, minutes, span
+from otel_measure.definitions.windows import MINUTE_US, Window, minutes, time_span
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.availability import (
     SECOND_US,
@@ -208,7 +208,7 @@ class Ledger:
 
     def _asked(self, window: str, now: int, as_of: date | None = None) -> Interval:
         """The window as states see it: unlike that of facts it ends before the running microsecond."""
-        end = min(span(window, now, self._timezone, as_of).end, now)
+        end = min(time_span(window, now, self._timezone, as_of).end, now)
         return max(end - minutes(window) * MINUTE_US, 0), end
 
     def _reckon(self, history: History, asked: Interval, now: int) -> Availability:

@@ -35,6 +35,17 @@ def optional_text(argument: str, value: object, limit: int = MAX_NAME_CHARS) -> 
     return None if value is None or value == "" else text(argument, value, limit)
 
 
+def cut_text(argument: str, value: object, limit: int) -> str | None:
+    """Return an optional text that others make as long as they like: cut to `limit`, with "…" at its end.
+
+    Raises:
+        ValueError: it is no text of Unicode characters.
+    """
+    if isinstance(value, str) and len(value) > limit:
+        value = f"{value[: limit - 1]}…"
+    return optional_text(argument, value, limit)
+
+
 def id_text(argument: str, value: object) -> str:
     """Return an id of a record, a session or a survey as text."""
     return text(argument, value, MAX_ID_CHARS)

@@ -13,7 +13,7 @@ import msgspec
 
 from otel_measure.conventions import semconv
 from otel_measure.records.kinds import (
-    Evaluation,
+    EvaluationResult,
     Exposure,
     GroundTruth,
     Inference,
@@ -80,7 +80,7 @@ SCHEMAS: Final = (
     EventSchema("ground_truth", GroundTruth, semconv.EVENT_GROUND_TRUTH),
     EventSchema("nps_response", NpsResponse, semconv.EVENT_NPS_RESPONSE),
     EventSchema("exposure", Exposure, semconv.EVENT_FEATURE_FLAG_EVALUATION),
-    EventSchema("evaluation", Evaluation, semconv.EVENT_EVALUATION_RESULT),
+    EventSchema("evaluation", EvaluationResult, semconv.EVENT_EVALUATION_RESULT),
     EventSchema("service_state", ServiceState, semconv.EVENT_SERVICE_STATE),
 )
 SCHEMA_OF_EVENT: Final[Mapping[str, EventSchema]] = {schema.event: schema for schema in SCHEMAS}

@@ -148,7 +148,7 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
-class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class EvaluationResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What somebody (a person, a judge model, a program) thinks of an answer: a score, a label, or both.
 
     `model` and `version` are "" where nobody says whose answer it was.
@@ -168,4 +168,4 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
-Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState | Evaluation
+Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState | EvaluationResult

@@ -96,7 +96,7 @@ class UserAnalyticsService(AbTestCalls):
             user_id: an int or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: your own label.
-            page_url: where it happened.
+            page_url: where it happened; over 8,192 characters it is cut and ends with "…", as `referrer` does.
             properties: anything else; `"background": True` marks what is no activity.
             session_id: the client's; without one, sessions are made by the gap rule.
             device_type: what it happened on.

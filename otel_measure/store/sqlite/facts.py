@@ -16,7 +16,7 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import (
-    Evaluation,
+    EvaluationResult,
     Exposure,
     GroundTruth,
     Inference,
@@ -88,7 +88,7 @@ GROUND_TRUTH: Final = _table(GroundTruth, "ground_truth", "id", "ts", "origin", 
 NPS_RESPONSE: Final = _table(NpsResponse, "nps_response", "id", "ts", "origin", "uid", "survey", "score", "comment")
 EXPOSURE: Final = _table(Exposure, "exposure", "id", "ts", "origin", "uid", "experiment", "variant", "reason")
 SERVICE_STATE: Final = _table(ServiceState, "service_state", "id", "ts", "origin", "service", "state", "reason")
-EVALUATION: Final = _table(Evaluation, "evaluation", "id", "ts", "origin", "model", "name", "score", "label")
+EVALUATION: Final = _table(EvaluationResult, "evaluation", "id", "ts", "origin", "model", "name", "score", "label")
 TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE, EVALUATION)
 TABLE_OF: Final[Mapping[type[Record], Table]] = {table.record: table for table in TABLES}
 
