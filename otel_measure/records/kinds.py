@@ -343,10 +343,15 @@ def kind_of(record: type[Record]) -> str:
     return _FORMS[record].kind
 
 
+def _event_name(event_type: str) -> str:
+    """Return the name of a user event; a newer version may have stored a type that this one does not know."""
+    return _USER_EVENT_NAMES.get(event_type, semconv.EVENT_PREFIX + event_type)
+
+
 def to_event(record: Record) -> Event:
     """Return the event form of a record; what is unknown or false is left out."""
     form = _FORMS[type(record)]
-    name = _USER_EVENT_NAMES[record.type] if isinstance(record, UserEvent) else form.event
+    name = _event_name(record.type) if isinstance(record, UserEvent) else form.event
     attributes: dict[str, Json] = {}
     for field, attribute in form.attributes.items():
         value: Json = getattr(record, field)

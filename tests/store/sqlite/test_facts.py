@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.definitions.days import Days
 from otel_measure.records.kinds import Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore, facts
 from tests.closing import closed_later
-from tests.facts import event, one_of_each, predictions, records
+from tests.facts import DAY, NOON, event, one_of_each, predictions, records
 from tests.facts import inference as call
 
 
@@ -62,8 +63,8 @@ def test_passive_events_are_no_activity(fields: dict[str, Any], active: bool) ->
     """Nor is what is marked as background."""
     store = closed_later(SqliteStore(":memory:"))
     store.accept([event("e", **fields)])
-    with store._database.read() as connection:
-        assert connection.execute("SELECT active FROM event").fetchall() == [(active,)]
+    with store.users.asking() as ask:
+        assert ask.active(Days(NOON // DAY, NOON // DAY)) == active
 
 
 def test_more_duplicates_than_a_statement_takes() -> None:
