@@ -71,7 +71,7 @@ class Deadline:
         self._leave(exit_code)
 
 
-class Server(uvicorn.Server):
+class ExporterServer(uvicorn.Server):
     """Says when it is ready, and tells when it is to stop.
 
     Args:
@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
+def server_of(settings: Settings, ready: Callable[[], None]) -> ExporterServer:
     """Return the server of the application, not yet started."""
     config = uvicorn.Config(
         create_app(settings),
@@ -120,7 +120,7 @@ def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_S,
     )
-    return Server(config, ready)
+    return ExporterServer(config, ready)
 
 
 def serve(

@@ -67,7 +67,7 @@ MODELS: Final = (
 )
 
 
-class Models(Protocol):
+class RecordsInferences(Protocol):
     """The part of the model service that is used here."""
 
     def register_model(
@@ -91,7 +91,7 @@ class Models(Protocol):
         """Record one call of a model."""
 
 
-class Users(Protocol):
+class TracksEvents(Protocol):
     """The part of the user service that is used here."""
 
     def track_event(
@@ -112,7 +112,7 @@ class Users(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
+class _PlannedEvent:
     """One thing a user will do."""
 
     type: str
@@ -121,17 +121,17 @@ class _Event:
     value: float | None = None
 
 
-_CLICK: Final = _Event("click", "open_menu")
+_CLICK: Final = _PlannedEvent("click", "open_menu")
 _ENDINGS: Final = (
-    (0.10, _Event("feature_use", "export")),
-    (0.06, _Event("signup", "signup")),
-    (0.05, _Event("conversion", "conversion")),
-    (0.02, _Event("purchase", "plan_upgrade", "/pricing", 29.0)),
-    (0.01, _Event("error", "upload_failed", "/chat")),
+    (0.10, _PlannedEvent("feature_use", "export")),
+    (0.06, _PlannedEvent("signup", "signup")),
+    (0.05, _PlannedEvent("conversion", "conversion")),
+    (0.02, _PlannedEvent("purchase", "plan_upgrade", "/pricing", 29.0)),
+    (0.01, _PlannedEvent("error", "upload_failed", "/chat")),
 )
 
 
-class Workload:
+class DemoWorkload:
     """What happens from `start` on, played up to wherever the clock is.
 
     Args:
@@ -143,7 +143,13 @@ class Workload:
     """
 
     def __init__(
-        self, ai: Models, users: Users, rng: random.Random, *, start: datetime, inferences_from: datetime
+        self,
+        ai: RecordsInferences,
+        users: TracksEvents,
+        rng: random.Random,
+        *,
+        start: datetime,
+        inferences_from: datetime,
     ) -> None:
         self._ai = ai
         self._users = users
@@ -201,7 +207,7 @@ class Workload:
         # Squared: some come every day, most now and then.
         return f"demo-user-{int(population * self._rng.random() ** 2):04d}"
 
-    def _session(self) -> Iterator[_Event]:
+    def _session(self) -> Iterator[_PlannedEvent]:
         yield self._page_view()
         if self._rng.random() < 0.3:
             return  # a bounce
@@ -211,12 +217,12 @@ class Workload:
             if self._rng.random() < chance:
                 yield event
 
-    def _page_view(self) -> _Event:
+    def _page_view(self) -> _PlannedEvent:
         page = self._rng.choice(_PAGES)
-        return _Event("page_view", page.strip("/") or "home", page)
+        return _PlannedEvent("page_view", page.strip("/") or "home", page)
 
     def _track(
-        self, user: str, session: str, device: str, referrer: str | None, event: _Event
+        self, user: str, session: str, device: str, referrer: str | None, event: _PlannedEvent
     ) -> Callable[[datetime], object]:
         return lambda at: self._users.track_event(
             user,
@@ -287,8 +293,8 @@ class Demo:
 
     def __init__(
         self,
-        ai: Models,
-        users: Users,
+        ai: RecordsInferences,
+        users: TracksEvents,
         *,
         seed: int = SEED,
         history: timedelta = HISTORY,
@@ -319,7 +325,7 @@ class Demo:
         now = self._now()
         start, rng = now - self._history, random.Random(self._seed)
         inferences_from = now - min(self._history, INFERENCE_HISTORY)
-        workload = Workload(self._ai, self._users, rng, start=start, inferences_from=inferences_from)
+        workload = DemoWorkload(self._ai, self._users, rng, start=start, inferences_from=inferences_from)
         outcomes = self._outcomes(start, inferences_from, now) if self._outcomes else None
         until = start
         while not self._stop.is_set():

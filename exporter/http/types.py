@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 
 import msgspec
 
+from otel_measure.records.limits import MAX_RECORD_BYTES
+
 if TYPE_CHECKING:
     from starlette.types import Receive
 
@@ -20,7 +22,7 @@ Header: TypeAlias = tuple[bytes, bytes]
 # Every figure below is reached after decompression.
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_ITEMS: Final = 1000
-MAX_ITEM_BYTES: Final = 32 * 1024
+MAX_ITEM_BYTES: Final = MAX_RECORD_BYTES
 API: Final = "/api/v1/metrics"
 JSON: Final = "application/json"
 

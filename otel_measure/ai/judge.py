@@ -12,7 +12,7 @@ from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, Judgement, evaluations
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
-from otel_measure.definitions.windows import Span, span
+from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.records import checks
 from otel_measure.stats.cells import MIN_SAMPLES, Value
 from otel_measure.store.protocol import QualityStore
@@ -38,29 +38,29 @@ class Judge:
         self._timezone = definitions.timezone
         self.drift: Final = DriftWatch(quality, now_us, definitions)
 
-    def accuracy(self, model: ModelKey, found: Span, where: Filter) -> Accuracy:
+    def accuracy(self, model: ModelKey, found: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
         labels = self._labels(model, found, where)
         return classification(labels.confusion, labels.predictions, found.window)
 
-    def regression(self, model: ModelKey, found: Span, where: Filter) -> Regression:
+    def regression(self, model: ModelKey, found: TimeSpan, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
         labels = self._labels(model, found, where)
         return regression(labels.regression, labels.predictions, found.window)
 
-    def _labels(self, model: ModelKey, found: Span, where: Filter) -> Labels:
+    def _labels(self, model: ModelKey, found: TimeSpan, where: Filter) -> Labels:
         return self._quality.labels(found.start, found.end, model, where).get(model) or Labels()
 
-    def evaluations(self, found: Span, where: Filter) -> Evaluations:
+    def evaluations(self, found: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""
         return evaluations(self._quality.evaluations(found.start, found.end, where), found)
 
-    def one(self, model: ModelKey, found: Span, where: Filter) -> Judgement:
+    def one(self, model: ModelKey, found: TimeSpan, where: Filter) -> Judgement:
         """Return what is known of one model; drift is known as of now, and over all services."""
         labels = self._quality.labels(found.start, found.end, model, where).get(model)
         return Judgement(labels, self.drift.detect(model) if _is_now(found, where) else None)
 
-    def all(self, found: Span, where: Filter) -> Mapping[ModelKey, Judgement]:
+    def all(self, found: TimeSpan, where: Filter) -> Mapping[ModelKey, Judgement]:
         """Return what is known of every model, in a number of queries that does not grow with the models not judged."""
         labels = self._quality.labels(found.start, found.end, None, where)
         drifts: Mapping[ModelKey, Drift] = self.drift.detect_all(found.start) if _is_now(found, where) else {}
@@ -86,13 +86,13 @@ class Judge:
         )
 
     def _of_window(self, model: ModelKey, window: str) -> Reference:
-        found = span(window, self._now_us(), self._timezone)
+        found = time_span(window, self._now_us(), self._timezone)
         with self._quality.judged(*model) as view:
             records = view.newest(found.start, found.end, None, MAX_REFERENCE_RECORDS)
         return _judging(reference_of("window", columns(records)), f"window={window!r}", len(records))
 
 
-def _is_now(found: Span, where: Filter) -> bool:
+def _is_now(found: TimeSpan, where: Filter) -> bool:
     return found.is_today and where == EVERYTHING
 
 

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from exporter.cli.ports import Holder, can_connect, holder_of
 from otel_measure.config import Settings, otlp_logs
-from otel_measure.otlp.send.push import Answer, HttpPost
+from otel_measure.otlp.send.push import HttpPost, PostResponse
 from otel_measure.store.sqlite.connection import MEMORY, local_mounts
 
 Verdict: TypeAlias = Literal["ok", "warning", "wrong"]
@@ -43,7 +43,7 @@ warning = partial(Finding, "warning")
 wrong = partial(Finding, "wrong")
 
 
-def sent_nothing(endpoint: str, environ: Mapping[str, str]) -> Answer:
+def sent_nothing(endpoint: str, environ: Mapping[str, str]) -> PostResponse:
     """Return the answer of an endpoint to a request without events."""
     return HttpPost(otlp_logs(endpoint, environ))(b"", _ANSWER_WITHIN_S)
 
@@ -72,7 +72,7 @@ class Surroundings:
     sqlite_version: tuple[int, ...] = sqlite3.sqlite_version_info
     meter_provider: Callable[[], object] = global_meter_provider
     can_connect: Callable[[str, int], bool] = can_connect
-    sends: Callable[[str, Mapping[str, str]], Answer] = sent_nothing
+    sends: Callable[[str, Mapping[str, str]], PostResponse] = sent_nothing
 
     @property
     def is_file(self) -> bool:

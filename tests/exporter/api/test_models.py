@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from exporter.api.models import InferenceBody
-from otel_measure.ai.record import InferenceBuilder
 from otel_measure.runtime import Runtime
 
 BASE = "/api/v1/metrics/ai"
@@ -24,16 +20,6 @@ CALL: dict[str, Any] = {
 def error(message: str) -> dict[str, str]:
     """Return the envelope of an error."""
     return {"status": "error", "message": message}
-
-
-def test_the_body_has_the_arguments() -> None:
-    """A body has the arguments of `record_inference`, with the same ones required."""
-    arguments = [
-        p for p in inspect.signature(InferenceBuilder.build).parameters.values() if p.name not in {"self", "usage"}
-    ]
-    fields = msgspec.structs.fields(InferenceBody)
-    expected = {p.name: p.default is p.empty for p in arguments} | {"ground_truth": False}
-    assert {f.name: f.required for f in fields} == expected
 
 
 def test_a_truth_given_with_the_call_counts(client: TestClient) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.demo.workload import HISTORY, INFERENCE_HISTORY, MODELS, Demo, Workload, busyness, cost_usd
+from exporter.demo.workload import HISTORY, INFERENCE_HISTORY, MODELS, Demo, DemoWorkload, busyness, cost_usd
 from otel_measure.config import Settings
 from otel_measure.records.enums import EventType, ModelType
 from otel_measure.runtime import Runtime
@@ -58,7 +58,9 @@ class Calls:
 def played(seed: int = 1, attempt: int = 1) -> Calls:
     """Return the calls of four weeks; another attempt plays them anew."""
     calls = Calls()
-    workload = Workload(calls, calls, random.Random(seed), start=NOW - HISTORY, inferences_from=NOW - INFERENCE_HISTORY)
+    workload = DemoWorkload(
+        calls, calls, random.Random(seed), start=NOW - HISTORY, inferences_from=NOW - INFERENCE_HISTORY
+    )
     workload.advance(NOW)
     return calls
 
@@ -177,7 +179,7 @@ def test_the_real_services_accept_it() -> None:
         day = NOW - timedelta(days=1)
         calls = Calls()
         for ai, users in ((calls, calls), (runtime.ai, runtime.users)):
-            Workload(ai, users, random.Random(3), start=day, inferences_from=NOW - timedelta(hours=1)).advance(NOW)
+            DemoWorkload(ai, users, random.Random(3), start=day, inferences_from=NOW - timedelta(hours=1)).advance(NOW)
         listed = runtime.ai.list_models()
         assert (listed.total_models, listed.total_inferences) == (len(MODELS), len(calls.inferences))
         users_today = {call["user"] for call in calls.events if call["timestamp"].date() == NOW.date()}

@@ -13,7 +13,8 @@ import pytest
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
-from otel_measure.records.kinds import Origin, Record, to_event
+from otel_measure.records.events import to_event
+from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ACCEPTED, Filter
 from tests.exporter.cli.command_line import run

@@ -82,7 +82,7 @@ def test_every_kind_has_a_table() -> None:
     assert {table.record for table in facts.TABLES} == {type(record) for record in one_of_each()}
     for table in facts.TABLES:
         fields = set(table.record.__struct_fields__)
-        in_other_form = {"uid", "extra", "active"} | ({"model"} if table.name == "inference" else set())
+        in_other_form = {"uid", "extra"} | ({"model"} if table.name == "inference" else set())
         assert set(table.columns) - in_other_form <= fields
         read_back = set(table.columns) | set(table.extra) | {"user_id", "version", "model"}
         assert fields <= read_back
