@@ -1,4 +1,4 @@
-"""What a check is given and what it answers."""
+"""The types of a check: the surroundings it looks at, and the finding it returns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ANSWER_WITHIN_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The answer of one check.
 
     Attributes:
         way_out: what to do; empty when there is nothing to do.
@@ -57,7 +57,7 @@ def global_meter_provider() -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the checks look at."""
+    """The settings and the parts of the machine that checks look at, each to be replaced by a test."""
 
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
