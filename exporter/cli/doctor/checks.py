@@ -48,6 +48,7 @@ CHECKS: Final = (
     Check("store writable", store.writable, _store_exists),
     Check("store schema", store.schema, _store_exists),
     Check("store time zone", store.time_zone, _store_exists),
+    Check("store definitions", store.definitions, _store_exists),
     Check("port", host.port),
     Check("clock", host.clock),
     Check("time zone data", host.time_zone_data),
