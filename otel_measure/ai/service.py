@@ -31,7 +31,7 @@ class AiModelService(ModelQuestions):
     """What `get_ai_model_service()` returns.
 
     Args:
-        settings: names, prices, drift windows.
+        settings: names and prices.
         recorder: takes the records.
         series: answers; the store, or the in-memory reader without one.
         store: keeps registrations, truths and references; `None` keeps registrations in this process.
@@ -55,11 +55,7 @@ class AiModelService(ModelQuestions):
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._monotonic = monotonic
-        quality = (
-            QualityReader(store.quality, now_us, timezone, settings.drift_window_records, settings.drift_window_hours)
-            if store is not None
-            else None
-        )
+        quality = QualityReader(store.quality, now_us, store.definitions) if store is not None else None
         super().__init__(recorder, series, Registry(series, store, monotonic), quality, now_us, timezone)
         self.pricer = Pricer(override_rates(settings.price_overrides))
         self._warming = Warming()
