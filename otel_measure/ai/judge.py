@@ -10,6 +10,7 @@ from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, colu
 from otel_measure.ai.quality import Accuracy, Regression, classification, regression
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, Judgement, evaluations
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.records import checks
@@ -28,17 +29,14 @@ class Judge:
     Args:
         quality: where predictions, truths and references are.
         now_us: the clock.
-        timezone: of windows.
-        window_records, window_hours: when a drift window ends.
+        definitions: of windows and references.
     """
 
-    def __init__(
-        self, quality: QualityStore, now_us: Callable[[], int], timezone: str, window_records: int, window_hours: int
-    ) -> None:
+    def __init__(self, quality: QualityStore, now_us: Callable[[], int], definitions: Definitions) -> None:
         self._quality = quality
         self._now_us = now_us
-        self._timezone = timezone
-        self.drift: Final = DriftWatch(quality, now_us, window_records, window_hours, timezone)
+        self._timezone = definitions.timezone
+        self.drift: Final = DriftWatch(quality, now_us, definitions)
 
     def accuracy(self, model: ModelKey, found: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""

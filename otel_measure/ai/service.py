@@ -48,7 +48,7 @@ class AiModelService:
     day in the future, and `NoStore` where it needs a store and there is none.
 
     Args:
-        settings: names, prices, drift windows.
+        settings: names and prices.
         recorder: takes the records.
         series: answers; the store, or the in-memory reader without one.
         store: keeps registrations, truths and references; `None` keeps registrations in this process.
@@ -76,11 +76,7 @@ class AiModelService:
         self._monotonic = monotonic
         self._timezone = timezone
         self._registry = Registry(series, store, monotonic)
-        self._judge = (
-            Judge(store.quality, now_us, timezone, settings.drift_window_records, settings.drift_window_hours)
-            if store is not None
-            else None
-        )
+        self._judge = Judge(store.quality, now_us, store.definitions) if store is not None else None
         self.pricer = Pricer(override_rates(settings.price_overrides))
         self._warming = Warming()
         self._builder = InferenceBuilder(
