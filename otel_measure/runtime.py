@@ -14,10 +14,10 @@ from otel_measure.infrastructure import instruments
 from otel_measure.judging.overview import Overview, overview
 from otel_measure.parts import LEAST_S, Part, Parts
 from otel_measure.telemetry import instrumentations
-from otel_measure.wiring import Wiring
+from otel_measure.wiring import Wired
 
 
-class Runtime(Wiring):
+class Runtime(Wired):
     """Everything of one process, and its life; tests and `create_app` may have several.
 
     Building it opens the store, and that is all: before `start()` no thread runs and nothing of the process is changed.
@@ -41,6 +41,7 @@ class Runtime(Wiring):
 
     def keep_watch(self) -> None:
         """Read the machine from now on, and note heartbeats: this process is there to see. Again is a no-op."""
+        self.watch_spans()
         self.ai.warm()
         self.sampler.start()
         self.infrastructure.keep_watch()
@@ -177,7 +178,7 @@ class Runtime(Wiring):
 
     def _turn_on(self) -> None:
         if self.settings.auto_instrument:
-            points = instrumentations.found()
+            points = instrumentations.installed()
             self._instrumentors = tuple(instrumentations.turn_on(points, os.environ, self.telemetry.fault))
 
     def _turn_off(self) -> None:

@@ -14,6 +14,7 @@ from otel_measure.ai.spans import SpanCalls
 from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
 from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
 from otel_measure.conventions import dialects
+from otel_measure.definitions.exposition import STALE_US
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.hosts import PREFIXES
@@ -30,7 +31,7 @@ from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
 from otel_measure.store.engines import open_store
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.streams import STALE_US, HostReading
+from otel_measure.store.types.streams import HostReading
 from otel_measure.stream_writer import StreamWriter
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.users.service import UserAnalyticsService
@@ -41,7 +42,7 @@ def wall_clock_us() -> int:
     return time.time_ns() // 1000
 
 
-class Wiring:
+class Wired:
     """Everything of one process, made and not started: the store is open, and that is all.
 
     Args:

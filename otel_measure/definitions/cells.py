@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 CellKey: TypeAlias = tuple[int | str, ...]
+LARGEST: Final = 2**63 - 1
+"""What a sum holds at most. It stays there, in any order, rather than refusing every later record."""
 
 
 class CellKind(NamedTuple):

@@ -7,13 +7,13 @@ from itertools import chain
 from typing import Final, Literal, TypeAlias
 
 from otel_measure.ai.service import AiModelService
+from otel_measure.definitions.exposition import Family
 from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging import gauges
 from otel_measure.recorder import Recorder
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.exposition import Family
 from otel_measure.users.service import UserAnalyticsService
 
 Scope: TypeAlias = Literal["infrastructure"]

@@ -10,9 +10,9 @@ from otel_measure.ai.reports import Models
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.infrastructure.availability import Availability
-from otel_measure.store.types.exposition import Family, Sample
 from otel_measure.users.reports import RETENTION_DAYS, Retention, UsersOverview
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]

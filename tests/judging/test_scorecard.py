@@ -12,21 +12,21 @@ import pytest
 
 from otel_measure.ai import reports as ai_reports
 from otel_measure.definitions.kpis import KPIS
-from otel_measure.definitions.windows import Span
+from otel_measure.definitions.windows import TimeSpan
 from otel_measure.judging.overview import Overview
 from otel_measure.judging.scorecard import scorecard
 from otel_measure.records.enums import DriftStatus
 from otel_measure.store.types.models import Model, ModelUse
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-SPAN = Span(0, 1, 0, True, "UTC")
+SPAN = TimeSpan(0, 1, 0, True, "UTC")
 
 
 def models(**p95_ms: float) -> ai_reports.Models:
     """Models by name, all of version 1, with the p95 that a test gives them."""
     snapshots = []
     for name, value in p95_ms.items():
-        empty = ai_reports.snapshot(Model(name, "1"), ModelUse(name, "1"), ai_reports.UNJUDGED, SPAN, NOW)
+        empty = ai_reports.snapshot(Model(name, "1"), ModelUse(name, "1"), ai_reports.UNKNOWN_QUALITY, SPAN, NOW)
         latency = ai_reports.Latency(nan, value, nan, nan, nan, nan, nan, 1, nan, SPAN.window)
         snapshots.append(changed(empty, latency=latency))
     return ai_reports.Models(tuple(snapshots), len(snapshots), 0, SPAN.window)

@@ -42,7 +42,7 @@ class Point:
     name = "one"
     def load(self):
         return Instrumentor
-instrumentations.found = lambda: [Point()]
+instrumentations.installed = lambda: [Point()]
 def state():
     return (
         metrics.get_meter_provider(), trace.get_tracer_provider(), _logs.get_logger_provider(),

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer, Rates
 from otel_measure.definitions.signals import ModelSeries
+from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.models import ModelUse
-from otel_measure.store.types.streams import Ingested, Point, Sender, Waiting
+from otel_measure.store.types.streams import Ingested, Sender, Waiting
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
 

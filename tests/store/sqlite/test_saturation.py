@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from otel_measure.definitions.cells import LARGEST
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.totals import LARGEST
 from tests.closing import closed_later
 
 

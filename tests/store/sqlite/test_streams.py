@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.definitions.exposition import Family, Sample
+from otel_measure.definitions.streams import Point
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.exposition import Family, Sample
-from otel_measure.store.types.streams import Point
 from tests.closing import closed_later
 from tests.facts import DAY, MINUTE, NOON, SECOND
 
