@@ -10,32 +10,41 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from benchmarks.report import Row, best, seconds
 from benchmarks.workload import Workload
+from otel_measure.config import Settings
 from otel_measure.records.kinds import UserEvent
-from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.facts import EVENT, facts_of
-from otel_measure.store.sqlite.facts import Row as FactRow
-from otel_measure.store.sqlite.names import Names
+from otel_measure.store.engines import open_store
+from otel_measure.store.protocol import Store
 
 BATCHES = 20
+Fact: TypeAlias = tuple[Any, ...]
+
+
+def opened(path: Path) -> Store:
+    """Return a store in a file."""
+    store = open_store(Settings(store=str(path)))
+    assert store is not None
+    return store
 
 
 def rows(events: int) -> list[Row]:
     """Fill a store with `events` events, then time more of them; then serve it."""
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "measure.db")
-        store = SqliteStore(path)
+        path = Path(folder) / "measure.db"
+        store = opened(path)
         workload = Workload()
         for _ in range(events // 10_000):
             store.accept(workload.events(10_000))
         os.sync()  # what filling has left to be written is not what is timed
         found = [_row(store, workload, size, budget, folder) for size, budget in ((1_000, 0.35), (10_000, 0.45))]
         store.close()
-        idle, full = _server_rss_mb(str(Path(folder) / "empty.db")), _server_rss_mb(path)
+        idle, full = _server_rss_mb(str(Path(folder) / "empty.db")), _server_rss_mb(str(path))
     return [
         *found,
         Row("P10", "server RSS, idle", idle, None, 90, "MB"),
@@ -43,9 +52,11 @@ def rows(events: int) -> list[Row]:
     ]
 
 
-def _row(store: SqliteStore, workload: Workload, size: int, budget: float, folder: str) -> Row:
+def _row(store: Store, workload: Workload, size: int, budget: float, folder: str) -> Row:
     batches = [workload.events(size) for _ in range(3 * BATCHES * 1_000 // size)]
-    bare = _Bare(Path(folder) / f"bare-{size}.db", [_facts(batch) for batch in batches])
+    place = Path(folder) / str(size)
+    place.mkdir()
+    bare = _Bare(place, batches)
     # In the order of time, as events come; what the benchmark keeps ready is not the collector's to walk through.
     third = len(batches) // 3
     thirds = [slice(i * third, (i + 1) * third) for i in range(3)]
@@ -66,42 +77,40 @@ def _row(store: SqliteStore, workload: Workload, size: int, budget: float, folde
     )
 
 
-class _Fixed(Names):
-    """Names that cost nothing: the bare reference inserts ready rows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known: dict[str, int] = {}
-
-    def origin(self, origin: object) -> int:
-        return 1
-
-    def uids(self, user_ids: Sequence[str]) -> Sequence[int]:
-        return [self._known.setdefault(user_id, len(self._known)) for user_id in user_ids]
-
-
-_NAMES = _Fixed()
-
-
-def _facts(events: Sequence[UserEvent]) -> list[FactRow]:
-    return list(zip(*facts_of(EVENT, events, _NAMES).stored.values(), strict=True))
-
-
 class _Bare:
-    """The same facts into the same table with the same primary key, and nothing else."""
+    """The same facts into the same table with the same primary key, and nothing else.
 
-    def __init__(self, path: Path, batches: Sequence[Sequence[FactRow]]) -> None:
-        self.batches = batches
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    Args:
+        folder: for the files.
+        batches: what is to be inserted, one transaction for each.
+    """
+
+    def __init__(self, folder: Path, batches: Sequence[Sequence[UserEvent]]) -> None:
+        columns, facts = _as_stored(folder / "facts.db", batches)
+        # Their ids, and so their rows, are in the order of time.
+        self.batches = [[next(facts) for _ in batch] for batch in batches]
+        self._insert = f"INSERT INTO event ({','.join(columns)}) VALUES ({','.join('?' * len(columns))})"
+        self._connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(f"CREATE TABLE event ({','.join(EVENT.columns)}, PRIMARY KEY (id)) WITHOUT ROWID")
+        self._connection.execute(f"CREATE TABLE event ({','.join(columns)}, PRIMARY KEY (id)) WITHOUT ROWID")
 
-    def insert(self, batches: Sequence[Sequence[FactRow]]) -> None:
+    def insert(self, batches: Sequence[Sequence[Fact]]) -> None:
         for batch in batches:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(EVENT.insert(), batch)
+            self._connection.executemany(self._insert, batch)
             self._connection.execute("COMMIT")
+
+
+def _as_stored(path: Path, batches: Sequence[Sequence[UserEvent]]) -> tuple[list[str], Iterator[Fact]]:
+    """Return the columns of events and, by id, the rows that a store keeps of them."""
+    store = opened(path)
+    for batch in batches:
+        store.accept(batch)
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT * FROM event ORDER BY id")
+        return [column for column, *_ in rows.description], iter(rows.fetchall())
 
 
 def _server_rss_mb(store: str) -> float:

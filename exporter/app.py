@@ -15,20 +15,20 @@ from starlette.responses import Response
 
 from exporter import api, otlp
 from exporter.http import openapi
-from exporter.http.auth import Guarded
-from exporter.http.dispatch import Endpoints
+from exporter.http.auth import AuthMiddleware
+from exporter.http.dispatch import Dispatcher
 from exporter.http.envelope import error, failure
-from exporter.http.routing import Places
-from exporter.http.types import AnyEndpoint, Content
+from exporter.http.routing import Router
+from exporter.http.types import AnyRoute, Content
 from exporter.page import root
-from exporter.running import Running
+from exporter.running import RuntimeOnDemand
 from otel_measure.config import Settings
 
 if TYPE_CHECKING:
     from otel_measure.runtime import Runtime
 
-_DESCRIBED: Final[tuple[AnyEndpoint, ...]] = (*api.ENDPOINTS, *root.ENDPOINTS, *otlp.ENDPOINTS)
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (*_DESCRIBED, openapi.row(_DESCRIBED))
+_DESCRIBED: Final[tuple[AnyRoute, ...]] = (*api.ROUTES, *root.ROUTES, *otlp.ROUTES)
+ROUTES: Final[tuple[AnyRoute, ...]] = (*_DESCRIBED, openapi.description_route(_DESCRIBED))
 
 
 def create_app(settings: Settings | None = None, *, runtime: Runtime | None = None) -> Starlette:
@@ -43,16 +43,16 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
         settings: of the runtime; that of the process (`configure()`, else the environment) when not given.
         runtime: the runtime to serve instead.
     """
-    running = Running(lambda: runtime or _adopted(settings))
+    on_demand = RuntimeOnDemand(lambda: runtime or _adopted(settings))
     origins = settings.cors_origins if settings else runtime.settings.cors_origins if runtime else ()
     app = Starlette(
         middleware=[
             *_cors(origins),
-            Middleware(Guarded, Places(ENDPOINTS), running),
-            Middleware(Endpoints, running),
+            Middleware(AuthMiddleware, Router(ROUTES), on_demand.authenticator),
+            Middleware(Dispatcher, on_demand.backend),
         ],
         exception_handlers={404: _not_found, Exception: _internal},
-        lifespan=_lifespan(running),
+        lifespan=_lifespan(on_demand),
     )
     app.router.redirect_slashes = False
     return app
@@ -72,12 +72,12 @@ def _cors(origins: tuple[str, ...]) -> list[Middleware]:
     return [Middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=headers)]
 
 
-def _lifespan(running: Running) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(on_demand: RuntimeOnDemand) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await running.live()
+        await on_demand.backend()
         yield
-        await to_thread.run_sync(running.flush)
+        await to_thread.run_sync(on_demand.flush)
 
     return lifespan
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Observation
@@ -56,7 +56,7 @@ class LoopLag:
             late_s = self.read_s()
             return [] if late_s is None else [Observation(late_s)]
 
-        instrument = semconv.OTEL_MEASURE_PROCESS_EVENT_LOOP_LAG
+        instrument = instruments.OTEL_MEASURE_PROCESS_EVENT_LOOP_LAG
         telemetry.meter(instrument.scope).create_observable_gauge(
             instrument.name, [observe], instrument.unit, instrument.description
         )

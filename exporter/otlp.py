@@ -23,15 +23,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from starlette.types import Receive
 
-from exporter.http.body import BodyHeaders, read_body
+from exporter.http.body import read_body
 from exporter.http.envelope import HttpError, failure
-from exporter.http.types import AnyEndpoint, Call, Content, Endpoint, NoQuery
+from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive.json import from_json, to_json
 from otel_measure.otlp.receive.receiver import Verdict
 from otel_measure.otlp.receive.size import TooManyItemsError, refuse_too_many
 
 PROTOBUF: Final = "application/x-protobuf"
-JSON: Final = "application/json"
 MAX_BYTES: Final = 16 * 1024 * 1024
 _MEDIA: Final = (PROTOBUF, JSON)
 _NO_STORE: Final = (b"cache-control", b"no-store")
@@ -60,7 +59,7 @@ async def read(headers: BodyHeaders, receive: Receive, max_bytes: int) -> OtlpBo
     return OtlpBody(await read_body(headers, receive, max_bytes), media == JSON)
 
 
-def fails(fault: Exception, headers: Iterable[tuple[bytes, bytes]], asked: bool) -> Content:
+def error_status(fault: Exception, headers: Iterable[Header], asked: bool) -> Content:
     """Return the answer that an exception becomes: a `google.rpc.Status` in the encoding of the request."""
     answer = failure(fault, asked=asked)
     message = msgspec.json.decode(answer.body)["message"]
@@ -127,16 +126,16 @@ def traces(call: Call[NoQuery, OtlpBody]) -> Content:
     return _taken(call.body, ExportTraceServiceRequest, take, ExportTraceServiceResponse(), "rejected_spans")
 
 
-def _row(path: str, handler: Callable[[Call[NoQuery, OtlpBody]], Content], summary: str) -> AnyEndpoint:
-    return Endpoint(
+def _route(path: str, handler: Callable[[Call[NoQuery, OtlpBody]], Content], summary: str) -> AnyRoute:
+    return Route(
         method="POST", path=path, handler=handler, query=NoQuery, body=OtlpBody, access="write", summary=summary,
         returns="All was taken in, or all but what `partialSuccess` counts.", max_bytes=MAX_BYTES,
-        reads=read, fails=fails, accepts=_MEDIA,
+        body_reader=read, error_handler=error_status, accepts=_MEDIA, produces=_MEDIA,
     )  # fmt: skip
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
-    _row("/v1/metrics", metrics, "OTLP/HTTP metrics"),
-    _row("/v1/logs", logs, "OTLP/HTTP logs"),
-    _row("/v1/traces", traces, "OTLP/HTTP traces"),
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    _route("/v1/metrics", metrics, "OTLP/HTTP metrics"),
+    _route("/v1/logs", logs, "OTLP/HTTP logs"),
+    _route("/v1/traces", traces, "OTLP/HTTP traces"),
 )

@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import to_thread
 
-from exporter.http.auth import Guard
+from exporter.http.auth import Authenticator
 from exporter.http.commit import GroupCommit
+from exporter.http.types import Backend
 from exporter.lag import LoopLag
 
 if TYPE_CHECKING:
     from otel_measure.runtime import Runtime
 
 
-class Live(NamedTuple):
+class _Started(NamedTuple):
     """What exists while a runtime runs, in the process that it runs in."""
 
     pid: int
-    runtime: Runtime
-    commits: GroupCommit
-    guard: Guard
+    backend: Backend
+    authenticator: Authenticator
 
 
-class Running:
-    """Starts a runtime once per process.
+class RuntimeOnDemand:
+    """Starts a runtime once per process, when it is first asked for.
 
     Args:
         open_runtime: gives the runtime, not yet started.
@@ -43,32 +43,40 @@ class Running:
         self._open_runtime = open_runtime
         self._pid = pid
         self._lock = threading.Lock()
-        self._live: Live | None = None
-        self._lag_of: Live | None = None
+        self._started: _Started | None = None
+        self._lag_of: _Started | None = None
 
-    async def live(self) -> Live:
+    async def backend(self) -> Backend:
+        """Return what answers requests, once the runtime runs."""
+        return (await self._running()).backend
+
+    async def authenticator(self) -> Authenticator:
+        """Return the authenticator that the settings of the runtime ask for, once it runs."""
+        return (await self._running()).authenticator
+
+    async def _running(self) -> _Started:
         """Return what runs; opening a store may take a while, so that is done on a worker thread."""
-        live = self._live
-        if live is not None and live.pid == self._pid():
-            return live
-        live = await to_thread.run_sync(self._start)
-        if self._lag_of is not live:
-            self._lag_of = live
-            LoopLag(asyncio.get_running_loop()).expose(live.runtime.telemetry)
-        return live
+        started = self._started
+        if started is not None and started.pid == self._pid():
+            return started
+        started = await to_thread.run_sync(self._start)
+        if self._lag_of is not started:
+            self._lag_of = started
+            LoopLag(asyncio.get_running_loop()).expose(started.backend.runtime.telemetry)
+        return started
 
-    def _start(self) -> Live:
+    def _start(self) -> _Started:
         with self._lock:
-            if self._live is None or self._live.pid != self._pid():
+            if self._started is None or self._started.pid != self._pid():
                 runtime = self._open_runtime()
                 runtime.start()
                 durable = runtime.settings.durability == "power"
                 is_busy = runtime.store.is_busy if runtime.store is not None else lambda: False
                 commits = GroupCommit(runtime.recorder.commit, durable=durable, is_busy=is_busy)
-                self._live = Live(self._pid(), runtime, commits, Guard.of(runtime.settings))
-            return self._live
+                self._started = _Started(self._pid(), Backend(runtime, commits), Authenticator.of(runtime.settings))
+            return self._started
 
     def flush(self) -> None:
         """Commit what still waits; the runtime itself may serve the host application on."""
-        if self._live is not None and self._live.pid == self._pid():
-            self._live.runtime.flush()
+        if self._started is not None and self._started.pid == self._pid():
+            self._started.backend.runtime.flush()

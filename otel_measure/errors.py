@@ -47,6 +47,12 @@ class StoreUnavailable(StoreError):  # noqa: N818 - reads as the state it report
         return f"store unavailable ({self.cause_name}): {self.what}; {self.way_out}"
 
 
+class StoreRejected(StoreError):  # noqa: N818 - reads as the verdict it reports
+    """The store cannot keep what it was given, now or later: a fault of the data, which nobody should send again."""
+
+    http_status: ClassVar[int] = 400
+
+
 class NoStore(StoreError):  # noqa: N818 - reads as the state it reports
     """The question needs a store and ``configure(store=None)`` chose to have none."""
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapp
 from typing import Any, Final, TypeAlias
 
 from otel_measure import process
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.records.enums import EventType
 from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
 from otel_measure.runtime import Runtime
@@ -56,7 +56,7 @@ class _Requests:
     def _duration(self, current: Runtime) -> Any:
         known, histogram = self._instrument
         if known is not current.telemetry:
-            histogram = current.telemetry.histogram(semconv.HTTP_SERVER_REQUEST_DURATION)
+            histogram = current.telemetry.histogram(instruments.HTTP_SERVER_REQUEST_DURATION)
             self._instrument = (current.telemetry, histogram)
         return histogram
 

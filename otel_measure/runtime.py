@@ -20,10 +20,14 @@ import msgspec
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spans import inference_of
 from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, semconv
+from otel_measure.conventions.instruments import (
+    OTEL_MEASURE_SELF_OUTBOX_LENGTH,
+    OTEL_MEASURE_SELF_QUEUE_LENGTH,
+)
 from otel_measure.definitions.days import day_date, day_finder, moment
 from otel_measure.definitions.signals import Span
-from otel_measure.errors import ConfigurationError, MeasureError, NoStore, StoreUnavailable
+from otel_measure.errors import MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure import instruments
 from otel_measure.infrastructure.hosts import PREFIXES
@@ -40,6 +44,7 @@ from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
+from otel_measure.store.engines import open_store
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.streams import STALE_US, HostReading
@@ -55,28 +60,6 @@ LEASE_US: Final = 45_000_000
 def wall_clock_us() -> int:
     """Return microseconds since 1970 UTC."""
     return time.time_ns() // 1000
-
-
-def open_store(settings: Settings) -> Store | None:
-    """Return the store the settings name, `None` for none."""
-    if settings.store is None:
-        return None
-    if "://" in settings.store:
-        raise ConfigurationError(
-            f'store must be a path, ":memory:" or None, not {settings.store!r}: SQLite is the only engine so far'
-        )
-    from otel_measure.store.sqlite import SqliteStore
-
-    return SqliteStore(
-        settings.store,
-        timezone=settings.timezone,
-        durability=settings.durability,
-        retention_days=settings.retention_days,
-        max_bytes=settings.store_max_bytes,
-        history_days=settings.history_days,
-        session_gap_s=settings.session_gap_s,
-        outbox=_sends(settings),
-    )
 
 
 def _sends(settings: Settings) -> bool:
@@ -130,7 +113,7 @@ class Runtime:
         self.clock = clock
         self.host = host or socket.gethostname()
         self._ids = Uuid7(clock)
-        self.store = open_store(settings)
+        self.store = open_store(settings, outbox=_sends(settings))
         self.telemetry = Telemetry(
             settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
         )
@@ -166,12 +149,12 @@ class Runtime:
             self.ai.pricer,
             self.telemetry.count_received,
             clock,
-            {**semconv.EVENT_TYPES_OF_OTHERS, **settings.event_types},
+            {**dialects.EVENT_TYPES, **settings.event_types},
             settings.spans_wait_s,
         )
         self.push = self._made_push()
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
-        self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
+        self.telemetry.observe_gauge(OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
         self._origin = origin
         self._creates_tracing = settings.auto_instrument
         self._watch_spans()
@@ -201,7 +184,7 @@ class Runtime:
             count=self.telemetry.count_sent,
         )
         self.telemetry.resource_attributes()  # while threads can be started; see there
-        self.telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_OUTBOX_LENGTH, store.outbox.length)
+        self.telemetry.observe_gauge(OTEL_MEASURE_SELF_OUTBOX_LENGTH, store.outbox.length)
         push.start()
         return push
 

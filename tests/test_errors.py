@@ -13,12 +13,14 @@ from otel_measure.errors import (
     NoStore,
     NotFound,
     StoreError,
+    StoreRejected,
     StoreUnavailable,
 )
 
 EVERY = [
     (ConfigurationError("unknown key 'colour'"), ValueError, 400, "unknown key 'colour'"),
     (StoreError("broken"), MeasureError, 503, "broken"),
+    (StoreRejected("store measure.db: too large"), StoreError, 400, "store measure.db: too large"),
     (
         StoreUnavailable("locked", "measure.db is held by process 7", "stop it or wait"),
         StoreError,

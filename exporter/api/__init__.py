@@ -1,18 +1,16 @@
-"""The JSON API, one module per section; each is a page of handlers and the rows that lead to them."""
+"""The JSON API, one module per section of the URL space: its bodies, its handlers and the routes that lead to them."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from exporter.api import ai, dashboard, experiments, infrastructure, models, people, users
-from exporter.http.types import AnyEndpoint
+from exporter.api import dashboard, experiments, infrastructure, models, users
+from exporter.http.types import AnyRoute
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
-    *infrastructure.ENDPOINTS,
-    *ai.ENDPOINTS,
-    *models.ENDPOINTS,
-    *users.ENDPOINTS,
-    *people.ENDPOINTS,
-    *experiments.ENDPOINTS,
-    *dashboard.ENDPOINTS,
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    *infrastructure.ROUTES,
+    *models.ROUTES,
+    *users.ROUTES,
+    *experiments.ROUTES,
+    *dashboard.ROUTES,
 )

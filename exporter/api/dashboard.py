@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.http.types import API, AnyEndpoint, Call, NoBody, NoQuery, get
+from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.reports import Models
 from otel_measure.errors import NoStore
 from otel_measure.judging.scorecard import Alert, Alerts, Reading, Scorecard
@@ -49,7 +49,7 @@ def dashboard(call: Call[NoQuery, NoBody]) -> Dashboard:
     )
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/dashboard", dashboard, NoQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
-from exporter.http.types import API, AnyEndpoint, Call, NoQuery, PlainCall, get, post
+from exporter.http.types import API, AnyRoute, Call, NoQuery, PlainCall, get, post
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.stats.ab_test import AbTest
 
@@ -70,7 +70,7 @@ def experiments(call: PlainCall) -> AbTestResults:
 
 def experiment(call: PlainCall) -> AbTest:
     """Answer what the test that the path names says so far."""
-    return call.runtime.experiments.get_ab_test_results(call.path["id"])
+    return call.runtime.experiments.get_ab_test_results(call.path_params["id"])
 
 
 def create(call: Call[NoQuery, ExperimentBody]) -> Created:
@@ -85,10 +85,10 @@ def create(call: Call[NoQuery, ExperimentBody]) -> Created:
 
 async def assign(call: Call[NoQuery, AssignBody]) -> Assigned:
     """Commit the exposure, if the user takes part, together with what arrives at the same time."""
-    exposure = call.runtime.experiments.exposure_record(call.path["id"], call.body.user_id)
+    exposure = call.runtime.experiments.exposure_record(call.path_params["id"], call.body.user_id)
     if exposure is None:
         return Assigned(None)
-    is_duplicate(await call.live.commits.add(exposure))
+    is_duplicate(await call.commits.add(exposure))
     return Assigned(exposure.variant)
 
 
@@ -96,12 +96,12 @@ async def convert(call: Call[NoQuery, ConvertBody]) -> Converted:
     """Commit the conversion together with what arrives at the same time."""
     body = call.body
     event = call.runtime.experiments.conversion_record(
-        call.path["id"], body.user_id, timestamp=body.timestamp, event_id=body.event_id
+        call.path_params["id"], body.user_id, timestamp=body.timestamp, event_id=body.event_id
     )
-    return Converted(event.id, is_duplicate(await call.live.commits.add(event)))
+    return Converted(event.id, is_duplicate(await call.commits.add(event)))
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(_BASE, experiments, NoQuery, "Every experiment", "What each says so far, the oldest first."),
     post(
         _BASE, create, ExperimentBody,

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from exporter.exposition.scopes import exposition
 from exporter.http.query import AvailabilityQuery, DiskQuery, ExpositionQuery, ProcessQuery
-from exporter.http.types import API, AnyEndpoint, Call, Content, NoBody, NoQuery, PlainCall, get, post
+from exporter.http.types import API, AnyRoute, Call, Content, NoBody, NoQuery, PlainCall, get, post
 from otel_measure.errors import NotFound
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.hosts import Hosts
@@ -92,7 +92,7 @@ def services(call: PlainCall) -> Services:
 
 def availability(call: Call[AvailabilityQuery, NoBody]) -> Availability:
     """Answer how available the service that the path names was."""
-    infrastructure, name = call.runtime.infrastructure, call.path["service"]
+    infrastructure, name = call.runtime.infrastructure, call.path_params["service"]
     if not infrastructure.knows_service(name):
         raise NotFound("service", name)
     return infrastructure.get_availability_metrics(name, call.query.window, as_of=call.query.as_of)
@@ -105,14 +105,14 @@ def register(call: Call[NoQuery, ServiceBody]) -> Service:
 
 def down(call: Call[NoQuery, DownBody]) -> StateRecorded:
     """Record that a service went down."""
-    name, body = call.path["service"], call.body
+    name, body = call.path_params["service"], call.body
     event_id = call.runtime.infrastructure.record_service_down(name, at=body.at, reason=body.reason)
     return StateRecorded(event_id, name, "down")
 
 
 def up(call: Call[NoQuery, UpBody]) -> StateRecorded:
     """Record that a service came up."""
-    name = call.path["service"]
+    name = call.path_params["service"]
     return StateRecorded(call.runtime.infrastructure.record_service_up(name, at=call.body.at), name, "up")
 
 
@@ -126,7 +126,7 @@ def prometheus(call: Call[ExpositionQuery, NoBody]) -> Content:
     return exposition(call.runtime, call.query.scope)
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/summary", summary, NoQuery,
         "The machine at a glance", "Status, CPU, memory, disk and network.",
@@ -178,5 +178,6 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     get(
         f"{_BASE}/prometheus", prometheus, ExpositionQuery,
         "Prometheus exposition", "Every series, in the text format of Prometheus.",
+        produces=("text/plain",),
     ),
 )  # fmt: skip

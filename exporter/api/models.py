@@ -1,24 +1,95 @@
-"""One model in detail, what it is registered as, and what its predictions should have been."""
+"""Models: their calls, what each is registered as, and what can be said about each."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from asyncio import gather
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from exporter.http.batch import is_duplicate
-from exporter.http.fields import Id, JsonObject, Label
-from exporter.http.query import ModelQuery
-from exporter.http.types import API, AnyEndpoint, Call, NoBody, NoQuery, get, post
+from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
+from exporter.http.body import decode_json
+from exporter.http.fields import (
+    BATCH,
+    Cost,
+    Count,
+    Duration,
+    Id,
+    JsonObject,
+    Label,
+    Moment,
+    RecordId,
+    UserId,
+    item_like,
+)
+from exporter.http.query import ModelQuery, NamedModelQuery, narrowing
+from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
+from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.quality import Accuracy
-from otel_measure.ai.reports import Cost, Latency
+from otel_measure.ai.service import AiModelService
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
+from otel_measure.records.kinds import Record
+from otel_measure.store.types.facts import Outcome
 
 _BASE: Final = f"{API}/ai"
 _MODEL: Final = f"{_BASE}/models/{{name}}/{{version}}"
+
+
+class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One call of a model, with the arguments of `record_inference`."""
+
+    model_name: Label
+    model_version: Label
+    latency_ms: Duration
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cost_usd: Cost | None = None
+    prediction: float | int | bool | str | None = None
+    ground_truth: float | int | bool | str | None = None
+    features: JsonObject | None = None
+    user_id: UserId | None = None
+    session_id: Id | None = None
+    provider: Label | None = None
+    operation: Label | None = None
+    error_type: Label | None = None
+    metadata: JsonObject | None = None
+    timestamp: Moment | None = None
+    inference_id: RecordId | None = None
+    time_to_first_chunk_ms: Duration | None = None
+    output_chunks: Count | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The id of a committed call; `duplicate` when it was there already."""
+
+    inference_id: str
+    duplicate: bool = False
+
+
+class InferenceBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to 1,000 calls."""
+
+    inferences: Annotated[list[Annotated[msgspec.Raw, item_like(InferenceBody)]], BATCH]
+
+
+class InferenceResult(msgspec.Struct, frozen=True):
+    """What became of one call."""
+
+    status: Outcome
+    inference_id: str | None
+    reason: str | None
+
+
+class InferenceResults(msgspec.Struct, frozen=True):
+    """What became of each call, in the order of the batch, and how often."""
+
+    results: list[InferenceResult]
+    accepted: int
+    duplicate: int
+    rejected: int
 
 
 class RegisterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +124,57 @@ class TruthReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
     duplicate: bool = False
 
 
+_decode_inference: Final = msgspec.json.Decoder(InferenceBody).decode
+
+
+def records(ai: AiModelService, body: InferenceBody) -> tuple[Record, ...]:
+    """Return the records that a body stands for, validated: the inference, and its truth when that is given."""
+    return ai.inference_records(
+        body.model_name,
+        body.model_version,
+        body.latency_ms,
+        input_tokens=body.input_tokens,
+        output_tokens=body.output_tokens,
+        cost_usd=body.cost_usd,
+        prediction=body.prediction,
+        ground_truth=body.ground_truth,
+        features=body.features,
+        user_id=body.user_id,
+        session_id=body.session_id,
+        provider=body.provider,
+        operation=body.operation,
+        error_type=body.error_type,
+        metadata=body.metadata,
+        timestamp=body.timestamp,
+        inference_id=body.inference_id,
+        time_to_first_chunk_ms=body.time_to_first_chunk_ms,
+        output_chunks=body.output_chunks,
+    )
+
+
+async def record_inference(call: Call[NoQuery, InferenceBody]) -> Recorded:
+    """Commit one call together with those that arrive at the same time."""
+    inference, *truth = records(call.runtime.ai, call.body)
+    receipts = await gather(*map(call.commits.add, (inference, *truth)))
+    return Recorded(inference.id, is_duplicate(receipts[0]))
+
+
+def record_inferences(call: Call[NoQuery, InferenceBatch]) -> InferenceResults:
+    """Commit a batch."""
+    ai = call.runtime.ai
+    receipts = write_batch(
+        call.body.inferences,
+        lambda item: records(ai, decode_json(item, _decode_inference, "inference")),
+        call.commits.commit_now,
+    )
+    n = counts(receipts)
+    return InferenceResults([_result(one) for one in receipts], n["accepted"], n["duplicate"], n["rejected"])
+
+
+def _result(item: ItemReceipt) -> InferenceResult:
+    return InferenceResult(item.receipt.outcome, item.id, item.receipt.reason)
+
+
 def register(call: Call[NoQuery, RegisterBody]) -> Registered:
     """Commit what a model is."""
     body = call.body
@@ -65,50 +187,98 @@ def register(call: Call[NoQuery, RegisterBody]) -> Registered:
 async def record_ground_truth(call: Call[NoQuery, GroundTruthBody]) -> TruthReceipt:
     """Commit one truth together with what arrives at the same time."""
     truth = call.runtime.ai.ground_truth_record(call.body.inference_id, call.body.value)
-    return TruthReceipt(truth.inference_id, is_duplicate(await call.live.commits.add(truth)))
+    return TruthReceipt(truth.inference_id, is_duplicate(await call.commits.add(truth)))
 
 
-def _named(call: Call[ModelQuery, NoBody]) -> tuple[str, str, dict[str, Any]]:
-    """Return the model of the path and what narrows the question; 404 for a model nobody has heard of."""
-    name, version, query = call.path["name"], call.path["version"], call.query
-    if not call.runtime.ai.knows_model(name, version):
-        raise NotFound("model", f"{name} {version}")
-    at = {
-        "window": query.window,
-        "as_of": query.as_of,
-        "service": query.service,
-        "environment": query.environment,
-    }
-    return name, version, at
+def models(call: Call[ModelQuery, NoBody]) -> reports.Models:
+    """Answer what every model did."""
+    return call.runtime.ai.list_models(**narrowing(call.query))
 
 
-def latency(call: Call[ModelQuery, NoBody]) -> Latency:
+def evaluations(call: Call[ModelQuery, NoBody]) -> reports.Evaluations:
+    """Answer what answers of models were given by whoever evaluated them."""
+    return call.runtime.ai.get_evaluations(**narrowing(call.query))
+
+
+def model(call: Call[ModelQuery, NoBody]) -> reports.Snapshot:
+    """Answer what can be said about the model that the path names."""
+    name, version = _known(call)
+    return call.runtime.ai.get_model_performance_snapshot(name, version, **narrowing(call.query))
+
+
+def model_detail(call: Call[NamedModelQuery, NoBody]) -> reports.Snapshot:
+    """Answer what can be said about the model that the query names."""
+    query, ai = call.query, call.runtime.ai
+    _require_known(ai, query.name, query.version)
+    return ai.get_model_performance_snapshot(query.name, query.version, **narrowing(query))
+
+
+def latency(call: Call[ModelQuery, NoBody]) -> reports.Latency:
     """Answer how long calls took."""
-    name, version, at = _named(call)
-    return call.runtime.ai.get_latency_metrics(name, version, **at)
+    name, version = _known(call)
+    return call.runtime.ai.get_latency_metrics(name, version, **narrowing(call.query))
 
 
-def cost(call: Call[ModelQuery, NoBody]) -> Cost:
+def cost(call: Call[ModelQuery, NoBody]) -> reports.Cost:
     """Answer what calls cost."""
-    name, version, at = _named(call)
-    return call.runtime.ai.get_cost_metrics(name, version, **at)
+    name, version = _known(call)
+    return call.runtime.ai.get_cost_metrics(name, version, **narrowing(call.query))
 
 
 def accuracy(call: Call[ModelQuery, NoBody]) -> Accuracy | None:
     """Answer how right the predictions were."""
-    name, version, at = _named(call)
-    return call.runtime.ai.get_accuracy_metrics(name, version, **at)
+    name, version = _known(call)
+    return call.runtime.ai.get_accuracy_metrics(name, version, **narrowing(call.query))
 
 
 def drift(call: Call[NoQuery, NoBody]) -> Drift | None:
     """Answer how far the data moved; null without a reference or with too few records."""
-    name, version = call.path["name"], call.path["version"]
-    if not call.runtime.ai.knows_model(name, version):
-        raise NotFound("model", f"{name} {version}")
+    name, version = _known(call)
     return call.runtime.ai.detect_model_drift(name, version)
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+def _known(call: Call[ModelQuery, NoBody] | Call[NoQuery, NoBody]) -> tuple[str, str]:
+    """Return name and version of the model that the path names.
+
+    Raises:
+        NotFound: nobody has heard of it.
+    """
+    name, version = call.path_params["name"], call.path_params["version"]
+    _require_known(call.runtime.ai, name, version)
+    return name, version
+
+
+def _require_known(ai: AiModelService, name: str, version: str) -> None:
+    if not ai.knows_model(name, version):
+        raise NotFound("model", f"{name} {version}")
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    get(
+        f"{_BASE}/models", models, ModelQuery,
+        "Every model", "A snapshot of every model over the window.",
+    ),
+    get(
+        f"{_BASE}/models/detail", model_detail, NamedModelQuery,
+        "One model, named in the query", "A snapshot of the model over the window.",
+    ),
+    get(
+        f"{_BASE}/models/{{name}}/{{version}}", model, ModelQuery,
+        "One model, named in the path (a `/` in a name is `%2F`)", "A snapshot of the model over the window.",
+    ),
+    get(
+        f"{_BASE}/evaluations", evaluations, ModelQuery,
+        "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
+    ),
+    post(
+        f"{_BASE}/inferences/record", record_inference, InferenceBody,
+        "Record one call of a model", "The id, once the call is committed.",
+    ),
+    post(
+        f"{_BASE}/inferences/batch", record_inferences, InferenceBatch,
+        "Record up to 1,000 calls", "What became of each call.",
+        status=200, max_bytes=MAX_BATCH_BYTES,
+    ),
     get(f"{_MODEL}/latency", latency, ModelQuery, "How long its calls take", "Percentiles with their error bound."),
     get(f"{_MODEL}/cost", cost, ModelQuery, "What its calls cost", "Cost and tokens with their coverage."),
     get(f"{_MODEL}/accuracy", accuracy, ModelQuery, "How right it is", "Accuracy over the labelled predictions."),

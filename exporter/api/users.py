@@ -1,4 +1,4 @@
-"""Users: what they did, and how many of them come back."""
+"""Users: what they did, how many come back, convert and recommend; who is who, and who is to be forgotten."""
 
 from __future__ import annotations
 
@@ -8,17 +8,38 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from exporter.http.batch import Verdict, counts, is_duplicate, write_batch
+from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Currency, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
-from exporter.http.query import UserQuery
-from exporter.http.types import API, MAX_BATCH_BYTES, AnyEndpoint, Call, NoBody, NoQuery, get, post
+from exporter.http.query import UserQuery, narrowing
+from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
 from otel_measure.records.kinds import USER_EVENT_TYPES, UserEvent
 from otel_measure.store.types.facts import Outcome
-from otel_measure.users.reports import Engagement
+from otel_measure.store.types.users import Erasure
+from otel_measure.users.reports import Conversion, Engagement, Nps, Retention, Segments, UsersSummary
 from otel_measure.users.service import UserAnalyticsService
 
 _BASE: Final = f"{API}/users"
+
+
+class ConversionQuery(UserQuery, frozen=True, kw_only=True):
+    """Which event counts as a conversion."""
+
+    conversion_event: Annotated[
+        str, Meta(description="The type or the name of an event.", extra_json_schema={"minLength": 1})
+    ] = "conversion"
+
+
+class QuarterQuery(UserQuery, frozen=True, kw_only=True):
+    """What narrows an answer that looks back a quarter."""
+
+    window: str = "90d"
+
+
+class NpsQuery(QuarterQuery, frozen=True, kw_only=True):
+    """Which survey; all of them together when absent."""
+
+    survey: Annotated[str | None, Meta(description="Only answers to this survey.")] = None
 
 
 class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +90,37 @@ class EventResults(msgspec.Struct, frozen=True):
     rejected: int
 
 
+class NpsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An answer, with the arguments of `record_nps_response`."""
+
+    user_id: UserId
+    score: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": 10})]
+    comment: str = ""
+    survey: Label = "default"
+    timestamp: Moment | None = None
+    response_id: RecordId | None = None
+
+
+class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The id of a committed answer; `duplicate` when it was there already."""
+
+    response_id: str
+    duplicate: bool = False
+
+
+class IdentifyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An anonymous visitor, and who it turned out to be."""
+
+    anonymous_id: Id
+    user_id: UserId
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """The anonymous id to go on with; a fresh one when the given one belongs to somebody else."""
+
+    anonymous_id: str
+
+
 _decode_event: Final = msgspec.json.Decoder(EventBody).decode
 
 
@@ -94,34 +146,80 @@ def record(users: UserAnalyticsService, body: EventBody, sent_at: dt.datetime | 
 async def track_event(call: Call[NoQuery, EventBody]) -> Tracked:
     """Commit one event together with those that arrive at the same time."""
     event = record(call.runtime.users, call.body)
-    return Tracked(event.id, is_duplicate(await call.live.commits.add(event)))
+    return Tracked(event.id, is_duplicate(await call.commits.add(event)))
 
 
 def track_events(call: Call[NoQuery, EventBatch]) -> EventResults:
     """Commit a batch."""
     users, sent_at = call.runtime.users, call.body.sent_at
-    verdicts = write_batch(
+    receipts = write_batch(
         call.body.events,
         lambda item: (record(users, decode_json(item, _decode_event, "event"), sent_at),),
-        call.live.commits.commit_now,
+        call.commits.commit_now,
     )
-    n = counts(verdicts)
-    return EventResults([_result(one) for one in verdicts], n["accepted"], n["duplicate"], n["rejected"])
+    n = counts(receipts)
+    return EventResults([_result(one) for one in receipts], n["accepted"], n["duplicate"], n["rejected"])
 
 
-def _result(verdict: Verdict) -> EventResult:
-    return EventResult(verdict.receipt.outcome, verdict.id, verdict.receipt.reason)
+def _result(item: ItemReceipt) -> EventResult:
+    return EventResult(item.receipt.outcome, item.id, item.receipt.reason)
+
+
+async def record_nps(call: Call[NoQuery, NpsBody]) -> Answered:
+    """Commit one answer together with what arrives at the same time."""
+    body = call.body
+    answer = call.runtime.users.nps_record(
+        body.user_id,
+        body.score,
+        body.comment,
+        survey=body.survey,
+        timestamp=body.timestamp,
+        response_id=body.response_id,
+    )
+    return Answered(answer.id, is_duplicate(await call.commits.add(answer)))
+
+
+def identify(call: Call[NoQuery, IdentifyBody]) -> Identified:
+    """Commit that two ids are one person."""
+    return Identified(call.runtime.users.identify(call.body.anonymous_id, call.body.user_id))
+
+
+def erase(call: Call[NoQuery, NoBody]) -> Erasure:
+    """Erase a user and answer with the receipt."""
+    return call.runtime.users.delete_user(call.path_params["user_id"])
 
 
 def engagement(call: Call[UserQuery, NoBody]) -> Engagement:
     """Answer how many users are active and how often they come."""
-    query = call.query
-    return call.runtime.users.get_engagement_metrics(
-        query.window, as_of=query.as_of, service=query.service, environment=query.environment
-    )
+    return call.runtime.users.get_engagement_metrics(**narrowing(call.query))
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+def summary(call: Call[UserQuery, NoBody]) -> UsersSummary:
+    """Answer everything about users at once."""
+    return call.runtime.users.get_users_summary(**narrowing(call.query))
+
+
+def conversion(call: Call[ConversionQuery, NoBody]) -> Conversion:
+    """Answer who converted."""
+    return call.runtime.users.get_conversion_metrics(call.query.conversion_event, **narrowing(call.query))
+
+
+def retention(call: Call[QuarterQuery, NoBody]) -> Retention:
+    """Answer who came back."""
+    return call.runtime.users.get_retention_metrics(**narrowing(call.query))
+
+
+def nps(call: Call[NpsQuery, NoBody]) -> Nps:
+    """Answer who would recommend."""
+    return call.runtime.users.get_nps_metrics(survey=call.query.survey, **narrowing(call.query))
+
+
+def segments(call: Call[UserQuery, NoBody]) -> Segments:
+    """Answer where users stand."""
+    return call.runtime.users.segment_users(**narrowing(call.query))
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
     post(
         f"{_BASE}/events/track", track_event, EventBody,
         "Track one event", "The id, once the event is committed.",
@@ -135,4 +233,21 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         f"{_BASE}/engagement", engagement, UserQuery,
         "Active users, stickiness and sessions", "Engagement over the window.",
     ),
+    get(f"{_BASE}/summary", summary, UserQuery, "Everything about users", "Totals, and every report about users."),
+    get(
+        f"{_BASE}/conversion", conversion, ConversionQuery,
+        "Who converts", "Conversion over the window, with its 95 % interval.",
+    ),
+    get(
+        f"{_BASE}/retention", retention, QuarterQuery,
+        "Who comes back on day 1, 7 and 30", "Retention of the cohorts of the window, with their intervals.",
+    ),
+    get(f"{_BASE}/nps", nps, NpsQuery, "Who would recommend", "The net promoter score with its margin."),
+    get(f"{_BASE}/segments", segments, UserQuery, "Where users stand", "Persons by segment; they add up to all."),
+    post(f"{_BASE}/nps/record", record_nps, NpsBody, "Record an answer", "The id, once the answer is committed."),
+    post(
+        f"{_BASE}/identify", identify, IdentifyBody,
+        "Say that an anonymous visitor is a user", "The anonymous id to go on with.", status=200,
+    ),
+    delete(f"{_BASE}/{{user_id}}", erase, "Erase a user", "The receipt: what was removed.", access="admin"),
 )  # fmt: skip

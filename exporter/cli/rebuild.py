@@ -21,14 +21,16 @@ def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
 
     Others can read meanwhile; writes wait. After a change of zone, restart the processes that use the store.
     """
-    from otel_measure.store.sqlite import SqliteStore
+    from otel_measure.store.engines import open_store
 
     settings = load_settings({"store": store, "timezone": timezone})
     path = settings.store
     if path is None or not os.path.isfile(path):  # unlike `Path`, it raises nothing where one may not look
         raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
     began = time.monotonic()
-    opened = SqliteStore(path, timezone=None)
+    opened = open_store(settings, keeps_zone=True)
+    if opened is None:  # which no file is
+        raise ConfigurationError("there is no store to rebuild")
     try:
         opened.rebuild(timezone)
         took_s = round(time.monotonic() - began, 3)

@@ -10,30 +10,27 @@ With a token every request needs one, also from this machine.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.http.envelope import HttpError, send_content
-from exporter.http.routing import FOUND, Places, enveloped
+from exporter.http.routing import MATCH, Match, Router, enveloped
 from exporter.http.types import Access
 from otel_measure.config import Settings
 
-if TYPE_CHECKING:
-    from exporter.running import Running
-
-Grants: TypeAlias = frozenset[Access]
-GRANTS: Final = "exporter.grants"
-NOTHING: Final[Grants] = frozenset()
-OPEN: Final[Grants] = frozenset({"open", "page"})
-READ: Final[Grants] = OPEN | {"read"}
-WRITE: Final[Grants] = OPEN | {"write"}
-EVERYTHING: Final[Grants] = READ | WRITE | {"admin"}
+Scopes: TypeAlias = frozenset[Access]
+SCOPES: Final = "exporter.scopes"
+NO_SCOPE: Final[Scopes] = frozenset()
+OPEN: Final[Scopes] = frozenset({"open", "page"})
+READ: Final[Scopes] = OPEN | {"read"}
+WRITE: Final[Scopes] = OPEN | {"write"}
+ALL_SCOPES: Final[Scopes] = READ | WRITE | {"admin"}
 # A proxy that adds none of these and calls from this machine cannot be told from a client on it.
 _PROXY_HEADERS: Final = frozenset({
     b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port",
@@ -47,57 +44,58 @@ _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="otel-measure"'),)
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """Decides what a request may do.
+class Authenticator:
+    """Tells the scopes of a request from its token or, without tokens, from where it comes.
 
     Attributes:
-        tokens: the SHA-256 of each token, with what it grants. Digests are of one length, so that comparing them in
+        tokens: the SHA-256 of each token, with its scopes. Digests are of one length, so that comparing them in
             constant time does not tell how long a token is.
+        insecure: whether every request has all scopes.
     """
 
-    tokens: tuple[tuple[bytes, Grants], ...]
+    tokens: tuple[tuple[bytes, Scopes], ...]
     insecure: bool = False
 
     @classmethod
-    def of(cls, settings: Settings) -> Guard:
-        """Return the guard that the settings ask for."""
-        given = ((settings.token, EVERYTHING), (settings.read_token, READ), (settings.write_token, WRITE))
-        tokens = tuple((_digest(token.encode()), grants) for token, grants in given if token is not None)
+    def of(cls, settings: Settings) -> Authenticator:
+        """Return the authenticator that the settings ask for."""
+        given = ((settings.token, ALL_SCOPES), (settings.read_token, READ), (settings.write_token, WRITE))
+        tokens = tuple((_digest(token.encode()), scopes) for token, scopes in given if token is not None)
         return cls(tokens, settings.insecure)
 
-    def grants(self, scope: Scope) -> Grants:
-        """Return what the sender of a request may do.
+    def scopes(self, scope: Scope) -> Scopes:
+        """Return the scopes of a request.
 
         Raises:
             HttpError: 401 for a token that is missing or wrong, 403 for a stranger where no token is set.
         """
         if self.insecure:
-            return EVERYTHING
+            return ALL_SCOPES
         if self.tokens:
-            return self._granted_by_token(scope["headers"])
+            return self._scopes_of_token(scope["headers"])
         if _is_local_peer(scope.get("client")) and _is_direct_and_local(scope["headers"]):
-            return EVERYTHING
+            return ALL_SCOPES
         raise HttpError(403, _HOW_TO_SET_A_TOKEN)
 
-    def _granted_by_token(self, headers: Iterable[tuple[bytes, bytes]]) -> Grants:
+    def _scopes_of_token(self, headers: Iterable[tuple[bytes, bytes]]) -> Scopes:
         digest = _digest(_bearer(headers))
-        granted = NOTHING
+        scopes = NO_SCOPE
         # No early exit: the time taken does not tell which token came close.
-        for known, grants in self.tokens:
-            granted |= grants if hmac.compare_digest(known, digest) else NOTHING
-        if not granted:
+        for known, of_token in self.tokens:
+            scopes |= of_token if hmac.compare_digest(known, digest) else NO_SCOPE
+        if not scopes:
             raise HttpError(401, "a valid token is needed: send 'Authorization: Bearer <token>'", _CHALLENGE)
-        return granted
+        return scopes
 
 
-def permit(grants: Grants, access: Access) -> None:
-    """Let a request pass that may do what an endpoint asks for.
+def require_scope(scopes: Scopes, needed: Access) -> None:
+    """Check that a request has the scope that a route needs.
 
     Raises:
-        HttpError: 403, the token is of another scope.
+        HttpError: 403, it has not; the message names the scope.
     """
-    if access not in grants:
-        raise HttpError(403, f"this token has no {access!r} scope; use a token that has it")
+    if needed not in scopes:
+        raise HttpError(403, f"this token has no {needed!r} scope; use a token that has it")
 
 
 def _digest(token: bytes) -> bytes:
@@ -142,40 +140,46 @@ def _is_local_name(host: bytes) -> bool:
 @lru_cache(maxsize=1024)
 def _is_loopback(address: str) -> bool:
     try:
-        found = ip_address(address)
+        ip = ip_address(address)
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return (mapped or found).is_loopback
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return (mapped or ip).is_loopback
 
 
-class Guarded:
-    """The middleware that lets nobody pass whom the guard does not know; what is behind it then asks for more.
+class AuthMiddleware:
+    """Authenticates each request; endpoints check the scope they need.
 
-    It finds the row of the route table once, for itself and for the route.
+    The route is matched here, once, for this middleware and for the dispatcher behind it.
+
+    Args:
+        app: what is behind it.
+        router: the route table.
+        authenticator: returns that of the running process.
     """
 
-    def __init__(self, app: ASGIApp, places: Places, running: Running) -> None:
+    def __init__(self, app: ASGIApp, router: Router, authenticator: Callable[[], Awaitable[Authenticator]]) -> None:
         self._app = app
-        self._places = places
-        self._running = running
+        self._router = router
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer strangers, and pass everybody else on."""
+        """Pass a request on with its match and its scopes, or answer that its sender is not known."""
         if scope["type"] == "http":
-            found = scope[FOUND] = self._places.find(scope)
+            match = scope[MATCH] = self._router.match(scope)
             try:
-                scope[GRANTS] = await self._grants(scope, found.place.access if found else None)
+                scope[SCOPES] = await self._scopes(scope, match)
             except Exception as fault:
-                fails = found.place.fails if found else enveloped
-                await send_content(fails(fault, scope["headers"], False), send, head=scope["method"] == "HEAD")
+                error_handler = match.routes.error_handler if match else enveloped
+                await send_content(error_handler(fault, scope["headers"], False), send, head=scope["method"] == "HEAD")
                 return
         await self._app(scope, receive, send)
 
-    async def _grants(self, scope: Scope, access: Access | None) -> Grants:
+    async def _scopes(self, scope: Scope, match: Match | None) -> Scopes:
+        access = match.routes.access if match else None
         if access == "open":
             return OPEN
-        guard = (await self._running.live()).guard
-        if access == "page" and guard.tokens:
+        authenticator = await self._authenticator()
+        if access == "page" and authenticator.tokens:
             return OPEN
-        return guard.grants(scope)
+        return authenticator.scopes(scope)

@@ -14,7 +14,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.types.facts import Receipt
 
 
-class Verdict(NamedTuple):
+class ItemReceipt(NamedTuple):
     """What became of one item; the id is `None` for an item that never became a record."""
 
     id: str | None
@@ -23,14 +23,14 @@ class Verdict(NamedTuple):
 
 def write_batch(
     items: Sequence[msgspec.Raw],
-    judge: Callable[[msgspec.Raw], tuple[Record, ...]],
+    records_of: Callable[[msgspec.Raw], tuple[Record, ...]],
     commit: Callable[[Sequence[Record]], list[Receipt]],
-) -> list[Verdict]:
+) -> list[ItemReceipt]:
     """Commit the items that are records, in one transaction, and say of each what became of it.
 
     Args:
         items: as they stand in the body.
-        judge: makes the records of an item, first the one whose id and receipt speak for it; a `ValueError` or
+        records_of: makes the records of an item, first the one whose id and receipt speak for it; a `ValueError` or
             `HttpError` of it is the reason of a rejection.
         commit: commits records and returns a receipt for each.
 
@@ -40,34 +40,36 @@ def write_batch(
     """
     if len(items) > MAX_BATCH_ITEMS:
         raise HttpError(413, f"a batch must have at most {MAX_BATCH_ITEMS} items, not {len(items)}")
-    judged = [_judged(item, judge) for item in items]
-    records = [record for one in judged if not isinstance(one, str) for record in one]
+    built = [_records_or_reason(item, records_of) for item in items]
+    records = [record for one in built if not isinstance(one, str) for record in one]
     receipts = iter(commit(records) if records else ())
-    return [_verdict(one, receipts) for one in judged]
+    return [_item_receipt(one, receipts) for one in built]
 
 
-def _verdict(judged: tuple[Record, ...] | str, receipts: Iterator[Receipt]) -> Verdict:
-    if isinstance(judged, str):
-        return Verdict(None, Receipt("rejected", judged))
-    of_its_records = [next(receipts) for _ in judged]
-    return Verdict(judged[0].id, of_its_records[0])
-
-
-def _judged(item: msgspec.Raw, judge: Callable[[msgspec.Raw], tuple[Record, ...]]) -> tuple[Record, ...] | str:
+def _records_or_reason(
+    item: msgspec.Raw, records_of: Callable[[msgspec.Raw], tuple[Record, ...]]
+) -> tuple[Record, ...] | str:
     size = memoryview(item).nbytes
     if size > MAX_ITEM_BYTES:
         return f"an item must have at most {MAX_ITEM_BYTES} bytes, not {size}"
     try:
-        return judge(item)
+        return records_of(item)
     except HttpError as fault:
         return fault.message
     except ValueError as fault:
         return str(fault)
 
 
-def counts(verdicts: Iterable[Verdict]) -> Counter[str]:
+def _item_receipt(built: tuple[Record, ...] | str, receipts: Iterator[Receipt]) -> ItemReceipt:
+    if isinstance(built, str):
+        return ItemReceipt(None, Receipt("rejected", built))
+    of_its_records = [next(receipts) for _ in built]
+    return ItemReceipt(built[0].id, of_its_records[0])
+
+
+def counts(receipts: Iterable[ItemReceipt]) -> Counter[str]:
     """Return how many items were accepted, duplicate and rejected."""
-    return Counter(verdict.receipt.outcome for verdict in verdicts)
+    return Counter(one.receipt.outcome for one in receipts)
 
 
 def is_duplicate(receipt: Receipt) -> bool:

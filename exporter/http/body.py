@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.types import Receive
 
 from exporter.http.decompress import inflater, too_large
 from exporter.http.envelope import ClientGone, HttpError, explained
+from exporter.http.types import BodyHeaders
 
 T = TypeVar("T")
 # A client that stops in the middle of a body must not hold its connection for ever.
 BODY_TIMEOUT_S: Final = 30.0
 _JSON: Final = b"application/json"
-
-
-class BodyHeaders(NamedTuple):
-    """What the headers say about a body."""
-
-    content_type: bytes = b""
-    encoding: bytes = b""
-    length: bytes = b""
 
 
 def body_headers(headers: Iterable[tuple[bytes, bytes]]) -> BodyHeaders:

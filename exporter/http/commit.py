@@ -19,7 +19,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.types.facts import Receipt
 
 SLOW_S: Final = 0.1
-Outcome: TypeAlias = "Receipt | Exception"
+ReceiptOrFault: TypeAlias = "Receipt | Exception"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -92,7 +92,7 @@ class GroupCommit:
         else:
             _answer(group, self._outcomes(group.records))
 
-    def _outcomes(self, records: Sequence[Record]) -> list[Outcome]:
+    def _outcomes(self, records: Sequence[Record]) -> list[ReceiptOrFault]:
         """Commit; where that fails for a reason of one record, commit each by itself. Never raises."""
         started_s = self._clock_s()
         try:
@@ -108,7 +108,7 @@ class GroupCommit:
             self._slow = self._clock_s() - started_s > SLOW_S
 
 
-def _answer(group: _Group, outcomes: list[Outcome]) -> None:
+def _answer(group: _Group, outcomes: list[ReceiptOrFault]) -> None:
     for answer, outcome in zip(group.answers, outcomes, strict=True):
         # A client that went away has cancelled its answer; its record is committed all the same.
         if answer.done():

@@ -14,10 +14,11 @@ from typing import Any, Final, TypeAlias, get_type_hints
 import msgspec
 
 from exporter.http.envelope import JSON_HEADERS, Failure
-from exporter.http.types import AnyEndpoint, Content, NoBody, NoQuery, PlainCall, get
+from exporter.http.types import JSON, AnyRoute, Content, NoBody, NoQuery, PlainCall, get
 
 Schema: TypeAlias = dict[str, Any]
 _BINARY: Final = {"type": "string", "format": "binary"}
+_CONTENTS: Final = {JSON: {"type": "object"}, "text/plain": {"type": "string"}}
 # google.rpc.Status, which OTLP answers faults with.
 _STATUS: Final[Schema] = {
     "type": "object",
@@ -25,37 +26,35 @@ _STATUS: Final[Schema] = {
     "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
 }
 _REF: Final = "#/components/schemas/{name}"
-_JSON: Final = "application/json"
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
-_OTHER_TYPES: Final = {"/metrics": "text/plain", "/api/v1/metrics/infrastructure/prometheus": "text/plain"}
 
 
-def row(rows: tuple[AnyEndpoint, ...]) -> AnyEndpoint:
-    """Return the row at which the description of other rows is found."""
+def description_route(routes: tuple[AnyRoute, ...]) -> AnyRoute:
+    """Return the route that answers with the description of other routes."""
 
     @lru_cache(maxsize=1)
     def described() -> Content:
-        return Content(msgspec.json.encode(describe(rows)), JSON_HEADERS)
+        return Content(msgspec.json.encode(describe(routes)), JSON_HEADERS)
 
     def openapi(call: PlainCall) -> Content:
         return described()
 
-    return get("/openapi.json", openapi, NoQuery, "This description", "OpenAPI 3.1.", runtime=False)
+    return get("/openapi.json", openapi, NoQuery, "This description", "OpenAPI 3.1.", needs_runtime=False)
 
 
-def describe(rows: Iterable[AnyEndpoint]) -> Schema:
+def describe(routes: Iterable[AnyRoute]) -> Schema:
     """Return the description of a route table; what belongs to the page is left out."""
-    documented = [row for row in rows if row.access != "page"]
-    answers = {row: _answer_type(row) for row in documented}
-    asked = [kind for row in documented for kind in (row.query, row.body)]
+    documented = [route for route in routes if route.access != "page"]
+    answers = [_answer_type(route) for route in documented]
+    asked = [kind for route in documented for kind in (route.query, route.body)]
     (*ins, failure), in_components = msgspec.json.schema_components(
         [*asked, Failure], schema_hook=_any, ref_template=_REF
     )
-    outs, out_components = msgspec.json.schema_components(answers.values(), schema_hook=_any, ref_template=_REF)
+    outs, out_components = msgspec.json.schema_components(answers, schema_hook=_any, ref_template=_REF)
     paths: dict[str, Schema] = {}
-    for row, query, body, out in zip(documented, ins[::2], ins[1::2], outs, strict=True):
-        described = _operation(row, _resolved(query, in_components), body, _nullable(out), failure)
-        paths.setdefault(row.path, {})[row.method.lower()] = described
+    for route, query, body, out in zip(documented, ins[::2], ins[1::2], outs, strict=True):
+        described = _operation(route, _resolved(query, in_components), body, _nullable(out), failure)
+        paths.setdefault(route.path, {})[route.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "otel-measure", "version": _version()},
@@ -67,40 +66,38 @@ def describe(rows: Iterable[AnyEndpoint]) -> Schema:
     }
 
 
-def _operation(row: AnyEndpoint, query: Schema, body: Schema, out: Schema, failure: Schema) -> Schema:
+def _operation(route: AnyRoute, query: Schema, body: Schema, out: Schema, failure: Schema) -> Schema:
     operation: Schema = {
-        "operationId": f"{row.method.lower()}{re.sub(r'[^a-z0-9]+', '_', row.path.lower()).rstrip('_')}",
-        "summary": row.summary,
-        "parameters": [*_path_parameters(row.path), *_query_parameters(query)],
+        "operationId": f"{route.method.lower()}{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).rstrip('_')}",
+        "summary": route.summary,
+        "parameters": [*_path_parameters(route.path), *_query_parameters(query)],
         "responses": {
-            str(row.status): {"description": row.returns, "content": _content(row, out)},
-            "default": {"description": "What was wrong, and the way out.", "content": _failure(row, failure)},
+            str(route.status): {"description": route.returns, "content": _content(route, out)},
+            "default": {"description": "What was wrong, and the way out.", "content": _failure(route, failure)},
         },
-        "security": [{}] if row.access == "open" else [{}, {"token": []}],
+        "security": [{}] if route.access == "open" else [{}, {"token": []}],
     }
-    if row.body is not NoBody:
-        bodies = {media: {"schema": _BINARY if media != _JSON else _body(row, body)} for media in row.accepts}
+    if route.body is not NoBody:
+        bodies = {media: {"schema": _BINARY if media != JSON else _body(route, body)} for media in route.accepts}
         operation["requestBody"] = {"required": True, "content": bodies}
     return operation
 
 
-def _body(row: AnyEndpoint, body: Schema) -> Schema:
-    return body if row.reads is None else {"type": "object"}
+def _body(route: AnyRoute, body: Schema) -> Schema:
+    return body if route.body_reader is None else {"type": "object"}
 
 
-def _content(row: AnyEndpoint, out: Schema) -> Schema:
-    if row.path in _OTHER_TYPES:
-        return {_OTHER_TYPES[row.path]: {"schema": {"type": "string"}}}
-    if _answer_type(row) is Content:
-        return {media: {"schema": _BINARY if media != _JSON else {"type": "object"}} for media in row.accepts}
+def _content(route: AnyRoute, out: Schema) -> Schema:
+    if _answer_type(route) is Content:
+        return {media: {"schema": _CONTENTS.get(media, _BINARY)} for media in route.produces}
     envelope = {"status": {"const": "success"}, "data": out}
-    return {_JSON: {"schema": {"type": "object", "required": ["status", "data"], "properties": envelope}}}
+    return {JSON: {"schema": {"type": "object", "required": ["status", "data"], "properties": envelope}}}
 
 
-def _failure(row: AnyEndpoint, enveloped: Schema) -> Schema:
-    if row.fails is None:
-        return {_JSON: {"schema": enveloped}}
-    return {media: {"schema": _BINARY if media != _JSON else _STATUS} for media in row.accepts}
+def _failure(route: AnyRoute, enveloped: Schema) -> Schema:
+    if route.error_handler is None:
+        return {JSON: {"schema": enveloped}}
+    return {media: {"schema": _BINARY if media != JSON else _STATUS} for media in route.produces}
 
 
 def _path_parameters(path: str) -> list[Schema]:
@@ -144,8 +141,8 @@ def _nullable(schema: Any) -> Any:
     return described | {"type": ["number", "null"]} if schema.get("type") == "number" else described
 
 
-def _answer_type(row: AnyEndpoint) -> Any:
-    return get_type_hints(row.handler)["return"]
+def _answer_type(route: AnyRoute) -> Any:
+    return get_type_hints(route.handler)["return"]
 
 
 def _any(kind: type) -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypedDict, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -53,6 +53,20 @@ class UserQuery(msgspec.Struct, frozen=True, kw_only=True):
     as_of: _AsOf = None
     service: _Service = None
     environment: _Environment = None
+
+
+class Narrowing(TypedDict):
+    """What narrows a question about models or users, as keywords of the services' getters."""
+
+    window: str
+    as_of: dt.date | None
+    service: str | None
+    environment: str | None
+
+
+def narrowing(query: ModelQuery | UserQuery) -> Narrowing:
+    """Return what narrows a question."""
+    return Narrowing(window=query.window, as_of=query.as_of, service=query.service, environment=query.environment)
 
 
 class DiskQuery(msgspec.Struct, frozen=True, kw_only=True):

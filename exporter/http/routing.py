@@ -1,88 +1,97 @@
-"""The route table, indexed: which rows a path belongs to."""
+"""The route table, indexed: which routes a path belongs to."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
 from starlette.types import Scope
 
 from exporter.http.envelope import failure
-from exporter.http.types import Access, AnyEndpoint, Content, Fails
+from exporter.http.types import Access, AnyRoute, Content, ErrorHandler
 
-FOUND: Final = "exporter.found"
+MATCH: Final = "exporter.match"
 
 
-class Bound(NamedTuple):
-    """An endpoint with what can be made ready before the first request."""
+class BoundRoute(NamedTuple):
+    """A route with what can be made ready before the first request.
 
-    endpoint: AnyEndpoint
+    Attributes:
+        decode: the decoder of its bodies.
+        on_loop: whether its handler is a coroutine function, which runs on the event loop.
+    """
+
+    route: AnyRoute
     decode: Callable[[bytes | msgspec.Raw], msgspec.Struct]
     on_loop: bool
 
 
-class Place(NamedTuple):
-    """All endpoints of one path."""
+class PathRoutes(NamedTuple):
+    """The routes of one path, by method.
+
+    Attributes:
+        access: the scope that all of them need; `None` where they differ.
+        allow: the methods, as the header `Allow` lists them.
+    """
 
     path: str
-    bound: Mapping[str, Bound]
+    by_method: Mapping[str, BoundRoute]
     access: Access | None
     allow: bytes
-    fails: Fails
+    error_handler: ErrorHandler
 
 
-class Found(NamedTuple):
-    """The place that a request goes to, with the parameters of its path."""
+class Match(NamedTuple):
+    """The routes that the path of a request leads to, and the parameters in that path."""
 
-    place: Place
-    path: Mapping[str, str]
+    routes: PathRoutes
+    path_params: Mapping[str, str]
 
 
-class Places:
-    """The route table, indexed: a dict for paths without parameters, then patterns in the order of their rows."""
+class Router:
+    """Finds the routes of a path: a dict for paths without parameters, then patterns in the order of their rows."""
 
-    def __init__(self, endpoints: Iterable[AnyEndpoint]) -> None:
-        by_path: dict[str, list[AnyEndpoint]] = {}
-        for endpoint in endpoints:
-            by_path.setdefault(endpoint.path, []).append(endpoint)
-        places = [_place(path, rows) for path, rows in by_path.items()]
-        self._fixed = {place.path: Found(place, {}) for place in places if "{" not in place.path}
-        self._patterns = [(place.path.split("/"), place) for place in places if "{" in place.path]
+    def __init__(self, routes: Iterable[AnyRoute]) -> None:
+        by_path: dict[str, list[AnyRoute]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, []).append(route)
+        paths = [_path_routes(path, rows) for path, rows in by_path.items()]
+        self._fixed = {one.path: Match(one, {}) for one in paths if "{" not in one.path}
+        self._patterns = [(one.path.split("/"), one) for one in paths if "{" in one.path]
 
-    def find(self, scope: Scope) -> Found | None:
-        """Return where a request goes, or `None`."""
-        found = self._fixed.get(own_path(scope))
-        return found or self._find_pattern(segments(scope))
+    def match(self, scope: Scope) -> Match | None:
+        """Return where the path of a request leads to, or `None`."""
+        return self._fixed.get(own_path(scope)) or self._match_pattern(segments(scope))
 
-    def _find_pattern(self, given: list[str]) -> Found | None:
-        for pattern, place in self._patterns:
-            parameters = _matched(pattern, given)
-            if parameters is not None:
-                return Found(place, parameters)
+    def _match_pattern(self, segments: list[str]) -> Match | None:
+        for pattern, routes in self._patterns:
+            path_params = _matched(pattern, segments)
+            if path_params is not None:
+                return Match(routes, path_params)
         return None
 
 
-def _place(path: str, rows: list[AnyEndpoint]) -> Place:
-    bound: dict[str, Bound] = {row.method: _bound(row) for row in rows}
-    methods = sorted({*bound, "OPTIONS"} | ({"HEAD"} if "GET" in bound else set()))
-    shared = {row.access for row in rows}
-    access = shared.pop() if len(shared) == 1 else None
-    bound |= {"HEAD": bound["GET"]} if "GET" in bound else {}
-    fails = next((row.fails for row in rows if row.fails is not None), enveloped)
-    return Place(path, bound, access, ", ".join(methods).encode(), fails)
+def _path_routes(path: str, rows: list[AnyRoute]) -> PathRoutes:
+    by_method: dict[str, BoundRoute] = {row.method: _bound(row) for row in rows}
+    if "GET" in by_method:
+        by_method["HEAD"] = by_method["GET"]
+    accesses = {row.access for row in rows}
+    access = accesses.pop() if len(accesses) == 1 else None
+    allow = ", ".join(sorted({*by_method, "OPTIONS"})).encode()
+    error_handler = next((row.error_handler for row in rows if row.error_handler is not None), enveloped)
+    return PathRoutes(path, by_method, access, allow, error_handler)
 
 
 def enveloped(fault: Exception, headers: object, asked: bool) -> Content:
-    """Return the answer that an exception becomes where nothing else is said: an error in the envelope."""
+    """Return the answer that an exception becomes where a route has no error handler: an error in the envelope."""
     return failure(fault, asked=asked)
 
 
-def _bound(endpoint: AnyEndpoint) -> Bound:
-    decode = cast("Callable[[bytes | msgspec.Raw], msgspec.Struct]", msgspec.json.Decoder(endpoint.body).decode)
-    return Bound(endpoint, decode, inspect.iscoroutinefunction(endpoint.handler))
+def _bound(route: AnyRoute) -> BoundRoute:
+    return BoundRoute(route, msgspec.json.Decoder(route.body).decode, inspect.iscoroutinefunction(route.handler))
 
 
 def _matched(pattern: list[str], given: list[str]) -> dict[str, str] | None:

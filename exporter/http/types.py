@@ -1,4 +1,4 @@
-"""A page of named types: one row of the route table, what its handler is given and what it gives back."""
+"""The types of a request's way: one row of the route table, what its handler is given and what it gives back."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import msgspec
 if TYPE_CHECKING:
     from starlette.types import Receive
 
-    from exporter.http.body import BodyHeaders
-    from exporter.running import Live
+    from exporter.http.commit import GroupCommit
     from otel_measure.runtime import Runtime
 
 Access: TypeAlias = Literal["open", "page", "read", "write", "admin"]
 Header: TypeAlias = tuple[bytes, bytes]
-Read: TypeAlias = "Callable[[BodyHeaders, Receive, int], Awaitable[msgspec.Struct]]"
 
 # Every figure below is reached after decompression.
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_ITEMS: Final = 1000
 MAX_ITEM_BYTES: Final = 32 * 1024
 API: Final = "/api/v1/metrics"
+JSON: Final = "application/json"
 
 
 class NoQuery(msgspec.Struct, frozen=True):
@@ -38,6 +37,17 @@ Q = TypeVar("Q", bound=msgspec.Struct)
 B = TypeVar("B", bound=msgspec.Struct)
 
 
+class BodyHeaders(NamedTuple):
+    """What the headers say about a body."""
+
+    content_type: bytes = b""
+    encoding: bytes = b""
+    length: bytes = b""
+
+
+BodyReader: TypeAlias = "Callable[[BodyHeaders, Receive, int], Awaitable[msgspec.Struct]]"
+
+
 class Content(NamedTuple):
     """An answer as it leaves: the body, and all headers but its length."""
 
@@ -46,7 +56,14 @@ class Content(NamedTuple):
     status: int = 200
 
 
-Fails: TypeAlias = Callable[[Exception, Iterable[Header], bool], Content]
+ErrorHandler: TypeAlias = Callable[[Exception, Iterable[Header], bool], Content]
+
+
+class Backend(NamedTuple):
+    """What answers requests in one process: its runtime, and the group commit of single writes."""
+
+    runtime: Runtime
+    commits: GroupCommit
 
 
 @dataclass(slots=True)
@@ -54,48 +71,59 @@ class Call(Generic[Q, B]):
     """What a handler is given.
 
     Attributes:
-        path: the parameters of the path, decoded.
+        path_params: the parameters of the path, decoded.
         query: the parameters after the question mark.
         body: the decoded body.
     """
 
-    path: Mapping[str, str]
+    path_params: Mapping[str, str]
     query: Q
     body: B
-    _live: Live | None = None
+    _backend: Backend | None = None
 
     @property
-    def live(self) -> Live:
-        """The running runtime and the commits that wait for it."""
-        if self._live is None:
-            raise RuntimeError("this endpoint was declared to need no runtime (runtime=False)")
-        return self._live
+    def backend(self) -> Backend:
+        """The running runtime and its group commit.
+
+        Raises:
+            RuntimeError: the route was declared to need no runtime.
+        """
+        if self._backend is None:
+            raise RuntimeError("this route was declared to need no runtime (needs_runtime=False)")
+        return self._backend
 
     @property
     def runtime(self) -> Runtime:
         """The runtime that answers."""
-        return self.live.runtime
+        return self.backend.runtime
+
+    @property
+    def commits(self) -> GroupCommit:
+        """The group commit that single writes wait for."""
+        return self.backend.commits
 
 
 PlainCall: TypeAlias = Call[NoQuery, NoBody]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint(Generic[Q, B]):
+class Route(Generic[Q, B]):
     """One row of the route table: routing, access, the OpenAPI description and the 404 and 405 answers follow from it.
 
     Attributes:
         path: from the root of the application; `{name}` stands for one percent-encoded segment.
         handler: a function runs in a worker thread, a coroutine function on the event loop. Its return annotation is
             the schema of `data`; a `Content` leaves as it is.
+        access: the scope that a request needs.
         returns: what the answer tells, one sentence.
         status: of an answer that went well.
         max_bytes: of the body, after decompression.
-        runtime: whether the handler asks the runtime; without, it answers although none can start.
-        reads: how a body that is no JSON of ours is read, up to a number of bytes.
-        fails: the answer that an exception becomes, where that is not the envelope: of the exception, the headers of
-            the request, and whether the client gave anything that could be wrong.
+        needs_runtime: whether the handler asks the runtime; without, it answers although none can start.
+        body_reader: reads a body that is no JSON of ours, up to a number of bytes.
+        error_handler: returns the answer that an exception becomes, where that is not the envelope: of the exception,
+            the headers of the request, and whether the client gave anything that could be wrong.
         accepts: the media types of bodies.
+        produces: the media types of answers that are a `Content`; every other answer is JSON.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -108,13 +136,14 @@ class Endpoint(Generic[Q, B]):
     returns: str
     status: int = 200
     max_bytes: int = 0
-    runtime: bool = True
-    reads: Read | None = None
-    fails: Fails | None = None
-    accepts: tuple[str, ...] = ("application/json",)
+    needs_runtime: bool = True
+    body_reader: BodyReader | None = None
+    error_handler: ErrorHandler | None = None
+    accepts: tuple[str, ...] = (JSON,)
+    produces: tuple[str, ...] = (JSON,)
 
 
-AnyEndpoint: TypeAlias = Endpoint[Any, Any]
+AnyRoute: TypeAlias = Route[Any, Any]
 
 
 def get(
@@ -125,12 +154,13 @@ def get(
     returns: str,
     *,
     access: Access = "read",
-    runtime: bool = True,
-) -> Endpoint[Q, NoBody]:
-    """Return the row of a question."""
-    return Endpoint(
+    needs_runtime: bool = True,
+    produces: tuple[str, ...] = (JSON,),
+) -> Route[Q, NoBody]:
+    """Return the route of a question."""
+    return Route(
         method="GET", path=path, handler=handler, query=query, body=NoBody, access=access, summary=summary,
-        returns=returns, runtime=runtime,
+        returns=returns, needs_runtime=needs_runtime, produces=produces,
     )  # fmt: skip
 
 
@@ -144,9 +174,19 @@ def post(
     status: int = 201,
     max_bytes: int = MAX_ITEM_BYTES,
     access: Access = "write",
-) -> Endpoint[NoQuery, B]:
-    """Return the row of a write."""
-    return Endpoint(
+) -> Route[NoQuery, B]:
+    """Return the route of a write."""
+    return Route(
         method="POST", path=path, handler=handler, query=NoQuery, body=body, access=access, summary=summary,
         returns=returns, status=status, max_bytes=max_bytes,
+    )  # fmt: skip
+
+
+def delete(
+    path: str, handler: Callable[[Call[NoQuery, NoBody]], object], summary: str, returns: str, *, access: Access
+) -> Route[NoQuery, NoBody]:
+    """Return the route of a removal."""
+    return Route(
+        method="DELETE", path=path, handler=handler, query=NoQuery, body=NoBody, access=access, summary=summary,
+        returns=returns,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.exposition.scopes import exposition
 from exporter.http.envelope import JSON_HEADERS, HttpError
-from exporter.http.types import AnyEndpoint, Content, NoQuery, PlainCall, get
+from exporter.http.types import AnyRoute, Content, NoQuery, PlainCall, get
 from exporter.page.assets import asset
 from otel_measure.errors import StoreUnavailable
 
@@ -42,17 +42,21 @@ async def page(call: PlainCall) -> Content:
 
 async def page_part(call: PlainCall) -> Content:
     """Answer with a script, a style sheet or a picture of the page."""
-    return asset(call.path["file"])
+    return asset(call.path_params["file"])
 
 
 def _state(state: str) -> Content:
     return Content(msgspec.json.encode({"status": state}), JSON_HEADERS)
 
 
-ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
-    get("/metrics", metrics, NoQuery, "Prometheus exposition", "Every series, in the text format of Prometheus."),
-    get("/healthz", healthz, NoQuery, "Liveness", "The process runs.", access="open", runtime=False),
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    get(
+        "/metrics", metrics, NoQuery,
+        "Prometheus exposition", "Every series, in the text format of Prometheus.",
+        produces=("text/plain",),
+    ),
+    get("/healthz", healthz, NoQuery, "Liveness", "The process runs.", access="open", needs_runtime=False),
     get("/readyz", readyz, NoQuery, "Readiness", "A write would be committed now.", access="open"),
-    get("/", page, NoQuery, "The page", "HTML.", access="page", runtime=False),
-    get("/static/{file}", page_part, NoQuery, "A part of the page", "A file.", access="page", runtime=False),
-)
+    get("/", page, NoQuery, "The page", "HTML.", access="page", needs_runtime=False),
+    get("/static/{file}", page_part, NoQuery, "A part of the page", "A file.", access="page", needs_runtime=False),
+)  # fmt: skip

@@ -6,15 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from otel_measure.ai.pricing import Pricer
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, instruments, semconv
 from otel_measure.definitions.measurements import Measurement
 from otel_measure.definitions.signals import ModelSeries, Role
 from otel_measure.stats.binned import Binned
 from otel_measure.store.types.models import ModelUse
 from otel_measure.store.types.streams import Increment, Interpreted, Interpreter
-
-MS_PER_UNIT: Final = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000001}
-_SECONDS: Final = 1000.0
 
 
 def interpreter(pricer: Pricer) -> Interpreter:
@@ -33,7 +30,7 @@ def interpreter(pricer: Pricer) -> Interpreter:
 def _calls(increment: Increment, means: ModelSeries, _: Pricer) -> Interpreted:
     use = ModelUse(means.model, means.version, requests=increment.count)
     use.errors = increment.count if means.error_type else 0
-    unit = MS_PER_UNIT.get(increment.point.unit, _SECONDS)
+    unit = dialects.MS_PER_UNIT.get(increment.point.unit, dialects.MS_PER_UNIT["s"])
     use.binned = Binned()
     use.binned.extend(
         ((low * unit, high * unit, n) for low, high, n in increment.bins),
@@ -43,7 +40,7 @@ def _calls(increment: Increment, means: ModelSeries, _: Pricer) -> Interpreted:
     outcome = semconv.OUTCOME_ERROR if means.error_type else semconv.OUTCOME_OK
     attributes = _of_model(means, (semconv.ATTR_OUTCOME, outcome), (semconv.ATTR_ERROR_TYPE, means.error_type))
     return _interpreted(
-        increment, means, use, Measurement(semconv.OTEL_MEASURE_AI_INFERENCES, increment.count, attributes)
+        increment, means, use, Measurement(instruments.OTEL_MEASURE_AI_INFERENCES, increment.count, attributes)
     )
 
 
@@ -58,7 +55,7 @@ def _tokens(increment: Increment, means: ModelSeries, pricer: Pricer) -> Interpr
         use.output_tokens, use.output_known = tokens, max(increment.count, 1)
     kind = semconv.TOKEN_TYPE_INPUT if is_input else semconv.TOKEN_TYPE_OUTPUT
     attributes = _of_model(means, (semconv.ATTR_GEN_AI_TOKEN_TYPE, kind))
-    sums = [Measurement(semconv.OTEL_MEASURE_AI_TOKENS, tokens, attributes)]
+    sums = [Measurement(instruments.OTEL_MEASURE_AI_TOKENS, tokens, attributes)]
     price = (
         None
         if increment.cost_comes
@@ -76,7 +73,7 @@ def _tokens(increment: Increment, means: ModelSeries, pricer: Pricer) -> Interpr
     if price is not None or increment.cost_comes:
         use.priced_tokens = tokens
     if price is not None:
-        use.cost_nano_usd = round(price.usd * semconv.NANO)
+        use.cost_nano_usd = round(price.usd * instruments.NANO)
         use.priced = increment.count if is_input else 0
         use.sources = {price.source: increment.count} if is_input else {}
         sums.append(_cost_sum(means, price.usd, price.source))
@@ -85,13 +82,13 @@ def _tokens(increment: Increment, means: ModelSeries, pricer: Pricer) -> Interpr
 
 def _cost(increment: Increment, means: ModelSeries, _: Pricer) -> Interpreted:
     calls = max(increment.count, 1)
-    use = ModelUse(means.model, means.version, cost_nano_usd=round(increment.value * semconv.NANO), priced=calls)
+    use = ModelUse(means.model, means.version, cost_nano_usd=round(increment.value * instruments.NANO), priced=calls)
     use.sources = {"provider": calls}
     return _interpreted(increment, means, use, _cost_sum(means, increment.value, "provider"))
 
 
 def _cost_sum(means: ModelSeries, usd: float, source: str) -> Measurement:
-    return Measurement(semconv.OTEL_MEASURE_AI_COST_USD, usd, _of_model(means, (semconv.ATTR_COST_SOURCE, source)))
+    return Measurement(instruments.OTEL_MEASURE_AI_COST_USD, usd, _of_model(means, (semconv.ATTR_COST_SOURCE, source)))
 
 
 def _of_model(means: ModelSeries, *more: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
-from otel_measure.conventions import semconv
+from otel_measure.conventions import model_names
 from otel_measure.records import checks
 from otel_measure.records.caller import caller
 from otel_measure.records.kinds import GroundTruth, Inference, Json, Origin, Prediction
@@ -136,8 +136,9 @@ class InferenceBuilder:
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
             error_type=checks.optional_text("error_type", error_type, MAX_KIND_CHARS),
-            provider=spoken or semconv.provider_of(model),
-            operation=checks.optional_text("operation", operation, MAX_KIND_CHARS) or semconv.operation_of(model_type),
+            provider=spoken or model_names.provider_of(model),
+            operation=checks.optional_text("operation", operation, MAX_KIND_CHARS)
+            or model_names.operation_of(model_type),
             response_model=usage.response_model,
             time_to_first_chunk_ms=checks.optional_number(
                 "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, classification
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 from otel_measure.definitions.windows import Span, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
@@ -178,7 +178,7 @@ def _binned_latency(use: ModelUse, binned: Binned, span: Span) -> Latency:
 
 def cost(use: ModelUse, span: Span) -> Cost:
     """Cost and tokens; an unpriced call is counted and never taken as 0."""
-    total_usd = use.cost_nano_usd / semconv.NANO if use.priced else nan
+    total_usd = use.cost_nano_usd / instruments.NANO if use.priced else nan
     return Cost(
         total_usd=total_usd,
         per_request_usd=total_usd / use.priced if use.priced else nan,

@@ -8,7 +8,8 @@ import msgspec
 
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, model_names, semconv
+from otel_measure.conventions.dialects import first_of
 from otel_measure.definitions.signals import Span, inference_id
 from otel_measure.records.kinds import Inference, Json, Origin
 from otel_measure.records.limits import MAX_COST_USD
@@ -28,20 +29,18 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
     said = span.attributes
     response = _text(said.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
     model = _text(said.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
-    input_tokens = _first(said, semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, *semconv.OLDER_INPUT_TOKENS)
-    output_tokens = _first(said, semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS, *semconv.OLDER_OUTPUT_TOKENS)
-    first_chunk_s = _first(said, *semconv.TIMES_TO_FIRST_CHUNK_S)
+    first_chunk_s = first_of(said, dialects.TIME_TO_FIRST_CHUNK_S)
     fields: dict[str, object] = {
         "id": inference_id(span.trace_id, span.span_id),
         "ts": span.end_us,
         "origin": origin,
         "model": model,
-        "version": semconv.version_of(model, response),
+        "version": model_names.version_of(model, response),
         "latency_ms": max(span.end_us - span.start_us, 0) / 1000,
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
+        "input_tokens": first_of(said, dialects.INPUT_TOKENS),
+        "output_tokens": first_of(said, dialects.OUTPUT_TOKENS),
         "error_type": _text(said.get(semconv.ATTR_ERROR_TYPE)) or (semconv.OTHER if span.failed else None),
-        "provider": _provider(said) or semconv.provider_of(model),
+        "provider": _provider(said) or model_names.provider_of(model),
         "operation": _text(said.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
         "response_model": response,
         "time_to_first_chunk_ms": first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
@@ -59,10 +58,10 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
 
 def usage_of(said: Mapping[str, Json]) -> Usage:
     """Return what the attributes of a span say of the usage of a call; what breaks a rule is not known."""
-    cost_usd = _first(said, *semconv.USAGE_COSTS)
+    cost_usd = first_of(said, dialects.COST_USD)
     return Usage(
-        input_tokens=_count(_first(said, semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, *semconv.OLDER_INPUT_TOKENS)),
-        output_tokens=_count(_first(said, semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS, *semconv.OLDER_OUTPUT_TOKENS)),
+        input_tokens=_count(first_of(said, dialects.INPUT_TOKENS)),
+        output_tokens=_count(first_of(said, dialects.OUTPUT_TOKENS)),
         cached_input_tokens=_count(said.get(semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS)),
         cache_write_tokens=_count(said.get(semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS)),
         response_model=_text(said.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)),
@@ -72,7 +71,7 @@ def usage_of(said: Mapping[str, Json]) -> Usage:
 
 
 def _provider(said: Mapping[str, Json]) -> str | None:
-    return _text(said.get(semconv.ATTR_GEN_AI_PROVIDER_NAME)) or _text(said.get(semconv.ATTR_GEN_AI_SYSTEM))
+    return next((text for name in dialects.PROVIDER if (text := _text(said.get(name)))), None)
 
 
 def _priced(found: Inference, usage: Usage, pricer: Pricer) -> Inference:
@@ -90,10 +89,6 @@ def _priced(found: Inference, usage: Usage, pricer: Pricer) -> Inference:
     if price is None:
         return found
     return msgspec.structs.replace(found, cost_usd=price.usd, cost_source=price.source)
-
-
-def _first(said: Mapping[str, Json], *keys: str) -> Json:
-    return next((said[key] for key in keys if said.get(key) is not None), None)
 
 
 def _text(value: Json) -> str | None:

@@ -13,13 +13,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
+from otel_measure.records.enums import HealthStatus
 
 Domain = Literal["infrastructure", "ai", "users"]
 Unit = Literal["percent", "ratio", "ms", "usd", "score", "points", "bytes_per_second"]
 Direction = Literal["below", "above", "none"]
 Verdict = Literal["ok", "warning", "alert", "unknown"]
-HostStatus = Literal["healthy", "degraded", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=90.0,
         alert_for_s=300,
         alert_rule="CPU > 90 % for 5 minutes",
-        metric=semconv.SYSTEM_CPU_UTILIZATION.name,
+        metric=instruments.SYSTEM_CPU_UTILIZATION.name,
         needs="two readings",
         min_evidence=2,
     ),
@@ -86,7 +86,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=90.0,
         alert_for_s=300,
         alert_rule="Memory > 90 % for 5 minutes",
-        metric=semconv.SYSTEM_MEMORY_UTILIZATION.name,
+        metric=instruments.SYSTEM_MEMORY_UTILIZATION.name,
         needs="a reading",
     ),
     Kpi(
@@ -99,7 +99,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=80.0,
         alert=90.0,
         alert_rule="Disk > 90 %",
-        metric=semconv.SYSTEM_FILESYSTEM_UTILIZATION.name,
+        metric=instruments.SYSTEM_FILESYSTEM_UTILIZATION.name,
         needs="a reading of the fullest local mount of 1 GiB or more",
     ),
     Kpi(
@@ -122,7 +122,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=99.9,
         alert=99.9,
         alert_rule="Availability < 99.9 %",
-        metric=semconv.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO.name,
+        metric=instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO.name,
         needs="observed time",
     ),
     Kpi(
@@ -159,7 +159,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=0.95,
         alert=0.90,
         alert_rule="Accuracy < 90 %",
-        metric=semconv.OTEL_MEASURE_AI_ACCURACY_RATIO.name,
+        metric=instruments.OTEL_MEASURE_AI_ACCURACY_RATIO.name,
         needs="a labelled prediction",
     ),
     Kpi(
@@ -172,7 +172,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=0.1,
         alert=0.3,
         alert_rule="Drift score > 0.3",
-        metric=semconv.OTEL_MEASURE_AI_DRIFT_SCORE.name,
+        metric=instruments.OTEL_MEASURE_AI_DRIFT_SCORE.name,
         needs="50 records in the window and in the reference",
         min_evidence=50,
     ),
@@ -186,7 +186,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=90.0,
         alert=80.0,
         alert_rule="Health score < 80",
-        metric=semconv.OTEL_MEASURE_AI_HEALTH_SCORE.name,
+        metric=instruments.OTEL_MEASURE_AI_HEALTH_SCORE.name,
         needs="a measured component",
     ),
     Kpi(
@@ -212,7 +212,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=0.99,
         alert=0.90,
         alert_rule="Data quality < 90 %",
-        metric=semconv.OTEL_MEASURE_AI_DATA_QUALITY_RATIO.name,
+        metric=instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO.name,
         needs="a record with features and a reference",
         source="ours",
     ),
@@ -238,7 +238,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         window="28d",
         direction="above",
         target=0.2,
-        metric=semconv.OTEL_MEASURE_USERS_STICKINESS_RATIO.name,
+        metric=instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO.name,
         needs="28 complete days with an active person",
     ),
     Kpi(
@@ -249,7 +249,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         window="30d",
         direction="above",
         target=0.05,
-        metric=semconv.OTEL_MEASURE_USERS_CONVERSION_RATIO.name,
+        metric=instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO.name,
         needs="a person who entered",
     ),
     Kpi(
@@ -260,7 +260,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         window="90d",
         direction="above",
         target=0.40,
-        metric=semconv.OTEL_MEASURE_USERS_RETENTION_RATIO.name,
+        metric=instruments.OTEL_MEASURE_USERS_RETENTION_RATIO.name,
         needs="a mature cohort",
     ),
     Kpi(
@@ -273,7 +273,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=40.0,
         alert=0.0,
         alert_rule="NPS score < 0",
-        metric=semconv.OTEL_MEASURE_USERS_NPS_SCORE.name,
+        metric=instruments.OTEL_MEASURE_USERS_NPS_SCORE.name,
         needs="an answer",
     ),
     Kpi(
@@ -284,7 +284,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         window="30d",
         direction="below",
         target=0.40,
-        metric=semconv.OTEL_MEASURE_USERS_BOUNCE_RATIO.name,
+        metric=instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO.name,
         needs="a finished session with a view",
     ),
     Kpi(
@@ -365,12 +365,12 @@ def with_target(kpi: Kpi, target: float | None) -> Kpi:
     return replace(kpi, target=target, alert=None if kpi.alert is None else target * (kpi.alert / kpi.target))
 
 
-def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HostStatus:
+def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HealthStatus:
     """Say how the host is, from what its CPU, memory and fullest disk use (0 to 100, ``nan`` where unknown).
 
     Returns:
-        ``critical`` when one of the three is beyond its alert threshold, ``degraded`` when one misses its target or
-        when none of them is known (a host that cannot be read is not well), else ``healthy``.
+        `CRITICAL` when one of the three is beyond its alert threshold, `DEGRADED` when one misses its target or
+        when none of them is known (a host that cannot be read is not well), else `HEALTHY`.
     """
     readings = (
         ("cpu_usage_percent", cpu_percent),
@@ -379,8 +379,9 @@ def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) 
     )
     verdicts = {judge(BY_KEY[key], value) for key, value in readings}
     if "alert" in verdicts:
-        return "critical"
-    return "healthy" if "ok" in verdicts and "warning" not in verdicts else "degraded"
+        return HealthStatus.CRITICAL
+    is_healthy = "ok" in verdicts and "warning" not in verdicts
+    return HealthStatus.HEALTHY if is_healthy else HealthStatus.DEGRADED
 
 
 def format_value(kpi: Kpi, value: float | None) -> str:

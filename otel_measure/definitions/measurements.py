@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from otel_measure.conventions import semconv
-from otel_measure.conventions.semconv import Instrument
+from otel_measure.conventions import instruments, model_names, semconv
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.records.kinds import Evaluation, Inference, Record, UserEvent
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
@@ -40,7 +40,7 @@ def _inference(record: Inference) -> list[Measurement]:
     sets = _inference_attributes(
         record.model,
         record.version,
-        record.operation or semconv.OPERATION_DEFAULT,
+        record.operation or model_names.OPERATION_DEFAULT,
         record.provider or semconv.OTHER,
         record.response_model,
         record.error_type,
@@ -48,28 +48,28 @@ def _inference(record: Inference) -> list[Measurement]:
         record.cost_source,
     )
     found = [
-        Measurement(semconv.GEN_AI_CLIENT_OPERATION_DURATION, record.latency_ms / 1000, sets.call),
-        Measurement(semconv.OTEL_MEASURE_AI_INFERENCES, 1, sets.outcome),
+        Measurement(instruments.GEN_AI_CLIENT_OPERATION_DURATION, record.latency_ms / 1000, sets.call),
+        Measurement(instruments.OTEL_MEASURE_AI_INFERENCES, 1, sets.outcome),
     ]
     if record.input_tokens is not None:
-        found.append(Measurement(semconv.GEN_AI_CLIENT_TOKEN_USAGE, record.input_tokens, sets.call_input))
-        found.append(Measurement(semconv.OTEL_MEASURE_AI_TOKENS, record.input_tokens, sets.tokens_input))
+        found.append(Measurement(instruments.GEN_AI_CLIENT_TOKEN_USAGE, record.input_tokens, sets.call_input))
+        found.append(Measurement(instruments.OTEL_MEASURE_AI_TOKENS, record.input_tokens, sets.tokens_input))
     if record.output_tokens is not None:
-        found.append(Measurement(semconv.GEN_AI_CLIENT_TOKEN_USAGE, record.output_tokens, sets.call_output))
-        found.append(Measurement(semconv.OTEL_MEASURE_AI_TOKENS, record.output_tokens, sets.tokens_output))
+        found.append(Measurement(instruments.GEN_AI_CLIENT_TOKEN_USAGE, record.output_tokens, sets.call_output))
+        found.append(Measurement(instruments.OTEL_MEASURE_AI_TOKENS, record.output_tokens, sets.tokens_output))
     if record.cost_usd is not None:
-        found.append(Measurement(semconv.OTEL_MEASURE_AI_INFERENCE_COST_USD, record.cost_usd, sets.cost))
-        found.append(Measurement(semconv.OTEL_MEASURE_AI_COST_USD, record.cost_usd, sets.cost_by_model))
+        found.append(Measurement(instruments.OTEL_MEASURE_AI_INFERENCE_COST_USD, record.cost_usd, sets.cost))
+        found.append(Measurement(instruments.OTEL_MEASURE_AI_COST_USD, record.cost_usd, sets.cost_by_model))
     if record.time_to_first_chunk_ms is not None:
         found.extend(_stream(record, record.time_to_first_chunk_ms, sets.call))
     return found
 
 
 def _stream(record: Inference, first_ms: float, call: Attributes) -> Iterable[Measurement]:
-    yield Measurement(semconv.GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK, first_ms / 1000, call)
+    yield Measurement(instruments.GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK, first_ms / 1000, call)
     if record.output_chunks is not None and record.output_chunks > 1:
         per_chunk_s = max(record.latency_ms - first_ms, 0.0) / 1000 / (record.output_chunks - 1)
-        yield Measurement(semconv.GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK, per_chunk_s, call)
+        yield Measurement(instruments.GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK, per_chunk_s, call)
 
 
 class _Sets(NamedTuple):
@@ -129,15 +129,15 @@ def _evaluation(record: Evaluation) -> list[Measurement]:
         semconv.ATTR_MODEL_VERSION: record.version or None if record.model else None,  # of no model, no version is kept
     }
     labelled = _set(of_model | {semconv.ATTR_GEN_AI_EVALUATION_SCORE_LABEL: record.label})
-    found = [Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled)]
+    found = [Measurement(instruments.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled)]
     if record.score is not None and record.score >= 0:  # the sum of a histogram is a counter, and must not fall
-        found.append(Measurement(semconv.OTEL_MEASURE_AI_EVALUATION_SCORE, record.score, _set(of_model)))
+        found.append(Measurement(instruments.OTEL_MEASURE_AI_EVALUATION_SCORE, record.score, _set(of_model)))
     return found
 
 
 @lru_cache(maxsize=64)
 def _user_event(event_type: str) -> list[Measurement]:
-    return [Measurement(semconv.OTEL_MEASURE_USERS_EVENTS, 1, _set({semconv.ATTR_EVENT_TYPE: event_type}))]
+    return [Measurement(instruments.OTEL_MEASURE_USERS_EVENTS, 1, _set({semconv.ATTR_EVENT_TYPE: event_type}))]
 
 
 def _set(attributes: _Given) -> Attributes:

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, instruments, model_names, semconv
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
 
 Role: TypeAlias = Literal["calls", "input_tokens", "output_tokens", "cost"]
-_TOKENS: Final[Mapping[str, Role]] = {
+_ROLE_OF_TOKENS: Final[Mapping[str, Role]] = {
     semconv.TOKEN_TYPE_INPUT: "input_tokens",
-    "prompt": "input_tokens",
     semconv.TOKEN_TYPE_OUTPUT: "output_tokens",
-    "completion": "output_tokens",
 }
 
 
@@ -47,7 +45,7 @@ def source_of(origin: Origin, instance: str) -> str:
 
 def model_series(name: str, attributes: Mapping[str, str], origin: Origin, source: str) -> ModelSeries | None:
     """Return what a metric says of calls of a model, `None` when it says nothing of the kind."""
-    role = _role(semconv.RECEIVED_AS.get(name, name), attributes)
+    role = _role(dialects.RENAMED_METRICS.get(name, name), attributes)
     response = attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)
     model = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or response
     if role is None or not model:
@@ -57,8 +55,8 @@ def model_series(name: str, attributes: Mapping[str, str], origin: Origin, sourc
         source,
         origin,
         model[:MAX_NAME_CHARS],
-        semconv.version_of(model, response)[:MAX_NAME_CHARS],
-        attributes.get(semconv.ATTR_GEN_AI_PROVIDER_NAME) or attributes.get(semconv.ATTR_GEN_AI_SYSTEM),
+        model_names.version_of(model, response)[:MAX_NAME_CHARS],
+        dialects.first_of(attributes, dialects.PROVIDER),
         response,
         attributes.get(semconv.ATTR_ERROR_TYPE),
     )
@@ -66,13 +64,14 @@ def model_series(name: str, attributes: Mapping[str, str], origin: Origin, sourc
 
 def _role(name: str, attributes: Mapping[str, str]) -> Role | None:
     operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
-    if operation in semconv.OPERATIONS_WITHOUT_MODEL_CALL:
+    if operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL:
         return None
-    if name == semconv.GEN_AI_CLIENT_OPERATION_DURATION.name:
+    if name == instruments.GEN_AI_CLIENT_OPERATION_DURATION.name:
         return "calls"
-    if name == semconv.GEN_AI_CLIENT_TOKEN_USAGE.name:
-        return _TOKENS.get(attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, ""))
-    return "cost" if name in semconv.RECEIVED_COSTS else None
+    if name == instruments.GEN_AI_CLIENT_TOKEN_USAGE.name:
+        token_type = attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, "")
+        return _ROLE_OF_TOKENS.get(dialects.RENAMED_TOKEN_TYPES.get(token_type, token_type))
+    return "cost" if name in dialects.COST_METRICS else None
 
 
 class Span(NamedTuple):
@@ -100,5 +99,5 @@ def is_inference(attributes: Mapping[str, Json]) -> bool:
         return False
     operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
     if not isinstance(operation, str):
-        return semconv.ATTR_GEN_AI_SYSTEM in attributes or semconv.ATTR_GEN_AI_PROVIDER_NAME in attributes
-    return operation not in semconv.OPERATIONS_WITHOUT_MODEL_CALL
+        return not attributes.keys().isdisjoint(dialects.PROVIDER)
+    return operation not in dialects.OPERATIONS_WITHOUT_MODEL_CALL

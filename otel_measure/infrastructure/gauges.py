@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from math import isnan
 from typing import TypeAlias
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
-from otel_measure.conventions.semconv import Instrument
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.store.types.exposition import Family, Sample
 
@@ -31,7 +31,7 @@ def service_families(recent: Iterable[Availability], lifetimes: Iterable[tuple[A
             instrument.name,
             Family(instrument.name, instrument.kind, instrument.unit, instrument.description, (), []),
         )
-        if len(family.samples) < semconv.EXPOSED_ATTRIBUTE_SETS:
+        if len(family.samples) < instruments.EXPOSED_ATTRIBUTE_SETS:
             family.samples.append(Sample(escaped(attributes), value))
     return sorted(found.values(), key=lambda family: family.name)
 
@@ -39,21 +39,21 @@ def service_families(recent: Iterable[Availability], lifetimes: Iterable[tuple[A
 def _lifetime_values(lifetimes: Iterable[tuple[Availability, bool]]) -> Iterator[Value]:
     for service, down in lifetimes:
         own = ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name),)
-        yield semconv.OTEL_MEASURE_SERVICE_UP, float(not down), own
-        yield semconv.OTEL_MEASURE_SERVICE_INCIDENTS, float(service.incidents), own
+        yield instruments.OTEL_MEASURE_SERVICE_UP, float(not down), own
+        yield instruments.OTEL_MEASURE_SERVICE_INCIDENTS, float(service.incidents), own
         for state, seconds in (
             ("up", service.uptime_seconds),
             ("down", service.downtime_seconds),
             ("unknown", service.unknown_seconds),
         ):
             labels = (*own, (semconv.ATTR_MONITORED_SERVICE_STATE, state))
-            yield semconv.OTEL_MEASURE_SERVICE_STATE_TIME, seconds, labels
+            yield instruments.OTEL_MEASURE_SERVICE_STATE_TIME, seconds, labels
 
 
 def _recent_values(recent: Iterable[Availability]) -> Iterator[Value]:
     for service in recent:
         own = ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name),)
-        yield semconv.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO, service.availability_percent / 100, own
-        yield semconv.OTEL_MEASURE_SERVICE_COVERAGE_RATIO, service.coverage_ratio, own
+        yield instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO, service.availability_percent / 100, own
+        yield instruments.OTEL_MEASURE_SERVICE_COVERAGE_RATIO, service.coverage_ratio, own
         budget = service.error_budget_remaining_ratio
-        yield semconv.OTEL_MEASURE_SERVICE_ERROR_BUDGET_REMAINING_RATIO, budget, own
+        yield instruments.OTEL_MEASURE_SERVICE_ERROR_BUDGET_REMAINING_RATIO, budget, own

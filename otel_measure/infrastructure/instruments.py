@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.infrastructure import rates
 from otel_measure.infrastructure.readings import (
     Container,
@@ -147,62 +147,62 @@ def _load(snapshot: Snapshot) -> Iterable[Point]:
     return zip(snapshot.now.load, LOAD_ATTRIBUTES, strict=True)
 
 
-BINDINGS: Final[Mapping[semconv.Instrument, Read]] = {
-    semconv.SYSTEM_CPU_TIME: _cpu_time,
-    semconv.SYSTEM_CPU_UTILIZATION: _cpu_utilization,
-    semconv.SYSTEM_CPU_LOGICAL_COUNT: _one(lambda s: s.now.core_count),
-    semconv.SYSTEM_MEMORY_USAGE: _memory(lambda memory, state: float(getattr(memory, state))),
-    semconv.SYSTEM_MEMORY_UTILIZATION: _memory(lambda m, state: rates.share(getattr(m, state), m.total)),
-    semconv.SYSTEM_MEMORY_LIMIT: _one(lambda s: s.now.memory.total),
-    semconv.SYSTEM_PAGING_USAGE: _swap(lambda swap, state: float(getattr(swap, state))),
-    semconv.SYSTEM_PAGING_UTILIZATION: _swap(lambda swap, state: rates.share(getattr(swap, state), swap.total)),
-    semconv.SYSTEM_PAGING_FAULTS: _states(
+BINDINGS: Final[Mapping[instruments.Instrument, Read]] = {
+    instruments.SYSTEM_CPU_TIME: _cpu_time,
+    instruments.SYSTEM_CPU_UTILIZATION: _cpu_utilization,
+    instruments.SYSTEM_CPU_LOGICAL_COUNT: _one(lambda s: s.now.core_count),
+    instruments.SYSTEM_MEMORY_USAGE: _memory(lambda memory, state: float(getattr(memory, state))),
+    instruments.SYSTEM_MEMORY_UTILIZATION: _memory(lambda m, state: rates.share(getattr(m, state), m.total)),
+    instruments.SYSTEM_MEMORY_LIMIT: _one(lambda s: s.now.memory.total),
+    instruments.SYSTEM_PAGING_USAGE: _swap(lambda swap, state: float(getattr(swap, state))),
+    instruments.SYSTEM_PAGING_UTILIZATION: _swap(lambda swap, state: rates.share(getattr(swap, state), swap.total)),
+    instruments.SYSTEM_PAGING_FAULTS: _states(
         semconv.ATTR_SYSTEM_PAGING_FAULT_TYPE, ("minor", "major"), lambda s, kind: getattr(s.now.faults, kind)
     ),
-    semconv.SYSTEM_DISK_IO: _disks(read=lambda d: d.read_bytes, write=lambda d: d.write_bytes),
-    semconv.SYSTEM_DISK_OPERATIONS: _disks(read=lambda d: d.read_count, write=lambda d: d.write_count),
-    semconv.SYSTEM_DISK_IO_TIME: _disks(any=lambda d: d.busy_s),
-    semconv.SYSTEM_FILESYSTEM_USAGE: _filesystems(
+    instruments.SYSTEM_DISK_IO: _disks(read=lambda d: d.read_bytes, write=lambda d: d.write_bytes),
+    instruments.SYSTEM_DISK_OPERATIONS: _disks(read=lambda d: d.read_count, write=lambda d: d.write_count),
+    instruments.SYSTEM_DISK_IO_TIME: _disks(any=lambda d: d.busy_s),
+    instruments.SYSTEM_FILESYSTEM_USAGE: _filesystems(
         used=lambda f: f.used, free=lambda f: f.free, reserved=lambda f: f.total - f.used - f.free
     ),
-    semconv.SYSTEM_FILESYSTEM_UTILIZATION: _filesystems(any=lambda f: f.used_percent / 100),
-    semconv.SYSTEM_NETWORK_IO: _interfaces(
+    instruments.SYSTEM_FILESYSTEM_UTILIZATION: _filesystems(any=lambda f: f.used_percent / 100),
+    instruments.SYSTEM_NETWORK_IO: _interfaces(
         semconv.ATTR_NETWORK_INTERFACE_NAME, transmit=lambda i: i.bytes_sent, receive=lambda i: i.bytes_recv
     ),
-    semconv.SYSTEM_NETWORK_PACKET_COUNT: _interfaces(
+    instruments.SYSTEM_NETWORK_PACKET_COUNT: _interfaces(
         semconv.ATTR_SYSTEM_DEVICE, transmit=lambda i: i.packets_sent, receive=lambda i: i.packets_recv
     ),
-    semconv.SYSTEM_NETWORK_PACKET_DROPPED: _interfaces(
+    instruments.SYSTEM_NETWORK_PACKET_DROPPED: _interfaces(
         semconv.ATTR_NETWORK_INTERFACE_NAME, transmit=lambda i: i.dropout, receive=lambda i: i.dropin
     ),
-    semconv.SYSTEM_NETWORK_ERRORS: _interfaces(
+    instruments.SYSTEM_NETWORK_ERRORS: _interfaces(
         semconv.ATTR_NETWORK_INTERFACE_NAME, transmit=lambda i: i.errout, receive=lambda i: i.errin
     ),
-    semconv.SYSTEM_NETWORK_CONNECTION_COUNT: _connections,
-    semconv.SYSTEM_UPTIME: _one(lambda s: s.now.uptime_s),
-    semconv.PROCESS_CPU_TIME: _process_modes(lambda s, mode: float(getattr(s.now.process, f"{mode}_s"))),
-    semconv.PROCESS_CPU_UTILIZATION: _process_modes(_process_utilization),
-    semconv.PROCESS_MEMORY_USAGE: _process(lambda p: p.rss_bytes),
-    semconv.PROCESS_MEMORY_VIRTUAL: _process(lambda p: p.virtual_bytes),
-    semconv.PROCESS_THREAD_COUNT: _process(lambda p: p.threads),
-    semconv.PROCESS_UNIX_FILE_DESCRIPTOR_COUNT: _process(lambda p: p.file_descriptors),
-    semconv.CONTAINER_CPU_TIME: _container(lambda c: c.cpu.usage_s),
-    semconv.CONTAINER_MEMORY_USAGE: _container(lambda c: c.memory_usage_bytes),
-    semconv.CONTAINER_MEMORY_AVAILABLE: _container(lambda c: c.memory_available_bytes),
-    semconv.CONTAINER_MEMORY_WORKING_SET: _container(lambda c: c.working_set_bytes),
-    semconv.OTEL_MEASURE_CONTAINER_CPU_LIMIT: _container(lambda c: c.cpu_limit),
-    semconv.OTEL_MEASURE_CONTAINER_CPU_LIMIT_UTILIZATION_RATIO: _one(_cpu_limit_ratio),
-    semconv.OTEL_MEASURE_CONTAINER_MEMORY_LIMIT: _container(lambda c: c.memory_limit_bytes),
-    semconv.OTEL_MEASURE_CONTAINER_MEMORY_LIMIT_UTILIZATION_RATIO: _container(
+    instruments.SYSTEM_NETWORK_CONNECTION_COUNT: _connections,
+    instruments.SYSTEM_UPTIME: _one(lambda s: s.now.uptime_s),
+    instruments.PROCESS_CPU_TIME: _process_modes(lambda s, mode: float(getattr(s.now.process, f"{mode}_s"))),
+    instruments.PROCESS_CPU_UTILIZATION: _process_modes(_process_utilization),
+    instruments.PROCESS_MEMORY_USAGE: _process(lambda p: p.rss_bytes),
+    instruments.PROCESS_MEMORY_VIRTUAL: _process(lambda p: p.virtual_bytes),
+    instruments.PROCESS_THREAD_COUNT: _process(lambda p: p.threads),
+    instruments.PROCESS_UNIX_FILE_DESCRIPTOR_COUNT: _process(lambda p: p.file_descriptors),
+    instruments.CONTAINER_CPU_TIME: _container(lambda c: c.cpu.usage_s),
+    instruments.CONTAINER_MEMORY_USAGE: _container(lambda c: c.memory_usage_bytes),
+    instruments.CONTAINER_MEMORY_AVAILABLE: _container(lambda c: c.memory_available_bytes),
+    instruments.CONTAINER_MEMORY_WORKING_SET: _container(lambda c: c.working_set_bytes),
+    instruments.OTEL_MEASURE_CONTAINER_CPU_LIMIT: _container(lambda c: c.cpu_limit),
+    instruments.OTEL_MEASURE_CONTAINER_CPU_LIMIT_UTILIZATION_RATIO: _one(_cpu_limit_ratio),
+    instruments.OTEL_MEASURE_CONTAINER_MEMORY_LIMIT: _container(lambda c: c.memory_limit_bytes),
+    instruments.OTEL_MEASURE_CONTAINER_MEMORY_LIMIT_UTILIZATION_RATIO: _container(
         lambda c: rates.share(c.working_set_bytes, c.memory_limit_bytes)
     ),
-    semconv.OTEL_MEASURE_CONTAINER_CPU_THROTTLED_TIME: _container(lambda c: c.throttled_s),
-    semconv.OTEL_MEASURE_CONTAINER_OOM_KILLS: _container(lambda c: c.oom_kills),
-    semconv.OTEL_MEASURE_SYSTEM_LOAD_AVERAGE: _load,
+    instruments.OTEL_MEASURE_CONTAINER_CPU_THROTTLED_TIME: _container(lambda c: c.throttled_s),
+    instruments.OTEL_MEASURE_CONTAINER_OOM_KILLS: _container(lambda c: c.oom_kills),
+    instruments.OTEL_MEASURE_SYSTEM_LOAD_AVERAGE: _load,
 }
 
 
-def points(snapshot: Snapshot) -> Iterator[tuple[semconv.Instrument, float, Attributes]]:
+def points(snapshot: Snapshot) -> Iterator[tuple[instruments.Instrument, float, Attributes]]:
     """Every known figure of a snapshot as (instrument, value, attributes)."""
     for instrument, read in BINDINGS.items():
         for value, attributes in read(snapshot):

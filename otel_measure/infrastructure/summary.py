@@ -9,6 +9,7 @@ from typing import Final, TypedDict
 from otel_measure.infrastructure import rates
 from otel_measure.infrastructure.readings import Snapshot
 from otel_measure.infrastructure.reports import Scope, cpu, disk, memory, network, rfc3339
+from otel_measure.records.enums import HealthStatus
 
 # The first tenth of a second is mostly our own start, and no reason to call a host critical.
 ENOUGH_FOR_A_STATUS_S: Final = 5.0
@@ -75,7 +76,7 @@ class Summary(TypedDict):
 
 
 def summary(
-    snapshot: Snapshot, *, status_of: Callable[[float, float, float], str], services_down: int, platform: str
+    snapshot: Snapshot, *, status_of: Callable[[float, float, float], HealthStatus], services_down: int, platform: str
 ) -> Summary:
     """The whole machine at a glance, as a dict that people subscript.
 
@@ -93,7 +94,7 @@ def summary(
             averages.cpu_percent if averages.seconds >= ENOUGH_FOR_A_STATUS_S else nan,
             averages.memory_percent,
             fullest_disk.used_percent,
-        ),
+        ).value,
         "timestamp": rfc3339(processors.timestamp),
         "uptime_seconds": snapshot.now.uptime_s,
         "services_down": services_down,

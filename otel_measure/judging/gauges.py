@@ -7,9 +7,9 @@ from math import isnan
 from typing import Final, TypeAlias
 
 from otel_measure.ai.reports import Models
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
-from otel_measure.conventions.semconv import Instrument
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.store.types.exposition import Family, Sample
 from otel_measure.users.reports import Conversion, Engagement, Nps, Retention
@@ -32,7 +32,7 @@ def families(values: Iterator[Value]) -> list[Family]:
             instrument.name,
             Family(instrument.name, instrument.kind, instrument.unit, instrument.description, (), []),
         )
-        if len(family.samples) < semconv.EXPOSED_ATTRIBUTE_SETS:
+        if len(family.samples) < instruments.EXPOSED_ATTRIBUTE_SETS:
             family.samples.append(Sample(escaped(attributes), value))
     return [family._replace(samples=sorted(family.samples, key=lambda s: s.labels)) for family in found.values()]
 
@@ -44,12 +44,12 @@ def model_values(found: Models) -> Iterator[Value]:
             (semconv.ATTR_GEN_AI_REQUEST_MODEL, model.model_name),
             (semconv.ATTR_MODEL_VERSION, model.model_version),
         )
-        yield semconv.OTEL_MEASURE_AI_HEALTH_SCORE, model.health_score, own
+        yield instruments.OTEL_MEASURE_AI_HEALTH_SCORE, model.health_score, own
         if model.accuracy is not None:
-            yield semconv.OTEL_MEASURE_AI_ACCURACY_RATIO, model.accuracy.accuracy, own
+            yield instruments.OTEL_MEASURE_AI_ACCURACY_RATIO, model.accuracy.accuracy, own
         if model.drift is not None:
-            yield semconv.OTEL_MEASURE_AI_DRIFT_SCORE, model.drift.drift_score, own
-            yield semconv.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.drift.data_quality_score, own
+            yield instruments.OTEL_MEASURE_AI_DRIFT_SCORE, model.drift.drift_score, own
+            yield instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.drift.data_quality_score, own
 
 
 def user_values(
@@ -65,15 +65,15 @@ def user_values(
         nps: of the default window.
     """
     for window, persons in (("1d", complete.dau), ("7d", complete.wau), ("28d", complete.mau)):
-        yield semconv.OTEL_MEASURE_USERS_ACTIVE, float(persons), ((semconv.ATTR_WINDOW, window),)
-    yield semconv.OTEL_MEASURE_USERS_STICKINESS_RATIO, engagement.stickiness, ()
-    yield semconv.OTEL_MEASURE_USERS_BOUNCE_RATIO, engagement.bounce_rate, ()
-    yield semconv.OTEL_MEASURE_USERS_CONVERSION_RATIO, conversion.conversion_rate, ()
+        yield instruments.OTEL_MEASURE_USERS_ACTIVE, float(persons), ((semconv.ATTR_WINDOW, window),)
+    yield instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO, engagement.stickiness, ()
+    yield instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO, engagement.bounce_rate, ()
+    yield instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO, conversion.conversion_rate, ()
     for day in _RETENTION_DAYS:
         rate: float = getattr(retention, f"day_{day}_retention")
-        yield semconv.OTEL_MEASURE_USERS_RETENTION_RATIO, rate, ((semconv.ATTR_RETENTION_DAY, str(day)),)
-    yield semconv.OTEL_MEASURE_USERS_NPS_SCORE, nps.nps_score, ()
-    yield semconv.OTEL_MEASURE_USERS_NPS_RESPONSES, float(nps.responses), ()
+        yield instruments.OTEL_MEASURE_USERS_RETENTION_RATIO, rate, ((semconv.ATTR_RETENTION_DAY, str(day)),)
+    yield instruments.OTEL_MEASURE_USERS_NPS_SCORE, nps.nps_score, ()
+    yield instruments.OTEL_MEASURE_USERS_NPS_RESPONSES, float(nps.responses), ()
 
 
 def experiment_values(found: AbTestResults) -> Iterator[Value]:
@@ -82,8 +82,8 @@ def experiment_values(found: AbTestResults) -> Iterator[Value]:
         key = (semconv.ATTR_FEATURE_FLAG_KEY, test.test_id)
         for variant, users in test.variant_users.items():
             own = (key, (semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT, variant))
-            yield semconv.OTEL_MEASURE_EXPERIMENT_USERS, float(users), own
-            yield semconv.OTEL_MEASURE_EXPERIMENT_CONVERSION_RATIO, test.variant_conversion_rates[variant], own
+            yield instruments.OTEL_MEASURE_EXPERIMENT_USERS, float(users), own
+            yield instruments.OTEL_MEASURE_EXPERIMENT_CONVERSION_RATIO, test.variant_conversion_rates[variant], own
             if variant in test.effects:
-                yield semconv.OTEL_MEASURE_EXPERIMENT_P_VALUE, test.effects[variant].p_value, own
-        yield semconv.OTEL_MEASURE_EXPERIMENT_SAMPLE_RATIO_P_VALUE, test.sample_ratio_p_value, (key,)
+                yield instruments.OTEL_MEASURE_EXPERIMENT_P_VALUE, test.effects[variant].p_value, own
+        yield instruments.OTEL_MEASURE_EXPERIMENT_SAMPLE_RATIO_P_VALUE, test.sample_ratio_p_value, (key,)

@@ -6,13 +6,11 @@ from typing import Final
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, semconv
 from otel_measure.otlp.values import attributes_of, fill_pairs, json_of
 from otel_measure.records.kinds import FORM_OF_EVENT, Event, Origin, Record
 from otel_measure.records.limits import MAX_RECORD_BYTES
 
-# Before log records had a name of their own, events said theirs in an attribute.
-_NAME_ATTRIBUTE: Final = "event.name"
 _NO_FIELD: Final = ""
 # A feature flag is an event of others as well, whose users are told in several ways.
 _FORMS: Final = {name: form for name, form in FORM_OF_EVENT.items() if name != semconv.EVENT_FEATURE_FLAG_EVALUATION}
@@ -43,7 +41,7 @@ def event_name(record: LogRecord) -> str:
     """Return the name of the event that a log record is, "" for one that is none."""
     if record.event_name:
         return record.event_name
-    return next((pair.value.string_value for pair in record.attributes if pair.key == _NAME_ATTRIBUTE), "")
+    return next((pair.value.string_value for pair in record.attributes if pair.key == dialects.EVENT_NAME), "")
 
 
 def from_log_record(record: LogRecord, origin: Origin, now_us: int) -> Event:
@@ -58,7 +56,7 @@ def from_log_record(record: LogRecord, origin: Origin, now_us: int) -> Event:
         ValueError: a value is nested too deeply.
     """
     attributes = attributes_of(record.attributes)
-    name = record.event_name or str(attributes.pop(_NAME_ATTRIBUTE, ""))
+    name = record.event_name or str(attributes.pop(dialects.EVENT_NAME, ""))
     return Event(
         name=name,
         ts=_happened(record, now_us),

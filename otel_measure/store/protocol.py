@@ -208,6 +208,10 @@ class Store(Series, Protocol):
     """A place for facts. Every method may raise `StoreUnavailable`."""
 
     @property
+    def timezone(self) -> str:
+        """The IANA zone whose calendar days the roll-ups are kept in."""
+
+    @property
     def users(self) -> Users:
         """Questions about users, and what is done to them."""
 

@@ -27,8 +27,8 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from otel_measure.config import Settings
-from otel_measure.conventions import semconv
-from otel_measure.conventions.semconv import Instrument
+from otel_measure.conventions import instruments, semconv
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.definitions.signals import Span
 from otel_measure.records.caller import Caller
@@ -48,12 +48,12 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("otel_measure")
 FACT_SCOPES: Final = frozenset({semconv.SCOPE_AI, semconv.SCOPE_USERS})
 _FACT_INSTRUMENTS: Final = tuple(
-    i for i in semconv.INSTRUMENTS if i.scope in FACT_SCOPES and i.kind in {"histogram", "counter"}
+    i for i in instruments.INSTRUMENTS if i.scope in FACT_SCOPES and i.kind in {"histogram", "counter"}
 )
 
 
 _SELF_COUNTERS: Final = tuple(
-    i for i in semconv.INSTRUMENTS if i.scope == semconv.SCOPE_SELF and i.kind == "counter" and not i.observable
+    i for i in instruments.INSTRUMENTS if i.scope == semconv.SCOPE_SELF and i.kind == "counter" and not i.observable
 )
 
 
@@ -218,8 +218,8 @@ class Telemetry:
             else:
                 found[instrument.name] = _histogram(meter, instrument)
         own = self.meter(semconv.SCOPE_SELF)
-        found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name] = _histogram(
-            own, semconv.OTEL_MEASURE_SELF_COMMIT_DURATION
+        found[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name] = _histogram(
+            own, instruments.OTEL_MEASURE_SELF_COMMIT_DURATION
         )
         for instrument in _SELF_COUNTERS:
             found[instrument.name] = own.create_counter(instrument.name, instrument.unit, instrument.description)
@@ -301,8 +301,8 @@ class Telemetry:
         with self._lock:
             for (name, attributes), units in added.items():
                 sums = self._sums[name]
-                if attributes not in sums and len(sums) >= semconv.EXPOSED_ATTRIBUTE_SETS:
-                    attributes = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
+                if attributes not in sums and len(sums) >= instruments.EXPOSED_ATTRIBUTE_SETS:
+                    attributes = semconv.OVERFLOW
                 sums[attributes] = sums.get(attributes, 0) + units
 
     def _emit(self, logger: _logs.Logger, record: Record) -> None:
@@ -321,7 +321,7 @@ class Telemetry:
         if reason:
             attributes[semconv.ATTR_DROP_REASON] = reason
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
+            self._instruments[instruments.OTEL_MEASURE_SELF_RECORDS.name].add(n, attributes)
 
     def count_received(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
         """Count items that came by OTLP by what became of them."""
@@ -329,23 +329,25 @@ class Telemetry:
         if reason:
             attributes[semconv.ATTR_DROP_REASON] = reason
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_RECEIVED.name].add(n, attributes)
+            self._instruments[instruments.OTEL_MEASURE_SELF_RECEIVED.name].add(n, attributes)
 
     def count_sent(self, outcome: str, n: int) -> None:
         """Count records that left by OTLP by what the other side said."""
         if n:
             with self._inside_sdk:
-                self._instruments[semconv.OTEL_MEASURE_SELF_SENT.name].add(n, {semconv.ATTR_RECORD_OUTCOME: outcome})
+                self._instruments[instruments.OTEL_MEASURE_SELF_SENT.name].add(
+                    n, {semconv.ATTR_RECORD_OUTCOME: outcome}
+                )
 
     def fault(self, what: str) -> None:
         """Count a fault of ours."""
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_ERRORS.name].add(1, {semconv.ATTR_ERROR_TYPE: what})
+            self._instruments[instruments.OTEL_MEASURE_SELF_ERRORS.name].add(1, {semconv.ATTR_ERROR_TYPE: what})
 
     def commit_took(self, seconds: float) -> None:
         """Note how long a commit took."""
         with self._inside_sdk:
-            self._instruments[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name].record(seconds)
+            self._instruments[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name].record(seconds)
 
     # ------------------------------------------------------------ reading
 
@@ -364,7 +366,7 @@ class Telemetry:
 
     def _has_facts(self, model: str) -> bool:
         with self._lock:
-            sums = self._sums[semconv.OTEL_MEASURE_AI_INFERENCES.name]
+            sums = self._sums[instruments.OTEL_MEASURE_AI_INFERENCES.name]
             return any((semconv.ATTR_GEN_AI_REQUEST_MODEL, model) in attributes for attributes in sums)
 
     def models(self) -> list[Model]:

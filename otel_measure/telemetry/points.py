@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import model_series, source_of
 from otel_measure.records.kinds import Origin
@@ -152,8 +152,8 @@ def _figures(metric: Metric, data_point: DataPoint) -> tuple[float, int, tuple[f
         return data_point.value, 0, (), ()
     if isinstance(data_point, HistogramDataPoint):
         return data_point.sum, data_point.count, tuple(data_point.explicit_bounds), tuple(data_point.bucket_counts)
-    known = semconv.BY_NAME.get(metric.name)
-    bounds = known.buckets if known else semconv.BUCKETS_DURATION
+    known = instruments.BY_NAME.get(metric.name)
+    bounds = known.buckets if known else instruments.BUCKETS_DURATION
     return data_point.sum, data_point.count, bounds, tuple(_histogram(data_point).explicit(bounds))
 
 
@@ -168,7 +168,7 @@ def _histogram(point: ExponentialHistogramDataPoint) -> ExponentialHistogram:
         point.max,
         low=_LOW,
         high=_HIGH,
-        units_per_value=semconv.MICRO,
+        units_per_value=instruments.MICRO,
     )
 
 
@@ -192,20 +192,20 @@ def model_use(data: MetricsData | None) -> list[ModelUse]:
 
 
 def _add(use: ModelUse, name: str, point: DataPoint, attributes: dict[str, str]) -> None:
-    if name == semconv.OTEL_MEASURE_AI_INFERENCES.name and isinstance(point, NumberDataPoint):
+    if name == instruments.OTEL_MEASURE_AI_INFERENCES.name and isinstance(point, NumberDataPoint):
         use.requests += int(point.value)
         if attributes.get(semconv.ATTR_OUTCOME) == semconv.OUTCOME_ERROR:
             use.errors += int(point.value)
         return
     if not isinstance(point, ExponentialHistogramDataPoint):
         return
-    if name == semconv.GEN_AI_CLIENT_OPERATION_DURATION.name:
+    if name == instruments.GEN_AI_CLIENT_OPERATION_DURATION.name:
         _add_latency(use, point)
-    elif name == semconv.GEN_AI_CLIENT_TOKEN_USAGE.name:
+    elif name == instruments.GEN_AI_CLIENT_TOKEN_USAGE.name:
         _add_tokens(use, point, attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, ""))
-    elif name == semconv.OTEL_MEASURE_AI_INFERENCE_COST_USD.name:
+    elif name == instruments.OTEL_MEASURE_AI_INFERENCE_COST_USD.name:
         source = attributes.get(semconv.ATTR_COST_SOURCE, "caller")
-        use.cost_nano_usd += round(point.sum * semconv.NANO)
+        use.cost_nano_usd += round(point.sum * instruments.NANO)
         use.priced += point.count
         use.sources[source] = use.sources.get(source, 0) + point.count
 

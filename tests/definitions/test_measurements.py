@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.measurements import Measurement, measurements
 from otel_measure.records.kinds import Evaluation, Inference, Record, UserEvent
 from tests.facts import HERE, NOON, event, inference, one_of_each, records
@@ -104,11 +104,11 @@ def test_an_evaluation() -> None:
     )
     labelled = tuple(sorted((*of_model, ("gen_ai.evaluation.score.label", "good"))))
     assert measurements(full) == [
-        Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled),
-        Measurement(semconv.OTEL_MEASURE_AI_EVALUATION_SCORE, 0.5, of_model),
+        Measurement(instruments.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled),
+        Measurement(instruments.OTEL_MEASURE_AI_EVALUATION_SCORE, 0.5, of_model),
     ]
     bare = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance")
-    assert measurements(bare) == [Measurement(semconv.OTEL_MEASURE_AI_EVALUATIONS, 1, of_model[:1])]
+    assert measurements(bare) == [Measurement(instruments.OTEL_MEASURE_AI_EVALUATIONS, 1, of_model[:1])]
     below = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance", score=-1.0)
     assert measurements(below) == measurements(bare)
     of_no_model = msgspec.structs.replace(bare, version="1")  # the store keeps none, and a rebuild brings none back
@@ -119,7 +119,7 @@ def test_an_evaluation() -> None:
 def test_every_measurement_is_declared_and_anonymous(record: Record) -> None:
     """Instruments are those of semconv, attributes are sorted text, and nobody's id is among the keys."""
     for instrument, value, attributes in measurements(record):
-        assert semconv.BY_NAME[instrument.name] is instrument
+        assert instruments.BY_NAME[instrument.name] is instrument
         assert value >= 0
         assert list(attributes) == sorted(attributes)
         assert not {"user.id", "session.id", "log.record.uid"} & {key for key, _ in attributes}

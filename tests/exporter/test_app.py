@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 import exporter
 import otel_measure.process
-from exporter.app import ENDPOINTS, create_app
+from exporter.app import ROUTES, create_app
 from exporter.http.envelope import HttpError
 from exporter.page.assets import asset
 from otel_measure.config import Settings
@@ -26,9 +26,7 @@ POLICY = (
 )
 TRACK = "/api/v1/metrics/users/events/track"
 EVENT = {"user_id": 1, "event_type": "click", "event_name": "buy"}
-CLOSED_GETS = sorted(
-    row.path for row in ENDPOINTS if row.method == "GET" and row.access == "read" and "{" not in row.path
-)
+CLOSED_GETS = sorted(row.path for row in ROUTES if row.method == "GET" and row.access == "read" and "{" not in row.path)
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -22,7 +22,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from exporter.app import create_app
-from exporter.otlp import JSON, MAX_BYTES, PROTOBUF
+from exporter.http.types import JSON
+from exporter.otlp import MAX_BYTES, PROTOBUF
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.otlp.receive.size import MAX_ITEMS, TooManyItemsError

@@ -13,7 +13,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from starlette.testclient import TestClient
 
-from exporter.otlp import JSON, PROTOBUF
+from exporter.http.types import JSON
+from exporter.otlp import PROTOBUF
 from tests.facts import one_of_each
 from tests.otlp.requests import (
     CHAT,

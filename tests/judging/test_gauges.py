@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import nan
 
 from otel_measure.config import Settings
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 from otel_measure.judging import gauges
 from otel_measure.runtime import Runtime
 from otel_measure.store.types.exposition import Family, Sample
@@ -13,7 +13,7 @@ from otel_measure.store.types.exposition import Family, Sample
 
 def test_unknown_values_are_left_out_and_labels_sorted() -> None:
     """An absent series is not a zero."""
-    health = semconv.OTEL_MEASURE_AI_HEALTH_SCORE
+    health = instruments.OTEL_MEASURE_AI_HEALTH_SCORE
     values = [(health, 90.0, (("b", "2"),)), (health, nan, (("c", "3"),)), (health, 80.0, (("a", "1"),))]
     assert gauges.families(iter(values)) == [
         Family(
@@ -24,7 +24,7 @@ def test_unknown_values_are_left_out_and_labels_sorted() -> None:
 
 def test_an_instrument_shows_no_more_than_the_exposed_attribute_sets() -> None:
     """A gauge of 2,001 models has 2,000 series."""
-    health = semconv.OTEL_MEASURE_AI_HEALTH_SCORE
+    health = instruments.OTEL_MEASURE_AI_HEALTH_SCORE
     (family,) = gauges.families((health, 1.0, (("model", str(i)),)) for i in range(2001))
     assert len(family.samples) == 2000
 

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
 
 from otel_measure.config import Settings
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 from otel_measure.errors import NoStore
 from otel_measure.records.kinds import from_event
 from otel_measure.store.types.models import Model
@@ -117,7 +117,7 @@ def test_an_adopted_provider_goes_on_without_us(application: tuple[Providers, In
     telemetry.record([inference("i")])
     (duration,) = shown(reader)["gen_ai.client.operation.duration"]
     assert isinstance(duration, HistogramDataPoint)
-    assert tuple(duration.explicit_bounds) == semconv.BUCKETS_DURATION
+    assert tuple(duration.explicit_bounds) == instruments.BUCKETS_DURATION
     assert [point.value for point in by_name(telemetry)["jobs"]] == [2]
 
     telemetry.shutdown(1.0)
@@ -144,7 +144,7 @@ def test_counters_are_capped_with_an_overflow(
     application: tuple[Providers, InMemoryMetricReader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the SDK itself caps what it counts: memory does not grow with the names of models."""
-    monkeypatch.setattr(semconv, "EXPOSED_ATTRIBUTE_SETS", 2)
+    monkeypatch.setattr(instruments, "EXPOSED_ATTRIBUTE_SETS", 2)
     telemetry = Telemetry(SETTINGS, "me", providers=application[0])
     telemetry.start()
     telemetry.record([inference(str(n), model=f"m{n}") for n in range(5)])
@@ -218,8 +218,8 @@ def test_what_became_of_records_is_counted(application: tuple[Providers, InMemor
     }
     (fault,) = found["otel_measure.self.errors"]
     assert (fault.value, 'error_type="streams"' in fault.labels, fault.scope) == (1, True, "add")
-    (commit,) = found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
-    assert (commit.value, commit.count, commit.bounds) == (0.5, 1, semconv.BUCKETS_COMMIT_DURATION)
+    (commit,) = found[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
+    assert (commit.value, commit.count, commit.bounds) == (0.5, 1, instruments.BUCKETS_COMMIT_DURATION)
     assert commit.buckets[commit.bounds.index(0.5)] == 1
 
 
@@ -229,8 +229,8 @@ def test_a_gauge_is_read_when_asked(application: tuple[Providers, InMemoryMetric
     telemetry = Telemetry(SETTINGS, "me", providers=providers)
     telemetry.start()
     values = iter([1.0, 2.0])
-    telemetry.observe_gauge(semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH, values.__next__)
-    name = semconv.OTEL_MEASURE_SELF_QUEUE_LENGTH.name
+    telemetry.observe_gauge(instruments.OTEL_MEASURE_SELF_QUEUE_LENGTH, values.__next__)
+    name = instruments.OTEL_MEASURE_SELF_QUEUE_LENGTH.name
     assert [[p.value for p in shown(reader)[name]] for _ in range(2)] == [[1.0], [2.0]]
     telemetry.shutdown(1.0)
     assert name not in shown(reader)
@@ -256,7 +256,7 @@ def test_a_child_leaves_to_its_parent_what_its_parent_counted(
     found = by_name(telemetry)
     assert [(point.value, point.instance) for point in found["jobs"]] == [(2, "child")]
     assert [point.value for point in found["otel_measure.self.records"]] == [0]
-    (commit,) = found[semconv.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
+    (commit,) = found[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
     assert (commit.count, round(commit.value, 9), sum(commit.buckets)) == (1, 0.001, 1)
     assert [point.value for point in shown(telemetry.reader)["otel_measure.users.events"]] == [1]
     telemetry.before_fork()

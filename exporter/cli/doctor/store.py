@@ -105,7 +105,7 @@ def writable(s: Surroundings) -> Finding:
 
 def schema(s: Surroundings) -> Finding:
     """Whether this version of otel-measure knows the tables."""
-    scripts = (entry.name for entry in (files("otel_measure.store") / "schema").iterdir())
+    scripts = (entry.name for entry in (files("otel_measure.store.sqlite") / "schema").iterdir())
     latest = max(int(name[:4]) for name in scripts if name.endswith(".sql"))
     with _open(s) as connection:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, semconv
 from otel_measure.otlp.events import event_name, from_log_record, own_record, refuse_too_large
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
@@ -18,8 +18,6 @@ from otel_measure.records.ids import content_id
 from otel_measure.records.kinds import OWN_EVENTS, USER_EVENTS, Event, Inference, Json, Record, UserEvent, from_event
 from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
 
-IGNORE: Final = "ignore"
-ANY_OTHER: Final = "*"
 _sorted_json = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -103,7 +101,7 @@ def _completed(event: Event, resource: Resource) -> Event | None:
     attributes = dict(given)
     attributes.setdefault(semconv.ATTR_LOG_RECORD_UID, _id(event, resource))
     if event.name == semconv.EVENT_FEATURE_FLAG_EVALUATION:
-        user = given.get(semconv.ATTR_FEATURE_FLAG_CONTEXT_ID) or given.get(semconv.ATTR_USER_ID)
+        user = dialects.first_of(given, dialects.FLAG_USER)
         variant = given.get(semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT)
         if not user or not variant or not given.get(semconv.ATTR_FEATURE_FLAG_KEY):
             return None
@@ -126,8 +124,13 @@ _FIELDS: Final = {
 
 def _of_others(event: Event, resource: Resource, event_types: Mapping[str, str]) -> Record | None:
     user = event.attributes.get(semconv.ATTR_USER_ID)
-    event_type = event_types.get(event.name) or event_types.get(ANY_OTHER, IGNORE)
-    if user is None or user == "" or event_type == IGNORE or event.name.startswith(semconv.GEN_AI_PREFIX):
+    event_type = event_types.get(event.name) or event_types.get(dialects.ANY_OTHER_EVENT, dialects.IGNORED_EVENT)
+    if (
+        user is None
+        or user == ""
+        or event_type == dialects.IGNORED_EVENT
+        or event.name.startswith(semconv.GEN_AI_PREFIX)
+    ):
         return None
     given = event.attributes
     properties = {key: value for key, value in given.items() if key not in _FIELDS}

@@ -20,7 +20,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     SummaryDataPoint,
 )
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, instruments, semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import model_series
 from otel_measure.otlp.receive.senders import Resource, resource_of, text
@@ -41,9 +41,9 @@ _SCALES: Final = range(-10, 21)
 _DELTA: Final = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 _NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _BUCKETS_OF_UNIT: Final = {
-    "s": semconv.BUCKETS_DURATION,
-    "ms": tuple(bound * 1000 for bound in semconv.BUCKETS_DURATION),
-    "{token}": semconv.BUCKETS_TOKENS,
+    "s": instruments.BUCKETS_DURATION,
+    "ms": tuple(bound * 1000 for bound in instruments.BUCKETS_DURATION),
+    "{token}": instruments.BUCKETS_TOKENS,
 }
 # Without a unit that says more: powers of 4, from less than one to more than a gigabyte.
 _BUCKETS: Final = tuple(float(4.0**power) for power in range(-5, 16))
@@ -233,7 +233,7 @@ def _exponential(common: _Metric, data_point: ExponentialHistogramDataPoint, now
     below = data_point.zero_count + sum(negative.bucket_counts)
     buckets = Exponential(data_point.scale, below, positive.offset, tuple(positive.bucket_counts))
     count = _count(data_point.count, below + sum(buckets.counts))
-    known = semconv.BY_NAME.get(semconv.RECEIVED_AS.get(common.metric.name, common.metric.name))
+    known = instruments.BY_NAME.get(dialects.RENAMED_METRICS.get(common.metric.name, common.metric.name))
     bounds = (known.buckets if known else ()) or _BUCKETS_OF_UNIT.get(common.metric.unit, _BUCKETS)
     return _with_extremes(common, data_point, now_us, count, bounds=bounds, exponential=buckets)
 

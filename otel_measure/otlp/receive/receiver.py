@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -19,7 +17,7 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import inference_id
-from otel_measure.errors import NoStore, StoreError
+from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
@@ -111,9 +109,7 @@ class Receiver:
         """Take in points; one that nobody foresaw is found by halves, so that its neighbours stand."""
         try:
             return self._store.ingest(points, self.interpret)
-        except Exception as fault:
-            if not _is_of_a_point(fault):
-                raise
+        except StoreRejected as fault:
             if len(points) == 1:
                 _log.warning("a data point of %r cannot be kept: %r", points[0].name, fault)
                 return Ingested(0, 0, {"invalid": 1})
@@ -212,13 +208,6 @@ def _target(sender: Sender) -> str:
         semconv.ATTR_SERVICE_INSTANCE_ID: sender.instance,
     }
     return escaped({**sender.attributes, **own}.items())
-
-
-def _is_of_a_point(fault: Exception) -> bool:
-    """Tell whether a fault is one of what was given, and not of the store, which waiting or somebody cures."""
-    if isinstance(fault, StoreError):
-        return isinstance(fault.__cause__, sqlite3.IntegrityError)
-    return isinstance(fault, (ArithmeticError, LookupError, TypeError, ValueError, struct.error))
 
 
 _WHY: Final = {

@@ -8,20 +8,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, semconv
+from otel_measure.conventions.dialects import first_of
 from otel_measure.definitions.signals import source_of
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
 
-# The first that is there tells processes apart; where none is, what else is said of the resource has to.
-_INSTANCE: Final = (
-    (semconv.ATTR_SERVICE_INSTANCE_ID,),
-    (semconv.ATTR_K8S_POD_UID, semconv.ATTR_PROCESS_PID),
-    (semconv.ATTR_CONTAINER_ID, semconv.ATTR_PROCESS_PID),
-    (semconv.ATTR_HOST_NAME, semconv.ATTR_PROCESS_PID),
-    (semconv.ATTR_HOST_ID, semconv.ATTR_PROCESS_PID),
-)
-_HOST: Final = (semconv.ATTR_HOST_NAME, semconv.ATTR_HOST_ID, semconv.ATTR_K8S_NODE_NAME)
 _UNKNOWN_SERVICE: Final = "unknown_service"
 
 
@@ -52,11 +44,10 @@ class Resource(NamedTuple):
 def resource_of(attributes: Mapping[str, Json]) -> Resource:
     """Return what the attributes of a resource say."""
     said = {key: text(value)[:MAX_NAME_CHARS] for key, value in attributes.items() if value is not None}
-    environment = said.get(semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME) or said.get(semconv.ATTR_DEPLOYMENT_ENVIRONMENT)
     return Resource(
-        Origin(said.get(semconv.ATTR_SERVICE_NAME) or _UNKNOWN_SERVICE, environment or ""),
+        Origin(said.get(semconv.ATTR_SERVICE_NAME) or _UNKNOWN_SERVICE, first_of(said, dialects.ENVIRONMENT) or ""),
         _instance(said),
-        next((said[key] for key in _HOST if said.get(key)), ""),
+        first_of(said, dialects.HOST) or "",
         said.get(semconv.ATTR_CONTAINER_ID, ""),
         attributes.get(semconv.ATTR_OWN_FACTS) is True,
         said,
@@ -64,7 +55,7 @@ def resource_of(attributes: Mapping[str, Json]) -> Resource:
 
 
 def _instance(said: Mapping[str, str]) -> str:
-    for keys in _INSTANCE:
+    for keys in dialects.PROCESS:
         if all(said.get(key) for key in keys):
             return "/".join(said[key] for key in keys)
     # Two processes with equal resources share this; the start times of their streams still tell them apart.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from otel_measure.config import Settings
 from otel_measure.definitions.days import day_finder, day_start
-from otel_measure.errors import StoreError
+from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
     activity,
@@ -122,7 +124,7 @@ class SqliteStore:
         receipts = [ACCEPTED] * len(records)
         if not records:
             return receipts
-        with self._transaction(durable=durable) as transaction:
+        with _rejecting(), self._transaction(durable=durable) as transaction:
             self._refuse_too_old(records, receipts)
             records = self._refuse_erased(records, receipts)
             kinds = set(map(type, records))
@@ -191,7 +193,7 @@ class SqliteStore:
 
     def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
         """Take in stream values: repeating a write changes nothing; what tells of models is given to `interpret`."""
-        with self._transaction() as transaction:
+        with _rejecting(), self._transaction() as transaction:
             ingested, increments = streams.ingest(transaction.connection, points)
             if interpret is not None and increments:
                 received.interpret(transaction, increments, interpret)
@@ -307,3 +309,26 @@ class SqliteStore:
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+
+@contextmanager
+def _rejecting() -> Iterator[None]:
+    """Say in the words of the protocol that something given cannot be kept, such as a number that no column holds."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as fault:
+        raise StoreRejected(f"cannot be kept: {fault!r}") from fault
+
+
+def open_sqlite(settings: Settings, *, outbox: bool, keeps_zone: bool) -> SqliteStore:
+    """Open the file that the settings name; see `otel_measure.store.engines.open_store`."""
+    return SqliteStore(
+        str(settings.store),
+        timezone=None if keeps_zone else settings.timezone,
+        durability=settings.durability,
+        retention_days=settings.retention_days,
+        max_bytes=settings.store_max_bytes,
+        history_days=settings.history_days,
+        session_gap_s=settings.session_gap_s,
+        outbox=outbox,
+    )

@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
 from otel_measure.store.sqlite.gate import Gate
 
@@ -55,7 +55,8 @@ def unavailable(path: str, error: sqlite3.Error) -> StoreError:
     for part, cause, way_out in _CAUSES:
         if part in message:
             return StoreUnavailable(cause, f"{path}: {error}", way_out)
-    return StoreError(f"store {path}: {error}")
+    kind = StoreRejected if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError) else StoreError
+    return kind(f"store {path}: {error}")
 
 
 def refuse_network_file_system(path: Path, mounts: list[tuple[str, str]]) -> None:

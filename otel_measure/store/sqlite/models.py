@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
@@ -75,7 +75,7 @@ def _count(use: ModelUse, record: Inference) -> None:
         use.output_tokens += record.output_tokens
         use.output_known += 1
     if record.cost_usd is not None:
-        use.cost_nano_usd += round(record.cost_usd * semconv.NANO)
+        use.cost_nano_usd += round(record.cost_usd * instruments.NANO)
         use.priced += 1
         use.priced_tokens += (record.input_tokens or 0) + (record.output_tokens or 0)
         source = record.cost_source or "caller"

@@ -13,7 +13,6 @@ from otel_measure.records.kinds import Origin
 
 K = TypeVar("K")
 V = TypeVar("V")
-_OVERFLOW: Final[Attributes] = ((semconv.ATTR_METRIC_OVERFLOW, "true"),)
 _NOWHERE: Final = Origin("")
 
 
@@ -129,8 +128,10 @@ class Names:
 
     def overflow(self, name: str) -> int:
         """Return the id of the series in which everything beyond the cap is summed; its rank is 0."""
-        key = (name, _OVERFLOW, _NOWHERE)
-        return (self._series.get(key) or self._series.put(key, self._series_id(name, escaped(_OVERFLOW), rank=0)))[0]
+        key = (name, semconv.OVERFLOW, _NOWHERE)
+        return (
+            self._series.get(key) or self._series.put(key, self._series_id(name, escaped(semconv.OVERFLOW), rank=0))
+        )[0]
 
     def _series_id(self, name: str, labels: str, rank: int | None = None) -> tuple[int, int]:
         found = self.connection.execute(

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
 from otel_measure.store.sqlite.models import MINUTE_US
@@ -26,8 +26,8 @@ from otel_measure.store.types.streams import STALE_US, HostReading, Increment, I
 HOUR_US: Final = 60 * MINUTE_US
 _DAY_US: Final = 24 * HOUR_US
 # A sender whose series never end must not fill the disk; beyond, its new series are refused and counted.
-MAX_STREAMS: Final = 10 * semconv.EXPOSED_ATTRIBUTE_SETS
-_OVERFLOW: Final = escaped(((semconv.ATTR_METRIC_OVERFLOW, "true"),))
+MAX_STREAMS: Final = 10 * instruments.EXPOSED_ATTRIBUTE_SETS
+_OVERFLOW: Final = escaped(semconv.OVERFLOW)
 _MONOTONIC: Final = frozenset({"counter", "histogram"})
 _STATE: Final = "id, kind, start, ts, value, count, bounds, buckets, exponential"
 
@@ -346,15 +346,15 @@ class _Shown:
     def family(self) -> tuple[Family, int]:
         """Return the family, and how many of its series are beyond the cap."""
         by_age = sorted(self._fresh, key=lambda labels: self._first[labels])
-        shown = [self._samples[labels] for labels in sorted(by_age[: semconv.EXPOSED_ATTRIBUTE_SETS])]
-        rest = [self._samples[labels] for labels in by_age[semconv.EXPOSED_ATTRIBUTE_SETS :]]
+        shown = [self._samples[labels] for labels in sorted(by_age[: instruments.EXPOSED_ATTRIBUTE_SETS])]
+        rest = [self._samples[labels] for labels in by_age[instruments.EXPOSED_ATTRIBUTE_SETS :]]
         if rest and self._family.kind in _MONOTONIC:
             shown.append(_total(rest))
         return self._family._replace(samples=shown), len(rest)
 
 
 def _overflowing(found: list[tuple[Family, int]]) -> Iterator[Family]:
-    instrument = semconv.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS
+    instrument = instruments.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS
     beyond = [Sample(escaped(((semconv.ATTR_INSTRUMENT, family.name),)), float(rest)) for family, rest in found if rest]
     if beyond:
         yield Family(instrument.name, instrument.kind, instrument.unit, instrument.description, (), beyond)

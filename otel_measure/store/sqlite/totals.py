@@ -14,8 +14,8 @@ from itertools import chain
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from otel_measure.conventions import semconv
-from otel_measure.conventions.semconv import Instrument
+from otel_measure.conventions import instruments
+from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.records.kinds import Origin, Record, UserEvent
 from otel_measure.stats.histograms import bucket_index
@@ -100,10 +100,10 @@ def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum],
     by_id: dict[int, Sum] = {}
     for (name, attributes, origin), found in sums.items():
         series, rank = names.series(name, attributes, origin)
-        by_id.setdefault(series, Sum(len(semconv.BY_NAME[name].buckets))).add(found)
-        if rank > semconv.EXPOSED_ATTRIBUTE_SETS:
+        by_id.setdefault(series, Sum(len(instruments.BY_NAME[name].buckets))).add(found)
+        if rank > instruments.EXPOSED_ATTRIBUTE_SETS:
             overflow = names.overflow(name)
-            by_id.setdefault(overflow, Sum(len(semconv.BY_NAME[name].buckets))).add(found)
+            by_id.setdefault(overflow, Sum(len(instruments.BY_NAME[name].buckets))).add(found)
     connection.executemany(
         f"INSERT INTO {into} VALUES (?, ?, ?, NULL) ON CONFLICT (series)"
         f" DO UPDATE SET value = min(value + excluded.value, {LARGEST}), count = count + excluded.count",
@@ -140,16 +140,16 @@ def families(connection: sqlite3.Connection) -> list[Family]:
     rows = connection.execute(
         "SELECT s.name, s.labels, t.value, t.count, t.buckets FROM series s JOIN total t ON t.series = s.id"
         " WHERE s.rank <= ? ORDER BY s.name, s.labels",
-        (semconv.EXPOSED_ATTRIBUTE_SETS,),
+        (instruments.EXPOSED_ATTRIBUTE_SETS,),
     )
     found: dict[str, Family] = {}
     for name, labels, value, count, buckets in rows:
-        instrument = semconv.BY_NAME[name]
+        instrument = instruments.BY_NAME[name]
         family = found.get(name) or found.setdefault(name, _family(instrument))
         family.samples.append(_sample(instrument, labels, value, count, buckets))
     overflowing = overflowing_sets(connection)
     if overflowing:
-        instrument = semconv.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS
+        instrument = instruments.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS
         found[instrument.name] = _family(instrument)
         found[instrument.name].samples.extend(
             Sample(f'otel_measure_instrument="{name}"', float(n)) for name, n in overflowing
@@ -161,7 +161,7 @@ def overflowing_sets(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     """Return how many attribute sets of each instrument are not shown by themselves."""
     rows = connection.execute(
         "SELECT name, max(rank) - ? FROM series GROUP BY name HAVING max(rank) > ? ORDER BY name",
-        (semconv.EXPOSED_ATTRIBUTE_SETS, semconv.EXPOSED_ATTRIBUTE_SETS),
+        (instruments.EXPOSED_ATTRIBUTE_SETS, instruments.EXPOSED_ATTRIBUTE_SETS),
     )
     return [(name, n) for name, n in rows]
 

@@ -1,23 +1,170 @@
-"""The answers about one model, its registration and its truths."""
+"""Models over HTTP: their calls, one by one and in batches, the answers about them, registration and truths."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
+from urllib.parse import quote
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
+from exporter.api.models import InferenceBody
+from otel_measure.ai.record import InferenceBuilder
 from otel_measure.runtime import Runtime
 
 BASE = "/api/v1/metrics/ai"
-CALL: dict[str, Any] = {"model_name": "a/b", "model_version": "1", "latency_ms": 100.0, "cost_usd": 0.5}
+CALL: dict[str, Any] = {
+    "model_name": "gpt-4", "model_version": "1.0", "latency_ms": 150.5,
+    "input_tokens": 100, "output_tokens": 200, "cost_usd": 0.005,
+}  # fmt: skip
+
+
+def error(message: str) -> dict[str, str]:
+    """Return the envelope of an error."""
+    return {"status": "error", "message": message}
+
+
+def test_the_body_has_the_arguments() -> None:
+    """A body has the arguments of `record_inference`, with the same ones required."""
+    arguments = [
+        p for p in inspect.signature(InferenceBuilder.build).parameters.values() if p.name not in {"self", "usage"}
+    ]
+    fields = msgspec.structs.fields(InferenceBody)
+    expected = {p.name: p.default is p.empty for p in arguments} | {"ground_truth": False}
+    assert {f.name: f.required for f in fields} == expected
+
+
+def test_a_truth_given_with_the_call_counts(client: TestClient) -> None:
+    """A prediction sent with its ground truth is labelled at once, alone and in a batch."""
+    right = CALL | {"prediction": "cat", "ground_truth": "cat"}
+    wrong = CALL | {"prediction": "cat", "ground_truth": "dog"}
+    assert client.post(f"{BASE}/inferences/record", json=right).status_code == 201
+    batch = client.post(f"{BASE}/inferences/batch", json={"inferences": [wrong, CALL]}).json()["data"]
+    assert (batch["accepted"], len(batch["results"])) == (2, 2)
+    found = client.get(f"{BASE}/models/gpt-4/1.0/accuracy").json()["data"]
+    assert (found["labelled"], found["accuracy"]) == (2, 0.5)
+
+
+def test_record(client: TestClient) -> None:
+    """One call is committed before the answer and counts at once; a retry is a success that doubles nothing."""
+    first = client.post(f"{BASE}/inferences/record", json=CALL)
+    inference_id = first.json()["data"]["inference_id"]
+    again = client.post(f"{BASE}/inferences/record", json=CALL | {"inference_id": inference_id})
+    assert (first.status_code, first.json()) == (201, {"status": "success", "data": {"inference_id": inference_id}})
+    assert (again.status_code, again.json()["data"]) == (201, {"inference_id": inference_id, "duplicate": True})
+    cost = client.get(f"{BASE}/models/gpt-4/1.0").json()["data"]["cost"]
+    assert (cost["requests"], cost["total_usd"], cost["input_tokens"], cost["output_tokens"]) == (1, 0.005, 100, 200)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"latency_ms": -1}, "latency_ms must be between 0 and 1e+12, not -1.0"),
+        ({"latency_ms": "1"}, "latency_ms: expected `float`, got `str`"),
+        ({"latency_ms": True}, "latency_ms: expected `float`, got `bool`"),
+        ({"cost_usd": -0.1}, "cost_usd must be between 0 and 1e+06, not -0.1"),
+        ({"input_tokens": 1.5}, "input_tokens: expected `int | null`, got `float`"),
+        ({"input_tokens": -1}, "input_tokens must be between 0 and 1e15, not -1"),
+        ({"model_name": ""}, "model_name must be a non-empty string, not ''"),
+        ({"model_version": None}, "model_version: expected `str`, got `null`"),
+        ({"user_id": False}, "user_id: expected `int | str | null`, got `bool`"),
+        ({"latency": 1}, "latency is unknown (field of the body)"),
+    ],
+)
+def test_wrong_arguments(client: TestClient, wrong: dict[str, Any], message: str) -> None:
+    """A wrong argument is a 400 that names it and its rule, and no model appears."""
+    answer = client.post(f"{BASE}/inferences/record", json=CALL | wrong)
+    assert (answer.status_code, answer.json()) == (400, error(message))
+    assert client.get(f"{BASE}/models").json()["data"]["total_models"] == 0
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_no_numbers(client: TestClient, number: str) -> None:
+    """What is no finite number is malformed."""
+    content = f'{{"model_name": "m", "model_version": "1", "latency_ms": {number}}}'
+    answer = client.post(f"{BASE}/inferences/record", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+
+
+def test_batch(client: TestClient) -> None:
+    """Each call of a batch is judged by itself; sent again, the same ids double nothing."""
+    batch = {"inferences": [CALL | {"inference_id": "a"}, {"model_name": "m"}, CALL | {"inference_id": "b"}]}
+    first, again = (client.post(f"{BASE}/inferences/batch", json=batch) for _ in range(2))
+    for answer, status, n in ((first, "accepted", (2, 0, 1)), (again, "duplicate", (0, 2, 1))):
+        assert (answer.status_code, answer.json()["data"]) == (
+            200,
+            {
+                "results": [
+                    {"status": status, "inference_id": "a", "reason": None},
+                    {"status": "rejected", "inference_id": None,
+                     "reason": "model_version is required (field of the inference)"},
+                    {"status": status, "inference_id": "b", "reason": None},
+                ],
+                **dict(zip(("accepted", "duplicate", "rejected"), n, strict=True)),
+            },
+        )  # fmt: skip
+    assert client.get(f"{BASE}/models").json()["data"]["total_inferences"] == 2
+
+
+@pytest.mark.parametrize("name", ["org/llm", "a b", 'say "hi"', "a\nb", "模型-é", "50%", "a?b#c", "detail"])
+def test_names(client: TestClient, name: str) -> None:
+    """A name with slash, space, quote, newline or whatever else works through every endpoint and in the exposition."""
+    assert client.post(f"{BASE}/inferences/record", json=CALL | {"model_name": name}).status_code == 201
+    by_path = client.get(f"{BASE}/models/{quote(name, safe='')}/1.0").json()["data"]
+    by_query = client.get(f"{BASE}/models/detail", params={"name": name, "version": "1.0"}).json()["data"]
+    (listed,) = client.get(f"{BASE}/models").json()["data"]["models"]
+    assert by_path == by_query == listed
+    assert (listed["model_name"], listed["inference_count"]) == (name, 1)
+    escaped = name.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    assert f'gen_ai_request_model="{escaped}"' in client.get("/metrics").text
+
+
+def test_unknown_model(client: TestClient) -> None:
+    """A model nobody has recorded is a 404 by its name, in the path and in the query."""
+    for path in (f"{BASE}/models/no/1", f"{BASE}/models/detail?name=no&version=1"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()) == (404, error("no model named 'no 1'"))
+
+
+def test_detail_needs_a_name(client: TestClient) -> None:
+    """The query must name the model and its version."""
+    answer = client.get(f"{BASE}/models/detail", params={"name": "m"})
+    assert (answer.status_code, answer.json()) == (400, error("version is required (field of the query)"))
+
+
+def test_empty(client: TestClient) -> None:
+    """On an empty system there are no models, and the window says what was looked at."""
+    assert client.get(f"{BASE}/models").json() == {
+        "status": "success",
+        "data": {
+            "models": [], "total_models": 0, "total_inferences": 0,
+            "window": {"start": "2025-12-31T12:00:00.000001Z", "end": "2026-01-01T12:00:00.000001Z", "timezone": "UTC"},
+        },
+    }  # fmt: skip
+
+
+def test_narrowed(client: TestClient) -> None:
+    """A service that recorded nothing did nothing."""
+    client.post(f"{BASE}/inferences/record", json=CALL)
+    asked = {
+        service: client.get(f"{BASE}/models/gpt-4/1.0", params={"service": service})
+        for service in ("", "unknown_service")
+    }
+    assert {service: answer.json()["data"]["inference_count"] for service, answer in asked.items()} == {
+        "": 0, "unknown_service": 1,
+    }  # fmt: skip
+
+
+CHEAP_CALL: dict[str, Any] = {"model_name": "a/b", "model_version": "1", "latency_ms": 100.0, "cost_usd": 0.5}
 MODEL = f"{BASE}/models/a%2Fb/1"
 
 
 @pytest.fixture
 def known(client: TestClient) -> TestClient:
     """A server that has seen one call of the model `a/b`."""
-    body = CALL | {"inference_id": "i-1", "prediction": "cat"}
+    body = CHEAP_CALL | {"inference_id": "i-1", "prediction": "cat"}
     assert client.post(f"{BASE}/inferences/record", json=body).status_code == 201
     return client
 

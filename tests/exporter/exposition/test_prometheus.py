@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.exposition.prometheus import CONTENT_TYPE, exposed_name, render, unit_words
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 from otel_measure.conventions.labels import escaped
 from otel_measure.store.types.exposition import Family, Sample
 
@@ -170,19 +170,19 @@ def test_names_are_those_of_the_official_exporter(name: str, kind: str, unit: st
 
 def test_every_instrument_of_ours_is_named_as_the_official_exporter_names_it() -> None:
     """The same values through the SDK, the official exporter and prometheus_client read the same."""
-    instruments = list(semconv.BY_NAME.values())
+    known = list(instruments.BY_NAME.values())
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=registry)
     views = [
         View(instrument_name=i.name, aggregation=ExplicitBucketHistogramAggregation(i.buckets))
-        for i in instruments
+        for i in known
         if i.buckets
     ]
     provider = MeterProvider([reader], views=views)
     meter = provider.get_meter("test")
     attributes = [{"gen_ai.request.model": 'gpt"4', "a": "\\"}, {"gen_ai.request.model": "é\n", "a": "x"}]
     families = []
-    for instrument in instruments:
+    for instrument in known:
         samples = []
         for value, attribute_set in zip((0.02, 3.0), attributes, strict=True):
             if instrument.kind == "histogram":

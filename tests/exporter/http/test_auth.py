@@ -2,25 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.http.auth import EVERYTHING, READ, WRITE, Grants, Guard, permit
+from exporter.http.auth import ALL_SCOPES, READ, WRITE, Authenticator, Scopes, require_scope
 from exporter.http.envelope import HttpError
 from otel_measure.config import Settings
 
 Headers = list[tuple[bytes, bytes]]
 LOCAL = [(b"host", b"localhost:5000")]
-OPEN_GUARD = Guard.of(Settings())
-TOKEN_GUARD = Guard.of(Settings(token="all", read_token="look", write_token="put"))
+WITHOUT_TOKEN = Authenticator.of(Settings())
+WITH_TOKENS = Authenticator.of(Settings(token="all", read_token="look", write_token="put"))
 
 
-def asked(guard: Guard, headers: Headers, client: tuple[str, int] | None = ("127.0.0.1", 1)) -> Grants:
-    """Return what a request may do."""
-    return guard.grants({"type": "http", "client": client, "headers": headers})
+def asked(by: Authenticator, headers: Headers, client: tuple[str, int] | None = ("127.0.0.1", 1)) -> Scopes:
+    """Return the scopes of a request."""
+    return by.scopes({"type": "http", "client": client, "headers": headers})
 
 
-def refused(guard: Guard, headers: Headers, client: tuple[str, int] | None = ("127.0.0.1", 1)) -> HttpError:
+def refused(by: Authenticator, headers: Headers, client: tuple[str, int] | None = ("127.0.0.1", 1)) -> HttpError:
     """Return the refusal of a request."""
     with pytest.raises(HttpError) as caught:
-        asked(guard, headers, client)
+        asked(by, headers, client)
     return caught.value
 
 
@@ -30,19 +30,19 @@ def refused(guard: Guard, headers: Headers, client: tuple[str, int] | None = ("1
 )
 def test_local_host(host: bytes) -> None:
     """Without a token a direct client whose Host is a loopback name may do everything."""
-    assert asked(OPEN_GUARD, [(b"host", host)]) == EVERYTHING
+    assert asked(WITHOUT_TOKEN, [(b"host", host)]) == ALL_SCOPES
 
 
 @pytest.mark.parametrize("client", [("127.0.0.1", 1), ("127.4.5.6", 1), ("::1", 1), ("::ffff:127.0.0.1", 1), None])
 def test_local_peer(client: tuple[str, int] | None) -> None:
     """Loopback addresses and Unix sockets (no address at all) are this machine."""
-    assert asked(OPEN_GUARD, LOCAL, client) == EVERYTHING
+    assert asked(WITHOUT_TOKEN, LOCAL, client) == ALL_SCOPES
 
 
 @pytest.mark.parametrize("address", ["192.168.1.7", "10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "testclient", ""])
 def test_stranger(address: str) -> None:
     """Without a token every other peer is told how to set one."""
-    fault = refused(OPEN_GUARD, LOCAL, (address, 1))
+    fault = refused(WITHOUT_TOKEN, LOCAL, (address, 1))
     assert (fault.status, fault.message) == (
         403,
         "no token is set, so only direct clients on this machine are answered; set OTEL_MEASURE_TOKEN "
@@ -66,32 +66,32 @@ def test_stranger(address: str) -> None:
 )
 def test_rebinding(headers: Headers) -> None:
     """A Host that is no loopback name is refused, so a page of another name that resolves here reads nothing."""
-    assert refused(OPEN_GUARD, headers).status == 403
+    assert refused(WITHOUT_TOKEN, headers).status == 403
 
 
 @pytest.mark.parametrize("name", [b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"])
 def test_proxied(name: bytes) -> None:
     """A request that a proxy passed on is not direct, wherever the proxy runs."""
-    assert refused(OPEN_GUARD, [*LOCAL, (name, b"127.0.0.1")]).status == 403
+    assert refused(WITHOUT_TOKEN, [*LOCAL, (name, b"127.0.0.1")]).status == 403
 
 
 def test_insecure() -> None:
     """`insecure` answers anybody, even where a token is set."""
-    guard = Guard.of(Settings(insecure=True, token="all"))
-    assert asked(guard, [(b"host", b"evil.example")], ("10.0.0.1", 1)) == EVERYTHING
+    authenticator = Authenticator.of(Settings(insecure=True, token="all"))
+    assert asked(authenticator, [(b"host", b"evil.example")], ("10.0.0.1", 1)) == ALL_SCOPES
 
 
-@pytest.mark.parametrize(("token", "grants"), [(b"all", EVERYTHING), (b"look", READ), (b"put", WRITE)])
-def test_scopes(token: bytes, grants: Grants) -> None:
-    """Each token grants its own scope, from anywhere and through any proxy."""
+@pytest.mark.parametrize(("token", "scopes"), [(b"all", ALL_SCOPES), (b"look", READ), (b"put", WRITE)])
+def test_scopes(token: bytes, scopes: Scopes) -> None:
+    """Each token has its own scope, from anywhere and through any proxy."""
     headers = [(b"host", b"metrics.example"), (b"x-forwarded-for", b"1.2.3.4"), (b"authorization", b"bearer " + token)]
-    assert asked(TOKEN_GUARD, headers, ("10.0.0.1", 1)) == grants
+    assert asked(WITH_TOKENS, headers, ("10.0.0.1", 1)) == scopes
 
 
 def test_one_token_for_two_scopes() -> None:
     """The same secret as read and write token may read and write, and administrates nothing."""
-    guard = Guard.of(Settings(read_token="both", write_token="both"))
-    assert asked(guard, [(b"authorization", b"Bearer both")]) == READ | WRITE
+    authenticator = Authenticator.of(Settings(read_token="both", write_token="both"))
+    assert asked(authenticator, [(b"authorization", b"Bearer both")]) == READ | WRITE
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,18 @@ def test_one_token_for_two_scopes() -> None:
 )
 def test_wrong_token(headers: Headers) -> None:
     """With a token set, a missing, wrong or doubled one is challenged, also on this machine."""
-    fault = refused(TOKEN_GUARD, headers)
+    fault = refused(WITH_TOKENS, headers)
     assert (fault.status, fault.headers) == (401, ((b"www-authenticate", b'Bearer realm="otel-measure"'),))
 
 
-def test_permit() -> None:
+def test_require_scope() -> None:
     """A token of another scope is refused by name of the scope it lacks."""
-    permit(WRITE, "write")
+    require_scope(WRITE, "write")
     with pytest.raises(HttpError, match="this token has no 'read' scope; use a token that has it") as caught:
-        permit(WRITE, "read")
+        require_scope(WRITE, "read")
     assert caught.value.status == 403
 
 
 def test_tokens_do_not_show() -> None:
-    """A guard that is printed shows no token."""
-    assert b"all" not in repr(TOKEN_GUARD).encode()
+    """An authenticator that is printed shows no token."""
+    assert b"all" not in repr(WITH_TOKENS).encode()

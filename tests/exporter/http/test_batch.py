@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from exporter.http.batch import Verdict, counts, is_duplicate, write_batch
+from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.envelope import HttpError
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin, Record, UserEvent
@@ -34,16 +34,16 @@ def raws(*bodies: bytes) -> list[msgspec.Raw]:
 
 def test_each_item_by_itself() -> None:
     """What is wrong is rejected with its reason, what is known is a duplicate, and all the rest is accepted."""
-    verdicts = write_batch(raws(b"1", b'"http"', b"2", b'"value"', b"3", b"x" * 32769), judge, commit)
-    assert verdicts == [
-        Verdict("1", ACCEPTED),
-        Verdict(None, Receipt("rejected", "event_type is required (field of the event)")),
-        Verdict("2", DUPLICATE),
-        Verdict(None, Receipt("rejected", "user_id must be an int or a non-empty string, not ''")),
-        Verdict("3", ACCEPTED),
-        Verdict(None, Receipt("rejected", "an item must have at most 32768 bytes, not 32769")),
+    receipts = write_batch(raws(b"1", b'"http"', b"2", b'"value"', b"3", b"x" * 32769), judge, commit)
+    assert receipts == [
+        ItemReceipt("1", ACCEPTED),
+        ItemReceipt(None, Receipt("rejected", "event_type is required (field of the event)")),
+        ItemReceipt("2", DUPLICATE),
+        ItemReceipt(None, Receipt("rejected", "user_id must be an int or a non-empty string, not ''")),
+        ItemReceipt("3", ACCEPTED),
+        ItemReceipt(None, Receipt("rejected", "an item must have at most 32768 bytes, not 32769")),
     ]
-    assert counts(verdicts) == {"accepted": 2, "duplicate": 1, "rejected": 3}
+    assert counts(receipts) == {"accepted": 2, "duplicate": 1, "rejected": 3}
 
 
 def test_nothing_to_commit() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.http.body import BodyHeaders, body_headers, decode_json, read_body, require_json
+from exporter.http.body import body_headers, decode_json, read_body, require_json
 from exporter.http.envelope import ClientGone, HttpError
+from exporter.http.types import BodyHeaders
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):

@@ -10,11 +10,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from exporter.http.auth import Guarded
-from exporter.http.dispatch import Endpoints
-from exporter.http.routing import Places
-from exporter.http.types import AnyEndpoint, Call, NoBody, NoQuery, PlainCall, get, post
-from exporter.running import Running
+from exporter.http.auth import AuthMiddleware
+from exporter.http.dispatch import Dispatcher
+from exporter.http.routing import Router
+from exporter.http.types import AnyRoute, Call, NoBody, NoQuery, PlainCall, get, post
+from exporter.running import RuntimeOnDemand
 from otel_measure.runtime import Runtime
 
 
@@ -36,9 +36,9 @@ def wrong(call: PlainCall) -> None:
 
 def named(call: PlainCall) -> dict[str, str]:
     """Answer with the name, or fail on it."""
-    if call.path["name"] == "bad":
+    if call.path_params["name"] == "bad":
         raise ValueError("name must not be 'bad'")
-    return dict(call.path)
+    return dict(call.path_params)
 
 
 async def doubled(call: Call[NoQuery, Payload]) -> dict[str, int]:
@@ -51,10 +51,10 @@ def greedy(call: PlainCall) -> object:
     return call.runtime
 
 
-ROWS: tuple[AnyEndpoint, ...] = (
+ROWS: tuple[AnyRoute, ...] = (
     get("/broken", broken, NoQuery, "s", "r"),
     get("/wrong", wrong, NoQuery, "s", "r"),
-    get("/greedy", greedy, NoQuery, "s", "r", runtime=False),
+    get("/greedy", greedy, NoQuery, "s", "r", needs_runtime=False),
     get("/named/{name}", named, NoQuery, "s", "r"),
     post("/doubled", doubled, Payload, "s", "r", max_bytes=20),
     get("/admin", named, NoQuery, "s", "r", access="admin"),
@@ -62,11 +62,21 @@ ROWS: tuple[AnyEndpoint, ...] = (
 ERROR = "internal error; the log of the server tells more under the id "
 
 
+def application(runtime: Runtime) -> Starlette:
+    """Return an application of the rows above."""
+    on_demand = RuntimeOnDemand(lambda: runtime)
+    return Starlette(
+        middleware=[
+            Middleware(AuthMiddleware, Router(ROWS), on_demand.authenticator),
+            Middleware(Dispatcher, on_demand.backend),
+        ]
+    )
+
+
 @pytest.fixture
 def rows_client(runtime: Runtime) -> TestClient:
     """A client of the rows above."""
-    running = Running(lambda: runtime)
-    app = Starlette(middleware=[Middleware(Guarded, Places(ROWS), running), Middleware(Endpoints, running)])
+    app = application(runtime)
     return TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1), raise_server_exceptions=False)
 
 
@@ -127,16 +137,14 @@ def test_other_methods(rows_client: TestClient) -> None:
 
 def test_stranger(runtime: Runtime) -> None:
     """A stranger learns neither what there is nor what there is not."""
-    running = Running(lambda: runtime)
-    app = Starlette(middleware=[Middleware(Guarded, Places(ROWS), running), Middleware(Endpoints, running)])
+    app = application(runtime)
     stranger = TestClient(app, base_url="http://localhost", client=("10.0.0.1", 1))
     assert [stranger.get(path).status_code for path in ("/named/x", "/nothing")] == [403, 403]
 
 
 def test_client_gone(runtime: Runtime) -> None:
     """A client that goes away in the middle of its body is not answered."""
-    running = Running(lambda: runtime)
-    app = Starlette(middleware=[Middleware(Guarded, Places(ROWS), running), Middleware(Endpoints, running)])
+    app = application(runtime)
     scope: dict[str, Any] = {
         "type": "http", "method": "POST", "path": "/doubled", "query_string": b"", "client": ("127.0.0.1", 1),
         "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from exporter.app import ENDPOINTS
+from exporter.app import ROUTES
 from exporter.http.openapi import describe
 from exporter.http.query import NamedModelQuery
-from exporter.http.types import AnyEndpoint, Call, Content, NoBody, NoQuery, PlainCall, get
+from exporter.http.types import AnyRoute, Call, Content, NoBody, NoQuery, PlainCall, get
 
 WINDOW = "^([1-9][0-9]{0,3}[mh]|[1-9][0-9]{0,2}d|[1-9][0-9]?w)$"
 
@@ -78,7 +78,7 @@ def test_a_row() -> None:
         (get("/p", plain, NoQuery, "s", "r"), None),
     ],
 )
-def test_other_answers(row: AnyEndpoint, schema: dict[str, Any] | None) -> None:
+def test_other_answers(row: AnyRoute, schema: dict[str, Any] | None) -> None:
     """What has no schema is described by its name; what leaves without the envelope is an object of its own."""
     content = describe([row])["paths"][row.path]["get"]["responses"]["200"]["content"]
     found = content["application/json"]["schema"]
@@ -90,7 +90,7 @@ def test_what_is_described(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
     described = {(method.upper(), path) for path, place in description["paths"].items() for method in place}
     assert described == {
-        (row.method, row.path) for row in ENDPOINTS if row.access != "page" and row.path != "/openapi.json"
+        (row.method, row.path) for row in ROUTES if row.access != "page" and row.path != "/openapi.json"
     }
     operations = [operation for place in description["paths"].values() for operation in place.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)

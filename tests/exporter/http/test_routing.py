@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.http.routing import Places, segments
-from exporter.http.types import AnyEndpoint, NoBody, NoQuery, PlainCall, get, post
+from exporter.http.routing import Router, segments
+from exporter.http.types import AnyRoute, NoBody, NoQuery, PlainCall, get, post
 
 
 def answer(call: PlainCall) -> None:
@@ -19,14 +19,14 @@ async def write(call: PlainCall) -> None:
     """Write nothing."""
 
 
-ROWS: tuple[AnyEndpoint, ...] = (
+ROWS: tuple[AnyRoute, ...] = (
     get("/models", answer, NoQuery, "s", "r"),
     post("/models", write, NoBody, "s", "r"),
     get("/models/detail", answer, NoQuery, "s", "r", access="open"),
     get("/models/{name}/{version}", answer, NoQuery, "s", "r"),
     get("/models/{name}/{version}/cost", answer, NoQuery, "s", "r"),
 )
-PLACES = Places(ROWS)
+ROUTER = Router(ROWS)
 
 
 def scope(path: str, raw_path: bytes | None = None, root_path: str = "") -> dict[str, Any]:
@@ -34,14 +34,14 @@ def scope(path: str, raw_path: bytes | None = None, root_path: str = "") -> dict
     return {"type": "http", "path": path, "root_path": root_path, "raw_path": raw_path}
 
 
-def found(scope: dict[str, Any]) -> tuple[str, dict[str, str]] | None:
+def matched(scope: dict[str, Any]) -> tuple[str, dict[str, str]] | None:
     """Return the pattern and the parameters that a path leads to."""
-    at = PLACES.find(scope)
-    return at and (at.place.path, dict(at.path))
+    match = ROUTER.match(scope)
+    return match and (match.routes.path, dict(match.path_params))
 
 
 @pytest.mark.parametrize(
-    ("path", "place"),
+    ("path", "expected"),
     [
         ("/models", ("/models", {})),
         ("/models/detail", ("/models/detail", {})),
@@ -54,10 +54,10 @@ def found(scope: dict[str, Any]) -> tuple[str, dict[str, str]] | None:
         ("", None),
     ],
 )
-def test_places(path: str, place: tuple[str, dict[str, str]] | None) -> None:
-    """A path without parameters is found by itself, others by their pattern; an empty segment matches nothing."""
-    assert found(scope(path)) == place
-    assert found(scope(path, path.encode())) == place
+def test_match(path: str, expected: tuple[str, dict[str, str]] | None) -> None:
+    """A path without parameters is matched by itself, others by their pattern; an empty segment matches nothing."""
+    assert matched(scope(path)) == expected
+    assert matched(scope(path, path.encode())) == expected
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -68,7 +68,7 @@ def test_names(name: str, version: str, root: str) -> None:
     """Any name and version, with a slash or whatever else, comes out of a path as it was put in."""
     path = f"{root}/models/{name}/{version}"
     raw_path = f"{quote(root)}/models/{quote(name, safe='')}/{quote(version, safe='')}".encode()
-    assert found(scope(path, raw_path, root)) == ("/models/{name}/{version}", {"name": name, "version": version})
+    assert matched(scope(path, raw_path, root)) == ("/models/{name}/{version}", {"name": name, "version": version})
 
 
 @pytest.mark.parametrize(
@@ -92,17 +92,17 @@ def test_segments(asked: dict[str, Any], expected: list[str]) -> None:
 
 
 def test_methods() -> None:
-    """A place knows its methods, and its access where all its rows agree."""
-    both = PLACES.find(scope("/models"))
-    one = PLACES.find(scope("/models/detail"))
+    """The routes of a path know their methods, and the scope they need where all of them agree."""
+    both = ROUTER.match(scope("/models"))
+    one = ROUTER.match(scope("/models/detail"))
     if both is None or one is None:
         raise AssertionError("both are rows of the table")
-    assert (both.place.allow, both.place.access, sorted(both.place.bound)) == (
+    assert (both.routes.allow, both.routes.access, sorted(both.routes.by_method)) == (
         b"GET, HEAD, OPTIONS, POST", None, ["GET", "HEAD", "POST"],
     )  # fmt: skip
-    assert (one.place.allow, one.place.access, sorted(one.place.bound)) == (
-        b"GET, HEAD, OPTIONS",
-        "open",
-        ["GET", "HEAD"],
-    )
-    assert [bound.on_loop for bound in both.place.bound.values()] == [False, True, False]
+    assert (one.routes.allow, one.routes.access, sorted(one.routes.by_method)) == (
+        b"GET, HEAD, OPTIONS", "open", ["GET", "HEAD"],
+    )  # fmt: skip
+    assert {method: bound.on_loop for method, bound in both.routes.by_method.items()} == {
+        "GET": False, "HEAD": False, "POST": True,
+    }  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.otlp.receive.metrics import MAX_BUCKETS, understood
 from otel_measure.otlp.receive.senders import resource_of
@@ -79,9 +79,9 @@ def test_an_exponential_histogram() -> None:
     """Its buckets are kept; those of the exposition are the convention's, or fit the unit."""
     (point,) = points(Metrics().exponential(DURATION, 0, -1, [1, 2], 3.5, zero_count=3))
     assert (point.count, point.exponential, point.buckets) == (6, Exponential(0, 3, -1, (1, 2)), ())
-    assert point.bounds == semconv.BUCKETS_DURATION
+    assert point.bounds == instruments.BUCKETS_DURATION
     (point,) = points(Metrics().exponential("mine", 0, 0, [1], 1.0, unit="{token}"))
-    assert point.bounds == semconv.BUCKETS_TOKENS
+    assert point.bounds == instruments.BUCKETS_TOKENS
     (point,) = points(Metrics().exponential("mine", 0, 0, [1], 1.0, unit="{x}"))
     assert point.bounds == tuple(4.0**n for n in range(-5, 16))
 

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otel_measure.ai import reports as models
-from otel_measure.conventions import semconv
+from otel_measure.conventions import instruments
 from otel_measure.definitions.windows import span
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
@@ -271,7 +271,7 @@ def test_the_exposition_is_capped_and_says_so(opened: Open) -> None:
     store = opened()
     for first in range(0, 10_000, 1000):
         store.accept([inference(f"{n:032x}", model=f"m{n}", latency_ms=1000.0) for n in range(first, first + 1000)])
-    cap = semconv.EXPOSED_ATTRIBUTE_SETS
+    cap = instruments.EXPOSED_ATTRIBUTE_SETS
     assert (cap, len(store.models())) == (2000, 10_000)
     found = totals(store)
     for name in ("gen_ai.client.operation.duration", "otel_measure.ai.inferences"):
@@ -280,7 +280,8 @@ def test_the_exposition_is_capped_and_says_so(opened: Open) -> None:
         rest = samples['otel_metric_overflow="true"']
         assert (rest.count or rest.value) == 10_000 - cap
     assert {
-        sample.labels: sample.value for sample in found[semconv.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS.name].samples
+        sample.labels: sample.value
+        for sample in found[instruments.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS.name].samples
     } == {
         'otel_measure_instrument="gen_ai.client.operation.duration"': 8000.0,
         'otel_measure_instrument="otel_measure.ai.inferences"': 8000.0,
@@ -290,7 +291,7 @@ def test_the_exposition_is_capped_and_says_so(opened: Open) -> None:
 
 def test_the_overflow_is_a_function_of_the_facts(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model beyond the cap goes on into the overflow; neither `rebuild` nor a sweep changes what is shown."""
-    monkeypatch.setattr(semconv, "EXPOSED_ATTRIBUTE_SETS", 3)
+    monkeypatch.setattr(instruments, "EXPOSED_ATTRIBUTE_SETS", 3)
     store = opened(retention_days=1)
     store.accept([inference(str(n), NOON - 3 * DAY, model=f"m{n}") for n in range(5)])
     store.accept([inference(f"again {n}", model=f"m{n}") for n in range(5)])

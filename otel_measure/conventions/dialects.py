@@ -1,0 +1,100 @@
+"""Names of others, as data: what older and foreign conventions write in place of the names that we emit.
+
+They are received only. Where several names have one meaning, they stand in the order in which the first one that is
+given counts, the name that we emit first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias, TypeVar
+
+from otel_measure.conventions import semconv
+from otel_measure.conventions.instruments import (
+    GEN_AI_CLIENT_OPERATION_DURATION,
+    GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK,
+    GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK,
+    GEN_AI_CLIENT_TOKEN_USAGE,
+)
+
+Names: TypeAlias = tuple[str, ...]
+V = TypeVar("V")
+
+# ---------------------------------------------------------------- resources
+
+ENVIRONMENT: Final[Names] = (semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, "deployment.environment")
+HOST: Final[Names] = (semconv.ATTR_HOST_NAME, semconv.ATTR_HOST_ID, semconv.ATTR_K8S_NODE_NAME)
+# The first row of which all are given tells the processes of a service apart.
+PROCESS: Final[tuple[Names, ...]] = (
+    (semconv.ATTR_SERVICE_INSTANCE_ID,),
+    (semconv.ATTR_K8S_POD_UID, semconv.ATTR_PROCESS_PID),
+    (semconv.ATTR_CONTAINER_ID, semconv.ATTR_PROCESS_PID),
+    (semconv.ATTR_HOST_NAME, semconv.ATTR_PROCESS_PID),
+    (semconv.ATTR_HOST_ID, semconv.ATTR_PROCESS_PID),
+)
+
+# ---------------------------------------------------------------- calls of models
+
+PROVIDER: Final[Names] = (semconv.ATTR_GEN_AI_PROVIDER_NAME, "gen_ai.system")
+INPUT_TOKENS: Final[Names] = (
+    *(semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
+)
+OUTPUT_TOKENS: Final[Names] = (
+    *(semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
+)
+COST_USD: Final[Names] = ("gen_ai.usage.cost", "gen_ai.usage.cost_usd")
+TIME_TO_FIRST_CHUNK_S: Final[Names] = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
+# Operations under these names call tools, agents or stores; a call of a model inside them is told of by itself.
+OPERATIONS_WITHOUT_MODEL_CALL: Final = frozenset(
+    {"execute_tool", "invoke_agent", "create_agent", "invoke_workflow", "plan", "retrieval", "rerank"}
+)
+
+# ---------------------------------------------------------------- metrics
+
+# What others may call what we emit under the name on the right (the conventions' renames in flight).
+RENAMED_METRICS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "gen_ai.client.inference.duration": GEN_AI_CLIENT_OPERATION_DURATION.name,
+        "gen_ai.client.inference.operation.duration": GEN_AI_CLIENT_OPERATION_DURATION.name,
+        "gen_ai.client.inference.tokens": GEN_AI_CLIENT_TOKEN_USAGE.name,
+        "gen_ai.client.inference.token.usage": GEN_AI_CLIENT_TOKEN_USAGE.name,
+        "gen_ai.client.inference.time_to_first_chunk": GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK.name,
+        "gen_ai.client.inference.time_per_output_chunk": GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK.name,
+    }
+)
+# Metrics that say what calls cost, in USD; we emit no such name.
+COST_METRICS: Final = frozenset({"gen_ai.usage.cost", "gen_ai.client.operation.cost", "gen_ai.client.cost"})
+RENAMED_TOKEN_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {"prompt": semconv.TOKEN_TYPE_INPUT, "completion": semconv.TOKEN_TYPE_OUTPUT}
+)
+MS_PER_UNIT: Final[Mapping[str, float]] = MappingProxyType({"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000001})
+
+# ---------------------------------------------------------------- events
+
+# Before log records had a name of their own, events said theirs in an attribute.
+EVENT_NAME: Final = "event.name"
+FLAG_USER: Final[Names] = (semconv.ATTR_FEATURE_FLAG_CONTEXT_ID, semconv.ATTR_USER_ID)
+ANY_OTHER_EVENT: Final = "*"
+IGNORED_EVENT: Final = "ignore"
+# Events of others with a `user.id`, and the type of user event that each is.
+EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "browser.page_view": "page_view",
+        "app.screen.view": "page_view",
+        "app.screen.click": "click",
+        "app.widget.click": "click",
+        "app.crash": "error",
+        "exception": "error",
+        ANY_OTHER_EVENT: "custom",
+    }
+)
+
+
+def first_of(attributes: Mapping[str, V], names: Names) -> V | None:
+    """Return the value under the first of the names that has one; an empty text is none."""
+    for name in names:
+        value = attributes.get(name)
+        if value is not None and value != "":
+            return value
+    return None

@@ -1,0 +1,39 @@
+"""How a store is opened: by the settings alone, whichever engine keeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otel_measure.config import Settings
+from otel_measure.errors import ConfigurationError, StoreError
+from otel_measure.store.engines import open_store
+
+
+def test_no_store_is_opened_where_none_is_wanted() -> None:
+    """`store=None` is an answer, not a fault."""
+    assert open_store(Settings(store=None)) is None
+
+
+def test_a_place_that_no_engine_knows_is_refused_by_name() -> None:
+    """The message says what was given and what there is."""
+    with pytest.raises(ConfigurationError) as refusal:
+        open_store(Settings(store="mysql://db/measure"))
+    assert str(refusal.value) == (
+        "store must be a path, \":memory:\" or None, not 'mysql://db/measure': SQLite is the only engine so far"
+    )
+
+
+def test_a_rebuild_opens_a_store_of_another_zone(tmp_path: Path) -> None:
+    """Every other opening is refused: its days would not be those of the settings."""
+    path = str(tmp_path / "measure.db")
+    store = open_store(Settings(store=path, timezone="Asia/Tokyo"))
+    assert store is not None
+    store.close()
+    with pytest.raises(StoreError, match="keeps its days in Asia/Tokyo"):
+        open_store(Settings(store=path))
+    kept = open_store(Settings(store=path), keeps_zone=True)
+    assert kept is not None
+    assert kept.timezone == "Asia/Tokyo"
+    kept.close()
