@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Final
 
 import uvicorn
@@ -21,7 +20,6 @@ class ServerConfig(uvicorn.Config):
         app: the application.
         http: the protocol of a new connection.
         connections: all connections of the server.
-        tls: the certificate; `None` for plain HTTP.
     """
 
     def __init__(
@@ -30,11 +28,11 @@ class ServerConfig(uvicorn.Config):
         *,
         http: type[asyncio.Protocol],
         connections: Connections,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(
             app,
             http=http,
+            interface="asgi3",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -45,4 +43,3 @@ class ServerConfig(uvicorn.Config):
             timeout_graceful_shutdown=DRAIN_S,
         )
         self.connections = connections
-        self.tls = tls

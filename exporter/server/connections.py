@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final, Protocol
 
 from exporter.http.refusals import RefusalLog
 from exporter.server.limits import ConnectionLimits
-
-_SWEEP_S: Final = 0.5
 
 
 class Phase(Enum):
@@ -71,9 +70,13 @@ class Connections:
         self._body_bytes = 0
         self._sweep: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
-        """How many are open."""
-        return len(self._open)
+    def __iter__(self) -> Iterator[Connection]:
+        """Those that are open."""
+        return iter(set(self._open))
+
+    def is_empty(self) -> bool:
+        """Tell whether none is open."""
+        return not self._open
 
     def admit(self, connection: Connection, phase: Phase, loop: asyncio.AbstractEventLoop) -> bool:
         """Take a new connection in; `False` when there is no room for it, and none can be made."""
@@ -87,7 +90,7 @@ class Connections:
         self._turns[phase][connection] = None
         connection.phase = phase
         if self._sweep is None:
-            self._sweep = loop.call_later(_SWEEP_S, self._look, loop)
+            self._sweep = loop.call_later(self.limits.look_every_s, self._look, loop)
         return True
 
     def enter(self, connection: Connection, phase: Phase) -> None:
@@ -133,19 +136,19 @@ class Connections:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now_s = loop.time()
-        for connection in list(self._open):
+        for connection in self:
             connection.look(now_s)
         self._close_unread()
         self.refusals.say_rest()
-        self._sweep = loop.call_later(_SWEEP_S, self._look, loop) if self._open else None
+        self._sweep = loop.call_later(self.limits.look_every_s, self._look, loop) if self._open else None
 
     def _close_unread(self) -> None:
         """Close those that leave most unread, while all together leave too much."""
         unread = {connection: n for connection in self._open if (n := connection.unread())}
         total = sum(unread.values())
-        for connection in sorted(unread, key=unread.__getitem__, reverse=True):
-            # One answer alone may be large.
-            if total <= self.limits.unread_bytes or len(unread) == 1:
+        # One answer alone may be large.
+        for connection in sorted(unread, key=unread.__getitem__, reverse=True)[:-1]:
+            if total <= self.limits.unread_bytes:
                 return
             total -= unread[connection]
             self._close(connection, UNREAD)

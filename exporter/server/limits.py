@@ -37,8 +37,10 @@ class ConnectionLimits:
         small_body_bytes: of a request that is let pass all the same: large bodies of others do not shut it out.
         unread_bytes: of answers that are not read yet, of all connections.
         unread_s: how long the reading of an answer may make no progress.
+        body_s: from the end of the head to the end of the body.
         drain_s: how long the rest of a body may take after it was answered.
         linger_s: how long a refused client may take to read why.
+        look_every_s: how often it is looked whether a time is over.
     """
 
     connections: int
@@ -51,8 +53,10 @@ class ConnectionLimits:
     small_body_bytes: int = 16 * 1024
     unread_bytes: int = 64 * _MIB
     unread_s: float = 30.0
+    body_s: float = 30.0
     drain_s: float = 10.0
     linger_s: float = 2.0
+    look_every_s: float = 0.5
 
     @classmethod
     def of_this_process(cls) -> ConnectionLimits:

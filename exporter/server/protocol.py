@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final, NamedTuple
 
 import httptools
@@ -58,6 +59,7 @@ MANY_LINES: Final = _refusal(
 SLOW_HEAD: Final = _refusal(
     408, "a request was refused: its head came too slowly", "request line and headers must arrive within 10 s"
 )
+SLOW_BODY: Final = _refusal(408, "a request was refused: its body came too slowly", "the body must arrive within 30 s")
 MANY_BODIES: Final = _refusal(
     503, "a request was refused: too many bodies are being taken in",
     "the bodies that are being taken in are too large together; try again", _RETRY_AFTER,
@@ -69,6 +71,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     Args:
         config, server_state, app_state, _loop: as uvicorn gives them.
+
+    Attributes:
+        handshake: of TLS; `None` for plain HTTP.
     """
 
     def __init__(
@@ -82,9 +87,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self.phase = Phase.ANSWER
         self.held_bytes = 0
         self.body_bytes = 0
+        self.handshake: asyncio.Task[None] | None = None
         self._shared = config.connections
         self._limits = config.connections.limits
         self._since_s = 0.0
+        self._is_made = False
         self._requests = 0
         self._head_bytes = 0
         # Of the body: bytes that are still to come, `None` where only its last chunk tells.
@@ -102,8 +109,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a connection in, or say that there is no room."""
         self.transport = transport
+        self._is_made = True
         self._since_s = self.loop.time()
-        if not self._shared.admit(self, Phase.HEAD, self.loop):
+        if self.phase is Phase.HANDSHAKE:
+            self._shared.enter(self, Phase.HEAD)
+        elif not self._shared.admit(self, Phase.HEAD, self.loop):
             self.phase = Phase.END
             transport.write(NO_ROOM)
             transport.close()
@@ -201,6 +211,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._body_left = None if length is None else int(length)
         self._bytes_since_body = 0
         self._requests += 1
+        self._since_s = self.loop.time()
         super().on_headers_complete()
         self._shared.enter(self, Phase.BODY)
 
@@ -280,17 +291,22 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def look(self, now_s: float) -> None:
         """Close when the client's turn lasts too long."""
-        waited_s = now_s - self._since_s
-        if self.phase is Phase.HEAD and waited_s > self._limits.head_s:
+        waited_s, limits = now_s - self._since_s, self._limits
+        if self.phase is Phase.HEAD and waited_s > limits.head_s:
             if self._head_bytes:
                 self._refuse(SLOW_HEAD)
             else:
                 self.transport.close()
-        elif (self.phase is Phase.BODY and self.cycle.response_complete and waited_s > self._limits.drain_s) or (
-            self.phase is Phase.END and waited_s > self._limits.linger_s
-        ):
+        elif self.phase is Phase.BODY and not self.cycle.response_complete and waited_s > limits.body_s:
+            self._refuse(SLOW_BODY)
+        elif waited_s > self._patience_s():
             self.abort()
         self._look_at_unread(now_s)
+
+    def _patience_s(self) -> float:
+        """Return how long a client may take that has its answer."""
+        has_answer = self.phase is Phase.BODY and self.cycle.response_complete
+        return self._limits.drain_s if has_answer else self._limits.linger_s if self.phase is Phase.END else inf
 
     def _look_at_unread(self, now_s: float) -> None:
         unread_bytes = self.unread()
@@ -302,8 +318,14 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def unread(self) -> int:
         """Return the bytes of answers that the client has not read."""
-        return self.transport.get_write_buffer_size()
+        if not self._is_made:
+            return 0
+        in_task = self.cycle.expected_content_length if self._requests and self.cycle.response_started else 0
+        return in_task + self.transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """Close at once."""
-        self.transport.abort()
+        if self._is_made:
+            self.transport.abort()
+        elif self.handshake is not None:
+            self.handshake.cancel()

@@ -19,7 +19,8 @@ NAMES: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType({
         "parser", "transport", "flow", "loop", "client", "headers", "cycle", "pipeline",
     ),
     RequestResponseCycle: (
-        "disconnected", "keep_alive", "message_event", "response_started", "response_complete", "receive", "send",
+        "disconnected", "keep_alive", "message_event", "response_started", "response_complete",
+        "expected_content_length", "receive", "send",
     ),
     FlowControl: ("pause_reading", "resume_reading"),
 })  # fmt: skip

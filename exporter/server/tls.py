@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
-from uvicorn.server import ServerState
-
-from exporter.server.config import ServerConfig
-from exporter.server.connections import Phase
+from exporter.server.connections import Connections, Phase
 from exporter.server.protocol import LimitedProtocol
 from otel_measure.errors import ConfigurationError
 
 NO_HANDSHAKE: Final = "a TLS handshake failed or took too long"
 _CLOSE_S: Final = 5.0
+_ACCEPT_AGAIN_S: Final = 0.1
 
 
 def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
@@ -42,86 +41,57 @@ def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     return context
 
 
-class TlsDoor(asyncio.Protocol):
-    """Shakes hands with one client, and leaves the connection to HTTP.
+class TlsListener:
+    """Accepts connections, shakes hands, and leaves what is said behind that to HTTP.
+
+    The event loop could accept by itself, and would tell of no connection before its handshake is done.
 
     Args:
-        config, server_state, app_state, _loop: as uvicorn gives them.
-
-    Raises:
-        ConfigurationError: the server has no certificate.
+        sock: listens.
+        context: the certificate.
+        shared: all connections of the server.
+        http: makes the protocol of a connection.
     """
 
     def __init__(
-        self,
-        config: ServerConfig,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
+        self, sock: socket.socket, context: ssl.SSLContext, shared: Connections, http: Callable[[], LimitedProtocol]
     ) -> None:
-        if config.tls is None:
-            raise ConfigurationError("TLS needs a certificate: --ssl-certfile FILE")
-        self.phase = Phase.ANSWER
-        self.held_bytes = 0
-        self.body_bytes = 0
-        self._context = config.tls
-        self._shared = config.connections
-        self._loop = _loop or asyncio.get_running_loop()
-        self._http = partial(LimitedProtocol, config, server_state, app_state, _loop)
-        self._early: list[bytes] = []
-        self._is_lost = False
+        self._sock = sock
+        self._context = context
+        self._shared = shared
+        self._http = http
+        self._loop = asyncio.get_running_loop()
+        sock.setblocking(False)
+        self._task = self._loop.create_task(self._accept())
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake, where there is room."""
-        self._raw = cast("asyncio.Transport", transport)
-        self._since_s = self._loop.time()
-        if self._shared.admit(self, Phase.HANDSHAKE, self._loop):
-            self._raw.pause_reading()  # the handshake reads by itself
-            self._handshake = self._loop.create_task(self._shake_hands())
-        else:
-            self.abort()
+    def close(self) -> None:
+        """Accept no more."""
+        self._task.cancel()
 
-    async def _shake_hands(self) -> None:
-        handshake_s = self._shared.limits.handshake_s
+    async def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = await self._loop.sock_accept(self._sock)
+            except OSError:  # it has gone already, or no file can be opened for a moment
+                await asyncio.sleep(_ACCEPT_AGAIN_S)
+                continue
+            http = self._http()
+            if self._shared.admit(http, Phase.HANDSHAKE, self._loop):
+                http.handshake = self._loop.create_task(self._shake_hands(client, http))
+            else:
+                client.close()
+
+    async def _shake_hands(self, client: socket.socket, http: LimitedProtocol) -> None:
         try:
-            tls = await self._loop.start_tls(
-                self._raw,
-                self,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=handshake_s,
+            await self._loop.connect_accepted_socket(
+                lambda: http,
+                client,
+                ssl=self._context,
+                ssl_handshake_timeout=self._shared.limits.handshake_s,
                 ssl_shutdown_timeout=_CLOSE_S,
             )
         except OSError:  # what ssl raises is one as well, and a time-out
             self._shared.refusals.note(NO_HANDSHAKE)
-            tls = None
-        self._shared.left(self)
-        if tls is None or self._is_lost:
-            self.abort()
-            return
-        http = self._http()
-        tls.set_protocol(http)
-        http.connection_made(tls)
-        for data in self._early:
-            http.data_received(data)
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what a client sends together with the last of the handshake."""
-        self._early.append(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the client is gone."""
-        self._is_lost = True
-
-    def look(self, now_s: float) -> None:
-        """Close when the handshake takes too long; also where nothing of it came, and the loop's own timer waits."""
-        if now_s - self._since_s > self._shared.limits.handshake_s + 1:
-            self.abort()
-
-    def unread(self) -> int:
-        """Return 0: nothing is answered yet."""
-        return 0
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._raw.abort()
+        finally:
+            if http.phase is Phase.HANDSHAKE:
+                self._shared.left(http)
