@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.report import Row, best, seconds
 from exporter.exposition.prometheus import render
-from otel_measure.store.types.exposition import Family, Sample
+from otel_measure.definitions.exposition import Family, Sample
 
 
 def rows(_: int) -> list[Row]:

@@ -10,10 +10,8 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, timedelta
 from itertools import chain
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -25,7 +23,8 @@ from otel_measure.conventions.instruments import (
     OTEL_MEASURE_SELF_OUTBOX_LENGTH,
     OTEL_MEASURE_SELF_QUEUE_LENGTH,
 )
-from otel_measure.definitions.days import day_date, day_finder, moment
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.exposition import STALE_US, Family
 from otel_measure.definitions.signals import Span
 from otel_measure.errors import MeasureError, NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
@@ -36,7 +35,7 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging import gauges
-from otel_measure.judging.scorecard import Alerts, Reading, Scorecard, alerts, readings, scorecard
+from otel_measure.judging.overview import Overview, overview
 from otel_measure.otlp.receive.receiver import Receiver
 from otel_measure.otlp.send.push import LEASE_US as PUSH_LEASE_US
 from otel_measure.otlp.send.push import HttpPost, Push
@@ -46,8 +45,7 @@ from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
 from otel_measure.store.engines import open_store
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.exposition import Family
-from otel_measure.store.types.streams import STALE_US, HostReading
+from otel_measure.store.types.streams import HostReading
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.users.service import UserAnalyticsService
 
@@ -159,7 +157,7 @@ class Runtime:
         self._creates_tracing = settings.auto_instrument
         self._watch_spans()
         self._instrumentors = (
-            instrumentations.turn_on(instrumentations.found(), os.environ, self.telemetry.fault)
+            instrumentations.turn_on(instrumentations.installed(), os.environ, self.telemetry.fault)
             if settings.auto_instrument
             else []
         )
@@ -333,16 +331,9 @@ class Runtime:
 
     def _derived(self) -> list[Family]:
         """Return the gauges of models, users and experiments, from the same reports as the JSON."""
-        users, yesterday = self.users, self._today() - timedelta(days=1)
         values = chain(
             gauges.model_values(self.ai.list_models()),
-            gauges.user_values(
-                users.get_engagement_metrics(as_of=yesterday),
-                users.get_engagement_metrics(),
-                users.get_conversion_metrics(),
-                users.get_retention_metrics(),
-                users.get_nps_metrics(),
-            ),
+            gauges.user_values(self.users.get_users_overview()),
             gauges.experiment_values(self.experiments.list_ab_tests()),
         )
         return gauges.families(values)
@@ -355,19 +346,9 @@ class Runtime:
 
     # ------------------------------------------------------------ what joins the domains
 
-    def scorecard(self) -> Scorecard:
-        """Return every KPI with its verdict."""
-        return scorecard(self._readings(), moment(self.clock()))
-
-    def alerts(self) -> Alerts:
-        """Return what is beyond its alert threshold now."""
-        return alerts(self._readings(), moment(self.clock()))
-
-    def _readings(self) -> tuple[Reading, ...]:
-        return readings(self.infrastructure, self.ai, self.users, self._today())
-
-    def _today(self) -> date:
-        return day_date(day_finder(ZoneInfo(self.settings.timezone))(self.clock()))
+    def overview(self) -> Overview:
+        """Return what every domain says now, from which KPIs and alerts are judged."""
+        return overview(self.infrastructure, self.ai, self.users, moment(self.clock()))
 
     # ------------------------------------------------------------ forks
 

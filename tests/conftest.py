@@ -1,4 +1,4 @@
-"""Hypothesis profiles, and the fixture that starts processes."""
+"""Hypothesis profiles, what is closed at the end of a test, and the fixture that starts processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.closing import close_all
 from tests.components import ON_CI, Running, RunProcess, running
 
 # No deadline: machines shared by several suites stall for longer than any example takes.
@@ -16,7 +17,15 @@ settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
     "ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("brief", deadline=None, max_examples=20, derandomize=True)  # the second interpreter
 settings.load_profile("ci" if ON_CI else "dev")
+
+
+@pytest.fixture(autouse=True)
+def close_what_was_opened() -> Iterator[None]:
+    """Close what the test gave to `closed_later`."""
+    yield
+    close_all()
 
 
 @pytest.fixture

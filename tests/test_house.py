@@ -39,46 +39,22 @@ USES_THE_ENGINE_TODAY: Final = {
     "exporter/cli/doctor/store.py",
 }
 TWO_MEANINGS_TODAY: Final[set[str]] = {
-    "Answer",
-    "Body",
-    "Call",
     "Cell",
     "Clock",
-    "Conversion",
-    "Count",
-    "Evaluation",
     "Handler",
     "History",
     "Host",
-    "Machine",
-    "Models",
-    "Point",
     "Reading",
-    "Recorded",
-    "Recorder",
     "Sample",
-    "Server",
     "Service",
     "Services",
     "Sink",
     "Snapshot",
-    "Span",
-    "Spy",
-    "Stop",
-    "Understood",
-    "UserQuestions",
-    "Users",
     "Waiting",
     "Window",
-    "Workload",
-    "_Value",
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
-    "otel_measure/ai/service.py",
-    "otel_measure/runtime.py",
     "otel_measure/store/sqlite/connection.py",
-    "otel_measure/store/sqlite/streams.py",
-    "otel_measure/telemetry/__init__.py",
     "tests/ai/test_instrument.py",
     "tests/ai/test_service.py",
     "tests/ai/test_usage.py",
@@ -87,9 +63,7 @@ LONG_MODULES_TODAY: Final[set[str]] = {
     "tests/store/sqlite/test_received.py",
     "tests/store/sqlite/test_store.py",
 }
-LONG_FUNCTIONS_TODAY: Final[set[str]] = {
-    "otel_measure/ai/record.py:build",
-}
+LONG_FUNCTIONS_TODAY: Final[set[str]] = set()
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from otel_measure.config import Settings
 from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.testing import Capture
+from tests.closing import closed_later
 from tests.facts import DAY, NOON, event, inference
 
 
@@ -135,7 +136,7 @@ def test_a_process_leads_for_its_host_until_it_is_gone(tmp_path: Path) -> None:
             capture.runtime.sampler.sample()
 
         def hosts() -> int:
-            with sqlite3.connect(tmp_path / "x.db") as connection:
+            with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
                 found = connection.execute("SELECT count(*) FROM stream WHERE scope = 'host'").fetchone()[0]
             connection.close()
             return int(found)

@@ -8,8 +8,8 @@ import msgspec
 
 from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.reports import Models
-from otel_measure.errors import NoStore
-from otel_measure.judging.scorecard import Alert, Alerts, Reading, Scorecard
+from otel_measure.judging.alerts import Alert, Alerts, alerts
+from otel_measure.judging.scorecard import Reading, Scorecard, scorecard
 from otel_measure.users.reports import UsersSummary
 
 
@@ -25,28 +25,20 @@ class Dashboard(msgspec.Struct, frozen=True):
 
 def kpis(call: Call[NoQuery, NoBody]) -> Scorecard:
     """Answer how everything stands against its KPIs."""
-    return call.runtime.scorecard()
+    return scorecard(call.runtime.overview())
 
 
-def alerts(call: Call[NoQuery, NoBody]) -> Alerts:
+def fired(call: Call[NoQuery, NoBody]) -> Alerts:
     """Answer what fires now."""
-    return call.runtime.alerts()
+    return alerts(scorecard(call.runtime.overview()))
 
 
 def dashboard(call: Call[NoQuery, NoBody]) -> Dashboard:
-    """Answer everything at once."""
-    runtime = call.runtime
-    try:
-        users = runtime.users.get_users_summary()
-    except NoStore:
-        users = None
-    return Dashboard(
-        runtime.infrastructure.get_metrics_summary(),
-        runtime.ai.list_models(),
-        users,
-        runtime.scorecard().kpis,
-        runtime.alerts().alerts,
-    )
+    """Answer everything at once, from one reading of everything."""
+    overview = call.runtime.overview()
+    card = scorecard(overview)
+    users = overview.users.summary if overview.users is not None else None
+    return Dashboard(overview.machine, overview.models, users, card.kpis, alerts(card).alerts)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -55,5 +47,5 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
     ),
     get(f"{API}/kpis", kpis, NoQuery, "Every KPI with value, target, alert threshold and verdict", "The scorecard."),
-    get(f"{API}/alerts", alerts, NoQuery, "What is beyond its alert threshold now", "The alerts, each a sentence."),
+    get(f"{API}/alerts", fired, NoQuery, "What is beyond its alert threshold now", "The alerts, each a sentence."),
 )  # fmt: skip

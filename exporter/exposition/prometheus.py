@@ -18,7 +18,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import Final
 
-from otel_measure.store.types.exposition import Family, Sample
+from otel_measure.definitions.exposition import Family, Sample
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -44,7 +44,7 @@ _EXPONENT_FROM: Final = 1e6
 
 @dataclass(slots=True)
 class _Block:
-    """What stands under one HELP and TYPE: the series of one family, or of several with the same name and type."""
+    """The series under one HELP and TYPE: those of one family, or of several with the same name and type."""
 
     name: str
     type: str

@@ -1,4 +1,4 @@
-"""What models did and how they are: pure questions over anything that satisfies `Series`, and over what was judged."""
+"""What models did and how they are: pure functions of what a `Series` says, and of what is known of their quality."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, classification
 from otel_measure.conventions import instruments
-from otel_measure.definitions.windows import Span, Window
+from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
 from otel_measure.store.protocol import Series
@@ -131,7 +131,7 @@ class Models:
 _PERCENTILES: Final = (0.5, 0.95, 0.99, 0.999)
 
 
-def latency(use: ModelUse, span: Span) -> Latency:
+def latency(use: ModelUse, span: TimeSpan) -> Latency:
     """Percentiles by log-linear interpolation in merged exponential histograms (DEFINITIONS: latency percentiles)."""
     if use.binned is not None and use.binned.count:
         return _binned_latency(use, use.binned, span)
@@ -154,7 +154,7 @@ def latency(use: ModelUse, span: Span) -> Latency:
     )
 
 
-def _binned_latency(use: ModelUse, binned: Binned, span: Span) -> Latency:
+def _binned_latency(use: ModelUse, binned: Binned, span: TimeSpan) -> Latency:
     """Percentiles over the bins of others' histograms and the buckets of ours together; the worst error is said."""
     found = Binned()
     found.merge(binned)
@@ -176,7 +176,7 @@ def _binned_latency(use: ModelUse, binned: Binned, span: Span) -> Latency:
     )
 
 
-def cost(use: ModelUse, span: Span) -> Cost:
+def cost(use: ModelUse, span: TimeSpan) -> Cost:
     """Cost and tokens; an unpriced call is counted and never taken as 0."""
     total_usd = use.cost_nano_usd / instruments.NANO if use.priced else nan
     return Cost(
@@ -192,7 +192,7 @@ def cost(use: ModelUse, span: Span) -> Cost:
     )
 
 
-def evaluations(found: Iterable[Evaluated], span: Span) -> Evaluations:
+def evaluations(found: Iterable[Evaluated], span: TimeSpan) -> Evaluations:
     """Means over the answers that have a score; labels are counted."""
     told = tuple(
         Evaluation(
@@ -215,28 +215,28 @@ def errors(use: ModelUse) -> Errors:
     return Errors(use.errors, use.errors / use.requests if use.requests else nan)
 
 
-class Judgement(NamedTuple):
+class ModelQuality(NamedTuple):
     """What is known of a model besides its use."""
 
     labels: Labels | None = None
     drift: Drift | None = None
 
 
-UNJUDGED: Final = Judgement()
+UNKNOWN_QUALITY: Final = ModelQuality()
 
 
-def accuracy(model_type: str, labels: Labels | None, span: Span) -> Accuracy | None:
+def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy | None:
     """Quality of a classifier; `None` for a model of numbers and for one without predictions."""
     if labels is None or not labels.predictions or model_type == ModelType.REGRESSION.value:
         return None
     return classification(labels.confusion, labels.predictions, span.window)
 
 
-def snapshot(model: Model, use: ModelUse, judged: Judgement, span: Span, now: datetime) -> Snapshot:
+def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan, now: datetime) -> Snapshot:
     """Everything about one model."""
     took, paid, failed = latency(use, span), cost(use, span), errors(use)
-    right = accuracy(model.type, judged.labels, span)
-    drift = judged.drift if judged.drift and judged.drift.window.end > span.window.start else None
+    right = accuracy(model.type, quality.labels, span)
+    drift = quality.drift if quality.drift and quality.drift.window.end > span.window.start else None
     found = _health(model, use, right, drift, took, paid, failed)
     return Snapshot(
         model_name=model.name,
@@ -295,7 +295,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
-def use_of(series: Series, name: str, version: str, span: Span, where: Filter = EVERYTHING) -> ModelUse:
+def use_of(series: Series, name: str, version: str, span: TimeSpan, where: Filter = EVERYTHING) -> ModelUse:
     """Return what one model did; a model nobody has heard of did nothing."""
     found = series.model_use(span.start, span.end, (name, version), where)
     return found[0] if found else ModelUse(name, version)
@@ -304,8 +304,8 @@ def use_of(series: Series, name: str, version: str, span: Span, where: Filter = 
 def all_models(
     models: Iterable[Model],
     uses: Iterable[ModelUse],
-    judged: Mapping[ModelKey, Judgement],
-    span: Span,
+    qualities: Mapping[ModelKey, ModelQuality],
+    span: TimeSpan,
     now: datetime,
 ) -> Models:
     """Return every registered model, whether it was used in the window or not."""
@@ -314,7 +314,7 @@ def all_models(
         snapshot(
             model,
             used.get((model.name, model.version)) or ModelUse(model.name, model.version),
-            judged.get((model.name, model.version), UNJUDGED),
+            qualities.get((model.name, model.version), UNKNOWN_QUALITY),
             span,
             now,
         )

@@ -2,9 +2,9 @@
 
 A limit may stand on any ancestor, so every group from the process's own up to the top of the mount is
 asked and the smallest answer holds. Usage is read from the group whose limit that is: it is what the
-kernel compares with the limit.
+kernel compares with the limit. CPUs are limited by a quota and by the set of them that may be used (a cpuset).
 
-Sources: Linux ``Documentation/admin-guide/cgroup-v2.rst`` and ``cgroup-v1/{cpuacct,memory}.rst``.
+Sources: Linux ``Documentation/admin-guide/cgroup-v2.rst`` and ``cgroup-v1/{cpuacct,cpusets,memory}.rst``.
 """
 
 from __future__ import annotations
@@ -59,22 +59,27 @@ class Cgroup:
     def read(self, host_cores: float, host_memory_bytes: float) -> Container | None:
         """What is limited below the size of the host, with its usage; None when nothing is."""
         hierarchies = self._hierarchies()
-        cpu_limit, cpu_group = _smallest(hierarchies.get("cpu"), _cpu_limit)
+        controller, (cpu_limit, cpu_group) = min(
+            (("cpu", _smallest(hierarchies.get("cpu"), _cpu_limit)),
+             ("cpuset", _smallest(hierarchies.get("cpuset"), _cpuset_size))),
+            key=lambda each: each[1][0],
+        )  # fmt: skip
         memory_limit, memory_group = _smallest(hierarchies.get("memory"), _memory_limit)
         cpu_limit = cpu_limit if cpu_limit < host_cores else nan
         memory_limit = memory_limit if memory_limit < host_memory_bytes else nan
         if cpu_limit != cpu_limit and memory_limit != memory_limit:
             self._cpu_reader = None
             return None
-        self._cpu_reader = self._cpu_usage_reader(hierarchies, cpu_group)
-        return Container(cpu_limit, memory_limit, self._cpu_reader(), _throttled(cpu_group), *_memory(memory_group))
+        self._cpu_reader = self._cpu_usage_reader(hierarchies, controller, cpu_group)
+        throttled_s = _throttled(_smallest(hierarchies.get("cpu"), _cpu_limit)[1])
+        return Container(cpu_limit, memory_limit, self._cpu_reader(), throttled_s, *_memory(memory_group))
 
     def cpu(self) -> ContainerCpu | None:
         """CPU time of the group found by the last `read`: three small files instead of a dozen."""
         return self._cpu_reader() if self._cpu_reader else None
 
     def _hierarchies(self) -> Mapping[str, Hierarchy]:
-        """The hierarchy that has each of the controllers cpu, cpuacct and memory."""
+        """The hierarchy that has each of the controllers cpu, cpuacct, cpuset and memory."""
         mounts = list(_mounts(_text(self._proc / "self" / "mountinfo"), self._root))
         found: dict[str, Hierarchy] = {}
         unified: Hierarchy | None = None
@@ -83,14 +88,14 @@ class Cgroup:
             if number == "0" and not controllers:
                 unified = Hierarchy(2, _groups(_mount_of("", mounts, self._root), path))
                 continue
-            for controller in {"cpu", "cpuacct", "memory"} & set(controllers.split(",")):
+            for controller in {"cpu", "cpuacct", "cpuset", "memory"} & set(controllers.split(",")):
                 found[controller] = Hierarchy(1, _groups(_mount_of(controller, mounts, self._root), path))
         if unified:
-            found = {"cpu": unified, "memory": unified} | found
+            found = {"cpu": unified, "cpuset": unified, "memory": unified} | found
         return found
 
     def _cpu_usage_reader(
-        self, hierarchies: Mapping[str, Hierarchy], bounding: tuple[int, Path] | None
+        self, hierarchies: Mapping[str, Hierarchy], controller: str, bounding: tuple[int, Path] | None
     ) -> Callable[[], ContainerCpu]:
         if bounding is None:
             return ContainerCpu
@@ -98,7 +103,7 @@ class Cgroup:
         if version == 2:
             return lambda: _cpu_v2(group)
         accounting = hierarchies.get("cpuacct")
-        name = _name_in(hierarchies["cpu"], group)
+        name = _name_in(hierarchies[controller], group)
         twin = next((g for g in accounting.groups if _name_in(accounting, g) == name), None) if accounting else None
         if twin is not None:
             return lambda: _cpu_v1(twin, self._clock_ticks)
@@ -182,6 +187,16 @@ def _cpu_limit(version: int, group: Path) -> float:
     else:
         quota, period = (_text(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else inf
+
+
+def _cpuset_size(version: int, group: Path) -> float:
+    """How many CPUs the tasks of a group may run on: ``0-3,8`` are five."""
+    names = ("cpuset.cpus.effective",) if version == 2 else ("cpuset.effective_cpus", "cpuset.cpus")
+    spans = next((text for name in names if (text := _text(group / name).strip())), "")
+    ends = [span.partition("-") for span in spans.split(",")]
+    if not all(first.isdigit() and (not dash or last.isdigit()) for first, dash, last in ends):
+        return inf
+    return sum(int(last or first) - int(first) + 1 for first, _, last in ends)
 
 
 def _memory_limit(version: int, group: Path) -> float:

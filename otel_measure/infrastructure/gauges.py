@@ -9,8 +9,8 @@ from typing import TypeAlias
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.infrastructure.availability import Availability
-from otel_measure.store.types.exposition import Family, Sample
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
 Value: TypeAlias = tuple[Instrument, float, Attributes]

@@ -6,7 +6,6 @@ reading and is told to `on_error`; the other parts are read all the same.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import Final, TypeVar
 
 from otel_measure.infrastructure.cgroup import Cgroup
 from otel_measure.infrastructure.mounts import Mounts
+from otel_measure.infrastructure.physical import counted_interfaces, is_stacked, whole_disks
 from otel_measure.infrastructure.readings import (
     CpuMoment,
     CpuTimes,
@@ -75,6 +75,7 @@ class Host:
         cgroup: Asks the cgroup of this process.
         proc: Linux' ``/proc``, for what psutil lists slowly or not at all.
         sys_block: Linux' list of whole block devices.
+        sys_net: Linux' list of network interfaces.
         uptime_s: Seconds since boot.
         on_error: Called with the name of a part that could not be read and why.
     """
@@ -90,6 +91,7 @@ class Host:
         on_error: OnError,
         proc: Path = Path("/proc"),
         sys_block: Path = Path("/sys/block"),
+        sys_net: Path = Path("/sys/class/net"),
         uptime_s: Callable[[], float] = system_uptime_s,
     ) -> None:
         """Remember where to look; nothing is read yet."""
@@ -101,6 +103,7 @@ class Host:
         self._on_error = on_error
         self._proc = proc
         self._sys_block = sys_block
+        self._sys_net = sys_net
         self._uptime_s = uptime_s
 
     def cpu(self) -> CpuMoment:
@@ -170,9 +173,7 @@ class Host:
 
     def _disks(self) -> Mapping[str, DiskCounters]:
         counters = self._psutil.disk_io_counters(perdisk=True) or {}
-        has_sys_block = self._sys_block.is_dir()
-        devices = set(os.listdir(self._sys_block)) if has_sys_block else set(counters)
-        whole = {name for name in devices if not name.startswith(("loop", "ram"))}
+        whole = whole_disks(self._sys_block) if self._sys_block.is_dir() else {n for n in counters if not is_stacked(n)}
         return {
             name: DiskCounters(
                 *(c.read_bytes, c.write_bytes, c.read_count, c.write_count),
@@ -184,7 +185,14 @@ class Host:
 
     def _interfaces(self) -> Mapping[str, InterfaceCounters]:
         counters = self._psutil.net_io_counters(pernic=True) or {}
-        return {name: InterfaceCounters(*c) for name, c in counters.items()}
+        counted = counted_interfaces(counters, self._sys_net)
+        return {
+            name: InterfaceCounters(
+                *(c.bytes_sent, c.bytes_recv, c.packets_sent, c.packets_recv, c.errin, c.errout, c.dropin, c.dropout),
+                counted=name in counted,
+            )
+            for name, c in counters.items()
+        }
 
     def _connections(self) -> Mapping[tuple[str, str], int] | None:
         """Sockets by transport and state.

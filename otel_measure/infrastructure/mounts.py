@@ -64,12 +64,16 @@ class Mounts:
         clock: Callable[[], float],
         timeout_s: float = 0.05,
         usage: Callable[[str], tuple[int, int, int]] = shutil.disk_usage,
+        is_file: Callable[[str], bool] = os.path.isfile,
+        real_path: Callable[[str], str] = os.path.realpath,
     ) -> None:
         """Remember how to list mounts and how to ask one for its bytes; `clock` is monotonic."""
         self._partitions = partitions
         self._clock = clock
         self._timeout_s = timeout_s
         self._usage = usage
+        self._is_file = is_file
+        self._real_path = real_path
         self.forget()
 
     def forget(self) -> None:
@@ -103,10 +107,15 @@ class Mounts:
     def _mounted(self) -> list[Filesystem]:
         found: dict[str, Filesystem] = {}
         for entry in self._partitions():
-            if entry.fstype in IMAGE_FSTYPES:
+            # A container engine mounts single files (/etc/hosts) from the host's disk: nobody knows the disk by them.
+            # To look at a mount point does not hang as asking its space may: the kernel keeps what is mounted.
+            if entry.fstype in IMAGE_FSTYPES or self._is_file(entry.mountpoint):
                 continue
-            read_only = "ro" in entry.opts.split(",")
-            mounted = Filesystem(entry.mountpoint, entry.device, entry.fstype, read_only)
+            mounted = Filesystem(
+                *(entry.mountpoint, entry.device, entry.fstype),
+                read_only="ro" in entry.opts.split(","),
+                kernel_name=os.path.basename(self._real_path(entry.device)) if entry.device else "",
+            )
             # Bind mounts show one device many times; the shortest path is the one people know.
             known = found.setdefault(entry.device, mounted)
             if len(mounted.mount_point) < len(known.mount_point):
@@ -141,3 +150,11 @@ class Mounts:
             probe.space, probe.error = UNKNOWN, error
         probe.answered_s = self._clock()
         probe.thread = None
+
+
+def mount_above(directory: str) -> str:
+    """Return the mount point that a directory lies on; links are followed."""
+    path = os.path.realpath(directory)
+    while not os.path.ismount(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return path

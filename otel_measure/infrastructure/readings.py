@@ -100,7 +100,11 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class DiskCounters:
-    """What a block device has done since boot; ``whole`` is False for a partition or a loop device."""
+    """What a block device has done since boot.
+
+    ``whole`` is False for what only passes on the bytes of another device or holds none on a disk: a partition, a
+    device with others below it (LVM, LUKS, RAID), a hidden path of a multipath device, a loop, RAM or zram device.
+    """
 
     read_bytes: float
     write_bytes: float
@@ -115,7 +119,8 @@ class Filesystem:
     """Space of one mount; the sizes are ``nan`` while it does not answer.
 
     ``used`` and ``total`` count all blocks, ``free`` those that an unprivileged process may take,
-    so ``used_percent`` is ``used / (used + free)``, as df has it.
+    so ``used_percent`` is ``used / (used + free)``, as df has it. ``kernel_name`` is that of the device among the
+    counters: ``dm-1`` where ``device`` is ``/dev/mapper/vg0-root``; empty when unknown.
     """
 
     mount_point: str
@@ -125,6 +130,7 @@ class Filesystem:
     total: float = nan
     used: float = nan
     free: float = nan
+    kernel_name: str = ""
 
     @property
     def used_percent(self) -> float:
@@ -135,7 +141,10 @@ class Filesystem:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceCounters:
-    """What a network interface has carried since it came up."""
+    """What a network interface has carried since it came up.
+
+    ``counted`` is False where another interface that is there as well carries the same bytes, and for loopback.
+    """
 
     bytes_sent: float
     bytes_recv: float
@@ -145,6 +154,7 @@ class InterfaceCounters:
     errout: float
     dropin: float
     dropout: float
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ beside it in ``host``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite, nan
@@ -17,7 +17,8 @@ from typing import Literal, TypeAlias
 
 from otel_measure.infrastructure import rates
 from otel_measure.infrastructure.mounts import Space
-from otel_measure.infrastructure.readings import DiskCounters, InterfaceCounters, Snapshot
+from otel_measure.infrastructure.physical import is_stacked
+from otel_measure.infrastructure.readings import DiskCounters, Filesystem, InterfaceCounters, Snapshot
 
 Scope = Literal["host", "container"]
 Counters: TypeAlias = DiskCounters | InterfaceCounters
@@ -146,18 +147,22 @@ def memory(snapshot: Snapshot) -> Memory:
     )
 
 
-def disk(snapshot: Snapshot, mount_point: str = "/", space: Space | None = None) -> Disk:
+def disk(snapshot: Snapshot, mount_point: str = "/", space: Space | None = None, *, lies_on: str | None = None) -> Disk:
     """How full a filesystem is and what its device does.
 
     Args:
         snapshot: The readings.
         mount_point: A mount of the snapshot, or any directory whose `space` is given.
         space: Asked of the directory itself when it is no mount of the snapshot.
+        lies_on: The mount point that the directory lies on, where that was looked up. One that is none of the snapshot
+            (an overlay, a network's) has no device of its own here.
     """
-    known = next((f for f in snapshot.now.filesystems if f.mount_point == mount_point), None)
+    mount = _mount_of(snapshot.now.filesystems, mount_point if lies_on is None else lies_on)
+    if mount is not None and lies_on is not None and mount.mount_point != lies_on:
+        mount = None
     if space is None:
-        space = Space(known.total, known.used, known.free) if known else Space()
-    device = PurePath(known.device).name if known else ""
+        space = Space(mount.total, mount.used, mount.free) if mount else Space()
+    device = (mount.kernel_name or PurePath(mount.device).name) if mount else ""
     return Disk(
         mount_point=mount_point,
         total_bytes=space.total,
@@ -173,7 +178,7 @@ def disk(snapshot: Snapshot, mount_point: str = "/", space: Space | None = None)
 
 
 def network(snapshot: Snapshot) -> Network:
-    """What the interfaces carry."""
+    """What the interfaces carry, every byte once and loopback left out (`physical.counted_interfaces`)."""
     connections = snapshot.now.connections
     return Network(
         sent_bytes_per_second=_interface_rate(snapshot, "bytes_sent"),
@@ -238,22 +243,32 @@ def _host_memory(snapshot: Snapshot) -> Memory:
     )
 
 
+def _mount_of(filesystems: Iterable[Filesystem], directory: str) -> Filesystem | None:
+    """The filesystem that a directory lies on: that of the nearest mount point at or above it."""
+    path = PurePath(directory)
+    above = [f for f in filesystems if path.is_relative_to(f.mount_point)]
+    return max(above, key=lambda f: len(PurePath(f.mount_point).parts), default=None)
+
+
 def _disk_rate(snapshot: Snapshot, device: str, field: str) -> float:
+    """The rate of one device; of an unknown one that of all disks, each byte once."""
     disks = snapshot.now.disks
-    names = [device] if device in disks else [name for name, counters in disks.items() if counters.whole]
+    whole = [name for name, counters in disks.items() if counters.whole and not is_stacked(name)]
+    names = [device] if device in disks else whole
     before = snapshot.before.disks if snapshot.before else {}
     return _summed_rate(snapshot, [(before[n], disks[n]) for n in names if n in before], field)
 
 
 def _interface_total(snapshot: Snapshot, field: str) -> float:
-    interfaces = snapshot.now.interfaces.values()
-    return sum(getattr(interface, field) for interface in interfaces) if interfaces else nan
+    counted = [counters for counters in snapshot.now.interfaces.values() if counters.counted]
+    return sum(getattr(counters, field) for counters in counted) if counted else nan
 
 
 def _interface_rate(snapshot: Snapshot, field: str) -> float:
     before = snapshot.before.interfaces if snapshot.before else {}
     # An interface that came up in between has had one reading, and what it counts is no growth.
-    pairs = [(before[name], counters) for name, counters in snapshot.now.interfaces.items() if name in before]
+    counted = {name: counters for name, counters in snapshot.now.interfaces.items() if counters.counted}
+    pairs = [(before[name], counters) for name, counters in counted.items() if name in before]
     return _summed_rate(snapshot, pairs, field)
 
 

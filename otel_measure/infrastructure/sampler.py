@@ -143,7 +143,7 @@ class Sampler:
         try:
             return self._mounts.read_one(mount_point)
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
+            why = error.strerror if isinstance(error, OSError) else "no directory can have this name"
             raise ValueError(f"mount_point must be an existing directory, not {mount_point!r}: {why}") from None
 
     def after_fork_in_child(self) -> None:

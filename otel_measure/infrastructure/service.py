@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
+from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.kpis import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.gauges import service_families
 from otel_measure.infrastructure.hosts import Hosts, hosts
 from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, DEFAULT_WINDOW, Ledger, Service, Services
+from otel_measure.infrastructure.mounts import mount_above
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.summary import summary
 from otel_measure.infrastructure.watch import Probe, Watch
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.streams import HostReading
 
 _WATCH_FAULT: Final = "watch"
@@ -86,12 +87,17 @@ class InfrastructureService:
         Raises:
             ValueError: there is no such directory.
         """
-        place, snapshot = os.fspath(mount_point), self._sampler.fresh()
-        is_mount = any(known.mount_point == place for known in snapshot.now.filesystems)
-        return reports.disk(snapshot, place, None if is_mount else self._sampler.space(place))
+        asked, snapshot = os.fspath(mount_point), self._sampler.fresh()
+        is_mount = any(known.mount_point == asked for known in snapshot.now.filesystems)
+        if is_mount:
+            return reports.disk(snapshot, asked)
+        space = self._sampler.space(asked)
+        # What did not tell its space in time may hang: it is not looked at again.
+        lies_on = mount_above(asked) if space.total == space.total else ""
+        return reports.disk(snapshot, asked, space, lies_on=lies_on)
 
     def collect_network_metrics(self) -> reports.Network:
-        """Return what the interfaces carry, loopback included."""
+        """Return what the interfaces carry, every byte once; loopback is left out."""
         return reports.network(self._sampler.fresh())
 
     def collect_process_metrics(self, pid: int | None = None) -> reports.Process:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isnan
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from otel_measure.ai.reports import Models
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.experiments.service import AbTestResults
-from otel_measure.store.types.exposition import Family, Sample
-from otel_measure.users.reports import Conversion, Engagement, Nps, Retention
+from otel_measure.users.reports import RETENTION_DAYS, Retention, UsersOverview
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
 Value: TypeAlias = tuple[Instrument, float, Attributes]
-_RETENTION_DAYS: Final = (1, 7, 30)
 
 
 def families(values: Iterator[Value]) -> list[Family]:
@@ -24,22 +23,22 @@ def families(values: Iterator[Value]) -> list[Family]:
 
     At most the exposed number of attribute sets per instrument, the first in the order given.
     """
-    found: dict[str, Family] = {}
+    by_name: dict[str, Family] = {}
     for instrument, value, attributes in values:
         if isnan(value):
             continue
-        family = found.get(instrument.name) or found.setdefault(
+        family = by_name.setdefault(
             instrument.name,
             Family(instrument.name, instrument.kind, instrument.unit, instrument.description, (), []),
         )
         if len(family.samples) < instruments.EXPOSED_ATTRIBUTE_SETS:
             family.samples.append(Sample(escaped(attributes), value))
-    return [family._replace(samples=sorted(family.samples, key=lambda s: s.labels)) for family in found.values()]
+    return [family._replace(samples=sorted(family.samples, key=lambda s: s.labels)) for family in by_name.values()]
 
 
-def model_values(found: Models) -> Iterator[Value]:
+def model_values(models: Models) -> Iterator[Value]:
     """Yield accuracy, drift, health and data quality of every model."""
-    for model in found.models:
+    for model in models.models:
         own = (
             (semconv.ATTR_GEN_AI_REQUEST_MODEL, model.model_name),
             (semconv.ATTR_MODEL_VERSION, model.model_version),
@@ -52,33 +51,27 @@ def model_values(found: Models) -> Iterator[Value]:
             yield instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.drift.data_quality_score, own
 
 
-def user_values(
-    complete: Engagement, engagement: Engagement, conversion: Conversion, retention: Retention, nps: Nps
-) -> Iterator[Value]:
-    """Yield what is known of users; active users are those of complete days, as gauges and KPIs have them.
-
-    Args:
-        complete: engagement as of the last complete day.
-        engagement: as of now.
-        conversion: of the default event and window.
-        retention: of the default window.
-        nps: of the default window.
-    """
+def user_values(users: UsersOverview) -> Iterator[Value]:
+    """Yield what is known of users; active users are those of complete days, as the KPIs have them."""
+    complete, summary = users.last_week, users.summary
     for window, persons in (("1d", complete.dau), ("7d", complete.wau), ("28d", complete.mau)):
         yield instruments.OTEL_MEASURE_USERS_ACTIVE, float(persons), ((semconv.ATTR_WINDOW, window),)
-    yield instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO, engagement.stickiness, ()
-    yield instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO, engagement.bounce_rate, ()
-    yield instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO, conversion.conversion_rate, ()
-    for day in _RETENTION_DAYS:
-        rate: float = getattr(retention, f"day_{day}_retention")
+    yield instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO, summary.engagement.stickiness, ()
+    yield instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO, summary.engagement.bounce_rate, ()
+    yield instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO, summary.conversion.conversion_rate, ()
+    for day, rate in zip(RETENTION_DAYS, _retention_rates(summary.retention), strict=True):
         yield instruments.OTEL_MEASURE_USERS_RETENTION_RATIO, rate, ((semconv.ATTR_RETENTION_DAY, str(day)),)
-    yield instruments.OTEL_MEASURE_USERS_NPS_SCORE, nps.nps_score, ()
-    yield instruments.OTEL_MEASURE_USERS_NPS_RESPONSES, float(nps.responses), ()
+    yield instruments.OTEL_MEASURE_USERS_NPS_SCORE, summary.nps.nps_score, ()
+    yield instruments.OTEL_MEASURE_USERS_NPS_RESPONSES, float(summary.nps.responses), ()
 
 
-def experiment_values(found: AbTestResults) -> Iterator[Value]:
+def _retention_rates(retention: Retention) -> tuple[float, float, float]:
+    return retention.day_1_retention, retention.day_7_retention, retention.day_30_retention
+
+
+def experiment_values(results: AbTestResults) -> Iterator[Value]:
     """Yield users, conversion, p-value and split of every experiment, as OpenTelemetry's feature flags name it."""
-    for test in found.experiments:
+    for test in results.experiments:
         key = (semconv.ATTR_FEATURE_FLAG_KEY, test.test_id)
         for variant, users in test.variant_users.items():
             own = (key, (semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT, variant))

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from otel_measure.stats.intervals import Interval
 
-Verdict: TypeAlias = Literal["not_enough_data", "sample_ratio_mismatch", "no_winner_yet", "winner"]
+Verdict: TypeAlias = Literal["not_enough_data", "sample_ratio_mismatch", "no_winner_yet", "winner", "effect_changed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,13 @@ class Effect:
 
     Attributes:
         absolute: difference of the conversion rates.
-        absolute_ci: its 95 % confidence sequence, valid at every look.
-        relative: the difference as a share of the control's rate.
-        relative_ci: likewise.
+        absolute_ci: what the confidence sequences of all looks have in common, at 95 % for all variants of the test
+            together; unknown before both arms have 100 users and 10 conversions, and when nothing is left of it.
+        relative: the difference as a share of the control's rate; unknown under 10 conversions of the control.
+        relative_ci: likewise; on the side of 0 that `absolute_ci` is on.
         p_value: the smallest of all looks.
-        adjusted_p_value: the same, by Holm over the variants of the test.
+        adjusted_p_value: the same, times the number of variants beside the control: it is at most 0.05 exactly when
+            some look's interval excluded 0.
     """
 
     absolute: float
@@ -41,13 +43,14 @@ class AbTest:
         variant_conversion_rates, variant_users, variant_conversions: of every variant, the control too.
         effects: of every variant but the control.
         excluded_users: seen in two variants, or in one that the test does not have; they count nowhere else.
-        sample_ratio_p_value: of users falling into the variants as the weights say.
-        sample_ratio_mismatch: whether they do not (p < 0.001, or anybody in a variant of weight 0).
+        sample_ratio_p_value: of users falling into the variants as the weights say, the smallest of all looks.
+        sample_ratio_mismatch: whether they do not (p <= 0.001, or anybody in a variant of weight 0).
         p_value: the smallest adjusted one of the effects.
         verdict: `sample_ratio_mismatch` before anything else, since then no other figure means what it says;
-            `not_enough_data` under 100 users or 10 conversions in any variant; `winner`; else `no_winner_yet`.
-        winner: the variant with the highest rate among those better than the control at p <= 0.05; the control when
-            it is better than every other; `None` without one.
+            `not_enough_data` under 100 users or 10 conversions in any variant; `effect_changed` when no effect is left
+            that all looks allow; `winner`; else `no_winner_yet`.
+        winner: the variant with the highest rate among those whose `absolute_ci` lies above 0; the control when that
+            of every other lies below; `None` without one.
     """
 
     test_id: str

@@ -1,6 +1,7 @@
-"""Fixed-sample tests of experiments: Welch's t, sample ratio, and corrections for many comparisons.
+"""Tests of experiments: Welch's t, the split between the arms, and corrections for many comparisons.
 
-They hold for one look at a size fixed beforehand. What is shown while an experiment runs is in ``sequential``.
+Welch's test holds for one look at a size fixed beforehand; what is shown of an effect while an experiment runs is in
+``sequential``. The test of the split may be looked at after every unit.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from math import inf, nan, sqrt
+from math import exp, inf, lgamma, log, nan, sqrt
 from typing import Final, Literal, Self, TypeAlias
 
-from otel_measure.stats.special import chi_square_sf, student_t_quantile, student_t_sf
+from otel_measure.stats.special import student_t_quantile, student_t_sf
 
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 
 SRM_ALARM_P: Final = 0.001
+SRM_CONCENTRATION: Final = 1000.0
+"""How closely the alternative lies around the weights, as a number of units; fixed before the first look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,6 @@ class TTest:
     p_value: float
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRatio:
-    """Whether units came in the proportions asked for; ``p_value`` is nan where nothing can be compared."""
-
-    p_value: float
-    alarm: bool
 
 
 def difference(control: Sample, treatment: Sample, *, relative: bool = False) -> Difference:
@@ -137,26 +132,57 @@ def welch_t(
     return TTest(d, se, df, tail[alternative], low, high)
 
 
-def sample_ratio(observed: Sequence[int], weights: Sequence[float]) -> SampleRatio:
-    """Chi-square test that units fell into the arms as the weights say; alarm below p = 0.001.
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """How surprising a split is.
 
-    Only arms with weight > 0 are compared, against their share of those weights. A unit in an arm of weight 0 is an
-    alarm by itself.
+    Attributes:
+        log_e: natural logarithm of the e-value against the weights; 0 without units.
+        p_value: ``min(1, 1 / e)`` of this look, nan where there is nothing to compare. The smallest of all looks holds
+            for all of them together.
+        stray: whether any unit is in an arm of weight 0, which is an alarm by itself.
+    """
+
+    log_e: float
+    p_value: float
+    stray: bool
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the split is a mismatch beyond doubt."""
+        return self.stray or self.p_value <= SRM_ALARM_P
+
+
+def sample_ratio(
+    observed: Sequence[int], weights: Sequence[float], *, concentration: float = SRM_CONCENTRATION
+) -> SampleRatio:
+    """Tell whether units fell into the arms as the weights say, by a test that may be looked at after every unit.
+
+    The Dirichlet-multinomial martingale of Lindon and Malek, "Anytime-Valid Inference For Multinomial Count Data"
+    (NeurIPS 2022): the likelihood of the assignments when the shares are drawn from a Dirichlet distribution around the
+    weights, over their likelihood when the shares are the weights. While the weights are right its expectation is 1 at
+    every sample size, so the chance that it ever reaches 1,000 is at most 0.001 (Ville's inequality). A chi-square test
+    holds for one look: looked at 200 times it raises a false alarm in 1.75 % of fair tests.
+
+    With n units, k_i of them in arm i, weights w_i that add to 1 and c the concentration:
+    ``log e = lnG(c) - lnG(c + n) + sum(lnG(c w_i + k_i) - lnG(c w_i) - k_i ln w_i)``, lnG the log gamma function.
+    Only arms with weight > 0 are compared, against their share of those weights.
 
     Raises:
         ValueError: lengths differ, or a count or weight is negative.
     """
     if len(observed) != len(weights) or any(not number >= 0 for number in (*observed, *weights)):
         raise ValueError(f"observed={list(observed)!r}, weights={list(weights)!r}: one count and weight >= 0 per arm")
-    stray = any(n and not weight for n, weight in zip(observed, weights, strict=True))
-    arms = [(n, weight) for n, weight in zip(observed, weights, strict=True) if weight]
-    units, weight_sum = sum(n for n, _ in arms), sum(weight for _, weight in arms)
+    stray = any(count and not weight for count, weight in zip(observed, weights, strict=True))
+    arms = [(count, weight) for count, weight in zip(observed, weights, strict=True) if weight]
+    units, weight_sum = sum(count for count, _ in arms), sum(weight for _, weight in arms)
     if len(arms) < 2 or not units:
-        return SampleRatio(nan, stray)
-    expected = [units * weight / weight_sum for _, weight in arms]
-    statistic = sum((n - e) ** 2 / e for (n, _), e in zip(arms, expected, strict=True))
-    p_value = chi_square_sf(statistic, len(arms) - 1)
-    return SampleRatio(p_value, stray or p_value < SRM_ALARM_P)
+        return SampleRatio(0.0, nan, stray)
+    log_e = lgamma(concentration) - lgamma(concentration + units)
+    for count, weight in arms:
+        share = weight / weight_sum
+        log_e += lgamma(concentration * share + count) - lgamma(concentration * share) - count * log(share)
+    return SampleRatio(log_e, exp(min(0.0, -log_e)), stray)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

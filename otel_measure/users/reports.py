@@ -162,6 +162,25 @@ class UsersSummary:
     segments: Segments
 
 
+@dataclass(frozen=True, slots=True)
+class CompleteWeek:
+    """The 7 days up to a complete one: active persons on the 1, 7 and 28 days that end with it, and who converted."""
+
+    dau: int
+    wau: int
+    mau: int
+    conversion: Conversion
+
+
+@dataclass(frozen=True, slots=True)
+class UsersOverview:
+    """Everything that users are judged by, as of one moment; the weeks end yesterday, and 7 days before that."""
+
+    summary: UsersSummary
+    last_week: CompleteWeek
+    week_before: CompleteWeek
+
+
 def ratio(part: float, whole: float) -> float:
     """Return part / whole; `nan` where the whole is 0."""
     return part / whole if whole else nan
@@ -321,4 +340,14 @@ def summary(ask: UserQuestions, month: DaySpan, quarter: DaySpan, now_us: int, e
         retention=retention(ask, quarter),
         nps=nps(ask, quarter),
         segments=segments(ask, month),
+    )
+
+
+def complete_week(ask: UserQuestions, week: DaySpan, event: str) -> CompleteWeek:
+    """Return what is compared from week to week."""
+    return CompleteWeek(
+        dau=ask.active(trailing(week.last_day, 1)),
+        wau=ask.active(trailing(week.last_day, WAU_DAYS)),
+        mau=ask.active(trailing(week.last_day, MAU_DAYS)),
+        conversion=conversion(ask, week, event),
     )

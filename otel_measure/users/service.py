@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.conventions import semconv
+from otel_measure.definitions.days import day_date
 from otel_measure.definitions.windows import DaySpan, day_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import EventType
-from otel_measure.records.kinds import NpsResponse, Origin, UserEvent
+from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import Store, UserQuestions
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.users import Erasure
@@ -24,6 +25,7 @@ from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.track import EventBuilder
 
 DEFAULT_CONVERSION: Final = EventType.CONVERSION.value
+WEEK: Final = "7d"
 MONTH: Final = "30d"
 QUARTER: Final = "90d"
 
@@ -42,6 +44,11 @@ class UserAnalyticsService(AbTestCalls):
         now_us, new_id: clock and ids.
         timezone: whose calendar days count.
         ab_tests: answers the calls that belong to experiments.
+
+    Attributes:
+        event_record: makes the record that `track_event` would record, without recording it; `sent_at` is the client's
+            clock.
+        nps_record: likewise, of `record_nps_response`.
     """
 
     def __init__(
@@ -62,44 +69,10 @@ class UserAnalyticsService(AbTestCalls):
         self._new_id = new_id
         self._timezone = timezone
         origin = Origin(settings.service_name, settings.environment)
-        self._events = EventBuilder(origin, now_us, new_id)
-        self._answers = AnswerBuilder(origin, now_us, new_id)
+        self.event_record: Final = EventBuilder(origin, now_us, new_id).build
+        self.nps_record: Final = AnswerBuilder(origin, now_us, new_id).build
 
     # ------------------------------------------------------------ recording
-
-    def event_record(
-        self,
-        user_id: object,
-        event_type: EventType | str,
-        event_name: str,
-        *,
-        page_url: str | None = None,
-        properties: Mapping[str, object] | None = None,
-        session_id: str | None = None,
-        device_type: str | None = None,
-        referrer: str | None = None,
-        value: float | None = None,
-        currency: str | None = None,
-        timestamp: datetime | None = None,
-        event_id: str | None = None,
-        sent_at: datetime | None = None,
-    ) -> UserEvent:
-        """Return the record that `track_event` would record, without recording it; `sent_at` is the client's clock."""
-        return self._events.build(
-            user_id,
-            event_type,
-            event_name,
-            page_url=page_url,
-            properties=properties,
-            session_id=session_id,
-            device_type=device_type,
-            referrer=referrer,
-            value=value,
-            currency=currency,
-            timestamp=timestamp,
-            event_id=event_id,
-            sent_at=sent_at,
-        )
 
     def track_event(
         self,
@@ -123,7 +96,7 @@ class UserAnalyticsService(AbTestCalls):
             user_id: an int or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: your own label.
-            page_url: where it happened.
+            page_url: where it happened; over 8,192 characters it is cut and ends with "…", as `referrer` does.
             properties: anything else; `"background": True` marks what is no activity.
             session_id: the client's; without one, sessions are made by the gap rule.
             device_type: what it happened on.
@@ -139,7 +112,7 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        event = self._events.build(
+        event = self.event_record(
             user_id,
             event_type,
             event_name,
@@ -167,7 +140,7 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        session = self._new_id() if session_id is None else checks.text("session_id", session_id, checks.MAX_ID_CHARS)
+        session = self._new_id() if session_id is None else checks.id_text("session_id", session_id)
         self._mark(user_id, semconv.EVENT_SESSION_START, session, timestamp)
         return session
 
@@ -177,27 +150,11 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        session = checks.text("session_id", session_id, checks.MAX_ID_CHARS)
+        session = checks.id_text("session_id", session_id)
         self._mark(user_id, semconv.EVENT_SESSION_END, session, timestamp)
 
     def _mark(self, user_id: object, marker: str, session_id: str, timestamp: datetime | None) -> None:
-        self._recorder.put(self._events.build(user_id, marker, marker, session_id=session_id, timestamp=timestamp))
-
-    def nps_record(
-        self,
-        user_id: object,
-        score: int,
-        comment: str = "",
-        *,
-        survey: str = "default",
-        timestamp: datetime | None = None,
-        response_id: str | None = None,
-        sent_at: datetime | None = None,
-    ) -> NpsResponse:
-        """Return the record that `record_nps_response` would record, without recording it."""
-        return self._answers.build(
-            user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id, sent_at=sent_at
-        )
+        self._recorder.put(self.event_record(user_id, marker, marker, session_id=session_id, timestamp=timestamp))
 
     def record_nps_response(
         self,
@@ -225,9 +182,7 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        answer = self._answers.build(
-            user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id
-        )
+        answer = self.nps_record(user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id)
         self._recorder.put(answer)
         return answer.id
 
@@ -359,6 +314,18 @@ class UserAnalyticsService(AbTestCalls):
         days, quarter = self._days(window, as_of), self._days(QUARTER, as_of)
         with self._asking("summary", service, environment) as ask:
             return reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION)
+
+    def get_users_overview(self) -> reports.UsersOverview:
+        """Return what users are judged by, all of it as of one moment: the summary and the last two complete weeks."""
+        days, quarter = self._days(MONTH, None), self._days(QUARTER, None)
+        yesterday = day_date(days.last_complete_day)
+        last_week, week_before = (self._days(WEEK, yesterday - timedelta(days=ago)) for ago in (0, 7))
+        with self._asking("overview", None, None) as ask:
+            return reports.UsersOverview(
+                reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION),
+                reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
+                reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
+            )
 
     def _days(self, window: str, as_of: date | None) -> DaySpan:
         return day_span(window, self._now_us(), self._timezone, as_of)

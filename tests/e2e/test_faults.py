@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.closing import closed_later
 from tests.components import Running, free_port, requires_module, running
 from tests.e2e.sink import sink
 from tests.e2e.talking import PROGRAMS, Exporter, eventually, exporter
@@ -112,7 +113,7 @@ class Clients:
 
 def stored(store: Path) -> list[str]:
     """Return the ids of the events in a store."""
-    with sqlite3.connect(store) as connection:
+    with closed_later(sqlite3.connect(store)) as connection:
         rows = connection.execute("SELECT id FROM event").fetchall()
     connection.close()
     return [str(uuid.UUID(bytes=key)) for (key,) in rows]

@@ -128,21 +128,38 @@ def test_what_is_wrong_with_a_request(
     assert said["message"].startswith(message)
 
 
+def nested(depth: int) -> bytes:
+    """Return a request with one attribute that is a list in a list in a list."""
+    value = b'{"arrayValue": {"values": [' * depth + b'{"intValue": 1}' + b"]}}" * depth
+    return b'{"resourceMetrics": [{"resource": {"attributes": [{"key": "a", "value": ' + value + b"}]}}]}"
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
         (b"[]", "it must be an object, not list"),
         (b"{", "Input data was truncated"),
-        (b'{"resourceMetrics": 1}', "repeated field resourceMetrics must be in [] which is 1"),
-        (b'{"resourceMetrics": [{"scopeMetrics": ' * 2000, "it is nested too deeply"),
+        (
+            b'{"resourceMetrics": 1}',
+            "Failed to parse resourceMetrics field: repeated field resourceMetrics must be in [] which is 1 "
+            "at ExportMetricsServiceRequest.",
+        ),
+        (nested(70), "it is nested too deeply"),
+        (nested(2_000), "it is nested too deeply"),
+        (nested(200_000), "it is nested too deeply"),
+        (
+            b'{"resourceMetrics": [[[' + b"1, " * 400_000 + b"1]]]}",
+            ("Failed to parse resourceMetrics field: Failed to parse [" + "1, " * 100)[:300],
+        ),
     ],
+    ids=["list", "truncated", "number", "70 deep", "2,000 deep", "200,000 deep", "a value of 1.2 MB"],
 )
 def test_what_is_wrong_with_json(client: TestClient, body: bytes, why: str) -> None:
-    """The same in JSON, with what the decoder found."""
+    """The same in JSON, with what the decoder said of it, in at most 300 characters."""
     answer = post(client, "metrics", body, content_type=JSON)
-    assert (answer.status_code, answer.headers["content-type"], answer.json()["code"]) == (400, JSON, 3)
-    assert answer.json()["message"].startswith("the body is no ExportMetricsServiceRequest in JSON: ")
-    assert why in answer.json()["message"]
+    assert (answer.status_code, answer.headers["content-type"]) == (400, JSON)
+    message = f"the body is no ExportMetricsServiceRequest in JSON: {why}"
+    assert answer.json() == {"code": 3, "message": message}
 
 
 def test_a_store_that_cannot_be_written_to_is_worth_a_retry(
@@ -244,7 +261,8 @@ def test_a_partial_success_says_what_was_refused(client: TestClient) -> None:
     said = ExportLogsServiceResponse.FromString(answer.content).partial_success
     assert (answer.status_code, said.rejected_log_records) == (200, 2)
     assert said.error_message == (
-        "2 × event 'otel_measure.nps_response' is not a valid record: Object missing required field `score`"
+        "2 × event 'otel_measure.nps_response' is not a valid record: "
+        "Object missing required field `otel_measure.nps.score`"
     )
     metrics = Metrics().gauge("temperature", float("nan")).gauge("temperature", 20.0)
     body = json.dumps(MessageToDict(metrics.request)).encode()
@@ -288,8 +306,8 @@ def test_other_hosts_appear_under_infrastructure(client: TestClient) -> None:
     for state, share in (("used", 0.25), ("free", 0.75)):
         metrics.gauge("system.memory.utilization", share, "1", system__memory__state=state)
     post(client, "metrics", metrics.request)
-    found = client.get("/api/v1/metrics/infrastructure/hosts").json()["data"]
-    by_name = {host["host"]: host for host in found["hosts"]}
+    hosts = client.get("/api/v1/metrics/infrastructure/hosts").json()["data"]
+    by_name = {host["host"]: host for host in hosts["hosts"]}
     assert by_name["far away"] == {
         "host": "far away",
         "kind": "host",

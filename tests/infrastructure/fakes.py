@@ -140,7 +140,17 @@ class Machine:
         for name in ("sda", "loop0"):
             (self.sys_block / name).mkdir(parents=True)
         self.errors: list[str] = []
-        mounts = Mounts(self.psutil.disk_partitions, clock=self.clock, timeout_s=5, usage=space)
+        self.sys_net = folder / "net"
+        for name in ("lo", "eth0"):
+            (self.sys_net / name).mkdir(parents=True)
+        mounts = Mounts(
+            self.psutil.disk_partitions,
+            clock=self.clock,
+            timeout_s=5,
+            usage=space,
+            is_file=lambda path: False,
+            real_path=str,
+        )
         self.host = Host(
             self.psutil,
             clock=self.clock,
@@ -150,6 +160,7 @@ class Machine:
             on_error=lambda part, error: self.errors.append(f"{part}: {error!r}"),
             proc=self.proc,
             sys_block=self.sys_block,
+            sys_net=self.sys_net,
             uptime_s=lambda: 5000.0,
         )
         self.sampler = Sampler(self.psutil, clock=self.clock, wall=self.clock.wall, host=self.host)

@@ -113,6 +113,36 @@ def test_v2_takes_each_smallest_limit_of_the_ancestors_and_the_usage_of_its_grou
     assert tree.process("0::/slice/pod/app\n", V2_MOUNT).read(HOST_CORES, HOST_MEMORY) == V2_READING
 
 
+@pytest.mark.parametrize(
+    ("cpus", "quota", "limit"),
+    [
+        ("0\n", "max 100000", 1),
+        ("0-1\n", "300000 100000", 2),
+        ("0,2-3\n", "150000 100000", 1.5),
+        ("\n", "max 1", nan),
+    ],
+)
+def test_v2_set_of_cpus_is_a_limit(tree: Tree, cpus: str, quota: str, limit: float) -> None:
+    """The CPUs that may be used bound a process as a quota does, and the smaller of the two holds."""
+    files = V2_GROUP | {"cpuset.cpus.effective": cpus, "cpu.max": quota}
+    container = tree.group("", files).process("0::/\n", V2_MOUNT).read(HOST_CORES, HOST_MEMORY)
+    assert container is not None
+    assert repr((container.cpu_limit, container.throttled_s)) == repr((limit, 1.25))
+    assert container.cpu == (ContainerCpu(7.5, 5.0, 2.5))
+
+
+def test_v1_set_of_cpus_is_a_limit_with_the_usage_of_the_same_group(tree: Tree) -> None:
+    """The set has a hierarchy of its own; the time used by its group is read where that is accounted."""
+    tree.group("cpu,cpuacct/docker/abc", V1_CPU | V1_CPUACCT | {"cpu.cfs_quota_us": "-1\n"})
+    tree.group("cpuset/docker/abc", {"cpuset.cpus": "0-3\n", "cpuset.effective_cpus": "1\n"})
+    cgroup = tree.process(
+        "2:cpu,cpuacct:/docker/abc\n3:cpuset:/docker/abc\n", v1_mount("cpu,cpuacct") + v1_mount("cpuset")
+    )
+    container = cgroup.read(HOST_CORES, HOST_MEMORY)
+    assert container is not None
+    assert (container.cpu_limit, container.cpu) == (1.0, ContainerCpu(7.5, 5.0, 2.5))
+
+
 def test_v2_without_a_namespace_takes_the_part_of_the_path_below_the_mount(tree: Tree) -> None:
     """A bind-mounted hierarchy shows the group at the mount point, though its path is longer."""
     mount = V2_MOUNT.replace("0:26 / ", "0:26 /docker/abc ")

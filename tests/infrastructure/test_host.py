@@ -40,9 +40,9 @@ def expected() -> Reading:
             "sda": DiskCounters(512_000, 1_024_000, 1000, 2000, 10.0),
             "loop0": DiskCounters(3584, 7168, 7, 14, 0.07, whole=False),
         },
-        filesystems=(Filesystem("/", "/dev/sda1", "ext4", False, 100 * GIB, 40 * GIB, 50 * GIB),),
+        filesystems=(Filesystem("/", "/dev/sda1", "ext4", False, 100 * GIB, 40 * GIB, 50 * GIB, "sda1"),),
         interfaces={
-            "lo": InterfaceCounters(10, 10, 1, 1, 0, 0, 0, 0),
+            "lo": InterfaceCounters(10, 10, 1, 1, 0, 0, 0, 0, counted=False),
             "eth0": InterfaceCounters(1000, 2000, 10, 20, 1, 2, 3, 4),
         },
         connections={("tcp", "established"): 2, ("tcp", "listen"): 1, ("udp", ""): 1},

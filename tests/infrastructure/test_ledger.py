@@ -20,6 +20,7 @@ from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Receipt
+from tests.closing import closed_later
 from tests.facts import HERE, NOON
 
 START = moment(NOON)
@@ -54,7 +55,7 @@ class World:
         """Begin as a new process: nothing is left but the file."""
         if self.store is not None:
             self.store.close()
-        self.store = SqliteStore(str(self._path)) if self._path else None
+        self.store = closed_later(SqliteStore(str(self._path))) if self._path else None
         self.ledger = Ledger(HERE, Recorder(self.store, Quiet(), loud=True), self.store, self.clock, Uuid7(self.clock))
 
     def clock(self) -> int:

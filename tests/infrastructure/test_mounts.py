@@ -14,6 +14,8 @@ from otel_measure.infrastructure.readings import Filesystem
 from tests.infrastructure.fakes import GIB, Clock, space
 
 FULL = Space(100 * GIB, 40 * GIB, 50 * GIB)
+FILES = frozenset({"/etc/hosts", "/etc/resolv.conf"})
+LINKS = {"/dev/mapper/vg0-root": "/dev/dm-1"}
 
 
 def mount(point: str, device: str, fstype: str = "ext4", opts: str = "rw") -> SimpleNamespace:
@@ -25,7 +27,14 @@ def mounts(
     *entries: SimpleNamespace, usage: Callable[[str], tuple[int, int, int]] = space, timeout_s: float = 5.0
 ) -> Mounts:
     """A reader of these mounts."""
-    return Mounts(lambda: entries, clock=time.monotonic, timeout_s=timeout_s, usage=usage)
+    return Mounts(
+        lambda: entries,
+        clock=time.monotonic,
+        timeout_s=timeout_s,
+        usage=usage,
+        is_file=FILES.__contains__,
+        real_path=lambda path: LINKS.get(path, path),
+    )
 
 
 class Hanging:
@@ -60,9 +69,26 @@ def test_each_device_counts_once_under_its_shortest_path() -> None:
         mount("/snap/core", "/dev/loop0", "squashfs", "ro"),
     ).read()
     assert found == (
-        Filesystem("/", "/dev/sda1", "ext4", False, *FULL),
-        Filesystem("/data", "/dev/sdb1", "xfs", True, *FULL),
+        Filesystem("/", "/dev/sda1", "ext4", False, *FULL, "sda1"),
+        Filesystem("/data", "/dev/sdb1", "xfs", True, *FULL, "sdb1"),
     )
+
+
+def test_disk_of_a_container_is_called_by_its_root() -> None:
+    """Single files that the engine mounts from the host's disk are no names of it, a folder of that disk is."""
+    mounted = mounts(
+        mount("/etc/resolv.conf", "/dev/vda1"), mount("/etc/hosts", "/dev/vda1"), mount("/var/lib/volume", "/dev/vda1")
+    ).read()
+    assert mounted == (
+        Filesystem("/var/lib/volume", "/dev/vda1", "ext4", False, *FULL, "vda1"),
+        Filesystem("/", "", "", False, *FULL),
+    )
+
+
+def test_a_mapped_device_has_the_name_under_which_the_kernel_counts_it() -> None:
+    """The device of a logical volume is a link to the name that its counters have."""
+    (root,) = mounts(mount("/", "/dev/mapper/vg0-root")).read()
+    assert (root.device, root.kernel_name) == ("/dev/mapper/vg0-root", "dm-1")
 
 
 def test_root_is_read_though_it_is_no_device() -> None:

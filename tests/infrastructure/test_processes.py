@@ -94,6 +94,19 @@ def test_next_report_is_over_the_time_since_the_last() -> None:
     assert waiting.waited == [0.1]
 
 
+def test_a_rate_is_never_over_less_than_a_tenth_of_a_second() -> None:
+    """However often it is asked, by however many: each answer is since a reading at least 0.1 s ago."""
+    waiting = Waiting()
+    waiting.processes.read(7)
+    answers = []
+    for step in range(1, 31):
+        waiting.clock.pass_s(0.01)
+        waiting.psutil.cpu_s = 1.05 + 0.1 * (step // 10)  # ten ticks of the process show in the kernel's count at once
+        answers.append(waiting.processes.read(7).cpu_percent)
+    assert waiting.waited == [0.1]
+    assert 20 < min(answers) <= max(answers) <= 125
+
+
 def test_reused_pid_is_another_process() -> None:
     """A pid with another start has no history."""
     waiting = Waiting()
@@ -143,4 +156,6 @@ def test_real_processes_are_reported(child: subprocess.Popen[bytes]) -> None:
     assert own.threads >= 1
     assert not isnan(own.open_files + own.connections)
     assert other.pid == child.pid
-    assert 10 < other.cpu_percent <= 130
+    asked_in_a_row = [processes.read(child.pid).cpu_percent for _ in range(200)]
+    assert min(asked_in_a_row) > 0
+    assert max(asked_in_a_row) <= 115

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from math import nan
+from types import SimpleNamespace
 
 import pytest
 
@@ -165,12 +166,26 @@ def test_interface_that_came_up_in_between_is_no_traffic(machine: Machine) -> No
     assert (report.sent_bytes_per_second, report.errors_in) == (0.0, 8)
 
 
+def test_each_directory_has_the_traffic_of_the_device_that_it_lies_on(machine: Machine) -> None:
+    """A directory and a path with a slash at its end belong to the nearest mount above them."""
+    machine.psutil.partitions.append(
+        SimpleNamespace(device="/dev/sdb1", mountpoint="/data", fstype="ext4", opts="rw,relatime")
+    )
+    machine.psutil.disks |= {"sdb1": disk(500), "sdb": disk(500)}
+    machine.sampler.sample()
+    machine.spend(2, idle=8)
+    machine.psutil.disks |= {"sda1": disk(120), "sdb1": disk(600)}
+    snapshot = machine.sampler.sample()
+    iops = {path: reports.disk(snapshot, path).read_iops for path in ("/", "/data", "/data/", "/data/sub", "/database")}
+    assert iops == {"/": 10.0, "/data": 50.0, "/data/": 50.0, "/data/sub": 50.0, "/database": 10.0}
+
+
 def test_mount_without_a_device_of_its_own_shows_all_devices(machine: Machine) -> None:
-    """An overlay or an unknown directory has the traffic of the whole disks, counted once."""
+    """A directory of an overlay or of a network's filesystem has the traffic of the whole disks, counted once."""
     machine.sampler.sample()
     machine.spend(2, idle=8)
     machine.psutil.disks |= {"sda1": disk(120), "sda": disk(1040), "loop0": disk(900)}
-    report = reports.disk(machine.sampler.sample(), "/srv", Space(10, 4, 6))
+    report = reports.disk(machine.sampler.sample(), "/srv", Space(10, 4, 6), lies_on="/srv")
     assert (report.mount_point, report.used_percent, report.read_iops) == ("/srv", 40.0, 20.0)
 
 

@@ -6,9 +6,9 @@ from math import nan
 
 from otel_measure.config import Settings
 from otel_measure.conventions import instruments
+from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.judging import gauges
 from otel_measure.runtime import Runtime
-from otel_measure.store.types.exposition import Family, Sample
 
 
 def test_unknown_values_are_left_out_and_labels_sorted() -> None:

@@ -105,27 +105,45 @@ def test_the_relative_effect_keeps_its_direction() -> None:
     assert difference(Sample(10, -2.0, 1.0), Sample(10, -1.0, 1.0), relative=True).estimate == 0.5
 
 
-@pytest.mark.parametrize("vector_id", ["R01", "R03"])
-def test_sample_ratio_vectors(vector_id: str) -> None:
-    """The chi-square p equals the vector's, and is an alarm."""
-    vector = load("analytics.json", vector_id)
-    found = sample_ratio(vector["input"]["observed"], vector["input"]["weights"])
-    assert found.p_value == pytest.approx(vector["full_precision"]["p"], rel=1e-9)
-    assert found.alarm
-
-
 @given(observed=st.lists(st.integers(0, 2000), min_size=2, max_size=6), weights=st.lists(st.integers(1, 9), min_size=6))
-def test_sample_ratio_equals_scipy(observed: list[int], weights: list[int]) -> None:
-    """P agrees with scipy's chi-square test, and the alarm is p < 0.001."""
+def test_sample_ratio_is_the_ratio_of_two_likelihoods(observed: list[int], weights: list[int]) -> None:
+    """The e-value is scipy's Dirichlet-multinomial likelihood over its multinomial one."""
     weights = weights[: len(observed)]
-    found = sample_ratio(observed, weights)
+    split = sample_ratio(observed, weights)
     if not sum(observed):
-        assert math.isnan(found.p_value)
-        assert not found.alarm
+        assert math.isnan(split.p_value)
+        assert not split.alarm
         return
-    expected = np.array(weights) / sum(weights) * sum(observed)
-    assert found.p_value == pytest.approx(stats.chisquare(observed, expected).pvalue, rel=1e-8)
-    assert found.alarm == (found.p_value < 0.001)
+    shares = np.array(weights) / sum(weights)
+    alternative = stats.dirichlet_multinomial(1000 * shares, sum(observed)).logpmf(observed)
+    null = stats.multinomial(sum(observed), shares).logpmf(observed)
+    assert split.log_e == pytest.approx(alternative - null, rel=1e-8, abs=1e-8)
+    assert split.p_value == pytest.approx(min(1.0, math.exp(-split.log_e)))
+    assert split.alarm == (split.log_e >= math.log(1000))
+
+
+def _highest_count_that_alarms(units: int) -> int:
+    return next(k for k in range(units // 2, -2, -1) if k < 0 or sample_ratio([k, units - k], (1, 1)).alarm)
+
+
+def looked_at_200_times(rates: float, experiments: int, seed: int) -> int:
+    """How many of these tests of 10,000 users, asked for 50:50, ever alarm."""
+    first = np.random.default_rng(seed).binomial(50, rates, size=(experiments, 200)).cumsum(axis=1)
+    units = np.arange(50, 10_001, 50)
+    # The alarm is a range of counts at each size: it is enough to know where it begins.
+    ends = [_highest_count_that_alarms(n) for n in units.tolist()]
+    low, high = first <= np.array(ends), first >= units - np.array(ends)
+    return int((low | high).any(axis=1).sum())
+
+
+def test_a_fair_split_may_be_looked_at_often() -> None:
+    """Of 10,000 fair tests of 10,000 users looked at 200 times each at most 0.1 % ever alarm."""
+    assert looked_at_200_times(0.5, 10_000, seed=1) <= 10
+
+
+def test_a_split_of_53_to_47_is_found() -> None:
+    """Of 2,000 tests that give 53:47 for 50:50 at least 95 % alarm by 10,000 users."""
+    assert looked_at_200_times(0.53, 2_000, seed=2) >= 1_900
 
 
 def test_a_unit_in_an_arm_without_weight_is_an_alarm() -> None:

@@ -21,6 +21,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import DUPLICATE, Receipt
 from otel_measure.users.ab_tests import AbTests
 from otel_measure.users.service import UserAnalyticsService
+from tests.closing import closed_later
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
@@ -234,7 +235,7 @@ def test_erasing_nobody(users: UserAnalyticsService) -> None:
 def test_another_process_forgets_the_erased(tmp_path: Any) -> None:
     """A process that knew a user takes what comes after the erasure in another process as somebody new's."""
     path = str(tmp_path / "store.db")
-    here, there = SqliteStore(path), SqliteStore(path)
+    here, there = closed_later(SqliteStore(path)), closed_later(SqliteStore(path))
     users = service(here)
     there.accept([users.event_record(1, "click", "x")])
     users.delete_user(1)

@@ -22,6 +22,8 @@ _LISTS: Final = (
     *("log_records", "data_points"),
 )
 _FORMS_OF_DATA: Final = ("gauge", "sum", "histogram", "exponentialHistogram", "exponential_histogram", "summary")
+_TOO_DEEP: Final = "it is nested too deeply"
+_MOST_CHARS_OF_A_FAULT: Final = 300  # protobuf repeats the value that it cannot parse, which may be the whole body
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
@@ -40,10 +42,13 @@ def from_json(body: bytes, message: type[M]) -> M:
         if _ids_to_base64(said) > MAX_ITEMS:
             raise TooManyItemsError
         return ParseDict(said, message(), ignore_unknown_fields=True, max_recursion_depth=64)
-    except (ParseError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ParseError as error:
+        fault = str(error)
+        raise ValueError(_TOO_DEEP if "recursion depth" in fault else fault[:_MOST_CHARS_OF_A_FAULT]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    except RecursionError:  # how deep it takes differs between interpreters; protobuf's own bound is 64 messages
+        raise ValueError(_TOO_DEEP) from None
 
 
 def _ids_to_base64(node: dict[str, Any]) -> int:

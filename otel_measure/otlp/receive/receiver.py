@@ -16,27 +16,28 @@ from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.exposition import STALE_US, Family, Sample
 from otel_measure.definitions.signals import inference_id
+from otel_measure.definitions.streams import Point
 from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
-from otel_measure.records.kinds import Evaluation
+from otel_measure.records.kinds import EvaluationResult
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.exposition import Family, Sample
 from otel_measure.store.types.facts import Receipt
-from otel_measure.store.types.streams import STALE_US, Ingested, Point, Sender
+from otel_measure.store.types.streams import Ingested, Sender
 
 _log = logging.getLogger(__name__)
 _MINUTE_US: Final = 60_000_000
 _MAX_MESSAGE_CHARS: Final = 2000
 
 
-class Count(Protocol):
+class CountReceived(Protocol):
     """Counts items of a signal by what became of them."""
 
     def __call__(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
-        """Count `n` items."""
+        """CountReceived `n` items."""
 
 
 class Verdict(NamedTuple):
@@ -55,7 +56,7 @@ class Receiver:
         pricer: prices calls.
         count: told of every item.
         now_us: the clock.
-        event_types: see `logs.understood`.
+        event_types: see `logs.interpret`.
         spans_wait_s: how long calls that only spans tell of wait for metrics.
 
     Attributes:
@@ -67,7 +68,7 @@ class Receiver:
         store: Store | None,
         recorder: Recorder,
         pricer: Pricer,
-        count: Count,
+        count: CountReceived,
         now_us: Callable[[], int],
         event_types: Mapping[str, str],
         spans_wait_s: int = 90,
@@ -91,7 +92,7 @@ class Receiver:
     def metrics(self, request: ExportMetricsServiceRequest) -> Verdict:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
-        found = metrics.understood(request.resource_metrics, now)
+        found = metrics.interpret(request.resource_metrics, now)
         ingested = self._ingest(found.points)
         self._hear(found.resources, now)
         refused = Counter(ingested.refused)
@@ -120,10 +121,10 @@ class Receiver:
 
     def logs(self, request: ExportLogsServiceRequest) -> Verdict:
         """Take in events; one sent again is a duplicate by its id."""
-        found = logs.understood(request.resource_logs, self._now_us(), self._event_types)
+        found = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
         store.received.has_facts(found.has_facts, self._now_us())
-        records = [self._with_model(r) if isinstance(r, Evaluation) else r for r in found.records]
+        records = [self._with_model(r) if isinstance(r, EvaluationResult) else r for r in found.records]
         receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
         refused = found.refused + self._settle(tally, receipts)
@@ -131,7 +132,7 @@ class Receiver:
         tally("rejected", found.refused.total(), "invalid")
         return _verdict(refused)
 
-    def _with_model(self, record: Evaluation) -> Evaluation:
+    def _with_model(self, record: EvaluationResult) -> EvaluationResult:
         """Return an evaluation with the model whose answer it is about, where the store knows the call."""
         if record.model and record.version:
             return record
@@ -145,7 +146,7 @@ class Receiver:
         """Take in calls of models; all other spans are let pass."""
         now = self._now_us()
         store = self._store
-        found = traces.understood(request.resource_spans, self._pricer, now)
+        found = traces.interpret(request.resource_spans, self._pricer, now)
         counting = store.received.wait(found.calls, now, now + self._wait_us) if found.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
@@ -164,7 +165,7 @@ class Receiver:
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
     def settle(self) -> None:
-        """Count the calls for which no metrics came in time."""
+        """CountReceived the calls for which no metrics came in time."""
         if self._kept is None:
             return
         due = self._kept.received.due(self._now_us())
@@ -180,7 +181,7 @@ class Receiver:
         return tally
 
     def _settle(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
-        """Count what became of records; return those that the store refused, by reason."""
+        """CountReceived what became of records; return those that the store refused, by reason."""
         refused: Counter[str] = Counter()
         for receipt, n in Counter(receipts).items():
             if receipt.outcome == "rejected":

@@ -16,7 +16,6 @@ from typing import Final
 
 import msgspec
 
-from otel_measure.conventions import semconv
 from otel_measure.definitions.days import moment
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import activity, answers, experiments, facts, totals
@@ -64,7 +63,7 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     _count_erasure(connection)
     if uids:
         person = _person(connection, uids[0])
-        activity.forget(transaction, person, _background(connection, uids))
+        activity.forget(transaction, person, uids)
         answers.forget(transaction, person)
         experiments.forget(connection, uids)
     events, answered, exposures = (
@@ -76,16 +75,6 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     connection.execute(f"PRAGMA secure_delete = {secure}")
     transaction.names.clear()
     return Erasure(user_id, moment(now), len(ids), events, answered, exposures, anonymous)
-
-
-def _background(connection: sqlite3.Connection, uids: Sequence[int]) -> list[int]:
-    """Return the times of a person's events that are tracked and no activity."""
-    return [
-        ts
-        for acts in activity.acts_of(connection, f"WHERE uid IN ({_marks(uids)}) AND NOT active", uids)
-        for ts, kind in zip(acts.ts, acts.type, strict=True)
-        if kind not in semconv.PASSIVE_EVENT_TYPES
-    ]
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from otel_measure.conventions import instruments
+from otel_measure.definitions.cells import LARGEST
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
@@ -30,7 +31,6 @@ _COLUMNS: Final = (
     "cost_nano_usd", "priced", "priced_tokens",
 )  # fmt: skip
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
-_LARGEST: Final = 2**63 - 1  # a sum stays there rather than refusing every later record
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
 _encode_sources = msgspec.json.Encoder(order="sorted").encode
 
@@ -128,7 +128,7 @@ def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells
         f" VALUES ({marks})",
         (
             *key,
-            *(min(getattr(use, c), _LARGEST) for c in _COLUMNS),
+            *(min(getattr(use, c), LARGEST) for c in _COLUMNS),
             _encode_sources(use.sources).decode(),
             (use.latency or histogram()).to_bytes()
             if cells == "model_cell"

@@ -1,22 +1,21 @@
-"""Active days: which person was active on which local day, and the cells that answer from it.
+"""Persons and their active days, as rows: a list linked from the last day back.
 
-`tally_days()` is the definition: what a person's active days contribute. A batch reads a person's days from the end
-back to where it changes something, so appending costs nothing and a late event takes the same road.
+A batch reads a person's days from the end back to where it changes something, so appending costs nothing and a late
+event takes the same road. What days contribute to cells is told in `definitions/active_days.py`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from otel_measure.store.sqlite.goals import Day, walk
-from otel_measure.store.sqlite.tally import COHORTS, GAPS, Tally
+from otel_measure.definitions.active_days import FIRST, ActiveDay, add_days, with_changed
+from otel_measure.definitions.cells import CellChanges
+from otel_measure.definitions.conversions import NO_PREDECESSOR
 
 Row: TypeAlias = tuple[Any, ...]
-FIRST: Final = -1
 _CHUNK: Final = 500
-_ONE: Final = (1,)
 
 
 class Person(NamedTuple):
@@ -35,9 +34,9 @@ class Person(NamedTuple):
     hit_ts: int | None = None
 
     @property
-    def last(self) -> Day | None:
+    def last(self) -> ActiveDay | None:
         """The last active day."""
-        return None if self.last_day is None or self.day_ts is None else Day(self.last_day, self.day_ts)
+        return None if self.last_day is None or self.day_ts is None else ActiveDay(self.last_day, self.day_ts)
 
 
 def roots(connection: sqlite3.Connection, uids: Iterable[int]) -> tuple[dict[int, int], dict[int, Person]]:
@@ -48,8 +47,8 @@ def roots(connection: sqlite3.Connection, uids: Iterable[int]) -> tuple[dict[int
     while wanted:
         part = [wanted.pop() for _ in range(min(len(wanted), _CHUNK))]
         rows = connection.execute(
-            "SELECT uid, first_day, last_day, day_ts, hit_ts, merged_into FROM person"
-            f" WHERE uid IN ({','.join('?' * len(part))})",
+            "SELECT p.uid, e.first_day, e.last_day, e.day_ts, e.hit_ts, p.merged_into"
+            f" FROM person p LEFT JOIN person_end e ON e.uid = p.uid WHERE p.uid IN ({','.join('?' * len(part))})",
             part,
         )
         for *row, into in rows:
@@ -60,14 +59,6 @@ def roots(connection: sqlite3.Connection, uids: Iterable[int]) -> tuple[dict[int
                 if into not in persons:
                     wanted.add(into)
     return merged, persons
-
-
-def tally_days(tally: Tally, days: Sequence[int], first_day: int, sign: int = 1, *, given: int = 0) -> None:
-    """Add what active days, ascending, contribute; the first `given` only precede the others."""
-    for i in range(given, len(days)):
-        day = days[i]
-        tally.add(GAPS, (day, day - days[i - 1] if i else FIRST), _ONE, sign)
-        tally.add(COHORTS, (first_day, day - first_day), _ONE, sign)
 
 
 class DayChange:
@@ -90,28 +81,28 @@ class DayChange:
         known[last] = person.day_ts
         return {day: ts for day, ts in days.items() if day not in known or ts < known[day]}
 
-    def merge(self, person: Person, days: Mapping[int, int], hit_ts: int | None, tally: Tally) -> None:
+    def merge(self, person: Person, days: Mapping[int, int], hit_ts: int | None, changes: CellChanges) -> None:
         """Merge changed days, and the last conversion, into what is known of a person."""
         if not days:
             if hit_ts != person.hit_ts:
-                self._persons.append((*person[1:4], hit_ts, person.uid))
+                self._persons.append((*person[:4], hit_ts))
             return
         before = self._from(person, min(days))
-        first_ts = {**dict(before), **days}
-        after = sorted(first_ts)
+        merged = with_changed(before, days)
+        after = [day for day, _ in merged]
         # The day before the first change stays as it is, unless the person's first day moves and with it every cohort.
         given = sum(day < min(days) for day in after)
         first = person.first_day
         new_first = after[0] if first is None else min(first, after[0])
         if first is not None:
-            tally_days(tally, [day for day, _ in before], first, -1, given=given)
-        tally_days(tally, after, new_first, given=given)
+            add_days(changes, [day for day, _ in before], first, -1, given=given)
+        add_days(changes, after, new_first, given=given)
         self._days.extend(
-            (day, person.uid, after[i - 1] if i else None, first_ts[day]) for i, day in enumerate(after) if i >= given
+            (day, person.uid, after[i - 1] if i else None, ts) for i, (day, ts) in enumerate(merged) if i >= given
         )
-        self._persons.append((new_first, after[-1], first_ts[after[-1]], hit_ts, person.uid))
+        self._persons.append((person.uid, new_first, after[-1], merged[-1].first_ts, hit_ts))
 
-    def _from(self, person: Person, day: int) -> list[Day]:
+    def _from(self, person: Person, day: int) -> list[ActiveDay]:
         """Return the known days from `day` on, with the one before it."""
         last = person.last
         if last is not None and day > last.day:
@@ -121,9 +112,30 @@ class DayChange:
     def write(self) -> None:
         """Write the changes."""
         self._connection.executemany("INSERT OR REPLACE INTO person_day VALUES (?, ?, ?, ?)", self._days)
-        self._connection.executemany(
-            "UPDATE person SET first_day=?, last_day=?, day_ts=?, hit_ts=? WHERE uid=?", self._persons
-        )
+        self._connection.executemany("INSERT OR REPLACE INTO person_end VALUES (?, ?, ?, ?, ?)", self._persons)
+
+
+def walk(
+    connection: sqlite3.Connection,
+    uid: int,
+    last_day: int | None,
+    *,
+    since_day: int = NO_PREDECESSOR,
+    since_ts: int = NO_PREDECESSOR,
+) -> list[ActiveDay]:
+    """Return a person's active days, ascending, read from the last one back to one that tells enough.
+
+    That is the first one met that lies before `since_day`, or whose first activity is not after `since_ts`.
+    """
+    days: list[ActiveDay] = []
+    day = last_day
+    while day is not None:
+        prev, first_ts = connection.execute(
+            "SELECT prev, first_ts FROM person_day WHERE day=? AND uid=?", (day, uid)
+        ).fetchone()
+        days.append(ActiveDay(day, first_ts))
+        day = None if day < since_day or first_ts <= since_ts else prev
+    return days[::-1]
 
 
 def active(connection: sqlite3.Connection, last_day: int, days: int) -> int:

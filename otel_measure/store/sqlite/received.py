@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from otel_measure.definitions.streams import Increment
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
 from otel_measure.store.sqlite import models, streams, totals
@@ -21,7 +22,7 @@ from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US, CellKey
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.models import ModelUse
-from otel_measure.store.types.streams import HostReading, Increment, Interpreter, Sender, Waiting
+from otel_measure.store.types.streams import HostReading, Interpreter, Sender, Waiting
 
 MAX_WAITING: Final = 100_000
 MAX_REMEMBERED: Final = 10_000

@@ -1,70 +1,19 @@
-"""Sessions: spans of one person's time, which merge and never split.
+"""Sessions as rows: a batch reads the stored ones that its parts may touch, and no events.
 
-Events of one person with the same client session id are one session; the others are grouped by the gap rule. What a
-session counts adds up, so that a late event needs the stored sessions beside it and no events: it extends one or
-bridges two. The session belongs to the local day of its start.
+What a session is, and what it contributes to cells, is told in `definitions/sessions.py`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from otel_measure.store.sqlite.tally import SESSIONS, Tally
+from otel_measure.definitions.cells import CellChanges
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.sessions import BY_GAP, Client, SessionKey, SessionSpan, add_sessions, merged_spans
 
-Client: TypeAlias = bytes | str
-BY_GAP: Final = ""
-ENGAGED_US: Final = 10_000_000
-ENGAGED_VIEWS: Final = 2
-NO_GAP_TOO_LONG: Final = 2**62
 _CHUNK: Final = 250
-
-
-class SessionSpan(NamedTuple):
-    """A session, or a part of one; microseconds, and what happened in it."""
-
-    start: int
-    end: int
-    events: int
-    views: int
-    keys: int
-
-    @property
-    def bounced(self) -> bool:
-        """Whether it has a view and is not engaged: shorter than 10 s, one view, no key event."""
-        return self.views == 1 and self.keys == 0 and self.end - self.start < ENGAGED_US
-
-
-def folded(parts: Iterable[SessionSpan], gap_us: int) -> list[SessionSpan]:
-    """Return the parts, of which there is one at least, joined wherever the pause is at most `gap_us`; ascending."""
-    ordered = sorted(parts)
-    found: list[SessionSpan] = []
-    start, end, events, views, keys = ordered[0]
-    for part in ordered[1:]:
-        if part[0] - end <= gap_us:
-            end = max(end, part[1])
-            events += part[2]
-            views += part[3]
-            keys += part[4]
-        else:
-            found.append(SessionSpan(start, end, events, views, keys))
-            start, end, events, views, keys = part
-    found.append(SessionSpan(start, end, events, views, keys))
-    return found
-
-
-def tally_sessions(tally: Tally, sessions: Iterable[SessionSpan], day_of: Callable[[int], int], sign: int = 1) -> None:
-    """Add what sessions contribute to the cells of their days."""
-    for session in sessions:
-        start, end, events, views, _ = session
-        cell = tally.cell(SESSIONS, (day_of(start),))
-        cell[0] += sign
-        cell[1] += sign * (end - start)
-        cell[2] += sign * events
-        if views:
-            cell[3] += sign
-            cell[4] += sign * session.bounced
 
 
 class SessionChange:
@@ -72,49 +21,46 @@ class SessionChange:
 
     Args:
         connection: within the transaction.
-        gap_us: the longest pause within one session without a client's id.
-        day_of: the local day of a time.
+        definitions: of sessions, and of the days they belong to.
     """
 
-    def __init__(self, connection: sqlite3.Connection, gap_us: int, day_of: Callable[[int], int]) -> None:
+    def __init__(self, connection: sqlite3.Connection, definitions: Definitions) -> None:
         self._connection = connection
-        self._gap_us = gap_us
-        self._day_of = day_of
+        self._definitions = definitions
 
-    def merge(self, new: Mapping[tuple[int, Client], Sequence[SessionSpan]], tally: Tally) -> None:
+    def merge(self, new: Mapping[SessionKey, Sequence[SessionSpan]], changes: CellChanges) -> None:
         """Merge new parts, by person and client id, into the stored sessions."""
         gone: list[tuple[int, Client, int]] = []
         kept: list[tuple[int, Client, int, int, int, int, int]] = []
         neighbours = self._neighbours(new)
+        definitions = self._definitions
         for key, parts in new.items():
             after, before = parts, neighbours.get(key, [])
             if before or len(parts) > 1:
-                after = folded((*before, *parts), self._gap_us if key[1] == BY_GAP else NO_GAP_TOO_LONG)
+                after = merged_spans((*before, *parts), key[1], definitions.session_gap_us)
             if before:
-                tally_sessions(tally, before, self._day_of, -1)
+                add_sessions(changes, before, definitions, -1)
                 starts = {each[0] for each in after}
                 gone += [(*key, each[0]) for each in before if each[0] not in starts]
-            tally_sessions(tally, after, self._day_of)
+            add_sessions(changes, after, definitions)
             kept += [(*key, *s) for s in after]
         if gone:
             self._connection.executemany("DELETE FROM session WHERE uid=? AND client=? AND started=?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
 
-    def _neighbours(
-        self, new: Mapping[tuple[int, Client], Sequence[SessionSpan]]
-    ) -> dict[tuple[int, Client], list[SessionSpan]]:
+    def _neighbours(self, new: Mapping[SessionKey, Sequence[SessionSpan]]) -> dict[SessionKey, list[SessionSpan]]:
         """Return the stored sessions that each group may touch."""
         named = [key for key in new if key[1] != BY_GAP]
         unnamed = [
-            (uid, min(part.start for part in parts), max(part.end for part in parts) + self._gap_us)
+            (uid, min(part.start for part in parts), max(part.end for part in parts) + self._definitions.session_gap_us)
             for (uid, client), parts in new.items()
             if client == BY_GAP
         ]
-        found: dict[tuple[int, Client], list[SessionSpan]] = {}
+        neighbours: dict[SessionKey, list[SessionSpan]] = {}
         for statement, width, asked in ((_NAMED, 2, named), (_UNNAMED, 3, unnamed)):
             for uid, client, *numbers in self._rows(statement, width, asked):
-                found.setdefault((uid, client), []).append(SessionSpan(*numbers))
-        return found
+                neighbours.setdefault((uid, client), []).append(SessionSpan(*numbers))
+        return neighbours
 
     def _rows(self, statement: str, width: int, asked: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         marks = f"({','.join('?' * width)})"
@@ -139,9 +85,9 @@ _UNNAMED: Final = (
 
 def sessions_of(connection: sqlite3.Connection, uid: int) -> dict[Client, list[SessionSpan]]:
     """Return all sessions of a person by client id."""
-    found: dict[Client, list[SessionSpan]] = {}
+    sessions: dict[Client, list[SessionSpan]] = {}
     for client, *numbers in connection.execute(
         "SELECT client, started, ended, events, views, keys FROM session WHERE uid = ? ORDER BY client, started", (uid,)
     ):
-        found.setdefault(client, []).append(SessionSpan(*numbers))
-    return found
+        sessions.setdefault(client, []).append(SessionSpan(*numbers))
+    return sessions

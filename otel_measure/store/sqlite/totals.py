@@ -16,15 +16,14 @@ from typing import Final, TypeAlias
 
 from otel_measure.conventions import instruments
 from otel_measure.conventions.instruments import Instrument
+from otel_measure.definitions.cells import LARGEST
+from otel_measure.definitions.exposition import Family, Sample, overflow_family
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.records.kinds import Origin, Record, UserEvent
 from otel_measure.stats.histograms import bucket_index
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
-from otel_measure.store.types.exposition import Family, Sample
 
-# What a column holds at most. A sum stays there, in any order, rather than refusing every later record.
-LARGEST: Final = 2**63 - 1
 Key: TypeAlias = tuple[str, Attributes, Origin]
 _TYPE_AND_ORIGIN: Final = attrgetter("type", "origin")
 
@@ -149,11 +148,8 @@ def families(connection: sqlite3.Connection) -> list[Family]:
         family.samples.append(_sample(instrument, labels, value, count, buckets))
     overflowing = overflowing_sets(connection)
     if overflowing:
-        instrument = instruments.OTEL_MEASURE_SELF_OVERFLOW_ATTRIBUTE_SETS
-        found[instrument.name] = _family(instrument)
-        found[instrument.name].samples.extend(
-            Sample(f'otel_measure_instrument="{name}"', float(n)) for name, n in overflowing
-        )
+        family = overflow_family(overflowing)
+        found[family.name] = family
     return list(found.values())
 
 

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
-from zoneinfo import ZoneInfo
 
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.names import Names
@@ -17,19 +17,16 @@ Accepted: TypeAlias = Mapping[type[Record], Facts]  # what is new, of each kind 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One write transaction.
-
-    Attributes:
-        day_of: the local day of a time.
-        zone: the zone of those days.
-        session_gap_us: how long a person may pause within one session.
-    """
+    """One transaction, and the definitions by which the roll-ups that it sees were counted."""
 
     connection: sqlite3.Connection
     names: Names
-    day_of: Callable[[int], int]
-    zone: ZoneInfo
-    session_gap_us: int
+    definitions: Definitions
+
+    @property
+    def day_of(self) -> Callable[[int], int]:
+        """The local day of a time."""
+        return self.definitions.day_of
 
 
 class RollUp(Protocol):

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final, TypeAlias
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+from otel_measure.definitions.active_days import FIRST
+from otel_measure.definitions.conversions import ConversionSum, conversion, first_after_entry, total_value
 from otel_measure.definitions.days import Days, day_start
+from otel_measure.definitions.sessions import SessionSpan
 from otel_measure.store.sqlite import activity, answers, identity, persons
 from otel_measure.store.sqlite.connection import Database
-from otel_measure.store.sqlite.goals import TRACKED, conversion
-from otel_measure.store.sqlite.sessions import SessionSpan
-from otel_measure.store.sqlite.tally import CELL_TABLES
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals, Totals
 
-Sums: TypeAlias = tuple[str, int, int, int, int]  # currency, n, valued, amount, nanos
 Writing: TypeAlias = Callable[..., AbstractContextManager[Transaction]]
-_NANO: Final = 10**9
 
 
 class SqliteUsers:
@@ -95,12 +93,9 @@ def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
         connection.execute(
             f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE origin IN (SELECT id FROM temp.chosen)"
         )
-    for name in ("person_day", "session", "goal_hit", "nps_day", *(cells.name for cells in CELL_TABLES)):
+    for name in (*activity.TABLES, *answers.TABLES):
         (made,) = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (name,)).fetchone()
         connection.execute(made.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
-    (made,) = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = 'person'").fetchone()
-    connection.execute(made.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
-    connection.execute("INSERT INTO temp.person (uid, merged_into) SELECT uid, merged_into FROM main.person")
 
 
 class SqliteUserQuestions:
@@ -108,9 +103,7 @@ class SqliteUserQuestions:
 
     def __init__(self, transaction: Transaction) -> None:
         self._connection = transaction.connection
-        self._day_of = transaction.day_of
-        self._zone = transaction.zone
-        self._session_gap_us = transaction.session_gap_us
+        self._definitions = transaction.definitions
 
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
@@ -144,18 +137,18 @@ class SqliteUserQuestions:
             SessionSpan(*numbers)
             for numbers in self._connection.execute(
                 "SELECT started, ended, events, views, keys FROM session WHERE views > 0 AND ended > ?",
-                (now - self._session_gap_us,),
+                (now - self._definitions.session_gap_us,),
             )
-            if days.first <= self._day_of(numbers[0]) <= days.last
+            if days.first <= self._definitions.day_of(numbers[0]) <= days.last
         ]
-        bounced = sum(session.bounced for session in still_open)
+        bounced = sum(session.is_bounced(self._definitions) for session in still_open)
         return found._replace(viewed=found.viewed - len(still_open), bounced=found.bounced - bounced)
 
     def conversions(self, days: Days, event: str) -> ConversionTotals:
         """Return who converted; what is no key event is looked up in the facts, which is slower."""
         entered = self.active(days)
-        if event not in TRACKED:
-            return _totals(entered, *_converted_in_facts(self._connection, days, event, self._zone))
+        if event not in self._definitions.key_event_types:
+            return _converted_in_facts(self._connection, days, event, self._definitions.zone, entered)
         reached = self._connection.execute(
             "SELECT persons, wait_us FROM goal_cell WHERE goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
             (event, *days, days.first),
@@ -165,7 +158,10 @@ class SqliteUserQuestions:
             " WHERE goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
             (event, *days, days.first),
         ).fetchall()
-        return _totals(entered, sum(n for n, _ in reached), sum(wait for _, wait in reached), sums)
+        conversions, value = total_value(sums)
+        return ConversionTotals(
+            entered, sum(n for n, _ in reached), conversions, sum(wait for _, wait in reached), value
+        )
 
     def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
         """Return the cohorts first seen on these days, ascending."""
@@ -184,43 +180,33 @@ class SqliteUserQuestions:
 
     def totals(self) -> Totals:
         """Return what the whole store holds."""
-        users = self._connection.execute("SELECT total(n) FROM gap_cell WHERE gap = ?", (persons.FIRST,)).fetchone()
+        users = self._connection.execute("SELECT total(n) FROM gap_cell WHERE gap = ?", (FIRST,)).fetchone()
         row = self._connection.execute(
             "SELECT total(events) + total(background), total(sessions) FROM session_cell"
         ).fetchone()
         return Totals(int(users[0]), int(row[0]), int(row[1]))
 
 
-def _totals(entered: int, converted: int, wait_us: int, sums: Iterable[Sums]) -> ConversionTotals:
-    conversions = 0
-    values: dict[str, int] = {}
-    for currency, n, valued, amount, nanos in sums:
-        conversions += n
-        if valued:
-            values[currency] = values.get(currency, 0) + amount * _NANO + nanos
-    value = next(iter(values.values())) / _NANO if len(values) == 1 else None
-    return ConversionTotals(entered, converted, conversions, wait_us, value)
-
-
 def _converted_in_facts(
-    connection: sqlite3.Connection, days: Days, event: str, zone: ZoneInfo
-) -> tuple[int, int, list[Sums]]:
-    """Return who converted, how long it took them, and what the conversions were, from the events themselves."""
+    connection: sqlite3.Connection, days: Days, event: str, zone: ZoneInfo, entered: int
+) -> ConversionTotals:
+    """Return who converted by an event that nothing is rolled up of, from the events themselves."""
     first_ts = dict(
         connection.execute(
             "SELECT uid, first_ts FROM person_day WHERE day BETWEEN ?1 AND ?2 AND (prev IS NULL OR prev < ?1)", days
         )
     )
-    conversions = connection.execute(
+    rows = connection.execute(
         "SELECT coalesce(p.merged_into, p.uid), e.ts, e.extra FROM event e JOIN person p ON p.uid = e.uid"
         " WHERE (e.type = ? OR e.name = ?) AND e.ts >= ? AND e.ts < ?",
         (event, event, day_start(days.first, zone), day_start(days.last + 1, zone)),
     )
-    converted: dict[int, int] = {}
-    sums: list[Sums] = []
-    for uid, ts, extra in conversions:
-        if uid in first_ts and ts >= first_ts[uid]:
-            converted[uid] = min(ts, converted.get(uid, ts))
-            rare = activity.rare_fields(extra)
-            sums.append(conversion(ts, rare.value, rare.currency)[1:])
-    return len(converted), sum(ts - first_ts[uid] for uid, ts in converted.items()), sums
+    events = [(uid, ts, extra) for uid, ts, extra in rows if uid in first_ts and ts >= first_ts[uid]]
+    converted = first_after_entry(first_ts, ((uid, ts) for uid, ts, _ in events))
+    sums: list[ConversionSum] = []
+    for _, ts, extra in events:
+        rare = activity.rare_fields(extra)
+        sums.append(conversion(ts, rare.value, rare.currency)[1:])
+    conversions, value = total_value(sums)
+    wait_us = sum(ts - first_ts[uid] for uid, ts in converted.items())
+    return ConversionTotals(entered, len(converted), conversions, wait_us, value)

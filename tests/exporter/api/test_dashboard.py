@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
+import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -11,18 +14,19 @@ from exporter.app import create_app
 from otel_measure.config import Settings
 from otel_measure.definitions.kpis import KPIS
 from otel_measure.runtime import Runtime
+from otel_measure.store.sqlite import SqliteStore
 
 BASE = "/api/v1/metrics"
 
 
 def test_an_empty_system_has_every_kpi(client: TestClient) -> None:
     """Each KPI of the table is there, with value, target, alert threshold and verdict."""
-    found = client.get(f"{BASE}/kpis").json()["data"]
-    assert [one["key"] for one in found["kpis"]] == [kpi.key for kpi in KPIS]
-    assert set(found["kpis"][0]) == {
+    scorecard = client.get(f"{BASE}/kpis").json()["data"]
+    assert [one["key"] for one in scorecard["kpis"]] == [kpi.key for kpi in KPIS]
+    assert set(scorecard["kpis"][0]) == {
         "key", "domain", "title", "unit", "subject", "value", "target", "alert", "verdict", "window", "alert_rule",
     }  # fmt: skip
-    assert sum(found["verdicts"].values()) == len(KPIS)
+    assert sum(scorecard["verdicts"].values()) == len(KPIS)
 
 
 def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
@@ -36,6 +40,26 @@ def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
     assert page["ai"]["total_inferences"] == 1
     assert page["users"]["total_users"] == 0
     assert "latency_p95_ms" in {one["key"] for one in page["alerts"]}
+
+
+def test_everything_is_read_once_per_request(
+    client: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dashboard reads each report once, and KPIs and alerts are judged by what was read."""
+    body = {"model_name": "m", "model_version": "1", "latency_ms": 900.0}
+    assert client.post(f"{BASE}/ai/inferences/record", json=body).status_code == 201
+    assert isinstance(runtime.store, SqliteStore)
+    database, reads = runtime.store._database, 0
+    read = database.read
+
+    def counted() -> AbstractContextManager[sqlite3.Connection]:
+        nonlocal reads
+        reads += 1
+        return read()
+
+    monkeypatch.setattr(database, "read", counted)
+    assert client.get(f"{BASE}/dashboard").status_code == 200
+    assert reads == 8  # 2 about services, 5 about models, 1 about users; 37 while each part asked for itself
 
 
 def test_without_a_store_users_are_null(local: Callable[[Starlette], TestClient]) -> None:

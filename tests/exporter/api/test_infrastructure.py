@@ -17,6 +17,7 @@ from otel_measure.infrastructure.reports import Cpu, Memory
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.testing import Clock
+from tests.closing import closed_later
 
 BASE = "/api/v1/metrics/infrastructure"
 
@@ -116,9 +117,9 @@ def test_writes_are_committed_before_the_answer(client: TestClient, tmp_path: Pa
     """Another process sees the service and its state as soon as the answer is there."""
     post(client, "register", name="db")
     event_id = post(client, "db/down")["event_id"]
-    other = SqliteStore(str(tmp_path / "m.db"))
-    (found,) = other.services.histories(0)
-    assert (found.service.name, [change.event_id for change in found.changes]) == ("db", [event_id])
+    other = closed_later(SqliteStore(str(tmp_path / "m.db")))
+    (history,) = other.services.histories(0)
+    assert (history.service.name, [change.event_id for change in history.changes]) == ("db", [event_id])
     other.close()
 
 

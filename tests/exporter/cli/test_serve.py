@@ -19,6 +19,7 @@ import pytest
 from exporter.cli import exit_codes
 from exporter.cli.ports import listen
 from exporter.cli.serve import Banner
+from tests.closing import closed_later
 from tests.exporter.cli.command_line import EVENT, ROOT, run, serving
 
 
@@ -99,7 +100,7 @@ def test_a_signal_commits_and_ends_with_0(number: signal.Signals, tmp_path: Path
         server.ask("api/v1/metrics/users/events/track", EVENT)
         exit_code, took_s = server.stop(number)
     assert (exit_code, took_s < 10) == (0, True)
-    with sqlite3.connect(path) as connection:
+    with closed_later(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (1,)
     connection.close()
     assert (tmp_path / "stderr.txt").read_text() == ""

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from otel_measure.ai.reports import Evaluation
+from otel_measure.definitions.streams import Increment, Point
 from otel_measure.errors import StoreError
 from otel_measure.records.kinds import Json
 from otel_measure.store.sqlite import streams
-from otel_measure.store.types.streams import Increment, Point
 from otel_measure.testing import Capture
 from tests.facts import NOON, inference
 from tests.otlp.requests import Metrics, log_request, record_request, span, span_request
@@ -84,14 +84,14 @@ def test_an_unforeseen_point_costs_itself_alone(
     capture: Capture, monkeypatch: pytest.MonkeyPatch, fault: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Wherever it fails, in its series or in what it means: the others of its request are kept."""
-    put = streams._put
+    take = streams._take_cumulative
 
-    def fails(connection: sqlite3.Connection, series: Any, point: Point) -> Increment | None:
+    def fails(rows: Any, point: Point) -> Increment | None:
         if point.name.startswith("odd"):
             raise fault
-        return put(connection, series, point)
+        return take(rows, point)
 
-    monkeypatch.setattr(streams, "_put", fails)
+    monkeypatch.setattr(streams, "_take_cumulative", fails)
     metrics = Metrics()
     for name in ("a", "odd.1", "b", "c", "odd.2"):
         metrics.gauge(name, 1.0, ts=NOON)
@@ -110,6 +110,6 @@ def test_a_fault_of_the_store_is_no_fault_of_a_point(
     def fails(*_: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(streams, "_put", fails)
+    monkeypatch.setattr(streams, "_take_cumulative", fails)
     with pytest.raises((StoreError, RuntimeError)):
         capture.runtime.receiver.metrics(Metrics().gauge("a", 1.0).request)

@@ -15,6 +15,7 @@ from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.checkpoints import COMMITS, ROWS, Checkpoints
 from otel_measure.store.sqlite.connection import Database
+from tests.closing import closed_later
 from tests.facts import event
 
 
@@ -78,12 +79,12 @@ def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_committed_gets_into_the_file(tmp_path: Path) -> None:
     """While the store is open, and without a commit that does it."""
     path = tmp_path / "m.db"
-    store = SqliteStore(str(path))
+    store = closed_later(SqliteStore(str(path)))
     for n in range(COMMITS):
         store.accept([event(str(n))])
     store._database._checkpoints.wait(10)
     without_log = shutil.copy(path, tmp_path / "copy.db")
-    with sqlite3.connect(without_log) as connection:
+    with closed_later(sqlite3.connect(without_log)) as connection:
         (there,) = connection.execute("SELECT count(*) FROM event").fetchone()
     connection.close()
     store.close()

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.contributions import MIXED
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.experiments import HOUR_US
 from otel_measure.store.types.experiments import Cell, Experiment
+from tests.closing import closed_later
 
 HERE = Origin("shop")
 DAY_US = 24 * HOUR_US
@@ -39,7 +41,7 @@ def converted(user: str, ts: int, *, id: str = "", test: object = "t", type: str
 
 def cells_of(*batches: Sequence[Record], test: str = "t", rebuilt: bool = False) -> list[Cell]:
     """The cells of a fresh store that accepted these batches."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     for batch in batches:
         store.accept(batch)
     if rebuilt:
@@ -86,7 +88,7 @@ def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str]
 
 def test_a_definition_is_kept_once() -> None:
     """The first definition of a key stays, in the order of creation, and comes back as it was."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     other = Experiment("ключ", "N", ("x", "y", "z"), (0.2, 0.3, 0.5), 0.25, created=4)
     changed = Experiment("t", "U", ("a", "c"), (0.5, 0.5), 1.0, created=9)
     kept = [store.experiments.define(one) for one in (TEST, other, changed)]
@@ -150,19 +152,19 @@ def batched(records: Sequence[Record], source: random.Random) -> list[list[Recor
 @given(_RECORDS, st.randoms(use_true_random=False))
 def test_cells_depend_on_the_facts_only(records: list[Record], source: random.Random) -> None:
     """Any order, batches and duplicates give what the definition says, and a rebuild in any zone changes nothing."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     for batch in batched(records, source):
         store.accept(batch)
     for rebuild in (None, "UTC", "Asia/Kathmandu"):
         if rebuild:
-            store.rebuild(rebuild)
+            store.rebuild(Definitions(timezone=rebuild))
         assert [store.experiments.cells(test) for test in ("t", "ü")] == [expected(records, t) for t in ("t", "ü")]
 
 
 @given(_RECORDS, st.randoms(use_true_random=False))
 def test_removed_facts_leave_what_they_said(records: list[Record], source: random.Random) -> None:
     """After retention has removed facts the cells are the same, after a rebuild as well."""
-    store = SqliteStore(":memory:", retention_days=1)
+    store = closed_later(SqliteStore(":memory:", retention_days=1))
     for batch in batched(records, source):
         store.accept(batch)
     before = store.experiments.cells("t")
@@ -175,7 +177,7 @@ def test_removed_facts_leave_what_they_said(records: list[Record], source: rando
 @given(_RECORDS, st.randoms(use_true_random=False))
 def test_an_identified_user_is_one_unit_whenever_that_is_learnt(records: list[Record], source: random.Random) -> None:
     """Exposures and conversions of two ids of a person are those of one, before and after, and after a rebuild."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     half = source.randrange(len(records) + 1)
     store.accept(records[:half])
     assert store.users.identify("1", "2") == "linked"
@@ -189,7 +191,7 @@ def test_an_identified_user_is_one_unit_whenever_that_is_learnt(records: list[Re
 @given(_RECORDS, st.sampled_from("1234"), st.booleans())
 def test_an_erased_user_was_never_seen(records: list[Record], erased: str, rebuilt: bool) -> None:
     """Cells are those of the others alone."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.accept(records)
     store.users.erase(erased, 4 * DAY_US)
     if rebuilt:
@@ -199,7 +201,7 @@ def test_an_erased_user_was_never_seen(records: list[Record], erased: str, rebui
 
 def test_two_stores_on_one_file_keep_one_definition(tmp_path: Path) -> None:
     """What one store defines the other finds, and keeps."""
-    one, other = (SqliteStore(str(tmp_path / "measure.db")) for _ in range(2))
+    one, other = (closed_later(SqliteStore(str(tmp_path / "measure.db"))) for _ in range(2))
     again = Experiment("t", "T", ("a", "b"), (0.5, 0.5), 1.0, created=8)
     assert (one.experiments.define(TEST).created, other.experiments.define(again).created) == (5, 5)
     one.close()

@@ -6,6 +6,7 @@ import pytest
 
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore
+from tests.closing import closed_later
 from tests.facts import NOON, event, inference, one_of_each
 
 
@@ -73,7 +74,7 @@ def test_a_rebuild_sends_nothing_again(store: SqliteStore) -> None:
 
 def test_without_an_endpoint_nothing_waits() -> None:
     """The store notes nothing."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.accept([event("a")])
     assert store.outbox.length() == 0
     store.close()

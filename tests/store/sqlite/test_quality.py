@@ -19,6 +19,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.quality import CELLS
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.quality import Labels, Place, Reference
+from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
 
 THERE = Origin("other", "prod")
@@ -100,7 +101,7 @@ def test_labels_are_a_function_of_the_facts(records: list[Record], data: st.Data
     """Any order, batching and repetition gives the brute force's labels, and a rebuild the same rows."""
     again = data.draw(st.lists(st.sampled_from(records))) if records else []
     shuffled = data.draw(st.permutations(records + again))
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     while shuffled:
         size = data.draw(st.integers(1, len(shuffled)))
         batch, shuffled = shuffled[:size], shuffled[size:]
@@ -113,7 +114,7 @@ def test_labels_are_a_function_of_the_facts(records: list[Record], data: st.Data
 
 def test_a_window_has_the_predictions_of_its_minutes() -> None:
     """Truths count at the time of the prediction; the window, the model and the service narrow."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.accept(
         [
             inference("a", NOON, prediction="x"),
@@ -137,9 +138,9 @@ def test_four_writers_add(tmp_path: Path) -> None:
     records: list[Record] = [inference(f"i{i}", NOON + i * 1000, prediction=rng.choice("ab")) for i in range(400)]
     records += [truth(f"t{i}", f"i{i}", rng.choice("ab")) for i in range(300)]
     rng.shuffle(records)
-    alone = SqliteStore(":memory:")
+    alone = closed_later(SqliteStore(":memory:"))
     alone.accept(records)
-    stores = [SqliteStore(str(tmp_path / "measure.db")) for _ in range(4)]
+    stores = [closed_later(SqliteStore(str(tmp_path / "measure.db"))) for _ in range(4)]
     for i in range(0, len(records), 35):
         stores[i // 35 % 4].accept(records[i : i + 35])
     assert dumped(stores[0]) == dumped(alone)
@@ -149,7 +150,7 @@ def test_four_writers_add(tmp_path: Path) -> None:
 
 def test_retention_takes_the_cells_with_the_facts() -> None:
     """What the sweep removes is no longer counted, and what is younger stays."""
-    store = SqliteStore(":memory:", retention_days=10)
+    store = closed_later(SqliteStore(":memory:", retention_days=10))
     store.accept([inference("old", NOON - 20 * DAY, prediction="x"), inference("new", NOON, prediction="x")])
     assert store.sweep(NOON) == 1
     assert [row[-2:] for row in dumped(store)["quality_cell"]] == [(1, 1), (1, 1)]
@@ -187,14 +188,14 @@ def test_sums_of_pairs_are_exact(pairs: list[tuple[float, float]]) -> None:
 
 def test_a_huge_pair_is_no_pair_of_numbers() -> None:
     """A prediction beyond 1e150 is counted as a prediction and left out of the sums."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.accept([inference("a", prediction=1e200 + 0.5), truth("t", "a", 0.5)])
     assert store.quality.labels(NOON, NOON + HOUR) == {("m", "1"): Labels(1)}
 
 
 def test_records_stand_in_the_order_of_time_and_id() -> None:
     """Only records with a prediction or features stand there; places, limits and whole hours cut them."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.accept(
         [
             inference("b", NOON, prediction=2.0),
@@ -234,7 +235,7 @@ def test_a_reference_is_kept_and_one_found_by_itself_replaces_none_that_was_set(
     assert cells is not None
     automatic = Reference("first_records", {"x": cells}, Place(1, b""), Place(9, "z"))
     given_one = Reference("given", {"prediction": cells})
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     assert store.quality.reference("m", "1") is None
     store.quality.set_reference("m", "1", automatic)
     assert store.quality.reference("m", "1") == automatic
@@ -246,7 +247,7 @@ def test_a_reference_is_kept_and_one_found_by_itself_replaces_none_that_was_set(
 
 def test_counts_of_zero_leave_no_row() -> None:
     """An earlier truth that replaces another leaves nothing of it behind."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.accept([inference("a", prediction=1.0), truth("late", "a", 3.0, NOON + 5)])
     store.accept([truth("early", "a", "one", NOON + 1)])
     assert dumped(store)["regression_cell"] == []

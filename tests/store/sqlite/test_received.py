@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer, Rates
 from otel_measure.definitions.signals import ModelSeries
+from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.models import ModelUse
-from otel_measure.store.types.streams import Ingested, Point, Sender, Waiting
+from otel_measure.store.types.streams import Ingested, Sender, Waiting
+from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
 
 LEARN = interpreter(Pricer({"m": Rates(input_usd=0.001, output_usd=0.002)}))
@@ -159,7 +161,7 @@ def test_a_process_that_ran_for_long_is_not_all_counted_now(store: SqliteStore) 
 @given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=6))
 def test_deltas_add_once_in_any_order(order: list[int], again: list[int]) -> None:
     """However often they are sent."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     deltas = [calls(2**n, NOON + n * SECOND, start=NOON + (n - 1) * SECOND, delta=True) for n in range(6)]
     for n in (*order, *again):
         store.ingest([deltas[n]], LEARN)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from otel_measure.definitions.cells import LARGEST
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.totals import LARGEST
+from tests.closing import closed_later
 
 
 def test_sums_saturate_and_recording_goes_on() -> None:
     """After more than 64 bits of nano-dollars a model still takes records, counts them, and is rebuilt the same."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     for i in range(12):
         record = Inference(
             id=f"i{i}", ts=1_000_000, origin=Origin("s"), model="m", version="1", latency_ms=1.0,

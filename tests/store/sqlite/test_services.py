@@ -16,6 +16,7 @@ from otel_measure.infrastructure.availability import Availability, Transition, a
 from otel_measure.records.kinds import ServiceState
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.services import History, Service, StateChange
+from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, event
 
 GAP_S = LONGEST_GAP_US / SECOND
@@ -65,9 +66,9 @@ def test_register_is_idempotent_and_sets_the_target(store: SqliteStore) -> None:
 
 def test_registration_survives(tmp_path: Path) -> None:
     """What is registered is there when the file is opened again."""
-    first = SqliteStore(str(tmp_path / "m.db"))
+    first = closed_later(SqliteStore(str(tmp_path / "m.db")))
     first.services.register("api", 99.9, NOON)
-    second = SqliteStore(str(tmp_path / "m.db"))
+    second = closed_later(SqliteStore(str(tmp_path / "m.db")))
     assert second.services.histories(0) == [History(Service("api", NOON, 99.9), (), ((NOON, NOON),))]
     first.close()
     second.close()
@@ -116,7 +117,7 @@ def test_history_tells_what_was_recorded(store: SqliteStore) -> None:
 @given(beats=st.lists(st.integers(0, 20).map(lambda n: n * 20 * SECOND), min_size=1, max_size=15), rng=st.randoms())
 def test_runs_depend_on_the_set_of_beats_alone(beats: list[int], rng: random.Random) -> None:
     """In any order, and repeated, heartbeats give the intervals between those that follow each other in time."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     store.services.register("api", 99.9, beats[0])
     for beat in rng.sample(beats, len(beats)) + rng.sample(beats, len(beats) // 2):
         store.services.beat(beat)
@@ -141,7 +142,7 @@ def test_order_batches_and_duplicates_do_not_matter(
     """The same states, late, repeated, in any batches, and a history cut at the window, give the same availability."""
     now, begin = NOON + 3600 * SECOND, NOON + start * SECOND
     recorded = [state(f"{i:02}", ts, what) for i, (ts, what) in enumerate(states)]
-    straight, shuffled = SqliteStore(":memory:"), SqliteStore(":memory:")
+    straight, shuffled = closed_later(SqliteStore(":memory:")), closed_later(SqliteStore(":memory:"))
     for store in (straight, shuffled):
         store.services.register("api", 99.9, NOON)
     straight.accept(recorded)
@@ -163,7 +164,7 @@ def test_order_batches_and_duplicates_do_not_matter(
 
 def test_retention_leaves_an_outage_that_lasts() -> None:
     """Of states beyond retention the beginning of a lasting outage stays; time beyond it is unknown, not up."""
-    store = SqliteStore(":memory:", retention_days=10)
+    store = closed_later(SqliteStore(":memory:", retention_days=10))
     store.services.register("api", 99.9, NOON)
     store.services.register("db", 99.9, NOON)
     for minute in range(0, 20 * 24 * 60):
@@ -187,7 +188,7 @@ def test_retention_leaves_an_outage_that_lasts() -> None:
 
 def test_the_disk_bound_is_applied_while_an_outage_lasts(tmp_path: Path) -> None:
     """An outage that retention must leave does not keep the sweep from ending."""
-    store = SqliteStore(str(tmp_path / "m.db"), max_bytes=1)
+    store = closed_later(SqliteStore(str(tmp_path / "m.db"), max_bytes=1))
     store.services.register("api", 99.9, NOON)
     store.accept([state("1", NOON), event("e", ts=NOON + DAY)])
     assert store.sweep(NOON + 3 * DAY) == 1

@@ -1,42 +1,14 @@
-"""Sessions as spans that merge, and what stays of them when their facts are gone."""
+"""What stays of sessions when their facts are gone."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from otel_measure.records.kinds import NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.sessions import SessionSpan, folded
+from tests.closing import closed_later
 from tests.users.feeding import contents
 
 DAY = 86_400_000_000
 ORIGIN = Origin("shop")
-spans = st.builds(
-    lambda start, length, views: SessionSpan(start, start + length, 1, views, 0),
-    st.integers(0, 40),
-    st.integers(0, 5),
-    st.integers(0, 2),
-)
-
-
-@given(parts=st.lists(spans, min_size=1, max_size=8), gap=st.integers(0, 5), cut=st.integers(0, 8))
-def test_folding_in_steps(parts: list[SessionSpan], gap: int, cut: int) -> None:
-    """Folding some parts first, and the rest into the result, is folding them all, in any order."""
-    first = folded(parts[:cut], gap) if parts[:cut] else []
-    assert folded([*first, *parts[cut:]], gap) == folded(parts[::-1], gap)
-
-
-def test_bounced() -> None:
-    """One view within ten seconds bounces; a second view, a key event or ten seconds do not."""
-    bounces = [SessionSpan(0, 9_999_999, 1, 1, 0), SessionSpan(0, 9_999_999, 3, 1, 0)]
-    others = [
-        SessionSpan(0, 10_000_000, 2, 1, 0),
-        SessionSpan(0, 0, 2, 2, 0),
-        SessionSpan(0, 0, 2, 1, 1),
-        SessionSpan(0, 0, 1, 0, 0),
-    ]
-    assert [s.bounced for s in bounces + others] == [True, True, False, False, False, False]
 
 
 def event(number: int, ts: int, **fields: object) -> UserEvent:
@@ -52,7 +24,7 @@ def event(number: int, ts: int, **fields: object) -> UserEvent:
 
 def test_rebuild_after_retention() -> None:
     """A rebuild keeps what removed facts left behind, and counts nothing of it twice."""
-    store = SqliteStore(":memory:", retention_days=10)
+    store = closed_later(SqliteStore(":memory:", retention_days=10))
     midnight = 20 * DAY
     records: list[Record] = [
         event(0, DAY, type="purchase", value=2.0, currency="USD"),
@@ -77,7 +49,7 @@ def test_rebuild_after_retention() -> None:
 
 def test_large_batches_of_many_persons() -> None:
     """More persons than a statement may name at once are found all the same."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     for step in range(2):
         store.accept(
             [

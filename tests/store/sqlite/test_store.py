@@ -19,15 +19,17 @@ from hypothesis import strategies as st
 
 from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
-from otel_measure.definitions.windows import span
-from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.windows import time_span
+from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
-from otel_measure.store.types.exposition import Family
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
 from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
+from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
 
 Open = Callable[..., SqliteStore]
@@ -58,7 +60,7 @@ class Use(NamedTuple):
 
 def use(store: SqliteStore, name: str = "m", version: str = "1", window: str = "30d") -> Use:
     """Return what a model did in the window that ends at noon."""
-    at = span(window, NOON, "UTC")
+    at = time_span(window, NOON, "UTC")
     found = models.use_of(store, name, version, at)
     return Use(models.latency(found, at), models.cost(found, at), models.errors(found))
 
@@ -165,7 +167,7 @@ def test_answers_depend_on_the_records_alone(delivery: Delivery) -> None:
 @example(one_of_each())
 def test_any_record_can_be_stored(found: list[Record]) -> None:
     """Whatever passes the checks, of any kind, with any id: accepted once, a duplicate the second time."""
-    store = SqliteStore(":memory:")
+    store = closed_later(SqliteStore(":memory:"))
     try:
         assert store.accept(found) == [ACCEPTED] * len(found)
         assert store.accept(found) == [DUPLICATE] * len(found)
@@ -342,7 +344,7 @@ def test_retention_removes_facts_and_keeps_totals(opened: Open, tmp_path: Path) 
     assert store.sweep(NOON) == 5 * 6
     assert store.sweep(NOON) == 0
     assert _encode(store.families(NOON)) == before
-    with sqlite3.connect(tmp_path / "x.db") as connection:
+    with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
         rows = connection.execute("SELECT count(*), min(ts) FROM inference").fetchone()
         assert rows == (15, NOON - 4 * DAY - 2 * HOUR)
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (15,)
@@ -444,11 +446,11 @@ def test_a_full_disk_takes_no_acknowledged_record(opened: Open, tmp_path: Path) 
 
 def test_a_store_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
     """The error says why; no connection stays behind."""
-    SqliteStore(str(tmp_path / "x.db"), timezone="Europe/Paris").close()
+    SqliteStore(str(tmp_path / "x.db"), definitions=Definitions(timezone="Europe/Paris")).close()
     with pytest.raises(StoreError) as raised:
-        SqliteStore(str(tmp_path / "x.db"), timezone="UTC")
+        SqliteStore(str(tmp_path / "x.db"), definitions=Definitions())
     assert str(raised.value) == (
-        f"store {tmp_path / 'x.db'} keeps its days in Europe/Paris, the settings say timezone='UTC': "
+        f"store {tmp_path / 'x.db'} keeps timezone='Europe/Paris', the settings say timezone='UTC': "
         "set timezone='Europe/Paris' or run `otel-measure rebuild --timezone UTC`"
     )
     (tmp_path / "y.db").write_bytes(b"no database" * 1000)
@@ -460,10 +462,10 @@ def test_a_record_that_does_not_fit_is_refused_whole(opened: Open) -> None:
     """Its neighbours in the batch are not stored either, and can be without it."""
     store = opened()
     huge = inference("huge", input_tokens=2**70)
-    with pytest.raises(OverflowError):
+    with pytest.raises(StoreRejected, match="Python int too large"):
         store.accept([event("a"), huge])
     wrong = msgspec.structs.replace(inference("wrong"), latency_ms="fast")
-    with pytest.raises(StoreError, match="cannot store TEXT value in REAL column"):
+    with pytest.raises(StoreRejected, match="cannot store TEXT value in REAL column"):
         store.accept([event("a"), wrong])
     assert store.accept([event("a")]) == [ACCEPTED]
 
@@ -473,11 +475,11 @@ def test_a_record_that_does_not_fit_is_refused_whole(opened: Open) -> None:
 
 def test_the_zone_is_that_of_the_store(opened: Open, tmp_path: Path) -> None:
     """`None` takes it, `rebuild` changes it."""
-    opened(tmp_path / "x.db", timezone="Europe/Paris")
-    store = opened(tmp_path / "x.db", timezone=None)
-    assert store.timezone == "Europe/Paris"
-    store.rebuild(timezone="Asia/Tokyo")
-    assert (store.timezone, opened(tmp_path / "x.db", timezone=None).timezone) == ("Asia/Tokyo", "Asia/Tokyo")
+    opened(tmp_path / "x.db", definitions=Definitions(timezone="Europe/Paris"))
+    store = opened(tmp_path / "x.db")
+    assert store.definitions.timezone == "Europe/Paris"
+    store.rebuild(Definitions(timezone="Asia/Tokyo"))
+    assert (store.definitions.timezone, opened(tmp_path / "x.db").definitions.timezone) == ("Asia/Tokyo", "Asia/Tokyo")
 
 
 def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
@@ -488,9 +490,9 @@ def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
         connection.execute("PRAGMA busy_timeout=10")
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
-        store.rebuild(timezone="Asia/Tokyo")
+        store.rebuild(Definitions(timezone="Asia/Tokyo"))
     other.close()
-    assert store.timezone == "UTC"
+    assert store.definitions.timezone == "UTC"
 
 
 def test_a_lease_is_held_by_one(opened: Open, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.definitions.exposition import Family, Sample
+from otel_measure.definitions.streams import Point
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.exposition import Family, Sample
-from otel_measure.store.types.streams import Point
+from tests.closing import closed_later
 from tests.facts import DAY, MINUTE, NOON, SECOND
 
 
@@ -185,7 +186,7 @@ def test_the_order_of_points_does_not_matter(order: list[Point]) -> None:
     """Twice each, in any order: the same exposition."""
     answers = set()
     for points in (order, sorted(order, key=lambda p: (p.ts, p.name)), [*order, *order]):
-        store = SqliteStore(":memory:")
+        store = closed_later(SqliteStore(":memory:"))
         for one in points:
             store.ingest([one])
         answers.add(msgspec.json.encode(store.families(NOON)))

@@ -10,6 +10,7 @@ import pytest
 from exporter.cli.doctor import store as store_checks
 from exporter.cli.doctor.checks import examine
 from exporter.cli.doctor.findings import Finding
+from tests.closing import closed_later
 from tests.exporter.cli.doctor.surroundings import GIB, around, found_by
 
 
@@ -88,7 +89,7 @@ def test_room_on_the_disk(free: int, size: int, verdict: str, way_out: str, tmp_
 
 def test_a_damaged_file(store: Path) -> None:
     """A file whose pages do not agree is found, and the way out keeps a copy first."""
-    with sqlite3.connect(store) as connection:
+    with closed_later(sqlite3.connect(store)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("CREATE TABLE filler AS SELECT randomblob(2000) AS bytes FROM pragma_function_list")
     connection.close()

@@ -1,0 +1,94 @@
+"""What the domains say at one moment: read once, and all that is judged, shown or told of it comes from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from otel_measure.ai.reports import Models
+from otel_measure.errors import NoStore
+from otel_measure.infrastructure.availability import Availability
+from otel_measure.users.reports import UsersOverview
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The reports of every domain.
+
+    Attributes:
+        machine: the machine at a glance, as `get_metrics_summary()` returns it.
+        observed_s: how much of the last 5 minutes was seen of the machine.
+        services: the availability of every registered service.
+        models: every model.
+        users: everything about users; `None` without a store.
+        timestamp: when the reading ended.
+    """
+
+    machine: dict[str, Any]
+    observed_s: float
+    services: tuple[Availability, ...]
+    models: Models
+    users: UsersOverview | None
+    timestamp: datetime
+
+
+class MachineReports(Protocol):
+    """Who answers about the machine and its services."""
+
+    def get_metrics_summary(self) -> dict[str, Any]:
+        """Return the machine at a glance."""
+
+    def list_availability(self) -> Iterable[Availability]:
+        """Return the availability of every registered service."""
+
+    def observed_seconds(self) -> float:
+        """Return how much of the last 5 minutes was seen."""
+
+
+class ModelReports(Protocol):
+    """Who answers about models."""
+
+    def list_models(self) -> Models:
+        """Return every model."""
+
+
+class UserReports(Protocol):
+    """Who answers about users."""
+
+    def get_users_overview(self) -> UsersOverview:
+        """Return everything that users are judged by."""
+
+
+def overview(machine: MachineReports, models: ModelReports, users: UserReports, now: datetime) -> Overview:
+    """Ask each domain once; without a store there are no services and no users.
+
+    Args:
+        machine: the infrastructure service.
+        models: the model service.
+        users: the user service.
+        now: the time that it is dated with.
+    """
+    return Overview(
+        machine.get_metrics_summary(),
+        machine.observed_seconds(),
+        _services(machine),
+        models.list_models(),
+        _users(users),
+        now,
+    )
+
+
+def _services(machine: MachineReports) -> tuple[Availability, ...]:
+    try:
+        return tuple(machine.list_availability())
+    except NoStore:
+        return ()
+
+
+def _users(users: UserReports) -> UsersOverview | None:
+    try:
+        return users.get_users_overview()
+    except NoStore:
+        return None

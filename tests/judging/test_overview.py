@@ -1,0 +1,45 @@
+"""What is read of the domains, over a real runtime."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from otel_measure.config import Settings
+from otel_measure.definitions.days import moment
+from otel_measure.testing import Capture
+from tests.comparing import comparable
+
+
+def test_an_overview_is_what_the_services_answer() -> None:
+    """Each report is that of its service, and the complete weeks are those that end yesterday and 7 days before."""
+    with Capture() as capture:
+        for days, visitors in ((-8, 3), (-1, 2), (0, 1)):
+            at = moment(capture.clock.now_us) + timedelta(days=days)
+            for visitor in range(visitors):
+                capture.users.track_event(f"{days} {visitor}", "page_view", "home", timestamp=at)
+                capture.users.track_event(f"{days} {visitor}", "conversion", "buy", timestamp=at)
+        capture.ai.record_inference("m", "1", 5.0)
+        capture.infrastructure.register_service("api")
+        overview = capture.runtime.overview()
+        yesterday = moment(capture.clock.now_us).date() - timedelta(days=1)
+        assert overview.timestamp == moment(capture.clock.now_us)
+        assert set(overview.machine) == set(capture.infrastructure.get_metrics_summary())
+        assert overview.models.models[0].latency == capture.ai.get_latency_metrics("m", "1")
+        assert [service.service_name for service in overview.services] == ["api"]
+        assert overview.users is not None
+        assert comparable(overview.users.summary.engagement) == comparable(capture.users.get_engagement_metrics())
+        for week, end in ((overview.users.last_week, yesterday),
+                          (overview.users.week_before, yesterday - timedelta(days=7))):  # fmt: skip
+            engagement = capture.users.get_engagement_metrics(as_of=end)
+            assert (week.dau, week.wau, week.mau) == (engagement.dau, engagement.wau, engagement.mau)
+            conversion = capture.users.get_conversion_metrics(window="7d", as_of=end)
+            assert comparable(week.conversion) == comparable(conversion)
+        assert (overview.users.last_week.dau, overview.users.week_before.dau) == (2, 3)
+
+
+def test_without_a_store_there_are_no_services_and_no_users() -> None:
+    """The machine and the models of this process are there."""
+    with Capture(Settings(store=None)) as capture:
+        capture.ai.record_inference("m", "1", 5.0)
+        overview = capture.runtime.overview()
+        assert (overview.services, overview.users, len(overview.models.models)) == ((), None, 1)
