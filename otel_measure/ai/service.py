@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, Final, TypedDict, TypeVar, Unpack
+from typing import Final, TypedDict, Unpack
 
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import check_targets
-from otel_measure.ai.instrument import MeasuredStream, ModelCall, measured
+from otel_measure.ai.instrument import C, F, MeasuredStream, ModelCall, measured
 from otel_measure.ai.judge import Judge
 from otel_measure.ai.pricing import Pricer, Warming, override_rates
 from otel_measure.ai.quality import Accuracy, Regression
@@ -29,7 +29,6 @@ from otel_measure.store.protocol import Series, Store
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import Model
 
-F = TypeVar("F", bound=Callable[..., Any])
 _TYPES: Final = frozenset(member.value for member in ModelType)
 
 
@@ -296,8 +295,12 @@ class AiModelService:
         return decorate
 
     def measure_stream(
-        self, stream: object, model_name: str, model_version: str, **fields: Unpack[CallFields]
-    ) -> MeasuredStream:
+        self,
+        stream: Iterable[C] | AsyncIterable[C],
+        model_name: str,
+        model_version: str,
+        **fields: Unpack[CallFields],
+    ) -> MeasuredStream[C]:
         """Measure a stream while it is read: time to first chunk, per chunk; it is closed when abandoned."""
         return MeasuredStream(stream, self.inference(model_name, model_version, **fields))
 
@@ -326,7 +329,9 @@ class AiModelService:
             NoStore: there is none to keep it.
         """
         name, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
-        self._judging("set_drift_reference").set_reference((name, version), predictions, features, window)
+        judge = self._judging("set_drift_reference")
+        self._recorder.flush()
+        judge.set_reference((name, version), predictions, features, window)
 
     # ------------------------------------------------------------ questions
 
