@@ -24,7 +24,7 @@ from exporter.server.tls import TlsListener
 LOOP: Callable[[], asyncio.AbstractEventLoop] | None = None  # the standard one; see conftest.py
 
 
-class Listening:
+class LimitedServer:
     """A server that listens.
 
     Attributes:
@@ -100,14 +100,14 @@ class Client:
 
 
 def with_server(
-    act: Callable[[Listening], Awaitable[None]],
+    act: Callable[[LimitedServer], Awaitable[None]],
     tls: ssl.SSLContext | None = None,
     **limits: Any,
-) -> Listening:
+) -> LimitedServer:
     """Run a server with these limits while `act` does something with it."""
 
-    async def run() -> Listening:
-        server = Listening(ConnectionLimits(**{"connections": 50, "look_every_s": 0.02, **limits}))
+    async def run() -> LimitedServer:
+        server = LimitedServer(ConnectionLimits(**{"connections": 50, "look_every_s": 0.02, **limits}))
         with socket.create_server(("127.0.0.1", 0)) as sock:
             server.port = sock.getsockname()[1]
             listening: TlsListener | asyncio.Server = (

@@ -11,12 +11,12 @@ import pytest
 from exporter.server import limits
 from exporter.server.connections import Phase
 from exporter.server.limits import ConnectionLimits
-from tests.exporter.server.serving_limited import Client, Listening, eventually, with_server
+from tests.exporter.server.serving_limited import Client, LimitedServer, eventually, with_server
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-async def waiting(server: Listening, stack: AsyncExitStack, n: int, content: bytes = b"") -> list[Client]:
+async def waiting(server: LimitedServer, stack: AsyncExitStack, n: int, content: bytes = b"") -> list[Client]:
     """Open connections one after another."""
     opened = []
     for _ in range(n):
@@ -29,7 +29,7 @@ async def waiting(server: Listening, stack: AsyncExitStack, n: int, content: byt
 def test_the_one_idle_longest_makes_room() -> None:
     """Where no more may be open, a new connection takes the place of the one that waits longest without a request."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with AsyncExitStack() as stack:
             first, second, *others = await waiting(server, stack, 5)
             second.writer.write(GET)  # who has just asked is not the one idle longest
@@ -49,7 +49,7 @@ def test_the_one_idle_longest_makes_room() -> None:
 def test_who_sends_a_body_goes_after_who_says_nothing() -> None:
     """A body that has not arrived makes room too, once nobody is left that asks nothing."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with AsyncExitStack() as stack:
             slow = await waiting(server, stack, 4, b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
             (idle,) = await waiting(server, stack, 1)
@@ -66,7 +66,7 @@ def test_who_sends_a_body_goes_after_who_says_nothing() -> None:
 def test_who_is_being_answered_stays() -> None:
     """Where all are being answered, a new connection is refused with the advice to try again."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         server.gate.clear()
         async with AsyncExitStack() as stack:
             clients = await waiting(server, stack, 5, GET)
@@ -87,7 +87,7 @@ def test_who_is_being_answered_stays() -> None:
 def test_heads_together() -> None:
     """Over the bytes that all unfinished heads may have, the largest goes."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         start = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
         async with AsyncExitStack() as stack:
             small, large = await waiting(server, stack, 2, start)
@@ -107,7 +107,7 @@ def test_heads_together() -> None:
 def test_nothing_stays_counted() -> None:
     """What connections held and sent is forgotten with them, however they end."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         contents = [
             b"GET / HTTP/1.1\r\na: " + b"b" * 20_000,
             b"POST / HTTP/1.1\r\nContent-Length: 90000\r\n\r\n" + b"x" * 50_000,

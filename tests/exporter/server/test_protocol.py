@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.exporter.server.serving_limited import Listening, eventually, with_server
+from tests.exporter.server.serving_limited import LimitedServer, eventually, with_server
 
 GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 REFUSED = b"\r\nconnection: close\r\n"
@@ -21,7 +21,7 @@ def statuses(answers: bytes) -> list[int]:
 def refused(content: bytes, status: int, message: str, **limits: Any) -> list[str]:
     """Send something, assert what it is answered, and return what was logged."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client(content) as client:
             answer = await client.rest()
         assert statuses(answer) == [status], answer
@@ -47,7 +47,7 @@ def test_a_head_that_is_too_large() -> None:
 def test_a_head_with_too_many_lines() -> None:
     """100 header lines are let pass, 101 are answered 431."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 100 + b"\r\n") as client:
             assert statuses(await client.answers(1)) == [200]
 
@@ -69,7 +69,7 @@ def test_a_head_that_is_too_slow(start: bytes) -> None:
 def test_a_second_head_that_is_too_slow() -> None:
     """The time of a later head begins with its first byte; bytes that trickle do not prolong it."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client(GET % 1) as client:
             await client.answers(1)
             for byte in b"GET /abcdefghijklmnopqrstuvwxyz"[:12]:
@@ -83,7 +83,7 @@ def test_a_second_head_that_is_too_slow() -> None:
 def test_a_client_that_says_nothing() -> None:
     """A connection on which no request begins is closed without an answer."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client() as client:
             assert await client.rest() == b""
 
@@ -111,7 +111,7 @@ def test_requests_in_a_row(size: int) -> None:
     )
     content = (GET % 1 + plain + GET % 2 + chunked + GET % 3) * 3
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client() as client:
             for at in range(0, len(content), size):
                 client.writer.write(content[at : at + size])
@@ -127,7 +127,7 @@ def test_requests_in_a_row(size: int) -> None:
 def test_pipelined_requests_wait_unparsed() -> None:
     """While one is answered nothing behind it is parsed, and no more is read than one piece."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         server.gate.clear()
         async with server.client() as client:
             client.writer.write(b"".join(GET % n for n in range(200_000)))
@@ -145,7 +145,7 @@ def test_pipelined_requests_wait_unparsed() -> None:
 def test_trailers_without_end() -> None:
     """Lines behind a body in chunks are no headers, and end the connection when they do not end."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n") as client:
             client.writer.write(b"a: b\r\n" * 20_000)
             assert statuses(await client.rest()) == [400]
@@ -163,7 +163,7 @@ def test_the_host_of_the_target() -> None:
         b"/x": b"localhost",
     }
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         for target in targets:
             async with server.client(b"GET %s HTTP/1.1\r\nHost: localhost\r\nA: b\r\n\r\n" % target) as client:
                 assert statuses(await client.answers(1)) == [200]
@@ -178,7 +178,7 @@ def test_the_host_of_the_target() -> None:
 def test_another_protocol() -> None:
     """Who asks for another protocol is answered as if he had not, and the connection is closed."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         head = b"GET /%d HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         async with server.client(head % 1 + b"\x81\x05hello") as client:
             answer = await client.rest()
@@ -191,7 +191,7 @@ def test_another_protocol() -> None:
 def test_bodies_together() -> None:
     """Over the bytes that all bodies may have a large one is answered 503 to try again, and a small one is taken."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         start = b"POST /%d HTTP/1.1\r\nContent-Length: 90000\r\n\r\n"
         async with server.client(start % 1 + b"x" * 80_000), server.client(start % 2) as second:
             await eventually(lambda: any(each.body_bytes == 80_000 for each in server.connections))
@@ -220,7 +220,7 @@ def test_a_body_that_never_comes() -> None:
 def test_the_rest_of_a_body_that_is_answered() -> None:
     """What comes after an early answer is let pass, and a request behind it is answered; not for ever."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         start = b"POST /unread HTTP/1.1\r\nContent-Length: 300000\r\n\r\n"
         async with server.client(start + b"x" * 100_000) as client:
             await client.answers(1)
@@ -241,7 +241,7 @@ def test_the_rest_of_a_body_that_is_answered() -> None:
 def test_an_answer_that_is_not_read() -> None:
     """A connection whose answer is not read is cut off."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         server.answer = b"x" * 50_000_000
         async with server.client(GET % 1) as client:
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -256,7 +256,7 @@ def test_an_answer_that_is_not_read() -> None:
 def test_answers_that_are_not_read_take_too_much() -> None:
     """Over the bytes that all unread answers may have, those with most are cut off; the last one is left alone."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         server.answer = b"x" * 20_000_000
         async with server.client(GET % 1) as one, server.client(GET % 2) as other:
             for client in (one, other):
@@ -271,7 +271,7 @@ def test_answers_that_are_not_read_take_too_much() -> None:
 def test_a_slow_reader_gets_all_of_it() -> None:
     """An answer that is read slowly, but is, arrives as a whole."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         server.answer = b"x" * 20_000_000
         async with server.client(GET % 1) as client:
             n = 0

@@ -12,7 +12,7 @@ import pytest
 from exporter.server.tls import tls_context
 from otel_measure.errors import ConfigurationError
 from tests.components import requires_binary
-from tests.exporter.server.serving_limited import Listening, eventually, with_server
+from tests.exporter.server.serving_limited import LimitedServer, eventually, with_server
 
 GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FAILED = ["a TLS handshake failed or took too long (logged at most once a minute)"]
@@ -43,7 +43,7 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 def test_requests_over_tls(certificate: tuple[Path, Path]) -> None:
     """A request over TLS is answered as one of the scheme https, pipelined or not."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         options = {"ssl": trusting(certificate[0]), "server_hostname": "localhost"}
         async with server.client(GET % 1 + GET % 2, **options) as client:
             await client.answers(2)
@@ -61,7 +61,7 @@ def test_requests_over_tls(certificate: tuple[Path, Path]) -> None:
 def test_a_handshake_that_is_not_finished(certificate: tuple[Path, Path], content: bytes) -> None:
     """Who does not shake hands in time is cut off."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client(content) as client:
             await eventually(lambda: len(list(server.connections)) == 1)
             assert await client.rest() in (b"", b"reset")
@@ -73,7 +73,7 @@ def test_a_handshake_that_is_not_finished(certificate: tuple[Path, Path], conten
 def test_plain_http_where_tls_is_spoken(certificate: tuple[Path, Path]) -> None:
     """What is no handshake is cut off at once, and counted."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client(GET % 1) as client:
             assert b"200" not in await client.rest()
         await eventually(server.connections.is_empty)
@@ -84,7 +84,7 @@ def test_plain_http_where_tls_is_spoken(certificate: tuple[Path, Path]) -> None:
 def test_handshakes_make_room(certificate: tuple[Path, Path]) -> None:
     """Connections that shake hands are counted, and make room for others."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         async with server.client() as first:
             await eventually(lambda: len(list(server.connections)) == 1)
             async with server.client():
@@ -100,7 +100,7 @@ def test_handshakes_make_room(certificate: tuple[Path, Path]) -> None:
 def test_a_large_answer_over_tls(certificate: tuple[Path, Path]) -> None:
     """An answer larger than any buffer arrives as a whole, and one that is not read is cut off."""
 
-    async def act(server: Listening) -> None:
+    async def act(server: LimitedServer) -> None:
         server.answer = b"x" * 20_000_000
         options = {"ssl": trusting(certificate[0]), "server_hostname": "localhost"}
         async with server.client(GET % 1, **options) as client:
