@@ -27,7 +27,7 @@ from exporter.http.body import read_body
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive.json import from_json, to_json
-from otel_measure.otlp.receive.receiver import Verdict
+from otel_measure.otlp.receive.receiver import Refusal
 from otel_measure.otlp.receive.size import TooManyItemsError, refuse_too_many
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -98,7 +98,7 @@ def _decoded(body: OtlpBody, request: type[M]) -> M:
     return message
 
 
-def _taken(body: OtlpBody, request: type[M], take: Callable[[M], Verdict], answer: Message, rejected: str) -> Content:
+def _taken(body: OtlpBody, request: type[M], take: Callable[[M], Refusal], answer: Message, rejected: str) -> Content:
     """Decode a request, take it in, and say in the answer's partial success how many items were refused, and why."""
     verdict = take(_decoded(body, request))
     if verdict.rejected:

@@ -250,7 +250,7 @@ class Runtime:
         if self._pump is not None:
             self.infrastructure.beat()
         try:
-            self.receiver.settle()
+            self.receiver.flush_waiting()
         except Exception as error:  # what waits there must not keep the readings from being stored
             self.telemetry.fault("settle")
             _log.debug("calls that waited were not recorded: %s", error)
