@@ -44,7 +44,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Handler",
     "History",
     "Host",
-    "Point",
     "Reading",
     "Sample",
     "Service",
@@ -55,9 +54,7 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Window",
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
-    "otel_measure/ai/service.py",
     "otel_measure/store/sqlite/connection.py",
-    "otel_measure/telemetry/__init__.py",
     "tests/ai/test_instrument.py",
     "tests/ai/test_service.py",
     "tests/ai/test_usage.py",
@@ -66,9 +63,7 @@ LONG_MODULES_TODAY: Final[set[str]] = {
     "tests/store/sqlite/test_received.py",
     "tests/store/sqlite/test_store.py",
 }
-LONG_FUNCTIONS_TODAY: Final[set[str]] = {
-    "otel_measure/ai/record.py:build",
-}
+LONG_FUNCTIONS_TODAY: Final[set[str]] = set()
 
 
 @lru_cache(maxsize=1)

@@ -36,7 +36,7 @@ _BETWEEN_OUTAGES: Final = timedelta(minutes=15)
 
 
 class Outcomes:
-    """What is learned from `start` on, played up to wherever the clock is.
+    """Tickets, answers, an experiment and outages from `start` on, played up to the time that is asked for.
 
     Args:
         ai: the model service.

@@ -68,7 +68,7 @@ MODELS: Final = (
 
 
 class RecordsInferences(Protocol):
-    """The part of the model service that is used here."""
+    """The methods of the model service that the workload calls."""
 
     def register_model(
         self, model_name: str, model_version: str, model_type: str, *, targets: Mapping[str, float] | None = None
@@ -92,7 +92,7 @@ class RecordsInferences(Protocol):
 
 
 class TracksEvents(Protocol):
-    """The part of the user service that is used here."""
+    """The method of the user service that the workload calls."""
 
     def track_event(
         self,
@@ -132,7 +132,7 @@ _ENDINGS: Final = (
 
 
 class DemoWorkload:
-    """What happens from `start` on, played up to wherever the clock is.
+    """Sessions of users and calls of models from `start` on, played up to the time that is asked for.
 
     Args:
         ai: the model service.
@@ -263,7 +263,7 @@ class DemoWorkload:
 
 
 def busyness(at: datetime) -> float:
-    """Return how busy an hour is against the busiest: the afternoon is, the night and the weekend are not."""
+    """Return the share of the busiest traffic at a time: high in the afternoon, low at night and at weekends."""
     hour = at.hour + at.minute / 60
     day = 0.55 + 0.45 * math.cos((hour - 15) / 24 * 2 * math.pi)
     return day * (0.6 if at.weekday() >= 5 else 1.0)
@@ -313,11 +313,11 @@ class Demo:
         self._thread = threading.Thread(target=self._run, name="otel-measure-demo", daemon=True)
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """Start the thread that plays the workload."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """End, and wait for the last call."""
+        """Stop the thread, and wait for its last call."""
         self._stop.set()
         self._thread.join(timeout_s)
 

@@ -1,4 +1,4 @@
-"""The types of a request's way: one row of the route table, what its handler is given and what it gives back."""
+"""The types of a request's way: the route, the call that its handler is given, and the content that leaves."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Backend(NamedTuple):
 
 @dataclass(slots=True)
 class Call(Generic[Q, B]):
-    """What a handler is given.
+    """A request as its handler is given it.
 
     Attributes:
         path_params: the parameters of the path, decoded.

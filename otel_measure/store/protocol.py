@@ -9,6 +9,7 @@ from typing import Protocol
 
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.types.experiments import Cell, Experiment
@@ -209,8 +210,8 @@ class Store(Series, Protocol):
     """A place for facts. Every method may raise `StoreUnavailable`."""
 
     @property
-    def timezone(self) -> str:
-        """The IANA zone whose calendar days the roll-ups are kept in."""
+    def definitions(self) -> Definitions:
+        """By which definitions this process counts."""
 
     @property
     def users(self) -> Users:
@@ -248,8 +249,8 @@ class Store(Series, Protocol):
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
 
-    def rebuild(self, timezone: str | None = None) -> None:
-        """Recompute roll-ups and totals from the facts, in this or another time zone."""
+    def rebuild(self, definitions: Definitions | None = None) -> None:
+        """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from otel_measure.ai import drift
 from otel_measure.ai.drift import Drift, DriftWatch, Evidence, columns, reference_of
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import Window
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
@@ -32,7 +33,7 @@ MIDNIGHT = NOON - 12 * HOUR
 
 def watch(store: SqliteStore, now: int = NOON, size: int = 1000) -> DriftWatch:
     """A watch whose clock stands still."""
-    return DriftWatch(store.quality, lambda: now, size)
+    return DriftWatch(store.quality, lambda: now, Definitions(drift_window_records=size))
 
 
 def set_normal(store: SqliteStore, seed: int = 1, m: int = 1000) -> None:

@@ -306,8 +306,8 @@ def test_other_hosts_appear_under_infrastructure(client: TestClient) -> None:
     for state, share in (("used", 0.25), ("free", 0.75)):
         metrics.gauge("system.memory.utilization", share, "1", system__memory__state=state)
     post(client, "metrics", metrics.request)
-    found = client.get("/api/v1/metrics/infrastructure/hosts").json()["data"]
-    by_name = {host["host"]: host for host in found["hosts"]}
+    hosts = client.get("/api/v1/metrics/infrastructure/hosts").json()["data"]
+    by_name = {host["host"]: host for host in hosts["hosts"]}
     assert by_name["far away"] == {
         "host": "far away",
         "kind": "host",

@@ -48,6 +48,7 @@ CHECKS: Final = (
     Check("store writable", store.writable, _store_exists),
     Check("store schema", store.schema, _store_exists),
     Check("store time zone", store.time_zone, _store_exists),
+    Check("store definitions", store.definitions, _store_exists),
     Check("port", host.port),
     Check("clock", host.clock),
     Check("time zone data", host.time_zone_data),
@@ -55,6 +56,7 @@ CHECKS: Final = (
     Check("sqlite", process.sqlite_version),
     Check("opentelemetry", process.opentelemetry_versions),
     Check("opentelemetry settings", process.opentelemetry_settings),
+    Check("opentelemetry internals", process.opentelemetry_internals),
     Check("application views", process.application_views),
     Check("otlp endpoint", otlp.endpoint),
     Check("prices", process.price_table),
@@ -62,7 +64,7 @@ CHECKS: Final = (
 
 
 def examine(surroundings: Surroundings, checks: Iterable[Check] = CHECKS) -> list[Finding]:
-    """Return what every check found that applies, in the order of the table; a check that fails is a finding too."""
+    """Return the findings of all checks that apply, in the order of the table; one that raises is a finding too."""
     return [_finding(check, surroundings) for check in checks if check.applies(surroundings)]
 
 

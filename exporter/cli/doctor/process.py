@@ -1,4 +1,4 @@
-"""Checks of the process: versions of what it runs on, and what in it takes something away from us."""
+"""Checks of the process: the versions it runs on, and the OpenTelemetry settings that change what we send."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sqlite_version(s: Surroundings) -> Finding:
 
 
 def opentelemetry_versions(s: Surroundings) -> Finding:
-    """Whether the OpenTelemetry packages are of one release: the others do not fit each other."""
+    """Whether the OpenTelemetry packages are of one release; those of two releases do not work together."""
     versions = {name: s.version_of(name) for name in _SDK_PACKAGES}
     prometheus = s.version_of("opentelemetry-exporter-prometheus")
     what = ", ".join(f"{name.removeprefix('opentelemetry-')} {version}" for name, version in versions.items())
@@ -42,7 +42,7 @@ def opentelemetry_versions(s: Surroundings) -> Finding:
 
 
 def opentelemetry_settings(s: Surroundings) -> Finding:
-    """Whether OpenTelemetry's own variables take something away from us."""
+    """Whether OpenTelemetry's own variables switch our instruments off or cut our events."""
     if s.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return warning(
             "OTEL_SDK_DISABLED=true: instruments record nothing; facts are stored",
@@ -57,10 +57,22 @@ def opentelemetry_settings(s: Surroundings) -> Finding:
     return ok("nothing stands in the way")
 
 
+def opentelemetry_internals(s: Surroundings) -> Finding:
+    """Whether the private names of OpenTelemetry that we use are there, and what is lost where they are not."""
+    missing = s.missing_internals()
+    if missing:
+        return warning(
+            "; ".join(f"{internal.names} is gone: {internal.lost}" for internal in missing),
+            "use the release of OpenTelemetry that this one is tested with; nothing else is lost meanwhile",
+        )
+    return ok("every private name that we use is there")
+
+
 def application_views(s: Surroundings) -> Finding:
     """Whether Views of the application's own MeterProvider may drop or change our instruments."""
-    provider = s.meter_provider()
-    views = getattr(getattr(provider, "_sdk_config", None), "views", ())
+    from otel_measure.telemetry.sdk_internals import views_of
+
+    views = views_of(s.meter_provider())
     if views:
         return warning(
             f"the MeterProvider of the application has {len(views)} View(s)",

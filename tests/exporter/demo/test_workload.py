@@ -75,8 +75,8 @@ def test_the_same_seed_and_times_give_the_same_calls() -> None:
 def test_a_page_has_something_to_show() -> None:
     """Four weeks of events of many users and six hours of inferences come in the order of time, none of the future."""
     calls = played()
-    for found, since in ((calls.events, HISTORY), (calls.inferences, INFERENCE_HISTORY)):
-        times = [call["timestamp"] for call in found]
+    for recorded, since in ((calls.events, HISTORY), (calls.inferences, INFERENCE_HISTORY)):
+        times = [call["timestamp"] for call in recorded]
         assert times == sorted(times)
         assert NOW - since <= times[0] < NOW - since + timedelta(hours=6)
         assert NOW - timedelta(minutes=10) < times[-1] < NOW
@@ -91,8 +91,8 @@ def test_a_page_has_something_to_show() -> None:
         "error",
     }
     assert {call["model"] for call in calls.inferences} == {model.name for model in MODELS}
-    assert [found[:3] for found in calls.models] == [(model.name, model.version, model.type) for model in MODELS]
-    assert [found[3] for found in calls.models] == [{"latency_p95_ms": 2000}, {"latency_p95_ms": 2500}, None, None]
+    assert [model[:3] for model in calls.models] == [(model.name, model.version, model.type) for model in MODELS]
+    assert [model[3] for model in calls.models] == [{"latency_p95_ms": 2000}, {"latency_p95_ms": 2500}, None, None]
 
 
 def test_models_behave_as_described() -> None:

@@ -70,8 +70,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _address(output: Callable[[], str]) -> str:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if found := re.search(r"page +(\S+)", output()):
-            return found[1]
+        if url := re.search(r"page +(\S+)", output()):
+            return url[1]
         time.sleep(0.05)
     pytest.fail(f"the server did not start: {output()}")
 
@@ -309,7 +309,7 @@ def test_it_follows_the_colours_of_the_system(page: Page, server: str) -> None:
 
 def test_nothing_is_written_as_markup() -> None:
     """No script of ours puts strings into the page as markup or runs strings."""
-    for script in ("app.js", "format.js"):
+    for script in ("app.js", "format.js", "questions.js"):
         source = (STATIC / script).read_text("utf-8")
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source)
     assert not re.search(r"<script>|<style|\son\w+=|\sstyle=|https?://", (STATIC / "index.html").read_text("utf-8"))
