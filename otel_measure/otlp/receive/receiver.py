@@ -37,7 +37,7 @@ class CountReceived(Protocol):
     """Counts items of a signal by what became of them."""
 
     def __call__(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
-        """CountReceived `n` items."""
+        """Count `n` items."""
 
 
 class Refusal(NamedTuple):
@@ -169,7 +169,7 @@ class Receiver:
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
     def flush_waiting(self) -> None:
-        """CountReceived the calls for which no metrics came in time."""
+        """Count the calls for which no metrics came in time."""
         if self._optional_store is None:
             return
         due = self._optional_store.received.due(self._now_us())
@@ -185,7 +185,7 @@ class Receiver:
         return tally
 
     def _count_receipts(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
-        """CountReceived what became of records; return those that the store refused, by reason."""
+        """Count what became of records; return those that the store refused, by reason."""
         refused: Counter[str] = Counter()
         for receipt, n in Counter(receipts).items():
             if receipt.outcome == "rejected":
