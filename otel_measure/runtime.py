@@ -130,7 +130,7 @@ class Runtime:
             self.sampler,
             Ledger(origin, self.recorder, self.store, clock, self._ids, settings.timezone),
             Processes(),
-            stay=self._start_pump,
+            start_heartbeat=self._start_pump,
             fault=self.recorder.fault,
             streams=self._readings_of_hosts,
         )

@@ -33,7 +33,7 @@ class InfrastructureService:
         sampler: reads the machine.
         ledger: keeps the states of services.
         processes: reads single processes.
-        stay: starts what notes every few seconds that this process is alive; again is a no-op.
+        start_heartbeat: starts what notes every few seconds that this process is alive; again is a no-op.
         fault: takes a fault of ours that must not reach the host: what, a sentence, the exception.
         streams: returns the readings of all hosts.
     """
@@ -44,7 +44,7 @@ class InfrastructureService:
         ledger: Ledger,
         processes: Processes,
         *,
-        stay: Callable[[], None],
+        start_heartbeat: Callable[[], None],
         fault: Callable[[str, str, Exception], None],
         streams: Callable[[], Iterable[HostReading]],
     ) -> None:
@@ -52,7 +52,7 @@ class InfrastructureService:
         self._sampler = sampler
         self._ledger = ledger
         self._processes = processes
-        self._stay = stay
+        self._start_heartbeat = start_heartbeat
         self._fault = fault
         self._reset()
 
@@ -144,7 +144,7 @@ class InfrastructureService:
             NoStore: there is none to keep it.
         """
         registered = self._ledger.register(name, sla_target)
-        self._stay()
+        self._start_heartbeat()
         return registered
 
     def record_service_down(self, name: str, *, at: datetime | None = None, reason: str | None = None) -> str:
@@ -163,12 +163,12 @@ class InfrastructureService:
             NotFound: no such service is registered.
             NoStore: there is none to record in.
         """
-        self._stay()
+        self._start_heartbeat()
         return self._ledger.record(name, "down", at=at, reason=reason)
 
     def record_service_up(self, name: str, *, at: datetime | None = None) -> str:
         """Record that a service came up; while it is up already this changes nothing. See `record_service_down`."""
-        self._stay()
+        self._start_heartbeat()
         return self._ledger.record(name, "up", at=at)
 
     def watch_service(self, name: str, probe: Probe, interval_s: float = 30) -> None:
@@ -190,7 +190,7 @@ class InfrastructureService:
         watch = Watch(probe, interval_s, lambda down_because: self._heard(name, down_because))
         if not self._ledger.knows(name):
             self._ledger.register(name)
-        self._stay()
+        self._start_heartbeat()
         with self._watching:
             before, self._watches[name] = self._watches.get(name), watch
         if before is not None:
@@ -258,7 +258,7 @@ class InfrastructureService:
         with self._watching:
             watches = list(self._watches.values())
         for watch in watches:
-            watch.check()
+            watch.report_hung()
         self._ledger.beat()
 
     def stop_watching(self) -> None:

@@ -237,7 +237,7 @@ def test_a_store_that_refuses_does_not_end_the_watch(tmp_path: Path) -> None:
         None,  # type: ignore[arg-type]  # nothing is read here
         ledger,  # type: ignore[arg-type]  # all that a watch asks
         Processes(),
-        stay=lambda: None,
+        start_heartbeat=lambda: None,
         fault=lambda what, message, error: faults.append(f"{what}: {message}"),
         streams=list,
     )
