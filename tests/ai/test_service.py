@@ -115,7 +115,7 @@ def test_calls_are_measured_with_their_truths(measured: Capture) -> None:
 
 def test_a_call_goes_on_when_it_cannot_be_recorded() -> None:
     """A fault of ours around a call is counted and the answer stays."""
-    with Capture(loud=False) as capture:
+    with Capture(raise_faults=False) as capture:
 
         @capture.ai.measure("m", "1")
         def answer() -> int:

@@ -56,7 +56,9 @@ class World:
         if self.store is not None:
             self.store.close()
         self.store = closed_later(SqliteStore(str(self._path))) if self._path else None
-        self.ledger = Ledger(HERE, Recorder(self.store, Quiet(), loud=True), self.store, self.clock, Uuid7(self.clock))
+        self.ledger = Ledger(
+            HERE, Recorder(self.store, Quiet(), raise_faults=True), self.store, self.clock, Uuid7(self.clock)
+        )
 
     def clock(self) -> int:
         return self.now_us
@@ -119,7 +121,7 @@ def test_states_survive_power_loss(world: World) -> None:
             asked.append(durable)
             return super().commit(records, durable=durable)
 
-    ledger = Ledger(HERE, Spy(world.store, Quiet(), loud=True), world.store, world.clock, Uuid7(world.clock))
+    ledger = Ledger(HERE, Spy(world.store, Quiet(), raise_faults=True), world.store, world.clock, Uuid7(world.clock))
     ledger.record("api", "down")
     ledger.observe("api", None)
     assert asked == [True, True]
