@@ -155,6 +155,9 @@ def test_what_came_before_registration_does_not_count(world: World) -> None:
     assert world.figures("1m") == (60, 0, 0, 0)
 
 
+IN_PERCENT = "sla_target must be in percent, above 1 and up to 100 (99.9, not 0.999)"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -169,7 +172,7 @@ def test_what_came_before_registration_does_not_count(world: World) -> None:
         (lambda ledger: ledger.record("", "down"), "name must be a non-empty string, not ''"),
         (lambda ledger: ledger.record("api", "down", reason=1), "reason must be a non-empty string, not 1"),
         (lambda ledger: ledger.register(7), "name must be a non-empty string, not 7"),
-        (lambda ledger: ledger.register("x", 0), "sla_target must be a percentage above 0 and up to 100, not 0"),
+        (lambda ledger: ledger.register("x", 0.999), f"{IN_PERCENT}, not 0.999"),
         (lambda ledger: ledger.register("x", 101), "sla_target must be at most 100, not 101"),
         (lambda ledger: ledger.register("x", True), "sla_target must be a number, not True"),
         (lambda ledger: ledger.availability(None), "name must be a non-empty string, not None"),
