@@ -27,7 +27,7 @@ from exporter.http.body import read_body
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive.json import from_json, to_json
-from otel_measure.otlp.receive.receiver import Refusal
+from otel_measure.otlp.receive.receiver import RefusedItems
 from otel_measure.otlp.receive.size import TooManyItemsError, refuse_too_many
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -100,7 +100,7 @@ def _decoded(body: OtlpBody, request: type[M]) -> M:
 
 
 def _taken(
-    body: OtlpBody, request: type[M], take: Callable[[M], Refusal], response: ExportResponse, rejected: str
+    body: OtlpBody, request: type[M], take: Callable[[M], RefusedItems], response: ExportResponse, rejected: str
 ) -> Content:
     """Decode a request, take it in, and say in the partial success how many items were refused, and why."""
     refusal = take(_decoded(body, request))

@@ -40,7 +40,7 @@ class CountReceived(Protocol):
         """Count `n` items."""
 
 
-class Refusal(NamedTuple):
+class RefusedItems(NamedTuple):
     """How many items were refused, and why; "" when none was."""
 
     rejected: int
@@ -89,7 +89,7 @@ class Receiver:
             raise NoStore("an OTLP receiver")
         return self._optional_store
 
-    def metrics(self, request: ExportMetricsServiceRequest) -> Refusal:
+    def metrics(self, request: ExportMetricsServiceRequest) -> RefusedItems:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
         interpreted = metrics.interpret(request.resource_metrics, now)
@@ -121,7 +121,7 @@ class Receiver:
         refused = Counter(first.refused) + Counter(second.refused)
         return Ingested(first.accepted + second.accepted, first.duplicate + second.duplicate, refused)
 
-    def logs(self, request: ExportLogsServiceRequest) -> Refusal:
+    def logs(self, request: ExportLogsServiceRequest) -> RefusedItems:
         """Take in events; one sent again is a duplicate by its id."""
         interpreted = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
@@ -144,7 +144,7 @@ class Receiver:
             return msgspec.structs.replace(record, model=model[0], version=model[1])
         return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
 
-    def traces(self, request: ExportTraceServiceRequest) -> Refusal:
+    def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
         """Take in calls of models; all other spans are let pass."""
         now = self._now_us()
         store = self._store
@@ -226,6 +226,6 @@ _REASONS: Final = {
 }
 
 
-def _refusal(refused: Counter[str]) -> Refusal:
+def _refusal(refused: Counter[str]) -> RefusedItems:
     message = "; ".join(f"{n} × {why}" if n > 1 else why for why, n in sorted(refused.items()))
-    return Refusal(refused.total(), message[:_MAX_MESSAGE_CHARS])
+    return RefusedItems(refused.total(), message[:_MAX_MESSAGE_CHARS])

@@ -37,7 +37,7 @@ def test_a_counter() -> None:
     expected: dict[str, Any] = {
         "name": "jobs", "kind": "counter", "unit": "{job}", "description": "Jobs.",
         "labels": f'otel_scope_name="other",q="x;y",{LABELS.partition(",")[2]}', "scope": "instance", "instance": "a",
-        "start": STARTED_US, "ts": NOW_US, "value": 5.0, "came": NOW_US,
+        "start": STARTED_US, "ts": NOW_US, "value": 5.0, "received_ts": NOW_US,
     }  # fmt: skip
     assert points(Metrics().counter("jobs", 5, {"q": "x;y"})) == [Point(**expected)]
     assert points(Metrics().counter("jobs", 5, {"q": "x;y"}, temporality=DELTA)) == [Point(**expected, delta=True)]
