@@ -38,7 +38,7 @@ from otel_measure.judging import gauges
 from otel_measure.judging.overview import Overview, overview
 from otel_measure.otlp.receive.receiver import Receiver
 from otel_measure.otlp.send.push import LEASE_US as PUSH_LEASE_US
-from otel_measure.otlp.send.push import HttpPost, Push
+from otel_measure.otlp.send.push import HttpPost, Push, outbox_length
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.ids import Uuid7
@@ -75,11 +75,11 @@ class _Turn:
     def take(self) -> bool:
         """Take or keep the turn; `False` while it is another's."""
         now = self._clock()
-        return self._store.holds_lease("push", self._holder(), now, now + PUSH_LEASE_US)
+        return self._store.take_lease("push", self._holder(), now, now + PUSH_LEASE_US)
 
     def give_up(self) -> None:
         """Let another process have it."""
-        self._store.holds_lease("push", self._holder(), self._clock(), 0)
+        self._store.take_lease("push", self._holder(), self._clock(), 0)
 
 
 class Runtime:
@@ -135,7 +135,7 @@ class Runtime:
             streams=self._readings_of_hosts,
         )
         self.ai = AiModelService(
-            settings, self.recorder, self.store or self.telemetry, self.store, clock, self._ids, settings.timezone
+            settings, self.recorder, self.store, self.telemetry, clock, self._ids, settings.timezone
         )
         self.experiments = ExperimentService(origin, self.recorder, self.store, clock, self._ids)
         self.users = UserAnalyticsService(
@@ -174,7 +174,7 @@ class Runtime:
         if store is None or endpoint is None or not _sends(self.settings):
             return None
         push = Push(
-            store.outbox,
+            store,
             HttpPost(otlp_logs(endpoint, os.environ)),
             turn=_Turn(store, lambda: self.telemetry.instance_id, self.clock),
             resource=self.telemetry.resource_attributes,
@@ -182,7 +182,7 @@ class Runtime:
             count=self.telemetry.count_sent,
         )
         self.telemetry.resource_attributes()  # while threads can be started; see there
-        self.telemetry.observe_gauge(OTEL_MEASURE_SELF_OUTBOX_LENGTH, store.outbox.length)
+        self.telemetry.observe_gauge(OTEL_MEASURE_SELF_OUTBOX_LENGTH, lambda: outbox_length(store))
         push.start()
         return push
 
@@ -235,7 +235,7 @@ class Runtime:
                 self._pump_streams()
                 if self.store is not None and time.monotonic() >= next_sweep:
                     next_sweep = time.monotonic() + SWEEP_INTERVAL_S
-                    if self.store.holds_lease(
+                    if self.store.take_lease(
                         "sweep", self.telemetry.instance_id, self.clock(), self.clock() + LEASE_US
                     ):
                         self.store.sweep(self.clock())
@@ -250,12 +250,12 @@ class Runtime:
         if self._pump is not None:
             self.infrastructure.beat()
         try:
-            self.receiver.settle()
+            self.receiver.flush_waiting()
         except Exception as error:  # what waits there must not keep the readings from being stored
-            self.telemetry.fault("settle")
+            self.telemetry.fault("waiting")
             _log.debug("calls that waited were not recorded: %s", error)
         now = self.clock()
-        leads = self.store.holds_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
+        leads = self.store.take_lease(f"host:{self.host}", self.telemetry.instance_id, now, now + LEASE_US)
         points = [p for p in self.telemetry.points(self.host) if leads or p.scope != "host"]
         self.store.ingest(points, self.receiver.interpret)
 
@@ -321,7 +321,9 @@ class Runtime:
             self.store.ingest(self.telemetry.points(self.host), self.receiver.interpret)
         except StoreUnavailable:
             self.telemetry.fault("streams")  # what cannot be written to can often be read
-        found = self.store.families(self.clock()) + self.infrastructure.families() + self.receiver.families()
+        with self.store.asking() as moment:
+            stored = moment.streams.families(self.clock())
+        found = stored + self.infrastructure.families() + self.receiver.families()
         if scope is None:
             found += self._derived()
         found.sort(key=lambda family: family.name)
@@ -342,7 +344,8 @@ class Runtime:
         if self.store is None:
             raise NoStore("the readings of all hosts")
         self.store.ingest(self.telemetry.points(self.host), self.receiver.interpret)
-        return self.store.received.readings(PREFIXES, self.clock() - STALE_US)
+        with self.store.asking() as moment:
+            return moment.streams.readings(PREFIXES, self.clock() - STALE_US)
 
     # ------------------------------------------------------------ what joins the domains
 

@@ -142,7 +142,7 @@ def test_a_process_leads_for_its_host_until_it_is_gone(tmp_path: Path) -> None:
             return int(found)
 
         assert one.runtime.store is not None
-        assert one.runtime.store.holds_lease("host:this host", "somebody", NOON, NOON + 1)
+        assert one.runtime.store.take_lease("host:this host", "somebody", NOON, NOON + 1)
         one.runtime._pump_streams()
         assert hosts() == 0
         one.clock.advance(timedelta(seconds=1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from math import isnan
 from typing import Final
 
@@ -12,9 +13,10 @@ from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, Judgement, evaluations
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import Span, span
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
 from otel_measure.stats.cells import MIN_SAMPLES, Value
-from otel_measure.store.protocol import QualityStore
+from otel_measure.store.protocol import Moment, Store
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import Labels, Reference
@@ -26,46 +28,67 @@ class Judge:
     """Answers about the quality of models.
 
     Args:
-        quality: where predictions, truths and references are.
+        store: where predictions, truths and references are.
         now_us: the clock.
         timezone: of windows.
         window_records, window_hours: when a drift window ends.
     """
 
     def __init__(
-        self, quality: QualityStore, now_us: Callable[[], int], timezone: str, window_records: int, window_hours: int
+        self, store: Store, now_us: Callable[[], int], timezone: str, window_records: int, window_hours: int
     ) -> None:
-        self._quality = quality
+        self._store = store
         self._now_us = now_us
         self._timezone = timezone
-        self.drift: Final = DriftWatch(quality, now_us, window_records, window_hours, timezone)
+        self._drift: Final = DriftWatch(now_us, window_records, window_hours, timezone)
 
-    def accuracy(self, model: ModelKey, found: Span, where: Filter) -> Accuracy:
+    @contextmanager
+    def asking(self, where: Filter = EVERYTHING) -> Iterator[Moment]:
+        """Yield the questions of this moment; references that were found meanwhile are kept when it is over."""
+        with self._store.asking(where) as moment:
+            yield moment
+        for model, reference in self._drift.new_references().items():
+            with suppress(StoreUnavailable):  # it is found again from the facts, as long as they are there
+                self._store.set_reference(model, reference)
+
+    def after_fork_in_child(self) -> None:
+        """Forget what was counted: another thread may have been in the middle of it."""
+        self._drift.after_fork_in_child()
+
+    def accuracy(self, model: ModelKey, asked: Span, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
-        labels = self._labels(model, found, where)
-        return classification(labels.confusion, labels.predictions, found.window)
+        labels = self._labels(model, asked, where)
+        return classification(labels.confusion, labels.predictions, asked.window)
 
-    def regression(self, model: ModelKey, found: Span, where: Filter) -> Regression:
+    def regression(self, model: ModelKey, asked: Span, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
-        labels = self._labels(model, found, where)
-        return regression(labels.regression, labels.predictions, found.window)
+        labels = self._labels(model, asked, where)
+        return regression(labels.regression, labels.predictions, asked.window)
 
-    def _labels(self, model: ModelKey, found: Span, where: Filter) -> Labels:
-        return self._quality.labels(found.start, found.end, model, where).get(model) or Labels()
+    def _labels(self, model: ModelKey, asked: Span, where: Filter) -> Labels:
+        with self.asking(where) as moment:
+            return moment.quality.labels(asked.start, asked.end, model).get(model) or Labels()
 
-    def evaluations(self, found: Span, where: Filter) -> Evaluations:
+    def evaluations(self, asked: Span, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""
-        return evaluations(self._quality.evaluations(found.start, found.end, where), found)
+        with self.asking(where) as moment:
+            evaluated = moment.quality.evaluations(asked.start, asked.end)
+        return evaluations(evaluated, asked)
 
-    def one(self, model: ModelKey, found: Span, where: Filter) -> Judgement:
+    def drift(self, model: ModelKey) -> Drift | None:
+        """Return the drift of a model as it is now; `None` without a reference or with too few records."""
+        with self.asking() as moment:
+            return self._drift.detect(moment, model)
+
+    def one(self, moment: Moment, model: ModelKey, asked: Span, where: Filter) -> Judgement:
         """Return what is known of one model; drift is known as of now, and over all services."""
-        labels = self._quality.labels(found.start, found.end, model, where).get(model)
-        return Judgement(labels, self.drift.detect(model) if _is_now(found, where) else None)
+        labels = moment.quality.labels(asked.start, asked.end, model).get(model)
+        return Judgement(labels, self._drift.detect(moment, model) if _is_now(asked, where) else None)
 
-    def all(self, found: Span, where: Filter) -> Mapping[ModelKey, Judgement]:
+    def all(self, moment: Moment, asked: Span, where: Filter) -> Mapping[ModelKey, Judgement]:
         """Return what is known of every model, in a number of queries that does not grow with the models not judged."""
-        labels = self._quality.labels(found.start, found.end, None, where)
-        drifts: Mapping[ModelKey, Drift] = self.drift.detect_all(found.start) if _is_now(found, where) else {}
+        labels = moment.quality.labels(asked.start, asked.end)
+        drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, asked.start) if _is_now(asked, where) else {}
         return {model: Judgement(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
 
     def set_reference(
@@ -83,19 +106,19 @@ class Judge:
         given = predictions is not None or features is not None
         if given == (window is not None):
             raise ValueError("set_drift_reference takes predictions and features, or a window, and not both")
-        self._quality.set_reference(
-            *model, self._of_window(model, window) if window is not None else _of_values(predictions, features)
+        self._store.set_reference(
+            model, self._of_window(model, window) if window is not None else _of_values(predictions, features)
         )
 
     def _of_window(self, model: ModelKey, window: str) -> Reference:
-        found = span(window, self._now_us(), self._timezone)
-        with self._quality.judged(*model) as view:
-            records = view.newest(found.start, found.end, None, MAX_REFERENCE_RECORDS)
+        asked = span(window, self._now_us(), self._timezone)
+        with self._store.asking() as moment:
+            records = moment.quality.newest(model, asked.start, asked.end, MAX_REFERENCE_RECORDS)
         return _judging(reference_of("window", columns(records)), f"window={window!r}", len(records))
 
 
-def _is_now(found: Span, where: Filter) -> bool:
-    return found.is_today and where == EVERYTHING
+def _is_now(asked: Span, where: Filter) -> bool:
+    return asked.is_today and where == EVERYTHING
 
 
 def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:

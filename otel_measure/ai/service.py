@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
@@ -18,16 +19,16 @@ from otel_measure.ai.record import CallFields, InferenceBuilder, InferenceFields
 from otel_measure.ai.recording import Recording, Records
 from otel_measure.ai.registry import Registry
 from otel_measure.config import Settings
-from otel_measure.definitions.days import moment
+from otel_measure.definitions.days import moment as moment_of
 from otel_measure.definitions.windows import Span, span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import GroundTruth, Inference, Origin
-from otel_measure.store.protocol import Series, Store
-from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import Model
+from otel_measure.store.protocol import ModelQuestions, Moment, Store
+from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.models import Model, ModelKey, ModelUse
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TYPES: Final = frozenset(member.value for member in ModelType)
@@ -50,8 +51,8 @@ class AiModelService:
     Args:
         settings: names, prices, drift windows.
         recorder: takes the records.
-        series: answers; the store, or the in-memory reader without one.
         store: keeps registrations, truths and references; `None` keeps registrations in this process.
+        in_process: answers about models where there is no store.
         now_us, new_id, monotonic: clocks and ids.
         timezone: of windows.
 
@@ -63,21 +64,21 @@ class AiModelService:
         self,
         settings: Settings,
         recorder: Recorder,
-        series: Series,
         store: Store | None,
+        in_process: ModelQuestions,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
         timezone: str = "UTC",
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._recorder = recorder
-        self._series = series
+        self._in_process = in_process
         self._now_us = now_us
         self._monotonic = monotonic
         self._timezone = timezone
-        self._registry = Registry(series, store, monotonic)
+        self._registry = Registry(store, monotonic)
         self._judge = (
-            Judge(store.quality, now_us, timezone, settings.drift_window_records, settings.drift_window_hours)
+            Judge(store, now_us, timezone, settings.drift_window_records, settings.drift_window_hours)
             if store is not None
             else None
         )
@@ -106,7 +107,7 @@ class AiModelService:
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""
         if self._judge is not None:
-            self._judge.drift.after_fork_in_child()
+            self._judge.after_fork_in_child()
 
     # ------------------------------------------------------------ recording
 
@@ -333,21 +334,22 @@ class AiModelService:
     def knows_model(self, model_name: str, model_version: str) -> bool:
         """Tell whether a model was registered or recorded."""
         self._recorder.flush()
-        return self._registry.model(model_name, model_version) is not None
+        with self._asking() as (recorded, _):
+            return self._registry.model(recorded, (model_name, model_version)) is not None
 
     def get_latency_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
     ) -> reports.Latency:
         """Return the latency percentiles of a model with their error bound."""
-        where, found = self._asked(window, **at)
-        return reports.latency(reports.use_of(self._series, model_name, model_version, found, where), found)
+        where, asked = self._asked(window, **at)
+        return reports.latency(self._use_of((model_name, model_version), asked, where), asked)
 
     def get_cost_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
     ) -> reports.Cost:
         """Return cost and tokens of a model with their coverage."""
-        where, found = self._asked(window, **at)
-        return reports.cost(reports.use_of(self._series, model_name, model_version, found, where), found)
+        where, asked = self._asked(window, **at)
+        return reports.cost(self._use_of((model_name, model_version), asked, where), asked)
 
     def get_accuracy_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
@@ -375,24 +377,41 @@ class AiModelService:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         judge = self._judging("detect_model_drift")
         self._recorder.flush()
-        return judge.drift.detect((model_name, model_version))
+        return judge.drift((model_name, model_version))
 
     def get_model_performance_snapshot(
         self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
     ) -> reports.Snapshot:
         """Return everything about one model; one nobody has heard of has n = 0."""
-        where, found = self._asked(window, **at)
-        model = self._registry.model(model_name, model_version) or Model(model_name, model_version)
-        use = reports.use_of(self._series, model_name, model_version, found, where)
-        judged = self._judge.one((model_name, model_version), found, where) if self._judge else reports.UNJUDGED
-        return reports.snapshot(model, use, judged, found, moment(self._now_us()))
+        where, asked = self._asked(window, **at)
+        key = (model_name, model_version)
+        with self._asking(where) as (recorded, moment):
+            model = self._registry.model(recorded, key) or Model(*key)
+            use = reports.use_of(recorded, key, asked)
+            judged = self._judge.one(moment, key, asked, where) if self._judge and moment else reports.UNJUDGED
+        return reports.snapshot(model, use, judged, asked, moment_of(self._now_us()))
 
     def list_models(self, *, window: str = "24h", **at: Unpack[At]) -> reports.Models:
         """Return a snapshot of every model."""
-        where, found = self._asked(window, **at)
-        uses = self._series.model_use(found.start, found.end, None, where)
-        judged = self._judge.all(found, where) if self._judge else {}
-        return reports.all_models(self._registry.models(), uses, judged, found, moment(self._now_us()))
+        where, asked = self._asked(window, **at)
+        with self._asking(where) as (recorded, moment):
+            models = self._registry.models(recorded)
+            uses = recorded.model_use(asked.start, asked.end)
+            judged = self._judge.all(moment, asked, where) if self._judge and moment else {}
+        return reports.all_models(models, uses, judged, asked, moment_of(self._now_us()))
+
+    @contextmanager
+    def _asking(self, where: Filter = EVERYTHING) -> Iterator[tuple[ModelQuestions, Moment | None]]:
+        """Yield who answers about models, and all other questions of the same moment where there is a store."""
+        if self._judge is None:
+            yield self._in_process, None
+            return
+        with self._judge.asking(where) as moment:
+            yield moment.models, moment
+
+    def _use_of(self, model: ModelKey, asked: Span, where: Filter) -> ModelUse:
+        with self._asking(where) as (recorded, _):
+            return reports.use_of(recorded, model, asked)
 
     def _judging(self, what: str) -> Judge:
         if self._judge is None:

@@ -34,7 +34,7 @@ from otel_measure.definitions.signals import Span
 from otel_measure.definitions.streams import Point
 from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Json, Record, to_event
-from otel_measure.store.types.models import Model, ModelUse
+from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
 from otel_measure.telemetry.points import StreamIdentity, model_use, points
 from otel_measure.telemetry.pushing import PushingReader, bounded, load_client, pushing_loggers, pushing_spans
@@ -369,15 +369,11 @@ class Telemetry:
             sums = self._sums[instruments.OTEL_MEASURE_AI_INFERENCES.name]
             return any((semconv.ATTR_GEN_AI_REQUEST_MODEL, model) in attributes for attributes in sums)
 
-    def models(self) -> list[Model]:
+    def models(self, only: ModelKey | None = None) -> list[Model]:
         """Return the models this process has recorded (no store)."""
-        return [Model(use.model, use.version) for use in self.model_use(0, 0)]
+        return [Model(use.model, use.version) for use in self.model_use(0, 0, only)]
 
-    def model(self, name: str, version: str) -> Model | None:
-        """Return one model, `None` for one this process has not recorded."""
-        return next((model for model in self.models() if (model.name, model.version) == (name, version)), None)
-
-    def model_use(self, start: int, end: int, only: tuple[str, str] | None = None, *_: object) -> list[ModelUse]:
+    def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did since this process began; an in-memory reader knows no windows."""
         found = model_use(self.collect())
         return [use for use in found if only is None or (use.model, use.version) == only]

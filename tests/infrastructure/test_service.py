@@ -26,6 +26,7 @@ from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.runtime import Runtime
 from otel_measure.testing import START, Capture, Clock
 from tests.infrastructure.fakes import GIB, Machine
+from tests.store.asking import asked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -311,7 +312,7 @@ def test_who_records_a_state_is_there_to_see(tmp_path: Path, call: str) -> None:
     getattr(second.infrastructure, call)("db")
     store = second.store
     assert store is not None
-    until(lambda: len(store.services.histories(0)[0].watched) == 2)
+    until(lambda: len(asked(store, lambda m: m.services.histories(0))[0].heartbeats) == 2)
     clock.advance(timedelta(seconds=30))
     second.shutdown()
     clock.advance(timedelta(seconds=100))

@@ -23,8 +23,8 @@ from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
-from otel_measure.records.kinds import Evaluation
-from otel_measure.store.protocol import Store
+from otel_measure.records.kinds import Evaluation, Record
+from otel_measure.store.protocol import QualityQuestions, Store
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
 
@@ -123,8 +123,8 @@ class Receiver:
         """Take in events; one sent again is a duplicate by its id."""
         found = logs.understood(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
-        store.received.has_facts(found.has_facts, self._now_us())
-        records = [self._with_model(r) if isinstance(r, Evaluation) else r for r in found.records]
+        store.note_own_facts(found.has_facts, self._now_us())
+        records = self._with_models(found.records)
         receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
         refused = found.refused + self._settle(tally, receipts)
@@ -132,22 +132,19 @@ class Receiver:
         tally("rejected", found.refused.total(), "invalid")
         return _verdict(refused)
 
-    def _with_model(self, record: Evaluation) -> Evaluation:
-        """Return an evaluation with the model whose answer it is about, where the store knows the call."""
-        if record.model and record.version:
-            return record
-        told = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
-        model = self._store.received.model_of(told) if told else None
-        if model is not None and record.model in {"", model[0]}:
-            return msgspec.structs.replace(record, model=model[0], version=model[1])
-        return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
+    def _with_models(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return records, evaluations with the model whose answer they are about, where the store knows the call."""
+        if not any(isinstance(record, Evaluation) for record in records):
+            return records
+        with self._store.asking() as moment:
+            return [_with_model(r, moment.quality) if isinstance(r, Evaluation) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> Verdict:
         """Take in calls of models; all other spans are let pass."""
         now = self._now_us()
         store = self._store
         found = traces.understood(request.resource_spans, self._pricer, now)
-        counting = store.received.wait(found.calls, now, now + self._wait_us) if found.calls else ()
+        counting = store.hold_calls(found.calls, now, now + self._wait_us) if found.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
         refused = found.refused + self._settle(tally, receipts)
@@ -161,17 +158,19 @@ class Receiver:
         """Return who sends, with the attributes of their resources: what the `target_info` of Prometheus is."""
         if self._kept is None:
             return []
-        samples = [Sample(_target(sender), 1.0) for sender in self._kept.received.senders(self._now_us() - STALE_US)]
+        with self._kept.asking() as moment:
+            senders = moment.streams.senders(self._now_us() - STALE_US)
+        samples = [Sample(_target(sender), 1.0) for sender in senders]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
-    def settle(self) -> None:
+    def flush_waiting(self) -> None:
         """Count the calls for which no metrics came in time."""
         if self._kept is None:
             return
-        due = self._kept.received.due(self._now_us())
-        if due:
-            self._recorder.commit(due, own=False)
-            self._kept.received.settled(due)
+        overdue = self._kept.overdue_calls(self._now_us())
+        if overdue:
+            self._recorder.commit(overdue, own=False)
+            self._kept.remove_held_calls(overdue)
 
     def _tally(self, signal: str) -> Callable[..., None]:
         def tally(outcome: str, n: int, reason: str | None = None) -> None:
@@ -197,9 +196,19 @@ class Receiver:
         if len(self._heard) > 10_000:
             self._heard.clear()
         self._heard.update(dict.fromkeys(new, now))
-        self._store.received.heard_of(
+        self._store.note_senders(
             Sender(r.origin.service, r.origin.environment, r.instance, r.attributes, now) for r in new.values()
         )
+
+
+def _with_model(record: Evaluation, quality: QualityQuestions) -> Evaluation:
+    if record.model and record.version:
+        return record
+    call = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
+    model = quality.model_of(call) if call else None
+    if model is not None and record.model in {"", model[0]}:
+        return msgspec.structs.replace(record, model=model[0], version=model[1])
+    return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
 
 
 def _target(sender: Sender) -> str:

@@ -23,7 +23,7 @@ from otel_measure.errors import MeasureError
 from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import fill_pairs
 from otel_measure.records.kinds import Json, Origin, Record, to_event
-from otel_measure.store.protocol import Outbox
+from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import OutboxBatch
 
 if TYPE_CHECKING:
@@ -121,11 +121,17 @@ def _seconds(value: str | None) -> float:
     return min(seconds, LONGEST_RETRY_AFTER_S)
 
 
+def outbox_length(store: Store) -> int:
+    """Return how many facts wait in a store to leave."""
+    with store.asking() as moment:
+        return moment.outbox.length()
+
+
 class Push:
     """Sends what the outbox holds, from a thread of its own.
 
     Args:
-        outbox: of the store.
+        store: whose outbox is sent.
         post: sends a request.
         turn: whose turn it is to send.
         resource: the attributes of this process.
@@ -136,7 +142,7 @@ class Push:
 
     def __init__(
         self,
-        outbox: Outbox,
+        store: Store,
         post: Post,
         *,
         turn: Turn,
@@ -145,7 +151,7 @@ class Push:
         count: Count,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._outbox = outbox
+        self._store = store
         self._post = post
         self._turn = turn
         self._resource = resource
@@ -217,7 +223,7 @@ class Push:
     def _drain(self, deadline: float | None) -> Answer | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
-            if self._outbox.next(1) is None or not self._turn.take():
+            if self._next(1) is None or not self._turn.take():
                 return None  # nothing waits, or another process sends it
             try:
                 return self._send_all(deadline)
@@ -227,12 +233,16 @@ class Push:
             return Answer(0, why=str(error))
 
     def _send_all(self, deadline: float | None) -> Answer | None:
-        while (batch := self._outbox.next(BATCH)) is not None and self._turn.take():
+        while (batch := self._next(BATCH)) is not None and self._turn.take():
             answer = self._send(batch, deadline)
             if answer is not None:
                 return answer
-            self._outbox.done(batch)
+            self._store.remove_sent(batch)
         return None
+
+    def _next(self, limit: int) -> OutboxBatch | None:
+        with self._store.asking() as moment:
+            return moment.outbox.next(limit)
 
     def _send(self, batch: OutboxBatch, deadline: float | None) -> Answer | None:
         by_origin: dict[Origin, list[Record]] = {}
