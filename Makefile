@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test lint lock clean
+.PHONY: help serve demo test test-newest lint lock clean
 
 PY := .venv/bin/python
 CODE := $(wildcard otel_measure exporter tests examples benchmarks)
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo                         the same, with a live synthetic workload'
 	@echo 'make test                         run every check'
 	@echo 'make lint                         run the checks but for the tests'
+	@echo 'make test-newest                  run the tests that need no real component on the newest Python of this machine'
 	@echo 'make lock [ARGS=--upgrade]        write the lock files anew from pyproject.toml'
 	@echo 'make clean                        remove .venv and what the tools left'
 
@@ -34,10 +35,14 @@ lint:
 test: lint
 	@echo '== pytest' && $(PY) -m pytest -q -rs --cov --cov-report=term $(ARGS)
 
+test-newest:
+	@.ci/venv dev
+	@.ci/newest $(ARGS)
+
 lock:
 	@.ci/venv core
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
 	@.ci/lock $(ARGS)
 
 clean:
-	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist htmlcov
+	rm -rf .venv .venv-newest .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist htmlcov

@@ -19,7 +19,7 @@ from benchmarks.workload import Workload
 from otel_measure.config import Settings
 from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import attributes_of, fill_pairs
-from otel_measure.records.kinds import to_event
+from otel_measure.records.events import to_event
 from otel_measure.runtime import Runtime
 
 REQUESTS = 20

@@ -1,4 +1,4 @@
-"""What a network sees of otel-measure: an ASGI application and the command line."""
+"""The exporter: otel-measure as an ASGI application and as a command line."""
 
 from __future__ import annotations
 

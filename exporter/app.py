@@ -1,4 +1,4 @@
-"""The ASGI application: what is wired to what."""
+"""The ASGI application: the route table, the middleware and the runtime behind them, wired together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How late the event loop runs: a timer that asks to be woken at a certain time, and sees when it is."""
+"""How late the event loop runs: a timer asks to be woken at a certain time and notes when it really is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INTERVAL_S: Final = 0.5
 
 
 class LoopLag:
-    """The worst lateness since it was last asked for.
+    """Measures the worst lateness of an event loop since it was last read.
 
     Args:
         loop: the event loop; the timer is set on its thread.
@@ -49,7 +49,7 @@ class LoopLag:
         return worst_s
 
     def expose(self, telemetry: Telemetry) -> None:
-        """Let the lateness be a gauge of this process."""
+        """Register the lateness as an observable gauge of this process."""
         from opentelemetry.metrics import Observation
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:

@@ -4,7 +4,8 @@
     app = WsgiMiddleware(app, page_views=True, user=lambda environ: environ.get("REMOTE_USER"))    # Flask, Django
 
 Requests become `http.server.request.duration`. With `page_views`, each HTML page that a known user was shown is an
-event of theirs. Nothing here changes an answer, and an exception passes unchanged.
+event of theirs: what a browser fetches in advance, or as a part of a page, is none (`definitions.page_views`). Nothing
+here changes an answer, and an exception passes unchanged.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any, Final, TypeAlias
 
 from otel_measure import process
 from otel_measure.conventions import instruments, semconv
+from otel_measure.definitions.page_views import is_looked_at
 from otel_measure.records.enums import EventType
-from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
+from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
 from otel_measure.runtime import Runtime
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -27,6 +29,7 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Environ: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Callable[[bytes], object]]
 WsgiApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
+Header: TypeAlias = Callable[[str], str | None]
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 _HTML: Final = "text/html"
 
@@ -39,9 +42,9 @@ class _Requests:
         self._user = user
         self._instrument: tuple[object, Any] = (None, None)
 
-    def begin(self, method: str, scheme: str, path: str) -> _Request:
+    def begin(self, method: str, scheme: str, path: str, header: Header) -> _Request:
         """Start the clock of a request."""
-        return _Request(self, method, scheme, path)
+        return _Request(self, method, scheme, path, header)
 
     def end(self, request: _Request, whose: Any, route: str | None) -> None:
         """Record a request; never raise."""
@@ -70,10 +73,11 @@ class _Requests:
 class _Request:
     """One request on its way."""
 
-    def __init__(self, requests: _Requests, method: str, scheme: str, path: str) -> None:
+    def __init__(self, requests: _Requests, method: str, scheme: str, path: str, header: Header) -> None:
         self._requests = requests
         self._method = method
         self._scheme = scheme
+        self._header = header
         self.path = path
         self._began_s = time.perf_counter()
         self.took_s = 0.0
@@ -87,7 +91,7 @@ class _Request:
 
     def failed(self, error: BaseException) -> None:
         """Note that the application raised."""
-        self._error = type(error).__qualname__[:MAX_KIND_CHARS]
+        self._error = type(error).__qualname__[:MAX_LABEL_CHARS]
 
     def end(self, whose: Any, route: str | None) -> None:
         """Stop the clock and record it."""
@@ -98,7 +102,8 @@ class _Request:
     def is_page(self) -> bool:
         """Whether somebody was shown an HTML page."""
         is_good = self._status is not None and 200 <= self._status < 300 and self._error is None
-        return is_good and self._method == "GET" and self._content_type.lower().startswith(_HTML)
+        is_html = self._method == "GET" and self._content_type.lower().startswith(_HTML)
+        return is_good and is_html and is_looked_at(self._header)
 
     def attributes(self, route: str | None) -> dict[str, str | int]:
         """Return the attributes of the convention: none of them holds what a client can make up at will."""
@@ -139,11 +144,14 @@ class AsgiMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = self._requests.begin(scope["method"], scope.get("scheme", "http"), scope["path"])
+        headers = scope.get("headers", ())
+        request = self._requests.begin(
+            scope["method"], scope.get("scheme", "http"), scope["path"], lambda name: _header(headers, name.encode())
+        )
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                request.answered(message["status"], _content_type(message.get("headers", ())))
+                request.answered(message["status"], _header(message.get("headers", ()), b"content-type") or "")
             await send(message)
 
         try:
@@ -155,8 +163,8 @@ class AsgiMiddleware:
             request.end(scope, getattr(scope.get("route"), "path", None))
 
 
-def _content_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    return next((value.decode("latin-1") for name, value in headers if name.lower() == b"content-type"), "")
+def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in headers if name.lower() == wanted), None)
 
 
 class WsgiMiddleware:
@@ -184,7 +192,10 @@ class WsgiMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as the application does."""
         request = self._requests.begin(
-            environ["REQUEST_METHOD"], environ.get("wsgi.url_scheme", "http"), environ.get("PATH_INFO", "")
+            environ["REQUEST_METHOD"],
+            environ.get("wsgi.url_scheme", "http"),
+            environ.get("PATH_INFO", ""),
+            lambda name: environ.get(f"HTTP_{name.upper().replace('-', '_')}"),
         )
 
         def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from otel_measure.errors import StoreUnavailable
-from otel_measure.records.kinds import Record, kind_of
+from otel_measure.records.events import kind_of
+from otel_measure.records.kinds import Record
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import ACCEPTED, Receipt
 

@@ -34,7 +34,8 @@ from otel_measure.config import Settings
 from otel_measure.definitions.days import micros
 from otel_measure.definitions.exposition import Family
 from otel_measure.infrastructure.service import InfrastructureService
-from otel_measure.records.kinds import Event, Json, Origin
+from otel_measure.records.events import Event
+from otel_measure.records.kinds import Json, Origin
 from otel_measure.runtime import Runtime
 from otel_measure.telemetry import Providers
 from otel_measure.users.service import UserAnalyticsService

@@ -17,6 +17,7 @@ settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
     "ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("brief", deadline=None, max_examples=20, derandomize=True)  # the second interpreter
 settings.load_profile("ci" if ON_CI else "dev")
 
 

@@ -24,7 +24,7 @@ from otel_measure.users.service import UserAnalyticsService
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS]
-NOT_ANSWERS = frozenset({"Settings", "Model", "Span"})
+NOT_ANSWERS = frozenset({"Settings", "Model", "TimeSpan"})
 
 
 def text(page: str) -> str:

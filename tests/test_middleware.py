@@ -92,6 +92,14 @@ def test_pages_that_known_users_are_shown(web: TestClient, measured: Capture) ->
     assert pages(measured) == [("7", "/items/{item}", "/items/1")]
 
 
+def test_pages_that_nobody_looks_at_are_no_views(web: TestClient, measured: Capture) -> None:
+    """What a browser fetches in advance or as a part of a page; a long path is cut and says so, and raises nothing."""
+    web.get("/items/1", headers={"known": "1", "Sec-Purpose": "prefetch;prerender"})
+    web.get("/items/2", headers={"known": "1", "HX-Request": "true"})
+    web.get(f"/items/{'x' * 9000}", headers={"known": "1", "Sec-Fetch-Dest": "document"})
+    assert pages(measured) == [("7", "/items/{item}", f"/items/{'x' * 8184}…")]
+
+
 def test_other_connections_pass(measured: Capture) -> None:
     """The lifespan and web sockets are the application's alone."""
     seen: list[str] = []
@@ -198,6 +206,7 @@ def test_pages_of_a_wsgi_application(measured: Capture) -> None:
     app = WsgiMiddleware(answering(), page_views=True, user=lambda environ: environ.get("REMOTE_USER"))
     ask(app, REMOTE_USER="ann", PATH_INFO="/home")
     ask(app)
+    ask(app, REMOTE_USER="ann", PATH_INFO="/next", HTTP_SEC_PURPOSE="prefetch")
     assert pages(measured) == [("ann", "/home", "/home")]
 
 

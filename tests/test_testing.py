@@ -7,7 +7,8 @@ import pytest
 import otel_measure
 from otel_measure import process
 from otel_measure.errors import NoStore
-from otel_measure.records.kinds import Event, Origin, from_event, kind_of
+from otel_measure.records.events import Event, from_event, kind_of
+from otel_measure.records.kinds import Origin
 from otel_measure.testing import START, Capture, Clock
 
 

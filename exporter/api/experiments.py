@@ -11,6 +11,7 @@ from msgspec import Meta
 from exporter.http.batch import is_duplicate
 from exporter.http.types import API, AnyRoute, Call, NoQuery, PlainCall, get, post
 from otel_measure.experiments.service import AbTestResults
+from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.ab_test import AbTest
 
 _BASE: Final = f"{API}/experiments"
@@ -21,7 +22,7 @@ _Share = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 1})]
 class ExperimentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A test, with the arguments of `create_ab_test`."""
 
-    test_name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 1024})]
+    test_name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_NAME_CHARS})]
     variants: Annotated[
         list[str], Meta(description="The control first.", extra_json_schema={"minItems": 2, "uniqueItems": True})
     ]

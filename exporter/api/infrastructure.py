@@ -16,6 +16,7 @@ from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.hosts import Hosts
 from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, Service, Services
 from otel_measure.infrastructure.reports import Cpu, Disk, Memory, Network, Process
+from otel_measure.records.limits import MAX_NAME_CHARS
 
 _BASE: Final = f"{API}/infrastructure"
 _At = Annotated[dt.datetime | None, Meta(description="With a time zone and not in the future; now when absent.")]
@@ -24,7 +25,7 @@ _At = Annotated[dt.datetime | None, Meta(description="With a time zone and not i
 class ServiceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service to watch, with the arguments of `register_service`."""
 
-    name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 1024})]
+    name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_NAME_CHARS})]
     sla_target: Annotated[
         float,
         Meta(

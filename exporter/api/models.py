@@ -10,56 +10,32 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import (
-    BATCH,
-    Cost,
-    Count,
-    Duration,
-    Id,
-    JsonObject,
-    Label,
-    Moment,
-    RecordId,
-    UserId,
-    item_like,
-)
+from exporter.http.fields import BATCH, JsonObject, Name, RecordId, body_of, item_like
 from exporter.http.query import ModelQuery, NamedModelQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.quality import Accuracy
+from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
-from otel_measure.records.kinds import Record
+from otel_measure.records.kinds import GroundTruth, Inference, Prediction, Record
 from otel_measure.store.types.facts import Outcome
 
 _BASE: Final = f"{API}/ai"
 _MODEL: Final = f"{_BASE}/models/{{name}}/{{version}}"
 
 
-class InferenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One call of a model, with the arguments of `record_inference`."""
-
-    model_name: Label
-    model_version: Label
-    latency_ms: Duration
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    cost_usd: Cost | None = None
-    prediction: float | int | bool | str | None = None
-    ground_truth: float | int | bool | str | None = None
-    features: JsonObject | None = None
-    user_id: UserId | None = None
-    session_id: Id | None = None
-    provider: Label | None = None
-    operation: Label | None = None
-    error_type: Label | None = None
-    metadata: JsonObject | None = None
-    timestamp: Moment | None = None
-    inference_id: RecordId | None = None
-    time_to_first_chunk_ms: Duration | None = None
-    output_chunks: Count | None = None
+InferenceBody: Final = body_of(
+    InferenceBuilder.build, Inference, "InferenceBody",
+    "One call of a model, with the arguments of `record_inference`.",
+    model_name=Name,
+    model_version=Name,
+    inference_id=RecordId,
+    without=frozenset({"usage"}),
+    also={"ground_truth": Prediction},
+)  # fmt: skip
 
 
 class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,8 +71,8 @@ class InferenceResults(msgspec.Struct, frozen=True):
 class RegisterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a model is, with the arguments of `register_model`."""
 
-    model_name: Label
-    model_version: Label
+    model_name: Name
+    model_version: Name
     model_type: Annotated[str, Meta(extra_json_schema={"enum": [member.value for member in ModelType]})] = "other"
     metadata: JsonObject | None = None
     targets: dict[str, float] | None = None
@@ -110,11 +86,10 @@ class Registered(msgspec.Struct, frozen=True):
     model_type: str
 
 
-class GroundTruthBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a prediction should have been, learnt later."""
-
-    inference_id: Id
-    value: float | int | bool | str
+GroundTruthBody: Final = body_of(
+    InferenceBuilder.truth, GroundTruth, "GroundTruthBody", "What a prediction should have been, learnt later.",
+    ground_truth_id=RecordId,
+)  # fmt: skip
 
 
 class TruthReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,32 +102,12 @@ class TruthReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
 _decode_inference: Final = msgspec.json.Decoder(InferenceBody).decode
 
 
-def records(ai: AiModelService, body: InferenceBody) -> tuple[Record, ...]:
+def records(ai: AiModelService, body: msgspec.Struct) -> tuple[Record, ...]:
     """Return the records that a body stands for, validated: the inference, and its truth when that is given."""
-    return ai.inference_records(
-        body.model_name,
-        body.model_version,
-        body.latency_ms,
-        input_tokens=body.input_tokens,
-        output_tokens=body.output_tokens,
-        cost_usd=body.cost_usd,
-        prediction=body.prediction,
-        ground_truth=body.ground_truth,
-        features=body.features,
-        user_id=body.user_id,
-        session_id=body.session_id,
-        provider=body.provider,
-        operation=body.operation,
-        error_type=body.error_type,
-        metadata=body.metadata,
-        timestamp=body.timestamp,
-        inference_id=body.inference_id,
-        time_to_first_chunk_ms=body.time_to_first_chunk_ms,
-        output_chunks=body.output_chunks,
-    )
+    return ai.inference_records(**msgspec.structs.asdict(body))
 
 
-async def record_inference(call: Call[NoQuery, InferenceBody]) -> Recorded:
+async def record_inference(call: Call[NoQuery, msgspec.Struct]) -> Recorded:
     """Commit one call together with those that arrive at the same time."""
     inference, *truth = records(call.runtime.ai, call.body)
     receipts = await gather(*map(call.commits.add, (inference, *truth)))
@@ -184,9 +139,9 @@ def register(call: Call[NoQuery, RegisterBody]) -> Registered:
     return Registered(body.model_name, body.model_version, body.model_type)
 
 
-async def record_ground_truth(call: Call[NoQuery, GroundTruthBody]) -> TruthReceipt:
+async def record_ground_truth(call: Call[NoQuery, msgspec.Struct]) -> TruthReceipt:
     """Commit one truth together with what arrives at the same time."""
-    truth = call.runtime.ai.ground_truth_record(call.body.inference_id, call.body.value)
+    truth = call.runtime.ai.ground_truth_record(**msgspec.structs.asdict(call.body))
     return TruthReceipt(truth.inference_id, is_duplicate(await call.commits.add(truth)))
 
 

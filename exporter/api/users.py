@@ -10,14 +10,17 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, Currency, Id, JsonObject, Label, Moment, RecordId, UserId, item_like
+from exporter.http.fields import BATCH, Id, Moment, Name, RecordId, UserId, body_of, item_like
 from exporter.http.query import UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
-from otel_measure.records.kinds import USER_EVENT_TYPES, UserEvent
+from otel_measure.records.events import USER_EVENT_TYPES
+from otel_measure.records.kinds import NpsResponse, UserEvent
 from otel_measure.store.types.facts import Outcome
 from otel_measure.store.types.users import Erasure
+from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.reports import Conversion, Engagement, Nps, Retention, Segments, UsersSummary
 from otel_measure.users.service import UserAnalyticsService
+from otel_measure.users.track import EventBuilder
 
 _BASE: Final = f"{API}/users"
 
@@ -42,21 +45,13 @@ class NpsQuery(QuarterQuery, frozen=True, kw_only=True):
     survey: Annotated[str | None, Meta(description="Only answers to this survey.")] = None
 
 
-class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing a user did, with the arguments of `track_event`."""
-
-    user_id: UserId
-    event_type: Annotated[str, Meta(extra_json_schema={"enum": sorted(USER_EVENT_TYPES)})]
-    event_name: Label
-    page_url: str | None = None
-    properties: JsonObject | None = None
-    session_id: Id | None = None
-    device_type: Label | None = None
-    referrer: str | None = None
-    value: float | None = None
-    currency: Currency | None = None
-    timestamp: Moment | None = None
-    event_id: RecordId | None = None
+EventBody: Final = body_of(
+    EventBuilder.build, UserEvent, "EventBody", "One thing a user did, with the arguments of `track_event`.",
+    event_type=Annotated[str, Meta(extra_json_schema={"enum": sorted(USER_EVENT_TYPES)})],
+    event_name=Name,
+    event_id=RecordId,
+    without=frozenset({"sent_at"}),
+)  # fmt: skip
 
 
 class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,15 +85,11 @@ class EventResults(msgspec.Struct, frozen=True):
     rejected: int
 
 
-class NpsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An answer, with the arguments of `record_nps_response`."""
-
-    user_id: UserId
-    score: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": 10})]
-    comment: str = ""
-    survey: Label = "default"
-    timestamp: Moment | None = None
-    response_id: RecordId | None = None
+NpsBody: Final = body_of(
+    AnswerBuilder.build, NpsResponse, "NpsBody", "An answer, with the arguments of `record_nps_response`.",
+    response_id=RecordId,
+    without=frozenset({"sent_at"}),
+)  # fmt: skip
 
 
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,26 +115,12 @@ class Identified(msgspec.Struct, frozen=True):
 _decode_event: Final = msgspec.json.Decoder(EventBody).decode
 
 
-def record(users: UserAnalyticsService, body: EventBody, sent_at: dt.datetime | None = None) -> UserEvent:
+def record(users: UserAnalyticsService, body: msgspec.Struct, sent_at: dt.datetime | None = None) -> UserEvent:
     """Return the record that a body stands for, validated."""
-    return users.event_record(
-        body.user_id,
-        body.event_type,
-        body.event_name,
-        page_url=body.page_url,
-        properties=body.properties,
-        session_id=body.session_id,
-        device_type=body.device_type,
-        referrer=body.referrer,
-        value=body.value,
-        currency=body.currency,
-        timestamp=body.timestamp,
-        event_id=body.event_id,
-        sent_at=sent_at,
-    )
+    return users.event_record(**msgspec.structs.asdict(body), sent_at=sent_at)
 
 
-async def track_event(call: Call[NoQuery, EventBody]) -> Tracked:
+async def track_event(call: Call[NoQuery, msgspec.Struct]) -> Tracked:
     """Commit one event together with those that arrive at the same time."""
     event = record(call.runtime.users, call.body)
     return Tracked(event.id, is_duplicate(await call.commits.add(event)))
@@ -165,17 +142,9 @@ def _result(item: ItemReceipt) -> EventResult:
     return EventResult(item.receipt.outcome, item.id, item.receipt.reason)
 
 
-async def record_nps(call: Call[NoQuery, NpsBody]) -> Answered:
+async def record_nps(call: Call[NoQuery, msgspec.Struct]) -> Answered:
     """Commit one answer together with what arrives at the same time."""
-    body = call.body
-    answer = call.runtime.users.nps_record(
-        body.user_id,
-        body.score,
-        body.comment,
-        survey=body.survey,
-        timestamp=body.timestamp,
-        response_id=body.response_id,
-    )
+    answer = call.runtime.users.nps_record(**msgspec.structs.asdict(call.body))
     return Answered(answer.id, is_duplicate(await call.commits.add(answer)))
 
 

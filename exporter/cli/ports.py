@@ -1,4 +1,4 @@
-"""Taking a port, and saying who has it when it is taken."""
+"""Listening on a port, and naming the process that has it when it is taken."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def listen(host: str, port: int, holder: Callable[[int], Holder | None] | None =
         CannotListen: the port is taken or reserved, or the address is not one of this machine.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise CannotListen(f"{host!r} is no address of this machine ({error}); try --host 127.0.0.1") from error
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = addresses[0]
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -84,9 +84,9 @@ def holder_of(
     command_of: Callable[[int], str] | None = None,
 ) -> Holder | None:
     """Return who listens on a TCP port; `None` when nobody does or this user may not know."""
-    for found in (listening or sockets_listening)():
-        if found.port == port and found.pid is not None:
-            return Holder(found.pid, (command_of or command)(found.pid))
+    for one in (listening or sockets_listening)():
+        if one.port == port and one.pid is not None:
+            return Holder(one.pid, (command_of or command)(one.pid))
     return None
 
 

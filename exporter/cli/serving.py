@@ -1,4 +1,4 @@
-"""Running the server: from a port to an end that comes in time, with everything committed."""
+"""The server of `otel-measure serve`: it listens until a signal, and ends in time with everything committed."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Deadline:
         self._is_started = False
 
     def start(self) -> None:
-        """Let the time run; again is a no-op."""
+        """Start the timer; a second call does nothing."""
         if not self._is_started:
             self._is_started = True
             self._timer.start()
 
     def cancel(self) -> None:
-        """Let the process end by itself."""
+        """Stop the timer: the process ends by itself."""
         self._timer.cancel()
 
     def _end(self) -> None:
@@ -71,8 +71,8 @@ class Deadline:
         self._leave(exit_code)
 
 
-class Server(uvicorn.Server):
-    """Says when it is ready, and tells when it is to stop.
+class ExporterServer(uvicorn.Server):
+    """uvicorn's server, with a callback for when it is ready and one for when it is told to stop.
 
     Args:
         config: as uvicorn has it.
@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
+def server_of(settings: Settings, ready: Callable[[], None]) -> ExporterServer:
     """Return the server of the application, not yet started."""
     config = uvicorn.Config(
         create_app(settings),
@@ -120,7 +120,7 @@ def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_S,
     )
-    return Server(config, ready)
+    return ExporterServer(config, ready)
 
 
 def serve(
@@ -176,7 +176,10 @@ def serve(
 
 
 def _not_to_itself(settings: Settings, number: int, warn: Callable[[str], None]) -> Settings:
-    """Return settings that do not send to the very port they listen at, as the environment of its senders says."""
+    """Return the settings without an OTLP endpoint that is this server's own address.
+
+    A shell that has the variables of the senders set would make the server send to itself.
+    """
     endpoint = urlsplit(settings.otlp_endpoint or "")
     here = {"localhost", "127.0.0.1", "::1", settings.host, socket.gethostname()}
     if endpoint.port != number or endpoint.hostname not in here:

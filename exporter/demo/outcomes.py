@@ -7,9 +7,13 @@ does, since both count from the moment they are recorded.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from otel_measure.ai.service import AiModelService
+    from otel_measure.infrastructure.service import InfrastructureService
+    from otel_measure.users.service import UserAnalyticsService
 
 MODEL: Final = ("ticket-router", "2.1")
 LABELS: Final = ("billing", "outage", "how_to")
@@ -31,72 +35,13 @@ _OUTAGE: Final = timedelta(seconds=12)
 _BETWEEN_OUTAGES: Final = timedelta(minutes=15)
 
 
-class Models(Protocol):
-    """The part of the model service that is used here."""
-
-    def register_model(self, model_name: str, model_version: str, model_type: str) -> None:
-        """Register a model."""
-
-    def set_drift_reference(
-        self,
-        model_name: str,
-        model_version: str,
-        *,
-        predictions: Iterable[object] | None = None,
-        features: Mapping[str, Iterable[object]] | None = None,
-    ) -> None:
-        """Say what drift is measured from."""
-
-    def record_inference(
-        self,
-        model_name: str,
-        model_version: str,
-        latency_ms: float,
-        *,
-        prediction: object = None,
-        ground_truth: object = None,
-        features: Mapping[str, object] | None = None,
-        timestamp: datetime | None = None,
-    ) -> str:
-        """Record one call of a model."""
-
-
-class Users(Protocol):
-    """The part of the user service that is used here."""
-
-    def record_nps_response(self, user_id: str, score: int, *, timestamp: datetime | None = None) -> str:
-        """Record an answer to a survey."""
-
-    def create_ab_test(self, test_name: str, variants: Sequence[str]) -> str:
-        """Create a test, or find the same one again."""
-
-    def assign_variant(self, test_id: str, user_id: str) -> str | None:
-        """Return the variant of a user."""
-
-    def record_ab_conversion(self, test_id: str, user_id: str) -> str:
-        """Record that a user converted."""
-
-
-class Machine(Protocol):
-    """The part of the infrastructure service that is used here."""
-
-    def register_service(self, name: str) -> object:
-        """Register a service."""
-
-    def record_service_down(self, name: str, *, reason: str | None = None) -> str:
-        """Record that a service went down."""
-
-    def record_service_up(self, name: str) -> str:
-        """Record that a service came up."""
-
-
 class Outcomes:
-    """What is learned from `start` on, played up to wherever the clock is.
+    """Tickets, answers, an experiment and outages from `start` on, played up to the time that is asked for.
 
     Args:
         ai: the model service.
         users: the user service.
-        machine: the infrastructure service.
+        infrastructure: the infrastructure service.
         rng: the source of everything that varies.
         start: when the first survey is answered.
         tickets_from: when the first ticket is routed.
@@ -105,9 +50,9 @@ class Outcomes:
 
     def __init__(
         self,
-        ai: Models,
-        users: Users,
-        machine: Machine,
+        ai: AiModelService,
+        users: UserAnalyticsService,
+        infrastructure: InfrastructureService,
         rng: random.Random,
         *,
         start: datetime,
@@ -116,7 +61,7 @@ class Outcomes:
     ) -> None:
         self._ai = ai
         self._users = users
-        self._machine = machine
+        self._infrastructure = infrastructure
         self._rng = rng
         self._next_answer = start
         self._next_ticket = tickets_from
@@ -135,11 +80,11 @@ class Outcomes:
             features={name: [one[name] for one in values] for name in values[0]},
         )
         for name in SERVICES:
-            self._machine.register_service(name)
-        self._machine.record_service_up(FAILING)  # an earlier demo may have ended in its outage
+            self._infrastructure.register_service(name)
+        self._infrastructure.record_service_up(FAILING)  # an earlier demo may have ended in its outage
         self._test = self._users.create_ab_test("Shorter sign-up form", list(RATES))
         for number in range(USERS):
-            self._meet(_user(number))
+            self._expose(_user(number))
 
     def advance(self, until: datetime) -> None:
         """Play everything that happens before `until`."""
@@ -154,7 +99,7 @@ class Outcomes:
         while self._next_change < until:
             self._change()
 
-    def _meet(self, user: str) -> None:
+    def _expose(self, user: str) -> None:
         variant = self._users.assign_variant(self._test, user)
         if variant is not None and self._rng.random() < RATES[variant]:
             self._users.record_ab_conversion(self._test, user)
@@ -174,9 +119,9 @@ class Outcomes:
 
     def _change(self) -> None:
         if self._is_down:
-            self._machine.record_service_up(FAILING)
+            self._infrastructure.record_service_up(FAILING)
         else:
-            self._machine.record_service_down(FAILING, reason="connection refused")
+            self._infrastructure.record_service_down(FAILING, reason="connection refused")
         self._is_down = not self._is_down
         self._next_change += _OUTAGE if self._is_down else _BETWEEN_OUTAGES
 

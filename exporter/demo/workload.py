@@ -67,8 +67,8 @@ MODELS: Final = (
 )
 
 
-class Models(Protocol):
-    """The part of the model service that is used here."""
+class RecordsInferences(Protocol):
+    """The methods of the model service that the workload calls."""
 
     def register_model(
         self, model_name: str, model_version: str, model_type: str, *, targets: Mapping[str, float] | None = None
@@ -91,8 +91,8 @@ class Models(Protocol):
         """Record one call of a model."""
 
 
-class Users(Protocol):
-    """The part of the user service that is used here."""
+class TracksEvents(Protocol):
+    """The method of the user service that the workload calls."""
 
     def track_event(
         self,
@@ -112,7 +112,7 @@ class Users(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
+class _PlannedEvent:
     """One thing a user will do."""
 
     type: str
@@ -121,18 +121,18 @@ class _Event:
     value: float | None = None
 
 
-_CLICK: Final = _Event("click", "open_menu")
+_CLICK: Final = _PlannedEvent("click", "open_menu")
 _ENDINGS: Final = (
-    (0.10, _Event("feature_use", "export")),
-    (0.06, _Event("signup", "signup")),
-    (0.05, _Event("conversion", "conversion")),
-    (0.02, _Event("purchase", "plan_upgrade", "/pricing", 29.0)),
-    (0.01, _Event("error", "upload_failed", "/chat")),
+    (0.10, _PlannedEvent("feature_use", "export")),
+    (0.06, _PlannedEvent("signup", "signup")),
+    (0.05, _PlannedEvent("conversion", "conversion")),
+    (0.02, _PlannedEvent("purchase", "plan_upgrade", "/pricing", 29.0)),
+    (0.01, _PlannedEvent("error", "upload_failed", "/chat")),
 )
 
 
-class Workload:
-    """What happens from `start` on, played up to wherever the clock is.
+class DemoWorkload:
+    """Sessions of users and calls of models from `start` on, played up to the time that is asked for.
 
     Args:
         ai: the model service.
@@ -143,7 +143,13 @@ class Workload:
     """
 
     def __init__(
-        self, ai: Models, users: Users, rng: random.Random, *, start: datetime, inferences_from: datetime
+        self,
+        ai: RecordsInferences,
+        users: TracksEvents,
+        rng: random.Random,
+        *,
+        start: datetime,
+        inferences_from: datetime,
     ) -> None:
         self._ai = ai
         self._users = users
@@ -201,7 +207,7 @@ class Workload:
         # Squared: some come every day, most now and then.
         return f"demo-user-{int(population * self._rng.random() ** 2):04d}"
 
-    def _session(self) -> Iterator[_Event]:
+    def _session(self) -> Iterator[_PlannedEvent]:
         yield self._page_view()
         if self._rng.random() < 0.3:
             return  # a bounce
@@ -211,12 +217,12 @@ class Workload:
             if self._rng.random() < chance:
                 yield event
 
-    def _page_view(self) -> _Event:
+    def _page_view(self) -> _PlannedEvent:
         page = self._rng.choice(_PAGES)
-        return _Event("page_view", page.strip("/") or "home", page)
+        return _PlannedEvent("page_view", page.strip("/") or "home", page)
 
     def _track(
-        self, user: str, session: str, device: str, referrer: str | None, event: _Event
+        self, user: str, session: str, device: str, referrer: str | None, event: _PlannedEvent
     ) -> Callable[[datetime], object]:
         return lambda at: self._users.track_event(
             user,
@@ -257,7 +263,7 @@ class Workload:
 
 
 def busyness(at: datetime) -> float:
-    """Return how busy an hour is against the busiest: the afternoon is, the night and the weekend are not."""
+    """Return the share of the busiest traffic at a time: high in the afternoon, low at night and at weekends."""
     hour = at.hour + at.minute / 60
     day = 0.55 + 0.45 * math.cos((hour - 15) / 24 * 2 * math.pi)
     return day * (0.6 if at.weekday() >= 5 else 1.0)
@@ -287,8 +293,8 @@ class Demo:
 
     def __init__(
         self,
-        ai: Models,
-        users: Users,
+        ai: RecordsInferences,
+        users: TracksEvents,
         *,
         seed: int = SEED,
         history: timedelta = HISTORY,
@@ -307,11 +313,11 @@ class Demo:
         self._thread = threading.Thread(target=self._run, name="otel-measure-demo", daemon=True)
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """Start the thread that plays the workload."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """End, and wait for the last call."""
+        """Stop the thread, and wait for its last call."""
         self._stop.set()
         self._thread.join(timeout_s)
 
@@ -319,7 +325,7 @@ class Demo:
         now = self._now()
         start, rng = now - self._history, random.Random(self._seed)
         inferences_from = now - min(self._history, INFERENCE_HISTORY)
-        workload = Workload(self._ai, self._users, rng, start=start, inferences_from=inferences_from)
+        workload = DemoWorkload(self._ai, self._users, rng, start=start, inferences_from=inferences_from)
         outcomes = self._outcomes(start, inferences_from, now) if self._outcomes else None
         until = start
         while not self._stop.is_set():

@@ -44,7 +44,7 @@ _EXPONENT_FROM: Final = 1e6
 
 @dataclass(slots=True)
 class _Block:
-    """What stands under one HELP and TYPE: the series of one family, or of several with the same name and type."""
+    """The series under one HELP and TYPE: those of one family, or of several with the same name and type."""
 
     name: str
     type: str

@@ -1,1 +1,1 @@
-"""HTTP: from bytes to a row of the route table, and from what its handler returns to an answer."""
+"""HTTP: from the bytes of a request to a route, and from what its handler returns to an answer."""

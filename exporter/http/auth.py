@@ -1,4 +1,4 @@
-"""Who may ask what.
+"""Authentication: which scopes a request has.
 
 Without a token only direct clients on this machine are answered: peer and `Host` are loopback and no header tells of
 a proxy. The `Host` rule is what stops a web page that lets its own name resolve to 127.0.0.1. A peer without an

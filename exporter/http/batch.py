@@ -1,4 +1,4 @@
-"""Batches: each item is judged by itself, so one that is wrong does not fail the others."""
+"""Batch writes: each item is validated by itself, so that a wrong one does not fail the others."""
 
 from __future__ import annotations
 

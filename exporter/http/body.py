@@ -1,4 +1,4 @@
-"""Bodies: read up to a limit that counts what comes out of decompression, and decoded as JSON."""
+"""Request bodies: read up to a limit of bytes after decompression, and decoded as JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def body_headers(headers: Iterable[tuple[bytes, bytes]]) -> BodyHeaders:
 
 
 def require_json(content_type: bytes) -> None:
-    """Let pass what is declared as JSON: a form on another site cannot declare that.
+    """Refuse a body that is not declared as JSON, which a form on another site cannot do.
 
     Raises:
         HttpError: 415 for anything else.

@@ -24,7 +24,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Commit(Protocol):
-    """What `Recorder.commit` is."""
+    """The signature of `Recorder.commit`."""
 
     def __call__(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit records in one transaction; raise `StoreUnavailable` when that cannot be done."""
@@ -67,7 +67,7 @@ class GroupCommit:
         self._slow = False
 
     def add(self, record: Record) -> asyncio.Future[Receipt]:
-        """Return what will hold the receipt of a record once it is committed."""
+        """Return the future receipt of a record: it is set once the record is committed."""
         loop = asyncio.get_running_loop()
         group = self._group
         if group is None or group.loop is not loop:
@@ -93,7 +93,7 @@ class GroupCommit:
             _answer(group, self._outcomes(group.records))
 
     def _outcomes(self, records: Sequence[Record]) -> list[ReceiptOrFault]:
-        """Commit; where that fails for a reason of one record, commit each by itself. Never raises."""
+        """Commit the records; where that fails for a reason of one of them, commit each by itself. Never raises."""
         started_s = self._clock_s()
         try:
             return list(self.commit_now(records))

@@ -1,4 +1,4 @@
-"""From a request to a row of the route table, and from what its handler returns to an answer."""
+"""Dispatch: a matched request is checked, decoded and given to its handler, whose result becomes the answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Dispatcher:
         self._backend = backend
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that has a match, whatever happens."""
+        """Answer a request that has a match; an exception becomes an answer of its error handler."""
         match: Match | None = scope.get(MATCH)
         if match is None:
             await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The envelope of every JSON answer, and which status an exception becomes."""
+"""The envelope of every JSON answer, and the status that an exception becomes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def internal(fault: Exception, error_id: str) -> Content:
 
 
 def explained(fault: msgspec.ValidationError, kind: str) -> str:
-    """Return what a decoder found wrong, with the argument in front.
+    """Return the message of a decoder, with the argument in front.
 
     Args:
         fault: of msgspec, whose messages are "Expected `int`, got `str` - at `$.user_id`".

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description: the route table, said in that language.
+"""The OpenAPI 3.1 description of the route table.
 
 Query parameters and bodies are described by their structs, answers by the return annotation of their handlers.
 """
@@ -120,7 +120,7 @@ def _query_parameters(query: Schema) -> list[Schema]:
 
 
 def _without_null(schema: Schema) -> Schema:
-    """A parameter is absent or has a value; `null` cannot be written in a query."""
+    """Return the schema of a parameter, which is absent or has a value: a query cannot hold `null`."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     rest = {key: value for key, value in schema.items() if key not in {"anyOf", "description"}}
     rest = {key: value for key, value in rest.items() if not (key == "default" and value is None)}
@@ -132,7 +132,7 @@ def _resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:
 
 
 def _nullable(schema: Any) -> Any:
-    """Every number of an answer may be unknown: `nan`, which JSON writes as `null`."""
+    """Return the schema with every number nullable: an unknown one is `nan`, which JSON writes as `null`."""
     if isinstance(schema, list):
         return [_nullable(item) for item in schema]
     if not isinstance(schema, dict):
@@ -146,7 +146,7 @@ def _answer_type(route: AnyRoute) -> Any:
 
 
 def _any(kind: type) -> Schema:
-    """What msgspec has no schema for is described by its name alone."""
+    """Return the schema of a type that msgspec has none for: its name."""
     return {"description": kind.__name__}
 
 

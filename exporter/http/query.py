@@ -1,4 +1,4 @@
-"""What may stand after the question mark: each endpoint has a struct, and any other parameter is an error naming it."""
+"""Query parameters: each route has a struct of those it takes, and any other one is an error that names it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Narrowing(TypedDict):
 
 
 def narrowing(query: ModelQuery | UserQuery) -> Narrowing:
-    """Return what narrows a question."""
+    """Return the keywords that narrow a question of the services."""
     return Narrowing(window=query.window, as_of=query.as_of, service=query.service, environment=query.environment)
 
 

@@ -1,4 +1,4 @@
-"""The types of a request's way: one row of the route table, what its handler is given and what it gives back."""
+"""The types of a request's way: the route, the call that its handler is given, and the content that leaves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
+
+from otel_measure.records.limits import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from starlette.types import Receive
@@ -20,7 +22,7 @@ Header: TypeAlias = tuple[bytes, bytes]
 # Every figure below is reached after decompression.
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_ITEMS: Final = 1000
-MAX_ITEM_BYTES: Final = 32 * 1024
+MAX_ITEM_BYTES: Final = MAX_RECORD_BYTES
 API: Final = "/api/v1/metrics"
 JSON: Final = "application/json"
 
@@ -68,7 +70,7 @@ class Backend(NamedTuple):
 
 @dataclass(slots=True)
 class Call(Generic[Q, B]):
-    """What a handler is given.
+    """A request as its handler is given it.
 
     Attributes:
         path_params: the parameters of the path, decoded.

@@ -1,1 +1,1 @@
-"""The page, without a build step, and what else stands at the root."""
+"""The page, which needs no build step, and the other routes at the root."""

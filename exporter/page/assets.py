@@ -1,4 +1,4 @@
-"""The page at the root and its parts: files read once and served by name, so no path leads out of their folder."""
+"""The files of the page: read once and served by name, so that no path leads out of their folder."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def asset(name: str, folder: Path = FOLDER) -> Content:
     Raises:
         HttpError: 404, there is no such file.
     """
-    found = _all(folder).get(name)
-    if found is None:
+    content = _all(folder).get(name)
+    if content is None:
         raise HttpError(404, f"the page has no part named {name!r}")
-    return found
+    return content
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""What stands at the root, beside the API: the exposition, what orchestrators ask, and the page."""
+"""The routes at the root, beside the API: the exposition, the probes of orchestrators, and the page."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from otel_measure.ai.spans import usage_of
 from otel_measure.ai.usage import Usage, UsageReader, read_usage
-from otel_measure.records.caller import Inside
+from otel_measure.records.caller import EnclosingCall
 from otel_measure.records.kinds import Json
-from otel_measure.records.limits import MAX_KIND_CHARS
+from otel_measure.records.limits import MAX_LABEL_CHARS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,7 +30,7 @@ class Measuring(Protocol):
         """Record it and return its id; never raise."""
 
 
-class Call:
+class ModelCall:
     """One call being measured; made by `ai.inference(...)`, sync and async.
 
     Attributes:
@@ -58,7 +58,7 @@ class Call:
         self._reader: UsageReader | None = None
         self._usage = Usage()
         self._told = Usage()
-        self._inside = Inside(self)
+        self._inside = EnclosingCall(self)
         self.is_open = False
 
     def record_response(self, response: object) -> None:
@@ -86,22 +86,22 @@ class Call:
         """Learn what the span of another instrumentation says of this call; what is known already stands."""
         self._told = self._told.plus(usage_of(attributes))
 
-    def begin(self) -> Call:
+    def begin(self) -> ModelCall:
         """Start the clock."""
         self._began = self._monotonic()
         self.is_open = True
         return self
 
-    def inside(self) -> Inside:
+    def inside(self) -> EnclosingCall:
         """Return what makes this the enclosing call while one step of it runs."""
-        return Inside(self)
+        return EnclosingCall(self)
 
     def end(self, error: BaseException | None = None) -> None:
         """Stop the clock and record the call; never raise."""
         self.is_open = False
         # A consumer that stops reading a stream closes it: that is no error of the model.
         if error is not None and not isinstance(error, GeneratorExit):
-            self._fields.setdefault("error_type", type(error).__qualname__[:MAX_KIND_CHARS])
+            self._fields.setdefault("error_type", type(error).__qualname__[:MAX_LABEL_CHARS])
         if self._chunks:
             self._fields.setdefault("time_to_first_chunk_ms", self._first_chunk_ms)
             self._fields.setdefault("output_chunks", self._chunks)
@@ -109,7 +109,7 @@ class Call:
         latency_ms = (self._monotonic() - self._began) * 1000
         self.inference_id = self._measuring.record(self._model, self._version, latency_ms, usage=usage, **self._fields)
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> ModelCall:
         self.begin()
         self._inside.__enter__()
         return self
@@ -120,7 +120,7 @@ class Call:
         self._inside.__exit__(kind, error, trace)
         self.end(error)
 
-    async def __aenter__(self) -> Call:
+    async def __aenter__(self) -> ModelCall:
         return self.__enter__()
 
     async def __aexit__(
@@ -129,13 +129,13 @@ class Call:
         self.__exit__(kind, error, trace)
 
 
-def measured(function: F, call: Callable[[], Call]) -> F:
+def measured(function: F, call: Callable[[], ModelCall]) -> F:
     """Return `function` measured: sync, async, generator and async generator keep their kind."""
     wrap = next((wrap for is_kind, wrap in _KINDS if is_kind(function)), _function)
     return cast(F, functools.wraps(function)(wrap(function, call)))
 
 
-def _function(function: Callable[..., Any], call: Callable[[], Call]) -> Callable[..., Any]:
+def _function(function: Callable[..., Any], call: Callable[[], ModelCall]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         with call() as measuring:
             result = function(*args, **kwargs)
@@ -145,7 +145,7 @@ def _function(function: Callable[..., Any], call: Callable[[], Call]) -> Callabl
     return run
 
 
-def _coroutine(function: Callable[..., Any], call: Callable[[], Call]) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], call: Callable[[], ModelCall]) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> Any:
         with call() as measuring:
             result = await function(*args, **kwargs)
@@ -155,14 +155,14 @@ def _coroutine(function: Callable[..., Any], call: Callable[[], Call]) -> Callab
     return run
 
 
-def _generator(function: Callable[..., Any], call: Callable[[], Call]) -> Callable[..., Any]:
+def _generator(function: Callable[..., Any], call: Callable[[], ModelCall]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         return (yield from _sent_through(function(*args, **kwargs), call))
 
     return run
 
 
-def _sent_through(generator: Any, call: Callable[[], Call]) -> Generator[Any, Any, Any]:
+def _sent_through(generator: Any, call: Callable[[], ModelCall]) -> Generator[Any, Any, Any]:
     """Relay `send`, `throw` and `close`, as `yield from` would, and see every chunk go by."""
     measuring = call().begin()
     resume: Callable[[], Any] = generator.__next__
@@ -189,7 +189,7 @@ def _sent_through(generator: Any, call: Callable[[], Call]) -> Generator[Any, An
         raise
 
 
-def _async_generator(function: Callable[..., Any], call: Callable[[], Call]) -> Callable[..., Any]:
+def _async_generator(function: Callable[..., Any], call: Callable[[], ModelCall]) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         stream = function(*args, **kwargs)
         measuring = call().begin()
@@ -211,7 +211,7 @@ def _async_generator(function: Callable[..., Any], call: Callable[[], Call]) -> 
 _END = object()
 
 
-async def _next(iterator: Any, measuring: Call) -> Any:
+async def _next(iterator: Any, measuring: ModelCall) -> Any:
     """Return the next chunk, or `_END`."""
     with measuring.inside():
         return await anext(iterator, _END)
@@ -230,7 +230,7 @@ class MeasuredStream:
     Iterates and async-iterates as the stream itself does, and hands every other attribute through.
     """
 
-    def __init__(self, stream: Any, call: Call) -> None:
+    def __init__(self, stream: Any, call: ModelCall) -> None:
         self._stream = stream
         self._call = call.begin()
         self._done = False

@@ -12,7 +12,7 @@ from otel_measure.ai.quality import Accuracy, Regression, classification, regres
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, Judgement, evaluations
 from otel_measure.definitions.quality import PREDICTION
-from otel_measure.definitions.windows import Span, span
+from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
 from otel_measure.stats.cells import MIN_SAMPLES, Value
@@ -55,21 +55,21 @@ class Judge:
         """Forget what was counted: another thread may have been in the middle of it."""
         self._drift.after_fork_in_child()
 
-    def accuracy(self, model: ModelKey, asked: Span, where: Filter) -> Accuracy:
+    def accuracy(self, model: ModelKey, asked: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
         labels = self._labels(model, asked, where)
         return classification(labels.confusion, labels.predictions, asked.window)
 
-    def regression(self, model: ModelKey, asked: Span, where: Filter) -> Regression:
+    def regression(self, model: ModelKey, asked: TimeSpan, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
         labels = self._labels(model, asked, where)
         return regression(labels.regression, labels.predictions, asked.window)
 
-    def _labels(self, model: ModelKey, asked: Span, where: Filter) -> Labels:
+    def _labels(self, model: ModelKey, asked: TimeSpan, where: Filter) -> Labels:
         with self.asking(where) as moment:
             return moment.quality.labels(asked.start, asked.end, model).get(model) or Labels()
 
-    def evaluations(self, asked: Span, where: Filter) -> Evaluations:
+    def evaluations(self, asked: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""
         with self.asking(where) as moment:
             evaluated = moment.quality.evaluations(asked.start, asked.end)
@@ -80,12 +80,12 @@ class Judge:
         with self.asking() as moment:
             return self._drift.detect(moment, model)
 
-    def one(self, moment: Moment, model: ModelKey, asked: Span, where: Filter) -> Judgement:
+    def one(self, moment: Moment, model: ModelKey, asked: TimeSpan, where: Filter) -> Judgement:
         """Return what is known of one model; drift is known as of now, and over all services."""
         labels = moment.quality.labels(asked.start, asked.end, model).get(model)
         return Judgement(labels, self._drift.detect(moment, model) if _is_now(asked, where) else None)
 
-    def all(self, moment: Moment, asked: Span, where: Filter) -> Mapping[ModelKey, Judgement]:
+    def all(self, moment: Moment, asked: TimeSpan, where: Filter) -> Mapping[ModelKey, Judgement]:
         """Return what is known of every model, in a number of queries that does not grow with the models not judged."""
         labels = moment.quality.labels(asked.start, asked.end)
         drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, asked.start) if _is_now(asked, where) else {}
@@ -111,13 +111,13 @@ class Judge:
         )
 
     def _of_window(self, model: ModelKey, window: str) -> Reference:
-        asked = span(window, self._now_us(), self._timezone)
+        asked = time_span(window, self._now_us(), self._timezone)
         with self._store.asking() as moment:
             records = moment.quality.newest(model, asked.start, asked.end, MAX_REFERENCE_RECORDS)
         return _judging(reference_of("window", columns(records)), f"window={window!r}", len(records))
 
 
-def _is_now(asked: Span, where: Filter) -> bool:
+def _is_now(asked: TimeSpan, where: Filter) -> bool:
     return asked.is_today and where == EVERYTHING
 
 

@@ -10,9 +10,9 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
 from otel_measure.conventions import model_names
 from otel_measure.records import checks
-from otel_measure.records.caller import caller
+from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import GroundTruth, Inference, Json, Origin, Prediction
-from otel_measure.records.limits import MAX_COST_USD, MAX_KIND_CHARS, MAX_LATENCY_MS
+from otel_measure.records.limits import MAX_COST_USD, MAX_LABEL_CHARS, MAX_LATENCY_MS, MAX_RECORD_BYTES
 
 LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()
@@ -101,7 +101,7 @@ class InferenceBuilder:
             ValueError: an argument breaks its rule; the message names it.
         """
         now = self._now_us()
-        who = caller()
+        caller = current_caller()
         model = checks.text("model_name", model_name)
         version = checks.text("model_version", model_version)
         ts, clamped = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
@@ -125,7 +125,7 @@ class InferenceBuilder:
         model_type = self._type_of(model, version)
         kept, extra = self._kept("prediction", prediction, model_type)
         return Inference(
-            id=self._new_id() if inference_id is None else _id("inference_id", inference_id),
+            id=self._new_id() if inference_id is None else checks.id_text("inference_id", inference_id),
             ts=ts,
             origin=self._origin,
             model=model,
@@ -135,23 +135,23 @@ class InferenceBuilder:
             output_tokens=tokens_out,
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
-            error_type=checks.optional_text("error_type", error_type, MAX_KIND_CHARS),
+            error_type=checks.optional_text("error_type", error_type, MAX_LABEL_CHARS),
             provider=spoken or model_names.provider_of(model),
-            operation=checks.optional_text("operation", operation, MAX_KIND_CHARS)
+            operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS)
             or model_names.operation_of(model_type),
             response_model=usage.response_model,
             time_to_first_chunk_ms=checks.optional_number(
                 "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS
             ),
             output_chunks=checks.optional_count("output_chunks", output_chunks),
-            user_id=who.user_id if user_id is None else checks.user_id("user_id", user_id),
-            session_id=checks.optional_text("session_id", session_id, checks.MAX_ID_CHARS) or who.session_id,
+            user_id=caller.optional_user(user_id),
+            session_id=caller.session(session_id),
             prediction=kept,
             features=self._kept_features(features),
             metadata=checks.json_object("metadata", {**(metadata or {}), **extra} if extra else metadata),
             clamped=clamped,
-            trace_id=who.trace_id,
-            span_id=who.span_id,
+            trace_id=caller.trace_id,
+            span_id=caller.span_id,
         )
 
     def truth_of(self, inference: Inference, value: object) -> GroundTruth | None:
@@ -189,16 +189,16 @@ class InferenceBuilder:
                 f"value must be a number, a boolean or a label of at most {LABEL_CHARS} characters "
                 f"(store_text keeps longer ones), not {value!r:.100}"
             )
-        now, who = self._now_us(), caller()
+        now, caller = self._now_us(), current_caller()
         ts, _ = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
         return GroundTruth(
-            id=self._new_id() if ground_truth_id is None else _id("ground_truth_id", ground_truth_id),
+            id=self._new_id() if ground_truth_id is None else checks.id_text("ground_truth_id", ground_truth_id),
             ts=ts,
             origin=self._origin,
-            inference_id=_id("inference_id", inference_id),
+            inference_id=checks.id_text("inference_id", inference_id),
             value=kept,
-            trace_id=who.trace_id,
-            span_id=who.span_id,
+            trace_id=caller.trace_id,
+            span_id=caller.span_id,
         )
 
     def _kept(self, argument: str, value: object, model_type: str) -> tuple[Prediction | None, dict[str, Json]]:
@@ -213,7 +213,7 @@ class InferenceBuilder:
             return None, {}
         is_label = len(value) <= LABEL_CHARS and not model_type.startswith("nlp_")
         if is_label or self._store_text:
-            return checks.text(argument, value, checks.MAX_RECORD_BYTES), {}
+            return checks.text(argument, value, MAX_RECORD_BYTES), {}
         return None, {"prediction_chars": len(value)}
 
     def _kept_features(self, features: Mapping[str, object] | None) -> dict[str, Json] | None:
@@ -224,10 +224,6 @@ class InferenceBuilder:
             (f"{key}_chars" if _is_text(value) else key): (len(value) if _is_text(value) else value)  # type: ignore[arg-type]
             for key, value in found.items()
         }
-
-
-def _id(argument: str, value: object) -> str:
-    return checks.text(argument, value, checks.MAX_ID_CHARS)
 
 
 def _is_text(value: Json) -> bool:

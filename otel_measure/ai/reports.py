@@ -12,7 +12,7 @@ from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, classification
 from otel_measure.conventions import instruments
-from otel_measure.definitions.windows import Span, Window
+from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
 from otel_measure.store.protocol import ModelQuestions
@@ -130,7 +130,7 @@ class Models:
 _PERCENTILES: Final = (0.5, 0.95, 0.99, 0.999)
 
 
-def latency(use: ModelUse, span: Span) -> Latency:
+def latency(use: ModelUse, span: TimeSpan) -> Latency:
     """Percentiles by log-linear interpolation in merged exponential histograms (DEFINITIONS: latency percentiles)."""
     if use.binned is not None and use.binned.count:
         return _binned_latency(use, use.binned, span)
@@ -153,7 +153,7 @@ def latency(use: ModelUse, span: Span) -> Latency:
     )
 
 
-def _binned_latency(use: ModelUse, binned: Binned, span: Span) -> Latency:
+def _binned_latency(use: ModelUse, binned: Binned, span: TimeSpan) -> Latency:
     """Percentiles over the bins of others' histograms and the buckets of ours together; the worst error is said."""
     found = Binned()
     found.merge(binned)
@@ -175,7 +175,7 @@ def _binned_latency(use: ModelUse, binned: Binned, span: Span) -> Latency:
     )
 
 
-def cost(use: ModelUse, span: Span) -> Cost:
+def cost(use: ModelUse, span: TimeSpan) -> Cost:
     """Cost and tokens; an unpriced call is counted and never taken as 0."""
     total_usd = use.cost_nano_usd / instruments.NANO if use.priced else nan
     return Cost(
@@ -191,7 +191,7 @@ def cost(use: ModelUse, span: Span) -> Cost:
     )
 
 
-def evaluations(found: Iterable[Evaluated], span: Span) -> Evaluations:
+def evaluations(found: Iterable[Evaluated], span: TimeSpan) -> Evaluations:
     """Means over the answers that have a score; labels are counted."""
     told = tuple(
         Evaluation(
@@ -224,14 +224,14 @@ class Judgement(NamedTuple):
 UNJUDGED: Final = Judgement()
 
 
-def accuracy(model_type: str, labels: Labels | None, span: Span) -> Accuracy | None:
+def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy | None:
     """Quality of a classifier; `None` for a model of numbers and for one without predictions."""
     if labels is None or not labels.predictions or model_type == ModelType.REGRESSION.value:
         return None
     return classification(labels.confusion, labels.predictions, span.window)
 
 
-def snapshot(model: Model, use: ModelUse, judged: Judgement, span: Span, now: datetime) -> Snapshot:
+def snapshot(model: Model, use: ModelUse, judged: Judgement, span: TimeSpan, now: datetime) -> Snapshot:
     """Everything about one model."""
     took, paid, failed = latency(use, span), cost(use, span), errors(use)
     right = accuracy(model.type, judged.labels, span)
@@ -294,7 +294,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
-def use_of(models: ModelQuestions, key: ModelKey, span: Span) -> ModelUse:
+def use_of(models: ModelQuestions, key: ModelKey, span: TimeSpan) -> ModelUse:
     """Return what one model did; a model nobody has heard of did nothing."""
     uses = models.model_use(span.start, span.end, key)
     return uses[0] if uses else ModelUse(*key)
@@ -304,7 +304,7 @@ def all_models(
     models: Iterable[Model],
     uses: Iterable[ModelUse],
     judged: Mapping[ModelKey, Judgement],
-    span: Span,
+    span: TimeSpan,
     now: datetime,
 ) -> Models:
     """Return every registered model, whether it was used in the window or not."""

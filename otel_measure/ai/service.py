@@ -11,7 +11,7 @@ from typing import Any, Final, TypedDict, TypeVar, Unpack
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import check_targets
-from otel_measure.ai.instrument import Call, MeasuredStream, measured
+from otel_measure.ai.instrument import MeasuredStream, ModelCall, measured
 from otel_measure.ai.judge import Judge
 from otel_measure.ai.pricing import Pricer, Warming, override_rates
 from otel_measure.ai.quality import Accuracy, Regression
@@ -20,7 +20,7 @@ from otel_measure.ai.recording import Recording, Records
 from otel_measure.ai.registry import Registry
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment as moment_of
-from otel_measure.definitions.windows import Span, span
+from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
@@ -271,7 +271,7 @@ class AiModelService:
         self._recorder.put(record)
         return record.id
 
-    def inference(self, model_name: str, model_version: str, **fields: Unpack[CallFields]) -> Call:
+    def inference(self, model_name: str, model_version: str, **fields: Unpack[CallFields]) -> ModelCall:
         """Measure what happens inside `with` or `async with`; see `record_inference` for the fields.
 
         Raises:
@@ -280,8 +280,8 @@ class AiModelService:
         self._recording.check(model_name, model_version, **fields)
         return self._call(model_name, model_version, fields)
 
-    def _call(self, model_name: str, model_version: str, fields: CallFields) -> Call:
-        return Call(self._recording, self._monotonic, model_name, model_version, fields)
+    def _call(self, model_name: str, model_version: str, fields: CallFields) -> ModelCall:
+        return ModelCall(self._recording, self._monotonic, model_name, model_version, fields)
 
     def measure(self, model_name: str, model_version: str, **fields: Unpack[CallFields]) -> Callable[[F], F]:
         """Decorate a function, coroutine function, generator or async generator that calls a model.
@@ -409,7 +409,7 @@ class AiModelService:
         with self._judge.asking(where) as moment:
             yield moment.models, moment
 
-    def _use_of(self, model: ModelKey, asked: Span, where: Filter) -> ModelUse:
+    def _use_of(self, model: ModelKey, asked: TimeSpan, where: Filter) -> ModelUse:
         with self._asking(where) as (recorded, _):
             return reports.use_of(recorded, model, asked)
 
@@ -418,8 +418,8 @@ class AiModelService:
             raise NoStore(what)
         return self._judge
 
-    def _asked(self, window: str, **at: Unpack[At]) -> tuple[Filter, Span]:
-        found = span(window, self._now_us(), self._timezone, at.get("as_of"))
+    def _asked(self, window: str, **at: Unpack[At]) -> tuple[Filter, TimeSpan]:
+        found = time_span(window, self._now_us(), self._timezone, at.get("as_of"))
         where = Filter(at.get("service"), at.get("environment"))
         if self._judge is None and (where.narrows or at.get("as_of") is not None):
             raise NoStore("a question about another day, service or environment")

@@ -30,27 +30,27 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
     response = _text(said.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
     model = _text(said.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
     first_chunk_s = first_of(said, dialects.TIME_TO_FIRST_CHUNK_S)
-    fields: dict[str, object] = {
-        "id": inference_id(span.trace_id, span.span_id),
+    values: dict[str, object] = {
+        semconv.ATTR_LOG_RECORD_UID: inference_id(span.trace_id, span.span_id),
         "ts": span.end_us,
         "origin": origin,
-        "model": model,
-        "version": model_names.version_of(model, response),
-        "latency_ms": max(span.end_us - span.start_us, 0) / 1000,
-        "input_tokens": first_of(said, dialects.INPUT_TOKENS),
-        "output_tokens": first_of(said, dialects.OUTPUT_TOKENS),
-        "error_type": _text(said.get(semconv.ATTR_ERROR_TYPE)) or (semconv.OTHER if span.failed else None),
-        "provider": _provider(said) or model_names.provider_of(model),
-        "operation": _text(said.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
-        "response_model": response,
-        "time_to_first_chunk_ms": first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
-        "user_id": _user(said.get(semconv.ATTR_USER_ID)),
-        "session_id": _text(said.get(semconv.ATTR_SESSION_ID)),
+        semconv.ATTR_GEN_AI_REQUEST_MODEL: model,
+        semconv.ATTR_MODEL_VERSION: model_names.version_of(model, response),
+        semconv.ATTR_LATENCY_MS: max(span.end_us - span.start_us, 0) / 1000,
+        semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: first_of(said, dialects.INPUT_TOKENS),
+        semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: first_of(said, dialects.OUTPUT_TOKENS),
+        semconv.ATTR_ERROR_TYPE: _text(said.get(semconv.ATTR_ERROR_TYPE)) or (semconv.OTHER if span.failed else None),
+        semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(said) or model_names.provider_of(model),
+        semconv.ATTR_GEN_AI_OPERATION_NAME: _text(said.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
+        semconv.ATTR_GEN_AI_RESPONSE_MODEL: response,
+        semconv.ATTR_TIME_TO_FIRST_CHUNK_MS: first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
+        semconv.ATTR_USER_ID: _user(said.get(semconv.ATTR_USER_ID)),
+        semconv.ATTR_SESSION_ID: _text(said.get(semconv.ATTR_SESSION_ID)),
         "trace_id": span.trace_id,
         "span_id": span.span_id,
     }
     try:
-        found = msgspec.convert(fields, Inference)
+        found = msgspec.convert(values, Inference)
     except msgspec.ValidationError as error:
         raise ValueError(f"span {span.name[:256]!r} is not a valid call of a model: {error}") from error
     return _priced(found, usage_of(said), pricer)

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from otel_measure.conventions import instruments, model_names, semconv
 from otel_measure.conventions.instruments import Instrument
-from otel_measure.records.kinds import Evaluation, Inference, Record, UserEvent
+from otel_measure.records.kinds import EvaluationResult, Inference, Record, UserEvent
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
 _Given: TypeAlias = dict[str, str | None]
@@ -30,7 +30,7 @@ def measurements(record: Record) -> list[Measurement]:
     """Return every measurement a record stands for; what is unknown (tokens, cost) is not measured."""
     if isinstance(record, Inference):
         return _inference(record)
-    if isinstance(record, Evaluation):
+    if isinstance(record, EvaluationResult):
         return _evaluation(record)
     # The other kinds mean nothing but derived figures, which reports compute when asked.
     return _user_event(record.type) if isinstance(record, UserEvent) else []
@@ -122,7 +122,7 @@ def _inference_attributes(
     )
 
 
-def _evaluation(record: Evaluation) -> list[Measurement]:
+def _evaluation(record: EvaluationResult) -> list[Measurement]:
     of_model: _Given = {
         semconv.ATTR_GEN_AI_EVALUATION_NAME: record.name,
         semconv.ATTR_GEN_AI_REQUEST_MODEL: record.model or None,

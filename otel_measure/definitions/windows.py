@@ -26,7 +26,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """A window in the store's terms.
 
     Attributes:
@@ -62,7 +62,7 @@ def minutes(window: object) -> int:
     return length
 
 
-def span(window: object, now_us: int, timezone: str, as_of: date | None = None) -> Span:
+def time_span(window: object, now_us: int, timezone: str, as_of: date | None = None) -> TimeSpan:
     """Return the window that ends now, or with the end of the day `as_of`.
 
     Raises:
@@ -77,7 +77,7 @@ def span(window: object, now_us: int, timezone: str, as_of: date | None = None) 
     if day > today:
         raise ValueError(f"as_of must not lie in the future, not {as_of}")
     end = now_us + 1 if day == today else day_start(day + 1, zone)
-    return Span(max(end - length, 0), end, day, day == today, timezone)
+    return TimeSpan(max(end - length, 0), end, day, day == today, timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def day_span(window: object, now_us: int, timezone: str, as_of: date | None = No
     Raises:
         ValueError: the window is malformed, or the day lies in the future.
     """
-    found = span(window, now_us, timezone, as_of)
+    found = time_span(window, now_us, timezone, as_of)
     first_day = found.day + 1 - -(-minutes(window) // _MINUTES["d"])
     zone = ZoneInfo(timezone)
     return DaySpan(

@@ -14,7 +14,7 @@ from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
-from otel_measure.records.caller import Caller, caller
+from otel_measure.records.caller import current_caller
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Exposure, Origin, UserEvent
 from otel_measure.stats.ab_test import AbTest
@@ -85,8 +85,8 @@ class ExperimentService:
             ValueError: the user id is none.
             NotFound: there is no such test.
         """
-        experiment, who = self._experiment(test_id), caller()
-        user = _user(user_id, who)
+        experiment, caller = self._experiment(test_id), current_caller()
+        user = caller.user(user_id)
         variant = variant_of(experiment, user)
         if variant is None:
             return None
@@ -97,8 +97,8 @@ class ExperimentService:
             user_id=user,
             experiment=experiment.key,
             variant=variant,
-            trace_id=who.trace_id,
-            span_id=who.span_id,
+            trace_id=caller.trace_id,
+            span_id=caller.span_id,
         )
 
     def assign_variant(self, test_id: str, user_id: object) -> str | None:
@@ -122,20 +122,20 @@ class ExperimentService:
             ValueError: an argument breaks its rule; the message names it.
             NotFound: there is no such test.
         """
-        key, who, now = self._experiment(test_id).key, caller(), self._now_us()
+        key, caller, now = self._experiment(test_id).key, current_caller(), self._now_us()
         ts, clamped = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
         return UserEvent(
-            id=self._new_id() if event_id is None else checks.text("event_id", event_id, checks.MAX_ID_CHARS),
+            id=self._new_id() if event_id is None else checks.id_text("event_id", event_id),
             ts=ts,
             origin=self._origin,
-            user_id=_user(user_id, who),
+            user_id=caller.user(user_id),
             type=EventType.CONVERSION.value,
             name=key,
-            session_id=who.session_id,
+            session_id=caller.session_id,
             properties={EXPERIMENT_PROPERTY: key},
             clamped=clamped,
-            trace_id=who.trace_id,
-            span_id=who.span_id,
+            trace_id=caller.trace_id,
+            span_id=caller.span_id,
         )
 
     def record_ab_conversion(
@@ -192,12 +192,6 @@ class ExperimentService:
         if not defined:
             raise NotFound("test", test_id)
         return defined[0]
-
-
-def _user(given: object, who: Caller) -> str:
-    if given is None and who.user_id is not None:
-        return who.user_id
-    return checks.user_id("user_id", given)
 
 
 def _difference(kept: Experiment, wanted: Experiment) -> str:

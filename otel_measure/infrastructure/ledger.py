@@ -19,7 +19,7 @@ import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
-from otel_measure.definitions.windows import MINUTE_US, Window, minutes, span
+from otel_measure.definitions.windows import MINUTE_US, Window, minutes, time_span
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.availability import (
     SECOND_US,
@@ -34,7 +34,7 @@ from otel_measure.infrastructure.availability import (
 )
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
-from otel_measure.records.caller import caller
+from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import Origin, ServiceState
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.services import ServiceHistory, StateChange
@@ -133,10 +133,10 @@ class Ledger:
             raise ValueError(f"at must not lie in the future, not {at} (now is {moment(now)})")
         why = checks.optional_text("reason", reason)
         history = self._known(checks.text("name", name), now)
-        who = caller()
+        caller = current_caller()
         new = ServiceState(
             id=self._new_id(), ts=ts, origin=self._origin, service=name, state=state, reason=why,
-            trace_id=who.trace_id, span_id=who.span_id,
+            trace_id=caller.trace_id, span_id=caller.span_id,
         )  # fmt: skip
         self._commit([new] if at is not None else [new, *_revocation(new, history, now)])
         return new.id
@@ -212,7 +212,7 @@ class Ledger:
 
     def _asked(self, window: str, now: int, as_of: date | None = None) -> Interval:
         """The window as states see it: unlike that of facts it ends before the running microsecond."""
-        end = min(span(window, now, self._timezone, as_of).end, now)
+        end = min(time_span(window, now, self._timezone, as_of).end, now)
         return max(end - minutes(window) * MINUTE_US, 0), end
 
     def _reckon(self, history: ServiceHistory, asked: Interval, now: int) -> Availability:

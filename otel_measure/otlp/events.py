@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Union, get_args, get_origin, get_type_hints
 
+from msgspec import Meta
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 from otel_measure.conventions import dialects, semconv
 from otel_measure.otlp.values import attributes_of, fill_pairs, json_of
-from otel_measure.records.kinds import FORM_OF_EVENT, Event, Origin, Record
+from otel_measure.records.events import SCHEMA_OF_EVENT, Event
+from otel_measure.records.kinds import Exposure, Origin, Record
 from otel_measure.records.limits import MAX_RECORD_BYTES
 
-_NO_FIELD: Final = ""
-# A feature flag is an event of others as well, whose users are told in several ways.
-_FORMS: Final = {name: form for name, form in FORM_OF_EVENT.items() if name != semconv.EVENT_FEATURE_FLAG_EVALUATION}
-# What no rule of its own bounds: some fields, and what is none; to count the bytes of every record takes its time.
-_BOUNDLESS: Final = frozenset({_NO_FIELD, "features", "metadata", "prediction", "properties", "value"})
+
+@lru_cache(maxsize=16)
+def _bounded(record: type[Record]) -> frozenset[str]:
+    """Return the attributes of a kind of record whose size the rules of their fields bound."""
+    hints = get_type_hints(record, include_extras=True)
+    names = zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True)
+    return frozenset(attribute for field, attribute in names if _is_bounded(hints[field]))
+
+
+def _is_bounded(hint: object) -> bool:
+    """Whether no value that keeps the rule of a field can be large."""
+    if get_origin(hint) is Annotated:
+        _, *rules = get_args(hint)
+        return any(isinstance(rule, Meta) and (rule.max_length is not None or rule.le is not None) for rule in rules)
+    if arms := get_args(hint):
+        return get_origin(hint) in {Union, UnionType} and all(map(_is_bounded, arms))
+    return hint in {bool, int, float, NoneType}
 
 
 def fill_log_record(into: LogRecord, event: Event, observed_us: int) -> None:
@@ -80,23 +96,24 @@ def own_record(record: LogRecord, origin: Origin, now_us: int) -> Record | None:
     Raises:
         ValueError: a value is nested too deeply or breaks a rule of its field, or the record is too large.
     """
-    form = _FORMS.get(record.event_name or event_name(record))
-    if form is None:
+    schema = SCHEMA_OF_EVENT.get(record.event_name or event_name(record))
+    # A feature flag is an event of others as well, whose users are named in several ways.
+    if schema is None or schema.record is Exposure:
         return None
-    field_of = form.fields.get
-    fields: dict[str, object] = {}
+    values: dict[str, object] = {}
     for pair in record.attributes:
         value = pair.value
-        fields[field_of(pair.key, _NO_FIELD)] = value.string_value or json_of(value)
-    if "id" not in fields:
+        values[pair.key] = value.string_value or json_of(value)
+    if semconv.ATTR_LOG_RECORD_UID not in values:
         return None
-    if not _BOUNDLESS.isdisjoint(fields):
+    # To count the bytes of every record takes its time: only what no rule bounds can be too large.
+    if not _bounded(schema.record).issuperset(values):
         refuse_too_large(record)
-    fields["ts"] = _happened(record, now_us)
-    fields["origin"] = origin
-    fields["trace_id"] = record.trace_id.hex() or None
-    fields["span_id"] = record.span_id.hex() or None
-    return form.made(fields)
+    values["ts"] = _happened(record, now_us)
+    values["origin"] = origin
+    values["trace_id"] = record.trace_id.hex() or None
+    values["span_id"] = record.span_id.hex() or None
+    return schema.record_of(values)
 
 
 def refuse_too_large(record: LogRecord) -> None:

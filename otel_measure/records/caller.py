@@ -18,6 +18,7 @@ from opentelemetry import context as otel_context
 
 from otel_measure.records import checks
 from otel_measure.records.kinds import Json
+from otel_measure.records.limits import MAX_ID_CHARS
 
 _KEY: Final = otel_context.create_key("otel-measure")
 
@@ -29,6 +30,28 @@ class Caller(NamedTuple):
     session_id: str | None = None
     trace_id: str | None = None
     span_id: str | None = None
+
+    def user(self, argument: object) -> str:
+        """Return the user whom an argument `user_id` names, the caller's when it names none.
+
+        Raises:
+            ValueError: nobody is named, or the id is none.
+        """
+        if argument is None and self.user_id is not None:
+            return self.user_id
+        return checks.user_id("user_id", argument)
+
+    def optional_user(self, argument: object) -> str | None:
+        """Return the user as `user` does, `None` for nobody."""
+        return None if argument is None and self.user_id is None else self.user(argument)
+
+    def session(self, argument: object) -> str | None:
+        """Return the session that an argument `session_id` names, the caller's when it names none.
+
+        Raises:
+            ValueError: the id is none.
+        """
+        return checks.optional_text("session_id", argument, MAX_ID_CHARS) or self.session_id
 
 
 @contextmanager
@@ -46,10 +69,10 @@ def context(
     Raises:
         ValueError: an id is not one, or `propagate` comes without a key.
     """
-    outer = _ids()
+    outer_user, outer_session = _ids()
     inner = (
-        outer[0] if user_id is None else checks.user_id("user_id", user_id),
-        outer[1] if session_id is None else checks.text("session_id", session_id, checks.MAX_ID_CHARS),
+        outer_user if user_id is None else checks.user_id("user_id", user_id),
+        outer_session if session_id is None else checks.id_text("session_id", session_id),
     )
     current = otel_context.set_value(_KEY, inner)
     if propagate:
@@ -70,7 +93,7 @@ def _with_baggage(current: otel_context.Context, user_id: str | None, key: bytes
     return baggage.set_baggage("otel_measure.user.hash", digest, context=current)
 
 
-class Measured(Protocol):
+class MeasuredCall(Protocol):
     """A call of a model that is being measured; what other instrumentations see inside it is the same call."""
 
     @property
@@ -78,20 +101,20 @@ class Measured(Protocol):
         """Whether it still lasts."""
 
     def enrich(self, attributes: Mapping[str, Json]) -> None:
-        """Learn what the span of another instrumentation says of it."""
+        """Take in what the attributes of another instrumentation's span say of it."""
 
 
 # Not in the OpenTelemetry context: instrumentations of streams go back to the one that a stream was opened in.
-_call: Final[ContextVar[Measured | None]] = ContextVar("otel-measure-call", default=None)
+_call: Final[ContextVar[MeasuredCall | None]] = ContextVar("otel-measure-call", default=None)
 
 
-class Inside:
+class EnclosingCall:
     """Makes a call the enclosing one of whatever runs in the `with` block.
 
     What a generator attaches would reach its consumer, so for a generator a block lasts one step.
     """
 
-    def __init__(self, call: Measured) -> None:
+    def __init__(self, call: MeasuredCall) -> None:
         self._call = call
 
     def __enter__(self) -> None:
@@ -103,13 +126,13 @@ class Inside:
             _call.reset(self._token)
 
 
-def enclosing() -> Measured | None:
+def enclosing_call() -> MeasuredCall | None:
     """Return the call of a model that is being measured here, `None` for none."""
-    found = _call.get()
-    return found if found is not None and found.is_open else None
+    call = _call.get()
+    return call if call is not None and call.is_open else None
 
 
-def caller(context: otel_context.Context | None = None) -> Caller:
+def current_caller(context: otel_context.Context | None = None) -> Caller:
     """Return who a record made now (or in a context) belongs to, with the trace context it is made in."""
     user_id, session_id = _ids(context)
     span = trace.get_current_span(context).get_span_context()
@@ -119,5 +142,5 @@ def caller(context: otel_context.Context | None = None) -> Caller:
 
 
 def _ids(context: otel_context.Context | None = None) -> tuple[str | None, str | None]:
-    found = otel_context.get_value(_KEY, context)
-    return found if isinstance(found, tuple) else (None, None)
+    ids = otel_context.get_value(_KEY, context)
+    return ids if isinstance(ids, tuple) else (None, None)

@@ -8,10 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from otel_measure.records.kinds import Json
-from otel_measure.records.limits import MAX_COUNT
-from otel_measure.records.limits import MAX_ID_CHARS as MAX_ID_CHARS
-from otel_measure.records.limits import MAX_NAME_CHARS as MAX_NAME_CHARS
-from otel_measure.records.limits import MAX_RECORD_BYTES as MAX_RECORD_BYTES
+from otel_measure.records.limits import CURRENCY_CHARS, MAX_COUNT, MAX_ID_CHARS, MAX_NAME_CHARS, MAX_NPS_SCORE
 
 _TOO_LONG = 10 ** (MAX_ID_CHARS - 1)
 FUTURE_TOLERANCE_US = 300 * 1_000_000
@@ -36,6 +33,30 @@ def text(argument: str, value: object, limit: int = MAX_NAME_CHARS) -> str:
 def optional_text(argument: str, value: object, limit: int = MAX_NAME_CHARS) -> str | None:
     """Return a string as `text` does, or `None` for `None` and for the empty string."""
     return None if value is None or value == "" else text(argument, value, limit)
+
+
+def cut_text(argument: str, value: object, limit: int) -> str | None:
+    """Return an optional text that others make as long as they like: cut to `limit`, with "…" at its end.
+
+    Raises:
+        ValueError: it is no text of Unicode characters.
+    """
+    if isinstance(value, str) and len(value) > limit:
+        value = f"{value[: limit - 1]}…"
+    return optional_text(argument, value, limit)
+
+
+def id_text(argument: str, value: object) -> str:
+    """Return an id of a record, a session or a survey as text."""
+    return text(argument, value, MAX_ID_CHARS)
+
+
+def currency(argument: str, value: object) -> str | None:
+    """Return an ISO 4217 code in capitals, or `None` for `None` and for the empty string."""
+    code = optional_text(argument, value)
+    if code is not None and not (len(code) == CURRENCY_CHARS and code.isascii() and code.isalpha()):
+        raise ValueError(f"{argument} must be an ISO 4217 code of three letters, not {value!r}")
+    return code.upper() if code is not None else None
 
 
 def _encodable(value: str) -> bool:
@@ -88,6 +109,13 @@ def optional_count(argument: str, value: object) -> int | None:
     if not 0 <= whole <= MAX_COUNT:
         raise ValueError(f"{argument} must be between 0 and 1e15, not {value!r}")
     return whole
+
+
+def nps_score(argument: str, value: object) -> int:
+    """Return a whole number from 0 to 10."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= int(value) <= MAX_NPS_SCORE:
+        raise ValueError(f"{argument} must be a whole number from 0 to {MAX_NPS_SCORE}, not {value!r}")
+    return int(value)
 
 
 def _range(low: float, high: float) -> str:

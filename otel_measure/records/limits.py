@@ -6,10 +6,12 @@ from typing import Final
 
 MAX_ID_CHARS: Final = 512
 MAX_NAME_CHARS: Final = 1024
-MAX_KIND_CHARS: Final = 256
+MAX_LABEL_CHARS: Final = 256
 MAX_TEXT_CHARS: Final = 8192
+CURRENCY_CHARS: Final = 3  # ISO 4217
 MAX_RECORD_BYTES: Final = 32 * 1024
 MAX_COUNT: Final = 10**15
 MAX_LATENCY_MS: Final = 1e12
 MAX_COST_USD: Final = 1e6
 MAX_VALUE: Final = 1e12
+MAX_NPS_SCORE: Final = 10

@@ -33,7 +33,8 @@ from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.definitions.signals import Span
 from otel_measure.definitions.streams import Point
 from otel_measure.records.caller import Caller
-from otel_measure.records.kinds import Json, Record, to_event
+from otel_measure.records.events import to_event
+from otel_measure.records.kinds import Json, Record
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
 from otel_measure.telemetry.points import StreamIdentity, model_use, points

@@ -18,7 +18,7 @@ from opentelemetry.trace import StatusCode
 
 from otel_measure.conventions import semconv
 from otel_measure.definitions.signals import Span, inference_id, is_inference
-from otel_measure.records.caller import Caller, Measured, caller, enclosing
+from otel_measure.records.caller import Caller, MeasuredCall, current_caller, enclosing_call
 from otel_measure.records.kinds import Json
 
 MAX_OPEN: Final = 10_000
@@ -34,7 +34,7 @@ class SpanCallback(Protocol):
 
 class _Open(NamedTuple):
     parent: int | None
-    call: Measured | None
+    call: MeasuredCall | None
     who: Caller
 
 
@@ -66,7 +66,7 @@ class SpanWatch(SpanProcessor):
         if self._told is None or context is None:
             return
         parent = span.parent
-        found = _Open(parent.span_id if parent is not None else None, enclosing(), caller(parent_context))
+        found = _Open(parent.span_id if parent is not None else None, enclosing_call(), current_caller(parent_context))
         with self._lock:
             if len(self._open) >= MAX_OPEN:
                 self._open.clear()  # spans that were started and never ended
@@ -90,7 +90,7 @@ class SpanWatch(SpanProcessor):
             return
         self._note_enclosing(found.parent)
         # A stream is opened before anybody measures it, and ends inside the call.
-        call = found.call if found.call is not None and found.call.is_open else enclosing()
+        call = found.call if found.call is not None and found.call.is_open else enclosing_call()
         if call is not None:
             call.enrich(said)
         else:

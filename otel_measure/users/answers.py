@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
 
 from otel_measure.records import checks
-from otel_measure.records.caller import caller
+from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import NpsResponse, Origin
 from otel_measure.records.limits import MAX_TEXT_CHARS
-from otel_measure.users.track import settled_us, user_of
-
-HIGHEST_SCORE: Final = 10
+from otel_measure.users.track import settled_us
 
 
 class AnswerBuilder:
@@ -41,26 +38,22 @@ class AnswerBuilder:
     ) -> NpsResponse:
         """Return the record of an answer; the arguments are those of `record_nps_response`.
 
+        `sent_at` is when the client sent it, by its own clock: the difference to ours corrects `timestamp`.
+
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        who = caller()
+        caller = current_caller()
         ts, clamped = settled_us(timestamp, sent_at, self._now_us())
         return NpsResponse(
-            id=self._new_id() if response_id is None else checks.text("response_id", response_id, checks.MAX_ID_CHARS),
+            id=self._new_id() if response_id is None else checks.id_text("response_id", response_id),
             ts=ts,
             origin=self._origin,
-            user_id=user_of(user_id, who.user_id),
-            score=_score(score),
-            survey=checks.text("survey", survey, checks.MAX_ID_CHARS),
+            user_id=caller.user(user_id),
+            score=checks.nps_score("score", score),
+            survey=checks.id_text("survey", survey),
             comment=checks.optional_text("comment", comment, MAX_TEXT_CHARS) or "",
             clamped=clamped,
-            trace_id=who.trace_id,
-            span_id=who.span_id,
+            trace_id=caller.trace_id,
+            span_id=caller.span_id,
         )
-
-
-def _score(value: object) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= int(value) <= HIGHEST_SCORE:
-        raise ValueError(f"score must be a whole number from 0 to {HIGHEST_SCORE}, not {value!r}")
-    return int(value)

@@ -15,7 +15,7 @@ from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import EventType
-from otel_measure.records.kinds import NpsResponse, Origin, UserEvent
+from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import Store, UserQuestions
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.users import Erasure
@@ -44,6 +44,11 @@ class UserAnalyticsService(AbTestCalls):
         now_us, new_id: clock and ids.
         timezone: whose calendar days count.
         ab_tests: answers the calls that belong to experiments.
+
+    Attributes:
+        event_record: makes the record that `track_event` would record, without recording it; `sent_at` is the client's
+            clock.
+        nps_record: likewise, of `record_nps_response`.
     """
 
     def __init__(
@@ -64,44 +69,10 @@ class UserAnalyticsService(AbTestCalls):
         self._new_id = new_id
         self._timezone = timezone
         origin = Origin(settings.service_name, settings.environment)
-        self._events = EventBuilder(origin, now_us, new_id)
-        self._answers = AnswerBuilder(origin, now_us, new_id)
+        self.event_record: Final = EventBuilder(origin, now_us, new_id).build
+        self.nps_record: Final = AnswerBuilder(origin, now_us, new_id).build
 
     # ------------------------------------------------------------ recording
-
-    def event_record(
-        self,
-        user_id: object,
-        event_type: EventType | str,
-        event_name: str,
-        *,
-        page_url: str | None = None,
-        properties: Mapping[str, object] | None = None,
-        session_id: str | None = None,
-        device_type: str | None = None,
-        referrer: str | None = None,
-        value: float | None = None,
-        currency: str | None = None,
-        timestamp: datetime | None = None,
-        event_id: str | None = None,
-        sent_at: datetime | None = None,
-    ) -> UserEvent:
-        """Return the record that `track_event` would record, without recording it; `sent_at` is the client's clock."""
-        return self._events.build(
-            user_id,
-            event_type,
-            event_name,
-            page_url=page_url,
-            properties=properties,
-            session_id=session_id,
-            device_type=device_type,
-            referrer=referrer,
-            value=value,
-            currency=currency,
-            timestamp=timestamp,
-            event_id=event_id,
-            sent_at=sent_at,
-        )
 
     def track_event(
         self,
@@ -125,7 +96,7 @@ class UserAnalyticsService(AbTestCalls):
             user_id: an int or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: your own label.
-            page_url: where it happened.
+            page_url: where it happened; over 8,192 characters it is cut and ends with "…", as `referrer` does.
             properties: anything else; `"background": True` marks what is no activity.
             session_id: the client's; without one, sessions are made by the gap rule.
             device_type: what it happened on.
@@ -141,7 +112,7 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        event = self._events.build(
+        event = self.event_record(
             user_id,
             event_type,
             event_name,
@@ -169,7 +140,7 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        session = self._new_id() if session_id is None else checks.text("session_id", session_id, checks.MAX_ID_CHARS)
+        session = self._new_id() if session_id is None else checks.id_text("session_id", session_id)
         self._mark(user_id, semconv.EVENT_SESSION_START, session, timestamp)
         return session
 
@@ -179,27 +150,11 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        session = checks.text("session_id", session_id, checks.MAX_ID_CHARS)
+        session = checks.id_text("session_id", session_id)
         self._mark(user_id, semconv.EVENT_SESSION_END, session, timestamp)
 
     def _mark(self, user_id: object, marker: str, session_id: str, timestamp: datetime | None) -> None:
-        self._recorder.put(self._events.build(user_id, marker, marker, session_id=session_id, timestamp=timestamp))
-
-    def nps_record(
-        self,
-        user_id: object,
-        score: int,
-        comment: str = "",
-        *,
-        survey: str = "default",
-        timestamp: datetime | None = None,
-        response_id: str | None = None,
-        sent_at: datetime | None = None,
-    ) -> NpsResponse:
-        """Return the record that `record_nps_response` would record, without recording it."""
-        return self._answers.build(
-            user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id, sent_at=sent_at
-        )
+        self._recorder.put(self.event_record(user_id, marker, marker, session_id=session_id, timestamp=timestamp))
 
     def record_nps_response(
         self,
@@ -227,9 +182,7 @@ class UserAnalyticsService(AbTestCalls):
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        answer = self._answers.build(
-            user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id
-        )
+        answer = self.nps_record(user_id, score, comment, survey=survey, timestamp=timestamp, response_id=response_id)
         self._recorder.put(answer)
         return answer.id
 

@@ -15,7 +15,7 @@ from otel_measure.ai import drift
 from otel_measure.ai.drift import Drift, Evidence, columns, reference_of
 from otel_measure.ai.judge import Judge
 from otel_measure.definitions.days import moment
-from otel_measure.definitions.windows import Span, Window
+from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
 from otel_measure.records.kinds import Inference
@@ -46,7 +46,7 @@ class Watched:
 
     def detect_all(self, since: int) -> dict[ModelKey, Drift]:
         """Return the drift of all models."""
-        today = Span(since, since + 1, since // DAY, True, "UTC")
+        today = TimeSpan(since, since + 1, since // DAY, True, "UTC")
         with self.judge.asking() as at:
             judged = self.judge.all(at, today, EVERYTHING)
         return {model: one.drift for model, one in judged.items() if one.drift is not None}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from otel_measure import context
-from otel_measure.ai.instrument import Call, MeasuredStream, measured
+from otel_measure.ai.instrument import MeasuredStream, ModelCall, measured
 from otel_measure.ai.usage import Usage
 from otel_measure.testing import Capture
 
@@ -45,10 +45,10 @@ def measuring() -> FakeMeasuring:
 
 
 @pytest.fixture
-def call(measuring: FakeMeasuring) -> Callable[[], Call]:
+def call(measuring: FakeMeasuring) -> Callable[[], ModelCall]:
     """Make calls whose clock moves on by 10 ms whenever it is read."""
     ticks = count(0.0, 0.01)
-    return lambda: Call(measuring, lambda: next(ticks), "m", "1", {"user_id": 7})
+    return lambda: ModelCall(measuring, lambda: next(ticks), "m", "1", {"user_id": 7})
 
 
 def recorded(measuring: FakeMeasuring) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def recorded(measuring: FakeMeasuring) -> dict[str, Any]:
 # ---------------------------------------------------------------- with
 
 
-def test_what_happens_inside_is_one_inference(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_what_happens_inside_is_one_inference(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """Latency by the monotonic clock, usage read off the response, and what was set."""
     with call() as measured_call:
         measured_call.record_response(ANSWER)
@@ -70,7 +70,7 @@ def test_what_happens_inside_is_one_inference(measuring: FakeMeasuring, call: Ca
     assert recorded(measuring) == {"latency_ms": 10.0, "usage": READ, "prediction": False, "cost_usd": 0.5}
 
 
-def test_async_with_is_the_same(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_async_with_is_the_same(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """Over `await`."""
 
     async def ask() -> None:
@@ -82,7 +82,9 @@ def test_async_with_is_the_same(measuring: FakeMeasuring, call: Callable[[], Cal
     assert recorded(measuring) == {"latency_ms": 10.0, "usage": READ}
 
 
-def test_an_exception_is_recorded_and_goes_on_unchanged(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_an_exception_is_recorded_and_goes_on_unchanged(
+    measuring: FakeMeasuring, call: Callable[[], ModelCall]
+) -> None:
     """The very same object, under its type."""
     boom = Boom("no")
     with pytest.raises(Boom) as raised, call():
@@ -91,21 +93,21 @@ def test_an_exception_is_recorded_and_goes_on_unchanged(measuring: FakeMeasuring
     assert recorded(measuring) == {"latency_ms": 10.0, "usage": Usage(), "error_type": "Boom"}
 
 
-def test_an_error_type_that_was_set_stays(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_an_error_type_that_was_set_stays(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """The caller knows better than the class of the exception; so does one who caught it."""
     with pytest.raises(Boom), call() as measured_call:
         raise Boom(measured_call.set(error_type="rate_limit"))  # type: ignore[func-returns-value]
     assert recorded(measuring)["error_type"] == "rate_limit"
 
 
-def test_a_long_name_of_an_exception_is_cut(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_a_long_name_of_an_exception_is_cut(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """A generated class does not cost the record."""
     with pytest.raises(Boom), call():
         raise type("E" * 300, (Boom,), {})
     assert recorded(measuring)["error_type"] == "E" * 256
 
 
-def test_a_wrong_field_is_refused_where_it_is_set(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_a_wrong_field_is_refused_where_it_is_set(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """Not when the answer is there; what was right is recorded."""
     with call() as measured_call:
         with pytest.raises(ValueError, match="bad must not be given"):
@@ -117,10 +119,10 @@ def test_a_wrong_field_is_refused_where_it_is_set(measuring: FakeMeasuring, call
 # ---------------------------------------------------------------- decorators
 
 
-class Models:
+class Shapes:
     """Functions of every shape, as functions and as methods."""
 
-    def __init__(self, call: Callable[[], Call]) -> None:
+    def __init__(self, call: Callable[[], ModelCall]) -> None:
         self.call = call
 
     def sync(self, fail: bool = False) -> Any:
@@ -153,9 +155,9 @@ class Models:
 
 
 @pytest.fixture
-def models(call: Callable[[], Call]) -> Models:
+def models(call: Callable[[], ModelCall]) -> Shapes:
     """The methods, each measured."""
-    found = Models(call)
+    found = Shapes(call)
     for name in ("sync", "coroutine", "generator", "async_generator"):
         setattr(found, name, measured(getattr(found, name), call))
     return found
@@ -167,20 +169,20 @@ def outcome(measuring: FakeMeasuring) -> tuple[Any, ...]:
     return record.get("output_chunks"), record.get("error_type")
 
 
-def test_a_function(measuring: FakeMeasuring, models: Models) -> None:
+def test_a_function(measuring: FakeMeasuring, models: Shapes) -> None:
     """Its result is read and returned as it is."""
     assert models.sync() is ANSWER
     assert recorded(measuring) == {"latency_ms": 10.0, "usage": READ}
 
 
-def test_a_coroutine_function(measuring: FakeMeasuring, models: Models) -> None:
+def test_a_coroutine_function(measuring: FakeMeasuring, models: Shapes) -> None:
     """Measured until it is done, not until it is made."""
     assert inspect.iscoroutinefunction(models.coroutine)
     assert asyncio.run(models.coroutine()) is ANSWER
     assert recorded(measuring) == {"latency_ms": 10.0, "usage": READ}
 
 
-def test_a_generator_function(measuring: FakeMeasuring, models: Models) -> None:
+def test_a_generator_function(measuring: FakeMeasuring, models: Shapes) -> None:
     """`send` and the returned value go through; the time to the first chunk is taken."""
     assert inspect.isgeneratorfunction(models.generator)
     running = models.generator()
@@ -196,7 +198,7 @@ def test_a_generator_function(measuring: FakeMeasuring, models: Models) -> None:
     }
 
 
-def test_an_async_generator_function(measuring: FakeMeasuring, models: Models) -> None:
+def test_an_async_generator_function(measuring: FakeMeasuring, models: Shapes) -> None:
     """Every chunk comes through."""
     assert inspect.isasyncgenfunction(models.async_generator)
 
@@ -207,7 +209,7 @@ def test_an_async_generator_function(measuring: FakeMeasuring, models: Models) -
     assert outcome(measuring) == (2, None)
 
 
-def test_what_they_raise_goes_on(measuring: FakeMeasuring, models: Models) -> None:
+def test_what_they_raise_goes_on(measuring: FakeMeasuring, models: Shapes) -> None:
     """Whatever the shape: recorded as an error of that type, after the chunks that came."""
 
     async def read() -> None:
@@ -226,7 +228,7 @@ def test_what_they_raise_goes_on(measuring: FakeMeasuring, models: Models) -> No
         measuring.records.clear()
 
 
-def test_an_abandoned_generator_is_closed_and_recorded(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_an_abandoned_generator_is_closed_and_recorded(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """The reader had enough: that is no error of the model."""
     closed = []
 
@@ -245,7 +247,7 @@ def test_an_abandoned_generator_is_closed_and_recorded(measuring: FakeMeasuring,
 
 
 def test_an_abandoned_async_generator_is_closed_and_recorded(
-    measuring: FakeMeasuring, call: Callable[[], Call]
+    measuring: FakeMeasuring, call: Callable[[], ModelCall]
 ) -> None:
     """Likewise."""
     closed = []
@@ -267,7 +269,7 @@ def test_an_abandoned_async_generator_is_closed_and_recorded(
     assert (closed, outcome(measuring)) == ([True], (1, None))
 
 
-def test_what_is_thrown_into_a_generator_reaches_it(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_what_is_thrown_into_a_generator_reaches_it(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """It may recover."""
 
     @lambda function: measured(function, call)
@@ -284,11 +286,11 @@ def test_what_is_thrown_into_a_generator_reaches_it(measuring: FakeMeasuring, ca
     assert outcome(measuring) == (2, None)
 
 
-def test_a_function_keeps_its_name(call: Callable[[], Call]) -> None:
+def test_a_function_keeps_its_name(call: Callable[[], ModelCall]) -> None:
     """And its docstring and signature."""
-    wrapped = measured(Models.sync, call)
+    wrapped = measured(Shapes.sync, call)
     assert (wrapped.__name__, wrapped.__doc__) == ("sync", "Answer.")
-    assert inspect.signature(wrapped) == inspect.signature(Models.sync)
+    assert inspect.signature(wrapped) == inspect.signature(Shapes.sync)
 
 
 # ---------------------------------------------------------------- streams
@@ -327,7 +329,7 @@ class AsyncStream(Stream):
         self.closed += 1
 
 
-def test_a_stream_is_measured_while_it_is_read(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_a_stream_is_measured_while_it_is_read(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """Chunks, time to the first one, usage from the last; other attributes are its own."""
     source = Stream(2)
     stream = MeasuredStream(source, call())
@@ -338,7 +340,7 @@ def test_a_stream_is_measured_while_it_is_read(measuring: FakeMeasuring, call: C
     assert source.closed >= 1
 
 
-def test_a_stream_that_fails(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_a_stream_that_fails(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """The error goes on and is recorded once."""
     stream = MeasuredStream(Stream(1, Boom("no")), call())
     with pytest.raises(Boom, match="no"):
@@ -347,7 +349,7 @@ def test_a_stream_that_fails(measuring: FakeMeasuring, call: Callable[[], Call])
     assert outcome(measuring) == (1, "Boom")
 
 
-def test_an_abandoned_stream_is_closed(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_an_abandoned_stream_is_closed(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """By leaving the loop, by `close`, or by `with`."""
     source = Stream(5)
     for _ in MeasuredStream(source, call()):
@@ -364,7 +366,7 @@ def test_an_abandoned_stream_is_closed(measuring: FakeMeasuring, call: Callable[
     assert outcome(measuring) == (None, "Boom")
 
 
-def test_an_async_stream(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_an_async_stream(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """Read to its end, abandoned, failing, or left by `async with`: measured once and closed."""
 
     async def whole() -> AsyncStream:
@@ -398,7 +400,7 @@ def test_an_async_stream(measuring: FakeMeasuring, call: Callable[[], Call]) -> 
         measuring.records.clear()
 
 
-def test_a_stream_without_close_is_taken(measuring: FakeMeasuring, call: Callable[[], Call]) -> None:
+def test_a_stream_without_close_is_taken(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
     """A list is a stream, too."""
 
     async def read() -> None:

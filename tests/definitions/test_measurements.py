@@ -6,7 +6,7 @@ from hypothesis import given
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.measurements import Measurement, measurements
-from otel_measure.records.kinds import Evaluation, Inference, Record, UserEvent
+from otel_measure.records.kinds import EvaluationResult, Inference, Record, UserEvent
 from tests.facts import HERE, NOON, event, inference, one_of_each, records
 
 CALL = (
@@ -86,7 +86,7 @@ def test_a_user_event_counts_by_its_type() -> None:
 
 @pytest.mark.parametrize(
     "record",
-    [r for r in one_of_each() if not isinstance(r, Inference | UserEvent | Evaluation)],
+    [r for r in one_of_each() if not isinstance(r, Inference | UserEvent | EvaluationResult)],
     ids=lambda r: type(r).__name__,
 )
 def test_the_other_kinds_mean_derived_figures_only(record: Record) -> None:
@@ -96,7 +96,8 @@ def test_the_other_kinds_mean_derived_figures_only(record: Record) -> None:
 
 def test_an_evaluation() -> None:
     """Counted by its label, and its score by the model it is about; what is unknown is no attribute."""
-    full = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance", score=0.5, label="good", model="m", version="1")
+    values = {"label": "good", "model": "m", "version": "1"}
+    full = EvaluationResult(id="v", ts=NOON, origin=HERE, name="relevance", score=0.5, **values)
     of_model = (
         ("gen_ai.evaluation.name", "relevance"),
         ("gen_ai.request.model", "m"),
@@ -107,9 +108,9 @@ def test_an_evaluation() -> None:
         Measurement(instruments.OTEL_MEASURE_AI_EVALUATIONS, 1, labelled),
         Measurement(instruments.OTEL_MEASURE_AI_EVALUATION_SCORE, 0.5, of_model),
     ]
-    bare = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance")
+    bare = EvaluationResult(id="v", ts=NOON, origin=HERE, name="relevance")
     assert measurements(bare) == [Measurement(instruments.OTEL_MEASURE_AI_EVALUATIONS, 1, of_model[:1])]
-    below = Evaluation(id="v", ts=NOON, origin=HERE, name="relevance", score=-1.0)
+    below = EvaluationResult(id="v", ts=NOON, origin=HERE, name="relevance", score=-1.0)
     assert measurements(below) == measurements(bare)
     of_no_model = msgspec.structs.replace(bare, version="1")  # the store keeps none, and a rebuild brings none back
     assert measurements(of_no_model) == measurements(bare)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from otel_measure.definitions.days import day_number, micros
-from otel_measure.definitions.windows import Span, Window, minutes, span
+from otel_measure.definitions.windows import TimeSpan, Window, minutes, time_span
 
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
 
@@ -35,8 +35,8 @@ def test_another_form_is_refused(window: object) -> None:
 def test_a_window_ends_now() -> None:
     """Half-open: the record made this very microsecond is in it."""
     now = micros(NOW)
-    found = span("24h", now, "UTC")
-    assert found == Span(now + 1 - 86_400_000_000, now + 1, day_number(NOW.date()), True, "UTC")
+    found = time_span("24h", now, "UTC")
+    assert found == TimeSpan(now + 1 - 86_400_000_000, now + 1, day_number(NOW.date()), True, "UTC")
     assert found.window == Window(
         datetime(2026, 3, 28, 12, 30, 0, 1, tzinfo=UTC), datetime(2026, 3, 29, 12, 30, 0, 1, tzinfo=UTC), "UTC"
     )
@@ -44,7 +44,7 @@ def test_a_window_ends_now() -> None:
 
 def test_a_window_as_of_a_day_ends_with_the_local_day() -> None:
     """28 March 2026 in Paris ends at 23:00 UTC."""
-    found = span("1d", micros(NOW), "Europe/Paris", date(2026, 3, 28))
+    found = time_span("1d", micros(NOW), "Europe/Paris", date(2026, 3, 28))
     assert (found.window, found.day, found.is_today) == (
         Window(datetime(2026, 3, 27, 23, tzinfo=UTC), datetime(2026, 3, 28, 23, tzinfo=UTC), "Europe/Paris"),
         day_number(date(2026, 3, 28)),
@@ -55,22 +55,22 @@ def test_a_window_as_of_a_day_ends_with_the_local_day() -> None:
 def test_today_is_the_day_of_the_zone() -> None:
     """At 23:30 UTC it is tomorrow in Paris, which therefore does not lie in the future."""
     late = micros(datetime(2026, 3, 28, 23, 30, tzinfo=UTC))
-    assert span("1d", late, "Europe/Paris", date(2026, 3, 29)).is_today
+    assert time_span("1d", late, "Europe/Paris", date(2026, 3, 29)).is_today
 
 
 def test_a_window_does_not_begin_before_1970() -> None:
     """A long window of an early clock is cut, not negative."""
-    assert span("30d", 5, "UTC").start == 0
+    assert time_span("30d", 5, "UTC").start == 0
 
 
 def test_a_day_in_the_future_is_refused() -> None:
     """Nobody knows."""
     with pytest.raises(ValueError, match="as_of must not lie in the future, not 2026-03-30"):
-        span("1d", micros(NOW), "UTC", date(2026, 3, 30))
+        time_span("1d", micros(NOW), "UTC", date(2026, 3, 30))
 
 
 @pytest.mark.parametrize("as_of", ["2026-03-28", 20_000])
 def test_a_day_that_is_no_date_is_refused(as_of: Any) -> None:
     """The message names the argument, the rule and the value."""
     with pytest.raises(ValueError, match=f"as_of must be a date, not {as_of!r}"):
-        span("1d", micros(NOW), "UTC", as_of)
+        time_span("1d", micros(NOW), "UTC", as_of)

@@ -88,10 +88,10 @@ def sink(port: int = 0) -> Iterator[Sink]:
         def log_message(self, format: str, *args: Any) -> None:
             """Print nothing."""
 
-    class Server(ThreadingHTTPServer):
+    class SinkServer(ThreadingHTTPServer):
         daemon_threads = True
 
-    with Server(("127.0.0.1", port), Handler) as server:
+    with SinkServer(("127.0.0.1", port), Handler) as server:
         found = Sink(server.server_port)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -189,7 +189,7 @@ class Broken:
         raise StoreUnavailable("locked", key, "wait")
 
 
-class Recorded(list[Record]):
+class RecordList(list[Record]):
     """A recorder that remembers."""
 
     put = list.append
@@ -197,7 +197,7 @@ class Recorded(list[Record]):
 
 def test_a_store_that_cannot_be_read_never_reaches_the_host(caplog: pytest.LogCaptureFixture) -> None:
     """Users are left out of a test that this process does not know yet, and that is logged once."""
-    recorded = Recorded()
+    recorded = RecordList()
     service = ExperimentService(Origin("s"), recorded, Broken(), lambda: 0, lambda: "id")  # type: ignore[arg-type]
     assert [service.assign_variant("t", user) for user in (1, 2)] == [None, None]
     assert recorded == []

@@ -210,8 +210,8 @@ def test_mounted(app: Starlette, local: Local, parent: type[Starlette], prefix: 
     assert client.get(f"{at}/static/app.js").status_code == 200
     body = {"model_name": "org/llm", "model_version": "1/2", "latency_ms": 5}
     assert client.post(f"{at}/api/v1/metrics/ai/inferences/record", json=body).status_code == 201
-    found = client.get(f"{at}/api/v1/metrics/ai/models/org%2Fllm/1%2F2").json()["data"]
-    assert (found["model_name"], found["model_version"], found["inference_count"]) == ("org/llm", "1/2", 1)
+    model = client.get(f"{at}/api/v1/metrics/ai/models/org%2Fllm/1%2F2").json()["data"]
+    assert (model["model_name"], model["model_version"], model["inference_count"]) == ("org/llm", "1/2", 1)
     assert client.get(f"{at}/nothing").json()["status"] == "error"
 
 

@@ -261,7 +261,8 @@ def test_a_partial_success_says_what_was_refused(client: TestClient) -> None:
     said = ExportLogsServiceResponse.FromString(answer.content).partial_success
     assert (answer.status_code, said.rejected_log_records) == (200, 2)
     assert said.error_message == (
-        "2 × event 'otel_measure.nps_response' is not a valid record: Object missing required field `score`"
+        "2 × event 'otel_measure.nps_response' is not a valid record: "
+        "Object missing required field `otel_measure.nps.score`"
     )
     metrics = Metrics().gauge("temperature", float("nan")).gauge("temperature", 20.0)
     body = json.dumps(MessageToDict(metrics.request)).encode()
@@ -305,8 +306,8 @@ def test_other_hosts_appear_under_infrastructure(client: TestClient) -> None:
     for state, share in (("used", 0.25), ("free", 0.75)):
         metrics.gauge("system.memory.utilization", share, "1", system__memory__state=state)
     post(client, "metrics", metrics.request)
-    found = client.get("/api/v1/metrics/infrastructure/hosts").json()["data"]
-    by_name = {host["host"]: host for host in found["hosts"]}
+    hosts = client.get("/api/v1/metrics/infrastructure/hosts").json()["data"]
+    by_name = {host["host"]: host for host in hosts["hosts"]}
     assert by_name["far away"] == {
         "host": "far away",
         "kind": "host",

@@ -67,21 +67,21 @@ def bodies() -> list[tuple[str, Message]]:
 
 def mutated_bytes(body: bytes, draw: random.Random) -> bytes:
     """Return bytes with some of them changed, gone, doubled or new."""
-    found = bytearray(body)
+    mutated = bytearray(body)
     for _ in range(draw.randint(1, 6)):
-        at = draw.randrange(len(found) + 1)
+        at = draw.randrange(len(mutated) + 1)
         match draw.randrange(5):
             case 0:
-                found[at : at + 1] = bytes([draw.randrange(256)])
+                mutated[at : at + 1] = bytes([draw.randrange(256)])
             case 1:
-                del found[at : at + draw.randint(1, 20)]
+                del mutated[at : at + draw.randint(1, 20)]
             case 2:
-                found[at:at] = found[at : at + draw.randint(1, 50)]
+                mutated[at:at] = mutated[at : at + draw.randint(1, 50)]
             case 3:
-                found[at:at] = draw.randbytes(draw.randint(1, 10))
+                mutated[at:at] = draw.randbytes(draw.randint(1, 10))
             case _:
-                del found[at:]
-    return bytes(found)
+                del mutated[at:]
+    return bytes(mutated)
 
 
 def mutated_json(node: object, draw: random.Random) -> object:

@@ -64,12 +64,12 @@ def test_durability(tmp_path: Path, durability: str) -> None:
     runtime = Runtime(Settings(store=str(tmp_path / "m.db"), durability=durability))  # type: ignore[arg-type]
     commits: list[bool] = []
 
-    class Spy:
+    class DurabilitySpy:
         def commit(self, records: object, *, durable: bool = False) -> list[object]:
             commits.append(durable)
             return []
 
-    real, runtime.recorder = runtime.recorder, Spy()  # type: ignore[assignment]
+    real, runtime.recorder = runtime.recorder, DurabilitySpy()  # type: ignore[assignment]
     asyncio.run(RuntimeOnDemand(lambda: runtime).backend()).commits.commit_now([])
     runtime.recorder = real
     runtime.shutdown()

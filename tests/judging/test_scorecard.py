@@ -12,14 +12,14 @@ import pytest
 
 from otel_measure.ai import reports as ai_reports
 from otel_measure.definitions.kpis import KPIS
-from otel_measure.definitions.windows import Span
+from otel_measure.definitions.windows import TimeSpan
 from otel_measure.judging.overview import Overview
 from otel_measure.judging.scorecard import scorecard
 from otel_measure.records.enums import DriftStatus
 from otel_measure.store.types.models import Model, ModelUse
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-SPAN = Span(0, 1, 0, True, "UTC")
+SPAN = TimeSpan(0, 1, 0, True, "UTC")
 
 
 def models(**p95_ms: float) -> ai_reports.Models:

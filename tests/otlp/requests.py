@@ -12,7 +12,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import fill_pairs
-from otel_measure.records.kinds import Event, Json, Origin, Record, to_event
+from otel_measure.records.events import Event, to_event
+from otel_measure.records.kinds import Json, Origin, Record
 
 NOW_US = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z
 SECOND_US = 1_000_000

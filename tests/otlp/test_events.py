@@ -8,7 +8,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_measure.conventions import semconv
 from otel_measure.otlp.events import event_name, fill_log_record, from_log_record, own_record
-from otel_measure.records.kinds import Event, Exposure, Origin, Record, from_event, to_event
+from otel_measure.records.events import Event, from_event, to_event
+from otel_measure.records.kinds import Exposure, Origin, Record
 from tests.facts import NOON, inference, records
 
 CALL = inference("i")
@@ -61,7 +62,7 @@ def test_an_event_of_ours_may_be_too_large() -> None:
     with pytest.raises(ValueError, match="an event must have at most 32768 bytes"):
         own_record(record, CALL.origin, 0)
     user = msgspec.structs.replace(CALL, user_id="u" * 32 * 1024)
-    with pytest.raises(ValueError, match=r"Expected `str` of length <= 512 - at `\$.user_id`"):
+    with pytest.raises(ValueError, match=r"Expected `str` of length <= 512 - at `\$.user\.id`"):
         own_record(sent(to_event(user)), CALL.origin, 0)
 
 

@@ -9,32 +9,32 @@ import pytest
 from opentelemetry import baggage, propagate, trace
 
 from otel_measure import context
-from otel_measure.records.caller import Caller, caller
+from otel_measure.records.caller import Caller, current_caller
 
 SPAN = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
 
 
 def test_nobody_by_default() -> None:
     """Outside of a context a record belongs to nobody."""
-    assert caller() == Caller(None, None, None, None)
+    assert current_caller() == Caller(None, None, None, None)
 
 
 def test_a_context_gives_user_and_session() -> None:
     """As long as it lasts; the surrounding one is back after it, also when it ends in an error."""
     with context(user_id=7, session_id="s"):
-        assert caller() == Caller("7", "s")
+        assert current_caller() == Caller("7", "s")
         with pytest.raises(ZeroDivisionError), context(user_id="8"):
-            _ = 1 / (caller() != Caller("8", "s"))
+            _ = 1 / (current_caller() != Caller("8", "s"))
         with context(session_id="t"):
-            assert caller() == Caller("7", "t")
-        assert caller() == Caller("7", "s")
-    assert caller() == Caller()
+            assert current_caller() == Caller("7", "t")
+        assert current_caller() == Caller("7", "s")
+    assert current_caller() == Caller()
 
 
 def test_the_trace_context_is_the_current_span() -> None:
     """As W3C Trace Context writes it."""
     with trace.use_span(SPAN):
-        assert caller() == Caller(None, None, "0" * 31 + "1", "0" * 15 + "2")
+        assert current_caller() == Caller(None, None, "0" * 31 + "1", "0" * 15 + "2")
 
 
 def test_it_reaches_over_await() -> None:
@@ -43,13 +43,13 @@ def test_it_reaches_over_await() -> None:
     async def ask(user: str) -> list[str | None]:
         with context(user_id=user):
             await asyncio.sleep(0)
-            before = caller().user_id
+            before = current_caller().user_id
             nested = await asyncio.create_task(see())
             return [before, nested]
 
     async def see() -> str | None:
         await asyncio.sleep(0)
-        return caller().user_id
+        return current_caller().user_id
 
     async def both() -> list[list[str | None]]:
         return list(await asyncio.gather(ask("a"), ask("b")))
@@ -62,7 +62,7 @@ def test_it_reaches_threads_started_with_the_context() -> None:
     found: list[str | None] = []
 
     def see() -> None:
-        found.append(caller().user_id)
+        found.append(current_caller().user_id)
 
     async def in_thread() -> None:
         with context(user_id="c"):
@@ -120,4 +120,4 @@ def test_a_wrong_argument_is_refused(fields: dict[str, object], rule: str) -> No
     with pytest.raises(ValueError, match=r"must be|needs") as raised, context(**fields):  # type: ignore[arg-type]
         pass
     assert str(raised.value) == rule
-    assert caller() == Caller()
+    assert current_caller() == Caller()

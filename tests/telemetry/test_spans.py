@@ -146,9 +146,9 @@ def test_streams_end_inside_the_call(app: App) -> None:
             span.set_attributes(USAGE)
 
     for _ in app.runtime.ai.measure_stream(stream(), "gpt-4o", "2024-08-06"):
-        assert caller.enclosing() is None
+        assert caller.enclosing_call() is None
     for _ in app.runtime.ai.measure("gpt-4o", "2024-08-06")(stream)():
-        assert caller.enclosing() is None
+        assert caller.enclosing_call() is None
     assert [(found.input_tokens, found.output_chunks) for found in app.inferences()] == [(10, 3), (10, 3)]
 
 

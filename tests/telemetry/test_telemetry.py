@@ -25,7 +25,7 @@ from otel_measure.config import Settings
 from otel_measure.conventions import instruments
 from otel_measure.definitions.streams import Point
 from otel_measure.errors import NoStore
-from otel_measure.records.kinds import from_event
+from otel_measure.records.events import from_event
 from otel_measure.store.types.models import Model
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.telemetry.adopting import readers_to, resource_of, say_of

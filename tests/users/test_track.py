@@ -43,6 +43,12 @@ def test_everything_that_can_be_given() -> None:
     )  # fmt: skip
 
 
+def test_addresses_that_others_make_long_are_cut() -> None:
+    """A page and a referrer keep their first 8,191 characters and end with an ellipsis."""
+    event = build(page_url="/" + "p" * 9000, referrer="r" * 8192)
+    assert (event.page_url, event.referrer) == ("/" + "p" * 8190 + "…", "r" * 8192)
+
+
 @pytest.mark.parametrize(
     ("properties", "expected"), [({"background": True}, True), ({"background": "yes"}, False), ({"x": 1}, False)]
 )

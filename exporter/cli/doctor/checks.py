@@ -62,7 +62,7 @@ CHECKS: Final = (
 
 
 def examine(surroundings: Surroundings, checks: Iterable[Check] = CHECKS) -> list[Finding]:
-    """Return what every check found that applies, in the order of the table; a check that fails is a finding too."""
+    """Return the findings of all checks that apply, in the order of the table; one that raises is a finding too."""
     return [_finding(check, surroundings) for check in checks if check.applies(surroundings)]
 
 

@@ -1,4 +1,4 @@
-"""What a check is given and what it answers."""
+"""The types of a check: the surroundings it looks at, and the finding it returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from exporter.cli.ports import Holder, can_connect, holder_of
 from otel_measure.config import Settings, otlp_logs
-from otel_measure.otlp.send.push import Answer, HttpPost
+from otel_measure.otlp.send.push import HttpPost, PostResponse
 from otel_measure.store.sqlite.connection import MEMORY, local_mounts
 
 Verdict: TypeAlias = Literal["ok", "warning", "wrong"]
@@ -25,7 +25,7 @@ _ANSWER_WITHIN_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The answer of one check.
 
     Attributes:
         way_out: what to do; empty when there is nothing to do.
@@ -43,7 +43,7 @@ warning = partial(Finding, "warning")
 wrong = partial(Finding, "wrong")
 
 
-def sent_nothing(endpoint: str, environ: Mapping[str, str]) -> Answer:
+def sent_nothing(endpoint: str, environ: Mapping[str, str]) -> PostResponse:
     """Return the answer of an endpoint to a request without events."""
     return HttpPost(otlp_logs(endpoint, environ))(b"", _ANSWER_WITHIN_S)
 
@@ -57,7 +57,7 @@ def global_meter_provider() -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the checks look at."""
+    """The settings and the parts of the machine that checks look at, each to be replaced by a test."""
 
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -72,7 +72,7 @@ class Surroundings:
     sqlite_version: tuple[int, ...] = sqlite3.sqlite_version_info
     meter_provider: Callable[[], object] = global_meter_provider
     can_connect: Callable[[str, int], bool] = can_connect
-    sends: Callable[[str, Mapping[str, str]], Answer] = sent_nothing
+    sends: Callable[[str, Mapping[str, str]], PostResponse] = sent_nothing
 
     @property
     def is_file(self) -> bool:

@@ -52,7 +52,7 @@ def _utc(seconds: float) -> str:
 
 
 def time_zone_data(s: Surroundings) -> Finding:
-    """Whether the rules of the time zone are here."""
+    """Whether Python knows the rules of the time zone."""
     name = s.settings.timezone
     try:
         ZoneInfo(name)

@@ -12,7 +12,7 @@ _PORTS: Final = {"http": 4318, "https": 443}
 
 
 def endpoint(s: Surroundings) -> Finding:
-    """Whether events are taken where they are sent to: asked with a request that holds none."""
+    """Whether the OTLP endpoint takes events; it is asked with a request that holds none."""
     url = s.settings.otlp_endpoint
     if url is None:
         return ok("none: nothing is sent")

@@ -1,4 +1,4 @@
-"""Checks of the process: versions of what it runs on, and what in it takes something away from us."""
+"""Checks of the process: the versions it runs on, and the OpenTelemetry settings that change what we send."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sqlite_version(s: Surroundings) -> Finding:
 
 
 def opentelemetry_versions(s: Surroundings) -> Finding:
-    """Whether the OpenTelemetry packages are of one release: the others do not fit each other."""
+    """Whether the OpenTelemetry packages are of one release; those of two releases do not work together."""
     versions = {name: s.version_of(name) for name in _SDK_PACKAGES}
     prometheus = s.version_of("opentelemetry-exporter-prometheus")
     what = ", ".join(f"{name.removeprefix('opentelemetry-')} {version}" for name, version in versions.items())
@@ -42,7 +42,7 @@ def opentelemetry_versions(s: Surroundings) -> Finding:
 
 
 def opentelemetry_settings(s: Surroundings) -> Finding:
-    """Whether OpenTelemetry's own variables take something away from us."""
+    """Whether OpenTelemetry's own variables switch our instruments off or cut our events."""
     if s.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return warning(
             "OTEL_SDK_DISABLED=true: instruments record nothing; facts are stored",

@@ -14,15 +14,16 @@ from otel_measure.otlp.events import event_name, from_log_record, own_record, re
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
+from otel_measure.records.events import SCHEMA_OF_EVENT, Event, from_event
 from otel_measure.records.ids import content_id
-from otel_measure.records.kinds import OWN_EVENTS, USER_EVENTS, Event, Inference, Json, Record, UserEvent, from_event
-from otel_measure.records.limits import MAX_KIND_CHARS, MAX_NAME_CHARS
+from otel_measure.records.kinds import Inference, Json, Record, UserEvent
+from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
 
 _sorted_json = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Understood(NamedTuple):
-    """What a request says.
+class InterpretedLogs(NamedTuple):
+    """What the logs of a request say.
 
     Attributes:
         records: in the order of the request.
@@ -37,11 +38,11 @@ class Understood(NamedTuple):
     ignored: int
 
 
-def understood(sent: Iterable[ResourceLogs], now_us: int, event_types: Mapping[str, str]) -> Understood:
+def interpret(requested: Iterable[ResourceLogs], now_us: int, event_types: Mapping[str, str]) -> InterpretedLogs:
     """Return the records of a request; one that breaks a rule does not fail the others.
 
     Args:
-        sent: of the request.
+        requested: the logs of the request, by resource.
         now_us: microseconds; what lies further in the future counts as now.
         event_types: names of events of others → `EventType`, or "ignore"; "*" stands for all that are not named.
     """
@@ -49,7 +50,7 @@ def understood(sent: Iterable[ResourceLogs], now_us: int, event_types: Mapping[s
     has_facts: set[tuple[str, str]] = set()
     refused: Counter[str] = Counter()
     ignored = 0
-    for resource_logs in sent:
+    for resource_logs in requested:
         try:
             resource = resource_of(attributes_of(resource_logs.resource.attributes))
         except ValueError as error:
@@ -72,7 +73,7 @@ def understood(sent: Iterable[ResourceLogs], now_us: int, event_types: Mapping[s
                 records.append(record)
                 if isinstance(record, Inference):
                     has_facts.add((resource.source, record.model))
-    return Understood(records, has_facts, refused, ignored)
+    return InterpretedLogs(records, has_facts, refused, ignored)
 
 
 def _completed_or_of_others(
@@ -82,8 +83,8 @@ def _completed_or_of_others(
         return None
     refuse_too_large(log_record)
     event = from_log_record(log_record, resource.origin, now_us)
-    known = _completed(event, resource) if event.name in OWN_EVENTS else None
-    return from_event(known) if known is not None else _of_others(event, resource, event_types)
+    completed = _completed(event, resource)
+    return from_event(completed) if completed is not None else _of_others(event, resource, event_types)
 
 
 def _settled(record: Record, now_us: int) -> Record:
@@ -96,7 +97,10 @@ def _settled(record: Record, now_us: int) -> Record:
 
 
 def _completed(event: Event, resource: Resource) -> Event | None:
-    """Return an event of ours with what another maker of it may leave out; `None` for one that is of nobody."""
+    """Return an event of ours with what its maker may leave out; `None` for one of others, or of no user."""
+    schema = SCHEMA_OF_EVENT.get(event.name)
+    if schema is None:
+        return None
     given = event.attributes
     attributes = dict(given)
     attributes.setdefault(semconv.ATTR_LOG_RECORD_UID, _id(event, resource))
@@ -106,50 +110,42 @@ def _completed(event: Event, resource: Resource) -> Event | None:
         if not user or not variant or not given.get(semconv.ATTR_FEATURE_FLAG_KEY):
             return None
         attributes[semconv.ATTR_FEATURE_FLAG_CONTEXT_ID] = user
-    elif event.name in USER_EVENTS:
+    elif schema.record is UserEvent:
         if not given.get(semconv.ATTR_USER_ID):
             return None
         attributes.setdefault(semconv.ATTR_EVENT_LABEL, event.name)
     return msgspec.structs.replace(event, attributes=attributes)
 
 
-# What a user event has a field for; the rest of what others say become its properties.
-_FIELDS: Final = {
-    semconv.ATTR_USER_ID: "",
-    semconv.ATTR_LOG_RECORD_UID: "",
-    semconv.ATTR_SESSION_ID: "session_id",
-    semconv.ATTR_URL_FULL: "page_url",
-}
+# Which attributes of an event of others are fields of a user event; all others become its properties.
+_OPTIONAL_FIELDS: Final = (semconv.ATTR_SESSION_ID, semconv.ATTR_URL_FULL)
+_FIELDS: Final = frozenset({semconv.ATTR_USER_ID, semconv.ATTR_LOG_RECORD_UID, *_OPTIONAL_FIELDS})
 
 
 def _of_others(event: Event, resource: Resource, event_types: Mapping[str, str]) -> Record | None:
-    user = event.attributes.get(semconv.ATTR_USER_ID)
-    event_type = event_types.get(event.name) or event_types.get(dialects.ANY_OTHER_EVENT, dialects.IGNORED_EVENT)
-    if (
-        user is None
-        or user == ""
-        or event_type == dialects.IGNORED_EVENT
-        or event.name.startswith(semconv.GEN_AI_PREFIX)
-    ):
-        return None
     given = event.attributes
-    properties = {key: value for key, value in given.items() if key not in _FIELDS}
-    fields: dict[str, object] = {
-        "id": given.get(semconv.ATTR_LOG_RECORD_UID) or _id(event, resource),
+    user = given.get(semconv.ATTR_USER_ID)
+    event_type = event_types.get(event.name) or event_types.get(dialects.ANY_OTHER_EVENT, dialects.IGNORED_EVENT)
+    if event_type == dialects.IGNORED_EVENT or event.name.startswith(semconv.GEN_AI_PREFIX):
+        return None
+    if user is None or user == "":
+        return None
+    values: dict[str, object] = {
+        semconv.ATTR_LOG_RECORD_UID: given.get(semconv.ATTR_LOG_RECORD_UID) or _id(event, resource),
         "ts": event.ts,
         "origin": event.origin,
-        "user_id": str(user) if isinstance(user, int) and not isinstance(user, bool) else user,
+        semconv.ATTR_USER_ID: str(user) if isinstance(user, int) and not isinstance(user, bool) else user,
         "type": event_type,
-        "name": event.name[:MAX_NAME_CHARS],
-        "properties": properties or None,
+        semconv.ATTR_EVENT_LABEL: event.name[:MAX_NAME_CHARS],
+        semconv.ATTR_EVENT_PROPERTIES: {key: value for key, value in given.items() if key not in _FIELDS} or None,
         "trace_id": event.trace_id,
         "span_id": event.span_id,
+        **{key: given[key] for key in _OPTIONAL_FIELDS if given.get(key)},
     }
-    fields.update({field: given[key] for key, field in _FIELDS.items() if field and given.get(key)})
     try:
-        return msgspec.convert(fields, UserEvent)
+        return msgspec.convert(values, UserEvent)
     except msgspec.ValidationError as error:
-        raise ValueError(f"event {event.name[:MAX_KIND_CHARS]!r} is not a valid user event: {error}") from error
+        raise ValueError(f"event {event.name[:MAX_LABEL_CHARS]!r} is not a valid user event: {error}") from error
 
 
 def _id(event: Event, resource: Resource) -> str:

@@ -54,7 +54,7 @@ class Invalid(Exception):  # noqa: N818 - a verdict
     """A data point that breaks a rule."""
 
 
-class Understood(NamedTuple):
+class InterpretedMetrics(NamedTuple):
     """What a request says.
 
     Attributes:
@@ -82,9 +82,9 @@ class _Metric(NamedTuple):
     delta: bool
 
 
-def understood(sent: Iterable[ResourceMetrics], now_us: int) -> Understood:
+def interpret(sent: Iterable[ResourceMetrics], now_us: int) -> InterpretedMetrics:
     """Return the points of a request; one that breaks a rule does not fail the others."""
-    found = Understood([], [], Counter(), 0, 0)
+    found = InterpretedMetrics([], [], Counter(), 0, 0)
     own = ignored = 0
     for resource_metrics in sent:
         try:

@@ -23,7 +23,7 @@ from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
-from otel_measure.records.kinds import Evaluation, Record
+from otel_measure.records.kinds import EvaluationResult, Record
 from otel_measure.store.protocol import QualityQuestions, Store
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
@@ -33,11 +33,11 @@ _MINUTE_US: Final = 60_000_000
 _MAX_MESSAGE_CHARS: Final = 2000
 
 
-class Count(Protocol):
+class CountReceived(Protocol):
     """Counts items of a signal by what became of them."""
 
     def __call__(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
-        """Count `n` items."""
+        """CountReceived `n` items."""
 
 
 class Verdict(NamedTuple):
@@ -56,7 +56,7 @@ class Receiver:
         pricer: prices calls.
         count: told of every item.
         now_us: the clock.
-        event_types: see `logs.understood`.
+        event_types: see `logs.interpret`.
         spans_wait_s: how long calls that only spans tell of wait for metrics.
 
     Attributes:
@@ -68,7 +68,7 @@ class Receiver:
         store: Store | None,
         recorder: Recorder,
         pricer: Pricer,
-        count: Count,
+        count: CountReceived,
         now_us: Callable[[], int],
         event_types: Mapping[str, str],
         spans_wait_s: int = 90,
@@ -92,7 +92,7 @@ class Receiver:
     def metrics(self, request: ExportMetricsServiceRequest) -> Verdict:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
-        found = metrics.understood(request.resource_metrics, now)
+        found = metrics.interpret(request.resource_metrics, now)
         ingested = self._ingest(found.points)
         self._hear(found.resources, now)
         refused = Counter(ingested.refused)
@@ -121,7 +121,7 @@ class Receiver:
 
     def logs(self, request: ExportLogsServiceRequest) -> Verdict:
         """Take in events; one sent again is a duplicate by its id."""
-        found = logs.understood(request.resource_logs, self._now_us(), self._event_types)
+        found = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
         store.note_own_facts(found.has_facts, self._now_us())
         records = self._with_models(found.records)
@@ -134,16 +134,16 @@ class Receiver:
 
     def _with_models(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return records, evaluations with the model whose answer they are about, where the store knows the call."""
-        if not any(isinstance(record, Evaluation) for record in records):
+        if not any(isinstance(record, EvaluationResult) for record in records):
             return records
         with self._store.asking() as moment:
-            return [_with_model(r, moment.quality) if isinstance(r, Evaluation) else r for r in records]
+            return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> Verdict:
         """Take in calls of models; all other spans are let pass."""
         now = self._now_us()
         store = self._store
-        found = traces.understood(request.resource_spans, self._pricer, now)
+        found = traces.interpret(request.resource_spans, self._pricer, now)
         counting = store.hold_calls(found.calls, now, now + self._wait_us) if found.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
@@ -180,7 +180,7 @@ class Receiver:
         return tally
 
     def _settle(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
-        """Count what became of records; return those that the store refused, by reason."""
+        """CountReceived what became of records; return those that the store refused, by reason."""
         refused: Counter[str] = Counter()
         for receipt, n in Counter(receipts).items():
             if receipt.outcome == "rejected":
@@ -201,7 +201,7 @@ class Receiver:
         )
 
 
-def _with_model(record: Evaluation, quality: QualityQuestions) -> Evaluation:
+def _with_model(record: EvaluationResult, quality: QualityQuestions) -> EvaluationResult:
     if record.model and record.version:
         return record
     call = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))

@@ -20,7 +20,7 @@ from otel_measure.records.kinds import Json
 from otel_measure.store.types.streams import HeldCall
 
 
-class Understood(NamedTuple):
+class InterpretedSpans(NamedTuple):
     """What a request says.
 
     Attributes:
@@ -36,9 +36,9 @@ class Understood(NamedTuple):
     ignored: int
 
 
-def understood(sent: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> Understood:
+def interpret(sent: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
     """Return the calls of models in a request; one that breaks a rule does not fail the others."""
-    found = Understood([], Counter(), 0, 0)
+    found = InterpretedSpans([], Counter(), 0, 0)
     own = ignored = 0
     for resource_spans in sent:
         try:

@@ -22,7 +22,8 @@ from otel_measure.conventions import semconv
 from otel_measure.errors import MeasureError
 from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import fill_pairs
-from otel_measure.records.kinds import Json, Origin, Record, to_event
+from otel_measure.records.events import to_event
+from otel_measure.records.kinds import Json, Origin, Record
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import OutboxBatch
 
@@ -41,7 +42,7 @@ LONGEST_RETRY_AFTER_S: Final = 300.0  # who asks for more is asked again all the
 _SPLIT: Final = frozenset({400, 413, 422})
 
 
-class Answer(NamedTuple):
+class PostResponse(NamedTuple):
     """What the other side said; status 0 when it could not be reached."""
 
     status: int
@@ -53,7 +54,7 @@ class Answer(NamedTuple):
 class Post(Protocol):
     """Sends a body and returns the answer; never raises."""
 
-    def __call__(self, body: bytes, timeout_s: float) -> Answer:
+    def __call__(self, body: bytes, timeout_s: float) -> PostResponse:
         """Send it."""
 
 
@@ -67,11 +68,11 @@ class Turn(Protocol):
         """Let another process have it."""
 
 
-class Count(Protocol):
+class CountSent(Protocol):
     """Counts facts by what became of them on their way out."""
 
     def __call__(self, outcome: str, n: int) -> None:
-        """Count `n` facts."""
+        """CountSent `n` facts."""
 
 
 class HttpPost:
@@ -85,7 +86,7 @@ class HttpPost:
         self._target = target
         self._session: Session | None = None
 
-    def __call__(self, body: bytes, timeout_s: float) -> Answer:
+    def __call__(self, body: bytes, timeout_s: float) -> PostResponse:
         """Send a body; a redirect is an answer like any other."""
         import requests
 
@@ -107,8 +108,8 @@ class HttpPost:
                 allow_redirects=False,
             )
         except (OSError, requests.RequestException) as error:
-            return Answer(0, why=str(error))
-        return Answer(response.status_code, response.content, _seconds(response.headers.get("Retry-After")))
+            return PostResponse(0, why=str(error))
+        return PostResponse(response.status_code, response.content, _seconds(response.headers.get("Retry-After")))
 
     def after_fork_in_child(self) -> None:
         """Let go of connections that are the parent's."""
@@ -148,7 +149,7 @@ class Push:
         turn: Turn,
         resource: Callable[[], Mapping[str, Json]],
         now_us: Callable[[], int],
-        count: Count,
+        count: CountSent,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._store = store
@@ -211,16 +212,16 @@ class Push:
 
     # ------------------------------------------------------------ sending
 
-    def _drained(self, deadline: float | None) -> Answer | None:
+    def _drained(self, deadline: float | None) -> PostResponse | None:
         """Send as `_drain` does, and never raise: the thread goes on, and so does the end of a process."""
         try:
             return self._drain(deadline)
         except Exception as error:
-            answer = Answer(0, why=repr(error))
+            answer = PostResponse(0, why=repr(error))
             self._say_once(answer)
             return answer
 
-    def _drain(self, deadline: float | None) -> Answer | None:
+    def _drain(self, deadline: float | None) -> PostResponse | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
             if self._next(1) is None or not self._turn.take():
@@ -230,9 +231,9 @@ class Push:
             finally:
                 self._turn.give_up()
         except MeasureError as error:
-            return Answer(0, why=str(error))
+            return PostResponse(0, why=str(error))
 
-    def _send_all(self, deadline: float | None) -> Answer | None:
+    def _send_all(self, deadline: float | None) -> PostResponse | None:
         while (batch := self._next(BATCH)) is not None and self._turn.take():
             answer = self._send(batch, deadline)
             if answer is not None:
@@ -244,7 +245,7 @@ class Push:
         with self._store.asking() as moment:
             return moment.outbox.next(limit)
 
-    def _send(self, batch: OutboxBatch, deadline: float | None) -> Answer | None:
+    def _send(self, batch: OutboxBatch, deadline: float | None) -> PostResponse | None:
         by_origin: dict[Origin, list[Record]] = {}
         for record in batch.records:
             by_origin.setdefault(record.origin, []).append(record)
@@ -254,14 +255,14 @@ class Push:
                 return answer
         return None
 
-    def _send_records(self, origin: Origin, records: Sequence[Record], deadline: float | None) -> Answer | None:
+    def _send_records(self, origin: Origin, records: Sequence[Record], deadline: float | None) -> PostResponse | None:
         """Send facts of one origin; `None` when they need not be sent again."""
         body = self._body(origin, records)
         if len(body) > MAX_BYTES and len(records) > 1:
             return self._halves(origin, records, deadline)
         left_s = 60.0 if deadline is None else deadline - time.monotonic()
         if left_s <= 0:
-            return Answer(0, why="no time is left")
+            return PostResponse(0, why="no time is left")
         answer = self._post(body, left_s)
         if 200 <= answer.status < 300:
             self._account(answer, len(records))
@@ -275,7 +276,7 @@ class Push:
         self._say_once(answer)
         return None
 
-    def _halves(self, origin: Origin, records: Sequence[Record], deadline: float | None) -> Answer | None:
+    def _halves(self, origin: Origin, records: Sequence[Record], deadline: float | None) -> PostResponse | None:
         middle = len(records) // 2
         return self._send_records(origin, records[:middle], deadline) or self._send_records(
             origin, records[middle:], deadline
@@ -295,7 +296,7 @@ class Push:
             fill_log_record(of_scope.log_records.add(), to_event(record), now_us)
         return request.SerializeToString()
 
-    def _account(self, answer: Answer, n: int) -> None:
+    def _account(self, answer: PostResponse, n: int) -> None:
         refused = 0
         try:
             partial = ExportLogsServiceResponse.FromString(answer.body).partial_success
@@ -304,10 +305,10 @@ class Push:
             partial = None  # an answer in another form than asked for is a success all the same
         if refused and partial is not None:
             self._count("refused", refused)
-            self._say_once(Answer(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
+            self._say_once(PostResponse(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
         self._count("accepted", n - refused)
 
-    def _say_once(self, answer: Answer) -> None:
+    def _say_once(self, answer: PostResponse) -> None:
         what = f"{answer.status}" if answer.status else "away"
         if what in self._said:
             return

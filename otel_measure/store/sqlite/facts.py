@@ -16,7 +16,7 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import (
-    Evaluation,
+    EvaluationResult,
     Exposure,
     GroundTruth,
     Inference,
@@ -38,12 +38,19 @@ _ROWS_AT_ONCE: Final = 50
 
 
 class Table(NamedTuple):
-    """One kind of fact: its table, its columns in order, the fields that travel in the JSON of `extra`."""
+    """One kind of fact.
+
+    Attributes:
+        columns: in the order of the table.
+        extra: the fields that have no column and travel in the JSON of `extra`.
+        flags: the fields that are false where nothing is said.
+    """
 
     record: type[Record]
     name: str
     columns: tuple[str, ...]
     extra: tuple[str, ...]
+    flags: frozenset[str]
 
     def insert(self, rows: int = 1) -> str:
         """Return the plain insert of so many rows."""
@@ -51,52 +58,38 @@ class Table(NamedTuple):
         return f"INSERT INTO {self.name} ({','.join(self.columns)}) VALUES {','.join([marks] * rows)}"
 
 
-_TRACE: Final = ("trace_id", "span_id")
-INFERENCE: Final = Table(
-    Inference,
-    "inference",
-    (
-        "id", "ts", "origin", "model", "latency_ms", "input_tokens", "output_tokens", "cost_usd", "cost_source",
-        "error_type", "provider", "operation", "response_model", "user_id", "session_id", "prediction", "extra",
-    ),
-    ("time_to_first_chunk_ms", "output_chunks", "features", "metadata", "clamped", *_TRACE),
+# Columns that hold fields in another form; every other column but `active` and `extra` is the field of its name.
+_FIELDS_OF_COLUMN: Final[Mapping[str, tuple[str, ...]]] = {"uid": ("user_id",), "model": ("model", "version")}
+
+
+def _table(record: type[Record], name: str, *columns: str) -> Table:
+    """Return the table of a kind of fact; a field that has no column here travels in `extra`."""
+    fields, defaults = record.__struct_fields__, record.__struct_defaults__
+    in_columns = {field for column in columns for field in _FIELDS_OF_COLUMN.get(column, (column,))}
+    by_default = zip(reversed(fields), reversed(defaults), strict=False)
+    return Table(
+        record,
+        name,
+        (*columns, "extra"),
+        tuple(field for field in fields if field not in in_columns),
+        frozenset(field for field, default in by_default if default is False),
+    )
+
+
+INFERENCE: Final = _table(
+    Inference, "inference",
+    "id", "ts", "origin", "model", "latency_ms", "input_tokens", "output_tokens", "cost_usd", "cost_source",
+    "error_type", "provider", "operation", "response_model", "user_id", "session_id", "prediction",
 )  # fmt: skip
-EVENT: Final = Table(
-    UserEvent,
-    "event",
-    ("id", "ts", "origin", "uid", "type", "name", "active", "page_url", "session_id", "device_type", "extra"),
-    ("referrer", "value", "currency", "background", "properties", "clamped", *_TRACE),
-)
-GROUND_TRUTH: Final = Table(
-    GroundTruth,
-    "ground_truth",
-    ("id", "ts", "origin", "inference_id", "value", "extra"),
-    _TRACE,
-)
-NPS_RESPONSE: Final = Table(
-    NpsResponse,
-    "nps_response",
-    ("id", "ts", "origin", "uid", "survey", "score", "comment", "extra"),
-    ("clamped", *_TRACE),
-)
-EXPOSURE: Final = Table(
-    Exposure,
-    "exposure",
-    ("id", "ts", "origin", "uid", "experiment", "variant", "reason", "extra"),
-    _TRACE,
-)
-SERVICE_STATE: Final = Table(
-    ServiceState,
-    "service_state",
-    ("id", "ts", "origin", "service", "state", "reason", "extra"),
-    _TRACE,
-)
-EVALUATION: Final = Table(
-    Evaluation,
-    "evaluation",
-    ("id", "ts", "origin", "model", "name", "score", "label", "extra"),
-    ("inference_id", "response_id", *_TRACE),
-)
+EVENT: Final = _table(
+    UserEvent, "event",
+    "id", "ts", "origin", "uid", "type", "name", "active", "page_url", "session_id", "device_type",
+)  # fmt: skip
+GROUND_TRUTH: Final = _table(GroundTruth, "ground_truth", "id", "ts", "origin", "inference_id", "value")
+NPS_RESPONSE: Final = _table(NpsResponse, "nps_response", "id", "ts", "origin", "uid", "survey", "score", "comment")
+EXPOSURE: Final = _table(Exposure, "exposure", "id", "ts", "origin", "uid", "experiment", "variant", "reason")
+SERVICE_STATE: Final = _table(ServiceState, "service_state", "id", "ts", "origin", "service", "state", "reason")
+EVALUATION: Final = _table(EvaluationResult, "evaluation", "id", "ts", "origin", "model", "name", "score", "label")
 TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE, EVALUATION)
 TABLE_OF: Final[Mapping[type[Record], Table]] = {table.record: table for table in TABLES}
 
@@ -154,26 +147,26 @@ def _json(values: Sequence[object]) -> list[str | None]:
     return [None if value is None else _encode(value).decode() for value in values]
 
 
-def _extra(fields: Columns, extra: Sequence[str]) -> Sequence[str | None]:
-    """Return the JSON of the rare fields; what is unknown or false is left out, and most facts have none of them."""
-    n = len(fields["id"])
-    told = [f for f in extra if (any(fields[f]) if f in _FLAGS else fields[f].count(None) < n)]
-    if not told:
+def _extra(fields: Columns, table: Table) -> Sequence[str | None]:
+    """Return the JSON of the rare fields; what is unknown or a flag not set is left out: most facts have none."""
+    n, flags = len(fields["id"]), table.flags
+    given = [f for f in table.extra if (any(fields[f]) if f in flags else fields[f].count(None) < n)]
+    if not given:
         return [None] * n
-    found = []
-    for values in zip(*(fields[field] for field in told), strict=True):
-        known = {k: v for k, v in zip(told, values, strict=True) if v is not None and v is not False}
-        found.append(_encode(known).decode() if known else None)
-    return found
+    left_out = [False if f in flags else None for f in given]
+    extras = []
+    for values in zip(*(fields[field] for field in given), strict=True):
+        known = {f: v for f, v, out in zip(given, values, left_out, strict=True) if v is not None and v is not out}
+        extras.append(_encode(known).decode() if known else None)
+    return extras
 
 
-_FLAGS: Final = frozenset({"background", "clamped"})
 # (table, or "" for any, column) → its values from the fields; every other column is the field of its name
 _WAYS_IN: Final[Mapping[tuple[str, str], Callable[[Names, Columns, Table], Sequence[Any]]]] = {
     ("", "id"): lambda _, fields, __: id_keys(fields["id"]),
     ("", "origin"): lambda names, fields, _: names.origins(fields["origin"]),
     ("", "uid"): lambda names, fields, _: names.uids(fields["user_id"]),
-    ("", "extra"): lambda _, fields, table: _extra(fields, table.extra),
+    ("", "extra"): lambda _, fields, table: _extra(fields, table),
     ("event", "active"): lambda _, fields, __: _active(fields),
     ("inference", "model"): lambda names, fields, _: list(map(names.model, fields["model"], fields["version"])),
     ("inference", "prediction"): lambda _, fields, __: _json(fields["prediction"]),

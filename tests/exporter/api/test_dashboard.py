@@ -21,12 +21,12 @@ BASE = "/api/v1/metrics"
 
 def test_an_empty_system_has_every_kpi(client: TestClient) -> None:
     """Each KPI of the table is there, with value, target, alert threshold and verdict."""
-    found = client.get(f"{BASE}/kpis").json()["data"]
-    assert [one["key"] for one in found["kpis"]] == [kpi.key for kpi in KPIS]
-    assert set(found["kpis"][0]) == {
+    scorecard = client.get(f"{BASE}/kpis").json()["data"]
+    assert [one["key"] for one in scorecard["kpis"]] == [kpi.key for kpi in KPIS]
+    assert set(scorecard["kpis"][0]) == {
         "key", "domain", "title", "unit", "subject", "value", "target", "alert", "verdict", "window", "alert_rule",
     }  # fmt: skip
-    assert sum(found["verdicts"].values()) == len(KPIS)
+    assert sum(scorecard["verdicts"].values()) == len(KPIS)
 
 
 def test_a_slow_model_fires_an_alert(client: TestClient) -> None:

@@ -48,9 +48,9 @@ def test_from_creation_to_results(client: TestClient) -> None:
         (201, {"event_id": "c"}),
         (201, {"event_id": "c", "duplicate": True}),
     ]
-    found = client.get(f"{BASE}/new-homepage").json()
-    assert found["status"] == "success"
-    shown = {k: found["data"][k] for k in ("test_id", "variant_users", "variant_conversions", "verdict", "created_at")}
+    answer = client.get(f"{BASE}/new-homepage").json()
+    assert answer["status"] == "success"
+    shown = {k: answer["data"][k] for k in ("test_id", "variant_users", "variant_conversions", "verdict", "created_at")}
     assert shown == {
         "test_id": "new-homepage",
         "variant_users": {"control": 1, "variant_a": 1},
@@ -59,14 +59,14 @@ def test_from_creation_to_results(client: TestClient) -> None:
         "created_at": "2026-01-01T12:00:00Z",
     }
     listed = client.get(BASE).json()["data"]
-    assert listed == {"experiments": [found["data"]], "total_experiments": 1}
+    assert listed == {"experiments": [answer["data"]], "total_experiments": 1}
 
 
 def test_unknown_numbers_are_null(client: TestClient) -> None:
     """An experiment without users has rates, effects and p-values of null."""
     client.post(BASE, json=TEST)
-    found = client.get(f"{BASE}/new-homepage").json()["data"]
-    shown = (found["control_conversion_rate"], found["control_conversion_rate_ci"], found["p_value"], found["winner"])
+    test = client.get(f"{BASE}/new-homepage").json()["data"]
+    shown = (test["control_conversion_rate"], test["control_conversion_rate_ci"], test["p_value"], test["winner"])
     assert shown == (None, [None, None], None, None)
 
 

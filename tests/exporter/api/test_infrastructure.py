@@ -119,8 +119,8 @@ def test_writes_are_committed_before_the_answer(client: TestClient, tmp_path: Pa
     post(client, "register", name="db")
     event_id = post(client, "db/down")["event_id"]
     other = closed_later(SqliteStore(str(tmp_path / "m.db")))
-    (found,) = asked(other, lambda m: m.services.histories(0))
-    assert (found.service.name, [change.event_id for change in found.changes]) == ("db", [event_id])
+    (history,) = asked(other, lambda m: m.services.histories(0))
+    assert (history.service.name, [change.event_id for change in history.changes]) == ("db", [event_id])
     other.close()
 
 

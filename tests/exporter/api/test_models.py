@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from exporter.api.models import InferenceBody
-from otel_measure.ai.record import InferenceBuilder
 from otel_measure.runtime import Runtime
 
 BASE = "/api/v1/metrics/ai"
@@ -26,16 +22,6 @@ def error(message: str) -> dict[str, str]:
     return {"status": "error", "message": message}
 
 
-def test_the_body_has_the_arguments() -> None:
-    """A body has the arguments of `record_inference`, with the same ones required."""
-    arguments = [
-        p for p in inspect.signature(InferenceBuilder.build).parameters.values() if p.name not in {"self", "usage"}
-    ]
-    fields = msgspec.structs.fields(InferenceBody)
-    expected = {p.name: p.default is p.empty for p in arguments} | {"ground_truth": False}
-    assert {f.name: f.required for f in fields} == expected
-
-
 def test_a_truth_given_with_the_call_counts(client: TestClient) -> None:
     """A prediction sent with its ground truth is labelled at once, alone and in a batch."""
     right = CALL | {"prediction": "cat", "ground_truth": "cat"}
@@ -43,8 +29,8 @@ def test_a_truth_given_with_the_call_counts(client: TestClient) -> None:
     assert client.post(f"{BASE}/inferences/record", json=right).status_code == 201
     batch = client.post(f"{BASE}/inferences/batch", json={"inferences": [wrong, CALL]}).json()["data"]
     assert (batch["accepted"], len(batch["results"])) == (2, 2)
-    found = client.get(f"{BASE}/models/gpt-4/1.0/accuracy").json()["data"]
-    assert (found["labelled"], found["accuracy"]) == (2, 0.5)
+    accuracy = client.get(f"{BASE}/models/gpt-4/1.0/accuracy").json()["data"]
+    assert (accuracy["labelled"], accuracy["accuracy"]) == (2, 0.5)
 
 
 def test_record(client: TestClient) -> None:
@@ -176,11 +162,11 @@ def test_parts_are_those_of_the_service(known: TestClient, runtime: Runtime) -> 
         ("cost", runtime.ai.get_cost_metrics),
         ("accuracy", runtime.ai.get_accuracy_metrics),
     ):
-        found = known.get(f"{MODEL}/{part}").json()
+        answer = known.get(f"{MODEL}/{part}").json()
         said: Any = ask("a/b", "1")
-        assert found["status"] == "success"
-        assert set(found["data"]) == set(said.__slots__)
-        assert found["data"]["window"]["timezone"] == "UTC"
+        assert answer["status"] == "success"
+        assert set(answer["data"]) == set(said.__slots__)
+        assert answer["data"]["window"]["timezone"] == "UTC"
     assert known.get(f"{MODEL}/latency").json()["data"]["p95_ms"] == 100.0
     assert known.get(f"{MODEL}/cost").json()["data"]["total_usd"] == 0.5
     assert known.get(f"{MODEL}/drift").json() == {"status": "success", "data": None}
@@ -226,5 +212,5 @@ def test_a_truth_learnt_later_counts(known: TestClient) -> None:
     for _ in range(2):
         answer = known.post(f"{BASE}/ground-truths/record", json={"inference_id": "i-1", "value": "cat"})
         assert (answer.status_code, answer.json()["data"]["inference_id"]) == (201, "i-1")
-    found = known.get(f"{MODEL}/accuracy").json()["data"]
-    assert (found["accuracy"], found["labelled"], found["label_coverage"]) == (1.0, 1, 1.0)
+    accuracy = known.get(f"{MODEL}/accuracy").json()["data"]
+    assert (accuracy["accuracy"], accuracy["labelled"], accuracy["label_coverage"]) == (1.0, 1, 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import inspect
 import json
 from datetime import date
 from typing import Any
@@ -12,9 +11,7 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from exporter.api.users import EventBody
 from otel_measure.runtime import Runtime
-from otel_measure.users.track import EventBuilder
 
 BASE = "/api/v1/metrics/users"
 EVENT: dict[str, Any] = {"user_id": 123, "event_type": "page_view", "event_name": "home_page", "page_url": "/home"}
@@ -23,15 +20,6 @@ EVENT: dict[str, Any] = {"user_id": 123, "event_type": "page_view", "event_name"
 def error(message: str) -> dict[str, str]:
     """Return the envelope of an error."""
     return {"status": "error", "message": message}
-
-
-def test_the_body_has_the_arguments() -> None:
-    """A body has the arguments of `track_event`, with the same ones required."""
-    arguments = [
-        p for p in inspect.signature(EventBuilder.build).parameters.values() if p.name not in {"self", "sent_at"}
-    ]
-    fields = msgspec.structs.fields(EventBody)
-    assert {f.name: f.required for f in fields} == {p.name: p.default is p.empty for p in arguments}
 
 
 def test_track(client: TestClient) -> None:

@@ -31,7 +31,7 @@ def run(*args: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(main, args, env=own | (env or {}))
 
 
-class Server:
+class StartedServer:
     """A started `otel-measure serve`."""
 
     def __init__(self, process: subprocess.Popen[str], banner: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *args: str, **env: str) -> Iterator[Server]:
+def serving(folder: Path, *args: str, **env: str) -> Iterator[StartedServer]:
     """Run `serve` on a free port for the length of a `with` block; yields when it says that it is ready."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_MEASURE_")}
     with (folder / "stderr.txt").open("w+") as errors:
@@ -64,7 +64,7 @@ def serving(folder: Path, *args: str, **env: str) -> Iterator[Server]:
             env=clean | {"XDG_STATE_HOME": str(folder), "TMPDIR": str(folder)} | env,
         )  # fmt: skip
         try:
-            yield Server(process, _banner(process, errors))
+            yield StartedServer(process, _banner(process, errors))
         finally:
             process.terminate()
             try:

@@ -11,24 +11,14 @@ from exporter.demo.outcomes import FAILING, MODEL, SERVICES, USERS, Outcomes
 from otel_measure.config import Settings
 from otel_measure.records.enums import DriftStatus
 from otel_measure.runtime import Runtime
+from otel_measure.testing import Clock
 
 NOW = datetime(2026, 3, 18, 15, 0, tzinfo=UTC)
 
 
-class Clock:
-    """A clock that is set."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> int:
-        """Return the time in µs."""
-        return int(self.now.timestamp() * 1_000_000)
-
-
 def test_a_day_of_outcomes_is_what_the_reports_show() -> None:
     """The real services find the drift and the wrong answers of the past, and every user in the experiment."""
-    clock = Clock()
+    clock = Clock(NOW)
     runtime = Runtime(Settings(store=":memory:"), clock=clock, loud=True)
     try:
         outcomes = Outcomes(
@@ -58,20 +48,21 @@ def test_a_day_of_outcomes_is_what_the_reports_show() -> None:
 
 def test_one_service_fails_and_comes_back() -> None:
     """A service is down from 15 s after the beginning until 27 s, the other never."""
-    clock, down = Clock(), []
+    clock, down = Clock(NOW), []
     runtime = Runtime(Settings(store=":memory:"), clock=clock, loud=True)
     try:
         outcomes = Outcomes(
             runtime.ai, runtime.users, runtime.infrastructure, random.Random(1), start=NOW, tickets_from=NOW, begins=NOW
         )
         for second in range(1, 40):
-            clock.now = NOW + timedelta(seconds=second)
-            outcomes.advance(clock.now)
+            now = NOW + timedelta(seconds=second)
+            clock.set(now)
+            outcomes.advance(now)
             if runtime.infrastructure.list_services().services_down:
                 down.append(second)
         assert down == list(range(16, 28))
-        found = [runtime.infrastructure.get_availability_metrics(name).availability_percent for name in SERVICES]
-        assert found == [100, pytest.approx(100 * (1 - 12 / 39))]
+        percents = [runtime.infrastructure.get_availability_metrics(name).availability_percent for name in SERVICES]
+        assert percents == [100, pytest.approx(100 * (1 - 12 / 39))]
         assert SERVICES[1] == FAILING
     finally:
         runtime.shutdown()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.demo.workload import HISTORY, INFERENCE_HISTORY, MODELS, Demo, Workload, busyness, cost_usd
+from exporter.demo.workload import HISTORY, INFERENCE_HISTORY, MODELS, Demo, DemoWorkload, busyness, cost_usd
 from otel_measure.config import Settings
 from otel_measure.records.enums import EventType, ModelType
 from otel_measure.runtime import Runtime
@@ -58,7 +58,9 @@ class Calls:
 def played(seed: int = 1, attempt: int = 1) -> Calls:
     """Return the calls of four weeks; another attempt plays them anew."""
     calls = Calls()
-    workload = Workload(calls, calls, random.Random(seed), start=NOW - HISTORY, inferences_from=NOW - INFERENCE_HISTORY)
+    workload = DemoWorkload(
+        calls, calls, random.Random(seed), start=NOW - HISTORY, inferences_from=NOW - INFERENCE_HISTORY
+    )
     workload.advance(NOW)
     return calls
 
@@ -73,8 +75,8 @@ def test_the_same_seed_and_times_give_the_same_calls() -> None:
 def test_a_page_has_something_to_show() -> None:
     """Four weeks of events of many users and six hours of inferences come in the order of time, none of the future."""
     calls = played()
-    for found, since in ((calls.events, HISTORY), (calls.inferences, INFERENCE_HISTORY)):
-        times = [call["timestamp"] for call in found]
+    for recorded, since in ((calls.events, HISTORY), (calls.inferences, INFERENCE_HISTORY)):
+        times = [call["timestamp"] for call in recorded]
         assert times == sorted(times)
         assert NOW - since <= times[0] < NOW - since + timedelta(hours=6)
         assert NOW - timedelta(minutes=10) < times[-1] < NOW
@@ -89,8 +91,8 @@ def test_a_page_has_something_to_show() -> None:
         "error",
     }
     assert {call["model"] for call in calls.inferences} == {model.name for model in MODELS}
-    assert [found[:3] for found in calls.models] == [(model.name, model.version, model.type) for model in MODELS]
-    assert [found[3] for found in calls.models] == [{"latency_p95_ms": 2000}, {"latency_p95_ms": 2500}, None, None]
+    assert [model[:3] for model in calls.models] == [(model.name, model.version, model.type) for model in MODELS]
+    assert [model[3] for model in calls.models] == [{"latency_p95_ms": 2000}, {"latency_p95_ms": 2500}, None, None]
 
 
 def test_models_behave_as_described() -> None:
@@ -177,7 +179,7 @@ def test_the_real_services_accept_it() -> None:
         day = NOW - timedelta(days=1)
         calls = Calls()
         for ai, users in ((calls, calls), (runtime.ai, runtime.users)):
-            Workload(ai, users, random.Random(3), start=day, inferences_from=NOW - timedelta(hours=1)).advance(NOW)
+            DemoWorkload(ai, users, random.Random(3), start=day, inferences_from=NOW - timedelta(hours=1)).advance(NOW)
         listed = runtime.ai.list_models()
         assert (listed.total_models, listed.total_inferences) == (len(MODELS), len(calls.inferences))
         users_today = {call["user"] for call in calls.events if call["timestamp"].date() == NOW.date()}

@@ -263,12 +263,12 @@ def test_every_exposition_is_valid(families: list[Family]) -> None:
     assert len(claimed) == len(set(claimed))
     keys = [line.rsplit(" ", 1)[0] for line in lines if not line.startswith("#")]
     assert len(keys) == len(set(keys))
-    found = series("\n".join([*lines, ""]).encode())
-    for kind, name, labels, value in found:
+    parsed = series("\n".join([*lines, ""]).encode())
+    for kind, name, labels, value in parsed:
         assert kind in {"counter", "gauge", "histogram"}
         if ("le", "+Inf") in labels:
             rest = tuple(label for label in labels if label[0] != "le")
-            of_parts = {n: v for _, n, of_part, v in found if of_part == rest}
+            of_parts = {n: v for _, n, of_part, v in parsed if of_part == rest}
             assert of_parts[name.removesuffix("_bucket") + "_count"] == value
 
 

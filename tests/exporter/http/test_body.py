@@ -13,12 +13,12 @@ from exporter.http.envelope import ClientGone, HttpError
 from exporter.http.types import BodyHeaders
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True):
+class ExampleBody(msgspec.Struct, forbid_unknown_fields=True):
     user_id: int | str
     props: dict[str, Any] | None = None
 
 
-decode: Callable[[bytes | msgspec.Raw], Body] = msgspec.json.Decoder(Body).decode
+decode: Callable[[bytes | msgspec.Raw], ExampleBody] = msgspec.json.Decoder(ExampleBody).decode
 
 NOTHING_SAID = BodyHeaders()
 
@@ -137,4 +137,4 @@ def test_malformed(body: bytes, message: str) -> None:
 
 def test_decoded() -> None:
     """A body of the right shape is decoded, also where it is a part of a larger one."""
-    assert decode_json(msgspec.Raw(b'{"user_id": 7}'), decode) == Body(7)
+    assert decode_json(msgspec.Raw(b'{"user_id": 7}'), decode) == ExampleBody(7)

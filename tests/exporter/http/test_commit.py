@@ -17,7 +17,7 @@ def event(event_id: str) -> UserEvent:
     return UserEvent(id=event_id, ts=0, origin=Origin("s"), user_id="1", type="click", name="n")
 
 
-class Recorder:
+class CommitSpy:
     """Remembers its commits; `bad` is the id of a record that cannot be committed."""
 
     def __init__(self, bad: str | None = None, fault: Exception | None = None) -> None:
@@ -41,7 +41,7 @@ async def together(group: GroupCommit, *event_ids: str) -> list[Receipt | BaseEx
 
 def test_one_commit_for_many() -> None:
     """Writes that arrive together share one commit on the event loop, and each gets its own receipt."""
-    recorder = Recorder()
+    recorder = CommitSpy()
     receipts = asyncio.run(together(GroupCommit(recorder.commit), "a", "b", "c"))
     assert receipts == [Receipt("accepted", "a"), Receipt("accepted", "b"), Receipt("accepted", "c")]
     assert recorder.commits == [(["a", "b", "c"], False, "MainThread")]
@@ -49,7 +49,7 @@ def test_one_commit_for_many() -> None:
 
 def test_a_thread_that_writes_long_does_not_stop_the_loop() -> None:
     """The group then waits on a worker thread; the next one, when the store is free, is committed on the loop."""
-    recorder, busy = Recorder(), [True, False]
+    recorder, busy = CommitSpy(), [True, False]
 
     async def twice() -> None:
         group = GroupCommit(recorder.commit, is_busy=lambda: busy.pop(0))
@@ -63,7 +63,7 @@ def test_a_thread_that_writes_long_does_not_stop_the_loop() -> None:
 
 def test_later_writes_have_their_own() -> None:
     """A write that comes after a commit is in the next one."""
-    recorder = Recorder()
+    recorder = CommitSpy()
 
     async def twice() -> None:
         group = GroupCommit(recorder.commit, durable=True)
@@ -76,7 +76,7 @@ def test_later_writes_have_their_own() -> None:
 
 def test_one_bad_record() -> None:
     """A record that cannot be committed does not fail those that arrived with it."""
-    recorder = Recorder(bad="b")
+    recorder = CommitSpy(bad="b")
     receipts = asyncio.run(together(GroupCommit(recorder.commit), "a", "b", "c"))
     assert [r if isinstance(r, Receipt) else type(r) for r in receipts] == [
         Receipt("accepted", "a"),
@@ -88,14 +88,14 @@ def test_one_bad_record() -> None:
 def test_no_store() -> None:
     """While the store cannot be used every write is told so, after one try."""
     fault = StoreUnavailable("locked", "it is locked", "wait")
-    recorder = Recorder(fault=fault)
+    recorder = CommitSpy(fault=fault)
     assert asyncio.run(together(GroupCommit(recorder.commit), "a", "b")) == [fault, fault]
     assert len(recorder.commits) == 1
 
 
 def test_slow_store() -> None:
     """After a slow commit the next one leaves the event loop free; a quick one brings commits back to it."""
-    recorder = Recorder()
+    recorder = CommitSpy()
     # Two readings for each commit: the first takes a second, the others none.
     times = iter([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
 
@@ -111,7 +111,7 @@ def test_slow_store() -> None:
 
 def test_client_that_went_away() -> None:
     """The record of a client that went away is committed, and the others get their receipts."""
-    recorder = Recorder()
+    recorder = CommitSpy()
 
     async def cancelled() -> Receipt:
         group = GroupCommit(recorder.commit)
@@ -124,7 +124,7 @@ def test_client_that_went_away() -> None:
 
 def test_a_loop_that_ended() -> None:
     """Writes that a loop left behind when it ended do not hold up those of the next loop."""
-    recorder = Recorder()
+    recorder = CommitSpy()
     group = GroupCommit(recorder.commit)
 
     async def abandoned() -> None:
@@ -139,6 +139,6 @@ def test_a_loop_that_ended() -> None:
 @pytest.mark.parametrize("durable", [False, True])
 def test_batches(durable: bool) -> None:
     """A batch is committed at once, as durably as single writes."""
-    recorder = Recorder()
+    recorder = CommitSpy()
     assert GroupCommit(recorder.commit, durable=durable).commit_now([event("a")]) == [Receipt("accepted", "a")]
     assert recorder.commits == [(["a"], durable, "MainThread")]

@@ -81,8 +81,8 @@ def test_a_row() -> None:
 def test_other_answers(row: AnyRoute, schema: dict[str, Any] | None) -> None:
     """What has no schema is described by its name; what leaves without the envelope is an object of its own."""
     content = describe([row])["paths"][row.path]["get"]["responses"]["200"]["content"]
-    found = content["application/json"]["schema"]
-    assert found == {"type": "object"} if schema is None else found["properties"]["data"] == schema
+    described = content["application/json"]["schema"]
+    assert described == {"type": "object"} if schema is None else described["properties"]["data"] == schema
 
 
 def test_what_is_described(client: TestClient) -> None:

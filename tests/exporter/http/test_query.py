@@ -26,10 +26,10 @@ def test_defaults() -> None:
 
 def test_everything_given() -> None:
     """Parameters are percent-decoded, days are dates, and an empty value is a value."""
-    found = parse(
+    query = parse(
         b"window=7d&as_of=2026-02-03&service=a%20b%2Fc%C3%A9+d&environment=&name=null&version=1.0", NamedModelQuery
     )
-    assert found == NamedModelQuery(
+    assert query == NamedModelQuery(
         window="7d", as_of=dt.date(2026, 2, 3), service="a b/cé d", environment="", name="null", version="1.0"
     )
 

@@ -70,8 +70,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _address(output: Callable[[], str]) -> str:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if found := re.search(r"page +(\S+)", output()):
-            return found[1]
+        if url := re.search(r"page +(\S+)", output()):
+            return url[1]
         time.sleep(0.05)
     pytest.fail(f"the server did not start: {output()}")
 

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from otel_measure.conventions import semconv
-from otel_measure.otlp.receive.logs import Understood, understood
+from otel_measure.otlp.receive.logs import InterpretedLogs, interpret
 from otel_measure.otlp.receive.senders import resource_of
-from otel_measure.records.kinds import Event, Exposure, Json, Origin, Record, UserEvent, to_event
+from otel_measure.records.events import Event, to_event
+from otel_measure.records.kinds import Exposure, Json, Origin, Record, UserEvent
 from tests.facts import event as user_event
 from tests.facts import inference, one_of_each
 from tests.otlp.requests import NOW_US, PROCESS, SECOND_US, event, log_request, record_request
@@ -18,9 +19,9 @@ TYPES = {"checkout.done": "purchase", "noise": "ignore", "*": "custom"}
 MINUTE_US = 60 * SECOND_US
 
 
-def read(*events: Event) -> Understood:
+def read(*events: Event) -> InterpretedLogs:
     """Return what a request with events says."""
-    return understood(log_request(events).resource_logs, NOW_US, TYPES)
+    return interpret(log_request(events).resource_logs, NOW_US, TYPES)
 
 
 def one(*events: Event) -> Record:
@@ -33,9 +34,9 @@ def one(*events: Event) -> Record:
 def test_records_of_ours_come_back() -> None:
     """Every kind, under the service that the resource names; inferences say which models come as facts."""
     records = [msgspec.structs.replace(record, ts=NOW_US) for record in one_of_each()]
-    found = understood(record_request(records).resource_logs, NOW_US, {})
+    found = interpret(record_request(records).resource_logs, NOW_US, {})
     shop = Origin("shop")
-    assert found == Understood(
+    assert found == InterpretedLogs(
         [msgspec.structs.replace(record, origin=shop) for record in records],
         {(resource_of(PROCESS).source, "m")},
         Counter(),
@@ -47,16 +48,16 @@ def test_records_of_ours_come_back() -> None:
 def test_a_time_in_the_future_is_clamped(record: Record) -> None:
     """As at a recording call: over 300 s ahead counts as now, and says so."""
     ahead = msgspec.structs.replace(record, ts=NOW_US + 301 * SECOND_US)
-    (found,) = understood(record_request([ahead]).resource_logs, NOW_US, {}).records
+    (found,) = interpret(record_request([ahead]).resource_logs, NOW_US, {}).records
     assert (found.ts, getattr(found, "clamped", None)) == (NOW_US, True)
     near = msgspec.structs.replace(record, ts=NOW_US + 300 * SECOND_US)
-    assert understood(record_request([near]).resource_logs, NOW_US, {}).records[0].ts == near.ts
+    assert interpret(record_request([near]).resource_logs, NOW_US, {}).records[0].ts == near.ts
 
 
 def test_a_clamped_time_where_no_field_says_so() -> None:
     """A truth has no such field; its time is clamped all the same."""
     truth = msgspec.structs.replace(one_of_each()[2], ts=NOW_US + 301 * SECOND_US)
-    assert understood(record_request([truth]).resource_logs, NOW_US, {}).records[0].ts == NOW_US
+    assert interpret(record_request([truth]).resource_logs, NOW_US, {}).records[0].ts == NOW_US
 
 
 def test_our_events_without_our_sdk() -> None:
@@ -99,8 +100,8 @@ def test_events_of_others() -> None:
 )
 def test_what_tells_nothing_of_a_user_is_let_pass(ignored: Event) -> None:
     """It is no fault of the sender's."""
-    assert read(ignored) == Understood([], set(), Counter(), 1)
-    assert understood(log_request([event("x", user_id="u")]).resource_logs, NOW_US, {}).ignored == 1
+    assert read(ignored) == InterpretedLogs([], set(), Counter(), 1)
+    assert interpret(log_request([event("x", user_id="u")]).resource_logs, NOW_US, {}).ignored == 1
 
 
 def test_an_evaluation_of_a_feature_flag_is_an_exposure() -> None:
@@ -126,7 +127,7 @@ def test_an_evaluation_of_a_feature_flag_is_an_exposure() -> None:
     [
         (
             event("otel_measure.nps_response", user_id="u", otel_measure__nps_score=11),
-            "Object missing required field `score`",
+            "Object missing required field `otel_measure.nps.score`",
         ),
         (event("other", user_id="u" * 513), "event 'other' is not a valid user event: Expected `str` of length <= 512"),
         (event("other", user_id=True), "event 'other' is not a valid user event: Expected `str`, got `bool`"),
@@ -148,7 +149,7 @@ def test_a_bad_resource_of_many() -> None:
         deep = [deep]
     request = log_request([event("other", user_id="u"), event("other", user_id="v")], {"x": deep})
     request.MergeFrom(log_request([event("other", user_id="w")]))
-    found = understood(request.resource_logs, NOW_US, {"*": "custom"})
+    found = interpret(request.resource_logs, NOW_US, {"*": "custom"})
     assert found.refused == Counter({"an attribute's value must be nested at most 16 deep": 2})
     assert [record.user_id for record in found.records if isinstance(record, UserEvent)] == ["w"]
 

@@ -8,7 +8,7 @@ import pytest
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
-from otel_measure.otlp.receive.metrics import MAX_BUCKETS, understood
+from otel_measure.otlp.receive.metrics import MAX_BUCKETS, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.values import MAX_DEPTH
 from otel_measure.records.kinds import Json, Origin
@@ -20,14 +20,14 @@ LABELS = 'otel_scope_name="other",service_instance_id="a",service_name="shop"'
 
 def points(metrics: Metrics) -> list[Point]:
     """Return the points of a request in which nothing is wrong."""
-    found = understood(metrics.request.resource_metrics, NOW_US)
+    found = interpret(metrics.request.resource_metrics, NOW_US)
     assert (found.refused, found.own, found.ignored) == (Counter(), 0, 0)
     return found.points
 
 
 def refused(metrics: Metrics) -> Counter[str]:
     """Return what is wrong with the points of a request."""
-    found = understood(metrics.request.resource_metrics, NOW_US)
+    found = interpret(metrics.request.resource_metrics, NOW_US)
     assert found.points == []
     return found.refused
 
@@ -111,12 +111,12 @@ def test_what_says_no_value_and_what_facts_say_already() -> None:
     """Neither is a point, nor wrong."""
     metrics = Metrics()
     metrics.raw().gauge.data_points.add(flags=1)
-    found = understood(metrics.request.resource_metrics, NOW_US)
+    found = interpret(metrics.request.resource_metrics, NOW_US)
     assert (found.points, found.refused, found.ignored) == ([], Counter(), 1)
     ours = Metrics(scope=semconv.SCOPE_AI).histogram(DURATION, [1, 0, 0], 1.0, CHAT)
-    found = understood(ours.request.resource_metrics, NOW_US)
+    found = interpret(ours.request.resource_metrics, NOW_US)
     assert (found.points, found.own) == ([], 1)
-    assert understood(Metrics().request.resource_metrics, NOW_US).points == []
+    assert interpret(Metrics().request.resource_metrics, NOW_US).points == []
 
 
 def test_our_own_other_scopes_need_no_label() -> None:
@@ -178,7 +178,7 @@ def test_attributes_that_are_nested_too_deeply() -> None:
     metrics.request.MergeFrom(Metrics({**PROCESS, "x": deep}).gauge("c", 1.0).counter("d", 1).request)
     metrics.request.MergeFrom(Metrics({"x": deep}).request)
     metrics.raw()
-    found = understood(metrics.request.resource_metrics, NOW_US)
+    found = interpret(metrics.request.resource_metrics, NOW_US)
     assert [point.name for point in found.points] == ["a"]
     assert found.refused == Counter(
         {

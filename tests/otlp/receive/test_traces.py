@@ -7,7 +7,7 @@ import pytest
 from otel_measure.ai.pricing import Pricer
 from otel_measure.definitions.signals import is_inference
 from otel_measure.otlp.receive.senders import resource_of
-from otel_measure.otlp.receive.traces import Understood, understood
+from otel_measure.otlp.receive.traces import InterpretedSpans, interpret
 from otel_measure.records.kinds import Inference, Json, Origin
 from otel_measure.store.types.streams import HeldCall
 from tests.otlp.requests import CHAT, NOW_US, PROCESS, span, span_request
@@ -20,10 +20,10 @@ CALL = Inference(
 )  # fmt: skip
 
 
-def read(*spans: dict[str, object], **resource: Json) -> Understood:
+def read(*spans: dict[str, object], **resource: Json) -> InterpretedSpans:
     """Return what a request with spans says."""
     said: dict[str, Json] = {**PROCESS, **resource}
-    return understood(span_request(*spans, resource=said).resource_spans, Pricer(), NOW_US)
+    return interpret(span_request(*spans, resource=said).resource_spans, Pricer(), NOW_US)
 
 
 def one(attributes: dict[str, Json], status: int = 0) -> Inference:
@@ -35,7 +35,7 @@ def one(attributes: dict[str, Json], status: int = 0) -> Inference:
 
 def test_a_call_of_a_model() -> None:
     """Model and version, how long it took, tokens and their price; its id is that of the span."""
-    assert read(span(2, parent=9)) == Understood([HeldCall(SOURCE, CALL, f"{1:032x}/{9:016x}")], Counter(), 0, 0)
+    assert read(span(2, parent=9)) == InterpretedSpans([HeldCall(SOURCE, CALL, f"{1:032x}/{9:016x}")], Counter(), 0, 0)
 
 
 def test_what_older_instrumentations_say() -> None:
@@ -92,8 +92,8 @@ def test_which_spans_are_calls_of_models(attributes: dict[str, Json], is_call: b
 def test_what_is_recorded_as_a_fact_of_ours_too() -> None:
     """Under our decorator a span carries a mark; a process of ours says so in its resource."""
     marked: dict[str, Json] = {**CHAT, "otel_measure.inference.id": "i"}
-    assert read(span(2, marked)) == Understood([], Counter(), 1, 0)
-    assert read(span(2), **{"otel_measure.own_facts": True}) == Understood([], Counter(), 1, 0)
+    assert read(span(2, marked)) == InterpretedSpans([], Counter(), 1, 0)
+    assert read(span(2), **{"otel_measure.own_facts": True}) == InterpretedSpans([], Counter(), 1, 0)
 
 
 def test_times_that_cannot_be() -> None:
@@ -108,7 +108,7 @@ def test_what_breaks_a_rule() -> None:
     """The message names the field; the rest is taken in."""
     found = read(span(2, {**CHAT, "gen_ai.usage.input_tokens": -1}), span(3))
     assert found.refused == Counter(
-        {"span 'chat' is not a valid call of a model: Expected `int` >= 0 - at `$.input_tokens`": 1}
+        {"span 'chat' is not a valid call of a model: Expected `int` >= 0 - at `$.gen_ai.usage.input_tokens`": 1}
     )
     assert len(found.calls) == 1
 

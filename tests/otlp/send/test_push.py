@@ -16,14 +16,14 @@ from otel_measure.config import OtlpLogs
 from otel_measure.errors import StoreUnavailable
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.send import push as module
-from otel_measure.otlp.send.push import Answer, HttpPost, Post, Push
+from otel_measure.otlp.send.push import HttpPost, Post, PostResponse, Push
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import SqliteStore
 from tests.facts import HERE, NOON, event
 from tests.store.asking import asked
 
-OK = Answer(200)
+OK = PostResponse(200)
 
 
 class Other:
@@ -34,13 +34,13 @@ class Other:
         asked: how often it was called.
     """
 
-    def __init__(self, answer: Callable[[int, list[str]], Answer] = lambda n, ids: OK) -> None:
+    def __init__(self, answer: Callable[[int, list[str]], PostResponse] = lambda n, ids: OK) -> None:
         self._answer = answer
         self.taken: list[str] = []
         self.resources: list[Any] = []
         self.asked = 0
 
-    def __call__(self, body: bytes, timeout_s: float) -> Answer:
+    def __call__(self, body: bytes, timeout_s: float) -> PostResponse:
         """Take in a request."""
         (sent,) = ExportLogsServiceRequest.FromString(body).resource_logs
         ids = [dict(attributes_of(one.attributes))["log.record.uid"] for one in sent.scope_logs[0].log_records]
@@ -105,7 +105,7 @@ def test_facts_leave_once_each(store: SqliteStore) -> None:
 def test_what_is_not_taken_stays(store: SqliteStore, status: int, caplog: pytest.LogCaptureFixture) -> None:
     """Until the other side is there, or has been told who we are; why is said once."""
     store.accept([event("a")])
-    push, counted = sender(store, other := Other(lambda n, ids: Answer(status, why="no") if n < 3 else OK))
+    push, counted = sender(store, other := Other(lambda n, ids: PostResponse(status, why="no") if n < 3 else OK))
     with caplog.at_level(logging.WARNING, "otel_measure"):
         assert (push.flush(5), push.flush(5)) == (False, False)
     assert (asked(store, lambda m: m.outbox.length()), counted, len(caplog.records)) == (1, Counter(), 1)
@@ -118,7 +118,7 @@ def test_what_is_not_taken_stays(store: SqliteStore, status: int, caplog: pytest
 def test_a_fact_that_cannot_be_taken_does_not_hold_up_the_others(store: SqliteStore, status: int) -> None:
     """The batch is halved until it stands alone; it is counted and let go."""
     store.accept([event(f"{n:02}") for n in range(20)])
-    push, counted = sender(store, other := Other(lambda _, ids: Answer(status) if "07" in ids else OK))
+    push, counted = sender(store, other := Other(lambda _, ids: PostResponse(status) if "07" in ids else OK))
     assert push.flush(5)
     assert sorted(other.taken) == [f"{n:02}" for n in range(20) if n != 7]
     assert (counted, asked(store, lambda m: m.outbox.length())) == (Counter({"accepted": 19, "refused": 1}), 0)
@@ -130,7 +130,7 @@ def test_a_partial_success_is_final(store: SqliteStore, caplog: pytest.LogCaptur
     answer.partial_success.rejected_log_records = 1
     answer.partial_success.error_message = "too old"
     store.accept([event("a"), event("b")])
-    push, counted = sender(store, Other(lambda *_: Answer(200, answer.SerializeToString())))
+    push, counted = sender(store, Other(lambda *_: PostResponse(200, answer.SerializeToString())))
     with caplog.at_level(logging.WARNING, "otel_measure"):
         assert push.flush(5)
     assert (counted, asked(store, lambda m: m.outbox.length())) == (Counter({"accepted": 1, "refused": 1}), 0)
@@ -140,7 +140,7 @@ def test_a_partial_success_is_final(store: SqliteStore, caplog: pytest.LogCaptur
 def test_a_success_in_another_form(store: SqliteStore) -> None:
     """An answer that is no message of OTLP says that the request was taken all the same."""
     store.accept([event("a")])
-    push, counted = sender(store, Other(lambda *_: Answer(204, b"ok\xff")))
+    push, counted = sender(store, Other(lambda *_: PostResponse(204, b"ok\xff")))
     assert push.flush(5)
     assert counted == Counter({"accepted": 1})
 
@@ -167,7 +167,7 @@ def test_a_flush_keeps_to_its_time(store: SqliteStore) -> None:
     store.accept([event("a"), event("b", origin=Origin("other"))])
     entered, leave = threading.Event(), threading.Event()
 
-    def slow(n: int, ids: list[str]) -> Answer:
+    def slow(n: int, ids: list[str]) -> PostResponse:
         entered.set()
         leave.wait(10)
         return OK
@@ -189,9 +189,9 @@ def test_a_flush_keeps_to_its_time(store: SqliteStore) -> None:
 def test_the_thread_backs_off_with_jitter(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to 1, 2, 4 … 60 s, at least what the other side asks for; from the first success on it polls again."""
     waits: list[float] = []
-    answers = [Answer(503), Answer(503), Answer(503, retry_after_s=30.0), *[Answer(0)] * 5]
+    answers = [PostResponse(503), PostResponse(503), PostResponse(503, retry_after_s=30.0), *[PostResponse(0)] * 5]
 
-    class Stop:
+    class StopLater:
         def wait(self, seconds: float) -> bool:
             waits.append(seconds)
             if len(waits) == 10:
@@ -200,7 +200,7 @@ def test_the_thread_backs_off_with_jitter(store: SqliteStore, monkeypatch: pytes
 
     store.accept([event("a")])
     push, _ = sender(store, other := Other(lambda n, ids: answers[n - 1] if n <= len(answers) else OK))
-    monkeypatch.setattr(push, "_stop", Stop())
+    monkeypatch.setattr(push, "_stop", StopLater())
     push._run()
     assert waits == [1, 1, 2, 30, 8, 16, 32, 60, 60, 1, 1, 1]
     assert other.taken == ["a", "late"]
@@ -212,7 +212,7 @@ def test_the_thread_goes_on_whatever_fails(
     """A fault of ours is as if the other side were away."""
     waits: list[float] = []
 
-    class Stop:
+    class StopSoon:
         def wait(self, seconds: float) -> bool:
             waits.append(seconds)
             return len(waits) > 3
@@ -221,7 +221,7 @@ def test_the_thread_goes_on_whatever_fails(
         raise ZeroDivisionError("ours")
 
     push, _ = sender(store, Other())
-    monkeypatch.setattr(push, "_stop", Stop())
+    monkeypatch.setattr(push, "_stop", StopSoon())
     monkeypatch.setattr(store, "asking", fail)
     push._run()
     assert waits == [1, 1, 2, 4]
@@ -233,7 +233,7 @@ def test_what_the_other_side_says_of_an_error(store: SqliteStore, caplog: pytest
     """The message of its `google.rpc.Status`, or its text."""
     store.accept([event("a")])
     status = Status(code=16, message="a valid token is needed").SerializeToString()
-    answers = iter([Answer(401, status), Answer(403, b"<html>no</html>"), Answer(502, b"\xff\xfe")])
+    answers = iter([PostResponse(401, status), PostResponse(403, b"<html>no</html>"), PostResponse(502, b"\xff\xfe")])
     push, _ = sender(store, Other(lambda *_: next(answers)))
     assert [push.flush(5) for _ in range(3)] == [False] * 3
     assert "(401: a valid token is needed)" in caplog.text
@@ -246,7 +246,7 @@ def test_a_partial_success_that_cannot_be(store: SqliteStore) -> None:
     answer = ExportLogsServiceResponse()
     answer.partial_success.rejected_log_records = -5
     store.accept([event("a")])
-    push, counted = sender(store, Other(lambda *_: Answer(200, answer.SerializeToString())))
+    push, counted = sender(store, Other(lambda *_: PostResponse(200, answer.SerializeToString())))
     assert push.flush(5)
     assert counted == Counter({"accepted": 1})
 
@@ -307,10 +307,10 @@ def test_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests.Session, "post", post)
     target = OtlpLogs("http://there/v1/logs", {"authorization": "Bearer x"}, 10.0, "none", "ca.pem", ("c.pem", "k.pem"))
     send = HttpPost(target)
-    assert send(b"body", 3.0) == Answer(503, b"later", 7.0)
+    assert send(b"body", 3.0) == PostResponse(503, b"later", 7.0)
     with monkeypatch.context() as patch:
         patch.setattr(Response, "headers", {"Retry-After": "1" + "0" * 30})
-        assert send(b"body", 3.0) == Answer(503, b"later", 300.0)
+        assert send(b"body", 3.0) == PostResponse(503, b"later", 300.0)
     assert seen == {
         "url": "http://there/v1/logs",
         "data": b"body",
@@ -333,4 +333,4 @@ def test_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
         raise requests.ConnectionError("refused")
 
     monkeypatch.setattr(requests.Session, "post", post)
-    assert HttpPost(OtlpLogs("http://there", {}))(b"", 1.0) == Answer(0, why="refused")
+    assert HttpPost(OtlpLogs("http://there", {}))(b"", 1.0) == PostResponse(0, why="refused")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
 from otel_measure.definitions.exposition import Family
-from otel_measure.definitions.windows import span
+from otel_measure.definitions.windows import time_span
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
@@ -60,7 +60,7 @@ class Use(NamedTuple):
 
 def use(store: SqliteStore, name: str = "m", version: str = "1", window: str = "30d") -> Use:
     """Return what a model did in the window that ends at noon."""
-    at = span(window, NOON, "UTC")
+    at = time_span(window, NOON, "UTC")
     found = asked(store, lambda m: models.use_of(m.models, (name, version), at))
     return Use(models.latency(found, at), models.cost(found, at), models.errors(found))
 

@@ -17,8 +17,8 @@ WALL = 1_780_000_000.0
 
 def times(*values: float) -> Callable[[], float]:
     """Return a clock that reads these values one after the other."""
-    found = iter(values)
-    return lambda: next(found)
+    readings = iter(values)
+    return lambda: next(readings)
 
 
 def test_a_port_that_is_taken(port: int) -> None:

@@ -6,18 +6,18 @@ from google.rpc.status_pb2 import Status
 
 from exporter.cli.doctor import otlp
 from exporter.cli.doctor.findings import Finding
-from otel_measure.otlp.send.push import Answer
+from otel_measure.otlp.send.push import PostResponse
 from tests.exporter.cli.doctor.surroundings import around
 
 
 def test_an_otlp_endpoint(port: int) -> None:
     """Somebody listens there or nobody does; without a port the one of OTLP is meant."""
     place = f"http://127.0.0.1:{port}/x"
-    there = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(200)))
+    there = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: PostResponse(200)))
     status = Status(code=16, message="a valid token is needed").SerializeToString()
-    refused = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(401, status)))
-    elsewhere = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(404)))
-    other = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: Answer(0, why="Bad status line")))
+    refused = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: PostResponse(401, status)))
+    elsewhere = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: PostResponse(404)))
+    other = otlp.endpoint(around(otlp_endpoint=place, sends=lambda *_: PostResponse(0, why="Bad status line")))
     asked: list[tuple[str, int]] = []
 
     def refuse(host: str, number: int) -> bool:

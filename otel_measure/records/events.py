@@ -1,0 +1,150 @@
+"""The event form of records, an OpenTelemetry log record with an event name, and the way back.
+
+`from_event(to_event(r)) == r` is a law with a test. Which attribute a field is stands at the field (`records.kinds`);
+which name an event has stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from otel_measure.conventions import semconv
+from otel_measure.records.kinds import (
+    EvaluationResult,
+    Exposure,
+    GroundTruth,
+    Inference,
+    Json,
+    NpsResponse,
+    Origin,
+    Record,
+    ServiceState,
+    UserEvent,
+)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A record as OpenTelemetry carries it: what a LogRecord holds and the resource it comes from."""
+
+    name: str
+    ts: int
+    origin: Origin
+    attributes: dict[str, Json]
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+class EventSchema(msgspec.Struct, frozen=True):
+    """How records of one kind become events of one name.
+
+    Attributes:
+        kind: the name under which such records are counted.
+        event: the name of the event.
+        type: of a user event, whose name tells it.
+    """
+
+    kind: str
+    record: type[Record]
+    event: str
+    type: str | None = None
+
+    def record_of(self, values: dict[str, object]) -> Record:
+        """Return the record with these values, which may be changed.
+
+        Args:
+            values: by attribute, and what an event carries beside its attributes by the field's name.
+
+        Raises:
+            ValueError: a value is missing or breaks the rule of its field; the message names the attribute.
+        """
+        if self.type is not None:
+            values["type"] = self.type
+        try:
+            return msgspec.convert(values, self.record)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"event {self.event!r} is not a valid record: {error}") from error
+
+
+USER_EVENT_NAMES: Final[Mapping[str, str]] = {
+    **{t: semconv.EVENT_PREFIX + t for t in semconv.USER_EVENT_TYPES},
+    **{t: t for t in (semconv.EVENT_SESSION_START, semconv.EVENT_SESSION_END)},
+}
+"""Type of a user event → name of the event."""
+
+SCHEMAS: Final = (
+    EventSchema("inference", Inference, semconv.EVENT_INFERENCE),
+    *(EventSchema("user_event", UserEvent, name, kind) for kind, name in USER_EVENT_NAMES.items()),
+    EventSchema("ground_truth", GroundTruth, semconv.EVENT_GROUND_TRUTH),
+    EventSchema("nps_response", NpsResponse, semconv.EVENT_NPS_RESPONSE),
+    EventSchema("exposure", Exposure, semconv.EVENT_FEATURE_FLAG_EVALUATION),
+    EventSchema("evaluation", EvaluationResult, semconv.EVENT_EVALUATION_RESULT),
+    EventSchema("service_state", ServiceState, semconv.EVENT_SERVICE_STATE),
+)
+SCHEMA_OF_EVENT: Final[Mapping[str, EventSchema]] = {schema.event: schema for schema in SCHEMAS}
+USER_EVENT_TYPES: Final = frozenset(USER_EVENT_NAMES)
+# Fields that an event carries beside its attributes; every other field is an attribute.
+_BESIDE_ATTRIBUTES: Final = frozenset(Event.__struct_fields__) | {"type"}
+
+
+def _attributes_of(record: type[Record]) -> tuple[tuple[str, str, object], ...]:
+    """Return field, attribute and the value that is left out, besides `None`, of each field that is an attribute.
+
+    Raises:
+        TypeError: a field travels nowhere.
+    """
+    fields, attributes = record.__struct_fields__, record.__struct_encode_fields__
+    defaults = dict(zip(reversed(fields), reversed(record.__struct_defaults__), strict=False))
+    travelling = [(field, attribute) for field, attribute in zip(fields, attributes, strict=True) if field != attribute]
+    lost = set(fields) - {field for field, _ in travelling} - _BESIDE_ATTRIBUTES
+    if lost:
+        raise TypeError(f"{record.__name__}: give {', '.join(sorted(lost))} its attribute: field(name=semconv.ATTR_…)")
+    return tuple((f, a, False if defaults.get(f) is False else None) for f, a in travelling)
+
+
+_KIND_OF: Final[Mapping[type[Record], str]] = {schema.record: schema.kind for schema in SCHEMAS}
+_NAME_OF: Final[Mapping[type[Record], str]] = {schema.record: schema.event for schema in SCHEMAS}
+_ATTRIBUTES: Final = {record: _attributes_of(record) for record in _KIND_OF}
+
+
+def kind_of(record: type[Record]) -> str:
+    """Return the name under which records of a class are counted."""
+    return _KIND_OF[record]
+
+
+def to_event(record: Record) -> Event:
+    """Return the event form of a record; what is unknown, and a flag that is not set, is left out."""
+    attributes: dict[str, Json] = {}
+    for field, attribute, left_out in _ATTRIBUTES[type(record)]:
+        value: Json = getattr(record, field)
+        if value is not None and value is not left_out:
+            attributes[attribute] = value
+    return Event(
+        name=USER_EVENT_NAMES[record.type] if isinstance(record, UserEvent) else _NAME_OF[type(record)],
+        ts=record.ts,
+        origin=record.origin,
+        attributes=attributes,
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+    )
+
+
+def from_event(event: Event) -> Record | None:
+    """Return the record an event is the form of, or `None` for an event that is none of ours.
+
+    Raises:
+        ValueError: the event has our name, and an attribute is missing or breaks the rule of its field.
+    """
+    schema = SCHEMA_OF_EVENT.get(event.name)
+    if schema is None:
+        return None
+    values: dict[str, object] = {
+        **event.attributes,
+        "ts": event.ts,
+        "origin": event.origin,
+        "trace_id": event.trace_id,
+        "span_id": event.span_id,
+    }
+    return schema.record_of(values)
