@@ -40,7 +40,6 @@ class _Requests:
     def __init__(self, page_views: bool, user: Callable[[Any], object]) -> None:
         self._page_views = page_views
         self._user = user
-        self._instrument: tuple[object, Any] = (None, None)
 
     def begin(self, method: str, scheme: str, path: str, header: Header) -> _Request:
         """Start the clock of a request."""
@@ -50,18 +49,13 @@ class _Requests:
         """Record a request; never raise."""
         current = process.current()
         try:
-            self._duration(current).record(request.took_s, request.attributes(route))
+            current.telemetry.measure(
+                instruments.HTTP_SERVER_REQUEST_DURATION, request.took_s, request.attributes(route)
+            )
             if self._page_views and request.is_page:
                 self._view(current, request, whose, route)
         except Exception as error:
             current.recorder.fault("middleware", f"a request was not measured: {error!r}", error)
-
-    def _duration(self, current: Runtime) -> Any:
-        known, histogram = self._instrument
-        if known is not current.telemetry:
-            histogram = current.telemetry.histogram(instruments.HTTP_SERVER_REQUEST_DURATION)
-            self._instrument = (current.telemetry, histogram)
-        return histogram
 
     def _view(self, current: Runtime, request: _Request, whose: Any, route: str | None) -> None:
         user = self._user(whose)

@@ -157,7 +157,7 @@ class Runtime:
         self._creates_tracing = settings.auto_instrument
         self._watch_spans()
         self._instrumentors = (
-            instrumentations.turn_on(instrumentations.found(), os.environ, self.telemetry.fault)
+            instrumentations.turn_on(instrumentations.installed(), os.environ, self.telemetry.fault)
             if settings.auto_instrument
             else []
         )

@@ -24,8 +24,6 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 
 from otel_measure import process
@@ -38,6 +36,7 @@ from otel_measure.records.events import Event
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.runtime import Runtime
 from otel_measure.telemetry import Providers
+from otel_measure.telemetry.sdk_internals import in_memory_logger_provider
 from otel_measure.users.service import UserAnalyticsService
 
 if TYPE_CHECKING:
@@ -94,10 +93,8 @@ class Capture:
         loud: bool = True,
     ) -> None:
         self.clock = clock or Clock()
-        self._exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
-        self.providers = Providers(MeterProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False))
-        if self.providers.loggers is not None:
-            self.providers.loggers.add_log_record_processor(SimpleLogRecordProcessor(self._exporter))
+        loggers, self._exported = in_memory_logger_provider()
+        self.providers = Providers(MeterProvider(shutdown_on_exit=False), loggers)
         self.runtime = Runtime(
             settings or replace(Settings(), store=":memory:"),
             clock=self.clock,
@@ -130,7 +127,7 @@ class Capture:
         """Return what has been recorded, as the events that OTLP would carry."""
         self.runtime.recorder.flush()
         origin = Origin(self.runtime.settings.service_name, self.runtime.settings.environment)
-        return [_event(found.log_record, origin) for found in self._exporter.get_finished_logs()]
+        return [_event(emitted.log_record, origin) for emitted in self._exported()]
 
     def __enter__(self) -> Capture:
         self._before = process.install(self.runtime)

@@ -42,7 +42,6 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Clock",
     "Handler",
     "Host",
-    "Point",
     "Reading",
     "Sample",
     "Sink",
@@ -50,9 +49,7 @@ TWO_MEANINGS_TODAY: Final[set[str]] = {
     "Window",
 }
 LONG_MODULES_TODAY: Final[set[str]] = {
-    "otel_measure/ai/service.py",
     "otel_measure/store/sqlite/connection.py",
-    "otel_measure/telemetry/__init__.py",
     "tests/ai/test_instrument.py",
     "tests/ai/test_service.py",
     "tests/ai/test_usage.py",
@@ -61,9 +58,7 @@ LONG_MODULES_TODAY: Final[set[str]] = {
     "tests/store/sqlite/test_received.py",
     "tests/store/sqlite/test_store.py",
 }
-LONG_FUNCTIONS_TODAY: Final[set[str]] = {
-    "otel_measure/ai/record.py:build",
-}
+LONG_FUNCTIONS_TODAY: Final[set[str]] = set()
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 
 import click
 
@@ -17,26 +18,26 @@ from otel_measure.errors import ConfigurationError
 @store_option
 @json_option
 def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
-    """Recompute roll-ups and totals from the facts, in this or another time zone.
+    """Recompute roll-ups and totals from the facts, by the definitions of the settings and the time zone of the store.
 
-    Others can read meanwhile; writes wait. After a change of zone, restart the processes that use the store.
+    Others can read meanwhile; writes wait. After a change of a definition, restart the processes that use the store.
     """
-    from otel_measure.store.engines import open_store
+    from otel_measure.store.engines import definitions_of, open_store
 
     settings = load_settings({"store": store, "timezone": timezone})
     path = settings.store
     if path is None or not os.path.isfile(path):  # unlike `Path`, it raises nothing where one may not look
         raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
     began = time.monotonic()
-    opened = open_store(settings, keeps_zone=True)
+    opened = open_store(settings, to_rebuild=True)
     if opened is None:  # which no file is
         raise ConfigurationError("there is no store to rebuild")
     try:
-        opened.rebuild(timezone)
+        opened.rebuild(replace(definitions_of(settings), timezone=timezone or opened.definitions.timezone))
         took_s = round(time.monotonic() - began, 3)
         if as_json:
-            click.echo(json.dumps({"store": path, "timezone": opened.timezone, "seconds": took_s}))
+            click.echo(json.dumps({"store": path, "timezone": opened.definitions.timezone, "seconds": took_s}))
         else:
-            click.echo(f"rebuilt {path} with the days of {opened.timezone} in {took_s:.1f} s")
+            click.echo(f"rebuilt {path} with the days of {opened.definitions.timezone} in {took_s:.1f} s")
     finally:
         opened.close()

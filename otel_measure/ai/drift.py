@@ -18,6 +18,7 @@ from math import fsum, log, nan
 from typing import Final
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import Window
 from otel_measure.records.enums import DriftStatus
@@ -26,7 +27,6 @@ from otel_measure.store.protocol import Moment
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference, ReferenceSource
 
-REFERENCE_RECORDS: Final = 1000
 MAX_REFERENCE_RECORDS: Final = 10_000
 MAX_REMEMBERED: Final = 1000
 _HOUR_US: Final = 3_600_000_000
@@ -175,14 +175,13 @@ class DriftWatch:
     def __init__(
         self,
         now_us: Callable[[], int],
-        window_records: int = 1000,
-        window_hours: int = 24,
-        timezone: str = "UTC",
+        definitions: Definitions,
     ) -> None:
         self._now_us = now_us
-        self._size = window_records
-        self._period_us = window_hours * _HOUR_US
-        self._timezone = timezone
+        self._size = definitions.drift_window_records
+        self._period_us = definitions.drift_window_hours * _HOUR_US
+        self._reference_records = definitions.drift_reference_records
+        self._timezone = definitions.timezone
         self._reset()
 
     def _reset(self) -> None:
@@ -235,11 +234,11 @@ class DriftWatch:
         """
         if kept is not None and (kept.first is None or kept.last is None or view.horizon > kept.first.ts):
             return kept
-        if kept is not None and kept.last and self._count_to(model, view, 0, kept.last) == REFERENCE_RECORDS:
+        if kept is not None and kept.last and self._count_to(model, view, 0, kept.last) == self._reference_records:
             return kept
-        if view.count(0, _FOREVER) < REFERENCE_RECORDS:
+        if view.count(0, _FOREVER) < self._reference_records:
             return None
-        first = view.oldest(REFERENCE_RECORDS)
+        first = view.oldest(self._reference_records)
         return reference_of("first_records", columns(first), first[0].position, first[-1].position)
 
     # ------------------------------------------------------------ counting

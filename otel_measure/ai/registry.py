@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.records.enums import ModelType
-from otel_measure.store.protocol import ModelQuestions, Store
+from otel_measure.store.protocol import RecordedModels, Store
 from otel_measure.store.types.models import Model, ModelKey
 
 REMEMBERED_S: Final = 30.0
@@ -37,11 +37,11 @@ class Registry:
             self._store.register_model(model)
         self._remember(key, model.type)
 
-    def model(self, recorded: ModelQuestions, key: ModelKey) -> Model | None:
+    def model(self, recorded: RecordedModels, key: ModelKey) -> Model | None:
         """Return a model; `None` for one that was neither registered nor recorded."""
         return self._own.get(key) or next(iter(recorded.models(key)), None)
 
-    def models(self, recorded: ModelQuestions) -> list[Model]:
+    def models(self, recorded: RecordedModels) -> list[Model]:
         """Return every model that was registered or recorded, sorted by name and version."""
         if not self._own:
             return recorded.models()

@@ -1,4 +1,4 @@
-"""What models did and how they are: pure questions over anything that satisfies `Series`, and over what was judged."""
+"""What models did and how they are: pure functions of what a `Series` says, and of what is known of their quality."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otel_measure.conventions import instruments
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
-from otel_measure.store.protocol import ModelQuestions
+from otel_measure.store.protocol import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.store.types.quality import Evaluated, Labels
 
@@ -214,14 +214,14 @@ def errors(use: ModelUse) -> Errors:
     return Errors(use.errors, use.errors / use.requests if use.requests else nan)
 
 
-class Judgement(NamedTuple):
+class ModelQuality(NamedTuple):
     """What is known of a model besides its use."""
 
     labels: Labels | None = None
     drift: Drift | None = None
 
 
-UNJUDGED: Final = Judgement()
+UNKNOWN_QUALITY: Final = ModelQuality()
 
 
 def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy | None:
@@ -231,11 +231,11 @@ def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy
     return classification(labels.confusion, labels.predictions, span.window)
 
 
-def snapshot(model: Model, use: ModelUse, judged: Judgement, span: TimeSpan, now: datetime) -> Snapshot:
+def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan, now: datetime) -> Snapshot:
     """Everything about one model."""
     took, paid, failed = latency(use, span), cost(use, span), errors(use)
-    right = accuracy(model.type, judged.labels, span)
-    drift = judged.drift if judged.drift and judged.drift.window.end > span.window.start else None
+    right = accuracy(model.type, quality.labels, span)
+    drift = quality.drift if quality.drift and quality.drift.window.end > span.window.start else None
     found = _health(model, use, right, drift, took, paid, failed)
     return Snapshot(
         model_name=model.name,
@@ -294,7 +294,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
-def use_of(models: ModelQuestions, key: ModelKey, span: TimeSpan) -> ModelUse:
+def use_of(models: RecordedModels, key: ModelKey, span: TimeSpan) -> ModelUse:
     """Return what one model did; a model nobody has heard of did nothing."""
     uses = models.model_use(span.start, span.end, key)
     return uses[0] if uses else ModelUse(*key)
@@ -303,7 +303,7 @@ def use_of(models: ModelQuestions, key: ModelKey, span: TimeSpan) -> ModelUse:
 def all_models(
     models: Iterable[Model],
     uses: Iterable[ModelUse],
-    judged: Mapping[ModelKey, Judgement],
+    qualities: Mapping[ModelKey, ModelQuality],
     span: TimeSpan,
     now: datetime,
 ) -> Models:
@@ -313,7 +313,7 @@ def all_models(
         snapshot(
             model,
             used.get((model.name, model.version)) or ModelUse(model.name, model.version),
-            judged.get((model.name, model.version), UNJUDGED),
+            qualities.get((model.name, model.version), UNKNOWN_QUALITY),
             span,
             now,
         )

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import compress, count, islice
 from operator import gt, not_, or_
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from otel_measure.definitions.active_days import ActiveDay, add_days
 from otel_measure.definitions.cells import CellChanges
@@ -144,9 +144,6 @@ class PersonHistory(NamedTuple):
             add_conversions(changes, goal, self.days, conversions, definitions.day_of, sign=sign)
         for sessions in self.sessions.values():
             add_sessions(changes, sessions, definitions, sign)
-
-
-NO_HISTORY: Final = PersonHistory([], {}, {})
 
 
 def merged_history(histories: Iterable[PersonHistory], session_gap_us: int) -> PersonHistory:

@@ -12,15 +12,35 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from otel_measure.conventions.semconv import SCOPE_AI, SCOPE_USERS
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.exposition import MONOTONIC, STALE_US, Sample, added_buckets
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
 
 StreamScope: TypeAlias = Literal["add", "host", "instance"]
+FACT_SCOPES: Final = frozenset({SCOPE_AI, SCOPE_USERS})
+"""Instrumentation scopes of ours whose figures are counted from facts: they are no streams."""
+# (prefix of the instrument's name, whose reading it is); everything else adds, or is a gauge of its process
+_SCOPES: Final[tuple[tuple[str, StreamScope], ...]] = (
+    ("system.", "host"),
+    ("otel_measure.system.", "host"),
+    ("container.", "host"),
+    ("otel_measure.container.", "host"),
+    ("process.", "instance"),
+    ("otel_measure.process.", "instance"),
+)
 LATEST_DELTA_US: Final = 3_600_000_000
 """A delta that is older than the last one of its stream by more is refused: nobody remembers whether it came before."""
 _DAY_US: Final = 86_400_000_000
+
+
+def stream_scope(name: str, kind: str) -> StreamScope:
+    """Return how a stream of this name behaves over several processes."""
+    for prefix, scope in _SCOPES:
+        if name.startswith(prefix):
+            return scope
+    return "instance" if kind == "gauge" else "add"
 
 
 @dataclass(frozen=True, slots=True)

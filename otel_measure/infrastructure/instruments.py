@@ -24,7 +24,9 @@ from otel_measure.infrastructure.readings import (
 from otel_measure.infrastructure.sampler import Sampler
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import CallbackOptions, Meter, Observation
+    from opentelemetry.metrics import CallbackOptions, Observation
+
+    from otel_measure.telemetry.observables import ObservableMeter
 
 Attributes: TypeAlias = Mapping[str, str]
 Point: TypeAlias = tuple[float, Attributes]
@@ -212,7 +214,7 @@ def points(snapshot: Snapshot) -> Iterator[tuple[instruments.Instrument, float, 
                 yield instrument, value, attributes
 
 
-def register(meter: Meter, sampler: Sampler) -> None:
+def register(meter: ObservableMeter, sampler: Sampler) -> None:
     """Create the observable instruments on `meter`; their callbacks ask `sampler` for a fresh snapshot.
 
     The first callback of a collection may wait 100 ms for one, the others find it fresh.

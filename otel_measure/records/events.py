@@ -122,13 +122,18 @@ def to_event(record: Record) -> Event:
         if value is not None and value is not left_out:
             attributes[attribute] = value
     return Event(
-        name=USER_EVENT_NAMES[record.type] if isinstance(record, UserEvent) else _NAME_OF[type(record)],
+        name=_user_event_name(record.type) if isinstance(record, UserEvent) else _NAME_OF[type(record)],
         ts=record.ts,
         origin=record.origin,
         attributes=attributes,
         trace_id=record.trace_id,
         span_id=record.span_id,
     )
+
+
+def _user_event_name(event_type: str) -> str:
+    """Return the name of a user event; a newer version may have stored a type that this one does not know."""
+    return USER_EVENT_NAMES.get(event_type, semconv.EVENT_PREFIX + event_type)
 
 
 def from_event(event: Event) -> Record | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from otel_measure.config import Settings
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.protocol import Store
 
@@ -13,7 +14,7 @@ from otel_measure.store.protocol import Store
 class Engine(Protocol):
     """Opens the stores of one kind."""
 
-    def __call__(self, settings: Settings, *, outbox: bool, keeps_zone: bool) -> Store:
+    def __call__(self, settings: Settings, definitions: Definitions | None, *, outbox: bool) -> Store:
         """Open the store that the settings name; see `open_store`."""
 
 
@@ -27,18 +28,28 @@ def _sqlite() -> Engine:
 ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {"": _sqlite}
 
 
-def open_store(settings: Settings, *, outbox: bool = False, keeps_zone: bool = False) -> Store | None:
+def definitions_of(settings: Settings) -> Definitions:
+    """Return what the settings say of the meaning of what is counted."""
+    return Definitions(
+        timezone=settings.timezone,
+        session_gap_s=settings.session_gap_s,
+        drift_window_records=settings.drift_window_records,
+        drift_window_hours=settings.drift_window_hours,
+    )
+
+
+def open_store(settings: Settings, *, outbox: bool = False, to_rebuild: bool = False) -> Store | None:
     """Return the store that the settings name, opened; `None` where they want none.
 
     Args:
         settings: where it is, and what it keeps.
         outbox: note of what is accepted that it is to leave by OTLP.
-        keeps_zone: take the days of the store as they are, whatever time zone the settings say; for a rebuild.
+        to_rebuild: take the definitions that the store keeps, whatever the settings say.
 
     Raises:
         ConfigurationError: there is no engine for such a place.
         StoreUnavailable: it cannot be used; the message names cause and way out.
-        StoreError: it keeps its days in another zone, or was written by a newer version.
+        StoreError: it is counted by other definitions, or was written by a newer version.
     """
     if settings.store is None:
         return None
@@ -47,4 +58,4 @@ def open_store(settings: Settings, *, outbox: bool = False, keeps_zone: bool = F
         raise ConfigurationError(
             f'store must be a path, ":memory:" or None, not {settings.store!r}: SQLite is the only engine so far'
         )
-    return ENGINES[scheme]()(settings, outbox=outbox, keeps_zone=keeps_zone)
+    return ENGINES[scheme]()(settings, None if to_rebuild else definitions_of(settings), outbox=outbox)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.types.experiments import ArmHour, Experiment
@@ -57,7 +58,7 @@ class UserQuestions(Protocol):
         """Return how many gave each score with their last answer in these days."""
 
 
-class ModelQuestions(Protocol):
+class RecordedModels(Protocol):
     """What reports over models ask; the in-memory reader of a process without a store answers them as well."""
 
     def models(self, only: ModelKey | None = None) -> list[Model]:
@@ -150,7 +151,7 @@ class Moment(Protocol):
         """Persons, sessions, conversions, answers."""
 
     @property
-    def models(self) -> ModelQuestions:
+    def models(self) -> RecordedModels:
         """What models did."""
 
     @property
@@ -248,11 +249,11 @@ class Admin(Protocol):
     """Keeps a store, and the process's connections to it."""
 
     @property
-    def timezone(self) -> str:
-        """The IANA zone whose calendar days the roll-ups are kept in."""
+    def definitions(self) -> Definitions:
+        """By which definitions this process counts."""
 
-    def rebuild(self, timezone: str | None = None) -> None:
-        """Recompute roll-ups and totals from the facts, in this or another time zone."""
+    def rebuild(self, definitions: Definitions | None = None) -> None:
+        """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""

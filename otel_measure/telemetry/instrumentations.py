@@ -17,7 +17,7 @@ _OLDER: Final = frozenset(
 )
 
 
-def found() -> list[EntryPoint]:
+def installed() -> list[EntryPoint]:
     """Return the instrumentations of GenAI clients that are installed."""
     return [point for point in entry_points(group=GROUP) if _is_genai(point)]
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from otel_measure.ai import drift
 from otel_measure.ai.drift import Drift, Evidence, columns, reference_of
-from otel_measure.ai.judge import Judge
+from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
@@ -38,18 +39,18 @@ class Watched:
     """The models of a store under a watch whose clock stands still; references it finds are kept."""
 
     def __init__(self, store: SqliteStore, now: int = NOON, size: int = 1000) -> None:
-        self.judge = Judge(store, lambda: now, "UTC", size, 24)
+        self.reader = QualityReader(store, lambda: now, Definitions(drift_window_records=size))
 
     def detect(self, model: ModelKey) -> Drift | None:
         """Return the drift of a model."""
-        return self.judge.drift(model)
+        return self.reader.drift(model)
 
     def detect_all(self, since: int) -> dict[ModelKey, Drift]:
         """Return the drift of all models."""
         today = TimeSpan(since, since + 1, since // DAY, True, "UTC")
-        with self.judge.asking() as at:
-            judged = self.judge.all(at, today, EVERYTHING)
-        return {model: one.drift for model, one in judged.items() if one.drift is not None}
+        with self.reader.asking() as at:
+            qualities = self.reader.of_models(at, today, EVERYTHING)
+        return {model: one.drift for model, one in qualities.items() if one.drift is not None}
 
 
 def set_normal(store: SqliteStore, seed: int = 1, m: int = 1000) -> None:
@@ -304,6 +305,6 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     watching = Watched(store)
     found = watching.detect_all(NOON)
     assert {model: one.samples for model, one in found.items()} == {("m", "1"): 60, ("m", "3"): 70, ("m", "4"): 80}
-    assert len(watching.judge._drift._tails) <= 2
-    watching.judge.after_fork_in_child()
+    assert len(watching.reader._drift._tails) <= 2
+    watching.reader.after_fork_in_child()
     assert comparable(watching.detect_all(NOON)) == comparable(found)

@@ -215,7 +215,7 @@ def test_text_is_not_stored(measured: Capture) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared below
         ai.record_ground_truth("i", "x" * 65)
     assert str(caught.value).startswith("value must be a number, a boolean or a label of at most 64 characters")
-    assert ai.inference_record("m", "1", 1.0, prediction="  ").prediction is None
+    assert ai.inference_records("m", "1", 1.0, prediction="  ")[0].prediction is None
 
 
 def test_a_truth_given_with_the_prediction_is_a_record_of_its_own(measured: Capture) -> None:
@@ -436,11 +436,11 @@ def test_a_type_registered_by_another_process_is_known(tmp_path: Any) -> None:
     runtimes = [Runtime(settings) for _ in range(2)]
     here, there = runtimes
     here.ai._registry._monotonic = lambda: seconds
-    assert here.ai.inference_record("m", "1", 1.0).operation == "predict"
+    assert here.ai.inference_records("m", "1", 1.0)[0].operation == "predict"
     there.ai.register_model("m", "1", ModelType.NLP_GENERATION)
-    assert here.ai.inference_record("m", "1", 1.0).operation == "predict"
+    assert here.ai.inference_records("m", "1", 1.0)[0].operation == "predict"
     seconds = 31.0
-    assert here.ai.inference_record("m", "1", 1.0).operation == "chat"
+    assert here.ai.inference_records("m", "1", 1.0)[0].operation == "chat"
     for runtime in runtimes:
         runtime.shutdown()
 

@@ -26,7 +26,7 @@ def models(**p95_ms: float) -> ai_reports.Models:
     """Models by name, all of version 1, with the p95 that a test gives them."""
     snapshots = []
     for name, value in p95_ms.items():
-        empty = ai_reports.snapshot(Model(name, "1"), ModelUse(name, "1"), ai_reports.UNJUDGED, SPAN, NOW)
+        empty = ai_reports.snapshot(Model(name, "1"), ModelUse(name, "1"), ai_reports.UNKNOWN_QUALITY, SPAN, NOW)
         latency = ai_reports.Latency(nan, value, nan, nan, nan, nan, nan, 1, nan, SPAN.window)
         snapshots.append(changed(empty, latency=latency))
     return ai_reports.Models(tuple(snapshots), len(snapshots), 0, SPAN.window)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from otel_measure.config import Settings
+from otel_measure.definitions.parameters import SETTABLE
 from otel_measure.errors import ConfigurationError, StoreError
-from otel_measure.store.engines import open_store
+from otel_measure.store.engines import definitions_of, open_store
 
 
 def test_no_store_is_opened_where_none_is_wanted() -> None:
@@ -31,9 +32,19 @@ def test_a_rebuild_opens_a_store_of_another_zone(tmp_path: Path) -> None:
     store = open_store(Settings(store=path, timezone="Asia/Tokyo"))
     assert store is not None
     store.close()
-    with pytest.raises(StoreError, match="keeps its days in Asia/Tokyo"):
+    with pytest.raises(StoreError, match="keeps timezone='Asia/Tokyo', the settings say timezone='UTC'"):
         open_store(Settings(store=path))
-    kept = open_store(Settings(store=path), keeps_zone=True)
+    kept = open_store(Settings(store=path), to_rebuild=True)
     assert kept is not None
-    assert kept.timezone == "Asia/Tokyo"
+    assert kept.definitions.timezone == "Asia/Tokyo"
     kept.close()
+
+
+def test_the_settings_say_every_definition_that_can_be_set() -> None:
+    """Each setting of the meaning of what is counted is the definition of the same name, and there is no other."""
+    default, other = Settings(), Settings(
+        timezone="Asia/Tokyo", session_gap_s=600, drift_window_records=60, drift_window_hours=6
+    )  # fmt: skip
+    assert {d.field: d.wanted for d in definitions_of(other).differences(definitions_of(default))} == {
+        field: getattr(other, field) for field in SETTABLE
+    }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from otel_measure.telemetry.instrumentations import DISABLED, found, turn_off, turn_on
+from otel_measure.telemetry.instrumentations import DISABLED, installed, turn_off, turn_on
 from tests.components import requires_module
 
 
@@ -29,7 +29,7 @@ class Instrumentor:
             raise RuntimeError("stuck")
 
 
-class Point:
+class FakeEntryPoint:
     """An entry point."""
 
     def __init__(self, name: str, instrumentor: Instrumentor) -> None:
@@ -44,14 +44,19 @@ class Point:
 def test_those_of_genai_clients_are_found() -> None:
     """The official ones that are installed, and no other."""
     requires_module("opentelemetry.instrumentation.genai.openai", "opentelemetry-instrumentation-genai-openai")
-    assert [point.name for point in found()] == ["openai"]
+    assert [point.name for point in installed()] == ["openai"]
 
 
 def test_what_was_off_is_turned_on_and_off_again(caplog: pytest.LogCaptureFixture) -> None:
     """What is on already, or unwanted, is left alone; one that fails is logged and counted."""
     faults: list[str] = []
     off, on, unwanted, broken = Instrumentor(), Instrumentor(on=True), Instrumentor(), Instrumentor(broken=True)
-    points: Any = [Point("off", off), Point("on", on), Point("unwanted", unwanted), Point("broken", broken)]
+    points: Any = [
+        FakeEntryPoint("off", off),
+        FakeEntryPoint("on", on),
+        FakeEntryPoint("unwanted", unwanted),
+        FakeEntryPoint("broken", broken),
+    ]
     with caplog.at_level(logging.WARNING, "otel_measure"):
         turned_on = turn_on(points, {DISABLED: "x, unwanted"}, faults.append)
     assert (turned_on, faults) == ([off], ["auto_instrument"])

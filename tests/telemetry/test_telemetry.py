@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -14,7 +12,6 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
     InMemoryMetricReader,
-    MetricReader,
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
@@ -27,11 +24,13 @@ from otel_measure.definitions.streams import Point
 from otel_measure.errors import NoStore
 from otel_measure.records.events import from_event
 from otel_measure.store.types.models import Model
-from otel_measure.telemetry import Providers, Telemetry
-from otel_measure.telemetry.adopting import readers_to, resource_of, say_of
-from otel_measure.telemetry.pushing import PushingReader, bounded
+from otel_measure.telemetry import Providers, Telemetry, log_events
+from otel_measure.telemetry.otlp_export import OtlpReader
+from otel_measure.telemetry.readers import StreamReader
+from otel_measure.telemetry.sdk_internals import resource_of
 from otel_measure.testing import Capture
 from tests.facts import event, inference, one_of_each
+from tests.telemetry.seen import seen_by, seen_in
 
 SETTINGS = Settings(service_name="shop", environment="test", store=None)
 
@@ -43,19 +42,6 @@ def application() -> Iterator[tuple[Providers, InMemoryMetricReader]]:
     providers = Providers(MeterProvider([reader], shutdown_on_exit=False))
     yield providers, reader
     providers.meters.shutdown()
-
-
-def shown(reader: MetricReader | InMemoryMetricReader) -> dict[str, list[Any]]:
-    """Return the data points a reader sees, by instrument."""
-    assert isinstance(reader, InMemoryMetricReader)
-    data = reader.get_metrics_data()
-    return {
-        metric.name: list(metric.data.data_points)
-        for resource in (data.resource_metrics if data is not None else ())
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        if metric.data.data_points
-    }
 
 
 def by_name(telemetry: Telemetry) -> dict[str, list[Point]]:
@@ -72,20 +58,20 @@ def by_name(telemetry: Telemetry) -> dict[str, list[Point]]:
 def test_records_reach_the_instruments(application: tuple[Providers, InMemoryMetricReader]) -> None:
     """Histograms as they come, counters as sums on their grid; ten times ten cents are a dollar."""
     providers, _ = application
-    telemetry = Telemetry(SETTINGS, "me", providers=providers)
+    telemetry = Telemetry(SETTINGS, "me", exposition=True, providers=providers)
     telemetry.start()
     telemetry.record([inference(str(n), cost_usd=0.1, input_tokens=2) for n in range(10)])
     telemetry.record([event("e")])
-    found = shown(telemetry.reader)
+    seen = seen_in(telemetry.collect())
     assert {
-        name: [point.value for point in points] for name, points in found.items() if hasattr(points[0], "value")
+        name: [point.value for point in points] for name, points in seen.items() if hasattr(points[0], "value")
     } == {
         "otel_measure.ai.cost.usd": [1.0],
         "otel_measure.ai.inferences": [10],
         "otel_measure.ai.tokens": [20],
         "otel_measure.users.events": [1],
     }
-    (duration,) = found["gen_ai.client.operation.duration"]
+    (duration,) = seen["gen_ai.client.operation.duration"]
     assert (duration.count, duration.sum) == (10, pytest.approx(1.0))
     assert duration.scale > 0
 
@@ -96,12 +82,12 @@ def test_nothing_is_measured_before_the_start(application: tuple[Providers, InMe
     telemetry = Telemetry(SETTINGS, "me", providers=providers)
     telemetry.count("inference", "accepted", 1)
     telemetry.commit_took(0.1)
-    assert (telemetry.adopted, telemetry.points("this host"), shown(reader)) == (False, [], {})
+    assert (telemetry.adopted, telemetry.points("this host"), seen_by(reader)) == (False, [], {})
     telemetry.start()
-    readers = list(telemetry._own_readers)
+    attached = telemetry._attached
     telemetry.start()
     telemetry.count("inference", "accepted", 1)
-    assert telemetry._own_readers == readers
+    assert telemetry._attached is attached
     assert [point.value for point in by_name(telemetry)["otel_measure.self.records"]] == [1]
     telemetry.shutdown(1.0)
 
@@ -115,21 +101,21 @@ def test_an_adopted_provider_goes_on_without_us(application: tuple[Providers, In
     assert telemetry.adopted
     jobs.add(2)
     telemetry.record([inference("i")])
-    (duration,) = shown(reader)["gen_ai.client.operation.duration"]
+    (duration,) = seen_by(reader)["gen_ai.client.operation.duration"]
     assert isinstance(duration, HistogramDataPoint)
     assert tuple(duration.explicit_bounds) == instruments.BUCKETS_DURATION
     assert [point.value for point in by_name(telemetry)["jobs"]] == [2]
 
     telemetry.shutdown(1.0)
     jobs.add(1)
-    left = shown(reader)
+    left = seen_by(reader)
     assert [point.value for point in left["jobs"]] == [3]
     assert "otel_measure.ai.inferences" not in left
 
 
 def test_a_second_runtime_is_not_disturbed_by_the_first(application: tuple[Providers, InMemoryMetricReader]) -> None:
     """After `shutdown()` and `configure()` the counters are those of the second alone."""
-    providers, _ = application
+    providers, reader = application
     first = Telemetry(SETTINGS, "one", providers=providers)
     first.start()
     first.record([event("a")])
@@ -137,7 +123,7 @@ def test_a_second_runtime_is_not_disturbed_by_the_first(application: tuple[Provi
     second = Telemetry(SETTINGS, "two", providers=providers)
     second.start()
     second.record([event("b")])
-    assert [point.value for point in shown(second.reader)["otel_measure.users.events"]] == [1]
+    assert [point.value for point in seen_by(reader)["otel_measure.users.events"]] == [1]
 
 
 def test_counters_are_capped_with_an_overflow(
@@ -149,7 +135,7 @@ def test_counters_are_capped_with_an_overflow(
     telemetry.start()
     telemetry.record([inference(str(n), model=f"m{n}") for n in range(5)])
     telemetry.record([inference("again", model="m0")])
-    points = shown(telemetry.reader)["otel_measure.ai.inferences"]
+    points = seen_by(application[1])["otel_measure.ai.inferences"]
     found = {point.attributes.get("gen_ai.request.model"): point.value for point in points}
     assert found == {"m0": 2, "m1": 1, None: 3}
     assert [dict(p.attributes) for p in points if p.value == 3] == [{"otel.metric.overflow": "true"}]
@@ -172,13 +158,15 @@ def test_events_are_log_records_of_the_record() -> None:
     }
 
 
-def test_no_event_is_built_for_nobody(application: tuple[Providers, InMemoryMetricReader]) -> None:
-    """Without a LoggerProvider of the SDK and without an endpoint there is no logger."""
+def test_no_event_is_built_for_nobody(
+    application: tuple[Providers, InMemoryMetricReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a LoggerProvider of the SDK and without an endpoint no record is turned into an event."""
+    monkeypatch.setattr(log_events, "to_event", lambda record: pytest.fail("an event was built"))
     telemetry = Telemetry(SETTINGS, "me", providers=application[0])
     telemetry.start()
     telemetry.record([event("a")])
     telemetry.flush(1.0)
-    assert telemetry._logger is None
 
 
 def test_flush_reaches_the_applications_log_exporter() -> None:
@@ -231,9 +219,9 @@ def test_a_gauge_is_read_when_asked(application: tuple[Providers, InMemoryMetric
     values = iter([1.0, 2.0])
     telemetry.observe_gauge(instruments.OTEL_MEASURE_SELF_QUEUE_LENGTH, values.__next__)
     name = instruments.OTEL_MEASURE_SELF_QUEUE_LENGTH.name
-    assert [[p.value for p in shown(reader)[name]] for _ in range(2)] == [[1.0], [2.0]]
+    assert [[p.value for p in seen_by(reader)[name]] for _ in range(2)] == [[1.0], [2.0]]
     telemetry.shutdown(1.0)
-    assert name not in shown(reader)
+    assert name not in seen_by(reader)
 
 
 def test_a_child_leaves_to_its_parent_what_its_parent_counted(
@@ -241,7 +229,7 @@ def test_a_child_leaves_to_its_parent_what_its_parent_counted(
 ) -> None:
     """Counters and histograms of the application and of ours begin at nothing under the child's own id."""
     providers, _ = application
-    telemetry = Telemetry(SETTINGS, "parent", providers=providers)
+    telemetry = Telemetry(SETTINGS, "parent", exposition=True, providers=providers)
     telemetry.start()
     jobs = providers.meters.get_meter("application").create_counter("jobs")
     jobs.add(5)
@@ -258,7 +246,7 @@ def test_a_child_leaves_to_its_parent_what_its_parent_counted(
     assert [point.value for point in found["otel_measure.self.records"]] == [0]
     (commit,) = found[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
     assert (commit.count, round(commit.value, 9), sum(commit.buckets)) == (1, 0.001, 1)
-    assert [point.value for point in shown(telemetry.reader)["otel_measure.users.events"]] == [1]
+    assert [point.value for point in seen_in(telemetry.collect())["otel_measure.users.events"]] == [1]
     telemetry.before_fork()
     telemetry.after_fork_in_parent()
 
@@ -295,9 +283,11 @@ def test_without_a_store_models_are_what_was_recorded() -> None:
 
 
 def test_without_a_store_the_official_exporter_serves_the_exposition() -> None:
-    """Content type and lines are those of `opentelemetry-exporter-prometheus`."""
+    """Content type and lines are those of `opentelemetry-exporter-prometheus`; a flush before it doubles none."""
     with Capture(Settings(store=None)) as capture:
         capture.runtime.recorder.commit([inference("i", cost_usd=0.5), event("e")])
+        capture.runtime.flush()
+        capture.providers.meters.force_flush()
         text, content_type = capture.runtime.telemetry.prometheus_text()
         with pytest.raises(NoStore, match="the exposition of all processes needs a store"):
             capture.runtime.families()
@@ -315,30 +305,6 @@ def test_with_a_store_there_is_no_second_exposition() -> None:
         assert capture.runtime.telemetry.prometheus_text()[0] == b""
 
 
-def test_what_cannot_be_sent_keeps_nothing_else_from_it(caplog: pytest.LogCaptureFixture) -> None:
-    """An exporter that fails or gives up is a line in the log, and no traceback while the process ends."""
-    done: list[int] = []
-
-    def fail() -> None:
-        raise TimeoutError("10 s")
-
-    bounded([fail, lambda: done.append(2)], 5)
-    assert done == [2]
-    assert caplog.messages == ["telemetry was not sent: TimeoutError('10 s')"]
-
-
-def test_a_process_that_ends_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there can be no new ones, what is to be sent is sent all the same."""
-
-    def refused(thread: threading.Thread) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
-
-    done: list[int] = []
-    monkeypatch.setattr(threading.Thread, "start", refused)
-    bounded([lambda: done.append(1), lambda: done.append(2)], 5)
-    assert done == [1, 2]
-
-
 @pytest.mark.parametrize(
     ("sends_to", "endpoint", "is_sent_twice"),
     [
@@ -353,11 +319,12 @@ def test_a_provider_that_sends_already(sends_to: str, endpoint: str, is_sent_twi
     meters = MeterProvider([theirs], Resource({"service.instance.id": "theirs"}), shutdown_on_exit=False)
     telemetry = Telemetry(Settings(otlp_endpoint=endpoint), "ours", providers=Providers(meters))
     telemetry.start()
-    own = [InMemoryMetricReader, PushingReader][: 1 + is_sent_twice]
-    assert [type(reader) for reader in telemetry._own_readers] == own
-    assert telemetry._shared_readers == ([] if is_sent_twice else [theirs])
+    attached = telemetry._attached
+    assert attached is not None
+    assert [type(reader) for reader in attached.own] == [StreamReader, OtlpReader][: 1 + is_sent_twice]
+    assert attached.shared == ([] if is_sent_twice else [theirs])
     assert telemetry.resource_attributes()["service.instance.id"] == "theirs"
-    bounded([telemetry._shutdown], 5)
+    telemetry.shutdown(5)
 
 
 @pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:9"])
@@ -373,11 +340,4 @@ def test_what_an_adopted_provider_sends_says_that_facts_come_as_well(endpoint: s
     marked = endpoint is not None and not sampled
     assert resource_of(meters) == ({"otel_measure.own_facts": True} if marked else {})
     assert telemetry.resource_attributes()["service.instance.id"] == "ours"
-    bounded([telemetry._shutdown], 5)
-
-
-def test_a_provider_of_another_make() -> None:
-    """Where the SDK keeps it is private: what is not there is not found, and nothing breaks."""
-    assert readers_to(object(), "http://x") == []
-    assert resource_of(object()) == {}
-    say_of(object(), {"a": True})
+    telemetry.shutdown(5)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import day_span
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Filter
@@ -25,12 +26,15 @@ from tests.vectors import load
 EVENTS = ("conversion", "purchase", "form_submit", *NAMES)
 
 
+def store_of(zone: str) -> SqliteStore:
+    """An empty store with the days of a zone."""
+    return closed_later(SqliteStore(":memory:", definitions=Definitions(timezone=zone)))
+
+
 def stored(history: History, data: st.DataObject) -> SqliteStore:
     """A store that received the history in some order and some batches."""
     received = received_in(history)
-    return feed(
-        closed_later(SqliteStore(":memory:", timezone=history.zone_name)), data.draw(steps(received, history.aliases))
-    )
+    return feed(store_of(history.zone_name), data.draw(steps(received, history.aliases)))
 
 
 @given(history=histories(), data=st.data())
@@ -117,7 +121,7 @@ def test_nps(history: History, data: st.DataObject) -> None:
 def test_first_received_wins(history: History, data: st.DataObject) -> None:
     """An id that comes again with other contents changes nothing."""
     again = data.draw(altered(history.events))
-    first, second = (closed_later(SqliteStore(":memory:", timezone=history.zone_name)) for _ in range(2))
+    first, second = (store_of(history.zone_name) for _ in range(2))
     feed(first, [[*told_apart(history.events)]])
     feed(second, [[*told_apart(again)]])
     ask = (history.zone_name, history.now, history.as_of)
@@ -132,9 +136,9 @@ def test_chains_of_links(history: History, data: st.DataObject) -> None:
     """Links of links, in any order, make the persons that the reference makes; all reports follow."""
     links = data.draw(identifies(chains=True))
     received = received_in(history)
-    store = feed(closed_later(SqliteStore(":memory:", timezone=history.zone_name)), data.draw(steps(received, links)))
+    store = feed(store_of(history.zone_name), data.draw(steps(received, links)))
     person = ground.persons(links)
-    renamed = closed_later(SqliteStore(":memory:", timezone=history.zone_name))
+    renamed = store_of(history.zone_name)
     renamed.accept([record(one) for one in _as(received, person)])
     ask = (history.zone_name, history.now, history.as_of)
     assert everything(store, *ask) == everything(renamed, *ask)
@@ -156,8 +160,8 @@ def test_rebuild_changes_nothing(history: History, data: st.DataObject) -> None:
     store.rebuild()
     assert contents(store) == before
     zone = data.draw(st.sampled_from(("UTC", "Asia/Kolkata", "America/New_York")))
-    store.rebuild(zone)
-    fresh = closed_later(SqliteStore(":memory:", timezone=zone))
+    store.rebuild(Definitions(timezone=zone))
+    fresh = store_of(zone)
     feed(fresh, [received_in(history), *history.aliases])
     as_of = ground.day_of(history.now, ZoneInfo(zone))
     assert everything(store, zone, history.now, as_of) == everything(fresh, zone, history.now, as_of)
@@ -174,7 +178,7 @@ def test_erasing_equals_never_having_seen(history: History, data: st.DataObject)
     received = received_in(history)
     others = [one for one in received if person(one.user) != person(user)]
     links = [link for link in history.aliases if person(link.user) != person(user)]
-    fresh = feed(closed_later(SqliteStore(":memory:", timezone=history.zone_name)), [others, *links])
+    fresh = feed(store_of(history.zone_name), [others, *links])
     ask = (history.zone_name, history.now, history.as_of)
     assert everything(store, *ask) == everything(fresh, *ask)
     receipts = store.accept([record(one) for one in received])
@@ -194,7 +198,7 @@ def test_narrowed_to_a_service(history: History, data: st.DataObject) -> None:
     shops = (Origin("shop", "test"), Origin("office", "test"))
     received = received_in(history)
     where = {one.id: data.draw(st.sampled_from(shops)) for one in received}
-    both, one_shop = (closed_later(SqliteStore(":memory:", timezone=history.zone_name)) for _ in range(2))
+    both, one_shop = (store_of(history.zone_name) for _ in range(2))
     both.accept([record(one, where[one.id]) for one in received])
     one_shop.accept([record(one) for one in received if where[one.id] is shops[0]])
     for store in (both, one_shop):
@@ -215,7 +219,7 @@ def _events(given: list[dict[str, str]]) -> list[Ev]:
 
 
 def _store(events: list[Ev], zone: str = "UTC") -> SqliteStore:
-    return feed(closed_later(SqliteStore(":memory:", timezone=zone)), [[event] for event in events])
+    return feed(store_of(zone), [[event] for event in events])
 
 
 @pytest.mark.parametrize("vector_id", ["D01", "D02", "D03"])

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from exporter.cli.ports import Holder, can_connect, holder_of
 from otel_measure.config import Settings, otlp_logs
 from otel_measure.otlp.send.push import HttpPost, PostResponse
 from otel_measure.store.sqlite.connection import MEMORY, local_mounts
+
+if TYPE_CHECKING:
+    from otel_measure.telemetry.sdk_internals import Internal
 
 Verdict: TypeAlias = Literal["ok", "warning", "wrong"]
 
@@ -55,6 +58,13 @@ def global_meter_provider() -> object:
     return get_meter_provider()
 
 
+def missing_internals() -> list[Internal]:
+    """Return the private names of OpenTelemetry that are not as we know them."""
+    from otel_measure.telemetry.sdk_internals import missing_internals as missing
+
+    return missing()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """The settings and the parts of the machine that checks look at, each to be replaced by a test."""
@@ -71,6 +81,7 @@ class Surroundings:
     version_of: Callable[[str], str] = metadata.version
     sqlite_version: tuple[int, ...] = sqlite3.sqlite_version_info
     meter_provider: Callable[[], object] = global_meter_provider
+    missing_internals: Callable[[], list[Internal]] = missing_internals
     can_connect: Callable[[str, int], bool] = can_connect
     sends: Callable[[str, Mapping[str, str]], PostResponse] = sent_nothing
 

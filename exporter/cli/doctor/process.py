@@ -57,10 +57,22 @@ def opentelemetry_settings(s: Surroundings) -> Finding:
     return ok("nothing stands in the way")
 
 
+def opentelemetry_internals(s: Surroundings) -> Finding:
+    """Whether the private names of OpenTelemetry that we use are there, and what is lost where they are not."""
+    missing = s.missing_internals()
+    if missing:
+        return warning(
+            "; ".join(f"{internal.names} is gone: {internal.lost}" for internal in missing),
+            "use the release of OpenTelemetry that this one is tested with; nothing else is lost meanwhile",
+        )
+    return ok("every private name that we use is there")
+
+
 def application_views(s: Surroundings) -> Finding:
     """Whether Views of the application's own MeterProvider may drop or change our instruments."""
-    provider = s.meter_provider()
-    views = getattr(getattr(provider, "_sdk_config", None), "views", ())
+    from otel_measure.telemetry.sdk_internals import views_of
+
+    views = views_of(s.meter_provider())
     if views:
         return warning(
             f"the MeterProvider of the application has {len(views)} View(s)",

@@ -13,6 +13,9 @@ from typing import Final
 from urllib.parse import quote
 
 from exporter.cli.doctor.findings import Finding, Surroundings, ok, warning, wrong
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.store.engines import definitions_of
+from otel_measure.store.sqlite import kept
 from otel_measure.store.sqlite.connection import MEMORY, refuse_network_file_system, unavailable
 
 _MIB: Final = 2**20
@@ -120,16 +123,28 @@ def schema(s: Surroundings) -> Finding:
 
 def time_zone(s: Surroundings) -> Finding:
     """Whether the days of the store are those of the settings."""
-    with _open(s) as connection:
-        has_meta = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
-        row = connection.execute("SELECT value FROM meta WHERE key = 'timezone'").fetchone() if has_meta else None
-    wanted = s.settings.timezone
-    if row is None or row[0] == wanted:
+    found, wanted = _kept(s), s.settings.timezone
+    if found is None or found.timezone == wanted:
         return ok(f"days are those of {wanted}")
     return wrong(
-        f"days are kept in {row[0]}, the settings say {wanted}",
-        f"set OTEL_MEASURE_TIMEZONE={row[0]}, or run `otel-measure rebuild --timezone {wanted}`",
+        f"days are kept in {found.timezone}, the settings say {wanted}",
+        f"set OTEL_MEASURE_TIMEZONE={found.timezone}, or run `otel-measure rebuild --timezone {wanted}`",
     )
+
+
+def definitions(s: Surroundings) -> Finding:
+    """Whether the store is counted as the settings say."""
+    found = _kept(s)
+    differences = () if found is None else definitions_of(s.settings).refused(found)
+    if not differences:
+        return ok("counted by the definitions of the settings")
+    return wrong(kept.told(differences), kept.ways_out(differences))
+
+
+def _kept(s: Surroundings) -> Definitions | None:
+    with _open(s) as connection:
+        has_meta = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+        return kept.kept(connection) if has_meta else None
 
 
 @contextmanager

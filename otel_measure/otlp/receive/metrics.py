@@ -23,14 +23,12 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from otel_measure.conventions import dialects, instruments, semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import model_series
-from otel_measure.definitions.streams import Point, StreamScope
+from otel_measure.definitions.streams import FACT_SCOPES, Point, StreamScope, stream_scope
 from otel_measure.otlp.receive.senders import Resource, resource_of, text
 from otel_measure.otlp.receive.size import points_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.binned import Exponential
-from otel_measure.telemetry import FACT_SCOPES
-from otel_measure.telemetry.points import stream_scope
 
 MAX_LABEL_CHARS: Final = 16_384
 MAX_BUCKETS: Final = 4096

@@ -6,6 +6,7 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
@@ -13,7 +14,7 @@ from otel_measure.config import Settings
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
-from otel_measure.errors import StoreError, StoreRejected
+from otel_measure.errors import StoreRejected
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
     activity,
@@ -22,6 +23,7 @@ from otel_measure.store.sqlite import (
     facts,
     identity,
     judged,
+    kept,
     maintenance,
     models,
     outbox,
@@ -53,67 +55,48 @@ class SqliteStore:
 
     Args:
         path: a file, or ":memory:" for one process and as long as it lives.
-        timezone: the zone the roll-ups are kept in; an existing store's must be the same, `None` takes it.
+        definitions: those of this process; an existing store's must be the same, `None` takes them.
         durability: "process" or "power", as in `Settings`.
         retention_days, max_bytes, history_days: what `sweep` enforces.
-        session_gap_s: how long a person may pause within one session.
         notes_outbox: note what is accepted as what is to leave by OTLP.
 
     Raises:
         StoreUnavailable: the file cannot be used; the message names cause and way out.
-        StoreError: the store keeps its days in another zone, or was written by a newer version.
+        StoreError: the store is counted by other definitions, or was written by a newer version.
     """
 
     def __init__(
         self,
         path: str,
         *,
-        timezone: str | None = "UTC",
+        definitions: Definitions | None = None,
         durability: str = "process",
         retention_days: int = 400,
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
-        session_gap_s: int = 1800,
         notes_outbox: bool = False,
     ) -> None:
         self.path = path
         self._retention_days = retention_days
         self._max_bytes = max_bytes
         self._history_days = history_days
-        self._session_gap_s = session_gap_s
         self._database = Database(path, power_safe=durability == "power")
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
         self._erasures_seen: tuple[str] | None = None
+        self._kept = kept.KeptDefinitions()
         try:
             migrate(self._database)
-            self._set_zone(self._claimed_zone(timezone))
+            self._definitions = kept.claim(self._database, definitions)
         except BaseException:
             self._database.close()
             raise
 
     @property
-    def timezone(self) -> str:
-        """The IANA zone whose calendar days the roll-ups are kept in."""
-        return self._definitions.timezone
-
-    def _set_zone(self, timezone: str) -> None:
-        self._definitions = Definitions(timezone=timezone, session_gap_s=self._session_gap_s)
-
-    def _claimed_zone(self, timezone: str | None) -> str:
-        with self._database.read() as connection:
-            kept = connection.execute("SELECT value FROM meta WHERE key = 'timezone'").fetchone()
-        if kept is None:
-            with self._database.write(durable=True) as connection:
-                connection.execute("INSERT OR IGNORE INTO meta VALUES ('timezone', ?)", (timezone or "UTC",))
-                kept = connection.execute("SELECT value FROM meta WHERE key = 'timezone'").fetchone()
-        if timezone is not None and kept[0] != timezone:
-            raise StoreError(
-                f"store {self.path} keeps its days in {kept[0]}, the settings say timezone={timezone!r}: "
-                f"set timezone={kept[0]!r} or run `otel-measure rebuild --timezone {timezone}`"
-            )
-        return str(kept[0])
+    def definitions(self) -> Definitions:
+        """By which definitions this process counts."""
+        return self._definitions
 
     # ------------------------------------------------------------ writing
 
@@ -147,7 +130,7 @@ class SqliteStore:
             yield self._seen_from(connection)
 
     def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return Transaction(connection, self._names, self._definitions)
+        return Transaction(connection, self._names, self._kept.of(connection, kept.digest(connection)))
 
     def _forget_erased(self, connection: sqlite3.Connection) -> None:
         """Another process may have erased users that this one knows."""
@@ -292,21 +275,15 @@ class SqliteStore:
 
     # ------------------------------------------------------------ upkeep
 
-    def rebuild(self, timezone: str | None = None) -> None:
-        """Recompute roll-ups and totals from the facts, in this or another time zone."""
-        before = self._definitions.timezone
-        self._set_zone(timezone or before)
-        try:
-            with self._transaction(durable=True) as transaction:
-                horizon = horizon_of(self._names.connection)
-                frozen_before = self._definitions.day_of(horizon) if horizon else -(2**31)
-                maintenance.rebuild(transaction, ROLL_UPS, frozen_before)
-                transaction.connection.execute(
-                    "INSERT OR REPLACE INTO meta VALUES ('timezone', ?)", (self._definitions.timezone,)
-                )
-        except BaseException:
-            self._set_zone(before)
-            raise
+    def rebuild(self, definitions: Definitions | None = None) -> None:
+        """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
+        wanted = definitions or self._definitions
+        with self._transaction(durable=True) as transaction:
+            horizon = horizon_of(transaction.connection)
+            frozen_before = wanted.day_of(horizon) if horizon else activity.EVERY_DAY
+            maintenance.rebuild(replace(transaction, definitions=wanted), ROLL_UPS, frozen_before)
+            kept.keep(transaction.connection, wanted)
+        self._definitions = wanted
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""
@@ -369,15 +346,14 @@ def _rejecting() -> Iterator[None]:
         raise StoreRejected(f"cannot be kept: {fault!r}") from fault
 
 
-def open_sqlite(settings: Settings, *, outbox: bool, keeps_zone: bool) -> SqliteStore:
+def open_sqlite(settings: Settings, definitions: Definitions | None, *, outbox: bool) -> SqliteStore:
     """Open the file that the settings name; see `otel_measure.store.engines.open_store`."""
     return SqliteStore(
         str(settings.store),
-        timezone=None if keeps_zone else settings.timezone,
+        definitions=definitions,
         durability=settings.durability,
         retention_days=settings.retention_days,
         max_bytes=settings.store_max_bytes,
         history_days=settings.history_days,
-        session_gap_s=settings.session_gap_s,
         notes_outbox=outbox,
     )

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from otel_measure.definitions.activity import NO_HISTORY, ActivityBatch, Acts, PersonHistory, merged_history
+from otel_measure.definitions.activity import ActivityBatch, Acts, PersonHistory, merged_history
 from otel_measure.definitions.cells import ACTIVITY_CELLS, CellChanges
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.sessions import SessionKey, SessionSpan, add_background, without_counted
@@ -23,6 +23,7 @@ from otel_measure.store.sqlite.persons import DayChange, Person, roots, walk
 from otel_measure.store.sqlite.sessions import SessionChange, sessions_of
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
+TABLES: Final = ("person_end", "person_day", "session", "goal_hit", *(kind.name for kind in ACTIVITY_CELLS))
 EVERY_DAY: Final = -(2**31)
 _CHUNK: Final = 20_000
 
@@ -73,7 +74,7 @@ def _merge(
 
 def person_history(connection: sqlite3.Connection, uid: int) -> PersonHistory:
     """Return what is rolled up of a person."""
-    row = connection.execute("SELECT last_day FROM person WHERE uid = ?", (uid,)).fetchone()
+    row = connection.execute("SELECT last_day FROM person_end WHERE uid = ?", (uid,)).fetchone()
     return PersonHistory(
         walk(connection, uid, row[0] if row else None), conversions_of(connection, uid), sessions_of(connection, uid)
     )
@@ -94,12 +95,11 @@ def write_history(connection: sqlite3.Connection, uid: int, one: PersonHistory) 
 
 
 def write_ends(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
-    """Store the ends of a person's history."""
+    """Store the ends of the history of a person of whom nothing is stored."""
     ends = (one.days[0].day, *one.days[-1]) if one.days else (None, None, None)
     hit_ts = max((each.ts for some in one.conversions.values() for each in some), default=None)
-    connection.execute(
-        "UPDATE person SET first_day=?, last_day=?, day_ts=?, hit_ts=? WHERE uid=?", (*ends, hit_ts, uid)
-    )
+    if one.days or hit_ts is not None:
+        connection.execute("INSERT INTO person_end VALUES (?, ?, ?, ?, ?)", (uid, *ends, hit_ts))
 
 
 def remove_history(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
@@ -107,7 +107,7 @@ def remove_history(connection: sqlite3.Connection, uid: int, one: PersonHistory)
     connection.executemany("DELETE FROM person_day WHERE day = ? AND uid = ?", [(day, uid) for day, _ in one.days])
     connection.execute("DELETE FROM goal_hit WHERE uid = ?", (uid,))
     connection.execute("DELETE FROM session WHERE uid = ?", (uid,))
-    write_ends(connection, uid, NO_HISTORY)
+    connection.execute("DELETE FROM person_end WHERE uid = ?", (uid,))
 
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
@@ -128,10 +128,10 @@ def forget(transaction: Transaction, person: int, uids: Sequence[int]) -> None:
     connection, changes = transaction.connection, CellChanges()
     one = person_history(connection, person)
     one.add_to(changes, transaction.definitions, -1)
-    inactive = ActivityBatch(transaction.definitions)
-    for acts in acts_of(connection, f"WHERE uid IN {marks(len(uids))} AND NOT active", uids):
-        inactive.gather(acts, {})
-    for day, n in inactive.background.items():
+    gone = ActivityBatch(transaction.definitions)
+    for acts in acts_of(connection, f"WHERE uid IN {marks(len(uids))}", uids):
+        gone.gather(acts, {})
+    for day, n in gone.background.items():
         add_background(changes, day, -n)
     remove_history(connection, person, one)
     add_cells(connection, changes)
@@ -152,10 +152,7 @@ def clear(transaction: Transaction, frozen_before: int) -> None:
     connection.execute("DELETE FROM person_day WHERE day >= ?", (frozen_before,))
     connection.execute("DELETE FROM session WHERE started >= ?", (horizon,))
     connection.execute("DELETE FROM goal_hit WHERE ts >= ?", (horizon,))
-    connection.execute(
-        "UPDATE person SET first_day = NULL, last_day = NULL, day_ts = NULL, hit_ts = NULL"
-        " WHERE first_day IS NOT NULL OR hit_ts IS NOT NULL"
-    )
+    connection.execute("DELETE FROM person_end")
     for kind in ACTIVITY_CELLS:
         connection.execute(f"DELETE FROM {kind.name}")
     last = dict(connection.execute("SELECT uid, max(day) FROM person_day GROUP BY uid"))

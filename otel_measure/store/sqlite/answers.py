@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from otel_measure.definitions.answers import NEVER, DayAnswer, add_answers, last_of_days
 from otel_measure.definitions.cells import ANSWERS, CellChanges
@@ -16,6 +16,7 @@ from otel_measure.store.sqlite.persons import roots
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 Group: TypeAlias = tuple[int, str]  # person, survey
+TABLES: Final = ("nps_day", ANSWERS.name)
 
 
 def add(transaction: Transaction, new: Accepted) -> None:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import compress, count
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from otel_measure.conventions import semconv
 from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY, MIXED
-from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Exposure, Json, UserEvent
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.facts import Facts
@@ -33,7 +33,6 @@ class _Extra(msgspec.Struct):
 
 
 HOUR_US: Final = 3_600_000_000
-_CONVERSION: Final = EventType.CONVERSION.value
 _DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
 _encode: Final = msgspec.json.Encoder().encode
 _decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -119,7 +118,7 @@ class _Cells(NamedTuple):
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted exposures and conversions."""
-    found = _facts(new)
+    found = _facts(new, transaction.definitions.experiment_event_types)
     uids = {uid for uid, _, _ in (*found.exposures, *found.conversions)}
     if uids:
         person = _persons(transaction.connection, uids)
@@ -134,10 +133,10 @@ def add(transaction: Transaction, new: Accepted) -> None:
             )
 
 
-def _facts(new: Accepted) -> _Facts:
+def _facts(new: Accepted, converting: Container[str]) -> _Facts:
     return _Facts(
         _exposures(new[Exposure]) if Exposure in new else {},
-        set(_conversions(new[UserEvent])) if UserEvent in new else set(),
+        set(_conversions(new[UserEvent], converting)) if UserEvent in new else set(),
     )
 
 
@@ -152,15 +151,12 @@ def _exposures(facts: Facts) -> dict[tuple[int, str, str], int]:
     return found
 
 
-def _conversions(facts: Facts) -> Iterator[tuple[int, str, int]]:
-    fields = facts.fields
-    if _CONVERSION not in fields["type"]:
-        return
-    columns = (fields["ts"], fields["type"], fields["properties"])
-    for uid, ts, kind, properties in zip(facts.stored["uid"], *columns, strict=True):
-        experiment = _experiment_of(properties) if kind == _CONVERSION else None
+def _conversions(facts: Facts, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
+    uids, fields = facts.stored["uid"], facts.fields
+    for i in compress(count(), map(converting.__contains__, fields["type"])):
+        experiment = _experiment_of(fields["properties"][i])
         if experiment is not None:
-            yield uid, experiment, ts
+            yield uids[i], experiment, fields["ts"][i]
 
 
 def _experiment_of(properties: dict[str, Json] | None) -> str | None:
@@ -246,17 +242,19 @@ def clear(transaction: Transaction, frozen_before: int) -> None:
 
 def rebuild(transaction: Transaction) -> None:
     """Compute users and cells from the facts in SQL."""
-    transaction.connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
-    for statement in _REBUILD:
-        transaction.connection.execute(statement)
+    connection, converting = transaction.connection, sorted(transaction.definitions.experiment_event_types)
+    connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
+    connection.execute(_REBUILD_ARMS)
+    connection.execute(_REBUILD_CONVERSIONS.format(",".join("?" * len(converting))), converting)
+    connection.execute("DELETE FROM experiment_cell")
+    connection.execute(f"INSERT INTO experiment_cell {_CONTRIBUTED.format(units='')}")
 
 
-_REBUILD: Final = (
+_REBUILD_ARMS: Final = (
     "INSERT INTO experiment_arm SELECT person, experiment, variant, min(ts) FROM exposure JOIN person_of USING (uid)"
-    f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}",
+    f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}"
+)
+_REBUILD_CONVERSIONS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment_in(extra), ts"
-    " FROM event JOIN person_of USING (uid)"
-    f" WHERE type = '{_CONVERSION}' AND experiment_in(extra) IS NOT NULL",
-    "DELETE FROM experiment_cell",
-    f"INSERT INTO experiment_cell {_CONTRIBUTED.format(units='')}",
+    " FROM event JOIN person_of USING (uid) WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"
 )

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from otel_measure.conventions import semconv
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import (
     EvaluationResult,
@@ -58,7 +57,7 @@ class Table(NamedTuple):
         return f"INSERT INTO {self.name} ({','.join(self.columns)}) VALUES {','.join([marks] * rows)}"
 
 
-# Columns that hold fields in another form; every other column but `active` and `extra` is the field of its name.
+# Columns that hold fields in another form; every other column but `extra` is the field of its name.
 _FIELDS_OF_COLUMN: Final[Mapping[str, tuple[str, ...]]] = {"uid": ("user_id",), "model": ("model", "version")}
 
 
@@ -83,7 +82,7 @@ INFERENCE: Final = _table(
 )  # fmt: skip
 EVENT: Final = _table(
     UserEvent, "event",
-    "id", "ts", "origin", "uid", "type", "name", "active", "page_url", "session_id", "device_type",
+    "id", "ts", "origin", "uid", "type", "name", "page_url", "session_id", "device_type",
 )  # fmt: skip
 GROUND_TRUTH: Final = _table(GroundTruth, "ground_truth", "id", "ts", "origin", "inference_id", "value")
 NPS_RESPONSE: Final = _table(NpsResponse, "nps_response", "id", "ts", "origin", "uid", "survey", "score", "comment")
@@ -131,13 +130,6 @@ def facts_of(table: Table, records: Sequence[Record], names: Names) -> Facts:
     return Facts(records, fields, stored)
 
 
-def _active(fields: Columns) -> list[bool]:
-    """Tell which events count as activity: passive and background events do not."""
-    passive = semconv.PASSIVE_EVENT_TYPES
-    pairs = zip(fields["background"], fields["type"], strict=True)
-    return [not background and kind not in passive for background, kind in pairs]
-
-
 def _evaluated(names: Names, fields: Columns) -> list[int | None]:
     pairs = zip(fields["model"], fields["version"], strict=True)
     return [names.model(model, version) if model else None for model, version in pairs]
@@ -167,7 +159,6 @@ _WAYS_IN: Final[Mapping[tuple[str, str], Callable[[Names, Columns, Table], Seque
     ("", "origin"): lambda names, fields, _: names.origins(fields["origin"]),
     ("", "uid"): lambda names, fields, _: names.uids(fields["user_id"]),
     ("", "extra"): lambda _, fields, table: _extra(fields, table),
-    ("event", "active"): lambda _, fields, __: _active(fields),
     ("inference", "model"): lambda names, fields, _: list(map(names.model, fields["model"], fields["version"])),
     ("inference", "prediction"): lambda _, fields, __: _json(fields["prediction"]),
     ("ground_truth", "inference_id"): lambda _, fields, __: id_keys(fields["inference_id"]),
@@ -258,7 +249,6 @@ _WAYS_BACK: Final[Mapping[tuple[str, str], Callable[[_Read, Any], dict[str, Any]
     ("", "id"): lambda _, key: {"id": id_text(key)},
     ("", "origin"): lambda names, i: {"origin": names.origins[i]},
     ("", "uid"): lambda *_: {},
-    ("", "active"): lambda *_: {},
     ("", "extra"): lambda _, text: _decode(text) if text else {},
     ("inference", "model"): lambda names, i: dict(zip(("model", "version"), names.models[i], strict=True)),
     ("evaluation", "model"): lambda names, i: (

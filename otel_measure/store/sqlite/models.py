@@ -174,8 +174,8 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
     )
 
 
-class SqliteModelQuestions:
-    """Satisfies `otel_measure.store.protocol.ModelQuestions`, within one read transaction."""
+class SqliteRecordedModels:
+    """Satisfies `otel_measure.store.protocol.RecordedModels`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
         self._connection = connection

@@ -10,7 +10,7 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.store.sqlite import received, streams, totals, users
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
-from otel_measure.store.sqlite.models import SqliteModelQuestions
+from otel_measure.store.sqlite.models import SqliteRecordedModels
 from otel_measure.store.sqlite.outbox import SqliteOutboxQuestions
 from otel_measure.store.sqlite.services import SqliteServiceQuestions
 from otel_measure.store.sqlite.transaction import Transaction, horizon_of
@@ -32,7 +32,7 @@ class SqliteMoment:
         self._where = where
         self._is_narrowed = False
         connection = transaction.connection
-        self.models = SqliteModelQuestions(connection, where)
+        self.models = SqliteRecordedModels(connection, where)
         self.quality = SqliteQualityQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection)
         self.services = SqliteServiceQuestions(connection)

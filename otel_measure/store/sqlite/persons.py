@@ -46,7 +46,10 @@ def roots(connection: sqlite3.Connection, uids: Iterable[int]) -> tuple[dict[int
     wanted = set(uids)
     while wanted:
         some, wanted = wanted, set()
-        select = "SELECT uid, first_day, last_day, day_ts, hit_ts, merged_into FROM person WHERE uid IN"
+        select = (
+            "SELECT p.uid, e.first_day, e.last_day, e.day_ts, e.hit_ts, p.merged_into"
+            " FROM person p LEFT JOIN person_end e ON e.uid = p.uid WHERE p.uid IN"
+        )
         for *row, into in rows_in(connection, select, some):
             if into is None:
                 persons[row[0]] = Person(*row)
@@ -81,7 +84,7 @@ class DayChange:
         """Merge changed days, and the last conversion, into what is known of a person."""
         if not days:
             if hit_ts != person.hit_ts:
-                self._persons.append((*person[1:4], hit_ts, person.uid))
+                self._persons.append((*person[:4], hit_ts))
             return
         before = self._from(person, min(days))
         merged = with_changed(before, days)
@@ -96,7 +99,7 @@ class DayChange:
         self._days.extend(
             (day, person.uid, after[i - 1] if i else None, ts) for i, (day, ts) in enumerate(merged) if i >= given
         )
-        self._persons.append((new_first, after[-1], merged[-1].first_ts, hit_ts, person.uid))
+        self._persons.append((person.uid, new_first, after[-1], merged[-1].first_ts, hit_ts))
 
     def _from(self, person: Person, day: int) -> list[ActiveDay]:
         """Return the known days from `day` on, with the one before it."""
@@ -108,9 +111,7 @@ class DayChange:
     def write(self) -> None:
         """Write the changes."""
         self._connection.executemany("INSERT OR REPLACE INTO person_day VALUES (?, ?, ?, ?)", self._days)
-        self._connection.executemany(
-            "UPDATE person SET first_day=?, last_day=?, day_ts=?, hit_ts=? WHERE uid=?", self._persons
-        )
+        self._connection.executemany("INSERT OR REPLACE INTO person_end VALUES (?, ?, ?, ?, ?)", self._persons)
 
 
 def walk(

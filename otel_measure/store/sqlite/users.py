@@ -10,7 +10,6 @@ import sqlite3
 from collections import Counter
 from zoneinfo import ZoneInfo
 
-from otel_measure.definitions.cells import USER_CELLS
 from otel_measure.definitions.conversions import ConversionSum, conversion, first_after_entry, total_value
 from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.sessions import SessionSpan
@@ -56,12 +55,9 @@ def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
         connection.execute(
             f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE origin IN (SELECT id FROM temp.chosen)"
         )
-    for name in ("person_day", "session", "goal_hit", "nps_day", *(cells.name for cells in USER_CELLS)):
+    for name in (*activity.TABLES, *answers.TABLES):
         (made,) = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (name,)).fetchone()
         connection.execute(made.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
-    (made,) = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = 'person'").fetchone()
-    connection.execute(made.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
-    connection.execute("INSERT INTO temp.person (uid, merged_into) SELECT uid, merged_into FROM main.person")
 
 
 class SqliteUserQuestions:

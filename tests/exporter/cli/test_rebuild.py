@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from exporter.cli import exit_codes
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.sqlite import SqliteStore
 from tests.exporter.cli.command_line import run
 
@@ -18,7 +19,7 @@ def test_rebuild_in_another_zone(tmp_path: Path) -> None:
     result = run("rebuild", "--store", str(path), "--timezone", "Asia/Kathmandu", "--json")
     answer = json.loads(result.output)
     assert (result.exit_code, answer["store"], answer["timezone"]) == (0, str(path), "Asia/Kathmandu")
-    SqliteStore(str(path), timezone="Asia/Kathmandu").close()
+    SqliteStore(str(path), definitions=Definitions(timezone="Asia/Kathmandu")).close()
     again = run("rebuild", "--store", str(path))
     assert again.exit_code == 0
     assert re.fullmatch(re.escape(f"rebuilt {path} with the days of Asia/Kathmandu in ") + r"\d+\.\d s\n", again.output)

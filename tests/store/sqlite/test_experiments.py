@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.contributions import MIXED
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.experiments import HOUR_US
@@ -162,7 +163,7 @@ def test_cells_depend_on_the_facts_only(records: list[Record], source: random.Ra
         store.accept(batch)
     for rebuild in (None, "UTC", "Asia/Kathmandu"):
         if rebuild:
-            store.rebuild(rebuild)
+            store.rebuild(Definitions(timezone=rebuild))
         assert asked(store, lambda m: [m.experiments.hours(test) for test in ("t", "ü")]) == [
             expected(records, t) for t in ("t", "ü")
         ]

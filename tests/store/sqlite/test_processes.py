@@ -111,13 +111,14 @@ def test_processes_that_create_the_store_together(tmp_path: Path) -> None:
 APPLICATION = """
 import sys
 import msgspec
+from opentelemetry import metrics
 from otel_measure.config import Settings
 from otel_measure.runtime import Runtime
 runtime = Runtime(Settings(store=sys.argv[1], service_name="shop"), host="this host")
 runtime.sampler.sample()
 runtime.ai.record_inference("m", "1", 5.0, cost_usd=0.01)
 runtime.users.track_event("u", "click", "x")
-own = runtime.telemetry.meter("application").create_counter("jobs", "{job}", "Jobs done.")
+own = metrics.get_meter("application").create_counter("jobs", "{job}", "Jobs done.")
 own.add(3)
 found = runtime.families()
 runtime.shutdown()

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import time_span
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
@@ -448,11 +449,11 @@ def test_a_full_disk_takes_no_acknowledged_record(opened: Open, tmp_path: Path) 
 
 def test_a_store_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
     """The error says why; no connection stays behind."""
-    SqliteStore(str(tmp_path / "x.db"), timezone="Europe/Paris").close()
+    SqliteStore(str(tmp_path / "x.db"), definitions=Definitions(timezone="Europe/Paris")).close()
     with pytest.raises(StoreError) as raised:
-        SqliteStore(str(tmp_path / "x.db"), timezone="UTC")
+        SqliteStore(str(tmp_path / "x.db"), definitions=Definitions())
     assert str(raised.value) == (
-        f"store {tmp_path / 'x.db'} keeps its days in Europe/Paris, the settings say timezone='UTC': "
+        f"store {tmp_path / 'x.db'} keeps timezone='Europe/Paris', the settings say timezone='UTC': "
         "set timezone='Europe/Paris' or run `otel-measure rebuild --timezone UTC`"
     )
     (tmp_path / "y.db").write_bytes(b"no database" * 1000)
@@ -477,11 +478,11 @@ def test_a_record_that_does_not_fit_is_refused_whole(opened: Open) -> None:
 
 def test_the_zone_is_that_of_the_store(opened: Open, tmp_path: Path) -> None:
     """`None` takes it, `rebuild` changes it."""
-    opened(tmp_path / "x.db", timezone="Europe/Paris")
-    store = opened(tmp_path / "x.db", timezone=None)
-    assert store.timezone == "Europe/Paris"
-    store.rebuild(timezone="Asia/Tokyo")
-    assert (store.timezone, opened(tmp_path / "x.db", timezone=None).timezone) == ("Asia/Tokyo", "Asia/Tokyo")
+    opened(tmp_path / "x.db", definitions=Definitions(timezone="Europe/Paris"))
+    store = opened(tmp_path / "x.db")
+    assert store.definitions.timezone == "Europe/Paris"
+    store.rebuild(Definitions(timezone="Asia/Tokyo"))
+    assert (store.definitions.timezone, opened(tmp_path / "x.db").definitions.timezone) == ("Asia/Tokyo", "Asia/Tokyo")
 
 
 def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
@@ -492,9 +493,9 @@ def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
         connection.execute("PRAGMA busy_timeout=10")
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
-        store.rebuild(timezone="Asia/Tokyo")
+        store.rebuild(Definitions(timezone="Asia/Tokyo"))
     other.close()
-    assert store.timezone == "UTC"
+    assert store.definitions.timezone == "UTC"
 
 
 def test_a_lease_is_held_by_one(opened: Open, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
     findings = examine(around(store))
     assert [finding.check for finding in findings] == [
         "store", "store directory", "store file system", "store disk", "store integrity", "store journal",
-        "store writable", "store schema", "store time zone", "port", "clock", "time zone data", "python", "sqlite",
-        "opentelemetry", "opentelemetry settings", "application views", "otlp endpoint", "prices",
+        "store writable", "store schema", "store time zone", "store definitions", "port", "clock", "time zone data",
+        "python", "sqlite", "opentelemetry", "opentelemetry settings", "opentelemetry internals", "application views",
+        "otlp endpoint", "prices",
     ]  # fmt: skip
     assert [(f.check, f.verdict, f.what) for f in findings if f.verdict != "ok" or f.way_out] == []
     assert store.read_bytes() == before
@@ -43,7 +44,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, " * 100)
     findings = {finding.check: finding for finding in examine(around(path))}
-    for check in ("store integrity", "store journal", "store schema", "store time zone"):
+    for check in ("store integrity", "store journal", "store schema", "store time zone", "store definitions"):
         assert findings[check] == Finding(
             "wrong",
             f"{path}: file is not a database",

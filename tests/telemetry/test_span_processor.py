@@ -20,9 +20,8 @@ from otel_measure.records.kinds import Inference
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore, facts
 from otel_measure.store.types.models import ModelUse
-from otel_measure.telemetry import Providers
-from otel_measure.telemetry import spans as module
-from otel_measure.telemetry.spans import SpanWatch, samples_all
+from otel_measure.telemetry import Providers, span_processor
+from otel_measure.telemetry.span_processor import InferenceSpanProcessor, samples_all
 from tests.otlp.requests import CHAT
 
 SETTINGS = replace(Settings(), store=":memory:", service_name="shop")
@@ -176,10 +175,10 @@ def test_a_failed_call(app: App) -> None:
 
 def test_other_spans_are_let_pass(app: App) -> None:
     """Also one that was started before anybody watched."""
-    watch = SpanWatch.of(app.tracers)
+    processor = InferenceSpanProcessor.of(app.tracers)
     with app.tracer.start_as_current_span("GET /"):
         pass
-    watch.tell(None)
+    processor.call_back(None)
     early = app.tracer.start_span("chat", attributes=SAID)
     app.runtime._watch_spans()
     early.end()
@@ -197,7 +196,7 @@ def test_a_span_that_breaks_a_rule_costs_the_host_nothing(app: App) -> None:
 
 def test_spans_that_never_end_are_forgotten(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory does not grow; the ones in flight are then not counted by their spans."""
-    monkeypatch.setattr(module, "MAX_OPEN", 2)
+    monkeypatch.setattr(span_processor, "MAX_OPEN", 2)
     kept = [app.tracer.start_span("chat", attributes=SAID) for _ in range(3)]
     for span in kept:
         span.end()
@@ -234,12 +233,12 @@ def test_where_spans_are_sampled_metrics_say_how_many(monkeypatch: pytest.Monkey
 
 def test_an_application_configured_anew_keeps_its_one_watch(app: App) -> None:
     """A provider never loses a processor; whoever measures now is told."""
-    assert SpanWatch.of(app.tracers) is SpanWatch.of(app.tracers)
+    assert InferenceSpanProcessor.of(app.tracers) is InferenceSpanProcessor.of(app.tracers)
     app.runtime.shutdown()
     app.chat()
     app.runtime = Runtime(SETTINGS, loud=True, providers=Providers(app.meters, None, app.tracers))
     app.chat()
     assert len(app.inferences()) == 1
-    SpanWatch.of(app.tracers).after_fork_in_child()
+    InferenceSpanProcessor.of(app.tracers).after_fork_in_child()
     app.chat()
     assert len(app.inferences()) == 2

@@ -9,46 +9,26 @@ from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
-from otel_measure.telemetry.points import StreamIdentity, model_use, points, stream_scope
+from otel_measure.telemetry.stream_points import StreamIdentity, stream_points
 
 ME = StreamIdentity("shop", "prod", "instance-1", "host-1")
 SERVICE = 'deployment_environment_name="prod"'
 
 
-def collected(use: Callable[[Meter], Any], scope: str = "application", **given: Any) -> MetricsData | None:
+def collected(use: Callable[[Meter], Any], scope: str = "application", **given: Any) -> list[MetricsData]:
     """Return what a reader sees after a meter was used."""
     reader = InMemoryMetricReader(**given)
     provider = MeterProvider([reader], shutdown_on_exit=False)
     use(provider.get_meter(scope))
-    data = reader.get_metrics_data()
+    seen = reader.get_metrics_data()
     provider.shutdown()
-    return data
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "scope"),
-    [
-        ("system.cpu.time", "counter", "host"),
-        ("container.memory.usage", "updowncounter", "host"),
-        ("otel_measure.system.load_average", "gauge", "host"),
-        ("otel_measure.container.oom.kills", "counter", "host"),
-        ("process.cpu.time", "counter", "instance"),
-        ("otel_measure.process.event_loop.lag", "gauge", "instance"),
-        ("queue.depth", "gauge", "instance"),
-        ("jobs", "counter", "add"),
-        ("jobs.duration", "histogram", "add"),
-        ("requests.active", "updowncounter", "add"),
-    ],
-)
-def test_whose_reading_a_stream_is(name: str, kind: str, scope: str) -> None:
-    """The host's, the process's, or one that adds over processes."""
-    assert stream_scope(name, kind) == scope
+    return [seen] if seen is not None else []
 
 
 def test_a_counter_adds_over_processes() -> None:
     """Labels say the service, the instance is the key beside them, and the start is that of the stream."""
-    data = collected(lambda meter: meter.create_counter("jobs", "{job}", "Jobs.").add(3, {"ok": True, "n": 1}))
-    (point,) = points(data, frozenset(), ME)
+    seen = collected(lambda meter: meter.create_counter("jobs", "{job}", "Jobs.").add(3, {"ok": True, "n": 1}))
+    (point,) = stream_points(seen, ME)
     assert (point.name, point.kind, point.unit, point.description) == ("jobs", "counter", "{job}", "Jobs.")
     assert point.labels == f'{SERVICE},n="1",ok="true",service_name="shop"'
     assert (point.scope, point.instance, point.value, point.count) == ("add", "instance-1", 3, 0)
@@ -57,20 +37,20 @@ def test_a_counter_adds_over_processes() -> None:
 
 def test_a_reading_of_the_host_belongs_to_the_host() -> None:
     """No service in its labels, and it begins once, whoever reads it."""
-    data = collected(
+    seen = collected(
         lambda meter: meter.create_observable_counter("system.cpu.time", [lambda _: [Observation(5, {"mode": "idle"})]])
     )
-    (point,) = points(data, frozenset(), ME)
+    (point,) = stream_points(seen, ME)
     assert (point.labels, point.instance, point.start) == ('host_name="host-1",mode="idle"', "host-1", 0)
 
 
 def test_a_reading_of_a_process_never_adds() -> None:
     """The instance is in the labels."""
-    data = collected(lambda meter: meter.create_gauge("queue.depth").set(2))
-    (point,) = points(data, frozenset(), ME)
+    seen = collected(lambda meter: meter.create_gauge("queue.depth").set(2))
+    (point,) = stream_points(seen, ME)
     assert (point.kind, point.labels) == ("gauge", f'{SERVICE},service_instance_id="instance-1",service_name="shop"')
-    data = collected(lambda meter: meter.create_up_down_counter("requests.active").add(-1))
-    assert [(p.kind, p.scope, p.value) for p in points(data, frozenset(), ME)] == [("updowncounter", "add", -1)]
+    seen = collected(lambda meter: meter.create_up_down_counter("requests.active").add(-1))
+    assert [(p.kind, p.scope, p.value) for p in stream_points(seen, ME)] == [("updowncounter", "add", -1)]
 
 
 @pytest.mark.parametrize("exponential", [False, True])
@@ -85,7 +65,7 @@ def test_a_histogram_has_explicit_buckets(exponential: bool) -> None:
         for seconds in (0.001, 0.5, 0.5, 100.0):
             histogram.record(seconds)
 
-    (point,) = points(collected(use, **given), frozenset(), ME)
+    (point,) = stream_points(collected(use, **given), ME)
     below = {bound: sum(point.buckets[: i + 1]) for i, bound in enumerate(point.bounds)}
     assert (point.count, round(point.value, 9)) == (4, 101.001)
     assert (below[0.01], below[1.28], sum(point.buckets)) == (1, 3, 4)
@@ -94,20 +74,6 @@ def test_a_histogram_has_explicit_buckets(exponential: bool) -> None:
 
 def test_what_has_facts_is_no_stream() -> None:
     """Those scopes are counted from the facts."""
-    data = collected(lambda meter: meter.create_counter("x").add(1), scope="otel_measure.ai")
-    assert points(data, frozenset({"otel_measure.ai"}), ME) == []
-    assert points(None, frozenset(), ME) == []
-
-
-def test_models_are_read_from_our_own_scope_only() -> None:
-    """A foreign series has no version of ours, and other instruments of the scope say nothing of use."""
-    version = {"gen_ai.request.model": "m", "otel_measure.model.version": "1"}
-
-    def use(meter: Meter) -> None:
-        meter.create_counter("otel_measure.ai.inferences").add(1, {"gen_ai.request.model": "m"})
-        meter.create_counter("otel_measure.ai.tokens").add(7, version)
-        meter.create_histogram("gen_ai.client.operation.time_to_first_chunk").record(1.0, version)
-
-    assert model_use(collected(use, scope="application")) == []
-    (found,) = model_use(collected(use, scope="otel_measure.ai"))
-    assert (found.model, found.version, found.requests, found.input_tokens) == ("m", "1", 0, 0)
+    seen = collected(lambda meter: meter.create_counter("x").add(1), scope="otel_measure.ai")
+    assert stream_points(seen, ME) == []
+    assert stream_points([], ME) == []

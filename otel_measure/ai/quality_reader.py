@@ -10,7 +10,8 @@ from typing import Final
 from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, columns, reference_of
 from otel_measure.ai.quality import Accuracy, Regression, classification, regression
 from otel_measure.ai.record import LABEL_CHARS
-from otel_measure.ai.reports import Evaluations, Judgement, evaluations
+from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import StoreUnavailable
@@ -24,23 +25,20 @@ from otel_measure.store.types.quality import Labels, Reference
 _BOOLEANS: Final = frozenset({"bool", "bool_"})
 
 
-class Judge:
+class QualityReader:
     """Answers about the quality of models.
 
     Args:
         store: where predictions, truths and references are.
         now_us: the clock.
-        timezone: of windows.
-        window_records, window_hours: when a drift window ends.
+        definitions: of windows and references.
     """
 
-    def __init__(
-        self, store: Store, now_us: Callable[[], int], timezone: str, window_records: int, window_hours: int
-    ) -> None:
+    def __init__(self, store: Store, now_us: Callable[[], int], definitions: Definitions) -> None:
         self._store = store
         self._now_us = now_us
-        self._timezone = timezone
-        self._drift: Final = DriftWatch(now_us, window_records, window_hours, timezone)
+        self._timezone = definitions.timezone
+        self._drift: Final = DriftWatch(now_us, definitions)
 
     @contextmanager
     def asking(self, where: Filter = EVERYTHING) -> Iterator[Moment]:
@@ -55,41 +53,41 @@ class Judge:
         """Forget what was counted: another thread may have been in the middle of it."""
         self._drift.after_fork_in_child()
 
-    def accuracy(self, model: ModelKey, asked: TimeSpan, where: Filter) -> Accuracy:
+    def accuracy(self, model: ModelKey, span: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
-        labels = self._labels(model, asked, where)
-        return classification(labels.confusion, labels.predictions, asked.window)
+        labels = self._labels(model, span, where)
+        return classification(labels.confusion, labels.predictions, span.window)
 
-    def regression(self, model: ModelKey, asked: TimeSpan, where: Filter) -> Regression:
+    def regression(self, model: ModelKey, span: TimeSpan, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
-        labels = self._labels(model, asked, where)
-        return regression(labels.regression, labels.predictions, asked.window)
+        labels = self._labels(model, span, where)
+        return regression(labels.regression, labels.predictions, span.window)
 
-    def _labels(self, model: ModelKey, asked: TimeSpan, where: Filter) -> Labels:
+    def _labels(self, model: ModelKey, span: TimeSpan, where: Filter) -> Labels:
         with self.asking(where) as moment:
-            return moment.quality.labels(asked.start, asked.end, model).get(model) or Labels()
+            return moment.quality.labels(span.start, span.end, model).get(model) or Labels()
 
-    def evaluations(self, asked: TimeSpan, where: Filter) -> Evaluations:
+    def evaluations(self, span: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""
         with self.asking(where) as moment:
-            evaluated = moment.quality.evaluations(asked.start, asked.end)
-        return evaluations(evaluated, asked)
+            evaluated = moment.quality.evaluations(span.start, span.end)
+        return evaluations(evaluated, span)
 
     def drift(self, model: ModelKey) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         with self.asking() as moment:
             return self._drift.detect(moment, model)
 
-    def one(self, moment: Moment, model: ModelKey, asked: TimeSpan, where: Filter) -> Judgement:
+    def of_model(self, moment: Moment, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
         """Return what is known of one model; drift is known as of now, and over all services."""
-        labels = moment.quality.labels(asked.start, asked.end, model).get(model)
-        return Judgement(labels, self._drift.detect(moment, model) if _is_now(asked, where) else None)
+        labels = moment.quality.labels(span.start, span.end, model).get(model)
+        return ModelQuality(labels, self._drift.detect(moment, model) if _is_now(span, where) else None)
 
-    def all(self, moment: Moment, asked: TimeSpan, where: Filter) -> Mapping[ModelKey, Judgement]:
-        """Return what is known of every model, in a number of queries that does not grow with the models not judged."""
-        labels = moment.quality.labels(asked.start, asked.end)
-        drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, asked.start) if _is_now(asked, where) else {}
-        return {model: Judgement(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
+    def of_models(self, moment: Moment, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
+        """Return what is known of every model, in as many queries however many models there are."""
+        labels = moment.quality.labels(span.start, span.end)
+        drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
+        return {model: ModelQuality(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
 
     def set_reference(
         self,
@@ -111,14 +109,14 @@ class Judge:
         )
 
     def _of_window(self, model: ModelKey, window: str) -> Reference:
-        asked = time_span(window, self._now_us(), self._timezone)
+        span = time_span(window, self._now_us(), self._timezone)
         with self._store.asking() as moment:
-            records = moment.quality.newest(model, asked.start, asked.end, MAX_REFERENCE_RECORDS)
-        return _judging(reference_of("window", columns(records)), f"window={window!r}", len(records))
+            records = moment.quality.newest(model, span.start, span.end, MAX_REFERENCE_RECORDS)
+        return _usable(reference_of("window", columns(records)), f"window={window!r}", len(records))
 
 
-def _is_now(asked: TimeSpan, where: Filter) -> bool:
-    return asked.is_today and where == EVERYTHING
+def _is_now(span: TimeSpan, where: Filter) -> bool:
+    return span.is_today and where == EVERYTHING
 
 
 def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:
@@ -130,10 +128,10 @@ def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iter
     if predictions is not None:
         values.update(_as_recorded(PREDICTION, "predictions", predictions))
     most = max(map(len, values.values()), default=0)
-    return _judging(reference_of("given", values), "the reference", most)
+    return _usable(reference_of("given", values), "the reference", most)
 
 
-def _judging(reference: Reference, what: str, records: int) -> Reference:
+def _usable(reference: Reference, what: str, records: int) -> Reference:
     if reference.cells:
         return reference
     raise ValueError(

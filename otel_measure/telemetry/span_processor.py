@@ -22,79 +22,83 @@ from otel_measure.records.caller import Caller, MeasuredCall, current_caller, en
 from otel_measure.records.kinds import Json
 
 MAX_OPEN: Final = 10_000
-_watches: Final[WeakKeyDictionary[TracerProvider, SpanWatch]] = WeakKeyDictionary()
+_processors: Final[WeakKeyDictionary[TracerProvider, InferenceSpanProcessor]] = WeakKeyDictionary()
 
 
 class SpanCallback(Protocol):
-    """Takes a call of a model that nobody else measures; never raises."""
+    """Takes a call of a model that nobody else measures, and who made it; never raises."""
 
-    def __call__(self, span: Span, who: Caller) -> None:
+    def __call__(self, span: Span, caller: Caller, /) -> None:
         """Take it."""
 
 
-class _Open(NamedTuple):
+class OpenSpan(NamedTuple):
+    """A span that has not ended: what it is inside of, and who made it."""
+
     parent: int | None
     call: MeasuredCall | None
-    who: Caller
+    caller: Caller
 
 
-class SpanWatch(SpanProcessor):
-    """Watches the spans of one provider for whoever measures now; a provider never loses a processor."""
+class InferenceSpanProcessor(SpanProcessor):
+    """Sees the spans of one provider for whoever measures now; a provider never loses a processor."""
 
     def __init__(self) -> None:
-        self._told: SpanCallback | None = None
+        self._callback: SpanCallback | None = None
         self._lock = threading.Lock()
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, OpenSpan] = {}
         self._enclosing: set[int] = set()
 
     @classmethod
-    def of(cls, provider: TracerProvider) -> SpanWatch:
-        """Return the watch of a provider, added to it when it has none."""
-        watch = _watches.get(provider)
-        if watch is None:
-            watch = _watches[provider] = cls()
-            provider.add_span_processor(watch)
-        return watch
+    def of(cls, provider: TracerProvider) -> InferenceSpanProcessor:
+        """Return the one of a provider, added to it when it has none."""
+        processor = _processors.get(provider)
+        if processor is None:
+            processor = _processors[provider] = cls()
+            provider.add_span_processor(processor)
+        return processor
 
-    def tell(self, told: SpanCallback | None) -> None:
-        """Tell from now on; `None` nobody."""
-        self._told = told
+    def call_back(self, callback: SpanCallback | None) -> None:
+        """Hand calls of models to a callback from now on; `None` for nobody."""
+        self._callback = callback
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note what a span is inside of, and mark a call of a model, so that no receiver counts it a second time."""
         context = span.get_span_context()
-        if self._told is None or context is None:
+        if self._callback is None or context is None:
             return
         parent = span.parent
-        found = _Open(parent.span_id if parent is not None else None, enclosing_call(), current_caller(parent_context))
+        opened = OpenSpan(
+            parent.span_id if parent is not None else None, enclosing_call(), current_caller(parent_context)
+        )
         with self._lock:
             if len(self._open) >= MAX_OPEN:
                 self._open.clear()  # spans that were started and never ended
-            self._open[context.span_id] = found
-        if is_inference(_said(span)):
+            self._open[context.span_id] = opened
+        if is_inference(_attributes(span)):
             span.set_attribute(
                 semconv.ATTR_INFERENCE_ID, inference_id(f"{context.trace_id:032x}", f"{context.span_id:016x}")
             )
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take in a call of a model, or what a span says of the call that it is inside of."""
+        """Take in a call of a model, or what a span tells of the call that it is inside of."""
         context = span.get_span_context()
         if context is None:
             return
         with self._lock:
-            found = self._open.pop(context.span_id, None)
+            opened = self._open.pop(context.span_id, None)
             has_inner = context.span_id in self._enclosing
             self._enclosing.discard(context.span_id)
-        told, said = self._told, _said(span)
-        if found is None or told is None or not is_inference(said) or has_inner:
+        callback, attributes = self._callback, _attributes(span)
+        if opened is None or callback is None or not is_inference(attributes) or has_inner:
             return
-        self._note_enclosing(found.parent)
+        self._note_enclosing(opened.parent)
         # A stream is opened before anybody measures it, and ends inside the call.
-        call = found.call if found.call is not None and found.call.is_open else enclosing_call()
+        call = opened.call if opened.call is not None and opened.call.is_open else enclosing_call()
         if call is not None:
-            call.enrich(said)
+            call.enrich(attributes)
         else:
-            told(_span(span, said), found.who)
+            callback(_span(span, attributes), opened.caller)
 
     def _note_enclosing(self, span_id: int | None) -> None:
         with self._lock:
@@ -107,11 +111,11 @@ class SpanWatch(SpanProcessor):
         self._lock = threading.Lock()
 
 
-def _said(span: ReadableSpan) -> Mapping[str, Json]:
+def _attributes(span: ReadableSpan) -> Mapping[str, Json]:
     return span.attributes or {}  # type: ignore[return-value]  # sequences are of scalars
 
 
-def _span(span: ReadableSpan, said: Mapping[str, Json]) -> Span:
+def _span(span: ReadableSpan, attributes: Mapping[str, Json]) -> Span:
     context: Any = span.get_span_context()
     end_us = (span.end_time or 0) // 1000
     return Span(
@@ -121,7 +125,7 @@ def _span(span: ReadableSpan, said: Mapping[str, Json]) -> Span:
         span.name,
         (span.start_time or 0) // 1000,
         end_us,
-        said,
+        attributes,
         span.status.status_code is StatusCode.ERROR,
         span.instrumentation_scope.name if span.instrumentation_scope is not None else "",
     )

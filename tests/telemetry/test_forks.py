@@ -23,8 +23,8 @@ otel_measure.configure(store=None, service_name="shop")
 took = metrics.get_meter("application").create_histogram("took")
 took.record(1.0)
 telemetry = current().telemetry
-consumer = telemetry._provider._measurement_consumer
-storage = consumer._reader_storages[telemetry.reader]
+consumer = telemetry._attached.provider._measurement_consumer
+storage = consumer._reader_storages[telemetry._attached.streams]
 match = next(m for i, ms in storage._instrument_view_instrument_matches.items() if i.name == "took" for m in ms)
 aggregation = next(iter(match._attributes_aggregation.values()))
 lock = {
@@ -50,7 +50,7 @@ if pid == 0:
     for value in (1.0, 1e-300, 1e300):
         took.record(value)
         took.record(value, {"of": str(value)})
-    os._exit(0 if telemetry.collect() is not None else 1)
+    os._exit(0 if telemetry.collect() else 1)
 stuck = threading.Timer(10, os.kill, (pid, signal.SIGKILL))
 stuck.start()
 ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

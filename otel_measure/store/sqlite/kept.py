@@ -1,0 +1,132 @@
+"""The definitions that a store keeps beside what was counted by them: claimed once, compared at every opening."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from otel_measure.definitions.parameters import RULES, SETTABLE, ChangedDefinition, Definitions
+from otel_measure.errors import StoreError
+from otel_measure.store.sqlite.connection import Database
+
+DIGEST: Final = "digest"  # in `meta`: of the definitions below, read by every transaction
+_DEFINITIONS: Final = "definitions"
+_FROM_0008: Final = "timezone"  # in `meta` of a schema before 0009: all that it kept of its definitions
+_DEFAULT: Final = Definitions()
+# What a store of such a schema was counted by: the first rules, and what was set, of which it kept the zone alone.
+_OF_0008: Final = Definitions(
+    engaged_s=10,
+    engaged_views=2,
+    view_event_types=frozenset({"page_view"}),
+    key_event_types=frozenset({"conversion", "purchase", "signup", "form_submit"}),
+    passive_event_types=frozenset({"session.start", "session.end", "feature_flag.evaluation"}),
+    experiment_event_types=frozenset({"conversion"}),
+    drift_reference_records=1000,
+    rules=1,
+)
+
+
+class KeptDefinitions:
+    """The definitions of a store as they were last read; read anew when the digest says others."""
+
+    def __init__(self) -> None:
+        self._digest = ""
+        self._definitions = _DEFAULT
+
+    def of(self, connection: sqlite3.Connection, digest: str) -> Definitions:
+        """Return the definitions with this digest, which are those that the connection sees."""
+        if self._digest != digest:
+            self._definitions = Definitions.from_json(_value(connection, _DEFINITIONS) or "{}")
+            self._digest = digest
+        return self._definitions
+
+
+def kept(connection: sqlite3.Connection) -> Definitions | None:
+    """Return the definitions of a store, `None` where nobody has claimed it yet; of an older schema, its zone alone."""
+    text = _value(connection, _DEFINITIONS)
+    if text is not None:
+        return Definitions.from_json(text)
+    timezone = _value(connection, _FROM_0008)
+    return None if timezone is None else replace(_OF_0008, timezone=timezone)
+
+
+def digest(connection: sqlite3.Connection) -> str:
+    """Return the digest of the definitions of a store that was claimed."""
+    return _value(connection, DIGEST) or ""
+
+
+def _value(connection: sqlite3.Connection, key: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def keep(connection: sqlite3.Connection, definitions: Definitions) -> None:
+    """Write the definitions by which everything in the store is counted from now on."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+        [(_DEFINITIONS, definitions.to_json()), (DIGEST, definitions.digest)],
+    )
+
+
+# ---------------------------------------------------------------- opening
+
+
+def claim(database: Database, wanted: Definitions | None) -> Definitions:
+    """Return by which definitions this process counts in a store.
+
+    Args:
+        database: the store.
+        wanted: what the settings say; `None` takes what the store keeps, and of a new store the defaults.
+
+    Raises:
+        StoreError: the store keeps others, and no newer version is why.
+    """
+    with database.read() as connection:
+        found = _claimed(connection)
+    if found is None:
+        with database.write(durable=True) as connection:
+            found = _claimed(connection) or _first_claim(connection, wanted or _DEFAULT)
+    if wanted is None:
+        return replace(found, rules=min(found.rules, RULES))
+    if differences := wanted.refused(found):
+        raise StoreError(f"store {database.path} {told(differences)}: {ways_out(differences)}")
+    return wanted
+
+
+def _claimed(connection: sqlite3.Connection) -> Definitions | None:
+    return kept(connection) if _value(connection, DIGEST) else None
+
+
+def _first_claim(connection: sqlite3.Connection, wanted: Definitions) -> Definitions:
+    """Keep the definitions of a store that keeps none: a new one, or one of a schema before 0009."""
+    of_0008 = kept(connection)
+    if of_0008 is not None:
+        unsaid = {field: getattr(wanted, field) for field in SETTABLE - {"timezone"}}
+        wanted = replace(of_0008, **unsaid)
+        connection.execute("DELETE FROM meta WHERE key = ?", (_FROM_0008,))
+    keep(connection, wanted)
+    return wanted
+
+
+def told(differences: Iterable[ChangedDefinition]) -> str:
+    """Return in which fields the store and the settings differ, with both values."""
+    there = ", ".join(f"{d.field}={_shown(d.kept)}" for d in differences)
+    here = ", ".join(f"{d.field}={_shown(d.wanted)}" for d in differences)
+    return f"keeps {there}, the settings say {here}"
+
+
+def ways_out(differences: Iterable[ChangedDefinition]) -> str:
+    """Return the two ways out: the settings as the store was counted, or the store as the settings say."""
+    back = ", ".join(f"{d.field}={_shown(d.kept)}" for d in differences)
+    zone = "".join(f" --timezone {d.wanted}" for d in differences if d.field == "timezone")
+    others = " ".join(
+        f"OTEL_MEASURE_{d.field.upper()}={d.wanted}" for d in differences if d.field in SETTABLE - {"timezone"}
+    )
+    with_others = f" with {others}" if others else ""
+    return f"set {back} or run `otel-measure rebuild{zone}`{with_others}"
+
+
+def _shown(value: object) -> str:
+    return repr(sorted(value)) if isinstance(value, frozenset) else repr(value)
