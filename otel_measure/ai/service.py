@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar, Unpack
+from typing import Final, Unpack
 
 from otel_measure.ai.health import check_targets
-from otel_measure.ai.instrument import MeasuredStream, ModelCall, measured
+from otel_measure.ai.instrument import C, F, MeasuredStream, ModelCall, measured
 from otel_measure.ai.pricing import Pricer, Warming, override_rates
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.questions import ModelQuestions
@@ -23,7 +23,6 @@ from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import RecordedModels, Store
 from otel_measure.store.types.models import Model
 
-F = TypeVar("F", bound=Callable[..., Any])
 _TYPES: Final = frozenset(member.value for member in ModelType)
 
 
@@ -248,8 +247,12 @@ class AiModelService(ModelQuestions):
         return decorate
 
     def measure_stream(
-        self, stream: object, model_name: str, model_version: str, **fields: Unpack[CallFields]
-    ) -> MeasuredStream:
+        self,
+        stream: Iterable[C] | AsyncIterable[C],
+        model_name: str,
+        model_version: str,
+        **fields: Unpack[CallFields],
+    ) -> MeasuredStream[C]:
         """Measure a stream while it is read: time to first chunk, per chunk; it is closed when abandoned."""
         return MeasuredStream(stream, self.inference(model_name, model_version, **fields))
 
@@ -278,4 +281,6 @@ class AiModelService(ModelQuestions):
             NoStore: there is none to keep it.
         """
         name, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
-        self._quality_for("set_drift_reference").set_reference((name, version), predictions, features, window)
+        quality = self._quality_for("set_drift_reference")
+        self._recorder.flush()
+        quality.set_reference((name, version), predictions, features, window)

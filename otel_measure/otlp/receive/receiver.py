@@ -37,7 +37,7 @@ class CountReceived(Protocol):
     """Counts items of a signal by what became of them."""
 
     def __call__(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
-        """CountReceived `n` items."""
+        """Count `n` items."""
 
 
 class Verdict(NamedTuple):
@@ -127,7 +127,7 @@ class Receiver:
         records = self._with_models(found.records)
         receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
-        refused = found.refused + self._settle(tally, receipts)
+        refused = found.refused + self._count_receipts(tally, receipts)
         tally("ignored", found.ignored)
         tally("rejected", found.refused.total(), "invalid")
         return _verdict(refused)
@@ -147,7 +147,7 @@ class Receiver:
         counting = store.hold_calls(found.calls, now, now + self._wait_us) if found.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
-        refused = found.refused + self._settle(tally, receipts)
+        refused = found.refused + self._count_receipts(tally, receipts)
         tally("waiting", len(found.calls) - len(counting))
         tally("own", found.own)
         tally("ignored", found.ignored)
@@ -179,8 +179,8 @@ class Receiver:
 
         return tally
 
-    def _settle(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
-        """CountReceived what became of records; return those that the store refused, by reason."""
+    def _count_receipts(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
+        """Count what became of records; return those that the store refused, by reason."""
         refused: Counter[str] = Counter()
         for receipt, n in Counter(receipts).items():
             if receipt.outcome == "rejected":

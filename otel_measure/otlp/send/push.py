@@ -58,11 +58,11 @@ class Post(Protocol):
         """Send it."""
 
 
-class Turn(Protocol):
-    """Whose turn it is to send, of the processes that share a store."""
+class SendingLease(Protocol):
+    """The right to send, which one of the processes that share a store has at a time."""
 
     def take(self) -> bool:
-        """Take or keep the turn; `False` while it is another's."""
+        """Take or keep it; `False` while it is another's."""
 
     def give_up(self) -> None:
         """Let another process have it."""
@@ -72,7 +72,7 @@ class CountSent(Protocol):
     """Counts facts by what became of them on their way out."""
 
     def __call__(self, outcome: str, n: int) -> None:
-        """CountSent `n` facts."""
+        """Count `n` facts."""
 
 
 class HttpPost:
@@ -122,19 +122,13 @@ def _seconds(value: str | None) -> float:
     return min(seconds, LONGEST_RETRY_AFTER_S)
 
 
-def outbox_length(store: Store) -> int:
-    """Return how many facts wait in a store to leave."""
-    with store.asking() as moment:
-        return moment.outbox.length()
-
-
 class Push:
     """Sends what the outbox holds, from a thread of its own.
 
     Args:
         store: whose outbox is sent.
         post: sends a request.
-        turn: whose turn it is to send.
+        lease: the right to send.
         resource: the attributes of this process.
         now_us: the clock.
         count: told what became of facts.
@@ -146,7 +140,7 @@ class Push:
         store: Store,
         post: Post,
         *,
-        turn: Turn,
+        lease: SendingLease,
         resource: Callable[[], Mapping[str, Json]],
         now_us: Callable[[], int],
         count: CountSent,
@@ -154,7 +148,7 @@ class Push:
     ) -> None:
         self._store = store
         self._post = post
-        self._turn = turn
+        self._lease = lease
         self._resource = resource
         self._now_us = now_us
         self._count = count
@@ -175,9 +169,15 @@ class Push:
             self._thread = threading.Thread(target=self._run, name="otel-measure-push", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Send no more by itself; what waits stays in the store."""
+    def stop(self, timeout_s: float) -> None:
+        """Send what waits, and no more by itself; what is not sent in time stays in the store."""
         self._stop.set()
+        self.flush(timeout_s)
+
+    def outbox_length(self) -> int:
+        """Return how many facts wait in the store to leave."""
+        with self._store.asking() as moment:
+            return moment.outbox.length()
 
     def flush(self, timeout_s: float) -> bool:
         """Send what waits, now, unless another process does; `False` when that did not succeed in time."""
@@ -224,17 +224,17 @@ class Push:
     def _drain(self, deadline: float | None) -> PostResponse | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
-            if self._next(1) is None or not self._turn.take():
+            if self._next(1) is None or not self._lease.take():
                 return None  # nothing waits, or another process sends it
             try:
                 return self._send_all(deadline)
             finally:
-                self._turn.give_up()
+                self._lease.give_up()
         except MeasureError as error:
             return PostResponse(0, why=str(error))
 
     def _send_all(self, deadline: float | None) -> PostResponse | None:
-        while (batch := self._next(BATCH)) is not None and self._turn.take():
+        while (batch := self._next(BATCH)) is not None and self._lease.take():
             answer = self._send(batch, deadline)
             if answer is not None:
                 return answer
