@@ -29,16 +29,7 @@ READS_THE_CLOCK: Final = frozenset({"now", "today", "utcnow"})
 MOST_LINES_OF_A_MODULE: Final = 400
 MOST_LINES_OF_A_FUNCTION: Final = 75
 
-TWO_MEANINGS_TODAY: Final[set[str]] = {
-    "Clock",
-    "Handler",
-    "Host",
-    "Reading",
-    "Sample",
-    "Sink",
-    "Snapshot",
-    "Window",
-}
+TWO_MEANINGS_TODAY: Final[set[str]] = set()
 LONG_MODULES_TODAY: Final[set[str]] = {
     "otel_measure/store/sqlite/connection.py",
     "tests/ai/test_instrument.py",

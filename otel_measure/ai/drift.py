@@ -129,7 +129,7 @@ class _Counted:
     """A window being counted."""
 
     def __init__(self, reference: Reference) -> None:
-        self.counts = cells.Window(reference.cells)
+        self.counts = cells.WindowCounts(reference.cells)
         self.first_ts = 0
         self.last: RecordPosition | None = None
         self.verdict: tuple[int, Drift | None] = (0, None)  # by how many records it rests on
@@ -364,7 +364,7 @@ class DriftWatch:
         )
 
 
-def _quality(reference: Reference, window: cells.Window) -> float:
+def _quality(reference: Reference, window: cells.WindowCounts) -> float:
     """Return the mean quality of the features; the prediction is none."""
     found = [
         cells.feature_quality(one, window.counts[name]) for name, one in reference.cells.items() if name != PREDICTION

@@ -75,7 +75,7 @@ def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now:
         complete += [part for part in parts if len(part) >= cells.MIN_SAMPLES]
     found = []
     for window in (running, complete[-1] if complete else []):
-        counted = cells.Window(reference.cells)
+        counted = cells.WindowCounts(reference.cells)
         for record in window:
             counted.add({"prediction": record.prediction})
         judged = model_drift(reference.cells, counted.counts)
@@ -250,7 +250,7 @@ def test_the_answer_whole() -> None:
     found = Watched(store).detect(MODEL)
     kept = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert kept is not None
-    counted = cells.Window(kept.cells)
+    counted = cells.WindowCounts(kept.cells)
     for i in range(100):
         counted.add({"prediction": "ab"[i % 2], "x": 1000.0 if i % 2 else None})
     expected = model_drift(kept.cells, counted.counts)
