@@ -6,7 +6,6 @@ A command turns words into settings and hands them on; what takes time to load i
 from __future__ import annotations
 
 import platform
-import sqlite3
 from importlib import metadata
 from typing import Any
 
@@ -26,7 +25,10 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         version = metadata.version("otel-measure")
     except metadata.PackageNotFoundError:
         version = "(run from its source, not installed)"
-    click.echo(f"otel-measure {version}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
+    from otel_measure.store.engines import installed
+
+    engines = ", ".join(f"{engine.name} {engine.version}" for engine in installed())
+    click.echo(f"otel-measure {version}, Python {platform.python_version()}, {engines}")
     ctx.exit()
 
 

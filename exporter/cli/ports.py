@@ -131,7 +131,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def url(host: str, port: int) -> str:
+def url(host: str, port: int, scheme: str = "http") -> str:
     """Return the address of the page for a browser on this machine."""
     name = host
     try:
@@ -143,4 +143,4 @@ def url(host: str, port: int) -> str:
             name = "127.0.0.1" if address.version == 4 else "[::1]"
         elif address.version == 6:
             name = f"[{host}]"
-    return f"http://{name}:{port}/"
+    return f"{scheme}://{name}:{port}/"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,6 +18,8 @@ from exporter.cli import ports
 from exporter.cli.options import PORT, json_option, load_settings, store_option
 from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError, MeasureError
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(
@@ -29,9 +33,9 @@ Examples:
 @click.option("--host", help="Where to listen; not loopback needs a token.  [default: 127.0.0.1]")
 @click.option("--port", type=PORT, help="0 takes a free one.  [default: 5000]")
 @store_option
-@click.option(
-    "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the token."
-)
+@click.option("--token-file", type=_FILE, help="A file with the token.")
+@click.option("--ssl-certfile", type=_FILE, help="Serve HTTPS: a PEM file with the certificate, its issuers after it.")
+@click.option("--ssl-keyfile", type=_FILE, help="A PEM file with its key.  [default: in --ssl-certfile]")
 @click.option("--insecure", is_flag=True, help="Answer anybody without a token.")
 @click.option("--demo", is_flag=True, help="Feed a synthetic workload into a temporary store, or into --store.")
 @json_option
@@ -40,6 +44,8 @@ def serve(
     port: int | None,
     store: str | None,
     token_file: Path | None,
+    ssl_certfile: Path | None,
+    ssl_keyfile: Path | None,
     insecure: bool,
     demo: bool,
     as_json: bool,
@@ -56,7 +62,9 @@ def serve(
             given["token"] = _token(token_file)
         settings = load_settings(given)
         refuse_exposure(settings)
-        committed = _serve(settings, demo=demo, temporary=demo and store is None, as_json=as_json, tidy_up=stack.close)
+        tls = _tls(ssl_certfile, ssl_keyfile)
+        temporary = demo and store is None
+        committed = _serve(settings, tls, demo=demo, temporary=temporary, as_json=as_json, tidy_up=stack.close)
     if not committed:
         raise MeasureError("stopped before everything was committed; the log says what is missing")
 
@@ -69,6 +77,16 @@ def _token(file: Path) -> str:
         raise ConfigurationError(
             f"the token file {file} holds no UTF-8 text; write the token into it as one line"
         ) from None
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is not None:
+        from exporter.server.tls import tls_context
+
+        return tls_context(certificate, key)
+    if key is not None:
+        raise ConfigurationError(f"the key {key} needs its certificate: --ssl-certfile FILE")
+    return None
 
 
 def refuse_exposure(settings: Settings) -> None:
@@ -85,7 +103,15 @@ def refuse_exposure(settings: Settings) -> None:
         )
 
 
-def _serve(settings: Settings, *, demo: bool, temporary: bool, as_json: bool, tidy_up: Callable[[], None]) -> bool:
+def _serve(
+    settings: Settings,
+    tls: ssl.SSLContext | None,
+    *,
+    demo: bool,
+    temporary: bool,
+    as_json: bool,
+    tidy_up: Callable[[], None],
+) -> bool:
     from exporter.cli import serving
 
     def announce(url: str) -> None:
@@ -95,7 +121,7 @@ def _serve(settings: Settings, *, demo: bool, temporary: bool, as_json: bool, ti
     def warn(message: str) -> None:
         click.echo(f"otel-measure: {message}", err=True)
 
-    return serving.serve(settings, announce, warn, with_demo=demo, tidy_up=tidy_up)
+    return serving.serve(settings, announce, warn, tls=tls, with_demo=demo, tidy_up=tidy_up)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,14 +24,20 @@ from exporter.app import create_app
 from exporter.cli import ports
 from exporter.demo import outcomes as demo_outcomes
 from exporter.demo import workload as demo
+from exporter.http.refusals import RefusalLog
+from exporter.server.config import ServerConfig
+from exporter.server.connections import Connections
+from exporter.server.limits import ConnectionLimits
+from exporter.server.protocol import LimitedProtocol
+from exporter.server.relied_on import require_names
+from exporter.server.tls import TlsListener
 from otel_measure import process
 from otel_measure.config import Settings
 from otel_measure.runtime import Runtime
 
 _log: Final = logging.getLogger("otel_measure")
-# An orchestrator kills after 10 s: requests may finish, then records are committed, and what waits for an OTLP endpoint
-# that does not answer is left behind.
-DRAIN_S: Final = 3
+# An orchestrator kills after 10 s: requests may finish (`server.config.DRAIN_S`), then records are committed, and what
+# waits for an OTLP endpoint that does not answer is left behind.
 COMMIT_S: Final = 3.0
 LIMIT_S: Final = 8.0
 LAST_COMMIT_S: Final = 1.0
@@ -77,18 +85,37 @@ class ExporterServer(uvicorn.Server):
     Args:
         config: as uvicorn has it.
         ready: called once requests are answered.
+        tls: the certificate; `None` for plain HTTP.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: ServerConfig, ready: Callable[[], None], tls: ssl.SSLContext | None = None) -> None:
         super().__init__(config)
+        self._config = config
         self._ready = ready
+        self._tls = tls
+        self._tls_listeners: list[TlsListener] = []
         self.stopping: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
-        await super().startup(sockets)
+        if self._tls is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            self._tls_listeners = [
+                TlsListener(sock, self._tls, self._config.connections, self._protocol) for sock in sockets or ()
+            ]
         if not self.should_exit:
             self._ready()
+
+    def _protocol(self) -> LimitedProtocol:
+        return LimitedProtocol(self._config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, let requests finish, and end the application."""
+        for listener in self._tls_listeners:
+            listener.close()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop because of a signal."""
@@ -107,20 +134,20 @@ class ExporterServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def server_of(settings: Settings, ready: Callable[[], None]) -> ExporterServer:
-    """Return the server of the application, not yet started."""
-    config = uvicorn.Config(
-        create_app(settings),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        # Who may ask is decided by who really connects, not by what a header says.
-        proxy_headers=False,
-        ws="none",
-        lifespan="on",
-        timeout_graceful_shutdown=DRAIN_S,
-    )
-    return ExporterServer(config, ready)
+def server_of(settings: Settings, ready: Callable[[], None], tls: ssl.SSLContext | None = None) -> ExporterServer:
+    """Return the server of the application, not yet started.
+
+    Args:
+        settings: of the application.
+        ready: called once requests are answered.
+        tls: its certificate; `None` for plain HTTP.
+
+    Raises:
+        UnsupportedUvicorn: the installed one lacks what the limits of the server stand on.
+    """
+    require_names()
+    connections = Connections(ConnectionLimits.of_this_process(), RefusalLog())
+    return ExporterServer(ServerConfig(create_app(settings), http=LimitedProtocol, connections=connections), ready, tls)
 
 
 def serve(
@@ -128,6 +155,7 @@ def serve(
     announce: Callable[[str], None],
     warn: Callable[[str], None],
     *,
+    tls: ssl.SSLContext | None = None,
     with_demo: bool = False,
     tidy_up: Callable[[], None] = lambda: None,
     limit_s: float = LIMIT_S,
@@ -138,6 +166,7 @@ def serve(
         settings: of the runtime, and where to listen.
         announce: told the address of the page when it is ready.
         warn: told when the process leaves before all telemetry was sent.
+        tls: the certificate of the server; `None` for plain HTTP.
         with_demo: feed a synthetic workload; its past only into a new store.
         tidy_up: what is left to do when the process has to leave at once.
         limit_s: seconds from the signal to the end, whatever is still waited for.
@@ -151,9 +180,9 @@ def serve(
     committed = True
     with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
         number = int(sock.getsockname()[1])
-        address = ports.url(settings.host, number)
+        address = ports.url(settings.host, number, "http" if tls is None else "https")
         settings = _not_to_itself(settings, number, warn)
-        server = server_of(settings, lambda: announce(address))
+        server = server_of(settings, lambda: announce(address), tls)
         with server.stopped_by_signals():
             live = process.adopt(settings)
 

@@ -19,6 +19,7 @@ JSON_HEADERS: Final[tuple[Header, ...]] = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 )
+_PIECE_BYTES: Final = 64 * 1024
 _RETRY: Final[tuple[Header, ...]] = ((b"retry-after", b"1"),)
 _AT: Final = re.compile(r"(?P<what>.*) - at `\$\.?(?P<where>.*)`", re.DOTALL)
 _FIELD: Final = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
@@ -112,8 +113,16 @@ def explained(fault: msgspec.ValidationError, kind: str) -> str:
 
 
 async def send_content(content: Content, send: Send, *, head: bool = False) -> None:
-    """Send an answer; `head` leaves the body away and keeps its length."""
+    """Send an answer; `head` leaves the body away and keeps its length.
+
+    A large body is sent in pieces, each when the one before it has left the server's memory: a server counts what its
+    transport holds, and that of TLS does not tell of all that it was given at once.
+    """
     body = content.body
     headers = [*content.headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": content.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    at = 0
+    while not head and len(body) - at > _PIECE_BYTES:
+        await send({"type": "http.response.body", "body": body[at : at + _PIECE_BYTES], "more_body": True})
+        at += _PIECE_BYTES
+    await send({"type": "http.response.body", "body": b"" if head else body[at:]})

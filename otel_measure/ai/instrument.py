@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from otel_measure.ai.spans import usage_of
 from otel_measure.ai.usage import Usage, UsageReader, read_usage
@@ -18,6 +18,7 @@ from otel_measure.records.kinds import Json
 from otel_measure.records.limits import MAX_LABEL_CHARS
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C")  # a chunk of a stream
 
 
 class Measuring(Protocol):
@@ -224,14 +225,14 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Any]], ...] = (
 )
 
 
-class MeasuredStream:
+class MeasuredStream(Generic[C]):
     """A stream that measures itself while it is read: time to first chunk, per chunk; it closes when abandoned.
 
     Iterates and async-iterates as the stream itself does, and hands every other attribute through.
     """
 
-    def __init__(self, stream: Any, call: ModelCall) -> None:
-        self._stream = stream
+    def __init__(self, stream: Iterable[C] | AsyncIterable[C], call: ModelCall) -> None:
+        self._stream: Any = stream
         self._call = call.begin()
         self._done = False
 
@@ -243,12 +244,12 @@ class MeasuredStream:
             self._done = True
             self._call.end(error)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[C]:
         try:
             iterator = iter(self._stream)
             while True:
                 with self._call.inside():
-                    chunk = next(iterator, _END)
+                    chunk: Any = next(iterator, _END)
                 if chunk is _END:
                     break
                 self._call.record_chunk(chunk)
@@ -259,7 +260,7 @@ class MeasuredStream:
         finally:
             self.close()
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    async def __aiter__(self) -> AsyncIterator[C]:
         try:
             iterator = aiter(self._stream)
             while (chunk := await _next(iterator, self._call)) is not _END:
@@ -271,14 +272,14 @@ class MeasuredStream:
         finally:
             await self.aclose()
 
-    def __enter__(self) -> MeasuredStream:
+    def __enter__(self) -> MeasuredStream[C]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._finish(error)
         self.close()
 
-    async def __aenter__(self) -> MeasuredStream:
+    async def __aenter__(self) -> MeasuredStream[C]:
         return self
 
     async def __aexit__(

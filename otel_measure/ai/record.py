@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypedDict
 
-from otel_measure.ai.pricing import Pricer
+from otel_measure.ai.pricing import Price, Pricer
 from otel_measure.ai.usage import Usage
-from otel_measure.conventions import model_names
+from otel_measure.conventions.model_names import operation_of, provider_of
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import GroundTruth, Inference, Json, Origin, Prediction
@@ -19,9 +19,12 @@ _NO_USAGE: Final = Usage()
 _BOOLEANS: Final = frozenset({"bool", "bool_"})  # numpy's has had both names
 
 
-class InferenceFields(TypedDict, total=False):
-    """The keywords of `record_inference`, and what is read off a stream."""
+class CallFields(TypedDict, total=False):
+    """What may be said of a call while it is measured: the keywords of `record_inference`, and what a stream tells."""
 
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
     prediction: object
     ground_truth: object
     features: Mapping[str, object] | None
@@ -35,14 +38,6 @@ class InferenceFields(TypedDict, total=False):
     inference_id: str | None
     time_to_first_chunk_ms: float | None
     output_chunks: int | None
-
-
-class CallFields(InferenceFields, total=False):
-    """What may be said of a call before it is measured."""
-
-    input_tokens: int | None
-    output_tokens: int | None
-    cost_usd: float | None
 
 
 class InferenceBuilder:
@@ -100,30 +95,19 @@ class InferenceBuilder:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        now = self._now_us()
         caller = current_caller()
-        model = checks.text("model_name", model_name)
-        version = checks.text("model_version", model_version)
-        ts, clamped = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
-        tokens_in = checks.optional_count("input_tokens", usage.input_tokens if input_tokens is None else input_tokens)
-        tokens_out = checks.optional_count(
+        model, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
+        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
+        tokens_read = checks.optional_count(
+            "input_tokens", usage.input_tokens if input_tokens is None else input_tokens
+        )
+        tokens_written = checks.optional_count(
             "output_tokens", usage.output_tokens if output_tokens is None else output_tokens
         )
-        spoken = checks.optional_text("provider", provider) or usage.provider
-        price = self._pricer.price(
-            model,
-            tokens_in,
-            tokens_out,
-            ts=ts,
-            provider=spoken,
-            response_model=usage.response_model,
-            cached_input_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            caller_usd=checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD),
-            provider_usd=usage.cost_usd,
-        )
+        named_provider = checks.optional_text("provider", provider) or usage.provider
+        price = self._price(model, tokens_read, tokens_written, ts, named_provider, cost_usd, usage)
         model_type = self._type_of(model, version)
-        kept, extra = self._kept("prediction", prediction, model_type)
+        stored_prediction, lengths = self._stored("prediction", prediction, model_type)
         return Inference(
             id=self._new_id() if inference_id is None else checks.id_text("inference_id", inference_id),
             ts=ts,
@@ -131,14 +115,13 @@ class InferenceBuilder:
             model=model,
             version=version,
             latency_ms=checks.number("latency_ms", latency_ms, low=0.0, high=MAX_LATENCY_MS),
-            input_tokens=tokens_in,
-            output_tokens=tokens_out,
+            input_tokens=tokens_read,
+            output_tokens=tokens_written,
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
             error_type=checks.optional_text("error_type", error_type, MAX_LABEL_CHARS),
-            provider=spoken or model_names.provider_of(model),
-            operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS)
-            or model_names.operation_of(model_type),
+            provider=named_provider or provider_of(model),
+            operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS) or operation_of(model_type),
             response_model=usage.response_model,
             time_to_first_chunk_ms=checks.optional_number(
                 "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS
@@ -146,12 +129,35 @@ class InferenceBuilder:
             output_chunks=checks.optional_count("output_chunks", output_chunks),
             user_id=caller.optional_user(user_id),
             session_id=caller.session(session_id),
-            prediction=kept,
-            features=self._kept_features(features),
-            metadata=checks.json_object("metadata", {**(metadata or {}), **extra} if extra else metadata),
+            prediction=stored_prediction,
+            features=self._stored_features(features),
+            metadata=checks.json_object("metadata", {**(metadata or {}), **lengths} if lengths else metadata),
             clamped=clamped,
             trace_id=caller.trace_id,
             span_id=caller.span_id,
+        )
+
+    def _price(
+        self,
+        model: str,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        ts: int,
+        provider: str | None,
+        cost_usd: float | None,
+        usage: Usage,
+    ) -> Price | None:
+        return self._pricer.price(
+            model,
+            input_tokens,
+            output_tokens,
+            ts=ts,
+            provider=provider,
+            response_model=usage.response_model,
+            cached_input_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            caller_usd=checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD),
+            provider_usd=usage.cost_usd,
         )
 
     def truth_of(self, inference: Inference, value: object) -> GroundTruth | None:
@@ -162,15 +168,15 @@ class InferenceBuilder:
         Raises:
             ValueError: the value is no number, boolean or text.
         """
-        kept, _ = self._kept("ground_truth", value, self._type_of(inference.model, inference.version))
-        if kept is None:
+        stored, _ = self._stored("ground_truth", value, self._type_of(inference.model, inference.version))
+        if stored is None:
             return None
         return GroundTruth(
             id=f"{inference.id}/truth",
             ts=inference.ts,
             origin=self._origin,
             inference_id=inference.id,
-            value=kept,
+            value=stored,
             trace_id=inference.trace_id,
             span_id=inference.span_id,
         )
@@ -183,25 +189,25 @@ class InferenceBuilder:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        kept, _ = self._kept("value", value, "")
-        if kept is None:
+        stored, _ = self._stored("value", value, "")
+        if stored is None:
             raise ValueError(
                 f"value must be a number, a boolean or a label of at most {LABEL_CHARS} characters "
                 f"(store_text keeps longer ones), not {value!r:.100}"
             )
-        now, caller = self._now_us(), current_caller()
-        ts, _ = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
+        caller = current_caller()
+        ts, _ = checks.settled_timestamp("timestamp", timestamp, self._now_us())
         return GroundTruth(
             id=self._new_id() if ground_truth_id is None else checks.id_text("ground_truth_id", ground_truth_id),
             ts=ts,
             origin=self._origin,
             inference_id=checks.id_text("inference_id", inference_id),
-            value=kept,
+            value=stored,
             trace_id=caller.trace_id,
             span_id=caller.span_id,
         )
 
-    def _kept(self, argument: str, value: object, model_type: str) -> tuple[Prediction | None, dict[str, Json]]:
+    def _stored(self, argument: str, value: object, model_type: str) -> tuple[Prediction | None, dict[str, Json]]:
         """Return what is stored of a prediction or truth: numbers and labels as they are, of text its length."""
         if value is None:
             return None, {}
@@ -216,15 +222,14 @@ class InferenceBuilder:
             return checks.text(argument, value, MAX_RECORD_BYTES), {}
         return None, {"prediction_chars": len(value)}
 
-    def _kept_features(self, features: Mapping[str, object] | None) -> dict[str, Json] | None:
-        found = checks.json_object("features", features)
-        if found is None or self._store_text:
-            return found
-        return {
-            (f"{key}_chars" if _is_text(value) else key): (len(value) if _is_text(value) else value)  # type: ignore[arg-type]
-            for key, value in found.items()
-        }
+    def _stored_features(self, features: Mapping[str, object] | None) -> dict[str, Json] | None:
+        """Return features as they are stored: of a text that is no label, its length under another name."""
+        plain = checks.json_object("features", features)
+        if plain is None or self._store_text:
+            return plain
+        return dict(map(_text_as_length, plain.items()))
 
 
-def _is_text(value: Json) -> bool:
-    return isinstance(value, str) and len(value) > LABEL_CHARS
+def _text_as_length(feature: tuple[str, Json]) -> tuple[str, Json]:
+    name, value = feature
+    return (f"{name}_chars", len(value)) if isinstance(value, str) and len(value) > LABEL_CHARS else feature

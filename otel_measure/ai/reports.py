@@ -1,4 +1,4 @@
-"""What models did and how they are: pure questions over anything that satisfies `Series`, and over what was judged."""
+"""What models did and how they are: pure functions of what a `Series` says, and of what is known of their quality."""
 
 from __future__ import annotations
 
@@ -215,14 +215,14 @@ def errors(use: ModelUse) -> Errors:
     return Errors(use.errors, use.errors / use.requests if use.requests else nan)
 
 
-class Judgement(NamedTuple):
+class ModelQuality(NamedTuple):
     """What is known of a model besides its use."""
 
     labels: Labels | None = None
     drift: Drift | None = None
 
 
-UNJUDGED: Final = Judgement()
+UNKNOWN_QUALITY: Final = ModelQuality()
 
 
 def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy | None:
@@ -232,11 +232,11 @@ def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy
     return classification(labels.confusion, labels.predictions, span.window)
 
 
-def snapshot(model: Model, use: ModelUse, judged: Judgement, span: TimeSpan, now: datetime) -> Snapshot:
+def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan, now: datetime) -> Snapshot:
     """Everything about one model."""
     took, paid, failed = latency(use, span), cost(use, span), errors(use)
-    right = accuracy(model.type, judged.labels, span)
-    drift = judged.drift if judged.drift and judged.drift.window.end > span.window.start else None
+    right = accuracy(model.type, quality.labels, span)
+    drift = quality.drift if quality.drift and quality.drift.window.end > span.window.start else None
     found = _health(model, use, right, drift, took, paid, failed)
     return Snapshot(
         model_name=model.name,
@@ -304,7 +304,7 @@ def use_of(series: Series, name: str, version: str, span: TimeSpan, where: Filte
 def all_models(
     models: Iterable[Model],
     uses: Iterable[ModelUse],
-    judged: Mapping[ModelKey, Judgement],
+    qualities: Mapping[ModelKey, ModelQuality],
     span: TimeSpan,
     now: datetime,
 ) -> Models:
@@ -314,7 +314,7 @@ def all_models(
         snapshot(
             model,
             used.get((model.name, model.version)) or ModelUse(model.name, model.version),
-            judged.get((model.name, model.version), UNJUDGED),
+            qualities.get((model.name, model.version), UNKNOWN_QUALITY),
             span,
             now,
         )

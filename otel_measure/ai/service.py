@@ -3,49 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
-from typing import Any, Final, TypedDict, TypeVar, Unpack
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Final, Unpack
 
-from otel_measure.ai import reports
-from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import check_targets
-from otel_measure.ai.instrument import MeasuredStream, ModelCall, measured
-from otel_measure.ai.judge import Judge
+from otel_measure.ai.instrument import C, F, MeasuredStream, ModelCall, measured
 from otel_measure.ai.pricing import Pricer, Warming, override_rates
-from otel_measure.ai.quality import Accuracy, Regression
-from otel_measure.ai.record import CallFields, InferenceBuilder, InferenceFields
+from otel_measure.ai.quality_reader import QualityReader
+from otel_measure.ai.questions import ModelQuestions
+from otel_measure.ai.record import CallFields, InferenceBuilder
 from otel_measure.ai.recording import Recording, Records
 from otel_measure.ai.registry import Registry
 from otel_measure.config import Settings
-from otel_measure.definitions.days import moment
-from otel_measure.definitions.windows import TimeSpan, time_span
-from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
-from otel_measure.records.kinds import GroundTruth, Inference, Origin
+from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import Series, Store
-from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import Model
 
-F = TypeVar("F", bound=Callable[..., Any])
 _TYPES: Final = frozenset(member.value for member in ModelType)
 
 
-class At(TypedDict, total=False):
-    """Whose past a question is about: the day it is asked as of, and one service or environment of several."""
-
-    as_of: date | None
-    service: str | None
-    environment: str | None
-
-
-class AiModelService:
+class AiModelService(ModelQuestions):
     """What `get_ai_model_service()` returns.
-
-    A `window` ("24h") ends now, or with the day `as_of`. Every question may raise `ValueError` for a bad window or a
-    day in the future, and `NoStore` where it needs a store and there is none.
 
     Args:
         settings: names and prices.
@@ -57,6 +39,7 @@ class AiModelService:
 
     Attributes:
         pricer: finds what calls cost.
+        ground_truth_record: makes the record that `record_ground_truth` would record, without recording it.
     """
 
     def __init__(
@@ -70,13 +53,9 @@ class AiModelService:
         timezone: str = "UTC",
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._recorder = recorder
-        self._series = series
-        self._now_us = now_us
         self._monotonic = monotonic
-        self._timezone = timezone
-        self._registry = Registry(series, store, monotonic)
-        self._judge = Judge(store.quality, now_us, store.definitions) if store is not None else None
+        quality = QualityReader(store.quality, now_us, store.definitions) if store is not None else None
+        super().__init__(recorder, series, Registry(series, store, monotonic), quality, now_us, timezone)
         self.pricer = Pricer(override_rates(settings.price_overrides))
         self._warming = Warming()
         self._builder = InferenceBuilder(
@@ -88,6 +67,7 @@ class AiModelService:
             settings.store_text,
         )
         self._recording = Recording(self._builder, recorder)
+        self.ground_truth_record: Final = self._builder.truth
 
     # ------------------------------------------------------------ life
 
@@ -101,8 +81,8 @@ class AiModelService:
 
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""
-        if self._judge is not None:
-            self._judge.drift.after_fork_in_child()
+        if self._quality is not None:
+            self._quality.drift.after_fork_in_child()
 
     # ------------------------------------------------------------ recording
 
@@ -138,20 +118,6 @@ class AiModelService:
                 given or None,
             )
         )
-
-    def inference_record(
-        self,
-        model_name: str,
-        model_version: str,
-        latency_ms: float,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        cost_usd: float | None = None,
-        **fields: Unpack[InferenceFields],
-    ) -> Inference:
-        """Return the inference that `record_inference` would record, without recording it."""
-        given = {"input_tokens": input_tokens, "output_tokens": output_tokens, "cost_usd": cost_usd}
-        return self._recording.records(model_name, model_version, latency_ms, **given, **fields)[0]
 
     def inference_records(
         self, model_name: str, model_version: str, latency_ms: float, **fields: Unpack[CallFields]
@@ -227,17 +193,6 @@ class AiModelService:
         )
         return self._recording.put(self._recording.with_truth(inference, ground_truth))
 
-    def ground_truth_record(
-        self,
-        inference_id: str,
-        value: object,
-        *,
-        timestamp: datetime | None = None,
-        ground_truth_id: str | None = None,
-    ) -> GroundTruth:
-        """Return the record that `record_ground_truth` would record, without recording it."""
-        return self._builder.truth(inference_id, value, timestamp, ground_truth_id)
-
     def record_ground_truth(
         self,
         inference_id: str,
@@ -262,7 +217,7 @@ class AiModelService:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        record = self._builder.truth(inference_id, value, timestamp, ground_truth_id)
+        record = self.ground_truth_record(inference_id, value, timestamp, ground_truth_id)
         self._recorder.put(record)
         return record.id
 
@@ -292,8 +247,12 @@ class AiModelService:
         return decorate
 
     def measure_stream(
-        self, stream: object, model_name: str, model_version: str, **fields: Unpack[CallFields]
-    ) -> MeasuredStream:
+        self,
+        stream: Iterable[C] | AsyncIterable[C],
+        model_name: str,
+        model_version: str,
+        **fields: Unpack[CallFields],
+    ) -> MeasuredStream[C]:
         """Measure a stream while it is read: time to first chunk, per chunk; it is closed when abandoned."""
         return MeasuredStream(stream, self.inference(model_name, model_version, **fields))
 
@@ -322,83 +281,6 @@ class AiModelService:
             NoStore: there is none to keep it.
         """
         name, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
-        self._judging("set_drift_reference").set_reference((name, version), predictions, features, window)
-
-    # ------------------------------------------------------------ questions
-
-    def knows_model(self, model_name: str, model_version: str) -> bool:
-        """Tell whether a model was registered or recorded."""
+        quality = self._quality_for("set_drift_reference")
         self._recorder.flush()
-        return self._registry.model(model_name, model_version) is not None
-
-    def get_latency_metrics(
-        self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
-    ) -> reports.Latency:
-        """Return the latency percentiles of a model with their error bound."""
-        where, found = self._asked(window, **at)
-        return reports.latency(reports.use_of(self._series, model_name, model_version, found, where), found)
-
-    def get_cost_metrics(
-        self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
-    ) -> reports.Cost:
-        """Return cost and tokens of a model with their coverage."""
-        where, found = self._asked(window, **at)
-        return reports.cost(reports.use_of(self._series, model_name, model_version, found, where), found)
-
-    def get_accuracy_metrics(
-        self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
-    ) -> Accuracy:
-        """Return how well a classifier did, by the time of its predictions; labels may be text, booleans, integers."""
-        judge = self._judging("get_accuracy_metrics")
-        where, found = self._asked(window, **at)
-        return judge.accuracy((model_name, model_version), found, where)
-
-    def get_regression_metrics(
-        self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
-    ) -> Regression:
-        """Return how well a model of numbers did, by the time of its predictions."""
-        judge = self._judging("get_regression_metrics")
-        where, found = self._asked(window, **at)
-        return judge.regression((model_name, model_version), found, where)
-
-    def get_evaluations(self, window: str = "24h", **at: Unpack[At]) -> reports.Evaluations:
-        """Return what answers of models were given by whoever evaluated them, by the events that say so."""
-        judge = self._judging("get_evaluations")
-        where, found = self._asked(window, **at)
-        return judge.evaluations(found, where)
-
-    def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
-        """Return the drift of a model as it is now; `None` without a reference or with too few records."""
-        judge = self._judging("detect_model_drift")
-        self._recorder.flush()
-        return judge.drift.detect((model_name, model_version))
-
-    def get_model_performance_snapshot(
-        self, model_name: str, model_version: str, window: str = "24h", **at: Unpack[At]
-    ) -> reports.Snapshot:
-        """Return everything about one model; one nobody has heard of has n = 0."""
-        where, found = self._asked(window, **at)
-        model = self._registry.model(model_name, model_version) or Model(model_name, model_version)
-        use = reports.use_of(self._series, model_name, model_version, found, where)
-        judged = self._judge.one((model_name, model_version), found, where) if self._judge else reports.UNJUDGED
-        return reports.snapshot(model, use, judged, found, moment(self._now_us()))
-
-    def list_models(self, *, window: str = "24h", **at: Unpack[At]) -> reports.Models:
-        """Return a snapshot of every model."""
-        where, found = self._asked(window, **at)
-        uses = self._series.model_use(found.start, found.end, None, where)
-        judged = self._judge.all(found, where) if self._judge else {}
-        return reports.all_models(self._registry.models(), uses, judged, found, moment(self._now_us()))
-
-    def _judging(self, what: str) -> Judge:
-        if self._judge is None:
-            raise NoStore(what)
-        return self._judge
-
-    def _asked(self, window: str, **at: Unpack[At]) -> tuple[Filter, TimeSpan]:
-        found = time_span(window, self._now_us(), self._timezone, at.get("as_of"))
-        where = Filter(at.get("service"), at.get("environment"))
-        if self._judge is None and (where.narrows or at.get("as_of") is not None):
-            raise NoStore("a question about another day, service or environment")
-        self._recorder.flush()
-        return where, found
+        quality.set_reference((name, version), predictions, features, window)

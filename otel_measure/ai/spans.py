@@ -11,8 +11,34 @@ from otel_measure.ai.usage import Usage
 from otel_measure.conventions import dialects, model_names, semconv
 from otel_measure.conventions.dialects import first_of
 from otel_measure.definitions.signals import Span, inference_id
+from otel_measure.recorder import Recorder
+from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Inference, Json, Origin
 from otel_measure.records.limits import MAX_COST_USD
+
+
+class SpanCalls:
+    """Records the calls of models that spans of other instrumentations tell of, in this process.
+
+    Args:
+        origin: of the records.
+        pricer: finds what they cost.
+        recorder: takes the records, and faults.
+    """
+
+    def __init__(self, origin: Origin, pricer: Pricer, recorder: Recorder) -> None:
+        self._origin = origin
+        self._pricer = pricer
+        self._recorder = recorder
+
+    def record(self, span: Span, caller: Caller) -> None:
+        """Record a call for whom it was made; never raise."""
+        try:
+            call = inference_of(span, self._origin, self._pricer)
+            user_id, session_id = call.user_id or caller.user_id, call.session_id or caller.session_id
+            self._recorder.put(msgspec.structs.replace(call, user_id=user_id, session_id=session_id))
+        except Exception as error:
+            self._recorder.fault("span", f"a call of a model was not recorded: {error}", error)
 
 
 def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:

@@ -122,8 +122,8 @@ class ExperimentService:
             ValueError: an argument breaks its rule; the message names it.
             NotFound: there is no such test.
         """
-        key, caller, now = self._experiment(test_id).key, current_caller(), self._now_us()
-        ts, clamped = checks.settled_time(checks.timestamp_us("timestamp", timestamp, now), now)
+        key, caller = self._experiment(test_id).key, current_caller()
+        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
         return UserEvent(
             id=self._new_id() if event_id is None else checks.id_text("event_id", event_id),
             ts=ts,

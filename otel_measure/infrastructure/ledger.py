@@ -28,6 +28,7 @@ from otel_measure.infrastructure.availability import (
     State,
     Transition,
     availability,
+    check_sla_target,
     down_since,
     gaps,
     is_down,
@@ -104,8 +105,7 @@ class Ledger:
         """Add a service, up from now on, or set the target of one that is known; durable when it returns."""
         name = checks.text("name", name)
         target = checks.number("sla_target", sla_target, high=100)
-        if target <= 0:
-            raise ValueError(f"sla_target must be a percentage above 0 and up to 100, not {sla_target!r}")
+        check_sla_target(target)
         now = self._now_us()
         self._store.services.register(name, target, now)
         return _service(self._known(name, now), now)

@@ -80,6 +80,7 @@ class Sampler:
         )
         self._tick_s = _positive("tick_s", tick_s)
         self._ticking = True
+        self._forking = False
         self._forget()
 
     def _forget(self) -> None:
@@ -122,7 +123,7 @@ class Sampler:
 
     def fresh(self, max_age_s: float = FRESH_S, wait_s: float = WAIT_S) -> Snapshot:
         """A snapshot no older than `max_age_s`, or the last one when `wait_s` were not enough to take it."""
-        if self._is_fresh(max_age_s):
+        if self._forking or self._is_fresh(max_age_s):
             return self._latest
         with self._changed:
             self._asked += 1
@@ -146,8 +147,17 @@ class Sampler:
             why = error.strerror if isinstance(error, OSError) else "no directory can have this name"
             raise ValueError(f"mount_point must be an existing directory, not {mount_point!r}: {why}") from None
 
+    def before_fork(self) -> None:
+        """Answer with the last snapshot from now on: a lock of the parent would hang its child, a wait delay it."""
+        self._forking = True
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._forking = False
+
     def after_fork_in_child(self) -> None:
         """Forget the parent's thread, locks and readings; the child collects for itself if the parent did."""
+        self._forking = False
         running = self._thread is not None
         self._forget()
         self._mounts.forget()

@@ -152,6 +152,23 @@ def settled_time(ts_us: int, received_us: int) -> tuple[int, bool]:
     return ts_us, False
 
 
+def settled_timestamp(argument: str, value: object, now_us: int, *, clock_offset_us: int = 0) -> tuple[int, bool]:
+    """Return the time that a given timestamp counts at, and whether it was clamped; `None` is now.
+
+    Args:
+        argument: names the timestamp in an error.
+        value: an aware datetime or `None`.
+        now_us: microseconds.
+        clock_offset_us: how far our clock is ahead of the one that the timestamp was read from.
+
+    Raises:
+        ValueError: as for `timestamp_us`.
+    """
+    if value is None:
+        return now_us, False
+    return settled_time(max(timestamp_us(argument, value, now_us) + clock_offset_us, 0), now_us)
+
+
 def json_object(argument: str, value: object) -> dict[str, Json] | None:
     """Return a mapping of JSON values (numbers of numpy and the like become plain ones), or `None` when empty."""
     if value is None:

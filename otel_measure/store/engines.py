@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
-from otel_measure.store.protocol import Store
-
-
-class Engine(Protocol):
-    """Opens the stores of one kind."""
-
-    def __call__(self, settings: Settings, definitions: Definitions | None, *, outbox: bool) -> Store:
-        """Open the store that the settings name; see `open_store`."""
+from otel_measure.store.protocol import Engine, Store
+from otel_measure.store.types.findings import StoreCheck
 
 
 def _sqlite() -> Engine:
-    from otel_measure.store.sqlite import open_sqlite
+    from otel_measure.store.sqlite.engine import ENGINE
 
-    return open_sqlite
+    return ENGINE
 
 
 # The scheme of `Settings.store` → its engine; a path and ":memory:" have none.
@@ -53,9 +47,28 @@ def open_store(settings: Settings, *, outbox: bool = False, to_rebuild: bool = F
     """
     if settings.store is None:
         return None
-    scheme = settings.store.partition("://")[0] if "://" in settings.store else ""
+    definitions = None if to_rebuild else definitions_of(settings)
+    return _engine_of(settings.store).open(settings, definitions, outbox=outbox)
+
+
+def store_checks(settings: Settings) -> Sequence[StoreCheck]:
+    """Return what `doctor` is to look at of the store that the settings name, which need not be there.
+
+    Raises:
+        ConfigurationError: there is no engine for such a place.
+    """
+    return () if settings.store is None else _engine_of(settings.store).checks(settings, definitions_of(settings))
+
+
+def installed() -> list[Engine]:
+    """Return every engine whose library is here."""
+    return [load() for load in ENGINES.values()]
+
+
+def _engine_of(store: str) -> Engine:
+    scheme = store.partition("://")[0] if "://" in store else ""
     if scheme not in ENGINES:
         raise ConfigurationError(
-            f'store must be a path, ":memory:" or None, not {settings.store!r}: SQLite is the only engine so far'
+            f'store must be a path, ":memory:" or None, not {store!r}: SQLite is the only engine so far'
         )
-    return ENGINES[scheme]()(settings, None if to_rebuild else definitions_of(settings), outbox=outbox)
+    return ENGINES[scheme]()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.parameters import Definitions
@@ -14,6 +15,7 @@ from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.types.experiments import Cell, Experiment
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
+from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.store.types.quality import Evaluated, Judged, Labels, Place, Reference
 from otel_measure.store.types.services import History, Service
@@ -275,3 +277,29 @@ class Store(Series, Protocol):
 
     def close(self) -> None:
         """Close every connection."""
+
+
+class OpenStore(Protocol):
+    """Opens a store of one engine."""
+
+    def __call__(self, settings: Settings, definitions: Definitions | None, *, outbox: bool) -> Store:
+        """Open the store that the settings name; see `otel_measure.store.engines.open_store`."""
+
+
+class Engine(NamedTuple):
+    """An engine, as whoever opens or examines a store knows it.
+
+    Attributes:
+        name: of its library.
+        version: of its library.
+        library: tells whether that version will do.
+        open: opens a store.
+        checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
+            of the definitions that it is to be counted by.
+    """
+
+    name: str
+    version: str
+    library: Callable[[], Finding]
+    open: OpenStore
+    checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]

@@ -325,6 +325,7 @@ class UserAnalyticsService(AbTestCalls):
                 reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION),
                 reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
                 reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
+                reports.daily_active(ask, days.last_complete_day),
             )
 
     def _days(self, window: str, as_of: date | None) -> DaySpan:

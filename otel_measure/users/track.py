@@ -85,8 +85,5 @@ def settled_us(timestamp: datetime | None, sent_at: datetime | None, now_us: int
 
     With `sent_at` the client's clock is corrected by what it is off; over 300 s in the future becomes now.
     """
-    original = checks.timestamp_us("timestamp", timestamp, now_us)
-    if sent_at is not None:
-        offset = now_us - checks.timestamp_us("sent_at", sent_at, now_us)
-        original += offset if timestamp is not None else 0
-    return checks.settled_time(max(original, 0), now_us)
+    offset_us = 0 if sent_at is None else now_us - checks.timestamp_us("sent_at", sent_at, now_us)
+    return checks.settled_timestamp("timestamp", timestamp, now_us, clock_offset_us=offset_us)

@@ -447,7 +447,7 @@ def test_a_wrong_argument_is_refused_before_the_model_is_called(way: str) -> Non
 
 def test_an_answer_is_never_lost_to_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     """What we cannot record is a fault of ours and counted; the answer and the model's own error stay."""
-    with Capture(loud=False) as capture:
+    with Capture(raise_faults=False) as capture:
         put = capture.runtime.recorder.put
         monkeypatch.setattr(capture.runtime.recorder, "put", {}.__getitem__)
 

@@ -115,7 +115,7 @@ def test_calls_are_measured_with_their_truths(measured: Capture) -> None:
 
 def test_a_call_goes_on_when_it_cannot_be_recorded() -> None:
     """A fault of ours around a call is counted and the answer stays."""
-    with Capture(loud=False) as capture:
+    with Capture(raise_faults=False) as capture:
 
         @capture.ai.measure("m", "1")
         def answer() -> int:
@@ -215,7 +215,7 @@ def test_text_is_not_stored(measured: Capture) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared below
         ai.record_ground_truth("i", "x" * 65)
     assert str(caught.value).startswith("value must be a number, a boolean or a label of at most 64 characters")
-    assert ai.inference_record("m", "1", 1.0, prediction="  ").prediction is None
+    assert ai.inference_records("m", "1", 1.0, prediction="  ")[0].prediction is None
 
 
 def test_a_truth_given_with_the_prediction_is_a_record_of_its_own(measured: Capture) -> None:
@@ -257,11 +257,10 @@ def test_drift_from_given_values(measured: Capture) -> None:
 
 
 def test_drift_from_a_window(measured: Capture) -> None:
-    """What was recorded in a window becomes the reference, at once."""
+    """What was recorded in a window becomes the reference at once, what was still queued included."""
     ai, rng = measured.ai, random.Random(10)
     for _ in range(200):
         ai.record_inference("m", "1", 1.0, prediction=rng.gauss(0, 1))
-    measured.runtime.flush()
     ai.set_drift_reference("m", "1", window="1h")
     found = ai.detect_model_drift("m", "1")
     assert found is not None
@@ -436,11 +435,11 @@ def test_a_type_registered_by_another_process_is_known(tmp_path: Any) -> None:
     runtimes = [Runtime(settings) for _ in range(2)]
     here, there = runtimes
     here.ai._registry._monotonic = lambda: seconds
-    assert here.ai.inference_record("m", "1", 1.0).operation == "predict"
+    assert here.ai.inference_records("m", "1", 1.0)[0].operation == "predict"
     there.ai.register_model("m", "1", ModelType.NLP_GENERATION)
-    assert here.ai.inference_record("m", "1", 1.0).operation == "predict"
+    assert here.ai.inference_records("m", "1", 1.0)[0].operation == "predict"
     seconds = 31.0
-    assert here.ai.inference_record("m", "1", 1.0).operation == "chat"
+    assert here.ai.inference_records("m", "1", 1.0)[0].operation == "chat"
     for runtime in runtimes:
         runtime.shutdown()
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from otel_measure.definitions.kpis import host_status
+from otel_measure.definitions.verdicts import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.mounts import Space
 from otel_measure.infrastructure.readings import NEVER_READ, Filesystem, Snapshot

@@ -118,6 +118,7 @@ def test_background_collection_runs_until_it_is_stopped(infra: InfrastructureSer
 def test_the_availability_block_of_the_quick_start(tmp_path: Path) -> None:
     """Registering, going down, coming up and asking works line for line on an empty store."""
     runtime = Runtime(Settings(store=str(tmp_path / "m.db")), clock=Clock(step_us=1_000_000))
+    runtime.start()
     service = runtime.infrastructure
     service.register_service("my-api", sla_target=99.9)
     service.record_service_down("my-api")
@@ -163,7 +164,7 @@ def test_families_tell_every_service(capture: Capture) -> None:
         "otel_measure.service.up": {api: 1, new: 1},
     }
     infra.record_service_down("new")
-    families = {f.name: f for f in infra.families()}
+    families = capture.families()
     assert [s.value for s in families["otel_measure.service.up"].samples] == [1, 0]
 
 
@@ -173,6 +174,7 @@ _STATES = ("up", "down", "unknown")
 def test_without_a_store_the_machine_is_measured_and_services_are_not() -> None:
     """Readings and the summary need no store; services say that they do."""
     runtime = Runtime(Settings(store=None))
+    runtime.start()
     infra = runtime.infrastructure
     assert infra.get_metrics_summary()["services_down"] == 0
     with pytest.raises(NoStore):
@@ -187,6 +189,7 @@ def test_without_a_store_the_machine_is_measured_and_services_are_not() -> None:
 def test_a_watched_service_registers_itself_and_is_recorded(tmp_path: Path) -> None:
     """What a callable says is recorded when it changes, until nobody watches any more."""
     runtime = Runtime(Settings(store=str(tmp_path / "m.db")))
+    runtime.start()
     infra, up = runtime.infrastructure, threading.Event()
     infra.watch_service("db", up.is_set, interval_s=0.01)
     until(lambda: infra.list_services().services_down == 1)
@@ -211,6 +214,7 @@ def _watching() -> list[str]:
 def test_watching_again_replaces_the_probe_and_keeps_the_target(tmp_path: Path) -> None:
     """One name has one probe; a registered service keeps its target; shutting down ends the thread."""
     runtime = Runtime(Settings(store=str(tmp_path / "m.db")))
+    runtime.start()
     infra = runtime.infrastructure
     infra.register_service("db", 95)
     infra.watch_service("db", lambda: False, interval_s=0.01)
@@ -237,7 +241,7 @@ def test_a_store_that_refuses_does_not_end_the_watch(tmp_path: Path) -> None:
         None,  # type: ignore[arg-type]  # nothing is read here
         ledger,  # type: ignore[arg-type]  # all that a watch asks
         Processes(),
-        stay=lambda: None,
+        beat_soon=lambda: None,
         fault=lambda what, message, error: faults.append(f"{what}: {message}"),
         streams=list,
     )
@@ -288,11 +292,13 @@ def test_heartbeats_begin_with_the_first_service_and_end_with_the_process(tmp_pa
     """Who registers a service is there to see: at once, and at the end."""
     clock = Clock()
     runtime = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    runtime.start()
     runtime.infrastructure.register_service("api")
     clock.advance(timedelta(seconds=30))
     runtime.shutdown()
     clock.advance(timedelta(seconds=100))
     later = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    later.start()
     found = later.infrastructure.get_availability_metrics("api")
     assert (found.uptime_seconds, found.unknown_seconds) == (30, 100)
     later.shutdown()
@@ -303,11 +309,13 @@ def test_who_records_a_state_is_there_to_see(tmp_path: Path, call: str) -> None:
     """A process that registers nothing and records a state keeps the heartbeats from then on."""
     clock = Clock()
     first = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    first.start()
     for name in ("api", "db"):
         first.infrastructure.register_service(name)
     first.shutdown()
     clock.advance(timedelta(seconds=100))
     second = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    second.start()
     getattr(second.infrastructure, call)("db")
     store = second.store
     assert store is not None
@@ -316,6 +324,7 @@ def test_who_records_a_state_is_there_to_see(tmp_path: Path, call: str) -> None:
     second.shutdown()
     clock.advance(timedelta(seconds=100))
     third = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    third.start()
     found = third.infrastructure.get_availability_metrics("api")
     assert (found.uptime_seconds, found.unknown_seconds) == (30, 200)
     third.shutdown()
@@ -325,13 +334,16 @@ def test_a_process_that_watches_nothing_leaves_no_heartbeat(tmp_path: Path) -> N
     """A script that only asks does not claim to have been there."""
     path = str(tmp_path / "m.db")
     runtime = Runtime(Settings(store=path), clock=Clock())
+    runtime.start()
     runtime.infrastructure.register_service("api")
     runtime.shutdown()
     late = Clock(START + timedelta(hours=1))
     asking = Runtime(Settings(store=path), clock=late)
+    asking.start()
     asking.infrastructure.get_availability_metrics("api")
     asking.shutdown()
     last = Runtime(Settings(store=path), clock=late)
+    last.start()
     assert last.infrastructure.get_availability_metrics("api").unknown_seconds == 3600
     last.shutdown()
 
@@ -358,6 +370,7 @@ def test_kill_9_in_the_middle_of_an_outage(tmp_path: Path) -> None:
     clock = Clock()
     clock.now_us = time.time_ns() // 1000 + 600_000_000
     runtime = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
+    runtime.start()
     infra = runtime.infrastructure
     assert [(s.service_name, s.state) for s in infra.list_services().services] == [("api", "up"), ("db", "down")]
     infra.record_service_up("db")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from sqlite3 import sqlite_version
 
 import pytest
 
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import SETTABLE
 from otel_measure.errors import ConfigurationError, StoreError
-from otel_measure.store.engines import definitions_of, open_store
+from otel_measure.store.engines import definitions_of, installed, open_store, store_checks
+from otel_measure.store.types.findings import Finding
 
 
 def test_no_store_is_opened_where_none_is_wanted() -> None:
@@ -48,3 +50,15 @@ def test_the_settings_say_every_definition_that_can_be_set() -> None:
     assert {d.field: d.wanted for d in definitions_of(other).differences(definitions_of(default))} == {
         field: getattr(other, field) for field in SETTABLE
     }
+
+
+def test_a_place_that_no_engine_knows_has_no_checks() -> None:
+    """`doctor` is told so by the same error; without a store there is nothing to look at."""
+    with pytest.raises(ConfigurationError, match="SQLite is the only engine so far"):
+        store_checks(Settings(store="mysql://db/measure"))
+    assert store_checks(Settings(store=None)) == ()
+
+
+def test_every_installed_engine_names_its_library() -> None:
+    """SQLite comes with Python, and its version is good enough."""
+    assert [(engine.name, engine.library()) for engine in installed()] == [("SQLite", Finding("ok", sqlite_version))]

@@ -106,7 +106,7 @@ reader = InMemoryMetricReader()
 theirs = MeterProvider([reader], shutdown_on_exit=False)
 metrics.set_meter_provider(theirs)
 call(1)
-shown = {f.name: sum(s.value or s.count for s in f.samples) for f in current().families()}
+shown = {f.name: sum(s.value or s.count for s in f.samples) for f in current().exposition.families()}
 print(shown["otel_measure.ai.inferences"], "system.memory.usage" in shown, shown["took"] >= 1)
 assert otel_measure.shutdown()
 theirs.shutdown()

@@ -49,7 +49,7 @@ def service(store: SqliteStore | None, now: Callable[[], int] = lambda: NOW_US) 
     """A service whose ids count up from id0."""
     ids = count()
     settings = Settings(service_name="shop", environment="test")
-    recorder = Recorder(store, Deaf(), flush_interval_s=60.0, loud=True)
+    recorder = Recorder(store, Deaf(), flush_interval_s=60.0, raise_faults=True)
     return UserAnalyticsService(settings, recorder, store, now, lambda: f"id{next(ids)}", ab_tests=cast(AbTests, None))
 
 

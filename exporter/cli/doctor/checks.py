@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from exporter.cli.doctor import host, otlp, process, store
-from exporter.cli.doctor.findings import Finding, Surroundings, warning, wrong
+from exporter.cli.doctor.surroundings import Surroundings
 from otel_measure.errors import StoreUnavailable
-
-
-def _always(surroundings: Surroundings) -> bool:
-    return True
-
-
-def _store_is_a_file(surroundings: Surroundings) -> bool:
-    return surroundings.is_file
-
-
-def _store_exists(surroundings: Surroundings) -> bool:
-    return surroundings.is_file and os.path.isfile(surroundings.file)
+from otel_measure.store import engines
+from otel_measure.store.types.findings import Finding, warning, wrong
 
 
 class Check(NamedTuple):
@@ -30,30 +19,23 @@ class Check(NamedTuple):
     Attributes:
         name: as the finding shows it.
         look: returns the finding.
-        applies: whether there is anything to look at.
     """
 
     name: str
     look: Callable[[Surroundings], Finding]
-    applies: Callable[[Surroundings], bool] = _always
+
+
+def _row(name: str, look: Callable[[], Finding]) -> Check:
+    """Return the row of a check that asks nothing of the surroundings."""
+    return Check(name, lambda _: look())
 
 
 CHECKS: Final = (
-    Check("store", store.place),
-    Check("store directory", store.directory, _store_is_a_file),
-    Check("store file system", store.file_system, _store_is_a_file),
-    Check("store disk", store.disk, _store_is_a_file),
-    Check("store integrity", store.integrity, _store_exists),
-    Check("store journal", store.journal, _store_exists),
-    Check("store writable", store.writable, _store_exists),
-    Check("store schema", store.schema, _store_exists),
-    Check("store time zone", store.time_zone, _store_exists),
-    Check("store definitions", store.definitions, _store_exists),
     Check("port", host.port),
     Check("clock", host.clock),
     Check("time zone data", host.time_zone_data),
     Check("python", process.python_version),
-    Check("sqlite", process.sqlite_version),
+    *(_row(engine.name.lower(), engine.library) for engine in engines.installed()),
     Check("opentelemetry", process.opentelemetry_versions),
     Check("opentelemetry settings", process.opentelemetry_settings),
     Check("opentelemetry internals", process.opentelemetry_internals),
@@ -63,9 +45,14 @@ CHECKS: Final = (
 )
 
 
-def examine(surroundings: Surroundings, checks: Iterable[Check] = CHECKS) -> list[Finding]:
-    """Return the findings of all checks that apply, in the order of the table; one that raises is a finding too."""
-    return [_finding(check, surroundings) for check in checks if check.applies(surroundings)]
+def table(surroundings: Surroundings) -> tuple[Check, ...]:
+    """Return every check that has something to look at: those of the store first."""
+    return (*(_row(*check) for check in store.checks(surroundings.settings)), *CHECKS)
+
+
+def examine(surroundings: Surroundings, checks: Iterable[Check] | None = None) -> list[Finding]:
+    """Return the findings of all checks of the table, in its order; one that raises is a finding too."""
+    return [_finding(check, surroundings) for check in checks or table(surroundings)]
 
 
 def _finding(check: Check, surroundings: Surroundings) -> Finding:

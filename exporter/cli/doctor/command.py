@@ -20,7 +20,7 @@ def doctor(host: str | None, port: int | None, store: str | None, as_json: bool)
     """
     from exporter.cli.doctor import rendering
     from exporter.cli.doctor.checks import examine
-    from exporter.cli.doctor.findings import Surroundings
+    from exporter.cli.doctor.surroundings import Surroundings
 
     settings = load_settings({"host": host, "port": port, "store": store})
     findings = examine(Surroundings(settings=settings))

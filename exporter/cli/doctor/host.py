@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from exporter.cli.doctor.findings import Finding, Surroundings, ok, warning, wrong
+from exporter.cli.doctor.surroundings import Surroundings
 from exporter.cli.ports import CannotListen, described, listen
+from otel_measure.store.types.findings import Finding, ok, warning, wrong
 
 _OLDEST_PLAUSIBLE_S: Final = 1_735_689_600  # 2025-01-01: before this software existed
 _CLOCK_WAIT_S: Final = 0.05
@@ -38,7 +38,7 @@ def clock(s: Surroundings) -> Finding:
         return wrong(f"the clock says {_utc(wall)}", "set the clock; run an NTP client")
     if abs(step) > _CLOCK_TOLERANCE_S:
         return warning(f"the clock just moved by {step:+.2f} s", "let the NTP client settle, look again")
-    written = s.file.stat().st_mtime if s.is_file and os.path.exists(s.file) else wall
+    written = s.store_file.stat().st_mtime if s.store_file else wall
     if written > wall + 300:
         return wrong(
             f"the store was written at {_utc(written)}, and the clock says {_utc(wall)}",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from exporter.cli.doctor.findings import Finding, Surroundings, ok, wrong
+from exporter.cli.doctor.surroundings import Surroundings
 from otel_measure.otlp.send.push import said_by, way_out
+from otel_measure.store.types.findings import Finding, ok, wrong
 
 _PORTS: Final = {"http": 4318, "https": 443}
 

@@ -6,9 +6,9 @@ import platform
 from importlib import metadata
 from typing import Final
 
-from exporter.cli.doctor.findings import Finding, Surroundings, ok, warning, wrong
+from exporter.cli.doctor.surroundings import Surroundings
+from otel_measure.store.types.findings import Finding, ok, warning, wrong
 
-_STRICT_TABLES: Final = (3, 37, 0)
 _SDK_PACKAGES: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 _CUTTING_LIMITS: Final = tuple(
     f"OTEL_{kind}ATTRIBUTE_{limit}_LIMIT" for kind in ("", "LOGRECORD_") for limit in ("COUNT", "VALUE_LENGTH")
@@ -18,14 +18,6 @@ _CUTTING_LIMITS: Final = tuple(
 def python_version(s: Surroundings) -> Finding:
     """Which Python this is."""
     return ok(f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}")
-
-
-def sqlite_version(s: Surroundings) -> Finding:
-    """Whether SQLite has what the schema uses."""
-    version, needed = (".".join(map(str, v)) for v in (s.sqlite_version, _STRICT_TABLES))
-    if s.sqlite_version >= _STRICT_TABLES:
-        return ok(version)
-    return wrong(f"{version} has no STRICT tables", f"use a Python with SQLite {needed} or newer")
 
 
 def opentelemetry_versions(s: Surroundings) -> Finding:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from exporter.cli.doctor.findings import Finding
+from otel_measure.store.types.findings import Finding
 
 _PIPE_WIDTH: Final = 240
 _STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red"}

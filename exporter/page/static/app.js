@@ -1,19 +1,14 @@
 // The page: asks the JSON API, shows the answers, computes nothing.
 // Whatever comes from the server goes in as text, never as markup.
 
-import { element, shown, number, whole, one, two, usd, percent, share, milliseconds, bytes, duration, clock } from "./format.js";
+import { $, element, shown, number, whole, one, two, usd, percent, share, milliseconds, bytes, duration, clock } from "./format.js";
+import { API, Question, authorization, token, whenLoggedIn } from "./questions.js";
 
 const FAST_MS = 2000; // the machine
 const SLOW_MS = 10000; // models, users, KPIs, alerts
-const TIMEOUT_MS = 10000;
 const WINDOW_S = 300;
-const TOKEN = "otel-measure-token";
-// Relative to the page, so that it works below any prefix.
-const API = new URL("api/v1/metrics/", document.baseURI);
 
 // ---------------------------------------------------------------- elements
-
-const $ = (id) => document.getElementById(id);
 
 function pairs(list, rows) {
   list.replaceChildren(
@@ -23,121 +18,6 @@ function pairs(list, rows) {
     ]),
   );
 }
-
-// ---------------------------------------------------------------- asking
-
-class Refused extends Error {}
-
-function token() {
-  try {
-    return sessionStorage.getItem(TOKEN);
-  } catch {
-    return null; // storage is switched off
-  }
-}
-
-function authorization() {
-  const known = token();
-  return known ? { Authorization: `Bearer ${known}` } : {};
-}
-
-async function ask(path) {
-  const response = await fetch(new URL(path, API), {
-    headers: authorization(),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-    cache: "no-store",
-  });
-  if (response.status === 401) throw new Refused();
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.message || `status ${response.status}`);
-  return answer.data;
-}
-
-function login() {
-  const dialog = $("login");
-  if (dialog.open) return;
-  $("login-problem").textContent = token() ? "The server does not accept this token." : "";
-  dialog.showModal();
-}
-
-$("login").querySelector("form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  try {
-    sessionStorage.setItem(TOKEN, $("token").value.trim());
-  } catch {
-    $("login-problem").textContent = "This browser keeps nothing for this page: allow site data and try again.";
-    return;
-  }
-  $("token").value = "";
-  $("login").close();
-  begin();
-});
-$("login").addEventListener("cancel", (event) => event.preventDefault());
-
-// ---------------------------------------------------------------- what fails, and since when
-
-const failing = new Map();
-
-function failed(path, error) {
-  if (!failing.has(path)) failing.set(path, { since: new Date() });
-  failing.get(path).why = error.name === "TypeError" || error.name === "TimeoutError" ? null : error.message;
-  showProblem();
-}
-
-function answered(path) {
-  if (failing.delete(path)) showProblem();
-  $("updated").textContent = clock(new Date());
-  $("updated").dateTime = new Date().toISOString();
-}
-
-function showProblem() {
-  const first = [...failing.values()].sort((a, b) => a.since - b.since)[0];
-  $("problem").hidden = !first;
-  document.body.classList.toggle("stale", Boolean(first));
-  if (!first) return;
-  const text = first.why
-    ? `The server answers with an error since ${clock(first.since)}: ${first.why}`
-    : `The server does not answer since ${clock(first.since)}. What is shown is older. Trying again by itself.`;
-  // Set only when it changes: an alert is read aloud each time.
-  if ($("problem").textContent !== text) $("problem").textContent = text;
-}
-
-/** Asks one question again and again, never twice at once, and not while nobody looks. */
-class Question {
-  constructor(path, everyMs, show) {
-    Object.assign(this, { path, everyMs, show, timer: 0, busy: false });
-  }
-
-  async now() {
-    clearTimeout(this.timer);
-    if (this.busy) return;
-    this.busy = true;
-    let again = true;
-    try {
-      this.show(await ask(this.path));
-      answered(this.path);
-    } catch (error) {
-      again = this.refused(error);
-    }
-    this.busy = false;
-    const waitMs = failing.has(this.path) ? FAST_MS : this.everyMs;
-    if (again && !document.hidden) this.timer = setTimeout(() => this.now(), waitMs);
-  }
-
-  /** Returns whether to ask again. */
-  refused(error) {
-    if (error instanceof Refused) {
-      login();
-      return false;
-    }
-    failed(this.path, error);
-    return true;
-  }
-}
-
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) for (const question of questions) question.now();
-});
 
 // ---------------------------------------------------------------- the machine
 
@@ -425,4 +305,9 @@ async function begin() {
   }
 }
 
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) for (const question of questions) question.now();
+});
+
+whenLoggedIn(begin);
 begin();

@@ -1,5 +1,7 @@
 // Elements and numbers: how a value is written, and that an unknown one is never a zero.
 
+export const $ = (id) => document.getElementById(id);
+
 export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);

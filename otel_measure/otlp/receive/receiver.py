@@ -37,7 +37,7 @@ class CountReceived(Protocol):
     """Counts items of a signal by what became of them."""
 
     def __call__(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
-        """CountReceived `n` items."""
+        """Count `n` items."""
 
 
 class Verdict(NamedTuple):
@@ -127,7 +127,7 @@ class Receiver:
         records = [self._with_model(r) if isinstance(r, EvaluationResult) else r for r in found.records]
         receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
-        refused = found.refused + self._settle(tally, receipts)
+        refused = found.refused + self._count_receipts(tally, receipts)
         tally("ignored", found.ignored)
         tally("rejected", found.refused.total(), "invalid")
         return _verdict(refused)
@@ -150,7 +150,7 @@ class Receiver:
         counting = store.received.wait(found.calls, now, now + self._wait_us) if found.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
-        refused = found.refused + self._settle(tally, receipts)
+        refused = found.refused + self._count_receipts(tally, receipts)
         tally("waiting", len(found.calls) - len(counting))
         tally("own", found.own)
         tally("ignored", found.ignored)
@@ -164,8 +164,8 @@ class Receiver:
         samples = [Sample(_target(sender), 1.0) for sender in self._kept.received.senders(self._now_us() - STALE_US)]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
-    def settle(self) -> None:
-        """CountReceived the calls for which no metrics came in time."""
+    def flush_waiting(self) -> None:
+        """Count the calls for which no metrics came in time."""
         if self._kept is None:
             return
         due = self._kept.received.due(self._now_us())
@@ -180,8 +180,8 @@ class Receiver:
 
         return tally
 
-    def _settle(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
-        """CountReceived what became of records; return those that the store refused, by reason."""
+    def _count_receipts(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
+        """Count what became of records; return those that the store refused, by reason."""
         refused: Counter[str] = Counter()
         for receipt, n in Counter(receipts).items():
             if receipt.outcome == "rejected":

@@ -58,11 +58,11 @@ class Post(Protocol):
         """Send it."""
 
 
-class Turn(Protocol):
-    """Whose turn it is to send, of the processes that share a store."""
+class SendingLease(Protocol):
+    """The right to send, which one of the processes that share a store has at a time."""
 
     def take(self) -> bool:
-        """Take or keep the turn; `False` while it is another's."""
+        """Take or keep it; `False` while it is another's."""
 
     def give_up(self) -> None:
         """Let another process have it."""
@@ -72,7 +72,7 @@ class CountSent(Protocol):
     """Counts facts by what became of them on their way out."""
 
     def __call__(self, outcome: str, n: int) -> None:
-        """CountSent `n` facts."""
+        """Count `n` facts."""
 
 
 class HttpPost:
@@ -128,7 +128,7 @@ class Push:
     Args:
         outbox: of the store.
         post: sends a request.
-        turn: whose turn it is to send.
+        lease: the right to send.
         resource: the attributes of this process.
         now_us: the clock.
         count: told what became of facts.
@@ -140,7 +140,7 @@ class Push:
         outbox: Outbox,
         post: Post,
         *,
-        turn: Turn,
+        lease: SendingLease,
         resource: Callable[[], Mapping[str, Json]],
         now_us: Callable[[], int],
         count: CountSent,
@@ -148,7 +148,7 @@ class Push:
     ) -> None:
         self._outbox = outbox
         self._post = post
-        self._turn = turn
+        self._lease = lease
         self._resource = resource
         self._now_us = now_us
         self._count = count
@@ -169,9 +169,10 @@ class Push:
             self._thread = threading.Thread(target=self._run, name="otel-measure-push", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Send no more by itself; what waits stays in the store."""
+    def stop(self, timeout_s: float) -> None:
+        """Send what waits, and no more by itself; what is not sent in time stays in the store."""
         self._stop.set()
+        self.flush(timeout_s)
 
     def flush(self, timeout_s: float) -> bool:
         """Send what waits, now, unless another process does; `False` when that did not succeed in time."""
@@ -218,17 +219,17 @@ class Push:
     def _drain(self, deadline: float | None) -> PostResponse | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
-            if self._outbox.next(1) is None or not self._turn.take():
+            if self._outbox.next(1) is None or not self._lease.take():
                 return None  # nothing waits, or another process sends it
             try:
                 return self._send_all(deadline)
             finally:
-                self._turn.give_up()
+                self._lease.give_up()
         except MeasureError as error:
             return PostResponse(0, why=str(error))
 
     def _send_all(self, deadline: float | None) -> PostResponse | None:
-        while (batch := self._outbox.next(BATCH)) is not None and self._turn.take():
+        while (batch := self._outbox.next(BATCH)) is not None and self._lease.take():
             answer = self._send(batch, deadline)
             if answer is not None:
                 return answer

@@ -10,7 +10,6 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
-from otel_measure.config import Settings
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.parameters import Definitions
@@ -297,16 +296,3 @@ def _rejecting() -> Iterator[None]:
         yield
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as fault:
         raise StoreRejected(f"cannot be kept: {fault!r}") from fault
-
-
-def open_sqlite(settings: Settings, definitions: Definitions | None, *, outbox: bool) -> SqliteStore:
-    """Open the file that the settings name; see `otel_measure.store.engines.open_store`."""
-    return SqliteStore(
-        str(settings.store),
-        definitions=definitions,
-        durability=settings.durability,
-        retention_days=settings.retention_days,
-        max_bytes=settings.store_max_bytes,
-        history_days=settings.history_days,
-        outbox=outbox,
-    )

@@ -140,7 +140,11 @@ def test_availability_of_an_unknown_service_is_404(client: TestClient) -> None:
     [
         ("register", {}, "name is required (field of the body)"),
         ("register", {"name": " "}, "name must be a non-empty string, not ' '"),
-        ("register", {"name": "x", "sla_target": 0}, "sla_target must be a percentage above 0 and up to 100, not 0.0"),
+        (
+            "register",
+            {"name": "x", "sla_target": 0},
+            "sla_target must be in percent, above 1 and up to 100 (99.9, not 0.999), not 0.0",
+        ),
         ("register", {"name": "x", "sla": 99}, "sla is unknown (field of the body)"),
         ("x/down", {"at": "soon"}, "at: invalid RFC3339 encoded datetime"),
         (

@@ -60,7 +60,7 @@ def store() -> Iterator[SqliteStore]:
 
 
 class Mine:
-    """A turn that is always this process's, or never."""
+    """A lease that is always this process's, or never."""
 
     def __init__(self, mine: bool = True) -> None:
         self._mine = mine
@@ -81,7 +81,7 @@ def sender(store: SqliteStore, other: Post, **given: Any) -> tuple[Push, Counter
         counted[outcome] += n
 
     arguments: dict[str, Any] = {
-        "turn": Mine(), "resource": lambda: {"service.instance.id": "i"}, "now_us": lambda: NOON,
+        "lease": Mine(), "resource": lambda: {"service.instance.id": "i"}, "now_us": lambda: NOON,
         "count": count, "uniform": lambda low, high: high,
     }  # fmt: skip
     return Push(store.outbox, other, **(arguments | given)), counted
@@ -156,7 +156,7 @@ def test_requests_are_of_a_size_that_receivers_take(store: SqliteStore, monkeypa
 def test_one_process_sends_at_a_time(store: SqliteStore) -> None:
     """Whoever has no lease leaves it to the one that has."""
     store.accept([event("a")])
-    push, _ = sender(store, other := Other(), turn=Mine(False))
+    push, _ = sender(store, other := Other(), lease=Mine(False))
     assert push.flush(5)
     assert (other.taken, store.outbox.length()) == ([], 1)
 
@@ -270,7 +270,7 @@ def test_the_thread_and_forks(store: SqliteStore) -> None:
     names = [thread.name for thread in threading.enumerate() if thread.name == "otel-measure-push"]
     assert names == ["otel-measure-push"]
     first = push._thread
-    push.stop()
+    push.stop(1.0)
     push.after_fork_in_child()
     assert push._thread is not None
     assert push._thread is not first
@@ -280,7 +280,7 @@ def test_the_thread_and_forks(store: SqliteStore) -> None:
             break
         time.sleep(0.05)
     assert other.taken == ["a"]
-    push.stop()
+    push.stop(1.0)
     push._thread.join(5)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.cli.doctor import store as store_checks
+from exporter.cli.doctor import otlp
 from exporter.cli.doctor.checks import Check, examine
-from exporter.cli.doctor.findings import Finding, Surroundings
-from tests.exporter.cli.doctor.surroundings import around
+from exporter.cli.doctor.surroundings import Surroundings
+from otel_measure.errors import StoreUnavailable
+from otel_measure.store.types.findings import Finding
+from tests.exporter.cli.doctor.good_surroundings import around
 from tests.folders import not_to_be_entered
 
 
@@ -59,7 +61,18 @@ def test_a_check_that_fails_is_a_finding() -> None:
     def broken(surroundings: Surroundings) -> Finding:
         raise RuntimeError("boom")
 
-    assert examine(around(), (Check("broken", broken), Check("place", store_checks.place))) == [
+    assert examine(around(), (Check("broken", broken), Check("otlp", otlp.endpoint))) == [
         Finding("warning", "could not be checked: RuntimeError: boom", check="broken"),
-        Finding("ok", "none: measurements leave by OpenTelemetry only, reports are not available", check="place"),
+        Finding("ok", "none: nothing is sent", check="otlp"),
+    ]
+
+
+def test_what_the_store_refuses_is_wrong_with_its_way_out() -> None:
+    """An error of the store is a finding in the store's own words."""
+
+    def refused(surroundings: Surroundings) -> Finding:
+        raise StoreUnavailable("locked", "a.db: database is locked", "wait")
+
+    assert examine(around(), [Check("store writable", refused)]) == [
+        Finding("wrong", "a.db: database is locked", "wait", "store writable")
     ]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.doctor import host
-from exporter.cli.doctor.findings import Finding
 from exporter.cli.ports import Holder
-from tests.exporter.cli.doctor.surroundings import around
+from otel_measure.store.types.findings import Finding
+from tests.exporter.cli.doctor.good_surroundings import around
 
 WALL = 1_780_000_000.0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from google.rpc.status_pb2 import Status
 
 from exporter.cli.doctor import otlp
-from exporter.cli.doctor.findings import Finding
 from otel_measure.otlp.send.push import PostResponse
-from tests.exporter.cli.doctor.surroundings import around
+from otel_measure.store.types.findings import Finding
+from tests.exporter.cli.doctor.good_surroundings import around
 
 
 def test_an_otlp_endpoint(port: int) -> None:

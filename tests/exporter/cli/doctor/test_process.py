@@ -7,16 +7,10 @@ from importlib.metadata import PackageNotFoundError
 import pytest
 
 from exporter.cli.doctor import process
-from exporter.cli.doctor.findings import Finding, global_meter_provider
+from exporter.cli.doctor.surroundings import global_meter_provider
+from otel_measure.store.types.findings import Finding
 from otel_measure.telemetry.sdk_internals import Internal
-from tests.exporter.cli.doctor.surroundings import around
-
-
-def test_an_old_sqlite() -> None:
-    """A SQLite without STRICT tables cannot have the schema."""
-    assert process.sqlite_version(around(sqlite_version=(3, 36, 0))) == Finding(
-        "wrong", "3.36.0 has no STRICT tables", "use a Python with SQLite 3.37.0 or newer"
-    )
+from tests.exporter.cli.doctor.good_surroundings import around
 
 
 def test_without_a_price_table() -> None:

@@ -1,162 +1,33 @@
-"""Checks of the store."""
+"""Checks of the store: those of its engine, where one knows the place."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from exporter.cli.doctor import store as store_checks
-from exporter.cli.doctor.checks import examine
-from exporter.cli.doctor.findings import Finding
-from tests.closing import closed_later
-from tests.exporter.cli.doctor.surroundings import GIB, around, found_by
+from otel_measure.config import Settings
+from otel_measure.store.types.findings import Finding
 
 
 @pytest.mark.parametrize(
-    ("store", "expected"),
+    ("place", "expected"),
     [
         (None, Finding("ok", "none: measurements leave by OpenTelemetry only, reports are not available")),
         (":memory:", Finding("ok", "in memory: it ends with the process")),
         ("clickhouse://db", Finding("warning", "clickhouse://db is not a file; nothing more is checked here")),
     ],
 )
-def test_a_store_that_is_no_file_has_no_file_checks(store: str | None, expected: Finding) -> None:
-    """Without a file only its kind is told, and the checks of files are left out."""
-    surroundings = around(store)
-    assert store_checks.place(surroundings) == expected
-    assert [f.check for f in examine(surroundings) if f.check.startswith("store")] == ["store"]
+def test_a_store_that_is_no_file_is_told_by_its_kind(place: str | None, expected: Finding) -> None:
+    """Without a file only the kind of the store is told."""
+    assert [(name, look()) for name, look in store_checks.checks(Settings(store=place))] == [("store", expected)]
 
 
-def test_a_store_yet_to_be_made(tmp_path: Path) -> None:
-    """A path without a file is well where its directory can be made, and nothing is made by looking."""
-    path = tmp_path / "state" / "otel-measure" / "measure.db"
-    surroundings = around(path)
-    assert store_checks.place(surroundings) == Finding("ok", f"{path}, made at the first start")
-    assert store_checks.directory(surroundings) == Finding("ok", f"{tmp_path} may be written")
-    assert [f.check for f in examine(surroundings) if f.check.startswith("store")] == [
+def test_a_file_is_checked_by_its_engine(tmp_path: Path) -> None:
+    """A path without a file is looked at from outside, and nothing is made by looking."""
+    path = tmp_path / "state" / "measure.db"
+    assert [check.name for check in store_checks.checks(Settings(store=str(path)))] == [
         "store", "store directory", "store file system", "store disk"
     ]  # fmt: skip
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_directory_is_no_store(tmp_path: Path) -> None:
-    """A path that is a directory is refused with the way out."""
-    assert store_checks.place(around(tmp_path)) == Finding(
-        "wrong", f"{tmp_path} is a directory", "set OTEL_MEASURE_STORE to a file in it"
-    )
-
-
-def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
-    """The directory is named, and how to open it to this user."""
-    assert store_checks.directory(around(tmp_path / "a.db", may_write=lambda path: False)) == Finding(
-        "wrong",
-        f"{tmp_path} may not be written by this user",
-        f"chown or chmod {tmp_path}, or set OTEL_MEASURE_STORE",
-    )
-
-
-def test_a_network_file_system_is_wrong(store: Path) -> None:
-    """A store on NFS is wrong although everything else works."""
-    findings = {f.check: f for f in examine(around(store, mounts=lambda: [("/", "ext4"), (str(store.parent), "nfs4")]))}
-    finding = findings["store file system"]
-    assert (finding.verdict, "nfs4" in finding.what, "local disk" in finding.way_out) == ("wrong", True, True)
-
-
-@pytest.mark.parametrize(
-    ("free", "size", "verdict", "way_out"),
-    [
-        (100 * GIB, 0, "ok", ""),
-        (255 * 2**20, 0, "wrong", "free disk space; until then records are refused, not lost silently"),
-        (2 * GIB, 0, "warning", "lower store_max_bytes below 2,048 MiB"),
-        (100 * GIB, 95 * 2**20, "warning", "raise store_max_bytes, or the oldest days go first"),
-    ],
-)
-def test_room_on_the_disk(free: int, size: int, verdict: str, way_out: str, tmp_path: Path) -> None:
-    """Room is judged against what the store may still grow to, and its size against its bound."""
-    path = tmp_path / "measure.db"
-    path.touch()
-    with path.open("r+b") as file:
-        file.truncate(size)
-    bound = 100 * 2**20 if size else 10 * GIB
-    finding = store_checks.disk(around(path, free_bytes=lambda place: free, store_max_bytes=bound))
-    assert (finding.verdict, finding.way_out) == (verdict, way_out)
-    assert finding.what == (
-        f"{free // 2**20:,} MiB free; the store has {size // 2**20} MiB and may grow to {bound // 2**20:,} MiB"
-    )
-
-
-def test_a_damaged_file(store: Path) -> None:
-    """A file whose pages do not agree is found, and the way out keeps a copy first."""
-    with closed_later(sqlite3.connect(store)) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")
-        connection.execute("CREATE TABLE filler AS SELECT randomblob(2000) AS bytes FROM pragma_function_list")
-    connection.close()
-    damaged = bytearray(store.read_bytes())
-    damaged[-4096 * 3 :] = b"\xff" * (4096 * 3)
-    store.write_bytes(damaged)
-    finding = found_by("store integrity", around(store))
-    assert finding.verdict == "wrong"
-    assert finding.way_out == "stop all writers, keep a copy, run `sqlite3 FILE .recover` or start a new store"
-
-
-def test_a_locked_store(store: Path) -> None:
-    """While another process holds the write lock, that is what doctor says."""
-    writer = sqlite3.connect(store, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    finding = found_by("store writable", around(store))
-    writer.close()
-    assert (finding.verdict, finding.what) == ("wrong", f"{store}: database is locked")
-
-
-def test_without_a_write_ahead_log(store: Path) -> None:
-    """Another journal mode is a warning, because readers and writers then wait for each other."""
-    connection = sqlite3.connect(store)
-    connection.execute("PRAGMA journal_mode=DELETE")
-    connection.close()
-    assert store_checks.journal(around(store)) == Finding(
-        "warning",
-        "journal mode delete: readers and writers wait for each other",
-        "start otel-measure once; it switches to the write-ahead log",
-    )
-
-
-def test_a_write_ahead_log_that_only_grows(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log far beyond its usual size means that a reader holds it."""
-    monkeypatch.setattr(store_checks, "_size", lambda path: 300 * 2**20)
-    assert store_checks.journal(around(store)) == Finding(
-        "warning",
-        "the write-ahead log has 300 MiB: a reader keeps it from being emptied",
-        "look for a long-running query or an open sqlite3 shell, and end it",
-    )
-
-
-def test_schemas(store: Path, tmp_path: Path) -> None:
-    """An older schema is brought up to date by itself; a newer one wants an upgrade; foreign tables another file."""
-    connection = sqlite3.connect(store, isolation_level=None)
-    latest = connection.execute("PRAGMA user_version").fetchone()[0]
-    connection.execute("PRAGMA user_version = 9999")
-    newer = store_checks.schema(around(store))
-    connection.close()
-    assert newer == Finding(
-        "wrong", f"schema 9999, this otel-measure knows {latest}", "upgrade otel-measure: pip install -U otel-measure"
-    )
-    other = sqlite3.connect(tmp_path / "other.db")
-    empty = store_checks.schema(around(tmp_path / "other.db"))
-    other.execute("CREATE TABLE recipes (name)")
-    other.commit()
-    foreign = store_checks.schema(around(tmp_path / "other.db"))
-    other.close()
-    known = f"schema 0, this otel-measure knows {latest}; brought up to date at the next start"
-    assert empty == Finding("ok", known)
-    assert foreign == Finding("wrong", "the file has tables of another program", "set OTEL_MEASURE_STORE to a new file")
-
-
-def test_days_of_another_zone(store: Path) -> None:
-    """A store whose days are not those of the settings is refused at start; doctor names both ways out."""
-    assert store_checks.time_zone(around(store, timezone="Asia/Kathmandu")) == Finding(
-        "wrong",
-        "days are kept in UTC, the settings say Asia/Kathmandu",
-        "set OTEL_MEASURE_TIMEZONE=UTC, or run `otel-measure rebuild --timezone Asia/Kathmandu`",
-    )

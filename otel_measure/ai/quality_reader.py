@@ -9,7 +9,7 @@ from typing import Final
 from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, columns, reference_of
 from otel_measure.ai.quality import Accuracy, Regression, classification, regression
 from otel_measure.ai.record import LABEL_CHARS
-from otel_measure.ai.reports import Evaluations, Judgement, evaluations
+from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import TimeSpan, time_span
@@ -23,7 +23,7 @@ from otel_measure.store.types.quality import Labels, Reference
 _BOOLEANS: Final = frozenset({"bool", "bool_"})
 
 
-class Judge:
+class QualityReader:
     """Answers about the quality of models.
 
     Args:
@@ -38,33 +38,33 @@ class Judge:
         self._timezone = definitions.timezone
         self.drift: Final = DriftWatch(quality, now_us, definitions)
 
-    def accuracy(self, model: ModelKey, found: TimeSpan, where: Filter) -> Accuracy:
+    def accuracy(self, model: ModelKey, span: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
-        labels = self._labels(model, found, where)
-        return classification(labels.confusion, labels.predictions, found.window)
+        labels = self._labels(model, span, where)
+        return classification(labels.confusion, labels.predictions, span.window)
 
-    def regression(self, model: ModelKey, found: TimeSpan, where: Filter) -> Regression:
+    def regression(self, model: ModelKey, span: TimeSpan, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
-        labels = self._labels(model, found, where)
-        return regression(labels.regression, labels.predictions, found.window)
+        labels = self._labels(model, span, where)
+        return regression(labels.regression, labels.predictions, span.window)
 
-    def _labels(self, model: ModelKey, found: TimeSpan, where: Filter) -> Labels:
-        return self._quality.labels(found.start, found.end, model, where).get(model) or Labels()
+    def _labels(self, model: ModelKey, span: TimeSpan, where: Filter) -> Labels:
+        return self._quality.labels(span.start, span.end, model, where).get(model) or Labels()
 
-    def evaluations(self, found: TimeSpan, where: Filter) -> Evaluations:
+    def evaluations(self, span: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""
-        return evaluations(self._quality.evaluations(found.start, found.end, where), found)
+        return evaluations(self._quality.evaluations(span.start, span.end, where), span)
 
-    def one(self, model: ModelKey, found: TimeSpan, where: Filter) -> Judgement:
+    def of_model(self, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
         """Return what is known of one model; drift is known as of now, and over all services."""
-        labels = self._quality.labels(found.start, found.end, model, where).get(model)
-        return Judgement(labels, self.drift.detect(model) if _is_now(found, where) else None)
+        labels = self._quality.labels(span.start, span.end, model, where).get(model)
+        return ModelQuality(labels, self.drift.detect(model) if _is_now(span, where) else None)
 
-    def all(self, found: TimeSpan, where: Filter) -> Mapping[ModelKey, Judgement]:
-        """Return what is known of every model, in a number of queries that does not grow with the models not judged."""
-        labels = self._quality.labels(found.start, found.end, None, where)
-        drifts: Mapping[ModelKey, Drift] = self.drift.detect_all(found.start) if _is_now(found, where) else {}
-        return {model: Judgement(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
+    def of_models(self, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
+        """Return what is known of every model, in as many queries however many models there are."""
+        labels = self._quality.labels(span.start, span.end, None, where)
+        drifts: Mapping[ModelKey, Drift] = self.drift.detect_all(span.start) if _is_now(span, where) else {}
+        return {model: ModelQuality(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
 
     def set_reference(
         self,
@@ -86,14 +86,14 @@ class Judge:
         )
 
     def _of_window(self, model: ModelKey, window: str) -> Reference:
-        found = time_span(window, self._now_us(), self._timezone)
+        span = time_span(window, self._now_us(), self._timezone)
         with self._quality.judged(*model) as view:
-            records = view.newest(found.start, found.end, None, MAX_REFERENCE_RECORDS)
-        return _judging(reference_of("window", columns(records)), f"window={window!r}", len(records))
+            records = view.newest(span.start, span.end, None, MAX_REFERENCE_RECORDS)
+        return _usable(reference_of("window", columns(records)), f"window={window!r}", len(records))
 
 
-def _is_now(found: TimeSpan, where: Filter) -> bool:
-    return found.is_today and where == EVERYTHING
+def _is_now(span: TimeSpan, where: Filter) -> bool:
+    return span.is_today and where == EVERYTHING
 
 
 def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:
@@ -105,10 +105,10 @@ def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iter
     if predictions is not None:
         values.update(_as_recorded(PREDICTION, "predictions", predictions))
     most = max(map(len, values.values()), default=0)
-    return _judging(reference_of("given", values), "the reference", most)
+    return _usable(reference_of("given", values), "the reference", most)
 
 
-def _judging(reference: Reference, what: str, records: int) -> Reference:
+def _usable(reference: Reference, what: str, records: int) -> Reference:
     if reference.cells:
         return reference
     raise ValueError(

@@ -1,49 +1,23 @@
-"""The types of a check: the surroundings it looks at, and the finding it returns."""
+"""What checks look at: the settings, and the parts of the machine around them."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from exporter.cli.ports import Holder, can_connect, holder_of
 from otel_measure.config import Settings, otlp_logs
 from otel_measure.otlp.send.push import HttpPost, PostResponse
-from otel_measure.store.sqlite.connection import MEMORY, local_mounts
 
 if TYPE_CHECKING:
     from otel_measure.telemetry.sdk_internals import Internal
 
-Verdict: TypeAlias = Literal["ok", "warning", "wrong"]
-
 _ANSWER_WITHIN_S: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The answer of one check.
-
-    Attributes:
-        way_out: what to do; empty when there is nothing to do.
-        check: the name of the check in the list.
-    """
-
-    verdict: Verdict
-    what: str
-    way_out: str = ""
-    check: str = ""
-
-
-ok = partial(Finding, "ok")
-warning = partial(Finding, "warning")
-wrong = partial(Finding, "wrong")
 
 
 def sent_nothing(endpoint: str, environ: Mapping[str, str]) -> PostResponse:
@@ -71,26 +45,18 @@ class Surroundings:
 
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    mounts: Callable[[], list[tuple[str, str]]] = local_mounts
-    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
-    may_write: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK)
     wall_s: Callable[[], float] = time.time
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     holder: Callable[[int], Holder | None] = holder_of
     version_of: Callable[[str], str] = metadata.version
-    sqlite_version: tuple[int, ...] = sqlite3.sqlite_version_info
     meter_provider: Callable[[], object] = global_meter_provider
     missing_internals: Callable[[], list[Internal]] = missing_internals
     can_connect: Callable[[str, int], bool] = can_connect
     sends: Callable[[str, Mapping[str, str]], PostResponse] = sent_nothing
 
     @property
-    def is_file(self) -> bool:
-        """Whether the store is a file, which need not exist."""
-        return self.settings.store not in {None, MEMORY} and "://" not in str(self.settings.store)
-
-    @property
-    def file(self) -> Path:
-        """The file of the store."""
-        return Path(str(self.settings.store))
+    def store_file(self) -> Path | None:
+        """The file of the store, where there is one."""
+        path = self.settings.store
+        return Path(path) if path is not None and os.path.isfile(path) else None

@@ -1,0 +1,138 @@
+"""What can be asked of models: latency, cost, quality, drift, and everything about one of them or all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TypedDict, Unpack
+
+from otel_measure.ai import reports
+from otel_measure.ai.drift import Drift
+from otel_measure.ai.quality import Accuracy, Regression
+from otel_measure.ai.quality_reader import QualityReader
+from otel_measure.ai.registry import Registry
+from otel_measure.ai.reports import UNKNOWN_QUALITY
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import TimeSpan, time_span
+from otel_measure.errors import NoStore
+from otel_measure.recorder import Recorder
+from otel_measure.store.protocol import Series
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import Model
+
+
+class QuestionFilter(TypedDict, total=False):
+    """What narrows a question: the day it is asked as of, and one service or environment of several."""
+
+    as_of: date | None
+    service: str | None
+    environment: str | None
+
+
+class ModelQuestions:
+    """The questions of `AiModelService`.
+
+    A `window` ("24h") ends now, or with the day `as_of`. Every question may raise `ValueError` for a bad window or a
+    day in the future, and `NoStore` where it needs a store and there is none.
+
+    Args:
+        recorder: is flushed before a question is answered.
+        series: what models did; the store, or the in-memory reader without one.
+        registry: which models there are.
+        quality: answers about quality and drift; `None` without a store.
+        now_us: the clock.
+        timezone: of windows.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        series: Series,
+        registry: Registry,
+        quality: QualityReader | None,
+        now_us: Callable[[], int],
+        timezone: str,
+    ) -> None:
+        self._recorder = recorder
+        self._series = series
+        self._registry = registry
+        self._quality = quality
+        self._now_us = now_us
+        self._timezone = timezone
+
+    def knows_model(self, model_name: str, model_version: str) -> bool:
+        """Tell whether a model was registered or recorded."""
+        self._recorder.flush()
+        return self._registry.model(model_name, model_version) is not None
+
+    def get_latency_metrics(
+        self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
+    ) -> reports.Latency:
+        """Return the latency percentiles of a model with their error bound."""
+        where, span = self._narrowed(window, **narrowing)
+        return reports.latency(reports.use_of(self._series, model_name, model_version, span, where), span)
+
+    def get_cost_metrics(
+        self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
+    ) -> reports.Cost:
+        """Return cost and tokens of a model with their coverage."""
+        where, span = self._narrowed(window, **narrowing)
+        return reports.cost(reports.use_of(self._series, model_name, model_version, span, where), span)
+
+    def get_accuracy_metrics(
+        self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
+    ) -> Accuracy:
+        """Return how well a classifier did, by the time of its predictions; labels may be text, booleans, integers."""
+        quality = self._quality_for("get_accuracy_metrics")
+        where, span = self._narrowed(window, **narrowing)
+        return quality.accuracy((model_name, model_version), span, where)
+
+    def get_regression_metrics(
+        self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
+    ) -> Regression:
+        """Return how well a model of numbers did, by the time of its predictions."""
+        quality = self._quality_for("get_regression_metrics")
+        where, span = self._narrowed(window, **narrowing)
+        return quality.regression((model_name, model_version), span, where)
+
+    def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Evaluations:
+        """Return what answers of models were given by whoever evaluated them, by the events that say so."""
+        quality = self._quality_for("get_evaluations")
+        where, span = self._narrowed(window, **narrowing)
+        return quality.evaluations(span, where)
+
+    def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
+        """Return the drift of a model as it is now; `None` without a reference or with too few records."""
+        quality = self._quality_for("detect_model_drift")
+        self._recorder.flush()
+        return quality.drift.detect((model_name, model_version))
+
+    def get_model_performance_snapshot(
+        self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
+    ) -> reports.Snapshot:
+        """Return everything about one model; one nobody has heard of has n = 0."""
+        where, span = self._narrowed(window, **narrowing)
+        model = self._registry.model(model_name, model_version) or Model(model_name, model_version)
+        use = reports.use_of(self._series, model_name, model_version, span, where)
+        quality = self._quality.of_model((model_name, model_version), span, where) if self._quality else UNKNOWN_QUALITY
+        return reports.snapshot(model, use, quality, span, moment(self._now_us()))
+
+    def list_models(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Models:
+        """Return a snapshot of every model."""
+        where, span = self._narrowed(window, **narrowing)
+        uses = self._series.model_use(span.start, span.end, None, where)
+        qualities = self._quality.of_models(span, where) if self._quality else {}
+        return reports.all_models(self._registry.models(), uses, qualities, span, moment(self._now_us()))
+
+    def _quality_for(self, question: str) -> QualityReader:
+        if self._quality is None:
+            raise NoStore(question)
+        return self._quality
+
+    def _narrowed(self, window: str, **narrowing: Unpack[QuestionFilter]) -> tuple[Filter, TimeSpan]:
+        span = time_span(window, self._now_us(), self._timezone, narrowing.get("as_of"))
+        where = Filter(narrowing.get("service"), narrowing.get("environment"))
+        if self._quality is None and (where.narrows or narrowing.get("as_of") is not None):
+            raise NoStore("a question about another day, service or environment")
+        self._recorder.flush()
+        return where, span

@@ -1,0 +1,233 @@
+"""Checks of a store that SQLite keeps: its place, its file where there is one, the library. None changes anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from otel_measure.config import Settings
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.store.sqlite import kept
+from otel_measure.store.sqlite.connection import MEMORY, local_mounts, refuse_network_file_system, unavailable
+from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
+
+_MIB: Final = 2**20
+_LEAST_FREE_BYTES: Final = 256 * _MIB
+_LARGE_WAL_BYTES: Final = 256 * _MIB
+_STRICT_TABLES: Final = (3, 37, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFile:
+    """What the checks look at: a store as it is wanted, and the machine around its file.
+
+    Attributes:
+        settings: where it is, and how large it may grow.
+        definitions: by which it is to be counted.
+    """
+
+    settings: Settings
+    definitions: Definitions
+    mounts: Callable[[], list[tuple[str, str]]] = local_mounts
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+    may_write: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK)
+
+    @property
+    def path(self) -> Path:
+        """The path of the file, which need not exist."""
+        return Path(str(self.settings.store))
+
+
+def _always(s: StoreFile) -> bool:
+    return True
+
+
+def _is_file(s: StoreFile) -> bool:
+    return s.settings.store != MEMORY
+
+
+def _exists(s: StoreFile) -> bool:
+    return _is_file(s) and os.path.isfile(s.path)
+
+
+def place(s: StoreFile) -> Finding:
+    """Where records go, and whether that can exist."""
+    if s.settings.store == MEMORY:
+        return ok("in memory: it ends with the process")
+    try:
+        is_directory = stat.S_ISDIR(s.path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return ok(f"{s.path}, made at the first start")
+    except OSError as error:
+        way_out = "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE"
+        return wrong(f"{s.path} cannot be looked at: {error.strerror}", way_out)
+    if is_directory:
+        return wrong(f"{s.path} is a directory", "set OTEL_MEASURE_STORE to a file in it")
+    return ok(f"{s.path}, exists")
+
+
+def directory(s: StoreFile) -> Finding:
+    """Whether the directory, or the nearest one above it that exists, may be written."""
+    place = _existing(s.path.parent)
+    if s.may_write(place):
+        return ok(f"{place} may be written")
+    return wrong(f"{place} may not be written by this user", f"chown or chmod {place}, or set OTEL_MEASURE_STORE")
+
+
+def file_system(s: StoreFile) -> Finding:
+    """Whether the locks of the file system can be trusted."""
+    refuse_network_file_system(s.path, s.mounts())
+    return ok("local")
+
+
+def disk(s: StoreFile) -> Finding:
+    """Whether the disk has room for what the store may grow to."""
+    free, size = s.free_bytes(_existing(s.path.parent)), _size(s.path)
+    bound = s.settings.store_max_bytes
+    what = f"{_mib(free)} free; the store has {_mib(size)} and may grow to {_mib(bound)}"
+    if free < _LEAST_FREE_BYTES:
+        return wrong(what, "free disk space; until then records are refused, not lost silently")
+    if size > 0.9 * bound:
+        return warning(what, "raise store_max_bytes, or the oldest days go first")
+    if free < bound - size:
+        return warning(what, f"lower store_max_bytes below {_mib(size + free)}")
+    return ok(what)
+
+
+def integrity(s: StoreFile) -> Finding:
+    """Whether the file opens and its pages agree with each other."""
+    with _open(s) as connection:
+        problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    if problems == ["ok"]:
+        return ok("opens; quick_check finds nothing")
+    return wrong("; ".join(problems), "stop all writers, keep a copy, run `sqlite3 FILE .recover` or start a new store")
+
+
+def journal(s: StoreFile) -> Finding:
+    """Whether the write-ahead log is on and is emptied from time to time."""
+    with _open(s) as connection:
+        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    wal = _size(Path(f"{s.path}-wal"))
+    if mode != "wal":
+        return warning(
+            f"journal mode {mode}: readers and writers wait for each other",
+            "start otel-measure once; it switches to the write-ahead log",
+        )
+    if wal > _LARGE_WAL_BYTES:
+        return warning(
+            f"the write-ahead log has {_mib(wal)}: a reader keeps it from being emptied",
+            "look for a long-running query or an open sqlite3 shell, and end it",
+        )
+    return ok(f"write-ahead log, {_mib(wal)}")
+
+
+def writable(s: StoreFile) -> Finding:
+    """Whether a write would go through now."""
+    with _open(s, "rw") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    return ok("a transaction can begin")
+
+
+def schema(s: StoreFile) -> Finding:
+    """Whether this version of otel-measure knows the tables."""
+    scripts = (entry.name for entry in (files("otel_measure.store.sqlite") / "schema").iterdir())
+    latest = max(int(name[:4]) for name in scripts if name.endswith(".sql"))
+    with _open(s) as connection:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0])
+    what = f"schema {version}, this otel-measure knows {latest}"
+    if version > latest:
+        return wrong(what, "upgrade otel-measure: pip install -U otel-measure")
+    if version == 0 and tables:
+        return wrong("the file has tables of another program", "set OTEL_MEASURE_STORE to a new file")
+    return ok(what if version == latest else f"{what}; brought up to date at the next start")
+
+
+def time_zone(s: StoreFile) -> Finding:
+    """Whether the days of the store are those of the settings."""
+    keeps, wanted = _kept(s), s.settings.timezone
+    if keeps is None or keeps.timezone == wanted:
+        return ok(f"days are those of {wanted}")
+    return wrong(
+        f"days are kept in {keeps.timezone}, the settings say {wanted}",
+        f"set OTEL_MEASURE_TIMEZONE={keeps.timezone}, or run `otel-measure rebuild --timezone {wanted}`",
+    )
+
+
+def definitions(s: StoreFile) -> Finding:
+    """Whether the store is counted as the settings say."""
+    keeps = _kept(s)
+    differences = () if keeps is None else s.definitions.refused(keeps)
+    if not differences:
+        return ok("counted by the definitions of the settings")
+    return wrong(kept.told(differences), kept.ways_out(differences))
+
+
+def _kept(s: StoreFile) -> Definitions | None:
+    with _open(s) as connection:
+        has_meta = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+        return kept.kept(connection) if has_meta else None
+
+
+@contextmanager
+def _open(s: StoreFile, mode: str = "ro") -> Iterator[sqlite3.Connection]:
+    path = str(s.path)
+    try:
+        connection = sqlite3.connect(f"file:{quote(path)}?mode={mode}", uri=True, timeout=1, isolation_level=None)
+        with closing(connection):
+            yield connection
+    except sqlite3.Error as error:
+        raise unavailable(path, error) from error
+
+
+def _existing(directory: Path) -> Path:
+    # What may not be looked at is as good as not there, here and below; `place` says that it may not.
+    while not os.path.exists(directory) and directory != directory.parent:
+        directory = directory.parent
+    return directory
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if os.path.exists(path) else 0
+
+
+def _mib(n: int) -> str:
+    return f"{n / _MIB:,.0f} MiB"
+
+
+def library(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
+    """Whether SQLite has what the schema uses."""
+    has, needs = (".".join(map(str, v)) for v in (version, _STRICT_TABLES))
+    if version >= _STRICT_TABLES:
+        return ok(has)
+    return wrong(f"{has} has no STRICT tables", f"use a Python with SQLite {needs} or newer")
+
+
+_CHECKS: Final[tuple[tuple[str, Callable[[StoreFile], Finding], Callable[[StoreFile], bool]], ...]] = (
+    ("store", place, _always),
+    ("store directory", directory, _is_file),
+    ("store file system", file_system, _is_file),
+    ("store disk", disk, _is_file),
+    ("store integrity", integrity, _exists),
+    ("store journal", journal, _exists),
+    ("store writable", writable, _exists),
+    ("store schema", schema, _exists),
+    ("store time zone", time_zone, _exists),
+    ("store definitions", definitions, _exists),
+)
+
+
+def checks(file: StoreFile) -> tuple[StoreCheck, ...]:
+    """Return the checks that have something to look at, in their order."""
+    return tuple(StoreCheck(name, partial(look, file)) for name, look, applies in _CHECKS if applies(file))

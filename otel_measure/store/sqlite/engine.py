@@ -1,0 +1,32 @@
+"""SQLite as `otel_measure.store.engines` knows it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from otel_measure.config import Settings
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.store.protocol import Engine
+from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.sqlite.checkup import StoreFile, checks, library
+from otel_measure.store.types.findings import StoreCheck
+
+
+def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool) -> SqliteStore:
+    return SqliteStore(
+        str(settings.store),
+        definitions=definitions,
+        durability=settings.durability,
+        retention_days=settings.retention_days,
+        max_bytes=settings.store_max_bytes,
+        history_days=settings.history_days,
+        outbox=outbox,
+    )
+
+
+def _checks(settings: Settings, definitions: Definitions) -> tuple[StoreCheck, ...]:
+    return checks(StoreFile(settings=settings, definitions=definitions))
+
+
+ENGINE: Final = Engine("SQLite", sqlite3.sqlite_version, library, _open, _checks)

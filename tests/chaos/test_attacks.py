@@ -1,0 +1,30 @@
+"""R11: whatever is done to a server, its memory stays bounded, honest clients are answered, and its log stays short.
+
+A short form of each attack; `make chaos` runs longer ones. Every server is started by its test, on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.table import CONNECTING, attacked
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+SCALE = int(os.environ.get("CHAOS_SCALE", "1"))
+MEMORY_MIB = 400
+LOG_LINES = 20
+# The budget is 1 s; on a machine that others use as well a wait is counted as a fault from twice that on.
+SLOWEST_S = 2.0
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_whoever_connects(name: str, tmp_path: Path) -> None:
+    """Who has no token takes neither memory, nor the attention of the server, nor the disk of the log."""
+    seen, log_lines = attacked(CONNECTING[name], SCALE, tmp_path)
+    assert seen.faults == []
+    assert seen.memory_mib < MEMORY_MIB
+    assert seen.slowest_s < SLOWEST_S
+    assert log_lines < LOG_LINES

@@ -1,0 +1,355 @@
+"""Every public call as a user writes it. mypy, strict as the gate is, judges this file; `test_api.py` runs it.
+
+`assert_type` says what comes back. A wrong call carries a `type: ignore` with the code of its error. Strict mypy
+refuses one that nothing needs, so a wrong call that passes is an error as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, assert_type
+
+from starlette.applications import Starlette
+
+from exporter import create_app
+from otel_measure import (
+    DriftStatus,
+    EventType,
+    HealthStatus,
+    ModelType,
+    Settings,
+    UserSegment,
+    configure,
+    context,
+    flush,
+    get_ai_model_service,
+    get_infrastructure_service,
+    get_user_analytics_service,
+    shutdown,
+)
+from otel_measure.ai.drift import Drift
+from otel_measure.ai.instrument import MeasuredStream, ModelCall
+from otel_measure.ai.service import AiModelService
+from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.middleware import AsgiApp, AsgiMiddleware, WsgiApp, WsgiMiddleware
+from otel_measure.testing import Capture
+from otel_measure.users.service import UserAnalyticsService
+
+NOW = datetime(2026, 1, 15, 11, tzinfo=UTC)
+TODAY = date(2026, 1, 15)
+
+
+class Chunk:
+    """What a provider's stream is made of."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+# ---------------------------------------------------------------- set up and end
+
+
+def set_up(folder: Path) -> None:
+    """Say how it is set up: with single settings, or with all of them."""
+    configure()
+    configure(service_name="shop", environment="test", store=folder / "measure.db", timezone="Europe/Zurich")
+    configure(store=str(folder), otlp_endpoint="http://127.0.0.1:4318")
+    configure(store=":memory:")
+    configure(store=None, otlp_endpoint=None)
+    configure(settings=Settings.load(auto_instrument=True, session_gap_s=600))
+    configure(settings=Settings(service_name="shop"))
+
+
+def end() -> None:
+    """Wait for what is queued, and stop."""
+    assert_type(flush(), bool)
+    assert_type(flush(timeout_s=1.0), bool)
+    assert_type(shutdown(timeout_s=1.0), bool)
+
+
+def services() -> None:
+    """Get the three services."""
+    assert_type(get_infrastructure_service(), InfrastructureService)
+    assert_type(get_ai_model_service(), AiModelService)
+    assert_type(get_user_analytics_service(), UserAnalyticsService)
+
+
+def caller() -> None:
+    """Say for whom the calls inside are made."""
+    with context(user_id=7, session_id="s-1"):
+        pass
+    with context(user_id="ada", propagate=True, key=b"secret"):
+        pass
+
+
+# ---------------------------------------------------------------- the machine
+
+
+def machine() -> None:
+    """Read the machine."""
+    infra = get_infrastructure_service()
+    cpu = infra.collect_cpu_metrics()
+    assert_type(cpu.usage_percent, float)
+    assert_type(cpu.timestamp, datetime)
+    assert_type(infra.collect_memory_metrics().available_bytes, float)
+    assert_type(infra.collect_disk_metrics().used_percent, float)
+    assert_type(infra.collect_disk_metrics(mount_point="/").mount_point, str)
+    assert_type(infra.collect_network_metrics().sent_bytes_per_second, float)
+    assert_type(infra.collect_process_metrics().memory_rss_bytes, float)
+    assert_type(infra.collect_process_metrics(pid=None).threads, float)
+    assert_type(infra.get_metrics_summary(), dict[str, Any])
+    infra.start_background_collection(interval_s=10)
+    infra.stop_background_collection()
+
+
+def availability() -> None:
+    """Register a service, say when it was down, ask for its availability, have it watched."""
+    infra = get_infrastructure_service()
+    infra.register_service("db", sla_target=99.5)
+    assert_type(infra.record_service_down("db", at=NOW, reason="disk full"), str)
+    assert_type(infra.record_service_up("db", at=NOW), str)
+    found = infra.get_availability_metrics("db", window="7d", as_of=TODAY)
+    assert_type(found.availability_percent, float)
+    assert_type(found.sla_compliance, bool | None)
+    infra.watch_service("db", lambda: True, interval_s=30)
+    infra.unwatch_service("db")
+
+
+# ---------------------------------------------------------------- models
+
+
+def recording() -> None:
+    """Record a call of a model with all that may be said of it, and what turned out to be true."""
+    ai = get_ai_model_service()
+    ai.register_model("churn", "3")
+    ai.register_model("churn", "4", ModelType.CLASSIFICATION, {"owner": "risk"}, targets={"latency_p95_ms": 20.0})
+    ai.register_model("churn", "5", "classification", metadata=None)
+    inference_id = ai.record_inference("churn", "3", 12.5)
+    assert_type(inference_id, str)
+    ai.record_inference("gpt-4o", "2024-08-06", 150, 100, 200, 0.01)
+    ai.record_inference(
+        model_name="churn", model_version="3", latency_ms=12.5, input_tokens=1, output_tokens=2, cost_usd=0.5,
+        prediction="stays", ground_truth="leaves", features={"age": 41, "plan": "pro"}, user_id=7, session_id="s-1",
+        provider="openai", operation="chat", error_type=None, metadata={"region": "eu"}, timestamp=NOW,
+        inference_id="i-1",
+    )  # fmt: skip
+    assert_type(ai.record_ground_truth(inference_id, True), str)
+    ai.record_ground_truth(inference_id, value=1.5, timestamp=NOW, ground_truth_id="g-1")
+
+
+def measured_functions() -> tuple[
+    Callable[[str, int], str],
+    Callable[[str], Awaitable[str]],
+    Callable[[str], Iterator[Chunk]],
+    Callable[[str], AsyncIterator[Chunk]],
+]:
+    """Decorate functions of every kind: each keeps its signature."""
+    ai = get_ai_model_service()
+
+    @ai.measure("gpt-4o", "2024-08-06")
+    def answer(prompt: str, best_of: int = 1) -> str:
+        return prompt * best_of
+
+    @ai.measure(
+        "gpt-4o", "2024-08-06", input_tokens=1, output_tokens=2, cost_usd=0.5, prediction="stays",
+        ground_truth="leaves", features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat",
+        error_type="Timeout", metadata={"region": "eu"}, timestamp=NOW, inference_id="i-3",
+        time_to_first_chunk_ms=1.5, output_chunks=4,
+    )  # fmt: skip
+    async def answer_later(prompt: str) -> str:
+        return prompt
+
+    @ai.measure("gpt-4o", "2024-08-06")
+    def stream(prompt: str) -> Iterator[Chunk]:
+        yield Chunk(prompt)
+
+    @ai.measure("gpt-4o", "2024-08-06")
+    async def stream_later(prompt: str) -> AsyncIterator[Chunk]:
+        yield Chunk(prompt)
+
+    class Agent:
+        @ai.measure("agent", "1")
+        def act(self, goal: str) -> bool:
+            return bool(goal)
+
+    assert_type(answer("why?", best_of=2), str)
+    assert_type(list(stream("why?")), list[Chunk])
+    assert_type(Agent().act("tidy up"), bool)
+    return answer, answer_later, stream, stream_later
+
+
+async def awaited() -> None:
+    """Await what is measured."""
+    _, answer_later, _, stream_later = measured_functions()
+    assert_type(await answer_later("why?"), str)
+    assert_type([chunk async for chunk in stream_later("why?")], list[Chunk])
+    ai = get_ai_model_service()
+    async with ai.inference("gpt-4o", "2024-08-06") as call:
+        assert_type(call, ModelCall)
+    async with ai.measure_stream(stream_later("why?"), "gpt-4o", "2024-08-06") as chunks:
+        assert_type([chunk async for chunk in chunks], list[Chunk])
+
+
+def around_a_call() -> None:
+    """Measure the lines of a `with`, and a stream that somebody else made."""
+    ai = get_ai_model_service()
+    with ai.inference("gpt-4o", "2024-08-06", user_id=7) as call:
+        call.record_response({"usage": {"prompt_tokens": 3, "completion_tokens": 5}})
+        call.record_chunk(Chunk("a"))
+        call.set(prediction="stays", cost_usd=0.5)
+    assert_type(call.inference_id, str | None)
+    with ai.inference(
+        "churn", "3", input_tokens=1, output_tokens=2, cost_usd=0.5, prediction="stays", ground_truth="leaves",
+        features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat", error_type="Timeout",
+        metadata={"region": "eu"}, timestamp=NOW, inference_id="i-2", time_to_first_chunk_ms=1.5, output_chunks=4,
+    ):  # fmt: skip
+        pass
+    chunks: Iterable[Chunk] = [Chunk("a"), Chunk("b")]
+    stream = ai.measure_stream(
+        chunks, "gpt-4o", "2024-08-06", input_tokens=1, output_tokens=2, cost_usd=0.5, prediction="stays",
+        ground_truth="leaves", features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat",
+        error_type=None, metadata={"region": "eu"}, timestamp=NOW, inference_id="i-4", time_to_first_chunk_ms=1.5,
+        output_chunks=4,
+    )  # fmt: skip
+    assert_type(stream, MeasuredStream[Chunk])
+    for chunk in stream:
+        assert_type(chunk, Chunk)
+
+
+def model_reports() -> None:
+    """Ask what the models did."""
+    ai = get_ai_model_service()
+    latency = ai.get_latency_metrics("churn", "3", window="24h", as_of=TODAY, service="shop", environment="test")
+    assert_type(latency.p95_ms, float)
+    assert_type(latency.sample_count, int)
+    cost = ai.get_cost_metrics("churn", "3", window="24h", as_of=TODAY, service="shop", environment="test")
+    assert_type(cost.total_usd, float)
+    accuracy = ai.get_accuracy_metrics("churn", "3", window="24h", as_of=TODAY, service="shop", environment="test")
+    assert_type(accuracy.f1_macro, float)
+    error = ai.get_regression_metrics("churn", "3", window="24h", as_of=TODAY, service="shop", environment="test")
+    assert_type(error.mae, float)
+    snapshot = ai.get_model_performance_snapshot(
+        "churn", "3", window="24h", as_of=TODAY, service="shop", environment="test"
+    )
+    assert_type(snapshot.health_score, float)
+    assert_type(ai.list_models(window="7d", as_of=TODAY, service="shop", environment="test").total_inferences, int)
+    assert_type(ai.get_evaluations(window="7d", as_of=TODAY, service="shop", environment="test").total_evaluations, int)
+    ai.set_drift_reference("churn", "3", predictions=[n / 100 for n in range(100)], features={"age": range(100)})
+    for n in range(60):
+        ai.record_inference("churn", "3", 12.5, prediction=n / 60, timestamp=NOW)
+    ai.set_drift_reference("churn", "3", window="7d")
+    drift = ai.detect_model_drift("churn", "3")
+    assert_type(drift, Drift | None)
+    if drift is not None:
+        assert_type(drift.drift_status, DriftStatus)
+
+
+# ---------------------------------------------------------------- users
+
+
+def tracking() -> None:
+    """Record what users do and say."""
+    users = get_user_analytics_service()
+    assert_type(users.track_event(7, EventType.PAGE_VIEW, "home_page", page_url="/home"), str)
+    users.track_event(
+        user_id="ada", event_type="purchase", event_name="checkout", page_url="/pay", properties={"items": 2},
+        session_id="s-1", device_type="phone", referrer="/home", value=9.99, currency="EUR", timestamp=NOW,
+        event_id="e-1",
+    )  # fmt: skip
+    session_id = users.start_session(7, session_id="s-2", timestamp=NOW)
+    assert_type(session_id, str)
+    users.end_session(7, session_id, timestamp=NOW)
+    assert_type(users.record_nps_response(7, 9, "good", survey="spring", timestamp=NOW, response_id="n-1"), str)
+    assert_type(users.identify("anonymous-1", "ada"), str)
+    assert_type(users.delete_user("ada").events, int)
+
+
+def user_reports() -> None:
+    """Ask what users did."""
+    users = get_user_analytics_service()
+    engagement = users.get_engagement_metrics(window="30d", as_of=TODAY, service="shop", environment="test")
+    assert_type(engagement.dau, int)
+    assert_type(engagement.bounce_rate, float)
+    conversion = users.get_conversion_metrics(
+        conversion_event="purchase", window="30d", as_of=TODAY, service="shop", environment="test"
+    )
+    assert_type(conversion.conversion_rate, float)
+    users.get_conversion_metrics(EventType.SIGNUP)
+    retention = users.get_retention_metrics(window="90d", as_of=TODAY, service="shop", environment="test")
+    assert_type(retention.day_7_retention, float)
+    nps = users.get_nps_metrics(window="90d", survey="spring", as_of=TODAY, service="shop", environment="test")
+    assert_type(nps.nps_score, float)
+    segments = users.segment_users(window="30d", as_of=TODAY, service="shop", environment="test")
+    assert_type(segments.at_risk, int)
+    summary = users.get_users_summary(window="30d", as_of=TODAY, service="shop", environment="test")
+    assert_type(summary.total_events, int)
+    assert_type(list(UserSegment), list[UserSegment])
+    assert_type(list(HealthStatus), list[HealthStatus])
+
+
+def experiment() -> None:
+    """Create a test, assign, convert, look."""
+    users = get_user_analytics_service()
+    test_id = users.create_ab_test("New button", ["old", "new"], weights=[0.5, 0.5], coverage=1.0, key="button")
+    assert_type(test_id, str)
+    assert_type(users.assign_variant(test_id, 7), str | None)
+    assert_type(users.record_ab_conversion(test_id, user_id=7, timestamp=NOW, event_id="c-1"), str)
+    results = users.get_ab_test_results(test_id)
+    assert_type(results.p_value, float)
+    assert_type(results.variant_users, dict[str, int])
+
+
+# ---------------------------------------------------------------- other doors
+
+
+def applications(asgi: AsgiApp, wsgi: WsgiApp) -> None:
+    """Serve the exporter, and measure the requests of an application."""
+    assert_type(create_app(), Starlette)
+    assert_type(create_app(Settings(token="secret")), Starlette)
+    with Capture() as capture:
+        create_app(runtime=capture.runtime)
+    AsgiMiddleware(asgi, page_views=True, user=lambda scope: scope.get("user"))
+    WsgiMiddleware(
+        wsgi,
+        page_views=True,
+        user=lambda environ: environ.get("REMOTE_USER"),
+        route=lambda environ: environ.get("PATH_INFO"),
+    )
+
+
+def a_test_of_an_application() -> None:
+    """Measure inside of a test."""
+    with Capture() as capture:
+        assert_type(capture.ai, AiModelService)
+        assert_type(capture.users, UserAnalyticsService)
+        assert_type(capture.infrastructure, InfrastructureService)
+        capture.clock.set(NOW)
+
+
+# ---------------------------------------------------------------- what mypy refuses
+
+
+def wrong_calls() -> None:
+    """Make the mistakes that a user makes; nobody runs this."""
+    infra, ai, users = get_infrastructure_service(), get_ai_model_service(), get_user_analytics_service()
+    answer, _, stream, _ = measured_functions()
+    configure(store=1)  # type: ignore[arg-type]
+    configure("shop")  # type: ignore[call-arg]
+    configure(storage="measure.db")  # type: ignore[call-arg]
+    context(session_id=1)  # type: ignore[arg-type]
+    infra.collect_disk_metrics(7)  # type: ignore[arg-type]
+    infra.record_service_down("db", NOW, "disk full")  # type: ignore[call-arg]
+    ai.record_inference("churn", "3", "12.5")  # type: ignore[arg-type]
+    ai.record_inference("churn", "3", latency=12.5)  # type: ignore[call-arg]
+    ai.record_inference("churn", "3", 12.5, features=[41])  # type: ignore[arg-type]
+    ai.inference("gpt-4o", "2024-08-06", tokens=3)  # type: ignore[call-arg]
+    ai.measure_stream(7, "gpt-4o", "2024-08-06")  # type: ignore[arg-type]
+    ai.get_latency_metrics("churn", "3", as_of="today")  # type: ignore[arg-type]
+    answer(7, 1)  # type: ignore[arg-type]
+    stream()  # type: ignore[call-arg]
+    users.track_event(7, EventType.PAGE_VIEW)  # type: ignore[call-arg]
+    users.track_event(7, EventType.PAGE_VIEW, "home", "/home")  # type: ignore[call-arg]
+    users.record_nps_response(7, "9")  # type: ignore[arg-type]
+    users.create_ab_test("New button", variants=2)  # type: ignore[arg-type]
