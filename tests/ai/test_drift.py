@@ -286,6 +286,6 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     watching = watch(store)
     found = watching.detect_all(NOON)
     assert {model: one.samples for model, one in found.items()} == {("m", "1"): 60, ("m", "3"): 70, ("m", "4"): 80}
-    assert len(watching._tails) <= 2
+    assert len(watching._recent) <= 2
     watching.after_fork_in_child()
     assert comparable(watching.detect_all(NOON)) == comparable(found)
