@@ -148,7 +148,7 @@ class ExperimentService:
 
     def get_ab_test_results(self, test_id: str) -> AbTest:
         """Return what a test says so far."""
-        store = self._asked("the result of a test")
+        store = self._store_for("the result of a test")
         return analyse(self._experiment(test_id), store.experiments.cells(test_id))
 
     def list_ab_tests(self) -> AbTestResults:
@@ -157,18 +157,18 @@ class ExperimentService:
         Raises:
             NoStore: there is none to ask.
         """
-        store = self._asked("the results of tests")
-        found = [analyse(one, store.experiments.cells(one.key)) for one in store.experiments.experiments()]
-        return AbTestResults(found, len(found))
+        store = self._store_for("the results of tests")
+        results = [analyse(each, store.experiments.cells(each.key)) for each in store.experiments.experiments()]
+        return AbTestResults(results, len(results))
 
     def _log_once(self, what: str, error: StoreError) -> None:
         if not self._logged:
             self._logged = True
             _log.error("%s (logged once): %s", what, error)
 
-    def _asked(self, what: str) -> Store:
+    def _store_for(self, question: str) -> Store:
         if self._store is None:
-            raise NoStore(what)
+            raise NoStore(question)
         self._recorder.flush()
         return self._store
 

@@ -38,7 +38,7 @@ from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import Origin, ServiceState
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.services import History, StateChange
+from otel_measure.store.types.services import ServiceHistory, StateChange
 
 DEFAULT_WINDOW: Final = "30d"
 DEFAULT_SLA_TARGET: Final = 99.9
@@ -165,7 +165,7 @@ class Ledger:
 
     # ------------------------------------------------------------ answers
 
-    def _known(self, name: str, start: int) -> History:
+    def _known(self, name: str, start: int) -> ServiceHistory:
         found = self._store.services.histories(start, name)
         if not found:
             raise NotFound("service", name)
@@ -211,7 +211,7 @@ class Ledger:
         end = min(time_span(window, now, self._timezone, as_of).end, now)
         return max(end - minutes(window) * MINUTE_US, 0), end
 
-    def _reckon(self, history: History, asked: Interval, now: int) -> Availability:
+    def _reckon(self, history: ServiceHistory, asked: Interval, now: int) -> Availability:
         start, end = asked
         return availability(
             history.service.name,
@@ -239,20 +239,20 @@ class Ledger:
         )
 
 
-def _transitions(history: History) -> list[Transition]:
+def _transitions(history: ServiceHistory) -> list[Transition]:
     return [Transition(c.at, cast(State, c.state), c.reason, c.event_id) for c in history.changes]
 
 
-def _watched(history: History, now: int) -> list[Interval]:
+def _watched(history: ServiceHistory, now: int) -> list[Interval]:
     """The runs of heartbeats; one whose next beat is not overdue lasts until now."""
     return [(first, now if last < now <= last + LONGEST_GAP_US else last) for first, last in history.watched]
 
 
-def _ahead(history: History, now: int) -> list[StateChange]:
+def _ahead(history: ServiceHistory, now: int) -> list[StateChange]:
     return [change for change in history.changes if change.at > now]
 
 
-def _revocation(new: ServiceState, history: History, now: int) -> Iterator[ServiceState]:
+def _revocation(new: ServiceState, history: ServiceHistory, now: int) -> Iterator[ServiceState]:
     """Yield what takes back the last state that lies ahead of the clock, where it is another one."""
     ahead = _ahead(history, now)
     if ahead and ahead[-1].state != new.state:
@@ -260,7 +260,7 @@ def _revocation(new: ServiceState, history: History, now: int) -> Iterator[Servi
         yield msgspec.structs.replace(new, id=f"{ahead[-1].event_id}+", ts=ahead[-1].at, reason=STEPPED_BACK)
 
 
-def _service(history: History, now: int) -> Service:
+def _service(history: ServiceHistory, now: int) -> Service:
     name, registered, sla_target = history.service
     since = down_since(_transitions(history), now)
     return Service(

@@ -275,7 +275,7 @@ class InfrastructureService:
         with self._watching:
             watches = list(self._watches.values())
         for watch in watches:
-            watch.check()
+            watch.report_hung()
         self._ledger.beat()
 
     def stop_watching(self) -> None:

@@ -18,7 +18,7 @@ from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Rece
 from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.store.types.quality import Evaluated, Judged, Labels, Place, Reference
-from otel_measure.store.types.services import History, Service
+from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender, Waiting
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals, Totals
 
@@ -192,16 +192,16 @@ class QualityStore(Protocol):
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
 
 
-class Services(Protocol):
+class ServiceStore(Protocol):
     """Every method may raise `StoreUnavailable`."""
 
-    def register(self, name: str, sla_target: float, now: int) -> Service:
+    def register(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
 
-    def services(self) -> list[Service]:
+    def services(self) -> list[RegisteredService]:
         """Return every service, sorted by name."""
 
-    def histories(self, start: int, name: str | None = None) -> list[History]:
+    def histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
         """Return what tells the state of every service (or one) at any time from `start` on, sorted by name."""
 
     def beat(self, at: int) -> None:
@@ -228,7 +228,7 @@ class Store(Series, Protocol):
         """Predictions, their truths, and the references of drift."""
 
     @property
-    def services(self) -> Services:
+    def services(self) -> ServiceStore:
         """Watched services, and when anybody was there to see."""
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:

@@ -58,7 +58,7 @@ def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now:
         complete += [part for part in parts if len(part) >= cells.MIN_SAMPLES]
     found = []
     for window in (running, complete[-1] if complete else []):
-        counted = cells.Window(reference.cells)
+        counted = cells.WindowCounts(reference.cells)
         for record in window:
             counted.add({"prediction": record.prediction})
         judged = model_drift(reference.cells, counted.counts)
@@ -233,7 +233,7 @@ def test_the_answer_whole() -> None:
     found = watch(store).detect(MODEL)
     kept = store.quality.reference(*MODEL)
     assert kept is not None
-    counted = cells.Window(kept.cells)
+    counted = cells.WindowCounts(kept.cells)
     for i in range(100):
         counted.add({"prediction": "ab"[i % 2], "x": 1000.0 if i % 2 else None})
     expected = model_drift(kept.cells, counted.counts)
@@ -286,6 +286,6 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     watching = watch(store)
     found = watching.detect_all(NOON)
     assert {model: one.samples for model, one in found.items()} == {("m", "1"): 60, ("m", "3"): 70, ("m", "4"): 80}
-    assert len(watching._tails) <= 2
+    assert len(watching._recent) <= 2
     watching.after_fork_in_child()
     assert comparable(watching.detect_all(NOON)) == comparable(found)

@@ -16,7 +16,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.users import reports
 from tests.reference.ground import Ev, Identify, NpsAnswer
-from tests.reference.strategies import History
+from tests.reference.strategies import UserHistory
 
 ORIGIN = Origin("shop", "test")
 FLAG, SURVEY = "feature_flag.evaluation", "nps"
@@ -27,7 +27,7 @@ def told_apart(events: Iterable[Ev]) -> list[Ev]:
     return [replace(e, name="other") if e.type in {FLAG, SURVEY} else e for e in events]
 
 
-def received_in(history: History) -> list[Ev | NpsAnswer]:
+def received_in(history: UserHistory) -> list[Ev | NpsAnswer]:
     """Return everything a history's store receives."""
     return [*told_apart(history.events), *history.answers]
 
@@ -78,7 +78,7 @@ def steps(
     return found
 
 
-def asked(history: History, days: int) -> DaySpan:
+def asked(history: UserHistory, days: int) -> DaySpan:
     """The window of a history's question."""
     return day_span(f"{days}d", history.now, history.zone_name, history.as_of)
 

@@ -18,7 +18,7 @@ from otel_measure.users import reports
 from tests.closing import closed_later
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, NpsAnswer
-from tests.reference.strategies import NAMES, History, altered, histories, identifies
+from tests.reference.strategies import NAMES, UserHistory, altered, histories, identifies
 from tests.users.feeding import asked, contents, everything, feed, plain, received_in, record, steps, told_apart
 from tests.vectors import load
 
@@ -30,14 +30,14 @@ def store_of(zone: str) -> SqliteStore:
     return closed_later(SqliteStore(":memory:", definitions=Definitions(timezone=zone)))
 
 
-def stored(history: History, data: st.DataObject) -> SqliteStore:
+def stored(history: UserHistory, data: st.DataObject) -> SqliteStore:
     """A store that received the history in some order and some batches."""
     received = received_in(history)
     return feed(store_of(history.zone_name), data.draw(steps(received, history.aliases)))
 
 
 @given(history=histories(), data=st.data())
-def test_engagement(history: History, data: st.DataObject) -> None:
+def test_engagement(history: UserHistory, data: st.DataObject) -> None:
     """Active users, sessions, bounces and returns equal the reference, over any number of days."""
     days = data.draw(st.sampled_from((30, 1, 7, 90)))
     with stored(history, data).users.asking() as ask:
@@ -49,7 +49,7 @@ def test_engagement(history: History, data: st.DataObject) -> None:
 
 
 @given(history=histories(), data=st.data())
-def test_conversion(history: History, data: st.DataObject) -> None:
+def test_conversion(history: UserHistory, data: st.DataObject) -> None:
     """Who converted, how often, for how much and after how long equals the reference, for types and names alike."""
     days = data.draw(st.sampled_from((30, 1, 7, 90)))
     event = data.draw(st.sampled_from(EVENTS))
@@ -61,7 +61,7 @@ def test_conversion(history: History, data: st.DataObject) -> None:
 
 
 @given(history=histories(), data=st.data())
-def test_retention(history: History, data: st.DataObject) -> None:
+def test_retention(history: UserHistory, data: st.DataObject) -> None:
     """The pooled rates, their evidence, the cohorts and the churn equal the reference."""
     question = (told_apart(history.events), history.zone, history.now, history.as_of)
     with stored(history, data).users.asking() as ask:
@@ -84,13 +84,13 @@ def test_retention(history: History, data: st.DataObject) -> None:
     ]
 
 
-def _first_days(history: History) -> dict[str, date]:
+def _first_days(history: UserHistory) -> dict[str, date]:
     days = ground.active_days(told_apart(history.events), history.zone, history.as_of, history.aliases)
     return {person: min(active) for person, active in days.items()}
 
 
 @given(history=histories(), data=st.data())
-def test_lifecycle_segments_and_totals(history: History, data: st.DataObject) -> None:
+def test_lifecycle_segments_and_totals(history: UserHistory, data: st.DataObject) -> None:
     """Lifecycle counts of any period, the segments and the totals of the store equal the reference."""
     days = data.draw(st.sampled_from((1, 7, 28)))
     events, window = told_apart(history.events), asked(history, days)
@@ -105,7 +105,7 @@ def test_lifecycle_segments_and_totals(history: History, data: st.DataObject) ->
 
 
 @given(history=histories(max_events=4, max_answers=20), data=st.data())
-def test_nps(history: History, data: st.DataObject) -> None:
+def test_nps(history: UserHistory, data: st.DataObject) -> None:
     """The last answer of each person to each survey in the window counts, as in the reference."""
     survey = data.draw(st.sampled_from((None, "default", "checkout", "unknown")))
     window = asked(history, data.draw(st.sampled_from((90, 1, 7))))
@@ -119,7 +119,7 @@ def test_nps(history: History, data: st.DataObject) -> None:
 
 @settings(max_examples=30)
 @given(history=histories(), data=st.data())
-def test_first_received_wins(history: History, data: st.DataObject) -> None:
+def test_first_received_wins(history: UserHistory, data: st.DataObject) -> None:
     """An id that comes again with other contents changes nothing."""
     again = data.draw(altered(history.events))
     first, second = (store_of(history.zone_name) for _ in range(2))
@@ -133,7 +133,7 @@ def test_first_received_wins(history: History, data: st.DataObject) -> None:
 
 @settings(max_examples=40)
 @given(history=histories(), data=st.data())
-def test_chains_of_links(history: History, data: st.DataObject) -> None:
+def test_chains_of_links(history: UserHistory, data: st.DataObject) -> None:
     """Links of links, in any order, make the persons that the reference makes; all reports follow."""
     links = data.draw(identifies(chains=True))
     received = received_in(history)
@@ -154,7 +154,7 @@ def _as(received: list[Ev | NpsAnswer], person: object) -> list[Ev | NpsAnswer]:
 
 @settings(max_examples=40)
 @given(history=histories(), data=st.data())
-def test_rebuild_changes_nothing(history: History, data: st.DataObject) -> None:
+def test_rebuild_changes_nothing(history: UserHistory, data: st.DataObject) -> None:
     """A rebuild leaves every row of the store as it was, and one in another zone makes what that zone would have."""
     store = stored(history, data)
     before = contents(store)
@@ -170,7 +170,7 @@ def test_rebuild_changes_nothing(history: History, data: st.DataObject) -> None:
 
 @settings(max_examples=40)
 @given(history=histories(), data=st.data())
-def test_erasing_equals_never_having_seen(history: History, data: st.DataObject) -> None:
+def test_erasing_equals_never_having_seen(history: UserHistory, data: st.DataObject) -> None:
     """After an erasure every report is that of a store that never met the person, and a replay stays out."""
     user = data.draw(st.sampled_from(("u1", "u2", "a1", "nobody")))
     store = stored(history, data)
@@ -192,7 +192,7 @@ def test_erasing_equals_never_having_seen(history: History, data: st.DataObject)
 
 @settings(max_examples=40)
 @given(history=histories(), data=st.data())
-def test_narrowed_to_a_service(history: History, data: st.DataObject) -> None:
+def test_narrowed_to_a_service(history: UserHistory, data: st.DataObject) -> None:
     """Narrowed to a service, every report is that of a store that received nothing else."""
     from otel_measure.records.kinds import Origin
 

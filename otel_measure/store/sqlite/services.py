@@ -8,7 +8,7 @@ from typing import Final
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.records.ids import id_text
 from otel_measure.store.sqlite.connection import Database
-from otel_measure.store.types.services import History, Interval, Service, StateChange
+from otel_measure.store.types.services import Interval, RegisteredService, ServiceHistory, StateChange
 
 _SERVICE: Final = "SELECT name, registered, sla_target FROM service"
 # An "up" that a "down" follows in the same microsecond is no recovery.
@@ -36,7 +36,7 @@ class SqliteServices:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def register(self, name: str, sla_target: float, now: int) -> Service:
+    def register(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
         with self._database.write(durable=True) as connection:
             connection.execute(
@@ -47,19 +47,19 @@ class SqliteServices:
             _beat(connection, now)
             return _services(connection, name)[0]
 
-    def services(self) -> list[Service]:
+    def services(self) -> list[RegisteredService]:
         """Return every service, sorted by name."""
         with self._database.read() as connection:
             return _services(connection)
 
-    def histories(self, start: int, name: str | None = None) -> list[History]:
+    def histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
         """Return what tells the state of every service (or one) at any time from `start` on, sorted by name."""
         with self._database.read() as connection:
             found = _services(connection, name)
             if not found:
                 return []
             watched = _watched(connection, start)
-            return [History(service, _changes(connection, service.name, start), watched) for service in found]
+            return [ServiceHistory(service, _changes(connection, service.name, start), watched) for service in found]
 
     def beat(self, at: int) -> None:
         """Note that somebody was there to see at a time."""
@@ -67,9 +67,9 @@ class SqliteServices:
             _beat(connection, at)
 
 
-def _services(connection: sqlite3.Connection, name: str | None = None) -> list[Service]:
+def _services(connection: sqlite3.Connection, name: str | None = None) -> list[RegisteredService]:
     where, given = ("", ()) if name is None else ("WHERE name = ?", (name,))
-    return [Service(*row) for row in connection.execute(f"{_SERVICE} {where} ORDER BY name", given)]
+    return [RegisteredService(*row) for row in connection.execute(f"{_SERVICE} {where} ORDER BY name", given)]
 
 
 def _changes(connection: sqlite3.Connection, name: str, start: int) -> tuple[StateChange, ...]:

@@ -17,7 +17,7 @@ class StateChange(NamedTuple):
     event_id: str
 
 
-class Service(NamedTuple):
+class RegisteredService(NamedTuple):
     """A registered service: since when (microseconds), and its target in percent."""
 
     name: str
@@ -26,7 +26,7 @@ class Service(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class ServiceHistory:
     """What is known of one service.
 
     Attributes:
@@ -35,6 +35,6 @@ class History:
         watched: the unbroken runs of heartbeats, ascending.
     """
 
-    service: Service
+    service: RegisteredService
     changes: tuple[StateChange, ...]
     watched: tuple[Interval, ...]

@@ -15,7 +15,7 @@ from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps, watched_by
 from otel_measure.records.kinds import ServiceState
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.services import History, Service, StateChange
+from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, event
 
@@ -35,13 +35,13 @@ def state(id: str, ts: int, state: str = "down", service: str = "api", reason: s
     return ServiceState(id=id, ts=ts, origin=HERE, service=service, state=state, reason=reason)
 
 
-def history(store: SqliteStore, start: int = 0, name: str = "api") -> History:
+def history(store: SqliteStore, start: int = 0, name: str = "api") -> ServiceHistory:
     """What the store knows of one service."""
     (found,) = store.services.histories(start, name)
     return found
 
 
-def reckoned(found: History, start: int, now: int) -> Availability:
+def reckoned(found: ServiceHistory, start: int, now: int) -> Availability:
     """The availability over [start, now)."""
     return availability(
         "api",
@@ -57,10 +57,10 @@ def reckoned(found: History, start: int, now: int) -> Availability:
 
 def test_register_is_idempotent_and_sets_the_target(store: SqliteStore) -> None:
     """Registering again keeps the first registration and takes the new target; services come sorted by name."""
-    assert store.services.register("b", 99.9, NOON) == Service("b", NOON, 99.9)
-    assert store.services.register("a", 99.0, NOON) == Service("a", NOON, 99.0)
-    assert store.services.register("b", 95.0, NOON + DAY) == Service("b", NOON, 95.0)
-    assert store.services.services() == [Service("a", NOON, 99.0), Service("b", NOON, 95.0)]
+    assert store.services.register("b", 99.9, NOON) == RegisteredService("b", NOON, 99.9)
+    assert store.services.register("a", 99.0, NOON) == RegisteredService("a", NOON, 99.0)
+    assert store.services.register("b", 95.0, NOON + DAY) == RegisteredService("b", NOON, 95.0)
+    assert store.services.services() == [RegisteredService("a", NOON, 99.0), RegisteredService("b", NOON, 95.0)]
     assert store.services.histories(0, "c") == []
 
 
@@ -69,7 +69,7 @@ def test_registration_survives(tmp_path: Path) -> None:
     first = closed_later(SqliteStore(str(tmp_path / "m.db")))
     first.services.register("api", 99.9, NOON)
     second = closed_later(SqliteStore(str(tmp_path / "m.db")))
-    assert second.services.histories(0) == [History(Service("api", NOON, 99.9), (), ((NOON, NOON),))]
+    assert second.services.histories(0) == [ServiceHistory(RegisteredService("api", NOON, 99.9), (), ((NOON, NOON),))]
     first.close()
     second.close()
 
@@ -88,7 +88,7 @@ def test_a_registration_in_the_future_moves_back(store: SqliteStore) -> None:
     """A clock that was ahead at registration does not leave the time until then unwatched."""
     store.services.register("api", 99.9, NOON + HOUR)
     store.services.beat(NOON)
-    assert store.services.services() == [Service("api", NOON, 99.9)]
+    assert store.services.services() == [RegisteredService("api", NOON, 99.9)]
 
 
 def test_history_tells_what_was_recorded(store: SqliteStore) -> None:
