@@ -27,7 +27,7 @@ from exporter.http.body import read_body
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive.json import from_json, to_json
-from otel_measure.otlp.receive.receiver import Verdict
+from otel_measure.otlp.receive.receiver import RefusedItems
 from otel_measure.otlp.receive.size import TooManyItemsError, refuse_too_many
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -100,13 +100,13 @@ def _decoded(body: OtlpBody, request: type[M]) -> M:
 
 
 def _taken(
-    body: OtlpBody, request: type[M], take: Callable[[M], Verdict], response: ExportResponse, rejected: str
+    body: OtlpBody, request: type[M], take: Callable[[M], RefusedItems], response: ExportResponse, rejected: str
 ) -> Content:
     """Decode a request, take it in, and say in the partial success how many items were refused, and why."""
-    verdict = take(_decoded(body, request))
-    if verdict.rejected:
-        setattr(response.partial_success, rejected, verdict.rejected)
-        response.partial_success.error_message = verdict.message
+    refusal = take(_decoded(body, request))
+    if refusal.rejected:
+        setattr(response.partial_success, rejected, refusal.rejected)
+        response.partial_success.error_message = refusal.message
     return _content(response, body.is_json)
 
 

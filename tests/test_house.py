@@ -35,7 +35,6 @@ LONG_MODULES_TODAY: Final[set[str]] = {
     "tests/ai/test_instrument.py",
     "tests/ai/test_service.py",
     "tests/ai/test_usage.py",
-    "tests/infrastructure/test_service.py",
     "tests/store/sqlite/test_connection.py",
     "tests/store/sqlite/test_received.py",
     "tests/store/sqlite/test_store.py",

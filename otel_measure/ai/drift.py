@@ -91,7 +91,7 @@ def reference_of(
 ) -> Reference:
     """Freeze a reference; features on which there can be no verdict are left out."""
     frozen = {name: cells.reference_cells(column) for name, column in values.items()}
-    return Reference(source, {name: one for name, one in frozen.items() if one is not None}, first, last)
+    return Reference(source, {name: counted for name, counted in frozen.items() if counted is not None}, first, last)
 
 
 def columns(records: Sequence[JudgedRecord]) -> dict[str, list[cells.Value]]:
@@ -125,7 +125,7 @@ class _Records:
         return self._quality.oldest(self._model, limit)
 
 
-class _Counted:
+class _CountedWindow:
     """A window being counted."""
 
     def __init__(self, reference: Reference) -> None:
@@ -142,7 +142,7 @@ class _Counted:
 
 
 @dataclass(slots=True)
-class _Tail:
+class _RecentWindows:
     """What was counted of a model: the windows after `position` records of the period that starts at `start`.
 
     Attributes:
@@ -153,8 +153,8 @@ class _Tail:
     start: int
     is_over: bool
     position: int
-    running: _Counted
-    complete: _Counted | None
+    running: _CountedWindow
+    complete: _CountedWindow | None
     before: tuple[int, int] | None = None
 
     @property
@@ -185,7 +185,7 @@ class DriftWatch:
         self._reset()
 
     def _reset(self) -> None:
-        self._tails: dict[ModelKey, _Tail] = {}
+        self._recent: dict[ModelKey, _RecentWindows] = {}
         self._new_references: dict[ModelKey, Reference] = {}
         self._walked: dict[tuple[ModelKey, int], tuple[RecordPosition, int, int]] = {}
         self._lock = threading.Lock()
@@ -204,7 +204,7 @@ class DriftWatch:
         counts = moment.quality.judged_counts(since - self._period_us, _FOREVER)
         models = [model for model, n in counts.items() if n >= cells.MIN_SAMPLES]
         drifts = {model: self._detect(moment, model, references.get(model)) for model in models}
-        return {model: drift for model, drift in drifts.items() if drift is not None}
+        return {model: detected for model, detected in drifts.items() if detected is not None}
 
     def new_references(self) -> dict[ModelKey, Reference]:
         """Return the references that were frozen since the last call: they are to be kept once the moment is over."""
@@ -216,16 +216,16 @@ class DriftWatch:
         with self._lock:
             view = _Records(moment, model)
             reference = self._reference_in_force(model, view, kept)
-            tail = self._tail(model, view, reference) if reference else None
+            recent = self._recent_windows(model, view, reference) if reference else None
             if reference is not None and reference is not kept:
                 self._new_references[model] = reference
-            return self._answer(tail) if tail else None
+            return self._answer(recent) if recent else None
 
-    def _answer(self, tail: _Tail) -> Drift | None:
-        running = self._verdict(tail.reference, tail.running)
+    def _answer(self, recent: _RecentWindows) -> Drift | None:
+        running = self._verdict(recent.reference, recent.running)
         if running is not None and running.evidence.alarm:
             return running
-        return (self._verdict(tail.reference, tail.complete) if tail.complete else None) or running
+        return (self._verdict(recent.reference, recent.complete) if recent.complete else None) or running
 
     def _reference_in_force(self, model: ModelKey, view: _Records, kept: Reference | None) -> Reference | None:
         """Return what is kept, or the first records when nobody set a reference.
@@ -243,7 +243,7 @@ class DriftWatch:
 
     # ------------------------------------------------------------ counting
 
-    def _tail(self, model: ModelKey, view: _Records, reference: Reference) -> _Tail | None:
+    def _recent_windows(self, model: ModelKey, view: _Records, reference: Reference) -> _RecentWindows | None:
         last_ts = view.last_before(_FOREVER)
         if last_ts is None:
             return None
@@ -251,18 +251,18 @@ class DriftWatch:
         is_over = start + self._period_us <= self._now_us()
         position = self._position(model, view, reference, start)
         before = self._before(model, view, reference, start)
-        tail = self._tails.get(model)
-        if tail is None or (tail.reference, tail.start, tail.is_over, tail.before) != (
+        recent = self._recent.get(model)
+        if recent is None or (recent.reference, recent.start, recent.is_over, recent.before) != (
             reference, start, is_over, before,
         ):  # fmt: skip
-            tail = None
-        if tail is None or not self._caught_up(view, tail, position):
-            tail = self._counted(view, reference, start, is_over, position, before)
-            if len(self._tails) >= MAX_REMEMBERED:
-                self._tails.clear()
+            recent = None
+        if recent is None or not self._caught_up(view, recent, position):
+            recent = self._counted(view, reference, start, is_over, position, before)
+            if len(self._recent) >= MAX_REMEMBERED:
+                self._recent.clear()
                 self._walked.clear()
-            self._tails[model] = tail
-        return tail
+            self._recent[model] = recent
+        return recent
 
     def _before(self, model: ModelKey, view: _Records, reference: Reference, start: int) -> tuple[int, int] | None:
         """Return start and position of the last period before; a late record there changes its last window."""
@@ -288,21 +288,21 @@ class DriftWatch:
             known = self._walked[model, start] = (last, around, to_last)
         return known[2]
 
-    def _caught_up(self, view: _Records, tail: _Tail, position: int) -> bool:
+    def _caught_up(self, view: _Records, recent: _RecentWindows, position: int) -> bool:
         """Count what came after the last look; `False` when that cannot be told from what came late."""
-        new = position - tail.position
+        new = position - recent.position
         if not new:
             return True
-        if not 0 < new <= 2 * self._size or tail.last is None or tail.is_over:
+        if not 0 < new <= 2 * self._size or recent.last is None or recent.is_over:
             return False
-        records = view.newest(tail.start, tail.start + self._period_us, new + 1, tail.last)
+        records = view.newest(recent.start, recent.start + self._period_us, new + 1, recent.last)
         if len(records) != new:
             return False
         for record in records:
-            tail.running.add(record)
-            if tail.running.counts.records == self._size:
-                tail.complete, tail.running = tail.running, _Counted(tail.reference)
-        tail.position = position
+            recent.running.add(record)
+            if recent.running.counts.records == self._size:
+                recent.complete, recent.running = recent.running, _CountedWindow(recent.reference)
+        recent.position = position
         return True
 
     def _counted(
@@ -313,9 +313,9 @@ class DriftWatch:
         is_over: bool,
         position: int,
         before: tuple[int, int] | None,
-    ) -> _Tail:
+    ) -> _RecentWindows:
         rest, complete = self._cut(view, reference, start, position)
-        running = _Counted(reference)
+        running = _CountedWindow(reference)
         if not is_over:
             running = rest
         elif rest.counts.records >= cells.MIN_SAMPLES:
@@ -323,15 +323,17 @@ class DriftWatch:
         if complete is None and before is not None:
             rest, complete = self._cut(view, reference, *before)
             complete = rest if rest.counts.records >= cells.MIN_SAMPLES else complete
-        return _Tail(reference, start, is_over, position, running, complete, before)
+        return _RecentWindows(reference, start, is_over, position, running, complete, before)
 
-    def _cut(self, view: _Records, reference: Reference, start: int, position: int) -> tuple[_Counted, _Counted | None]:
+    def _cut(
+        self, view: _Records, reference: Reference, start: int, position: int
+    ) -> tuple[_CountedWindow, _CountedWindow | None]:
         """Count what the last full window of a period leaves over, and that window if there is one."""
         left_over = max(position, 0) % self._size
         wanted = left_over + (self._size if position >= self._size else 0)
         records = view.newest(start, start + self._period_us, wanted, reference.last) if wanted else []
         parts = records[: len(records) - left_over], records[len(records) - left_over :]
-        complete, rest = (_Counted(reference) for _ in parts)
+        complete, rest = (_CountedWindow(reference) for _ in parts)
         for window, part in zip((complete, rest), parts, strict=True):
             for record in part:
                 window.add(record)
@@ -339,26 +341,26 @@ class DriftWatch:
 
     # ------------------------------------------------------------ judging
 
-    def _verdict(self, reference: Reference, counted: _Counted) -> Drift | None:
+    def _verdict(self, reference: Reference, counted: _CountedWindow) -> Drift | None:
         records = counted.counts.records
         if counted.verdict[0] != records:
             counted.verdict = records, self._judged(reference, counted)
         return counted.verdict[1]
 
-    def _judged(self, reference: Reference, counted: _Counted) -> Drift | None:
-        found = drift.model_drift(reference.cells, counted.counts.counts)
-        if found is None or counted.last is None:
+    def _judged(self, reference: Reference, counted: _CountedWindow) -> Drift | None:
+        measured = drift.model_drift(reference.cells, counted.counts.counts)
+        if measured is None or counted.last is None:
             return None
-        scores = {name: one.score for name, one in found.features.items()}
+        scores = {name: feature.score for name, feature in measured.features.items()}
         return Drift(
-            drift_status=DriftStatus(found.status),
-            drift_score=found.score,
+            drift_status=DriftStatus(measured.status),
+            drift_score=measured.score,
             prediction_drift=scores.pop(PREDICTION, nan),
             feature_drift=scores,
             data_quality_score=_quality(reference, counted.counts),
-            evidence=Evidence(found.log_e / log(10), found.alarm, found.drifted),
+            evidence=Evidence(measured.log_e / log(10), measured.alarm, measured.drifted),
             samples=counted.counts.records,
-            reference_samples=max(one.samples + one.missing for one in reference.cells.values()),
+            reference_samples=max(feature.samples + feature.missing for feature in reference.cells.values()),
             reference_source=reference.source,
             window=Window(moment(counted.first_ts), moment(counted.last.ts + 1), self._timezone),
         )
@@ -366,8 +368,10 @@ class DriftWatch:
 
 def _quality(reference: Reference, window: cells.WindowCounts) -> float:
     """Return the mean quality of the features; the prediction is none."""
-    found = [
-        cells.feature_quality(one, window.counts[name]) for name, one in reference.cells.items() if name != PREDICTION
+    qualities = [
+        cells.feature_quality(feature, window.counts[name])
+        for name, feature in reference.cells.items()
+        if name != PREDICTION
     ]
-    known = [quality for quality in found if quality is not None]
+    known = [quality for quality in qualities if quality is not None]
     return fsum(known) / len(known) if known else nan

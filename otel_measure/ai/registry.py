@@ -45,22 +45,22 @@ class Registry:
         """Return every model that was registered or recorded, sorted by name and version."""
         if not self._own:
             return recorded.models()
-        models = {(model.name, model.version): model for model in recorded.models()} | self._own
-        return [models[key] for key in sorted(models)]
+        known = {(model.name, model.version): model for model in recorded.models()} | self._own
+        return [known[key] for key in sorted(known)]
 
     def type_of(self, name: str, version: str) -> str:
         """Return the type a model was registered with, "other" for one nobody registered; remembered for a while."""
         key = (name, version)
-        known = self._types.get(key)
-        if known is not None and self._monotonic() < known[0]:
-            return known[1]
+        remembered = self._types.get(key)
+        if remembered is not None and self._monotonic() < remembered[0]:
+            return remembered[1]
         model = self._own.get(key)
         if model is None and self._store is not None:
             try:
                 with self._store.asking() as moment:
                     model = next(iter(moment.models.models(key)), None)
             except StoreError:  # recording goes on; what the store does not say now it says later
-                return known[1] if known is not None else ModelType.OTHER.value
+                return remembered[1] if remembered is not None else ModelType.OTHER.value
         return self._remember(key, model.type if model is not None else ModelType.OTHER.value)
 
     def _remember(self, key: ModelKey, model_type: str) -> str:

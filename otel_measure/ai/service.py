@@ -9,7 +9,7 @@ from typing import Final, Unpack
 
 from otel_measure.ai.health import check_targets
 from otel_measure.ai.instrument import C, F, MeasuredStream, ModelCall, measured
-from otel_measure.ai.pricing import Pricer, Warming, override_rates
+from otel_measure.ai.pricing import Pricer, PriceTableLoader, override_rates
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.questions import ModelQuestions
 from otel_measure.ai.record import CallFields, InferenceBuilder
@@ -57,7 +57,7 @@ class AiModelService(ModelQuestions):
         quality = QualityReader(store, now_us, store.definitions) if store is not None else None
         super().__init__(recorder, in_process, Registry(store, monotonic), quality, now_us, timezone)
         self.pricer = Pricer(override_rates(settings.price_overrides))
-        self._warming = Warming()
+        self._price_table = PriceTableLoader()
         self._builder = InferenceBuilder(
             Origin(settings.service_name, settings.environment),
             now_us,
@@ -73,11 +73,11 @@ class AiModelService(ModelQuestions):
 
     def warm(self) -> None:
         """Load the price table on a thread of its own, once, so that no call waits for it."""
-        self._warming.start()
+        self._price_table.start()
 
     def before_fork(self) -> None:
         """Let no import be half-way while the process is copied."""
-        self._warming.finish()
+        self._price_table.finish()
 
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""

@@ -148,7 +148,7 @@ class ExperimentService:
 
     def get_ab_test_results(self, test_id: str) -> AbTest:
         """Return what a test says so far."""
-        store = self._asked("the result of a test")
+        store = self._store_for("the result of a test")
         experiment = self._experiment(test_id)
         with store.asking() as moment:
             hours = moment.experiments.hours(test_id)
@@ -160,11 +160,10 @@ class ExperimentService:
         Raises:
             NoStore: there is none to ask.
         """
-        store = self._asked("the results of tests")
-        with store.asking() as moment:
-            asked = moment.experiments
-            defined = [(one, asked.hours(one.key)) for one in asked.experiments()]
-        results = [analyse(one, hours) for one, hours in defined]
+        with self._store_for("the results of tests").asking() as moment:
+            questions = moment.experiments
+            defined = [(each, questions.hours(each.key)) for each in questions.experiments()]
+        results = [analyse(each, hours) for each, hours in defined]
         return AbTestResults(results, len(results))
 
     def _log_once(self, what: str, error: StoreError) -> None:
@@ -172,9 +171,9 @@ class ExperimentService:
             self._logged = True
             _log.error("%s (logged once): %s", what, error)
 
-    def _asked(self, what: str) -> Store:
+    def _store_for(self, question: str) -> Store:
         if self._store is None:
-            raise NoStore(what)
+            raise NoStore(question)
         self._recorder.flush()
         return self._store
 

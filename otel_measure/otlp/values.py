@@ -26,12 +26,12 @@ def attributes_of(pairs: Iterable[KeyValue], depth: int = 0) -> dict[str, Json]:
     Raises:
         ValueError: a value is nested too deeply.
     """
-    found: dict[str, Json] = {}
+    attributes: dict[str, Json] = {}
     for pair in pairs:
         value = pair.value
         # Most values are text, and asking for it first costs half of asking which kind it is.
-        found[pair.key] = value.string_value or json_of(value, depth)
-    return found
+        attributes[pair.key] = value.string_value or json_of(value, depth)
+    return attributes
 
 
 def json_of(value: AnyValue, depth: int = 0) -> Json:
@@ -59,9 +59,9 @@ _NESTED: Final[Mapping[str, Callable[[AnyValue, int], Json]]] = {
 
 def any_value(value: Json) -> AnyValue:
     """Return the OTLP form of a JSON value; `None` is the value that is none."""
-    found = AnyValue()
-    _fill(found, value)
-    return found
+    filled = AnyValue()
+    _fill(filled, value)
+    return filled
 
 
 def _fill(into: AnyValue, value: Json) -> None:

@@ -305,6 +305,6 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     watching = Watched(store)
     found = watching.detect_all(NOON)
     assert {model: one.samples for model, one in found.items()} == {("m", "1"): 60, ("m", "3"): 70, ("m", "4"): 80}
-    assert len(watching.reader._drift._tails) <= 2
+    assert len(watching.reader._drift._recent) <= 2
     watching.reader.after_fork_in_child()
     assert comparable(watching.detect_all(NOON)) == comparable(found)

@@ -16,7 +16,7 @@ import pytest
 from sklearn import metrics
 
 from otel_measure.ai.health import Deduction
-from otel_measure.ai.pricing import Warming
+from otel_measure.ai.pricing import PriceTableLoader
 from otel_measure.ai.quality import Accuracy, ClassQuality, Regression
 from otel_measure.ai.reports import Cost, Errors, Latency, Snapshot
 from otel_measure.ai.service import AiModelService
@@ -488,14 +488,14 @@ def test_types_are_remembered_for_few_models(measured: Capture, monkeypatch: pyt
 def test_prices_are_loaded_once_and_beside_the_calls() -> None:
     """The table is looked up on one thread of its own, and not at all when it is not installed."""
     asked: list[tuple[str | None, str]] = []
-    warming = Warming(lambda provider, model: asked.append((provider, model)), lambda: True)
-    warming.finish()
+    loader = PriceTableLoader(lambda provider, model: asked.append((provider, model)), lambda: True)
+    loader.finish()
     for _ in range(3):
-        warming.start()
-    warming.finish()
+        loader.start()
+    loader.finish()
     assert asked == [(None, "gpt-4o")]
-    absent = Warming(lambda provider, model: asked.append((provider, model)), lambda: False)
+    absent = PriceTableLoader(lambda provider, model: asked.append((provider, model)), lambda: False)
     absent.start()
     absent.finish()
     assert len(asked) == 1
-    Warming().start()
+    PriceTableLoader().start()

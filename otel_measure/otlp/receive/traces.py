@@ -36,15 +36,15 @@ class InterpretedSpans(NamedTuple):
     ignored: int
 
 
-def interpret(sent: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
+def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
     """Return the calls of models in a request; one that breaks a rule does not fail the others."""
-    found = InterpretedSpans([], Counter(), 0, 0)
+    interpreted = InterpretedSpans([], Counter(), 0, 0)
     own = ignored = 0
-    for resource_spans in sent:
+    for resource_spans in requested:
         try:
             resource = resource_of(attributes_of(resource_spans.resource.attributes))
         except ValueError as rule:
-            found.refused[str(rule)] += sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
+            interpreted.refused[str(rule)] += sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
             continue
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
@@ -55,11 +55,11 @@ def interpret(sent: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> Int
                     elif resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes:
                         own += 1
                     else:
-                        told = _span(span, attributes, scope_spans.scope.name, now_us)
-                        found.calls.append(_call(told, resource, pricer))
+                        ended = _span(span, attributes, scope_spans.scope.name, now_us)
+                        interpreted.calls.append(_call(ended, resource, pricer))
                 except ValueError as rule:
-                    found.refused[str(rule)] += 1
-    return found._replace(own=own, ignored=ignored)
+                    interpreted.refused[str(rule)] += 1
+    return interpreted._replace(own=own, ignored=ignored)
 
 
 def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) -> Span:

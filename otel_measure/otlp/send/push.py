@@ -153,7 +153,7 @@ class Push:
         self._now_us = now_us
         self._count = count
         self._uniform = uniform
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -218,7 +218,7 @@ class Push:
             return self._drain(deadline)
         except Exception as error:
             answer = PostResponse(0, why=repr(error))
-            self._say_once(answer)
+            self._log_once(answer)
             return answer
 
     def _drain(self, deadline: float | None) -> PostResponse | None:
@@ -268,12 +268,12 @@ class Push:
             self._account(answer, len(records))
             return None
         if answer.status not in _SPLIT:
-            self._say_once(answer)
+            self._log_once(answer)
             return answer
         if len(records) > 1:
             return self._halves(origin, records, deadline)
         self._count("refused", 1)
-        self._say_once(answer)
+        self._log_once(answer)
         return None
 
     def _halves(self, origin: Origin, records: Sequence[Record], deadline: float | None) -> PostResponse | None:
@@ -305,27 +305,27 @@ class Push:
             partial = None  # an answer in another form than asked for is a success all the same
         if refused and partial is not None:
             self._count("refused", refused)
-            self._say_once(PostResponse(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
+            self._log_once(PostResponse(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
         self._count("accepted", n - refused)
 
-    def _say_once(self, answer: PostResponse) -> None:
+    def _log_once(self, answer: PostResponse) -> None:
         what = f"{answer.status}" if answer.status else "away"
-        if what in self._said:
+        if what in self._logged:
             return
-        self._said.add(what)
-        why = answer.why or said_by(answer.body)
+        self._logged.add(what)
+        why = answer.why or message_of(answer.body)
         _log.warning("facts do not leave by OTLP (%s: %s); %s (logged once)", what, why, way_out(answer.status))
 
 
-def said_by(body: bytes) -> str:
+def message_of(body: bytes) -> str:
     """Return what an answer says: OTLP's errors are a `google.rpc.Status`, those of others are text."""
     from google.rpc.status_pb2 import Status
 
     try:
-        said = Status.FromString(body).message
+        message = Status.FromString(body).message
     except DecodeError:
-        said = ""
-    return said or body[:200].decode("utf-8", "replace")
+        message = ""
+    return message or body[:200].decode("utf-8", "replace")
 
 
 def way_out(status: int) -> str:

@@ -194,8 +194,8 @@ def interpret(transaction: Transaction, increments: Sequence[Increment], interpr
 
 
 def _pair(increment: Increment) -> tuple[str, str]:
-    means = increment.point.means
-    return (means.source, means.model) if means is not None else ("", "")
+    series = increment.point.model_series
+    return (series.source, series.model) if series is not None else ("", "")
 
 
 def _claimed(connection: sqlite3.Connection, increment: Increment) -> bool:
@@ -214,7 +214,8 @@ def _claimed(connection: sqlite3.Connection, increment: Increment) -> bool:
 def _says_cost(connection: sqlite3.Connection, increment: Increment) -> tuple[str, str] | None:
     """Return the (process, model) of a series when metrics of theirs say the cost, now or before."""
     pair = _pair(increment)
-    if increment.point.means is not None and increment.point.means.role == "cost":
+    series = increment.point.model_series
+    if series is not None and series.role == "cost":
         connection.execute("UPDATE source SET costs = 1 WHERE source = ? AND model = ?", pair)
         return pair
     row = connection.execute("SELECT costs FROM source WHERE source = ? AND model = ?", pair).fetchone()

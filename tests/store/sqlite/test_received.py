@@ -33,7 +33,7 @@ def store() -> Iterator[SqliteStore]:
     opened.close()
 
 
-def means(role: Any, source: str = "a", **fields: Any) -> ModelSeries:
+def series(role: Any, source: str = "a", **fields: Any) -> ModelSeries:
     """Return what a series of model m, version 1 means."""
     return ModelSeries(role, source, HERE, "m", "1", **fields)
 
@@ -43,7 +43,8 @@ def calls(n: int, ts: int = NOON, *, source: str = "a", start: int = STARTED, **
     given: dict[str, Any] = {
         "name": "gen_ai.client.operation.duration", "kind": "histogram", "unit": "s", "description": "",
         "labels": f'i="{source}"', "scope": "instance", "instance": source, "start": start, "ts": ts,
-        "value": 1.5 * n, "count": n, "bounds": (1.0, 2.0), "buckets": (0, n, 0), "means": means("calls", source),
+        "value": 1.5 * n, "count": n, "bounds": (1.0, 2.0), "buckets": (0, n, 0),
+        "model_series": series("calls", source),
     }  # fmt: skip
     return Point(**(given | fields))
 
@@ -52,7 +53,7 @@ def tokens(n: int, total: float, kind: str = "input_tokens", **fields: Any) -> P
     """Return the point of a histogram of tokens."""
     given: dict[str, Any] = {
         "name": "gen_ai.client.token.usage", "unit": "{token}", "labels": f'k="{kind}"', "value": total,
-        "buckets": (0, 0, n), "means": means(kind),
+        "buckets": (0, 0, n), "model_series": series(kind),
     }  # fmt: skip
     return calls(n, **(given | fields))
 
@@ -131,11 +132,11 @@ def test_a_clock_that_was_set_back(store: SqliteStore, delta: bool) -> None:
     """What comes after it goes on from what came before; points that are late by a clock that goes on do not."""
     before = NOON + 2 * HOUR
     values = (3, 2, 1) if delta else (3, 5, 6)
-    store.ingest([calls(values[0], before, came=before, delta=delta)], LEARN)
-    late = calls(9, NOON, came=before + SECOND, delta=delta)
+    store.ingest([calls(values[0], before, received_ts=before, delta=delta)], LEARN)
+    late = calls(9, NOON, received_ts=before + SECOND, delta=delta)
     assert store.ingest([late], LEARN).refused == {"too_late" if delta else "out_of_order": 1}
-    assert store.ingest([calls(values[1], NOON, came=NOON + SECOND, delta=delta)], LEARN).accepted == 1
-    assert store.ingest([calls(values[2], NOON + SECOND, came=NOON + SECOND, delta=delta)], LEARN).accepted == 1
+    assert store.ingest([calls(values[1], NOON, received_ts=NOON + SECOND, delta=delta)], LEARN).accepted == 1
+    assert store.ingest([calls(values[2], NOON + SECOND, received_ts=NOON + SECOND, delta=delta)], LEARN).accepted == 1
     (family,) = [f for f in asked(store, lambda m: m.streams.families(NOON)) if f.name.startswith("gen_ai")]
     assert family.samples[0].count == 6
     assert used(store).requests == 3
@@ -144,7 +145,14 @@ def test_a_clock_that_was_set_back(store: SqliteStore, delta: bool) -> None:
 
 def test_readings_of_our_own_after_the_clock_was_set_back(store: SqliteStore) -> None:
     """They come at once, so that their time is the clock's."""
-    gauge: dict[str, Any] = {"kind": "gauge", "name": "g", "bounds": (), "buckets": (), "count": 0, "means": None}
+    gauge: dict[str, Any] = {
+        "kind": "gauge",
+        "name": "g",
+        "bounds": (),
+        "buckets": (),
+        "count": 0,
+        "model_series": None,
+    }
     for ts, value in ((NOON + HOUR, 5.0), (NOON, 1.0), (NOON + SECOND, 1.0)):
         assert store.ingest([calls(0, ts, value=value, **gauge)]).accepted == 1
     (reading,) = asked(store, lambda m: m.streams.readings(["g"], 0))
@@ -176,16 +184,18 @@ def test_a_delta_of_a_clock_that_is_ahead_adds_once(store: SqliteStore) -> None:
     """However often it comes, each time at another time of ours, also when ours has reached its own."""
     ahead = NOON + 10 * SECOND
     for n in range(3):
-        store.ingest([calls(3, NOON + n * SECOND, said=ahead, delta=True)], LEARN)
+        store.ingest([calls(3, NOON + n * SECOND, sender_ts=ahead, delta=True)], LEARN)
     assert store.ingest([calls(3, ahead, delta=True)], LEARN) == Ingested(0, 1, {})
-    assert store.ingest([calls(1, NOON + 3 * SECOND, said=ahead + SECOND, delta=True)], LEARN) == Ingested(1, 0, {})
+    assert store.ingest([calls(1, NOON + 3 * SECOND, sender_ts=ahead + SECOND, delta=True)], LEARN) == Ingested(
+        1, 0, {}
+    )
     assert used(store).requests == 4
 
 
 def test_deltas_are_remembered_for_some_hours(store: SqliteStore) -> None:
     """Also those of a clock that is wrong by years: a sender must not fill the disk."""
     for said in (0, NOON + HOUR, NOON + 400 * DAY):
-        store.ingest([calls(1, said=said, delta=True)])
+        store.ingest([calls(1, sender_ts=said, delta=True)])
     store.sweep(NOON + HOUR)
     with store._database.read() as connection:
         assert connection.execute("SELECT ts FROM delta").fetchall() == [(NOON,), (NOON + HOUR,)]
@@ -197,7 +207,7 @@ def test_deltas_are_remembered_for_some_hours(store: SqliteStore) -> None:
 def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
     """Whether it was added before is no longer known: it is refused, and counted."""
     store.ingest([calls(1, delta=True)], LEARN)
-    assert store.ingest([calls(1, NOON - HOUR - 1, came=NOON, delta=True)], LEARN).refused == {"too_late": 1}
+    assert store.ingest([calls(1, NOON - HOUR - 1, received_ts=NOON, delta=True)], LEARN).refused == {"too_late": 1}
     other = calls(1, NOON + 1, bounds=(1.0, 3.0), delta=True)
     assert store.ingest([other], LEARN).refused == {"bounds": 1}
     assert store.ingest([other], LEARN).refused == {"bounds": 1}
@@ -211,9 +221,9 @@ def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
 )
 def test_a_sum_larger_than_can_be_kept(store: SqliteStore, largest: dict[str, Any], more: dict[str, Any]) -> None:
     """The delta that would reach it is refused, each time it comes; smaller ones and its neighbours are not."""
-    store.ingest([calls(1, delta=True, **largest, means=None)])
+    store.ingest([calls(1, delta=True, **largest, model_series=None)])
     for _ in range(2):
-        too_much = calls(1, NOON + SECOND, delta=True, **more, means=None)
+        too_much = calls(1, NOON + SECOND, delta=True, **more, model_series=None)
         assert store.ingest([too_much, calls(1, source="b")]).refused == {"too_large": 1}
     assert store.ingest([calls(1, NOON + 2 * SECOND, delta=True)]).accepted == 1
 
@@ -277,11 +287,11 @@ def test_a_cost_that_comes_wins_over_the_price_of_tokens(store: SqliteStore) -> 
 
 def test_failed_calls(store: SqliteStore) -> None:
     """Series with an error type count as errors; a model without a price has none."""
-    store.ingest([calls(2, means=means("calls", error_type="Timeout"), labels="failed"), calls(3)], LEARN)
+    store.ingest([calls(2, model_series=series("calls", error_type="Timeout"), labels="failed"), calls(3)], LEARN)
     use = used(store)
     assert (use.requests, use.errors) == (5, 2)
-    unpriced = means("input_tokens")._replace(model="unknown")
-    store.ingest([tokens(1, 5.0, means=unpriced, labels="u")], LEARN)
+    unpriced = series("input_tokens")._replace(model="unknown")
+    store.ingest([tokens(1, 5.0, model_series=unpriced, labels="u")], LEARN)
     assert [
         (u.model, u.priced, u.input_tokens)
         for u in asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE))
