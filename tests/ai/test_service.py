@@ -176,11 +176,11 @@ def test_types_are_remembered_for_few_models(measured: Capture, monkeypatch: pyt
         assert ours.type_of(f"m{i}", "1") == "other"
     assert len(ours._types) <= 3
 
-    def fail(name: str, version: str) -> Model:
+    def fail() -> None:
         raise StoreUnavailable("locked", "here", "wait")
 
     ours.register(Model("x", "1", "embeddings"))
-    monkeypatch.setattr(measured.runtime.store, "model", fail)
+    monkeypatch.setattr(measured.runtime.store, "asking", fail)
     ours._monotonic = lambda: math.inf
     assert (ours.type_of("x", "1"), ours.type_of("unknown", "1")) == ("embeddings", "other")
 

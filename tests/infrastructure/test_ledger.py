@@ -22,6 +22,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Receipt
 from tests.closing import closed_later
 from tests.facts import HERE, NOON
+from tests.store.asking import asked
 
 START = moment(NOON)
 
@@ -371,7 +372,7 @@ def test_a_probe_records_changes_only(world: World) -> None:
         world.live(15)
         world.ledger.observe("api", down_because)
     assert world.store is not None
-    (found,) = world.store.services.histories(0)
+    (found,) = asked(world.store, lambda m: m.services.histories(0))
     recorded = [(change.at - NOON, change.state, change.reason) for change in found.changes]
     assert recorded == [(30_000_000, "down", "HTTP 503"), (60_000_000, "up", None)]
 
