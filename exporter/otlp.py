@@ -7,7 +7,7 @@ is a partial success; only what waiting cures is answered with a status that sen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError, Message
@@ -27,7 +27,7 @@ from exporter.http.body import read_body
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive.json import from_json, to_json
-from otel_measure.otlp.receive.receiver import Verdict
+from otel_measure.otlp.receive.receiver import RefusedItems
 from otel_measure.otlp.receive.size import TooManyItemsError, refuse_too_many
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -38,6 +38,7 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 _CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
 _INTERNAL: Final = 13
 M = TypeVar("M", bound=Message)
+ExportResponse: TypeAlias = ExportMetricsServiceResponse | ExportLogsServiceResponse | ExportTraceServiceResponse
 
 
 class OtlpBody(msgspec.Struct, frozen=True):
@@ -98,14 +99,15 @@ def _decoded(body: OtlpBody, request: type[M]) -> M:
     return message
 
 
-def _taken(body: OtlpBody, request: type[M], take: Callable[[M], Verdict], answer: Message, rejected: str) -> Content:
-    """Decode a request, take it in, and say in the answer's partial success how many items were refused, and why."""
-    verdict = take(_decoded(body, request))
-    if verdict.rejected:
-        partial = answer.partial_success  # type: ignore[attr-defined]  # each answer of OTLP has one
-        setattr(partial, rejected, verdict.rejected)
-        partial.error_message = verdict.message
-    return _content(answer, body.is_json)
+def _taken(
+    body: OtlpBody, request: type[M], take: Callable[[M], RefusedItems], response: ExportResponse, rejected: str
+) -> Content:
+    """Decode a request, take it in, and say in the partial success how many items were refused, and why."""
+    refusal = take(_decoded(body, request))
+    if refusal.rejected:
+        setattr(response.partial_success, rejected, refusal.rejected)
+        response.partial_success.error_message = refusal.message
+    return _content(response, body.is_json)
 
 
 def metrics(call: Call[NoQuery, OtlpBody]) -> Content:

@@ -20,9 +20,9 @@ from typing import Final
 
 from otel_measure.infrastructure import rates
 from otel_measure.infrastructure.cgroup import Cgroup
-from otel_measure.infrastructure.host import Host
+from otel_measure.infrastructure.host import HostReader
 from otel_measure.infrastructure.mounts import Mounts, Space
-from otel_measure.infrastructure.readings import NEVER_READ, Averages, CpuMoment, Reading, Snapshot
+from otel_measure.infrastructure.readings import NEVER_READ, Averages, CpuMoment, MachineReading, MachineSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Sampler:
         cgroup: Cgroup | None = None,
         disk_timeout_s: float = 0.05,
         tick_s: float = 1.0,
-        host: Host | None = None,
+        host: HostReader | None = None,
     ) -> None:
         """Prepare; nothing is read and no thread runs before it is needed."""
         self.interval_s = _positive("interval_s", interval_s)
@@ -75,7 +75,7 @@ class Sampler:
         psutil = psutil if psutil is not None else import_module("psutil")
         timeout_s = _positive("disk_timeout_s", disk_timeout_s)
         self._mounts = Mounts(psutil.disk_partitions, clock=clock, timeout_s=timeout_s)
-        self._host = host or Host(
+        self._host = host or HostReader(
             psutil, clock=clock, wall=wall, mounts=self._mounts, cgroup=cgroup or Cgroup(), on_error=self._count_error
         )
         self._tick_s = _positive("tick_s", tick_s)
@@ -117,11 +117,11 @@ class Sampler:
         """Whether the thread is alive."""
         return self._thread is not None and self._thread.is_alive()
 
-    def latest(self) -> Snapshot:
+    def latest(self) -> MachineSnapshot:
         """The last snapshot, however old; before the first reading everything in it is ``nan``."""
         return self._latest
 
-    def fresh(self, max_age_s: float = FRESH_S, wait_s: float = WAIT_S) -> Snapshot:
+    def fresh(self, max_age_s: float = FRESH_S, wait_s: float = WAIT_S) -> MachineSnapshot:
         """A snapshot no older than `max_age_s`, or the last one when `wait_s` were not enough to take it."""
         if self._forking or self._is_fresh(max_age_s):
             return self._latest
@@ -199,14 +199,14 @@ class Sampler:
 
     # Readings
 
-    def sample(self) -> Snapshot:
+    def sample(self) -> MachineSnapshot:
         """Take a full reading now and publish it; the thread calls it, and tests with a clock of their own."""
         with self._reading:
             now = self._host.read()
             before = self._latest.now if self._latest is not NEVER_READ else None
             since = self._cpu_since(now.cpu)
             self._past.append(_Past(now.cpu, rates.memory_percent(now), rates.fullest_percent(now.filesystems)))
-            self._latest = Snapshot(now, before, since, self._averages(now))
+            self._latest = MachineSnapshot(now, before, since, self._averages(now))
             return self._latest
 
     def _tick(self) -> None:
@@ -226,7 +226,7 @@ class Sampler:
         self._remember(now)
         return min(earlier, key=lambda m: abs(m.monotonic_s - start_s)) if earlier else None
 
-    def _averages(self, now: Reading) -> Averages:
+    def _averages(self, now: MachineReading) -> Averages:
         start_s = now.cpu.monotonic_s - AVERAGE_WINDOW_S
         while self._past[0].cpu.monotonic_s < start_s:
             self._past.popleft()

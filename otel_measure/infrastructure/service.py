@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
-from otel_measure.definitions.kpis import host_status
+from otel_measure.definitions.verdicts import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.hosts import Hosts, hosts
@@ -136,7 +136,7 @@ class InfrastructureService:
 
         Args:
             name: under which its states are recorded.
-            sla_target: percentage of the time that it has to be up, above 0 and up to 100.
+            sla_target: percentage of the time that it has to be up, above 1 and up to 100.
 
         Raises:
             ValueError: an argument breaks its rule.
@@ -275,7 +275,7 @@ class InfrastructureService:
         with self._watching:
             watches = list(self._watches.values())
         for watch in watches:
-            watch.check()
+            watch.report_hung()
         self._ledger.beat()
 
     def stop_watching(self) -> None:

@@ -35,13 +35,13 @@ def from_json(body: bytes, message: type[M]) -> M:
         ValueError: it is no JSON, or not that of the message.
     """
     try:
-        said = _decode(body)
-        if not isinstance(said, dict):
-            raise ValueError(f"it must be an object, not {type(said).__name__}")
+        decoded = _decode(body)
+        if not isinstance(decoded, dict):
+            raise ValueError(f"it must be an object, not {type(decoded).__name__}")
         # Before it becomes a message, which takes longer for each item than all the rest.
-        if _ids_to_base64(said) > MAX_ITEMS:
+        if _ids_to_base64(decoded) > MAX_ITEMS:
             raise TooManyItemsError
-        return ParseDict(said, message(), ignore_unknown_fields=True, max_recursion_depth=64)
+        return ParseDict(decoded, message(), ignore_unknown_fields=True, max_recursion_depth=64)
     except ParseError as error:
         fault = str(error)
         raise ValueError(_TOO_DEEP if "recursion depth" in fault else fault[:_MOST_CHARS_OF_A_FAULT]) from None

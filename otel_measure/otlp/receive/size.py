@@ -42,14 +42,14 @@ def _counts(request: Any) -> Iterator[int]:
         for resource in getattr(request, resources, ()):
             yield 1
             for scope in getattr(resource, scopes):
-                found = getattr(scope, items)
-                yield 1 + len(found)
+                entries = getattr(scope, items)
+                yield 1 + len(entries)
                 if items == "metrics":
-                    yield from (len(points_of(metric)) for metric in found)
+                    yield from (len(points_of(metric)) for metric in entries)
 
 
 def points_of(metric: Metric) -> Sequence[Any]:
     """Return the data points of a metric, whatever kind they are of; none where it has no data."""
     form = metric.WhichOneof("data")
-    found: Sequence[Any] = getattr(metric, form).data_points if form is not None else ()
-    return found
+    data_points: Sequence[Any] = getattr(metric, form).data_points if form is not None else ()
+    return data_points

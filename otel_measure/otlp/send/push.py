@@ -24,7 +24,7 @@ from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import fill_pairs
 from otel_measure.records.events import to_event
 from otel_measure.records.kinds import Json, Origin, Record
-from otel_measure.store.protocol import Outbox
+from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import OutboxBatch
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Push:
     """Sends what the outbox holds, from a thread of its own.
 
     Args:
-        outbox: of the store.
+        store: whose outbox is sent.
         post: sends a request.
         lease: the right to send.
         resource: the attributes of this process.
@@ -137,7 +137,7 @@ class Push:
 
     def __init__(
         self,
-        outbox: Outbox,
+        store: Store,
         post: Post,
         *,
         lease: SendingLease,
@@ -146,14 +146,14 @@ class Push:
         count: CountSent,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._outbox = outbox
+        self._store = store
         self._post = post
         self._lease = lease
         self._resource = resource
         self._now_us = now_us
         self._count = count
         self._uniform = uniform
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -173,6 +173,11 @@ class Push:
         """Send what waits, and no more by itself; what is not sent in time stays in the store."""
         self._stop.set()
         self.flush(timeout_s)
+
+    def outbox_length(self) -> int:
+        """Return how many facts wait in the store to leave."""
+        with self._store.asking() as moment:
+            return moment.outbox.length()
 
     def flush(self, timeout_s: float) -> bool:
         """Send what waits, now, unless another process does; `False` when that did not succeed in time."""
@@ -213,13 +218,13 @@ class Push:
             return self._drain(deadline)
         except Exception as error:
             answer = PostResponse(0, why=repr(error))
-            self._say_once(answer)
+            self._log_once(answer)
             return answer
 
     def _drain(self, deadline: float | None) -> PostResponse | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
-            if self._outbox.next(1) is None or not self._lease.take():
+            if self._next(1) is None or not self._lease.take():
                 return None  # nothing waits, or another process sends it
             try:
                 return self._send_all(deadline)
@@ -229,12 +234,16 @@ class Push:
             return PostResponse(0, why=str(error))
 
     def _send_all(self, deadline: float | None) -> PostResponse | None:
-        while (batch := self._outbox.next(BATCH)) is not None and self._lease.take():
+        while (batch := self._next(BATCH)) is not None and self._lease.take():
             answer = self._send(batch, deadline)
             if answer is not None:
                 return answer
-            self._outbox.done(batch)
+            self._store.remove_sent(batch)
         return None
+
+    def _next(self, limit: int) -> OutboxBatch | None:
+        with self._store.asking() as moment:
+            return moment.outbox.next(limit)
 
     def _send(self, batch: OutboxBatch, deadline: float | None) -> PostResponse | None:
         by_origin: dict[Origin, list[Record]] = {}
@@ -259,12 +268,12 @@ class Push:
             self._account(answer, len(records))
             return None
         if answer.status not in _SPLIT:
-            self._say_once(answer)
+            self._log_once(answer)
             return answer
         if len(records) > 1:
             return self._halves(origin, records, deadline)
         self._count("refused", 1)
-        self._say_once(answer)
+        self._log_once(answer)
         return None
 
     def _halves(self, origin: Origin, records: Sequence[Record], deadline: float | None) -> PostResponse | None:
@@ -296,27 +305,27 @@ class Push:
             partial = None  # an answer in another form than asked for is a success all the same
         if refused and partial is not None:
             self._count("refused", refused)
-            self._say_once(PostResponse(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
+            self._log_once(PostResponse(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
         self._count("accepted", n - refused)
 
-    def _say_once(self, answer: PostResponse) -> None:
+    def _log_once(self, answer: PostResponse) -> None:
         what = f"{answer.status}" if answer.status else "away"
-        if what in self._said:
+        if what in self._logged:
             return
-        self._said.add(what)
-        why = answer.why or said_by(answer.body)
+        self._logged.add(what)
+        why = answer.why or message_of(answer.body)
         _log.warning("facts do not leave by OTLP (%s: %s); %s (logged once)", what, why, way_out(answer.status))
 
 
-def said_by(body: bytes) -> str:
+def message_of(body: bytes) -> str:
     """Return what an answer says: OTLP's errors are a `google.rpc.Status`, those of others are text."""
     from google.rpc.status_pb2 import Status
 
     try:
-        said = Status.FromString(body).message
+        message = Status.FromString(body).message
     except DecodeError:
-        said = ""
-    return said or body[:200].decode("utf-8", "replace")
+        message = ""
+    return message or body[:200].decode("utf-8", "replace")
 
 
 def way_out(status: int) -> str:
