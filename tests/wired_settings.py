@@ -65,7 +65,8 @@ def everything_recorded(runtime: Runtime) -> list[Any]:
     runtime.infrastructure.record_service_down("api")
     runtime.recorder.flush()
     assert runtime.store is not None
-    batch = runtime.store.outbox.next(100)
+    with runtime.store.asking() as moment_of_the_store:
+        batch = moment_of_the_store.outbox.next(100)
     runtime.shutdown()
     assert batch is not None
     return batch.records
