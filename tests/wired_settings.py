@@ -282,7 +282,7 @@ def instrumented(given: Given) -> object:
     turned_on: list[str] = []
     created: list[bool] = []
 
-    class Instrumentor:
+    class SwitchedInstrumentor:
         """An instrumentation."""
 
         is_instrumented_by_opentelemetry = False
@@ -299,7 +299,7 @@ def instrumented(given: Given) -> object:
         name = "client"
 
         def load(self) -> Any:
-            return Instrumentor
+            return SwitchedInstrumentor
 
     def watch_spans(self: Telemetry, callback: object, *, create: bool = False) -> None:
         created.append(create)
