@@ -314,6 +314,35 @@ def test_an_outage_lasts_through_a_backward_step(world: World) -> None:
     assert world.figures() == (7200 + 60 - 3600 + 60 + 300 + 7200 - 60, 60, 0, 1)
 
 
+def test_a_state_of_a_clock_a_little_ahead_is_not_of_a_clock_set_back(world: World) -> None:
+    """What another process records while a heartbeat looks, or by a clock some seconds ahead, is not stated again."""
+    world.live(7200)
+    world.step(30)
+    world.ledger.record("api", "down", reason="disk")
+    world.step(-30)
+    world.ledger.beat()
+    world.live(60)
+    last = world.ledger.availability("api").last_incident
+    assert last is not None
+    assert (last.reason, last.duration_seconds) == ("disk", 30)
+
+
+def test_an_outage_begins_at_the_first_failure_of_its_probe(world: World) -> None:
+    """A probe that was asked again tells since when it fails; the outage never begins before the last state."""
+    world.live(7200)
+    world.ledger.observe("api", "HTTP 503", 6.0)
+    world.live(60)
+    world.ledger.observe("api", None)
+    assert world.figures()[1::2] == (66, 1)
+    world.live(2)
+    world.ledger.observe("api", "HTTP 503", 10.0)
+    world.live(60)
+    world.ledger.observe("api", None)
+    last = world.ledger.availability("api").last_incident
+    assert last is not None
+    assert last.duration_seconds == pytest.approx(62, abs=1e-5)
+
+
 def test_an_outage_after_a_backward_step_is_not_ended_by_an_older_recovery(world: World) -> None:
     """A recovery that now lies ahead of the clock ends no outage that begins before it."""
     world.live(7200)
