@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otel_measure.infrastructure.ledger import STEPPED_BACK
-from tests.infrastructure.worlds import World
+from tests.infrastructure.worlds import START, World
 
 
 def test_a_forward_step_is_a_gap(world: World) -> None:
