@@ -77,7 +77,12 @@ def test_the_page_shows_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyP
     recorded: list[Record] = []
     with Capture(replace(Settings(), service_name="shop", environment="test", store=str(store))) as capture:
         put = capture.runtime.recorder.put
-        monkeypatch.setattr(capture.runtime.recorder, "put", lambda record: (recorded.append(record), put(record)))
+
+        def put_and_keep(record: Record) -> None:
+            recorded.append(record)
+            put(record)
+
+        monkeypatch.setattr(capture.runtime.recorder, "put", put_and_keep)
         exec(compile(call, str(PAGE), "exec"), {"ai": capture.ai, "context": context})
         assert capture.runtime.flush()
         (record,) = recorded
