@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from otel_measure.conventions import dialects, semconv
+from otel_measure.conventions import dialects
 from otel_measure.errors import ConfigurationError
+from otel_measure.records.enums import EventType
 
 Durability: TypeAlias = Literal["process", "power"]
 _FILE: Final = "otel-measure.toml"
@@ -213,7 +214,7 @@ def _text_or_none(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value != "")
 
 
-_EVENT_TYPES: Final = frozenset({*semconv.USER_EVENT_TYPES, dialects.IGNORED_EVENT})
+_EVENT_TYPES: Final = frozenset({*(member.value for member in EventType), dialects.IGNORED_EVENT})
 _FLAG = (lambda v: isinstance(v, bool), "true or false")
 _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
