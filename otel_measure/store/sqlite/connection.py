@@ -12,30 +12,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
+from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
 from otel_measure.store.sqlite.gate import Gate
+from otel_measure.store.sqlite.ownership import APPLICATION_ID, contents_of, refuse_foreign, refuse_foreign_contents
+from otel_measure.store.sqlite.place import (
+    local_mounts,
+    make_file,
+    make_folders,
+    refuse_network_file_system,
+    refuse_planted_link,
+)
+from otel_measure.store.sqlite.refusals import unavailable
+from otel_measure.store.sqlite.schema_scripts import latest, run
 
 MEMORY: Final = ":memory:"
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
-_NETWORK_FILE_SYSTEMS: Final = frozenset(
-    {"nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "afs", "ceph", "glusterfs", "lustre", "beegfs", "davfs"}
-    | {f"fuse.{kind}" for kind in ("sshfs", "s3fs", "rclone", "glusterfs", "ceph-fuse", "gcsfuse", "davfs2")}
-)
-# (part of SQLite's message, cause, what the reader can do)
-_CAUSES: Final = (
-    ("locked", "locked", "another process holds the write lock; it is tried again by itself"),
-    ("disk is full", "full", "free disk space or lower store_max_bytes; recording goes on by itself afterwards"),
-    ("readonly", "read_only", "make the file and its directory writable for this user"),
-    ("unable to open", "permission", "check that the directory exists and is writable, or set OTEL_MEASURE_STORE"),
-    ("malformed", "corrupt", "stop all writers, keep a copy, run `sqlite3 FILE .recover` or start a new store"),
-    ("not a database", "corrupt", "the file is something else: set OTEL_MEASURE_STORE to another path"),
-    ("disk i/o error", "io", "check the disk and that nobody removed the file; `otel-measure doctor` says more"),
-)
 _PUT_BACK: Final = (
     "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
 )
@@ -47,44 +42,6 @@ _PAGE_BYTES: Final = 4096
 _BEGIN_ANEW_MS: Final = 400  # how long writers may have to wait for readers, twice, so that the log can begin anew
 _BEGIN_ANEW_PAUSE_S: Final = 10.0  # after it was in vain
 _SETTLING_MS: Final = 500  # how long moving the log out of the way may wait for readers
-
-
-def unavailable(path: str, error: sqlite3.Error) -> StoreError:
-    """Return what an SQLite error means to the person at the console."""
-    message = str(error).lower()
-    for part, cause, way_out in _CAUSES:
-        if part in message:
-            return StoreUnavailable(cause, f"{path}: {error}", way_out)
-    kind = StoreRejected if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError) else StoreError
-    return kind(f"store {path}: {error}")
-
-
-def refuse_network_file_system(path: Path, mounts: list[tuple[str, str]]) -> None:
-    """Raise when the file would lie on a network file system, where SQLite's locks and shared memory do not hold.
-
-    Args:
-        path: of the file.
-        mounts: (mount point, type) of every file system.
-    """
-    place = os.path.realpath(path)
-    best = max((m for m in mounts if _is_below(place, m[0])), key=lambda m: len(m[0]), default=None)
-    if best and best[1].lower() in _NETWORK_FILE_SYSTEMS:
-        raise StoreUnavailable(
-            "network_file_system",
-            f"{path} lies on {best[0]}, a network file system ({best[1]}), where SQLite's locks do not hold",
-            "set OTEL_MEASURE_STORE to a local disk; the processes of other hosts send OTLP to `otel-measure serve`",
-        )
-
-
-def _is_below(place: str, mount_point: str) -> bool:
-    return mount_point == "/" or place == mount_point or place.startswith(mount_point.rstrip("/") + "/")
-
-
-def local_mounts() -> list[tuple[str, str]]:
-    """Return (mount point, type) of every file system of this machine."""
-    import psutil
-
-    return [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
 
 
 def _nothing() -> None:
@@ -114,15 +71,9 @@ class Database:
         if path != MEMORY:
             file = Path(path)
             self._uri = file.absolute().as_uri()
+            refuse_planted_link(file)
             refuse_network_file_system(file, local_mounts())
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            except OSError as error:
-                raise StoreUnavailable(
-                    "permission",
-                    f"{file.parent} cannot be created: {error}",
-                    "set OTEL_MEASURE_STORE to a writable path",
-                ) from error
+            make_folders(file.parent)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
@@ -299,7 +250,9 @@ class Database:
         self._refuse_another_file()
         try:
             # Made once: an empty file instead of one that was moved away for a moment would take its log from it.
-            connection = self._connected(f"{self._uri}?mode={'rw' if known else 'rwc'}")
+            if known is None:
+                make_file(Path(self.path))
+            connection = self._connected(f"{self._uri}?mode=rw")
         except sqlite3.Error:
             self._refuse_another_file()
             raise
@@ -418,41 +371,20 @@ def _move(connection: sqlite3.Connection, mode: str) -> bool:
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema up to date, one numbered file after another, all in one transaction.
+    """Bring the schema up to date, one numbered file after another, all in one transaction, which also marks it ours.
 
     Raises:
-        StoreError: the file was written by a newer version.
+        StoreUnavailable: the file is not ours, or was written by a newer version.
     """
-    scripts = sorted(
-        (entry.name, entry.read_text("utf-8"))
-        for entry in (files("otel_measure.store.sqlite") / "schema").iterdir()
-        if entry.name.endswith(".sql")
-    )
-    latest = int(scripts[-1][0][:4])
+    if database.path != MEMORY:
+        refuse_foreign(Path(database.path))
     with database.read() as connection:
-        if _version(connection) == latest:
+        contents = contents_of(connection)
+        if (contents.application_id, contents.user_version) == (APPLICATION_ID, latest()):
             return
     with database.write(durable=True) as connection:
-        version = _version(connection)
-        if version > latest:
-            raise StoreError(
-                f"store {database.path} has schema {version}, this otel-measure knows {latest}: upgrade otel-measure"
-            )
-        for name, script in scripts:
-            if int(name[:4]) > version:
-                _run(connection, script)
-        connection.execute(f"PRAGMA user_version={latest}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _run(connection: sqlite3.Connection, script: str) -> None:
-    # executescript would commit the transaction that makes a migration all or nothing.
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
+        contents = contents_of(connection)  # another process may have been faster
+        refuse_foreign_contents(database.path, contents)
+        run(connection, contents.user_version, latest())
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={latest()}")
