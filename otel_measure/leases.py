@@ -38,8 +38,8 @@ class StoreLease:
     def take(self) -> bool:
         """Take or keep it; `False` while it is another's."""
         now = self._clock()
-        return self._store.holds_lease(self._key, self._holder(), now, now + self._lasts_us)
+        return self._store.take_lease(self._key, self._holder(), now, now + self._lasts_us)
 
     def give_up(self) -> None:
         """Let another process have it."""
-        self._store.holds_lease(self._key, self._holder(), self._clock(), 0)
+        self._store.take_lease(self._key, self._holder(), self._clock(), 0)

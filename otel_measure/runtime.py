@@ -163,8 +163,8 @@ class Runtime(Wired):
         self.telemetry.start()
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
         self.telemetry.observe_gauge(OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
-        if self.store is not None and self._push is not None:
-            self.telemetry.observe_gauge(OTEL_MEASURE_SELF_OUTBOX_LENGTH, self.store.outbox.length)
+        if self._push is not None:
+            self.telemetry.observe_gauge(OTEL_MEASURE_SELF_OUTBOX_LENGTH, self._push.outbox_length)
 
     def _stop_telemetry(self, timeout_s: float) -> None:
         left_s = max(timeout_s, LEAST_S)  # it waits for no store, and what others have taken is not its fault

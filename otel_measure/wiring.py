@@ -105,7 +105,7 @@ class Wired:
             fault=recorder.fault,
             streams=self._readings_of_hosts,
         )
-        self.ai = AiModelService(settings, recorder, store or self.telemetry, store, clock, ids, zone)
+        self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone)
         self.experiments = ExperimentService(origin, recorder, store, clock, ids)
         self.users = UserAnalyticsService(settings, recorder, store, clock, ids, zone, ab_tests=self.experiments)
         self.receiver = Receiver(
@@ -142,7 +142,7 @@ class Wired:
         if self.store is None or endpoint is None:
             return None
         return Push(
-            self.store.outbox,
+            self.store,
             HttpPost(otlp_logs(endpoint, os.environ)),
             lease=self._lease(self.store, "push", LEASE_US),
             resource=self.telemetry.resource_attributes,
@@ -182,4 +182,5 @@ class Wired:
         if self.store is None:
             raise NoStore("the readings of all hosts")
         self._write_all_streams()
-        return self.store.received.readings(PREFIXES, self.clock() - STALE_US)
+        with self.store.asking() as moment:
+            return moment.streams.readings(PREFIXES, self.clock() - STALE_US)

@@ -6,6 +6,7 @@ import pytest
 
 from otel_measure import autostart, process
 from otel_measure.testing import Capture
+from tests.store.asking import asked
 
 
 def test_it_starts_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +20,7 @@ def test_it_starts_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         store = capture.runtime.store
         assert store is not None
         now = capture.clock.now_us
-        assert [history.watched for history in store.services.histories(0)] == [((now, now),)]
+        assert [history.heartbeats for history in asked(store, lambda m: m.services.histories(0))] == [((now, now),)]
 
 
 def test_it_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

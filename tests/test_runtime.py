@@ -146,7 +146,7 @@ def test_a_process_leads_for_its_host_until_it_is_gone(tmp_path: Path) -> None:
                 return int(connection.execute("SELECT count(*) FROM stream WHERE scope = 'host'").fetchone()[0])
 
         now = capture.clock.now_us
-        assert store.holds_lease(f"host:{runtime.host}", "somebody", now, now + 1)
+        assert store.take_lease(f"host:{runtime.host}", "somebody", now, now + 1)
         assert runtime.flush()
         assert hosts() == 0
         capture.clock.advance(timedelta(seconds=1))

@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.records.enums import ModelType
-from otel_measure.store.protocol import Series, Store
+from otel_measure.store.protocol import RecordedModels, Store
 from otel_measure.store.types.models import Model, ModelKey
 
 REMEMBERED_S: Final = 30.0
@@ -18,13 +18,11 @@ class Registry:
     """Models by name and version.
 
     Args:
-        series: knows the models that were recorded; the store knows those registered by other processes, too.
         store: keeps registrations; `None` keeps them in this process.
         monotonic: seconds; a type is looked up again after half a minute.
     """
 
-    def __init__(self, series: Series, store: Store | None, monotonic: Callable[[], float]) -> None:
-        self._series = series
+    def __init__(self, store: Store | None, monotonic: Callable[[], float]) -> None:
         self._store = store
         self._monotonic = monotonic
         self._own: dict[ModelKey, Model] = {}
@@ -39,15 +37,15 @@ class Registry:
             self._store.register_model(model)
         self._remember(key, model.type)
 
-    def model(self, name: str, version: str) -> Model | None:
+    def model(self, recorded: RecordedModels, key: ModelKey) -> Model | None:
         """Return a model; `None` for one that was neither registered nor recorded."""
-        return self._own.get((name, version)) or self._series.model(name, version)
+        return self._own.get(key) or next(iter(recorded.models(key)), None)
 
-    def models(self) -> list[Model]:
-        """Return every model, sorted by name and version."""
+    def models(self, recorded: RecordedModels) -> list[Model]:
+        """Return every model that was registered or recorded, sorted by name and version."""
         if not self._own:
-            return self._series.models()
-        known = {(model.name, model.version): model for model in self._series.models()} | self._own
+            return recorded.models()
+        known = {(model.name, model.version): model for model in recorded.models()} | self._own
         return [known[key] for key in sorted(known)]
 
     def type_of(self, name: str, version: str) -> str:
@@ -59,7 +57,8 @@ class Registry:
         model = self._own.get(key)
         if model is None and self._store is not None:
             try:
-                model = self._store.model(name, version)
+                with self._store.asking() as moment:
+                    model = next(iter(moment.models.models(key)), None)
             except StoreError:  # recording goes on; what the store does not say now it says later
                 return remembered[1] if remembered is not None else ModelType.OTHER.value
         return self._remember(key, model.type if model is not None else ModelType.OTHER.value)

@@ -15,8 +15,7 @@ from otel_measure.conventions import instruments
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
-from otel_measure.store.protocol import Series
-from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.protocol import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.store.types.quality import Evaluated, Labels
 
@@ -295,10 +294,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
-def use_of(series: Series, name: str, version: str, span: TimeSpan, where: Filter = EVERYTHING) -> ModelUse:
+def use_of(models: RecordedModels, key: ModelKey, span: TimeSpan) -> ModelUse:
     """Return what one model did; a model nobody has heard of did nothing."""
-    uses = series.model_use(span.start, span.end, (name, version), where)
-    return uses[0] if uses else ModelUse(name, version)
+    uses = models.model_use(span.start, span.end, key)
+    return uses[0] if uses else ModelUse(*key)
 
 
 def all_models(

@@ -19,7 +19,6 @@ SCOPE_EVENTS: Final = "otel_measure"
 # Attributes: resource
 
 ATTR_SERVICE_NAME: Final = "service.name"
-ATTR_SERVICE_VERSION: Final = "service.version"
 ATTR_SERVICE_INSTANCE_ID: Final = "service.instance.id"
 ATTR_DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
 ATTR_HOST_ID: Final = "host.id"
@@ -52,7 +51,6 @@ ATTR_GEN_AI_EVALUATION_SCORE_VALUE: Final = "gen_ai.evaluation.score.value"
 ATTR_GEN_AI_EVALUATION_SCORE_LABEL: Final = "gen_ai.evaluation.score.label"
 ATTR_ERROR_TYPE: Final = "error.type"
 ATTR_MODEL_VERSION: Final = "otel_measure.model.version"
-ATTR_MODEL_TYPE: Final = "otel_measure.model.type"
 ATTR_COST_SOURCE: Final = "otel_measure.cost.source"
 ATTR_COST_USD: Final = "otel_measure.cost.usd"
 ATTR_OUTCOME: Final = "otel_measure.outcome"
@@ -65,7 +63,6 @@ ATTR_FEATURES: Final = "otel_measure.inference.features"
 ATTR_METADATA: Final = "otel_measure.inference.metadata"
 ATTR_TIME_TO_FIRST_CHUNK_MS: Final = "otel_measure.inference.time_to_first_chunk_ms"
 ATTR_OUTPUT_CHUNKS: Final = "otel_measure.inference.output_chunks"
-ATTR_FEATURE_NAME: Final = "otel_measure.feature.name"
 
 TOKEN_TYPE_INPUT: Final = "input"
 TOKEN_TYPE_OUTPUT: Final = "output"
@@ -105,10 +102,7 @@ ATTR_URL_SCHEME: Final = "url.scheme"
 
 ATTR_USER_ID: Final = "user.id"
 ATTR_SESSION_ID: Final = "session.id"
-ATTR_SESSION_PREVIOUS_ID: Final = "session.previous_id"
 ATTR_URL_FULL: Final = "url.full"
-ATTR_URL_PATH: Final = "url.path"
-ATTR_EVENT_ID: Final = "otel_measure.event.id"
 ATTR_EVENT_TYPE: Final = "otel_measure.event.type"
 ATTR_EVENT_LABEL: Final = "otel_measure.event.label"
 ATTR_EVENT_PROPERTIES: Final = "otel_measure.event.properties"
@@ -124,10 +118,8 @@ ATTR_WINDOW: Final = "otel_measure.window"
 ATTR_RETENTION_DAY: Final = "otel_measure.retention.day"
 ATTR_FEATURE_FLAG_KEY: Final = "feature_flag.key"
 ATTR_FEATURE_FLAG_CONTEXT_ID: Final = "feature_flag.context.id"
-ATTR_FEATURE_FLAG_PROVIDER_NAME: Final = "feature_flag.provider.name"
 ATTR_FEATURE_FLAG_RESULT_REASON: Final = "feature_flag.result.reason"
 ATTR_FEATURE_FLAG_RESULT_VARIANT: Final = "feature_flag.result.variant"
-ATTR_FEATURE_FLAG_SET_ID: Final = "feature_flag.set.id"
 FEATURE_FLAG_REASON_SPLIT: Final = "split"
 ATTR_LOG_RECORD_UID: Final = "log.record.uid"
 ATTR_RECORD_KIND: Final = "otel_measure.record.kind"
@@ -151,10 +143,6 @@ EVENT_SESSION_START: Final = "session.start"
 EVENT_SESSION_END: Final = "session.end"
 EVENT_FEATURE_FLAG_EVALUATION: Final = "feature_flag.evaluation"
 EVENT_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
-USER_EVENT_TYPES: Final = (
-    *("page_view", "click", "form_submit", "conversion", "purchase", "signup"),
-    *("login", "logout", "feature_use", "error", "custom"),
-)
 
 # What happens without the user doing anything: no activity.
 PASSIVE_EVENT_TYPES: Final = frozenset({EVENT_SESSION_START, EVENT_SESSION_END, EVENT_FEATURE_FLAG_EVALUATION})

@@ -23,7 +23,7 @@ from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import confidence_sequence, published_p
 from otel_measure.stats.tests import SRM_ALARM_P, SampleStatistics, difference, sample_ratio
-from otel_measure.store.types.experiments import Cell, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment
 
 ALPHA: Final = 0.05
 MIN_USERS: Final = 100
@@ -79,7 +79,7 @@ class _Looks:
         return self.absolute[0] > self.absolute[1]
 
 
-def analyse(experiment: Experiment, cells: Iterable[Cell]) -> AbTest:
+def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
     """Return what an experiment says.
 
     Args:

@@ -107,7 +107,7 @@ class Ledger:
         target = checks.number("sla_target", sla_target, high=100)
         check_sla_target(target)
         now = self._now_us()
-        self._store.services.register(name, target, now)
+        self._store.register_service(name, target, now)
         return _service(self._known(name, now), now)
 
     def record(self, name: str, state: State, *, at: datetime | None = None, reason: str | None = None) -> str:
@@ -146,39 +146,56 @@ class Ledger:
         if receipt.outcome == "rejected":
             raise ValueError(f"at is refused: {receipt.reason}")
 
-    def observe(self, name: str, down_because: str | None) -> None:
-        """Record what a probe saw where it is not what the ledger says: None is up."""
+    def observe(self, name: str, down_because: str | None, failing_for_s: float = 0.0) -> None:
+        """Record what a probe saw where it is not what the ledger says.
+
+        Args:
+            name: of a registered service.
+            down_because: why it is down, None when it is up.
+            failing_for_s: how long ago the first probe failed; the outage begins then, though not before the last
+                recorded state.
+        """
         now = self._now_us()
-        if is_down(_transitions(self._known(name, now)), now) != (down_because is not None):
-            self.record(name, "up" if down_because is None else "down", reason=down_because)
+        history = self._known(name, now)
+        if is_down(_transitions(history), now) == (down_because is not None):
+            return
+        began = now - round(failing_for_s * SECOND_US)
+        last = max((change.at for change in history.changes if change.at <= now), default=began - 1)
+        at = None if down_because is None or began >= now else moment(max(began, last + 1))
+        self.record(name, "up" if down_because is None else "down", at=at, reason=down_because)
 
     def beat(self) -> None:
         """Note that this process is alive, and state again what a clock that was ahead has recorded."""
         if self._kept is None:
             return
         now = self._now_us()
-        self._kept.services.beat(now)
-        for history in self._kept.services.histories(now):
-            ahead = _ahead(history, now)
+        self._kept.beat(now)
+        for history in self._histories(now):
+            # What another process records meanwhile, or by a clock that differs a little, is not of a clock set back.
+            ahead = _ahead(history, self._now_us() + LONGEST_GAP_US)
             if ahead and (ahead[-1].state == "down") != is_down(_transitions(history), now):
                 self.record(history.service.name, cast(State, ahead[-1].state), reason=STEPPED_BACK)
 
     # ------------------------------------------------------------ answers
 
+    def _histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
+        with self._store.asking() as moment:
+            return moment.services.histories(start, name)
+
     def _known(self, name: str, start: int) -> ServiceHistory:
-        found = self._store.services.histories(start, name)
+        found = self._histories(start, name)
         if not found:
             raise NotFound("service", name)
         return found[0]
 
     def knows(self, name: str) -> bool:
         """Whether a service of this name is registered."""
-        return bool(self._store.services.histories(self._now_us(), name))
+        return bool(self._histories(self._now_us(), name))
 
     def services(self) -> Services:
         """Return every registered service with its state now."""
         now = self._now_us()
-        found = tuple(_service(history, now) for history in self._store.services.histories(now))
+        found = tuple(_service(history, now) for history in self._histories(now))
         return Services(found, len(found), sum(s.state == "down" for s in found), moment(now))
 
     def down(self) -> int:
@@ -190,19 +207,19 @@ class Ledger:
         checks.text("name", name)
         now = self._now_us()
         asked = self._asked(window, now, as_of)
-        found = self._store.services.histories(asked[0], name)
+        found = self._histories(asked[0], name)
         return self._reckon(found[0], asked, now) if found else self._unknown(name, asked)
 
     def availabilities(self, window: str = DEFAULT_WINDOW) -> list[Availability]:
         """Return the availability of every registered service, sorted by name."""
         now = self._now_us()
         asked = self._asked(window, now)
-        return [self._reckon(history, asked, now) for history in self._store.services.histories(asked[0])]
+        return [self._reckon(history, asked, now) for history in self._histories(asked[0])]
 
     def lifetimes(self) -> Iterator[tuple[Availability, bool]]:
         """Yield the availability of every service since its registration, and whether it is down now."""
         now = self._now_us()
-        for history in self._store.services.histories(0):
+        for history in self._histories(0):
             since_registration = (min(history.service.registered, now - 1), now)
             yield self._reckon(history, since_registration, now), is_down(_transitions(history), now)
 
@@ -245,7 +262,7 @@ def _transitions(history: ServiceHistory) -> list[Transition]:
 
 def _watched(history: ServiceHistory, now: int) -> list[Interval]:
     """The runs of heartbeats; one whose next beat is not overdue lasts until now."""
-    return [(first, now if last < now <= last + LONGEST_GAP_US else last) for first, last in history.watched]
+    return [(first, now if last < now <= last + LONGEST_GAP_US else last) for first, last in history.heartbeats]
 
 
 def _ahead(history: ServiceHistory, now: int) -> list[StateChange]:

@@ -72,7 +72,9 @@ class Exposition:
         except StoreUnavailable as error:  # what cannot be written to can often be read
             self._recorder.fault("streams", f"readings were not stored: {error}", error)
         services = gauges.families(gauges.service_values(self._infrastructure))
-        families = self._store.families(self._clock()) + services + self._senders()
+        with self._store.asking() as moment:
+            stored = moment.streams.families(self._clock())
+        families = stored + services + self._senders()
         if scope == "infrastructure":
             families = [family for family in families if family.name.startswith(_INFRASTRUCTURE)]
         else:

@@ -57,13 +57,6 @@ _NESTED: Final[Mapping[str, Callable[[AnyValue, int], Json]]] = {
 }
 
 
-def any_value(value: Json) -> AnyValue:
-    """Return the OTLP form of a JSON value; `None` is the value that is none."""
-    filled = AnyValue()
-    _fill(filled, value)
-    return filled
-
-
 def _fill(into: AnyValue, value: Json) -> None:
     if value is None:
         return

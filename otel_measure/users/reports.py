@@ -339,11 +339,12 @@ def segments(ask: UserQuestions, span: DaySpan) -> Segments:
 
 def summary(ask: UserQuestions, month: DaySpan, quarter: DaySpan, now_us: int, event: str) -> UsersSummary:
     """Everything at once: retention and NPS over a quarter, the rest over a month."""
-    totals = ask.totals()
+    ever = Days(_EVER, -_EVER)
+    everything = ask.sessions(ever, now_us)
     return UsersSummary(
-        total_users=totals.users,
-        total_events=totals.events,
-        total_sessions=totals.sessions,
+        total_users=ask.first_seen(ever),
+        total_events=everything.events + everything.background,
+        total_sessions=everything.sessions,
         engagement=engagement(ask, month, now_us),
         conversion=conversion(ask, month, event),
         retention=retention(ask, quarter),

@@ -23,8 +23,8 @@ from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
-from otel_measure.records.kinds import EvaluationResult
-from otel_measure.store.protocol import Store
+from otel_measure.records.kinds import EvaluationResult, Record
+from otel_measure.store.protocol import QualityQuestions, Store
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
 
@@ -125,8 +125,8 @@ class Receiver:
         """Take in events; one sent again is a duplicate by its id."""
         interpreted = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
-        store.received.has_facts(interpreted.has_facts, self._now_us())
-        records = [self._with_model(r) if isinstance(r, EvaluationResult) else r for r in interpreted.records]
+        store.note_own_facts(interpreted.has_facts, self._now_us())
+        records = self._with_models(interpreted.records)
         receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
         refused = interpreted.refused + self._count_receipts(tally, receipts)
@@ -134,22 +134,19 @@ class Receiver:
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 
-    def _with_model(self, record: EvaluationResult) -> EvaluationResult:
-        """Return an evaluation with the model whose answer it is about, where the store knows the call."""
-        if record.model and record.version:
-            return record
-        call_id = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
-        model = self._store.received.model_of(call_id) if call_id else None
-        if model is not None and record.model in {"", model[0]}:
-            return msgspec.structs.replace(record, model=model[0], version=model[1])
-        return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
+    def _with_models(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return records, evaluations with the model whose answer they are about, where the store knows the call."""
+        if not any(isinstance(record, EvaluationResult) for record in records):
+            return records
+        with self._store.asking() as moment:
+            return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
         """Take in calls of models; all other spans are let pass."""
         now = self._now_us()
         store = self._store
         interpreted = traces.interpret(request.resource_spans, self._pricer, now)
-        counting = store.received.wait(interpreted.calls, now, now + self._wait_us) if interpreted.calls else ()
+        counting = store.hold_calls(interpreted.calls, now, now + self._wait_us) if interpreted.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
         refused = interpreted.refused + self._count_receipts(tally, receipts)
@@ -163,19 +160,19 @@ class Receiver:
         """Return who sends, with the attributes of their resources: what the `target_info` of Prometheus is."""
         if self._optional_store is None:
             return []
-        samples = [
-            Sample(_target(sender), 1.0) for sender in self._optional_store.received.senders(self._now_us() - STALE_US)
-        ]
+        with self._optional_store.asking() as moment:
+            senders = moment.streams.senders(self._now_us() - STALE_US)
+        samples = [Sample(_target(sender), 1.0) for sender in senders]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
     def flush_waiting(self) -> None:
         """Count the calls for which no metrics came in time."""
         if self._optional_store is None:
             return
-        due = self._optional_store.received.due(self._now_us())
-        if due:
-            self._recorder.commit(due, own=False)
-            self._optional_store.received.settled(due)
+        overdue = self._optional_store.overdue_calls(self._now_us())
+        if overdue:
+            self._recorder.commit(overdue, own=False)
+            self._optional_store.remove_held_calls(overdue)
 
     def _tally(self, signal: str) -> Callable[..., None]:
         def tally(outcome: str, n: int, reason: str | None = None) -> None:
@@ -201,9 +198,19 @@ class Receiver:
         if len(self._noted) > 10_000:
             self._noted.clear()
         self._noted.update(dict.fromkeys(new, now))
-        self._store.received.heard_of(
+        self._store.note_senders(
             Sender(r.origin.service, r.origin.environment, r.instance, r.attributes, now) for r in new.values()
         )
+
+
+def _with_model(record: EvaluationResult, quality: QualityQuestions) -> EvaluationResult:
+    if record.model and record.version:
+        return record
+    call = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
+    model = quality.model_of(call) if call else None
+    if model is not None and record.model in {"", model[0]}:
+        return msgspec.structs.replace(record, model=model[0], version=model[1])
+    return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
 
 
 def _target(sender: Sender) -> str:

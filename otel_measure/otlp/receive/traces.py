@@ -17,7 +17,7 @@ from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Json
-from otel_measure.store.types.streams import Waiting
+from otel_measure.store.types.streams import HeldCall
 
 
 class InterpretedSpans(NamedTuple):
@@ -30,7 +30,7 @@ class InterpretedSpans(NamedTuple):
         ignored: how many spans are no calls of models.
     """
 
-    calls: list[Waiting]
+    calls: list[HeldCall]
     refused: Counter[str]
     own: int
     ignored: int
@@ -80,6 +80,6 @@ def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) 
     )
 
 
-def _call(span: Span, resource: Resource, pricer: Pricer) -> Waiting:
+def _call(span: Span, resource: Resource, pricer: Pricer) -> HeldCall:
     parent = inference_id(span.trace_id, span.parent_span_id) if span.parent_span_id else None
-    return Waiting(resource.source, inference_of(span, resource.origin, pricer), parent)
+    return HeldCall(resource.source, inference_of(span, resource.origin, pricer), parent)

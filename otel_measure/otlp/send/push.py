@@ -24,7 +24,7 @@ from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import fill_pairs
 from otel_measure.records.events import to_event
 from otel_measure.records.kinds import Json, Origin, Record
-from otel_measure.store.protocol import Outbox
+from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import OutboxBatch
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Push:
     """Sends what the outbox holds, from a thread of its own.
 
     Args:
-        outbox: of the store.
+        store: whose outbox is sent.
         post: sends a request.
         lease: the right to send.
         resource: the attributes of this process.
@@ -137,7 +137,7 @@ class Push:
 
     def __init__(
         self,
-        outbox: Outbox,
+        store: Store,
         post: Post,
         *,
         lease: SendingLease,
@@ -146,7 +146,7 @@ class Push:
         count: CountSent,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._outbox = outbox
+        self._store = store
         self._post = post
         self._lease = lease
         self._resource = resource
@@ -173,6 +173,11 @@ class Push:
         """Send what waits, and no more by itself; what is not sent in time stays in the store."""
         self._stop.set()
         self.flush(timeout_s)
+
+    def outbox_length(self) -> int:
+        """Return how many facts wait in the store to leave."""
+        with self._store.asking() as moment:
+            return moment.outbox.length()
 
     def flush(self, timeout_s: float) -> bool:
         """Send what waits, now, unless another process does; `False` when that did not succeed in time."""
@@ -219,7 +224,7 @@ class Push:
     def _drain(self, deadline: float | None) -> PostResponse | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
-            if self._outbox.next(1) is None or not self._lease.take():
+            if self._next(1) is None or not self._lease.take():
                 return None  # nothing waits, or another process sends it
             try:
                 return self._send_all(deadline)
@@ -229,12 +234,16 @@ class Push:
             return PostResponse(0, why=str(error))
 
     def _send_all(self, deadline: float | None) -> PostResponse | None:
-        while (batch := self._outbox.next(BATCH)) is not None and self._lease.take():
+        while (batch := self._next(BATCH)) is not None and self._lease.take():
             answer = self._send(batch, deadline)
             if answer is not None:
                 return answer
-            self._outbox.done(batch)
+            self._store.remove_sent(batch)
         return None
+
+    def _next(self, limit: int) -> OutboxBatch | None:
+        with self._store.asking() as moment:
+            return moment.outbox.next(limit)
 
     def _send(self, batch: OutboxBatch, deadline: float | None) -> PostResponse | None:
         by_origin: dict[Origin, list[Record]] = {}

@@ -17,7 +17,8 @@ from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import kept
-from otel_measure.store.sqlite.connection import MEMORY
+from otel_measure.store.sqlite.faults import RECOVER, store_error
+from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.ownership import look, refuse_foreign
 from otel_measure.store.sqlite.place import (
     local_mounts,
@@ -25,7 +26,6 @@ from otel_measure.store.sqlite.place import (
     refuse_network_file_system,
     refuse_planted_link,
 )
-from otel_measure.store.sqlite.refusals import RECOVER, unavailable
 from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
@@ -203,7 +203,7 @@ def _open(s: StoreFile, mode: str = "ro") -> Iterator[sqlite3.Connection]:
         with closing(connection):
             yield connection
     except sqlite3.Error as error:
-        raise unavailable(path, error) from error
+        raise store_error(path, error) from error
 
 
 def _existing(directory: Path) -> Path:

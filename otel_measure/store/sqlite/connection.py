@@ -1,4 +1,4 @@
-"""One SQLite file, several processes, several threads: opening it, writing to it, and saying what is wrong.
+"""One SQLite file, several processes, several threads: opening it, reading it and writing to it.
 
 Writes are serialised within the process by a lock and between processes by `BEGIN IMMEDIATE`: a transaction that
 begins by reading would get `SQLITE_BUSY` at once when it turns to writing, which no time-out helps.
@@ -6,42 +6,24 @@ begins by reading would get `SQLITE_BUSY` at once when it turns to writing, whic
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
+from otel_measure.store.sqlite.faults import store_error
+from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
 from otel_measure.store.sqlite.gate import Gate
-from otel_measure.store.sqlite.ownership import APPLICATION_ID, contents_of, refuse_foreign, refuse_foreign_contents
-from otel_measure.store.sqlite.place import (
-    local_mounts,
-    make_file,
-    make_folders,
-    refuse_network_file_system,
-    refuse_planted_link,
-)
-from otel_measure.store.sqlite.refusals import unavailable
-from otel_measure.store.sqlite.schema_scripts import latest, run
 
-MEMORY: Final = ":memory:"
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
-_PUT_BACK: Final = (
-    "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
-)
-_START_AGAIN: Final = (
-    "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
-    "then start again"
-)
 _PAGE_BYTES: Final = 4096
 _BEGIN_ANEW_MS: Final = 400  # how long writers may have to wait for readers, twice, so that the log can begin anew
 _BEGIN_ANEW_PAUSE_S: Final = 10.0  # after it was in vain
-_SETTLING_MS: Final = 500  # how long moving the log out of the way may wait for readers
+_MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
 def _nothing() -> None:
@@ -51,9 +33,8 @@ def _nothing() -> None:
 class Database:
     """The connections of one process to one store.
 
-    The first connection may make the file; it is that file from then on, for this process and its children. Another one
-    under its path is refused: SQLite finds the write-ahead log by the path alone, and would take the log of the one
-    for that of the other, or throw it away.
+    The first connection may make the file; it is that file from then on (`DatabaseFile`), for this process and its
+    children.
 
     Args:
         path: a file, or ":memory:".
@@ -65,21 +46,15 @@ class Database:
         self.path = path
         self._power_safe = power_safe
         self._busy_timeout_ms = busy_timeout_ms
-        self._file: tuple[int, int] | None = None
+        self._file = None if path == MEMORY else DatabaseFile(path)
         self._is_closed = False
         self._reset()
-        if path != MEMORY:
-            file = Path(path)
-            self._uri = file.absolute().as_uri()
-            refuse_planted_link(file)
-            refuse_network_file_system(file, local_mounts())
-            make_folders(file.parent)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
-        self._has_settled = False
+        self._log_was_moved = False
         self._begin_anew_from = 0.0
         self._synchronous = ""
         self._idle: list[sqlite3.Connection] = []
@@ -112,7 +87,7 @@ class Database:
                     raise
             except sqlite3.Error as error:
                 self._forget_writer_after(error)
-                raise unavailable(self.path, error) from error
+                raise store_error(self.path, error) from error
 
     def is_busy(self) -> bool:
         """Tell whether a thread of this process writes for longer than one waits on an event loop."""
@@ -125,7 +100,7 @@ class Database:
     def _turn(self) -> Iterator[None]:
         # Without a bound, every writer would wait for all those before it while another process holds the store.
         if not self._lock.acquire(timeout=self._busy_timeout_ms / 1000):
-            raise unavailable(self.path, sqlite3.OperationalError("database is locked (other threads wait as well)"))
+            raise store_error(self.path, sqlite3.OperationalError("database is locked (other threads wait as well)"))
         try:
             yield
         finally:
@@ -135,29 +110,7 @@ class Database:
         if self._is_closed:
             raise StoreUnavailable("closed", f"{self.path} was closed by this process", "open the store anew")
 
-    def _refuse_another_file(self) -> None:
-        """Raise when the file of this database is no longer the one at the path."""
-        found = self._file_now()
-        if self._file in {None, found}:
-            return
-        if found is None:
-            raise StoreUnavailable("removed", f"{self.path} was removed while in use", _PUT_BACK)
-        raise StoreUnavailable("removed", f"{self.path} was replaced by another file while in use", _START_AGAIN)
-
-    def _file_now(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StoreUnavailable(
-                "permission" if isinstance(error, PermissionError) else "io",
-                f"{self.path} cannot be looked at: {error.strerror}",
-                "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
-            ) from error
-        return found.st_dev, found.st_ino
-
-    def _refuse_or_settle(self, connection: sqlite3.Connection) -> None:
+    def _refuse_another_file(self, file: DatabaseFile, writer: sqlite3.Connection) -> None:
         """Raise when the file is no longer the one at the path; its log then is with it, and not in the way.
 
         SQLite leaves the log of a file that is no longer at its path as it is. Whatever lies there then gets it, at the
@@ -165,16 +118,16 @@ class Database:
         once: a log that is there later may be that of a process that uses the other file.
         """
         try:
-            self._refuse_another_file()
+            file.refuse_another()
         except StoreUnavailable as refusal:
-            if refusal.cause_name == "removed" and not self._has_settled:
+            if refusal.cause_name == "removed" and not self._log_was_moved:
                 with suppress(sqlite3.Error):
-                    connection.execute(f"PRAGMA busy_timeout={_SETTLING_MS}")
-                    is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                    connection.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
-                    self._has_settled = not is_busy
+                    writer.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
+                    is_busy = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                    writer.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
+                    self._log_was_moved = not is_busy
             raise
-        self._has_settled = False
+        self._log_was_moved = False
 
     def _forget_writer_after(self, error: sqlite3.Error) -> None:
         """Open anew next time, unless the error is one that waiting cures."""
@@ -187,8 +140,8 @@ class Database:
         if self._writer is None:
             self._writer = self._open()
             self._synchronous = ""
-        elif self.path != MEMORY:
-            self._refuse_or_settle(self._writer)
+        elif self._file is not None:
+            self._refuse_another_file(self._file, self._writer)
         wanted = "FULL" if durable or self._power_safe else "NORMAL"
         if wanted != self._synchronous:
             self._writer.execute(f"PRAGMA synchronous={wanted}")
@@ -203,7 +156,7 @@ class Database:
                 try:
                     yield self._writing_connection(False)
                 except sqlite3.Error as error:
-                    raise unavailable(self.path, error) from error
+                    raise store_error(self.path, error) from error
             return
         with self._gate.passing(), self._reading() as connection:
             yield connection
@@ -219,16 +172,17 @@ class Database:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that is not the writer's; one that failed is closed."""
         self._refuse_closed()
-        self._refuse_another_file()
+        if self._file is not None:
+            self._file.refuse_another()
         try:
             connection = self._taken() or self._open()
         except sqlite3.Error as error:
-            raise unavailable(self.path, error) from error
+            raise store_error(self.path, error) from error
         try:
             yield connection
         except sqlite3.Error as error:
             connection.close()
-            raise unavailable(self.path, error) from error
+            raise store_error(self.path, error) from error
         except BaseException:
             connection.close()
             raise
@@ -244,24 +198,22 @@ class Database:
             return None
 
     def _open(self) -> sqlite3.Connection:
-        if self.path == MEMORY:
-            return self._prepared(self._connected(MEMORY))
-        known = self._file
-        self._refuse_another_file()
+        return self._prepared(self._connected(MEMORY)) if self._file is None else self._open_file(self._file)
+
+    def _open_file(self, file: DatabaseFile) -> sqlite3.Connection:
+        known = file.inode
+        file.refuse_another()
         try:
-            # Made once: an empty file instead of one that was moved away for a moment would take its log from it.
-            if known is None:
-                make_file(Path(self.path))
-            connection = self._connected(f"{self._uri}?mode=rw")
+            connection = self._connected(file.uri_to_open())
         except sqlite3.Error:
-            self._refuse_another_file()
+            file.refuse_another()
             raise
         try:
             # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
-            self._refuse_another_file()
-            found = self._file_now()
+            file.refuse_another()
+            opened = file.inode_now()
             self._prepared(connection)
-            self._file = known or found
+            file.inode = known or opened
         except BaseException:
             connection.close()
             raise
@@ -354,9 +306,9 @@ class Database:
             self._close_idle()
             self._writer = None
             if last is not None:
-                if self.path != MEMORY:
+                if self._file is not None:
                     with suppress(StoreUnavailable):
-                        self._refuse_or_settle(last)
+                        self._refuse_another_file(self._file, last)
                 last.close()
 
     def _close_idle(self) -> None:
@@ -368,23 +320,3 @@ def _move(connection: sqlite3.Connection, mode: str) -> bool:
     """Move the log into the file; return whether all of it was, and what else the mode asks for was done."""
     is_busy, pages, moved = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
     return not is_busy and bool(pages == moved)
-
-
-def migrate(database: Database) -> None:
-    """Bring the schema up to date, one numbered file after another, all in one transaction, which also marks it ours.
-
-    Raises:
-        StoreUnavailable: the file is not ours, or was written by a newer version.
-    """
-    if database.path != MEMORY:
-        refuse_foreign(Path(database.path))
-    with database.read() as connection:
-        contents = contents_of(connection)
-        if (contents.application_id, contents.user_version) == (APPLICATION_ID, latest()):
-            return
-    with database.write(durable=True) as connection:
-        contents = contents_of(connection)  # another process may have been faster
-        refuse_foreign_contents(database.path, contents)
-        run(connection, contents.user_version, latest())
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={latest()}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite.refusals import unavailable
+from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.schema_scripts import TABLES, latest, tables_of
 
 APPLICATION_ID: Final = int.from_bytes(b"OTLM")
@@ -56,7 +56,7 @@ def refuse_foreign_contents(path: str, contents: Contents) -> None:
             raise StoreUnavailable(
                 "newer",
                 f"{path} has schema {version}, this otel-measure knows {latest()}",
-                "upgrade otel-measure: pip install -U otel-measure",
+                "upgrade otel-measure",
             )
         return
     if contents == Contents():
@@ -102,7 +102,7 @@ def look(path: Path) -> Contents:
     except sqlite3.Error as error:
         if "not a database" in str(error).lower():
             raise _no_database(path) from error
-        raise unavailable(str(path), error) from error
+        raise store_error(str(path), error) from error
 
 
 def _size(path: Path) -> int:

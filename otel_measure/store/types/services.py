@@ -32,9 +32,9 @@ class ServiceHistory:
     Attributes:
         changes: ascending by (at, event_id), from the last recovery before the start that was asked for; those that
             lie after now come from a clock that was ahead.
-        watched: the unbroken runs of heartbeats, ascending.
+        heartbeats: their unbroken runs, ascending.
     """
 
     service: RegisteredService
     changes: tuple[StateChange, ...]
-    watched: tuple[Interval, ...]
+    heartbeats: tuple[Interval, ...]

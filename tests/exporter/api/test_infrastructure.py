@@ -18,6 +18,7 @@ from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.testing import Clock
 from tests.closing import closed_later
+from tests.store.asking import asked
 
 BASE = "/api/v1/metrics/infrastructure"
 
@@ -118,7 +119,7 @@ def test_writes_are_committed_before_the_answer(client: TestClient, tmp_path: Pa
     post(client, "register", name="db")
     event_id = post(client, "db/down")["event_id"]
     other = closed_later(SqliteStore(str(tmp_path / "m.db")))
-    (history,) = other.services.histories(0)
+    (history,) = asked(other, lambda m: m.services.histories(0))
     assert (history.service.name, [change.event_id for change in history.changes]) == ("db", [event_id])
     other.close()
 

@@ -174,7 +174,7 @@ def test_schemas(store: Path, tmp_path: Path) -> None:
     assert checkup.place(file_at(store)) == Finding(
         "wrong",
         f"{store} has schema 9999, this otel-measure knows {latest()}",
-        "upgrade otel-measure: pip install -U otel-measure",
+        "upgrade otel-measure",
     )
     with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
         connection.execute("CREATE TABLE recipe (name)")

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from otel_measure.errors import StoreError, StoreUnavailable
-from otel_measure.store.sqlite.connection import MEMORY, Database, migrate
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.faults import store_error
+from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.schema_scripts import run
 from tests.folders import not_to_be_entered
 
@@ -337,6 +340,33 @@ def test_a_question_that_fails_leaves_the_database_usable(opened: Open, path: Pa
     memory = opened(MEMORY)
     with pytest.raises(StoreError, match="no such table: nowhere"), memory.read() as connection:
         connection.execute("SELECT * FROM nowhere")
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("database is locked", "locked"),
+        ("database table is locked", "locked"),
+        ("database or disk is full", "full"),
+        ("attempt to write a readonly database", "read_only"),
+        ("unable to open database file", "permission"),
+        ("database disk image is malformed", "corrupt"),
+        ("file is not a database", "corrupt"),
+        ("disk I/O error", "io"),
+    ],
+)
+def test_what_sqlite_says_becomes_a_cause_and_a_way_out(message: str, cause: str) -> None:
+    """In words for the person at the console."""
+    found = store_error("x.db", sqlite3.OperationalError(message))
+    assert isinstance(found, StoreUnavailable)
+    assert (found.cause_name, found.what) == (cause, f"x.db: {message}")
+    assert found.way_out
+
+
+def test_what_sqlite_says_of_our_own_mistakes_is_another_error() -> None:
+    """Trying again would not help."""
+    found = store_error("x.db", sqlite3.OperationalError("no such column: y"))
+    assert (type(found), str(found)) == (StoreError, "store x.db: no such column: y")
 
 
 def test_a_closed_database_keeps_no_connection(path: Path) -> None:

@@ -132,7 +132,7 @@ FOREIGN: Final[dict[str, tuple[Callable[[Path], None], str, str]]] = {
     "newer": (
         newer,
         f"has schema 999, this otel-measure knows {latest()}",
-        "upgrade otel-measure: pip install -U otel-measure",
+        "upgrade otel-measure",
     ),
     "a folder": (Path.mkdir, "is a directory", "set OTEL_MEASURE_STORE to a file in it"),
     "a pipe": (os.mkfifo, "is a device or a pipe, not a file", ANOTHER_PATH),

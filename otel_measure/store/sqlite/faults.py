@@ -1,4 +1,4 @@
-"""What a fault of SQLite means to the person at the console: a cause in one word, what happened, and the way out."""
+"""What is wrong, said to the person at the console: SQLite's errors as those of the protocol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CAUSES: Final = (
 )
 
 
-def unavailable(path: str, error: sqlite3.Error) -> StoreError:
+def store_error(path: str, error: sqlite3.Error) -> StoreError:
     """Return what an SQLite error means to the person at the console."""
     message = str(error).lower()
     for part, cause, way_out in _CAUSES:
