@@ -26,7 +26,7 @@ from exporter.http.types import JSON
 from exporter.otlp import MAX_BYTES, PROTOBUF
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
-from otel_measure.otlp.receive.size import MAX_ITEMS, TooManyItemsError
+from otel_measure.otlp.receive.shapes import MAX_ITEMS, TooManyItemsError
 from otel_measure.records.kinds import Json
 from otel_measure.runtime import Runtime
 from tests.otlp.requests import CHAT, DURATION, NOW_US, TOKENS, Metrics, event, log_request, span, span_request

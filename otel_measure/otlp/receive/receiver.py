@@ -157,6 +157,11 @@ class Receiver:
         tally("rejected", found.refused.total(), "invalid")
         return _verdict(refused)
 
+    def refuse(self, signal: str, refused: Counter[str]) -> Verdict:
+        """Count items that were passed over before they were decoded, by the rule that they break."""
+        self._tally(signal)("rejected", refused.total(), "too_large")
+        return _verdict(refused)
+
     def families(self) -> list[Family]:
         """Return who sends, with the attributes of their resources: what the `target_info` of Prometheus is."""
         if self._kept is None:
@@ -220,6 +225,13 @@ _WHY: Final = {
     "too_large": "a delta whose sum with those before would be larger than can be kept",
     "cardinality": "a metric has too many series; drop attributes of high cardinality",
 }
+
+
+def together(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict on a request that was taken in by portions."""
+    given = [verdict for verdict in verdicts if verdict.rejected]
+    message = "; ".join(dict.fromkeys(verdict.message for verdict in given))
+    return Verdict(sum(verdict.rejected for verdict in given), message[:_MAX_MESSAGE_CHARS])
 
 
 def _verdict(refused: Counter[str]) -> Verdict:
