@@ -50,6 +50,7 @@ def rows(events: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         clock = [START_US]
         runtime = Runtime(Settings(store=str(Path(folder) / "measure.db")), clock=lambda: clock[0])
+        runtime.start()
         click = _ClickHouse(str(Path(folder) / "click"))
         workload = Workload(users=max(events // 50, 1000), step_us=60 * DAY_US // events)
         for _ in range(events // 10_000):

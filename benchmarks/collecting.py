@@ -44,13 +44,13 @@ def _collection() -> Row:
 
 
 def _drift() -> list[Row]:
-    from otel_measure.stats.cells import Window, reference_cells
+    from otel_measure.stats.cells import WindowCounts, reference_cells
     from otel_measure.stats.drift import model_drift
 
     draw = random.Random(1)
     names = [f"feature-{i}" for i in range(50)]
     reference = {name: cells for name in names if (cells := reference_cells([draw.gauss(0, 1) for _ in range(2000)]))}
-    window = Window(reference)
+    window = WindowCounts(reference)
     records = [{name: draw.gauss(0, 1) for name in names} for _ in range(1000)]
 
     def add() -> None:

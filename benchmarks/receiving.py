@@ -30,6 +30,7 @@ def rows(events: int) -> list[Row]:
     """Time a receiver on top of `events` events."""
     with tempfile.TemporaryDirectory() as folder:
         runtime = Runtime(Settings(store=str(Path(folder) / "measure.db")))
+        runtime.start()
         workload = Workload()
         assert runtime.store is not None
         for _ in range(events // 10_000):

@@ -78,6 +78,7 @@ def _runtime(providers: Providers | None = None) -> Iterator[Runtime]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(store=str(Path(folder) / "measure.db"), queue_size=10_000_000)
         runtime = Runtime(settings, providers=providers)
+        runtime.start()
         yield runtime
         runtime.shutdown()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError, Message
@@ -28,7 +28,7 @@ from exporter.http.body import read_body
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive import json, wire
-from otel_measure.otlp.receive.receiver import Receiver, Verdict, together
+from otel_measure.otlp.receive.receiver import Receiver, RefusedItems, together
 from otel_measure.otlp.receive.shapes import LOGS, METRICS, SPANS, Shape, TooManyItemsError
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -39,6 +39,7 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 _CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
 _INTERNAL: Final = 13
 M = TypeVar("M", bound=Message)
+ExportResponse: TypeAlias = ExportMetricsServiceResponse | ExportLogsServiceResponse | ExportTraceServiceResponse
 
 
 class OtlpBody(msgspec.Struct, frozen=True):
@@ -107,8 +108,8 @@ class OtlpSignal(NamedTuple):
     name: str
     request: type[Message]
     shape: Shape
-    take: Callable[[Receiver, Any], Verdict]
-    response: type[Message]
+    take: Callable[[Receiver, Any], RefusedItems]
+    response: type[ExportResponse]
     rejected: str
 
 
@@ -126,17 +127,15 @@ SPANS_SIGNAL: Final = OtlpSignal(
 
 def _taken(call: Call[NoQuery, OtlpBody], signal: OtlpSignal) -> Content:
     """Take a request in, and say in the answer's partial success how many items were refused, and why."""
-    receiver, refused = call.runtime.receiver, Counter[str]()
-    verdicts = [
-        signal.take(receiver, message) for message in _messages(call.body, signal.request, signal.shape, refused)
-    ]
-    verdict = together((*verdicts, receiver.refuse(signal.name, refused)))
-    answer = signal.response()
-    if verdict.rejected:
-        partial = answer.partial_success  # type: ignore[attr-defined]  # each answer of OTLP has one
-        setattr(partial, signal.rejected, verdict.rejected)
-        partial.error_message = verdict.message
-    return _content(answer, call.body.is_json)
+    receiver, passed_over = call.runtime.receiver, Counter[str]()
+    messages = _messages(call.body, signal.request, signal.shape, passed_over)
+    refusals = [signal.take(receiver, message) for message in messages]
+    refusal = together((*refusals, receiver.refuse(signal.name, passed_over)))
+    response = signal.response()
+    if refusal.rejected:
+        setattr(response.partial_success, signal.rejected, refusal.rejected)
+        response.partial_success.error_message = refusal.message
+    return _content(response, call.body.is_json)
 
 
 def metrics(call: Call[NoQuery, OtlpBody]) -> Content:

@@ -70,6 +70,7 @@ class RuntimeOnDemand:
             if self._started is None or self._started.pid != self._pid():
                 runtime = self._open_runtime()
                 runtime.start()
+                runtime.keep_watch()
                 durable = runtime.settings.durability == "power"
                 is_busy = runtime.store.is_busy if runtime.store is not None else lambda: False
                 commits = GroupCommit(runtime.recorder.commit, durable=durable, is_busy=is_busy)

@@ -23,6 +23,8 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     try:
         from otel_measure.process import current
 
-        current().start(instrumented=True)
+        runtime = current()
+        runtime.create_tracing()
+        runtime.keep_watch()
     except Exception as error:
         _log.warning("otel-measure does not measure this program: %s", error)

@@ -62,7 +62,9 @@ def adopt(settings: Settings | None) -> Runtime:
     with _lock:
         if _current is None:
             wanted = settings or Settings.load()
-            _current = Runtime(wanted)
+            made = Runtime(wanted)
+            made.start()
+            _current = made
             _log.info("otel-measure keeps its data in %s", wanted.store or "no store (store=None)")
         elif settings is not None and (changed := _current.settings.differences(settings)):
             raise ConfigurationError(

@@ -49,7 +49,7 @@ class Recorder:
         queue_size: records that may wait; more are dropped and counted.
         flush_interval_s: how long the thread waits for others to share a commit.
         durable: every commit survives power loss.
-        loud: raise our own faults instead of counting them; for tests.
+        raise_faults: raise our own faults, which are counted and logged, as well; for tests.
         monotonic: the clock that times commits.
     """
 
@@ -61,7 +61,7 @@ class Recorder:
         queue_size: int = 100_000,
         flush_interval_s: float = 0.05,
         durable: bool = False,
-        loud: bool = False,
+        raise_faults: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class Recorder:
         self._queue_size = queue_size
         self._flush_interval_s = flush_interval_s
         self._durable = durable
-        self._loud = loud
+        self._raise_faults = raise_faults
         self._monotonic = monotonic
         self._queue: deque[Record] = deque()
         self._logged: set[str] = set()
@@ -213,7 +213,7 @@ class Recorder:
         """Log a fault of ours once, count it, and raise it only where tests want to see it."""
         self._sink.fault(what)
         self._log_once(what, message)
-        if self._loud:
+        if self._raise_faults:
             raise error
 
     def _log_once(self, what: str, message: str) -> None:

@@ -12,8 +12,8 @@
         ask("why?")                                   # calls get_ai_model_service() somewhere
         assert measured.ai.list_models().total_inferences == 1
 
-The store lives in memory, the OpenTelemetry providers are not the global ones, the clock stands where it is put, and
-a fault of ours raises instead of being counted.
+The store lives in memory, the OpenTelemetry providers are not the global ones, the clock stands where it is put,
+nothing recurs in the background, and a fault of ours raises instead of being counted.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Capture:
         settings: by default a store in memory and nothing sent anywhere.
         clock: microseconds since 1970 UTC.
         sampler: reads the machine; the real one when not given.
-        loud: raise faults of ours instead of counting them.
+        raise_faults: raise faults of ours, which are otherwise counted and logged.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Capture:
         *,
         clock: Clock | None = None,
         sampler: Sampler | None = None,
-        loud: bool = True,
+        raise_faults: bool = True,
     ) -> None:
         self.clock = clock or Clock()
         loggers, self._exported = in_memory_logger_provider()
@@ -99,7 +99,7 @@ class Capture:
             settings or replace(Settings(), store=":memory:"),
             clock=self.clock,
             sampler=sampler,
-            loud=loud,
+            raise_faults=raise_faults,
             providers=self.providers,
         )
         self._before: Runtime | None = None
@@ -121,7 +121,7 @@ class Capture:
 
     def families(self) -> dict[str, Family]:
         """Return what `/metrics` would show, by instrument."""
-        return {family.name: family for family in self.runtime.families()}
+        return {family.name: family for family in self.runtime.exposition.families()}
 
     def events(self) -> list[Event]:
         """Return what has been recorded, as the events that OTLP would carry."""
@@ -130,6 +130,7 @@ class Capture:
         return [_event(emitted.log_record, origin) for emitted in self._exported()]
 
     def __enter__(self) -> Capture:
+        self.runtime.start(background=False)
         self._before = process.install(self.runtime)
         return self
 

@@ -6,14 +6,21 @@ import pytest
 
 from otel_measure import autostart, process
 from otel_measure.testing import Capture
+from tests.store.asking import asked
 
 
 def test_it_starts_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a service call would, and the reading of the machine with it."""
+    """As a service call would, and the reading of the machine and its heartbeats with it."""
     with Capture() as capture:
         autostart.start({})
         assert process.current() is capture.runtime
-        assert capture.runtime._pump is not None
+        assert capture.runtime.sampler.running
+        capture.infrastructure.beat()
+        capture.infrastructure.register_service("api")
+        store = capture.runtime.store
+        assert store is not None
+        now = capture.clock.now_us
+        assert [history.heartbeats for history in asked(store, lambda m: m.services.histories(0))] == [((now, now),)]
 
 
 def test_it_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ def test_an_application_that_never_answers(measured: Capture) -> None:
 
 def test_a_fault_of_ours_costs_the_host_nothing(web: TestClient, measured: Capture) -> None:
     """It is counted; the answer is the application's."""
-    measured.runtime.recorder._loud = False
+    measured.runtime.recorder._raise_faults = False
     app = AsgiMiddleware(FastAPI(), page_views=True, user=lambda scope: True)
     broken = AsgiMiddleware(_html, page_views=True, user=lambda scope: True)
     assert TestClient(app).get("/").status_code == 404

@@ -291,9 +291,9 @@ def test_flush_waits_for_the_drain_that_runs_only_so_long(make: Callable[..., Be
     assert bench.recorder.flush(0.01)
 
 
-def test_loud_raises_our_own_faults(make: Callable[..., Bench]) -> None:
+def test_our_own_faults_are_raised_where_that_is_wanted(make: Callable[..., Bench]) -> None:
     """Under test nothing is swept under the rug."""
-    bench = make(loud=True)
+    bench = make(raise_faults=True)
     bench.recorder.put(event("a"))
     bench.store.fails_with = LOCKED
     with pytest.raises(StoreUnavailable, match="database is locked"):

@@ -3,18 +3,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
 
-from otel_measure import runtime
 from otel_measure.config import Settings
 from otel_measure.errors import NoStore, StoreUnavailable
+from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.testing import Capture
-from tests.closing import closed_later
+from otel_measure.telemetry import Providers
+from otel_measure.testing import Capture, Clock
+from otel_measure.wiring import wall_clock_us
 from tests.facts import DAY, NOON, event, inference
 
 
@@ -23,8 +25,8 @@ def test_the_exposition_is_facts_streams_and_what_is_derived() -> None:
     with Capture() as capture:
         capture.runtime.sampler.sample()
         capture.runtime.recorder.commit([event("e"), inference("i")])
-        everything = [family.name for family in capture.runtime.families()]
-        machine = [family.name for family in capture.runtime.families("infrastructure")]
+        everything = [family.name for family in capture.runtime.exposition.families()]
+        machine = [family.name for family in capture.runtime.exposition.families("infrastructure")]
     assert everything == sorted(everything)
     assert {"otel_measure.users.events", "system.cpu.time", "otel_measure.self.records"} <= set(everything)
     assert "system.cpu.time" in machine
@@ -44,12 +46,13 @@ def test_without_a_store_what_needs_one_says_so() -> None:
             capture.users.get_engagement_metrics()
         with pytest.raises(NoStore):
             capture.ai.list_models(service="other")
-        capture.runtime._pump_streams()
+        with pytest.raises(NoStore):
+            capture.infrastructure.list_hosts()
 
 
 def test_the_exposition_outlives_a_locked_store(tmp_path: Path) -> None:
     """What cannot be written to can be read: the facts are shown, the fault is counted, recording goes on after it."""
-    with Capture(Settings(store=str(tmp_path / "x.db")), loud=False) as capture:
+    with Capture(Settings(store=str(tmp_path / "x.db")), raise_faults=False) as capture:
         capture.runtime.recorder.commit([event("a")])
         store = capture.runtime.store
         assert isinstance(store, SqliteStore)
@@ -73,128 +76,130 @@ def test_the_exposition_outlives_a_locked_store(tmp_path: Path) -> None:
         }
 
 
-def test_a_runtime_that_runs_keeps_history_and_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its thread stores streams every few seconds and, one process at a time, applies retention."""
+def test_a_runtime_that_runs_keeps_history_and_sweeps(tmp_path: Path) -> None:
+    """Every few seconds it stores streams and, one process at a time, applies retention."""
+    clock, now_s = Clock(), 0.0
+    runtime = Runtime(
+        Settings(store=str(tmp_path / "x.db"), retention_days=1),
+        clock=clock,
+        monotonic=lambda: now_s,
+        raise_faults=True,
+        providers=Providers(MeterProvider(shutdown_on_exit=False)),
+    )
+    runtime.start(background=False)
+    runtime.recorder.commit([event("old"), event("new", ts=NOON + 5 * DAY)])
+    clock.advance(timedelta(days=5))
+    assert isinstance(runtime.store, SqliteStore)
+    for now_s, events, has_history in ((14.0, 2, False), (15.0, 2, True), (61.0, 1, True)):  # noqa: B007 - it is the clock
+        runtime.background.run_due()
+        with runtime.store._database.read() as connection:
+            assert connection.execute("SELECT count(*) FROM event").fetchone() == (events,)
+            assert (connection.execute("SELECT count(*) FROM history").fetchone()[0] > 0) is has_history
+    runtime.shutdown()
+
+
+def test_its_threads_end_with_it(tmp_path: Path) -> None:
+    """One does what recurs, however often it is started; after the end there is none."""
     before = set(threading.enumerate())
-    monkeypatch.setattr(runtime, "PUMP_INTERVAL_S", 0.001)
-    ticks = iter(range(0, 10**6, 50))
-    monkeypatch.setattr(runtime, "time", SimpleNamespace(monotonic=lambda: next(ticks), time_ns=time.time_ns))
-    with Capture(Settings(store=str(tmp_path / "x.db"), retention_days=1)) as capture:
-        capture.runtime.recorder.commit([event("old"), event("new", ts=NOON + 5 * DAY)])
-        capture.clock.advance(timedelta(days=5))
-        swept = threading.Event()
-        store = capture.runtime.store
-        assert isinstance(store, SqliteStore)
-        sweep = store.sweep
-
-        def and_tell(now: int) -> int:
-            removed = sweep(now)
-            swept.set()
-            return removed
-
-        monkeypatch.setattr(store, "sweep", and_tell)
-        for _ in range(2):
-            capture.runtime.start()
-        assert swept.wait(20)
-        with store._database.read() as connection:
-            assert connection.execute("SELECT count(*) FROM event").fetchone() == (1,)
-            assert connection.execute("SELECT count(*) FROM history").fetchone()[0] > 0
-        names = [thread.name for thread in threading.enumerate()]
-        assert names.count("otel-measure-streams") == 1
+    runtime = Runtime(
+        Settings(store=str(tmp_path / "x.db")), providers=Providers(MeterProvider(shutdown_on_exit=False))
+    )
+    for _ in range(2):
+        runtime.start()
+        runtime.keep_watch()
+    runtime.users.track_event(1, "click", "x")
+    names = [thread.name for thread in set(threading.enumerate()) - before]
+    assert {"otel-measure-background", "otel-measure-recorder", "otel-measure-sampler"} <= set(names)
+    assert len(names) == len(set(names))
+    assert runtime.shutdown()
+    assert runtime.shutdown()
     for thread in set(threading.enumerate()) - before:
         thread.join(20)
         assert not thread.is_alive()
 
 
-def test_the_pump_outlives_its_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a store or the SDK does, the thread goes on and counts it."""
-    monkeypatch.setattr(runtime, "PUMP_INTERVAL_S", 0.001)
-    with Capture(loud=False) as capture:
-        failed = threading.Semaphore(0)
-        store = capture.runtime.store
-        assert store is not None
+def test_a_start_that_fails_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is closed, and the error is the caller's."""
+    runtime = Runtime(
+        Settings(store=str(tmp_path / "x.db")), providers=Providers(MeterProvider(shutdown_on_exit=False))
+    )
 
-        def fail(*_: object) -> None:
-            failed.release()
-            raise ZeroDivisionError
+    def fail() -> None:
+        raise ZeroDivisionError("of the SDK")
 
-        with monkeypatch.context() as patch:
-            patch.setattr(store, "ingest", fail)
-            capture.runtime.start()
-            assert failed.acquire(timeout=20)
-            assert failed.acquire(timeout=20)
-        faults = capture.families()["otel_measure.self.errors"].samples
-        assert [sample.value >= 1 for sample in faults if 'error_type="streams"' in sample.labels] == [True]
+    monkeypatch.setattr(runtime, "watch_spans", fail)
+    with pytest.raises(ZeroDivisionError):
+        runtime.start()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        runtime.recorder.commit([event("e")])
 
 
 def test_a_process_leads_for_its_host_until_it_is_gone(tmp_path: Path) -> None:
     """One writer per host is enough; when its lease has run out, another takes over."""
-    settings = Settings(store=str(tmp_path / "x.db"))
-    with Capture(settings) as one, Capture(settings) as other:
-        for capture in (one, other):
-            capture.runtime.host = "this host"
-            capture.runtime.sampler.sample()
+    with Capture(Settings(store=str(tmp_path / "x.db"))) as capture:
+        runtime, store = capture.runtime, capture.runtime.store
+        runtime.sampler.sample()
+        assert isinstance(store, SqliteStore)
 
         def hosts() -> int:
-            with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
-                found = connection.execute("SELECT count(*) FROM stream WHERE scope = 'host'").fetchone()[0]
-            connection.close()
-            return int(found)
+            with store._database.read() as connection:
+                return int(connection.execute("SELECT count(*) FROM stream WHERE scope = 'host'").fetchone()[0])
 
-        assert one.runtime.store is not None
-        assert one.runtime.store.holds_lease("host:this host", "somebody", NOON, NOON + 1)
-        one.runtime._pump_streams()
+        now = capture.clock.now_us
+        assert store.take_lease(f"host:{runtime.host}", "somebody", now, now + 1)
+        assert runtime.flush()
         assert hosts() == 0
-        one.clock.advance(timedelta(seconds=1))
-        one.runtime._pump_streams()
+        capture.clock.advance(timedelta(seconds=1))
+        assert runtime.flush()
         assert hosts() > 0
 
 
 def test_shutdown_says_what_it_could_not_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A locked store at the end: `False`, and a line in the log."""
-    with Capture(Settings(store=str(tmp_path / "x.db")), loud=False) as capture:
+    """A locked store at the end: `False`, and lines in the log."""
+    with Capture(Settings(store=str(tmp_path / "x.db")), raise_faults=False) as capture:
         store = capture.runtime.store
         assert isinstance(store, SqliteStore)
         with store._database.write() as connection:
             connection.execute("PRAGMA busy_timeout=10")
-        other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        capture.users.track_event(1, "click", "x")
-        assert capture.runtime.shutdown() is False
-        other.close()
-    assert "the last readings were not stored" in caplog.text
+        with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            capture.users.track_event(1, "click", "x")
+            assert capture.runtime.shutdown() is False
+    assert "readings were not stored: " in caplog.text
     assert "a record could not be committed before the end" in caplog.text
 
 
 def test_shutdown_ends_whatever_fails(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """A fault of the SDK or of an application's instrument at the end is logged and counted; all else is closed."""
-    with Capture(loud=False) as capture:
+    """A fault of the SDK at the end is logged and counted; all else is closed."""
+    with Capture(raise_faults=False) as capture:
 
-        def fail() -> None:
+        def fail(host: str) -> list[object]:
             raise ZeroDivisionError("of an instrument")
 
-        monkeypatch.setattr(capture.runtime, "_pump_streams", fail)
+        monkeypatch.setattr(capture.runtime.telemetry, "points", fail)
         capture.users.track_event(1, "click", "x")
         assert capture.runtime.flush() is False
         assert capture.runtime.shutdown() is True
-    assert "the last readings were not stored: of an instrument" in caplog.text
+    assert "readings were not stored: of an instrument" in caplog.text
 
 
-def test_a_flush_for_which_there_is_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_for_which_there_is_no_time(tmp_path: Path) -> None:
     """What a locked store has cost once, it does not cost a second time."""
-    with Capture(Settings(store=str(tmp_path / "x.db")), loud=False) as capture:
+    with Capture(Settings(store=str(tmp_path / "x.db")), raise_faults=False) as capture:
         store = capture.runtime.store
         assert isinstance(store, SqliteStore)
-        store._database._busy_timeout_ms = 10
-        pumped: list[bool] = []
-        monkeypatch.setattr(capture.runtime, "_pump_streams", lambda: pumped.append(True))
+
+        def streams() -> int:
+            with store._database.read() as connection:
+                return int(connection.execute("SELECT count(*) FROM stream").fetchone()[0])
+
         capture.users.track_event(1, "click", "x")
         assert capture.runtime.recorder._draining.acquire()
         assert capture.runtime.flush(0.001) is False
         capture.runtime.recorder._draining.release()
-        assert pumped == []
+        assert streams() == 0
         assert capture.runtime.flush() is True
-        assert pumped == [True]
+        assert streams() > 0
 
 
 def test_a_fork_in_either_role() -> None:
@@ -207,15 +212,11 @@ def test_a_fork_in_either_role() -> None:
         capture.runtime.after_fork_in_parent()
         capture.users.track_event("parent", "click", "x")
         assert capture.users.get_engagement_metrics().dau == 2
-        capture.runtime.start()
         capture.runtime.before_fork()
         capture.runtime.after_fork_in_child()
         assert capture.runtime.telemetry.instance_id != me
         capture.users.track_event("child", "click", "x")
         assert capture.users.get_engagement_metrics().dau == 3
-    for thread in threading.enumerate():
-        if thread.name == "otel-measure-streams":  # the parent's, which in a real child is not there
-            thread.join(0)
 
 
 def test_settings_that_cannot_be_met_say_why(tmp_path: Path) -> None:
@@ -227,4 +228,4 @@ def test_settings_that_cannot_be_met_say_why(tmp_path: Path) -> None:
 
 def test_the_wall_clock() -> None:
     """Microseconds since 1970."""
-    assert abs(runtime.wall_clock_us() / 1e6 - time.time()) < 5
+    assert abs(wall_clock_us() / 1e6 - time.time()) < 5

@@ -74,15 +74,15 @@ def test_days_pass_with_the_clock() -> None:
     assert (found.dau, found.wau) == (0, 1)
 
 
-def test_a_fault_of_ours_is_loud_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_raised_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that hides our faults is worth nothing."""
-    for loud in (True, False):
-        with Capture(loud=loud) as capture:
+    for raise_faults in (True, False):
+        with Capture(raise_faults=raise_faults) as capture:
             store = capture.runtime.store
             assert store is not None
             monkeypatch.setattr(store, "accept", _broken)
             capture.users.track_event(1, "click", "x")
-            if loud:
+            if raise_faults:
                 with pytest.raises(NoStore):
                     capture.runtime.recorder.flush()
             assert capture.runtime.recorder.flush()

@@ -16,5 +16,5 @@ def exposition(runtime: Runtime, scope: Literal["infrastructure"] | None = None)
     if runtime.store is None:
         body, content_type = runtime.telemetry.prometheus_text()
     else:
-        body, content_type = prometheus.render(runtime.families(scope)), prometheus.CONTENT_TYPE
+        body, content_type = prometheus.render(runtime.exposition.families(scope)), prometheus.CONTENT_TYPE
     return Content(body, ((b"content-type", content_type.encode()), (b"cache-control", b"no-store")))

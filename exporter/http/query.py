@@ -13,7 +13,6 @@ from exporter.http.envelope import HttpError, explained
 from exporter.http.types import NoQuery
 
 _MAX_PARAMETERS: Final = 32
-_NO_QUERY: Final = NoQuery()
 
 _Window = Annotated[
     str,
@@ -110,7 +109,7 @@ def parse(query_string: bytes, kind: type[Q]) -> Q:
         HttpError: 400 for a parameter that is unknown, given twice, missing or malformed; the message names it.
     """
     if not query_string and kind is NoQuery:
-        return _NO_QUERY  # type: ignore[return-value]  # a NoQuery is what `kind` asks for
+        return kind()
     given = _pairs(query_string) if query_string else {}
     known = kind.__struct_fields__
     for name in given:

@@ -20,17 +20,17 @@ def interpreter(pricer: Pricer) -> Interpreter:
 
     def interpret(increments: Sequence[Increment]) -> list[Interpreted]:
         return [
-            _INTERPRETERS[means.role](increment, means, pricer)
+            _INTERPRETERS[series.role](increment, series, pricer)
             for increment in increments
-            if (means := increment.point.means)
+            if (series := increment.point.model_series)
         ]
 
     return interpret
 
 
-def _calls(increment: Increment, means: ModelSeries, _: Pricer) -> Interpreted:
-    use = ModelUse(means.model, means.version, requests=increment.count)
-    use.errors = increment.count if means.error_type else 0
+def _calls(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
+    use = ModelUse(series.model, series.version, requests=increment.count)
+    use.errors = increment.count if series.error_type else 0
     unit = dialects.MS_PER_UNIT.get(increment.point.unit, dialects.MS_PER_UNIT["s"])
     use.binned = Binned()
     use.binned.extend(
@@ -38,37 +38,37 @@ def _calls(increment: Increment, means: ModelSeries, _: Pricer) -> Interpreted:
         round(increment.value * unit * 1000),
         *(None if edge is None else edge * unit for edge in (increment.point.minimum, increment.point.maximum)),
     )
-    outcome = semconv.OUTCOME_ERROR if means.error_type else semconv.OUTCOME_OK
-    attributes = _of_model(means, (semconv.ATTR_OUTCOME, outcome), (semconv.ATTR_ERROR_TYPE, means.error_type))
+    outcome = semconv.OUTCOME_ERROR if series.error_type else semconv.OUTCOME_OK
+    attributes = _of_model(series, (semconv.ATTR_OUTCOME, outcome), (semconv.ATTR_ERROR_TYPE, series.error_type))
     return _interpreted(
-        increment, means, use, Measurement(instruments.OTEL_MEASURE_AI_INFERENCES, increment.count, attributes)
+        increment, series, use, Measurement(instruments.OTEL_MEASURE_AI_INFERENCES, increment.count, attributes)
     )
 
 
-def _tokens(increment: Increment, means: ModelSeries, pricer: Pricer) -> Interpreted:
+def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interpreted:
     """Tokens of one kind, with their part of the price: those of the other kind come in a series of their own."""
     tokens = round(increment.value)
-    is_input = means.role == "input_tokens"
-    use = ModelUse(means.model, means.version)
+    is_input = series.role == "input_tokens"
+    use = ModelUse(series.model, series.version)
     if is_input:
         use.input_tokens, use.input_known = tokens, max(increment.count, 1)
     else:
         use.output_tokens, use.output_known = tokens, max(increment.count, 1)
     kind = semconv.TOKEN_TYPE_INPUT if is_input else semconv.TOKEN_TYPE_OUTPUT
-    attributes = _of_model(means, (semconv.ATTR_GEN_AI_TOKEN_TYPE, kind))
+    attributes = _of_model(series, (semconv.ATTR_GEN_AI_TOKEN_TYPE, kind))
     sums = [Measurement(instruments.OTEL_MEASURE_AI_TOKENS, tokens, attributes)]
     price = (
         None
         if increment.cost_comes
         else pricer.price_aggregate(
-            means.model,
+            series.model,
             tokens if is_input else 0,
             0 if is_input else tokens,
             # Calls of both kinds are the same ones: a price per request is charged with the tokens that they read.
             requests=increment.count if is_input else 0,
             ts=increment.point.ts,
-            provider=means.provider,
-            response_model=means.response_model,
+            provider=series.provider,
+            response_model=series.response_model,
         )
     )
     if price is not None or increment.cost_comes:
@@ -77,28 +77,28 @@ def _tokens(increment: Increment, means: ModelSeries, pricer: Pricer) -> Interpr
         use.cost_nano_usd = round(price.usd * instruments.NANO)
         use.priced = increment.count if is_input else 0
         use.sources = {price.source: increment.count} if is_input else {}
-        sums.append(_cost_sum(means, price.usd, price.source))
-    return _interpreted(increment, means, use, *sums)
+        sums.append(_cost_sum(series, price.usd, price.source))
+    return _interpreted(increment, series, use, *sums)
 
 
-def _cost(increment: Increment, means: ModelSeries, _: Pricer) -> Interpreted:
+def _cost(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
     calls = max(increment.count, 1)
-    use = ModelUse(means.model, means.version, cost_nano_usd=round(increment.value * instruments.NANO), priced=calls)
+    use = ModelUse(series.model, series.version, cost_nano_usd=round(increment.value * instruments.NANO), priced=calls)
     use.sources = {"provider": calls}
-    return _interpreted(increment, means, use, _cost_sum(means, increment.value, "provider"))
+    return _interpreted(increment, series, use, _cost_sum(series, increment.value, "provider"))
 
 
-def _cost_sum(means: ModelSeries, usd: float, source: str) -> Measurement:
-    return Measurement(instruments.OTEL_MEASURE_AI_COST_USD, usd, _of_model(means, (semconv.ATTR_COST_SOURCE, source)))
+def _cost_sum(series: ModelSeries, usd: float, source: str) -> Measurement:
+    return Measurement(instruments.OTEL_MEASURE_AI_COST_USD, usd, _of_model(series, (semconv.ATTR_COST_SOURCE, source)))
 
 
-def _of_model(means: ModelSeries, *more: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:
-    by_model = ((semconv.ATTR_GEN_AI_REQUEST_MODEL, means.model), (semconv.ATTR_MODEL_VERSION, means.version))
+def _of_model(series: ModelSeries, *more: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:
+    by_model = ((semconv.ATTR_GEN_AI_REQUEST_MODEL, series.model), (semconv.ATTR_MODEL_VERSION, series.version))
     return tuple(sorted((*by_model, *((key, value) for key, value in more if value is not None))))
 
 
-def _interpreted(increment: Increment, means: ModelSeries, use: ModelUse, *sums: Measurement) -> Interpreted:
-    return Interpreted(increment.point.ts, means.origin, use, sums)
+def _interpreted(increment: Increment, series: ModelSeries, use: ModelUse, *sums: Measurement) -> Interpreted:
+    return Interpreted(increment.point.ts, series.origin, use, sums)
 
 
 _INTERPRETERS: Final[dict[Role, Callable[[Increment, ModelSeries, Pricer], Interpreted]]] = {

@@ -21,12 +21,11 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import Window
-from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
 from otel_measure.stats import cells, drift
-from otel_measure.store.protocol import JudgedRecords, QualityStore
+from otel_measure.store.protocol import Moment
 from otel_measure.store.types.models import ModelKey
-from otel_measure.store.types.quality import Judged, Place, Reference, ReferenceSource
+from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference, ReferenceSource
 
 MAX_REFERENCE_RECORDS: Final = 10_000
 MAX_REMEMBERED: Final = 1000
@@ -87,15 +86,15 @@ class Drift:
 def reference_of(
     source: ReferenceSource,
     values: Mapping[str, Iterable[cells.Value]],
-    first: Place | None = None,
-    last: Place | None = None,
+    first: RecordPosition | None = None,
+    last: RecordPosition | None = None,
 ) -> Reference:
     """Freeze a reference; features on which there can be no verdict are left out."""
     frozen = {name: cells.reference_cells(column) for name, column in values.items()}
-    return Reference(source, {name: one for name, one in frozen.items() if one is not None}, first, last)
+    return Reference(source, {name: counted for name, counted in frozen.items() if counted is not None}, first, last)
 
 
-def columns(records: Sequence[Judged]) -> dict[str, list[cells.Value]]:
+def columns(records: Sequence[JudgedRecord]) -> dict[str, list[cells.Value]]:
     """Return the values of records by feature; what a record lacks is missing."""
     names = dict.fromkeys(name for record in records for name in record.values)
     return {name: [record.values.get(name) for record in records] for name in names}  # type: ignore[misc]
@@ -104,24 +103,46 @@ def columns(records: Sequence[Judged]) -> dict[str, list[cells.Value]]:
 # ---------------------------------------------------------------- windows
 
 
-class _Counted:
+class _Records:
+    """The records of one model at one moment."""
+
+    def __init__(self, moment: Moment, model: ModelKey) -> None:
+        self._quality = moment.quality
+        self._model = model
+        self.horizon = moment.horizon
+
+    def count(self, start: int, end: int, after: RecordPosition | None = None) -> int:
+        return self._quality.judged_counts(start, end, self._model, after).get(self._model, 0)
+
+    def last_before(self, end: int) -> int | None:
+        newest = self.newest(0, end, 1)
+        return newest[0].position.ts if newest else None
+
+    def newest(self, start: int, end: int, limit: int, after: RecordPosition | None = None) -> list[JudgedRecord]:
+        return self._quality.newest(self._model, start, end, limit, after)
+
+    def oldest(self, limit: int) -> list[JudgedRecord]:
+        return self._quality.oldest(self._model, limit)
+
+
+class _CountedWindow:
     """A window being counted."""
 
     def __init__(self, reference: Reference) -> None:
-        self.counts = cells.Window(reference.cells)
+        self.counts = cells.WindowCounts(reference.cells)
         self.first_ts = 0
-        self.last: Place | None = None
+        self.last: RecordPosition | None = None
         self.verdict: tuple[int, Drift | None] = (0, None)  # by how many records it rests on
 
-    def add(self, record: Judged) -> None:
+    def add(self, record: JudgedRecord) -> None:
         if not self.counts.records:
-            self.first_ts = record.place.ts
-        self.last = record.place
+            self.first_ts = record.position.ts
+        self.last = record.position
         self.counts.add(record.values)  # type: ignore[arg-type] # what is no scalar counts as of a wrong type
 
 
 @dataclass(slots=True)
-class _Tail:
+class _RecentWindows:
     """What was counted of a model: the windows after `position` records of the period that starts at `start`.
 
     Attributes:
@@ -132,12 +153,12 @@ class _Tail:
     start: int
     is_over: bool
     position: int
-    running: _Counted
-    complete: _Counted | None
+    running: _CountedWindow
+    complete: _CountedWindow | None
     before: tuple[int, int] | None = None
 
     @property
-    def last(self) -> Place | None:
+    def last(self) -> RecordPosition | None:
         """The last record counted."""
         return self.running.last or (self.complete.last if self.complete else None)
 
@@ -146,7 +167,6 @@ class DriftWatch:
     """Looks at the drift of models; safe for several threads.
 
     Args:
-        quality: where the records are.
         now_us: the clock.
         window_records, window_hours: when a window ends.
         timezone: shown with windows.
@@ -154,11 +174,9 @@ class DriftWatch:
 
     def __init__(
         self,
-        quality: QualityStore,
         now_us: Callable[[], int],
         definitions: Definitions,
     ) -> None:
-        self._quality = quality
         self._now_us = now_us
         self._size = definitions.drift_window_records
         self._period_us = definitions.drift_window_hours * _HOUR_US
@@ -167,47 +185,49 @@ class DriftWatch:
         self._reset()
 
     def _reset(self) -> None:
-        self._tails: dict[ModelKey, _Tail] = {}
-        self._walked: dict[tuple[ModelKey, int], tuple[Place, int, int]] = {}
+        self._recent: dict[ModelKey, _RecentWindows] = {}
+        self._new_references: dict[ModelKey, Reference] = {}
+        self._walked: dict[tuple[ModelKey, int], tuple[RecordPosition, int, int]] = {}
         self._lock = threading.Lock()
 
     def after_fork_in_child(self) -> None:
         """Forget what was counted: another thread may have been in the middle of it."""
         self._reset()
 
-    def detect(self, model: ModelKey) -> Drift | None:
+    def detect(self, moment: Moment, model: ModelKey) -> Drift | None:
         """Return the drift of a model; `None` without a reference or with too few records."""
-        return self._detect(model, self._quality.reference(*model))
+        return self._detect(moment, model, moment.quality.references(model).get(model))
 
-    def detect_all(self, since: int) -> dict[ModelKey, Drift]:
+    def detect_all(self, moment: Moment, since: int) -> dict[ModelKey, Drift]:
         """Return the drift of every model that has enough records from a time on to be judged."""
-        references = self._quality.references()
-        models = self._quality.judged_models(since - self._period_us, cells.MIN_SAMPLES)
-        found = {model: self._detect(model, references.get(model)) for model in models}
-        return {model: one for model, one in found.items() if one is not None}
+        references = moment.quality.references()
+        counts = moment.quality.judged_counts(since - self._period_us, _FOREVER)
+        models = [model for model, n in counts.items() if n >= cells.MIN_SAMPLES]
+        drifts = {model: self._detect(moment, model, references.get(model)) for model in models}
+        return {model: detected for model, detected in drifts.items() if detected is not None}
 
-    def _detect(self, model: ModelKey, kept: Reference | None) -> Drift | None:
+    def new_references(self) -> dict[ModelKey, Reference]:
+        """Return the references that were frozen since the last call: they are to be kept once the moment is over."""
         with self._lock:
-            with self._quality.judged(*model) as view:
-                reference = self._reference_in_force(model, view, kept)
-                tail = self._tail(model, view, reference) if reference else None
+            new, self._new_references = self._new_references, {}
+        return new
+
+    def _detect(self, moment: Moment, model: ModelKey, kept: Reference | None) -> Drift | None:
+        with self._lock:
+            view = _Records(moment, model)
+            reference = self._reference_in_force(model, view, kept)
+            recent = self._recent_windows(model, view, reference) if reference else None
             if reference is not None and reference is not kept:
-                self._keep(model, reference)
-            return self._answer(tail) if tail else None
+                self._new_references[model] = reference
+            return self._answer(recent) if recent else None
 
-    def _keep(self, model: ModelKey, reference: Reference) -> None:
-        try:
-            self._quality.set_reference(*model, reference)
-        except StoreUnavailable:
-            return  # it is found again from the facts, as long as they are there
-
-    def _answer(self, tail: _Tail) -> Drift | None:
-        running = self._verdict(tail.reference, tail.running)
+    def _answer(self, recent: _RecentWindows) -> Drift | None:
+        running = self._verdict(recent.reference, recent.running)
         if running is not None and running.evidence.alarm:
             return running
-        return (self._verdict(tail.reference, tail.complete) if tail.complete else None) or running
+        return (self._verdict(recent.reference, recent.complete) if recent.complete else None) or running
 
-    def _reference_in_force(self, model: ModelKey, view: JudgedRecords, kept: Reference | None) -> Reference | None:
+    def _reference_in_force(self, model: ModelKey, view: _Records, kept: Reference | None) -> Reference | None:
         """Return what is kept, or the first records when nobody set a reference.
 
         Records that come late may be among the first ones; then those are frozen anew, as long as the facts are there.
@@ -219,11 +239,11 @@ class DriftWatch:
         if view.count(0, _FOREVER) < self._reference_records:
             return None
         first = view.oldest(self._reference_records)
-        return reference_of("first_records", columns(first), first[0].place, first[-1].place)
+        return reference_of("first_records", columns(first), first[0].position, first[-1].position)
 
     # ------------------------------------------------------------ counting
 
-    def _tail(self, model: ModelKey, view: JudgedRecords, reference: Reference) -> _Tail | None:
+    def _recent_windows(self, model: ModelKey, view: _Records, reference: Reference) -> _RecentWindows | None:
         last_ts = view.last_before(_FOREVER)
         if last_ts is None:
             return None
@@ -231,20 +251,20 @@ class DriftWatch:
         is_over = start + self._period_us <= self._now_us()
         position = self._position(model, view, reference, start)
         before = self._before(model, view, reference, start)
-        tail = self._tails.get(model)
-        if tail is None or (tail.reference, tail.start, tail.is_over, tail.before) != (
+        recent = self._recent.get(model)
+        if recent is None or (recent.reference, recent.start, recent.is_over, recent.before) != (
             reference, start, is_over, before,
         ):  # fmt: skip
-            tail = None
-        if tail is None or not self._caught_up(view, tail, position):
-            tail = self._counted(view, reference, start, is_over, position, before)
-            if len(self._tails) >= MAX_REMEMBERED:
-                self._tails.clear()
+            recent = None
+        if recent is None or not self._caught_up(view, recent, position):
+            recent = self._counted(view, reference, start, is_over, position, before)
+            if len(self._recent) >= MAX_REMEMBERED:
+                self._recent.clear()
                 self._walked.clear()
-            self._tails[model] = tail
-        return tail
+            self._recent[model] = recent
+        return recent
 
-    def _before(self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int) -> tuple[int, int] | None:
+    def _before(self, model: ModelKey, view: _Records, reference: Reference, start: int) -> tuple[int, int] | None:
         """Return start and position of the last period before; a late record there changes its last window."""
         last_ts = view.last_before(start)
         if last_ts is None:
@@ -252,48 +272,50 @@ class DriftWatch:
         before = last_ts - last_ts % self._period_us
         return before, self._position(model, view, reference, before)
 
-    def _position(self, model: ModelKey, view: JudgedRecords, reference: Reference, start: int) -> int:
+    def _position(self, model: ModelKey, view: _Records, reference: Reference, start: int) -> int:
         """Return how many records of the period come after the reference."""
         records = view.count(start, start + self._period_us)
         last = reference.last
         return records if last is None or last.ts < start else records - self._count_to(model, view, start, last)
 
-    def _count_to(self, model: ModelKey, view: JudgedRecords, start: int, last: Place) -> int:
+    def _count_to(self, model: ModelKey, view: _Records, start: int, last: RecordPosition) -> int:
         """Count to the end of a reference; walked again only when something was added up to the end of its hour."""
-        around = view.count(start, last.ts - last.ts % _HOUR_US + _HOUR_US)
+        end = last.ts - last.ts % _HOUR_US + _HOUR_US
+        around = view.count(start, end)
         known = self._walked.get((model, start))
         if known is None or known[:2] != (last, around):
-            known = self._walked[model, start] = (last, around, view.count_to(start, last))
+            to_last = around - view.count(start, end, last)
+            known = self._walked[model, start] = (last, around, to_last)
         return known[2]
 
-    def _caught_up(self, view: JudgedRecords, tail: _Tail, position: int) -> bool:
+    def _caught_up(self, view: _Records, recent: _RecentWindows, position: int) -> bool:
         """Count what came after the last look; `False` when that cannot be told from what came late."""
-        new = position - tail.position
+        new = position - recent.position
         if not new:
             return True
-        if not 0 < new <= 2 * self._size or tail.last is None or tail.is_over:
+        if not 0 < new <= 2 * self._size or recent.last is None or recent.is_over:
             return False
-        records = view.newest(tail.start, tail.start + self._period_us, tail.last, new + 1)
+        records = view.newest(recent.start, recent.start + self._period_us, new + 1, recent.last)
         if len(records) != new:
             return False
         for record in records:
-            tail.running.add(record)
-            if tail.running.counts.records == self._size:
-                tail.complete, tail.running = tail.running, _Counted(tail.reference)
-        tail.position = position
+            recent.running.add(record)
+            if recent.running.counts.records == self._size:
+                recent.complete, recent.running = recent.running, _CountedWindow(recent.reference)
+        recent.position = position
         return True
 
     def _counted(
         self,
-        view: JudgedRecords,
+        view: _Records,
         reference: Reference,
         start: int,
         is_over: bool,
         position: int,
         before: tuple[int, int] | None,
-    ) -> _Tail:
+    ) -> _RecentWindows:
         rest, complete = self._cut(view, reference, start, position)
-        running = _Counted(reference)
+        running = _CountedWindow(reference)
         if not is_over:
             running = rest
         elif rest.counts.records >= cells.MIN_SAMPLES:
@@ -301,17 +323,17 @@ class DriftWatch:
         if complete is None and before is not None:
             rest, complete = self._cut(view, reference, *before)
             complete = rest if rest.counts.records >= cells.MIN_SAMPLES else complete
-        return _Tail(reference, start, is_over, position, running, complete, before)
+        return _RecentWindows(reference, start, is_over, position, running, complete, before)
 
     def _cut(
-        self, view: JudgedRecords, reference: Reference, start: int, position: int
-    ) -> tuple[_Counted, _Counted | None]:
+        self, view: _Records, reference: Reference, start: int, position: int
+    ) -> tuple[_CountedWindow, _CountedWindow | None]:
         """Count what the last full window of a period leaves over, and that window if there is one."""
         left_over = max(position, 0) % self._size
         wanted = left_over + (self._size if position >= self._size else 0)
-        records = view.newest(start, start + self._period_us, reference.last, wanted) if wanted else []
+        records = view.newest(start, start + self._period_us, wanted, reference.last) if wanted else []
         parts = records[: len(records) - left_over], records[len(records) - left_over :]
-        complete, rest = (_Counted(reference) for _ in parts)
+        complete, rest = (_CountedWindow(reference) for _ in parts)
         for window, part in zip((complete, rest), parts, strict=True):
             for record in part:
                 window.add(record)
@@ -319,35 +341,37 @@ class DriftWatch:
 
     # ------------------------------------------------------------ judging
 
-    def _verdict(self, reference: Reference, counted: _Counted) -> Drift | None:
+    def _verdict(self, reference: Reference, counted: _CountedWindow) -> Drift | None:
         records = counted.counts.records
         if counted.verdict[0] != records:
             counted.verdict = records, self._judged(reference, counted)
         return counted.verdict[1]
 
-    def _judged(self, reference: Reference, counted: _Counted) -> Drift | None:
-        found = drift.model_drift(reference.cells, counted.counts.counts)
-        if found is None or counted.last is None:
+    def _judged(self, reference: Reference, counted: _CountedWindow) -> Drift | None:
+        measured = drift.model_drift(reference.cells, counted.counts.counts)
+        if measured is None or counted.last is None:
             return None
-        scores = {name: one.score for name, one in found.features.items()}
+        scores = {name: feature.score for name, feature in measured.features.items()}
         return Drift(
-            drift_status=DriftStatus(found.status),
-            drift_score=found.score,
+            drift_status=DriftStatus(measured.status),
+            drift_score=measured.score,
             prediction_drift=scores.pop(PREDICTION, nan),
             feature_drift=scores,
             data_quality_score=_quality(reference, counted.counts),
-            evidence=Evidence(found.log_e / log(10), found.alarm, found.drifted),
+            evidence=Evidence(measured.log_e / log(10), measured.alarm, measured.drifted),
             samples=counted.counts.records,
-            reference_samples=max(one.samples + one.missing for one in reference.cells.values()),
+            reference_samples=max(feature.samples + feature.missing for feature in reference.cells.values()),
             reference_source=reference.source,
             window=Window(moment(counted.first_ts), moment(counted.last.ts + 1), self._timezone),
         )
 
 
-def _quality(reference: Reference, window: cells.Window) -> float:
+def _quality(reference: Reference, window: cells.WindowCounts) -> float:
     """Return the mean quality of the features; the prediction is none."""
-    found = [
-        cells.feature_quality(one, window.counts[name]) for name, one in reference.cells.items() if name != PREDICTION
+    qualities = [
+        cells.feature_quality(feature, window.counts[name])
+        for name, feature in reference.cells.items()
+        if name != PREDICTION
     ]
-    known = [quality for quality in found if quality is not None]
+    known = [quality for quality in qualities if quality is not None]
     return fsum(known) / len(known) if known else nan

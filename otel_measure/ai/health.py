@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from otel_measure.definitions.kpis import BY_KEY, format_value, with_target
+from otel_measure.definitions.kpis import BY_KEY
+from otel_measure.definitions.verdicts import format_value, with_target
 
 MEAN_POINTS: Final = 65.0
 LOWEST_POINTS: Final = 35.0

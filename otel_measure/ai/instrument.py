@@ -58,7 +58,7 @@ class ModelCall:
         self._chunks = 0
         self._reader: UsageReader | None = None
         self._usage = Usage()
-        self._told = Usage()
+        self._span_usage = Usage()
         self._inside = EnclosingCall(self)
         self.is_open = False
 
@@ -85,7 +85,7 @@ class ModelCall:
 
     def enrich(self, attributes: Mapping[str, Json]) -> None:
         """Learn what the span of another instrumentation says of this call; what is known already stands."""
-        self._told = self._told.plus(usage_of(attributes))
+        self._span_usage = self._span_usage.plus(usage_of(attributes))
 
     def begin(self) -> ModelCall:
         """Start the clock."""
@@ -106,7 +106,7 @@ class ModelCall:
         if self._chunks:
             self._fields.setdefault("time_to_first_chunk_ms", self._first_chunk_ms)
             self._fields.setdefault("output_chunks", self._chunks)
-        usage = (self._reader.usage if self._reader is not None else self._usage).completed(self._told)
+        usage = (self._reader.usage if self._reader is not None else self._usage).completed(self._span_usage)
         latency_ms = (self._monotonic() - self._began) * 1000
         self.inference_id = self._measuring.record(self._model, self._version, latency_ms, usage=usage, **self._fields)
 

@@ -161,19 +161,19 @@ def bundled_table(provider: str | None, model: str) -> Schedule | None:
         return None
     known = _PROVIDER_IN_TABLE.get(provider, provider) if provider and provider != "_OTHER" else None
     try:
-        found = calc_price(Usage(input_tokens=0, output_tokens=0), model, provider_id=known).model
+        priced = calc_price(Usage(input_tokens=0, output_tokens=0), model, provider_id=known).model
     except (LookupError, ValueError):
         return None
-    if isinstance(found.prices, ModelPrice):
-        tiers = _tiers(found.prices)
+    if isinstance(priced.prices, ModelPrice):
+        tiers = _tiers(priced.prices)
         return (Tariff(tiers),) if tiers else None
     # There the last active price counts and the first stands in where none is; here the first active one.
-    dated = [(_tiers(price.prices), _active(price.constraint)) for price in reversed(found.prices)]
+    dated = [(_tiers(price.prices), _active(price.constraint)) for price in reversed(priced.prices)]
     schedule = tuple(Tariff(tiers, active) for tiers, active in dated if tiers)
     return schedule if len(schedule) == len(dated) and schedule else None
 
 
-class Warming:
+class PriceTableLoader:
     """Loads the price table on a thread of its own: its first look-up takes some tenths of a second.
 
     Args:
@@ -243,7 +243,7 @@ def _active(constraint: StartDateConstraint | TimeOfDateConstraint | None) -> Ca
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _PricedModel:
     schedule: Schedule
     source: Literal["override", "table"]
 
@@ -270,7 +270,7 @@ class Pricer:
     overrides: Mapping[str, Rates] = field(default_factory=dict)
     table: PriceTable = bundled_table
     max_models: int = 4096
-    _models: dict[tuple[str | None, str, str | None], _Known | None] = field(default_factory=dict, init=False)
+    _models: dict[tuple[str | None, str, str | None], _PricedModel | None] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def price(
@@ -348,7 +348,7 @@ class Pricer:
         usd = known.tariff(ts).tiers[0][1].cost_usd(input_tokens, output_tokens, requests=requests)
         return None if usd is None else Price(usd, "aggregate")
 
-    def _find(self, provider: str | None, model: str, response_model: str | None) -> _Known | None:
+    def _find(self, provider: str | None, model: str, response_model: str | None) -> _PricedModel | None:
         key = (provider, model, response_model)
         try:
             return self._models[key]
@@ -361,12 +361,12 @@ class Pricer:
             self._models[key] = known
         return known
 
-    def _resolve(self, provider: str | None, names: list[str]) -> _Known | None:
+    def _resolve(self, provider: str | None, names: list[str]) -> _PricedModel | None:
         for name in names:
             if name in self.overrides:
-                return _Known((Tariff(((_BASE, self.overrides[name]),)),), "override")
+                return _PricedModel((Tariff(((_BASE, self.overrides[name]),)),), "override")
         for name in names:
             schedule = self.table(provider, name)
             if schedule is not None:
-                return _Known(schedule, "table")
+                return _PricedModel(schedule, "table")
         return None

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from operator import add
 from typing import Final, TypeAlias
 
-from otel_measure.definitions.kpis import BY_KEY, Verdict, judge
+from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.quality import GRID_BITS, RegressionTotals
+from otel_measure.definitions.verdicts import Verdict, judge
 from otel_measure.definitions.windows import Window
 
 Confusion: TypeAlias = Mapping[tuple[str, str], int]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from math import isnan
 from typing import Final
 
@@ -13,9 +14,10 @@ from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import TimeSpan, time_span
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
 from otel_measure.stats.cells import MIN_SAMPLES, Value
-from otel_measure.store.protocol import QualityStore
+from otel_measure.store.protocol import Moment, Store
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import Labels, Reference
@@ -27,16 +29,29 @@ class QualityReader:
     """Answers about the quality of models.
 
     Args:
-        quality: where predictions, truths and references are.
+        store: where predictions, truths and references are.
         now_us: the clock.
         definitions: of windows and references.
     """
 
-    def __init__(self, quality: QualityStore, now_us: Callable[[], int], definitions: Definitions) -> None:
-        self._quality = quality
+    def __init__(self, store: Store, now_us: Callable[[], int], definitions: Definitions) -> None:
+        self._store = store
         self._now_us = now_us
         self._timezone = definitions.timezone
-        self.drift: Final = DriftWatch(quality, now_us, definitions)
+        self._drift: Final = DriftWatch(now_us, definitions)
+
+    @contextmanager
+    def asking(self, where: Filter = EVERYTHING) -> Iterator[Moment]:
+        """Yield the questions of this moment; references that were found meanwhile are kept when it is over."""
+        with self._store.asking(where) as moment:
+            yield moment
+        for model, reference in self._drift.new_references().items():
+            with suppress(StoreUnavailable):  # it is found again from the facts, as long as they are there
+                self._store.set_reference(model, reference)
+
+    def after_fork_in_child(self) -> None:
+        """Forget what was counted: another thread may have been in the middle of it."""
+        self._drift.after_fork_in_child()
 
     def accuracy(self, model: ModelKey, span: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
@@ -49,21 +64,29 @@ class QualityReader:
         return regression(labels.regression, labels.predictions, span.window)
 
     def _labels(self, model: ModelKey, span: TimeSpan, where: Filter) -> Labels:
-        return self._quality.labels(span.start, span.end, model, where).get(model) or Labels()
+        with self.asking(where) as moment:
+            return moment.quality.labels(span.start, span.end, model).get(model) or Labels()
 
     def evaluations(self, span: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""
-        return evaluations(self._quality.evaluations(span.start, span.end, where), span)
+        with self.asking(where) as moment:
+            evaluated = moment.quality.evaluations(span.start, span.end)
+        return evaluations(evaluated, span)
 
-    def of_model(self, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
+    def drift(self, model: ModelKey) -> Drift | None:
+        """Return the drift of a model as it is now; `None` without a reference or with too few records."""
+        with self.asking() as moment:
+            return self._drift.detect(moment, model)
+
+    def of_model(self, moment: Moment, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
         """Return what is known of one model; drift is known as of now, and over all services."""
-        labels = self._quality.labels(span.start, span.end, model, where).get(model)
-        return ModelQuality(labels, self.drift.detect(model) if _is_now(span, where) else None)
+        labels = moment.quality.labels(span.start, span.end, model).get(model)
+        return ModelQuality(labels, self._drift.detect(moment, model) if _is_now(span, where) else None)
 
-    def of_models(self, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
+    def of_models(self, moment: Moment, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
         """Return what is known of every model, in as many queries however many models there are."""
-        labels = self._quality.labels(span.start, span.end, None, where)
-        drifts: Mapping[ModelKey, Drift] = self.drift.detect_all(span.start) if _is_now(span, where) else {}
+        labels = moment.quality.labels(span.start, span.end)
+        drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
         return {model: ModelQuality(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
 
     def set_reference(
@@ -81,14 +104,14 @@ class QualityReader:
         given = predictions is not None or features is not None
         if given == (window is not None):
             raise ValueError("set_drift_reference takes predictions and features, or a window, and not both")
-        self._quality.set_reference(
-            *model, self._of_window(model, window) if window is not None else _of_values(predictions, features)
+        self._store.set_reference(
+            model, self._of_window(model, window) if window is not None else _of_values(predictions, features)
         )
 
     def _of_window(self, model: ModelKey, window: str) -> Reference:
         span = time_span(window, self._now_us(), self._timezone)
-        with self._quality.judged(*model) as view:
-            records = view.newest(span.start, span.end, None, MAX_REFERENCE_RECORDS)
+        with self._store.asking() as moment:
+            records = moment.quality.newest(model, span.start, span.end, MAX_REFERENCE_RECORDS)
         return _usable(reference_of("window", columns(records)), f"window={window!r}", len(records))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TypedDict, Unpack
 
@@ -12,13 +13,13 @@ from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
-from otel_measure.definitions.days import moment
+from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
-from otel_measure.store.protocol import Series
-from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import Model
+from otel_measure.store.protocol import Moment, RecordedModels
+from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.models import Model, ModelKey, ModelUse
 
 
 class QuestionFilter(TypedDict, total=False):
@@ -37,9 +38,9 @@ class ModelQuestions:
 
     Args:
         recorder: is flushed before a question is answered.
-        series: what models did; the store, or the in-memory reader without one.
+        in_process: what models did by this process, where there is no store.
         registry: which models there are.
-        quality: answers about quality and drift; `None` without a store.
+        quality: asks the store; `None` without one.
         now_us: the clock.
         timezone: of windows.
     """
@@ -47,14 +48,14 @@ class ModelQuestions:
     def __init__(
         self,
         recorder: Recorder,
-        series: Series,
+        in_process: RecordedModels,
         registry: Registry,
         quality: QualityReader | None,
         now_us: Callable[[], int],
         timezone: str,
     ) -> None:
         self._recorder = recorder
-        self._series = series
+        self._in_process = in_process
         self._registry = registry
         self._quality = quality
         self._now_us = now_us
@@ -63,21 +64,22 @@ class ModelQuestions:
     def knows_model(self, model_name: str, model_version: str) -> bool:
         """Tell whether a model was registered or recorded."""
         self._recorder.flush()
-        return self._registry.model(model_name, model_version) is not None
+        with self._asking() as (recorded, _):
+            return self._registry.model(recorded, (model_name, model_version)) is not None
 
     def get_latency_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
     ) -> reports.Latency:
         """Return the latency percentiles of a model with their error bound."""
         where, span = self._narrowed(window, **narrowing)
-        return reports.latency(reports.use_of(self._series, model_name, model_version, span, where), span)
+        return reports.latency(self._use_of((model_name, model_version), span, where), span)
 
     def get_cost_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
     ) -> reports.Cost:
         """Return cost and tokens of a model with their coverage."""
         where, span = self._narrowed(window, **narrowing)
-        return reports.cost(reports.use_of(self._series, model_name, model_version, span, where), span)
+        return reports.cost(self._use_of((model_name, model_version), span, where), span)
 
     def get_accuracy_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
@@ -105,24 +107,41 @@ class ModelQuestions:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         quality = self._quality_for("detect_model_drift")
         self._recorder.flush()
-        return quality.drift.detect((model_name, model_version))
+        return quality.drift((model_name, model_version))
 
     def get_model_performance_snapshot(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
     ) -> reports.Snapshot:
         """Return everything about one model; one nobody has heard of has n = 0."""
         where, span = self._narrowed(window, **narrowing)
-        model = self._registry.model(model_name, model_version) or Model(model_name, model_version)
-        use = reports.use_of(self._series, model_name, model_version, span, where)
-        quality = self._quality.of_model((model_name, model_version), span, where) if self._quality else UNKNOWN_QUALITY
-        return reports.snapshot(model, use, quality, span, moment(self._now_us()))
+        key = (model_name, model_version)
+        with self._asking(where) as (recorded, moment):
+            model = self._registry.model(recorded, key) or Model(*key)
+            use = reports.use_of(recorded, key, span)
+            quality = self._quality.of_model(moment, key, span, where) if self._quality and moment else UNKNOWN_QUALITY
+        return reports.snapshot(model, use, quality, span, utc(self._now_us()))
 
     def list_models(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Models:
         """Return a snapshot of every model."""
         where, span = self._narrowed(window, **narrowing)
-        uses = self._series.model_use(span.start, span.end, None, where)
-        qualities = self._quality.of_models(span, where) if self._quality else {}
-        return reports.all_models(self._registry.models(), uses, qualities, span, moment(self._now_us()))
+        with self._asking(where) as (recorded, moment):
+            models = self._registry.models(recorded)
+            uses = recorded.model_use(span.start, span.end)
+            qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
+        return reports.all_models(models, uses, qualities, span, utc(self._now_us()))
+
+    @contextmanager
+    def _asking(self, where: Filter = EVERYTHING) -> Iterator[tuple[RecordedModels, Moment | None]]:
+        """Yield who answers about models, and all other questions of the same moment where there is a store."""
+        if self._quality is None:
+            yield self._in_process, None
+            return
+        with self._quality.asking(where) as moment:
+            yield moment.models, moment
+
+    def _use_of(self, model: ModelKey, span: TimeSpan, where: Filter) -> ModelUse:
+        with self._asking(where) as (recorded, _):
+            return reports.use_of(recorded, model, span)
 
     def _quality_for(self, question: str) -> QualityReader:
         if self._quality is None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.records.enums import ModelType
-from otel_measure.store.protocol import Series, Store
+from otel_measure.store.protocol import RecordedModels, Store
 from otel_measure.store.types.models import Model, ModelKey
 
 REMEMBERED_S: Final = 30.0
@@ -18,13 +18,11 @@ class Registry:
     """Models by name and version.
 
     Args:
-        series: knows the models that were recorded; the store knows those registered by other processes, too.
         store: keeps registrations; `None` keeps them in this process.
         monotonic: seconds; a type is looked up again after half a minute.
     """
 
-    def __init__(self, series: Series, store: Store | None, monotonic: Callable[[], float]) -> None:
-        self._series = series
+    def __init__(self, store: Store | None, monotonic: Callable[[], float]) -> None:
         self._store = store
         self._monotonic = monotonic
         self._own: dict[ModelKey, Model] = {}
@@ -39,30 +37,31 @@ class Registry:
             self._store.register_model(model)
         self._remember(key, model.type)
 
-    def model(self, name: str, version: str) -> Model | None:
+    def model(self, recorded: RecordedModels, key: ModelKey) -> Model | None:
         """Return a model; `None` for one that was neither registered nor recorded."""
-        return self._own.get((name, version)) or self._series.model(name, version)
+        return self._own.get(key) or next(iter(recorded.models(key)), None)
 
-    def models(self) -> list[Model]:
-        """Return every model, sorted by name and version."""
+    def models(self, recorded: RecordedModels) -> list[Model]:
+        """Return every model that was registered or recorded, sorted by name and version."""
         if not self._own:
-            return self._series.models()
-        found = {(model.name, model.version): model for model in self._series.models()} | self._own
-        return [found[key] for key in sorted(found)]
+            return recorded.models()
+        known = {(model.name, model.version): model for model in recorded.models()} | self._own
+        return [known[key] for key in sorted(known)]
 
     def type_of(self, name: str, version: str) -> str:
         """Return the type a model was registered with, "other" for one nobody registered; remembered for a while."""
         key = (name, version)
-        known = self._types.get(key)
-        if known is not None and self._monotonic() < known[0]:
-            return known[1]
-        found = self._own.get(key)
-        if found is None and self._store is not None:
+        remembered = self._types.get(key)
+        if remembered is not None and self._monotonic() < remembered[0]:
+            return remembered[1]
+        model = self._own.get(key)
+        if model is None and self._store is not None:
             try:
-                found = self._store.model(name, version)
+                with self._store.asking() as moment:
+                    model = next(iter(moment.models.models(key)), None)
             except StoreError:  # recording goes on; what the store does not say now it says later
-                return known[1] if known is not None else ModelType.OTHER.value
-        return self._remember(key, found.type if found is not None else ModelType.OTHER.value)
+                return remembered[1] if remembered is not None else ModelType.OTHER.value
+        return self._remember(key, model.type if model is not None else ModelType.OTHER.value)
 
     def _remember(self, key: ModelKey, model_type: str) -> str:
         if len(self._types) >= MAX_REMEMBERED:

@@ -15,8 +15,7 @@ from otel_measure.conventions import instruments
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
-from otel_measure.store.protocol import Series
-from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.protocol import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.store.types.quality import Evaluated, Labels
 
@@ -135,42 +134,42 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
     """Percentiles by log-linear interpolation in merged exponential histograms (DEFINITIONS: latency percentiles)."""
     if use.binned is not None and use.binned.count:
         return _binned_latency(use, use.binned, span)
-    found = use.latency
-    if found is None or not found.count:
+    histogram = use.latency
+    if histogram is None or not histogram.count:
         return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, span.window)
     unit = use.latency_unit_ms
-    p50, p95, p99, p999 = (found.quantile(q) * unit for q in _PERCENTILES)
+    p50, p95, p99, p999 = (histogram.quantile(q) * unit for q in _PERCENTILES)
     return Latency(
         p50,
         p95,
         p99,
         p999,
-        found.mean * unit,
-        found.min * unit,
-        found.max * unit,
-        found.count,
-        found.relative_error,
+        histogram.mean * unit,
+        histogram.min * unit,
+        histogram.max * unit,
+        histogram.count,
+        histogram.relative_error,
         span.window,
     )
 
 
 def _binned_latency(use: ModelUse, binned: Binned, span: TimeSpan) -> Latency:
     """Percentiles over the bins of others' histograms and the buckets of ours together; the worst error is said."""
-    found = Binned()
-    found.merge(binned)
+    merged = Binned()
+    merged.merge(binned)
     if use.latency is not None:
-        found.take(use.latency)
-    estimates = [found.quantile(q) for q in _PERCENTILES]
+        merged.take(use.latency)
+    estimates = [merged.quantile(q) for q in _PERCENTILES]
     p50, p95, p99, p999 = (estimate.value for estimate in estimates)
     return Latency(
         p50,
         p95,
         p99,
         p999,
-        found.mean,
-        found.min if isfinite(found.min) else nan,
-        found.max if isfinite(found.max) else nan,
-        found.count,
+        merged.mean,
+        merged.min if isfinite(merged.min) else nan,
+        merged.max if isfinite(merged.max) else nan,
+        merged.count,
         max(estimate.relative_error for estimate in estimates),
         span.window,
     )
@@ -192,22 +191,22 @@ def cost(use: ModelUse, span: TimeSpan) -> Cost:
     )
 
 
-def evaluations(found: Iterable[Evaluated], span: TimeSpan) -> Evaluations:
+def evaluations(evaluated: Iterable[Evaluated], span: TimeSpan) -> Evaluations:
     """Means over the answers that have a score; labels are counted."""
-    told = tuple(
+    reports = tuple(
         Evaluation(
-            one.model,
-            one.version,
-            one.name,
-            one.answers,
-            one.score_sum / one.scored if one.scored else nan,
-            one.score_min if one.scored else nan,
-            one.score_max if one.scored else nan,
-            dict(sorted(one.labels.items())),
+            answers.model,
+            answers.version,
+            answers.name,
+            answers.answers,
+            answers.score_sum / answers.scored if answers.scored else nan,
+            answers.score_min if answers.scored else nan,
+            answers.score_max if answers.scored else nan,
+            dict(sorted(answers.labels.items())),
         )
-        for one in found
+        for answers in evaluated
     )
-    return Evaluations(told, sum(one.count for one in told), span.window)
+    return Evaluations(reports, sum(report.count for report in reports), span.window)
 
 
 def errors(use: ModelUse) -> Errors:
@@ -234,22 +233,22 @@ def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy
 
 def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan, now: datetime) -> Snapshot:
     """Everything about one model."""
-    took, paid, failed = latency(use, span), cost(use, span), errors(use)
-    right = accuracy(model.type, quality.labels, span)
+    model_latency, model_cost, model_errors = latency(use, span), cost(use, span), errors(use)
+    model_accuracy = accuracy(model.type, quality.labels, span)
     drift = quality.drift if quality.drift and quality.drift.window.end > span.window.start else None
-    found = _health(model, use, right, drift, took, paid, failed)
+    scored = _health(model, use, model_accuracy, drift, model_latency, model_cost, model_errors)
     return Snapshot(
         model_name=model.name,
         model_version=model.version,
         model_type=model.type,
-        health_score=found.score,
-        health_coverage=found.coverage,
-        deductions=found.deductions,
-        recommendations=found.recommendations,
-        latency=took,
-        cost=paid,
-        errors=failed,
-        accuracy=right,
+        health_score=scored.score,
+        health_coverage=scored.coverage,
+        deductions=scored.deductions,
+        recommendations=scored.recommendations,
+        latency=model_latency,
+        cost=model_cost,
+        errors=model_errors,
+        accuracy=model_accuracy,
         drift=drift,
         targets=dict(model.targets or {}),
         inference_count=use.requests,
@@ -295,10 +294,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
-def use_of(series: Series, name: str, version: str, span: TimeSpan, where: Filter = EVERYTHING) -> ModelUse:
+def use_of(models: RecordedModels, key: ModelKey, span: TimeSpan) -> ModelUse:
     """Return what one model did; a model nobody has heard of did nothing."""
-    found = series.model_use(span.start, span.end, (name, version), where)
-    return found[0] if found else ModelUse(name, version)
+    uses = models.model_use(span.start, span.end, key)
+    return uses[0] if uses else ModelUse(*key)
 
 
 def all_models(
@@ -310,7 +309,7 @@ def all_models(
 ) -> Models:
     """Return every registered model, whether it was used in the window or not."""
     used = {(use.model, use.version): use for use in uses}
-    found = tuple(
+    snapshots = tuple(
         snapshot(
             model,
             used.get((model.name, model.version)) or ModelUse(model.name, model.version),
@@ -320,4 +319,4 @@ def all_models(
         )
         for model in models
     )
-    return Models(found, len(found), sum(one.inference_count for one in found), span.window)
+    return Models(snapshots, len(snapshots), sum(snapshot.inference_count for snapshot in snapshots), span.window)

@@ -9,7 +9,7 @@ from typing import Final, Unpack
 
 from otel_measure.ai.health import check_targets
 from otel_measure.ai.instrument import C, F, MeasuredStream, ModelCall, measured
-from otel_measure.ai.pricing import Pricer, Warming, override_rates
+from otel_measure.ai.pricing import Pricer, PriceTableLoader, override_rates
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.questions import ModelQuestions
 from otel_measure.ai.record import CallFields, InferenceBuilder
@@ -20,7 +20,7 @@ from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import Origin
-from otel_measure.store.protocol import Series, Store
+from otel_measure.store.protocol import RecordedModels, Store
 from otel_measure.store.types.models import Model
 
 _TYPES: Final = frozenset(member.value for member in ModelType)
@@ -32,8 +32,8 @@ class AiModelService(ModelQuestions):
     Args:
         settings: names and prices.
         recorder: takes the records.
-        series: answers; the store, or the in-memory reader without one.
         store: keeps registrations, truths and references; `None` keeps registrations in this process.
+        in_process: answers about models where there is no store.
         now_us, new_id, monotonic: clocks and ids.
         timezone: of windows.
 
@@ -46,18 +46,18 @@ class AiModelService(ModelQuestions):
         self,
         settings: Settings,
         recorder: Recorder,
-        series: Series,
         store: Store | None,
+        in_process: RecordedModels,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
         timezone: str = "UTC",
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._monotonic = monotonic
-        quality = QualityReader(store.quality, now_us, store.definitions) if store is not None else None
-        super().__init__(recorder, series, Registry(series, store, monotonic), quality, now_us, timezone)
+        quality = QualityReader(store, now_us, store.definitions) if store is not None else None
+        super().__init__(recorder, in_process, Registry(store, monotonic), quality, now_us, timezone)
         self.pricer = Pricer(override_rates(settings.price_overrides))
-        self._warming = Warming()
+        self._price_table = PriceTableLoader()
         self._builder = InferenceBuilder(
             Origin(settings.service_name, settings.environment),
             now_us,
@@ -73,16 +73,16 @@ class AiModelService(ModelQuestions):
 
     def warm(self) -> None:
         """Load the price table on a thread of its own, once, so that no call waits for it."""
-        self._warming.start()
+        self._price_table.start()
 
     def before_fork(self) -> None:
         """Let no import be half-way while the process is copied."""
-        self._warming.finish()
+        self._price_table.finish()
 
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""
         if self._quality is not None:
-            self._quality.drift.after_fork_in_child()
+            self._quality.after_fork_in_child()
 
     # ------------------------------------------------------------ recording
 

@@ -11,8 +11,34 @@ from otel_measure.ai.usage import Usage
 from otel_measure.conventions import dialects, model_names, semconv
 from otel_measure.conventions.dialects import first_of
 from otel_measure.definitions.signals import Span, inference_id
+from otel_measure.recorder import Recorder
+from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Inference, Json, Origin
 from otel_measure.records.limits import MAX_COST_USD
+
+
+class SpanCalls:
+    """Records the calls of models that spans of other instrumentations tell of, in this process.
+
+    Args:
+        origin: of the records.
+        pricer: finds what they cost.
+        recorder: takes the records, and faults.
+    """
+
+    def __init__(self, origin: Origin, pricer: Pricer, recorder: Recorder) -> None:
+        self._origin = origin
+        self._pricer = pricer
+        self._recorder = recorder
+
+    def record(self, span: Span, caller: Caller) -> None:
+        """Record a call for whom it was made; never raise."""
+        try:
+            call = inference_of(span, self._origin, self._pricer)
+            user_id, session_id = call.user_id or caller.user_id, call.session_id or caller.session_id
+            self._recorder.put(msgspec.structs.replace(call, user_id=user_id, session_id=session_id))
+        except Exception as error:
+            self._recorder.fault("span", f"a call of a model was not recorded: {error}", error)
 
 
 def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
@@ -26,10 +52,11 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
     Raises:
         ValueError: an attribute breaks the rule of its field; the message names it.
     """
-    said = span.attributes
-    response = _text(said.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
-    model = _text(said.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
-    first_chunk_s = first_of(said, dialects.TIME_TO_FIRST_CHUNK_S)
+    attributes = span.attributes
+    response = _text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
+    model = _text(attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
+    error_type = _text(attributes.get(semconv.ATTR_ERROR_TYPE))
+    first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
     values: dict[str, object] = {
         semconv.ATTR_LOG_RECORD_UID: inference_id(span.trace_id, span.span_id),
         "ts": span.end_us,
@@ -37,58 +64,58 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
         semconv.ATTR_GEN_AI_REQUEST_MODEL: model,
         semconv.ATTR_MODEL_VERSION: model_names.version_of(model, response),
         semconv.ATTR_LATENCY_MS: max(span.end_us - span.start_us, 0) / 1000,
-        semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: first_of(said, dialects.INPUT_TOKENS),
-        semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: first_of(said, dialects.OUTPUT_TOKENS),
-        semconv.ATTR_ERROR_TYPE: _text(said.get(semconv.ATTR_ERROR_TYPE)) or (semconv.OTHER if span.failed else None),
-        semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(said) or model_names.provider_of(model),
-        semconv.ATTR_GEN_AI_OPERATION_NAME: _text(said.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
+        semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: first_of(attributes, dialects.INPUT_TOKENS),
+        semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: first_of(attributes, dialects.OUTPUT_TOKENS),
+        semconv.ATTR_ERROR_TYPE: error_type or (semconv.OTHER if span.failed else None),
+        semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(attributes) or model_names.provider_of(model),
+        semconv.ATTR_GEN_AI_OPERATION_NAME: _text(attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
         semconv.ATTR_GEN_AI_RESPONSE_MODEL: response,
         semconv.ATTR_TIME_TO_FIRST_CHUNK_MS: first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
-        semconv.ATTR_USER_ID: _user(said.get(semconv.ATTR_USER_ID)),
-        semconv.ATTR_SESSION_ID: _text(said.get(semconv.ATTR_SESSION_ID)),
+        semconv.ATTR_USER_ID: _user(attributes.get(semconv.ATTR_USER_ID)),
+        semconv.ATTR_SESSION_ID: _text(attributes.get(semconv.ATTR_SESSION_ID)),
         "trace_id": span.trace_id,
         "span_id": span.span_id,
     }
     try:
-        found = msgspec.convert(values, Inference)
+        inference = msgspec.convert(values, Inference)
     except msgspec.ValidationError as error:
         raise ValueError(f"span {span.name[:256]!r} is not a valid call of a model: {error}") from error
-    return _priced(found, usage_of(said), pricer)
+    return _priced(inference, usage_of(attributes), pricer)
 
 
-def usage_of(said: Mapping[str, Json]) -> Usage:
+def usage_of(attributes: Mapping[str, Json]) -> Usage:
     """Return what the attributes of a span say of the usage of a call; what breaks a rule is not known."""
-    cost_usd = first_of(said, dialects.COST_USD)
+    cost_usd = first_of(attributes, dialects.COST_USD)
     return Usage(
-        input_tokens=_count(first_of(said, dialects.INPUT_TOKENS)),
-        output_tokens=_count(first_of(said, dialects.OUTPUT_TOKENS)),
-        cached_input_tokens=_count(said.get(semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS)),
-        cache_write_tokens=_count(said.get(semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS)),
-        response_model=_text(said.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)),
-        provider=_provider(said),
+        input_tokens=_count(first_of(attributes, dialects.INPUT_TOKENS)),
+        output_tokens=_count(first_of(attributes, dialects.OUTPUT_TOKENS)),
+        cached_input_tokens=_count(attributes.get(semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS)),
+        cache_write_tokens=_count(attributes.get(semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS)),
+        response_model=_text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)),
+        provider=_provider(attributes),
         cost_usd=cost_usd if isinstance(cost_usd, int | float) and 0 <= cost_usd <= MAX_COST_USD else None,
     )
 
 
-def _provider(said: Mapping[str, Json]) -> str | None:
-    return next((text for name in dialects.PROVIDER if (text := _text(said.get(name)))), None)
+def _provider(attributes: Mapping[str, Json]) -> str | None:
+    return next((text for name in dialects.PROVIDER if (text := _text(attributes.get(name)))), None)
 
 
-def _priced(found: Inference, usage: Usage, pricer: Pricer) -> Inference:
+def _priced(inference: Inference, usage: Usage, pricer: Pricer) -> Inference:
     price = pricer.price(
-        found.model,
-        found.input_tokens,
-        found.output_tokens,
-        ts=found.ts,
+        inference.model,
+        inference.input_tokens,
+        inference.output_tokens,
+        ts=inference.ts,
         provider=usage.provider,
-        response_model=found.response_model,
+        response_model=inference.response_model,
         cached_input_tokens=usage.cached_input_tokens,
         cache_write_tokens=usage.cache_write_tokens,
         provider_usd=usage.cost_usd,
     )
     if price is None:
-        return found
-    return msgspec.structs.replace(found, cost_usd=price.usd, cost_source=price.source)
+        return inference
+    return msgspec.structs.replace(inference, cost_usd=price.usd, cost_source=price.source)
 
 
 def _text(value: Json) -> str | None:

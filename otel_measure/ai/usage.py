@@ -49,8 +49,8 @@ class Usage:
     def completed(self, other: Usage) -> Usage:
         """Return this usage, with what it does not know from another."""
         unknown = [field.name for field in fields(self) if getattr(self, field.name) is None]
-        found: dict[str, Any] = {name: getattr(other, name) for name in unknown}
-        return replace(self, **found)
+        completing: dict[str, Any] = {name: getattr(other, name) for name in unknown}
+        return replace(self, **completing)
 
     def plus(self, other: Usage) -> Usage:
         """Return the usage of two calls that are parts of one: counts and costs add, of names the first stands."""

@@ -71,11 +71,11 @@ def parse(labels: str) -> dict[str, str]:
     values: dict[str, str] = {}
     at = 0
     while at < len(labels):
-        found = _LABEL.match(labels, at)
-        if found is None:
+        label = _LABEL.match(labels, at)
+        if label is None:
             raise ValueError(f'labels must be name="value" pairs joined by commas, not {labels!r} (at {at})')
-        values[found[1]] = _ESCAPE.sub(_unescaped, found[2])
-        at = found.end()
+        values[label[1]] = _ESCAPE.sub(_unescaped, label[2])
+        at = label.end()
     return values
 
 
@@ -99,5 +99,5 @@ def _escaped_value(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _unescaped(found: re.Match[str]) -> str:
-    return "\n" if found[1] == "n" else found[1]
+def _unescaped(escape: re.Match[str]) -> str:
+    return "\n" if escape[1] == "n" else escape[1]

@@ -6,7 +6,21 @@ heartbeats alone, not on their order, and repeating one changes nothing.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
+Run: TypeAlias = tuple[int, int]
+"""The first and the last heartbeat of an unbroken run, microseconds."""
 # Three times the interval of the heartbeats: one may be late, and one may meet a locked store.
 LONGEST_GAP_US: Final = 45_000_000
+
+
+def joined_run(latest: Iterable[Run], at: int) -> tuple[list[Run], Run]:
+    """Return the runs that a heartbeat reaches, and the run that they and it make.
+
+    Args:
+        latest: the runs that begin last before `at + LONGEST_GAP_US`, two of them or more if there are.
+        at: the heartbeat.
+    """
+    reached = [run for run in latest if run[1] >= at - LONGEST_GAP_US]
+    return reached, (min([at, *(first for first, _ in reached)]), max([at, *(last for _, last in reached)]))

@@ -1,4 +1,4 @@
-"""Every KPI of the product: its unit, window, target and alert threshold. No other module holds such a number.
+"""Every KPI of the product: its unit, window, target, alert threshold and evidence. No other module has such a number.
 
 A *target* is what a healthy system keeps, an *alert* what somebody has to look at now; between the two lies a warning.
 Both are strict, as they are written: "target < 80" is missed at 80, "alert > 90" does not fire at 90.
@@ -9,17 +9,14 @@ Ratios are 0 to 1 and percentages 0 to 100, as the field of the API that carries
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from otel_measure.conventions import instruments
-from otel_measure.records.enums import HealthStatus
 
 Domain = Literal["infrastructure", "ai", "users"]
 Unit = Literal["percent", "ratio", "ms", "usd", "score", "points", "bytes_per_second"]
 Direction = Literal["below", "above", "none"]
-Verdict = Literal["ok", "warning", "alert", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class Kpi:
         alert_for_s: seconds through which the alert must hold before it fires.
         alert_rule: the alert as a sentence; empty without one.
         metric: OpenTelemetry gauge that carries the value; empty when no single gauge does.
-        needs: the evidence without which there is no verdict, in words.
+        needs: the evidence without which there is no verdict, in words that complete "needs".
         min_evidence: the same as a number.
         source: ``seed`` for a KPI of the product's specification, ``ours`` for one that we added.
     """
@@ -135,7 +132,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=200.0,
         alert=500.0,
         alert_rule="P95 latency > 500 ms",
-        needs="an inference",
+        needs="20 calls",
+        min_evidence=20,
     ),
     Kpi(
         key="cost_per_request_usd",
@@ -147,7 +145,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=0.01,
         alert=0.05,
         alert_rule="Cost per request > $0.05",
-        needs="a priced inference",
+        needs="20 priced calls, and a price for half of the calls",
+        min_evidence=20,
     ),
     Kpi(
         key="accuracy",
@@ -160,7 +159,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=0.90,
         alert_rule="Accuracy < 90 %",
         metric=instruments.OTEL_MEASURE_AI_ACCURACY_RATIO.name,
-        needs="a labelled prediction",
+        needs="50 predictions whose truth is known",
+        min_evidence=50,
     ),
     Kpi(
         key="drift_score",
@@ -187,7 +187,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=80.0,
         alert_rule="Health score < 80",
         metric=instruments.OTEL_MEASURE_AI_HEALTH_SCORE.name,
-        needs="a measured component",
+        needs="20 calls with errors and latency measured",
+        min_evidence=20,
     ),
     Kpi(
         key="error_rate",
@@ -199,7 +200,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         target=0.01,
         alert=0.05,
         alert_rule="Error rate > 5 %",
-        needs="an inference",
+        needs="20 calls",
+        min_evidence=20,
         source="ours",
     ),
     Kpi(
@@ -274,7 +276,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=0.0,
         alert_rule="NPS score < 0",
         metric=instruments.OTEL_MEASURE_USERS_NPS_SCORE.name,
-        needs="an answer",
+        needs="30 answers",
+        min_evidence=30,
     ),
     Kpi(
         key="bounce_rate",
@@ -290,13 +293,13 @@ KPIS: Final[tuple[Kpi, ...]] = (
     Kpi(
         key="dau_drop",
         domain="users",
-        title="DAU drop, last complete day against the same weekday a week before",
+        title="DAU drop, last complete day against the mean of the last four same weekdays",
         unit="ratio",
         window="1d",
         direction="below",
         alert=0.20,
         alert_rule="DAU drops by > 20 %",
-        needs="100 active users on the day a week before",
+        needs="14 days of history with 100 active users on the same weekdays",
         min_evidence=100,
     ),
     Kpi(
@@ -308,85 +311,9 @@ KPIS: Final[tuple[Kpi, ...]] = (
         direction="below",
         alert=0.30,
         alert_rule="Conversion rate drops by > 30 %",
-        needs="100 persons entered in each of the two weeks",
+        needs="100 persons who entered in each of the two weeks",
         min_evidence=100,
     ),
 )
 
 BY_KEY: Final[dict[str, Kpi]] = {kpi.key: kpi for kpi in KPIS}
-
-_FORMATS: Final[dict[Unit, tuple[str, float]]] = {
-    "percent": ("{:,.4g} %", 1.0),
-    "ratio": ("{:,.4g} %", 100.0),
-    "ms": ("{:,.6g} ms", 1.0),
-    "usd": ("${:,.4g}", 1.0),
-    "score": ("{:,.3g}", 1.0),
-    "points": ("{:,.4g}", 1.0),
-    "bytes_per_second": ("{:,.0f} B/s", 1.0),
-}
-
-
-def judge(kpi: Kpi, value: float | None, *, evidence: int | None = None) -> Verdict:
-    """Say how a value stands against its KPI.
-
-    Args:
-        kpi: a row of ``KPIS``.
-        value: in the KPI's unit; ``nan`` and ``None`` are unknown.
-        evidence: what the value rests on (users, records, readings), where the caller knows it.
-
-    Returns:
-        ``unknown`` without a value or with less evidence than the KPI needs, ``alert`` strictly beyond the alert
-        threshold, ``warning`` when the target is not met, else ``ok`` (also where there is nothing to judge).
-    """
-    if value is None or math.isnan(value) or (evidence is not None and evidence < kpi.min_evidence):
-        return "unknown"
-    if kpi.direction == "none":
-        return "ok"
-    if kpi.alert is not None and _beyond(kpi.direction, value, kpi.alert):
-        return "alert"
-    if kpi.target is not None and not _beyond(kpi.direction, kpi.target, value):
-        return "warning"
-    return "ok"
-
-
-def _beyond(direction: Direction, value: float, bound: float) -> bool:
-    """Whether the value is strictly on the bad side of the bound."""
-    return value > bound if direction == "below" else value < bound
-
-
-def with_target(kpi: Kpi, target: float | None) -> Kpi:
-    """Return a KPI with a target of its own, `None` keeping the table's.
-
-    The alert threshold moves with the target, in the table's proportion: latency p95 has 200 and 500 ms, so a target
-    of 5,000 ms means an alert at 12,500 ms.
-    """
-    if target is None or kpi.target is None:
-        return kpi
-    return replace(kpi, target=target, alert=None if kpi.alert is None else target * (kpi.alert / kpi.target))
-
-
-def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HealthStatus:
-    """Say how the host is, from what its CPU, memory and fullest disk use (0 to 100, ``nan`` where unknown).
-
-    Returns:
-        `CRITICAL` when one of the three is beyond its alert threshold, `DEGRADED` when one misses its target or
-        when none of them is known (a host that cannot be read is not well), else `HEALTHY`.
-    """
-    readings = (
-        ("cpu_usage_percent", cpu_percent),
-        ("memory_usage_percent", memory_percent),
-        ("disk_usage_percent", disk_percent),
-    )
-    verdicts = {judge(BY_KEY[key], value) for key, value in readings}
-    if "alert" in verdicts:
-        return HealthStatus.CRITICAL
-    is_healthy = "ok" in verdicts and "warning" not in verdicts
-    return HealthStatus.HEALTHY if is_healthy else HealthStatus.DEGRADED
-
-
-def format_value(kpi: Kpi, value: float | None) -> str:
-    """Write a value of a KPI for a person: ``93.2 %``, ``650 ms``, ``$0.0123``; else ``unknown``."""
-    if value is None or math.isnan(value):
-        return "unknown"
-    template, factor = _FORMATS[kpi.unit]
-    return template.format(value * factor)

@@ -56,9 +56,9 @@ class Point:
         count, bounds, buckets: of a histogram; `buckets` has one entry more than `bounds`.
         exponential: the buckets of an exponential histogram, from which the explicit ones are counted.
         minimum, maximum: of a histogram, where it says them.
-        came: when it came by the receiver's clock, 0 where `ts` is of that clock.
-        said: the time that a sender says whose clock is ahead, 0 elsewhere; `ts` is then when it came.
-        means: what it tells of calls of a model.
+        received_ts: when it came by the receiver's clock, 0 where `ts` is of that clock.
+        sender_ts: the time by the clock of a sender that is ahead, 0 elsewhere; `ts` is then when it came.
+        model_series: the calls of a model that it tells of, `None` for none.
     """
 
     name: str
@@ -78,9 +78,9 @@ class Point:
     minimum: float | None = None
     maximum: float | None = None
     delta: bool = False
-    means: ModelSeries | None = None
-    said: int = 0
-    came: int = 0
+    model_series: ModelSeries | None = None
+    sender_ts: int = 0
+    received_ts: int = 0
 
     @property
     def has_unknown_start(self) -> bool:
@@ -149,7 +149,7 @@ def predecessor(known: StreamState | None, point: Point) -> StreamState | None:
     """
     if known is None:
         return None
-    if known.ts > (point.came or point.ts) + STALE_US:
+    if known.ts > (point.received_ts or point.ts) + STALE_US:
         known = replace(known, ts=point.ts - 1)
     if known.kind == point.kind:
         return known
@@ -220,7 +220,7 @@ def explicit(point: Point, before: StreamState | None = None) -> Point:
 
 def increment(point: Point, before: StreamState | None) -> Increment:
     """Return what a point adds to what it goes on from, or all that it says; nothing unless it tells of models."""
-    if point.means is None:
+    if point.model_series is None:
         return Increment(point, 0.0, 0, ())
     if before is None:
         return Increment(point, point.value, point.count, tuple(_bins(point, point.buckets, point.exponential)))

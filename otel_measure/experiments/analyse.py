@@ -22,8 +22,8 @@ from otel_measure.definitions.days import moment
 from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import confidence_sequence, published_p
-from otel_measure.stats.tests import SRM_ALARM_P, Sample, difference, sample_ratio
-from otel_measure.store.types.experiments import Cell, Experiment
+from otel_measure.stats.tests import SRM_ALARM_P, SampleStatistics, difference, sample_ratio
+from otel_measure.store.types.experiments import ArmHour, Experiment
 
 ALPHA: Final = 0.05
 MIN_USERS: Final = 100
@@ -38,9 +38,9 @@ class Arm:
     conversions: int = 0
 
     @property
-    def sample(self) -> Sample:
+    def sample(self) -> SampleStatistics:
         """The arm as a proportion."""
-        return Sample.proportion(self.conversions, self.users)
+        return SampleStatistics.proportion(self.conversions, self.users)
 
     @property
     def has_enough(self) -> bool:
@@ -79,7 +79,7 @@ class _Looks:
         return self.absolute[0] > self.absolute[1]
 
 
-def analyse(experiment: Experiment, cells: Iterable[Cell]) -> AbTest:
+def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
     """Return what an experiment says.
 
     Args:

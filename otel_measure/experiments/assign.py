@@ -53,10 +53,10 @@ def definition(
 def _key(key: str | None, name: str) -> str:
     if key is None and not slug(name):
         raise ValueError(f"test_name has no letter or digit to make a key of: {name!r}; give key=...")
-    found = checks.text("key", slug(name)[:MAX_KEY_CHARS] if key is None else key, MAX_KEY_CHARS)
-    if not (_KEY.fullmatch(found) and found.isprintable()):
+    chosen = checks.text("key", slug(name)[:MAX_KEY_CHARS] if key is None else key, MAX_KEY_CHARS)
+    if not (_KEY.fullmatch(chosen) and chosen.isprintable()):
         raise ValueError(f"key must have a letter or digit and neither white space nor a slash, not {key!r}")
-    return found
+    return chosen
 
 
 def _variants(variants: Sequence[str]) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class ExperimentService:
     ) -> str:
         """Create a test, or find the same one again, and return its key."""
         wanted = definition(test_name, variants, weights, coverage, key, self._now_us())
-        kept = self._known.get(wanted.key) or (self._store.experiments.define(wanted) if self._store else wanted)
+        kept = self._known.get(wanted.key) or (self._store.define_experiment(wanted) if self._store else wanted)
         if kept != wanted:
             raise Conflict(_difference(kept, wanted))
         self._known[kept.key] = kept
@@ -148,8 +148,11 @@ class ExperimentService:
 
     def get_ab_test_results(self, test_id: str) -> AbTest:
         """Return what a test says so far."""
-        store = self._asked("the result of a test")
-        return analyse(self._experiment(test_id), store.experiments.cells(test_id))
+        store = self._store_for("the result of a test")
+        experiment = self._experiment(test_id)
+        with store.asking() as moment:
+            hours = moment.experiments.hours(test_id)
+        return analyse(experiment, hours)
 
     def list_ab_tests(self) -> AbTestResults:
         """Return what every test says so far.
@@ -157,29 +160,37 @@ class ExperimentService:
         Raises:
             NoStore: there is none to ask.
         """
-        store = self._asked("the results of tests")
-        found = [analyse(one, store.experiments.cells(one.key)) for one in store.experiments.experiments()]
-        return AbTestResults(found, len(found))
+        with self._store_for("the results of tests").asking() as moment:
+            questions = moment.experiments
+            defined = [(each, questions.hours(each.key)) for each in questions.experiments()]
+        results = [analyse(each, hours) for each, hours in defined]
+        return AbTestResults(results, len(results))
 
     def _log_once(self, what: str, error: StoreError) -> None:
         if not self._logged:
             self._logged = True
             _log.error("%s (logged once): %s", what, error)
 
-    def _asked(self, what: str) -> Store:
+    def _store_for(self, question: str) -> Store:
         if self._store is None:
-            raise NoStore(what)
+            raise NoStore(question)
         self._recorder.flush()
         return self._store
 
     def _experiment(self, test_id: str) -> Experiment:
         known = self._known.get(test_id)
         if known is None:
-            known = self._store.experiments.experiment(test_id) if self._store else None
-            if known is None:
-                raise NotFound("test", test_id)
-            self._known[test_id] = known
+            known = self._known[test_id] = self._defined(test_id)
         return known
+
+    def _defined(self, test_id: str) -> Experiment:
+        if self._store is None:
+            raise NotFound("test", test_id)
+        with self._store.asking() as moment:
+            defined = moment.experiments.experiments(test_id)
+        if not defined:
+            raise NotFound("test", test_id)
+        return defined[0]
 
 
 def _difference(kept: Experiment, wanted: Experiment) -> str:

@@ -29,6 +29,7 @@ Interval: TypeAlias = tuple[int, int]
 
 SECOND_US: Final = 1_000_000
 ENOUGH_COVERAGE: Final = 0.9
+ENOUGH_OBSERVED_US: Final = 3600 * SECOND_US
 ROUNDING: Final = 1e-9  # a target met to the microsecond is met
 
 
@@ -111,7 +112,7 @@ def availability(
         unwatched: Intervals in which no process of ours was alive; see `gaps`.
         now_us: End of the window.
         window_s: Length of the window.
-        sla_target: Percentage of the time the service has to be up, above 0 and up to 100.
+        sla_target: Percentage of the time the service has to be up, above 1 and up to 100.
         timezone: Name of the project's zone, told in the answer.
 
     Raises:
@@ -128,7 +129,7 @@ def availability(
     ratio = _share(observed_us - down_us, observed_us)
     high, coverage = _share(length_us - down_us, length_us), _share(observed_us, length_us)
     budget_us = (1 - sla_target / 100) * observed_us
-    compliance = _compliance(ratio, high, coverage, sla_target)
+    compliance = _compliance(ratio, high, coverage, observed_us, sla_target)
     return Availability(
         service_name=service_name,
         availability_percent=100 * ratio,
@@ -178,17 +179,27 @@ _SLA_STATUS: Final[dict[bool | None, SlaStatus]] = {False: "breached", True: "me
 
 
 def _check(sla_target: float, window_s: float) -> None:
-    if isinstance(sla_target, bool) or not 0 < sla_target <= 100:
-        raise ValueError(f"sla_target must be a percentage above 0 and up to 100, not {sla_target!r}")
+    check_sla_target(sla_target)
     if not 0 < window_s < float("inf"):
         raise ValueError(f"window_s must be a positive number of seconds, not {window_s!r}")
 
 
-def _compliance(ratio: float, high: float, coverage: float, sla_target: float) -> bool | None:
-    """False when even the optimistic bound misses, True when enough was seen and it holds, else None."""
+def check_sla_target(sla_target: float) -> None:
+    """Refuse a target that is no percentage of the time: 0.999 is a ratio, and would never be missed.
+
+    Raises:
+        ValueError: it is not above 1 and up to 100.
+    """
+    if isinstance(sla_target, bool) or not 1 < sla_target <= 100:
+        raise ValueError(f"sla_target must be in percent, above 1 and up to 100 (99.9, not 0.999), not {sla_target!r}")
+
+
+def _compliance(ratio: float, high: float, coverage: float, observed_us: int, sla_target: float) -> bool | None:
+    """False when even the optimistic bound misses, True when it holds and enough was seen, else None."""
     if 100 * high < sla_target - ROUNDING:
         return False
-    return True if 100 * ratio >= sla_target - ROUNDING and coverage >= ENOUGH_COVERAGE else None
+    is_enough = coverage >= ENOUGH_COVERAGE and observed_us >= ENOUGH_OBSERVED_US
+    return True if 100 * ratio >= sla_target - ROUNDING and is_enough else None
 
 
 def _outages(transitions: Iterable[Transition], now_us: int) -> list[_Outage]:

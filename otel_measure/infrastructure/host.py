@@ -1,4 +1,4 @@
-"""Reads the machine once: psutil and ``/proc`` in, a frozen `Reading` out. It keeps no state of its own.
+"""Reads the machine once: psutil and ``/proc`` in, a frozen `MachineReading` out. It keeps no state of its own.
 
 A part that cannot be read (no permission, no such file, another operating system) stays unknown in the
 reading and is told to `on_error`; the other parts are read all the same.
@@ -25,8 +25,8 @@ from otel_measure.infrastructure.readings import (
     Filesystem,
     HostMemory,
     InterfaceCounters,
+    MachineReading,
     OwnProcess,
-    Reading,
     Swap,
 )
 
@@ -64,7 +64,7 @@ def system_uptime_s() -> float:
     return time.clock_gettime(clock) if clock is not None else nan
 
 
-class Host:
+class HostReader:
     """Reads one machine.
 
     Args:
@@ -112,7 +112,7 @@ class Host:
         container = self._try("cgroup", self._cgroup.cpu, None)
         return CpuMoment(self._clock(), times, container)
 
-    def read(self) -> Reading:
+    def read(self) -> MachineReading:
         """Everything, at one moment."""
         ps = self._psutil
         filesystems: tuple[Filesystem, ...] = self._try("filesystems", self._mounts.read, ())
@@ -120,7 +120,7 @@ class Host:
         cores = self._try("cores", lambda: float(ps.cpu_count() or nan), nan)
         container = self._try("cgroup", lambda: self._cgroup.read(cores, memory.total), None)
         times = self._try("cpu", self._cpu_times, CpuTimes())
-        return Reading(
+        return MachineReading(
             cpu=CpuMoment(self._clock(), times, container.cpu if container else None),
             wall_s=self._wall(),
             core_count=cores,

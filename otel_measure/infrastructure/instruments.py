@@ -17,8 +17,8 @@ from otel_measure.infrastructure.readings import (
     Filesystem,
     HostMemory,
     InterfaceCounters,
+    MachineSnapshot,
     OwnProcess,
-    Snapshot,
     Swap,
 )
 from otel_measure.infrastructure.sampler import Sampler
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Attributes: TypeAlias = Mapping[str, str]
 Point: TypeAlias = tuple[float, Attributes]
-Read: TypeAlias = Callable[[Snapshot], Iterable[Point]]
+Read: TypeAlias = Callable[[MachineSnapshot], Iterable[Point]]
 
 NONE: Final[Attributes] = {}
 MEMORY_STATES: Final = ("used", "free", "cached", "buffers")
@@ -40,11 +40,11 @@ LOAD_ATTRIBUTES: Final = tuple({semconv.ATTR_LOAD_AVERAGE_PERIOD: period} for pe
 _DISK, _NETWORK = semconv.ATTR_DISK_IO_DIRECTION, semconv.ATTR_NETWORK_IO_DIRECTION
 
 
-def _one(value_of: Callable[[Snapshot], float]) -> Read:
+def _one(value_of: Callable[[MachineSnapshot], float]) -> Read:
     return lambda snapshot: ((value_of(snapshot), NONE),)
 
 
-def _states(attribute: str, states: tuple[str, ...], value_of: Callable[[Snapshot, str], float]) -> Read:
+def _states(attribute: str, states: tuple[str, ...], value_of: Callable[[MachineSnapshot, str], float]) -> Read:
     labelled = tuple((state, {attribute: state}) for state in states)
     return lambda snapshot: ((value_of(snapshot, state), attributes) for state, attributes in labelled)
 
@@ -60,7 +60,7 @@ def _swap(state: Callable[[Swap, str], float]) -> Read:
 def _disks(**directions: Callable[[DiskCounters], float]) -> Read:
     """Per device; the keywords are the directions, ``any`` for figures that have none."""
 
-    def read(snapshot: Snapshot) -> Iterator[Point]:
+    def read(snapshot: MachineSnapshot) -> Iterator[Point]:
         for device, counters in snapshot.now.disks.items():
             for direction, value_of in directions.items() if counters.whole else ():
                 attributes = {semconv.ATTR_SYSTEM_DEVICE: device}
@@ -74,7 +74,7 @@ def _interfaces(
 ) -> Read:
     """Per interface and direction; `name` is the attribute under which a metric wants the interface."""
 
-    def read(snapshot: Snapshot) -> Iterator[Point]:
+    def read(snapshot: MachineSnapshot) -> Iterator[Point]:
         for interface, counters in snapshot.now.interfaces.items():
             if not counters.counted:  # as with disks: whoever adds the series up gets every byte once
                 continue
@@ -87,7 +87,7 @@ def _interfaces(
 def _filesystems(**states: Callable[[Filesystem], float]) -> Read:
     """Per filesystem; the keywords are the states, ``any`` for figures that have none."""
 
-    def read(snapshot: Snapshot) -> Iterator[Point]:
+    def read(snapshot: MachineSnapshot) -> Iterator[Point]:
         for filesystem in snapshot.now.filesystems:
             named = (
                 (semconv.ATTR_SYSTEM_DEVICE, filesystem.device),
@@ -103,7 +103,7 @@ def _filesystems(**states: Callable[[Filesystem], float]) -> Read:
 
 
 def _container(value_of: Callable[[Container], float]) -> Read:
-    def read(snapshot: Snapshot) -> Iterator[Point]:
+    def read(snapshot: MachineSnapshot) -> Iterator[Point]:
         if snapshot.now.container is not None:
             yield value_of(snapshot.now.container), NONE
 
@@ -114,11 +114,11 @@ def _process(value_of: Callable[[OwnProcess], float]) -> Read:
     return _one(lambda snapshot: value_of(snapshot.now.process))
 
 
-def _process_modes(value_of: Callable[[Snapshot, str], float]) -> Read:
+def _process_modes(value_of: Callable[[MachineSnapshot, str], float]) -> Read:
     return _states(semconv.ATTR_CPU_MODE, ("user", "system"), value_of)
 
 
-def _process_utilization(snapshot: Snapshot, mode: str) -> float:
+def _process_utilization(snapshot: MachineSnapshot, mode: str) -> float:
     if snapshot.before is None:
         return float("nan")
     before, now = snapshot.before, snapshot.now
@@ -126,28 +126,28 @@ def _process_utilization(snapshot: Snapshot, mode: str) -> float:
     return rates.per_second(getattr(before.process, f"{mode}_s"), getattr(now.process, f"{mode}_s"), cpus_s)
 
 
-def _cpu_time(snapshot: Snapshot) -> Iterator[Point]:
+def _cpu_time(snapshot: MachineSnapshot) -> Iterator[Point]:
     times = snapshot.now.cpu.host
     return ((getattr(times, mode), attributes) for mode, attributes in MODE_ATTRIBUTES.items())
 
 
-def _cpu_utilization(snapshot: Snapshot) -> Iterator[Point]:
+def _cpu_utilization(snapshot: MachineSnapshot) -> Iterator[Point]:
     ratios = rates.host_cpu_ratios(snapshot)
     return ((ratios[mode], attributes) for mode, attributes in MODE_ATTRIBUTES.items())
 
 
-def _connections(snapshot: Snapshot) -> Iterator[Point]:
+def _connections(snapshot: MachineSnapshot) -> Iterator[Point]:
     for (transport, state), count in (snapshot.now.connections or {}).items():
         attributes = {semconv.ATTR_NETWORK_TRANSPORT: transport}
         yield count, attributes | ({semconv.ATTR_NETWORK_CONNECTION_STATE: state} if state else {})
 
 
-def _cpu_limit_ratio(snapshot: Snapshot) -> float:
+def _cpu_limit_ratio(snapshot: MachineSnapshot) -> float:
     limit = rates.cpu_limit(snapshot.now.container)
     return rates.container_cpu_ratios(snapshot.cpu_since, snapshot.now.cpu, limit)[0]
 
 
-def _load(snapshot: Snapshot) -> Iterable[Point]:
+def _load(snapshot: MachineSnapshot) -> Iterable[Point]:
     return zip(snapshot.now.load, LOAD_ATTRIBUTES, strict=True)
 
 
@@ -206,7 +206,7 @@ BINDINGS: Final[Mapping[instruments.Instrument, Read]] = {
 }
 
 
-def points(snapshot: Snapshot) -> Iterator[tuple[instruments.Instrument, float, Attributes]]:
+def points(snapshot: MachineSnapshot) -> Iterator[tuple[instruments.Instrument, float, Attributes]]:
     """Every known figure of a snapshot as (instrument, value, attributes)."""
     for instrument, read in BINDINGS.items():
         for value, attributes in read(snapshot):

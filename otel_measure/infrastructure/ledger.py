@@ -28,6 +28,7 @@ from otel_measure.infrastructure.availability import (
     State,
     Transition,
     availability,
+    check_sla_target,
     down_since,
     gaps,
     is_down,
@@ -37,7 +38,7 @@ from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import Origin, ServiceState
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.services import History, StateChange
+from otel_measure.store.types.services import ServiceHistory, StateChange
 
 DEFAULT_WINDOW: Final = "30d"
 DEFAULT_SLA_TARGET: Final = 99.9
@@ -104,10 +105,9 @@ class Ledger:
         """Add a service, up from now on, or set the target of one that is known; durable when it returns."""
         name = checks.text("name", name)
         target = checks.number("sla_target", sla_target, high=100)
-        if target <= 0:
-            raise ValueError(f"sla_target must be a percentage above 0 and up to 100, not {sla_target!r}")
+        check_sla_target(target)
         now = self._now_us()
-        self._store.services.register(name, target, now)
+        self._store.register_service(name, target, now)
         return _service(self._known(name, now), now)
 
     def record(self, name: str, state: State, *, at: datetime | None = None, reason: str | None = None) -> str:
@@ -157,28 +157,32 @@ class Ledger:
         if self._kept is None:
             return
         now = self._now_us()
-        self._kept.services.beat(now)
-        for history in self._kept.services.histories(now):
+        self._kept.beat(now)
+        for history in self._histories(now):
             ahead = _ahead(history, now)
             if ahead and (ahead[-1].state == "down") != is_down(_transitions(history), now):
                 self.record(history.service.name, cast(State, ahead[-1].state), reason=STEPPED_BACK)
 
     # ------------------------------------------------------------ answers
 
-    def _known(self, name: str, start: int) -> History:
-        found = self._store.services.histories(start, name)
+    def _histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
+        with self._store.asking() as moment:
+            return moment.services.histories(start, name)
+
+    def _known(self, name: str, start: int) -> ServiceHistory:
+        found = self._histories(start, name)
         if not found:
             raise NotFound("service", name)
         return found[0]
 
     def knows(self, name: str) -> bool:
         """Whether a service of this name is registered."""
-        return bool(self._store.services.histories(self._now_us(), name))
+        return bool(self._histories(self._now_us(), name))
 
     def services(self) -> Services:
         """Return every registered service with its state now."""
         now = self._now_us()
-        found = tuple(_service(history, now) for history in self._store.services.histories(now))
+        found = tuple(_service(history, now) for history in self._histories(now))
         return Services(found, len(found), sum(s.state == "down" for s in found), moment(now))
 
     def down(self) -> int:
@@ -190,19 +194,19 @@ class Ledger:
         checks.text("name", name)
         now = self._now_us()
         asked = self._asked(window, now, as_of)
-        found = self._store.services.histories(asked[0], name)
+        found = self._histories(asked[0], name)
         return self._reckon(found[0], asked, now) if found else self._unknown(name, asked)
 
     def availabilities(self, window: str = DEFAULT_WINDOW) -> list[Availability]:
         """Return the availability of every registered service, sorted by name."""
         now = self._now_us()
         asked = self._asked(window, now)
-        return [self._reckon(history, asked, now) for history in self._store.services.histories(asked[0])]
+        return [self._reckon(history, asked, now) for history in self._histories(asked[0])]
 
     def lifetimes(self) -> Iterator[tuple[Availability, bool]]:
         """Yield the availability of every service since its registration, and whether it is down now."""
         now = self._now_us()
-        for history in self._store.services.histories(0):
+        for history in self._histories(0):
             since_registration = (min(history.service.registered, now - 1), now)
             yield self._reckon(history, since_registration, now), is_down(_transitions(history), now)
 
@@ -211,7 +215,7 @@ class Ledger:
         end = min(time_span(window, now, self._timezone, as_of).end, now)
         return max(end - minutes(window) * MINUTE_US, 0), end
 
-    def _reckon(self, history: History, asked: Interval, now: int) -> Availability:
+    def _reckon(self, history: ServiceHistory, asked: Interval, now: int) -> Availability:
         start, end = asked
         return availability(
             history.service.name,
@@ -239,20 +243,20 @@ class Ledger:
         )
 
 
-def _transitions(history: History) -> list[Transition]:
+def _transitions(history: ServiceHistory) -> list[Transition]:
     return [Transition(c.at, cast(State, c.state), c.reason, c.event_id) for c in history.changes]
 
 
-def _watched(history: History, now: int) -> list[Interval]:
+def _watched(history: ServiceHistory, now: int) -> list[Interval]:
     """The runs of heartbeats; one whose next beat is not overdue lasts until now."""
-    return [(first, now if last < now <= last + LONGEST_GAP_US else last) for first, last in history.watched]
+    return [(first, now if last < now <= last + LONGEST_GAP_US else last) for first, last in history.heartbeats]
 
 
-def _ahead(history: History, now: int) -> list[StateChange]:
+def _ahead(history: ServiceHistory, now: int) -> list[StateChange]:
     return [change for change in history.changes if change.at > now]
 
 
-def _revocation(new: ServiceState, history: History, now: int) -> Iterator[ServiceState]:
+def _revocation(new: ServiceState, history: ServiceHistory, now: int) -> Iterator[ServiceState]:
     """Yield what takes back the last state that lies ahead of the clock, where it is another one."""
     ahead = _ahead(history, now)
     if ahead and ahead[-1].state != new.state:
@@ -260,7 +264,7 @@ def _revocation(new: ServiceState, history: History, now: int) -> Iterator[Servi
         yield msgspec.structs.replace(new, id=f"{ahead[-1].event_id}+", ts=ahead[-1].at, reason=STEPPED_BACK)
 
 
-def _service(history: History, now: int) -> Service:
+def _service(history: ServiceHistory, now: int) -> Service:
     name, registered, sla_target = history.service
     since = down_since(_transitions(history), now)
     return Service(

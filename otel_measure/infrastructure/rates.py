@@ -12,7 +12,14 @@ from collections.abc import Iterable, Mapping
 from math import nan
 from typing import Final
 
-from otel_measure.infrastructure.readings import Container, CpuMoment, CpuTimes, Filesystem, Reading, Snapshot
+from otel_measure.infrastructure.readings import (
+    Container,
+    CpuMoment,
+    CpuTimes,
+    Filesystem,
+    MachineReading,
+    MachineSnapshot,
+)
 
 SMALLEST_DISK_BYTES: Final = 2**30
 MODES: Final = tuple(f.name for f in dataclasses.fields(CpuTimes))
@@ -46,7 +53,7 @@ def known(value: float) -> float:
     return value if value == value else 0.0
 
 
-def host_cpu_ratios(snapshot: Snapshot) -> Mapping[str, float]:
+def host_cpu_ratios(snapshot: MachineSnapshot) -> Mapping[str, float]:
     """`mode_ratios` of the host over the snapshot's CPU window."""
     since = snapshot.cpu_since
     return mode_ratios(since.host, snapshot.now.cpu.host) if since else dict.fromkeys(MODES, nan)
@@ -68,7 +75,7 @@ def _clamped(ratio: float) -> float:
     return min(1.0, ratio) if ratio == ratio else nan
 
 
-def cpu_percent(since: CpuMoment | None, now: Reading) -> float:
+def cpu_percent(since: CpuMoment | None, now: MachineReading) -> float:
     """CPU usage between a moment and a reading, 0 to 100: of the quota in a container, else of the host."""
     limit = cpu_limit(now.container)
     if limit == limit:
@@ -86,7 +93,7 @@ def memory_limit(container: Container | None) -> float:
     return container.memory_limit_bytes if container else nan
 
 
-def memory_percent(now: Reading) -> float:
+def memory_percent(now: MachineReading) -> float:
     """Memory in use, 0 to 100: the working set against the limit in a container, else what is not available."""
     limit = memory_limit(now.container)
     if now.container is not None and limit == limit:

@@ -179,7 +179,7 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MachineReading:
     """Everything read at one moment.
 
     Attributes:
@@ -216,7 +216,7 @@ class Averages:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class MachineSnapshot:
     """The latest reading with the earlier ones that its rates are taken from.
 
     Attributes:
@@ -226,10 +226,10 @@ class Snapshot:
         averages: Means over the last 5 minutes.
     """
 
-    now: Reading
-    before: Reading | None = None
+    now: MachineReading
+    before: MachineReading | None = None
     cpu_since: CpuMoment | None = None
     averages: Averages = Averages()
 
 
-NEVER_READ = Snapshot(Reading(CpuMoment(nan, CpuTimes()), nan))
+NEVER_READ = MachineSnapshot(MachineReading(CpuMoment(nan, CpuTimes()), nan))

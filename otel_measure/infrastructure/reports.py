@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 from otel_measure.infrastructure import rates
 from otel_measure.infrastructure.mounts import Space
 from otel_measure.infrastructure.physical import is_stacked
-from otel_measure.infrastructure.readings import DiskCounters, Filesystem, InterfaceCounters, Snapshot
+from otel_measure.infrastructure.readings import DiskCounters, Filesystem, InterfaceCounters, MachineSnapshot
 
 Scope = Literal["host", "container"]
 Counters: TypeAlias = DiskCounters | InterfaceCounters
@@ -106,7 +106,7 @@ class Process:
     timestamp: datetime
 
 
-def cpu(snapshot: Snapshot) -> Cpu:
+def cpu(snapshot: MachineSnapshot) -> Cpu:
     """How busy the CPUs are."""
     host = _host_cpu(snapshot)
     limit = rates.cpu_limit(snapshot.now.container)
@@ -126,7 +126,7 @@ def cpu(snapshot: Snapshot) -> Cpu:
     )
 
 
-def memory(snapshot: Snapshot) -> Memory:
+def memory(snapshot: MachineSnapshot) -> Memory:
     """How much memory is used."""
     host = _host_memory(snapshot)
     container = snapshot.now.container
@@ -147,7 +147,9 @@ def memory(snapshot: Snapshot) -> Memory:
     )
 
 
-def disk(snapshot: Snapshot, mount_point: str = "/", space: Space | None = None, *, lies_on: str | None = None) -> Disk:
+def disk(
+    snapshot: MachineSnapshot, mount_point: str = "/", space: Space | None = None, *, lies_on: str | None = None
+) -> Disk:
     """How full a filesystem is and what its device does.
 
     Args:
@@ -177,7 +179,7 @@ def disk(snapshot: Snapshot, mount_point: str = "/", space: Space | None = None,
     )
 
 
-def network(snapshot: Snapshot) -> Network:
+def network(snapshot: MachineSnapshot) -> Network:
     """What the interfaces carry, every byte once and loopback left out (`physical.counted_interfaces`)."""
     connections = snapshot.now.connections
     return Network(
@@ -194,7 +196,7 @@ def network(snapshot: Snapshot) -> Network:
     )
 
 
-def timestamp(snapshot: Snapshot) -> datetime:
+def timestamp(snapshot: MachineSnapshot) -> datetime:
     """When the snapshot was taken (UTC); the epoch for one that never was."""
     wall_s = snapshot.now.wall_s
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=wall_s if isfinite(wall_s) else 0)
@@ -205,7 +207,7 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _host_cpu(snapshot: Snapshot) -> Cpu:
+def _host_cpu(snapshot: MachineSnapshot) -> Cpu:
     ratios = rates.host_cpu_ratios(snapshot)
     load_1m, load_5m, load_15m = snapshot.now.load
     return Cpu(
@@ -228,7 +230,7 @@ def _cores(count: float) -> float:
     return int(count) if count.is_integer() else count
 
 
-def _host_memory(snapshot: Snapshot) -> Memory:
+def _host_memory(snapshot: MachineSnapshot) -> Memory:
     memory, swap = snapshot.now.memory, snapshot.now.swap
     return Memory(
         total_bytes=memory.total,
@@ -250,7 +252,7 @@ def _mount_of(filesystems: Iterable[Filesystem], directory: str) -> Filesystem |
     return max(above, key=lambda f: len(PurePath(f.mount_point).parts), default=None)
 
 
-def _disk_rate(snapshot: Snapshot, device: str, field: str) -> float:
+def _disk_rate(snapshot: MachineSnapshot, device: str, field: str) -> float:
     """The rate of one device; of an unknown one that of all disks, each byte once."""
     disks = snapshot.now.disks
     whole = [name for name, counters in disks.items() if counters.whole and not is_stacked(name)]
@@ -259,12 +261,12 @@ def _disk_rate(snapshot: Snapshot, device: str, field: str) -> float:
     return _summed_rate(snapshot, [(before[n], disks[n]) for n in names if n in before], field)
 
 
-def _interface_total(snapshot: Snapshot, field: str) -> float:
+def _interface_total(snapshot: MachineSnapshot, field: str) -> float:
     counted = [counters for counters in snapshot.now.interfaces.values() if counters.counted]
     return sum(getattr(counters, field) for counters in counted) if counted else nan
 
 
-def _interface_rate(snapshot: Snapshot, field: str) -> float:
+def _interface_rate(snapshot: MachineSnapshot, field: str) -> float:
     before = snapshot.before.interfaces if snapshot.before else {}
     # An interface that came up in between has had one reading, and what it counts is no growth.
     counted = {name: counters for name, counters in snapshot.now.interfaces.items() if counters.counted}
@@ -272,7 +274,7 @@ def _interface_rate(snapshot: Snapshot, field: str) -> float:
     return _summed_rate(snapshot, pairs, field)
 
 
-def _summed_rate(snapshot: Snapshot, pairs: Sequence[tuple[Counters, Counters]], field: str) -> float:
+def _summed_rate(snapshot: MachineSnapshot, pairs: Sequence[tuple[Counters, Counters]], field: str) -> float:
     if snapshot.before is None or not pairs:
         return nan
     elapsed_s = snapshot.now.cpu.monotonic_s - snapshot.before.cpu.monotonic_s

@@ -20,9 +20,9 @@ from typing import Final
 
 from otel_measure.infrastructure import rates
 from otel_measure.infrastructure.cgroup import Cgroup
-from otel_measure.infrastructure.host import Host
+from otel_measure.infrastructure.host import HostReader
 from otel_measure.infrastructure.mounts import Mounts, Space
-from otel_measure.infrastructure.readings import NEVER_READ, Averages, CpuMoment, Reading, Snapshot
+from otel_measure.infrastructure.readings import NEVER_READ, Averages, CpuMoment, MachineReading, MachineSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Sampler:
         cgroup: Cgroup | None = None,
         disk_timeout_s: float = 0.05,
         tick_s: float = 1.0,
-        host: Host | None = None,
+        host: HostReader | None = None,
     ) -> None:
         """Prepare; nothing is read and no thread runs before it is needed."""
         self.interval_s = _positive("interval_s", interval_s)
@@ -75,11 +75,12 @@ class Sampler:
         psutil = psutil if psutil is not None else import_module("psutil")
         timeout_s = _positive("disk_timeout_s", disk_timeout_s)
         self._mounts = Mounts(psutil.disk_partitions, clock=clock, timeout_s=timeout_s)
-        self._host = host or Host(
+        self._host = host or HostReader(
             psutil, clock=clock, wall=wall, mounts=self._mounts, cgroup=cgroup or Cgroup(), on_error=self._count_error
         )
         self._tick_s = _positive("tick_s", tick_s)
         self._ticking = True
+        self._forking = False
         self._forget()
 
     def _forget(self) -> None:
@@ -116,13 +117,13 @@ class Sampler:
         """Whether the thread is alive."""
         return self._thread is not None and self._thread.is_alive()
 
-    def latest(self) -> Snapshot:
+    def latest(self) -> MachineSnapshot:
         """The last snapshot, however old; before the first reading everything in it is ``nan``."""
         return self._latest
 
-    def fresh(self, max_age_s: float = FRESH_S, wait_s: float = WAIT_S) -> Snapshot:
+    def fresh(self, max_age_s: float = FRESH_S, wait_s: float = WAIT_S) -> MachineSnapshot:
         """A snapshot no older than `max_age_s`, or the last one when `wait_s` were not enough to take it."""
-        if self._is_fresh(max_age_s):
+        if self._forking or self._is_fresh(max_age_s):
             return self._latest
         with self._changed:
             self._asked += 1
@@ -146,8 +147,17 @@ class Sampler:
             why = error.strerror if isinstance(error, OSError) else "no directory can have this name"
             raise ValueError(f"mount_point must be an existing directory, not {mount_point!r}: {why}") from None
 
+    def before_fork(self) -> None:
+        """Answer with the last snapshot from now on: a lock of the parent would hang its child, a wait delay it."""
+        self._forking = True
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._forking = False
+
     def after_fork_in_child(self) -> None:
         """Forget the parent's thread, locks and readings; the child collects for itself if the parent did."""
+        self._forking = False
         running = self._thread is not None
         self._forget()
         self._mounts.forget()
@@ -189,14 +199,14 @@ class Sampler:
 
     # Readings
 
-    def sample(self) -> Snapshot:
+    def sample(self) -> MachineSnapshot:
         """Take a full reading now and publish it; the thread calls it, and tests with a clock of their own."""
         with self._reading:
             now = self._host.read()
             before = self._latest.now if self._latest is not NEVER_READ else None
             since = self._cpu_since(now.cpu)
             self._past.append(_Past(now.cpu, rates.memory_percent(now), rates.fullest_percent(now.filesystems)))
-            self._latest = Snapshot(now, before, since, self._averages(now))
+            self._latest = MachineSnapshot(now, before, since, self._averages(now))
             return self._latest
 
     def _tick(self) -> None:
@@ -216,7 +226,7 @@ class Sampler:
         self._remember(now)
         return min(earlier, key=lambda m: abs(m.monotonic_s - start_s)) if earlier else None
 
-    def _averages(self, now: Reading) -> Averages:
+    def _averages(self, now: MachineReading) -> Averages:
         start_s = now.cpu.monotonic_s - AVERAGE_WINDOW_S
         while self._past[0].cpu.monotonic_s < start_s:
             self._past.popleft()

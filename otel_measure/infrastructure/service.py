@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
-from otel_measure.definitions.exposition import Family
-from otel_measure.definitions.kpis import host_status
+from otel_measure.definitions.verdicts import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
-from otel_measure.infrastructure.gauges import service_families
 from otel_measure.infrastructure.hosts import Hosts, hosts
 from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, DEFAULT_WINDOW, Ledger, Service, Services
 from otel_measure.infrastructure.mounts import mount_above
@@ -33,7 +31,7 @@ class InfrastructureService:
         sampler: reads the machine.
         ledger: keeps the states of services.
         processes: reads single processes.
-        stay: starts what notes every few seconds that this process is alive; again is a no-op.
+        beat_soon: has `beat` called at once; otherwise it is called every few seconds.
         fault: takes a fault of ours that must not reach the host: what, a sentence, the exception.
         streams: returns the readings of all hosts.
     """
@@ -44,7 +42,7 @@ class InfrastructureService:
         ledger: Ledger,
         processes: Processes,
         *,
-        stay: Callable[[], None],
+        beat_soon: Callable[[], None],
         fault: Callable[[str, str, Exception], None],
         streams: Callable[[], Iterable[HostReading]],
     ) -> None:
@@ -52,8 +50,9 @@ class InfrastructureService:
         self._sampler = sampler
         self._ledger = ledger
         self._processes = processes
-        self._stay = stay
+        self._beat_soon = beat_soon
         self._fault = fault
+        self._keeps_watch = False
         self._reset()
 
     def _reset(self) -> None:
@@ -137,14 +136,14 @@ class InfrastructureService:
 
         Args:
             name: under which its states are recorded.
-            sla_target: percentage of the time that it has to be up, above 0 and up to 100.
+            sla_target: percentage of the time that it has to be up, above 1 and up to 100.
 
         Raises:
             ValueError: an argument breaks its rule.
             NoStore: there is none to keep it.
         """
         registered = self._ledger.register(name, sla_target)
-        self._stay()
+        self.keep_watch()
         return registered
 
     def record_service_down(self, name: str, *, at: datetime | None = None, reason: str | None = None) -> str:
@@ -163,13 +162,15 @@ class InfrastructureService:
             NotFound: no such service is registered.
             NoStore: there is none to record in.
         """
-        self._stay()
-        return self._ledger.record(name, "down", at=at, reason=reason)
+        id = self._ledger.record(name, "down", at=at, reason=reason)
+        self.keep_watch()
+        return id
 
     def record_service_up(self, name: str, *, at: datetime | None = None) -> str:
         """Record that a service came up; while it is up already this changes nothing. See `record_service_down`."""
-        self._stay()
-        return self._ledger.record(name, "up", at=at)
+        id = self._ledger.record(name, "up", at=at)
+        self.keep_watch()
+        return id
 
     def watch_service(self, name: str, probe: Probe, interval_s: float = 30) -> None:
         """Ask a service again and again, in a thread of its own, and record when it goes down and comes up.
@@ -190,7 +191,7 @@ class InfrastructureService:
         watch = Watch(probe, interval_s, lambda down_because: self._heard(name, down_because))
         if not self._ledger.knows(name):
             self._ledger.register(name)
-        self._stay()
+        self.keep_watch()
         with self._watching:
             before, self._watches[name] = self._watches.get(name), watch
         if before is not None:
@@ -247,18 +248,34 @@ class InfrastructureService:
         """
         return self._ledger.availabilities(window)
 
-    def families(self) -> list[Family]:
-        """Return the derived gauges of every registered service."""
-        return service_families(self._ledger.availabilities(), self._ledger.lifetimes())
+    def list_lifetimes(self) -> list[tuple[Availability, bool]]:
+        """Return the availability of every service since its registration, and whether it is down now.
+
+        Raises:
+            NoStore: there is none to ask.
+        """
+        return list(self._ledger.lifetimes())
 
     # ------------------------------------------------------------ life
 
+    def keep_watch(self) -> None:
+        """Note heartbeats from now on, for this process is there to see; a script that only asks is not."""
+        if not self._keeps_watch:
+            self._keeps_watch = True
+            self._beat_soon()
+
     def beat(self) -> None:
-        """Note that this process is alive, and which probes hang; called every few seconds while it is."""
+        """Note that this process is there to see, where it is, and which probes hang.
+
+        Raises:
+            StoreUnavailable: it was not noted.
+        """
+        if not self._keeps_watch:
+            return
         with self._watching:
             watches = list(self._watches.values())
         for watch in watches:
-            watch.check()
+            watch.report_hung()
         self._ledger.beat()
 
     def stop_watching(self) -> None:

@@ -7,7 +7,7 @@ from math import nan
 from typing import Final, TypedDict
 
 from otel_measure.infrastructure import rates
-from otel_measure.infrastructure.readings import Snapshot
+from otel_measure.infrastructure.readings import MachineSnapshot
 from otel_measure.infrastructure.reports import Scope, cpu, disk, memory, network, rfc3339
 from otel_measure.records.enums import HealthStatus
 
@@ -76,7 +76,11 @@ class Summary(TypedDict):
 
 
 def summary(
-    snapshot: Snapshot, *, status_of: Callable[[float, float, float], HealthStatus], services_down: int, platform: str
+    snapshot: MachineSnapshot,
+    *,
+    status_of: Callable[[float, float, float], HealthStatus],
+    services_down: int,
+    platform: str,
 ) -> Summary:
     """The whole machine at a glance, as a dict that people subscript.
 

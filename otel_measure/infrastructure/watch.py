@@ -1,4 +1,4 @@
-"""Watching a service: a thread that asks it again and again, and tells what it heard."""
+"""Watching a service: a thread that probes it again and again, and reports whether it is up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 Probe: TypeAlias = str | Callable[[], object]
-Look: TypeAlias = Callable[[], str | None]  # why the service is down, None when it is up
+Check: TypeAlias = Callable[[], str | None]  # why the service is down, None when it is up
 
 TIMEOUT_S: Final = 10.0
 _REASON_CHARS: Final = 200
@@ -22,7 +22,7 @@ class Watch:
     Args:
         probe: a URL, or a callable that returns something true while the service is up.
         interval_s: seconds from an answer to the next question.
-        tell: takes why the service is down (None: it is up) after each question.
+        on_answer: takes why the service is down (None: it is up) after each question.
         timeout_s: an answer that takes longer is none.
         clock: monotonic seconds.
 
@@ -34,16 +34,16 @@ class Watch:
         self,
         probe: Probe,
         interval_s: float,
-        tell: Callable[[str | None], None],
+        on_answer: Callable[[str | None], None],
         *,
         timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if isinstance(interval_s, bool) or not 0 < interval_s <= 86_400:
             raise ValueError(f"interval_s must be a number of seconds above 0 and up to 86400, not {interval_s!r}")
-        self._look = http_look(probe, timeout_s) if isinstance(probe, str) else callable_look(probe)
+        self._check = http_check(probe, timeout_s) if isinstance(probe, str) else callable_check(probe)
         self._interval_s = interval_s
-        self._tell = tell
+        self._on_answer = on_answer
         self._timeout_s = timeout_s
         self._clock = clock
         self._asked_s: float | None = None
@@ -54,39 +54,39 @@ class Watch:
         threading.Thread(target=self._run, name=f"otel-measure-watch-{name}", daemon=True).start()
 
     def stop(self) -> None:
-        """Ask no more; what a question that still waits is answered is not told any more."""
+        """Probe no more; the answer to a probe that still waits is dropped."""
         self._stopped.set()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self.look()
+            self.probe()
             self._stopped.wait(self._interval_s)
 
-    def look(self) -> None:
-        """Ask once and tell."""
+    def probe(self) -> None:
+        """Ask once and report the answer."""
         self._asked_s = asked_s = self._clock()
-        reason = self._look()
+        reason = self._check()
         self._asked_s = None
         late = self._clock() - asked_s > self._timeout_s
-        self._say(self._no_answer if late else reason)
+        self._report(self._no_answer if late else reason)
 
-    def check(self) -> None:
-        """Tell that the service is down when a question waits for too long: a hung probe cannot say so itself."""
+    def report_hung(self) -> None:
+        """Report the service as down while a probe hangs for longer than the time-out: it cannot report that itself."""
         asked_s = self._asked_s
         if asked_s is not None and self._clock() - asked_s > self._timeout_s:
-            self._say(self._no_answer)
+            self._report(self._no_answer)
 
     @property
     def _no_answer(self) -> str:
         return f"no answer within {self._timeout_s:g} s"
 
-    def _say(self, reason: str | None) -> None:
+    def _report(self, reason: str | None) -> None:
         if not self._stopped.is_set():
-            self._tell(reason)
+            self._on_answer(reason)
 
 
-def http_look(url: str, timeout_s: float) -> Look:
-    """Return the look that asks a URL by GET: any answer below 400, after redirects, is up.
+def http_check(url: str, timeout_s: float) -> Check:
+    """Return the check that asks a URL by GET: any answer below 400, after redirects, is up.
 
     Raises:
         ValueError: it is no http or https URL.
@@ -95,7 +95,7 @@ def http_look(url: str, timeout_s: float) -> Look:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"probe must be an http(s) URL or a callable, not {url!r}")
 
-    def look() -> str | None:
+    def check() -> str | None:
         from urllib.error import HTTPError  # loading urllib.request takes longer than loading all of ours
         from urllib.request import Request, urlopen
 
@@ -106,13 +106,13 @@ def http_look(url: str, timeout_s: float) -> Look:
             with error:
                 return f"HTTP {error.code} {error.reason}"[:_REASON_CHARS]
         except Exception as error:
-            return _told(error)
+            return _sentence(error)
 
-    return look
+    return check
 
 
-def callable_look(probe: Callable[[], object]) -> Look:
-    """Return the look that calls: something true is up; something false, or an exception, is down.
+def callable_check(probe: Callable[[], object]) -> Check:
+    """Return the check that calls: something true is up; something false, or an exception, is down.
 
     Raises:
         ValueError: it cannot be called, or only awaited.
@@ -122,15 +122,15 @@ def callable_look(probe: Callable[[], object]) -> Look:
     if inspect.iscoroutinefunction(probe):
         raise ValueError(f"probe must be a plain function, for it is called in a thread of its own, not {probe!r}")
 
-    def look() -> str | None:
+    def check() -> str | None:
         try:
             answer = probe()
             return None if answer else f"the probe returned {answer!r}"[:_REASON_CHARS]
         except Exception as error:
-            return _told(error)
+            return _sentence(error)
 
-    return look
+    return check
 
 
-def _told(error: Exception) -> str:
+def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")[:_REASON_CHARS]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import nan
 from typing import Literal
 
-from otel_measure.definitions.kpis import BY_KEY, format_value
+from otel_measure.definitions.kpis import BY_KEY
+from otel_measure.definitions.verdicts import format_value
 from otel_measure.judging.scorecard import Reading, Scorecard
 
 
@@ -42,8 +43,8 @@ def alerts(card: Scorecard) -> Alerts:
 
 
 def _alert(reading: Reading) -> Alert:
-    kpi = BY_KEY[reading.key]
     threshold = nan if reading.alert is None else reading.alert
+    kpi = replace(BY_KEY[reading.key], target=reading.target, alert=reading.alert)
     side = "above" if kpi.direction == "below" else "below"
     of = f" of {reading.subject}" if reading.subject else ""
     return Alert(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isnan
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from otel_measure.ai.reports import Models
 from otel_measure.conventions import instruments, semconv
@@ -12,10 +12,21 @@ from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.experiments.service import AbTestResults
+from otel_measure.infrastructure.availability import Availability
 from otel_measure.users.reports import RETENTION_DAYS, Retention, UsersOverview
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
 Value: TypeAlias = tuple[Instrument, float, Attributes]
+
+
+class ServiceReports(Protocol):
+    """Who answers about watched services."""
+
+    def list_lifetimes(self) -> Iterable[tuple[Availability, bool]]:
+        """Return the availability of every service since its registration, and whether it is down now."""
+
+    def list_availability(self) -> Iterable[Availability]:
+        """Return the availability of every service over the window in which its target is judged."""
 
 
 def families(values: Iterator[Value]) -> list[Family]:
@@ -34,6 +45,27 @@ def families(values: Iterator[Value]) -> list[Family]:
         if len(family.samples) < instruments.EXPOSED_ATTRIBUTE_SETS:
             family.samples.append(Sample(escaped(attributes), value))
     return [family._replace(samples=sorted(family.samples, key=lambda s: s.labels)) for family in by_name.values()]
+
+
+def service_values(machine: ServiceReports) -> Iterator[Value]:
+    """Yield what is known of every watched service: since its registration, and over the window of its target."""
+    for service, is_down in machine.list_lifetimes():
+        own = ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name),)
+        yield instruments.OTEL_MEASURE_SERVICE_UP, float(not is_down), own
+        yield instruments.OTEL_MEASURE_SERVICE_INCIDENTS, float(service.incidents), own
+        for state, seconds in (
+            ("up", service.uptime_seconds),
+            ("down", service.downtime_seconds),
+            ("unknown", service.unknown_seconds),
+        ):
+            labels = (*own, (semconv.ATTR_MONITORED_SERVICE_STATE, state))
+            yield instruments.OTEL_MEASURE_SERVICE_STATE_TIME, seconds, labels
+    for service in machine.list_availability():
+        own = ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name),)
+        yield instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO, service.availability_percent / 100, own
+        yield instruments.OTEL_MEASURE_SERVICE_COVERAGE_RATIO, service.coverage_ratio, own
+        budget = service.error_budget_remaining_ratio
+        yield instruments.OTEL_MEASURE_SERVICE_ERROR_BUDGET_REMAINING_RATIO, budget, own
 
 
 def model_values(models: Models) -> Iterator[Value]:

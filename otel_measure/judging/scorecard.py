@@ -7,27 +7,40 @@ read yet, so that every KPI is always on the page.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import nan
+from math import isnan, nan
 from typing import Any, Final, NamedTuple
 
-from otel_measure.ai.reports import Models
+from otel_measure.ai.reports import Cost, Models
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
-from otel_measure.definitions.kpis import BY_KEY, KPIS, Kpi, Verdict, judge, with_target
+from otel_measure.definitions.kpis import BY_KEY, KPIS, Kpi
+from otel_measure.definitions.verdicts import Verdict, judge, missing, with_target
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.judging.overview import Overview
 from otel_measure.records.enums import DriftStatus
+from otel_measure.stats.drops import Drop, proportion_drop, weekday_drop
+from otel_measure.stats.intervals import Interval, wilson_interval
 from otel_measure.users.reports import CompleteWeek, UsersOverview
 
+DROP_P: Final = 0.001
+MIN_PRICED_RATIO: Final = 0.5
 _ALERT_FOR_S: Final = BY_KEY["cpu_usage_percent"].alert_for_s
 _WORST_FIRST: Final[tuple[Verdict, ...]] = ("alert", "warning", "ok", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One KPI of one subject; `value` is `nan` and `verdict` "unknown" where there is no evidence."""
+    """One KPI of one subject.
+
+    Attributes:
+        value: `nan` where nothing is known.
+        value_ci: its 95 % interval, `None` where it has none.
+        evidence: how many calls, labels, answers or persons it rests on; `None` where none are counted.
+        verdict: "unknown" with less evidence than the KPI needs.
+        missing: what is missing for a verdict, as a sentence; empty where nothing is.
+    """
 
     key: str
     domain: str
@@ -35,9 +48,12 @@ class Reading:
     unit: str
     subject: str
     value: float
+    value_ci: Interval | None
+    evidence: int | None
     target: float | None
     alert: float | None
     verdict: Verdict
+    missing: str
     window: str
     alert_rule: str
 
@@ -58,6 +74,7 @@ class _Unjudged(NamedTuple):
     value: float
     subject: str = ""
     evidence: int | None = None
+    interval: Interval | None = None
     at_worst: Verdict = "alert"  # what the value alone may mean, where more is needed than a value
     own_target: float | None = None
 
@@ -76,7 +93,7 @@ def scorecard(overview: Overview) -> Scorecard:
 
 def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
     kpi = with_target(kpi, unjudged.own_target)
-    verdict = judge(kpi, unjudged.value, evidence=unjudged.evidence)
+    verdict = judge(kpi, unjudged.value, evidence=unjudged.evidence, interval=unjudged.interval)
     if _WORST_FIRST.index(verdict) < _WORST_FIRST.index(unjudged.at_worst):
         verdict = unjudged.at_worst
     return Reading(
@@ -86,9 +103,12 @@ def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
         kpi.unit,
         unjudged.subject,
         unjudged.value,
+        unjudged.interval,
+        unjudged.evidence,
         kpi.target,
         kpi.alert,
         verdict,
+        missing(kpi, unjudged.value, unjudged.evidence),
         kpi.window,
         kpi.alert_rule,
     )
@@ -119,53 +139,86 @@ def _machine(summary: dict[str, Any], observed_s: float) -> Iterator[_Unjudged]:
 
 def _services(services: Iterable[Availability]) -> Iterator[_Unjudged]:
     for service in services:
-        yield _Unjudged("availability_percent", service.availability_percent, service.service_name)
+        yield _Unjudged(
+            "availability_percent",
+            service.availability_percent,
+            service.service_name,
+            own_target=service.sla_target,
+        )
 
 
 def _models(models: Models) -> Iterator[_Unjudged]:
     for model in models.models:
         subject = f"{model.model_name} {model.model_version}"
-        for key, value in _model(model):
-            yield _Unjudged(key, value, subject, at_worst=_at_worst(key, model), own_target=model.targets.get(key))
+        alerting = False
+        for unjudged in _components(model):
+            unjudged = unjudged._replace(subject=subject, own_target=model.targets.get(unjudged.key))
+            alerting |= _reading(BY_KEY[unjudged.key], unjudged).verdict == "alert"
+            yield unjudged
+        yield _health(model, alerting)._replace(subject=subject)
 
 
-def _at_worst(key: str, model: ModelSnapshot) -> Verdict:
-    """Return "ok" for a drift score whose own detector has looked and found nothing: it is chance."""
-    calm = model.drift is not None and model.drift.drift_status is DriftStatus.NO_DRIFT
-    return "ok" if calm and key == "drift_score" else "alert"
+def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
+    calls, latency, cost, accuracy, drift = (
+        *(model.inference_count, model.latency, model.cost),
+        *(model.accuracy, model.drift),
+    )
+    yield _Unjudged("latency_p95_ms", latency.p95_ms, evidence=latency.sample_count)
+    yield _Unjudged("cost_per_request_usd", cost.per_request_usd, evidence=_priced(cost))
+    yield _Unjudged(
+        "error_rate", model.errors.rate, evidence=calls, interval=wilson_interval(model.errors.count, calls)
+    )
+    if accuracy is not None:
+        right = round(accuracy.accuracy * accuracy.labelled) if accuracy.labelled else 0
+        interval = wilson_interval(right, accuracy.labelled)
+        yield _Unjudged("accuracy", accuracy.accuracy, evidence=accuracy.labelled, interval=interval)
+    if drift is not None:
+        # A score whose own detector has looked and found nothing is chance.
+        calm: Verdict = "ok" if drift.drift_status is DriftStatus.NO_DRIFT else "alert"
+        yield _Unjudged("drift_score", drift.drift_score, at_worst=calm)
+        yield _Unjudged("data_quality", drift.data_quality_score)
 
 
-def _model(model: ModelSnapshot) -> Iterator[tuple[str, float]]:
-    yield "latency_p95_ms", model.latency.p95_ms
-    yield "cost_per_request_usd", model.cost.per_request_usd
-    yield "error_rate", model.errors.rate
-    yield "health_score", model.health_score
-    if model.accuracy is not None:
-        yield "accuracy", model.accuracy.accuracy
-    if model.drift is not None:
-        yield "drift_score", model.drift.drift_score
-        yield "data_quality", model.drift.data_quality_score
+def _priced(cost: Cost) -> int:
+    """The priced calls, as evidence for what a call costs; none where most calls have no price."""
+    return round(cost.priced_ratio * cost.requests) if cost.priced_ratio >= MIN_PRICED_RATIO else 0
+
+
+def _health(model: ModelSnapshot, alerting: bool) -> _Unjudged:
+    """The score is always shown, and alerts only with one of its components: one error in 20 calls lowers it too."""
+    is_measured = model.latency.sample_count and model.errors.rate == model.errors.rate
+    evidence = min(model.inference_count, model.latency.sample_count) if is_measured else 0
+    return _Unjudged("health_score", model.health_score, evidence=evidence, at_worst="alert" if alerting else "warning")
 
 
 def _users(users: UsersOverview) -> Iterator[_Unjudged]:
-    summary = users.summary
-    yield _Unjudged("stickiness", summary.engagement.stickiness)
-    yield _Unjudged("bounce_rate", summary.engagement.bounce_rate)
-    yield _Unjudged("conversion_rate", summary.conversion.conversion_rate)
-    yield _Unjudged("day_7_retention", summary.retention.day_7_retention)
-    yield _Unjudged("nps_score", summary.nps.nps_score)
-    yield _dau_drop(users.last_week, users.week_before)
+    engagement, conversion, retention, nps = (
+        *(users.summary.engagement, users.summary.conversion),
+        *(users.summary.retention, users.summary.nps),
+    )
+    yield _Unjudged("stickiness", engagement.stickiness)
+    yield _Unjudged("bounce_rate", engagement.bounce_rate)
+    yield _Unjudged("conversion_rate", conversion.conversion_rate, interval=conversion.conversion_rate_ci)
+    yield _Unjudged("day_7_retention", retention.day_7_retention, interval=retention.day_7_retention_ci)
+    yield _Unjudged("nps_score", nps.nps_score, evidence=nps.responses, interval=nps.nps_score_ci)
+    yield _dau_drop(users.daily_active)
     yield _conversion_drop(users.last_week, users.week_before)
 
 
-def _dau_drop(last_week: CompleteWeek, week_before: CompleteWeek) -> _Unjudged:
-    """The last complete day against the same weekday a week before."""
-    before = week_before.dau
-    return _Unjudged("dau_drop", 1 - last_week.dau / before if before else nan, evidence=before)
+def _dau_drop(daily_active: Sequence[int]) -> _Unjudged:
+    drop = weekday_drop(daily_active)
+    evidence = 0 if isnan(drop.before) else round(drop.before)
+    return _Unjudged("dau_drop", drop.share, evidence=evidence, at_worst=_if_found(drop))
 
 
 def _conversion_drop(last_week: CompleteWeek, week_before: CompleteWeek) -> _Unjudged:
     """The last 7 complete days against the 7 before."""
     now, before = last_week.conversion, week_before.conversion
-    drop = 1 - now.conversion_rate / before.conversion_rate if before.conversion_rate else nan
-    return _Unjudged("conversion_drop", drop, evidence=min(before.entered_users, now.entered_users))
+    drop = proportion_drop(now.converted_users, now.entered_users, before.converted_users, before.entered_users)
+    evidence = min(before.entered_users, now.entered_users)
+    return _Unjudged("conversion_drop", drop.share, evidence=evidence, at_worst=_if_found(drop))
+
+
+def _if_found(drop: Drop) -> Verdict:
+    """A drop that chance explains is none, however large."""
+    return "alert" if drop.p_value < DROP_P else "ok"

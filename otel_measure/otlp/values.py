@@ -26,12 +26,12 @@ def attributes_of(pairs: Iterable[KeyValue], depth: int = 0) -> dict[str, Json]:
     Raises:
         ValueError: a value is nested too deeply.
     """
-    found: dict[str, Json] = {}
+    attributes: dict[str, Json] = {}
     for pair in pairs:
         value = pair.value
         # Most values are text, and asking for it first costs half of asking which kind it is.
-        found[pair.key] = value.string_value or json_of(value, depth)
-    return found
+        attributes[pair.key] = value.string_value or json_of(value, depth)
+    return attributes
 
 
 def json_of(value: AnyValue, depth: int = 0) -> Json:
@@ -55,13 +55,6 @@ _NESTED: Final[Mapping[str, Callable[[AnyValue, int], Json]]] = {
     "array_value": lambda value, depth: [json_of(item, depth) for item in value.array_value.values],
     "kvlist_value": lambda value, depth: attributes_of(value.kvlist_value.values, depth),
 }
-
-
-def any_value(value: Json) -> AnyValue:
-    """Return the OTLP form of a JSON value; `None` is the value that is none."""
-    found = AnyValue()
-    _fill(found, value)
-    return found
 
 
 def _fill(into: AnyValue, value: Json) -> None:

@@ -156,7 +156,7 @@ def _by_frequency(counted: tuple[int, Category]) -> tuple[int, str]:
     return -counted[0], repr(counted[1])
 
 
-class Window:
+class WindowCounts:
     """Counts of the records of one window, per feature; windows over the same reference add.
 
     Attributes:

@@ -57,23 +57,33 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     return low, high
 
 
-def nps_margin(promoters: int, detractors: int, responses: int) -> float:
-    """95 % margin of a net promoter score in points: ``100 * 1.96 * sqrt((p + d - (p - d)**2) / n)``.
+def nps_interval(promoters: int, detractors: int, responses: int, confidence: float = 0.95) -> Interval:
+    """Interval of a net promoter score in points, honest for few answers and for answers that all agree.
+
+    The adjusted Wald interval of Rocks, "Interval Estimation for the Net Promoter Score", The American Statistician 70
+    (2016): a Wald interval after 3 answers more, 3/4 promoters, 3/2 passives and 3/4 detractors. It is widened to the
+    score itself where that lies outside, as it does when all answers agree.
 
     Args:
         promoters: answers of 9 and 10.
         detractors: answers of 0 to 6.
         responses: all answers.
+        confidence: inside 0..1.
 
     Returns:
-        The margin; nan without answers.
+        Its ends within -100..100; both nan without answers.
 
     Raises:
-        ValueError: a count is negative, or promoters and detractors are more than the responses.
+        ValueError: a count is negative, promoters and detractors are more than the responses, or ``confidence`` is not
+            inside 0..1.
     """
     if min(promoters, detractors) < 0 or promoters + detractors > responses:
         raise ValueError(f"promoters={promoters!r}, detractors={detractors!r}: must be >= 0 and fit in {responses!r}")
+    z = normal_quantile(0.5 + confidence / 2.0)
     if responses == 0:
-        return nan
-    p, d = promoters / responses, detractors / responses
-    return 100.0 * normal_quantile(0.975) * sqrt(max(p + d - (p - d) ** 2, 0.0) / responses)
+        return UNKNOWN
+    n = responses + 3.0
+    p, d = (promoters + 0.75) / n, (detractors + 0.75) / n
+    center, half = 100.0 * (p - d), 100.0 * z * sqrt((p + d - (p - d) ** 2) / n)
+    score = 100.0 * (promoters - detractors) / responses
+    return max(-100.0, min(center - half, score)), min(100.0, max(center + half, score))

@@ -22,7 +22,7 @@ SRM_CONCENTRATION: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleStatistics:
     """Sufficient statistics of one arm.
 
     Attributes:
@@ -74,7 +74,7 @@ class TTest:
     high: float
 
 
-def difference(control: Sample, treatment: Sample, *, relative: bool = False) -> Difference:
+def difference(control: SampleStatistics, treatment: SampleStatistics, *, relative: bool = False) -> Difference:
     """Absolute or relative effect of the treatment.
 
     Absolute: ``d = m_B - m_A``, ``se**2 = v_A / n_A + v_B / n_B``. Relative, by the delta method:
@@ -91,7 +91,7 @@ def difference(control: Sample, treatment: Sample, *, relative: bool = False) ->
     return Difference((b.mean - a.mean) / abs(a.mean), error, n)
 
 
-def welch_df(control: Sample, treatment: Sample) -> float:
+def welch_df(control: SampleStatistics, treatment: SampleStatistics) -> float:
     """Degrees of freedom by Welch and Satterthwaite; nan for less than two units in an arm or no variance at all."""
     a, b = control.squared_error, treatment.squared_error
     if min(control.n, treatment.n) < 2 or not a + b > 0.0:
@@ -100,8 +100,8 @@ def welch_df(control: Sample, treatment: Sample) -> float:
 
 
 def welch_t(
-    control: Sample,
-    treatment: Sample,
+    control: SampleStatistics,
+    treatment: SampleStatistics,
     *,
     relative: bool = False,
     alpha: float = 0.05,

@@ -1,4 +1,8 @@
-"""What a store does: it accepts facts once, takes in stream points, and answers the questions reports ask."""
+"""What a store does: a writer takes in facts and points, a reader answers questions of one moment, an admin keeps it.
+
+A method says what only a store can know; what its answers mean is told in `definitions/`, what is made of them in the
+reports. Every method may raise `StoreUnavailable`, and those that are given something `StoreRejected`.
+"""
 
 from __future__ import annotations
 
@@ -13,74 +17,20 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.types.experiments import Cell, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
-from otel_measure.store.types.quality import Evaluated, Judged, Labels, Place, Reference
-from otel_measure.store.types.services import History, Service
-from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender, Waiting
-from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals, Totals
+from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
+from otel_measure.store.types.services import RegisteredService, ServiceHistory
+from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
+from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals
 
-
-class Series(Protocol):
-    """What reports over models need; a store and the in-memory reader both satisfy it."""
-
-    def models(self) -> list[Model]:
-        """Return every model, sorted by name and version."""
-
-    def model(self, name: str, version: str) -> Model | None:
-        """Return one model, `None` for one that was neither registered nor recorded."""
-
-    def model_use(
-        self, start: int, end: int, only: tuple[str, str] | None = None, where: Filter = EVERYTHING
-    ) -> list[ModelUse]:
-        """Return what models did in [start, end), sorted by name and version."""
-
-
-class Outbox(Protocol):
-    """Accepted facts that are to leave by OTLP, in the order in which they were accepted."""
-
-    def length(self) -> int:
-        """Return how many facts wait."""
-
-    def next(self, limit: int) -> OutboxBatch | None:
-        """Return the oldest facts that wait, at most `limit` unless one transaction had more; `None` for none."""
-
-    def done(self, batch: OutboxBatch) -> None:
-        """Forget that facts are to leave."""
-
-
-class Received(Protocol):
-    """Of each process and model one signal counts: facts of our own, else metrics, else spans."""
-
-    def heard_of(self, senders: Iterable[Sender]) -> None:
-        """Note who sends, and with which resource attributes."""
-
-    def senders(self, since: int) -> list[Sender]:
-        """Return who was heard of since then, sorted."""
-
-    def has_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
-        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
-
-    def wait(self, calls: Sequence[Waiting], now: int, until: int) -> Sequence[Inference]:
-        """Keep what only spans tell of `until` metrics had time to come; return what need not wait."""
-
-    def due(self, now: int) -> list[Inference]:
-        """Return the calls for which no metrics came; they are given again until `settled`."""
-
-    def model_of(self, inference_id: str) -> tuple[str, str] | None:
-        """Return model and version of a call, `None` for one that is not known."""
-
-    def settled(self, inferences: Sequence[Inference]) -> None:
-        """Forget calls that were accepted."""
-
-    def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
-        """Return the last values of streams whose names begin so, per host, process and labels."""
+# ---------------------------------------------------------------- questions
 
 
 class UserQuestions(Protocol):
-    """What reports about users ask; counts are of persons, exact, and as of the moment of the question."""
+    """What reports about users ask; counts are of persons, exact."""
 
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
@@ -98,7 +48,7 @@ class UserQuestions(Protocol):
         """Return the persons active on at least so many of these days, the last of them among `lately`."""
 
     def sessions(self, days: Days, now: int) -> SessionTotals:
-        """Return what the sessions that start on these days add up to."""
+        """Return what the sessions that start on these days add up to; those still open at `now` are in no bounce."""
 
     def conversions(self, days: Days, event: str) -> ConversionTotals:
         """Return who converted; `event` is the type or the name of what counts."""
@@ -109,15 +59,165 @@ class UserQuestions(Protocol):
     def scores(self, days: Days, survey: str | None = None) -> Counter[int]:
         """Return how many gave each score with their last answer in these days."""
 
-    def totals(self) -> Totals:
-        """Return what the whole store holds."""
+
+class RecordedModels(Protocol):
+    """What reports over models ask; the in-memory reader of a process without a store answers them as well."""
+
+    def models(self, only: ModelKey | None = None) -> list[Model]:
+        """Return every model that was registered or recorded (or one, if it was), sorted by name and version."""
+
+    def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
+        """Return what models did in [start, end), sorted by name and version."""
 
 
-class Users(Protocol):
-    """The users of a store."""
+class QualityQuestions(Protocol):
+    """What models are judged by: predictions with their truths, evaluations, and records against references.
 
-    def asking(self, where: Filter = EVERYTHING) -> AbstractContextManager[UserQuestions]:
-        """Yield what answers questions, all of one moment; narrowed, it reads the facts first and is slower."""
+    The records of a model that have a prediction or features stand in the order of their positions, (ts, id).
+    """
+
+    def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
+        """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
+
+    def evaluations(self, start: int, end: int) -> list[Evaluated]:
+        """Return what answers were given in [start, end), sorted by model, version and name."""
+
+    def model_of(self, inference_id: str) -> ModelKey | None:
+        """Return the model of a call, `None` for a call that is not known."""
+
+    def references(self, only: ModelKey | None = None) -> Mapping[ModelKey, Reference]:
+        """Return the references kept for models."""
+
+    def judged_counts(
+        self, start: int, end: int, only: ModelKey | None = None, after: RecordPosition | None = None
+    ) -> Mapping[ModelKey, int]:
+        """Return how many records of [start, end), whole hours, each model has; those after a position only.
+
+        Up to the position records are walked: let them be few.
+        """
+
+    def newest(
+        self, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
+    ) -> list[JudgedRecord]:
+        """Return the last records of [start, end) that come after a position, at most `limit`, in order."""
+
+    def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
+        """Return the first records of a model, at most `limit`, in order."""
+
+
+class ExperimentQuestions(Protocol):
+    """What is known of experiments."""
+
+    def experiments(self, key: str | None = None) -> list[Experiment]:
+        """Return every definition (or that of one key, if there is one), the oldest first."""
+
+    def hours(self, key: str) -> list[ArmHour]:
+        """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
+
+
+class ServiceQuestions(Protocol):
+    """What is known of watched services."""
+
+    def histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
+        """Return what tells the state of every service (or one) at any time from `start` on, sorted by name."""
+
+
+class StreamQuestions(Protocol):
+    """What is known of streams and totals, and of who sends them."""
+
+    def families(self, now: int) -> list[Family]:
+        """Return all that `/metrics` shows from the store, instruments and labels sorted."""
+
+    def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
+        """Return the last values of streams whose names begin so, per host, process and labels."""
+
+    def senders(self, since: int) -> list[Sender]:
+        """Return who has sent since then, sorted."""
+
+
+class OutboxQuestions(Protocol):
+    """Accepted facts that are to leave by OTLP, in the order in which they were accepted."""
+
+    def length(self) -> int:
+        """Return how many facts wait."""
+
+    def next(self, limit: int) -> OutboxBatch | None:
+        """Return the oldest facts that wait, at most `limit` unless one transaction had more; `None` for none."""
+
+
+class Moment(Protocol):
+    """What a store knew at one moment: every question sees the same facts, whatever is written meanwhile."""
+
+    @property
+    def users(self) -> UserQuestions:
+        """Persons, sessions, conversions, answers."""
+
+    @property
+    def models(self) -> RecordedModels:
+        """What models did."""
+
+    @property
+    def quality(self) -> QualityQuestions:
+        """How good models are."""
+
+    @property
+    def experiments(self) -> ExperimentQuestions:
+        """Definitions and arms of experiments."""
+
+    @property
+    def services(self) -> ServiceQuestions:
+        """States of services, and when anybody was there to see."""
+
+    @property
+    def streams(self) -> StreamQuestions:
+        """The exposition, the readings of hosts, and senders."""
+
+    @property
+    def outbox(self) -> OutboxQuestions:
+        """What is to leave by OTLP."""
+
+    @property
+    def horizon(self) -> int:
+        """Time before which facts may have been removed, microseconds; 0 when none were."""
+
+
+# ---------------------------------------------------------------- reader, writer, admin
+
+
+class Reader(Protocol):
+    """Answers questions."""
+
+    def asking(self, where: Filter = EVERYTHING) -> AbstractContextManager[Moment]:
+        """Yield the questions of this moment, to be asked by this thread and without a write in between.
+
+        Narrowed, `users`, and uses, labels and evaluations of models, are of what comes from there alone; questions
+        about users then read the facts first and are slower. The others do not tell origins apart.
+        """
+
+
+class Writer(Protocol):
+    """Takes in what happens. Each call is one transaction, and giving the same again changes nothing."""
+
+    def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        """Commit the records not seen before, with roll-ups and totals; `durable` survives power loss."""
+
+    def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
+        """Take in stream values; what tells of models is given to `interpret`."""
+
+    def register_model(self, model: Model) -> None:
+        """Add a model, or replace what is known of it."""
+
+    def set_reference(self, model: ModelKey, reference: Reference) -> None:
+        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+
+    def define_experiment(self, experiment: Experiment) -> Experiment:
+        """Keep a definition unless its key has one, and return the one that is kept."""
+
+    def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
+        """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
+
+    def beat(self, at: int) -> None:
+        """Note that somebody was there to see at a time."""
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
@@ -125,131 +225,34 @@ class Users(Protocol):
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped."""
 
+    def note_senders(self, senders: Iterable[Sender]) -> None:
+        """Note who sends, and with which resource attributes."""
 
-class Experiments(Protocol):
-    """The experiments of a store. Every method may raise `StoreUnavailable`."""
+    def note_own_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
+        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
 
-    def define(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+    def hold_calls(self, calls: Sequence[HeldCall], now: int, until: int) -> Sequence[Inference]:
+        """Hold calls that only spans tell of `until` metrics had time to come; return those that count at once."""
 
-    def experiment(self, key: str) -> Experiment | None:
-        """Return a definition."""
+    def overdue_calls(self, now: int) -> list[Inference]:
+        """Return the held calls for which no metrics came; they are given again until they are removed."""
 
-    def experiments(self) -> list[Experiment]:
-        """Return every definition, the oldest first."""
+    def remove_held_calls(self, inferences: Sequence[Inference]) -> None:
+        """Remove held calls that were accepted."""
 
-    def cells(self, key: str) -> list[Cell]:
-        """Return what each hour added, sorted by hour and variant."""
+    def remove_sent(self, batch: OutboxBatch) -> None:
+        """Remove facts from the outbox."""
 
-
-class JudgedRecords(Protocol):
-    """The records of one model that drift looks at, all methods as of one moment; ordered by (ts, id)."""
-
-    @property
-    def horizon(self) -> int:
-        """Time before which facts may have been removed, microseconds; 0 when none were."""
-
-    def last_before(self, end: int) -> int | None:
-        """Return the time of the last record before `end`."""
-
-    def count(self, start: int, end: int) -> int:
-        """Return the records of [start, end); both are whole hours."""
-
-    def count_to(self, start: int, last: Place) -> int:
-        """Return the records from `start` up to and including the place; they are walked, so let them be few."""
-
-    def newest(self, start: int, end: int, after: Place | None, limit: int) -> list[Judged]:
-        """Return the last records of [start, end) that come after a place, at most `limit`, in order."""
-
-    def oldest(self, limit: int) -> list[Judged]:
-        """Return the first records of the model, at most `limit`, in order."""
+    def take_lease(self, key: str, holder: str, now: int, until: int) -> bool:
+        """Take or renew a lease; `False` while another process holds it."""
 
 
-class QualityStore(Protocol):
-    """What is known of predictions and drift. Every method may raise `StoreUnavailable`."""
-
-    def evaluations(self, start: int, end: int, where: Filter = EVERYTHING) -> list[Evaluated]:
-        """Return what answers were given in [start, end), sorted by model, version and name."""
-
-    def labels(
-        self, start: int, end: int, only: ModelKey | None = None, where: Filter = EVERYTHING
-    ) -> dict[ModelKey, Labels]:
-        """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
-
-    def judged_models(self, start: int, at_least: int) -> Sequence[ModelKey]:
-        """Return the models with at least so many records to judge from `start` on."""
-
-    def judged(self, name: str, version: str) -> AbstractContextManager[JudgedRecords]:
-        """Open the records of a model for reading, as of one moment."""
-
-    def reference(self, name: str, version: str) -> Reference | None:
-        """Return the reference kept for a model."""
-
-    def references(self) -> Mapping[ModelKey, Reference]:
-        """Return every reference kept."""
-
-    def set_reference(self, name: str, version: str, reference: Reference) -> None:
-        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
-
-
-class Services(Protocol):
-    """Every method may raise `StoreUnavailable`."""
-
-    def register(self, name: str, sla_target: float, now: int) -> Service:
-        """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
-
-    def services(self) -> list[Service]:
-        """Return every service, sorted by name."""
-
-    def histories(self, start: int, name: str | None = None) -> list[History]:
-        """Return what tells the state of every service (or one) at any time from `start` on, sorted by name."""
-
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
-
-
-class Store(Series, Protocol):
-    """A place for facts. Every method may raise `StoreUnavailable`."""
+class Admin(Protocol):
+    """Keeps a store, and the process's connections to it."""
 
     @property
     def definitions(self) -> Definitions:
         """By which definitions this process counts."""
-
-    @property
-    def users(self) -> Users:
-        """Questions about users, and what is done to them."""
-
-    @property
-    def experiments(self) -> Experiments:
-        """Definitions and roll-ups of experiments."""
-
-    @property
-    def quality(self) -> QualityStore:
-        """Predictions, their truths, and the references of drift."""
-
-    @property
-    def services(self) -> Services:
-        """Watched services, and when anybody was there to see."""
-
-    def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
-        """Commit the records not seen before, with roll-ups and totals, in one transaction."""
-
-    def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
-        """Take in stream values: repeating a write changes nothing; what tells of models is given to `interpret`."""
-
-    @property
-    def outbox(self) -> Outbox:
-        """What is to leave by OTLP."""
-
-    @property
-    def received(self) -> Received:
-        """What senders of OTLP are, and which of their signals count."""
-
-    def families(self, now: int) -> list[Family]:
-        """Return all that `/metrics` shows from the store, instruments and labels sorted."""
-
-    def register_model(self, model: Model) -> None:
-        """Add a model, or replace what is known of it."""
 
     def rebuild(self, definitions: Definitions | None = None) -> None:
         """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
@@ -257,14 +260,11 @@ class Store(Series, Protocol):
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""
 
-    def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:
-        """Take or renew a lease; `False` while another process holds it."""
+    def check(self) -> None:
+        """Raise `StoreUnavailable` when a write would fail now."""
 
     def is_busy(self) -> bool:
         """Tell whether a write would wait long for another thread of this process."""
-
-    def check(self) -> None:
-        """Raise `StoreUnavailable` when a write would fail now."""
 
     def before_fork(self) -> None:
         """Let no transaction be half-way while the process is copied."""
@@ -277,6 +277,10 @@ class Store(Series, Protocol):
 
     def close(self) -> None:
         """Close every connection."""
+
+
+class Store(Reader, Writer, Admin, Protocol):
+    """A place for facts."""
 
 
 class OpenStore(Protocol):

@@ -54,12 +54,12 @@ def stream_points(
     for scope, metric, data_point in data_points(collected):
         if scope in FACT_SCOPES:
             continue
-        means = model_series(metric.name, attributes_of(data_point), identity.origin, identity.source)
-        if means is None:
+        series = model_series(metric.name, attributes_of(data_point), identity.origin, identity.source)
+        if series is None:
             points.append(_point(metric, data_point, identity))
         elif has_facts is not None:
-            known = has_facts(means.model)
-            points.append(replace(_point(metric, data_point, identity), means=None if known else means))
+            known = has_facts(series.model)
+            points.append(replace(_point(metric, data_point, identity), model_series=None if known else series))
     return points
 
 

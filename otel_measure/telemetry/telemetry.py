@@ -24,7 +24,7 @@ from otel_measure.definitions.signals import Span
 from otel_measure.definitions.streams import FACT_SCOPES, Point
 from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Inference, Json, Record
-from otel_measure.store.types.models import Model, ModelUse
+from otel_measure.store.types.models import Model, ModelKey, ModelUse
 from otel_measure.telemetry.attachment import Attachment
 from otel_measure.telemetry.collected import DataPoint, SeriesKey, series_key, starts_of, with_metrics, with_points
 from otel_measure.telemetry.fact_instruments import FactInstruments, gauge_callback
@@ -268,15 +268,11 @@ class Telemetry:
         has_facts = None if self.counts_spans else self._models_with_facts.__contains__
         return stream_points(self.collect(), identity, has_facts)
 
-    def models(self) -> list[Model]:
+    def models(self, only: ModelKey | None = None) -> list[Model]:
         """Return the models this process has recorded (no store)."""
-        return [Model(use.model, use.version) for use in self.model_use(0, 0)]
+        return [Model(use.model, use.version) for use in self.model_use(0, 0, only)]
 
-    def model(self, name: str, version: str) -> Model | None:
-        """Return one model, `None` for one this process has not recorded."""
-        return next((model for model in self.models() if (model.name, model.version) == (name, version)), None)
-
-    def model_use(self, start: int, end: int, only: tuple[str, str] | None = None, *_: object) -> list[ModelUse]:
+    def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did since this process began; an in-memory reader knows no windows."""
         return [use for use in model_use(self.collect()) if only is None or (use.model, use.version) == only]
 

@@ -14,11 +14,12 @@ from typing import Final
 
 from otel_measure.definitions.days import Days, day_date
 from otel_measure.definitions.windows import DaySpan, Window
-from otel_measure.stats.intervals import Interval, nps_margin, wilson_interval
+from otel_measure.stats.intervals import Interval, nps_interval, wilson_interval
 from otel_measure.store.protocol import UserQuestions
 from otel_measure.store.types.users import Cohort
 
 MAU_DAYS: Final = 28
+DROP_DAYS: Final = 36  # a day, four same weekdays before it, and 28 week-on-week ratios
 WAU_DAYS: Final = 7
 RETENTION_DAYS: Final = (1, 7, 30)
 POWER_DAYS: Final = 12
@@ -121,10 +122,12 @@ class Lifecycle:
 class Nps:
     """Would they recommend us: 100 (promoters − detractors) / n over each person's last answer to each survey.
 
-    Rounded to one decimal, half away from zero; `margin` is that of 95 % confidence, in points.
+    Rounded to one decimal, half away from zero; `nps_score_ci` is its 95 % interval (`stats.intervals.nps_interval`),
+    and `margin` half of its width, in points.
     """
 
     nps_score: float
+    nps_score_ci: Interval
     margin: float
     promoters: int
     passives: int
@@ -174,11 +177,15 @@ class CompleteWeek:
 
 @dataclass(frozen=True, slots=True)
 class UsersOverview:
-    """Everything that users are judged by, as of one moment; the weeks end yesterday, and 7 days before that."""
+    """Everything that users are judged by, as of one moment; the weeks end yesterday, and 7 days before that.
+
+    `daily_active` has the active persons of each of the last 36 complete days, from the first of them with anybody on.
+    """
 
     summary: UsersSummary
     last_week: CompleteWeek
     week_before: CompleteWeek
+    daily_active: tuple[int, ...]
 
 
 def ratio(part: float, whole: float) -> float:
@@ -279,9 +286,11 @@ def nps(ask: UserQuestions, span: DaySpan, survey: str | None = None) -> Nps:
     scores = ask.scores(Days(span.first_day, span.last_day), survey)
     responses = sum(scores.values())
     promoters, detractors = scores[9] + scores[10], sum(scores[score] for score in range(7))
+    score, (low, high) = nps_score(promoters, detractors, responses), nps_interval(promoters, detractors, responses)
     return Nps(
-        nps_score=nps_score(promoters, detractors, responses),
-        margin=nps_margin(promoters, detractors, responses),
+        nps_score=score,
+        nps_score_ci=(low, high),
+        margin=(high - low) / 2,
         promoters=promoters,
         passives=responses - promoters - detractors,
         detractors=detractors,
@@ -330,17 +339,25 @@ def segments(ask: UserQuestions, span: DaySpan) -> Segments:
 
 def summary(ask: UserQuestions, month: DaySpan, quarter: DaySpan, now_us: int, event: str) -> UsersSummary:
     """Everything at once: retention and NPS over a quarter, the rest over a month."""
-    totals = ask.totals()
+    ever = Days(_EVER, -_EVER)
+    everything = ask.sessions(ever, now_us)
     return UsersSummary(
-        total_users=totals.users,
-        total_events=totals.events,
-        total_sessions=totals.sessions,
+        total_users=ask.first_seen(ever),
+        total_events=everything.events + everything.background,
+        total_sessions=everything.sessions,
         engagement=engagement(ask, month, now_us),
         conversion=conversion(ask, month, event),
         retention=retention(ask, quarter),
         nps=nps(ask, quarter),
         segments=segments(ask, month),
     )
+
+
+def daily_active(ask: UserQuestions, last_complete_day: int) -> tuple[int, ...]:
+    """Return the active persons of each complete day that a drop is judged by, from the first with anybody on."""
+    days = trailing(last_complete_day, DROP_DAYS)
+    active = ask.active_by_day(days)
+    return tuple(active.get(day, 0) for day in range(min(active, default=days.last + 1), days.last + 1))
 
 
 def complete_week(ask: UserQuestions, week: DaySpan, event: str) -> CompleteWeek:

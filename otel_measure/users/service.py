@@ -200,7 +200,7 @@ class UserAnalyticsService(AbTestCalls):
             NoStore: there is none to remember it.
         """
         anonymous = checks.user_id("anonymous_id", anonymous_id)
-        link = self._kept("identify").users.identify(anonymous, checks.user_id("user_id", user_id))
+        link = self._store_for("identify").identify(anonymous, checks.user_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
 
     def delete_user(self, user_id: object) -> Erasure:
@@ -217,11 +217,11 @@ class UserAnalyticsService(AbTestCalls):
             NoStore: there is none to erase from.
         """
         user = checks.user_id("user_id", user_id)
-        return self._kept("delete_user").users.erase(user, self._now_us())
+        return self._store_for("delete_user").erase(user, self._now_us())
 
-    def _kept(self, what: str) -> Store:
+    def _store_for(self, question: str) -> Store:
         if self._store is None:
-            raise NoStore(what)
+            raise NoStore(question)
         self._recorder.flush()
         return self._store
 
@@ -325,6 +325,7 @@ class UserAnalyticsService(AbTestCalls):
                 reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION),
                 reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
                 reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
+                reports.daily_active(ask, days.last_complete_day),
             )
 
     def _days(self, window: str, as_of: date | None) -> DaySpan:
@@ -332,5 +333,5 @@ class UserAnalyticsService(AbTestCalls):
 
     @contextmanager
     def _asking(self, what: str, service: str | None, environment: str | None) -> Iterator[UserQuestions]:
-        with self._kept(what).users.asking(Filter(service, environment)) as ask:
-            yield ask
+        with self._store_for(what).asking(Filter(service, environment)) as moment:
+            yield moment.users

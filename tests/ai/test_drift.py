@@ -12,39 +12,56 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_measure.ai import drift
-from otel_measure.ai.drift import Drift, DriftWatch, Evidence, columns, reference_of
+from otel_measure.ai.drift import Drift, Evidence, columns, reference_of
+from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.definitions.windows import Window
+from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
 from otel_measure.records.kinds import Inference
 from otel_measure.stats import cells
 from otel_measure.stats.drift import model_drift
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.quality import Judged, Place, Reference
+from otel_measure.store.types.facts import EVERYTHING
+from otel_measure.store.types.models import ModelKey
+from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference
 from tests.closing import closed_later
 from tests.comparing import comparable
 from tests.facts import DAY, HOUR, NOON, SECOND, inference
+from tests.store.asking import asked
 
 MODEL = ("m", "1")
 MIDNIGHT = NOON - 12 * HOUR
 
 
-def watch(store: SqliteStore, now: int = NOON, size: int = 1000) -> DriftWatch:
-    """A watch whose clock stands still."""
-    return DriftWatch(store.quality, lambda: now, Definitions(drift_window_records=size))
+class Watched:
+    """The models of a store under a watch whose clock stands still; references it finds are kept."""
+
+    def __init__(self, store: SqliteStore, now: int = NOON, size: int = 1000) -> None:
+        self.reader = QualityReader(store, lambda: now, Definitions(drift_window_records=size))
+
+    def detect(self, model: ModelKey) -> Drift | None:
+        """Return the drift of a model."""
+        return self.reader.drift(model)
+
+    def detect_all(self, since: int) -> dict[ModelKey, Drift]:
+        """Return the drift of all models."""
+        today = TimeSpan(since, since + 1, since // DAY, True, "UTC")
+        with self.reader.asking() as at:
+            qualities = self.reader.of_models(at, today, EVERYTHING)
+        return {model: one.drift for model, one in qualities.items() if one.drift is not None}
 
 
 def set_normal(store: SqliteStore, seed: int = 1, m: int = 1000) -> None:
     """Set a reference of standard normal predictions."""
     rng = random.Random(seed)
-    store.quality.set_reference(*MODEL, reference_of("given", {"prediction": [rng.gauss(0, 1) for _ in range(m)]}))
+    store.set_reference(MODEL, reference_of("given", {"prediction": [rng.gauss(0, 1) for _ in range(m)]}))
 
 
 def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now: int) -> tuple[int, int, float] | None:
     """Samples, start and score of the window that is shown, straight from the definition."""
-    reference = store.quality.reference(*MODEL)
+    reference = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert reference is not None
     ordered = sorted(records, key=lambda r: (r.ts, r.id))
     complete: list[list[Inference]] = []
@@ -58,7 +75,7 @@ def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now:
         complete += [part for part in parts if len(part) >= cells.MIN_SAMPLES]
     found = []
     for window in (running, complete[-1] if complete else []):
-        counted = cells.Window(reference.cells)
+        counted = cells.WindowCounts(reference.cells)
         for record in window:
             counted.add({"prediction": record.prediction})
         judged = model_drift(reference.cells, counted.counts)
@@ -90,7 +107,7 @@ def test_drift_is_a_function_of_the_facts(data: st.DataObject) -> None:
     store = closed_later(SqliteStore(":memory:"))
     set_normal(store, m=200)
     now = MIDNIGHT + data.draw(st.sampled_from([1, days])) * DAY + HOUR
-    watching = watch(store, now, size=60)
+    watching = Watched(store, now, size=60)
     written = 0
     while written < n:
         batch = data.draw(st.integers(1, 90))
@@ -99,9 +116,9 @@ def test_drift_is_a_function_of_the_facts(data: st.DataObject) -> None:
         expected = slow_drift(store, records[:written], 60, now)
         shown = (expected[0], moment(expected[1]), expected[2]) if expected else None
         assert summary(watching.detect(MODEL)) == shown
-    assert comparable(watching.detect(MODEL)) == comparable(watch(store, now, size=60).detect(MODEL))
+    assert comparable(watching.detect(MODEL)) == comparable(Watched(store, now, size=60).detect(MODEL))
     store.rebuild()
-    assert comparable(watching.detect(MODEL)) == comparable(watch(store, now, size=60).detect(MODEL))
+    assert comparable(watching.detect(MODEL)) == comparable(Watched(store, now, size=60).detect(MODEL))
 
 
 def test_a_late_record_of_the_period_before_is_seen() -> None:
@@ -111,7 +128,7 @@ def test_a_late_record_of_the_period_before_is_seen() -> None:
     rng = random.Random(3)
     records = [inference(f"{i:03}", MIDNIGHT + i, prediction=rng.gauss(0, 1)) for i in range(61)]
     today = inference("today", MIDNIGHT + DAY, prediction=0.0)
-    watching = watch(store, MIDNIGHT + DAY + HOUR, size=60)
+    watching = Watched(store, MIDNIGHT + DAY + HOUR, size=60)
     store.accept([*records[:53], today])
     first = watching.detect(MODEL)
     store.accept([records[53]])
@@ -123,7 +140,7 @@ def test_no_reference_and_few_records_give_no_verdict() -> None:
     """Without records, with fewer than 1,000, and with fewer than 50 after them there is no drift."""
     store = closed_later(SqliteStore(":memory:"))
     rng = random.Random(2)
-    watching = watch(store)
+    watching = Watched(store)
     found = [watching.detect(MODEL)]
     for first, last in ((0, 999), (999, 1000), (1000, 1049), (1049, 1050)):
         store.accept([inference(f"{i:04}", NOON + i, prediction=rng.gauss(0, 1)) for i in range(first, last)])
@@ -138,20 +155,20 @@ def test_the_first_records_are_the_reference_nobody_set() -> None:
     store = closed_later(SqliteStore(":memory:", retention_days=1))
     records = [inference(f"{i:04}", NOON + i * SECOND, prediction=float(i)) for i in range(1100)]
     store.accept(records)
-    watching = watch(store, NOON + DAY)
+    watching = Watched(store, NOON + DAY)
     assert watching.detect(MODEL) is not None
-    kept = store.quality.reference(*MODEL)
+    kept = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert kept is not None
-    assert (kept.last, kept.cells["prediction"].marks[-1]) == (Place(records[999].ts, "0999"), 999.0)
+    assert (kept.last, kept.cells["prediction"].marks[-1]) == (RecordPosition(records[999].ts, "0999"), 999.0)
     store.accept([inference("late", NOON + 1, prediction=5.5)])
     assert watching.detect(MODEL) is not None
-    again = store.quality.reference(*MODEL)
+    again = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert again is not None
-    assert again.last == Place(records[998].ts, "0998")
+    assert again.last == RecordPosition(records[998].ts, "0998")
     store.sweep(NOON + 3 * DAY)
     store.accept([inference(f"n{i:04}", NOON + 3 * DAY + i, prediction=float(i)) for i in range(60)])
-    later = watch(store, NOON + 3 * DAY + HOUR).detect(MODEL)
-    assert store.quality.reference(*MODEL) == again
+    later = Watched(store, NOON + 3 * DAY + HOUR).detect(MODEL)
+    assert asked(store, lambda m: m.quality.references(MODEL).get(MODEL)) == again
     assert later is not None
     assert later.samples == 60
 
@@ -161,20 +178,20 @@ def test_a_reference_that_cannot_be_kept_is_used_all_the_same(monkeypatch: pytes
     store = closed_later(SqliteStore(":memory:"))
     store.accept([inference(f"{i:04}", NOON + i, prediction=float(i % 97)) for i in range(1100)])
 
-    def refuse(name: str, version: str, reference: Reference) -> None:
+    def refuse(model: ModelKey, reference: Reference) -> None:
         raise StoreUnavailable("read_only", "here", "there")
 
-    monkeypatch.setattr(store.quality, "set_reference", refuse)
-    found = watch(store).detect(MODEL)
+    monkeypatch.setattr(store, "set_reference", refuse)
+    found = Watched(store).detect(MODEL)
     assert found is not None
-    assert (found.samples, store.quality.reference(*MODEL)) == (100, None)
+    assert (found.samples, asked(store, lambda m: m.quality.references(MODEL).get(MODEL))) == (100, None)
 
 
 def test_clean_windows_are_quiet_and_a_shift_is_found_within_two() -> None:
     """Over 20 clean windows, looked at every 100 records, nothing alarms; 0.5 σ does before two windows end."""
     rng = random.Random(3)
     store = closed_later(SqliteStore(":memory:"))
-    watching = watch(store)
+    watching = Watched(store)
     written = 0
 
     def write(n: int, shift: float) -> Drift | None:
@@ -207,7 +224,7 @@ def test_an_outlier_changes_nothing() -> None:
         store = closed_later(SqliteStore(":memory:"))
         set_normal(store)
         store.accept([inference(f"{i:04}", NOON + i, prediction=v) for i, v in enumerate([first, *values])])
-        found.append(watch(store).detect(MODEL))
+        found.append(Watched(store).detect(MODEL))
     plain, outlier = found
     assert plain is not None
     assert outlier is not None
@@ -223,17 +240,17 @@ def test_the_answer_whole() -> None:
         "x": [float(i) for i in range(200)],
         "flat": [1.0] * 200,
     }
-    store.quality.set_reference(*MODEL, reference_of("given", reference))
+    store.set_reference(MODEL, reference_of("given", reference))
     store.accept(
         [
             inference(f"{i:03}", NOON + i, prediction="ab"[i % 2], features={"x": 1000.0 if i % 2 else None})
             for i in range(100)
         ]
     )
-    found = watch(store).detect(MODEL)
-    kept = store.quality.reference(*MODEL)
+    found = Watched(store).detect(MODEL)
+    kept = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert kept is not None
-    counted = cells.Window(kept.cells)
+    counted = cells.WindowCounts(kept.cells)
     for i in range(100):
         counted.add({"prediction": "ab"[i % 2], "x": 1000.0 if i % 2 else None})
     expected = model_drift(kept.cells, counted.counts)
@@ -258,7 +275,7 @@ def test_a_model_without_features_has_no_data_quality() -> None:
     store = closed_later(SqliteStore(":memory:"))
     set_normal(store)
     store.accept([inference(f"{i:03}", NOON + i, prediction=float(i)) for i in range(60)])
-    found = watch(store).detect(MODEL)
+    found = Watched(store).detect(MODEL)
     assert found is not None
     assert math.isnan(found.data_quality_score)
 
@@ -267,8 +284,10 @@ def test_a_reference_without_cells_gives_no_verdict() -> None:
     """A thousand equal values are a reference that nothing can differ from in two cells."""
     store = closed_later(SqliteStore(":memory:"))
     store.accept([inference(f"{i:04}", NOON + i, features={"x": [1]}) for i in range(1100)])
-    assert watch(store).detect(MODEL) is None
-    assert columns([Judged(Place(1, "a"), {"x": 1}), Judged(Place(2, "b"), {"y": 2})]) == {
+    assert Watched(store).detect(MODEL) is None
+    assert columns(
+        [JudgedRecord(RecordPosition(1, "a"), {"x": 1}), JudgedRecord(RecordPosition(2, "b"), {"y": 2})]
+    ) == {
         "x": [1, None],
         "y": [None, 2],
     }
@@ -280,12 +299,12 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     store = closed_later(SqliteStore(":memory:"))
     cells_of = reference_of("given", {"prediction": [float(i) for i in range(100)]})
     for version in "1234":
-        store.quality.set_reference("m", version, cells_of)
+        store.set_reference(("m", version), cells_of)
     for version, n in (("1", 60), ("2", 49), ("3", 70), ("4", 80)):
         store.accept([inference(f"{version}{i}", NOON + i, prediction=1.0, version=version) for i in range(n)])
-    watching = watch(store)
+    watching = Watched(store)
     found = watching.detect_all(NOON)
     assert {model: one.samples for model, one in found.items()} == {("m", "1"): 60, ("m", "3"): 70, ("m", "4"): 80}
-    assert len(watching._tails) <= 2
-    watching.after_fork_in_child()
+    assert len(watching.reader._drift._recent) <= 2
+    watching.reader.after_fork_in_child()
     assert comparable(watching.detect_all(NOON)) == comparable(found)

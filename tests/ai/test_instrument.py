@@ -4,59 +4,14 @@ import asyncio
 import gc
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, closing
-from itertools import count
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from otel_measure import context
-from otel_measure.ai.instrument import MeasuredStream, ModelCall, measured
+from otel_measure.ai.instrument import ModelCall, measured
 from otel_measure.ai.usage import Usage
-from otel_measure.testing import Capture
-
-ANSWER = {"model": "gpt-4o-2024-08-06", "usage": {"prompt_tokens": 3, "completion_tokens": 5}}
-READ = Usage(input_tokens=3, output_tokens=5, response_model="gpt-4o-2024-08-06")
-
-
-class Boom(RuntimeError):  # noqa: N818 - as client libraries name theirs
-    """What a model raises."""
-
-
-class FakeMeasuring:
-    """Remembers what it is told, and refuses a field named `bad`."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    def check(self, model_name: str, model_version: str, **fields: Any) -> None:
-        if "bad" in fields:
-            raise ValueError("bad must not be given")
-
-    def record(self, model_name: str, model_version: str, latency_ms: float, **fields: Any) -> str | None:
-        self.records.append({"model": f"{model_name}/{model_version}", "latency_ms": latency_ms, **fields})
-        return f"id {len(self.records)}"
-
-
-@pytest.fixture
-def measuring() -> FakeMeasuring:
-    """What calls are recorded by."""
-    return FakeMeasuring()
-
-
-@pytest.fixture
-def call(measuring: FakeMeasuring) -> Callable[[], ModelCall]:
-    """Make calls whose clock moves on by 10 ms whenever it is read."""
-    ticks = count(0.0, 0.01)
-    return lambda: ModelCall(measuring, lambda: next(ticks), "m", "1", {"user_id": 7})
-
-
-def recorded(measuring: FakeMeasuring) -> dict[str, Any]:
-    """Return the only record, without what all have, with the latency rounded."""
-    (record,) = measuring.records
-    assert (record.pop("model"), record.pop("user_id")) == ("m/1", 7)
-    return record | {"latency_ms": round(record["latency_ms"], 6)}
-
+from tests.ai.measuring import ANSWER, READ, Boom, FakeMeasuring, outcome, recorded
 
 # ---------------------------------------------------------------- with
 
@@ -161,12 +116,6 @@ def models(call: Callable[[], ModelCall]) -> Shapes:
     for name in ("sync", "coroutine", "generator", "async_generator"):
         setattr(found, name, measured(getattr(found, name), call))
     return found
-
-
-def outcome(measuring: FakeMeasuring) -> tuple[Any, ...]:
-    """Return chunks and error of the only record."""
-    record = recorded(measuring)
-    return record.get("output_chunks"), record.get("error_type")
 
 
 def test_a_function(measuring: FakeMeasuring, models: Shapes) -> None:
@@ -291,177 +240,3 @@ def test_a_function_keeps_its_name(call: Callable[[], ModelCall]) -> None:
     wrapped = measured(Shapes.sync, call)
     assert (wrapped.__name__, wrapped.__doc__) == ("sync", "Answer.")
     assert inspect.signature(wrapped) == inspect.signature(Shapes.sync)
-
-
-# ---------------------------------------------------------------- streams
-
-
-class Stream:
-    """What a client library returns."""
-
-    def __init__(self, n: int, error: Exception | None = None) -> None:
-        self.n = n
-        self.error = error
-        self.closed = 0
-        self.request_id = "r1"
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for _ in range(self.n):
-            yield {"choices": []}
-        if self.error is not None:
-            raise self.error
-        yield {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5}}
-
-    def close(self) -> None:
-        """Count."""
-        self.closed += 1
-
-
-class AsyncStream(Stream):
-    """The asynchronous one, whose `close` is a coroutine as in client libraries."""
-
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        for chunk in self:
-            yield chunk
-
-    async def close(self) -> None:  # type: ignore[override]
-        """Count."""
-        self.closed += 1
-
-
-def test_a_stream_is_measured_while_it_is_read(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
-    """Chunks, time to the first one, usage from the last; other attributes are its own."""
-    source = Stream(2)
-    stream = MeasuredStream(source, call())
-    assert (len(list(stream)), stream.request_id) == (3, "r1")
-    record = recorded(measuring)
-    assert (record["output_chunks"], record["usage"].output_tokens) == (3, 5)
-    assert (round(record["time_to_first_chunk_ms"], 6), record["latency_ms"]) == (10.0, 20.0)
-    assert source.closed >= 1
-
-
-def test_a_stream_that_fails(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
-    """The error goes on and is recorded once."""
-    stream = MeasuredStream(Stream(1, Boom("no")), call())
-    with pytest.raises(Boom, match="no"):
-        list(stream)
-    stream.close()
-    assert outcome(measuring) == (1, "Boom")
-
-
-def test_an_abandoned_stream_is_closed(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
-    """By leaving the loop, by `close`, or by `with`."""
-    source = Stream(5)
-    for _ in MeasuredStream(source, call()):
-        break
-    gc.collect()
-    assert (source.closed >= 1, outcome(measuring)) == (True, (1, None))
-    measuring.records.clear()
-    with closing(MeasuredStream(Stream(1), call())):
-        pass
-    assert outcome(measuring) == (None, None)
-    measuring.records.clear()
-    with pytest.raises(Boom), MeasuredStream(source, call()):
-        raise Boom
-    assert outcome(measuring) == (None, "Boom")
-
-
-def test_an_async_stream(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
-    """Read to its end, abandoned, failing, or left by `async with`: measured once and closed."""
-
-    async def whole() -> AsyncStream:
-        source = AsyncStream(2)
-        assert len([chunk async for chunk in MeasuredStream(source, call())]) == 3
-        return source
-
-    async def abandoned() -> AsyncStream:
-        source = AsyncStream(2)
-        async with aclosing(aiter(MeasuredStream(source, call()))) as chunks:  # type: ignore[type-var]
-            async for _ in chunks:
-                break
-        return source
-
-    async def failing() -> AsyncStream:
-        source = AsyncStream(1, Boom())
-        with pytest.raises(Boom):
-            async for _ in MeasuredStream(source, call()):
-                pass
-        return source
-
-    async def left() -> AsyncStream:
-        source = AsyncStream(1)
-        async with MeasuredStream(source, call()) as stream:
-            assert stream.request_id == "r1"
-        return source
-
-    for way, expected in ((whole, (3, None)), (abandoned, (1, None)), (failing, (1, "Boom")), (left, (None, None))):
-        assert asyncio.run(way()).closed >= 1
-        assert outcome(measuring) == expected
-        measuring.records.clear()
-
-
-def test_a_stream_without_close_is_taken(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
-    """A list is a stream, too."""
-
-    async def read() -> None:
-        await MeasuredStream([1], call()).aclose()
-
-    assert list(MeasuredStream([1, 2], call())) == [1, 2]
-    assert outcome(measuring) == (2, None)
-    measuring.records.clear()
-    asyncio.run(read())
-    assert outcome(measuring) == (None, None)
-
-
-# ---------------------------------------------------------------- through the service
-
-
-def test_a_measured_call_is_an_inference_of_its_user() -> None:
-    """Recorded with the surrounding user, and found under its id."""
-    with Capture() as capture:
-
-        @capture.ai.measure("gpt-4o", "1", operation="chat")
-        def answer() -> Any:
-            return ANSWER
-
-        with context(user_id="u", session_id="s"):
-            assert answer() is ANSWER
-            with capture.ai.inference("gpt-4o", "1") as measured_call:
-                pass
-        list(capture.ai.measure_stream([1], "gpt-4o", "1"))
-        found = [found.attributes for found in capture.events()]
-    assert [one["gen_ai.request.model"] for one in found] == ["gpt-4o"] * 3
-    assert [one.get("user.id") for one in found] == ["u", "u", None]
-    assert (found[0]["gen_ai.usage.input_tokens"], found[0]["gen_ai.operation.name"]) == (3, "chat")
-    assert found[1]["log.record.uid"] == measured_call.inference_id
-
-
-@pytest.mark.parametrize("way", ["measure", "inference", "measure_stream"])
-def test_a_wrong_argument_is_refused_before_the_model_is_called(way: str) -> None:
-    """For a decorator: where it stands."""
-    with Capture() as capture:
-        given: tuple[Any, ...] = ([1], "", "1") if way == "measure_stream" else ("", "1")
-        with pytest.raises(ValueError, match="model_name must be a non-empty string"):
-            getattr(capture.ai, way)(*given)
-
-
-def test_an_answer_is_never_lost_to_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What we cannot record is a fault of ours and counted; the answer and the model's own error stay."""
-    with Capture(loud=False) as capture:
-        put = capture.runtime.recorder.put
-        monkeypatch.setattr(capture.runtime.recorder, "put", {}.__getitem__)
-
-        @capture.ai.measure("m", "1")
-        def answer(fail: bool) -> Any:
-            if fail:
-                raise Boom("the model's")
-            return ANSWER
-
-        assert answer(False) is ANSWER
-        with pytest.raises(Boom, match="the model's"):
-            answer(True)
-        monkeypatch.setattr(capture.runtime.recorder, "put", put)
-        answer(False)
-        faults = {sample.labels: sample.value for sample in capture.families()["otel_measure.self.errors"].samples}
-        assert capture.ai.list_models().total_inferences == 1
-    assert [value for labels, value in faults.items() if 'error_type="measuring"' in labels] == [2.0]

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from otel_measure.otlp.values import attributes_of
 
 
-class Sink:
+class OtlpSink:
     """What has arrived.
 
     Attributes:
@@ -69,10 +69,10 @@ class Sink:
 
 
 @contextmanager
-def sink(port: int = 0) -> Iterator[Sink]:
+def sink(port: int = 0) -> Iterator[OtlpSink]:
     """Run a receiver for the length of a `with` block."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class OtlpHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -91,8 +91,8 @@ def sink(port: int = 0) -> Iterator[Sink]:
     class SinkServer(ThreadingHTTPServer):
         daemon_threads = True
 
-    with SinkServer(("127.0.0.1", port), Handler) as server:
-        found = Sink(server.server_port)
+    with SinkServer(("127.0.0.1", port), OtlpHandler) as server:
+        found = OtlpSink(server.server_port)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from otel_measure.definitions.contributions import MIXED
 from otel_measure.experiments.analyse import analyse
 from otel_measure.stats.ab_test import AbTest, Effect
-from otel_measure.store.types.experiments import Cell, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment
 from tests.vectors import load
 
 A, B, C = "control", "variant_a", "variant_b"
@@ -23,9 +23,9 @@ TWO = Experiment("t", "T", (A, B), (0.5, 0.5), 1.0, created=1_000_000)
 THREE = Experiment("t", "T", (A, B, C), (0.5, 0.25, 0.25), 1.0)
 
 
-def hour(*arms: tuple[int, int], at: int = 0, names: Sequence[str] = (A, B, C)) -> list[Cell]:
+def hour(*arms: tuple[int, int], at: int = 0, names: Sequence[str] = (A, B, C)) -> list[ArmHour]:
     """What one hour adds, users and conversions per variant."""
-    return [Cell(at, name, *arm) for name, arm in zip(names, arms, strict=False)]
+    return [ArmHour(at, name, *arm) for name, arm in zip(names, arms, strict=False)]
 
 
 def test_an_empty_test_knows_nothing() -> None:
@@ -129,7 +129,7 @@ def test_verdicts(experiment: Experiment, arms: list[tuple[int, int]], verdict: 
 
 def test_users_who_left_or_met_an_unknown_variant_are_counted_apart() -> None:
     """Who is seen in two variants leaves the first at that hour; unknown variants belong to no arm."""
-    cells = [*hour((10, 2), (10, 1)), Cell(3, A, -1, -1), Cell(3, MIXED, 1, 0), Cell(4, "else", 2, 1)]
+    cells = [*hour((10, 2), (10, 1)), ArmHour(3, A, -1, -1), ArmHour(3, MIXED, 1, 0), ArmHour(4, "else", 2, 1)]
     found = analyse(TWO, cells)
     assert (found.variant_users, found.variant_conversions, found.users, found.conversions, found.excluded_users) == (
         {A: 9, B: 10},
@@ -169,7 +169,7 @@ def test_several_variants_share_the_error_rate() -> None:
     assert result.effects[C].absolute_ci[0] < alone.effects[B].absolute_ci[0]
 
 
-def history(looks: Iterable[Sequence[tuple[int, int]]]) -> list[Cell]:
+def history(looks: Iterable[Sequence[tuple[int, int]]]) -> list[ArmHour]:
     """One hour after another."""
     return [cell for i, arms in enumerate(looks) for cell in hour(*arms, at=i)]
 

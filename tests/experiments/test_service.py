@@ -179,14 +179,10 @@ def test_without_a_store_users_are_assigned_and_results_refused() -> None:
 
 
 class Broken:
-    """A store whose experiments cannot be read."""
+    """A store that cannot be read."""
 
-    @property
-    def experiments(self) -> Broken:
-        return self
-
-    def experiment(self, key: str) -> None:
-        raise StoreUnavailable("locked", key, "wait")
+    def asking(self) -> None:
+        raise StoreUnavailable("corrupt", "x.db is damaged", "restore it")
 
 
 class RecordList(list[Record]):

@@ -11,15 +11,23 @@ from starlette.testclient import TestClient
 
 from exporter.app import create_app
 from otel_measure.config import Settings
+from otel_measure.definitions.days import moment
 from otel_measure.runtime import Runtime
+from otel_measure.testing import Clock
 
 NOW_US = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    """A runtime whose clock stands still at noon."""
-    started = Runtime(Settings(store=str(tmp_path / "measure.db")), clock=lambda: NOW_US)
+def clock() -> Clock:
+    """Stands still at noon."""
+    return Clock(moment(NOW_US))
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, clock: Clock) -> Iterator[Runtime]:
+    """A runtime, as it is before somebody asks for it."""
+    started = Runtime(Settings(store=str(tmp_path / "measure.db")), clock=clock)
     yield started
     started.shutdown()
 

@@ -29,6 +29,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.otlp.receive.shapes import MAX_ITEMS, TooManyItemsError
 from otel_measure.records.kinds import Json
 from otel_measure.runtime import Runtime
+from otel_measure.testing import Clock
 from tests.otlp.requests import CHAT, DURATION, NOW_US, TOKENS, Metrics, event, log_request, span, span_request
 
 Local = Callable[[Starlette], TestClient]
@@ -353,11 +354,11 @@ def test_names_and_labels_that_clash_are_told_apart(client: TestClient) -> None:
     assert counts == [1.0, 1.0]
 
 
-def test_a_series_is_gone_five_minutes_after_its_last_word(runtime: Runtime, client: TestClient) -> None:
+def test_a_series_is_gone_five_minutes_after_its_last_word(clock: Clock, client: TestClient) -> None:
     """A gauge and a counter of a process that sends no more; what is counted in models stays."""
     post(client, "metrics", calls(4).counter("jobs.done", 7).gauge("warmth", 1.0).request)
     assert "jobs_done_total" in client.get("/metrics").text
-    runtime.clock = runtime.receiver._now_us = lambda: NOW_US + 300_000_000
+    clock.now_us += 300_000_000
     text = client.get("/metrics").text
     assert "jobs_done_total" not in text
     assert "warmth" not in text

@@ -59,18 +59,17 @@ def test_a_start_that_failed_is_tried_again(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])
-def test_durability(tmp_path: Path, durability: str) -> None:
+def test_durability(tmp_path: Path, durability: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Single writes are as durable as the settings say."""
     runtime = Runtime(Settings(store=str(tmp_path / "m.db"), durability=durability))  # type: ignore[arg-type]
     commits: list[bool] = []
 
-    class DurabilitySpy:
-        def commit(self, records: object, *, durable: bool = False) -> list[object]:
-            commits.append(durable)
-            return []
+    def commit(records: object, *, durable: bool = False) -> list[object]:
+        commits.append(durable)
+        return []
 
-    real, runtime.recorder = runtime.recorder, DurabilitySpy()  # type: ignore[assignment]
-    asyncio.run(RuntimeOnDemand(lambda: runtime).backend()).commits.commit_now([])
-    runtime.recorder = real
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.recorder, "commit", commit)
+        asyncio.run(RuntimeOnDemand(lambda: runtime).backend()).commits.commit_now([])
     runtime.shutdown()
     assert commits == [durability == "power"]

@@ -9,14 +9,14 @@ from types import ModuleType, SimpleNamespace
 from typing import NamedTuple
 
 from otel_measure.infrastructure.cgroup import Cgroup
-from otel_measure.infrastructure.host import Host
+from otel_measure.infrastructure.host import HostReader
 from otel_measure.infrastructure.mounts import Mounts
 from otel_measure.infrastructure.sampler import Sampler
 
 GIB = 2**30
 
 
-class Clock:
+class MachineClock:
     """Monotonic and wall seconds that only a test moves."""
 
     def __init__(self, monotonic_s: float = 100.0, wall_s: float = 1_700_000_000.0) -> None:
@@ -128,7 +128,7 @@ class Machine:
     """A fake host over temporary files, and a sampler that looks at it."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = Clock()
+        self.clock = MachineClock()
         self.psutil = FakePsutil()
         self.proc, self.cgroup_root = folder / "proc", folder / "cgroup"
         (self.proc / "net").mkdir(parents=True)
@@ -151,7 +151,7 @@ class Machine:
             is_file=lambda path: False,
             real_path=str,
         )
-        self.host = Host(
+        self.host = HostReader(
             self.psutil,
             clock=self.clock,
             wall=self.clock.wall,

@@ -146,8 +146,8 @@ def test_one_outage_is_reported_whole() -> None:
         mtbf_seconds=890.0,
         mttr_seconds=10.0,
         sla_target=98.0,
-        sla_compliance=True,
-        sla_status="met",
+        sla_compliance=None,
+        sla_status="insufficient_data",
         error_budget_remaining_seconds=((1 - 0.98) * 900e6 - 10e6) / 1e6,
         error_budget_remaining_ratio=1 - 10e6 / ((1 - 0.98) * 900e6),
         last_incident=Incident(moment(600 * SECOND_US), moment(610 * SECOND_US), 10.0, "disk full"),
@@ -230,9 +230,22 @@ def test_sla_is_judged_on_what_was_seen(
     down: int, unwatched: tuple[int, int], verdict: bool | None, status: str
 ) -> None:
     """Breached when even the best case misses, met when enough was seen and it holds, else undecided."""
-    transitions = [at(600, "down"), at(600 + down, "up")]
-    result = measured(transitions, seconds(unwatched))
+    transitions = [at(6000, "down"), at(6000 + 10 * down, "up")]
+    unseen = seconds((10 * unwatched[0], 10 * unwatched[1]))
+    result = measured(transitions, unseen, now=10_000, window_s=10_000)
     assert (result.sla_compliance, result.sla_status) == (verdict, status)
+
+
+@pytest.mark.parametrize(("observed_s", "status"), [(3599, "insufficient_data"), (3600, "met")])
+def test_a_target_is_met_after_an_hour_at_the_earliest(observed_s: int, status: str) -> None:
+    """A service that has just been registered has kept nothing yet."""
+    assert measured([], registered=10_000 - observed_s, now=10_000, window_s=10_000).sla_status == status
+
+
+def test_a_target_that_is_a_ratio_is_refused() -> None:
+    """A target of 0.999 is meant as 99.9 and would never be missed."""
+    with pytest.raises(ValueError, match=r"in percent, above 1 and up to 100 \(99.9, not 0.999\), not 0.999"):
+        measured([], sla_target=0.999)
 
 
 def test_error_budget_may_be_overdrawn() -> None:
@@ -272,7 +285,7 @@ def test_heartbeats_vouch_for_the_time_between_them_unless_it_is_long() -> None:
 @pytest.mark.parametrize("target", [0, -1, 100.1, nan, True])
 def test_impossible_target_is_refused(target: float) -> None:
     """A target outside (0, 100] raises, naming the argument and the rule."""
-    with pytest.raises(ValueError, match="sla_target must be a percentage above 0 and up to 100"):
+    with pytest.raises(ValueError, match="sla_target must be in percent, above 1 and up to 100"):
         measured([], sla_target=target)
 
 

@@ -17,16 +17,16 @@ from otel_measure.infrastructure.readings import (
     Filesystem,
     HostMemory,
     InterfaceCounters,
+    MachineReading,
     OwnProcess,
-    Reading,
     Swap,
 )
 from tests.infrastructure.fakes import GIB, Machine
 
 
-def expected() -> Reading:
+def expected() -> MachineReading:
     """The reading of the fake machine as it starts."""
-    return Reading(
+    return MachineReading(
         cpu=CpuMoment(100.0, CpuTimes(10.0, 1.0, 5.0, 80.0, 2.0, 1.0, 1.0)),
         wall_s=1_700_000_000.0,
         core_count=4.0,
@@ -78,7 +78,7 @@ def test_part_that_fails_is_unknown_and_the_others_are_read(machine: Machine) ->
         replace(
             expected(),
             cpu=CpuMoment(100.0, CpuTimes()),
-            load=Reading(reading.cpu, 0).load,
+            load=MachineReading(reading.cpu, 0).load,
             memory=HostMemory(),
             swap=Swap(),
             faults=Faults(),

@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, Numbe
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.infrastructure.instruments import BINDINGS, points, register
-from otel_measure.infrastructure.readings import NEVER_READ, Snapshot
+from otel_measure.infrastructure.readings import NEVER_READ, MachineSnapshot
 from otel_measure.infrastructure.sampler import Sampler
 from tests.infrastructure.fakes import GIB, Interface, Machine, disk
 
@@ -96,7 +96,7 @@ otel_measure.system.load_average{otel_measure.load_average.period=15m} 2.5
 """
 
 
-def lines(snapshot: Snapshot, short: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+def lines(snapshot: MachineSnapshot, short: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Points as ``name{attributes} value``, attributes sorted and some of them written short."""
     found = []
     for instrument, value, attributes in points(snapshot):
@@ -225,6 +225,6 @@ class Slow(Sampler):
         super().__init__()
         self.asked = 0
 
-    def fresh(self, max_age_s: float = 1.0, wait_s: float = 0.1) -> Snapshot:
+    def fresh(self, max_age_s: float = 1.0, wait_s: float = 0.1) -> MachineSnapshot:
         self.asked += 1
         return dataclasses.replace(NEVER_READ)

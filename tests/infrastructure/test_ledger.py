@@ -22,6 +22,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Receipt
 from tests.closing import closed_later
 from tests.facts import HERE, NOON
+from tests.store.asking import asked
 
 START = moment(NOON)
 
@@ -56,7 +57,9 @@ class World:
         if self.store is not None:
             self.store.close()
         self.store = closed_later(SqliteStore(str(self._path))) if self._path else None
-        self.ledger = Ledger(HERE, Recorder(self.store, Quiet(), loud=True), self.store, self.clock, Uuid7(self.clock))
+        self.ledger = Ledger(
+            HERE, Recorder(self.store, Quiet(), raise_faults=True), self.store, self.clock, Uuid7(self.clock)
+        )
 
     def clock(self) -> int:
         return self.now_us
@@ -119,7 +122,7 @@ def test_states_survive_power_loss(world: World) -> None:
             asked.append(durable)
             return super().commit(records, durable=durable)
 
-    ledger = Ledger(HERE, Spy(world.store, Quiet(), loud=True), world.store, world.clock, Uuid7(world.clock))
+    ledger = Ledger(HERE, Spy(world.store, Quiet(), raise_faults=True), world.store, world.clock, Uuid7(world.clock))
     ledger.record("api", "down")
     ledger.observe("api", None)
     assert asked == [True, True]
@@ -153,6 +156,9 @@ def test_what_came_before_registration_does_not_count(world: World) -> None:
     assert world.figures("1m") == (60, 0, 0, 0)
 
 
+IN_PERCENT = "sla_target must be in percent, above 1 and up to 100 (99.9, not 0.999)"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -167,7 +173,7 @@ def test_what_came_before_registration_does_not_count(world: World) -> None:
         (lambda ledger: ledger.record("", "down"), "name must be a non-empty string, not ''"),
         (lambda ledger: ledger.record("api", "down", reason=1), "reason must be a non-empty string, not 1"),
         (lambda ledger: ledger.register(7), "name must be a non-empty string, not 7"),
-        (lambda ledger: ledger.register("x", 0), "sla_target must be a percentage above 0 and up to 100, not 0"),
+        (lambda ledger: ledger.register("x", 0.999), f"{IN_PERCENT}, not 0.999"),
         (lambda ledger: ledger.register("x", 101), "sla_target must be at most 100, not 101"),
         (lambda ledger: ledger.register("x", True), "sla_target must be a number, not True"),
         (lambda ledger: ledger.availability(None), "name must be a non-empty string, not None"),
@@ -366,7 +372,7 @@ def test_a_probe_records_changes_only(world: World) -> None:
         world.live(15)
         world.ledger.observe("api", down_because)
     assert world.store is not None
-    (found,) = world.store.services.histories(0)
+    (found,) = asked(world.store, lambda m: m.services.histories(0))
     recorded = [(change.at - NOON, change.state, change.reason) for change in found.changes]
     assert recorded == [(30_000_000, "down", "HTTP 503"), (60_000_000, "up", None)]
 

@@ -11,7 +11,7 @@ import pytest
 
 from otel_measure.infrastructure.mounts import MOST_HANGING, UNKNOWN, Mounts, Space
 from otel_measure.infrastructure.readings import Filesystem
-from tests.infrastructure.fakes import GIB, Clock, space
+from tests.infrastructure.fakes import GIB, MachineClock, space
 
 FULL = Space(100 * GIB, 40 * GIB, 50 * GIB)
 FILES = frozenset({"/etc/hosts", "/etc/resolv.conf"})
@@ -122,7 +122,7 @@ def test_dead_mount_is_unknown_after_the_timeout_and_is_not_asked_again(hanging:
 
 def test_answer_stays_valid_for_a_minute_when_the_next_one_is_late(hanging: Hanging) -> None:
     """A slow disk keeps its last answer for a while, and is unknown after that."""
-    clock = Clock()
+    clock = MachineClock()
     hanging.let_go.set()
     reader = Mounts(lambda: [mount("/dead", "b")], clock=clock, timeout_s=0.5, usage=hanging)
     assert reader.read_one("/dead") == FULL

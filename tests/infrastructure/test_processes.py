@@ -16,7 +16,7 @@ import pytest
 
 from otel_measure.infrastructure.processes import REMEMBERED, Processes
 from otel_measure.infrastructure.reports import Process
-from tests.infrastructure.fakes import Clock, FakePsutil
+from tests.infrastructure.fakes import FakePsutil, MachineClock
 
 
 class FakeProcesses(FakePsutil):
@@ -48,11 +48,11 @@ class FakeProcesses(FakePsutil):
         )
 
 
-class Waiting:
+class WaitingReader:
     """Processes over a fake psutil, whose clock moves when it waits."""
 
     def __init__(self) -> None:
-        self.clock, self.psutil = Clock(), FakeProcesses()
+        self.clock, self.psutil = MachineClock(), FakeProcesses()
         self.waited: list[float] = []
         self.processes = Processes(self.psutil, clock=self.clock, wall=self.clock.wall, sleep=self.sleep)
 
@@ -64,7 +64,7 @@ class Waiting:
 
 def test_first_report_waits_for_a_second_reading() -> None:
     """Half a core over the tenth of a second that it waited; what is denied is unknown, not 0."""
-    waiting = Waiting()
+    waiting = WaitingReader()
     report = waiting.processes.read(7)
     assert repr(report) == repr(
         Process(
@@ -86,7 +86,7 @@ def test_first_report_waits_for_a_second_reading() -> None:
 
 def test_next_report_is_over_the_time_since_the_last() -> None:
     """A process that was asked before is not waited for."""
-    waiting = Waiting()
+    waiting = WaitingReader()
     waiting.processes.read(7)
     waiting.clock.pass_s(10)
     waiting.psutil.cpu_s += 20
@@ -96,7 +96,7 @@ def test_next_report_is_over_the_time_since_the_last() -> None:
 
 def test_a_rate_is_never_over_less_than_a_tenth_of_a_second() -> None:
     """However often it is asked, by however many: each answer is since a reading at least 0.1 s ago."""
-    waiting = Waiting()
+    waiting = WaitingReader()
     waiting.processes.read(7)
     answers = []
     for step in range(1, 31):
@@ -109,7 +109,7 @@ def test_a_rate_is_never_over_less_than_a_tenth_of_a_second() -> None:
 
 def test_reused_pid_is_another_process() -> None:
     """A pid with another start has no history."""
-    waiting = Waiting()
+    waiting = WaitingReader()
     waiting.processes.read(7)
     waiting.psutil.created_s = 50.0
     waiting.processes.read(7)
@@ -118,7 +118,7 @@ def test_reused_pid_is_another_process() -> None:
 
 def test_memory_does_not_grow_with_pids() -> None:
     """Only the last few processes are remembered."""
-    waiting = Waiting()
+    waiting = WaitingReader()
     for pid in range(1, REMEMBERED + 20):
         waiting.processes.read(pid)
     assert len(waiting.processes._cpu_seen) == REMEMBERED
@@ -128,13 +128,13 @@ def test_memory_does_not_grow_with_pids() -> None:
 def test_impossible_pid_is_refused(pid: int) -> None:
     """What is no pid raises, naming the argument and the rule."""
     with pytest.raises(ValueError, match="pid must be a positive integer or None"):
-        Waiting().processes.read(pid)
+        WaitingReader().processes.read(pid)
 
 
 def test_process_that_is_not_there_is_refused() -> None:
     """A pid that nobody has raises, naming it."""
     with pytest.raises(ValueError, match="pid must be that of a running process, not 999"):
-        Waiting().processes.read(999)
+        WaitingReader().processes.read(999)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from otel_measure.definitions.kpis import host_status
+from otel_measure.definitions.verdicts import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.mounts import Space
-from otel_measure.infrastructure.readings import NEVER_READ, Filesystem, Snapshot
+from otel_measure.infrastructure.readings import NEVER_READ, Filesystem, MachineSnapshot
 from otel_measure.infrastructure.reports import Cpu, Disk, Memory, Network
 from otel_measure.infrastructure.summary import Summary, summary
 from tests.infrastructure.fakes import GIB, Interface, Machine, disk
@@ -68,7 +68,7 @@ NETWORK = Network(
 )
 
 
-def two_readings(machine: Machine) -> Snapshot:
+def two_readings(machine: Machine) -> MachineSnapshot:
     """Two seconds in which every rate is a round number."""
     machine.sampler.sample()
     machine.spend(2, user=3.2, nice=0.8, system=0.8, softirq=0.4, idle=2.0, iowait=0.4, steal=0.4)
@@ -277,6 +277,6 @@ def test_summary_of_a_machine_never_read_is_degraded() -> None:
     assert (found["status"], found["disk"]["mount_point"]) == ("degraded", "/")
 
 
-def glance(snapshot: Snapshot) -> Summary:
+def glance(snapshot: MachineSnapshot) -> Summary:
     """The summary, judged by the KPI table."""
     return summary(snapshot, status_of=host_status, services_down=0, platform="Linux")

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from otel_measure.infrastructure.watch import Watch, callable_look, http_look
+from otel_measure.infrastructure.watch import Watch, callable_check, http_check
 
 LOOPBACK = "127.0.0.1"
 
@@ -20,7 +20,7 @@ def server(*statuses: int, port: int = 0) -> Iterator[str]:
     """Serve answers with these statuses in turn, then the last again and again, and give the address."""
     left = list(statuses)
 
-    class Handler(BaseHTTPRequestHandler):
+    class ServiceHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(left.pop(0) if len(left) > 1 else left[0])
             self.send_header("location", "/")
@@ -33,7 +33,7 @@ def server(*statuses: int, port: int = 0) -> Iterator[str]:
     class Server(ThreadingHTTPServer):
         allow_reuse_address = True
 
-    with Server((LOOPBACK, port), Handler) as serving:
+    with Server((LOOPBACK, port), ServiceHandler) as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -82,15 +82,15 @@ class Said:
 def test_an_answer_below_400_is_up(statuses: tuple[int, ...], reason: str | None) -> None:
     """After redirects the status decides, and is the reason."""
     with server(*statuses) as url:
-        assert http_look(url, 5)() == reason
+        assert http_check(url, 5)() == reason
 
 
 def test_who_does_not_answer_is_down() -> None:
     """Nobody at the port, and somebody who never says anything, are down, with the error as the reason."""
     with socket.create_server((LOOPBACK, 0)) as silent:
         port = silent.getsockname()[1]
-        assert http_look(f"http://{LOOPBACK}:{port}/", 0.05)() == "TimeoutError: timed out"
-    refused = http_look(f"http://{LOOPBACK}:{port}/", 5)()
+        assert http_check(f"http://{LOOPBACK}:{port}/", 0.05)() == "TimeoutError: timed out"
+    refused = http_check(f"http://{LOOPBACK}:{port}/", 5)()
     assert refused is not None
     assert refused.startswith("URLError: <urlopen error ")
 
@@ -112,7 +112,7 @@ def failing() -> object:
 )
 def test_a_callable_that_returns_something_true_is_up(answer: object, reason: str | None) -> None:
     """Something false is down, and the reason shows it."""
-    assert callable_look(lambda: answer)() == reason
+    assert callable_check(lambda: answer)() == reason
 
 
 def test_a_callable_that_raises_is_down() -> None:
@@ -121,8 +121,8 @@ def test_a_callable_that_raises_is_down() -> None:
     def verbose() -> object:
         raise ValueError("x" * 1000)
 
-    assert callable_look(failing)() == "ConnectionError"
-    assert callable_look(verbose)() == "ValueError: " + "x" * 188
+    assert callable_check(failing)() == "ConnectionError"
+    assert callable_check(verbose)() == "ValueError: " + "x" * 188
 
 
 async def awaited() -> bool:
@@ -152,7 +152,7 @@ def test_wrong_arguments_are_named(probe: object, interval_s: float, message: st
 def test_a_coroutine_function_is_refused() -> None:
     """What can only be awaited would look up for ever."""
     with pytest.raises(ValueError, match="probe must be a plain function"):
-        callable_look(awaited)
+        callable_check(awaited)
 
 
 def test_a_server_that_goes_down_and_up_is_told() -> None:
@@ -171,7 +171,7 @@ def test_a_server_that_goes_down_and_up_is_told() -> None:
         watch.stop()
 
 
-class Clock:
+class PausedClock:
     """Monotonic seconds that tests set."""
 
     def __init__(self) -> None:
@@ -183,19 +183,19 @@ class Clock:
 
 def test_an_answer_that_comes_too_late_is_none() -> None:
     """What takes longer than the time-out is down, whatever it says in the end."""
-    clock, said = Clock(), Said()
+    clock, said = PausedClock(), Said()
 
     def slow() -> bool:
         clock.now_s += 10.5
         return True
 
-    Watch(slow, 30, said, clock=clock).look()
+    Watch(slow, 30, said, clock=clock).probe()
     assert said.all == ["no answer within 10 s"]
 
 
 def test_a_probe_that_hangs_is_told_by_the_heartbeat() -> None:
     """While a question waits for longer than the time-out, each check says down; before, and without one, nothing."""
-    clock, said = Clock(), Said()
+    clock, said = PausedClock(), Said()
     asked, go_on = threading.Event(), threading.Event()
 
     def hung() -> bool:
@@ -203,17 +203,17 @@ def test_a_probe_that_hangs_is_told_by_the_heartbeat() -> None:
         return go_on.wait(10)
 
     watch = Watch(hung, 30, said, clock=clock)
-    watch.check()
-    thread = threading.Thread(target=watch.look)
+    watch.report_hung()
+    thread = threading.Thread(target=watch.probe)
     thread.start()
     assert asked.wait(10)
-    watch.check()
+    watch.report_hung()
     assert said.all == []
     clock.now_s = 10.5
-    watch.check()
+    watch.report_hung()
     assert said.all == ["no answer within 10 s"]
     watch.stop()
     go_on.set()
     thread.join()
-    watch.check()
+    watch.report_hung()
     assert said.all == ["no answer within 10 s"]  # a stopped watch tells nothing

@@ -18,7 +18,6 @@ def test_an_alert_is_a_sentence() -> None:
                   "Disk usage is 95 %, above 90 %"),
             Alert("latency_p95_ms", "ai", "slow 1", 600, 500.0, "P95 latency > 500 ms",
                   "Inference latency p95 of slow 1 is 600 ms, above 500 ms"),
-            Alert("nps_score", "users", "", -1.0, 0.0, "NPS score < 0", "NPS score is -1, below 0"),
         ),
         len(card.kpis),
         sum(reading.verdict == "unknown" for reading in card.kpis),

@@ -37,7 +37,7 @@ def test_the_exposition_has_what_the_reports_say() -> None:
         runtime.users.record_nps_response(1, 10)
         test_id = runtime.users.create_ab_test("Home", ["control", "b"])
         variant = runtime.users.assign_variant(test_id, 1)
-        found = {family.name: family.samples for family in runtime.families()}
+        found = {family.name: family.samples for family in runtime.exposition.families()}
         assert found["otel_measure.ai.health.score"] == [
             Sample('gen_ai_request_model="m",otel_measure_model_version="1"', 100.0)
         ]
@@ -48,6 +48,6 @@ def test_the_exposition_has_what_the_reports_say() -> None:
         users = {sample.labels: sample.value for sample in found["otel_measure.experiment.users"]}
         label = 'feature_flag_key="{}",feature_flag_result_variant="{}"'
         assert users == {label.format(test_id, v): float(v == variant) for v in ("control", "b")}
-        assert "otel_measure.ai.health.score" not in {f.name for f in runtime.families("infrastructure")}
+        assert "otel_measure.ai.health.score" not in {f.name for f in runtime.exposition.families("infrastructure")}
     finally:
         runtime.shutdown()

@@ -27,7 +27,7 @@ def models(**p95_ms: float) -> ai_reports.Models:
     snapshots = []
     for name, value in p95_ms.items():
         empty = ai_reports.snapshot(Model(name, "1"), ModelUse(name, "1"), ai_reports.UNKNOWN_QUALITY, SPAN, NOW)
-        latency = ai_reports.Latency(nan, value, nan, nan, nan, nan, nan, 1, nan, SPAN.window)
+        latency = ai_reports.Latency(nan, value, nan, nan, nan, nan, nan, 20, nan, SPAN.window)
         snapshots.append(changed(empty, latency=latency))
     return ai_reports.Models(tuple(snapshots), len(snapshots), 0, SPAN.window)
 
@@ -38,20 +38,28 @@ def changed(snapshot: ai_reports.Snapshot, **given: Any) -> ai_reports.Snapshot:
     return ai_reports.Snapshot(**{**values, **given})
 
 
-def week(dau: int = 100, rate: float = 0.06, entered: int = 100) -> Any:
+def week(converted: int = 6, entered: int = 100) -> Any:
     """A complete week."""
-    return SimpleNamespace(dau=dau, conversion=SimpleNamespace(conversion_rate=rate, entered_users=entered))
+    return SimpleNamespace(conversion=SimpleNamespace(converted_users=converted, entered_users=entered))
 
 
-def users(last_week: Any = None, week_before: Any = None) -> Any:
-    """Users of whom nothing changes, but for the weeks that a test gives."""
+STEADY = (100, 104, 97, 101, 99, 60, 61) * 5
+
+
+def users(last_week: Any = None, week_before: Any = None, daily_active: tuple[int, ...] = (*STEADY, 100)) -> Any:
+    """Users of whom nothing changes, but for what a test gives."""
     summary = SimpleNamespace(
         engagement=SimpleNamespace(stickiness=0.1, bounce_rate=nan),
-        conversion=SimpleNamespace(conversion_rate=0.06),
-        retention=SimpleNamespace(day_7_retention=0.5),
-        nps=SimpleNamespace(nps_score=-1.0),
+        conversion=SimpleNamespace(conversion_rate=0.06, conversion_rate_ci=(0.03, 0.12)),
+        retention=SimpleNamespace(day_7_retention=0.5, day_7_retention_ci=(0.4, 0.6)),
+        nps=SimpleNamespace(nps_score=-1.0, nps_score_ci=(-20.0, 18.0), responses=40),
     )
-    return SimpleNamespace(summary=summary, last_week=last_week or week(), week_before=week_before or week())
+    return SimpleNamespace(
+        summary=summary,
+        last_week=last_week or week(),
+        week_before=week_before or week(),
+        daily_active=daily_active,
+    )
 
 
 def overview(cpu: float = 10.0, observed_s: float = 300.0, **services: float) -> Overview:
@@ -63,7 +71,8 @@ def overview(cpu: float = 10.0, observed_s: float = 300.0, **services: float) ->
         "network": {"sent_bytes_per_second": 10.0, "received_bytes_per_second": 5.0},
     }
     available: Any = tuple(
-        SimpleNamespace(service_name=name, availability_percent=percent) for name, percent in services.items()
+        SimpleNamespace(service_name=name, availability_percent=percent, sla_target=99.9)
+        for name, percent in services.items()
     )
     return Overview(machine, observed_s, available, models(), users(), NOW)
 
@@ -94,27 +103,82 @@ def test_five_minutes_have_to_be_seen_before_five_minutes_are_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last_day", "before", "verdict"), [(79, 100, "alert"), (80, 100, "ok"), (10, 99, "unknown"), (0, 0, "unknown")]
+    ("last_day", "history", "verdict"),
+    [
+        (40, STEADY, "alert"),
+        (79, STEADY, "ok"),
+        (130, STEADY, "ok"),
+        (0, STEADY[:13], "unknown"),
+        (0, tuple(n // 2 for n in STEADY), "unknown"),
+        (70, (*(150,) * 7, *(60,) * 7) * 2, "ok"),
+    ],
 )
-def test_the_last_complete_day_is_compared_with_the_same_weekday(last_day: int, before: int, verdict: str) -> None:
-    """DAU drops by more than 20 % against a day of at least 100 users."""
-    found = replace(overview(), users=users(week(dau=last_day), week(dau=before)))
-    assert of(found, "dau_drop") == [("", verdict)]
+def test_the_last_complete_day_is_compared_with_the_same_weekdays(
+    last_day: int, history: tuple[int, ...], verdict: str
+) -> None:
+    """DAU drops by over 20 % and by more than the days' own spread, of 100 users, after 14 days."""
+    dropped = replace(overview(), users=users(daily_active=(*history, last_day)))
+    assert of(dropped, "dau_drop") == [("", verdict)]
 
 
 @pytest.mark.parametrize(
-    ("rate", "entered", "verdict"), [(0.06, 100, "alert"), (0.08, 100, "ok"), (0.01, 99, "unknown")]
+    ("converted", "entered", "verdict"), [(100, 1000, "alert"), (150, 1000, "ok"), (12, 100, "ok"), (0, 99, "unknown")]
 )
-def test_the_last_seven_days_are_compared_with_the_seven_before(rate: float, entered: int, verdict: str) -> None:
-    """The conversion rate drops by more than 30 % where 100 persons entered in each week."""
-    found = replace(overview(), users=users(week(rate=rate, entered=entered), week(rate=0.1, entered=entered)))
-    assert of(found, "conversion_drop") == [("", verdict)]
+def test_the_last_seven_days_are_compared_with_the_seven_before(converted: int, entered: int, verdict: str) -> None:
+    """The conversion rate of 20 % drops by over 30 % and beyond chance, where 100 persons entered in each week."""
+    before = week(converted=entered // 5, entered=entered)
+    dropped = replace(overview(), users=users(week(converted=converted, entered=entered), before))
+    assert of(dropped, "conversion_drop") == [("", verdict)]
 
 
 def test_a_drop_from_nothing_is_unknown() -> None:
     """Without a conversion in the week before there is no drop to speak of."""
-    found = replace(overview(), users=users(week(rate=0.0), week(rate=0.0)))
-    assert of(found, "conversion_drop") == [("", "unknown")]
+    nothing = replace(overview(), users=users(week(converted=0), week(converted=0)))
+    assert of(nothing, "conversion_drop") == [("", "unknown")]
+
+
+def test_a_service_is_judged_by_its_own_target() -> None:
+    """The target that a service was registered with is the target and the threshold of its KPI."""
+    modest: Any = SimpleNamespace(service_name="batch", availability_percent=96.0, sla_target=95.0)
+    card = scorecard(replace(overview(), services=(modest,)))
+    (reading,) = (reading for reading in card.kpis if reading.key == "availability_percent")
+    assert (reading.verdict, reading.target, reading.alert) == ("ok", 95.0, 95.0)
+
+
+def judged(calls: int, errors: int, **changes: Any) -> dict[str, tuple[str, str]]:
+    """Verdict and what is missing, by KPI, of one model with so many calls and errors."""
+    (model,) = models(m=600 if errors else 10).models
+    latency = ai_reports.Latency(nan, model.latency.p95_ms, nan, nan, nan, nan, nan, calls, nan, SPAN.window)
+    failed = ai_reports.Errors(errors, errors / calls)
+    known = {"latency": latency, "errors": failed, "inference_count": calls, "health_score": 40.0}
+    model = changed(model, **{**known, **changes})
+    card = scorecard(replace(overview(), models=replace(models(), models=(model,))))
+    return {reading.key: (reading.verdict, reading.missing) for reading in card.kpis if reading.subject == "m 1"}
+
+
+def test_one_call_raises_no_alert() -> None:
+    """One failed call of 600 ms is no evidence: every verdict is unknown and says what is missing."""
+    readings = judged(1, 1)
+    enough = ("unknown", "needs 20 calls; there are 1 so far")
+    assert (readings["error_rate"], readings["latency_p95_ms"]) == (enough, enough)
+    assert readings["health_score"] == (
+        "unknown",
+        "needs 20 calls with errors and latency measured; there are 1 so far",
+    )
+
+
+def test_health_alerts_only_with_one_of_its_components() -> None:
+    """A low score of which no component alerts by its own rule is a warning."""
+    assert judged(20, 1, health_score=70.0, latency=models(m=10).models[0].latency)["health_score"][0] == "warning"
+    assert judged(20, 10)["health_score"][0] == "alert"
+
+
+def test_what_calls_cost_is_judged_where_half_of_them_have_a_price() -> None:
+    """Twenty priced calls of a hundred are none to judge by; fifty are."""
+    window = SPAN.window
+    paid = {ratio: ai_reports.Cost(5.0, 0.1, nan, nan, nan, 100, ratio, {}, window) for ratio in (0.2, 0.5)}
+    verdicts = {ratio: judged(100, 0, cost=cost)["cost_per_request_usd"][0] for ratio, cost in paid.items()}
+    assert verdicts == {0.2: "unknown", 0.5: "alert"}
 
 
 def test_without_a_store_users_are_unknown() -> None:

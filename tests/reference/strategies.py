@@ -37,7 +37,7 @@ SURVEYS = ("default", "checkout")
 
 
 @dataclass(frozen=True)
-class History:
+class UserHistory:
     """What was received, in the order of receipt, and when and where one looks at it."""
 
     zone_name: str
@@ -127,7 +127,7 @@ def identifies(draw: st.DrawFn, *, chains: bool = False) -> list[Identify]:
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, max_events: int = 36, max_answers: int = 8) -> History:
+def histories(draw: st.DrawFn, *, max_events: int = 36, max_answers: int = 8) -> UserHistory:
     """A history of at most `max_events` events and 4 re-deliveries, seen at the end of it or a while later or before.
 
     Any order of receipt of it means the same.
@@ -150,7 +150,7 @@ def histories(draw: st.DrawFn, *, max_events: int = 36, max_answers: int = 8) ->
     answers = [replace(a, id=f"n{n:02}") for n, a in enumerate(draw(st.lists(answer, max_size=max_answers)))]
     latest = max([e.ts for e in events] + [a.ts for a in answers], default=draw(times))
     now = latest + draw(st.sampled_from(NOW_LATER))
-    return History(
+    return UserHistory(
         zone_name=zone_name,
         now=now,
         as_of=day_of(now, zone) - timedelta(days=draw(st.sampled_from((0, 1, 7, 30)))),

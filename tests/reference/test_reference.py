@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import DAY, SECOND, Ev, Identify, NpsAnswer, micros
-from tests.reference.strategies import NAMES, History, altered, batches, histories, identifies
+from tests.reference.strategies import NAMES, UserHistory, altered, batches, histories, identifies
 from tests.vectors import FOLDER, load
 
 UTC = ZoneInfo("UTC")
@@ -135,7 +135,9 @@ def test_every_known_answer_is_asked_for() -> None:
 # --- laws ------------------------------------------------------------------------------------------------------------
 
 
-def report_all(h: History, events: Sequence[Ev], answers: Sequence[NpsAnswer], aliases: Sequence[Identify]) -> object:
+def report_all(
+    h: UserHistory, events: Sequence[Ev], answers: Sequence[NpsAnswer], aliases: Sequence[Identify]
+) -> object:
     """Every report of a history, for comparison."""
     window = ground.days_window(h.as_of, 30, h.zone)
     seen = (h.zone, h.now, h.as_of)
@@ -157,7 +159,7 @@ def report_all(h: History, events: Sequence[Ev], answers: Sequence[NpsAnswer], a
 
 @settings(max_examples=30, deadline=None)
 @given(st.data(), histories())
-def test_order_and_batching_of_receipt_mean_nothing(data: st.DataObject, h: History) -> None:
+def test_order_and_batching_of_receipt_mean_nothing(data: st.DataObject, h: UserHistory) -> None:
     """Any order, batching and re-delivery of events, answers and links gives every report anew, equal."""
     events = [e for batch in data.draw(batches(h.events)) for e in batch]
     answers = [a for batch in data.draw(batches(h.answers)) for a in batch]
@@ -167,7 +169,7 @@ def test_order_and_batching_of_receipt_mean_nothing(data: st.DataObject, h: Hist
 
 @settings(max_examples=50, deadline=None)
 @given(st.data(), histories(max_events=24))
-def test_first_received_wins(data: st.DataObject, h: History) -> None:
+def test_first_received_wins(data: st.DataObject, h: UserHistory) -> None:
     """Ids received again with other contents change nothing."""
     assert ground.kept(data.draw(altered(h.events)), h.aliases) == ground.kept(h.events, h.aliases)
 
@@ -189,7 +191,7 @@ def test_merging_is_commutative_associative_idempotent(data: st.DataObject) -> N
 
 @settings(max_examples=30, deadline=None)
 @given(histories())
-def test_counts_add_up(h: History) -> None:
+def test_counts_add_up(h: UserHistory) -> None:
     """Lifecycle sums to both periods, segments to all persons, sessions to the events, windows are nested."""
     start, end = ground.days_window(h.as_of, 7, h.zone)
     counts = users.lifecycle(h.events, h.zone, h.as_of, 7, h.aliases)
@@ -207,7 +209,7 @@ def test_counts_add_up(h: History) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(histories())
-def test_sessions_without_client_id_are_runs_of_small_gaps(h: History) -> None:
+def test_sessions_without_client_id_are_runs_of_small_gaps(h: UserHistory) -> None:
     """A session starts exactly where the person's last half hour holds no event without a client's session id."""
     relevant = [e for e in ground.kept(h.events, h.aliases) if not e.background and not e.session]
     relevant = [e for e in relevant if e.type not in ground.PASSIVE]
@@ -242,7 +244,7 @@ def longest_chain(events: Sequence[Ev], steps: Sequence[str], window: int) -> in
     st.lists(st.sampled_from((*NAMES, "page_view")), min_size=1, max_size=3),
     st.sampled_from((10, 30, 1800, 3600)),
 )
-def test_funnel_equals_trying_every_choice(h: History, steps: list[str], window_s: int) -> None:
+def test_funnel_equals_trying_every_choice(h: UserHistory, steps: list[str], window_s: int) -> None:
     """The rule of the latest start reaches as far as the best choice of events; all who stopped are accounted for."""
     by_person = groupby(sorted(ground.kept(h.events, h.aliases), key=lambda e: e.user), key=lambda e: e.user)
     depths = [longest_chain(list(mine), steps, window_s * SECOND) for _, mine in by_person]
@@ -254,7 +256,7 @@ def test_funnel_equals_trying_every_choice(h: History, steps: list[str], window_
 
 @settings(max_examples=30, deadline=None)
 @given(histories(), st.sampled_from(("u1", "a1")))
-def test_erasing_equals_never_having_seen(h: History, user: str) -> None:
+def test_erasing_equals_never_having_seen(h: UserHistory, user: str) -> None:
     """After erasure no report knows the person, and everybody else is as before."""
     left = ground.erased(h.events, h.aliases, user)
     gone = ground.persons(h.aliases)(user)
@@ -268,7 +270,7 @@ def test_histories_reach_every_segment_and_both_kinds_of_bounce() -> None:
 
     @settings(max_examples=150, deadline=None, database=None, derandomize=True)
     @given(histories())
-    def collect(h: History) -> None:
+    def collect(h: UserHistory) -> None:
         assert len(h.events) <= 40
         reached.update(k for k, n in users.segments(h.events, h.zone, h.as_of, h.aliases).items() if n)
         found = users.sessions(h.events, h.aliases)

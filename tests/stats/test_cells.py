@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.stats.cells import Cells, Value, Window, feature_quality, reference_cells
+from otel_measure.stats.cells import Cells, Value, WindowCounts, feature_quality, reference_cells
 
 NUMBERS = np.random.default_rng(5).standard_normal(12_000).tolist()
 
@@ -114,7 +114,7 @@ def test_foreign_fields_are_refused(fields: dict[str, object]) -> None:
 def test_a_window_counts_each_kind_of_value() -> None:
     """Below, in and above the range, missing and wrong types have counts of their own."""
     reference = {"x": cells_of(list(range(100))), "c": cells_of(["a"] * 30 + ["b"] * 25)}
-    window = Window(reference)
+    window = WindowCounts(reference)
     xs: list[Any] = [-1, 0, 9, 99, 100, math.inf, None, "a"]
     cs: list[Any] = ["a", "b", "z", None, math.nan, [], "a", 3]
     for x, c in zip(xs, cs, strict=True):
@@ -130,7 +130,7 @@ def test_a_window_counts_each_kind_of_value() -> None:
 def test_windows_add(records: list[dict[str, Value]], cut: int) -> None:
     """Counts do not depend on how the records were spread over processes, and each record has one cell a feature."""
     reference = {"x": cells_of(list(NUMBERS[:100])), "c": cells_of(["a"] * 30 + ["b"] * 25)}
-    whole, left, right = Window(reference), Window(reference), Window(reference)
+    whole, left, right = WindowCounts(reference), WindowCounts(reference), WindowCounts(reference)
     for k, record in enumerate(records):
         whole.add(record)
         (left if k < cut else right).add(record)
@@ -142,7 +142,7 @@ def test_windows_add(records: list[dict[str, Value]], cut: int) -> None:
 @pytest.mark.parametrize("counts", [{"x": [0]}, {"y": [0] * 14}])
 def test_windows_of_other_references_do_not_add(counts: dict[str, list[int]]) -> None:
     """Counts over another reference raise, and nothing is added."""
-    window = Window({"x": cells_of(list(range(100)))})
+    window = WindowCounts({"x": cells_of(list(range(100)))})
     with pytest.raises(ValueError, match="same reference"):
         window.merge(1, counts)
     assert (window.records, sum(window.counts["x"])) == (0, 0)

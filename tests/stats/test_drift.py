@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from otel_measure.stats.cells import Cells, Value, Window, reference_cells
+from otel_measure.stats.cells import Cells, Value, WindowCounts, reference_cells
 from otel_measure.stats.drift import (
     KAPPAS,
     FeatureDrift,
@@ -37,7 +37,7 @@ def cells_of(values: Any) -> Cells:
 
 def window_of(cells: Cells, values: Any) -> list[int]:
     """Counts of a window of one feature."""
-    window = Window({"x": cells})
+    window = WindowCounts({"x": cells})
     for value in values:
         window.add({"x": value})
     return window.counts["x"]
@@ -214,7 +214,7 @@ def test_a_model_is_judged_over_all_its_features() -> None:
     generator = np.random.default_rng(9)
     names = [f"f{k}" for k in range(20)]
     reference = {name: cells_of(generator.standard_normal(1000).tolist()) for name in names}
-    window = Window(reference)
+    window = WindowCounts(reference)
     for _ in range(1000):
         record: dict[str, Value] = dict(zip(names, generator.standard_normal(20).tolist(), strict=True))
         record["f3"] = record["f3"] + 1.0  # type: ignore[operator]

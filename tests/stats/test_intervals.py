@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from otel_measure.stats.intervals import (
     normal_cdf,
     normal_quantile,
     normal_sf,
-    nps_margin,
+    nps_interval,
     wilson_interval,
 )
 
@@ -44,11 +45,35 @@ def test_wilson_of_nothing_is_unknown() -> None:
     assert all(math.isnan(end) for end in wilson_interval(0, 0))
 
 
-def test_nps_margin_follows_its_formula() -> None:
-    """60 promoters and 20 detractors of 100 give 40 ± 15.68; all alike give no margin; no answers an unknown one."""
-    assert nps_margin(60, 20, 100) == pytest.approx(100 * normal_quantile(0.975) * math.sqrt((0.8 - 0.16) / 100))
-    assert nps_margin(0, 0, 9) == nps_margin(9, 0, 9) == 0.0
-    assert math.isnan(nps_margin(0, 0, 0))
+def test_nps_interval_is_that_of_four_quarters_more() -> None:
+    """The Wald interval after 3/4 promoters, 3/2 passives and 3/4 detractors more; no answers give an unknown one."""
+    p, d, n = 60.75 / 103, 20.75 / 103, 103
+    half = 100 * normal_quantile(0.975) * math.sqrt((p + d - (p - d) ** 2) / n)
+    assert nps_interval(60, 20, 100) == pytest.approx((100 * (p - d) - half, 100 * (p - d) + half))
+    assert all(math.isnan(end) for end in nps_interval(0, 0, 0))
+
+
+def test_nps_interval_of_answers_that_agree_has_a_width() -> None:
+    """One detractor says little, thirty say more; the interval holds the score itself."""
+    assert nps_interval(0, 1, 1) == pytest.approx((-100.0, 48.5), abs=0.1)
+    assert nps_interval(30, 0, 30) == pytest.approx((78.7, 100.0), abs=0.1)
+    low, high = nps_interval(0, 0, 9)
+    assert low == -high < 0.0
+
+
+def test_nps_interval_covers_as_often_as_it_says() -> None:
+    """Over scores from -88 to 94 and 10 to 300 answers 95 % of intervals hold the true score, nowhere under 91 %."""
+    coverage = []
+    for shares in ((0.95, 0.04, 0.01), (0.5, 0.3, 0.2), (0.1, 0.8, 0.1), (0.02, 0.08, 0.9)):
+        truth = 100 * (shares[0] - shares[2])
+        for n in (10, 30, 300):
+            samples = np.random.default_rng(n).multinomial(n, shares, size=10_000)
+            kinds, counts = np.unique(samples, axis=0, return_counts=True)
+            ends = [nps_interval(promoters, detractors, n) for promoters, _, detractors in kinds.tolist()]
+            holds = [low <= truth <= high for low, high in ends]
+            coverage.append(float(np.average(holds, weights=counts)))
+    assert min(coverage) >= 0.91
+    assert sum(coverage) / len(coverage) >= 0.95
 
 
 @pytest.mark.parametrize(
@@ -59,8 +84,8 @@ def test_nps_margin_follows_its_formula() -> None:
         (lambda: wilson_interval(2, 1), "successes=2"),
         (lambda: wilson_interval(-1, 1), "successes=-1"),
         (lambda: wilson_interval(1, 2, 1.0), "p=1.0"),
-        (lambda: nps_margin(2, 2, 3), "promoters=2"),
-        (lambda: nps_margin(-1, 2, 3), "promoters=-1"),
+        (lambda: nps_interval(2, 2, 3), "promoters=2"),
+        (lambda: nps_interval(-1, 2, 3), "promoters=-1"),
     ],
 )
 def test_wrong_arguments_are_named(call: object, message: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.stats.sequential import confidence_sequence, published_p, running_minimum, tuning_rho
-from otel_measure.stats.tests import Difference, Sample, difference
+from otel_measure.stats.tests import Difference, SampleStatistics, difference
 from tests.stats.test_tests import arm
 from tests.vectors import load
 
@@ -77,7 +77,7 @@ def test_equal_arms_rarely_show_a_winner() -> None:
     anytime = plain = 0
     for control, treatment in successes.tolist():
         looks = [
-            difference(Sample.proportion(a, n), Sample.proportion(b, n))
+            difference(SampleStatistics.proportion(a, n), SampleStatistics.proportion(b, n))
             for n, a, b in zip(range(100, 10_001, 100), control, treatment, strict=True)
         ]
         anytime += running_minimum(confidence_sequence(look).p_value for look in looks)[-1] <= 0.05

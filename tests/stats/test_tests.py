@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from otel_measure.stats.tests import (
-    Sample,
+    SampleStatistics,
     benjamini_hochberg,
     difference,
     holm,
@@ -28,11 +28,11 @@ ALTERNATIVES = {
 }
 
 
-def arm(fields: dict[str, Any]) -> Sample:
+def arm(fields: dict[str, Any]) -> SampleStatistics:
     """One arm as the vectors write it."""
     if "successes" in fields:
-        return Sample.proportion(fields["successes"], fields["n"])
-    return Sample.from_sums(fields["n"], fields["sum"], fields["sum_squares"])
+        return SampleStatistics.proportion(fields["successes"], fields["n"])
+    return SampleStatistics.from_sums(fields["n"], fields["sum"], fields["sum_squares"])
 
 
 @pytest.mark.parametrize("vector_id", ["F01", "F03", "F04", "F06", "F08"])
@@ -59,7 +59,7 @@ def test_p05_delta_method_variance() -> None:
     """Squared standard errors of the absolute and the relative effect equal the vector's."""
     vector = load("analytics.json", "P05")
     v, expected = vector["input"], vector["full_precision"]
-    a, b = Sample(v["n_a"], v["mean_a"], v["var_a"]), Sample(v["n_b"], v["mean_b"], v["var_b"])
+    a, b = SampleStatistics(v["n_a"], v["mean_a"], v["var_a"]), SampleStatistics(v["n_b"], v["mean_b"], v["var_b"])
     assert difference(a, b).standard_error ** 2 == pytest.approx(expected["absolute"], rel=1e-12)
     assert difference(a, b, relative=True).standard_error ** 2 == pytest.approx(expected["relative"], rel=1e-12)
 
@@ -71,7 +71,7 @@ VALUES = st.lists(st.integers(-1000, 1000), min_size=2, max_size=40)
 @given(control=VALUES, treatment=VALUES, alternative=st.sampled_from(["two-sided", "greater", "less"]))
 def test_welch_equals_scipy(control: list[int], treatment: list[int], alternative: Any) -> None:
     """Absolute tests agree with scipy on raw values: p, degrees of freedom and interval."""
-    arms = [Sample.from_sums(len(x), sum(x), sum(v * v for v in x)) for x in (control, treatment)]
+    arms = [SampleStatistics.from_sums(len(x), sum(x), sum(v * v for v in x)) for x in (control, treatment)]
     found = welch_t(*arms, alternative=alternative)
     if np.ptp(control) == 0 and np.ptp(treatment) == 0:
         assert math.isnan(found.p_value)
@@ -85,15 +85,19 @@ def test_welch_equals_scipy(control: list[int], treatment: list[int], alternativ
 
 def test_p_is_never_printed_as_zero_too_early() -> None:
     """An effect of 30 standard errors has a p-value near 1e-190, not 0."""
-    found = welch_t(Sample(10_000, 0.0, 1.0), Sample(10_000, 0.42, 1.0))
+    found = welch_t(SampleStatistics(10_000, 0.0, 1.0), SampleStatistics(10_000, 0.42, 1.0))
     assert 1e-200 < found.p_value < 1e-180
 
 
 def test_arms_that_say_nothing() -> None:
     """No units, one unit or a control mean of 0 leave what cannot be known nan."""
-    empty, one, some = Sample.from_sums(0, 0.0, 0.0), Sample.from_sums(1, 3.0, 9.0), Sample(50, 0.0, 1.0)
+    empty, one, some = (
+        SampleStatistics.from_sums(0, 0.0, 0.0),
+        SampleStatistics.from_sums(1, 3.0, 9.0),
+        SampleStatistics(50, 0.0, 1.0),
+    )
     assert math.isnan(empty.mean)
-    assert math.isnan(Sample.proportion(0, 0).mean)
+    assert math.isnan(SampleStatistics.proportion(0, 0).mean)
     assert math.isnan(welch_t(empty, some).p_value)
     assert math.isnan(welch_df(one, some))
     assert math.isnan(welch_t(some, some, relative=True).estimate)
@@ -102,7 +106,7 @@ def test_arms_that_say_nothing() -> None:
 
 def test_the_relative_effect_keeps_its_direction() -> None:
     """More is positive also where the control's mean is negative."""
-    assert difference(Sample(10, -2.0, 1.0), Sample(10, -1.0, 1.0), relative=True).estimate == 0.5
+    assert difference(SampleStatistics(10, -2.0, 1.0), SampleStatistics(10, -1.0, 1.0), relative=True).estimate == 0.5
 
 
 @given(observed=st.lists(st.integers(0, 2000), min_size=2, max_size=6), weights=st.lists(st.integers(1, 9), min_size=6))

@@ -27,6 +27,77 @@ def run(script: str, **environ: str) -> str:
     return done.stdout
 
 
+BUILD = """
+import sys, threading
+from opentelemetry import metrics, trace, _logs
+import otel_measure.runtime
+from otel_measure.config import Settings
+from otel_measure.telemetry import instrumentations
+turned_on = []
+class Instrumentor:
+    is_instrumented_by_opentelemetry = False
+    def instrument(self):
+        turned_on.append(True)
+class Point:
+    name = "one"
+    def load(self):
+        return Instrumentor
+instrumentations.installed = lambda: [Point()]
+def state():
+    return (
+        metrics.get_meter_provider(), trace.get_tracer_provider(), _logs.get_logger_provider(),
+        [thread.name for thread in threading.enumerate()], list(turned_on),
+    )
+before = state()
+settings = Settings(store=%s, otlp_endpoint="http://127.0.0.1:9", auto_instrument=True)
+runtime = otel_measure.runtime.Runtime(settings)
+assert state() == before, (before, state())
+runtime.start()
+after = state()
+print([a is not b for a, b in zip(before[:3], after[:3])], sorted(after[3])[1:], after[4])
+runtime.shutdown(0.2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("store", "logs", "threads"),
+    [
+        ('":memory:"', False, ["otel-measure-background", "otel-measure-push"]),
+        ("None", True, ["otel-measure-background"]),
+    ],
+)
+def test_building_a_runtime_starts_no_thread_and_sets_nothing(store: str, logs: bool, threads: list[str]) -> None:
+    """Providers, threads and instrumentations come with its start."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "XDG_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD % store], capture_output=True, text=True, cwd=ROOT, timeout=60, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    providers, rest = done.stdout.split("] ", 1)
+    assert providers == f"[True, True, {logs}"
+    assert all(repr(thread) in rest for thread in threads), rest
+    assert rest.endswith("[True]\n")
+
+
+def test_what_recurs_imports_nothing(tmp_path: Path) -> None:
+    """A fork while a thread imports would leave a module locked in the child for ever."""
+    out = run(
+        f"""
+import sys
+import otel_measure
+from otel_measure.process import current
+otel_measure.configure(store={str(tmp_path / "x.db")!r})
+otel_measure.get_infrastructure_service().keep_watch()
+before = set(sys.modules)
+for job in current().background._jobs:
+    job.run()
+print(sorted(set(sys.modules) - before))
+assert otel_measure.shutdown()
+"""
+    )
+    assert out == "[]\n"
+
+
 def test_ours_become_global_where_there_are_none(tmp_path: Path) -> None:
     """What the application creates before and after is seen; propagators and the logger provider are left alone."""
     out = run(
@@ -43,7 +114,7 @@ assert (propagate.get_global_textmap(), type(_logs.get_logger_provider())) == be
 assert not current().telemetry.adopted
 early.add(1)
 metrics.get_meter("application").create_counter("more").add(2)
-found = {family.name: [s.value for s in family.samples] for family in current().families()}
+found = {family.name: [s.value for s in family.samples] for family in current().exposition.families()}
 print(found["jobs"], found["more"])
 assert otel_measure.shutdown()
 """
@@ -96,7 +167,7 @@ from otel_measure.process import current
 otel_measure.configure(store=":memory:")
 otel_measure.get_user_analytics_service().track_event(1, "click", "x")
 otel_measure.get_ai_model_service().record_inference("m", "1", 5.0)
-found = {family.name: [s.value for s in family.samples] for family in current().families()}
+found = {family.name: [s.value for s in family.samples] for family in current().exposition.families()}
 print(found["otel_measure.users.events"], found["otel_measure.ai.inferences"], "system.cpu.time" in found)
 assert otel_measure.shutdown()
 """,
@@ -128,7 +199,7 @@ assert otel_measure.shutdown()
 otel_measure.configure(store=path, service_name="shop")
 assert current() is not first
 otel_measure.get_user_analytics_service().track_event(2, "click", "x")
-found = {{family.name: family.samples for family in current().families()}}
+found = {{family.name: family.samples for family in current().exposition.families()}}
 print([s.value for s in found["otel_measure.users.events"]], [s.value for s in found["otel_measure.self.errors"]])
 print(sum(s.value for s in found["otel_measure.self.records"]), len(found["otel_measure.self.queue.length"]))
 assert found["system.cpu.time"]
@@ -243,7 +314,7 @@ current().start()
 stop = threading.Event()
 def busy():
     while not stop.is_set():
-        current().families()
+        current().exposition.families()
 threads = [threading.Thread(target=busy) for _ in range(2)]
 for thread in threads:
     thread.start()
@@ -265,7 +336,7 @@ stop.set()
 for thread in threads:
     thread.join()
 assert otel_measure.flush()
-found = {family.name: family.samples for family in current().families()}
+found = {family.name: family.samples for family in current().exposition.families()}
 print([s.value for s in found["otel_measure.users.events"]], [s.value for s in found["otel_measure.ai.inferences"]])
 print(sorted((s.value, s.labels.count("accepted")) for s in found["otel_measure.self.records"]))
 print(users.get_engagement_metrics().dau)

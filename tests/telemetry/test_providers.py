@@ -29,7 +29,7 @@ def call(times):
 def seen(name):
     return sum(getattr(point, "value", None) or point.count for point in seen_by(reader).get(name, []))
 def stored(name):
-    return sum(s.value or s.count for f in current().families() if f.name == name for s in f.samples)
+    return sum(s.value or s.count for f in current().exposition.families() if f.name == name for s in f.samples)
 """
 
 
@@ -256,11 +256,10 @@ def test_a_tracer_provider_set_later_is_watched() -> None:
         """
 from opentelemetry.sdk.trace import TracerProvider
 otel_measure.configure(settings=otel_measure.Settings(store=":memory:", auto_instrument=True))
-current().start()
 theirs = TracerProvider(shutdown_on_exit=False)
 trace.set_tracer_provider(theirs)
 assert trace.get_tracer_provider() is theirs
-current().start()
+current().keep_watch()
 with trace.get_tracer("other").start_as_current_span(
     "chat", attributes={"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "m"}
 ):

@@ -31,7 +31,8 @@ class CallingApplication:
 
     def __init__(self, *readers: MetricReader, store: str | None = ":memory:") -> None:
         self.meters = MeterProvider(readers, shutdown_on_exit=False)
-        self.runtime = Runtime(Settings(store=store), loud=True, providers=Providers(self.meters))
+        self.runtime = Runtime(Settings(store=store), raise_faults=True, providers=Providers(self.meters))
+        self.runtime.start(background=False)
 
     def call(self, times: int) -> None:
         """Call the model."""
@@ -66,7 +67,7 @@ def test_with_a_store_alone_no_measurement_is_made(unread: CallingApplication, m
     """Nobody reads the instruments: records are counted by the store, and not a second time."""
     monkeypatch.setattr(fact_instruments, "measurements", lambda record: pytest.fail("a measurement was made"))
     unread.call(3)
-    families = {family.name: family for family in unread.runtime.families()}
+    families = {family.name: family for family in unread.runtime.exposition.families()}
     assert [sample.value for sample in families[CALLS].samples] == [3]
     assert [sample.count for sample in families[DURATION].samples] == [3]
     assert [sample.value for sample in families["otel_measure.self.records"].samples] == [3]
@@ -155,7 +156,7 @@ def test_what_has_no_fact_is_measured_always(unread: CallingApplication) -> None
     """Readings of the machine, our own figures and the application's instruments reach the store and late readers."""
     unread.meters.get_meter("application").create_counter("jobs").add(2)
     unread.call(1)
-    families = {family.name: family for family in unread.runtime.families()}
+    families = {family.name: family for family in unread.runtime.exposition.families()}
     assert {"jobs", "system.memory.usage", "otel_measure.self.queue.length"} <= set(families)
     reader = InMemoryMetricReader()
     unread.meters.add_metric_reader(reader)

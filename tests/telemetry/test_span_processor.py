@@ -37,7 +37,8 @@ class App:
         self.exported = InMemorySpanExporter()
         self.tracers = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         self.meters = MeterProvider(shutdown_on_exit=False)
-        self.runtime = Runtime(SETTINGS, loud=True, providers=Providers(self.meters, None, self.tracers))
+        self.runtime = Runtime(SETTINGS, raise_faults=True, providers=Providers(self.meters, None, self.tracers))
+        self.runtime.start(background=False)
         self.tracers.add_span_processor(SimpleSpanProcessor(self.exported))
         self.tracer = self.tracers.get_tracer("other")
         self.duration = self.meters.get_meter("other").create_histogram("gen_ai.client.operation.duration", "s")
@@ -51,7 +52,7 @@ class App:
 
     def use(self, name: str = "gpt-4o") -> ModelUse:
         """Return what a model did, by facts and by metrics."""
-        self.runtime.families()
+        self.runtime.exposition.families()
         found = [m for m in self.runtime.ai.list_models().models if m.model_name == name]
         return ModelUse(name, "", sum(m.inference_count for m in found), sum(m.errors.count for m in found))
 
@@ -110,7 +111,11 @@ def test_a_hundred_calls_at_once_under_our_decorator_and_another_instrumentation
             pool.submit(call)
     assert app.use().requests == 100
     assert app.cost_usd() == pytest.approx(100 * PRICE_USD)
-    names = {family.name: len(family.samples) for family in app.runtime.families() if family.name.startswith("gen_ai")}
+    names = {
+        family.name: len(family.samples)
+        for family in app.runtime.exposition.families()
+        if family.name.startswith("gen_ai")
+    }
     assert names == {"gen_ai.client.operation.duration": 2, "gen_ai.client.token.usage": 4}
 
 
@@ -180,17 +185,17 @@ def test_other_spans_are_let_pass(app: App) -> None:
         pass
     processor.call_back(None)
     early = app.tracer.start_span("chat", attributes=SAID)
-    app.runtime._watch_spans()
+    app.runtime.watch_spans()
     early.end()
     assert app.inferences() == []
 
 
 def test_a_span_that_breaks_a_rule_costs_the_host_nothing(app: App) -> None:
     """It is counted as a fault of ours."""
-    app.runtime.recorder._loud = False
+    app.runtime.recorder._raise_faults = False
     app.chat(**{"gen_ai.usage.input_tokens": -5})
     assert app.inferences() == []
-    errors = {f.name: f.samples for f in app.runtime.families()}["otel_measure.self.errors"]
+    errors = {f.name: f.samples for f in app.runtime.exposition.families()}["otel_measure.self.errors"]
     assert [(sample.value, 'error_type="span"' in sample.labels) for sample in errors] == [(1.0, True)]
 
 
@@ -236,7 +241,8 @@ def test_an_application_configured_anew_keeps_its_one_watch(app: App) -> None:
     assert InferenceSpanProcessor.of(app.tracers) is InferenceSpanProcessor.of(app.tracers)
     app.runtime.shutdown()
     app.chat()
-    app.runtime = Runtime(SETTINGS, loud=True, providers=Providers(app.meters, None, app.tracers))
+    app.runtime = Runtime(SETTINGS, raise_faults=True, providers=Providers(app.meters, None, app.tracers))
+    app.runtime.start(background=False)
     app.chat()
     assert len(app.inferences()) == 1
     InferenceSpanProcessor.of(app.tracers).after_fork_in_child()

@@ -290,7 +290,7 @@ def test_without_a_store_the_official_exporter_serves_the_exposition() -> None:
         capture.providers.meters.force_flush()
         text, content_type = capture.runtime.telemetry.prometheus_text()
         with pytest.raises(NoStore, match="the exposition of all processes needs a store"):
-            capture.runtime.families()
+            capture.runtime.exposition.families()
     lines = text.decode().splitlines()
     assert content_type.startswith("text/plain; version=")
     (cost,) = [line for line in lines if line.startswith("otel_measure_ai_cost_usd")]

@@ -16,7 +16,8 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.users import reports
 from tests.reference.ground import Ev, Identify, NpsAnswer
-from tests.reference.strategies import History
+from tests.reference.strategies import UserHistory
+from tests.store.asking import asking_users
 
 ORIGIN = Origin("shop", "test")
 FLAG, SURVEY = "feature_flag.evaluation", "nps"
@@ -27,7 +28,7 @@ def told_apart(events: Iterable[Ev]) -> list[Ev]:
     return [replace(e, name="other") if e.type in {FLAG, SURVEY} else e for e in events]
 
 
-def received_in(history: History) -> list[Ev | NpsAnswer]:
+def received_in(history: UserHistory) -> list[Ev | NpsAnswer]:
     """Return everything a history's store receives."""
     return [*told_apart(history.events), *history.answers]
 
@@ -58,7 +59,7 @@ def feed(store: SqliteStore, steps: Iterable[Sequence[Ev | NpsAnswer] | Identify
     """Give a store batches and links, in this order."""
     for step in steps:
         if isinstance(step, Identify):
-            store.users.identify(step.anon, step.user)
+            store.identify(step.anon, step.user)
         else:
             store.accept([record(one) for one in step])
     return store
@@ -78,7 +79,7 @@ def steps(
     return found
 
 
-def asked(history: History, days: int) -> DaySpan:
+def asked(history: UserHistory, days: int) -> DaySpan:
     """The window of a history's question."""
     return day_span(f"{days}d", history.now, history.zone_name, history.as_of)
 
@@ -103,7 +104,7 @@ def everything(
 ) -> list[object]:
     """Return every report, as comparable values."""
     window, quarter = (day_span(f"{n}d", now, zone, as_of) for n in (days, 90))
-    with store.users.asking(where) as ask:
+    with asking_users(store, where) as ask:
         return [
             repr(reports.summary(ask, window, quarter, now, "conversion")),
             *(repr(reports.conversion(ask, window, event)) for event in ("purchase", "form_submit", "signup", "a")),

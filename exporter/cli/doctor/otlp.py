@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from exporter.cli.doctor.surroundings import Surroundings
-from otel_measure.otlp.send.push import said_by, way_out
+from otel_measure.otlp.send.push import message_of, way_out
 from otel_measure.store.types.findings import Finding, ok, wrong
 
 _PORTS: Final = {"http": 4318, "https": 443}
@@ -28,7 +28,7 @@ def endpoint(s: Surroundings) -> Finding:
     if 200 <= answer.status < 300:
         return ok(f"{host} port {number} takes OTLP")
     if answer.status:
-        said = f"{answer.status}: {said_by(answer.body)}".rstrip(": ")
+        said = f"{answer.status}: {message_of(answer.body)}".rstrip(": ")
         return wrong(f"{host} port {number} does not take OTLP over HTTP ({said})", way_out(answer.status))
     return wrong(
         f"{host} port {number} speaks no HTTP ({answer.why})",

@@ -1,7 +1,9 @@
 // The page: asks the JSON API, shows the answers, computes nothing.
 // Whatever comes from the server goes in as text, never as markup.
 
-import { $, element, shown, number, whole, one, two, usd, percent, share, milliseconds, bytes, duration, clock } from "./format.js";
+import {
+  $, element, shown, number, whole, one, two, usd, percent, share, points, score, milliseconds, bytes, duration, clock,
+} from "./format.js";
 import { API, Question, authorization, token, whenLoggedIn } from "./questions.js";
 
 const FAST_MS = 2000; // the machine
@@ -75,13 +77,35 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const plot of [cpuPlot, memoryPlot]) plot.chart.redraw(false);
 });
 
-const STATUS_LOOK = { healthy: "good", degraded: "fair", warning: "fair", critical: "bad" };
+const STATUS_LOOK = { healthy: "good", degraded: "fair", critical: "bad" };
+
+// ---------------------------------------------------------------- the worst of what is shown
+
+const worst = { machine: null, down: 0, alerts: 0, warnings: 0 };
+const counted = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+
+/** The headline: what is worst of the machine, the services, the models and the users. */
+function showStatus(known) {
+  Object.assign(worst, known);
+  const { machine, down, alerts, warnings } = worst;
+  if (machine === null) return; // the machine is asked every two seconds: it will be known
+  const ranks = ["healthy", "degraded", "critical"];
+  const rest = alerts || down ? "critical" : warnings ? "degraded" : "healthy";
+  const status = ranks.indexOf(rest) > ranks.indexOf(machine) ? rest : machine;
+  const reasons = [
+    down ? `${down} down` : "",
+    alerts ? counted(alerts, "alert") : warnings ? counted(warnings, "warning") : "",
+  ].filter(Boolean);
+  const text = [status, ...reasons].join(", ");
+  const pill = $("status");
+  if (pill.textContent !== text) pill.textContent = text; // it is read aloud when it changes
+  pill.className = `pill ${STATUS_LOOK[status] || ""}`;
+}
+
+// ---------------------------------------------------------------- the machine in numbers
 
 function showMachine({ status, uptime_seconds, services_down, cpu, memory, disk, network, platform }) {
-  const pill = $("status");
-  const down = services_down ? `, ${services_down} down` : "";
-  if (pill.textContent !== status + down) pill.textContent = status + down;
-  pill.className = `pill ${STATUS_LOOK[status] || ""}`;
+  showStatus({ machine: status, down: services_down || 0 });
   $("platform").textContent = platform || "";
   $("uptime").textContent = uptime_seconds === null ? "" : `up ${duration(uptime_seconds)}`;
 
@@ -174,14 +198,15 @@ function showUsers(engagement) {
 
 const VERDICT_LOOK = { ok: "good", warning: "fair", alert: "bad", critical: "bad" };
 const UNITS = {
-  percent, ratio: share, ms: milliseconds, usd, score: two, points: one, bytes_per_second: (v) => `${bytes(v)}/s`,
+  percent, ratio: share, ms: milliseconds, usd: (v) => usd(v), score, points, bytes_per_second: (v) => `${bytes(v)}/s`,
 };
 
 function pill(verdict) {
   return element("span", { className: `pill ${VERDICT_LOOK[verdict] || ""}`, textContent: verdict });
 }
 
-function showKpis({ kpis }) {
+function showKpis({ kpis, verdicts }) {
+  showStatus({ warnings: (verdicts && verdicts.warning) || 0 });
   $("kpis").hidden = kpis.length === 0;
   $("kpi-rows").replaceChildren(...kpis.map(kpiRow));
 }
@@ -192,17 +217,21 @@ function kpiRow(kpi) {
   if (kpi.subject) name.append(element("small", { textContent: kpi.subject }));
   // A KPI may have no target: that is not the same as one that is unknown.
   const thresholds = [kpi.target, kpi.alert].map((v) => element("td", { textContent: v === null ? "none" : format(v) }));
-  return element("tr", {}, name, element("td", {}, shown(kpi.value, format)), ...thresholds, element("td", {}, pill(kpi.verdict)));
+  const value = element("td", {}, shown(kpi.value, (v) => format(v, [kpi.target, kpi.alert])));
+  const verdict = element("td", {}, pill(kpi.verdict));
+  if (kpi.missing) verdict.title = kpi.missing;
+  return element("tr", {}, name, value, ...thresholds, verdict);
 }
 
 function showAlerts({ alerts }) {
+  showStatus({ alerts: alerts.length });
   $("alerts").hidden = alerts.length === 0;
   $("alert-list").replaceChildren(...alerts.map((alert) => element("li", {}, pill(alert.severity), alert.message)));
 }
 
 // ---------------------------------------------------------------- experiments
 
-const EXPERIMENT_LOOK = { winner: "good", sample_ratio_mismatch: "bad" };
+const EXPERIMENT_LOOK = { winner: "good", sample_ratio_mismatch: "bad", effect_changed: "fair" };
 const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${one(Math.abs(value) * 100)} points`;
 // Both ends or none: an interval with one unknown end says nothing.
 const interval = (ends) => (ends && ends.every((end) => end !== null) ? ends : null);

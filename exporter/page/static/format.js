@@ -29,9 +29,26 @@ export const usd = (value) =>
     currency: "USD",
     ...(value !== 0 && Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : {}),
   }).format(value);
-export const percent = (value) => `${one(value)} %`;
-export const share = (value) => `${(value > 0 && value < 0.01 ? two : one)(value * 100)} %`;
-export const milliseconds = (value) => (value < 1000 ? `${(value < 100 ? one : whole)(value)} ms` : `${two(value / 1000)} s`);
+
+/** A number with as many decimals as tell it from others: 99.96 never reads as 100, nor 99.899 as 99.9. */
+function apart(value, others, digits) {
+  for (let more = digits; more < 15; more += 1) {
+    const text = number(more)(value);
+    if (others.every((other) => other === null || other === value || number(more)(other) !== text)) return text;
+  }
+  return String(value);
+}
+
+/** Formats of KPIs: the value, and the bounds that it must not be mistaken for. */
+export const percent = (value, bounds = []) => `${apart(value, [0, 100, ...bounds], 1)} %`;
+export const share = (value, bounds = []) =>
+  percent(value * 100, bounds.map((bound) => (bound === null ? null : bound * 100)));
+export const points = (value, bounds = []) => apart(value, bounds, 1);
+export const score = (value, bounds = []) => apart(value, bounds, 2);
+export function milliseconds(value, bounds = []) {
+  if (value < 1000) return `${apart(value, bounds, value < 100 ? 1 : 0)} ms`;
+  return `${apart(value / 1000, bounds.map((bound) => (bound === null ? null : bound / 1000)), 2)} s`;
+}
 
 export function bytes(value) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -47,7 +47,7 @@ _BUCKETS: Final = tuple(float(4.0**power) for power in range(-5, 16))
 DataPoint: TypeAlias = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint | SummaryDataPoint
 
 
-class Invalid(Exception):  # noqa: N818 - a verdict
+class PointError(Exception):
     """A data point that breaks a rule."""
 
 
@@ -69,7 +69,7 @@ class InterpretedMetrics(NamedTuple):
     ignored: int
 
 
-class _Metric(NamedTuple):
+class _MetricContext(NamedTuple):
     """What the points of a metric have in common."""
 
     resource: Resource
@@ -79,18 +79,18 @@ class _Metric(NamedTuple):
     delta: bool
 
 
-def interpret(sent: Iterable[ResourceMetrics], now_us: int) -> InterpretedMetrics:
+def interpret(requested: Iterable[ResourceMetrics], now_us: int) -> InterpretedMetrics:
     """Return the points of a request; one that breaks a rule does not fail the others."""
-    found = InterpretedMetrics([], [], Counter(), 0, 0)
+    interpreted = InterpretedMetrics([], [], Counter(), 0, 0)
     own = ignored = 0
-    for resource_metrics in sent:
+    for resource_metrics in requested:
         try:
             resource = resource_of(attributes_of(resource_metrics.resource.attributes))
         except ValueError as rule:
             n = sum(len(points_of(m)) for scope in resource_metrics.scope_metrics for m in scope.metrics)
-            found.refused[f"its resource: {rule}"] += n
+            interpreted.refused[f"its resource: {rule}"] += n
             continue
-        found.resources.append(resource)
+        interpreted.resources.append(resource)
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
                 common, data_points = _common(resource, scope_metrics.scope.name, metric)
@@ -102,10 +102,10 @@ def interpret(sent: Iterable[ResourceMetrics], now_us: int) -> InterpretedMetric
                         ignored += 1
                         continue
                     try:
-                        found.points.extend(_points(common, data_point, now_us))
-                    except Invalid as rule:
-                        found.refused[str(rule)] += 1
-    return found._replace(own=own, ignored=ignored)
+                        interpreted.points.extend(_points(common, data_point, now_us))
+                    except PointError as rule:
+                        interpreted.refused[str(rule)] += 1
+    return interpreted._replace(own=own, ignored=ignored)
 
 
 def points_of(metric: Metric) -> Sequence[DataPoint]:
@@ -115,29 +115,29 @@ def points_of(metric: Metric) -> Sequence[DataPoint]:
     return points
 
 
-def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_Metric, Sequence[DataPoint]]:
+def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_MetricContext, Sequence[DataPoint]]:
     form = metric.WhichOneof("data")
     if form is None:
-        return _Metric(resource, scope, metric, "gauge", False), ()
+        return _MetricContext(resource, scope, metric, "gauge", False), ()
     data = getattr(metric, form)
     delta = getattr(data, "aggregation_temporality", None) == _DELTA
     if form == "sum":
-        return _Metric(resource, scope, metric, "counter" if data.is_monotonic else "updowncounter", delta), (
+        return _MetricContext(resource, scope, metric, "counter" if data.is_monotonic else "updowncounter", delta), (
             data.data_points
         )
     kind = {"gauge": "gauge", "summary": "summary"}.get(form, "histogram")
-    return _Metric(resource, scope, metric, kind, delta), data.data_points
+    return _MetricContext(resource, scope, metric, kind, delta), data.data_points
 
 
-def _points(common: _Metric, data_point: DataPoint, now_us: int) -> Iterator[Point]:
+def _points(common: _MetricContext, data_point: DataPoint, now_us: int) -> Iterator[Point]:
     if not common.metric.name or len(common.metric.name) > MAX_NAME_CHARS:
-        raise Invalid(f"a metric's name must have 1 to {MAX_NAME_CHARS} characters")
+        raise PointError(f"a metric's name must have 1 to {MAX_NAME_CHARS} characters")
     if isinstance(data_point, SummaryDataPoint):
         yield from _summary(common, data_point, now_us)
     elif isinstance(data_point, NumberDataPoint):
         value = data_point.as_int if data_point.WhichOneof("value") == "as_int" else data_point.as_double
         if value < 0 and common.delta and common.kind == "counter":
-            raise Invalid("a delta of a monotonic sum must not be negative")
+            raise PointError("a delta of a monotonic sum must not be negative")
         yield _point(common, data_point, now_us, _finite(float(value)))
     elif isinstance(data_point, HistogramDataPoint):
         yield _histogram(common, data_point, now_us)
@@ -147,12 +147,12 @@ def _points(common: _Metric, data_point: DataPoint, now_us: int) -> Iterator[Poi
 
 def _finite(value: float) -> float:
     if not isfinite(value):
-        raise Invalid("a value must be a finite number")
+        raise PointError("a value must be a finite number")
     return value
 
 
 def _point(
-    common: _Metric,
+    common: _MetricContext,
     data_point: DataPoint,
     now_us: int,
     value: float,
@@ -168,18 +168,20 @@ def _point(
     if (scope == "host" and not (resource.host or resource.container)) or scope == "add":
         scope = "instance"
     try:
-        attributes = {key: text(found) for key, found in attributes_of(data_point.attributes).items()}
+        attributes = {key: text(attribute) for key, attribute in attributes_of(data_point.attributes).items()}
     except ValueError as rule:
-        raise Invalid(str(rule)) from None
+        raise PointError(str(rule)) from None
     labels = escaped((*attributes.items(), *more, *_own_labels(scope, common)))
     if len(labels) > MAX_LABEL_CHARS:
-        raise Invalid(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")
+        raise PointError(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")
     # A reading does not grow: it tells of no calls.
-    tells = kind != "gauge" and not resource.has_facts
-    means = model_series(name, attributes, resource.origin, resource.source) if tells else None
-    if means is not None and not 0 <= value <= _LARGEST_OF_MODELS:
-        raise Invalid(f"what a metric says of calls of models must be from 0 to {_LARGEST_OF_MODELS:g}, not {value:g}")
-    said = data_point.time_unix_nano // 1000
+    may_tell = kind != "gauge" and not resource.has_facts
+    series = model_series(name, attributes, resource.origin, resource.source) if may_tell else None
+    if series is not None and not 0 <= value <= _LARGEST_OF_MODELS:
+        raise PointError(
+            f"what a metric says of calls of models must be from 0 to {_LARGEST_OF_MODELS:g}, not {value:g}"
+        )
+    sender_ts = data_point.time_unix_nano // 1000
     return Point(
         name=name,
         kind=kind,
@@ -190,12 +192,12 @@ def _point(
         instance=_host_of(resource) if scope == "host" else resource.instance,
         # A host's counters go on over restarts of whoever reads them.
         start=0 if scope == "host" else data_point.start_time_unix_nano // 1000,
-        ts=min(said or now_us, now_us),
+        ts=min(sender_ts or now_us, now_us),
         value=value,
         delta=common.delta and kind != "gauge",
-        means=means,
-        said=said if said > now_us else 0,
-        came=now_us,
+        model_series=series,
+        sender_ts=sender_ts if sender_ts > now_us else 0,
+        received_ts=now_us,
     )
 
 
@@ -203,7 +205,7 @@ def _host_of(resource: Resource) -> str:
     return "/".join(part for part in (resource.host, resource.container) if part)
 
 
-def _own_labels(scope: StreamScope, common: _Metric) -> Iterator[tuple[str, str]]:
+def _own_labels(scope: StreamScope, common: _MetricContext) -> Iterator[tuple[str, str]]:
     resource = common.resource
     if scope == "host":
         yield semconv.ATTR_HOST_NAME, resource.host
@@ -216,24 +218,24 @@ def _own_labels(scope: StreamScope, common: _Metric) -> Iterator[tuple[str, str]
         yield semconv.ATTR_SCOPE_NAME, common.scope
 
 
-def _histogram(common: _Metric, data_point: HistogramDataPoint, now_us: int) -> Point:
+def _histogram(common: _MetricContext, data_point: HistogramDataPoint, now_us: int) -> Point:
     bounds, buckets = tuple(data_point.explicit_bounds), tuple(data_point.bucket_counts)
     if len(bounds) > MAX_BUCKETS or (buckets and len(buckets) != len(bounds) + 1):
-        raise Invalid(f"a histogram must have one bucket more than bounds, and at most {MAX_BUCKETS} of these")
+        raise PointError(f"a histogram must have one bucket more than bounds, and at most {MAX_BUCKETS} of these")
     if not all(isfinite(bound) for bound in bounds) or any(a >= b for a, b in pairwise(bounds)):
-        raise Invalid("the bounds of a histogram must be finite and ascending")
+        raise PointError("the bounds of a histogram must be finite and ascending")
     count = _count(data_point.count, sum(buckets) if buckets else data_point.count)
     if not buckets:
         bounds, buckets = (), (count,)  # only sum and count are said: one bucket holds all
     return _with_extremes(common, data_point, now_us, count, bounds=bounds, buckets=buckets)
 
 
-def _exponential(common: _Metric, data_point: ExponentialHistogramDataPoint, now_us: int) -> Point:
+def _exponential(common: _MetricContext, data_point: ExponentialHistogramDataPoint, now_us: int) -> Point:
     positive, negative = data_point.positive, data_point.negative
     if data_point.scale not in _SCALES:
-        raise Invalid(f"the scale of an exponential histogram must be from {_SCALES[0]} to {_SCALES[-1]}")
+        raise PointError(f"the scale of an exponential histogram must be from {_SCALES[0]} to {_SCALES[-1]}")
     if max(len(positive.bucket_counts), len(negative.bucket_counts)) > MAX_BUCKETS:
-        raise Invalid(f"an exponential histogram must have at most {MAX_BUCKETS} buckets")
+        raise PointError(f"an exponential histogram must have at most {MAX_BUCKETS} buckets")
     below = data_point.zero_count + sum(negative.bucket_counts)
     buckets = Exponential(data_point.scale, below, positive.offset, tuple(positive.bucket_counts))
     count = _count(data_point.count, below + sum(buckets.counts))
@@ -242,14 +244,14 @@ def _exponential(common: _Metric, data_point: ExponentialHistogramDataPoint, now
     return _with_extremes(common, data_point, now_us, count, bounds=bounds, exponential=buckets)
 
 
-def _count(said: int, counted: int) -> int:
-    if said != counted or said > _LARGEST_COUNT:
-        raise Invalid(f"the count of a histogram must be the sum of its buckets, and at most {_LARGEST_COUNT}")
-    return said
+def _count(count: int, in_buckets: int) -> int:
+    if count != in_buckets or count > _LARGEST_COUNT:
+        raise PointError(f"the count of a histogram must be the sum of its buckets, and at most {_LARGEST_COUNT}")
+    return count
 
 
 def _with_extremes(
-    common: _Metric,
+    common: _MetricContext,
     data_point: HistogramDataPoint | ExponentialHistogramDataPoint,
     now_us: int,
     count: int,
@@ -266,12 +268,12 @@ def _with_extremes(
     )
 
 
-def _summary(common: _Metric, data_point: SummaryDataPoint, now_us: int) -> Iterator[Point]:
+def _summary(common: _MetricContext, data_point: SummaryDataPoint, now_us: int) -> Iterator[Point]:
     """Sum and count add and become counters; a quantile does not add over anything and becomes a gauge."""
     name = common.metric.name
     total, count = _finite(data_point.sum), float(data_point.count)
     yield _point(common, data_point, now_us, total, name=f"{name}.sum", kind="counter")
     yield _point(common, data_point, now_us, count, name=f"{name}.count", kind="counter")
-    for found in data_point.quantile_values:
-        more = ((semconv.ATTR_QUANTILE, repr(found.quantile)),)
-        yield _point(common, data_point, now_us, _finite(found.value), name=name, kind="gauge", more=more)
+    for quantile in data_point.quantile_values:
+        more = ((semconv.ATTR_QUANTILE, repr(quantile.quantile)),)
+        yield _point(common, data_point, now_us, _finite(quantile.value), name=name, kind="gauge", more=more)

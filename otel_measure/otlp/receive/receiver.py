@@ -23,8 +23,8 @@ from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
-from otel_measure.records.kinds import EvaluationResult
-from otel_measure.store.protocol import Store
+from otel_measure.records.kinds import EvaluationResult, Record
+from otel_measure.store.protocol import QualityQuestions, Store
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
 
@@ -37,10 +37,10 @@ class CountReceived(Protocol):
     """Counts items of a signal by what became of them."""
 
     def __call__(self, signal: str, outcome: str, n: int, reason: str | None = None) -> None:
-        """CountReceived `n` items."""
+        """Count `n` items."""
 
 
-class Verdict(NamedTuple):
+class RefusedItems(NamedTuple):
     """How many items were refused, and why; "" when none was."""
 
     rejected: int
@@ -73,7 +73,7 @@ class Receiver:
         event_types: Mapping[str, str],
         spans_wait_s: int = 90,
     ) -> None:
-        self._kept = store
+        self._optional_store = store
         self._recorder = recorder
         self._pricer = pricer
         self.interpret = interpreter(pricer)
@@ -81,30 +81,32 @@ class Receiver:
         self._now_us = now_us
         self._event_types = event_types
         self._wait_us = spans_wait_s * 1_000_000
-        self._heard: dict[str, int] = {}
+        self._noted: dict[str, int] = {}
 
     @property
     def _store(self) -> Store:
-        if self._kept is None:
+        if self._optional_store is None:
             raise NoStore("an OTLP receiver")
-        return self._kept
+        return self._optional_store
 
-    def metrics(self, request: ExportMetricsServiceRequest) -> Verdict:
+    def metrics(self, request: ExportMetricsServiceRequest) -> RefusedItems:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
-        found = metrics.interpret(request.resource_metrics, now)
-        ingested = self._ingest(found.points)
-        self._hear(found.resources, now)
+        interpreted = metrics.interpret(request.resource_metrics, now)
+        ingested = self._ingest(interpreted.points)
+        self._note_senders(interpreted.resources, now)
         refused = Counter(ingested.refused)
         tally = self._tally("metrics")
         tally("accepted", ingested.accepted)
         tally("duplicate", ingested.duplicate)
-        tally("own", found.own)
-        tally("ignored", found.ignored)
-        tally("rejected", found.refused.total(), "invalid")
+        tally("own", interpreted.own)
+        tally("ignored", interpreted.ignored)
+        tally("rejected", interpreted.refused.total(), "invalid")
         for reason, n in refused.items():
             tally("rejected", n, reason)
-        return _verdict(found.refused + Counter({_WHY.get(reason, reason): n for reason, n in refused.items()}))
+        return _refusal(
+            interpreted.refused + Counter({_REASONS.get(reason, reason): n for reason, n in refused.items()})
+        )
 
     def _ingest(self, points: Sequence[Point]) -> Ingested:
         """Take in points; one that nobody foresaw is found by halves, so that its neighbours stand."""
@@ -115,68 +117,67 @@ class Receiver:
                 _log.warning("a data point of %r cannot be kept: %r", points[0].name, fault)
                 return Ingested(0, 0, {"invalid": 1})
         middle = len(points) // 2
-        one, other = self._ingest(points[:middle]), self._ingest(points[middle:])
-        refused = Counter(one.refused) + Counter(other.refused)
-        return Ingested(one.accepted + other.accepted, one.duplicate + other.duplicate, refused)
+        first, second = self._ingest(points[:middle]), self._ingest(points[middle:])
+        refused = Counter(first.refused) + Counter(second.refused)
+        return Ingested(first.accepted + second.accepted, first.duplicate + second.duplicate, refused)
 
-    def logs(self, request: ExportLogsServiceRequest) -> Verdict:
+    def logs(self, request: ExportLogsServiceRequest) -> RefusedItems:
         """Take in events; one sent again is a duplicate by its id."""
-        found = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
+        interpreted = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
         store = self._store
-        store.received.has_facts(found.has_facts, self._now_us())
-        records = [self._with_model(r) if isinstance(r, EvaluationResult) else r for r in found.records]
+        store.note_own_facts(interpreted.has_facts, self._now_us())
+        records = self._with_models(interpreted.records)
         receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
-        refused = found.refused + self._settle(tally, receipts)
-        tally("ignored", found.ignored)
-        tally("rejected", found.refused.total(), "invalid")
-        return _verdict(refused)
+        refused = interpreted.refused + self._count_receipts(tally, receipts)
+        tally("ignored", interpreted.ignored)
+        tally("rejected", interpreted.refused.total(), "invalid")
+        return _refusal(refused)
 
-    def _with_model(self, record: EvaluationResult) -> EvaluationResult:
-        """Return an evaluation with the model whose answer it is about, where the store knows the call."""
-        if record.model and record.version:
-            return record
-        told = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
-        model = self._store.received.model_of(told) if told else None
-        if model is not None and record.model in {"", model[0]}:
-            return msgspec.structs.replace(record, model=model[0], version=model[1])
-        return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
+    def _with_models(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return records, evaluations with the model whose answer they are about, where the store knows the call."""
+        if not any(isinstance(record, EvaluationResult) for record in records):
+            return records
+        with self._store.asking() as moment:
+            return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
-    def traces(self, request: ExportTraceServiceRequest) -> Verdict:
+    def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
         """Take in calls of models; all other spans are let pass."""
         now = self._now_us()
         store = self._store
-        found = traces.interpret(request.resource_spans, self._pricer, now)
-        counting = store.received.wait(found.calls, now, now + self._wait_us) if found.calls else ()
+        interpreted = traces.interpret(request.resource_spans, self._pricer, now)
+        counting = store.hold_calls(interpreted.calls, now, now + self._wait_us) if interpreted.calls else ()
         receipts = self._recorder.commit(counting, own=False) if counting else []
         tally = self._tally("traces")
-        refused = found.refused + self._settle(tally, receipts)
-        tally("waiting", len(found.calls) - len(counting))
-        tally("own", found.own)
-        tally("ignored", found.ignored)
-        tally("rejected", found.refused.total(), "invalid")
-        return _verdict(refused)
+        refused = interpreted.refused + self._count_receipts(tally, receipts)
+        tally("waiting", len(interpreted.calls) - len(counting))
+        tally("own", interpreted.own)
+        tally("ignored", interpreted.ignored)
+        tally("rejected", interpreted.refused.total(), "invalid")
+        return _refusal(refused)
 
-    def refuse(self, signal: str, refused: Counter[str]) -> Verdict:
+    def refuse(self, signal: str, refused: Counter[str]) -> RefusedItems:
         """Count items that were passed over before they were decoded, by the rule that they break."""
         self._tally(signal)("rejected", refused.total(), "too_large")
-        return _verdict(refused)
+        return _refusal(refused)
 
     def families(self) -> list[Family]:
         """Return who sends, with the attributes of their resources: what the `target_info` of Prometheus is."""
-        if self._kept is None:
+        if self._optional_store is None:
             return []
-        samples = [Sample(_target(sender), 1.0) for sender in self._kept.received.senders(self._now_us() - STALE_US)]
+        with self._optional_store.asking() as moment:
+            senders = moment.streams.senders(self._now_us() - STALE_US)
+        samples = [Sample(_target(sender), 1.0) for sender in senders]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
-    def settle(self) -> None:
-        """CountReceived the calls for which no metrics came in time."""
-        if self._kept is None:
+    def flush_waiting(self) -> None:
+        """Count the calls for which no metrics came in time."""
+        if self._optional_store is None:
             return
-        due = self._kept.received.due(self._now_us())
-        if due:
-            self._recorder.commit(due, own=False)
-            self._kept.received.settled(due)
+        overdue = self._optional_store.overdue_calls(self._now_us())
+        if overdue:
+            self._recorder.commit(overdue, own=False)
+            self._optional_store.remove_held_calls(overdue)
 
     def _tally(self, signal: str) -> Callable[..., None]:
         def tally(outcome: str, n: int, reason: str | None = None) -> None:
@@ -185,8 +186,8 @@ class Receiver:
 
         return tally
 
-    def _settle(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
-        """CountReceived what became of records; return those that the store refused, by reason."""
+    def _count_receipts(self, tally: Callable[..., None], receipts: Sequence[Receipt]) -> Counter[str]:
+        """Count what became of records; return those that the store refused, by reason."""
         refused: Counter[str] = Counter()
         for receipt, n in Counter(receipts).items():
             if receipt.outcome == "rejected":
@@ -194,17 +195,27 @@ class Receiver:
             tally(receipt.outcome, n, "store" if receipt.outcome == "rejected" else None)
         return refused
 
-    def _hear(self, resources: Iterable[Resource], now: int) -> None:
+    def _note_senders(self, resources: Iterable[Resource], now: int) -> None:
         """Note senders, each once a minute."""
-        new = {r.source: r for r in resources if now - self._heard.get(r.source, -_MINUTE_US) >= _MINUTE_US}
+        new = {r.source: r for r in resources if now - self._noted.get(r.source, -_MINUTE_US) >= _MINUTE_US}
         if not new:
             return
-        if len(self._heard) > 10_000:
-            self._heard.clear()
-        self._heard.update(dict.fromkeys(new, now))
-        self._store.received.heard_of(
+        if len(self._noted) > 10_000:
+            self._noted.clear()
+        self._noted.update(dict.fromkeys(new, now))
+        self._store.note_senders(
             Sender(r.origin.service, r.origin.environment, r.instance, r.attributes, now) for r in new.values()
         )
+
+
+def _with_model(record: EvaluationResult, quality: QualityQuestions) -> EvaluationResult:
+    if record.model and record.version:
+        return record
+    call = record.inference_id or (record.trace_id and inference_id(record.trace_id, record.span_id or ""))
+    model = quality.model_of(call) if call else None
+    if model is not None and record.model in {"", model[0]}:
+        return msgspec.structs.replace(record, model=model[0], version=model[1])
+    return msgspec.structs.replace(record, version=semconv.VERSION_UNKNOWN) if record.model else record
 
 
 def _target(sender: Sender) -> str:
@@ -216,7 +227,7 @@ def _target(sender: Sender) -> str:
     return escaped({**sender.attributes, **own}.items())
 
 
-_WHY: Final = {
+_REASONS: Final = {
     "invalid": "a point that cannot be kept",
     "out_of_order": "older than what the same series said already",
     "too_late": "a delta that is older than an hour by its series",
@@ -227,13 +238,13 @@ _WHY: Final = {
 }
 
 
-def together(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict on a request that was taken in by portions."""
-    given = [verdict for verdict in verdicts if verdict.rejected]
-    message = "; ".join(dict.fromkeys(verdict.message for verdict in given))
-    return Verdict(sum(verdict.rejected for verdict in given), message[:_MAX_MESSAGE_CHARS])
+def together(refusals: Iterable[RefusedItems]) -> RefusedItems:
+    """Return how many items were refused of a request that was taken in by portions, and why."""
+    given = [each for each in refusals if each.rejected]
+    message = "; ".join(dict.fromkeys(each.message for each in given))
+    return RefusedItems(sum(each.rejected for each in given), message[:_MAX_MESSAGE_CHARS])
 
 
-def _verdict(refused: Counter[str]) -> Verdict:
-    said = "; ".join(f"{n} × {why}" if n > 1 else why for why, n in sorted(refused.items()))
-    return Verdict(refused.total(), said[:_MAX_MESSAGE_CHARS])
+def _refusal(refused: Counter[str]) -> RefusedItems:
+    message = "; ".join(f"{n} × {why}" if n > 1 else why for why, n in sorted(refused.items()))
+    return RefusedItems(refused.total(), message[:_MAX_MESSAGE_CHARS])

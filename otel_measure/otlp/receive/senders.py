@@ -25,7 +25,7 @@ class Resource(NamedTuple):
         instance: tells processes of one service apart.
         host, container: "" when unknown.
         has_facts: whether it records facts of ours, which its metrics and spans say again.
-        attributes: all that was said, as text.
+        attributes: all of them, as text.
     """
 
     origin: Origin
@@ -43,23 +43,23 @@ class Resource(NamedTuple):
 
 def resource_of(attributes: Mapping[str, Json]) -> Resource:
     """Return what the attributes of a resource say."""
-    said = {key: text(value)[:MAX_NAME_CHARS] for key, value in attributes.items() if value is not None}
+    given = {key: text(value)[:MAX_NAME_CHARS] for key, value in attributes.items() if value is not None}
     return Resource(
-        Origin(said.get(semconv.ATTR_SERVICE_NAME) or _UNKNOWN_SERVICE, first_of(said, dialects.ENVIRONMENT) or ""),
-        _instance(said),
-        first_of(said, dialects.HOST) or "",
-        said.get(semconv.ATTR_CONTAINER_ID, ""),
+        Origin(given.get(semconv.ATTR_SERVICE_NAME) or _UNKNOWN_SERVICE, first_of(given, dialects.ENVIRONMENT) or ""),
+        _instance(given),
+        first_of(given, dialects.HOST) or "",
+        given.get(semconv.ATTR_CONTAINER_ID, ""),
         attributes.get(semconv.ATTR_OWN_FACTS) is True,
-        said,
+        given,
     )
 
 
-def _instance(said: Mapping[str, str]) -> str:
+def _instance(given: Mapping[str, str]) -> str:
     for keys in dialects.PROCESS:
-        if all(said.get(key) for key in keys):
-            return "/".join(said[key] for key in keys)
+        if all(given.get(key) for key in keys):
+            return "/".join(given[key] for key in keys)
     # Two processes with equal resources share this; the start times of their streams still tell them apart.
-    return sha256(msgspec.json.encode(sorted(said.items()))).hexdigest()[:16]
+    return sha256(msgspec.json.encode(sorted(given.items()))).hexdigest()[:16]
 
 
 def text(value: Json) -> str:

@@ -17,7 +17,7 @@ from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Json
-from otel_measure.store.types.streams import Waiting
+from otel_measure.store.types.streams import HeldCall
 
 
 class InterpretedSpans(NamedTuple):
@@ -30,21 +30,21 @@ class InterpretedSpans(NamedTuple):
         ignored: how many spans are no calls of models.
     """
 
-    calls: list[Waiting]
+    calls: list[HeldCall]
     refused: Counter[str]
     own: int
     ignored: int
 
 
-def interpret(sent: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
+def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
     """Return the calls of models in a request; one that breaks a rule does not fail the others."""
-    found = InterpretedSpans([], Counter(), 0, 0)
+    interpreted = InterpretedSpans([], Counter(), 0, 0)
     own = ignored = 0
-    for resource_spans in sent:
+    for resource_spans in requested:
         try:
             resource = resource_of(attributes_of(resource_spans.resource.attributes))
         except ValueError as rule:
-            found.refused[str(rule)] += sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
+            interpreted.refused[str(rule)] += sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
             continue
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
@@ -55,11 +55,11 @@ def interpret(sent: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> Int
                     elif resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes:
                         own += 1
                     else:
-                        told = _span(span, attributes, scope_spans.scope.name, now_us)
-                        found.calls.append(_call(told, resource, pricer))
+                        ended = _span(span, attributes, scope_spans.scope.name, now_us)
+                        interpreted.calls.append(_call(ended, resource, pricer))
                 except ValueError as rule:
-                    found.refused[str(rule)] += 1
-    return found._replace(own=own, ignored=ignored)
+                    interpreted.refused[str(rule)] += 1
+    return interpreted._replace(own=own, ignored=ignored)
 
 
 def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) -> Span:
@@ -80,6 +80,6 @@ def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) 
     )
 
 
-def _call(span: Span, resource: Resource, pricer: Pricer) -> Waiting:
+def _call(span: Span, resource: Resource, pricer: Pricer) -> HeldCall:
     parent = inference_id(span.trace_id, span.parent_span_id) if span.parent_span_id else None
-    return Waiting(resource.source, inference_of(span, resource.origin, pricer), parent)
+    return HeldCall(resource.source, inference_of(span, resource.origin, pricer), parent)

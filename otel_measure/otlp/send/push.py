@@ -24,7 +24,7 @@ from otel_measure.otlp.events import fill_log_record
 from otel_measure.otlp.values import fill_pairs
 from otel_measure.records.events import to_event
 from otel_measure.records.kinds import Json, Origin, Record
-from otel_measure.store.protocol import Outbox
+from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import OutboxBatch
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class Post(Protocol):
         """Send it."""
 
 
-class Turn(Protocol):
-    """Whose turn it is to send, of the processes that share a store."""
+class SendingLease(Protocol):
+    """The right to send, which one of the processes that share a store has at a time."""
 
     def take(self) -> bool:
-        """Take or keep the turn; `False` while it is another's."""
+        """Take or keep it; `False` while it is another's."""
 
     def give_up(self) -> None:
         """Let another process have it."""
@@ -72,7 +72,7 @@ class CountSent(Protocol):
     """Counts facts by what became of them on their way out."""
 
     def __call__(self, outcome: str, n: int) -> None:
-        """CountSent `n` facts."""
+        """Count `n` facts."""
 
 
 class HttpPost:
@@ -126,9 +126,9 @@ class Push:
     """Sends what the outbox holds, from a thread of its own.
 
     Args:
-        outbox: of the store.
+        store: whose outbox is sent.
         post: sends a request.
-        turn: whose turn it is to send.
+        lease: the right to send.
         resource: the attributes of this process.
         now_us: the clock.
         count: told what became of facts.
@@ -137,23 +137,23 @@ class Push:
 
     def __init__(
         self,
-        outbox: Outbox,
+        store: Store,
         post: Post,
         *,
-        turn: Turn,
+        lease: SendingLease,
         resource: Callable[[], Mapping[str, Json]],
         now_us: Callable[[], int],
         count: CountSent,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._outbox = outbox
+        self._store = store
         self._post = post
-        self._turn = turn
+        self._lease = lease
         self._resource = resource
         self._now_us = now_us
         self._count = count
         self._uniform = uniform
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -169,9 +169,15 @@ class Push:
             self._thread = threading.Thread(target=self._run, name="otel-measure-push", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Send no more by itself; what waits stays in the store."""
+    def stop(self, timeout_s: float) -> None:
+        """Send what waits, and no more by itself; what is not sent in time stays in the store."""
         self._stop.set()
+        self.flush(timeout_s)
+
+    def outbox_length(self) -> int:
+        """Return how many facts wait in the store to leave."""
+        with self._store.asking() as moment:
+            return moment.outbox.length()
 
     def flush(self, timeout_s: float) -> bool:
         """Send what waits, now, unless another process does; `False` when that did not succeed in time."""
@@ -212,28 +218,32 @@ class Push:
             return self._drain(deadline)
         except Exception as error:
             answer = PostResponse(0, why=repr(error))
-            self._say_once(answer)
+            self._log_once(answer)
             return answer
 
     def _drain(self, deadline: float | None) -> PostResponse | None:
         """Send until nothing waits; return the answer that stopped it, `None` when nothing did."""
         try:
-            if self._outbox.next(1) is None or not self._turn.take():
+            if self._next(1) is None or not self._lease.take():
                 return None  # nothing waits, or another process sends it
             try:
                 return self._send_all(deadline)
             finally:
-                self._turn.give_up()
+                self._lease.give_up()
         except MeasureError as error:
             return PostResponse(0, why=str(error))
 
     def _send_all(self, deadline: float | None) -> PostResponse | None:
-        while (batch := self._outbox.next(BATCH)) is not None and self._turn.take():
+        while (batch := self._next(BATCH)) is not None and self._lease.take():
             answer = self._send(batch, deadline)
             if answer is not None:
                 return answer
-            self._outbox.done(batch)
+            self._store.remove_sent(batch)
         return None
+
+    def _next(self, limit: int) -> OutboxBatch | None:
+        with self._store.asking() as moment:
+            return moment.outbox.next(limit)
 
     def _send(self, batch: OutboxBatch, deadline: float | None) -> PostResponse | None:
         by_origin: dict[Origin, list[Record]] = {}
@@ -258,12 +268,12 @@ class Push:
             self._account(answer, len(records))
             return None
         if answer.status not in _SPLIT:
-            self._say_once(answer)
+            self._log_once(answer)
             return answer
         if len(records) > 1:
             return self._halves(origin, records, deadline)
         self._count("refused", 1)
-        self._say_once(answer)
+        self._log_once(answer)
         return None
 
     def _halves(self, origin: Origin, records: Sequence[Record], deadline: float | None) -> PostResponse | None:
@@ -295,27 +305,27 @@ class Push:
             partial = None  # an answer in another form than asked for is a success all the same
         if refused and partial is not None:
             self._count("refused", refused)
-            self._say_once(PostResponse(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
+            self._log_once(PostResponse(answer.status, why=f"{refused} facts were refused: {partial.error_message}"))
         self._count("accepted", n - refused)
 
-    def _say_once(self, answer: PostResponse) -> None:
+    def _log_once(self, answer: PostResponse) -> None:
         what = f"{answer.status}" if answer.status else "away"
-        if what in self._said:
+        if what in self._logged:
             return
-        self._said.add(what)
-        why = answer.why or said_by(answer.body)
+        self._logged.add(what)
+        why = answer.why or message_of(answer.body)
         _log.warning("facts do not leave by OTLP (%s: %s); %s (logged once)", what, why, way_out(answer.status))
 
 
-def said_by(body: bytes) -> str:
+def message_of(body: bytes) -> str:
     """Return what an answer says: OTLP's errors are a `google.rpc.Status`, those of others are text."""
     from google.rpc.status_pb2 import Status
 
     try:
-        said = Status.FromString(body).message
+        message = Status.FromString(body).message
     except DecodeError:
-        said = ""
-    return said or body[:200].decode("utf-8", "replace")
+        message = ""
+    return message or body[:200].decode("utf-8", "replace")
 
 
 def way_out(status: int) -> str:

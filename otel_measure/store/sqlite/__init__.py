@@ -11,35 +11,38 @@ from operator import attrgetter
 from typing import Final
 
 from otel_measure.definitions.days import day_start
-from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.errors import StoreRejected
-from otel_measure.records.kinds import Record
+from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
     activity,
     answers,
     experiments,
     facts,
     identity,
+    judged,
     kept,
     maintenance,
     models,
+    outbox,
     quality,
     received,
+    services,
     streams,
     totals,
 )
 from otel_measure.store.sqlite.connection import Database, migrate
-from otel_measure.store.sqlite.judged import SqliteQuality
+from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
-from otel_measure.store.sqlite.outbox import SqliteOutbox, note
-from otel_measure.store.sqlite.services import SqliteServices
-from otel_measure.store.sqlite.transaction import RollUp, Transaction
-from otel_measure.store.sqlite.users import SqliteUsers
-from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, EVERYTHING, Filter, Receipt
-from otel_measure.store.types.models import Model, ModelUse
-from otel_measure.store.types.streams import Ingested, Interpreter
+from otel_measure.store.sqlite.transaction import RollUp, Transaction, horizon_of
+from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, EVERYTHING, Filter, OutboxBatch, Receipt
+from otel_measure.store.types.models import Model, ModelKey
+from otel_measure.store.types.quality import Reference
+from otel_measure.store.types.services import RegisteredService
+from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
+from otel_measure.store.types.users import Erasure, Link
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
 _TS: Final = attrgetter("ts")
@@ -54,7 +57,7 @@ class SqliteStore:
         definitions: those of this process; an existing store's must be the same, `None` takes them.
         durability: "process" or "power", as in `Settings`.
         retention_days, max_bytes, history_days: what `sweep` enforces.
-        outbox: note what is accepted as what is to leave by OTLP.
+        notes_outbox: note what is accepted as what is to leave by OTLP.
 
     Raises:
         StoreUnavailable: the file cannot be used; the message names cause and way out.
@@ -70,7 +73,7 @@ class SqliteStore:
         retention_days: int = 400,
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
-        outbox: bool = False,
+        notes_outbox: bool = False,
     ) -> None:
         self.path = path
         self._retention_days = retention_days
@@ -78,13 +81,8 @@ class SqliteStore:
         self._history_days = history_days
         self._database = Database(path, power_safe=durability == "power")
         self._names = Names()
-        self.experiments = experiments.ExperimentStore(self._database)
-        self.quality = SqliteQuality(self._database, self._transaction)
-        self._notes_outbox = outbox
-        self.outbox = SqliteOutbox(self._database)
-        self.received = received.SqliteReceived(self._database)
-        self.services = SqliteServices(self._database)
-        self.users = SqliteUsers(self._database, self._transaction, self._seen_from)
+        self._notes_outbox = notes_outbox
+        self._noted_facts = received.NotedFacts()
         self._erasures_seen: tuple[str] | None = None
         self._kept = kept.KeptDefinitions()
         try:
@@ -117,7 +115,7 @@ class SqliteStore:
                     continue
                 new[table.record] = inserted
                 if self._notes_outbox:
-                    note(transaction.connection, table, inserted.stored["id"])
+                    outbox.note(transaction.connection, table, inserted.stored["id"])
             for roll_up in ROLL_UPS:
                 roll_up.add(transaction, new)
         return receipts
@@ -150,7 +148,7 @@ class SqliteStore:
         return kept
 
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
-        horizon = self._horizon()
+        horizon = horizon_of(self._names.connection)
         if min(map(_TS, records)) < horizon:
             receipts[:] = [TOO_OLD if record.ts < horizon else ACCEPTED for record in records]
 
@@ -181,7 +179,73 @@ class SqliteStore:
                 received.interpret(transaction, increments, interpret)
         return ingested
 
-    def holds_lease(self, key: str, holder: str, now: int, until: int) -> bool:
+    def set_reference(self, model: ModelKey, reference: Reference) -> None:
+        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+        with self._transaction(durable=True) as transaction:
+            judged.set_reference(transaction, model, reference)
+
+    def define_experiment(self, experiment: Experiment) -> Experiment:
+        """Keep a definition unless its key has one, and return the one that is kept."""
+        with self._database.write(durable=True) as connection:
+            return experiments.define(connection, experiment)
+
+    def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
+        """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
+        with self._database.write(durable=True) as connection:
+            return services.register(connection, name, sla_target, now)
+
+    def beat(self, at: int) -> None:
+        """Note that somebody was there to see at a time."""
+        with self._database.write() as connection:
+            services.beat(connection, at)
+
+    def identify(self, anonymous_id: str, user_id: str) -> Link:
+        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        with self._transaction(durable=True) as transaction:
+            return identity.identify(transaction, anonymous_id, user_id)
+
+    def erase(self, user_id: str, now: int) -> Erasure:
+        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        with self._transaction(durable=True) as transaction:
+            return identity.erase(transaction, user_id, now)
+
+    def note_senders(self, senders: Iterable[Sender]) -> None:
+        """Note who sends, and with which resource attributes."""
+        with self._database.write() as connection:
+            received.note_senders(connection, senders)
+
+    def note_own_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
+        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
+        if not (new := self._noted_facts.new(pairs, now)):
+            return
+        with self._database.write() as connection:
+            received.note_own_facts(connection, new, now)
+        self._noted_facts.note(new, now)
+
+    def hold_calls(self, calls: Sequence[HeldCall], now: int, until: int) -> Sequence[Inference]:
+        """Hold calls that only spans tell of `until` metrics had time to come; return those that count at once."""
+        with self._database.write() as connection:
+            return received.hold_calls(connection, calls, now, until)
+
+    def overdue_calls(self, now: int) -> list[Inference]:
+        """Return the held calls for which no metrics came; they are given again until they are removed."""
+        with self._database.read() as connection:
+            if not received.has_held_calls(connection):
+                return []
+        with self._database.write() as connection:
+            return received.overdue_calls(connection, now)
+
+    def remove_held_calls(self, inferences: Sequence[Inference]) -> None:
+        """Remove held calls that were accepted."""
+        with self._database.write() as connection:
+            received.remove_held_calls(connection, inferences)
+
+    def remove_sent(self, batch: OutboxBatch) -> None:
+        """Remove facts from the outbox."""
+        with self._database.write() as connection:
+            outbox.remove(connection, batch)
+
+    def take_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
         # One that lies further ahead than two of its length was taken before the clock was set back: its holder may be
         # gone, and it would last for as long as the step.
@@ -198,40 +262,23 @@ class SqliteStore:
 
     # ------------------------------------------------------------ questions
 
-    def models(self) -> list[Model]:
-        """Return every model, sorted by name and version."""
+    @contextmanager
+    def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
+        """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
-            return models.registered(connection)
-
-    def model(self, name: str, version: str) -> Model | None:
-        """Return one model, `None` for one that was neither registered nor recorded."""
-        with self._database.read() as connection:
-            return models.one(connection, name, version)
-
-    def model_use(
-        self, start: int, end: int, only: tuple[str, str] | None = None, where: Filter = EVERYTHING
-    ) -> list[ModelUse]:
-        """Return what models did in [start, end), sorted by name and version."""
-        with self._database.read() as connection:
-            return models.use(connection, start, end, only, where)
-
-    def families(self, now: int) -> list[Family]:
-        """Return all that `/metrics` shows from the store, instruments and labels sorted."""
-        with self._database.read() as connection:
-            found = totals.families(connection) + streams.families(connection, now)
-        return sorted(found, key=lambda family: family.name)
+            moment = SqliteMoment(self._seen_from(connection), where)
+            try:
+                yield moment
+            finally:
+                moment.end()
 
     # ------------------------------------------------------------ upkeep
-
-    def _horizon(self) -> int:
-        row = self._names.connection.execute("SELECT value FROM meta WHERE key = 'horizon'").fetchone()
-        return int(row[0]) if row else 0
 
     def rebuild(self, definitions: Definitions | None = None) -> None:
         """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
         wanted = definitions or self._definitions
         with self._transaction(durable=True) as transaction:
-            horizon = self._horizon()
+            horizon = horizon_of(transaction.connection)
             frozen_before = wanted.day_of(horizon) if horizon else activity.EVERY_DAY
             maintenance.rebuild(replace(transaction, definitions=wanted), ROLL_UPS, frozen_before)
             kept.keep(transaction.connection, wanted)
@@ -257,7 +304,7 @@ class SqliteStore:
     def _purge_before(self, day: int) -> int:
         horizon = day_start(day, self._definitions.zone)
         with self._transaction() as transaction:
-            if horizon < self._horizon():
+            if horizon < horizon_of(self._names.connection):
                 return 0
             transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
         return maintenance.purge(self._database, self._names, horizon)

@@ -17,6 +17,7 @@ from otel_measure.definitions.days import day_start
 from otel_measure.definitions.sessions import SessionKey, SessionSpan, add_background, without_counted
 from otel_measure.records.kinds import UserEvent
 from otel_measure.store.sqlite.cells import add_cells
+from otel_measure.store.sqlite.chunks import marks
 from otel_measure.store.sqlite.conversions import ConversionChange, conversions_of, write_conversions
 from otel_measure.store.sqlite.persons import DayChange, Person, roots, walk
 from otel_measure.store.sqlite.sessions import SessionChange, sessions_of
@@ -128,7 +129,7 @@ def forget(transaction: Transaction, person: int, uids: Sequence[int]) -> None:
     one = person_history(connection, person)
     one.add_to(changes, transaction.definitions, -1)
     gone = ActivityBatch(transaction.definitions)
-    for acts in acts_of(connection, f"WHERE uid IN ({','.join('?' * len(uids))})", uids):
+    for acts in acts_of(connection, f"WHERE uid IN {marks(len(uids))}", uids):
         gone.gather(acts, {})
     for day, n in gone.background.items():
         add_background(changes, day, -n)

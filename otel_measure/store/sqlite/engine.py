@@ -21,7 +21,7 @@ def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool) 
         retention_days=settings.retention_days,
         max_bytes=settings.store_max_bytes,
         history_days=settings.history_days,
-        outbox=outbox,
+        notes_outbox=outbox,
     )
 
 

@@ -20,10 +20,10 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY, MIXED
 from otel_measure.records.kinds import Exposure, Json, UserEvent
-from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
-from otel_measure.store.types.experiments import Cell, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment
 
 
 class _Extra(msgspec.Struct):
@@ -33,7 +33,6 @@ class _Extra(msgspec.Struct):
 
 
 HOUR_US: Final = 3_600_000_000
-_CHUNK: Final = 500
 _DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
 _encode: Final = msgspec.json.Encoder().encode
 _decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -48,40 +47,33 @@ class _Facts(NamedTuple):
     conversions: set[tuple[int, str, int]]
 
 
-class ExperimentStore:
-    """Satisfies `otel_measure.store.protocol.Experiments`."""
+class SqliteExperimentQuestions:
+    """Satisfies `otel_measure.store.protocol.ExperimentQuestions`, within one read transaction."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
-    def define(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
-        e = experiment
-        row = (e.key, e.name, _encode(e.variants).decode(), _encode(e.weights).decode(), e.coverage, e.created)
-        with self._database.write(durable=True) as connection:
-            connection.execute("INSERT OR IGNORE INTO experiment VALUES (?, ?, ?, ?, ?, ?)", row)
-            return _definition(connection.execute(f"{_DEFINITION} WHERE key = ?", (e.key,)).fetchone())
+    def experiments(self, key: str | None = None) -> list[Experiment]:
+        """Return every definition (or that of one key, if there is one), the oldest first."""
+        one, given = ("", ()) if key is None else ("WHERE key = ?", (key,))
+        rows = self._connection.execute(f"{_DEFINITION} {one} ORDER BY created, key", given)
+        return [_definition(row) for row in rows]
 
-    def experiment(self, key: str) -> Experiment | None:
-        """Return a definition."""
-        with self._database.read() as connection:
-            row = connection.execute(f"{_DEFINITION} WHERE key = ?", (key,)).fetchone()
-        return None if row is None else _definition(row)
+    def hours(self, key: str) -> list[ArmHour]:
+        """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
+        rows = self._connection.execute(
+            "SELECT hour, variant, users, conversions FROM experiment_cell WHERE experiment = ? ORDER BY hour, variant",
+            (key,),
+        )
+        return [ArmHour(*row) for row in rows]
 
-    def experiments(self) -> list[Experiment]:
-        """Return every definition, the oldest first."""
-        with self._database.read() as connection:
-            return [_definition(row) for row in connection.execute(f"{_DEFINITION} ORDER BY created, key")]
 
-    def cells(self, key: str) -> list[Cell]:
-        """Return what each hour added, sorted by hour and variant."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT hour, variant, users, conversions FROM experiment_cell WHERE experiment = ?"
-                " ORDER BY hour, variant",
-                (key,),
-            )
-            return [Cell(*row) for row in rows]
+def define(connection: sqlite3.Connection, experiment: Experiment) -> Experiment:
+    """Keep a definition unless its key has one, and return the one that is kept."""
+    e = experiment
+    row = (e.key, e.name, _encode(e.variants).decode(), _encode(e.weights).decode(), e.coverage, e.created)
+    connection.execute("INSERT OR IGNORE INTO experiment VALUES (?, ?, ?, ?, ?, ?)", row)
+    return _definition(connection.execute(f"{_DEFINITION} WHERE key = ?", (e.key,)).fetchone())
 
 
 def _definition(row: tuple[Any, ...]) -> Experiment:
@@ -177,20 +169,9 @@ def _experiment_in(extra: str | None) -> str | None:
     return _experiment_of(_decode_extra(extra).properties) if extra else None
 
 
-def _chunks(uids: Iterable[int]) -> Iterator[tuple[str, list[int]]]:
-    """Yield users some hundred at a time, with the list of marks that stands for them in SQL."""
-    ordered = sorted(uids)
-    for i in range(0, len(ordered), _CHUNK):
-        part = ordered[i : i + _CHUNK]
-        yield f"({','.join('?' * len(part))})", part
-
-
 def _persons(connection: sqlite3.Connection, uids: Iterable[int]) -> dict[int, int]:
     """Return the person behind each user."""
-    found: dict[int, int] = {}
-    for marks, part in _chunks(uids):
-        found.update(connection.execute(f"SELECT uid, person FROM person_of WHERE uid IN {marks}", part))
-    return found
+    return dict(rows_in(connection, "SELECT uid, person FROM person_of WHERE uid IN", uids))
 
 
 @contextmanager
@@ -215,8 +196,9 @@ def _changing(connection: sqlite3.Connection, persons: set[int]) -> Iterator[sql
 
 def _contributed(connection: sqlite3.Connection, persons: set[int], sign: int) -> _Cells:
     cells = _Cells(Counter(), Counter())
-    for marks, part in _chunks(persons):
-        for *key, users, conversions in connection.execute(_CONTRIBUTED.format(units=f"WHERE uid IN {marks}"), part):
+    for part in chunks(persons):
+        contributed = _CONTRIBUTED.format(units=f"WHERE uid IN {marks(len(part))}")
+        for *key, users, conversions in connection.execute(contributed, part):
             cells.users[tuple(key)] += sign * users
             cells.conversions[tuple(key)] += sign * conversions
     return cells

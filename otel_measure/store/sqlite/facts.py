@@ -7,7 +7,7 @@ can be, `origin`, model and users as numbers), and the rare fields share the JSO
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -25,6 +25,7 @@ from otel_measure.records.kinds import (
     ServiceState,
     UserEvent,
 )
+from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.names import Names
 
 Row: TypeAlias = tuple[Any, ...]
@@ -198,11 +199,7 @@ def _insert(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -
 
 def _known(connection: sqlite3.Connection, table: Table, keys: Sequence[bytes | str]) -> set[int]:
     """Return the indexes of ids that are stored already or stand earlier in `keys`."""
-    seen: set[bytes | str] = set()
-    for i in range(0, len(keys), 500):
-        part = keys[i : i + 500]
-        marks = ",".join("?" * len(part))
-        seen.update(key for (key,) in connection.execute(f"SELECT id FROM {table.name} WHERE id IN ({marks})", part))
+    seen: set[bytes | str] = {key for (key,) in rows_in(connection, f"SELECT id FROM {table.name} WHERE id IN", keys)}
     found = set()
     for i, key in enumerate(keys):
         if key in seen:
@@ -229,6 +226,12 @@ def read(connection: sqlite3.Connection, table: Table, where: str = "", paramete
             else:
                 fields[column] = value
         yield table.record(**fields)
+
+
+def read_by_id(connection: sqlite3.Connection, table: Table, keys: Iterable[bytes | str]) -> Iterator[Record]:
+    """Yield the stored facts of these ids."""
+    for part in chunks(keys):
+        yield from read(connection, table, f"WHERE f.id IN {marks(len(part))}", tuple(part))
 
 
 class _Read:

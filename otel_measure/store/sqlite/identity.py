@@ -19,13 +19,12 @@ import msgspec
 from otel_measure.definitions.days import moment
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import activity, answers, experiments, facts, totals
-from otel_measure.store.sqlite.maintenance import chunks
+from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.users import Erasure, Link
 
 ERASED: Final = Receipt("rejected", "erased")
-_CHUNK: Final = 500
 
 
 def identify(transaction: Transaction, anonymous_id: str, user_id: str) -> Link:
@@ -59,7 +58,7 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     connection.execute("PRAGMA secure_delete = ON")
     ids = _ids(connection, user_id)
     uids = sorted(ids.values())
-    _bury(connection, [_user(each) for each in {user_id, *ids}], now)
+    _add_tombstones(connection, [_user(each) for each in {user_id, *ids}], now)
     _count_erasure(connection)
     if uids:
         person = _person(connection, uids[0])
@@ -75,10 +74,6 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     connection.execute(f"PRAGMA secure_delete = {secure}")
     transaction.names.clear()
     return Erasure(user_id, moment(now), len(ids), events, answered, exposures, anonymous)
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
 
 
 def _ids(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
@@ -97,24 +92,17 @@ def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], n
     connection, removed = transaction.connection, 0
     if not uids:
         return removed
-    where = f"WHERE uid IN ({_marks(uids)})"
-    keys = [key for (key,) in connection.execute(f"SELECT id FROM {table.name} {where}", uids)]
-    for part in chunks(keys, _CHUNK):
-        in_part = f"id IN ({_marks(part)})"
-        records = list(facts.read(connection, table, f"WHERE f.{in_part}", tuple(part)))
+    keys = [key for (key,) in rows_in(connection, f"SELECT id FROM {table.name} WHERE uid IN", uids)]
+    for part in chunks(keys):
+        records = list(facts.read_by_id(connection, table, part))
         totals.merge(connection, transaction.names, totals.summed(records), into="total_base")
-        _bury(connection, [_fact(record) for record in records], now)
-        removed += connection.execute(f"DELETE FROM {table.name} WHERE {in_part}", part).rowcount
+        _add_tombstones(connection, [_fact(record) for record in records], now)
+        removed += change_in(connection, f"DELETE FROM {table.name} WHERE id IN", part)
     return removed
 
 
 def _make_anonymous(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    return sum(
-        connection.execute(
-            f"UPDATE inference SET user_id = NULL, session_id = NULL WHERE user_id IN ({_marks(part)})", part
-        ).rowcount
-        for part in chunks(ids, _CHUNK)
-    )
+    return change_in(connection, "UPDATE inference SET user_id = NULL, session_id = NULL WHERE user_id IN", ids)
 
 
 # ---------------------------------------------------------------- tombstones
@@ -148,7 +136,7 @@ def _digest(key: bytes, text: bytes) -> bytes:
     return hmac.digest(key, text, hashlib.sha256)[:16]
 
 
-def _bury(connection: sqlite3.Connection, texts: Iterable[bytes], now: int) -> None:
+def _add_tombstones(connection: sqlite3.Connection, texts: Iterable[bytes], now: int) -> None:
     key = _key(connection)
     connection.executemany(
         "INSERT OR REPLACE INTO tombstone VALUES (?, ?)", [(_digest(key, text), now) for text in texts]
@@ -181,9 +169,4 @@ def _user_of(record: Record) -> str | None:
 
 
 def _erased_at(connection: sqlite3.Connection, digests: Iterable[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
-    for part in chunks(digests, _CHUNK):
-        found.update(
-            connection.execute(f"SELECT digest, erased_at FROM tombstone WHERE digest IN ({_marks(part)})", part)
-        )
-    return found
+    return dict(rows_in(connection, "SELECT digest, erased_at FROM tombstone WHERE digest IN", digests))

@@ -1,26 +1,26 @@
-"""What the store answers about the quality of models: labels, the records drift looks at, and their references."""
+"""Questions about the quality of models: labels, evaluations, the records drift looks at, and their references."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from math import inf
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from otel_measure.definitions.quality import PREDICTION
+from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Json
 from otel_measure.stats.cells import Cells
-from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.models import conditions, parts
 from otel_measure.store.sqlite.quality import JUDGED, unpacked
+from otel_measure.store.sqlite.received import held_model
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ModelKey
-from otel_measure.store.types.quality import Evaluated, Judged, Labels, Place, Reference
+from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 
 Row: TypeAlias = tuple[Any, ...]
 HOUR_US: Final = 3_600_000_000
@@ -33,41 +33,28 @@ _REFERENCES: Final = (
 )
 
 
-class Writing(Protocol):
-    """Opens a write transaction of the store."""
+class SqliteQualityQuestions:
+    """Satisfies `otel_measure.store.protocol.QualityQuestions`, within one read transaction."""
 
-    def __call__(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
-        """Open it."""
+    def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
+        self._connection = connection
+        self._where = where
 
-
-class SqliteQuality:
-    """`QualityStore` over a SQLite file.
-
-    Args:
-        database: the connections.
-        writing: opens a write transaction.
-    """
-
-    def __init__(self, database: Database, writing: Writing) -> None:
-        self._database = database
-        self._writing = writing
-
-    def evaluations(self, start: int, end: int, where: Filter = EVERYTHING) -> list[Evaluated]:
+    def evaluations(self, start: int, end: int) -> list[Evaluated]:
         """Return what answers were given in [start, end), sorted by model, version and name."""
-        condition, parameters = conditions(None, where)
-        with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT coalesce(m.name, ''), coalesce(m.version, ''), e.name, e.label, count(*), count(e.score),"
-                " total(e.score), min(e.score), max(e.score)"
-                " FROM evaluation e LEFT JOIN model m ON m.id = e.model JOIN origin o ON o.id = e.origin"
-                f" WHERE e.ts >= ? AND e.ts < ? {condition} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
-                (start, end, *parameters),
-            ).fetchall()
-        found: dict[tuple[str, str, str], Evaluated] = {}
+        condition, parameters = conditions(None, self._where)
+        rows = self._connection.execute(
+            "SELECT coalesce(m.name, ''), coalesce(m.version, ''), e.name, e.label, count(*), count(e.score),"
+            " total(e.score), min(e.score), max(e.score)"
+            " FROM evaluation e LEFT JOIN model m ON m.id = e.model JOIN origin o ON o.id = e.origin"
+            f" WHERE e.ts >= ? AND e.ts < ? {condition} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+            (start, end, *parameters),
+        )
+        evaluated: dict[tuple[str, str, str], Evaluated] = {}
         for model, version, name, label, count, scored, score_sum, low, high in rows:
             key = (model, version, name)
-            known = found.get(key) or Evaluated(*key, 0, 0, 0.0, inf, -inf, {})
-            found[key] = Evaluated(
+            known = evaluated.get(key) or Evaluated(*key, 0, 0, 0.0, inf, -inf, {})
+            evaluated[key] = Evaluated(
                 *key,
                 known.answers + count,
                 known.scored + scored,
@@ -76,75 +63,100 @@ class SqliteQuality:
                 max(known.score_max, -inf if high is None else high),
                 {**known.labels, **({label: count} if label is not None else {})},
             )
-        return list(found.values())
+        return list(evaluated.values())
 
-    def labels(
-        self, start: int, end: int, only: ModelKey | None = None, where: Filter = EVERYTHING
-    ) -> dict[ModelKey, Labels]:
+    def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
-        found: dict[ModelKey, Labels] = {}
-        with self._database.read() as connection:
-            for stretch in parts(start, end):
-                for table, columns, merge in _MERGES:
-                    for name, version, *rest in _cells(connection, table, columns, stretch, only, where):
-                        merge(found.setdefault((name, version), Labels()), rest)
-        return found
+        labels: dict[ModelKey, Labels] = {}
+        for part in parts(start, end):
+            for table, columns, merge in _MERGES:
+                for name, version, *rest in _cells(self._connection, table, columns, part, only, self._where):
+                    merge(labels.setdefault((name, version), Labels()), rest)
+        return labels
 
-    def judged_models(self, start: int, at_least: int) -> Sequence[ModelKey]:
-        """Return the models with at least so many records to judge from `start` on."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT m.name, m.version FROM quality_cell c JOIN model m ON m.id = c.model"
-                " WHERE c.seconds = 3600 AND c.start >= ? GROUP BY c.model HAVING sum(c.judged) >= ?",
-                (start - start % HOUR_US, at_least),
-            )
-            return [(name, version) for name, version in rows]
+    def model_of(self, inference_id: str) -> ModelKey | None:
+        """Return the model of a call, `None` for a call that is not known."""
+        row = self._connection.execute(
+            "SELECT m.name, m.version FROM inference i JOIN model m ON m.id = i.model WHERE i.id = ?",
+            (id_key(inference_id),),
+        ).fetchone()
+        return held_model(self._connection, inference_id) if row is None else (row[0], row[1])
 
-    @contextmanager
-    def judged(self, name: str, version: str) -> Iterator[SqliteJudged]:
-        """Open the records of a model for reading, as of one moment."""
-        with self._database.read() as connection:
-            row = connection.execute("SELECT id FROM model WHERE name=? AND version=?", (name, version)).fetchone()
-            yield SqliteJudged(connection, int(row[0]) if row else 0)
+    def references(self, only: ModelKey | None = None) -> Mapping[ModelKey, Reference]:
+        """Return the references kept for models."""
+        one, given = ("", ()) if only is None else ("WHERE m.name = ? AND m.version = ?", only)
+        return {
+            (row[0], row[1]): _reference(row[2:]) for row in self._connection.execute(f"{_REFERENCES} {one}", given)
+        }
 
-    def reference(self, name: str, version: str) -> Reference | None:
-        """Return the reference kept for a model."""
-        with self._database.read() as connection:
-            row = connection.execute(f"{_REFERENCES} WHERE m.name=? AND m.version=?", (name, version)).fetchone()
-        return _reference(row[2:]) if row else None
+    def judged_counts(
+        self, start: int, end: int, only: ModelKey | None = None, after: RecordPosition | None = None
+    ) -> Mapping[ModelKey, int]:
+        """Return how many records of [start, end), whole hours, each model has; those after a position only."""
+        one, given = ("", ()) if only is None else ("AND m.name = ? AND m.version = ?", only)
+        rows = self._connection.execute(
+            "SELECT m.name, m.version, m.id, sum(c.judged) FROM quality_cell c JOIN model m ON m.id = c.model"
+            f" WHERE c.seconds = 3600 AND c.start >= ? AND c.start < ? {one} GROUP BY m.id",
+            (start - start % HOUR_US, end, *given),
+        ).fetchall()
+        return {
+            (name, version): n - (self._count_to(model, start, after) if after else 0)
+            for name, version, model, n in rows
+        }
 
-    def references(self) -> Mapping[ModelKey, Reference]:
-        """Return every reference kept."""
-        with self._database.read() as connection:
-            return {(row[0], row[1]): _reference(row[2:]) for row in connection.execute(_REFERENCES)}
+    def _count_to(self, model: int, start: int, last: RecordPosition) -> int:
+        row = self._connection.execute(
+            f"SELECT count(*) {_RECORDS} AND ts >= ? AND (ts, id) <= (?, ?)", (model, start, *last)
+        ).fetchone()
+        return int(row[0])
 
-    def set_reference(self, name: str, version: str, reference: Reference) -> None:
-        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
-        cells = {feature: one.to_json() for feature, one in reference.cells.items()}
-        first, last = reference.first, reference.last
-        with self._writing(durable=True) as transaction:
-            transaction.connection.execute(
-                # What was found by itself never takes the place of what somebody set.
-                "INSERT INTO drift_reference VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET"
-                " source = excluded.source, first_ts = excluded.first_ts, last_ts = excluded.last_ts,"
-                " last_id = excluded.last_id, cells = excluded.cells"
-                " WHERE excluded.source <> 'first_records' OR source = 'first_records'",
-                (
-                    transaction.names.model(name, version),
-                    reference.source,
-                    first.ts if first else None,
-                    last.ts if last else None,
-                    last.id if last else None,
-                    msgspec.json.encode(cells).decode(),
-                ),
-            )
+    def newest(
+        self, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
+    ) -> list[JudgedRecord]:
+        """Return the last records of [start, end) that come after a position, at most `limit`, in order."""
+        beyond, position = ("AND (ts, id) > (?, ?)", tuple(after)) if after else ("", ())
+        rows = self._connection.execute(
+            f"{_VALUES} {_RECORDS} AND ts >= ? AND ts < ? {beyond} ORDER BY ts DESC, id DESC LIMIT ?",
+            (self._id(model), start, end, *position, limit),
+        )
+        return [_judged(row) for row in rows][::-1]
+
+    def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
+        """Return the first records of a model, at most `limit`, in order."""
+        rows = self._connection.execute(f"{_VALUES} {_RECORDS} ORDER BY ts, id LIMIT ?", (self._id(model), limit))
+        return [_judged(row) for row in rows]
+
+    def _id(self, model: ModelKey) -> int:
+        """Return the id of a model, 0 for one that does not exist."""
+        row = self._connection.execute("SELECT id FROM model WHERE name = ? AND version = ?", model).fetchone()
+        return int(row[0]) if row else 0
+
+
+def set_reference(transaction: Transaction, model: ModelKey, reference: Reference) -> None:
+    """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+    cells = {feature: one.to_json() for feature, one in reference.cells.items()}
+    first, last = reference.first, reference.last
+    transaction.connection.execute(
+        "INSERT INTO drift_reference VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET"
+        " source = excluded.source, first_ts = excluded.first_ts, last_ts = excluded.last_ts,"
+        " last_id = excluded.last_id, cells = excluded.cells"
+        " WHERE excluded.source <> 'first_records' OR source = 'first_records'",
+        (
+            transaction.names.model(*model),
+            reference.source,
+            first.ts if first else None,
+            last.ts if last else None,
+            last.id if last else None,
+            msgspec.json.encode(cells).decode(),
+        ),
+    )
 
 
 def _cells(
     connection: sqlite3.Connection,
     table: str,
     columns: str,
-    stretch: tuple[int, int, int],
+    part: tuple[int, int, int],
     only: ModelKey | None,
     where: Filter,
 ) -> Iterator[Row]:
@@ -152,7 +164,7 @@ def _cells(
     return connection.execute(
         f"SELECT m.name, m.version, {columns} FROM {table} c JOIN model m ON m.id = c.model"
         f" JOIN origin o ON o.id = c.origin WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
-        (*stretch, *parameters),
+        (*part, *parameters),
     )
 
 
@@ -187,65 +199,11 @@ def _reference(row: Row) -> Reference:
     cells = _frozen(text)
     if last_ts is None:
         return Reference(source, cells)
-    return Reference(source, cells, Place(first_ts, b""), Place(last_ts, last_id))
+    return Reference(source, cells, RecordPosition(first_ts, b""), RecordPosition(last_ts, last_id))
 
 
-class SqliteJudged:
-    """`JudgedRecords` inside one read transaction.
-
-    Args:
-        connection: in that transaction.
-        model: its id; 0 for one that does not exist.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, model: int) -> None:
-        self._connection = connection
-        self._model = model
-
-    @property
-    def horizon(self) -> int:
-        """Time before which facts may have been removed, microseconds; 0 when none were."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'horizon'").fetchone()
-        return int(row[0]) if row else 0
-
-    def last_before(self, end: int) -> int | None:
-        """Return the time of the last record before `end`."""
-        row = self._connection.execute(f"SELECT max(ts) {_RECORDS} AND ts < ?", (self._model, end)).fetchone()
-        return None if row[0] is None else int(row[0])
-
-    def count(self, start: int, end: int) -> int:
-        """Return the records of [start, end); both are whole hours."""
-        row = self._connection.execute(
-            "SELECT coalesce(sum(judged), 0) FROM quality_cell"
-            " WHERE model = ? AND seconds = 3600 AND start >= ? AND start < ?",
-            (self._model, start, end),
-        ).fetchone()
-        return int(row[0])
-
-    def count_to(self, start: int, last: Place) -> int:
-        """Return the records from `start` up to and including the place; they are walked, so let them be few."""
-        row = self._connection.execute(
-            f"SELECT count(*) {_RECORDS} AND ts >= ? AND (ts, id) <= (?, ?)", (self._model, start, *last)
-        ).fetchone()
-        return int(row[0])
-
-    def newest(self, start: int, end: int, after: Place | None, limit: int) -> list[Judged]:
-        """Return the last records of [start, end) that come after a place, at most `limit`, in order."""
-        beyond, place = ("AND (ts, id) > (?, ?)", tuple(after)) if after else ("", ())
-        rows = self._connection.execute(
-            f"{_VALUES} {_RECORDS} AND ts >= ? AND ts < ? {beyond} ORDER BY ts DESC, id DESC LIMIT ?",
-            (self._model, start, end, *place, limit),
-        )
-        return [_judged(row) for row in rows][::-1]
-
-    def oldest(self, limit: int) -> list[Judged]:
-        """Return the first records of the model, at most `limit`, in order."""
-        rows = self._connection.execute(f"{_VALUES} {_RECORDS} ORDER BY ts, id LIMIT ?", (self._model, limit))
-        return [_judged(row) for row in rows]
-
-
-def _judged(row: Row) -> Judged:
+def _judged(row: Row) -> JudgedRecord:
     ts, key, prediction, features = row
     values: dict[str, Any] = msgspec.json.decode(features) if features else {}
     values[PREDICTION] = _decode(prediction) if prediction is not None else None
-    return Judged(Place(ts, key), values)
+    return JudgedRecord(RecordPosition(ts, key), values)

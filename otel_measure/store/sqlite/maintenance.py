@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, product
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from itertools import product
+from typing import Final
 
 from otel_measure.store.sqlite import facts, models, quality, services, totals
+from otel_measure.store.sqlite.chunks import change_in, chunks
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import RollUp, Transaction
 
 CHUNK: Final = 5000
-T = TypeVar("T")
-
-
-def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
-    """Yield the items in lists of at most `size`."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 # ---------------------------------------------------------------- rebuild
@@ -37,7 +30,7 @@ def rebuild(transaction: Transaction, roll_ups: Sequence[RollUp], frozen_before:
     for roll_up in roll_ups:
         roll_up.clear(transaction, frozen_before)
     for table in facts.TABLES:
-        for records in chunks(facts.read(transaction.connection, table)):
+        for records in chunks(facts.read(transaction.connection, table), CHUNK):
             totals.merge(transaction.connection, transaction.names, totals.summed(records))
             models.add_minutes(transaction.connection, models.summed(records, transaction.names))
     for roll_up in roll_ups:
@@ -61,10 +54,10 @@ def purge(database: Database, names: Names, horizon: int) -> int:
             rows = connection.execute(f"SELECT id FROM {table.name} WHERE ts < ?", (horizon,))
             kept = services.lasting(connection, horizon) if table is facts.SERVICE_STATE else set()
             keys = [key for (key,) in rows if key not in kept]
-        for part in chunks(keys, 500):
+        for part in chunks(keys):
             removed += _remove(database, names, table, part)
     with database.write() as connection:
-        services.forget_watched(connection, horizon)
+        services.forget_heartbeats(connection, horizon)
         for level_us, cells in product(models.LEVELS_US, (*models.CELLS, *quality.CELLS)):
             connection.execute(
                 f"DELETE FROM {cells} WHERE seconds = ? AND start + ? <= ?",
@@ -74,12 +67,11 @@ def purge(database: Database, names: Names, horizon: int) -> int:
 
 
 def _remove(database: Database, names: Names, table: facts.Table, keys: Sequence[bytes | str]) -> int:
-    marks = ",".join("?" * len(keys))
     with database.write(rolled_back=names.clear) as connection:
         names.connection = connection
-        records = list(facts.read(connection, table, f"WHERE f.id IN ({marks})", tuple(keys)))
+        records = list(facts.read_by_id(connection, table, keys))
         totals.merge(connection, names, totals.summed(records), into="total_base")
-        connection.execute(f"DELETE FROM {table.name} WHERE id IN ({marks})", tuple(keys))
+        change_in(connection, f"DELETE FROM {table.name} WHERE id IN", keys)
     return len(records)
 
 

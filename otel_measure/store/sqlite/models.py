@@ -16,8 +16,8 @@ from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
-from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.models import Model, ModelUse
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import Model, ModelKey, ModelUse
 
 MINUTE_US: Final = 60 * 1_000_000
 HOUR_US: Final = 60 * MINUTE_US
@@ -156,17 +156,6 @@ def rebuild(_: Transaction) -> None:
     """Cells are replayed."""
 
 
-def registered(connection: sqlite3.Connection) -> list[Model]:
-    """Return every model, sorted by name and version."""
-    return [_model(row) for row in connection.execute(f"{_REGISTERED} ORDER BY name, version")]
-
-
-def one(connection: sqlite3.Connection, name: str, version: str) -> Model | None:
-    """Return one model, `None` for an unknown one."""
-    row = connection.execute(f"{_REGISTERED} WHERE name=? AND version=?", (name, version)).fetchone()
-    return _model(row) if row else None
-
-
 def _model(row: tuple[Any, ...]) -> Model:
     name, version, kind, metadata, targets = row
     return Model(name, version, kind, *(msgspec.json.decode(text) if text else None for text in (metadata, targets)))
@@ -185,6 +174,36 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
     )
 
 
+class SqliteRecordedModels:
+    """Satisfies `otel_measure.store.protocol.RecordedModels`, within one read transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
+        self._connection = connection
+        self._where = where
+
+    def models(self, only: ModelKey | None = None) -> list[Model]:
+        """Return every model that was registered or recorded (or one, if it was), sorted by name and version."""
+        one, given = ("", ()) if only is None else ("WHERE name = ? AND version = ?", only)
+        rows = self._connection.execute(f"{_REGISTERED} {one} ORDER BY name, version", given)
+        return [_model(row) for row in rows]
+
+    def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
+        """Return what models did in [start, end), from merged cells, sorted by name and version."""
+        condition, parameters = conditions(only, self._where)
+        uses: dict[ModelKey, ModelUse] = {}
+        for (seconds, first, last), cells in product(parts(start, end), CELLS):
+            rows = self._connection.execute(
+                f"SELECT m.name, m.version, {','.join('c.' + c for c in _COLUMNS)}, c.sources, c.latency"
+                f" FROM {cells} c JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
+                f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
+                (seconds, first, last, *parameters),
+            )
+            for name, version, *rest in rows:
+                use = uses.setdefault((name, version), ModelUse(name, version))
+                merge(use, _use(name, version, tuple(rest), cells))
+        return [uses[key] for key in sorted(uses)]
+
+
 def parts(start: int, end: int) -> list[tuple[int, int, int]]:
     """Return (seconds, start, end) stretches that cover [start, end) with as few cells as can be.
 
@@ -199,32 +218,7 @@ def parts(start: int, end: int) -> list[tuple[int, int, int]]:
     return [part for part in stretches if part[1] < part[2]]
 
 
-def use(
-    connection: sqlite3.Connection,
-    start: int,
-    end: int,
-    only: tuple[str, str] | None,
-    where: Filter = EVERYTHING,
-) -> list[ModelUse]:
-    """Return what models did in [start, end), from merged cells, sorted by name and version."""
-    condition, parameters = conditions(only, where)
-    found: dict[tuple[str, str], ModelUse] = {}
-    for (seconds, first, last), cells in product(parts(start, end), CELLS):
-        rows = connection.execute(
-            f"SELECT m.name, m.version, {','.join('c.' + c for c in _COLUMNS)}, c.sources, c.latency"
-            f" FROM {cells} c JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
-            f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
-            (seconds, first, last, *parameters),
-        )
-        for name, version, *rest in rows:
-            key = (name, version)
-            if key not in found:
-                found[key] = ModelUse(name, version)
-            merge(found[key], _use(name, version, tuple(rest), cells))
-    return [found[key] for key in sorted(found)]
-
-
-def conditions(only: tuple[str, str] | None, where: Filter) -> tuple[str, list[str]]:
+def conditions(only: ModelKey | None, where: Filter) -> tuple[str, list[str]]:
     """Return what narrows a query over `model m` and `origin o`, and its parameters."""
     wanted = {
         "m.name": only[0] if only else None,

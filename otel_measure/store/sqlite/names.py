@@ -10,6 +10,7 @@ from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.measurements import Attributes
 from otel_measure.records.kinds import Origin
+from otel_measure.store.sqlite.chunks import rows_in
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -97,12 +98,9 @@ class Names:
 
     def _learn(self, user_ids: Sequence[str]) -> None:
         """Look up many users at once."""
-        for i in range(0, len(user_ids), 500):
-            part = user_ids[i : i + 500]
-            marks = ",".join("?" * len(part))
-            rows = self.connection.execute(f"SELECT distinct_id, uid FROM alias WHERE distinct_id IN ({marks})", part)
-            for user, uid in rows:
-                self._uids.put(user, uid)
+        select = "SELECT distinct_id, uid FROM alias WHERE distinct_id IN"
+        for user, uid in rows_in(self.connection, select, user_ids):
+            self._uids.put(user, uid)
 
     def uid(self, user_id: str) -> int:
         """Return the id of a user."""

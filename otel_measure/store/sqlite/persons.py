@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from otel_measure.definitions.active_days import FIRST, ActiveDay, add_days, with_changed
 from otel_measure.definitions.cells import CellChanges
 from otel_measure.definitions.conversions import NO_PREDECESSOR
+from otel_measure.store.sqlite.chunks import rows_in
 
 Row: TypeAlias = tuple[Any, ...]
-_CHUNK: Final = 500
 
 
 class Person(NamedTuple):
@@ -45,13 +45,12 @@ def roots(connection: sqlite3.Connection, uids: Iterable[int]) -> tuple[dict[int
     persons: dict[int, Person] = {}
     wanted = set(uids)
     while wanted:
-        part = [wanted.pop() for _ in range(min(len(wanted), _CHUNK))]
-        rows = connection.execute(
+        some, wanted = wanted, set()
+        select = (
             "SELECT p.uid, e.first_day, e.last_day, e.day_ts, e.hit_ts, p.merged_into"
-            f" FROM person p LEFT JOIN person_end e ON e.uid = p.uid WHERE p.uid IN ({','.join('?' * len(part))})",
-            part,
+            " FROM person p LEFT JOIN person_end e ON e.uid = p.uid WHERE p.uid IN"
         )
-        for *row, into in rows:
+        for *row, into in rows_in(connection, select, some):
             if into is None:
                 persons[row[0]] = Person(*row)
             else:

@@ -16,6 +16,7 @@ import msgspec
 
 from otel_measure.definitions.quality import RegressionTotals, is_number, label
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction
+from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 Key: TypeAlias = bytes | str
@@ -186,7 +187,7 @@ def _join(
 
 
 def _predictions(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, Predicted]:
-    rows = _in_parts(
+    rows = rows_in(
         connection,
         "SELECT id, ts, model, origin, prediction FROM inference WHERE prediction IS NOT NULL AND id IN",
         keys,
@@ -198,17 +199,11 @@ def _truths(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, li
     found: dict[Key, list[Truth]] = {}
     if connection.execute("SELECT 1 FROM ground_truth LIMIT 1").fetchone() is None:
         return found
-    for of, ts, key, value in _in_parts(
+    for of, ts, key, value in rows_in(
         connection, "SELECT inference_id, ts, id, value FROM ground_truth WHERE inference_id IN", keys
     ):
         found.setdefault(of, []).append(Truth(ts, isinstance(key, bytes), key, value))
     return found
-
-
-def _in_parts(connection: sqlite3.Connection, select: str, keys: Sequence[Key]) -> Iterator[Row]:
-    for i in range(0, len(keys), 500):
-        part = keys[i : i + 500]
-        yield from connection.execute(f"{select} ({','.join('?' * len(part))})", part)
 
 
 def clear(transaction: Transaction, _: int) -> None:

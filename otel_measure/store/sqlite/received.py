@@ -1,8 +1,8 @@
 """What is kept about senders of OTLP: who they are, which of their signals counts, and what their metrics mean.
 
 Of each (process, model) one signal counts, so that no call counts twice. Facts of our own win over metrics: where they
-come, metrics and spans say the same again. Metrics win over spans, because spans may be sampled. Spans wait until
-metrics had time to come; whichever then counts goes on to count, whatever comes later.
+come, metrics and spans say the same again. Metrics win over spans, because spans may be sampled. Calls that only spans
+tell of are held until metrics had time to come; whichever then counts goes on to count, whatever comes later.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ import msgspec
 from otel_measure.definitions.streams import Increment
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
-from otel_measure.store.sqlite import models, streams, totals
-from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite import models, totals
 from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US, CellKey
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.models import ModelUse
-from otel_measure.store.types.streams import HostReading, Interpreter, Sender, Waiting
+from otel_measure.store.types.models import ModelKey, ModelUse
+from otel_measure.store.types.streams import HeldCall, Interpreter, Sender
 
-MAX_WAITING: Final = 100_000
+MAX_HELD: Final = 100_000
 MAX_REMEMBERED: Final = 10_000
 Via: TypeAlias = Literal["facts", "metrics", "spans"]
 _encode = msgspec.json.Encoder().encode
@@ -32,109 +31,111 @@ _inference = msgspec.json.Decoder(Inference).decode
 _DAY_US: Final = 24 * HOUR_US
 
 
-class SqliteReceived:
-    """See `store.base.Received`."""
+def note_senders(connection: sqlite3.Connection, senders: Iterable[Sender]) -> None:
+    """Note who sends, and with which resource attributes."""
+    connection.executemany(
+        "INSERT INTO sender VALUES (?, ?, ?, ?, ?) ON CONFLICT (service, environment, instance)"
+        " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts WHERE excluded.ts > ts",
+        [(s.service, s.environment, s.instance, _encode(dict(s.attributes)).decode(), s.ts) for s in senders],
+    )
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._noted_facts: dict[tuple[str, str], int] = {}
 
-    def heard_of(self, senders: Iterable[Sender]) -> None:
-        """Note who sends, and with which resource attributes."""
-        with self._database.write() as connection:
-            connection.executemany(
-                "INSERT INTO sender VALUES (?, ?, ?, ?, ?) ON CONFLICT (service, environment, instance)"
-                " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts WHERE excluded.ts > ts",
-                [(s.service, s.environment, s.instance, _encode(dict(s.attributes)).decode(), s.ts) for s in senders],
-            )
+def senders(connection: sqlite3.Connection, since: int) -> list[Sender]:
+    """Return who has sent since then, sorted."""
+    rows = connection.execute(
+        "SELECT service, environment, instance, attributes, ts FROM sender WHERE ts > ?"
+        " ORDER BY service, environment, instance",
+        (since,),
+    )
+    return [Sender(s, e, i, msgspec.json.decode(attributes), ts) for s, e, i, attributes, ts in rows]
 
-    def senders(self, since: int) -> list[Sender]:
-        """Return who was heard of since then, sorted."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT service, environment, instance, attributes, ts FROM sender WHERE ts > ?"
-                " ORDER BY service, environment, instance",
-                (since,),
-            )
-            return [Sender(s, e, i, msgspec.json.decode(attributes), ts) for s, e, i, attributes, ts in rows]
 
-    def has_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
-        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
-        # Each once an hour, so that one who goes on is not taken for one who was not heard of for long.
-        new = {pair for pair in pairs if now - self._noted_facts.get(pair, -HOUR_US) >= HOUR_US}
-        if not new:
-            return
-        if len(self._noted_facts) >= MAX_REMEMBERED:
-            self._noted_facts.clear()
-        with self._database.write() as connection:
-            for source, model in sorted(new):
-                connection.execute(
-                    "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'facts', ?)"
-                    " ON CONFLICT (source, model) DO UPDATE SET via = 'facts', ts = max(ts, excluded.ts)",
-                    (source, model, now),
-                )
-                connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
-        self._noted_facts.update(dict.fromkeys(new, now))
+def note_own_facts(connection: sqlite3.Connection, pairs: Iterable[tuple[str, str]], now: int) -> None:
+    """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
+    for source, model in sorted(pairs):
+        connection.execute(
+            "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'facts', ?)"
+            " ON CONFLICT (source, model) DO UPDATE SET via = 'facts', ts = max(ts, excluded.ts)",
+            (source, model, now),
+        )
+        connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
 
-    def wait(self, calls: Sequence[Waiting], now: int, until: int) -> Sequence[Inference]:
-        """Keep what only spans tell of `until` metrics had time to come; return what need not wait."""
-        with self._database.write() as connection:
-            room = MAX_WAITING - int(connection.execute("SELECT count(*) FROM waiting").fetchone()[0])
-            found = []
-            for call in calls:
-                # To wait for metrics is a courtesy; to forget a call is not.
-                verdict = _verdict(connection, call, now, may_wait=room > 0)
-                if verdict == "wait":
-                    _keep(connection, call, until)
-                    room -= 1
-                elif verdict == "count":
-                    found.append(call.inference)
-            return found
 
-    def due(self, now: int) -> list[Inference]:
-        """Return the calls for which no metrics came; they are given again until `settled`."""
-        with self._database.read() as connection:
-            if connection.execute("SELECT 1 FROM waiting LIMIT 1").fetchone() is None:
-                return []
-        with self._database.write() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO source (source, model, via, ts)"
-                " SELECT DISTINCT source, model, 'spans', ? FROM waiting WHERE due <= ?",
-                (now, now),
-            )
-            rows = connection.execute(
-                "SELECT w.record FROM waiting w JOIN source s ON s.source = w.source AND s.model = w.model"
-                " WHERE s.via = 'spans' ORDER BY w.id LIMIT 10000"
-            )
-            return [_inference(record) for (record,) in rows]
+class NotedFacts:
+    """Which (source, model) were noted lately, so that each is written once an hour.
 
-    def model_of(self, inference_id: str) -> tuple[str, str] | None:
-        """Return model and version of a call, `None` for one that is not known."""
-        with self._database.read() as connection:
-            found = connection.execute(
-                "SELECT m.name, m.version FROM inference i JOIN model m ON m.id = i.model WHERE i.id = ?",
-                (id_key(inference_id),),
-            ).fetchone()
-            if found is not None:
-                return found[0], found[1]
-            kept = connection.execute("SELECT record FROM waiting WHERE id = ?", (inference_id,)).fetchone()
-        return (_inference(kept[0]).model, _inference(kept[0]).version) if kept else None
+    Not once for ever: one who goes on is not to be taken for one who was not heard of for long.
+    """
 
-    def settled(self, inferences: Sequence[Inference]) -> None:
-        """Forget calls that were accepted."""
-        with self._database.write() as connection:
-            connection.executemany("DELETE FROM waiting WHERE id = ?", [(inference.id,) for inference in inferences])
+    def __init__(self) -> None:
+        self._noted: dict[tuple[str, str], int] = {}
 
-    def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
-        """Return the last values of streams whose names begin so, per host, process and labels."""
-        with self._database.read() as connection:
-            return streams.readings(connection, prefixes, since)
+    def new(self, pairs: Iterable[tuple[str, str]], now: int) -> set[tuple[str, str]]:
+        """Return those that are to be noted."""
+        return {pair for pair in pairs if now - self._noted.get(pair, -HOUR_US) >= HOUR_US}
+
+    def note(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
+        """Remember that they were."""
+        if len(self._noted) >= MAX_REMEMBERED:
+            self._noted.clear()
+        self._noted.update(dict.fromkeys(pairs, now))
+
+
+# ---------------------------------------------------------------- calls that only spans tell of
+
+
+def hold_calls(connection: sqlite3.Connection, calls: Sequence[HeldCall], now: int, until: int) -> Sequence[Inference]:
+    """Hold calls `until` metrics had time to come; return those that count at once."""
+    room = MAX_HELD - int(connection.execute("SELECT count(*) FROM waiting").fetchone()[0])
+    counting = []
+    for call in calls:
+        # When the table is full, the call counts now: to wait is a courtesy, to forget a call is not.
+        verdict = _verdict(connection, call, now, has_room=room > 0)
+        if verdict == "hold":
+            _hold(connection, call, until)
+            room -= 1
+        elif verdict == "count":
+            counting.append(call.inference)
+    return counting
+
+
+def overdue_calls(connection: sqlite3.Connection, now: int) -> list[Inference]:
+    """Return the held calls for which no metrics came; spans count of their processes and models from now on."""
+    connection.execute(
+        "INSERT OR IGNORE INTO source (source, model, via, ts)"
+        " SELECT DISTINCT source, model, 'spans', ? FROM waiting WHERE due <= ?",
+        (now, now),
+    )
+    rows = connection.execute(
+        "SELECT w.record FROM waiting w JOIN source s ON s.source = w.source AND s.model = w.model"
+        " WHERE s.via = 'spans' ORDER BY w.id LIMIT 10000"
+    )
+    return [_inference(record) for (record,) in rows]
+
+
+def has_held_calls(connection: sqlite3.Connection) -> bool:
+    """Tell whether any call is held."""
+    return connection.execute("SELECT 1 FROM waiting LIMIT 1").fetchone() is not None
+
+
+def held_model(connection: sqlite3.Connection, inference_id: str) -> ModelKey | None:
+    """Return the model of a held call."""
+    row = connection.execute("SELECT record FROM waiting WHERE id = ?", (inference_id,)).fetchone()
+    if row is None:
+        return None
+    held = _inference(row[0])
+    return held.model, held.version
+
+
+def remove_held_calls(connection: sqlite3.Connection, inferences: Iterable[Inference]) -> None:
+    """Remove held calls that were accepted."""
+    connection.executemany("DELETE FROM waiting WHERE id = ?", [(inference.id,) for inference in inferences])
 
 
 def _verdict(
-    connection: sqlite3.Connection, call: Waiting, now: int, *, may_wait: bool
-) -> Literal["count", "wait", "told already"]:
-    """Tell what becomes of a call; one whose process is not decided about waits."""
+    connection: sqlite3.Connection, call: HeldCall, now: int, *, has_room: bool
+) -> Literal["count", "hold", "told already"]:
+    """Tell what becomes of a call; one of a process and model that nothing is decided of is held."""
     if _is_told_already(connection, call):
         return "told already"
     via = _via(connection, call.source, call.inference.model)
@@ -142,10 +143,10 @@ def _verdict(
         return "told already"
     if call.parent is not None:
         connection.execute("INSERT OR IGNORE INTO enclosing VALUES (?, ?)", (call.parent, now))
-    return "wait" if via is None and may_wait else "count"
+    return "hold" if via is None and has_room else "count"
 
 
-def _keep(connection: sqlite3.Connection, call: Waiting, until: int) -> None:
+def _hold(connection: sqlite3.Connection, call: HeldCall, until: int) -> None:
     inference = call.inference
     connection.execute(
         "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?)",
@@ -153,8 +154,8 @@ def _keep(connection: sqlite3.Connection, call: Waiting, until: int) -> None:
     )
 
 
-def _is_told_already(connection: sqlite3.Connection, call: Waiting) -> bool:
-    """Tell whether a span around or inside this one was taken; of two that wait, the inner one stays."""
+def _is_told_already(connection: sqlite3.Connection, call: HeldCall) -> bool:
+    """Tell whether a span around or inside this one was taken; of two that are held, the inner one stays."""
     if connection.execute("SELECT 1 FROM enclosing WHERE id = ?", (call.inference.id,)).fetchone():
         return True
     if call.parent is None:
@@ -193,12 +194,12 @@ def interpret(transaction: Transaction, increments: Sequence[Increment], interpr
 
 
 def _pair(increment: Increment) -> tuple[str, str]:
-    means = increment.point.means
-    return (means.source, means.model) if means is not None else ("", "")
+    series = increment.point.model_series
+    return (series.source, series.model) if series is not None else ("", "")
 
 
 def _claimed(connection: sqlite3.Connection, increment: Increment) -> bool:
-    """Tell whether metrics count for this process and model; the first signal that need not wait decides."""
+    """Tell whether metrics count for this process and model; the first signal that is not held decides."""
     source, model = _pair(increment)
     via = _via(connection, source, model)
     if via is None:
@@ -213,7 +214,8 @@ def _claimed(connection: sqlite3.Connection, increment: Increment) -> bool:
 def _says_cost(connection: sqlite3.Connection, increment: Increment) -> tuple[str, str] | None:
     """Return the (process, model) of a series when metrics of theirs say the cost, now or before."""
     pair = _pair(increment)
-    if increment.point.means is not None and increment.point.means.role == "cost":
+    series = increment.point.model_series
+    if series is not None and series.role == "cost":
         connection.execute("UPDATE source SET costs = 1 WHERE source = ? AND model = ?", pair)
         return pair
     row = connection.execute("SELECT costs FROM source WHERE source = ? AND model = ?", pair).fetchone()

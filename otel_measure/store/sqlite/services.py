@@ -1,14 +1,13 @@
-"""Watched services in SQLite: the register, the transitions as they were recorded, and the runs of heartbeats."""
+"""Watched services as rows: the register, the transitions as they were recorded, and the runs of heartbeats."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Final
 
-from otel_measure.definitions.heartbeats import LONGEST_GAP_US
+from otel_measure.definitions.heartbeats import LONGEST_GAP_US, joined_run
 from otel_measure.records.ids import id_text
-from otel_measure.store.sqlite.connection import Database
-from otel_measure.store.types.services import History, Interval, Service, StateChange
+from otel_measure.store.types.services import Interval, RegisteredService, ServiceHistory, StateChange
 
 _SERVICE: Final = "SELECT name, registered, sla_target FROM service"
 # An "up" that a "down" follows in the same microsecond is no recovery.
@@ -30,46 +29,35 @@ _LASTING: Final = """
 """
 
 
-class SqliteServices:
-    """Satisfies `otel_measure.store.protocol.Services`."""
+class SqliteServiceQuestions:
+    """Satisfies `otel_measure.store.protocol.ServiceQuestions`, within one read transaction."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
-    def register(self, name: str, sla_target: float, now: int) -> Service:
-        """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
-        with self._database.write(durable=True) as connection:
-            connection.execute(
-                "INSERT INTO service VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-                " SET sla_target = excluded.sla_target, registered = min(registered, excluded.registered)",
-                (name, now, sla_target),
-            )
-            _beat(connection, now)
-            return _services(connection, name)[0]
-
-    def services(self) -> list[Service]:
-        """Return every service, sorted by name."""
-        with self._database.read() as connection:
-            return _services(connection)
-
-    def histories(self, start: int, name: str | None = None) -> list[History]:
+    def histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
         """Return what tells the state of every service (or one) at any time from `start` on, sorted by name."""
-        with self._database.read() as connection:
-            found = _services(connection, name)
-            if not found:
-                return []
-            watched = _watched(connection, start)
-            return [History(service, _changes(connection, service.name, start), watched) for service in found]
-
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
-        with self._database.write() as connection:
-            _beat(connection, at)
+        services = _services(self._connection, name)
+        if not services:
+            return []
+        heartbeats = _heartbeats(self._connection, start)
+        return [ServiceHistory(one, _changes(self._connection, one.name, start), heartbeats) for one in services]
 
 
-def _services(connection: sqlite3.Connection, name: str | None = None) -> list[Service]:
+def register(connection: sqlite3.Connection, name: str, sla_target: float, now: int) -> RegisteredService:
+    """Add a service, or set the target of one that is known; a heartbeat too."""
+    connection.execute(
+        "INSERT INTO service VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+        " SET sla_target = excluded.sla_target, registered = min(registered, excluded.registered)",
+        (name, now, sla_target),
+    )
+    beat(connection, now)
+    return _services(connection, name)[0]
+
+
+def _services(connection: sqlite3.Connection, name: str | None = None) -> list[RegisteredService]:
     where, given = ("", ()) if name is None else ("WHERE name = ?", (name,))
-    return [Service(*row) for row in connection.execute(f"{_SERVICE} {where} ORDER BY name", given)]
+    return [RegisteredService(*row) for row in connection.execute(f"{_SERVICE} {where} ORDER BY name", given)]
 
 
 def _changes(connection: sqlite3.Connection, name: str, start: int) -> tuple[StateChange, ...]:
@@ -78,23 +66,22 @@ def _changes(connection: sqlite3.Connection, name: str, start: int) -> tuple[Sta
     return tuple(sorted(found, key=lambda change: (change.at, change.event_id)))
 
 
-def _watched(connection: sqlite3.Connection, start: int) -> tuple[Interval, ...]:
-    rows = connection.execute("SELECT first, last FROM watched WHERE last >= ? ORDER BY first", (start,))
+def _heartbeats(connection: sqlite3.Connection, start: int) -> tuple[Interval, ...]:
+    rows = connection.execute("SELECT first, last FROM heartbeats WHERE last >= ? ORDER BY first", (start,))
     return tuple((first, last) for first, last in rows)
 
 
-def _beat(connection: sqlite3.Connection, at: int) -> None:
-    """Join the runs that the heartbeat reaches to one that holds it: at most the one before and the one after."""
+def beat(connection: sqlite3.Connection, at: int) -> None:
+    """Note a heartbeat: join the runs that it reaches to one that holds it."""
     # Registered by a clock that was ahead: nobody can watch a service for a time to come.
     connection.execute("UPDATE service SET registered = ? WHERE registered > ?", (at, at))
     latest = connection.execute(
-        "SELECT first, last FROM watched WHERE first <= ? ORDER BY first DESC LIMIT 2", (at + LONGEST_GAP_US,)
-    )
-    reached = [(first, last) for first, last in latest if last >= at - LONGEST_GAP_US]
-    joined = min([at, *(first for first, _ in reached)]), max([at, *(last for _, last in reached)])
+        "SELECT first, last FROM heartbeats WHERE first <= ? ORDER BY first DESC LIMIT 2", (at + LONGEST_GAP_US,)
+    ).fetchall()
+    reached, joined = joined_run(latest, at)
     if reached != [joined]:
-        connection.executemany("DELETE FROM watched WHERE first = ?", [(first,) for first, _ in reached])
-        connection.execute("INSERT INTO watched VALUES (?, ?)", joined)
+        connection.executemany("DELETE FROM heartbeats WHERE first = ?", [(first,) for first, _ in reached])
+        connection.execute("INSERT INTO heartbeats VALUES (?, ?)", joined)
 
 
 # ---------------------------------------------------------------- retention
@@ -105,7 +92,7 @@ def lasting(connection: sqlite3.Connection, horizon: int) -> set[bytes | str]:
     return {key for (key,) in connection.execute(_LASTING, {"horizon": horizon})}
 
 
-def forget_watched(connection: sqlite3.Connection, horizon: int) -> None:
+def forget_heartbeats(connection: sqlite3.Connection, horizon: int) -> None:
     """Cut the runs at `horizon`: where the facts are gone, nobody can tell any more whether a service was up."""
-    connection.execute("DELETE FROM watched WHERE last <= ?", (horizon,))
-    connection.execute("UPDATE watched SET first = ? WHERE first < ?", (horizon, horizon))
+    connection.execute("DELETE FROM heartbeats WHERE last <= ?", (horizon,))
+    connection.execute("UPDATE heartbeats SET first = ? WHERE first < ?", (horizon, horizon))

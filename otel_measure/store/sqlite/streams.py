@@ -52,7 +52,7 @@ def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ing
             duplicate += 1
             continue
         accepted += 1
-        if point.means is not None and (increment.value or increment.count):
+        if point.model_series is not None and (increment.value or increment.count):
             increments.append(increment)
     return Ingested(accepted, duplicate, dict(refused)), increments
 
@@ -78,7 +78,7 @@ def _take_delta(rows: _Rows, point: Point) -> Increment | None:
     if taken.begins:
         stream = rows.insert(taken.kept)
     # By the sender's own time: when a delta came is another time at each retry.
-    if not rows.note_delta(stream, point.said or point.ts, point.start):
+    if not rows.note_delta(stream, point.sender_ts or point.ts, point.start):
         return None
     if not taken.begins:
         rows.update(stream, taken.kept)

@@ -29,6 +29,12 @@ class Transaction:
         return self.definitions.day_of
 
 
+def horizon_of(connection: sqlite3.Connection) -> int:
+    """Return the time before which facts may have been removed, microseconds; 0 when none were."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'horizon'").fetchone()
+    return int(row[0]) if row else 0
+
+
 class RollUp(Protocol):
     """A module that keeps something about facts; each stands in the list `ROLL_UPS`."""
 

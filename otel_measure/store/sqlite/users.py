@@ -8,70 +8,32 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from otel_measure.definitions.active_days import FIRST
 from otel_measure.definitions.conversions import ConversionSum, conversion, first_after_entry, total_value
 from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.sessions import SessionSpan
-from otel_measure.store.sqlite import activity, answers, identity, persons
-from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite import activity, answers, persons
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals, Totals
-
-Writing: TypeAlias = Callable[..., AbstractContextManager[Transaction]]
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
 
-class SqliteUsers:
-    """Satisfies `otel_measure.store.protocol.Users`.
-
-    Args:
-        database: where it reads.
-        writing: begins a write transaction; takes `durable`.
-        seen_from: what a roll-up needs to know (zone, session gap) around a connection.
-    """
-
-    def __init__(
-        self, database: Database, writing: Writing, seen_from: Callable[[sqlite3.Connection], Transaction]
-    ) -> None:
-        self._database = database
-        self._writing = writing
-        self._seen_from = seen_from
-
-    @contextmanager
-    def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteUserQuestions]:
-        """Yield what answers questions, all of one moment; narrowed, it reads the facts first and is slower."""
-        with self._database.read() as connection:
-            transaction = self._seen_from(connection)
-            if not _leaves_out(connection, where):
-                yield SqliteUserQuestions(transaction)
-                return
-            connection.execute("SAVEPOINT narrowed")
-            try:
-                _hide_roll_ups(connection, where)
-                activity.replay(transaction)
-                answers.rebuild(transaction)
-                yield SqliteUserQuestions(transaction)
-            finally:
-                connection.execute("ROLLBACK TO narrowed")
-                connection.execute("RELEASE narrowed")
-
-    def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
-        with self._writing(durable=True) as transaction:
-            return identity.identify(transaction, anonymous_id, user_id)
-
-    def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
-        with self._writing(durable=True) as transaction:
-            return identity.erase(transaction, user_id, now)
+def narrow(transaction: Transaction, where: Filter) -> None:
+    """Make the roll-ups of users of the facts that match, until `widen`."""
+    transaction.connection.execute("SAVEPOINT narrowed")
+    _hide_roll_ups(transaction.connection, where)
+    activity.replay(transaction)
+    answers.rebuild(transaction)
 
 
-def _leaves_out(connection: sqlite3.Connection, where: Filter) -> bool:
+def widen(connection: sqlite3.Connection) -> None:
+    """Take back what `narrow` did, or began to do."""
+    connection.execute("ROLLBACK TO narrowed")
+    connection.execute("RELEASE narrowed")
+
+
+def leaves_out(connection: sqlite3.Connection, where: Filter) -> bool:
     """Tell whether there is anything that does not match."""
     return where.narrows and bool(
         connection.execute(
@@ -128,7 +90,8 @@ class SqliteUserQuestions:
     def sessions(self, days: Days, now: int) -> SessionTotals:
         """Return what the sessions that start on these days add up to; the open ones are in no bounce rate yet."""
         row = self._connection.execute(
-            "SELECT total(sessions), total(duration_us), total(events), total(viewed), total(bounced)"
+            "SELECT total(sessions), total(duration_us), total(events), total(viewed), total(bounced),"
+            " total(background)"
             " FROM session_cell WHERE day BETWEEN ? AND ?",
             days,
         ).fetchone()
@@ -177,14 +140,6 @@ class SqliteUserQuestions:
     def scores(self, days: Days, survey: str | None = None) -> Counter[int]:
         """Return how many gave each score with their last answer in these days."""
         return answers.scores(self._connection, *days, survey)
-
-    def totals(self) -> Totals:
-        """Return what the whole store holds."""
-        users = self._connection.execute("SELECT total(n) FROM gap_cell WHERE gap = ?", (FIRST,)).fetchone()
-        row = self._connection.execute(
-            "SELECT total(events) + total(background), total(sessions) FROM session_cell"
-        ).fetchone()
-        return Totals(int(users[0]), int(row[0]), int(row[1]))
 
 
 def _converted_in_facts(

@@ -26,7 +26,7 @@ class Experiment:
     created: int = field(default=0, compare=False)
 
 
-class Cell(NamedTuple):
+class ArmHour(NamedTuple):
     """What one hour of the facts' own time adds to an arm; negative for users who left it for being in two.
 
     Attributes:

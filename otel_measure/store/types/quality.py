@@ -13,7 +13,7 @@ from otel_measure.stats.cells import Cells
 ReferenceSource: TypeAlias = Literal["given", "window", "first_records"]
 
 
-class Place(NamedTuple):
+class RecordPosition(NamedTuple):
     """Where a record stands among those of its model: by time, then id (in the store's own form)."""
 
     ts: int
@@ -49,10 +49,10 @@ class Evaluated(NamedTuple):
     labels: Mapping[str, int]
 
 
-class Judged(NamedTuple):
+class JudgedRecord(NamedTuple):
     """A record with a prediction or features, as drift looks at it: the prediction is one of the values."""
 
-    place: Place
+    position: RecordPosition
     values: Mapping[str, Json]
 
 
@@ -68,5 +68,5 @@ class Reference:
 
     source: ReferenceSource
     cells: Mapping[str, Cells]
-    first: Place | None = None
-    last: Place | None = None
+    first: RecordPosition | None = None
+    last: RecordPosition | None = None

@@ -17,7 +17,7 @@ class StateChange(NamedTuple):
     event_id: str
 
 
-class Service(NamedTuple):
+class RegisteredService(NamedTuple):
     """A registered service: since when (microseconds), and its target in percent."""
 
     name: str
@@ -26,15 +26,15 @@ class Service(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class ServiceHistory:
     """What is known of one service.
 
     Attributes:
         changes: ascending by (at, event_id), from the last recovery before the start that was asked for; those that
             lie after now come from a clock that was ahead.
-        watched: the unbroken runs of heartbeats, ascending.
+        heartbeats: their unbroken runs, ascending.
     """
 
-    service: Service
+    service: RegisteredService
     changes: tuple[StateChange, ...]
-    watched: tuple[Interval, ...]
+    heartbeats: tuple[Interval, ...]

@@ -32,7 +32,7 @@ class Ingested(NamedTuple):
     refused: Mapping[str, int]
 
 
-class Waiting(NamedTuple):
+class HeldCall(NamedTuple):
     """A call of a model that only a span tells of: it counts unless metrics of the same process tell of it too.
 
     Attributes:

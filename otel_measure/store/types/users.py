@@ -15,6 +15,7 @@ class SessionTotals(NamedTuple):
     Attributes:
         viewed: sessions that are over and have a view.
         bounced: those of them that are not engaged.
+        background: events of these days that are tracked and belong to no session.
     """
 
     sessions: int
@@ -22,6 +23,7 @@ class SessionTotals(NamedTuple):
     events: int
     viewed: int
     bounced: int
+    background: int
 
 
 class ConversionTotals(NamedTuple):
@@ -48,14 +50,6 @@ class Cohort(NamedTuple):
     day: int
     size: int
     returned: dict[int, int]
-
-
-class Totals(NamedTuple):
-    """What the whole store holds."""
-
-    users: int
-    events: int
-    sessions: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def chunks(*, usage: bool) -> Iterator[dict[str, Any]]:
         yield completion() | {"choices": [], "usage": USAGE}
 
 
-class Handler(BaseHTTPRequestHandler):
+class OpenAiHandler(BaseHTTPRequestHandler):
     """Answers completions; the model `broken` fails."""
 
     protocol_version = "HTTP/1.1"
@@ -65,4 +65,4 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), OpenAiHandler).serve_forever()

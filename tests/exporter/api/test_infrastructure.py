@@ -18,6 +18,7 @@ from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.testing import Clock
 from tests.closing import closed_later
+from tests.store.asking import asked
 
 BASE = "/api/v1/metrics/infrastructure"
 
@@ -118,7 +119,7 @@ def test_writes_are_committed_before_the_answer(client: TestClient, tmp_path: Pa
     post(client, "register", name="db")
     event_id = post(client, "db/down")["event_id"]
     other = closed_later(SqliteStore(str(tmp_path / "m.db")))
-    (history,) = other.services.histories(0)
+    (history,) = asked(other, lambda m: m.services.histories(0))
     assert (history.service.name, [change.event_id for change in history.changes]) == ("db", [event_id])
     other.close()
 
@@ -140,7 +141,11 @@ def test_availability_of_an_unknown_service_is_404(client: TestClient) -> None:
     [
         ("register", {}, "name is required (field of the body)"),
         ("register", {"name": " "}, "name must be a non-empty string, not ' '"),
-        ("register", {"name": "x", "sla_target": 0}, "sla_target must be a percentage above 0 and up to 100, not 0.0"),
+        (
+            "register",
+            {"name": "x", "sla_target": 0},
+            "sla_target must be in percent, above 1 and up to 100 (99.9, not 0.999), not 0.0",
+        ),
         ("register", {"name": "x", "sla": 99}, "sla is unknown (field of the body)"),
         ("x/down", {"at": "soon"}, "at: invalid RFC3339 encoded datetime"),
         (

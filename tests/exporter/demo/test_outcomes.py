@@ -19,7 +19,7 @@ NOW = datetime(2026, 3, 18, 15, 0, tzinfo=UTC)
 def test_a_day_of_outcomes_is_what_the_reports_show() -> None:
     """The real services find the drift and the wrong answers of the past, and every user in the experiment."""
     clock = Clock(NOW)
-    runtime = Runtime(Settings(store=":memory:"), clock=clock, loud=True)
+    runtime = Runtime(Settings(store=":memory:"), clock=clock, raise_faults=True)
     try:
         outcomes = Outcomes(
             runtime.ai,
@@ -49,7 +49,7 @@ def test_a_day_of_outcomes_is_what_the_reports_show() -> None:
 def test_one_service_fails_and_comes_back() -> None:
     """A service is down from 15 s after the beginning until 27 s, the other never."""
     clock, down = Clock(NOW), []
-    runtime = Runtime(Settings(store=":memory:"), clock=clock, loud=True)
+    runtime = Runtime(Settings(store=":memory:"), clock=clock, raise_faults=True)
     try:
         outcomes = Outcomes(
             runtime.ai, runtime.users, runtime.infrastructure, random.Random(1), start=NOW, tickets_from=NOW, begins=NOW

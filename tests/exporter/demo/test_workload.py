@@ -174,7 +174,7 @@ def test_a_demo_without_a_past_begins_now() -> None:
 def test_the_real_services_accept_it() -> None:
     """A day of the workload, played into a runtime, is what its reports show."""
     now_us = int(NOW.timestamp() * 1_000_000)
-    runtime = Runtime(Settings(store=":memory:"), clock=lambda: now_us, loud=True)
+    runtime = Runtime(Settings(store=":memory:"), clock=lambda: now_us, raise_faults=True)
     try:
         day = NOW - timedelta(days=1)
         calls = Calls()

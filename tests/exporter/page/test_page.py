@@ -132,7 +132,7 @@ def test_it_shows_the_figures(page: Page, server: str) -> None:
     page.wait_for_selector("#users div")
     page.wait_for_selector("#models tbody tr")
     page.wait_for_selector(".plot canvas")
-    assert texts(page, "#status, #platform, #uptime") == ["degraded, 1 down", "Linux", "up 1 d 1 h"]
+    assert texts(page, "#status, #platform, #uptime") == ["critical, 1 down", "Linux", "up 1 d 1 h"]
     assert texts(page, ".figure") == ["81.3 %", "50 %", "25 %"]
     assert texts(page, ".cards .note") == [
         "average 40 % · 2 cores of this host", "1 GiB of 2 GiB used", "3 TiB free of 4 TiB on /"
@@ -262,8 +262,14 @@ def test_kpis_and_alerts_are_shown_where_the_server_has_them(page: Page, server:
         | {"value": None, "target": None, "alert": 0.05, "verdict": "unknown"},
         kpi | {"title": "Network", "unit": "bytes_per_second"}
         | {"value": 2048, "target": None, "alert": None, "verdict": "ok"},
+        kpi | {"title": "Availability", "subject": "api", "value": 99.899, "target": 99.9}
+        | {"alert": 99.9, "verdict": "alert"},
+        kpi | {"title": "Availability", "subject": "db", "value": 99.96064, "target": 99.9}
+        | {"alert": 99.9, "verdict": "ok"},
+        kpi | {"title": "Errors", "unit": "ratio", "value": 0.0500004, "target": 0.01}
+        | {"alert": 0.05, "verdict": "alert"},
     ]  # fmt: skip
-    answer(page, "kpis", {"kpis": kpis})
+    answer(page, "kpis", {"kpis": kpis, "verdicts": {"warning": 1}})
     answer(page, "alerts", {"alerts": [{"severity": "critical", "message": "Disk is above 90 %"}]})
     page.goto(server)
     page.wait_for_selector("#kpi-rows tr")
@@ -272,8 +278,12 @@ def test_kpis_and_alerts_are_shown_where_the_server_has_them(page: Page, server:
         "CPU usage", "81.3 %", "80 %", "90 %", "warning",
         "Cost gpt-4o 1", "–", "none", "$0.05", "unknown",
         "Network", "2 KiB/s", "none", "none", "ok",
+        "Availability api", "99.899 %", "99.9 %", "99.9 %", "alert",
+        "Availability db", "99.96 %", "99.9 %", "99.9 %", "ok",
+        "Errors", "5.00004 %", "1 %", "5 %", "alert",
     ]  # fmt: skip
     assert texts(page, "#alert-list li") == ["critical Disk is above 90 %"]
+    assert texts(page, "#status") == ["critical, 1 down, 1 alert"]
     assert page.said == []  # type: ignore[attr-defined]
 
 

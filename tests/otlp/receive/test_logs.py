@@ -110,7 +110,7 @@ def test_an_evaluation_of_a_feature_flag_is_an_exposure() -> None:
         semconv.ATTR_FEATURE_FLAG_KEY: "f",
         semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT: "b",
         semconv.ATTR_USER_ID: "u",
-        semconv.ATTR_FEATURE_FLAG_PROVIDER_NAME: "p",
+        "feature_flag.provider.name": "p",
     }
     given = Event(name=semconv.EVENT_FEATURE_FLAG_EVALUATION, ts=NOW_US, origin=Origin("shop"), attributes=said)
     found = one(given)

@@ -37,7 +37,7 @@ def test_a_counter() -> None:
     expected: dict[str, Any] = {
         "name": "jobs", "kind": "counter", "unit": "{job}", "description": "Jobs.",
         "labels": f'otel_scope_name="other",q="x;y",{LABELS.partition(",")[2]}', "scope": "instance", "instance": "a",
-        "start": STARTED_US, "ts": NOW_US, "value": 5.0, "came": NOW_US,
+        "start": STARTED_US, "ts": NOW_US, "value": 5.0, "received_ts": NOW_US,
     }  # fmt: skip
     assert points(Metrics().counter("jobs", 5, {"q": "x;y"})) == [Point(**expected)]
     assert points(Metrics().counter("jobs", 5, {"q": "x;y"}, temporality=DELTA)) == [Point(**expected, delta=True)]
@@ -104,7 +104,7 @@ def test_a_summary() -> None:
 def test_a_time_in_the_future_is_now() -> None:
     """A clock that is ahead must not make all later points out of order; one that is not said is now."""
     ahead = Metrics().gauge("a", 1.0, ts=NOW_US + 10**9).gauge("a", 1.0, ts=0)
-    assert [(point.ts, point.said) for point in points(ahead)] == [(NOW_US, NOW_US + 10**9), (NOW_US, 0)]
+    assert [(point.ts, point.sender_ts) for point in points(ahead)] == [(NOW_US, NOW_US + 10**9), (NOW_US, 0)]
 
 
 def test_what_says_no_value_and_what_facts_say_already() -> None:
@@ -224,7 +224,7 @@ def test_what_series_mean(name: str, attributes: dict[str, Json], role: Any) -> 
         "gpt-4o-2024-08-06",
         "Timeout",
     )
-    assert point.means == (expected if role else None)
+    assert point.model_series == (expected if role else None)
 
 
 def test_what_may_be_negative() -> None:
@@ -241,11 +241,11 @@ def test_a_gauge_tells_of_no_calls() -> None:
     quantiles = metric.summary.data_points.add(count=4, sum=2.0)
     quantiles.quantile_values.add(quantile=0.5, value=0.25)
     quantiles.attributes.add(key="gen_ai.request.model").value.string_value = "m"
-    assert [point.means for point in points(metrics)] == [None] * 4
+    assert [point.model_series for point in points(metrics)] == [None] * 4
 
 
 def test_metrics_beside_facts_of_ours_mean_nothing() -> None:
     """The facts of that process come as events."""
     ours: dict[str, Json] = {**PROCESS, "otel_measure.own_facts": True}
     (point,) = points(Metrics(ours).histogram(DURATION, [1, 0, 0], 1.0, CHAT))
-    assert point.means is None
+    assert point.model_series is None

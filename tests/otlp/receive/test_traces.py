@@ -9,7 +9,7 @@ from otel_measure.definitions.signals import is_inference
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import InterpretedSpans, interpret
 from otel_measure.records.kinds import Inference, Json, Origin
-from otel_measure.store.types.streams import Waiting
+from otel_measure.store.types.streams import HeldCall
 from tests.otlp.requests import CHAT, NOW_US, PROCESS, span, span_request
 
 SOURCE = resource_of(PROCESS).source
@@ -35,7 +35,7 @@ def one(attributes: dict[str, Json], status: int = 0) -> Inference:
 
 def test_a_call_of_a_model() -> None:
     """Model and version, how long it took, tokens and their price; its id is that of the span."""
-    assert read(span(2, parent=9)) == InterpretedSpans([Waiting(SOURCE, CALL, f"{1:032x}/{9:016x}")], Counter(), 0, 0)
+    assert read(span(2, parent=9)) == InterpretedSpans([HeldCall(SOURCE, CALL, f"{1:032x}/{9:016x}")], Counter(), 0, 0)
 
 
 def test_what_older_instrumentations_say() -> None:

@@ -21,6 +21,7 @@ from otel_measure.otlp.values import attributes_of
 from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import SqliteStore
 from tests.facts import HERE, NOON, event
+from tests.store.asking import asked
 
 OK = PostResponse(200)
 
@@ -54,13 +55,13 @@ class Other:
 @pytest.fixture
 def store() -> Iterator[SqliteStore]:
     """An empty store whose facts are to leave."""
-    opened = SqliteStore(":memory:", outbox=True)
+    opened = SqliteStore(":memory:", notes_outbox=True)
     yield opened
     opened.close()
 
 
 class Mine:
-    """A turn that is always this process's, or never."""
+    """A lease that is always this process's, or never."""
 
     def __init__(self, mine: bool = True) -> None:
         self._mine = mine
@@ -81,10 +82,10 @@ def sender(store: SqliteStore, other: Post, **given: Any) -> tuple[Push, Counter
         counted[outcome] += n
 
     arguments: dict[str, Any] = {
-        "turn": Mine(), "resource": lambda: {"service.instance.id": "i"}, "now_us": lambda: NOON,
+        "lease": Mine(), "resource": lambda: {"service.instance.id": "i"}, "now_us": lambda: NOON,
         "count": count, "uniform": lambda low, high: high,
     }  # fmt: skip
-    return Push(store.outbox, other, **(arguments | given)), counted
+    return Push(store, other, **(arguments | given)), counted
 
 
 def test_facts_leave_once_each(store: SqliteStore) -> None:
@@ -107,7 +108,7 @@ def test_what_is_not_taken_stays(store: SqliteStore, status: int, caplog: pytest
     push, counted = sender(store, other := Other(lambda n, ids: PostResponse(status, why="no") if n < 3 else OK))
     with caplog.at_level(logging.WARNING, "otel_measure"):
         assert (push.flush(5), push.flush(5)) == (False, False)
-    assert (store.outbox.length(), counted, len(caplog.records)) == (1, Counter(), 1)
+    assert (asked(store, lambda m: m.outbox.length()), counted, len(caplog.records)) == (1, Counter(), 1)
     assert "they stay in the store" in caplog.text
     assert push.flush(5)
     assert (other.taken, counted) == (["a"], Counter({"accepted": 1}))
@@ -120,7 +121,7 @@ def test_a_fact_that_cannot_be_taken_does_not_hold_up_the_others(store: SqliteSt
     push, counted = sender(store, other := Other(lambda _, ids: PostResponse(status) if "07" in ids else OK))
     assert push.flush(5)
     assert sorted(other.taken) == [f"{n:02}" for n in range(20) if n != 7]
-    assert (counted, store.outbox.length()) == (Counter({"accepted": 19, "refused": 1}), 0)
+    assert (counted, asked(store, lambda m: m.outbox.length())) == (Counter({"accepted": 19, "refused": 1}), 0)
 
 
 def test_a_partial_success_is_final(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +133,7 @@ def test_a_partial_success_is_final(store: SqliteStore, caplog: pytest.LogCaptur
     push, counted = sender(store, Other(lambda *_: PostResponse(200, answer.SerializeToString())))
     with caplog.at_level(logging.WARNING, "otel_measure"):
         assert push.flush(5)
-    assert (counted, store.outbox.length()) == (Counter({"accepted": 1, "refused": 1}), 0)
+    assert (counted, asked(store, lambda m: m.outbox.length())) == (Counter({"accepted": 1, "refused": 1}), 0)
     assert "1 facts were refused: too old" in caplog.text
 
 
@@ -156,9 +157,9 @@ def test_requests_are_of_a_size_that_receivers_take(store: SqliteStore, monkeypa
 def test_one_process_sends_at_a_time(store: SqliteStore) -> None:
     """Whoever has no lease leaves it to the one that has."""
     store.accept([event("a")])
-    push, _ = sender(store, other := Other(), turn=Mine(False))
+    push, _ = sender(store, other := Other(), lease=Mine(False))
     assert push.flush(5)
-    assert (other.taken, store.outbox.length()) == ([], 1)
+    assert (other.taken, asked(store, lambda m: m.outbox.length())) == ([], 1)
 
 
 def test_a_flush_keeps_to_its_time(store: SqliteStore) -> None:
@@ -182,7 +183,7 @@ def test_a_flush_keeps_to_its_time(store: SqliteStore) -> None:
     thread.join(10)
     store.accept([event("c")])
     assert not push.flush(0)
-    assert store.outbox.length() == 1
+    assert asked(store, lambda m: m.outbox.length()) == 1
 
 
 def test_the_thread_backs_off_with_jitter(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,12 +217,12 @@ def test_the_thread_goes_on_whatever_fails(
             waits.append(seconds)
             return len(waits) > 3
 
-    def fail(_: int) -> None:
+    def fail() -> None:
         raise ZeroDivisionError("ours")
 
     push, _ = sender(store, Other())
     monkeypatch.setattr(push, "_stop", StopSoon())
-    monkeypatch.setattr(store.outbox, "next", fail)
+    monkeypatch.setattr(store, "asking", fail)
     push._run()
     assert waits == [1, 1, 2, 4]
     assert "facts do not leave by OTLP (away: ZeroDivisionError('ours'))" in caplog.text
@@ -253,11 +254,11 @@ def test_a_partial_success_that_cannot_be(store: SqliteStore) -> None:
 def test_a_store_that_cannot_be_asked_is_asked_again(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread goes on."""
 
-    def locked(limit: int) -> None:
+    def locked() -> None:
         raise StoreUnavailable("locked", "x is locked", "wait")
 
     push, _ = sender(store, Other())
-    monkeypatch.setattr(store.outbox, "next", locked)
+    monkeypatch.setattr(store, "asking", locked)
     assert not push.flush(1)
 
 
@@ -270,7 +271,7 @@ def test_the_thread_and_forks(store: SqliteStore) -> None:
     names = [thread.name for thread in threading.enumerate() if thread.name == "otel-measure-push"]
     assert names == ["otel-measure-push"]
     first = push._thread
-    push.stop()
+    push.stop(1.0)
     push.after_fork_in_child()
     assert push._thread is not None
     assert push._thread is not first
@@ -280,7 +281,7 @@ def test_the_thread_and_forks(store: SqliteStore) -> None:
             break
         time.sleep(0.05)
     assert other.taken == ["a"]
-    push.stop()
+    push.stop(1.0)
     push._thread.join(5)
 
 

@@ -19,6 +19,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ACCEPTED, Filter
 from tests.exporter.cli.command_line import run
 from tests.facts import DAY, NOON, SECOND, event, one_of_each
+from tests.store.asking import asked, asking_users, holdings
 from tests.store.sqlite import last_release
 from tests.users.feeding import contents
 
@@ -52,8 +53,8 @@ def opened() -> Iterator[Open]:
 
 def sessions(store: SqliteStore) -> int:
     """Return the number of sessions that a store holds."""
-    with store.users.asking() as ask:
-        return ask.totals().sessions
+    with asking_users(store) as ask:
+        return holdings(ask).sessions
 
 
 # ---------------------------------------------------------------- settings
@@ -154,8 +155,9 @@ def test_an_event_type_of_a_newer_version_is_activity(opened: Open) -> None:
     store.rebuild()
     assert contents(store) == before
     for where, active in ((Filter(), 2), (Filter("shop"), 1)):
-        with store.users.asking(where) as ask:
-            assert (ask.active(TODAY), ask.totals().events) == (active, active)
-    (events,) = (family for family in store.families(NOON) if family.name == "otel_measure.users.events")
+        with asking_users(store, where) as ask:
+            assert (ask.active(TODAY), holdings(ask).events) == (active, active)
+    families = asked(store, lambda m: m.streams.families(NOON))
+    (events,) = (family for family in families if family.name == "otel_measure.users.events")
     assert 'otel_measure_event_type="of_tomorrow"' in "".join(sample.labels for sample in events.samples)
     assert to_event(unknown).name == "otel_measure.of_tomorrow"

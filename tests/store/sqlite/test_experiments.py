@@ -13,8 +13,9 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.experiments import HOUR_US
-from otel_measure.store.types.experiments import Cell, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment
 from tests.closing import closed_later
+from tests.store.asking import asked
 
 HERE = Origin("shop")
 DAY_US = 24 * HOUR_US
@@ -39,14 +40,14 @@ def converted(user: str, ts: int, *, id: str = "", test: object = "t", type: str
     )  # fmt: skip
 
 
-def cells_of(*batches: Sequence[Record], test: str = "t", rebuilt: bool = False) -> list[Cell]:
+def cells_of(*batches: Sequence[Record], test: str = "t", rebuilt: bool = False) -> list[ArmHour]:
     """The cells of a fresh store that accepted these batches."""
     store = closed_later(SqliteStore(":memory:"))
     for batch in batches:
         store.accept(batch)
     if rebuilt:
         store.rebuild()
-    return store.experiments.cells(test)
+    return asked(store, lambda m: m.experiments.hours(test))
 
 
 def who(record: Record, same: Mapping[str, str]) -> str:
@@ -55,7 +56,7 @@ def who(record: Record, same: Mapping[str, str]) -> str:
     return same.get(record.user_id, record.user_id)
 
 
-def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str] = NOBODY) -> list[Cell]:
+def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str] = NOBODY) -> list[ArmHour]:
     """The definition, a person at a time: what changes in an arm at each moment; `same` tells who is whom."""
     users: Counter[tuple[int, str]] = Counter()
     conversions: Counter[tuple[int, str]] = Counter()
@@ -83,7 +84,7 @@ def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str]
             conversions[left // HOUR_US, variant] -= bool(goals)
             users[left // HOUR_US, MIXED] += 1
     keys = {key for counter in (users, conversions) for key, n in counter.items() if n}
-    return [Cell(*key, users[key], conversions[key]) for key in sorted(keys)]
+    return [ArmHour(*key, users[key], conversions[key]) for key in sorted(keys)]
 
 
 def test_a_definition_is_kept_once() -> None:
@@ -91,11 +92,11 @@ def test_a_definition_is_kept_once() -> None:
     store = closed_later(SqliteStore(":memory:"))
     other = Experiment("ключ", "N", ("x", "y", "z"), (0.2, 0.3, 0.5), 0.25, created=4)
     changed = Experiment("t", "U", ("a", "c"), (0.5, 0.5), 1.0, created=9)
-    kept = [store.experiments.define(one) for one in (TEST, other, changed)]
+    kept = [store.define_experiment(one) for one in (TEST, other, changed)]
     assert kept == [TEST, other, TEST]
     assert [one.created for one in kept] == [5, 4, 5]
-    assert store.experiments.experiments() == [other, TEST]
-    assert [store.experiments.experiment(key) for key in ("ключ", "none")] == [other, None]
+    assert asked(store, lambda m: m.experiments.experiments()) == [other, TEST]
+    assert asked(store, lambda m: [m.experiments.experiments(key) for key in ("ключ", "none")]) == [[other], []]
 
 
 def test_the_first_exposure_and_the_first_conversion_after_it_count() -> None:
@@ -107,14 +108,19 @@ def test_the_first_exposure_and_the_first_conversion_after_it_count() -> None:
         met("3", "b", 2 * h), converted("3", 2 * h),
         converted("never assigned", 9 * h),
     ]  # fmt: skip
-    assert cells_of(records) == [Cell(2, "a", 2, 0), Cell(2, "b", 1, 1), Cell(4, "a", 0, 1)]
+    assert cells_of(records) == [ArmHour(2, "a", 2, 0), ArmHour(2, "b", 1, 1), ArmHour(4, "a", 0, 1)]
 
 
 def test_who_is_seen_in_two_arms_leaves_the_first_and_is_counted() -> None:
     """From that hour on neither arm has the user or a conversion of theirs."""
     h = HOUR_US
     records: list[Record] = [met("1", "a", h), converted("1", 2 * h), met("1", "b", 3 * h), converted("1", 4 * h)]
-    assert cells_of(records) == [Cell(1, "a", 1, 0), Cell(2, "a", 0, 1), Cell(3, MIXED, 1, 0), Cell(3, "a", -1, -1)]
+    assert cells_of(records) == [
+        ArmHour(1, "a", 1, 0),
+        ArmHour(2, "a", 0, 1),
+        ArmHour(3, MIXED, 1, 0),
+        ArmHour(3, "a", -1, -1),
+    ]
 
 
 def test_only_split_exposures_and_marked_conversions_count() -> None:
@@ -124,7 +130,7 @@ def test_only_split_exposures_and_marked_conversions_count() -> None:
         converted("3", 2, test="u"), converted("3", 3, test=7), met("4", "a", 4, test="u"),
         UserEvent(id="plain", ts=5, origin=HERE, user_id="3", type="conversion", name="t"),
     ]  # fmt: skip
-    assert cells_of(records) == cells_of(records, rebuilt=True) == [Cell(0, "a", 1, 0)]
+    assert cells_of(records) == cells_of(records, rebuilt=True) == [ArmHour(0, "a", 1, 0)]
 
 
 _TESTS = st.sampled_from(["t", "t", "t\x00", "ü"])
@@ -158,7 +164,9 @@ def test_cells_depend_on_the_facts_only(records: list[Record], source: random.Ra
     for rebuild in (None, "UTC", "Asia/Kathmandu"):
         if rebuild:
             store.rebuild(Definitions(timezone=rebuild))
-        assert [store.experiments.cells(test) for test in ("t", "ü")] == [expected(records, t) for t in ("t", "ü")]
+        assert asked(store, lambda m: [m.experiments.hours(test) for test in ("t", "ü")]) == [
+            expected(records, t) for t in ("t", "ü")
+        ]
 
 
 @given(_RECORDS, st.randoms(use_true_random=False))
@@ -167,11 +175,11 @@ def test_removed_facts_leave_what_they_said(records: list[Record], source: rando
     store = closed_later(SqliteStore(":memory:", retention_days=1))
     for batch in batched(records, source):
         store.accept(batch)
-    before = store.experiments.cells("t")
+    before = asked(store, lambda m: m.experiments.hours("t"))
     store.sweep(3 * DAY_US)
-    assert store.experiments.cells("t") == before
+    assert asked(store, lambda m: m.experiments.hours("t")) == before
     store.rebuild()
-    assert store.experiments.cells("t") == before
+    assert asked(store, lambda m: m.experiments.hours("t")) == before
 
 
 @given(_RECORDS, st.randoms(use_true_random=False))
@@ -180,12 +188,12 @@ def test_an_identified_user_is_one_unit_whenever_that_is_learnt(records: list[Re
     store = closed_later(SqliteStore(":memory:"))
     half = source.randrange(len(records) + 1)
     store.accept(records[:half])
-    assert store.users.identify("1", "2") == "linked"
+    assert store.identify("1", "2") == "linked"
     store.accept(records[half:])
     wanted = expected(records, same={"1": "2"})
-    assert store.experiments.cells("t") == wanted
+    assert asked(store, lambda m: m.experiments.hours("t")) == wanted
     store.rebuild()
-    assert store.experiments.cells("t") == wanted
+    assert asked(store, lambda m: m.experiments.hours("t")) == wanted
 
 
 @given(_RECORDS, st.sampled_from("1234"), st.booleans())
@@ -193,16 +201,18 @@ def test_an_erased_user_was_never_seen(records: list[Record], erased: str, rebui
     """Cells are those of the others alone."""
     store = closed_later(SqliteStore(":memory:"))
     store.accept(records)
-    store.users.erase(erased, 4 * DAY_US)
+    store.erase(erased, 4 * DAY_US)
     if rebuilt:
         store.rebuild()
-    assert store.experiments.cells("t") == expected([r for r in records if who(r, NOBODY) != erased])
+    assert asked(store, lambda m: m.experiments.hours("t")) == expected(
+        [r for r in records if who(r, NOBODY) != erased]
+    )
 
 
 def test_two_stores_on_one_file_keep_one_definition(tmp_path: Path) -> None:
     """What one store defines the other finds, and keeps."""
     one, other = (closed_later(SqliteStore(str(tmp_path / "measure.db"))) for _ in range(2))
     again = Experiment("t", "T", ("a", "b"), (0.5, 0.5), 1.0, created=8)
-    assert (one.experiments.define(TEST).created, other.experiments.define(again).created) == (5, 5)
+    assert (one.define_experiment(TEST).created, other.define_experiment(again).created) == (5, 5)
     one.close()
     other.close()

@@ -14,6 +14,7 @@ from otel_measure.store.sqlite import SqliteStore, facts
 from tests.closing import closed_later
 from tests.facts import DAY, NOON, event, one_of_each, predictions, records
 from tests.facts import inference as call
+from tests.store.asking import asking_users
 
 
 def stored(found: Iterable[Record]) -> list[Record]:
@@ -63,7 +64,7 @@ def test_passive_events_are_no_activity(fields: dict[str, Any], active: bool) ->
     """Nor is what is marked as background."""
     store = closed_later(SqliteStore(":memory:"))
     store.accept([event("e", **fields)])
-    with store.users.asking() as ask:
+    with asking_users(store) as ask:
         assert ask.active(Days(NOON // DAY, NOON // DAY)) == active
 
 

@@ -8,12 +8,13 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore
 from tests.closing import closed_later
 from tests.facts import NOON, event, inference, one_of_each
+from tests.store.asking import asked
 
 
 @pytest.fixture
 def store() -> Iterator[SqliteStore]:
     """An empty store whose facts are to leave."""
-    opened = SqliteStore(":memory:", outbox=True)
+    opened = SqliteStore(":memory:", notes_outbox=True)
     yield opened
     opened.close()
 
@@ -21,9 +22,9 @@ def store() -> Iterator[SqliteStore]:
 def leave(store: SqliteStore, limit: int = 1000) -> list[Record]:
     """Take out all that waits, batch by batch."""
     found: list[Record] = []
-    while (batch := store.outbox.next(limit)) is not None:
+    while (batch := asked(store, lambda m: m.outbox.next(limit))) is not None:
         found += batch.records
-        store.outbox.done(batch)
+        store.remove_sent(batch)
     return found
 
 
@@ -31,20 +32,20 @@ def test_every_accepted_fact_leaves_once(store: SqliteStore) -> None:
     """Of every kind, as it was accepted; a duplicate does not leave again."""
     store.accept(one_of_each())
     store.accept(one_of_each())
-    assert store.outbox.length() == len(one_of_each())
+    assert asked(store, lambda m: m.outbox.length()) == len(one_of_each())
     assert sorted(leave(store), key=repr) == sorted(one_of_each(), key=repr)
-    assert (store.outbox.length(), store.outbox.next(10)) == (0, None)
+    assert (asked(store, lambda m: m.outbox.length()), asked(store, lambda m: m.outbox.next(10))) == (0, None)
 
 
 def test_what_was_not_confirmed_leaves_again(store: SqliteStore) -> None:
     """In the order in which it was accepted, whole transactions at a time."""
     for n in range(5):
         store.accept([event(f"{n}{i}") for i in range(3)])
-    first = store.outbox.next(7)
+    first = asked(store, lambda m: m.outbox.next(7))
     assert first is not None
     assert [record.id for record in first.records] == ["00", "01", "02", "10", "11", "12"]
-    assert store.outbox.next(7) == first
-    large = store.outbox.next(1)
+    assert asked(store, lambda m: m.outbox.next(7)) == first
+    large = asked(store, lambda m: m.outbox.next(1))
     assert large is not None
     assert len(large.records) == 3
     assert len(leave(store, 7)) == 15
@@ -59,7 +60,7 @@ def test_many_facts_of_one_transaction(store: SqliteStore) -> None:
 def test_what_is_gone_does_not_leave(store: SqliteStore) -> None:
     """Retention and erasure are the bound of the spool."""
     store.accept([event("a", "u"), event("b", "v")])
-    store.users.erase("u", NOON)
+    store.erase("u", NOON)
     assert [record.id for record in leave(store)] == ["b"]
 
 
@@ -76,5 +77,5 @@ def test_without_an_endpoint_nothing_waits() -> None:
     """The store notes nothing."""
     store = closed_later(SqliteStore(":memory:"))
     store.accept([event("a")])
-    assert store.outbox.length() == 0
+    assert asked(store, lambda m: m.outbox.length()) == 0
     store.close()

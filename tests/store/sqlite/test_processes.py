@@ -115,12 +115,13 @@ from opentelemetry import metrics
 from otel_measure.config import Settings
 from otel_measure.runtime import Runtime
 runtime = Runtime(Settings(store=sys.argv[1], service_name="shop"), host="this host")
+runtime.start(background=False)
 runtime.sampler.sample()
 runtime.ai.record_inference("m", "1", 5.0, cost_usd=0.01)
 runtime.users.track_event("u", "click", "x")
 own = metrics.get_meter("application").create_counter("jobs", "{job}", "Jobs done.")
 own.add(3)
-found = runtime.families()
+found = runtime.exposition.families()
 runtime.shutdown()
 sys.stdout.buffer.write(msgspec.json.encode(found))
 """
@@ -151,12 +152,16 @@ def test_counters_do_not_fall_over_restarts(tmp_path: Path) -> None:
 def test_the_host_is_not_multiplied_by_its_processes(tmp_path: Path) -> None:
     """Two runtimes on one store and host: the same series as one, with the last reading."""
     settings = Settings(store=str(tmp_path / "x.db"))
-    runtimes = [Runtime(settings, host="this host", loud=True, providers=Providers(MeterProvider())) for _ in range(2)]
+    runtimes = [
+        Runtime(settings, host="this host", raise_faults=True, providers=Providers(MeterProvider())) for _ in range(2)
+    ]
+    for runtime in runtimes:
+        runtime.start(background=False)
     try:
         shown = []
         for runtime in (*runtimes, runtimes[0]):
             runtime.sampler.sample()
-            shown.append({f.name: f for f in runtime.families("infrastructure")})
+            shown.append({f.name: f for f in runtime.exposition.families("infrastructure")})
     finally:
         for runtime in runtimes:
             runtime.shutdown()

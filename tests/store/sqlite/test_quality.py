@@ -18,9 +18,10 @@ from otel_measure.stats.cells import reference_cells
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.quality import CELLS
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.quality import Labels, Place, Reference
+from otel_measure.store.types.quality import Labels, RecordPosition, Reference
 from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
+from tests.store.asking import asked
 
 THERE = Origin("other", "prod")
 
@@ -106,7 +107,7 @@ def test_labels_are_a_function_of_the_facts(records: list[Record], data: st.Data
         size = data.draw(st.integers(1, len(shuffled)))
         batch, shuffled = shuffled[:size], shuffled[size:]
         store.accept(batch)
-    assert store.quality.labels(NOON - DAY, NOON + DAY) == brute_force(records)
+    assert asked(store, lambda m: m.quality.labels(NOON - DAY, NOON + DAY)) == brute_force(records)
     before = dumped(store)
     store.rebuild()
     assert dumped(store) == before
@@ -124,11 +125,11 @@ def test_a_window_has_the_predictions_of_its_minutes() -> None:
             *(truth(f"t{of}", of, "x", NOON + 2 * DAY) for of in "abcd"),
         ]
     )
-    hour = store.quality.labels(NOON, NOON + MINUTE)
+    hour = asked(store, lambda m: m.quality.labels(NOON, NOON + MINUTE))
     assert hour == {("m", "1"): Labels(1, {("x", "x"): 1})}
-    one = store.quality.labels(NOON, NOON + DAY, ("m", "1"))
+    one = asked(store, lambda m: m.quality.labels(NOON, NOON + DAY, ("m", "1")))
     assert one == {("m", "1"): Labels(3, {("x", "x"): 2, ("y", "x"): 1})}
-    narrowed = store.quality.labels(NOON, NOON + DAY, None, Filter("other", "prod"))
+    narrowed = asked(store, lambda m: m.quality.labels(NOON, NOON + DAY, None), Filter("other", "prod"))
     assert narrowed == {("m", "1"): Labels(1, {("y", "x"): 1})}
 
 
@@ -154,8 +155,7 @@ def test_retention_takes_the_cells_with_the_facts() -> None:
     store.accept([inference("old", NOON - 20 * DAY, prediction="x"), inference("new", NOON, prediction="x")])
     assert store.sweep(NOON) == 1
     assert [row[-2:] for row in dumped(store)["quality_cell"]] == [(1, 1), (1, 1)]
-    with store.quality.judged("m", "1") as view:
-        assert view.horizon == NOON - 12 * HOUR - 10 * DAY
+    assert asked(store, lambda m: m.horizon) == NOON - 12 * HOUR - 10 * DAY
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_huge_pair_is_no_pair_of_numbers() -> None:
     """A prediction beyond 1e150 is counted as a prediction and left out of the sums."""
     store = closed_later(SqliteStore(":memory:"))
     store.accept([inference("a", prediction=1e200 + 0.5), truth("t", "a", 0.5)])
-    assert store.quality.labels(NOON, NOON + HOUR) == {("m", "1"): Labels(1)}
+    assert asked(store, lambda m: m.quality.labels(NOON, NOON + HOUR)) == {("m", "1"): Labels(1)}
 
 
 def test_records_stand_in_the_order_of_time_and_id() -> None:
@@ -205,44 +205,42 @@ def test_records_stand_in_the_order_of_time_and_id() -> None:
             inference("other", NOON, prediction=1.0, version="2"),
         ]
     )
-    with store.quality.judged("m", "1") as view:
-        everything = view.oldest(10)
-        assert [(one.place, one.values) for one in everything] == [
-            (Place(NOON, "a"), {"x": "red", "y": [1], "prediction": None}),
-            (Place(NOON, "b"), {"prediction": 2.0}),
-            (Place(NOON + HOUR, "c"), {"x": None, "prediction": "z"}),
+    model, day = ("m", "1"), (NOON, NOON + DAY)
+    with store.asking() as moment:
+        ask = moment.quality
+        everything = ask.oldest(model, 10)
+        assert [(one.position, one.values) for one in everything] == [
+            (RecordPosition(NOON, "a"), {"x": "red", "y": [1], "prediction": None}),
+            (RecordPosition(NOON, "b"), {"prediction": 2.0}),
+            (RecordPosition(NOON + HOUR, "c"), {"x": None, "prediction": "z"}),
         ]
-        assert view.oldest(1) == everything[:1]
-        assert view.newest(NOON, NOON + DAY, None, 2) == everything[1:]
-        assert view.newest(NOON, NOON + DAY, Place(NOON, "a"), 5) == everything[1:]
-        assert view.newest(NOON, NOON + HOUR, None, 5) == everything[:2]
-        assert (view.count(NOON, NOON + HOUR), view.count(0, NOON + DAY)) == (2, 3)
-        assert (view.count_to(0, Place(NOON, "a")), view.count_to(NOON + 1, Place(NOON + HOUR, "c"))) == (1, 1)
-        assert (view.last_before(NOON + DAY), view.last_before(NOON + HOUR), view.last_before(NOON)) == (
-            NOON + HOUR,
-            NOON,
-            None,
-        )
-        assert view.horizon == 0
-    with store.quality.judged("nobody", "1") as view:
-        assert (view.oldest(5), view.count(0, NOON + DAY), view.last_before(NOON + DAY)) == ([], 0, None)
-    assert store.quality.judged_models(NOON, 2) == [("m", "1")]
+        assert ask.oldest(model, 1) == everything[:1]
+        assert ask.newest(model, *day, 2) == everything[1:]
+        assert ask.newest(model, *day, 5, RecordPosition(NOON, "a")) == everything[1:]
+        assert ask.newest(model, NOON, NOON + HOUR, 5) == everything[:2]
+        assert ask.newest(model, 0, NOON, 5) == []
+        assert ask.judged_counts(NOON, NOON + HOUR) == {model: 2, ("m", "2"): 1}
+        assert ask.judged_counts(0, NOON + DAY, model) == {model: 3}
+        assert ask.judged_counts(0, NOON + DAY, model, RecordPosition(NOON, "a")) == {model: 2}
+        assert ask.judged_counts(NOON + HOUR, NOON + DAY, model, RecordPosition(NOON + HOUR, "c")) == {model: 0}
+        assert (ask.oldest(("nobody", "1"), 5), ask.judged_counts(0, NOON + DAY, ("nobody", "1"))) == ([], {})
+        assert moment.horizon == 0
 
 
 def test_a_reference_is_kept_and_one_found_by_itself_replaces_none_that_was_set() -> None:
     """References come back as they were kept; automatic ones give way to set ones and not the other way round."""
     cells = reference_cells([float(i) for i in range(100)])
     assert cells is not None
-    automatic = Reference("first_records", {"x": cells}, Place(1, b""), Place(9, "z"))
+    automatic = Reference("first_records", {"x": cells}, RecordPosition(1, b""), RecordPosition(9, "z"))
     given_one = Reference("given", {"prediction": cells})
     store = closed_later(SqliteStore(":memory:"))
-    assert store.quality.reference("m", "1") is None
-    store.quality.set_reference("m", "1", automatic)
-    assert store.quality.reference("m", "1") == automatic
-    store.quality.set_reference("m", "1", given_one)
-    store.quality.set_reference("m", "1", automatic)
-    assert store.quality.references() == {("m", "1"): given_one}
-    assert [model.name for model in store.models()] == ["m"]
+    assert asked(store, lambda m: m.quality.references(("m", "1")).get(("m", "1"))) is None
+    store.set_reference(("m", "1"), automatic)
+    assert asked(store, lambda m: m.quality.references(("m", "1")).get(("m", "1"))) == automatic
+    store.set_reference(("m", "1"), given_one)
+    store.set_reference(("m", "1"), automatic)
+    assert asked(store, lambda m: m.quality.references()) == {("m", "1"): given_one}
+    assert [model.name for model in asked(store, lambda m: m.models.models())] == ["m"]
 
 
 def test_counts_of_zero_leave_no_row() -> None:

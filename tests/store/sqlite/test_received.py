@@ -15,9 +15,10 @@ from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.models import ModelUse
-from otel_measure.store.types.streams import Ingested, Sender, Waiting
+from otel_measure.store.types.streams import HeldCall, Ingested, Sender
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
+from tests.store.asking import asked
 
 LEARN = interpreter(Pricer({"m": Rates(input_usd=0.001, output_usd=0.002)}))
 STARTED = NOON - MINUTE
@@ -32,7 +33,7 @@ def store() -> Iterator[SqliteStore]:
     opened.close()
 
 
-def means(role: Any, source: str = "a", **fields: Any) -> ModelSeries:
+def series(role: Any, source: str = "a", **fields: Any) -> ModelSeries:
     """Return what a series of model m, version 1 means."""
     return ModelSeries(role, source, HERE, "m", "1", **fields)
 
@@ -42,7 +43,8 @@ def calls(n: int, ts: int = NOON, *, source: str = "a", start: int = STARTED, **
     given: dict[str, Any] = {
         "name": "gen_ai.client.operation.duration", "kind": "histogram", "unit": "s", "description": "",
         "labels": f'i="{source}"', "scope": "instance", "instance": source, "start": start, "ts": ts,
-        "value": 1.5 * n, "count": n, "bounds": (1.0, 2.0), "buckets": (0, n, 0), "means": means("calls", source),
+        "value": 1.5 * n, "count": n, "bounds": (1.0, 2.0), "buckets": (0, n, 0),
+        "model_series": series("calls", source),
     }  # fmt: skip
     return Point(**(given | fields))
 
@@ -51,14 +53,14 @@ def tokens(n: int, total: float, kind: str = "input_tokens", **fields: Any) -> P
     """Return the point of a histogram of tokens."""
     given: dict[str, Any] = {
         "name": "gen_ai.client.token.usage", "unit": "{token}", "labels": f'k="{kind}"', "value": total,
-        "buckets": (0, 0, n), "means": means(kind),
+        "buckets": (0, 0, n), "model_series": series(kind),
     }  # fmt: skip
     return calls(n, **(given | fields))
 
 
 def used(store: SqliteStore, now: int = NOON) -> ModelUse:
     """Return what model m did in the last day."""
-    (use,) = store.model_use(now - DAY, now + MINUTE)
+    (use,) = asked(store, lambda m: m.models.model_use(now - DAY, now + MINUTE))
     return use
 
 
@@ -66,7 +68,7 @@ def totals(store: SqliteStore) -> dict[str, list[tuple[str, float]]]:
     """Return the running totals of models."""
     return {
         family.name: [(sample.labels, sample.value) for sample in family.samples]
-        for family in store.families(NOON)
+        for family in asked(store, lambda m: m.streams.families(NOON))
         if family.name.startswith("otel_measure.ai.")
     }
 
@@ -95,7 +97,7 @@ def test_a_restart_is_a_stream_of_its_own(store: SqliteStore) -> None:
     shown = []
     for point in (calls(3), calls(1, NOON + 2 * SECOND, start=NOON + SECOND), calls(4, NOON + SECOND)):
         store.ingest([point], LEARN)
-        (family,) = [f for f in store.families(NOON) if f.name.startswith("gen_ai")]
+        (family,) = [f for f in asked(store, lambda m: m.streams.families(NOON)) if f.name.startswith("gen_ai")]
         shown.append(family.samples[0].count)
     assert shown == [3, 4, 5]
     assert used(store).requests == 5
@@ -106,7 +108,7 @@ def test_a_fall_without_a_start_time_is_a_restart(store: SqliteStore) -> None:
     for n, value in enumerate((100, 103, 2, 4)):
         store.ingest([calls(value, NOON + n * SECOND, start=0)], LEARN)
     assert used(store).requests == 3 + 2 + 2
-    (family,) = [f for f in store.families(NOON) if f.name.startswith("gen_ai")]
+    (family,) = [f for f in asked(store, lambda m: m.streams.families(NOON)) if f.name.startswith("gen_ai")]
     assert family.samples[0].count == 103 + 4
 
 
@@ -121,7 +123,7 @@ def test_a_restart_after_a_start_that_was_said(store: SqliteStore) -> None:
     """A stream may begin at its first word: what begins anew without saying when comes after it."""
     store.ingest([calls(5, start=NOON)], LEARN)
     assert store.ingest([calls(3, NOON + SECOND, start=0)], LEARN) == Ingested(1, 0, {})
-    (family,) = [f for f in store.families(NOON) if f.name.startswith("gen_ai")]
+    (family,) = [f for f in asked(store, lambda m: m.streams.families(NOON)) if f.name.startswith("gen_ai")]
     assert (used(store).requests, family.samples[0].count) == (5 + 3, 5 + 3)
 
 
@@ -130,12 +132,12 @@ def test_a_clock_that_was_set_back(store: SqliteStore, delta: bool) -> None:
     """What comes after it goes on from what came before; points that are late by a clock that goes on do not."""
     before = NOON + 2 * HOUR
     values = (3, 2, 1) if delta else (3, 5, 6)
-    store.ingest([calls(values[0], before, came=before, delta=delta)], LEARN)
-    late = calls(9, NOON, came=before + SECOND, delta=delta)
+    store.ingest([calls(values[0], before, received_ts=before, delta=delta)], LEARN)
+    late = calls(9, NOON, received_ts=before + SECOND, delta=delta)
     assert store.ingest([late], LEARN).refused == {"too_late" if delta else "out_of_order": 1}
-    assert store.ingest([calls(values[1], NOON, came=NOON + SECOND, delta=delta)], LEARN).accepted == 1
-    assert store.ingest([calls(values[2], NOON + SECOND, came=NOON + SECOND, delta=delta)], LEARN).accepted == 1
-    (family,) = [f for f in store.families(NOON) if f.name.startswith("gen_ai")]
+    assert store.ingest([calls(values[1], NOON, received_ts=NOON + SECOND, delta=delta)], LEARN).accepted == 1
+    assert store.ingest([calls(values[2], NOON + SECOND, received_ts=NOON + SECOND, delta=delta)], LEARN).accepted == 1
+    (family,) = [f for f in asked(store, lambda m: m.streams.families(NOON)) if f.name.startswith("gen_ai")]
     assert family.samples[0].count == 6
     assert used(store).requests == 3
     assert used(store, before).requests == 6
@@ -143,17 +145,24 @@ def test_a_clock_that_was_set_back(store: SqliteStore, delta: bool) -> None:
 
 def test_readings_of_our_own_after_the_clock_was_set_back(store: SqliteStore) -> None:
     """They come at once, so that their time is the clock's."""
-    gauge: dict[str, Any] = {"kind": "gauge", "name": "g", "bounds": (), "buckets": (), "count": 0, "means": None}
+    gauge: dict[str, Any] = {
+        "kind": "gauge",
+        "name": "g",
+        "bounds": (),
+        "buckets": (),
+        "count": 0,
+        "model_series": None,
+    }
     for ts, value in ((NOON + HOUR, 5.0), (NOON, 1.0), (NOON + SECOND, 1.0)):
         assert store.ingest([calls(0, ts, value=value, **gauge)]).accepted == 1
-    (reading,) = store.received.readings(["g"], 0)
+    (reading,) = asked(store, lambda m: m.streams.readings(["g"], 0))
     assert (reading.ts, reading.value) == (NOON + SECOND, 1.0)
 
 
 def test_a_process_that_ran_for_long_is_not_all_counted_now(store: SqliteStore) -> None:
     """When its calls of more than a day were made is not known, so they are in no window."""
     store.ingest([calls(1000, start=NOON - DAY - 1)], LEARN)
-    assert store.model_use(NOON - DAY, NOON + MINUTE) == []
+    assert asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)) == []
     store.ingest([calls(1001, NOON + SECOND, start=NOON - DAY - 1)], LEARN)
     assert used(store).requests == 1
 
@@ -165,7 +174,7 @@ def test_deltas_add_once_in_any_order(order: list[int], again: list[int]) -> Non
     deltas = [calls(2**n, NOON + n * SECOND, start=NOON + (n - 1) * SECOND, delta=True) for n in range(6)]
     for n in (*order, *again):
         store.ingest([deltas[n]], LEARN)
-    (family,) = [f for f in store.families(NOON) if f.name.startswith("gen_ai")]
+    (family,) = [f for f in asked(store, lambda m: m.streams.families(NOON)) if f.name.startswith("gen_ai")]
     assert (family.samples[0].count, family.samples[0].buckets) == (63, (0, 63, 0))
     assert used(store).requests == 63
     store.close()
@@ -175,16 +184,18 @@ def test_a_delta_of_a_clock_that_is_ahead_adds_once(store: SqliteStore) -> None:
     """However often it comes, each time at another time of ours, also when ours has reached its own."""
     ahead = NOON + 10 * SECOND
     for n in range(3):
-        store.ingest([calls(3, NOON + n * SECOND, said=ahead, delta=True)], LEARN)
+        store.ingest([calls(3, NOON + n * SECOND, sender_ts=ahead, delta=True)], LEARN)
     assert store.ingest([calls(3, ahead, delta=True)], LEARN) == Ingested(0, 1, {})
-    assert store.ingest([calls(1, NOON + 3 * SECOND, said=ahead + SECOND, delta=True)], LEARN) == Ingested(1, 0, {})
+    assert store.ingest([calls(1, NOON + 3 * SECOND, sender_ts=ahead + SECOND, delta=True)], LEARN) == Ingested(
+        1, 0, {}
+    )
     assert used(store).requests == 4
 
 
 def test_deltas_are_remembered_for_some_hours(store: SqliteStore) -> None:
     """Also those of a clock that is wrong by years: a sender must not fill the disk."""
     for said in (0, NOON + HOUR, NOON + 400 * DAY):
-        store.ingest([calls(1, said=said, delta=True)])
+        store.ingest([calls(1, sender_ts=said, delta=True)])
     store.sweep(NOON + HOUR)
     with store._database.read() as connection:
         assert connection.execute("SELECT ts FROM delta").fetchall() == [(NOON,), (NOON + HOUR,)]
@@ -196,7 +207,7 @@ def test_deltas_are_remembered_for_some_hours(store: SqliteStore) -> None:
 def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
     """Whether it was added before is no longer known: it is refused, and counted."""
     store.ingest([calls(1, delta=True)], LEARN)
-    assert store.ingest([calls(1, NOON - HOUR - 1, came=NOON, delta=True)], LEARN).refused == {"too_late": 1}
+    assert store.ingest([calls(1, NOON - HOUR - 1, received_ts=NOON, delta=True)], LEARN).refused == {"too_late": 1}
     other = calls(1, NOON + 1, bounds=(1.0, 3.0), delta=True)
     assert store.ingest([other], LEARN).refused == {"bounds": 1}
     assert store.ingest([other], LEARN).refused == {"bounds": 1}
@@ -210,9 +221,9 @@ def test_a_delta_that_is_too_late(store: SqliteStore) -> None:
 )
 def test_a_sum_larger_than_can_be_kept(store: SqliteStore, largest: dict[str, Any], more: dict[str, Any]) -> None:
     """The delta that would reach it is refused, each time it comes; smaller ones and its neighbours are not."""
-    store.ingest([calls(1, delta=True, **largest, means=None)])
+    store.ingest([calls(1, delta=True, **largest, model_series=None)])
     for _ in range(2):
-        too_much = calls(1, NOON + SECOND, delta=True, **more, means=None)
+        too_much = calls(1, NOON + SECOND, delta=True, **more, model_series=None)
         assert store.ingest([too_much, calls(1, source="b")]).refused == {"too_large": 1}
     assert store.ingest([calls(1, NOON + 2 * SECOND, delta=True)]).accepted == 1
 
@@ -244,7 +255,7 @@ def test_exponential_histograms_grow_too(store: SqliteStore) -> None:
         store.ingest([one], LEARN)
     by_labels = {
         s.labels: (s.count, sum(s.buckets))
-        for f in store.families(NOON)
+        for f in asked(store, lambda m: m.streams.families(NOON))
         if f.name.startswith("gen_ai")
         for s in f.samples
     }
@@ -276,12 +287,15 @@ def test_a_cost_that_comes_wins_over_the_price_of_tokens(store: SqliteStore) -> 
 
 def test_failed_calls(store: SqliteStore) -> None:
     """Series with an error type count as errors; a model without a price has none."""
-    store.ingest([calls(2, means=means("calls", error_type="Timeout"), labels="failed"), calls(3)], LEARN)
+    store.ingest([calls(2, model_series=series("calls", error_type="Timeout"), labels="failed"), calls(3)], LEARN)
     use = used(store)
     assert (use.requests, use.errors) == (5, 2)
-    unpriced = means("input_tokens")._replace(model="unknown")
-    store.ingest([tokens(1, 5.0, means=unpriced, labels="u")], LEARN)
-    assert [(u.model, u.priced, u.input_tokens) for u in store.model_use(NOON - DAY, NOON + MINUTE)] == [
+    unpriced = series("input_tokens")._replace(model="unknown")
+    store.ingest([tokens(1, 5.0, model_series=unpriced, labels="u")], LEARN)
+    assert [
+        (u.model, u.priced, u.input_tokens)
+        for u in asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE))
+    ] == [
         ("m", 0, 0),
         ("unknown", 0, 5),
     ]
@@ -291,15 +305,21 @@ def test_what_metrics_told_stays_after_a_rebuild(store: SqliteStore) -> None:
     """No fact would bring it back."""
     store.accept([inference("i", cost_usd=1.0, input_tokens=1)])
     store.ingest([calls(2), tokens(2, 100.0)], LEARN)
-    before = store.families(NOON), store.model_use(NOON - DAY, NOON + MINUTE)
+    before = (
+        asked(store, lambda m: m.streams.families(NOON)),
+        asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)),
+    )
     store.rebuild()
-    assert (store.families(NOON), store.model_use(NOON - DAY, NOON + MINUTE)) == before
+    assert (
+        asked(store, lambda m: m.streams.families(NOON)),
+        asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)),
+    ) == before
 
 
 def test_growth_that_nobody_learns_from(store: SqliteStore) -> None:
     """Streams are kept without their meaning."""
     store.ingest([calls(2)])
-    assert store.model_use(NOON - DAY, NOON + MINUTE) == []
+    assert asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)) == []
 
 
 def test_series_without_end_are_refused(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,57 +333,54 @@ def test_series_without_end_are_refused(store: SqliteStore, monkeypatch: pytest.
 # ---------------------------------------------------------------- which signal counts
 
 
-def waiting(n: int, *, source: str = "a", parent: int | None = None, model: str = "m") -> Waiting:
+def waiting(n: int, *, source: str = "a", parent: int | None = None, model: str = "m") -> HeldCall:
     """Return a call that a span tells of."""
-    return Waiting(source, inference(f"t/{n}", model=model), f"t/{parent}" if parent is not None else None)
+    return HeldCall(source, inference(f"t/{n}", model=model), f"t/{parent}" if parent is not None else None)
 
 
 def test_spans_wait_for_metrics_and_count_when_none_come(store: SqliteStore) -> None:
     """After that they count at once, and metrics of the same process and model do not."""
-    received = store.received
-    assert received.wait([waiting(1), waiting(1), waiting(2)], NOON, NOON + WAIT_US) == []
-    assert received.due(NOON + WAIT_US - 1) == []
-    due = received.due(NOON + WAIT_US)
+    assert store.hold_calls([waiting(1), waiting(1), waiting(2)], NOON, NOON + WAIT_US) == []
+    assert store.overdue_calls(NOON + WAIT_US - 1) == []
+    due = store.overdue_calls(NOON + WAIT_US)
     assert [call.id for call in due] == ["t/1", "t/2"]
-    assert received.due(NOON + WAIT_US) == due
-    received.settled(due)
-    assert received.due(NOON + WAIT_US) == []
-    assert received.wait([waiting(3)], NOON, NOON + WAIT_US) == [waiting(3).inference]
+    assert store.overdue_calls(NOON + WAIT_US) == due
+    store.remove_held_calls(due)
+    assert store.overdue_calls(NOON + WAIT_US) == []
+    assert store.hold_calls([waiting(3)], NOON, NOON + WAIT_US) == [waiting(3).inference]
     store.ingest([calls(5)], LEARN)
-    assert store.model_use(NOON - DAY, NOON + MINUTE) == []
+    assert asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)) == []
 
 
 def test_metrics_that_come_in_time_win(store: SqliteStore) -> None:
     """Spans may be sampled; those of another process or model are told apart."""
-    received = store.received
-    received.wait([waiting(1), waiting(2, source="b"), waiting(3, model="other")], NOON, NOON + WAIT_US)
+    store.hold_calls([waiting(1), waiting(2, source="b"), waiting(3, model="other")], NOON, NOON + WAIT_US)
     store.ingest([calls(5)], LEARN)
     assert used(store).requests == 5
-    assert [call.id for call in received.due(NOON + WAIT_US)] == ["t/2", "t/3"]
-    assert received.wait([waiting(4)], NOON, NOON + WAIT_US) == []
+    assert [call.id for call in store.overdue_calls(NOON + WAIT_US)] == ["t/2", "t/3"]
+    assert store.hold_calls([waiting(4)], NOON, NOON + WAIT_US) == []
 
 
 def test_facts_of_ours_win_over_both(store: SqliteStore) -> None:
     """From the first one on, metrics and spans of that process and model say nothing new."""
-    received = store.received
-    received.wait([waiting(1)], NOON, NOON + WAIT_US)
-    received.has_facts([("a", "m")], NOON)
-    received.has_facts([("a", "m")], NOON)
+    store.hold_calls([waiting(1)], NOON, NOON + WAIT_US)
+    store.note_own_facts([("a", "m")], NOON)
+    store.note_own_facts([("a", "m")], NOON)
     store.ingest([calls(5)], LEARN)
-    assert received.wait([waiting(2)], NOON, NOON + WAIT_US) == []
-    assert received.due(NOON + WAIT_US) == []
-    assert store.model_use(NOON - DAY, NOON + MINUTE) == []
+    assert store.hold_calls([waiting(2)], NOON, NOON + WAIT_US) == []
+    assert store.overdue_calls(NOON + WAIT_US) == []
+    assert asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)) == []
 
 
 def test_facts_that_go_on_win_for_good(store: SqliteStore) -> None:
     """A process is forgotten 30 days after its last fact, not after its first."""
     hours = range(0, 40 * 24)
     for hour in hours:
-        store.received.has_facts([("a", "m")], NOON + hour * HOUR)
+        store.note_own_facts([("a", "m")], NOON + hour * HOUR)
     end = NOON + hours[-1] * HOUR
     store.sweep(end)
     store.ingest([calls(5, end), calls(6, end + SECOND)], LEARN)
-    assert store.model_use(NOON, end + MINUTE) == []
+    assert asked(store, lambda m: m.models.model_use(NOON, end + MINUTE)) == []
     later = end + 31 * DAY
     store.sweep(later)
     store.ingest([calls(7, later), calls(9, later + SECOND)], LEARN)
@@ -373,54 +390,55 @@ def test_facts_that_go_on_win_for_good(store: SqliteStore) -> None:
 @pytest.mark.parametrize("order", [(2, 1), (1, 2)])
 def test_a_call_inside_a_call_is_one_call(store: SqliteStore, order: tuple[int, int]) -> None:
     """A framework's span around the client's, whichever comes first: the inner one counts."""
-    received = store.received
     spans = {1: waiting(1), 2: waiting(2, parent=1)}
     for n in order:
-        received.wait([spans[n]], NOON, NOON + WAIT_US)
-    assert [call.id for call in received.due(NOON + WAIT_US)] == ["t/2"]
+        store.hold_calls([spans[n]], NOON, NOON + WAIT_US)
+    assert [call.id for call in store.overdue_calls(NOON + WAIT_US)] == ["t/2"]
 
 
 def test_a_call_inside_a_call_that_counted_already(store: SqliteStore) -> None:
     """Where spans count at once, the first one that comes counts."""
-    received = store.received
-    received.wait([waiting(0)], NOON, NOON + WAIT_US)
-    received.settled(received.due(NOON + WAIT_US))
-    (outer,) = received.wait([waiting(1)], NOON, NOON + WAIT_US)
+    store.hold_calls([waiting(0)], NOON, NOON + WAIT_US)
+    store.remove_held_calls(store.overdue_calls(NOON + WAIT_US))
+    (outer,) = store.hold_calls([waiting(1)], NOON, NOON + WAIT_US)
     store.accept([outer])
-    assert received.wait([waiting(2, parent=1)], NOON, NOON + WAIT_US) == []
-    (inner,) = received.wait([waiting(4, parent=3)], NOON, NOON + WAIT_US)
-    assert received.wait([waiting(3)], NOON, NOON + WAIT_US) == []
+    assert store.hold_calls([waiting(2, parent=1)], NOON, NOON + WAIT_US) == []
+    (inner,) = store.hold_calls([waiting(4, parent=3)], NOON, NOON + WAIT_US)
+    assert store.hold_calls([waiting(3)], NOON, NOON + WAIT_US) == []
     assert inner.id == "t/4"
 
 
 def test_waiting_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound a call counts at once: to wait is a courtesy, to forget a call is not."""
-    monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_WAITING", 1)
-    assert [c.id for c in store.received.wait([waiting(1), waiting(2)], NOON, NOON + WAIT_US)] == ["t/2"]
+    monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_HELD", 1)
+    assert [c.id for c in store.hold_calls([waiting(1), waiting(2)], NOON, NOON + WAIT_US)] == ["t/2"]
 
 
 def test_what_a_store_remembers_of_facts_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """It asks the table again."""
     monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_REMEMBERED", 1)
     for n in range(3):
-        store.received.has_facts([(str(n), "m")], NOON)
-    assert store.received.wait([waiting(1, source="0")], NOON, NOON + WAIT_US) == []
+        store.note_own_facts([(str(n), "m")], NOON)
+    assert store.hold_calls([waiting(1, source="0")], NOON, NOON + WAIT_US) == []
 
 
 def test_senders(store: SqliteStore) -> None:
     """The last word of each; forgotten with the history."""
     late, early = Sender("s", "", "i", {"a": "1"}, NOON), Sender("s", "", "i", {"a": "0"}, NOON - 1)
-    store.received.heard_of([late])
-    store.received.heard_of([early])
-    assert (store.received.senders(NOON - 1), store.received.senders(NOON)) == ([late], [])
-    store.received.has_facts([("a", "m")], NOON)
+    store.note_senders([late])
+    store.note_senders([early])
+    assert (asked(store, lambda m: m.streams.senders(NOON - 1)), asked(store, lambda m: m.streams.senders(NOON))) == (
+        [late],
+        [],
+    )
+    store.note_own_facts([("a", "m")], NOON)
     store.sweep(NOON + 31 * DAY)
-    assert store.received.senders(0) == []
+    assert asked(store, lambda m: m.streams.senders(0)) == []
 
 
 def test_a_call_comes_back_as_it_was(store: SqliteStore) -> None:
     """Every field, after a stay in the store."""
     call = one_of_each()[0]
     assert isinstance(call, Inference)
-    store.received.wait([Waiting("a", call)], NOON, NOON + WAIT_US)
-    assert store.received.due(NOON + WAIT_US) == [call]
+    store.hold_calls([HeldCall("a", call)], NOON, NOON + WAIT_US)
+    assert store.overdue_calls(NOON + WAIT_US) == [call]

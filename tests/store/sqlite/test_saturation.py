@@ -6,6 +6,7 @@ from otel_measure.definitions.cells import LARGEST
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.sqlite import SqliteStore
 from tests.closing import closed_later
+from tests.store.asking import asked
 
 
 def test_sums_saturate_and_recording_goes_on() -> None:
@@ -17,9 +18,9 @@ def test_sums_saturate_and_recording_goes_on() -> None:
             input_tokens=10**18, cost_usd=1e9, cost_source="caller",
         )  # fmt: skip
         assert store.accept([record])[0].outcome == "accepted"
-    (use,) = store.model_use(0, 60_000_000)
+    (use,) = asked(store, lambda m: m.models.model_use(0, 60_000_000))
     assert (use.requests, use.cost_nano_usd, use.input_tokens) == (12, LARGEST, LARGEST)
-    before = store.families(2_000_000)
+    before = asked(store, lambda m: m.streams.families(2_000_000))
     store.rebuild()
-    assert store.families(2_000_000) == before
+    assert asked(store, lambda m: m.streams.families(2_000_000)) == before
     store.close()

@@ -15,9 +15,10 @@ from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps, watched_by
 from otel_measure.records.kinds import ServiceState
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.services import History, Service, StateChange
+from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, event
+from tests.store.asking import asked
 
 GAP_S = LONGEST_GAP_US / SECOND
 
@@ -35,13 +36,13 @@ def state(id: str, ts: int, state: str = "down", service: str = "api", reason: s
     return ServiceState(id=id, ts=ts, origin=HERE, service=service, state=state, reason=reason)
 
 
-def history(store: SqliteStore, start: int = 0, name: str = "api") -> History:
+def history(store: SqliteStore, start: int = 0, name: str = "api") -> ServiceHistory:
     """What the store knows of one service."""
-    (found,) = store.services.histories(start, name)
+    (found,) = asked(store, lambda m: m.services.histories(start, name))
     return found
 
 
-def reckoned(found: History, start: int, now: int) -> Availability:
+def reckoned(found: ServiceHistory, start: int, now: int) -> Availability:
     """The availability over [start, now)."""
     return availability(
         "api",
@@ -49,7 +50,7 @@ def reckoned(found: History, start: int, now: int) -> Availability:
         transitions=[
             Transition(c.at, "up" if c.state == "up" else "down", c.reason, c.event_id) for c in found.changes
         ],
-        unwatched=gaps(found.watched, start, now),
+        unwatched=gaps(found.heartbeats, start, now),
         now_us=now,
         window_s=(now - start) / SECOND,
     )
@@ -57,19 +58,24 @@ def reckoned(found: History, start: int, now: int) -> Availability:
 
 def test_register_is_idempotent_and_sets_the_target(store: SqliteStore) -> None:
     """Registering again keeps the first registration and takes the new target; services come sorted by name."""
-    assert store.services.register("b", 99.9, NOON) == Service("b", NOON, 99.9)
-    assert store.services.register("a", 99.0, NOON) == Service("a", NOON, 99.0)
-    assert store.services.register("b", 95.0, NOON + DAY) == Service("b", NOON, 95.0)
-    assert store.services.services() == [Service("a", NOON, 99.0), Service("b", NOON, 95.0)]
-    assert store.services.histories(0, "c") == []
+    assert store.register_service("b", 99.9, NOON) == RegisteredService("b", NOON, 99.9)
+    assert store.register_service("a", 99.0, NOON) == RegisteredService("a", NOON, 99.0)
+    assert store.register_service("b", 95.0, NOON + DAY) == RegisteredService("b", NOON, 95.0)
+    assert [h.service for h in asked(store, lambda m: m.services.histories(0))] == [
+        RegisteredService("a", NOON, 99.0),
+        RegisteredService("b", NOON, 95.0),
+    ]
+    assert asked(store, lambda m: m.services.histories(0, "c")) == []
 
 
 def test_registration_survives(tmp_path: Path) -> None:
     """What is registered is there when the file is opened again."""
     first = closed_later(SqliteStore(str(tmp_path / "m.db")))
-    first.services.register("api", 99.9, NOON)
+    first.register_service("api", 99.9, NOON)
     second = closed_later(SqliteStore(str(tmp_path / "m.db")))
-    assert second.services.histories(0) == [History(Service("api", NOON, 99.9), (), ((NOON, NOON),))]
+    assert asked(second, lambda m: m.services.histories(0)) == [
+        ServiceHistory(RegisteredService("api", NOON, 99.9), (), ((NOON, NOON),))
+    ]
     first.close()
     second.close()
 
@@ -78,22 +84,24 @@ def test_registration_survives_power_loss(store: SqliteStore) -> None:
     """A registration is synced to the disk before the call returns; a heartbeat need not be."""
     with store._database.write() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
-    store.services.register("api", 99.9, NOON)
+    store.register_service("api", 99.9, NOON)
     assert store._database._synchronous == "FULL"
-    store.services.beat(NOON)
+    store.beat(NOON)
     assert store._database._synchronous == "NORMAL"
 
 
 def test_a_registration_in_the_future_moves_back(store: SqliteStore) -> None:
     """A clock that was ahead at registration does not leave the time until then unwatched."""
-    store.services.register("api", 99.9, NOON + HOUR)
-    store.services.beat(NOON)
-    assert store.services.services() == [Service("api", NOON, 99.9)]
+    store.register_service("api", 99.9, NOON + HOUR)
+    store.beat(NOON)
+    assert [h.service for h in asked(store, lambda m: m.services.histories(0))] == [
+        RegisteredService("api", NOON, 99.9)
+    ]
 
 
 def test_history_tells_what_was_recorded(store: SqliteStore) -> None:
     """States come ascending by time and id with reasons, those of other services and earlier outages left out."""
-    store.services.register("api", 99.9, NOON)
+    store.register_service("api", 99.9, NOON)
     store.accept(
         [
             state("d", NOON + 9, "up"),
@@ -118,10 +126,10 @@ def test_history_tells_what_was_recorded(store: SqliteStore) -> None:
 def test_runs_depend_on_the_set_of_beats_alone(beats: list[int], rng: random.Random) -> None:
     """In any order, and repeated, heartbeats give the intervals between those that follow each other in time."""
     store = closed_later(SqliteStore(":memory:"))
-    store.services.register("api", 99.9, beats[0])
+    store.register_service("api", 99.9, beats[0])
     for beat in rng.sample(beats, len(beats)) + rng.sample(beats, len(beats) // 2):
-        store.services.beat(beat)
-    watched = history(store).watched
+        store.beat(beat)
+    watched = history(store).heartbeats
     end = 500 * SECOND
     assert gaps(watched, 0, end) == gaps(watched_by(set(beats), GAP_S), 0, end)
     assert all(later - last > LONGEST_GAP_US for (_, last), (later, _) in pairwise(watched))
@@ -144,17 +152,17 @@ def test_order_batches_and_duplicates_do_not_matter(
     recorded = [state(f"{i:02}", ts, what) for i, (ts, what) in enumerate(states)]
     straight, shuffled = closed_later(SqliteStore(":memory:")), closed_later(SqliteStore(":memory:"))
     for store in (straight, shuffled):
-        store.services.register("api", 99.9, NOON)
+        store.register_service("api", 99.9, NOON)
     straight.accept(recorded)
     for beat in sorted(beats):
-        straight.services.beat(beat)
+        straight.beat(beat)
     left = rng.sample(recorded, len(recorded)) + rng.sample(recorded, len(recorded) // 2)
     while left:
         size = rng.randint(1, 5)
         shuffled.accept(left[:size])
         left = left[size:]
     for beat in rng.sample(beats, len(beats)):
-        shuffled.services.beat(beat)
+        shuffled.beat(beat)
     expected = reckoned(history(straight), begin, now)
     assert repr(reckoned(history(shuffled), begin, now)) == repr(expected)
     assert repr(reckoned(history(shuffled, begin), begin, now)) == repr(expected)
@@ -165,10 +173,10 @@ def test_order_batches_and_duplicates_do_not_matter(
 def test_retention_leaves_an_outage_that_lasts() -> None:
     """Of states beyond retention the beginning of a lasting outage stays; time beyond it is unknown, not up."""
     store = closed_later(SqliteStore(":memory:", retention_days=10))
-    store.services.register("api", 99.9, NOON)
-    store.services.register("db", 99.9, NOON)
+    store.register_service("api", 99.9, NOON)
+    store.register_service("db", 99.9, NOON)
     for minute in range(0, 20 * 24 * 60):
-        store.services.beat(NOON + minute * MINUTE // 2)  # a beat each 30 s, for ten days
+        store.beat(NOON + minute * MINUTE // 2)  # a beat each 30 s, for ten days
     store.accept([state("1", NOON), state("2", NOON + HOUR, "up"), state("3", NOON + 2 * HOUR, reason="disk")])
     store.accept([state("4", NOON, service="db"), state("5", NOON + HOUR, "up", service="db")])
     now = NOON + 15 * DAY
@@ -176,20 +184,20 @@ def test_retention_leaves_an_outage_that_lasts() -> None:
     horizon = NOON - 12 * HOUR + 5 * DAY
     assert history(store).changes == (StateChange(NOON + 2 * HOUR, "down", "disk", "3"),)
     assert history(store, name="db").changes == ()
-    assert history(store).watched == ((horizon, NOON + 10 * DAY - MINUTE // 2),)
+    assert history(store).heartbeats == ((horizon, NOON + 10 * DAY - MINUTE // 2),)
     assert reckoned(history(store), NOON, now).downtime_seconds == 15 * 86_400 - 7200
     assert store.sweep(now) == 0
     store.accept([state("6", NOON + 12 * DAY, "up")])
     assert store.sweep(NOON + 30 * DAY) == 2
     assert history(store).changes == ()
-    assert history(store).watched == ()
+    assert history(store).heartbeats == ()
     store.close()
 
 
 def test_the_disk_bound_is_applied_while_an_outage_lasts(tmp_path: Path) -> None:
     """An outage that retention must leave does not keep the sweep from ending."""
     store = closed_later(SqliteStore(str(tmp_path / "m.db"), max_bytes=1))
-    store.services.register("api", 99.9, NOON)
+    store.register_service("api", 99.9, NOON)
     store.accept([state("1", NOON), event("e", ts=NOON + DAY)])
     assert store.sweep(NOON + 3 * DAY) == 1
     assert history(store).changes == (StateChange(NOON, "down", None, "1"),)

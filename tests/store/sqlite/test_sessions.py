@@ -5,6 +5,7 @@ from __future__ import annotations
 from otel_measure.records.kinds import NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from tests.closing import closed_later
+from tests.store.asking import asking_users, holdings
 from tests.users.feeding import contents
 
 DAY = 86_400_000_000
@@ -42,8 +43,8 @@ def test_rebuild_after_retention() -> None:
     before = contents(store)
     store.rebuild()
     assert contents(store) == before
-    with store.users.asking() as ask:
-        assert ask.totals() == (1, 7, 4)
+    with asking_users(store) as ask:
+        assert holdings(ask) == (1, 7, 4)
     store.close()
 
 
@@ -61,6 +62,6 @@ def test_large_batches_of_many_persons() -> None:
                 for client in (None, "s")
             ]
         )  # fmt: skip
-    with store.users.asking() as ask:
-        assert ask.totals() == (600, 2400, 1200)
+    with asking_users(store) as ask:
+        assert holdings(ask) == (600, 2400, 1200)
     store.close()

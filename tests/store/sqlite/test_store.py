@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,6 +31,7 @@ from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
 from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
+from tests.store.asking import asked
 
 Open = Callable[..., SqliteStore]
 _encode = msgspec.json.encode
@@ -61,13 +62,13 @@ class Use(NamedTuple):
 def use(store: SqliteStore, name: str = "m", version: str = "1", window: str = "30d") -> Use:
     """Return what a model did in the window that ends at noon."""
     at = time_span(window, NOON, "UTC")
-    found = models.use_of(store, name, version, at)
+    found = asked(store, lambda m: models.use_of(m.models, (name, version), at))
     return Use(models.latency(found, at), models.cost(found, at), models.errors(found))
 
 
 def totals(store: SqliteStore) -> dict[str, Family]:
     """Return the families by name."""
-    return {family.name: family for family in store.families(NOON)}
+    return {family.name: family for family in asked(store, lambda m: m.streams.families(NOON))}
 
 
 def value(store: SqliteStore, name: str) -> float:
@@ -137,15 +138,15 @@ def answers(capture: Capture) -> bytes:
     """Return what all reports say, as JSON, and what `/metrics` shows of facts."""
     store = capture.runtime.store
     assert store is not None
-    asked = [
+    answers = [
         capture.users.get_engagement_metrics(),
         capture.users.get_engagement_metrics(as_of=date(2026, 1, 14)),
         capture.ai.list_models(window="90d"),
         capture.ai.list_models(window="24h"),
         capture.ai.list_models(as_of=date(2026, 1, 14)),
-        store.families(NOON),
+        asked(store, lambda m: m.streams.families(NOON)),
     ]
-    return b"\n".join(map(_encode, asked))
+    return b"\n".join(map(_encode, answers))
 
 
 @settings(max_examples=30)
@@ -171,9 +172,9 @@ def test_any_record_can_be_stored(found: list[Record]) -> None:
     try:
         assert store.accept(found) == [ACCEPTED] * len(found)
         assert store.accept(found) == [DUPLICATE] * len(found)
-        before = _encode(store.families(NOON))
+        before = _encode(asked(store, lambda m: m.streams.families(NOON)))
         store.rebuild()
-        assert _encode(store.families(NOON)) == before
+        assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
     finally:
         store.close()
 
@@ -213,7 +214,7 @@ def test_a_model_may_have_any_name(opened: Open, tmp_path: Path, name: str) -> N
     """It comes back as it was given, in reports and, escaped, in the exposition, also after reopening."""
     opened(tmp_path / "x.db").accept([inference("i", model=name, version=name)])
     store = opened(tmp_path / "x.db")
-    assert [(model.name, model.version) for model in store.models()] == [(name, name)]
+    assert [(model.name, model.version) for model in asked(store, lambda m: m.models.models())] == [(name, name)]
     assert use(store, name, name).cost.requests == 1
     (sample,) = totals(store)["otel_measure.ai.inferences"].samples
     shown = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
@@ -274,7 +275,7 @@ def test_the_exposition_is_capped_and_says_so(opened: Open) -> None:
     for first in range(0, 10_000, 1000):
         store.accept([inference(f"{n:032x}", model=f"m{n}", latency_ms=1000.0) for n in range(first, first + 1000)])
     cap = instruments.EXPOSED_ATTRIBUTE_SETS
-    assert (cap, len(store.models())) == (2000, 10_000)
+    assert (cap, len(asked(store, lambda m: m.models.models()))) == (2000, 10_000)
     found = totals(store)
     for name in ("gen_ai.client.operation.duration", "otel_measure.ai.inferences"):
         samples = {sample.labels: sample for sample in found[name].samples}
@@ -299,10 +300,10 @@ def test_the_overflow_is_a_function_of_the_facts(opened: Open, monkeypatch: pyte
     store.accept([inference(f"again {n}", model=f"m{n}") for n in range(5)])
     rest = totals(store)["otel_measure.ai.inferences"].samples[-1]
     assert (rest.labels, rest.value) == ('otel_metric_overflow="true"', 4.0)
-    before = _encode(store.families(NOON))
+    before = _encode(asked(store, lambda m: m.streams.families(NOON)))
     for step in (store.rebuild, lambda: store.sweep(NOON), store.rebuild):
         step()
-        assert _encode(store.families(NOON)) == before
+        assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
 
 
 # ---------------------------------------------------------------- filters
@@ -315,7 +316,9 @@ def test_answers_narrow_to_a_service_or_environment(opened: Open) -> None:
     store.accept([inference(str(i), origin=origin) for i, origin in enumerate(places)])
 
     def requests(**where: str) -> int:
-        return sum(one.requests for one in store.model_use(0, NOON + 1, None, Filter(**where)))
+        return sum(
+            one.requests for one in asked(store, lambda m: m.models.model_use(0, NOON + 1, None), Filter(**where))
+        )
 
     assert (requests(), requests(service="a"), requests(environment="prod")) == (3, 2, 2)
     assert (requests(service="a", environment="prod"), requests(service="c")) == (1, 0)
@@ -340,26 +343,26 @@ def test_retention_removes_facts_and_keeps_totals(opened: Open, tmp_path: Path) 
     """Counters do not fall, a record from before the horizon is refused, and `rebuild` changes nothing."""
     store = opened(tmp_path / "x.db", retention_days=4)
     made = filled(store)
-    before = _encode(store.families(NOON))
+    before = _encode(asked(store, lambda m: m.streams.families(NOON)))
     assert store.sweep(NOON) == 5 * 6
     assert store.sweep(NOON) == 0
-    assert _encode(store.families(NOON)) == before
+    assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
     with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
         rows = connection.execute("SELECT count(*), min(ts) FROM inference").fetchone()
         assert rows == (15, NOON - 4 * DAY - 2 * HOUR)
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (15,)
     connection.close()
     assert store.accept([*made[-6:], event("new", ts=NOON - 9 * DAY), event("ok")]) == [TOO_OLD] * 7 + [ACCEPTED]
-    before, snapshot = _encode(store.families(NOON)), _encode(use(store))
+    before, snapshot = _encode(asked(store, lambda m: m.streams.families(NOON))), _encode(use(store))
     store.rebuild()
-    assert (_encode(store.families(NOON)), _encode(use(store))) == (before, snapshot)
+    assert (_encode(asked(store, lambda m: m.streams.families(NOON))), _encode(use(store))) == (before, snapshot)
 
 
 def test_a_sweep_that_was_cut_short_goes_on(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its horizon stands, so what is left is refused and removed next time; a rebuild in between works."""
     store = opened(retention_days=4)
     filled(store)
-    before = _encode(store.families(NOON))
+    before = _encode(asked(store, lambda m: m.streams.families(NOON)))
 
     def crash(*_: object) -> int:
         raise KeyboardInterrupt
@@ -370,9 +373,9 @@ def test_a_sweep_that_was_cut_short_goes_on(opened: Open, monkeypatch: pytest.Mo
             store.sweep(NOON)
     assert store.accept([event("late", ts=NOON - 9 * DAY)]) == [TOO_OLD]
     store.rebuild()
-    assert _encode(store.families(NOON)) == before
+    assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
     assert store.sweep(NOON) == 5 * 6
-    assert _encode(store.families(NOON)) == before
+    assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
 
 
 def test_the_disk_bound_removes_the_oldest_days(opened: Open, tmp_path: Path) -> None:
@@ -420,13 +423,13 @@ def test_what_is_acknowledged_survives_a_lock(opened: Open, tmp_path: Path) -> N
     other.execute("ROLLBACK")
     other.close()
     store.check()
-    assert store.models() == []
+    assert asked(store, lambda m: m.models.models()) == []
     assert store.accept([event("a", "u"), event("b", "new user"), inference("c", model="new model")]) == [
         DUPLICATE,
         ACCEPTED,
         ACCEPTED,
     ]
-    assert [model.name for model in store.models()] == ["new model"]
+    assert [model.name for model in asked(store, lambda m: m.models.models())] == ["new model"]
 
 
 def test_a_full_disk_takes_no_acknowledged_record(opened: Open, tmp_path: Path) -> None:
@@ -498,13 +501,13 @@ def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
 def test_a_lease_is_held_by_one(opened: Open, tmp_path: Path) -> None:
     """It is renewed by its holder and taken over when it has run out."""
     one, other = opened(tmp_path / "x.db"), opened(tmp_path / "x.db")
-    assert one.holds_lease("host:a", "1", now=100, until=200)
-    assert not other.holds_lease("host:a", "2", now=150, until=250)
-    assert other.holds_lease("host:b", "2", now=150, until=250)
-    assert one.holds_lease("host:a", "1", now=150, until=300)
-    assert not other.holds_lease("host:a", "2", now=300, until=400)
-    assert other.holds_lease("host:a", "2", now=301, until=400)
-    assert not one.holds_lease("host:a", "1", now=302, until=500)
+    assert one.take_lease("host:a", "1", now=100, until=200)
+    assert not other.take_lease("host:a", "2", now=150, until=250)
+    assert other.take_lease("host:b", "2", now=150, until=250)
+    assert one.take_lease("host:a", "1", now=150, until=300)
+    assert not other.take_lease("host:a", "2", now=300, until=400)
+    assert other.take_lease("host:a", "2", now=301, until=400)
+    assert not one.take_lease("host:a", "1", now=302, until=500)
 
 
 def test_models_are_registered_by_call_or_by_use(opened: Open) -> None:
@@ -512,13 +515,13 @@ def test_models_are_registered_by_call_or_by_use(opened: Open) -> None:
     store = opened()
     store.register_model(Model("b", "1", "classification", {"owner": "x"}, {"latency_p95_ms": 5.0}))
     store.accept([inference("i", model="a"), inference("j", model="b")])
-    assert store.models() == [
+    assert asked(store, lambda m: m.models.models()) == [
         Model("a", "1"),
         Model("b", "1", "classification", {"owner": "x"}, {"latency_p95_ms": 5.0}),
     ]
     store.register_model(Model("b", "1", "regression"))
-    assert store.model("b", "1") == Model("b", "1", "regression")
-    assert store.model("b", "2") is None
+    assert next(iter(asked(store, lambda m: m.models.models(("b", "1")))), None) == Model("b", "1", "regression")
+    assert next(iter(asked(store, lambda m: m.models.models(("b", "2")))), None) is None
 
 
 def test_the_names_a_process_remembers_are_bounded(opened: Open) -> None:
@@ -536,7 +539,9 @@ def test_the_names_a_process_remembers_are_bounded(opened: Open) -> None:
             made.append(event(id, f"u{rng.randrange(5)}", origin=origin))
         for store in (small, plain):
             store.accept(made)
-    assert _encode(small.families(NOON)) == _encode(plain.families(NOON))
+    assert _encode(asked(small, lambda m: m.streams.families(NOON))) == _encode(
+        asked(plain, lambda m: m.streams.families(NOON))
+    )
 
 
 def test_windows_of_models_are_whole_minutes(opened: Open) -> None:
@@ -551,8 +556,9 @@ def test_windows_of_models_are_whole_minutes(opened: Open) -> None:
         (NOON - 30 * SECOND, NOON),
     ]:
         floor, ceiling = start - start % MINUTE, end + -end % MINUTE
-        found: Sequence[Any] = store.model_use(start, end)
-        assert sum(one.requests for one in found) == sum(floor <= ts < ceiling for ts in times)
+        with store.asking() as moment:
+            uses = moment.models.model_use(start, end)
+        assert sum(use.requests for use in uses) == sum(floor <= ts < ceiling for ts in times)
 
 
 def test_costs_are_exact_sums(opened: Open) -> None:

@@ -14,6 +14,7 @@ from otel_measure.definitions.streams import Point
 from otel_measure.store.sqlite import SqliteStore
 from tests.closing import closed_later
 from tests.facts import DAY, MINUTE, NOON, SECOND
+from tests.store.asking import asked
 
 
 @pytest.fixture
@@ -42,14 +43,14 @@ def histogram(buckets: tuple[int, ...], **fields: Any) -> Point:
 
 def shown(store: SqliteStore, now: int = NOON) -> dict[str, list[Sample]]:
     """Return the samples by name."""
-    return {family.name: family.samples for family in store.families(now)}
+    return {family.name: family.samples for family in asked(store, lambda m: m.streams.families(now))}
 
 
 def test_repeating_a_write_changes_nothing(store: SqliteStore) -> None:
     """The value is absolute; the family is that of the instrument."""
     for _ in range(3):
         store.ingest([point(5.0)])
-    assert store.families(NOON) == [
+    assert asked(store, lambda m: m.streams.families(NOON)) == [
         Family("jobs", "counter", "{job}", "Jobs.", (), [Sample('ok="true"', 5.0)]),
     ]
 
@@ -74,7 +75,7 @@ def test_a_series_has_one_kind(store: SqliteStore, delta: bool) -> None:
         first, other = (replace(p, start=0, scope="instance", labels=first.kind) for p in (first, other))
         other = replace(other, ts=NOON + SECOND, delta=delta)
         assert store.ingest([first, other]).refused == {"kind": 1}
-    assert [(f.kind, s) for f in store.families(NOON) for s in f.samples] == [
+    assert [(f.kind, s) for f in asked(store, lambda m: m.streams.families(NOON)) for s in f.samples] == [
         ("gauge", Sample("gauge", 7.0)),
         ("histogram", Sample("histogram", 3.0, 3, (1, 2, 0))),
     ]
@@ -88,7 +89,7 @@ def test_a_kind_that_is_gone_makes_room(store: SqliteStore) -> None:
     later = NOON + 5 * MINUTE + 1
     assert store.ingest([point(3.0, later, kind="gauge", **host)]).accepted == 1
     assert store.ingest([point(3.0, later, kind="gauge", name="kept")]).refused == {"kind": 1}
-    assert [(f.name, f.kind, f.samples[0].value) for f in store.families(later)] == [
+    assert [(f.name, f.kind, f.samples[0].value) for f in asked(store, lambda m: m.streams.families(later))] == [
         ("jobs", "gauge", 3.0),
         ("kept", "counter", 2.0),
     ]
@@ -99,7 +100,7 @@ def test_a_kind_that_is_gone_makes_room(store: SqliteStore) -> None:
 def test_histograms_add_by_bucket(store: SqliteStore) -> None:
     """Sum, count and every bucket."""
     store.ingest([histogram((1, 0, 2)), histogram((0, 4, 0), instance="b")])
-    (family,) = store.families(NOON)
+    (family,) = asked(store, lambda m: m.streams.families(NOON))
     assert (family.bounds, family.samples) == ((1.0, 2.0), [Sample('ok="true"', 7.0, 7, (1, 4, 2))])
 
 
@@ -121,11 +122,11 @@ def test_the_last_reading_of_a_host_counts(store: SqliteStore) -> None:
 
 def test_a_lease_from_before_the_clock_was_set_back(store: SqliteStore) -> None:
     """It would last for as long as the step; one that is a little ahead is kept, and only its holder gives it up."""
-    assert store.holds_lease("k", "1", now=1000, until=1045)
-    assert not store.holds_lease("k", "2", now=956, until=1001)
-    assert not store.holds_lease("k", "2", now=900, until=0)
-    assert store.holds_lease("k", "2", now=950, until=995)
-    assert not store.holds_lease("k", "1", now=951, until=996)
+    assert store.take_lease("k", "1", now=1000, until=1045)
+    assert not store.take_lease("k", "2", now=956, until=1001)
+    assert not store.take_lease("k", "2", now=900, until=0)
+    assert store.take_lease("k", "2", now=950, until=995)
+    assert not store.take_lease("k", "1", now=951, until=996)
 
 
 def test_history_has_one_row_a_minute(store: SqliteStore) -> None:
@@ -150,10 +151,10 @@ def test_a_sweep_folds_ended_streams_into_one(store: SqliteStore) -> None:
     store.ingest([histogram((n, 1, 0), ts=old + n, instance=f"p{n}") for n in range(5)])
     store.ingest([point(9.0, old, scope="instance", instance="gone", labels='service_instance_id="gone"')])
     store.ingest([point(10.0), histogram((1, 1, 1))])
-    before = store.families(NOON)
+    before = asked(store, lambda m: m.streams.families(NOON))
     for later in (0, 1, 0):
         store.sweep(NOON + later)
-        assert store.families(NOON) == before
+        assert asked(store, lambda m: m.streams.families(NOON)) == before
     with store._database.read() as connection:
         assert connection.execute("SELECT count(*) FROM stream").fetchone() == (4,)
     late = point(100.0, old, instance="comes late")
@@ -169,11 +170,11 @@ def test_a_sweep_of_an_instrument_that_had_other_buckets(store: SqliteStore) -> 
     store.ingest([histogram((n, 1, 0), ts=old, instance=f"p{n}") for n in range(3)])
     other = histogram((1, 2, 3), ts=old, instance="q")
     store.ingest([replace(other, bounds=(1.0, 5.0, 9.0), buckets=(1, 2, 3, 4), count=10)])
-    before = store.families(NOON)
+    before = asked(store, lambda m: m.streams.families(NOON))
     assert [(f.bounds, f.samples[0].count) for f in before] == [((1.0, 2.0), 6), ((1.0, 5.0, 9.0), 10)]
     for _ in range(3):
         store.sweep(NOON)
-        assert store.families(NOON) == before
+        assert asked(store, lambda m: m.streams.families(NOON)) == before
 
 
 @given(
@@ -189,6 +190,6 @@ def test_the_order_of_points_does_not_matter(order: list[Point]) -> None:
         store = closed_later(SqliteStore(":memory:"))
         for one in points:
             store.ingest([one])
-        answers.add(msgspec.json.encode(store.families(NOON)))
+        answers.add(msgspec.json.encode(asked(store, lambda m: m.streams.families(NOON))))
         store.close()
     assert len(answers) == 1

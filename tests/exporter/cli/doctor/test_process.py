@@ -9,6 +9,7 @@ import pytest
 from exporter.cli.doctor import process
 from exporter.cli.doctor.surroundings import global_meter_provider
 from otel_measure.store.types.findings import Finding
+from otel_measure.telemetry.sdk_internals import Internal
 from tests.exporter.cli.doctor.good_surroundings import around
 
 
@@ -52,6 +53,17 @@ def test_variables_that_take_something_away(environ: dict[str, str], what: str) 
     """OpenTelemetry's own variables are honoured, so what they cost is said."""
     finding = process.opentelemetry_settings(around(environ=environ))
     assert (finding.verdict, finding.what) == ("warning", what)
+
+
+def test_what_opentelemetry_no_longer_has() -> None:
+    """Each private name that is gone is named with what is lost; nothing else is, so it is a warning."""
+    assert process.opentelemetry_internals(around()) == Finding("ok", "every private name that we use is there")
+    gone = [Internal("A._b", "counts are slower", lambda probe: False), Internal("C._d", "forks", lambda probe: False)]
+    assert process.opentelemetry_internals(around(missing_internals=lambda: gone)) == Finding(
+        "warning",
+        "A._b is gone: counts are slower; C._d is gone: forks",
+        "use the release of OpenTelemetry that this one is tested with; nothing else is lost meanwhile",
+    )
 
 
 def test_views_of_the_application() -> None:

@@ -1,0 +1,178 @@
+"""What recurs while a process runs: a list of jobs, and the one thread that does them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from otel_measure.leases import StoreLease
+from otel_measure.parts import Fault
+
+TURN_S: Final = 15.0
+SWEEP_S: Final = 3600.0
+FIRST_SWEEP_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Something that is done again and again.
+
+    Attributes:
+        name: in faults.
+        run: does it; may raise, and is tried again after the interval.
+        otherwise: what has not happened when it raised, in words.
+        interval_s: from the end of one time to the beginning of the next.
+        first_s: from the start of the process to the first time; the interval when not given.
+        lease: who holds it does it; everybody when there is none.
+        flushes: done also when the process flushes, and once more at its end.
+    """
+
+    name: str
+    run: Callable[[], object]
+    otherwise: str
+    interval_s: float = TURN_S
+    first_s: float | None = None
+    lease: StoreLease | None = None
+    flushes: bool = False
+
+
+def jobs_of_every_process(*, watch_spans: Callable[[], None]) -> list[Job]:
+    """Return what recurs with a store and without one."""
+    return [Job(name="spans", run=watch_spans, otherwise="no tracing was looked for")]
+
+
+def jobs_of_a_store(
+    *,
+    beat: Callable[[], None],
+    flush_waiting: Callable[[], None],
+    write_streams: Callable[[], None],
+    sweep: Callable[[], object],
+    sweeps: StoreLease,
+) -> list[Job]:
+    """Return what recurs where there is a store.
+
+    Args:
+        beat: notes that this process is there to see; at once when it starts.
+        flush_waiting: counts the calls of models for which no metrics came.
+        write_streams: writes what has no fact.
+        sweep: applies retention and the disk bound.
+        sweeps: whose turn that is.
+    """
+    return [
+        Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
+        Job(name="waiting_calls", run=flush_waiting, otherwise="calls that waited were not counted", flushes=True),
+        Job(name="streams", run=write_streams, otherwise="readings were not stored", flushes=True),
+        Job(
+            name="sweep", run=sweep, otherwise="retention was not applied",
+            interval_s=SWEEP_S, first_s=FIRST_SWEEP_S, lease=sweeps,
+        ),
+    ]  # fmt: skip
+
+
+class Background:
+    """Does jobs when they are due, in their order, on a thread of its own.
+
+    Args:
+        jobs: what is done.
+        fault: takes what a job raises.
+        monotonic: seconds; decides what is due.
+    """
+
+    def __init__(self, jobs: Iterable[Job], fault: Fault, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._jobs = tuple(jobs)
+        self._fault = fault
+        self._monotonic = monotonic
+        self._due_s: dict[str, float] = {}
+        self._reset()
+        self._schedule(first=True)
+
+    def _reset(self) -> None:
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def _schedule(self, *, first: bool) -> None:
+        now_s = self._monotonic()
+        for job in self._jobs:
+            wait_s = job.first_s if first and job.first_s is not None else job.interval_s
+            self._due_s[job.name] = now_s + wait_s
+
+    # ------------------------------------------------------------ what is due
+
+    def run_due(self) -> None:
+        """Do what is due now."""
+        for job in self._jobs:
+            if self._ended.is_set():
+                return
+            if self._due_s[job.name] <= self._monotonic():
+                self._try(job)
+                self._due_s[job.name] = self._monotonic() + job.interval_s
+
+    def run_soon(self, name: str) -> None:
+        """Have a job done at once instead of when it is due."""
+        self._due_s[name] = self._monotonic()
+        self._wake.set()
+
+    def _try(self, job: Job) -> bool:
+        try:
+            if job.lease is None or job.lease.take():
+                job.run()
+        except Exception as error:  # the thread, and the end of a process, outlive whatever the SDK or a store does
+            self._fault(job.name, f"{job.otherwise}: {str(error) or repr(error)}", error)
+            return False
+        return True
+
+    # ------------------------------------------------------------ the thread
+
+    def start(self) -> None:
+        """Start it; again is a no-op."""
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="otel-measure-background", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._wake.clear()
+            self.run_due()
+            self._wake.wait(max(min(self._due_s.values(), default=TURN_S) - self._monotonic(), 0.0))
+
+    def end(self) -> None:
+        """Have the thread end after the job that it is at."""
+        self._ended.set()
+        self._wake.set()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Do the jobs that flush, now; `False` when one has failed or there was no time."""
+        deadline_s = self._monotonic() + timeout_s
+        done = True
+        for job in self._jobs:
+            if job.flushes:
+                if not done and self._monotonic() >= deadline_s:
+                    return False  # a locked store has cost one of them all the time already
+                done = self._try(job) and done
+        return done
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait for the thread's end, and do the jobs that flush for the last time."""
+        deadline_s = self._monotonic() + timeout_s
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        if timeout_s > 0:
+            self.flush(max(deadline_s - self._monotonic(), 0.0))
+            return
+        for job in self._jobs:
+            if job.flushes:
+                self._fault(job.name, f"{job.otherwise}: no time was left", TimeoutError())
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, one interval from now: what was due was the parent's to do."""
+        started = self._thread is not None
+        self._reset()
+        self._schedule(first=False)
+        if started:
+            self.start()

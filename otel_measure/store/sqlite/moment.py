@@ -1,0 +1,78 @@
+"""The questions of one moment: every group of them looks through the same read transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import cached_property
+
+from otel_measure.definitions.exposition import Family
+from otel_measure.store.sqlite import received, streams, totals, users
+from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
+from otel_measure.store.sqlite.judged import SqliteQualityQuestions
+from otel_measure.store.sqlite.models import SqliteRecordedModels
+from otel_measure.store.sqlite.outbox import SqliteOutboxQuestions
+from otel_measure.store.sqlite.services import SqliteServiceQuestions
+from otel_measure.store.sqlite.transaction import Transaction, horizon_of
+from otel_measure.store.sqlite.users import SqliteUserQuestions
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.streams import HostReading, Sender
+
+
+class SqliteMoment:
+    """Satisfies `otel_measure.store.protocol.Moment`.
+
+    Args:
+        transaction: a read transaction.
+        where: narrows what can be narrowed.
+    """
+
+    def __init__(self, transaction: Transaction, where: Filter) -> None:
+        self._transaction = transaction
+        self._where = where
+        self._is_narrowed = False
+        connection = transaction.connection
+        self.models = SqliteRecordedModels(connection, where)
+        self.quality = SqliteQualityQuestions(connection, where)
+        self.experiments = SqliteExperimentQuestions(connection)
+        self.services = SqliteServiceQuestions(connection)
+        self.streams = SqliteStreamQuestions(connection)
+        self.outbox = SqliteOutboxQuestions(connection)
+
+    @cached_property
+    def users(self) -> SqliteUserQuestions:
+        """Persons, sessions, conversions, answers; narrowed, their roll-ups are made of the facts that match."""
+        if users.leaves_out(self._transaction.connection, self._where):
+            self._is_narrowed = True
+            users.narrow(self._transaction, self._where)
+        return SqliteUserQuestions(self._transaction)
+
+    @property
+    def horizon(self) -> int:
+        """Time before which facts may have been removed, microseconds; 0 when none were."""
+        return horizon_of(self._transaction.connection)
+
+    def end(self) -> None:
+        """Leave the connection as it was."""
+        if self._is_narrowed:
+            users.widen(self._transaction.connection)
+
+
+class SqliteStreamQuestions:
+    """Satisfies `otel_measure.store.protocol.StreamQuestions`, within one read transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def families(self, now: int) -> list[Family]:
+        """Return all that `/metrics` shows from the store, instruments and labels sorted."""
+        families = totals.families(self._connection) + streams.families(self._connection, now)
+        return sorted(families, key=lambda family: family.name)
+
+    def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
+        """Return the last values of streams whose names begin so, per host, process and labels."""
+        return streams.readings(self._connection, prefixes, since)
+
+    def senders(self, since: int) -> list[Sender]:
+        """Return who has sent since then, sorted."""
+        return received.senders(self._connection, since)

@@ -1,0 +1,2 @@
+-- A table says what is in it: the unbroken runs of heartbeats.
+ALTER TABLE watched RENAME TO heartbeats;

@@ -1,0 +1,186 @@
+"""What there is in one process: store, recorder, telemetry, services, each made once and given to the others."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from otel_measure.ai.service import AiModelService
+from otel_measure.ai.spans import SpanCalls
+from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
+from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
+from otel_measure.conventions import dialects
+from otel_measure.definitions.exposition import STALE_US
+from otel_measure.errors import NoStore
+from otel_measure.experiments.service import ExperimentService
+from otel_measure.infrastructure.hosts import PREFIXES
+from otel_measure.infrastructure.ledger import Ledger
+from otel_measure.infrastructure.processes import Processes
+from otel_measure.infrastructure.sampler import Sampler
+from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.judging.exposition import Exposition
+from otel_measure.leases import LASTS_US, StoreLease
+from otel_measure.otlp.receive.receiver import Receiver
+from otel_measure.otlp.send.push import LEASE_US, HttpPost, Push
+from otel_measure.recorder import Recorder
+from otel_measure.records.ids import Uuid7
+from otel_measure.records.kinds import Origin
+from otel_measure.store.engines import open_store
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.streams import HostReading
+from otel_measure.stream_writer import StreamWriter
+from otel_measure.telemetry import Providers, Telemetry
+from otel_measure.users.service import UserAnalyticsService
+
+
+def wall_clock_us() -> int:
+    """Return microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class Wired:
+    """Everything of one process, made and not started: the store is open, and that is all.
+
+    Args:
+        settings: what is wanted.
+        clock: microseconds since 1970 UTC.
+        monotonic: seconds; decides when what recurs is due.
+        sampler: reads the machine.
+        host: the name under which this machine's readings are kept.
+        raise_faults: raise our own faults instead of logging them; for tests.
+        providers: OpenTelemetry providers to use instead of the global ones; for tests.
+
+    Raises:
+        MeasureError: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], int] = wall_clock_us,
+        monotonic: Callable[[], float] = time.monotonic,
+        sampler: Sampler | None = None,
+        host: str | None = None,
+        raise_faults: bool = False,
+        providers: Providers | None = None,
+    ) -> None:
+        self.settings: Final = settings
+        self.clock: Final = clock
+        self.monotonic: Final = monotonic
+        self.host: Final = host or socket.gethostname()
+        self._ids: Final = Uuid7(clock)
+        self._creates_tracing = settings.auto_instrument
+        sends = settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ)
+        self.store: Final = open_store(settings, outbox=sends)
+        self.telemetry: Final = Telemetry(
+            settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
+        )
+        self.recorder: Final = Recorder(
+            self.store,
+            self.telemetry,
+            queue_size=settings.queue_size,
+            flush_interval_s=settings.flush_interval_ms / 1000,
+            durable=settings.durability == "power",
+            raise_faults=raise_faults,
+        )
+        self.sampler: Final = sampler or Sampler(interval_s=settings.sample_interval_s)
+        self._wire_services(Origin(settings.service_name, settings.environment))
+        self._streams: Final = self._stream_writer()
+        self._push: Final = self._pusher() if sends else None
+        self.background: Final = Background(self._jobs(), self.recorder.fault, monotonic)
+
+    def _wire_services(self, origin: Origin) -> None:
+        settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
+        zone = settings.timezone
+        self.infrastructure = InfrastructureService(
+            self.sampler,
+            Ledger(origin, recorder, store, clock, ids, zone),
+            Processes(),
+            beat_soon=lambda: self.background.run_soon("heartbeat"),
+            fault=recorder.fault,
+            streams=self._readings_of_hosts,
+        )
+        self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone)
+        self.experiments = ExperimentService(origin, recorder, store, clock, ids)
+        self.users = UserAnalyticsService(settings, recorder, store, clock, ids, zone, ab_tests=self.experiments)
+        self.receiver = Receiver(
+            store,
+            recorder,
+            self.ai.pricer,
+            self.telemetry.count_received,
+            clock,
+            {**dialects.EVENT_TYPES, **settings.event_types},
+            settings.spans_wait_s,
+        )
+        self.exposition = Exposition(
+            store,
+            recorder,
+            self._write_all_streams,
+            self.receiver.families,
+            self.infrastructure,
+            self.ai,
+            self.users,
+            self.experiments,
+            clock,
+        )
+        self._span_calls = SpanCalls(origin, self.ai.pricer, recorder)
+
+    def _stream_writer(self) -> StreamWriter | None:
+        if self.store is None:
+            return None
+        lease = self._lease(self.store, f"host:{self.host}")
+        return StreamWriter(self.store, self.telemetry, self.host, self.receiver.interpret, lease)
+
+    def _pusher(self) -> Push | None:
+        """Return what sends events from the store; `None` where nothing is to be sent, or there is no store."""
+        endpoint = self.settings.otlp_endpoint
+        if self.store is None or endpoint is None:
+            return None
+        return Push(
+            self.store,
+            HttpPost(otlp_logs(endpoint, os.environ)),
+            lease=self._lease(self.store, "push", LEASE_US),
+            resource=self.telemetry.resource_attributes,
+            now_us=self.clock,
+            count=self.telemetry.count_sent,
+        )
+
+    def _jobs(self) -> list[Job]:
+        always = jobs_of_every_process(watch_spans=self.watch_spans)
+        store, streams = self.store, self._streams
+        if store is None or streams is None:
+            return always
+        return always + jobs_of_a_store(
+            beat=self.infrastructure.beat,
+            flush_waiting=self.receiver.flush_waiting,
+            write_streams=streams.write,
+            sweep=lambda: store.sweep(self.clock()),
+            sweeps=self._lease(store, "sweep"),
+        )
+
+    def _lease(self, store: Store, key: str, lasts_us: int = LASTS_US) -> StoreLease:
+        return StoreLease(store, key, lambda: self.telemetry.instance_id, self.clock, lasts_us)
+
+    # ------------------------------------------------------------ what parts ask of each other
+
+    def watch_spans(self) -> None:
+        """Look for the application's tracing, which may be set up after us."""
+        self.telemetry.watch_spans(self._span_calls.record, create=self._creates_tracing)
+        if self.telemetry.counts_spans:
+            self.ai.warm()
+
+    def _write_all_streams(self) -> None:
+        if self._streams is not None:
+            self._streams.write_all()
+
+    def _readings_of_hosts(self) -> list[HostReading]:
+        if self.store is None:
+            raise NoStore("the readings of all hosts")
+        self._write_all_streams()
+        with self.store.asking() as moment:
+            return moment.streams.readings(PREFIXES, self.clock() - STALE_US)

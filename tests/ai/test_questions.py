@@ -1,0 +1,139 @@
+"""Everything about one model and about all of them."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from otel_measure.ai.health import Deduction
+from otel_measure.ai.quality import Accuracy, ClassQuality
+from otel_measure.ai.reports import Cost, Errors, Latency, Snapshot
+from otel_measure.definitions.windows import Window
+from otel_measure.records.enums import DriftStatus
+from otel_measure.testing import START, Capture
+
+DAY = Window(START - timedelta(days=1) + timedelta(microseconds=1), START + timedelta(microseconds=1), "UTC")
+
+
+def test_the_snapshot_whole(measured: Capture) -> None:
+    """Everything about a model with a target of its own, slow calls, wrong answers and a price."""
+    ai = measured.ai
+    ai.register_model("m", "1", "classification", {"team": "a"}, targets={"latency_p95_ms": 100})
+    for i in range(100):
+        ai.record_inference(
+            "m", "1", 175.0, 10, 5, 0.001, prediction="ab"[i % 2], ground_truth="ab"[i % 2 if i < 93 else 1 - i % 2]
+        )
+    found = ai.get_model_performance_snapshot("m", "1")
+    accuracy = Accuracy(
+        accuracy=0.93,
+        precision=pytest.approx((47 / 50 + 46 / 50) / 2),  # type: ignore[arg-type]
+        recall=pytest.approx((47 / 51 + 46 / 49) / 2),  # type: ignore[arg-type]
+        f1_macro=pytest.approx((94 / 101 + 92 / 99) / 2),  # type: ignore[arg-type]
+        per_class={
+            "a": ClassQuality(47 / 50, 47 / 51, 94 / 101, 51),
+            "b": ClassQuality(46 / 50, 46 / 49, 92 / 99, 49),
+        },
+        confusion_matrix={"a": {"a": 47, "b": 4}, "b": {"a": 3, "b": 46}},
+        labelled=100,
+        label_coverage=1.0,
+        window=DAY,
+    )
+    slow = Deduction(
+        component="latency_p95_ms",
+        points=pytest.approx(35 * 0.25 + 65 * 15 / 70 * 0.25),  # type: ignore[arg-type]
+        score=0.75,
+        value=175.0,
+        target=100.0,
+        alert=250.0,
+        evidence="100 inferences",
+        recommendation="Inference latency p95 is 175 ms (target < 100 ms, alert > 250 ms; 100 inferences): "
+        "shorten the input or output, cache answers, or use a smaller or nearer model.",
+    )
+    wrong = Deduction(
+        component="accuracy",
+        points=pytest.approx(65 * 25 / 70 * 0.2),  # type: ignore[arg-type]
+        score=pytest.approx(0.8),  # type: ignore[arg-type]
+        value=0.93,
+        target=0.95,
+        alert=0.90,
+        evidence="100 labelled predictions",
+        recommendation="Model accuracy is 93 % (target > 95 %, alert < 90 %; 100 labelled predictions): "
+        "retrain with recent labelled data, starting with the classes of the lowest recall.",
+    )
+    assert found == Snapshot(
+        model_name="m",
+        model_version="1",
+        model_type="classification",
+        health_score=pytest.approx(100 - 35 * 0.25 - 65 * (15 * 0.25 + 25 * 0.2) / 70),  # type: ignore[arg-type]
+        health_coverage=0.7,
+        deductions=(slow, wrong),
+        recommendations=(slow.recommendation, wrong.recommendation),
+        latency=Latency(*(175.0,) * 7, 100, found.latency.relative_error, DAY),
+        cost=Cost(0.1, 0.001, pytest.approx(0.1 / 1.5), 1000, 500, 100, 1.0, {"caller": 100}, DAY),  # type: ignore[arg-type]
+        errors=Errors(0, 0.0),
+        accuracy=accuracy,
+        drift=None,
+        targets={"latency_p95_ms": 100},
+        inference_count=100,
+        timestamp=START,
+        window=DAY,
+    )
+    assert sum(one.points for one in found.deductions) == 100 - found.health_score
+    assert ai.list_models().models == (found,)
+
+
+def test_drift_takes_points_only_with_an_alarm(measured: Capture) -> None:
+    """Drift is in the snapshot of today, names the features, and is not said of another day or a part of the data."""
+    ai, rng = measured.ai, random.Random(11)
+    for i in range(1300):
+        shift = 0.0 if i < 1000 else 1.0
+        ai.record_inference("m", "1", 1.0, features={f"f{n}": rng.gauss(shift, 1) for n in range(7)})
+    found = ai.get_model_performance_snapshot("m", "1")
+    assert found.drift is not None
+    assert (found.drift.samples, found.drift.reference_source) == (300, "first_records")
+    assert found.deductions[0].component == "drift_score"
+    assert found.deductions[0].evidence == "300 records; drifted: f0, f1, f2, f3, f4 and 2 more"
+    assert ai.get_model_performance_snapshot("m", "1", environment="prod").drift is None
+    measured.clock.advance(timedelta(days=3))
+    later = ai.get_model_performance_snapshot("m", "1")
+    assert (later.drift, ai.detect_model_drift("m", "1") is None) == (None, False)
+    assert ai.get_model_performance_snapshot("m", "1", as_of=START.date()).drift is None
+
+
+def test_nothing_is_known_of_a_model_nobody_has_heard_of(measured: Capture) -> None:
+    """Every getter answers with n = 0 and unknowns; the use cases of the quick start run on an empty store."""
+    ai = measured.ai
+    snapshot = ai.get_model_performance_snapshot("gpt-4", "1.0")
+    assert (snapshot.inference_count, snapshot.recommendations, snapshot.accuracy) == (0, (), None)
+    assert math.isnan(snapshot.health_score)
+    assert f"Health Score: {snapshot.health_score}/100" == "Health Score: nan/100"
+    drift = ai.detect_model_drift("gpt-4", "1.0")
+    assert not (drift and drift.drift_status != DriftStatus.NO_DRIFT)
+    accuracy = ai.get_accuracy_metrics("gpt-4", "1.0")
+    assert (accuracy.labelled, math.isnan(accuracy.accuracy), math.isnan(accuracy.label_coverage)) == (0, True, True)
+    assert math.isnan(ai.get_regression_metrics("gpt-4", "1.0").rmse)
+    assert not ai.knows_model("gpt-4", "1.0")
+
+
+def test_many_models_cost_no_query_each(measured: Capture) -> None:
+    """Listing 30 models without drift asks as many questions of the store as listing one."""
+
+    def statements(models: int) -> int:
+        for i in range(models):
+            measured.ai.record_inference(f"m{i}", "1", 5.0, prediction="a", ground_truth="a")
+        measured.runtime.flush()
+        store: Any = measured.runtime.store
+        seen: list[str] = []
+        with store._database.read() as connection:
+            connection.set_trace_callback(seen.append)
+            try:
+                assert measured.ai.list_models().total_models == models
+            finally:
+                connection.set_trace_callback(None)
+        return len(seen)
+
+    assert statements(1) == statements(30)
