@@ -11,7 +11,7 @@ import msgspec
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 
-from otel_measure.otlp.receive.json_walk import Items, walk
+from otel_measure.otlp.receive.json_walk import TOO_DEEP, Items, walk
 from otel_measure.otlp.receive.shapes import HARMLESS_BYTES, Shape, by_holder
 
 M = TypeVar("M", bound=Message)
@@ -24,7 +24,6 @@ _LISTS: Final = (
     *("log_records", "data_points"),
 )
 _FORMS_OF_DATA: Final = ("gauge", "sum", "histogram", "exponentialHistogram", "exponential_histogram", "summary")
-_TOO_DEEP: Final = "it is nested too deeply"
 _MOST_CHARS_OF_A_FAULT: Final = 300  # protobuf repeats the value that it cannot parse, which may be the whole body
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
@@ -75,7 +74,7 @@ def _decoded(body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from None
     except RecursionError:  # how deep it takes differs between interpreters; protobuf's own bound is 64 messages
-        raise ValueError(_TOO_DEEP) from None
+        raise ValueError(TOO_DEEP) from None
 
 
 def _parsed(said: Any, message: type[M]) -> M:
@@ -86,9 +85,9 @@ def _parsed(said: Any, message: type[M]) -> M:
         return ParseDict(said, message(), ignore_unknown_fields=True, max_recursion_depth=64)
     except ParseError as error:
         fault = str(error)
-        raise ValueError(_TOO_DEEP if "recursion depth" in fault else fault[:_MOST_CHARS_OF_A_FAULT]) from None
+        raise ValueError(TOO_DEEP if "recursion depth" in fault else fault[:_MOST_CHARS_OF_A_FAULT]) from None
     except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
+        raise ValueError(TOO_DEEP) from None
 
 
 def _ids_to_base64(node: dict[str, Any]) -> None:

@@ -12,14 +12,16 @@ from otel_measure.otlp.receive.shapes import MAX_ITEM_BYTES, Holder, Item, Shape
 Common: TypeAlias = tuple[str, bytes]  # a key, and its value as it stands in the body
 Items: TypeAlias = list[Item[Common]]
 
-# Texts and brackets. With possessive quantifiers, so that a text without end is read once.
-_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+# Texts and brackets. A text without end is one up to the end of what is looked at, so that it is read once.
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SPACE: Final = re.compile(rb"[ \t\n\r]*+")
 _SCALAR: Final = re.compile(rb"[^\s,:\[\]{}\"]++")
 _QUOTE, _COMMA, _COLON, _LIST, _END_OF_LIST, _OBJECT, _END_OF_OBJECT, _NULL = b'",:[]{}n'
 # A body of 16 MiB that says something has two millions.
 _MAX_TOKENS: Final = 3_000_000
+_MAX_DEPTH: Final = 256  # of brackets; a message of protobuf takes up to four
+TOO_DEEP: Final = "it is nested too deeply"
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 
@@ -145,8 +147,10 @@ class _Reader:
             byte = self._body[token.start()]
             if byte in (_LIST, _OBJECT):
                 depth += 1
+                if depth > _MAX_DEPTH:
+                    raise ValueError(TOO_DEEP)
             elif byte != _QUOTE:
                 depth -= 1
-            if depth == 0:
+            if depth == 0 and token.end() - self._at < MAX_ITEM_BYTES:
                 return token.end()
         self.fail(f"a value has no end, or more than {MAX_ITEM_BYTES} bytes")
