@@ -7,11 +7,12 @@ the moment that anybody reads them: with a store alone nobody does, and an infer
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Gauge, Metric, MetricsData
@@ -43,6 +44,8 @@ from otel_measure.telemetry.providers import (
 from otel_measure.telemetry.sdk_internals import add_to_resource, set_otlp_logger_provider
 from otel_measure.telemetry.span_processor import InferenceSpanProcessor, SpanCallback, samples_all
 from otel_measure.telemetry.stream_points import StreamIdentity, stream_points
+
+_log: Final = logging.getLogger("otel_measure")
 
 
 class Telemetry:
@@ -82,6 +85,7 @@ class Telemetry:
         # What a provider of ours told before the application set its own, and when what goes on there had begun.
         self._before: list[MetricsData] = []
         self._began_ns: dict[SeriesKey, int] = {}
+        self._refused: MeterProvider | None = None
         self._attached: Attachment | None = None
         self._events: LogEvents | None = None
 
@@ -113,11 +117,16 @@ class Telemetry:
     def _follow(self) -> Attachment | None:
         """Return where instruments are now: at the application's provider, once it has set one."""
         provider, attached = meter_provider(self._given), self._attached
-        if attached is not None and provider is not None and provider is not attached.provider:
-            with self._inside_sdk:
-                if self._attached is attached:
+        if attached is None or provider is None or provider in (attached.provider, self._refused):
+            return attached
+        with self._inside_sdk:
+            if self._attached is attached:
+                try:
                     self._move(attached, provider)
-        return self._attached
+                except Exception:  # of another make than the SDK's own; what has facts is in the store
+                    self._refused = provider
+                    _log.warning("the MeterProvider of the application is not taken part in", exc_info=True)
+            return self._attached
 
     def _move(self, former: Attachment, provider: MeterProvider) -> None:
         everything = former.collect()

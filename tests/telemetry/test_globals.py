@@ -114,8 +114,8 @@ assert (propagate.get_global_textmap(), type(_logs.get_logger_provider())) == be
 assert not current().telemetry.adopted
 early.add(1)
 metrics.get_meter("application").create_counter("more").add(2)
-found = {family.name: [s.value for s in family.samples] for family in current().exposition.families()}
-print(found["jobs"], found["more"])
+shown = {family.name: [s.value for s in family.samples] for family in current().exposition.families()}
+print(shown["jobs"], shown["more"])
 assert otel_measure.shutdown()
 """
     )
@@ -167,8 +167,8 @@ from otel_measure.process import current
 otel_measure.configure(store=":memory:")
 otel_measure.get_user_analytics_service().track_event(1, "click", "x")
 otel_measure.get_ai_model_service().record_inference("m", "1", 5.0)
-found = {family.name: [s.value for s in family.samples] for family in current().exposition.families()}
-print(found["otel_measure.users.events"], found["otel_measure.ai.inferences"], "system.cpu.time" in found)
+shown = {family.name: [s.value for s in family.samples] for family in current().exposition.families()}
+print(shown["otel_measure.users.events"], shown["otel_measure.ai.inferences"], "system.cpu.time" in shown)
 assert otel_measure.shutdown()
 """,
         OTEL_SDK_DISABLED="true",
@@ -199,10 +199,10 @@ assert otel_measure.shutdown()
 otel_measure.configure(store=path, service_name="shop")
 assert current() is not first
 otel_measure.get_user_analytics_service().track_event(2, "click", "x")
-found = {{family.name: family.samples for family in current().exposition.families()}}
-print([s.value for s in found["otel_measure.users.events"]], [s.value for s in found["otel_measure.self.errors"]])
-print(sum(s.value for s in found["otel_measure.self.records"]), len(found["otel_measure.self.queue.length"]))
-assert found["system.cpu.time"]
+shown = {{family.name: family.samples for family in current().exposition.families()}}
+print([s.value for s in shown["otel_measure.users.events"]], [s.value for s in shown["otel_measure.self.errors"]])
+print(sum(s.value for s in shown["otel_measure.self.records"]), len(shown["otel_measure.self.queue.length"]))
+assert shown["system.cpu.time"]
 """
     )
     first, second, counts, own = out.splitlines()
@@ -289,8 +289,8 @@ print(sorted((r.event_name, r.span_id.hex()) for r in logs.resource_logs[0].scop
 sent = ExportMetricsServiceRequest.FromString(got["/v1/metrics"][-1]).resource_metrics[0]
 names = {m.name for s in sent.scope_metrics for m in s.metrics}
 print({"otel_measure.ai.inferences", "gen_ai.client.operation.duration", "otel_measure.users.events"} <= names)
-found = {a.key: a.value.string_value or a.value.bool_value for a in sent.resource.attributes}
-print(found["service.name"], found["deployment.environment.name"], found["otel_measure.own_facts"])
+resource = {a.key: a.value.string_value or a.value.bool_value for a in sent.resource.attributes}
+print(resource["service.name"], resource["deployment.environment.name"], resource["otel_measure.own_facts"])
 assert otel_measure.shutdown()
 server.shutdown()
 server.server_close()
@@ -336,9 +336,9 @@ stop.set()
 for thread in threads:
     thread.join()
 assert otel_measure.flush()
-found = {family.name: family.samples for family in current().exposition.families()}
-print([s.value for s in found["otel_measure.users.events"]], [s.value for s in found["otel_measure.ai.inferences"]])
-print(sorted((s.value, s.labels.count("accepted")) for s in found["otel_measure.self.records"]))
+shown = {family.name: family.samples for family in current().exposition.families()}
+print([s.value for s in shown["otel_measure.users.events"]], [s.value for s in shown["otel_measure.ai.inferences"]])
+print(sorted((s.value, s.labels.count("accepted")) for s in shown["otel_measure.self.records"]))
 print(users.get_engagement_metrics().dau)
 assert otel_measure.shutdown()
 """

@@ -205,6 +205,30 @@ theirs.shutdown()
     ) == ["2.0 3.0", "Overriding of current MeterProvider is not allowed"]
 
 
+def test_a_provider_that_cannot_be_adopted_costs_nothing_else() -> None:
+    """Where it takes no reader, that is logged once; what is recorded is stored and shown as before."""
+    lines = run(
+        """
+import logging
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+class Closed(MeterProvider):
+    def add_metric_reader(self, reader):
+        raise NotImplementedError
+otel_measure.configure(store=":memory:")
+call(1)
+theirs = Closed(shutdown_on_exit=False)
+metrics.set_meter_provider(theirs)
+for _ in range(2):
+    call(1)
+print(stored("otel_measure.ai.inferences"), stored("otel_measure.self.errors"), stored("otel_measure.self.records"))
+assert otel_measure.shutdown()
+theirs.shutdown()
+"""
+    )
+    assert (lines[0], lines[-1]) == ("the MeterProvider of the application is not taken part in", "3.0 0 3.0")
+    assert lines.count(lines[0]) == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_child_sets_its_own_provider(tmp_path: Path) -> None:
     """As workers do after a fork: what the parent had counted stays the parent's, in the store as well."""

@@ -53,8 +53,8 @@ class App:
     def use(self, name: str = "gpt-4o") -> ModelUse:
         """Return what a model did, by facts and by metrics."""
         self.runtime.exposition.families()
-        found = [m for m in self.runtime.ai.list_models().models if m.model_name == name]
-        return ModelUse(name, "", sum(m.inference_count for m in found), sum(m.errors.count for m in found))
+        models = [m for m in self.runtime.ai.list_models().models if m.model_name == name]
+        return ModelUse(name, "", sum(m.inference_count for m in models), sum(m.errors.count for m in models))
 
     def cost_usd(self) -> float:
         """Return what all calls cost."""
@@ -87,13 +87,18 @@ def test_a_call_that_only_a_span_tells_of(app: App) -> None:
     """Is a fact with tokens, price, user and session; the span is marked as one whose fact exists."""
     with caller.context(user_id=7, session_id="s"):
         app.chat()
-    (found,) = app.inferences()
-    assert (found.model, found.version, found.input_tokens, found.output_tokens) == ("gpt-4o", "2024-08-06", 10, 5)
-    assert (found.user_id, found.session_id) == ("7", "s")
-    assert found.cost_usd == pytest.approx(PRICE_USD)
+    (recorded,) = app.inferences()
+    assert (recorded.model, recorded.version, recorded.input_tokens, recorded.output_tokens) == (
+        "gpt-4o",
+        "2024-08-06",
+        10,
+        5,
+    )
+    assert (recorded.user_id, recorded.session_id) == ("7", "s")
+    assert recorded.cost_usd == pytest.approx(PRICE_USD)
     (span,) = app.exported.get_finished_spans()
     assert span.attributes is not None
-    assert span.attributes["otel_measure.inference.id"] == found.id == f"{found.trace_id}/{found.span_id}"
+    assert span.attributes["otel_measure.inference.id"] == recorded.id == f"{recorded.trace_id}/{recorded.span_id}"
 
 
 def test_a_span_knows_its_user_better(app: App) -> None:
@@ -125,9 +130,9 @@ def test_what_our_call_knows_stands(app: App) -> None:
         app.chat()
         app.chat()
         call.set(cost_usd=1.0)
-    (found,) = app.inferences()
-    assert (found.input_tokens, found.output_tokens, found.cost_usd) == (99, 10, 1.0)
-    assert (found.response_model, found.provider) == ("gpt-4o-2024-08-06", "openai")
+    (recorded,) = app.inferences()
+    assert (recorded.input_tokens, recorded.output_tokens, recorded.cost_usd) == (99, 10, 1.0)
+    assert (recorded.response_model, recorded.provider) == ("gpt-4o-2024-08-06", "openai")
 
 
 def test_of_calls_inside_each_other_the_innermost_counts(app: App) -> None:
@@ -137,8 +142,8 @@ def test_of_calls_inside_each_other_the_innermost_counts(app: App) -> None:
         app.tracer.start_as_current_span("step"),
     ):
         app.chat()
-    (found,) = app.inferences()
-    assert found.input_tokens == 10
+    (recorded,) = app.inferences()
+    assert recorded.input_tokens == 10
 
 
 def test_streams_end_inside_the_call(app: App) -> None:
@@ -153,7 +158,7 @@ def test_streams_end_inside_the_call(app: App) -> None:
         assert caller.enclosing_call() is None
     for _ in app.runtime.ai.measure("gpt-4o", "2024-08-06")(stream)():
         assert caller.enclosing_call() is None
-    assert [(found.input_tokens, found.output_chunks) for found in app.inferences()] == [(10, 3), (10, 3)]
+    assert [(recorded.input_tokens, recorded.output_chunks) for recorded in app.inferences()] == [(10, 3), (10, 3)]
 
 
 def test_a_call_that_was_left_elsewhere_is_no_longer_open(app: App) -> None:
@@ -175,7 +180,7 @@ def test_a_failed_call(app: App) -> None:
     span = app.tracer.start_span("chat", attributes=SAID)
     span.set_status(Status(StatusCode.ERROR))
     span.end()
-    assert [found.error_type for found in app.inferences()] == ["_OTHER"]
+    assert [recorded.error_type for recorded in app.inferences()] == ["_OTHER"]
 
 
 def test_other_spans_are_let_pass(app: App) -> None:

@@ -46,10 +46,10 @@ def application() -> Iterator[tuple[Providers, InMemoryMetricReader]]:
 
 def by_name(telemetry: Telemetry) -> dict[str, list[Point]]:
     """Return the stream points by name."""
-    found: dict[str, list[Point]] = {}
+    points: dict[str, list[Point]] = {}
     for point in telemetry.points("this host"):
-        found.setdefault(point.name, []).append(point)
-    return found
+        points.setdefault(point.name, []).append(point)
+    return points
 
 
 # ---------------------------------------------------------------- what is recorded
@@ -136,8 +136,8 @@ def test_counters_are_capped_with_an_overflow(
     telemetry.record([inference(str(n), model=f"m{n}") for n in range(5)])
     telemetry.record([inference("again", model="m0")])
     points = seen_by(application[1])["otel_measure.ai.inferences"]
-    found = {point.attributes.get("gen_ai.request.model"): point.value for point in points}
-    assert found == {"m0": 2, "m1": 1, None: 3}
+    by_model = {point.attributes.get("gen_ai.request.model"): point.value for point in points}
+    assert by_model == {"m0": 2, "m1": 1, None: 3}
     assert [dict(p.attributes) for p in points if p.value == 3] == [{"otel.metric.overflow": "true"}]
 
 
@@ -148,7 +148,7 @@ def test_events_are_log_records_of_the_record() -> None:
         assert capture.providers.loggers is not None
         capture.providers.loggers.add_log_record_processor(SimpleLogRecordProcessor(exporter))
         capture.runtime.recorder.commit(one_of_each())
-        back = [from_event(found) for found in capture.events()]
+        back = [from_event(emitted) for emitted in capture.events()]
         origin = capture.events()[0].origin
     assert [(type(r), getattr(r, "trace_id", None)) for r in back] == [(type(r), r.trace_id) for r in one_of_each()]
     assert [r.ts for r in back if r is not None] == [r.ts for r in one_of_each()]
@@ -196,17 +196,17 @@ def test_what_became_of_records_is_counted(application: tuple[Providers, InMemor
     telemetry.count("inference", "dropped", 2, "queue_full")
     telemetry.fault("streams")
     telemetry.commit_took(0.5)
-    found = by_name(telemetry)
-    values = {point.labels: point.value for point in found["otel_measure.self.records"]}
+    streams = by_name(telemetry)
+    values = {point.labels: point.value for point in streams["otel_measure.self.records"]}
     where = 'deployment_environment_name="test"'
     assert values == {
         f'{where},otel_measure_record_kind="inference",otel_measure_record_outcome="accepted",service_name="shop"': 3,
         f'{where},otel_measure_drop_reason="queue_full",otel_measure_record_kind="inference",'
         'otel_measure_record_outcome="dropped",service_name="shop"': 2,
     }
-    (fault,) = found["otel_measure.self.errors"]
+    (fault,) = streams["otel_measure.self.errors"]
     assert (fault.value, 'error_type="streams"' in fault.labels, fault.scope) == (1, True, "add")
-    (commit,) = found[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
+    (commit,) = streams[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
     assert (commit.value, commit.count, commit.bounds) == (0.5, 1, instruments.BUCKETS_COMMIT_DURATION)
     assert commit.buckets[commit.bounds.index(0.5)] == 1
 
@@ -241,10 +241,10 @@ def test_a_child_leaves_to_its_parent_what_its_parent_counted(
     jobs.add(2)
     telemetry.record([event("b")])
     telemetry.commit_took(0.001)
-    found = by_name(telemetry)
-    assert [(point.value, point.instance) for point in found["jobs"]] == [(2, "child")]
-    assert [point.value for point in found["otel_measure.self.records"]] == [0]
-    (commit,) = found[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
+    streams = by_name(telemetry)
+    assert [(point.value, point.instance) for point in streams["jobs"]] == [(2, "child")]
+    assert [point.value for point in streams["otel_measure.self.records"]] == [0]
+    (commit,) = streams[instruments.OTEL_MEASURE_SELF_COMMIT_DURATION.name]
     assert (commit.count, round(commit.value, 9), sum(commit.buckets)) == (1, 0.001, 1)
     assert [point.value for point in seen_in(telemetry.collect())["otel_measure.users.events"]] == [1]
     telemetry.before_fork()
@@ -265,12 +265,12 @@ def test_without_a_store_models_are_what_was_recorded() -> None:
     with Capture(Settings(store=None)) as without, Capture() as with_store:
         for capture in (without, with_store):
             capture.runtime.recorder.commit(made)
-        found, expected = without.ai.list_models(), with_store.ai.list_models()
+        models, expected = without.ai.list_models(), with_store.ai.list_models()
         assert without.runtime.telemetry.models() == [Model("m/0", "1"), Model("m/1", "1")]
         assert without.ai.knows_model("m/0", "1")
         assert not without.ai.knows_model("m/2", "1")
-    assert (found.total_models, found.total_inferences) == (2, 100)
-    for one, other in zip(found.models, expected.models, strict=True):
+    assert (models.total_models, models.total_inferences) == (2, 100)
+    for one, other in zip(models.models, expected.models, strict=True):
         assert (one.model_name, one.errors, one.inference_count) == (
             other.model_name,
             other.errors,

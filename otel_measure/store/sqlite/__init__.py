@@ -32,7 +32,8 @@ from otel_measure.store.sqlite import (
     streams,
     totals,
 )
-from otel_measure.store.sqlite.connection import Database, migrate
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import RollUp, Transaction, horizon_of

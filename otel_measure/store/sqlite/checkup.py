@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -18,7 +17,9 @@ from urllib.parse import quote
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.sqlite import kept
-from otel_measure.store.sqlite.connection import MEMORY, local_mounts, refuse_network_file_system, unavailable
+from otel_measure.store.sqlite.faults import store_error
+from otel_measure.store.sqlite.file import MEMORY, local_mounts, refuse_network_file_system
+from otel_measure.store.sqlite.migrations import latest_version, version_of
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
 _MIB: Final = 2**20
@@ -141,14 +142,13 @@ def writable(s: StoreFile) -> Finding:
 
 def schema(s: StoreFile) -> Finding:
     """Whether this version of otel-measure knows the tables."""
-    scripts = (entry.name for entry in (files("otel_measure.store.sqlite") / "schema").iterdir())
-    latest = max(int(name[:4]) for name in scripts if name.endswith(".sql"))
+    latest = latest_version()
     with _open(s) as connection:
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        version = version_of(connection)
         tables = int(connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0])
     what = f"schema {version}, this otel-measure knows {latest}"
     if version > latest:
-        return wrong(what, "upgrade otel-measure: pip install -U otel-measure")
+        return wrong(what, "upgrade otel-measure")
     if version == 0 and tables:
         return wrong("the file has tables of another program", "set OTEL_MEASURE_STORE to a new file")
     return ok(what if version == latest else f"{what}; brought up to date at the next start")
@@ -188,7 +188,7 @@ def _open(s: StoreFile, mode: str = "ro") -> Iterator[sqlite3.Connection]:
         with closing(connection):
             yield connection
     except sqlite3.Error as error:
-        raise unavailable(path, error) from error
+        raise store_error(path, error) from error
 
 
 def _existing(directory: Path) -> Path:

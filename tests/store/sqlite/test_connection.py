@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 
 from otel_measure.errors import StoreError, StoreUnavailable
-from otel_measure.store.sqlite.connection import (
-    MEMORY,
-    Database,
-    local_mounts,
-    migrate,
-    refuse_network_file_system,
-    unavailable,
-)
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.faults import store_error
+from otel_measure.store.sqlite.file import MEMORY, local_mounts, refuse_network_file_system
+from otel_measure.store.sqlite.migrations import migrate
 from tests.folders import not_to_be_entered
 
 Open = Callable[..., Database]
@@ -360,7 +356,7 @@ def test_a_question_that_fails_leaves_the_database_usable(opened: Open, path: Pa
 )
 def test_what_sqlite_says_becomes_a_cause_and_a_way_out(message: str, cause: str) -> None:
     """In words for the person at the console."""
-    found = unavailable("x.db", sqlite3.OperationalError(message))
+    found = store_error("x.db", sqlite3.OperationalError(message))
     assert isinstance(found, StoreUnavailable)
     assert (found.cause_name, found.what) == (cause, f"x.db: {message}")
     assert found.way_out
@@ -368,7 +364,7 @@ def test_what_sqlite_says_becomes_a_cause_and_a_way_out(message: str, cause: str
 
 def test_what_sqlite_says_of_our_own_mistakes_is_another_error() -> None:
     """Trying again would not help."""
-    found = unavailable("x.db", sqlite3.OperationalError("no such column: y"))
+    found = store_error("x.db", sqlite3.OperationalError("no such column: y"))
     assert (type(found), str(found)) == (StoreError, "store x.db: no such column: y")
 
 
