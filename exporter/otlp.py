@@ -29,7 +29,7 @@ from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive import json, wire
 from otel_measure.otlp.receive.receiver import Receiver, RefusedItems, together
-from otel_measure.otlp.receive.shapes import LOGS, METRICS, SPANS, Shape, TooManyItemsError
+from otel_measure.otlp.receive.shapes import LOGS, METRICS, SPANS, MessageShape, TooManyItemsError
 
 PROTOBUF: Final = "application/x-protobuf"
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -84,7 +84,7 @@ def _content(
     return Content(body, (media, _NO_STORE, *headers), status)
 
 
-def _messages(body: OtlpBody, request: type[M], shape: Shape, refused: Counter[str]) -> Iterator[M]:
+def _messages(body: OtlpBody, request: type[M], shape: MessageShape, refused: Counter[str]) -> Iterator[M]:
     """Decode a request: as one message, or a large one in portions."""
     try:
         if body.is_json:
@@ -107,7 +107,7 @@ class OtlpSignal(NamedTuple):
 
     name: str
     request: type[Message]
-    shape: Shape
+    shape: MessageShape
     take: Callable[[Receiver, Any], RefusedItems]
     response: type[ExportResponse]
     rejected: str

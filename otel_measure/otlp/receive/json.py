@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 
 from otel_measure.otlp.receive.json_walk import TOO_DEEP, Items, walk
-from otel_measure.otlp.receive.shapes import HARMLESS_BYTES, Shape, by_holder
+from otel_measure.otlp.receive.shapes import HARMLESS_BYTES, MessageShape, by_holder
 
 M = TypeVar("M", bound=Message)
 _HEX: Final = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
@@ -28,7 +28,7 @@ _MOST_CHARS_OF_A_FAULT: Final = 300  # protobuf repeats the value that it cannot
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
-def messages(body: bytes, message: type[M], shape: Shape, refused: Counter[str]) -> Iterator[M]:
+def messages(body: bytes, message: type[M], shape: MessageShape, refused: Counter[str]) -> Iterator[M]:
     """Return the request that a body says, as one message or in portions.
 
     Fields that are not known are let pass, as the specification asks.

@@ -7,7 +7,7 @@ from typing import Final, NoReturn, TypeAlias
 
 import msgspec
 
-from otel_measure.otlp.receive.shapes import MAX_ITEM_BYTES, Holder, Item, Shape, TooManyItemsError, Walk
+from otel_measure.otlp.receive.shapes import MAX_ITEM_BYTES, BodyWalk, Item, ItemHolder, MessageShape, TooManyItemsError
 
 Common: TypeAlias = tuple[str, bytes]  # a key, and its value as it stands in the body
 Items: TypeAlias = list[Item[Common]]
@@ -25,7 +25,7 @@ TOO_DEEP: Final = "it is nested too deeply"
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 
-def walk(body: bytes, shape: Shape) -> Walk[Common]:
+def walk(body: bytes, shape: MessageShape) -> BodyWalk[Common]:
     """Return where the items of a request stand.
 
     Raises:
@@ -33,7 +33,7 @@ def walk(body: bytes, shape: Shape) -> Walk[Common]:
         ValueError: it is no JSON, a value in it is too large, or it has too many values.
     """
     reader = _Reader(body)
-    reader.read_object(Holder(None, 0, shape))
+    reader.read_object(ItemHolder(None, 0, shape))
     if reader.next_byte() is not None:
         reader.fail("something follows its end")
     return reader.found
@@ -43,7 +43,7 @@ class _Reader:
     """Reads a body from its start."""
 
     def __init__(self, body: bytes) -> None:
-        self.found: Walk[Common] = Walk()
+        self.found: BodyWalk[Common] = BodyWalk()
         self._body = body
         self._at = 0
         self._tokens_left = _MAX_TOKENS
@@ -61,7 +61,7 @@ class _Reader:
         """
         raise ValueError(f"{why} (byte {self._at})")
 
-    def read_object(self, holder: Holder[Common]) -> None:
+    def read_object(self, holder: ItemHolder[Common]) -> None:
         """Read an object that holds items, or what holds them."""
         names = {name: (number, child) for number, child in holder.shape.children.items() for name in child.names}
         self._expect(_OBJECT)
@@ -78,19 +78,19 @@ class _Reader:
             elif child.is_list:
                 self._read_list(holder, number, child)
             else:
-                self.read_object(Holder(holder, number, child))
+                self.read_object(ItemHolder(holder, number, child))
             if self._is_end(_END_OF_OBJECT):
                 return
             self._expect(_COMMA)
 
-    def _read_list(self, holder: Holder[Common], number: int, child: Shape) -> None:
+    def _read_list(self, holder: ItemHolder[Common], number: int, child: MessageShape) -> None:
         self._expect(_LIST)
         if self._is_end(_END_OF_LIST):
             return
         while True:
             self._count()
             if child.children:
-                self.read_object(Holder(holder, number, child))
+                self.read_object(ItemHolder(holder, number, child))
             else:
                 self.next_byte()
                 start = self._at

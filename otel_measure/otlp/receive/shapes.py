@@ -26,7 +26,7 @@ HARMLESS_BYTES: Final = 2 * MAX_ITEMS
 C = TypeVar("C")
 
 
-class Shape(NamedTuple):
+class MessageShape(NamedTuple):
     """What holds items, or holds what holds them.
 
     Attributes:
@@ -37,22 +37,22 @@ class Shape(NamedTuple):
 
     names: tuple[str, ...]
     is_list: bool
-    children: Mapping[int, Shape]
+    children: Mapping[int, MessageShape]
 
 
-def _shape(name: str, children: Mapping[int, Shape], *, is_list: bool = True) -> Shape:
+def _shape(name: str, children: Mapping[int, MessageShape], *, is_list: bool = True) -> MessageShape:
     snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
-    return Shape(tuple(dict.fromkeys((name, snake))), is_list, MappingProxyType(dict(children)))
+    return MessageShape(tuple(dict.fromkeys((name, snake))), is_list, MappingProxyType(dict(children)))
 
 
-_NONE: Final[Mapping[int, Shape]] = {}
+_NONE: Final[Mapping[int, MessageShape]] = {}
 _POINTS: Final = {1: _shape("dataPoints", _NONE)}
 _DATA: Final = {5: "gauge", 7: "sum", 9: "histogram", 10: "exponentialHistogram", 11: "summary"}
 
 
-def _request(resources: str, scopes: str, items: str, children: Mapping[int, Shape] = _NONE) -> Shape:
+def _request(resources: str, scopes: str, items: str, children: Mapping[int, MessageShape] = _NONE) -> MessageShape:
     of_scope = {2: _shape(items, children)}
-    return Shape((), False, {1: _shape(resources, {2: _shape(scopes, of_scope)})})
+    return MessageShape((), False, {1: _shape(resources, {2: _shape(scopes, of_scope)})})
 
 
 LOGS: Final = _request("resourceLogs", "scopeLogs", "logRecords")
@@ -70,7 +70,7 @@ class TooManyItemsError(ValueError):
         super().__init__(f"a request must have at most {MAX_ITEMS} items (log records, spans, data points)")
 
 
-class Holder(Generic[C]):
+class ItemHolder(Generic[C]):
     """One resource, scope, metric or its data: what its items have in common.
 
     Args:
@@ -86,8 +86,8 @@ class Holder(Generic[C]):
 
     __slots__ = ("common", "common_bytes", "number", "path", "shape")
 
-    def __init__(self, parent: Holder[C] | None, number: int, shape: Shape) -> None:
-        self.path: tuple[Holder[C], ...] = (self,) if parent is None else (*parent.path, self)
+    def __init__(self, parent: ItemHolder[C] | None, number: int, shape: MessageShape) -> None:
+        self.path: tuple[ItemHolder[C], ...] = (self,) if parent is None else (*parent.path, self)
         self.number = number
         self.shape = shape
         self.common: list[C] = []
@@ -95,10 +95,10 @@ class Holder(Generic[C]):
 
 
 # What an item stands in, and where its bytes begin and end. A request has many: a named tuple takes five times as long.
-Item: TypeAlias = tuple[Holder[C], int, int]
+Item: TypeAlias = tuple[ItemHolder[C], int, int]
 
 
-class Walk(Generic[C]):
+class BodyWalk(Generic[C]):
     """What was found in a body.
 
     Attributes:
@@ -134,7 +134,7 @@ class Walk(Generic[C]):
             yield portion
 
 
-def _broken_rule(holder: Holder[C], n_bytes: int) -> str | None:
+def _broken_rule(holder: ItemHolder[C], n_bytes: int) -> str | None:
     if n_bytes > MAX_ITEM_BYTES:
         return f"an item must have at most {MAX_ITEM_BYTES} bytes"
     if any(each.common_bytes > MAX_COMMON_BYTES for each in holder.path[1:]):
@@ -142,7 +142,7 @@ def _broken_rule(holder: Holder[C], n_bytes: int) -> str | None:
     return None
 
 
-def by_holder(items: Iterable[Item[C]], depth: int) -> Iterator[tuple[Holder[C], list[Item[C]]]]:
+def by_holder(items: Iterable[Item[C]], depth: int) -> Iterator[tuple[ItemHolder[C], list[Item[C]]]]:
     """Return neighbours together that stand in the same holder, at so many levels below the request."""
     for _, run in groupby(items, lambda item: id(item[0].path[depth])):
         neighbours = list(run)

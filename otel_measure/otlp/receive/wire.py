@@ -12,11 +12,11 @@ from otel_measure.otlp.receive.shapes import (
     HARMLESS_BYTES,
     PORTION_BYTES,
     PORTION_ITEMS,
-    Holder,
+    BodyWalk,
     Item,
-    Shape,
+    ItemHolder,
+    MessageShape,
     TooManyItemsError,
-    Walk,
     by_holder,
 )
 
@@ -27,7 +27,7 @@ _LONGEST_VARINT_BITS: Final = 70
 _TRUNCATED: Final = "it ends too early"
 
 
-def portions(body: bytes, shape: Shape, refused: Counter[str]) -> Iterator[bytes]:
+def portions(body: bytes, shape: MessageShape, refused: Counter[str]) -> Iterator[bytes]:
     """Return a request as requests that are small enough to be decoded; most are as they came.
 
     Args:
@@ -41,9 +41,9 @@ def portions(body: bytes, shape: Shape, refused: Counter[str]) -> Iterator[bytes
     """
     if len(body) <= HARMLESS_BYTES:
         return iter((body,))
-    walk = Walk[bytes]()
+    walk = BodyWalk[bytes]()
     try:
-        _walk(body, 0, len(body), Holder(None, 0, shape), walk)
+        _walk(body, 0, len(body), ItemHolder(None, 0, shape), walk)
     except IndexError:
         raise DecodeError(_TRUNCATED) from None
     if len(body) <= PORTION_BYTES and len(walk.items) <= PORTION_ITEMS:
@@ -51,7 +51,7 @@ def portions(body: bytes, shape: Shape, refused: Counter[str]) -> Iterator[bytes
     return (_encoded(body, portion, 1) for portion in walk.portions(refused))
 
 
-def _walk(body: bytes, at: int, end: int, holder: Holder[bytes], walk: Walk[bytes]) -> None:
+def _walk(body: bytes, at: int, end: int, holder: ItemHolder[bytes], walk: BodyWalk[bytes]) -> None:
     children, items = holder.shape.children, walk.items
     for key, key_at, start, stop in _fields(body, at, end):
         walk.left -= 1
@@ -62,7 +62,7 @@ def _walk(body: bytes, at: int, end: int, holder: Holder[bytes], walk: Walk[byte
             holder.common.append(body[key_at:stop])
             holder.common_bytes += stop - key_at
         elif child.children:
-            _walk(body, start, stop, Holder(holder, key >> 3, child), walk)
+            _walk(body, start, stop, ItemHolder(holder, key >> 3, child), walk)
         else:
             items.append((holder, key_at, stop))
 

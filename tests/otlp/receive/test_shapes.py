@@ -17,14 +17,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_measure.otlp.receive import json as otlp_json
 from otel_measure.otlp.receive import shapes, wire
-from otel_measure.otlp.receive.shapes import LOGS, METRICS, SPANS, Shape, TooManyItemsError
+from otel_measure.otlp.receive.shapes import LOGS, METRICS, SPANS, MessageShape, TooManyItemsError
 from tests.facts import one_of_each
 from tests.otlp.requests import CHAT, DURATION, Metrics, event, log_request, record_request, span, span_request
 
-Decode = Callable[[bytes, type[Message], Shape, Counter[str]], Iterator[Message]]
+Decode = Callable[[bytes, type[Message], MessageShape, Counter[str]], Iterator[Message]]
 
 
-def requests() -> list[tuple[Message, Shape]]:
+def requests() -> list[tuple[Message, MessageShape]]:
     """Return requests with several resources, scopes and items, of each signal."""
     metrics = (
         Metrics()
@@ -42,7 +42,7 @@ def requests() -> list[tuple[Message, Shape]]:
     return [(metrics, METRICS), (logs, LOGS), (spans, SPANS)]
 
 
-def by_wire(body: bytes, message: type[Message], shape: Shape, refused: Counter[str]) -> Iterator[Message]:
+def by_wire(body: bytes, message: type[Message], shape: MessageShape, refused: Counter[str]) -> Iterator[Message]:
     """Decode the portions of a request in protobuf."""
     return (message.FromString(portion) for portion in wire.portions(body, shape, refused))
 
@@ -75,7 +75,7 @@ def leaves(message: Message) -> list[tuple[str, str]]:
     """Return every item of a request, each with what it stands in."""
     found: list[tuple[str, str]] = []
 
-    def visit(node: Any, common: str, shape: Shape) -> None:
+    def visit(node: Any, common: str, shape: MessageShape) -> None:
         names = {child.names[0]: child for child in shape.children.values()}
         here = json.dumps({k: v for k, v in node.items() if k not in names}, sort_keys=True)
         for name, child in names.items():
