@@ -47,7 +47,7 @@ from otel_measure.store.types.users import Erasure, Link
 
 TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
 _TS: Final = attrgetter("ts")
-JOURNALED: Final = Receipt("accepted", "other definitions: it is counted by a process that has those of the store")
+JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
 class SqliteStore:
