@@ -19,11 +19,12 @@ from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.infrastructure.summary import Summary
 from otel_measure.runtime import Runtime
+from otel_measure.testing import Capture
 from otel_measure.users.service import UserAnalyticsService
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS]
 NOT_ANSWERS = frozenset({"Settings", "Model", "TimeSpan"})
 
 
@@ -57,6 +58,21 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         if not file.exists() or (fragment and fragment not in anchors(file)):
             broken.append(target)
     assert broken == []
+
+
+# ---------------------------------------------------------------- what a reader tries
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    """The Python blocks of the README run as they stand, one after the other."""
+    blocks = re.findall(r"^```python\n(.*?)^```", text("README.md"), re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {}
+    with Capture() as capture:
+        for block in blocks:
+            exec(compile(block, "README.md", "exec"), names)
+        recorded = {model.model_name: model.inference_count for model in capture.ai.list_models().models}
+    assert recorded == {"gpt-4o": 1, "churn": 1}
+    assert len(blocks) == 2
 
 
 # ---------------------------------------------------------------- settings

@@ -148,7 +148,7 @@ def schema(s: StoreFile) -> Finding:
         tables = int(connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0])
     what = f"schema {version}, this otel-measure knows {latest}"
     if version > latest:
-        return wrong(what, "upgrade otel-measure: pip install -U otel-measure")
+        return wrong(what, "upgrade otel-measure")
     if version == 0 and tables:
         return wrong("the file has tables of another program", "set OTEL_MEASURE_STORE to a new file")
     return ok(what if version == latest else f"{what}; brought up to date at the next start")

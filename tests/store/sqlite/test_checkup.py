@@ -167,9 +167,7 @@ def test_schemas(store: Path, tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 9999")
     newer = checkup.schema(file_at(store))
     connection.close()
-    assert newer == Finding(
-        "wrong", f"schema 9999, this otel-measure knows {latest}", "upgrade otel-measure: pip install -U otel-measure"
-    )
+    assert newer == Finding("wrong", f"schema 9999, this otel-measure knows {latest}", "upgrade otel-measure")
     other = sqlite3.connect(tmp_path / "other.db")
     empty = checkup.schema(file_at(tmp_path / "other.db"))
     other.execute("CREATE TABLE recipes (name)")
