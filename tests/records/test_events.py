@@ -125,7 +125,7 @@ def test_an_event_that_breaks_a_rule_is_no_record(attribute: str, value: float |
 
 
 def test_a_field_that_travels_nowhere_is_refused() -> None:
-    """A field without an attribute is an error when the module is imported, and the message names it and the way out."""
+    """A field without an attribute is an error when the module is imported; the message names it and the way out."""
 
     class Forgetful(msgspec.Struct):
         """A record with a field too many."""
