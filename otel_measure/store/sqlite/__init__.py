@@ -38,14 +38,22 @@ from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import RollUp, Transaction, horizon_of
 from otel_measure.store.types.experiments import Experiment
-from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, EVERYTHING, Filter, OutboxBatch, Receipt
+from otel_measure.store.types.facts import (
+    ACCEPTED,
+    DUPLICATE,
+    ERASED,
+    EVERYTHING,
+    TOO_OLD,
+    Filter,
+    OutboxBatch,
+    Receipt,
+)
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Erasure, Link
 
-TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
 _TS: Final = attrgetter("ts")
 ROLL_UPS: Final[tuple[RollUp, ...]] = (models, activity, answers, totals, experiments, quality)
 
@@ -145,7 +153,7 @@ class SqliteStore:
             return records
         kept, refused = identity.without_erased(self._names.connection, records)
         for i in refused:
-            receipts[i] = identity.ERASED
+            receipts[i] = ERASED
         return kept
 
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:

@@ -21,10 +21,7 @@ from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import activity, answers, experiments, facts, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.users import Erasure, Link
-
-ERASED: Final = Receipt("rejected", "erased")
 
 
 def identify(transaction: Transaction, anonymous_id: str, user_id: str) -> Link:

@@ -1,3 +1,5 @@
+"""What others send of models: metrics that grow, spans that are held, and which signal counts."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +16,7 @@ from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.models import ModelUse
-from otel_measure.store.types.streams import HeldCall, Ingested, Sender
+from otel_measure.store.types.streams import HeldCall, Ingested
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
@@ -383,20 +385,6 @@ def test_a_call_inside_a_call_that_counted_already(store: Store) -> None:
     (inner,) = store.hold_calls([waiting(4, parent=3)], NOON, NOON + WAIT_US)
     assert store.hold_calls([waiting(3)], NOON, NOON + WAIT_US) == []
     assert inner.id == "t/4"
-
-
-def test_senders(store: Store) -> None:
-    """The last word of each; forgotten with the history."""
-    late, early = Sender("s", "", "i", {"a": "1"}, NOON), Sender("s", "", "i", {"a": "0"}, NOON - 1)
-    store.note_senders([late])
-    store.note_senders([early])
-    assert (asked(store, lambda m: m.streams.senders(NOON - 1)), asked(store, lambda m: m.streams.senders(NOON))) == (
-        [late],
-        [],
-    )
-    store.note_own_facts([("a", "m")], NOON)
-    store.sweep(NOON + 31 * DAY)
-    assert asked(store, lambda m: m.streams.senders(0)) == []
 
 
 def test_a_call_comes_back_as_it_was(store: Store) -> None:

@@ -1,3 +1,5 @@
+"""Streams: what points do to them, what is shown of them, and who sends them."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.definitions.streams import Point
 from otel_measure.store.protocol import Store
+from otel_measure.store.types.streams import Sender
 from tests.facts import DAY, MINUTE, NOON, SECOND
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
@@ -139,3 +142,17 @@ def test_the_order_of_points_does_not_matter(engine: EngineCase, order: list[Poi
         answers.add(msgspec.json.encode(asked(store, lambda m: m.streams.families(NOON))))
         store.close()
     assert len(answers) == 1
+
+
+def test_senders(store: Store) -> None:
+    """The last word of each; forgotten with the history."""
+    late, early = Sender("s", "", "i", {"a": "1"}, NOON), Sender("s", "", "i", {"a": "0"}, NOON - 1)
+    store.note_senders([late])
+    store.note_senders([early])
+    assert (asked(store, lambda m: m.streams.senders(NOON - 1)), asked(store, lambda m: m.streams.senders(NOON))) == (
+        [late],
+        [],
+    )
+    store.note_own_facts([("a", "m")], NOON)
+    store.sweep(NOON + 31 * DAY)
+    assert asked(store, lambda m: m.streams.senders(0)) == []
