@@ -6,8 +6,9 @@ is a partial success; only what waiting cures is answered with a status that sen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError, Message
@@ -26,9 +27,9 @@ from starlette.types import Receive
 from exporter.http.body import read_body
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
-from otel_measure.otlp.receive.json import from_json, to_json
-from otel_measure.otlp.receive.receiver import RefusedItems
-from otel_measure.otlp.receive.size import TooManyItemsError, refuse_too_many
+from otel_measure.otlp.receive import json, wire
+from otel_measure.otlp.receive.receiver import Receiver, RefusedItems, together
+from otel_measure.otlp.receive.shapes import LOGS, METRICS, SPANS, MessageShape, TooManyItemsError
 
 PROTOBUF: Final = "application/x-protobuf"
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -78,54 +79,78 @@ def _media(content_type: bytes) -> str:
 def _content(
     message: Message, is_json: bool, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> Content:
-    body = to_json(message) if is_json else message.SerializeToString()
+    body = json.to_json(message) if is_json else message.SerializeToString()
     media = (b"content-type", (JSON if is_json else PROTOBUF).encode())
     return Content(body, (media, _NO_STORE, *headers), status)
 
 
-def _decoded(body: OtlpBody, request: type[M]) -> M:
+def _messages(body: OtlpBody, request: type[M], shape: MessageShape, refused: Counter[str]) -> Iterator[M]:
+    """Decode a request: as one message, or a large one in portions."""
     try:
         if body.is_json:
-            return from_json(body.content, request)
-        message = request()
-        message.ParseFromString(body.content)
-        refuse_too_many(message)
+            yield from json.messages(body.content, request, shape, refused)
+            return
+        for portion in wire.portions(body.content, shape, refused):
+            message = request()
+            message.ParseFromString(portion)
+            yield message
     except TooManyItemsError as rule:
         raise HttpError(413, str(rule)) from None
     except DecodeError:
         raise HttpError(400, f"the body is no {request.__name__} in protobuf") from None
     except ValueError as fault:
         raise HttpError(400, f"the body is no {request.__name__} in JSON: {fault}") from None
-    return message
 
 
-def _taken(
-    body: OtlpBody, request: type[M], take: Callable[[M], RefusedItems], response: ExportResponse, rejected: str
-) -> Content:
-    """Decode a request, take it in, and say in the partial success how many items were refused, and why."""
-    refusal = take(_decoded(body, request))
+class OtlpSignal(NamedTuple):
+    """How a signal is taken in, and answered."""
+
+    name: str
+    request: type[Message]
+    shape: MessageShape
+    take: Callable[[Receiver, Any], RefusedItems]
+    response: type[ExportResponse]
+    rejected: str
+
+
+METRICS_SIGNAL: Final = OtlpSignal(
+    "metrics", ExportMetricsServiceRequest, METRICS, Receiver.metrics, ExportMetricsServiceResponse,
+    "rejected_data_points",
+)  # fmt: skip
+LOGS_SIGNAL: Final = OtlpSignal(
+    "logs", ExportLogsServiceRequest, LOGS, Receiver.logs, ExportLogsServiceResponse, "rejected_log_records"
+)
+SPANS_SIGNAL: Final = OtlpSignal(
+    "traces", ExportTraceServiceRequest, SPANS, Receiver.traces, ExportTraceServiceResponse, "rejected_spans"
+)
+
+
+def _taken(call: Call[NoQuery, OtlpBody], signal: OtlpSignal) -> Content:
+    """Take a request in, and say in the answer's partial success how many items were refused, and why."""
+    receiver, passed_over = call.runtime.receiver, Counter[str]()
+    messages = _messages(call.body, signal.request, signal.shape, passed_over)
+    refusals = [signal.take(receiver, message) for message in messages]
+    refusal = together((*refusals, receiver.refuse(signal.name, passed_over)))
+    response = signal.response()
     if refusal.rejected:
-        setattr(response.partial_success, rejected, refusal.rejected)
+        setattr(response.partial_success, signal.rejected, refusal.rejected)
         response.partial_success.error_message = refusal.message
-    return _content(response, body.is_json)
+    return _content(response, call.body.is_json)
 
 
 def metrics(call: Call[NoQuery, OtlpBody]) -> Content:
     """Take in metrics."""
-    take = call.runtime.receiver.metrics
-    return _taken(call.body, ExportMetricsServiceRequest, take, ExportMetricsServiceResponse(), "rejected_data_points")
+    return _taken(call, METRICS_SIGNAL)
 
 
 def logs(call: Call[NoQuery, OtlpBody]) -> Content:
     """Take in logs."""
-    take = call.runtime.receiver.logs
-    return _taken(call.body, ExportLogsServiceRequest, take, ExportLogsServiceResponse(), "rejected_log_records")
+    return _taken(call, LOGS_SIGNAL)
 
 
 def traces(call: Call[NoQuery, OtlpBody]) -> Content:
     """Take in spans."""
-    take = call.runtime.receiver.traces
-    return _taken(call.body, ExportTraceServiceRequest, take, ExportTraceServiceResponse(), "rejected_spans")
+    return _taken(call, SPANS_SIGNAL)
 
 
 def _route(path: str, handler: Callable[[Call[NoQuery, OtlpBody]], Content], summary: str) -> AnyRoute:

@@ -22,7 +22,8 @@ class Job:
 
     Attributes:
         name: in faults.
-        run: does it; may raise, and is tried again after the interval.
+        run: does it, or a part of it: with `True` there is more, which is done at once. May raise, and is tried again
+            after the interval.
         otherwise: what has not happened when it raised, in words.
         interval_s: from the end of one time to the beginning of the next.
         first_s: from the start of the process to the first time; the interval when not given.
@@ -109,22 +110,23 @@ class Background:
             if self._ended.is_set():
                 return
             if self._due_s[job.name] <= self._monotonic():
-                self._try(job)
-                self._due_s[job.name] = self._monotonic() + job.interval_s
+                has_more = self._try(job) is True
+                self._due_s[job.name] = self._monotonic() + (0.0 if has_more else job.interval_s)
 
     def run_soon(self, name: str) -> None:
         """Have a job done at once instead of when it is due."""
         self._due_s[name] = self._monotonic()
         self._wake.set()
 
-    def _try(self, job: Job) -> bool:
+    def _try(self, job: Job) -> bool | None:
+        """Do a job if it is ours to do; `False` when it failed, `True` when it has more to do."""
         try:
             if job.lease is None or job.lease.take():
-                job.run()
+                return True if job.run() is True else None
         except Exception as error:  # the thread, and the end of a process, outlive whatever the SDK or a store does
             self._fault(job.name, f"{job.otherwise}: {str(error) or repr(error)}", error)
             return False
-        return True
+        return None
 
     # ------------------------------------------------------------ the thread
 
@@ -154,7 +156,7 @@ class Background:
             if job.flushes:
                 if not done and self._monotonic() >= deadline_s:
                     return False  # a locked store has cost one of them all the time already
-                done = self._try(job) and done
+                done = self._try(job) is not False and done
         return done
 
     def finish(self, timeout_s: float) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from otel_measure.conventions import dialects, semconv
+from otel_measure.conventions import dialects
 from otel_measure.errors import ConfigurationError
+from otel_measure.records.enums import EventType
 
 Durability: TypeAlias = Literal["process", "power"]
 _FILE: Final = "otel-measure.toml"
@@ -213,7 +214,7 @@ def _text_or_none(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value != "")
 
 
-_EVENT_TYPES: Final = frozenset({*semconv.USER_EVENT_TYPES, dialects.IGNORED_EVENT})
+_EVENT_TYPES: Final = frozenset({*(member.value for member in EventType), dialects.IGNORED_EVENT})
 _FLAG = (lambda v: isinstance(v, bool), "true or false")
 _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
@@ -285,12 +286,12 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
 def _from_standard_variables(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return what OpenTelemetry's own variables say; the SDK reads the rest of them by itself."""
     resource = dict(_resource_attributes(environ.get("OTEL_RESOURCE_ATTRIBUTES", "")))
-    found = {
+    values = {
         "service_name": environ.get("OTEL_SERVICE_NAME") or resource.get("service.name"),
         "environment": resource.get("deployment.environment.name") or resource.get("deployment.environment"),
         "otlp_endpoint": environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in values.items() if value}
 
 
 def _resource_attributes(text: str) -> list[tuple[str, str]]:
@@ -299,14 +300,14 @@ def _resource_attributes(text: str) -> list[tuple[str, str]]:
 
 
 def _from_own_variables(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for variable, raw in environ.items():
         if not variable.startswith(_PREFIX) or variable in _OTHER_VARIABLES or raw == "":
             continue
         name = variable.removeprefix(_PREFIX).lower()
         _refuse_unknown(f"environment variable {variable}", {name: raw})
-        found[name] = _parsed(variable, name, raw)
-    return found
+        values[name] = _parsed(variable, name, raw)
+    return values
 
 
 def _flag(raw: str) -> bool:

@@ -101,19 +101,19 @@ class _Request:
 
     def attributes(self, route: str | None) -> dict[str, str | int]:
         """Return the attributes of the convention: none of them holds what a client can make up at will."""
-        found: dict[str, str | int] = {
+        attributes: dict[str, str | int] = {
             semconv.ATTR_HTTP_REQUEST_METHOD: self._method if self._method in METHODS else semconv.OTHER,
             semconv.ATTR_URL_SCHEME: self._scheme if self._scheme in ("http", "https") else semconv.OTHER,
         }
         if route:
-            found[semconv.ATTR_HTTP_ROUTE] = route[:MAX_NAME_CHARS]
+            attributes[semconv.ATTR_HTTP_ROUTE] = route[:MAX_NAME_CHARS]
         if self._status is not None:
-            found[semconv.ATTR_HTTP_RESPONSE_STATUS_CODE] = self._status
+            attributes[semconv.ATTR_HTTP_RESPONSE_STATUS_CODE] = self._status
         if self._error is not None:
-            found[semconv.ATTR_ERROR_TYPE] = self._error
+            attributes[semconv.ATTR_ERROR_TYPE] = self._error
         elif self._status is not None and self._status >= 500:
-            found[semconv.ATTR_ERROR_TYPE] = str(self._status)
-        return found
+            attributes[semconv.ATTR_ERROR_TYPE] = str(self._status)
+        return attributes
 
 
 def _nobody(_: object) -> None:

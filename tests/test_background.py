@@ -90,6 +90,24 @@ def test_a_job_that_fails_is_a_fault_and_is_tried_again() -> None:
     assert timeline.faults[0][1].startswith("no bad: ")
 
 
+def test_a_job_that_has_more_to_do_is_done_again_at_once() -> None:
+    """With the next turn, so that the others come to theirs in between."""
+    timeline, left = Timeline(), [True, True, False, False]
+
+    def work() -> bool:
+        timeline.done.append("work")
+        return left.pop(0)
+
+    background = timeline.background(timeline.job("work", run=work), timeline.job("other"))
+    assert timeline.turns(background, 15, 15, 15, 15, 30) == [
+        ["work", "other"],
+        ["work"],
+        ["work"],
+        [],
+        ["work", "other"],
+    ]
+
+
 def test_a_job_may_be_asked_for() -> None:
     """It is done with the next turn instead of when it is due."""
     timeline = Timeline()

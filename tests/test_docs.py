@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
@@ -19,11 +20,12 @@ from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.infrastructure.summary import Summary
 from otel_measure.runtime import Runtime
+from otel_measure.testing import Capture
 from otel_measure.users.service import UserAnalyticsService
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS]
 NOT_ANSWERS = frozenset({"Settings", "Model", "TimeSpan"})
 
 
@@ -57,6 +59,21 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         if not file.exists() or (fragment and fragment not in anchors(file)):
             broken.append(target)
     assert broken == []
+
+
+# ---------------------------------------------------------------- what a reader tries
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    """The Python blocks of the README run as they stand, one after the other."""
+    blocks = re.findall(r"^```python\n(.*?)^```", text("README.md"), re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {}
+    with Capture() as capture:
+        for block in blocks:
+            exec(compile(block, "README.md", "exec"), names)
+        recorded = {model.model_name: model.inference_count for model in capture.ai.list_models().models}
+    assert recorded == {"gpt-4o": 1, "churn": 1}
+    assert len(blocks) == 2
 
 
 # ---------------------------------------------------------------- settings
@@ -167,6 +184,22 @@ def test_every_field_of_an_answer_is_defined() -> None:
 def test_every_field_of_the_summary_is_defined() -> None:
     """The section of the machine's summary names each of its parts."""
     assert [key for key in Summary.__annotations__ if f"`{key}`" not in section_of("Summary")] == []
+
+
+def defined_in(module: Path) -> set[str]:
+    """Return the names of all functions and classes of a module, methods as `Class.method` too."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    methods = {f"{owner.name}.{node.name}" for owner in classes for node in owner.body if isinstance(node, functions)}
+    return methods | {node.name for node in ast.walk(tree) if isinstance(node, functions)}
+
+
+def test_every_definition_points_to_code_that_is_there() -> None:
+    """Where `docs/definitions.md` names a function of a module, the module has it."""
+    pointers = re.findall(r"\]\(\.\./([\w/]+\.py)\),? `([\w.]+)\(\)`", text("docs/definitions.md"))
+    assert len(pointers) > 30
+    assert [f"{module} {name}" for module, name in pointers if name not in defined_in(ROOT / module)] == []
 
 
 def bound(kpi: Kpi, value: float | None, good: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, get_type_hints
 
@@ -139,6 +139,38 @@ def test_a_body_has_every_argument(wiring: Wiring) -> None:
         if p.name not in {"self", "sent_at", "usage"}
     } | dict.fromkeys(wiring.no_field, False)
     assert {field.name: field.required for field in msgspec.structs.fields(wiring.body)} == required
+
+
+def limits(body: type[msgspec.Struct]) -> Iterator[tuple[str, object, object]]:
+    """Yield argument, the largest value that its description allows, and one that is larger."""
+    schema = msgspec.json.schema(body)["$defs"][body.__name__]["properties"]
+    for name, described in schema.items():
+        for arm in described.get("anyOf", [described]):
+            if "maxLength" in arm:
+                yield name, "x" * arm["maxLength"], "x" * (arm["maxLength"] + 1)
+            if "maximum" in arm:
+                most = int(arm["maximum"]) if arm["type"] == "integer" else arm["maximum"]
+                yield name, most, most * 2
+
+
+@each_kind
+def test_the_described_limits_are_those_of_the_call(wiring: Wiring) -> None:
+    """What the description of a body allows is taken, and the next larger value is refused by the same rule."""
+    with Capture() as capture:
+        makers: dict[type[Record], Callable[..., object]] = {
+            UserEvent: capture.users.event_record,
+            NpsResponse: capture.users.nps_record,
+            Inference: capture.ai.inference_records,
+            GroundTruth: capture.ai.ground_truth_record,
+        }
+        make = makers[wiring.record]
+        arguments = given(wiring, wiring.arguments().keys())
+        checked = list(limits(wiring.body))
+        for name, largest, larger in checked:
+            make(**arguments | {name: largest})
+            with pytest.raises(ValueError, match=name):
+                make(**arguments | {name: larger})
+    assert len(checked) >= 2
 
 
 def test_what_may_be_said_before_a_call_is_what_records_it() -> None:

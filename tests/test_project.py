@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,20 @@ def tracked_files() -> list[Path]:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git work tree")
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_a_wheel_has_all_that_git_tracks_of_the_packages(tmp_path: Path) -> None:
+    """What pip installs from a checkout has every module, schema, asset and marker of both packages."""
+    tracked = {
+        path.relative_to(ROOT).as_posix()
+        for path in tracked_files()
+        if path.relative_to(ROOT).parts[0] in {"otel_measure", "exporter"}
+    }
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as contents:
+        assert tracked - set(contents.namelist()) == set()
 
 
 @pytest.mark.parametrize(

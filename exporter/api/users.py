@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, Id, Moment, Name, RecordId, UserId, body_of, item_like
+from exporter.http.fields import BATCH, Address, Id, Moment, Name, RecordId, UserId, body_of, item_like
 from exporter.http.query import UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
 from otel_measure.records.events import USER_EVENT_TYPES
@@ -49,6 +49,8 @@ EventBody: Final = body_of(
     EventBuilder.build, UserEvent, "EventBody", "One thing a user did, with the arguments of `track_event`.",
     event_type=Annotated[str, Meta(extra_json_schema={"enum": sorted(USER_EVENT_TYPES)})],
     event_name=Name,
+    page_url=Address,
+    referrer=Address,
     event_id=RecordId,
     without=frozenset({"sent_at"}),
 )  # fmt: skip

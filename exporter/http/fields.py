@@ -31,6 +31,7 @@ UserId: TypeAlias = int | Id
 Currency: TypeAlias = Annotated[str, Meta(description="ISO 4217.", extra_json_schema={"pattern": "^[A-Za-z]{3}$"})]
 Moment: TypeAlias = Annotated[dt.datetime, Meta(description="RFC 3339, with a time zone.")]
 JsonObject: TypeAlias = dict[str, Any]
+Address: TypeAlias = Annotated[str, Meta(description=f"Cut to {limits.MAX_TEXT_CHARS} characters where it is longer.")]
 
 # Arguments that are written in another form than the field that they become.
 _ARGUMENTS: Final[dict[str, Any]] = {"user_id": UserId, "timestamp": Moment, "currency": Currency}

@@ -146,11 +146,23 @@ class Ledger:
         if receipt.outcome == "rejected":
             raise ValueError(f"at is refused: {receipt.reason}")
 
-    def observe(self, name: str, down_because: str | None) -> None:
-        """Record what a probe saw where it is not what the ledger says: None is up."""
+    def observe(self, name: str, down_because: str | None, failing_for_s: float = 0.0) -> None:
+        """Record what a probe saw where it is not what the ledger says.
+
+        Args:
+            name: of a registered service.
+            down_because: why it is down, None when it is up.
+            failing_for_s: how long ago the first probe failed; the outage begins then, though not before the last
+                recorded state.
+        """
         now = self._now_us()
-        if is_down(_transitions(self._known(name, now)), now) != (down_because is not None):
-            self.record(name, "up" if down_because is None else "down", reason=down_because)
+        history = self._known(name, now)
+        if is_down(_transitions(history), now) == (down_because is not None):
+            return
+        began = now - round(failing_for_s * SECOND_US)
+        last = max((change.at for change in history.changes if change.at <= now), default=began - 1)
+        at = None if down_because is None or began >= now else moment(max(began, last + 1))
+        self.record(name, "up" if down_because is None else "down", at=at, reason=down_because)
 
     def beat(self) -> None:
         """Note that this process is alive, and state again what a clock that was ahead has recorded."""
@@ -159,7 +171,8 @@ class Ledger:
         now = self._now_us()
         self._kept.beat(now)
         for history in self._histories(now):
-            ahead = _ahead(history, now)
+            # What another process records meanwhile, or by a clock that differs a little, is not of a clock set back.
+            ahead = _ahead(history, self._now_us() + LONGEST_GAP_US)
             if ahead and (ahead[-1].state == "down") != is_down(_transitions(history), now):
                 self.record(history.service.name, cast(State, ahead[-1].state), reason=STEPPED_BACK)
 

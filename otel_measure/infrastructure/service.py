@@ -18,7 +18,7 @@ from otel_measure.infrastructure.mounts import mount_above
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.summary import summary
-from otel_measure.infrastructure.watch import Probe, Watch
+from otel_measure.infrastructure.watch import RETRIES, Probe, Watch
 from otel_measure.store.types.streams import HostReading
 
 _WATCH_FAULT: Final = "watch"
@@ -172,7 +172,7 @@ class InfrastructureService:
         self.keep_watch()
         return id
 
-    def watch_service(self, name: str, probe: Probe, interval_s: float = 30) -> None:
+    def watch_service(self, name: str, probe: Probe, interval_s: float = 30, *, retries: int = RETRIES) -> None:
         """Ask a service again and again, in a thread of its own, and record when it goes down and comes up.
 
         A service that is not registered is registered with the default target. Watching it once more replaces the
@@ -183,12 +183,19 @@ class InfrastructureService:
             probe: an http(s) URL, up when it answers below 400; or a callable, up when it returns something true.
                 An answer that takes more than 10 s is none.
             interval_s: seconds from an answer to the next question.
+            retries: how often a probe that failed is asked again, 5 s later, before it is an outage, which then begins
+                at the first failure.
 
         Raises:
             ValueError: an argument breaks its rule.
             NoStore: there is none to record in.
         """
-        watch = Watch(probe, interval_s, lambda down_because: self._heard(name, down_because))
+        watch = Watch(
+            probe,
+            interval_s,
+            lambda down_because, failing_for_s: self._heard(name, down_because, failing_for_s),
+            retries=retries,
+        )
         if not self._ledger.knows(name):
             self._ledger.register(name)
         self.keep_watch()
@@ -205,9 +212,9 @@ class InfrastructureService:
         if watch is not None:
             watch.stop()
 
-    def _heard(self, name: str, down_because: str | None) -> None:
+    def _heard(self, name: str, down_because: str | None, failing_for_s: float) -> None:
         try:
-            self._ledger.observe(name, down_because)
+            self._ledger.observe(name, down_because, failing_for_s)
         except Exception as error:  # the thread asks again, and what it hears then is compared with the ledger
             self._fault(_WATCH_FAULT, f"what was heard of service {name!r} could not be recorded: {error!r}", error)
 

@@ -13,6 +13,9 @@ Probe: TypeAlias = str | Callable[[], object]
 Check: TypeAlias = Callable[[], str | None]  # why the service is down, None when it is up
 
 TIMEOUT_S: Final = 10.0
+RETRIES: Final = 1
+RETRY_AFTER_S: Final = 5.0
+MOST_RETRIES: Final = 10
 _REASON_CHARS: Final = 200
 
 
@@ -22,7 +25,10 @@ class Watch:
     Args:
         probe: a URL, or a callable that returns something true while the service is up.
         interval_s: seconds from an answer to the next question.
-        on_answer: takes why the service is down (None: it is up) after each question.
+        on_answer: takes why the service is down (None: it is up) after each question, and for how many seconds it
+            has been failing.
+        retries: how often a probe that failed is asked again, 5 s later, before it is an outage; one lost packet is
+            none. The outage begins at the first failure.
         timeout_s: an answer that takes longer is none.
         clock: monotonic seconds.
 
@@ -34,16 +40,22 @@ class Watch:
         self,
         probe: Probe,
         interval_s: float,
-        on_answer: Callable[[str | None], None],
+        on_answer: Callable[[str | None, float], None],
         *,
+        retries: int = RETRIES,
+        retry_after_s: float = RETRY_AFTER_S,
         timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if isinstance(interval_s, bool) or not 0 < interval_s <= 86_400:
             raise ValueError(f"interval_s must be a number of seconds above 0 and up to 86400, not {interval_s!r}")
+        if isinstance(retries, bool) or not (retries == int(retries) and 0 <= retries <= MOST_RETRIES):
+            raise ValueError(f"retries must be a whole number from 0 to {MOST_RETRIES}, not {retries!r}")
         self._check = http_check(probe, timeout_s) if isinstance(probe, str) else callable_check(probe)
         self._interval_s = interval_s
         self._on_answer = on_answer
+        self._retries = retries
+        self._retry_after_s = retry_after_s
         self._timeout_s = timeout_s
         self._clock = clock
         self._asked_s: float | None = None
@@ -63,26 +75,34 @@ class Watch:
             self._stopped.wait(self._interval_s)
 
     def probe(self) -> None:
-        """Ask once and report the answer."""
+        """Ask, once more after each failure that may be retried, and report the answer."""
+        began_s = self._clock()
+        reason = self._asked()
+        for _ in range(self._retries):
+            if reason is None or self._stopped.wait(self._retry_after_s):
+                break
+            reason = self._asked()
+        self._report(reason, 0.0 if reason is None else self._clock() - began_s)
+
+    def _asked(self) -> str | None:
         self._asked_s = asked_s = self._clock()
         reason = self._check()
         self._asked_s = None
-        late = self._clock() - asked_s > self._timeout_s
-        self._report(self._no_answer if late else reason)
+        return self._no_answer if self._clock() - asked_s > self._timeout_s else reason
 
     def report_hung(self) -> None:
         """Report the service as down while a probe hangs for longer than the time-out: it cannot report that itself."""
         asked_s = self._asked_s
         if asked_s is not None and self._clock() - asked_s > self._timeout_s:
-            self._report(self._no_answer)
+            self._report(self._no_answer, self._clock() - asked_s)
 
     @property
     def _no_answer(self) -> str:
         return f"no answer within {self._timeout_s:g} s"
 
-    def _report(self, reason: str | None) -> None:
+    def _report(self, reason: str | None, failing_for_s: float) -> None:
         if not self._stopped.is_set():
-            self._on_answer(reason)
+            self._on_answer(reason, failing_for_s)
 
 
 def http_check(url: str, timeout_s: float) -> Check:

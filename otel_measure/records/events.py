@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from otel_measure.conventions import semconv
+from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import (
     EvaluationResult,
     Exposure,
@@ -69,7 +70,7 @@ class EventSchema(msgspec.Struct, frozen=True):
 
 
 USER_EVENT_NAMES: Final[Mapping[str, str]] = {
-    **{t: semconv.EVENT_PREFIX + t for t in semconv.USER_EVENT_TYPES},
+    **{member.value: semconv.EVENT_PREFIX + member.value for member in EventType},
     **{t: t for t in (semconv.EVENT_SESSION_START, semconv.EVENT_SESSION_END)},
 }
 """Type of a user event → name of the event."""

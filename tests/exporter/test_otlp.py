@@ -26,7 +26,7 @@ from exporter.http.types import JSON
 from exporter.otlp import MAX_BYTES, PROTOBUF
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
-from otel_measure.otlp.receive.size import MAX_ITEMS, TooManyItemsError
+from otel_measure.otlp.receive.shapes import MAX_ITEMS, TooManyItemsError
 from otel_measure.records.kinds import Json
 from otel_measure.runtime import Runtime
 from otel_measure.testing import Clock
@@ -149,11 +149,12 @@ def nested(depth: int) -> bytes:
         (nested(2_000), "it is nested too deeply"),
         (nested(200_000), "it is nested too deeply"),
         (
-            b'{"resourceMetrics": [[[' + b"1, " * 400_000 + b"1]]]}",
+            b'{"resourceMetrics": [[[' + b"1, " * 40_000 + b"1]]]}",
             ("Failed to parse resourceMetrics field: Failed to parse [" + "1, " * 100)[:300],
         ),
+        (b'{"resourceMetrics": [[[' + b"1, " * 400_000 + b"1]]]}", "'{' is expected (byte 21)"),
     ],
-    ids=["list", "truncated", "number", "70 deep", "2,000 deep", "200,000 deep", "a value of 1.2 MB"],
+    ids=["list", "truncated", "number", "70 deep", "2,000 deep", "200,000 deep", "a value of 120 kB", "of 1.2 MB"],
 )
 def test_what_is_wrong_with_json(client: TestClient, body: bytes, why: str) -> None:
     """The same in JSON, with what the decoder said of it, in at most 300 characters."""

@@ -10,6 +10,7 @@ import pytest
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.testing import Capture
 from tests.infrastructure.fakes import Machine
+from tests.infrastructure.worlds import World
 
 
 @pytest.fixture
@@ -29,3 +30,13 @@ def capture() -> Iterator[Capture]:
 def infra(capture: Capture) -> InfrastructureService:
     """Its infrastructure service."""
     return capture.infrastructure
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A service registered at noon, and a process that watches it."""
+    made = World(tmp_path / "m.db")
+    made.ledger.register("api", 99.0)
+    yield made
+    assert made.store is not None
+    made.store.close()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import isnan
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,85 +13,14 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.windows import Window
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.availability import Incident
-from otel_measure.infrastructure.ledger import STEPPED_BACK, Ledger, Service, Services
+from otel_measure.infrastructure.ledger import Ledger, Service, Services
 from otel_measure.recorder import Recorder
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Receipt
-from tests.closing import closed_later
 from tests.facts import HERE, NOON
+from tests.infrastructure.worlds import START, Quiet, World
 from tests.store.asking import asked
-
-START = moment(NOON)
-
-
-class Quiet:
-    """A sink that takes everything."""
-
-    def record(self, records: Sequence[Record]) -> None:
-        """Take records."""
-
-    def count(self, kind: str, outcome: str, n: int, reason: str | None = None) -> None:
-        """Take a count."""
-
-    def fault(self, what: str) -> None:
-        """Take a fault."""
-
-    def commit_took(self, seconds: float) -> None:
-        """Take a duration."""
-
-
-class World:
-    """A wall clock that tests set, and a process of ours that they start, kill and let live."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.now_us = NOON
-        self._path = path
-        self.store: SqliteStore | None = None
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin as a new process: nothing is left but the file."""
-        if self.store is not None:
-            self.store.close()
-        self.store = closed_later(SqliteStore(str(self._path))) if self._path else None
-        self.ledger = Ledger(
-            HERE, Recorder(self.store, Quiet(), raise_faults=True), self.store, self.clock, Uuid7(self.clock)
-        )
-
-    def clock(self) -> int:
-        return self.now_us
-
-    def step(self, seconds: float) -> None:
-        """Let the clock jump, or time pass in which nothing of ours lives."""
-        self.now_us += round(seconds * 1_000_000)
-
-    def live(self, seconds: int) -> None:
-        """Let time pass with a heartbeat every 15 s."""
-        for _ in range(seconds // 15):
-            self.step(15)
-            self.ledger.beat()
-        self.step(seconds % 15)
-
-    def figures(self, window: str = "30d") -> tuple[float, float, float, int]:
-        """Seconds up, down and unknown, and the number of incidents of the service."""
-        found = self.ledger.availability("api", window)
-        return found.uptime_seconds, found.downtime_seconds, found.unknown_seconds, found.incidents
-
-    def is_down(self) -> bool:
-        """What the list of services says."""
-        return self.ledger.services().services_down == 1
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A service registered at noon, and a process that watches it."""
-    made = World(tmp_path / "m.db")
-    made.ledger.register("api", 99.0)
-    yield made
-    assert made.store is not None
-    made.store.close()
 
 
 def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
@@ -276,94 +204,6 @@ def test_a_short_restart_is_no_gap(world: World) -> None:
     world.live(15)
     world.step(45.000_001)
     assert world.figures() == (120, 0, 45.000_001, 0)
-
-
-def test_a_forward_step_is_a_gap(world: World) -> None:
-    """An hour that the clock leaps over was watched by nobody; an outage lasts through it."""
-    world.live(60)
-    world.step(3600)
-    world.live(60)
-    assert world.figures() == (105, 0, 3615, 0)
-    world.ledger.record("api", "down")
-    world.step(3600)
-    world.live(30)
-    world.ledger.record("api", "up")
-    assert world.figures() == (105, 3630, 3615, 1)
-
-
-def test_an_outage_lasts_through_a_backward_step(world: World) -> None:
-    """After the clock is set back the service is still down, comes up once, and nothing comes back an hour later."""
-    world.live(7200)
-    world.ledger.record("api", "down", reason="disk")
-    world.live(60)
-    world.step(-3600)
-    world.ledger.beat()
-    assert world.is_down()
-    last = world.ledger.availability("api").last_incident
-    assert last is None  # at this very microsecond it has lasted for no time
-    world.live(60)
-    last = world.ledger.availability("api").last_incident
-    assert last is not None
-    assert (last.duration_seconds, last.reason) == (60, STEPPED_BACK)
-    world.ledger.record("api", "up")
-    world.live(300)
-    assert not world.is_down()
-    assert world.figures()[1::2] == (60, 1)
-    world.live(7200)
-    assert not world.is_down()
-    assert world.figures() == (7200 + 60 - 3600 + 60 + 300 + 7200 - 60, 60, 0, 1)
-
-
-def test_an_outage_after_a_backward_step_is_not_ended_by_an_older_recovery(world: World) -> None:
-    """A recovery that now lies ahead of the clock ends no outage that begins before it."""
-    world.live(7200)
-    world.ledger.record("api", "down")
-    world.live(60)
-    world.ledger.record("api", "up")
-    world.step(-600)
-    world.ledger.record("api", "down")
-    world.live(1200)
-    assert world.is_down()
-    assert world.figures()[1::2] == (1200, 1)
-
-
-def test_two_states_after_a_backward_step_both_count(world: World) -> None:
-    """Each state recorded while older ones lie ahead revokes the last of those, however often that happens."""
-    world.live(7200)
-    world.ledger.record("api", "down")
-    world.step(-3600)
-    for _ in range(3):
-        world.ledger.record("api", "up")
-        world.live(60)
-        world.ledger.record("api", "down")
-        world.live(60)
-    world.ledger.record("api", "up")
-    world.live(7200)
-    assert not world.is_down()
-    assert world.figures()[1::2] == (180, 3)
-
-
-def test_an_hour_back_and_forth_leaves_the_ledger_whole(world: World) -> None:
-    """A clock that is wrong for a minute costs that minute: no figure is negative and all add up to the window."""
-    for hours in (-1, 1):
-        world.live(7200)
-        world.step(hours * 3600)
-        world.live(60)
-        world.step(-hours * 3600)
-        world.live(60)
-    up, down, unknown, incidents = world.figures()
-    assert (up + down + unknown, down, incidents) == (14_400 + 240, 0, 0)
-    assert 0 <= unknown <= 150
-
-
-def test_a_back_fill_revokes_nothing(world: World) -> None:
-    """A state with a time of its own says nothing about now."""
-    world.live(7200)
-    world.ledger.record("api", "down")
-    world.step(-60)
-    world.ledger.record("api", "up", at=START)
-    world.live(120)
-    assert world.is_down()
 
 
 def test_a_probe_records_changes_only(world: World) -> None:

@@ -238,6 +238,21 @@ def test_child_of_a_fork_forgets_and_starts_anew(sampler: Sampler) -> None:
     assert sampler.fresh(wait_s=5).before is not None
 
 
+def test_nobody_waits_for_a_reading_during_a_fork(machine: Machine) -> None:
+    """Asked between the moments of a fork it answers with what it has, takes no lock and starts no thread."""
+    sampler = machine.sampler
+    for end_of_fork in (sampler.after_fork_in_parent, sampler.after_fork_in_child):
+        sampler.before_fork()
+        with sampler._changed:
+            asked = threading.Thread(target=sampler.fresh, kwargs={"max_age_s": 0.0, "wait_s": 60.0})
+            asked.start()
+            asked.join(20)
+            assert not asked.is_alive()
+        assert not sampler.running
+        end_of_fork()
+        assert not sampler._forking
+
+
 def test_child_of_a_stopped_sampler_stays_stopped(sampler: Sampler) -> None:
     """A sampler that was told to stop does not collect in the child either."""
     sampler.fresh(wait_s=5)

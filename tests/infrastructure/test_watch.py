@@ -56,8 +56,9 @@ class Said:
         self.all: list[str | None] = []
         self._new = threading.Condition()
 
-    def __call__(self, reason: str | None) -> None:
+    def __call__(self, reason: str | None, failing_for_s: float) -> None:
         with self._new:
+            self.failing_for_s = failing_for_s
             self.all.append(reason)
             self._new.notify_all()
 
@@ -160,7 +161,7 @@ def test_a_server_that_goes_down_and_up_is_told() -> None:
     said = Said()
     with server(200) as url:
         port = int(url.split(":")[2].split("/")[0])
-        watch = Watch(url, 0.02, said)
+        watch = Watch(url, 0.02, said, retry_after_s=0.01)
         watch.start("web")
         assert said.wait(1) == [None]
     seen = len(said.all)
@@ -189,8 +190,46 @@ def test_an_answer_that_comes_too_late_is_none() -> None:
         clock.now_s += 10.5
         return True
 
-    Watch(slow, 30, said, clock=clock).probe()
+    Watch(slow, 30, said, retries=0, clock=clock).probe()
     assert said.all == ["no answer within 10 s"]
+
+
+def test_a_probe_that_fails_once_is_asked_again() -> None:
+    """One failure is no outage; as many as may be retried are, and it began with the first of them."""
+    clock, said = PausedClock(), Said()
+    answers = [False, True, False, False, False, False]
+
+    def flaky() -> bool:
+        clock.now_s += 1.0
+        return answers.pop(0)
+
+    watch = Watch(flaky, 30, said, retries=1, retry_after_s=0.0, clock=clock)
+    watch.probe()
+    assert (said.all, answers) == ([None], [False] * 4)
+    watch.probe()
+    assert (said.all[1:], said.failing_for_s) == (["the probe returned False"], 2.0)
+    Watch(flaky, 30, said, retries=0, clock=clock).probe()
+    assert (said.failing_for_s, answers) == (1.0, [False])
+
+
+def test_a_watch_that_is_stopped_asks_no_more() -> None:
+    """What failed is not asked again, and is told to nobody."""
+    said, watches = Said(), list[Watch]()
+
+    def stopping() -> bool:
+        watches[0].stop()
+        return False
+
+    watches.append(Watch(stopping, 30, said, retries=3))
+    watches[0].probe()
+    assert said.all == []
+
+
+@pytest.mark.parametrize("retries", [-1, 11, 1.5, True])
+def test_retries_that_cannot_be_are_refused(retries: float) -> None:
+    """A whole number from 0 to 10."""
+    with pytest.raises(ValueError, match="retries must be a whole number from 0 to 10"):
+        Watch("http://localhost/", 30, Said(), retries=retries)  # type: ignore[arg-type]  # that is the test
 
 
 def test_a_probe_that_hangs_is_told_by_the_heartbeat() -> None:

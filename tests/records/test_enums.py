@@ -4,8 +4,8 @@ from enum import Enum
 
 import pytest
 
-from otel_measure.conventions import semconv
 from otel_measure.records.enums import DriftStatus, EventType, HealthStatus, ModelType, UserSegment
+from otel_measure.records.events import USER_EVENT_TYPES
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_members_are_their_values_in_capitals(enum: type[Enum], values: str) -> 
 
 def test_every_event_type_has_an_event_name() -> None:
     """What `track_event` takes, the event form can carry."""
-    assert {member.value for member in EventType} <= set(semconv.USER_EVENT_TYPES)
+    assert {member.value for member in EventType} <= USER_EVENT_TYPES

@@ -80,5 +80,5 @@ def price_table(s: Surroundings) -> Finding:
     except metadata.PackageNotFoundError:
         return warning(
             "there is no price table: calls have a cost only where caller, provider or price_overrides says it",
-            "pip install 'otel-measure[prices]'",
+            "pip install genai-prices",
         )

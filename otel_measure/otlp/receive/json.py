@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 
-from otel_measure.otlp.receive.size import MAX_ITEMS, TooManyItemsError
+from otel_measure.otlp.receive.json_walk import TOO_DEEP, Items, walk
+from otel_measure.otlp.receive.shapes import HARMLESS_BYTES, MessageShape, by_holder
 
 M = TypeVar("M", bound=Message)
 _HEX: Final = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
@@ -22,48 +24,85 @@ _LISTS: Final = (
     *("log_records", "data_points"),
 )
 _FORMS_OF_DATA: Final = ("gauge", "sum", "histogram", "exponentialHistogram", "exponential_histogram", "summary")
-_TOO_DEEP: Final = "it is nested too deeply"
 _MOST_CHARS_OF_A_FAULT: Final = 300  # protobuf repeats the value that it cannot parse, which may be the whole body
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
-def from_json(body: bytes, message: type[M]) -> M:
-    """Return the message that a body says; fields that are not known are let pass, as the specification asks.
+def messages(body: bytes, message: type[M], shape: MessageShape, refused: Counter[str]) -> Iterator[M]:
+    """Return the request that a body says, as one message or in portions.
+
+    Fields that are not known are let pass, as the specification asks.
+
+    Args:
+        body: the request.
+        message: the type of it.
+        shape: of it.
+        refused: is given how many items are passed over, by the rule that they break, while messages are taken.
 
     Raises:
         TooManyItemsError: it has too many items.
         ValueError: it is no JSON, or not that of the message.
     """
+    if len(body) <= HARMLESS_BYTES:
+        yield _parsed(_decoded(body), message)
+        return
+    for items in walk(body, shape).portions(refused):
+        yield _parsed(_content(body, items, 1), message)
+
+
+def _content(body: bytes, items: Items, depth: int) -> dict[str, Any]:
+    """Return what stands in the holders of these items at one level, with these items alone."""
+    content: dict[str, Any] = {}
+    for holder, neighbours in by_holder(items, depth):
+        said = {key: _decoded(value) for key, value in holder.common}
+        if holder is neighbours[0][0]:
+            (item,) = holder.shape.children.values()
+            said[item.names[0]] = [_decoded(body[start:end]) for _, start, end in neighbours]
+        else:
+            said.update(_content(body, neighbours, depth + 1))
+        name = holder.shape.names[0]
+        if holder.shape.is_list:
+            content.setdefault(name, []).append(said)
+        else:
+            content[name] = said
+    return content
+
+
+def _decoded(body: bytes) -> Any:
     try:
-        decoded = _decode(body)
-        if not isinstance(decoded, dict):
-            raise ValueError(f"it must be an object, not {type(decoded).__name__}")
-        # Before it becomes a message, which takes longer for each item than all the rest.
-        if _ids_to_base64(decoded) > MAX_ITEMS:
-            raise TooManyItemsError
-        return ParseDict(decoded, message(), ignore_unknown_fields=True, max_recursion_depth=64)
-    except ParseError as error:
-        fault = str(error)
-        raise ValueError(_TOO_DEEP if "recursion depth" in fault else fault[:_MOST_CHARS_OF_A_FAULT]) from None
+        return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from None
     except RecursionError:  # how deep it takes differs between interpreters; protobuf's own bound is 64 messages
-        raise ValueError(_TOO_DEEP) from None
+        raise ValueError(TOO_DEEP) from None
 
 
-def _ids_to_base64(node: dict[str, Any]) -> int:
-    """Change ids in place; return how many items were looked at."""
-    n = 1
+def _parsed(said: Any, message: type[M]) -> M:
+    if not isinstance(said, dict):
+        raise ValueError(f"it must be an object, not {type(said).__name__}")
+    try:
+        _ids_to_base64(said)
+        return ParseDict(said, message(), ignore_unknown_fields=True, max_recursion_depth=64)
+    except ParseError as error:
+        fault = str(error)
+        raise ValueError(TOO_DEEP if "recursion depth" in fault else fault[:_MOST_CHARS_OF_A_FAULT]) from None
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+
+
+def _ids_to_base64(node: dict[str, Any]) -> None:
+    """Change ids in place."""
     for name in _HEX:
         if isinstance(value := node.get(name), str):
             node[name] = b64encode(_from_hex(name, value)).decode()
     for name in _LISTS:
         if isinstance(items := node.get(name), list):
-            n += sum(_ids_to_base64(item) for item in items if isinstance(item, dict))
+            for item in items:
+                if isinstance(item, dict):
+                    _ids_to_base64(item)
     for name in _FORMS_OF_DATA:
         if isinstance(form := node.get(name), dict):
-            n += _ids_to_base64(form)
-    return n
+            _ids_to_base64(form)
 
 
 def _from_hex(name: str, value: str) -> bytes:

@@ -25,7 +25,6 @@ from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.signals import model_series
 from otel_measure.definitions.streams import FACT_SCOPES, Point, StreamScope, stream_scope
 from otel_measure.otlp.receive.senders import Resource, resource_of, text
-from otel_measure.otlp.receive.size import points_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.binned import Exponential
@@ -107,6 +106,13 @@ def interpret(requested: Iterable[ResourceMetrics], now_us: int) -> InterpretedM
                     except PointError as rule:
                         interpreted.refused[str(rule)] += 1
     return interpreted._replace(own=own, ignored=ignored)
+
+
+def points_of(metric: Metric) -> Sequence[DataPoint]:
+    """Return the data points of a metric, whatever kind they are of; none where it has no data."""
+    form = metric.WhichOneof("data")
+    points: Sequence[DataPoint] = getattr(metric, form).data_points if form is not None else ()
+    return points
 
 
 def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_MetricContext, Sequence[DataPoint]]:

@@ -156,6 +156,11 @@ class Receiver:
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 
+    def refuse(self, signal: str, refused: Counter[str]) -> RefusedItems:
+        """Count items that were passed over before they were decoded, by the rule that they break."""
+        self._tally(signal)("rejected", refused.total(), "too_large")
+        return _refusal(refused)
+
     def families(self) -> list[Family]:
         """Return who sends, with the attributes of their resources: what the `target_info` of Prometheus is."""
         if self._optional_store is None:
@@ -231,6 +236,13 @@ _REASONS: Final = {
     "too_large": "a delta whose sum with those before would be larger than can be kept",
     "cardinality": "a metric has too many series; drop attributes of high cardinality",
 }
+
+
+def together(refusals: Iterable[RefusedItems]) -> RefusedItems:
+    """Return how many items were refused of a request that was taken in by portions, and why."""
+    given = [each for each in refusals if each.rejected]
+    message = "; ".join(dict.fromkeys(each.message for each in given))
+    return RefusedItems(sum(each.rejected for each in given), message[:_MAX_MESSAGE_CHARS])
 
 
 def _refusal(refused: Counter[str]) -> RefusedItems:

@@ -405,7 +405,7 @@ def test_a_store_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> No
         "set timezone='Europe/Paris' or run `otel-measure rebuild --timezone UTC`"
     )
     (tmp_path / "y.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(StoreUnavailable, match="corrupt"):
+    with pytest.raises(StoreUnavailable, match="foreign"):
         SqliteStore(str(tmp_path / "y.db"))
 
 

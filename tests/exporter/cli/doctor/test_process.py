@@ -22,7 +22,7 @@ def test_without_a_price_table() -> None:
     assert process.price_table(around(version_of=version_of)) == Finding(
         "warning",
         "there is no price table: calls have a cost only where caller, provider or price_overrides says it",
-        "pip install 'otel-measure[prices]'",
+        "pip install genai-prices",
     )
     assert process.price_table(around(version_of=lambda _: "1.2")) == Finding("ok", "genai-prices 1.2")
 
