@@ -38,14 +38,22 @@ from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
 from otel_measure.store.types.experiments import Experiment
-from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, EVERYTHING, Filter, OutboxBatch, Receipt
+from otel_measure.store.types.facts import (
+    ACCEPTED,
+    DUPLICATE,
+    ERASED,
+    EVERYTHING,
+    TOO_OLD,
+    Filter,
+    OutboxBatch,
+    Receipt,
+)
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Erasure, Link
 
-TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
 _TS: Final = attrgetter("ts")
 JOURNALED: Final = Receipt("accepted", "other_definitions")
 
@@ -152,7 +160,7 @@ class SqliteStore:
             return records
         allowed, refused = identity.without_erased(self._names.connection, records)
         for i in refused:
-            receipts[i] = identity.ERASED
+            receipts[i] = ERASED
         return allowed
 
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final
 
 import msgspec
 
@@ -22,10 +21,7 @@ from otel_measure.store.sqlite import activity, facts, journal, roll_ups, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.users import Erasure, Link
-
-ERASED: Final = Receipt("rejected", "erased")
 
 
 def identify(transaction: Transaction, anonymous_id: str, user_id: str) -> Link:
