@@ -73,7 +73,17 @@ async def _body(bound: BoundRoute, scope: Scope, receive: Receive) -> msgspec.St
 
 
 def _handled(route: AnyRoute, call: Call[Any, Any]) -> Content:
-    return _content(route.handler(call), route.status)
+    answer = route.handler(call)
+    if isinstance(answer, Content):
+        return answer
+    return success(answer, route.status, is_updating=_is_updating(route, call))
+
+
+def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:
+    """Whether an answer comes from a store that does not count all of its facts yet by its definitions."""
+    if route.method != "GET" or not route.needs_runtime or call.runtime.store is None:
+        return False
+    return call.runtime.store.is_updating()
 
 
 def _content(answer: object, status: int) -> Content:

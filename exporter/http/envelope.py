@@ -47,6 +47,7 @@ class Success(msgspec.Struct, frozen=True):
 
     status: Literal["success"]
     data: object
+    definitions: Literal["updating"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -56,9 +57,16 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
-def success(data: object, status: int = 200) -> Content:
-    """Return `data` in its envelope; not-a-number becomes `null`."""
-    return Content(_encode(Success("success", data)), JSON_HEADERS, status)
+def success(data: object, status: int = 200, *, is_updating: bool = False) -> Content:
+    """Return `data` in its envelope; not-a-number becomes `null`.
+
+    Args:
+        data: the answer.
+        status: of HTTP.
+        is_updating: whether there are facts that the store does not count yet by its definitions; the envelope says so.
+    """
+    definitions: Literal["updating"] | msgspec.UnsetType = "updating" if is_updating else msgspec.UNSET
+    return Content(_encode(Success("success", data, definitions)), JSON_HEADERS, status)
 
 
 def error(status: int, message: str, headers: tuple[Header, ...] = ()) -> Content:

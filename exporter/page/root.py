@@ -25,14 +25,16 @@ async def healthz(call: PlainCall) -> Content:
 
 def readyz(call: PlainCall) -> Content:
     """Answer whether a write would be committed now."""
+    is_updating = False
     try:
         if call.runtime.store is not None:
             call.runtime.store.check()
+            is_updating = call.runtime.store.is_updating()
     except StoreUnavailable as fault:
         # Anybody may ask this, so the path of the store is left to the log and to `doctor`.
         message = f"store unavailable ({fault.cause_name}); 'otel-measure doctor' tells more"
         raise HttpError(503, message, ((b"retry-after", b"1"),)) from None
-    return _state("ready")
+    return _state("ready", **({"definitions": "updating"} if is_updating else {}))
 
 
 async def page(call: PlainCall) -> Content:
@@ -45,8 +47,8 @@ async def page_part(call: PlainCall) -> Content:
     return asset(call.path_params["file"])
 
 
-def _state(state: str) -> Content:
-    return Content(msgspec.json.encode({"status": state}), JSON_HEADERS)
+def _state(state: str, **more: str) -> Content:
+    return Content(msgspec.json.encode({"status": state, **more}), JSON_HEADERS)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -257,6 +257,9 @@ class Admin(Protocol):
     def rebuild(self, definitions: Definitions | None = None) -> None:
         """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
 
+    def is_updating(self) -> bool:
+        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
+
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,8 +17,11 @@ from exporter.app import ROUTES, create_app
 from exporter.http.envelope import HttpError
 from exporter.page.assets import asset
 from otel_measure.config import Settings
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime
+from otel_measure.store.sqlite import SqliteStore
+from tests.facts import event
 
 Local = Callable[[Starlette], TestClient]
 POLICY = (
@@ -250,3 +254,17 @@ def test_a_route_of_somebody_else_that_fails(app: Starlette, local: Local) -> No
     app.add_route("/mine", broken)  # type: ignore[arg-type]
     answer = local(app).get("/mine")
     assert (answer.status_code, answer.json()["message"].startswith("internal error")) == (500, True)
+
+
+def test_what_is_not_counted_yet_is_said(local: Local, tmp_path: Path) -> None:
+    """While facts wait to be counted, answers and `/readyz` say that the store is being brought up to date."""
+    path, asked = str(tmp_path / "a.db"), "/api/v1/metrics/users/engagement"
+    with closing(SqliteStore(path, definitions=Definitions(rules=2))):
+        pass
+    client = local(create_app(Settings(store=path)))  # of older rules: it stores facts only, and counts none
+    assert "definitions" not in client.get(asked).json()
+    assert client.get("/readyz").json() == {"status": "ready"}
+    with closing(SqliteStore(path, definitions=Definitions())) as older:
+        older.accept([event("a")])
+    assert client.get(asked).json()["definitions"] == "updating"
+    assert client.get("/readyz").json() == {"status": "ready", "definitions": "updating"}

@@ -297,6 +297,11 @@ class SqliteStore:
             in_place(transaction, wanted, with_totals=True)
         self._definitions = wanted
 
+    def is_updating(self) -> bool:
+        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
+        with self._database.read() as connection:
+            return kept.state(connection).updating is not None or not journal.is_empty(connection)
+
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
 
