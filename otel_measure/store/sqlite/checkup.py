@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,10 +15,18 @@ from urllib.parse import quote
 
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import kept
-from otel_measure.store.sqlite.faults import store_error
-from otel_measure.store.sqlite.file import MEMORY, local_mounts, refuse_network_file_system
-from otel_measure.store.sqlite.migrations import latest_version, version_of
+from otel_measure.store.sqlite.faults import RECOVER, store_error
+from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.ownership import look, refuse_foreign
+from otel_measure.store.sqlite.place import (
+    local_mounts,
+    others_who_may_read,
+    refuse_network_file_system,
+    refuse_planted_link,
+)
+from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
 _MIB: Final = 2**20
@@ -61,20 +68,35 @@ def _exists(s: StoreFile) -> bool:
     return _is_file(s) and os.path.isfile(s.path)
 
 
+def _is_ours(s: StoreFile) -> bool:
+    # Opening what is not ours would change it, or make files beside it; `place` says whose it is.
+    try:
+        if _exists(s):
+            refuse_foreign(s.path)
+            return True
+    except StoreUnavailable:
+        pass
+    return False
+
+
 def place(s: StoreFile) -> Finding:
-    """Where records go, and whether that can exist."""
+    """Where records go, whether that can exist, and whether what is there is ours."""
     if s.settings.store == MEMORY:
         return ok("in memory: it ends with the process")
     try:
-        is_directory = stat.S_ISDIR(s.path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return ok(f"{s.path}, made at the first start")
-    except OSError as error:
-        way_out = "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE"
-        return wrong(f"{s.path} cannot be looked at: {error.strerror}", way_out)
-    if is_directory:
-        return wrong(f"{s.path} is a directory", "set OTEL_MEASURE_STORE to a file in it")
-    return ok(f"{s.path}, exists")
+        refuse_planted_link(s.path)
+        refuse_foreign(s.path)
+    except StoreUnavailable as refusal:
+        return wrong(refusal.what, refusal.way_out)
+    return ok(f"{s.path}, exists" if os.path.exists(s.path) else f"{s.path}, made at the first start")
+
+
+def privacy(s: StoreFile) -> Finding:
+    """Whether its owner alone may read the file."""
+    others = others_who_may_read(s.path)
+    if not others:
+        return ok("its owner alone may read it")
+    return warning(f"{' and '.join(others)} may read {s.path}", f"chmod 600 {s.path}*, which its log is among")
 
 
 def directory(s: StoreFile) -> Finding:
@@ -111,7 +133,7 @@ def integrity(s: StoreFile) -> Finding:
         problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     if problems == ["ok"]:
         return ok("opens; quick_check finds nothing")
-    return wrong("; ".join(problems), "stop all writers, keep a copy, run `sqlite3 FILE .recover` or start a new store")
+    return wrong("; ".join(problems), RECOVER)
 
 
 def journal(s: StoreFile) -> Finding:
@@ -141,17 +163,10 @@ def writable(s: StoreFile) -> Finding:
 
 
 def schema(s: StoreFile) -> Finding:
-    """Whether this version of otel-measure knows the tables."""
-    latest = latest_version()
-    with _open(s) as connection:
-        version = version_of(connection)
-        tables = int(connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0])
-    what = f"schema {version}, this otel-measure knows {latest}"
-    if version > latest:
-        return wrong(what, "upgrade otel-measure")
-    if version == 0 and tables:
-        return wrong("the file has tables of another program", "set OTEL_MEASURE_STORE to a new file")
-    return ok(what if version == latest else f"{what}; brought up to date at the next start")
+    """Whether the tables are those of this version of otel-measure; a newer one's are not opened."""
+    version, known = look(s.path).user_version, latest()
+    what = f"schema {version}, this otel-measure knows {known}"
+    return ok(what if version == known else f"{what}; brought up to date at the next start")
 
 
 def time_zone(s: StoreFile) -> Finding:
@@ -219,12 +234,13 @@ _CHECKS: Final[tuple[tuple[str, Callable[[StoreFile], Finding], Callable[[StoreF
     ("store directory", directory, _is_file),
     ("store file system", file_system, _is_file),
     ("store disk", disk, _is_file),
-    ("store integrity", integrity, _exists),
-    ("store journal", journal, _exists),
-    ("store writable", writable, _exists),
-    ("store schema", schema, _exists),
-    ("store time zone", time_zone, _exists),
-    ("store definitions", definitions, _exists),
+    ("store privacy", privacy, _exists),
+    ("store integrity", integrity, _is_ours),
+    ("store journal", journal, _is_ours),
+    ("store writable", writable, _is_ours),
+    ("store schema", schema, _is_ours),
+    ("store time zone", time_zone, _is_ours),
+    ("store definitions", definitions, _is_ours),
 )
 
 

@@ -218,7 +218,7 @@ class Database:
         known = file.inode
         file.refuse_another()
         try:
-            connection = self._connected(file.uri)
+            connection = self._connected(file.uri_to_open())
         except sqlite3.Error:
             file.refuse_another()
             raise

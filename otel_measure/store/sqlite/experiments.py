@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import compress, count
 from typing import Any, Final, NamedTuple
@@ -22,7 +22,7 @@ from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY, MIXED
 from otel_measure.records.kinds import Exposure, Json, UserEvent
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.facts import Facts
-from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.experiments import ArmHour, Experiment
 
 
@@ -32,6 +32,8 @@ class _Extra(msgspec.Struct):
     properties: dict[str, Any] | None = None
 
 
+TABLES: Final = ("experiment_arm", "experiment_conversion", "experiment_cell")
+FROZEN: Final[Mapping[str, str]] = {"experiment_arm": "first_ts < :ts", "experiment_conversion": "ts < :ts"}
 HOUR_US: Final = 3_600_000_000
 _DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
 _encode: Final = msgspec.json.Encoder().encode
@@ -232,29 +234,29 @@ def _delete(connection: sqlite3.Connection, persons: set[int]) -> None:
         connection.executemany(f"DELETE FROM {table} WHERE uid = ?", [(person,) for person in persons])
 
 
-def clear(transaction: Transaction, frozen_before: int) -> None:
-    """Forget what comes from facts that are still there; what removed ones left merges with them again."""
-    connection = transaction.connection
-    connection.create_function("local_day", 1, transaction.day_of, deterministic=True)
-    connection.execute("DELETE FROM experiment_arm WHERE local_day(first_ts) >= ?", (frozen_before,))
-    connection.execute("DELETE FROM experiment_conversion WHERE local_day(ts) >= ?", (frozen_before,))
+def restore(_: Transaction, __: Frozen) -> Iterator[None]:
+    """Cells are counted once the facts are there: a person's exposures before and after the horizon are one story."""
+    yield
 
 
-def rebuild(transaction: Transaction) -> None:
-    """Compute users and cells from the facts in SQL."""
+def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
+    """Compute users and cells from the facts, and from what those that are gone have left, in SQL."""
     connection, converting = transaction.connection, sorted(transaction.definitions.experiment_event_types)
     connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
-    connection.execute(_REBUILD_ARMS)
-    connection.execute(_REBUILD_CONVERSIONS.format(",".join("?" * len(converting))), converting)
+    connection.execute(_RECOUNT_ARMS)
+    yield
+    connection.execute(_RECOUNT_CONVERSIONS.format(",".join("?" * len(converting))), converting)
+    yield
     connection.execute("DELETE FROM experiment_cell")
     connection.execute(f"INSERT INTO experiment_cell {_CONTRIBUTED.format(units='')}")
+    yield
 
 
-_REBUILD_ARMS: Final = (
+_RECOUNT_ARMS: Final = (
     "INSERT INTO experiment_arm SELECT person, experiment, variant, min(ts) FROM exposure JOIN person_of USING (uid)"
     f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}"
 )
-_REBUILD_CONVERSIONS: Final = (
+_RECOUNT_CONVERSIONS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment_in(extra), ts"
     " FROM event JOIN person_of USING (uid) WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"
 )

@@ -7,13 +7,14 @@ from typing import Final
 
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 
+RECOVER: Final = "stop all writers, keep a copy, run `sqlite3 FILE .recover` or start a new store"
 # (part of SQLite's message, cause, what the reader can do)
 _CAUSES: Final = (
     ("locked", "locked", "another process holds the write lock; it is tried again by itself"),
     ("disk is full", "full", "free disk space or lower store_max_bytes; recording goes on by itself afterwards"),
     ("readonly", "read_only", "make the file and its directory writable for this user"),
     ("unable to open", "permission", "check that the directory exists and is writable, or set OTEL_MEASURE_STORE"),
-    ("malformed", "corrupt", "stop all writers, keep a copy, run `sqlite3 FILE .recover` or start a new store"),
+    ("malformed", "corrupt", RECOVER),
     ("not a database", "corrupt", "the file is something else: set OTEL_MEASURE_STORE to another path"),
     ("disk i/o error", "io", "check the disk and that nobody removed the file; `otel-measure doctor` says more"),
 )

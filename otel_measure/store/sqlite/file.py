@@ -1,4 +1,4 @@
-"""The file of a database: where it may lie, and that it is still the one that was opened.
+"""The file of a database: that it is still the one that was opened.
 
 SQLite finds the write-ahead log by the path alone. Another file under the path would be given the log of the one that
 was opened, so it is refused, to read and to write.
@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from otel_measure.errors import StoreUnavailable
+from otel_measure.store.sqlite.place import (
+    local_mounts,
+    make_file,
+    make_folders,
+    refuse_network_file_system,
+    refuse_planted_link,
+)
 
 MEMORY: Final = ":memory:"
 Inode: TypeAlias = tuple[int, int]
-_NETWORK_FILE_SYSTEMS: Final = frozenset(
-    {"nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "afs", "ceph", "glusterfs", "lustre", "beegfs", "davfs"}
-    | {f"fuse.{kind}" for kind in ("sshfs", "s3fs", "rclone", "glusterfs", "ceph-fuse", "gcsfuse", "davfs2")}
-)
 _PUT_BACK: Final = (
     "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
 )
@@ -41,21 +44,16 @@ class DatabaseFile:
         self.path = path
         self.inode: Inode | None = None
         file = Path(path)
-        self._uri = file.absolute().as_uri()
+        self._uri = f"{file.absolute().as_uri()}?mode=rw"
+        refuse_planted_link(file)
         refuse_network_file_system(file, local_mounts())
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StoreUnavailable(
-                "permission",
-                f"{file.parent} cannot be created: {error}",
-                "set OTEL_MEASURE_STORE to a writable path",
-            ) from error
+        make_folders(file.parent)
 
-    @property
-    def uri(self) -> str:
-        """What opens it. It is made once: an empty file in its place for a moment would take its log from it."""
-        return f"{self._uri}?mode={'rwc' if self.inode is None else 'rw'}"
+    def uri_to_open(self) -> str:
+        """Return what opens it. It is made once: an empty one in its place for a moment would take its log from it."""
+        if self.inode is None:
+            make_file(Path(self.path))
+        return self._uri
 
     def refuse_another(self) -> None:
         """Raise when the file is no longer the one at the path."""
@@ -79,31 +77,3 @@ class DatabaseFile:
                 "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
             ) from error
         return status.st_dev, status.st_ino
-
-
-def refuse_network_file_system(path: Path, mounts: list[tuple[str, str]]) -> None:
-    """Raise when the file would lie on a network file system, where SQLite's locks and shared memory do not hold.
-
-    Args:
-        path: of the file.
-        mounts: (mount point, type) of every file system.
-    """
-    place = os.path.realpath(path)
-    best = max((m for m in mounts if _is_below(place, m[0])), key=lambda m: len(m[0]), default=None)
-    if best and best[1].lower() in _NETWORK_FILE_SYSTEMS:
-        raise StoreUnavailable(
-            "network_file_system",
-            f"{path} lies on {best[0]}, a network file system ({best[1]}), where SQLite's locks do not hold",
-            "set OTEL_MEASURE_STORE to a local disk; the processes of other hosts send OTLP to `otel-measure serve`",
-        )
-
-
-def _is_below(place: str, mount_point: str) -> bool:
-    return mount_point == "/" or place == mount_point or place.startswith(mount_point.rstrip("/") + "/")
-
-
-def local_mounts() -> list[tuple[str, str]]:
-    """Return (mount point, type) of every file system of this machine."""
-    import psutil
-
-    return [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]

@@ -64,8 +64,8 @@ def test_a_store_that_cannot_be_used(tmp_path: Path) -> None:
     result = run("serve", "--port", "0", "--store", str(path))
     assert result.exit_code == exit_codes.STORE
     assert result.output == (
-        f"otel-measure: store unavailable (corrupt): {path}: file is not a database; "
-        "the file is something else: set OTEL_MEASURE_STORE to another path\n"
+        f"otel-measure: store unavailable (foreign): {path} is a text file; "
+        "set OTEL_MEASURE_STORE to another path; this file is left as it is\n"
     )
 
 

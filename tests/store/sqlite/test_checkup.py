@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.engines import definitions_of
 from otel_measure.store.sqlite import SqliteStore, checkup
 from otel_measure.store.sqlite.checkup import StoreFile
+from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding
 from tests.closing import closed_later
 
@@ -161,22 +163,35 @@ def test_a_write_ahead_log_that_only_grows(store: Path, monkeypatch: pytest.Monk
 
 
 def test_schemas(store: Path, tmp_path: Path) -> None:
-    """An older schema is brought up to date by itself; a newer one wants an upgrade; foreign tables another file."""
-    connection = sqlite3.connect(store, isolation_level=None)
-    latest = connection.execute("PRAGMA user_version").fetchone()[0]
-    connection.execute("PRAGMA user_version = 9999")
-    newer = checkup.schema(file_at(store))
-    connection.close()
-    assert newer == Finding("wrong", f"schema 9999, this otel-measure knows {latest}", "upgrade otel-measure")
-    other = sqlite3.connect(tmp_path / "other.db")
-    empty = checkup.schema(file_at(tmp_path / "other.db"))
-    other.execute("CREATE TABLE recipes (name)")
-    other.commit()
-    foreign = checkup.schema(file_at(tmp_path / "other.db"))
-    other.close()
-    known = f"schema 0, this otel-measure knows {latest}; brought up to date at the next start"
-    assert empty == Finding("ok", known)
-    assert foreign == Finding("wrong", "the file has tables of another program", "set OTEL_MEASURE_STORE to a new file")
+    """An older schema is brought up to date by itself; a newer one and foreign tables are told where the file is."""
+    assert checkup.schema(file_at(store)) == Finding("ok", f"schema {latest()}, this otel-measure knows {latest()}")
+    sqlite3.connect(tmp_path / "empty.db").close()
+    assert checkup.schema(file_at(tmp_path / "empty.db")) == Finding(
+        "ok", f"schema 0, this otel-measure knows {latest()}; brought up to date at the next start"
+    )
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+    assert checkup.place(file_at(store)) == Finding(
+        "wrong",
+        f"{store} has schema 9999, this otel-measure knows {latest()}",
+        "upgrade otel-measure",
+    )
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE recipe (name)")
+    assert checkup.place(file_at(tmp_path / "other.db")) == Finding(
+        "wrong",
+        f"{tmp_path / 'other.db'} is an SQLite database of another program (user_version 0; 1 table: recipe)",
+        "set OTEL_MEASURE_STORE to another path; this file is left as it is",
+    )
+
+
+def test_a_file_that_others_may_read(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that was made readable for others is a warning with the way out; ours are not."""
+    assert checkup.privacy(file_at(store)) == Finding("ok", "its owner alone may read it")
+    monkeypatch.setattr(checkup, "others_who_may_read", lambda path: ("group", "everybody"))
+    assert checkup.privacy(file_at(store)) == Finding(
+        "warning", f"group and everybody may read {store}", f"chmod 600 {store}*, which its log is among"
+    )
 
 
 def test_days_of_another_zone(store: Path) -> None:

@@ -1,0 +1,165 @@
+"""Whether a file is a store of ours: looked at before anything is opened that could change it or what lies beside it.
+
+Opening and closing a database for writing moves its log into it, and even a read-only connection makes the files of
+the log. An immutable one does neither, and does not see the log; where that alone has something, a copy is read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import string
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from otel_measure.errors import StoreUnavailable
+from otel_measure.store.sqlite.faults import store_error
+from otel_measure.store.sqlite.schema_scripts import TABLES, latest, tables_of
+
+APPLICATION_ID: Final = int.from_bytes(b"OTLM")
+_LAST_WITHOUT_ID: Final = 8  # the last schema that was released before stores had an id
+_ID_AT_BYTE: Final = 68
+_SAMPLE_BYTES: Final = 2**18
+_ONLY_OURS: Final = b"CREATE TABLE total_base"
+_ANOTHER_PATH: Final = "set OTEL_MEASURE_STORE to another path; this file is left as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What tells whose a database is; of one that has our id the tables are not looked at."""
+
+    application_id: int = 0
+    user_version: int = 0
+    tables: frozenset[str] = frozenset()
+    has_schema: bool = False
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise when there is a file at the path that this version cannot use; neither it nor its folder is changed.
+
+    Raises:
+        StoreUnavailable: it is no store, one with a damaged header, or one that a newer version has made.
+    """
+    refuse_foreign_contents(str(path), look(path))
+
+
+def refuse_foreign_contents(path: str, contents: Contents) -> None:
+    """Raise when a database with these contents is none that this version can use; see `refuse_foreign`."""
+    version = contents.user_version
+    if contents.application_id == APPLICATION_ID:
+        if version > latest():
+            raise StoreUnavailable(
+                "newer",
+                f"{path} has schema {version}, this otel-measure knows {latest()}",
+                "upgrade otel-measure",
+            )
+        return
+    if contents == Contents():
+        return  # a database in which nothing is yet
+    if contents.application_id == 0 and 1 <= version <= _LAST_WITHOUT_ID and contents.tables == tables_of(version):
+        return
+    raise StoreUnavailable("foreign", f"{path} is {_told(contents)}", _ANOTHER_PATH)
+
+
+def contents_of(connection: sqlite3.Connection) -> Contents:
+    """Return what tells whose the database of a connection is."""
+    application_id, version = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version")
+    )
+    if application_id == APPLICATION_ID:
+        return Contents(application_id, version)
+    tables = frozenset(name for (name,) in connection.execute(TABLES))
+    has_schema = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    return Contents(application_id, version, tables, has_schema)
+
+
+def look(path: Path) -> Contents:
+    """Return what tells whose the file at a path is; as of an empty database when there is none.
+
+    Raises:
+        StoreUnavailable: it is no database, or may not be looked at.
+    """
+    log = Path(f"{path}-wal")
+    size, has_log = _size(path), _size(log) > 0
+    # Whoever makes a store meanwhile writes the first page of the file before the log.
+    if not size and has_log and not (size := _size(path)):
+        state = "empty" if os.path.lexists(path) else "not there"
+        raise StoreUnavailable(
+            "removed",
+            f"{path} is {state}, but its write-ahead log {log} has content, which a new file would destroy",
+            f"put the file back beside its log, or delete {log} if you do not need what is in it",
+        )
+    if not size:
+        return Contents()
+    try:
+        contents = _read(path)
+        return _read_copy(path, log) if contents == Contents() and has_log else contents
+    except sqlite3.Error as error:
+        if "not a database" in str(error).lower():
+            raise _no_database(path) from error
+        raise store_error(str(path), error) from error
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, 0 when there is none."""
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise StoreUnavailable(
+            "permission" if isinstance(error, PermissionError) else "io",
+            f"{path} cannot be looked at: {error.strerror}",
+            "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise StoreUnavailable("foreign", f"{path} is a directory", "set OTEL_MEASURE_STORE to a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreUnavailable("foreign", f"{path} is a device or a pipe, not a file", _ANOTHER_PATH)
+    return status.st_size
+
+
+def _read(path: Path) -> Contents:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        return contents_of(connection)
+
+
+def _read_copy(path: Path, log: Path) -> Contents:
+    with tempfile.TemporaryDirectory(prefix="otel-measure-look-") as folder:
+        copy = Path(folder) / "copy"
+        shutil.copyfile(path, copy)
+        shutil.copyfile(log, f"{copy}-wal")
+        with closing(sqlite3.connect(copy)) as connection:
+            return contents_of(connection)
+
+
+def _no_database(path: Path) -> StoreUnavailable:
+    # Reading it by ourselves would let go of the locks of this process, which it has on databases only.
+    with path.open("rb") as file:
+        start = file.read(_SAMPLE_BYTES)
+    if start[_ID_AT_BYTE : _ID_AT_BYTE + 4] == APPLICATION_ID.to_bytes(4) or _ONLY_OURS in start:
+        return StoreUnavailable(
+            "corrupt",
+            f"{path} is a store of otel-measure with a damaged header",
+            "stop all writers, keep a copy of it and of its -wal file; then restore a backup, or give it a new header"
+            " as docs/operations.md shows under 'A damaged header'",
+        )
+    printable = frozenset(string.printable.encode())
+    kind = "a text file" if printable.issuperset(start[:512]) else "no SQLite database"
+    return StoreUnavailable("foreign", f"{path} is {kind}", _ANOTHER_PATH)
+
+
+def _told(contents: Contents) -> str:
+    names = sorted(contents.tables)
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    marks = [
+        *([f"application_id {contents.application_id}"] if contents.application_id else []),
+        f"user_version {contents.user_version}",
+        f"{len(names)} table{'' if len(names) == 1 else 's'}" + (f": {shown}" if names else ""),
+    ]
+    return f"an SQLite database of another program ({'; '.join(marks)})"
