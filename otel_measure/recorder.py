@@ -133,6 +133,10 @@ class Recorder:
     def _account(self, records: Sequence[Record], receipts: Sequence[Receipt], own: bool) -> None:
         for (kind, receipt), n in Counter(zip(map(type, records), receipts, strict=True)).items():
             self._sink.count(kind_of(kind), receipt.outcome, n, receipt.reason)
+            if receipt.outcome == "accepted" and receipt.reason:
+                self._log_once(
+                    receipt.reason, f"records are stored, and counted by other processes only: {receipt.reason}"
+                )
         if own:
             self._sink.record(
                 [r for r, receipt in zip(records, receipts, strict=True) if receipt.outcome == "accepted"]
