@@ -52,6 +52,7 @@ def jobs_of_a_store(
     write_streams: Callable[[], None],
     sweep: Callable[[], object],
     sweeps: StoreLease,
+    bring_up_to_date: Callable[[], bool],
 ) -> list[Job]:
     """Return what recurs where there is a store.
 
@@ -61,6 +62,7 @@ def jobs_of_a_store(
         write_streams: writes what has no fact.
         sweep: applies retention and the disk bound.
         sweeps: whose turn that is.
+        bring_up_to_date: counts a part of what is not counted by the definitions in force; tells whether more is left.
     """
     return [
         Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
@@ -70,6 +72,7 @@ def jobs_of_a_store(
             name="sweep", run=sweep, otherwise="retention was not applied",
             interval_s=SWEEP_S, first_s=FIRST_SWEEP_S, lease=sweeps,
         ),
+        Job(name="definitions", run=bring_up_to_date, otherwise="the store was not brought up to date", first_s=0.0),
     ]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Se
 from otel_measure.store.types.users import Erasure, Link
 
 _TS: Final = attrgetter("ts")
-JOURNALED: Final = Receipt("accepted", "other definitions: it is counted by a process that has those of the store")
+JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
 class SqliteStore:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import ceil
 from typing import Final
 
 from otel_measure.errors import StoreError, StoreUnavailable
@@ -18,6 +19,7 @@ from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
 from otel_measure.store.sqlite.gate import Gate
+from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
 _PAGE_BYTES: Final = 4096
@@ -57,6 +59,7 @@ class Database:
         self._log_was_moved = False
         self._begin_anew_from = 0.0
         self._synchronous = ""
+        self._waits_ms = -1
         self._idle: list[sqlite3.Connection] = []
         self._checkpoints = Checkpoints(self._checkpoint)
         self._inherited: list[object] = []
@@ -74,6 +77,7 @@ class Database:
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
+                self._let_wait(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -99,12 +103,20 @@ class Database:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         # Without a bound, every writer would wait for all those before it while another process holds the store.
-        if not self._lock.acquire(timeout=self._busy_timeout_ms / 1000):
+        if not self._lock.acquire(timeout=wait_s(self._busy_timeout_ms / 1000)):
             raise store_error(self.path, sqlite3.OperationalError("database is locked (other threads wait as well)"))
         try:
             yield
         finally:
             self._lock.release()
+
+    def _let_wait(self, writer: sqlite3.Connection) -> None:
+        """Have the next transaction wait for other processes as long as its caller may."""
+        # In steps, so that most writes find what the one before them has set.
+        waits_ms = ceil(wait_s(self._busy_timeout_ms / 1000) * 10) * 100
+        if waits_ms != self._waits_ms:
+            writer.execute(f"PRAGMA busy_timeout={waits_ms}")
+            self._waits_ms = waits_ms
 
     def _refuse_closed(self) -> None:
         if self._is_closed:
@@ -125,6 +137,7 @@ class Database:
                     writer.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
                     is_busy = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                     writer.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
+                    self._waits_ms = self._busy_timeout_ms
                     self._log_was_moved = not is_busy
             raise
         self._log_was_moved = False
@@ -140,6 +153,7 @@ class Database:
         if self._writer is None:
             self._writer = self._open()
             self._synchronous = ""
+            self._waits_ms = -1
         elif self._file is not None:
             self._refuse_another_file(self._file, self._writer)
         wanted = "FULL" if durable or self._power_safe else "NORMAL"
