@@ -53,6 +53,7 @@ def jobs_of_a_store(
     watch_store: Callable[[], None],
     sweep: Callable[[], object],
     sweeps: StoreLease,
+    bring_up_to_date: Callable[[], bool],
 ) -> list[Job]:
     """Return what recurs where there is a store.
 
@@ -63,6 +64,7 @@ def jobs_of_a_store(
         watch_store: looks whether the store is still the one that was opened, and for damage.
         sweep: applies retention and the disk bound.
         sweeps: whose turn that is.
+        bring_up_to_date: counts a part of what is not counted by the definitions in force; tells whether more is left.
     """
     return [
         Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
@@ -73,6 +75,7 @@ def jobs_of_a_store(
             name="sweep", run=sweep, otherwise="retention was not applied",
             interval_s=SWEEP_S, first_s=FIRST_SWEEP_S, lease=sweeps,
         ),
+        Job(name="definitions", run=bring_up_to_date, otherwise="the store was not brought up to date", first_s=0.0),
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
@@ -183,6 +184,22 @@ def test_every_field_of_an_answer_is_defined() -> None:
 def test_every_field_of_the_summary_is_defined() -> None:
     """The section of the machine's summary names each of its parts."""
     assert [key for key in Summary.__annotations__ if f"`{key}`" not in section_of("Summary")] == []
+
+
+def defined_in(module: Path) -> set[str]:
+    """Return the names of all functions and classes of a module, methods as `Class.method` too."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    methods = {f"{owner.name}.{node.name}" for owner in classes for node in owner.body if isinstance(node, functions)}
+    return methods | {node.name for node in ast.walk(tree) if isinstance(node, functions)}
+
+
+def test_every_definition_points_to_code_that_is_there() -> None:
+    """Where `docs/definitions.md` names a function of a module, the module has it."""
+    pointers = re.findall(r"\]\(\.\./([\w/]+\.py)\),? `([\w.]+)\(\)`", text("docs/definitions.md"))
+    assert len(pointers) > 30
+    assert [f"{module} {name}" for module, name in pointers if name not in defined_in(ROOT / module)] == []
 
 
 def bound(kpi: Kpi, value: float | None, good: bool) -> str:

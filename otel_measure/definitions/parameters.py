@@ -98,6 +98,10 @@ class Definitions:
         of_this_version = kept.rules == self.rules
         return tuple(one for one in self.differences(kept) if of_this_version or one.field in SETTABLE)
 
+    def cannot_update(self, kept: Definitions) -> bool:
+        """Tell whether a store that keeps others is for other processes to count: newer ones, or of other settings."""
+        return kept.rules > self.rules or bool(self.refused(kept))
+
     # ------------------------------------------------------------ applied
 
     @cached_property

@@ -204,7 +204,7 @@ def _compliance(ratio: float, high: float, coverage: float, observed_us: int, sl
 
 def _outages(transitions: Iterable[Transition], now_us: int) -> list[_Outage]:
     """Merged outages up to `now_us`: a "down" while down and an "up" while up change nothing."""
-    found: list[_Outage] = []
+    outages: list[_Outage] = []
     began: Transition | None = None
     for transition in sorted(transitions, key=lambda t: (t.at_us, t.event_id, t.state)):
         if transition.at_us > now_us:
@@ -212,21 +212,21 @@ def _outages(transitions: Iterable[Transition], now_us: int) -> list[_Outage]:
         if transition.state == "down":
             began = began or transition
         elif began is not None:
-            found.append(_Outage(began.at_us, transition.at_us, True, began.reason))
+            outages.append(_Outage(began.at_us, transition.at_us, True, began.reason))
             began = None
     if began is not None:
-        found.append(_Outage(began.at_us, now_us, False, began.reason))
-    return _joined(o for o in found if o.start_us < o.end_us or not o.ended)
+        outages.append(_Outage(began.at_us, now_us, False, began.reason))
+    return _joined(o for o in outages if o.start_us < o.end_us or not o.ended)
 
 
 def _joined(outages: Iterable[_Outage]) -> list[_Outage]:
     """Outages that touch are one: an "up" of no length between them was no recovery."""
-    found: list[_Outage] = []
+    joined: list[_Outage] = []
     for outage in outages:
-        if found and found[-1].end_us == outage.start_us:
-            outage = replace(found.pop(), end_us=outage.end_us, ended=outage.ended)
-        found.append(outage)
-    return found
+        if joined and joined[-1].end_us == outage.start_us:
+            outage = replace(joined.pop(), end_us=outage.end_us, ended=outage.ended)
+        joined.append(outage)
+    return joined
 
 
 def _merge(intervals: Iterable[Interval], window: Interval) -> list[Interval]:

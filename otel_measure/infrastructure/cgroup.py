@@ -81,7 +81,7 @@ class Cgroup:
     def _hierarchies(self) -> Mapping[str, Hierarchy]:
         """The hierarchy that has each of the controllers cpu, cpuacct, cpuset and memory."""
         mounts = list(_mounts(_text(self._proc / "self" / "mountinfo"), self._root))
-        found: dict[str, Hierarchy] = {}
+        by_controller: dict[str, Hierarchy] = {}
         unified: Hierarchy | None = None
         for line in _text(self._proc / "self" / "cgroup").splitlines():
             number, controllers, path = line.split(":", 2)
@@ -89,10 +89,10 @@ class Cgroup:
                 unified = Hierarchy(2, _groups(_mount_of("", mounts, self._root), path))
                 continue
             for controller in {"cpu", "cpuacct", "cpuset", "memory"} & set(controllers.split(",")):
-                found[controller] = Hierarchy(1, _groups(_mount_of(controller, mounts, self._root), path))
+                by_controller[controller] = Hierarchy(1, _groups(_mount_of(controller, mounts, self._root), path))
         if unified:
-            found = {"cpu": unified, "cpuset": unified, "memory": unified} | found
-        return found
+            by_controller = {"cpu": unified, "cpuset": unified, "memory": unified} | by_controller
+        return by_controller
 
     def _cpu_usage_reader(
         self, hierarchies: Mapping[str, Hierarchy], controller: str, bounding: tuple[int, Path] | None

@@ -91,8 +91,8 @@ def hosts(readings: Iterable[HostReading]) -> Hosts:
         else:
             kind = "container" if reading.name.startswith("container.") else "host"
             by_host.setdefault((reading.instance, kind), []).append(value)
-    found = tuple(_host(host, kind, by_host[host, kind]) for host, kind in sorted(by_host))
-    return Hosts(found, tuple(_process(*key, by_process[key]) for key in sorted(by_process)), len(found))
+    described = tuple(_host(host, kind, by_host[host, kind]) for host, kind in sorted(by_host))
+    return Hosts(described, tuple(_process(*key, by_process[key]) for key in sorted(by_process)), len(described))
 
 
 def _host(host: str, kind: str, values: Sequence[_Value]) -> Host:
@@ -161,17 +161,17 @@ def _disk_percent(values: Sequence[_Value]) -> float:
     by_mount: dict[str, list[_Value]] = {}
     for value in _named(values, "system.filesystem.usage"):
         by_mount.setdefault(next((value.labels[key] for key in _MOUNT if key in value.labels), ""), []).append(value)
-    found = [
+    by_usage = [
         _part(of_mount, _USED) / whole
         for of_mount in by_mount.values()
         if (whole := sum(value.value for value in of_mount)) > 0
     ]
-    return 100 * max((share for share in found if not isnan(share)), default=nan)
+    return 100 * max((share for share in by_usage if not isnan(share)), default=nan)
 
 
 def _load(values: Sequence[_Value]) -> float:
-    found = [value for name in _LOAD_AVERAGES for value in _named(values, name)]
-    return next((v.value for v in found if v.labels.get("otel_measure_load_average_period", "1m") == "1m"), nan)
+    averages = [value for name in _LOAD_AVERAGES for value in _named(values, name)]
+    return next((v.value for v in averages if v.labels.get("otel_measure_load_average_period", "1m") == "1m"), nan)
 
 
 def _part(values: Iterable[_Value], state: str) -> float:

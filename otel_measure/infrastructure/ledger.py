@@ -183,10 +183,10 @@ class Ledger:
             return moment.services.histories(start, name)
 
     def _known(self, name: str, start: int) -> ServiceHistory:
-        found = self._histories(start, name)
-        if not found:
+        histories = self._histories(start, name)
+        if not histories:
             raise NotFound("service", name)
-        return found[0]
+        return histories[0]
 
     def knows(self, name: str) -> bool:
         """Whether a service of this name is registered."""
@@ -195,8 +195,8 @@ class Ledger:
     def services(self) -> Services:
         """Return every registered service with its state now."""
         now = self._now_us()
-        found = tuple(_service(history, now) for history in self._histories(now))
-        return Services(found, len(found), sum(s.state == "down" for s in found), moment(now))
+        services = tuple(_service(history, now) for history in self._histories(now))
+        return Services(services, len(services), sum(s.state == "down" for s in services), moment(now))
 
     def down(self) -> int:
         """Return how many services are down now; without a store none is registered."""
@@ -207,8 +207,8 @@ class Ledger:
         checks.text("name", name)
         now = self._now_us()
         asked = self._asked(window, now, as_of)
-        found = self._histories(asked[0], name)
-        return self._reckon(found[0], asked, now) if found else self._unknown(name, asked)
+        histories = self._histories(asked[0], name)
+        return self._reckon(histories[0], asked, now) if histories else self._unknown(name, asked)
 
     def availabilities(self, window: str = DEFAULT_WINDOW) -> list[Availability]:
         """Return the availability of every registered service, sorted by name."""

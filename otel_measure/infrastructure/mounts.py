@@ -105,7 +105,7 @@ class Mounts:
         return space
 
     def _mounted(self) -> list[Filesystem]:
-        found: dict[str, Filesystem] = {}
+        by_device: dict[str, Filesystem] = {}
         for entry in self._partitions():
             # A container engine mounts single files (/etc/hosts) from the host's disk: nobody knows the disk by them.
             # To look at a mount point does not hang as asking its space may: the kernel keeps what is mounted.
@@ -117,12 +117,12 @@ class Mounts:
                 kernel_name=os.path.basename(self._real_path(entry.device)) if entry.device else "",
             )
             # Bind mounts show one device many times; the shortest path is the one people know.
-            known = found.setdefault(entry.device, mounted)
+            known = by_device.setdefault(entry.device, mounted)
             if len(mounted.mount_point) < len(known.mount_point):
-                found[entry.device] = mounted
-        if os.name == "posix" and all(f.mount_point != "/" for f in found.values()):
-            found[""] = Filesystem("/", "", "")
-        return list(found.values())
+                by_device[entry.device] = mounted
+        if os.name == "posix" and all(f.mount_point != "/" for f in by_device.values()):
+            by_device[""] = Filesystem("/", "", "")
+        return list(by_device.values())
 
     def _ask(self, mount_points: list[str]) -> list[tuple[_Probe, Space]]:
         with self._lock:

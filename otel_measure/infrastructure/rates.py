@@ -111,8 +111,8 @@ def fullest(filesystems: Iterable[Filesystem]) -> Filesystem | None:
 
 def fullest_percent(filesystems: Iterable[Filesystem]) -> float:
     """How full `fullest` is, 0 to 100."""
-    found = fullest(filesystems)
-    return found.used_percent if found else nan
+    filesystem = fullest(filesystems)
+    return filesystem.used_percent if filesystem else nan
 
 
 def share(part: float, whole: float) -> float:

@@ -121,13 +121,13 @@ class InfrastructureService:
 
     def get_metrics_summary(self) -> dict[str, Any]:
         """Return the whole machine at a glance, with 5-minute averages, a status, and how many services are down."""
-        found = summary(
+        machine = summary(
             self._sampler.fresh(),
             status_of=host_status,
             services_down=self._ledger.down(),
             platform=platform.platform(terse=True),
         )
-        return dict(found)
+        return dict(machine)
 
     # ------------------------------------------------------------ services
 

@@ -43,7 +43,7 @@ class Caller(NamedTuple):
 
     def optional_user(self, argument: object) -> str | None:
         """Return the user as `user` does, `None` for nobody."""
-        return None if argument is None and self.user_id is None else self.user(argument)
+        return self.user_id if argument is None else checks.user_id("user_id", argument)
 
     def session(self, argument: object) -> str | None:
         """Return the session that an argument `session_id` names, the caller's when it names none.
@@ -51,6 +51,8 @@ class Caller(NamedTuple):
         Raises:
             ValueError: the id is none.
         """
+        if argument is None:
+            return self.session_id
         return checks.optional_text("session_id", argument, MAX_ID_CHARS) or self.session_id
 
 

@@ -65,19 +65,23 @@ class Exponential(NamedTuple):
     def explicit(self, bounds: Sequence[float]) -> list[int]:
         """Return the counts of explicit buckets; a bucket that a bound cuts is split log-linearly."""
         # The sum is not asked for: guessed from buckets that reach as far as numbers do it would be beyond them.
-        found = ExponentialHistogram.from_otel(
+        histogram = ExponentialHistogram.from_otel(
             self.scale, self.offset, self.counts, self.zero_count, 0.0, low=_LOWEST, high=_HIGHEST, max_size=1 << 20
         )
-        return found.explicit(bounds)
+        return histogram.explicit(bounds)
 
     def bins(self, unit: float = 1.0) -> Iterator[Bin]:
         """Yield every occupied bucket as a bin, its edges times `unit`."""
         if self.zero_count:
             yield 0.0, 0.0, self.zero_count
-        found = self.at(FINEST_SCALE) if self.scale > FINEST_SCALE else self
-        for k, n in enumerate(found.counts):
+        coarse = self.at(FINEST_SCALE) if self.scale > FINEST_SCALE else self
+        for k, n in enumerate(coarse.counts):
             if n:
-                yield _edge(found.offset + k, found.scale) * unit, _edge(found.offset + k + 1, found.scale) * unit, n
+                yield (
+                    _edge(coarse.offset + k, coarse.scale) * unit,
+                    _edge(coarse.offset + k + 1, coarse.scale) * unit,
+                    n,
+                )
 
 
 def _from_counts(scale: int, zero_count: int, counts: dict[int, int]) -> Exponential:
@@ -221,9 +225,9 @@ class Binned:
     def from_json(cls, text: bytes | str) -> Self:
         """Read what `to_json` wrote."""
         sum_us, minimum, maximum, bins = msgspec.json.decode(text)
-        found = cls()
-        found.extend(((low, high, n) for low, high, n in bins), sum_us, minimum, maximum)
-        return found
+        binned = cls()
+        binned.extend(((low, high, n) for low, high, n in bins), sum_us, minimum, maximum)
+        return binned
 
     def __eq__(self, other: object) -> bool:
         """Equal bins, sums and extremes."""

@@ -274,11 +274,11 @@ class ExponentialHistogram:
 
     def bins(self) -> list[tuple[float, float, int]]:
         """Every occupied bucket as (lower, upper edge, count), ascending; the outer ones end at ``min`` and ``max``."""
-        found = [
+        edges = [
             (_edge(index, self._shift), _edge(index + 1, self._shift), self._counts[index])
             for index in sorted(self._counts)
         ]
-        return [(max(low, min(self._min, high)), min(high, max(self._max, low)), n) for low, high, n in found]
+        return [(max(low, min(self._min, high)), min(high, max(self._max, low)), n) for low, high, n in edges]
 
     def explicit(self, bounds: Sequence[float]) -> list[int]:
         """Counts for the explicit buckets ``<= bounds[0]``, …, ``> bounds[-1]``: ``len(bounds) + 1`` integers.

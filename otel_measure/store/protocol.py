@@ -257,6 +257,14 @@ class Admin(Protocol):
     def rebuild(self, definitions: Definitions | None = None) -> None:
         """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
 
+    def bring_up_to_date(self, holder: str, now: int) -> bool:
+        """Do a part of what is left to count by this process's definitions; return whether there may be more.
+
+        Args:
+            holder: this process, among those that use the store.
+            now: microseconds.
+        """
+
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""
 

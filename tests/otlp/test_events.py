@@ -7,9 +7,19 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_measure.conventions import semconv
-from otel_measure.otlp.events import event_name, fill_log_record, from_log_record, own_record
+from otel_measure.otlp.events import _bounded, event_name, fill_log_record, from_log_record, own_record
 from otel_measure.records.events import Event, from_event, to_event
-from otel_measure.records.kinds import Exposure, Origin, Record
+from otel_measure.records.kinds import (
+    EvaluationResult,
+    Exposure,
+    GroundTruth,
+    Inference,
+    NpsResponse,
+    Origin,
+    Record,
+    ServiceState,
+    UserEvent,
+)
 from tests.facts import NOON, inference, records
 
 CALL = inference("i")
@@ -79,3 +89,20 @@ def test_the_older_place_of_a_name() -> None:
     assert event_name(record) == "x"
     assert from_log_record(record, Origin("s"), 1) == Event(name="x", ts=1, origin=Origin("s"), attributes={})
     assert event_name(LogRecord(severity_text="INFO")) == ""
+
+
+@pytest.mark.parametrize(
+    ("record", "unbounded"),
+    [
+        (Inference, {"otel_measure.inference.prediction", "otel_measure.inference.features", semconv.ATTR_METADATA}),
+        (UserEvent, {"otel_measure.event.properties"}),
+        (GroundTruth, {"otel_measure.inference.ground_truth"}),
+        (NpsResponse, set()),
+        (ServiceState, set()),
+        (EvaluationResult, set()),
+    ],
+)
+def test_which_attributes_may_be_large(record: type[Record], unbounded: set[str]) -> None:
+    """Objects and predictions, whose fields have no rule of length; every other attribute is bounded by its own."""
+    attributes = {name for name in record.__struct_encode_fields__ if "." in name}
+    assert attributes - _bounded(record) == unbounded

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from otel_measure.conventions import semconv
-from otel_measure.records.events import USER_EVENT_TYPES, Event, from_event, kind_of, to_event
+from otel_measure.records.events import USER_EVENT_TYPES, Event, _attributes_of, from_event, kind_of, to_event
 from otel_measure.records.kinds import Inference, Record, UserEvent
 from tests.facts import HERE, NOON, event, inference, one_of_each, records
 
@@ -122,3 +122,17 @@ def test_an_event_that_breaks_a_rule_is_no_record(attribute: str, value: float |
     with pytest.raises(ValueError, match=r"otel_measure\.inference") as caught:
         from_event(msgspec.structs.replace(form, attributes=form.attributes | {attribute: value}))
     assert str(caught.value) == f"event 'otel_measure.inference' is not a valid record: {rule}"
+
+
+def test_a_field_that_travels_nowhere_is_refused() -> None:
+    """A field without an attribute is an error when the module is imported; the message names it and the way out."""
+
+    class Forgetful(msgspec.Struct):
+        """A record with a field too many."""
+
+        id: str = msgspec.field(name="log.record.uid")
+        ts: int
+        mood: str | None = None
+
+    with pytest.raises(TypeError, match=r"Forgetful: give mood its attribute: field\(name=semconv.ATTR_…\)"):
+        _attributes_of(Forgetful)  # type: ignore[arg-type]

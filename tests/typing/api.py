@@ -113,7 +113,7 @@ def availability() -> None:
     found = infra.get_availability_metrics("db", window="7d", as_of=TODAY)
     assert_type(found.availability_percent, float)
     assert_type(found.sla_compliance, bool | None)
-    infra.watch_service("db", lambda: True, interval_s=30)
+    infra.watch_service("db", lambda: True, interval_s=30, retries=1)
     infra.unwatch_service("db")
 
 

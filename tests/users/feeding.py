@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from otel_measure.definitions.windows import DaySpan, day_span
 from otel_measure.records.kinds import Exposure, NpsResponse, Origin, Record, UserEvent
+from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.users import reports
@@ -100,7 +101,7 @@ def _known(value: object) -> object:
 
 
 def everything(
-    store: SqliteStore, zone: str, now: int, as_of: date, where: Filter = EVERYTHING, days: int = 30
+    store: Store, zone: str, now: int, as_of: date, where: Filter = EVERYTHING, days: int = 30
 ) -> list[object]:
     """Return every report, as comparable values."""
     window, quarter = (day_span(f"{n}d", now, zone, as_of) for n in (days, 90))

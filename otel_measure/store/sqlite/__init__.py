@@ -6,7 +6,6 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
@@ -16,18 +15,17 @@ from otel_measure.definitions.streams import Point
 from otel_measure.errors import StoreRejected
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
-    activity,
-    answers,
     experiments,
     facts,
     identity,
+    journal,
     judged,
     kept,
     maintenance,
     models,
     outbox,
-    quality,
     received,
+    roll_ups,
     services,
     streams,
     totals,
@@ -36,18 +34,28 @@ from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
-from otel_measure.store.sqlite.transaction import RollUp, Transaction, horizon_of
+from otel_measure.store.sqlite.recounting import in_place
+from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.sqlite.updating import Updates
 from otel_measure.store.types.experiments import Experiment
-from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, EVERYTHING, Filter, OutboxBatch, Receipt
+from otel_measure.store.types.facts import (
+    ACCEPTED,
+    DUPLICATE,
+    ERASED,
+    EVERYTHING,
+    TOO_OLD,
+    Filter,
+    OutboxBatch,
+    Receipt,
+)
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Erasure, Link
 
-TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
 _TS: Final = attrgetter("ts")
-ROLL_UPS: Final[tuple[RollUp, ...]] = (models, activity, answers, totals, experiments, quality)
+JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
 class SqliteStore:
@@ -84,11 +92,13 @@ class SqliteStore:
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
-        self._erasures_seen: tuple[str] | None = None
+        self._state = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
+        self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         try:
             migrate(self._database)
             self._definitions = kept.claim(self._database, definitions)
+            self._updates.at_once()
         except BaseException:
             self._database.close()
             raise
@@ -117,8 +127,13 @@ class SqliteStore:
                 new[table.record] = inserted
                 if self._notes_outbox:
                     outbox.note(transaction.connection, table, inserted.stored["id"])
-            for roll_up in ROLL_UPS:
-                roll_up.add(transaction, new)
+            totals.add(transaction, new)
+            if transaction.rolls_up:
+                roll_ups.add(transaction, new)
+            else:
+                journal.note_facts(transaction.connection, new)
+        if not transaction.rolls_up and self._definitions.cannot_update(transaction.definitions):
+            return [JOURNALED if receipt is ACCEPTED else receipt for receipt in receipts]
         return receipts
 
     @contextmanager
@@ -126,30 +141,30 @@ class SqliteStore:
         """Yield a write transaction; ids that it gave are forgotten again when it is rolled back."""
         with self._database.write(durable=durable, rolled_back=self._names.clear) as connection:
             self._names.connection = connection
-            self._forget_erased(connection)
-            yield self._seen_from(connection)
+            state = kept.state(connection)
+            if state.erasures != self._state.erasures:  # another process may have erased users whom this one knows
+                self._names.clear()
+            self._state = state
+            yield self._seen_by(connection, state)
 
     def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return Transaction(connection, self._names, self._kept.of(connection, kept.digest(connection)))
+        return self._seen_by(connection, kept.state(connection))
 
-    def _forget_erased(self, connection: sqlite3.Connection) -> None:
-        """Another process may have erased users that this one knows."""
-        erasures = connection.execute("SELECT value FROM meta WHERE key = ?", (identity.ERASURES,)).fetchone()
-        if erasures != self._erasures_seen:
-            self._names.clear()
-            self._erasures_seen = erasures
+    def _seen_by(self, connection: sqlite3.Connection, state: kept.StoreState) -> Transaction:
+        rolls_up = state.updating is None and state.digest == self._definitions.digest
+        return Transaction(connection, self._names, self._kept.of(connection, state.digest), rolls_up)
 
     def _refuse_erased(self, records: Sequence[Record], receipts: list[Receipt]) -> Sequence[Record]:
         """Refuse what an erasure has removed; return the records as they may be kept."""
-        if self._erasures_seen is None:
+        if self._state.erasures is None:
             return records
-        kept, refused = identity.without_erased(self._names.connection, records)
+        allowed, refused = identity.without_erased(self._names.connection, records)
         for i in refused:
-            receipts[i] = identity.ERASED
-        return kept
+            receipts[i] = ERASED
+        return allowed
 
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
-        horizon = horizon_of(self._names.connection)
+        horizon = self._state.horizon
         if min(map(_TS, records)) < horizon:
             receipts[:] = [TOO_OLD if record.ts < horizon else ACCEPTED for record in records]
 
@@ -279,14 +294,20 @@ class SqliteStore:
         """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
         wanted = definitions or self._definitions
         with self._transaction(durable=True) as transaction:
-            horizon = horizon_of(transaction.connection)
-            frozen_before = wanted.day_of(horizon) if horizon else activity.EVERY_DAY
-            maintenance.rebuild(replace(transaction, definitions=wanted), ROLL_UPS, frozen_before)
-            kept.keep(transaction.connection, wanted)
+            in_place(transaction, wanted, with_totals=True)
         self._definitions = wanted
 
+    def bring_up_to_date(self, holder: str, now: int) -> bool:
+        """Do a part of what is left to count by this process's definitions; return whether there may be more.
+
+        Args:
+            holder: this process, among those that use the store.
+            now: microseconds.
+        """
+        return self._updates.step(holder, now)
+
     def sweep(self, now: int) -> int:
-        """Apply retention and the disk bound; return the facts removed."""
+        """Apply retention and the disk bound; return the facts removed. Facts that are not rolled up yet stay."""
         with self._database.write() as connection:
             streams.sweep(connection, now, self._history_days)
             received.sweep(connection, now, self._history_days)
@@ -305,10 +326,10 @@ class SqliteStore:
     def _purge_before(self, day: int) -> int:
         horizon = day_start(day, self._definitions.zone)
         with self._transaction() as transaction:
-            if horizon < horizon_of(self._names.connection):
+            if not transaction.rolls_up or horizon < self._state.horizon:
                 return 0
             transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
-        return maintenance.purge(self._database, self._names, horizon)
+        return maintenance.purge(self._database, self._names, horizon) if self._updates.work_off() else 0
 
     def is_busy(self) -> bool:
         """Tell whether a write would wait long for another thread of this process."""
@@ -335,10 +356,12 @@ class SqliteStore:
     def after_fork_in_child(self) -> None:
         """Let go of what belongs to the parent process."""
         self._database.after_fork_in_child()
+        self._updates.after_fork_in_child()
         self._names.clear()
 
     def close(self) -> None:
         """Close every connection."""
+        self._updates.close()
         self._database.close()
 
 

@@ -6,26 +6,39 @@ What events mean is told in `definitions/activity.py`; here it meets what is sto
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
 from otel_measure.definitions.activity import ActivityBatch, Acts, PersonHistory, merged_history
 from otel_measure.definitions.cells import ACTIVITY_CELLS, CellChanges
-from otel_measure.definitions.days import day_start
 from otel_measure.definitions.sessions import SessionKey, SessionSpan, add_background, without_counted
 from otel_measure.records.kinds import UserEvent
 from otel_measure.store.sqlite.cells import add_cells
-from otel_measure.store.sqlite.chunks import marks
+from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.sqlite.conversions import ConversionChange, conversions_of, write_conversions
 from otel_measure.store.sqlite.persons import DayChange, Person, roots, walk
 from otel_measure.store.sqlite.sessions import SessionChange, sessions_of
-from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 
 TABLES: Final = ("person_end", "person_day", "session", "goal_hit", *(kind.name for kind in ACTIVITY_CELLS))
-EVERY_DAY: Final = -(2**31)
+FROZEN: Final[Mapping[str, str]] = {
+    "person_day": "day < :day",
+    "session": "started < :ts",
+    "goal_hit": "ts < :ts",
+    "session_cell": "day < :day AND background <> 0",
+}
 _CHUNK: Final = 20_000
+_PERSONS_AT_ONCE: Final = 1000
+
+
+class BackgroundEvent(NamedTuple):
+    """An event that belongs to no session, and its place in the journal while it is not rolled up."""
+
+    ts: int
+    type: str
+    seq: int | None
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
@@ -123,77 +136,85 @@ def unite(transaction: Transaction, into: int, gone: int) -> None:
     add_cells(connection, changes)
 
 
-def forget(transaction: Transaction, person: int, uids: Sequence[int]) -> None:
-    """Take back what a person contributed, under the ids of all their users, while their events are still there."""
-    connection, changes = transaction.connection, CellChanges()
-    one = person_history(connection, person)
+def forget(transaction: Transaction, uid: int) -> None:
+    """Take back what a person contributed."""
+    changes = CellChanges()
+    one = person_history(transaction.connection, uid)
     one.add_to(changes, transaction.definitions, -1)
-    gone = ActivityBatch(transaction.definitions)
-    for acts in acts_of(connection, f"WHERE uid IN {marks(len(uids))}", uids):
-        gone.gather(acts, {})
-    for day, n in gone.background.items():
-        add_background(changes, day, -n)
-    remove_history(connection, person, one)
-    add_cells(connection, changes)
+    remove_history(transaction.connection, uid, one)
+    add_cells(transaction.connection, changes)
+
+
+def forget_background(transaction: Transaction, events: Iterable[BackgroundEvent]) -> None:
+    """Take back events that belong to no session."""
+    changes = CellChanges()
+    for event in events:
+        if transaction.definitions.is_activity(event.type):
+            add_background(changes, transaction.day_of(event.ts), -1)
+    add_cells(transaction.connection, changes)
+
+
+def background_of(connection: sqlite3.Connection, uids: Sequence[int]) -> list[BackgroundEvent]:
+    """Return the events of users that belong to no session."""
+    rows = connection.execute(
+        "SELECT e.ts, e.type, j.seq, e.extra FROM event e LEFT JOIN journal j ON j.id = e.id AND j.kind = 'event'"
+        f" WHERE e.extra IS NOT NULL AND e.uid IN {marks(len(uids))}",
+        uids,
+    )
+    return [BackgroundEvent(ts, kind, seq) for ts, kind, seq, extra in rows if rare_fields(extra).background]
 
 
 # ---------------------------------------------------------------- rebuild
 
 
-def clear(transaction: Transaction, frozen_before: int) -> None:
-    """Forget what comes from facts that are still there; what facts that are gone left behind keeps its cells."""
+def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
+    """Count the persons of whom something is left; of the cells of days, what events in no session have added stays."""
     connection = transaction.connection
-    horizon = day_start(frozen_before, transaction.definitions.zone) if frozen_before > EVERY_DAY else 0
-    persons = {uid for (uid,) in connection.execute("SELECT DISTINCT uid FROM session WHERE started < ?", (horizon,))}
-    persons.update(uid for (uid,) in connection.execute("SELECT DISTINCT uid FROM goal_hit WHERE ts < ?", (horizon,)))
-    background = connection.execute(
-        "SELECT day, background FROM session_cell WHERE day < ? AND background > 0", (frozen_before,)
-    ).fetchall()
-    connection.execute("DELETE FROM person_day WHERE day >= ?", (frozen_before,))
-    connection.execute("DELETE FROM session WHERE started >= ?", (horizon,))
-    connection.execute("DELETE FROM goal_hit WHERE ts >= ?", (horizon,))
-    connection.execute("DELETE FROM person_end")
-    for kind in ACTIVITY_CELLS:
-        connection.execute(f"DELETE FROM {kind.name}")
+    connection.execute("UPDATE session_cell SET sessions = 0, duration_us = 0, events = 0, viewed = 0, bounced = 0")
     last = dict(connection.execute("SELECT uid, max(day) FROM person_day GROUP BY uid"))
-    changes = CellChanges()
-    for uid in sorted(persons | last.keys()):
-        one = PersonHistory(
-            walk(connection, uid, last.get(uid)), conversions_of(connection, uid), sessions_of(connection, uid)
-        )
-        one.add_to(changes, transaction.definitions, 1)
-        write_ends(connection, uid, one)
-    for day, n in background:
-        add_background(changes, day, n)
-    add_cells(connection, changes)
+    others = connection.execute("SELECT uid FROM session UNION SELECT uid FROM goal_hit").fetchall()
+    for uids in chunks(sorted(last.keys() | {uid for (uid,) in others}), _PERSONS_AT_ONCE):
+        changes = CellChanges()
+        for uid in uids:
+            one = PersonHistory(
+                walk(connection, uid, last.get(uid)), conversions_of(connection, uid), sessions_of(connection, uid)
+            )
+            one.add_to(changes, transaction.definitions, 1)
+            write_ends(connection, uid, one)
+        add_cells(connection, changes)
+        yield
 
 
-def rebuild(transaction: Transaction) -> None:
+def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Replay the facts, but for what a session that began before them has counted already."""
-    connection = transaction.connection
-    began_earlier = {
+    counted_until = {
         (uid, client): ended
-        for uid, client, ended in connection.execute("SELECT uid, client, max(ended) FROM session GROUP BY 1, 2")
+        for uid, client, ended in transaction.connection.execute(
+            "SELECT uid, client, max(ended) FROM session GROUP BY 1, 2"
+        )
     }
-    replay(transaction, began_earlier)
+    yield from replay(transaction, frozen.ts, counted_until)
 
 
-def replay(transaction: Transaction, began_earlier: Mapping[SessionKey, int] | None = None) -> None:
-    """Merge every event that the connection knows as `event`."""
+def replay(
+    transaction: Transaction, since: int = 0, counted_until: Mapping[SessionKey, int] | None = None
+) -> Iterator[None]:
+    """Merge every event from `since` on that the connection knows as `event`, a part at each step."""
     connection = transaction.connection
-    for acts in acts_of(connection):
+    for acts in acts_of(connection, since):
         merged, persons = roots(connection, set(acts.uid))
         batch = ActivityBatch(transaction.definitions)
         batch.gather(acts, merged)
         sessions = batch.sessions()
-        if began_earlier:
-            sessions = dict(without_counted(sessions, began_earlier))
+        if counted_until:
+            sessions = dict(without_counted(sessions, counted_until))
         _merge(transaction, batch, persons, sessions)
+        yield
 
 
-def acts_of(connection: sqlite3.Connection, where: str = "", parameters: Sequence[int] = ()) -> Iterator[Acts]:
+def acts_of(connection: sqlite3.Connection, since: int) -> Iterator[Acts]:
     """Yield what the roll-up needs of events, some thousands at a time."""
-    rows = connection.execute(f"SELECT uid, ts, type, name, session_id, extra FROM event {where}", parameters)
+    rows = connection.execute("SELECT uid, ts, type, name, session_id, extra FROM event WHERE ts >= ?", (since,))
     while chunk := rows.fetchmany(_CHUNK):
         *columns, extra = zip(*chunk, strict=True)
         rare = [rare_fields(each) for each in extra]

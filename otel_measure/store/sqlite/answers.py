@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from otel_measure.definitions.answers import NEVER, DayAnswer, add_answers, last_of_days
@@ -12,11 +12,14 @@ from otel_measure.definitions.cells import ANSWERS, CellChanges
 from otel_measure.records.ids import id_text
 from otel_measure.records.kinds import NpsResponse
 from otel_measure.store.sqlite.cells import add_cells
+from otel_measure.store.sqlite.chunks import chunks
+from otel_measure.store.sqlite.facts import READ_AT_ONCE
 from otel_measure.store.sqlite.persons import roots
-from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 
 Group: TypeAlias = tuple[int, str]  # person, survey
 TABLES: Final = ("nps_day", ANSWERS.name)
+FROZEN: Final[Mapping[str, str]] = {"nps_day": "day < :day"}
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
@@ -89,19 +92,20 @@ def forget(transaction: Transaction, uid: int) -> None:
     add_cells(transaction.connection, changes)
 
 
-def clear(transaction: Transaction, frozen_before: int) -> None:
-    """Forget the answers whose facts are still there."""
+def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
+    """Count the answers whose facts are gone."""
     connection, changes = transaction.connection, CellChanges()
-    connection.execute("DELETE FROM nps_day WHERE day >= ?", (frozen_before,))
-    connection.execute(f"DELETE FROM {ANSWERS.name}")
     for group in connection.execute("SELECT DISTINCT uid, survey FROM nps_day").fetchall():
         add_answers(changes, group[1], stored(connection, group))
     add_cells(connection, changes)
+    yield
 
 
-def rebuild(transaction: Transaction) -> None:
-    """Replay the facts."""
-    _merge(transaction, facts_of(transaction))
+def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
+    """Replay the facts; an answer that is there already changes nothing."""
+    for answers in chunks(facts_of(transaction), READ_AT_ONCE):
+        _merge(transaction, answers)
+        yield
 
 
 def facts_of(transaction: Transaction) -> Iterator[tuple[int, str, DayAnswer]]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import ceil
 from typing import Final
 
 from otel_measure.errors import StoreError, StoreUnavailable
@@ -19,9 +20,10 @@ from otel_measure.store.sqlite.damage import Damage, DamageScan
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
 from otel_measure.store.sqlite.gate import Gate
+from otel_measure.store.sqlite.opening import connected, prepared
+from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
-_PAGE_BYTES: Final = 4096
 _BEGIN_ANEW_MS: Final = 400  # how long writers may have to wait for readers, twice, so that the log can begin anew
 _BEGIN_ANEW_PAUSE_S: Final = 10.0  # after it was in vain
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
@@ -65,6 +67,7 @@ class Database:
         self._open_ones: set[sqlite3.Connection] = set()
         self._begin_anew_from = 0.0
         self._synchronous = ""
+        self._waits_ms = -1
         self._idle: list[sqlite3.Connection] = []
         self._checkpoints = Checkpoints(self._checkpoint)
         self._inherited: list[object] = []
@@ -82,6 +85,7 @@ class Database:
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
+                self._let_wait(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -107,12 +111,20 @@ class Database:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         # Without a bound, every writer would wait for all those before it while another process holds the store.
-        if not self._lock.acquire(timeout=self._busy_timeout_ms / 1000):
+        if not self._lock.acquire(timeout=wait_s(self._busy_timeout_ms / 1000)):
             raise store_error(self.path, sqlite3.OperationalError("database is locked (other threads wait as well)"))
         try:
             yield
         finally:
             self._lock.release()
+
+    def _let_wait(self, writer: sqlite3.Connection) -> None:
+        """Have the next transaction wait for other processes as long as its caller may."""
+        # In steps, so that most writes find what the one before them has set.
+        waits_ms = ceil(wait_s(self._busy_timeout_ms / 1000) * 10) * 100
+        if waits_ms != self._waits_ms:
+            writer.execute(f"PRAGMA busy_timeout={waits_ms}")
+            self._waits_ms = waits_ms
 
     def _refuse_closed(self) -> None:
         if self._is_closed:
@@ -133,6 +145,7 @@ class Database:
                     writer.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
                     is_busy = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                     writer.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
+                    self._waits_ms = self._busy_timeout_ms
                     self._log_was_moved = not is_busy
                 if file.lost_log and self._log_was_moved:
                     self._let_go_of_all()
@@ -206,6 +219,7 @@ class Database:
         if self._writer is None:
             self._writer = self._open()
             self._synchronous = ""
+            self._waits_ms = -1
         elif self._file is not None:
             self._refuse_another_file(self._file, self._writer)
         wanted = "FULL" if durable or self._power_safe else "NORMAL"
@@ -267,7 +281,7 @@ class Database:
             return None
 
     def _open(self) -> sqlite3.Connection:
-        return self._prepared(self._connected(MEMORY)) if self._file is None else self._open_file(self._file)
+        return prepared(connected(MEMORY, self._busy_timeout_ms)) if self._file is None else self._open_file(self._file)
 
     def _open_file(self, file: DatabaseFile) -> sqlite3.Connection:
         known = file.inode
@@ -277,7 +291,7 @@ class Database:
         elif self._let_go:
             raise StoreUnavailable("removed", f"{file.log_path} was removed while in use", "try again in a moment")
         try:
-            connection = self._connected(file.uri_to_open())
+            connection = connected(file.uri_to_open(), self._busy_timeout_ms)
         except sqlite3.Error:
             file.refuse_another()
             raise
@@ -285,31 +299,13 @@ class Database:
             # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
             file.refuse_another()
             opened = file.inode_now()
-            self._prepared(connection)
+            prepared(connection)
             file.inode, file.log = known or opened, file.log_now()
             self._open_ones.add(connection)
             self._let_go = False
         except BaseException:
             connection.close()
             raise
-        return connection
-
-    def _connected(self, name: str) -> sqlite3.Connection:
-        return sqlite3.connect(
-            name,
-            uri=name != MEMORY,
-            timeout=self._busy_timeout_ms / 1000,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-
-    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit={LARGEST_LOG_PAGES * _PAGE_BYTES}")
-        connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA cache_size=-16384")
         return connection
 
     def _checkpoint(self) -> None:

@@ -34,6 +34,7 @@ _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 # One statement for so many rows costs a fifth less than one for each; 17 columns of them are below any SQLite's limit.
 _ROWS_AT_ONCE: Final = 50
+READ_AT_ONCE: Final = 5000
 
 
 class Table(NamedTuple):

@@ -12,19 +12,16 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final
 
 import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import activity, answers, experiments, facts, totals
+from otel_measure.store.sqlite import activity, facts, journal, roll_ups, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
+from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.users import Erasure, Link
-
-ERASED: Final = Receipt("rejected", "erased")
 
 
 def identify(transaction: Transaction, anonymous_id: str, user_id: str) -> Link:
@@ -35,12 +32,13 @@ def identify(transaction: Transaction, anonymous_id: str, user_id: str) -> Link:
         return "known"
     if _person(transaction.connection, anonymous) != anonymous:
         return "refused"
-    activity.unite(transaction, person, anonymous)
-    answers.unite(transaction, person, anonymous)
-    experiments.unite(transaction, person, anonymous)
     transaction.connection.execute(
         "UPDATE person SET merged_into = ?1 WHERE uid = ?2 OR merged_into = ?2", (person, anonymous)
     )
+    if transaction.rolls_up:
+        roll_ups.unite(transaction, person, anonymous)
+    else:
+        journal.note_merge(transaction.connection, anonymous)
     return "linked"
 
 
@@ -61,19 +59,26 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     _add_tombstones(connection, [_user(each) for each in {user_id, *ids}], now)
     _count_erasure(connection)
     if uids:
-        person = _person(connection, uids[0])
-        activity.forget(transaction, person, uids)
-        answers.forget(transaction, person)
-        experiments.forget(connection, uids)
+        _take_back(transaction, uids)
     events, answered, exposures = (
         _remove(transaction, table, uids, now) for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE)
     )
     anonymous = _make_anonymous(connection, sorted({user_id, *ids}))
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
-    connection.executemany("DELETE FROM person WHERE uid = ?", [(uid,) for uid in uids])
     connection.execute(f"PRAGMA secure_delete = {secure}")
     transaction.names.clear()
     return Erasure(user_id, moment(now), len(ids), events, answered, exposures, anonymous)
+
+
+def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:
+    """Have the roll-ups forget a person whose facts are still there."""
+    connection = transaction.connection
+    background = activity.background_of(connection, uids)
+    if transaction.rolls_up:
+        roll_ups.forget(transaction, uids, journal.rolled_up(connection, background))
+        connection.executemany("DELETE FROM person WHERE uid = ?", [(uid,) for uid in uids])
+    else:
+        journal.note_erasure(connection, uids, background)
 
 
 def _ids(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
@@ -106,9 +111,6 @@ def _make_anonymous(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
 
 
 # ---------------------------------------------------------------- tombstones
-
-
-ERASURES: Final = "erasures"  # in `meta`: how many there were, so that other processes forget what they knew
 
 
 def _count_erasure(connection: sqlite3.Connection) -> None:

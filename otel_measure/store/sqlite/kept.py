@@ -5,16 +5,23 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from otel_measure.definitions.parameters import RULES, SETTABLE, ChangedDefinition, Definitions
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite.connection import Database
 
-DIGEST: Final = "digest"  # in `meta`: of the definitions below, read by every transaction
+# Keys of `meta`.
+DIGEST: Final = "digest"
+ERASURES: Final = "erasures"
+HORIZON: Final = "horizon"
+_UPDATING: Final = "updating"
 _DEFINITIONS: Final = "definitions"
-_FROM_0008: Final = "timezone"  # in `meta` of a schema before 0009: all that it kept of its definitions
+_FROM_0008: Final = "timezone"  # all that a schema before 0009 kept of its definitions
 _DEFAULT: Final = Definitions()
+# What there is that cannot be counted anew.
+FACTS: Final = "facts"
+METRICS: Final = "metrics"
 # What a store of such a schema was counted by: the first rules, and what was set, of which it kept the zone alone.
 _OF_0008: Final = Definitions(
     engaged_s=10,
@@ -52,9 +59,30 @@ def kept(connection: sqlite3.Connection) -> Definitions | None:
     return None if timezone is None else replace(_OF_0008, timezone=timezone)
 
 
-def digest(connection: sqlite3.Connection) -> str:
-    """Return the digest of the definitions of a store that was claimed."""
-    return _value(connection, DIGEST) or ""
+class StoreState(NamedTuple):
+    """What every transaction asks first.
+
+    Attributes:
+        digest: of the definitions by which the roll-ups were counted.
+        updating: who counts the store anew, `None` for nobody.
+        erasures: how many there were, so that each process forgets the users it knew; `None` for none.
+        horizon: time before which facts are gone, microseconds; 0 when none are.
+    """
+
+    digest: str
+    updating: str | None
+    erasures: str | None
+    horizon: int
+
+
+NO_STATE: Final = StoreState("", None, None, 0)
+_STATE: Final = f"SELECT key, value FROM meta WHERE key IN ('{DIGEST}', '{_UPDATING}', '{ERASURES}', '{HORIZON}')"
+
+
+def state(connection: sqlite3.Connection) -> StoreState:
+    """Return what the connection sees."""
+    found: dict[str, str] = dict(connection.execute(_STATE))
+    return StoreState(found.get(DIGEST, ""), found.get(_UPDATING), found.get(ERASURES), int(found.get(HORIZON, 0)))
 
 
 def _value(connection: sqlite3.Connection, key: str) -> str | None:
@@ -68,6 +96,35 @@ def keep(connection: sqlite3.Connection, definitions: Definitions) -> None:
         "INSERT OR REPLACE INTO meta VALUES (?, ?)",
         [(_DEFINITIONS, definitions.to_json()), (DIGEST, definitions.digest)],
     )
+
+
+def change(connection: sqlite3.Connection, wanted: Definitions) -> None:
+    """Keep other definitions, and until when what cannot be counted anew was counted by those before."""
+    before = kept(connection)
+    if before is not None and _value(connection, DIGEST) != wanted.digest:
+        ends = {FACTS: state(connection).horizon, METRICS: _last_metrics(connection)}
+        for source, until in ends.items():
+            connection.execute(
+                "INSERT INTO counted_by SELECT ?1, ?2, ?3, ?4"
+                " WHERE ?2 > coalesce((SELECT max(before) FROM counted_by WHERE source = ?1), 0)",
+                (source, until, _value(connection, DIGEST), _value(connection, _DEFINITIONS)),
+            )
+    keep(connection, wanted)
+
+
+def _last_metrics(connection: sqlite3.Connection) -> int:
+    (start,) = connection.execute("SELECT max(start) FROM received_cell WHERE seconds = 60").fetchone()
+    return 0 if start is None else int(start) + 60_000_000
+
+
+def mark(connection: sqlite3.Connection, token: str) -> None:
+    """Say who counts the store anew: from now on nobody rolls up."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_UPDATING, token))
+
+
+def unmark(connection: sqlite3.Connection) -> None:
+    """Say that nobody counts the store anew any more."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (_UPDATING,))
 
 
 # ---------------------------------------------------------------- opening

@@ -1,43 +1,15 @@
-"""Rebuild and retention: roll-ups and totals are a function of the facts, and of what removed facts left behind."""
+"""Retention: facts go, and what they added to the totals stays."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 from itertools import product
-from typing import Final
 
 from otel_measure.store.sqlite import facts, models, quality, services, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.names import Names
-from otel_measure.store.sqlite.transaction import RollUp, Transaction
-
-CHUNK: Final = 5000
-
-
-# ---------------------------------------------------------------- rebuild
-
-
-def rebuild(transaction: Transaction, roll_ups: Sequence[RollUp], frozen_before: int) -> None:
-    """Recompute every roll-up and total from the facts.
-
-    Args:
-        transaction: a durable one.
-        roll_ups: what to recompute.
-        frozen_before: local day before which facts are gone; what was rolled up from them stays.
-    """
-    for roll_up in roll_ups:
-        roll_up.clear(transaction, frozen_before)
-    for table in facts.TABLES:
-        for records in chunks(facts.read(transaction.connection, table), CHUNK):
-            totals.merge(transaction.connection, transaction.names, totals.summed(records))
-            models.add_minutes(transaction.connection, models.summed(records, transaction.names))
-    for roll_up in roll_ups:
-        roll_up.rebuild(transaction)
-
-
-# ---------------------------------------------------------------- retention
 
 
 def purge(database: Database, names: Names, horizon: int) -> int:

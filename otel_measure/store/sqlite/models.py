@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, Final, Literal, TypeAlias
 
@@ -14,8 +14,10 @@ from otel_measure.definitions.cells import LARGEST
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
+from otel_measure.store.sqlite import facts
+from otel_measure.store.sqlite.chunks import chunks
 from otel_measure.store.sqlite.names import Names
-from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import Model, ModelKey, ModelUse
 
@@ -26,6 +28,8 @@ CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin
 # Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
 Cells: TypeAlias = Literal["model_cell", "received_cell"]
 CELLS: Final[tuple[Cells, ...]] = ("model_cell", "received_cell")
+TABLES: Final = ("model_cell",)
+FROZEN: Final[Mapping[str, str]] = {}
 _COLUMNS: Final = (
     "requests", "errors", "input_tokens", "input_known", "output_tokens", "output_known",
     "cost_nano_usd", "priced", "priced_tokens",
@@ -147,13 +151,16 @@ def _use(name: str, version: str, row: tuple[Any, ...], cells: Cells) -> ModelUs
     return use
 
 
-def clear(transaction: Transaction, _: int) -> None:
-    """Forget all cells of facts: those of facts that are gone are of no use to any window."""
-    transaction.connection.execute("DELETE FROM model_cell")
+def restore(_: Transaction, __: Frozen) -> Iterator[None]:
+    """Cells of facts that are gone are of no use to any window."""
+    yield
 
 
-def rebuild(_: Transaction) -> None:
-    """Cells are replayed."""
+def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
+    """Replay the inferences."""
+    for records in chunks(facts.read(transaction.connection, facts.INFERENCE), facts.READ_AT_ONCE):
+        add_minutes(transaction.connection, summed(records, transaction.names))
+        yield
 
 
 def _model(row: tuple[Any, ...]) -> Model:

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import RegressionTotals, is_number, label
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction
-from otel_measure.store.sqlite.chunks import rows_in
-from otel_measure.store.sqlite.transaction import Accepted, Transaction
+from otel_measure.store.sqlite.chunks import chunks, rows_in
+from otel_measure.store.sqlite.facts import READ_AT_ONCE
+from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction, horizon_of
 
 Key: TypeAlias = bytes | str
 Row: TypeAlias = tuple[Any, ...]
 SECONDS: Final = (60, 3600)
 JUDGED: Final = "(prediction IS NOT NULL OR json_type(extra, '$.features') IS NOT NULL)"
 CELLS: Final = ("quality_cell", "confusion_cell", "regression_cell")
+TABLES: Final = CELLS
+FROZEN: Final[Mapping[str, str]] = {}
+# What the journal still has will come by itself.
+_ROLLED_UP: Final = "NOT EXISTS (SELECT 1 FROM journal j WHERE j.id = {1} AND j.kind = '{0}')"
 _decode: Callable[[str], Prediction] = msgspec.json.Decoder().decode
 
 
@@ -189,7 +195,8 @@ def _join(
 def _predictions(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, Predicted]:
     rows = rows_in(
         connection,
-        "SELECT id, ts, model, origin, prediction FROM inference WHERE prediction IS NOT NULL AND id IN",
+        "SELECT id, ts, model, origin, prediction FROM inference"
+        f" WHERE prediction IS NOT NULL AND {_ROLLED_UP.format('inference', 'inference.id')} AND id IN",
         keys,
     )
     return {key: Predicted(_cell(ts, model, origin), prediction) for key, ts, model, origin, prediction in rows}
@@ -200,19 +207,21 @@ def _truths(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, li
     if connection.execute("SELECT 1 FROM ground_truth LIMIT 1").fetchone() is None:
         return found
     for of, ts, key, value in rows_in(
-        connection, "SELECT inference_id, ts, id, value FROM ground_truth WHERE inference_id IN", keys
+        connection,
+        "SELECT inference_id, ts, id, value FROM ground_truth"
+        f" WHERE {_ROLLED_UP.format('ground_truth', 'ground_truth.id')} AND inference_id IN",
+        keys,
     ):
         found.setdefault(of, []).append(Truth(ts, isinstance(key, bytes), key, value))
     return found
 
 
-def clear(transaction: Transaction, _: int) -> None:
-    """Forget all cells: those of facts that are gone are of no use to any window."""
-    for table in CELLS:
-        transaction.connection.execute(f"DELETE FROM {table}")
+def restore(_: Transaction, __: Frozen) -> Iterator[None]:
+    """Cells of facts that are gone are of no use to any window."""
+    yield
 
 
-def rebuild(transaction: Transaction) -> None:
+def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Compute the cells from the facts by SQL: another road than `add`, to the same figures."""
     connection = transaction.connection
     for seconds in SECONDS:
@@ -222,10 +231,13 @@ def rebuild(transaction: Transaction) -> None:
             f" FROM inference WHERE {JUDGED} GROUP BY 2, 3, 4",
             (seconds,),
         )
-    change = Change()
-    for ts, model, origin, prediction, value in connection.execute(_WINNERS):
-        change.pair(Predicted(_cell(ts, model, origin), prediction), value, +1)
-    change.write(connection)
+        yield
+    for winners in chunks(connection.execute(_WINNERS), READ_AT_ONCE):
+        change = Change()
+        for ts, model, origin, prediction, value in winners:
+            change.pair(Predicted(_cell(ts, model, origin), prediction), value, +1)
+        change.write(connection)
+        yield
 
 
 _WINNERS: Final = """
@@ -234,3 +246,13 @@ _WINNERS: Final = """
     WHERE i.prediction IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM ground_truth e WHERE e.inference_id = t.inference_id AND (e.ts, e.id) < (t.ts, t.id))
 """
+
+
+def forget_found_references(connection: sqlite3.Connection, before: Definitions | None, wanted: Definitions) -> None:
+    """Remove the references that were found in records which are still there, where other definitions find others."""
+    fields = () if before is None else {change.field for change in wanted.differences(before)}
+    if {"drift_reference_records", "rules"}.isdisjoint(fields):
+        return
+    connection.execute(
+        "DELETE FROM drift_reference WHERE source = 'first_records' AND first_ts >= ?", (horizon_of(connection),)
+    )

@@ -21,6 +21,8 @@ from otel_measure.definitions.exposition import Family, Sample, overflow_family
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.records.kinds import Origin, Record, UserEvent
 from otel_measure.stats.histograms import bucket_index
+from otel_measure.store.sqlite.chunks import chunks
+from otel_measure.store.sqlite.facts import READ_AT_ONCE, TABLES, read
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
@@ -84,14 +86,14 @@ def add(transaction: Transaction, new: Accepted) -> None:
     merge(transaction.connection, transaction.names, summed(records))
 
 
-def clear(transaction: Transaction, _: int) -> None:
-    """Go back to what facts that are gone have left."""
-    transaction.connection.execute("DELETE FROM total")
-    transaction.connection.execute("INSERT INTO total SELECT * FROM total_base")
-
-
-def rebuild(_: Transaction) -> None:
-    """Totals are replayed."""
+def recount(transaction: Transaction) -> None:
+    """Count the facts anew, from what those that are gone have left."""
+    connection = transaction.connection
+    connection.execute("DELETE FROM total")
+    connection.execute("INSERT INTO total SELECT * FROM total_base")
+    for table in TABLES:
+        for records in chunks(read(connection, table), READ_AT_ONCE):
+            merge(connection, transaction.names, summed(records))
 
 
 def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum], into: str = "total") -> None:

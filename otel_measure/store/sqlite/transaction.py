@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Record
@@ -15,13 +15,28 @@ from otel_measure.store.sqlite.names import Names
 Accepted: TypeAlias = Mapping[type[Record], Facts]  # what is new, of each kind of which there is any
 
 
+class Frozen(NamedTuple):
+    """What lies before this local day, which begins at this time, was counted from facts that are gone."""
+
+    day: int
+    ts: int
+
+
+NOTHING_FROZEN: Final = Frozen(-(2**31), 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One transaction, and the definitions by which the roll-ups that it sees were counted."""
+    """One transaction, and the definitions by which the roll-ups that it sees were counted.
+
+    Attributes:
+        rolls_up: whether this process may add to them; else it notes in the journal what it stores.
+    """
 
     connection: sqlite3.Connection
     names: Names
     definitions: Definitions
+    rolls_up: bool = True
 
     @property
     def day_of(self) -> Callable[[int], int]:
@@ -38,11 +53,19 @@ def horizon_of(connection: sqlite3.Connection) -> int:
 class RollUp(Protocol):
     """A module that keeps something about facts; each stands in the list `ROLL_UPS`."""
 
+    @property
+    def TABLES(self) -> tuple[str, ...]:  # noqa: N802 - a constant of the module
+        """The tables it keeps, and nobody else."""
+
+    @property
+    def FROZEN(self) -> Mapping[str, str]:  # noqa: N802 - a constant of the module
+        """Of a table, which rows were counted from facts that are gone: a condition over `:day` and `:ts`."""
+
     def add(self, transaction: Transaction, new: Accepted) -> None:
         """Merge newly accepted facts; the result depends on the facts only, never on order or batches."""
 
-    def clear(self, transaction: Transaction, frozen_before: int) -> None:
-        """Before a rebuild: forget what comes from facts of local days from `frozen_before` on."""
+    def restore(self, transaction: Transaction, frozen: Frozen) -> Iterator[None]:
+        """Count anew what facts that are gone have left behind; its tables hold nothing but that."""
 
-    def rebuild(self, transaction: Transaction) -> None:
-        """After `clear`: compute it anew, by SQL over the facts; what is replayed through `add` does nothing here."""
+    def recount(self, transaction: Transaction, frozen: Frozen) -> Iterator[None]:
+        """Count the facts that are still there, after `restore`."""

@@ -14,7 +14,7 @@ from otel_measure.definitions.conversions import ConversionSum, conversion, firs
 from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.sessions import SessionSpan
 from otel_measure.store.sqlite import activity, answers, persons
-from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.sqlite.transaction import NOTHING_FROZEN, Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
@@ -23,8 +23,9 @@ def narrow(transaction: Transaction, where: Filter) -> None:
     """Make the roll-ups of users of the facts that match, until `widen`."""
     transaction.connection.execute("SAVEPOINT narrowed")
     _hide_roll_ups(transaction.connection, where)
-    activity.replay(transaction)
-    answers.rebuild(transaction)
+    for roll_up in (activity, answers):
+        for _ in roll_up.recount(transaction, NOTHING_FROZEN):
+            pass
 
 
 def widen(connection: sqlite3.Connection) -> None:

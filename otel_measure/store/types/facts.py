@@ -18,6 +18,8 @@ class Receipt(NamedTuple):
 
 ACCEPTED: Final = Receipt("accepted")
 DUPLICATE: Final = Receipt("duplicate")
+TOO_OLD: Final = Receipt("rejected", "timestamp is older than the store's retention")
+ERASED: Final = Receipt("rejected", "erased")
 
 
 class OutboxBatch(NamedTuple):

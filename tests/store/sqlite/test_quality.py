@@ -5,20 +5,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.quality import GRID_BITS, RegressionTotals, is_number, label
+from otel_measure.definitions.quality import RegressionTotals, is_number, label
 from otel_measure.records.kinds import GroundTruth, Inference, Origin, Prediction, Record
-from otel_measure.stats.cells import reference_cells
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.quality import CELLS
-from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.quality import Labels, RecordPosition, Reference
+from otel_measure.store.types.quality import Labels
 from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
 from tests.store.asking import asked
@@ -113,26 +109,6 @@ def test_labels_are_a_function_of_the_facts(records: list[Record], data: st.Data
     assert dumped(store) == before
 
 
-def test_a_window_has_the_predictions_of_its_minutes() -> None:
-    """Truths count at the time of the prediction; the window, the model and the service narrow."""
-    store = closed_later(SqliteStore(":memory:"))
-    store.accept(
-        [
-            inference("a", NOON, prediction="x"),
-            inference("b", NOON + MINUTE, prediction="x"),
-            inference("c", NOON + 3 * HOUR, prediction="y", origin=THERE),
-            inference("d", NOON + HOUR, prediction="y", version="2"),
-            *(truth(f"t{of}", of, "x", NOON + 2 * DAY) for of in "abcd"),
-        ]
-    )
-    hour = asked(store, lambda m: m.quality.labels(NOON, NOON + MINUTE))
-    assert hour == {("m", "1"): Labels(1, {("x", "x"): 1})}
-    one = asked(store, lambda m: m.quality.labels(NOON, NOON + DAY, ("m", "1")))
-    assert one == {("m", "1"): Labels(3, {("x", "x"): 2, ("y", "x"): 1})}
-    narrowed = asked(store, lambda m: m.quality.labels(NOON, NOON + DAY, None), Filter("other", "prod"))
-    assert narrowed == {("m", "1"): Labels(1, {("y", "x"): 1})}
-
-
 def test_four_writers_add(tmp_path: Path) -> None:
     """Four stores on one file that write in turns give what one store gives."""
     rng = random.Random(4)
@@ -156,91 +132,6 @@ def test_retention_takes_the_cells_with_the_facts() -> None:
     assert store.sweep(NOON) == 1
     assert [row[-2:] for row in dumped(store)["quality_cell"]] == [(1, 1), (1, 1)]
     assert asked(store, lambda m: m.horizon) == NOON - 12 * HOUR - 10 * DAY
-
-
-@pytest.mark.parametrize(
-    ("value", "name"),
-    [(True, "true"), (False, "false"), (1, "1"), (1.0, "1"), (-3.0, "-3"), (0.5, None), ("Cat", "Cat")],
-)
-def test_a_class_is_named_by_its_value(value: Prediction, name: str | None) -> None:
-    """Text, booleans and whole numbers name classes; other numbers do not."""
-    assert label(value) == name
-
-
-@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), max_size=20))
-def test_sums_of_pairs_are_exact(pairs: list[tuple[float, float]]) -> None:
-    """Sums equal those of exact fractions of the values on the grid, and taking out undoes putting in."""
-    total = RegressionTotals()
-    grid = 1 << GRID_BITS
-    exact = [(round(Fraction(a) * grid), round(Fraction(b) * grid)) for a, b in pairs]
-    for a, b in pairs:
-        total += RegressionTotals.of(a, b) or RegressionTotals()
-    assert total == RegressionTotals(
-        len(exact),
-        sum(abs(a - b) for a, b in exact),
-        sum((a - b) ** 2 for a, b in exact),
-        sum(b for _, b in exact),
-        sum(b * b for _, b in exact),
-    )
-    assert total + -total == RegressionTotals()
-    assert RegressionTotals.of(1e151, 0.0) is None
-
-
-def test_a_huge_pair_is_no_pair_of_numbers() -> None:
-    """A prediction beyond 1e150 is counted as a prediction and left out of the sums."""
-    store = closed_later(SqliteStore(":memory:"))
-    store.accept([inference("a", prediction=1e200 + 0.5), truth("t", "a", 0.5)])
-    assert asked(store, lambda m: m.quality.labels(NOON, NOON + HOUR)) == {("m", "1"): Labels(1)}
-
-
-def test_records_stand_in_the_order_of_time_and_id() -> None:
-    """Only records with a prediction or features stand there; places, limits and whole hours cut them."""
-    store = closed_later(SqliteStore(":memory:"))
-    store.accept(
-        [
-            inference("b", NOON, prediction=2.0),
-            inference("a", NOON, features={"x": "red", "y": [1]}),
-            inference("none", NOON),
-            inference("c", NOON + HOUR, prediction="z", features={"x": None}),
-            inference("other", NOON, prediction=1.0, version="2"),
-        ]
-    )
-    model, day = ("m", "1"), (NOON, NOON + DAY)
-    with store.asking() as moment:
-        ask = moment.quality
-        everything = ask.oldest(model, 10)
-        assert [(one.position, one.values) for one in everything] == [
-            (RecordPosition(NOON, "a"), {"x": "red", "y": [1], "prediction": None}),
-            (RecordPosition(NOON, "b"), {"prediction": 2.0}),
-            (RecordPosition(NOON + HOUR, "c"), {"x": None, "prediction": "z"}),
-        ]
-        assert ask.oldest(model, 1) == everything[:1]
-        assert ask.newest(model, *day, 2) == everything[1:]
-        assert ask.newest(model, *day, 5, RecordPosition(NOON, "a")) == everything[1:]
-        assert ask.newest(model, NOON, NOON + HOUR, 5) == everything[:2]
-        assert ask.newest(model, 0, NOON, 5) == []
-        assert ask.judged_counts(NOON, NOON + HOUR) == {model: 2, ("m", "2"): 1}
-        assert ask.judged_counts(0, NOON + DAY, model) == {model: 3}
-        assert ask.judged_counts(0, NOON + DAY, model, RecordPosition(NOON, "a")) == {model: 2}
-        assert ask.judged_counts(NOON + HOUR, NOON + DAY, model, RecordPosition(NOON + HOUR, "c")) == {model: 0}
-        assert (ask.oldest(("nobody", "1"), 5), ask.judged_counts(0, NOON + DAY, ("nobody", "1"))) == ([], {})
-        assert moment.horizon == 0
-
-
-def test_a_reference_is_kept_and_one_found_by_itself_replaces_none_that_was_set() -> None:
-    """References come back as they were kept; automatic ones give way to set ones and not the other way round."""
-    cells = reference_cells([float(i) for i in range(100)])
-    assert cells is not None
-    automatic = Reference("first_records", {"x": cells}, RecordPosition(1, b""), RecordPosition(9, "z"))
-    given_one = Reference("given", {"prediction": cells})
-    store = closed_later(SqliteStore(":memory:"))
-    assert asked(store, lambda m: m.quality.references(("m", "1")).get(("m", "1"))) is None
-    store.set_reference(("m", "1"), automatic)
-    assert asked(store, lambda m: m.quality.references(("m", "1")).get(("m", "1"))) == automatic
-    store.set_reference(("m", "1"), given_one)
-    store.set_reference(("m", "1"), automatic)
-    assert asked(store, lambda m: m.quality.references()) == {("m", "1"): given_one}
-    assert [model.name for model in asked(store, lambda m: m.models.models())] == ["m"]
 
 
 def test_counts_of_zero_leave_no_row() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_measure.ai import reports as models
@@ -24,13 +23,13 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import time_span
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
-from otel_measure.store.sqlite import TOO_OLD, SqliteStore, maintenance
+from otel_measure.store.sqlite import SqliteStore, maintenance
 from otel_measure.store.sqlite.names import Cache
-from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, TOO_OLD
 from otel_measure.store.types.models import Model
 from otel_measure.testing import Capture
 from tests.closing import closed_later
-from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference, one_of_each, records
+from tests.facts import DAY, HOUR, NOON, SECOND, event, inference
 from tests.store.asking import asked
 
 Open = Callable[..., SqliteStore]
@@ -164,39 +163,6 @@ def test_answers_depend_on_the_records_alone(delivery: Delivery) -> None:
         assert answers(anyhow) == expected
 
 
-@given(st.lists(records, max_size=8, unique_by=lambda record: record.id))
-@example(one_of_each())
-def test_any_record_can_be_stored(found: list[Record]) -> None:
-    """Whatever passes the checks, of any kind, with any id: accepted once, a duplicate the second time."""
-    store = closed_later(SqliteStore(":memory:"))
-    try:
-        assert store.accept(found) == [ACCEPTED] * len(found)
-        assert store.accept(found) == [DUPLICATE] * len(found)
-        before = _encode(asked(store, lambda m: m.streams.families(NOON)))
-        store.rebuild()
-        assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
-    finally:
-        store.close()
-
-
-def test_the_first_of_two_records_with_one_id_wins(opened: Open) -> None:
-    """Within a batch and over batches; the receipt says which it was."""
-    store = opened()
-    assert store.accept([event("a", "u"), event("a", "v"), event("b", "w")]) == [ACCEPTED, DUPLICATE, ACCEPTED]
-    assert store.accept([event("b", "x"), event("c", "y")]) == [DUPLICATE, ACCEPTED]
-    assert value(store, "otel_measure.users.events") == 3
-
-
-def test_ids_of_different_kinds_do_not_meet(opened: Open) -> None:
-    """An inference and an event may have the same id."""
-    assert opened().accept([event("a"), inference("a")]) == [ACCEPTED, ACCEPTED]
-
-
-def test_no_records_are_no_transaction(opened: Open) -> None:
-    """Nothing in, nothing out."""
-    assert opened().accept([]) == []
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -304,24 +270,6 @@ def test_the_overflow_is_a_function_of_the_facts(opened: Open, monkeypatch: pyte
     for step in (store.rebuild, lambda: store.sweep(NOON), store.rebuild):
         step()
         assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
-
-
-# ---------------------------------------------------------------- filters
-
-
-def test_answers_narrow_to_a_service_or_environment(opened: Open) -> None:
-    """Each alone or both; nobody's is empty."""
-    store = opened()
-    places = [Origin("a", "prod"), Origin("a", "test"), Origin("b", "prod")]
-    store.accept([inference(str(i), origin=origin) for i, origin in enumerate(places)])
-
-    def requests(**where: str) -> int:
-        return sum(
-            one.requests for one in asked(store, lambda m: m.models.model_use(0, NOON + 1, None), Filter(**where))
-        )
-
-    assert (requests(), requests(service="a"), requests(environment="prod")) == (3, 2, 2)
-    assert (requests(service="a", environment="prod"), requests(service="c")) == (1, 0)
 
 
 # ---------------------------------------------------------------- retention
@@ -498,32 +446,6 @@ def test_a_failed_rebuild_keeps_the_zone(opened: Open, tmp_path: Path) -> None:
     assert store.definitions.timezone == "UTC"
 
 
-def test_a_lease_is_held_by_one(opened: Open, tmp_path: Path) -> None:
-    """It is renewed by its holder and taken over when it has run out."""
-    one, other = opened(tmp_path / "x.db"), opened(tmp_path / "x.db")
-    assert one.take_lease("host:a", "1", now=100, until=200)
-    assert not other.take_lease("host:a", "2", now=150, until=250)
-    assert other.take_lease("host:b", "2", now=150, until=250)
-    assert one.take_lease("host:a", "1", now=150, until=300)
-    assert not other.take_lease("host:a", "2", now=300, until=400)
-    assert other.take_lease("host:a", "2", now=301, until=400)
-    assert not one.take_lease("host:a", "1", now=302, until=500)
-
-
-def test_models_are_registered_by_call_or_by_use(opened: Open) -> None:
-    """A registration adds what is known of a model and is replaced by the next one."""
-    store = opened()
-    store.register_model(Model("b", "1", "classification", {"owner": "x"}, {"latency_p95_ms": 5.0}))
-    store.accept([inference("i", model="a"), inference("j", model="b")])
-    assert asked(store, lambda m: m.models.models()) == [
-        Model("a", "1"),
-        Model("b", "1", "classification", {"owner": "x"}, {"latency_p95_ms": 5.0}),
-    ]
-    store.register_model(Model("b", "1", "regression"))
-    assert next(iter(asked(store, lambda m: m.models.models(("b", "1")))), None) == Model("b", "1", "regression")
-    assert next(iter(asked(store, lambda m: m.models.models(("b", "2")))), None) is None
-
-
 def test_the_names_a_process_remembers_are_bounded(opened: Open) -> None:
     """Forgetting some costs a look-up and changes no answer."""
     small, plain = opened(), opened()
@@ -542,33 +464,3 @@ def test_the_names_a_process_remembers_are_bounded(opened: Open) -> None:
     assert _encode(asked(small, lambda m: m.streams.families(NOON))) == _encode(
         asked(plain, lambda m: m.streams.families(NOON))
     )
-
-
-def test_windows_of_models_are_whole_minutes(opened: Open) -> None:
-    """A window takes in the minute it begins in; hours inside are read as hours and nothing is counted twice."""
-    store = opened()
-    times = [NOON - minutes * MINUTE for minutes in range(0, 300, 7)]
-    store.accept([inference(f"{i}", ts) for i, ts in enumerate(times)])
-    for start, end in [
-        (NOON - 4 * HOUR, NOON + 1),
-        (NOON - 61 * MINUTE, NOON - 59 * MINUTE),
-        (NOON - 2 * HOUR, NOON - HOUR),
-        (NOON - 30 * SECOND, NOON),
-    ]:
-        floor, ceiling = start - start % MINUTE, end + -end % MINUTE
-        with store.asking() as moment:
-            uses = moment.models.model_use(start, end)
-        assert sum(use.requests for use in uses) == sum(floor <= ts < ceiling for ts in times)
-
-
-def test_costs_are_exact_sums(opened: Open) -> None:
-    """Ten cents ten times are a dollar: whole nano-dollars are added, and coverage is beside the sum."""
-    store = opened()
-    store.accept([inference(str(n), cost_usd=0.1, cost_source="caller", input_tokens=1) for n in range(10)])
-    store.accept([inference("free"), inference("wrong", error_type="Timeout", output_tokens=2)])
-    found = use(store)
-    assert (found.cost.total_usd, found.cost.per_request_usd, found.cost.priced_ratio) == (1.0, 0.1, 10 / 12)
-    assert (found.cost.input_tokens, found.cost.output_tokens, found.cost.sources) == (10, 2, {"caller": 10})
-    assert (found.errors.count, found.errors.rate) == (1, 1 / 12)
-    assert value(store, "otel_measure.ai.cost.usd") == 1.0
-    assert math.isnan(use(store, "nobody").cost.total_usd)

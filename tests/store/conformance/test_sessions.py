@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from otel_measure.records.kinds import NpsResponse, Origin, Record, UserEvent
-from otel_measure.store.sqlite import SqliteStore
-from tests.closing import closed_later
 from tests.store.asking import asking_users, holdings
-from tests.users.feeding import contents
+from tests.store.conformance.engines import EngineCase
+from tests.users.feeding import everything
 
 DAY = 86_400_000_000
 ORIGIN = Origin("shop")
@@ -23,9 +24,9 @@ def event(number: int, ts: int, **fields: object) -> UserEvent:
     )
 
 
-def test_rebuild_after_retention() -> None:
+def test_rebuild_after_retention(engine: EngineCase) -> None:
     """A rebuild keeps what removed facts left behind, and counts nothing of it twice."""
-    store = closed_later(SqliteStore(":memory:", retention_days=10))
+    store = engine.open(retention_days=10)
     midnight = 20 * DAY
     records: list[Record] = [
         event(0, DAY, type="purchase", value=2.0, currency="USD"),
@@ -40,17 +41,18 @@ def test_rebuild_after_retention() -> None:
     ]
     store.accept(records)
     assert store.sweep(midnight + 10 * DAY) == 5
-    before = contents(store)
+    now, day = midnight + 10 * DAY, date(1970, 1, 31)
+    before = everything(store, "UTC", now, day)
     store.rebuild()
-    assert contents(store) == before
+    assert everything(store, "UTC", now, day) == before
     with asking_users(store) as ask:
         assert holdings(ask) == (1, 7, 4)
     store.close()
 
 
-def test_large_batches_of_many_persons() -> None:
+def test_large_batches_of_many_persons(engine: EngineCase) -> None:
     """More persons than a statement may name at once are found all the same."""
-    store = closed_later(SqliteStore(":memory:"))
+    store = engine.open()
     for step in range(2):
         store.accept(
             [

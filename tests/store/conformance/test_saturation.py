@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.records.kinds import Inference, Origin
-from otel_measure.store.sqlite import SqliteStore
-from tests.closing import closed_later
 from tests.store.asking import asked
+from tests.store.conformance.engines import EngineCase
 
 
-def test_sums_saturate_and_recording_goes_on() -> None:
+def test_sums_saturate_and_recording_goes_on(engine: EngineCase) -> None:
     """After more than 64 bits of nano-dollars a model still takes records, counts them, and is rebuilt the same."""
-    store = closed_later(SqliteStore(":memory:"))
+    store = engine.open()
     for i in range(12):
         record = Inference(
             id=f"i{i}", ts=1_000_000, origin=Origin("s"), model="m", version="1", latency_ms=1.0,

@@ -1,25 +1,23 @@
-from __future__ import annotations
+"""The outbox: what was accepted leaves in that order, in whole batches, until it is removed."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
 import pytest
 
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore
-from tests.closing import closed_later
+from otel_measure.store.protocol import Store
 from tests.facts import NOON, event, inference, one_of_each
 from tests.store.asking import asked
+from tests.store.conformance.engines import EngineCase
 
 
 @pytest.fixture
-def store() -> Iterator[SqliteStore]:
+def store(engine: EngineCase) -> Store:
     """An empty store whose facts are to leave."""
-    opened = SqliteStore(":memory:", notes_outbox=True)
-    yield opened
-    opened.close()
+    return engine.open(outbox=True)
 
 
-def leave(store: SqliteStore, limit: int = 1000) -> list[Record]:
+def leave(store: Store, limit: int = 1000) -> list[Record]:
     """Take out all that waits, batch by batch."""
     found: list[Record] = []
     while (batch := asked(store, lambda m: m.outbox.next(limit))) is not None:
@@ -28,7 +26,7 @@ def leave(store: SqliteStore, limit: int = 1000) -> list[Record]:
     return found
 
 
-def test_every_accepted_fact_leaves_once(store: SqliteStore) -> None:
+def test_every_accepted_fact_leaves_once(store: Store) -> None:
     """Of every kind, as it was accepted; a duplicate does not leave again."""
     store.accept(one_of_each())
     store.accept(one_of_each())
@@ -37,7 +35,7 @@ def test_every_accepted_fact_leaves_once(store: SqliteStore) -> None:
     assert (asked(store, lambda m: m.outbox.length()), asked(store, lambda m: m.outbox.next(10))) == (0, None)
 
 
-def test_what_was_not_confirmed_leaves_again(store: SqliteStore) -> None:
+def test_what_was_not_confirmed_leaves_again(store: Store) -> None:
     """In the order in which it was accepted, whole transactions at a time."""
     for n in range(5):
         store.accept([event(f"{n}{i}") for i in range(3)])
@@ -51,20 +49,20 @@ def test_what_was_not_confirmed_leaves_again(store: SqliteStore) -> None:
     assert len(leave(store, 7)) == 15
 
 
-def test_many_facts_of_one_transaction(store: SqliteStore) -> None:
+def test_many_facts_of_one_transaction(store: Store) -> None:
     """More than one question to the table."""
     store.accept([inference(f"{n:05}") for n in range(1200)])
     assert len(leave(store)) == 1200
 
 
-def test_what_is_gone_does_not_leave(store: SqliteStore) -> None:
+def test_what_is_gone_does_not_leave(store: Store) -> None:
     """Retention and erasure are the bound of the spool."""
     store.accept([event("a", "u"), event("b", "v")])
     store.erase("u", NOON)
     assert [record.id for record in leave(store)] == ["b"]
 
 
-def test_a_rebuild_sends_nothing_again(store: SqliteStore) -> None:
+def test_a_rebuild_sends_nothing_again(store: Store) -> None:
     """It is no new acceptance; nor does it forget what waits."""
     store.accept([event("a")])
     leave(store)
@@ -73,9 +71,9 @@ def test_a_rebuild_sends_nothing_again(store: SqliteStore) -> None:
     assert [record.id for record in leave(store)] == ["b"]
 
 
-def test_without_an_endpoint_nothing_waits() -> None:
+def test_without_an_endpoint_nothing_waits(engine: EngineCase) -> None:
     """The store notes nothing."""
-    store = closed_later(SqliteStore(":memory:"))
+    store = engine.open()
     store.accept([event("a")])
     assert asked(store, lambda m: m.outbox.length()) == 0
     store.close()

@@ -1,0 +1,180 @@
+"""How a store comes to the definitions of a newer version, and its journal to its end, whoever uses it meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, suppress
+from typing import Final, Protocol
+
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreUnavailable
+from otel_measure.store.sqlite import facts, journal, kept
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.recounting import Recount, Superseded, drop_leftovers, in_place
+from otel_measure.store.sqlite.transaction import Transaction
+
+LEASE: Final = "definitions"
+LEASE_US: Final = 60_000_000
+SMALL: Final = 20_000
+
+
+class Writing(Protocol):
+    """Opens a write transaction of the store."""
+
+    def __call__(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
+        """Open it."""
+
+
+class TakesLease(Protocol):
+    """Takes, renews or (until 0) gives up a lease."""
+
+    def __call__(self, key: str, holder: str, now: int, until: int) -> bool:
+        """Return whether the holder has it."""
+
+
+class Updates:
+    """What a process does so that a store is counted by its definitions, and has nothing waiting.
+
+    Args:
+        database: the store.
+        writing: opens a write transaction.
+        definitions: those of the process.
+        take_lease: one process counts anew at a time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writing: Writing,
+        definitions: Callable[[], Definitions],
+        take_lease: TakesLease,
+    ) -> None:
+        self._database = database
+        self._writing = writing
+        self._definitions = definitions
+        self._take_lease = take_lease
+        self._inherited: list[Generator[None, None, None]] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._stepping = threading.Lock()
+        self._recount: Generator[None, None, None] | None = None
+        self._renew_at = 0
+
+    # ------------------------------------------------------------ at once
+
+    def at_once(self) -> None:
+        """Do all there is to do where it is little; what cannot be written now is left for later."""
+        with suppress(StoreUnavailable):
+            with self._database.read() as connection:
+                is_behind = self._is_behind(connection)
+                if (not is_behind and journal.is_empty(connection)) or not _is_small(connection):
+                    return
+            if is_behind:
+                with self._writing(durable=True) as transaction:
+                    if self._is_behind(transaction.connection):
+                        in_place(transaction, self._definitions(), with_totals=False)
+            self.work_off()
+
+    def work_off(self) -> bool:
+        """Roll up all that waits; return whether nothing does any more."""
+        while self._work_off():
+            pass
+        with self._database.read() as connection:
+            return journal.is_empty(connection)
+
+    def _is_behind(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether the store was counted by an older version, which this process may change."""
+        found, own = kept.kept(connection), self._definitions()
+        return found is not None and own.rules > found.rules and not own.refused(found)
+
+    # ------------------------------------------------------------ step by step
+
+    def step(self, holder: str, now: int) -> bool:
+        """Do a part of what there is to do; return whether there may be more.
+
+        Args:
+            holder: this process, among those that use the store.
+            now: microseconds.
+        """
+        with self._stepping:
+            if self._recount is not None:
+                return self._go_on(holder, now)
+            with self._database.read() as connection:
+                state, waits = kept.state(connection), not journal.is_empty(connection)
+                is_behind = self._is_behind(connection)
+            if is_behind:
+                return self._begin(holder, now)
+            if state.digest != self._definitions().digest:
+                return False
+            return waits and self._work_off() if state.updating is None else self._resume(state.updating, holder, now)
+
+    def _work_off(self) -> bool:
+        with self._writing() as transaction:
+            return transaction.rolls_up and journal.work_off(transaction)
+
+    def _begin(self, holder: str, now: int) -> bool:
+        if self._database.path == MEMORY or not self._takes_lease(holder, now):
+            return False
+        self._recount = Recount(self._database, self._definitions(), f"{holder} {now}").steps()
+        return self._go_on(holder, now)
+
+    def _takes_lease(self, holder: str, now: int) -> bool:
+        self._renew_at = now + LEASE_US // 4
+        return self._take_lease(LEASE, holder, now, now + LEASE_US)
+
+    def _go_on(self, holder: str, now: int) -> bool:
+        recount, is_over = self._recount, True
+        try:
+            if recount is None or (now >= self._renew_at and not self._takes_lease(holder, now)):
+                return False
+            is_over = next(recount, self) is self
+        except Superseded:
+            pass
+        finally:
+            if is_over:
+                self._end()
+        if is_over:
+            self._take_lease(LEASE, holder, now, 0)
+        return True
+
+    def _end(self) -> None:
+        if self._recount is not None:
+            self._recount.close()
+        self._recount = None
+
+    def _resume(self, token: str, holder: str, now: int) -> bool:
+        """Go on as before when whoever was counting anew, for another version, is gone."""
+        if not self._takes_lease(holder, now):
+            return False
+        with self._database.write(durable=True) as connection:
+            if kept.state(connection).updating == token:
+                drop_leftovers(connection)
+                kept.unmark(connection)
+        self._take_lease(LEASE, holder, now, 0)
+        return True
+
+    # ------------------------------------------------------------ the end
+
+    def close(self) -> None:
+        """Leave off; somebody else begins anew."""
+        with self._stepping:
+            self._end()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections alone."""
+        if self._recount is not None:
+            self._inherited.append(self._recount)
+        self._reset()
+
+
+def _is_small(connection: sqlite3.Connection) -> bool:
+    """Tell whether all that is stored is counted in a second."""
+    counted = (
+        connection.execute(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {SMALL + 1})").fetchone()[0]
+        for name in ("journal", *(table.name for table in facts.TABLES))
+    )
+    return bool(sum(counted) <= SMALL)

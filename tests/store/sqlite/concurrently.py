@@ -1,0 +1,132 @@
+"""What happens to a store whose processes do not all count alike, as data; and what it holds in the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.records.kinds import Exposure, GroundTruth, NpsResponse, Record
+from otel_measure.store.sqlite import SqliteStore, kept, roll_ups
+from tests.facts import DAY, HERE, HOUR, NOON, event, inference
+
+OLD: Final = Definitions()
+# What is left of days whose facts are gone tells how long a session was, and not which of its events are key events.
+ENGAGED: Final = replace(OLD, rules=2, engaged_s=15)
+NEW: Final = replace(ENGAGED, key_event_types=OLD.key_event_types | {"login"})
+USERS: Final = "abcd"
+# Tables whose first column is a person, after the one that is said.
+_PERSONS: Final = {"person_day": 1, "session": 0, "goal_hit": 0, "nps_day": 0, "person_end": 0} | {
+    "experiment_arm": 0, "experiment_conversion": 0,
+}  # fmt: skip
+
+
+def rolled_up(store: SqliteStore) -> dict[str, list[tuple[object, ...]]]:
+    """Return every row of the roll-ups and of the totals, persons by the ids that they are known under."""
+    with store._database.read() as connection:
+        ids: dict[int, list[str]] = {}
+        for name, person in connection.execute(
+            "SELECT distinct_id, person FROM alias JOIN person_of USING (uid) ORDER BY distinct_id"
+        ):
+            ids.setdefault(person, []).append(name)
+        found: dict[str, list[tuple[object, ...]]] = {}
+        for table in roll_ups.TABLES:
+            rows: list[tuple[object, ...]] = connection.execute(f"SELECT * FROM {table}").fetchall()
+            at = _PERSONS.get(table)
+            if at is not None:
+                rows = [(*row[:at], "+".join(ids[row[at]]), *row[at + 1 :]) for row in rows]  # type: ignore[index]
+            found[table] = sorted(rows, key=repr)
+        found["total"] = sorted(
+            connection.execute("SELECT name, labels, value, count, buckets FROM total JOIN series ON id = series")
+        )
+        found["person"] = sorted(("+".join(names),) for names in ids.values())
+        return found
+
+
+def waits(store: SqliteStore) -> int:
+    """Return how many entries of the journal wait."""
+    with store._database.read() as connection:
+        return int(connection.execute("SELECT count(*) FROM journal").fetchone()[0])
+
+
+def horizon(store: SqliteStore) -> int:
+    """Return the time before which facts are gone."""
+    with store._database.read() as connection:
+        return kept.state(connection).horizon
+
+
+def finish(store: SqliteStore, now: int = NOON) -> int:
+    """Do all that there is to do; return the steps it took."""
+    for steps in range(10_000):
+        if not store.bring_up_to_date("test", now + steps):
+            return steps
+    raise AssertionError("it never ends")
+
+
+# ---------------------------------------------------------------- what may happen
+
+_times = st.builds(
+    lambda days, seconds: NOON - days * DAY - seconds * 1_000_000, st.integers(0, 6), st.integers(0, 4000)
+)
+_events: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    ts=_times,
+    user_id=st.sampled_from(USERS),
+    type=st.sampled_from(["page_view", "page_view", "click", "conversion", "login", "session.start", "of_tomorrow"]),
+    session_id=st.sampled_from([None, None, "s"]),
+    background=st.sampled_from([False, False, True]),
+    value=st.sampled_from([None, 2.5]),
+    properties=st.sampled_from([None, {"experiment": "t"}]),
+)
+_inferences: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    ts=_times,
+    model=st.sampled_from("mn"),
+    prediction=st.sampled_from([None, True, False, 1.5]),
+    features=st.sampled_from([None, {"age": 3}]),
+    user_id=st.sampled_from([None, *USERS]),
+)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Record]:
+    """Draw records of every kind that is rolled up; their ids repeat, and truths tell of inferences that may come."""
+    found: list[Record] = []
+    for n in draw(st.lists(st.integers(0, 40), min_size=1, max_size=6)):
+        kind = draw(st.sampled_from(["event", "event", "event", "inference", "truth", "answer", "exposure"]))
+        ts, user = draw(_times), draw(st.sampled_from(USERS))
+        if kind == "event":
+            found.append(event(f"e{n}", **draw(_events)))
+        elif kind == "inference":
+            found.append(inference(f"{n % 8:032x}", **draw(_inferences)))
+        elif kind == "truth":
+            value = draw(st.sampled_from([True, False, 1.0]))
+            # Later than what it tells of: of a prediction whose truth is gone, a count anew could know none.
+            truth = GroundTruth(id=f"g{n}", ts=NOON + HOUR, origin=HERE, inference_id=f"{n % 8:032x}", value=value)
+            found.append(truth)
+        elif kind == "answer":
+            found.append(NpsResponse(id=f"n{n}", ts=ts, origin=HERE, user_id=user, score=n % 11))
+        else:
+            found.append(Exposure(id=f"x{n}", ts=ts, origin=HERE, user_id=user, experiment="t", variant="ab"[n % 2]))
+    return found
+
+
+Step = tuple[str, Any]
+_users = st.sampled_from(USERS)
+happenings: st.SearchStrategy[list[Step]] = st.lists(
+    st.one_of(
+        st.tuples(st.just("accept"), batches()),
+        st.tuples(st.just("accept"), batches()),
+        st.tuples(st.just("link"), st.tuples(_users, _users)),
+        st.tuples(st.just("erase"), _users),
+        st.tuples(st.just("sweep"), st.sampled_from([NOON, NOON + DAY, NOON + 2 * DAY])),
+        st.tuples(st.just("steps"), st.integers(1, 25)),
+        st.tuples(st.just("steps"), st.integers(1, 25)),
+        st.tuples(st.just("kill"), st.none()),
+        st.tuples(st.just("rebuild"), st.none()),
+    ),
+    min_size=1,
+    max_size=12,
+)

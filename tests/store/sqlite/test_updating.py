@@ -1,0 +1,188 @@
+"""A store comes to newer definitions by itself, whoever writes to it meanwhile; nothing is lost or counted twice."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_measure.definitions.days import Days
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.store.sqlite import JOURNALED, SqliteStore, updating
+from otel_measure.store.types.facts import ACCEPTED
+from tests.facts import DAY, NOON, SECOND, event
+from tests.store.sqlite import last_release
+from tests.store.sqlite.concurrently import (
+    ENGAGED,
+    NEW,
+    OLD,
+    Step,
+    finish,
+    happenings,
+    horizon,
+    rolled_up,
+    waits,
+)
+
+Open = Callable[..., SqliteStore]
+TODAY = Days(NOON // DAY, NOON // DAY)
+OTHER_GAP = replace(OLD, session_gap_s=600)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Open stores that are closed with the test, and too large to be counted anew at once."""
+    monkeypatch.setattr(updating, "SMALL", -1)
+    stores: list[SqliteStore] = []
+
+    def open_one(path: Path | str = ":memory:", definitions: Definitions | None = None, **given: Any) -> SqliteStore:
+        stores.append(SqliteStore(str(path), definitions=definitions, **given))
+        return stores[-1]
+
+    yield open_one
+    for store in stores:
+        store.close()
+
+
+# ---------------------------------------------------------------- the law
+
+
+class TwoVersions:
+    """Two processes with different definitions on one store, and a fresh store that only knows the newer ones."""
+
+    def __init__(self, path: Path, definitions: Definitions) -> None:
+        self.old = SqliteStore(str(path), definitions=OLD, retention_days=4)
+        self.new = SqliteStore(str(path), definitions=definitions, retention_days=4)
+        self.fresh = SqliteStore(":memory:", definitions=definitions, retention_days=4)
+        self.now = NOON
+
+    def close(self) -> None:
+        """Close all."""
+        for store in (self.old, self.new, self.fresh):
+            store.close()
+
+    def do(self, step: Step, by: SqliteStore) -> None:
+        """Let one process do something, and the fresh store what is done to a store from outside."""
+        what, given = step
+        self.now += 1
+        if what == "accept":
+            before = [receipt.outcome for receipt in by.accept(given)]
+            assert [receipt.outcome for receipt in self.fresh.accept(given)] == before
+        elif what == "link":
+            assert by.identify(*given) == self.fresh.identify(*given)
+        elif what == "erase":
+            assert by.erase(given, self.now) == self.fresh.erase(given, self.now)
+        elif what == "sweep":
+            before_sweep = horizon(by)
+            by.sweep(given)
+            if horizon(by) != before_sweep:
+                self.fresh.sweep(given)
+        elif what == "steps":
+            for _ in range(given):
+                by.bring_up_to_date("old" if by is self.old else "new", self.now)
+        elif what == "rebuild":
+            by.rebuild()
+        elif what == "kill" and by is self.new:
+            self.new._updates.after_fork_in_child()  # lets go of everything without a word
+            self.now += 2 * updating.LEASE_US
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=happenings, data=st.data())
+def test_any_history_ends_as_a_fresh_store(steps: list[Step], data: st.DataObject) -> None:
+    """Facts, links, erasures, sweeps, rebuilds and kills, at any moment and by either version, end as a fresh store."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(updating, "SMALL", -1)
+        facts_go = any(what == "sweep" for what, _ in steps)
+        processes = TwoVersions(Path(folder) / "a.db", ENGAGED if facts_go else NEW)
+        try:
+            for step in steps:
+                processes.do(step, data.draw(st.sampled_from([processes.old, processes.new])))
+            finish(processes.new, processes.now + 2 * updating.LEASE_US)
+            assert waits(processes.new) == 0
+            assert rolled_up(processes.new) == rolled_up(processes.fresh)
+            processes.new.rebuild()
+            assert rolled_up(processes.new) == rolled_up(processes.fresh)
+        finally:
+            processes.close()
+
+
+# ---------------------------------------------------------------- one after the other
+
+
+def test_a_small_store_of_the_last_release_is_counted_anew_when_it_is_opened(tmp_path: Path) -> None:
+    """Its days without facts too, as far as what is left of them tells."""
+    last_release.write(tmp_path / "a.db")
+    store = SqliteStore(str(tmp_path / "a.db"), definitions=ENGAGED)
+    fresh = SqliteStore(":memory:", definitions=ENGAGED, retention_days=last_release.RETENTION_DAYS)
+    try:
+        fresh.accept(last_release.FACTS)
+        for link in last_release.LINKS:
+            fresh.identify(*link)
+        fresh.sweep(last_release.SWEPT)
+        assert rolled_up(store) == rolled_up(fresh)
+    finally:
+        store.close()
+        fresh.close()
+
+
+def test_what_is_left_out_is_said_and_counted_later(opened: Open, tmp_path: Path) -> None:
+    """A process of older rules stores facts only; one of the store's own definitions counts them."""
+    new = opened(tmp_path / "a.db", NEW)
+    old = opened(tmp_path / "a.db", OLD)
+    assert old.accept([event("a")]) == [JOURNALED]
+    assert new.accept([event("b", "v")]) == [ACCEPTED]
+    assert (waits(new), old.bring_up_to_date("old", NOON)) == (1, False)
+    with new.asking() as ask:
+        assert ask.users.active(TODAY) == 1
+    assert new.bring_up_to_date("new", NOON)
+    with old.asking() as ask:
+        assert ask.users.active(TODAY) == 2
+    assert not new.bring_up_to_date("new", NOON)
+
+
+def test_a_rebuild_by_other_settings_leaves_no_process_counting_by_its_own(opened: Open, tmp_path: Path) -> None:
+    """Who runs with the settings of before stores facts only, until it is started again."""
+    running, fresh = opened(tmp_path / "a.db", OLD), opened(":memory:", OTHER_GAP)
+    views = [event(f"v{n}", "u", NOON - n * 1000 * SECOND, type="page_view") for n in range(4)]
+    running.accept(views[:2])
+    command = opened(tmp_path / "a.db")
+    command.rebuild(OTHER_GAP)
+    assert running.accept(views[2:]) == [JOURNALED] * 2
+    restarted = opened(tmp_path / "a.db", OTHER_GAP)
+    finish(restarted)
+    fresh.accept(views)
+    assert rolled_up(restarted) == rolled_up(fresh)
+
+
+def test_an_older_version_goes_on_when_the_newer_one_is_gone(opened: Open, tmp_path: Path) -> None:
+    """What was begun and is not going on any more is forgotten, and what waits is counted by the rules of before."""
+    old, fresh = opened(tmp_path / "a.db", OLD), opened(":memory:", OLD)
+    old.accept([event("a")])
+    new = opened(tmp_path / "a.db", NEW)
+    for _ in range(5):
+        assert new.bring_up_to_date("new", NOON)
+    new._updates.after_fork_in_child()  # lets go of everything without a word
+    assert old.accept([event("b", "v")]) == [ACCEPTED]
+    assert not old.bring_up_to_date("old", NOON)
+    finish(old, NOON + 2 * updating.LEASE_US)
+    fresh.accept([event("a"), event("b", "v")])
+    assert rolled_up(old) == rolled_up(fresh)
+
+
+def test_a_sweep_that_was_cut_short_is_counted_once(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild in between keeps what was counted of facts that are to go, and counts it no second time."""
+    store = opened(":memory:", OLD, retention_days=4)
+    store.accept([event(f"p{n}", "u", NOON - n * DAY, type="purchase", value=2.0) for n in range(8)])
+    before = rolled_up(store)
+    with monkeypatch.context() as patch:
+        patch.setattr("otel_measure.store.sqlite.maintenance.purge", lambda *_: 0)
+        store.sweep(NOON)
+    store.rebuild()
+    assert rolled_up(store) == before
