@@ -13,6 +13,7 @@ help:
 	@echo 'make serve [ARGS="--port 5001"]   start the exporter (http://127.0.0.1:5000)'
 	@echo 'make demo                         the same, with a live synthetic workload'
 	@echo 'make test                         run every check'
+	@echo 'make chaos                         attack servers of our own, longer than the tests do'
 	@echo 'make lint                         run the checks but for the tests'
 	@echo 'make test-newest                  run the tests that need no real component on the newest Python of this machine'
 	@echo 'make lock [ARGS=--upgrade]        write the lock files anew from pyproject.toml'
@@ -38,6 +39,12 @@ test: lint
 test-newest:
 	@.ci/venv dev
 	@.ci/newest $(ARGS)
+
+# Attacks and faults of tests/chaos and tests/e2e at length; what they need of the machine is in their reasons for skipping.
+chaos:
+	@.ci/venv dev
+	@CHAOS_SCALE=3 E2E_OUTAGE_S=60 E2E_MUTATIONS=100000 $(PY) -m pytest -q -rs tests/chaos tests/e2e/test_faults.py \
+		tests/exporter/test_otlp_mutations.py $(ARGS)
 
 lock:
 	@.ci/venv core

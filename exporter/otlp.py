@@ -22,9 +22,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from starlette.types import Receive
 
-from exporter.http.body import read_body
+from exporter.http.body import decompressed
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive import json, wire
@@ -49,16 +48,16 @@ class OtlpBody(msgspec.Struct, frozen=True):
     is_json: bool
 
 
-async def read(headers: BodyHeaders, receive: Receive, max_bytes: int) -> OtlpBody:
+def read(headers: BodyHeaders, sent: bytes, max_bytes: int) -> OtlpBody:
     """Return the body of a request.
 
     Raises:
-        HttpError: 415, it is declared as neither encoding; or what `read_body` raises.
+        HttpError: 415, it is declared as neither encoding; or what `decompressed` raises.
     """
     media = _media(headers.content_type)
     if media not in _MEDIA:
         raise HttpError(415, f"the Content-Type must be {PROTOBUF} or {JSON}, not {media or 'absent'!r}")
-    return OtlpBody(await read_body(headers, receive, max_bytes), media == JSON)
+    return OtlpBody(decompressed(headers, sent, max_bytes), media == JSON)
 
 
 def error_status(fault: Exception, headers: Iterable[Header], asked: bool) -> Content:

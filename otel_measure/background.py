@@ -50,6 +50,7 @@ def jobs_of_a_store(
     beat: Callable[[], None],
     flush_waiting: Callable[[], None],
     write_streams: Callable[[], None],
+    watch_store: Callable[[], None],
     sweep: Callable[[], object],
     sweeps: StoreLease,
     bring_up_to_date: Callable[[], bool],
@@ -60,6 +61,7 @@ def jobs_of_a_store(
         beat: notes that this process is there to see; at once when it starts.
         flush_waiting: counts the calls of models for which no metrics came.
         write_streams: writes what has no fact.
+        watch_store: looks whether the store is still the one that was opened, and for damage.
         sweep: applies retention and the disk bound.
         sweeps: whose turn that is.
         bring_up_to_date: counts a part of what is not counted by the definitions in force; tells whether more is left.
@@ -68,6 +70,7 @@ def jobs_of_a_store(
         Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
         Job(name="waiting_calls", run=flush_waiting, otherwise="calls that waited were not counted", flushes=True),
         Job(name="streams", run=write_streams, otherwise="readings were not stored", flushes=True),
+        Job(name="store", run=watch_store, otherwise="the store is not well", first_s=1.0),
         Job(
             name="sweep", run=sweep, otherwise="retention was not applied",
             interval_s=SWEEP_S, first_s=FIRST_SWEEP_S, lease=sweeps,

@@ -339,8 +339,17 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 
 
+_READ_AS: Final[Mapping[str, str]] = {
+    "sample_interval_s": "a number of seconds",
+    "price_overrides": "a JSON object",
+    "event_types": "a JSON object",
+    **dict.fromkeys(_WHOLE_NUMBERS, "a whole number"),
+}
+
+
 def _parsed(variable: str, name: str, raw: str) -> Any:
     try:
         return _PARSERS.get(name, str)(raw)
     except ValueError as error:
-        raise ConfigurationError(f"{variable}={raw!r} is not a value for {name}: {error}") from error
+        rule = _READ_AS.get(name, str(error))
+        raise ConfigurationError(f"{variable} must be {rule}, not {raw!r}") from error

@@ -18,6 +18,7 @@ from otel_measure.records.events import kind_of
 from otel_measure.records.kinds import Record
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import ACCEPTED, Receipt
+from otel_measure.store.waiting import waiting_until
 
 _log: Final = logging.getLogger("otel_measure")
 BATCH: Final = 2000
@@ -165,11 +166,12 @@ class Recorder:
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Commit everything put before this call; `False` when that did not succeed in time."""
-        deadline = self._monotonic() + timeout_s
+        deadline, until_s = self._monotonic() + timeout_s, time.monotonic() + timeout_s
         if not self._draining.acquire(timeout=max(timeout_s, 0)):
             return False
         try:
-            return self._drain_locked(deadline)
+            with waiting_until(until_s):
+                return self._drain_locked(deadline)
         finally:
             self._draining.release()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from otel_measure.definitions.days import moment
 from otel_measure.infrastructure import instruments
 from otel_measure.judging.overview import Overview, overview
 from otel_measure.parts import LEAST_S, Part, Parts
+from otel_measure.store.waiting import waiting_until
 from otel_measure.telemetry import instrumentations
 from otel_measure.wiring import Wired
 
@@ -53,14 +55,16 @@ class Runtime(Wired):
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Commit what is queued and send what is to be sent; `False` when that did not succeed in time."""
-        return self._parts.flush(timeout_s)
+        with waiting_until(time.monotonic() + timeout_s):
+            return self._parts.flush(timeout_s)
 
     def shutdown(self, timeout_s: float = 5.0) -> bool:
         """Flush, stop every thread and close the store; `False` when records were lost. Again is a no-op."""
         if self._ended:
             return True
         self._ended = True
-        return self._parts.stop(timeout_s)
+        with waiting_until(time.monotonic() + timeout_s):
+            return self._parts.stop(timeout_s)
 
     def before_fork(self) -> None:
         """Let nothing be half-way while the process is copied."""

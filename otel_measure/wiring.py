@@ -161,6 +161,7 @@ class Wired:
             beat=self.infrastructure.beat,
             flush_waiting=self.receiver.flush_waiting,
             write_streams=streams.write,
+            watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),
             bring_up_to_date=lambda: self._bring_up_to_date(store),

@@ -196,6 +196,7 @@ def test_the_jobs() -> None:
         beat=nothing,
         flush_waiting=nothing,
         write_streams=nothing,
+        watch_store=nothing,
         sweep=nothing,
         sweeps=lease,
         bring_up_to_date=lambda: False,
@@ -205,6 +206,7 @@ def test_the_jobs() -> None:
         ("heartbeat", 15.0, 0.0, None, True),
         ("waiting_calls", 15.0, None, None, True),
         ("streams", 15.0, None, None, True),
+        ("store", 15.0, 1.0, None, False),
         ("sweep", 3600.0, 60.0, lease, False),
         ("definitions", 15.0, 0.0, None, False),
     ]

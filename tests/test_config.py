@@ -221,9 +221,9 @@ def test_a_bad_value_is_an_error_that_names_it(name: str, value: Any, rule: str)
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({"OTEL_MEASURE_PORT": "x"}, "OTEL_MEASURE_PORT='x' is not a value for port: invalid literal for int()"),
-        ({"OTEL_MEASURE_INSECURE": "yes"}, "OTEL_MEASURE_INSECURE='yes' is not a value for insecure: true or false"),
-        ({"OTEL_MEASURE_PRICE_OVERRIDES": "{"}, "OTEL_MEASURE_PRICE_OVERRIDES='{' is not a value for price_overrides"),
+        ({"OTEL_MEASURE_PORT": "x"}, "OTEL_MEASURE_PORT must be a whole number, not 'x'"),
+        ({"OTEL_MEASURE_INSECURE": "yes"}, "OTEL_MEASURE_INSECURE must be true or false, not 'yes'"),
+        ({"OTEL_MEASURE_PRICE_OVERRIDES": "{"}, "OTEL_MEASURE_PRICE_OVERRIDES must be a JSON object, not '{'"),
         ({"OTEL_MEASURE_PROT": "1"}, "unknown setting 'prot' (environment variable OTEL_MEASURE_PROT)"),
     ],
 )

@@ -64,8 +64,10 @@ def listen(host: str, port: int, holder: Callable[[int], Holder | None] | None =
 
 def _refusal(host: str, port: int, error: OSError, holder: Callable[[int], Holder | None]) -> str:
     if error.errno == errno.EADDRINUSE:
-        who, free = described(holder(port)), port % 65535 + 1
-        return f"port {port} on {host} is taken by {who}; stop it or take another: --port {free}"
+        return (
+            f"port {port} on {host} is taken by {described(holder(port))}; "
+            "stop it, or take another with --port (0 takes a free one)"
+        )
     if error.errno == errno.EACCES:
         return f"port {port} needs privileges that this user does not have; take one from 1024 on: --port 5000"
     return f"cannot listen on {host} port {port}: {error.strerror}; try --host 127.0.0.1"

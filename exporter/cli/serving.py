@@ -188,7 +188,7 @@ def serve(
 
             def leave() -> int:
                 is_safe = live.recorder.flush(LAST_COMMIT_S) and committed
-                warn(f"stopped after {limit_s:g} s without sending everything: the OTLP endpoint does not keep up")
+                warn(f"stopped after {limit_s:g} s: {_left_undone(live)}")
                 tidy_up()
                 return 0 if is_safe else 1
 
@@ -202,6 +202,15 @@ def serve(
     committed = process.shutdown(COMMIT_S) and committed
     deadline.cancel()
     return committed
+
+
+def _left_undone(live: Runtime) -> str:
+    """Return what a process that has to leave at once leaves behind, and why."""
+    if live.recorder.queue_length:
+        return f"{live.recorder.queue_length} records were not committed, the store is locked or does not keep up"
+    if live.settings.otlp_endpoint is not None:
+        return "not everything was sent, the OTLP endpoint does not keep up"
+    return "something did not end by itself; everything recorded is committed"
 
 
 def _not_to_itself(settings: Settings, number: int, warn: Callable[[str], None]) -> Settings:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 from starlette.types import Receive
 
-from exporter.http.decompress import inflater, too_large
+from exporter.http.decompress import inflate_bounded, inflater, too_large
 from exporter.http.envelope import ClientGone, HttpError, explained
 from exporter.http.types import BodyHeaders
 
@@ -54,9 +54,21 @@ async def read_body(headers: BodyHeaders, receive: Receive, max_bytes: int, time
             the body takes too long to arrive.
         ClientGone: the client went away.
     """
+    return decompressed(headers, await receive_body(headers, receive, max_bytes, timeout_s), max_bytes)
+
+
+async def receive_body(
+    headers: BodyHeaders, receive: Receive, max_bytes: int, timeout_s: float = BODY_TIMEOUT_S
+) -> bytes:
+    """Return a body as it was sent.
+
+    Raises:
+        HttpError: 413 over the limit, 415 for an encoding that is not supported, 408 when it takes too long to arrive.
+        ClientGone: the client went away.
+    """
     if headers.length.isdigit() and int(headers.length) > max_bytes:
         raise too_large(max_bytes)
-    inflate = inflater(headers.encoding)
+    inflater(headers.encoding)
     body, more = await _chunk(receive, max_bytes)
     if more:
         # Most bodies come in one piece, and a timer costs as much as all the rest of reading one.
@@ -65,7 +77,17 @@ async def read_body(headers: BodyHeaders, receive: Receive, max_bytes: int, time
                 body = await _joined(body, receive, max_bytes)
         except TimeoutError:
             raise HttpError(408, f"the body must arrive within {timeout_s:g} s") from None
-    return body if inflate is None else inflate(body, max_bytes)
+    return body
+
+
+def decompressed(headers: BodyHeaders, body: bytes, max_bytes: int) -> bytes:
+    """Return what a body holds, up to a limit and up to a ratio.
+
+    Raises:
+        HttpError: 413 over the limit or the ratio, 415 for an encoding that is not supported, 400 for a broken one.
+    """
+    inflate = inflater(headers.encoding)
+    return body if inflate is None else inflate_bounded(inflate, body, max_bytes)
 
 
 async def _joined(start: bytes, receive: Receive, max_bytes: int) -> bytes:

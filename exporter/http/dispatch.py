@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import msgspec
-from anyio import to_thread
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.http.auth import NO_SCOPE, SCOPES, require_scope
-from exporter.http.body import body_headers, decode_json, read_body, require_json
+from exporter.http.body import body_headers, decode_json, decompressed, read_body, receive_body, require_json
 from exporter.http.envelope import ClientGone, HttpError, send_content, success
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
-from exporter.http.types import AnyRoute, Backend, Call, Content, NoBody
+from exporter.http.threads import in_thread, kind_of
+from exporter.http.types import Backend, BodyHeaders, Call, Content, NoBody
 
 _NO_BODY: Final = NoBody()
 
@@ -56,27 +56,38 @@ class Dispatcher:
         route = bound.route
         require_scope(scope.get(SCOPES, NO_SCOPE), route.access)
         query = parse(scope["query_string"], route.query)
-        body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
-        backend = await self._backend() if route.needs_runtime else None
-        call = Call(match.path_params, query, body, backend)
         if bound.on_loop:
+            body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
+            backend = await self._backend() if route.needs_runtime else None
+            call = Call(match.path_params, query, body, backend)
             return _content(await cast("Awaitable[object]", route.handler(call)), route.status)
-        return await to_thread.run_sync(_handled, route, call)
+        headers = body_headers(scope["headers"])
+        sent = b"" if route.body is NoBody else await receive_body(headers, receive, route.max_bytes)
+        backend = await self._backend() if route.needs_runtime else None
+
+        def handle() -> Content:
+            decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
+            call = Call(match.path_params, query, decoded, backend)
+            answer = route.handler(call)
+            if isinstance(answer, Content):
+                return answer
+            return success(answer, route.status, is_updating=_is_updating(route, call))
+
+        return await in_thread(handle, kind_of(route))
 
 
 async def _body(bound: BoundRoute, scope: Scope, receive: Receive) -> msgspec.Struct:
-    route, headers = bound.route, body_headers(scope["headers"])
-    if route.body_reader is not None:
-        return await route.body_reader(headers, receive, route.max_bytes)
+    headers = body_headers(scope["headers"])
     require_json(headers.content_type)
-    return decode_json(await read_body(headers, receive, route.max_bytes), bound.decode)
+    return decode_json(await read_body(headers, receive, bound.route.max_bytes), bound.decode)
 
 
-def _handled(route: AnyRoute, call: Call[Any, Any]) -> Content:
-    answer = route.handler(call)
-    if isinstance(answer, Content):
-        return answer
-    return success(answer, route.status, is_updating=_is_updating(route, call))
+def _decoded(bound: BoundRoute, headers: BodyHeaders, sent: bytes) -> msgspec.Struct:
+    route = bound.route
+    if route.body_reader is not None:
+        return route.body_reader(headers, sent, route.max_bytes)
+    require_json(headers.content_type)
+    return decode_json(decompressed(headers, sent, route.max_bytes), bound.decode)
 
 
 def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:

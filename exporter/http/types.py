@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -11,8 +11,6 @@ import msgspec
 from otel_measure.records.limits import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
-    from starlette.types import Receive
-
     from exporter.http.commit import GroupCommit
     from otel_measure.runtime import Runtime
 
@@ -47,7 +45,7 @@ class BodyHeaders(NamedTuple):
     length: bytes = b""
 
 
-BodyReader: TypeAlias = "Callable[[BodyHeaders, Receive, int], Awaitable[msgspec.Struct]]"
+BodyReader: TypeAlias = "Callable[[BodyHeaders, bytes, int], msgspec.Struct]"
 
 
 class Content(NamedTuple):
@@ -121,7 +119,8 @@ class Route(Generic[Q, B]):
         status: of an answer that went well.
         max_bytes: of the body, after decompression.
         needs_runtime: whether the handler asks the runtime; without, it answers although none can start.
-        body_reader: reads a body that is no JSON of ours, up to a number of bytes.
+        body_reader: decodes a body that is no JSON of ours, up to a number of bytes, on the thread of the handler. Such
+            bodies may be large: few are decoded at once.
         error_handler: returns the answer that an exception becomes, where that is not the envelope: of the exception,
             the headers of the request, and whether the client gave anything that could be wrong.
         accepts: the media types of bodies.

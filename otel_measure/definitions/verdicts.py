@@ -27,6 +27,8 @@ _FORMATS: Final[dict[Unit, tuple[str, float, int, str]]] = {
     "points": ("{}", 1.0, 4, "g"),
     "bytes_per_second": ("{} B/s", 1.0, 0, "f"),
 }
+WORST_FIRST: Final[tuple[Verdict, ...]] = ("alert", "warning", "ok", "unknown")
+ENOUGH_OF_THE_TIME: Final = 0.9
 _MOST_DIGITS: Final = 17  # that many tell any two floats apart
 
 
@@ -55,11 +57,28 @@ def judge(kpi: Kpi, value: float | None, *, evidence: int | None = None, interva
     return "warning" if misses_target or is_in_doubt else "ok"
 
 
-def missing(kpi: Kpi, value: float | None, evidence: int | None) -> str:
-    """Say what is missing for a verdict, as a sentence; empty where nothing is."""
+def missing(kpi: Kpi, value: float | None, evidence: int | None, interval: Interval | None = None) -> str:
+    """Say what is missing for a verdict, or for an alert, as a sentence; empty where nothing is."""
     if evidence is not None and evidence < kpi.min_evidence:
         return f"needs {kpi.needs}; there are {evidence:,} so far" if evidence else f"needs {kpi.needs}"
-    return f"needs {kpi.needs}" if value is None or math.isnan(value) else ""
+    if value is None or math.isnan(value):
+        return f"needs {kpi.needs}"
+    if interval is None or kpi.alert is None or not _beyond(kpi.direction, value, kpi.alert):
+        return ""
+    better_end = interval[0] if kpi.direction == "below" else interval[1]
+    if _beyond(kpi.direction, better_end, kpi.alert):
+        return ""
+    return f"beyond the alert threshold, not beyond doubt: the 95 % interval reaches {format_value(kpi, better_end)}"
+
+
+def longest_verdict(kpi: Kpi, observed_s: float) -> Verdict:
+    """Return the worst verdict that so much of the past allows: what must hold for 5 minutes needs them seen."""
+    return "alert" if observed_s >= ENOUGH_OF_THE_TIME * kpi.alert_for_s else "warning"
+
+
+def no_worse(verdict: Verdict, at_worst: Verdict) -> Verdict:
+    """Return the milder of two verdicts; "unknown" stays."""
+    return max(verdict, at_worst, key=WORST_FIRST.index)
 
 
 def _beyond(direction: Direction, value: float, bound: float) -> bool:
@@ -78,8 +97,16 @@ def with_target(kpi: Kpi, target: float | None) -> Kpi:
     return replace(kpi, target=target, alert=None if kpi.alert is None else target * (kpi.alert / kpi.target))
 
 
-def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) -> HealthStatus:
-    """Say how the host is, from what its CPU, memory and fullest disk use (0 to 100, ``nan`` where unknown).
+def host_status(
+    cpu_percent: float, memory_percent: float, disk_percent: float, observed_s: float = math.inf
+) -> HealthStatus:
+    """Say how the host is, from what its CPU, memory and fullest disk use.
+
+    Args:
+        cpu_percent: mean of the last 5 minutes, 0 to 100, ``nan`` where unknown.
+        memory_percent: likewise.
+        disk_percent: now.
+        observed_s: how much of the last 5 minutes was seen: before that a high mean is no alert yet.
 
     Returns:
         `CRITICAL` when one of the three is beyond its alert threshold, `DEGRADED` when one misses its target or
@@ -90,7 +117,9 @@ def host_status(cpu_percent: float, memory_percent: float, disk_percent: float) 
         ("memory_usage_percent", memory_percent),
         ("disk_usage_percent", disk_percent),
     )
-    verdicts = {judge(BY_KEY[key], value) for key, value in readings}
+    verdicts = {
+        no_worse(judge(BY_KEY[key], value), longest_verdict(BY_KEY[key], observed_s)) for key, value in readings
+    }
     if "alert" in verdicts:
         return HealthStatus.CRITICAL
     is_healthy = "ok" in verdicts and "warning" not in verdicts

@@ -78,7 +78,7 @@ class Summary(TypedDict):
 def summary(
     snapshot: MachineSnapshot,
     *,
-    status_of: Callable[[float, float, float], HealthStatus],
+    status_of: Callable[[float, float, float, float], HealthStatus],
     services_down: int,
     platform: str,
 ) -> Summary:
@@ -86,7 +86,8 @@ def summary(
 
     Args:
         snapshot: The readings.
-        status_of: Judges CPU, memory (5-minute averages) and the fullest disk (now), each 0 to 100 or ``nan``.
+        status_of: Judges CPU, memory (5-minute averages) and the fullest disk (now), each 0 to 100 or ``nan``, with
+            the seconds that the averages stand on.
         services_down: How many registered services are down; counted beside the status, not in it.
         platform: What the machine runs.
     """
@@ -98,6 +99,7 @@ def summary(
             averages.cpu_percent if averages.seconds >= ENOUGH_FOR_A_STATUS_S else nan,
             averages.memory_percent,
             fullest_disk.used_percent,
+            averages.seconds,
         ).value,
         "timestamp": rfc3339(processors.timestamp),
         "uptime_seconds": snapshot.now.uptime_s,

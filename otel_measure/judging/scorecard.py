@@ -16,7 +16,15 @@ from typing import Any, Final, NamedTuple
 from otel_measure.ai.reports import Cost, Models
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
 from otel_measure.definitions.kpis import BY_KEY, KPIS, Kpi
-from otel_measure.definitions.verdicts import Verdict, judge, missing, with_target
+from otel_measure.definitions.verdicts import (
+    WORST_FIRST,
+    Verdict,
+    judge,
+    longest_verdict,
+    missing,
+    no_worse,
+    with_target,
+)
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.judging.overview import Overview
 from otel_measure.records.enums import DriftStatus
@@ -26,8 +34,6 @@ from otel_measure.users.reports import CompleteWeek, UsersOverview
 
 DROP_P: Final = 0.001
 MIN_PRICED_RATIO: Final = 0.5
-_ALERT_FOR_S: Final = BY_KEY["cpu_usage_percent"].alert_for_s
-_WORST_FIRST: Final[tuple[Verdict, ...]] = ("alert", "warning", "ok", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class _Unjudged(NamedTuple):
     evidence: int | None = None
     interval: Interval | None = None
     at_worst: Verdict = "alert"  # what the value alone may mean, where more is needed than a value
+    doubt: str = ""  # why it may mean no more than that
     own_target: float | None = None
 
 
@@ -85,17 +92,19 @@ def scorecard(overview: Overview) -> Scorecard:
     for unjudged in _values(overview):
         readings[unjudged.key].append(_reading(BY_KEY[unjudged.key], unjudged))
     for kpi in KPIS:
-        readings[kpi.key].sort(key=lambda reading: (_WORST_FIRST.index(reading.verdict), reading.subject))
+        readings[kpi.key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
     kpis = tuple(reading for kpi in KPIS for reading in readings[kpi.key] or [_reading(kpi, _Unjudged(kpi.key, nan))])
     counted = Counter(reading.verdict for reading in kpis)
-    return Scorecard(kpis, {verdict: counted[verdict] for verdict in _WORST_FIRST}, overview.timestamp)
+    return Scorecard(kpis, {verdict: counted[verdict] for verdict in WORST_FIRST}, overview.timestamp)
 
 
 def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
     kpi = with_target(kpi, unjudged.own_target)
     verdict = judge(kpi, unjudged.value, evidence=unjudged.evidence, interval=unjudged.interval)
-    if _WORST_FIRST.index(verdict) < _WORST_FIRST.index(unjudged.at_worst):
-        verdict = unjudged.at_worst
+    lacks = missing(kpi, unjudged.value, unjudged.evidence, unjudged.interval)
+    milder = no_worse(verdict, unjudged.at_worst)
+    if milder != verdict:
+        verdict, lacks = milder, unjudged.doubt
     return Reading(
         kpi.key,
         kpi.domain,
@@ -108,7 +117,7 @@ def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
         kpi.target,
         kpi.alert,
         verdict,
-        missing(kpi, unjudged.value, unjudged.evidence),
+        lacks,
         kpi.window,
         kpi.alert_rule,
     )
@@ -126,11 +135,11 @@ def _values(overview: Overview) -> Iterator[_Unjudged]:
 
 
 def _machine(summary: dict[str, Any], observed_s: float) -> Iterator[_Unjudged]:
-    # "for 5 minutes" needs 5 minutes seen; before that a high average is a warning.
-    at_worst: Verdict = "alert" if observed_s >= 0.9 * _ALERT_FOR_S else "warning"
     network = summary["network"]
-    yield _Unjudged("cpu_usage_percent", summary["cpu"]["average_percent"], at_worst=at_worst)
-    yield _Unjudged("memory_usage_percent", summary["memory"]["average_percent"], at_worst=at_worst)
+    for key, part in (("cpu_usage_percent", "cpu"), ("memory_usage_percent", "memory")):
+        at_worst = longest_verdict(BY_KEY[key], observed_s)
+        doubt = f"an alert needs {BY_KEY[key].alert_for_s} s of it; {observed_s:.0f} s were seen so far"
+        yield _Unjudged(key, summary[part]["average_percent"], at_worst=at_worst, doubt=doubt)
     yield _Unjudged("disk_usage_percent", summary["disk"]["used_percent"])
     yield _Unjudged(
         "network_throughput_bytes_per_second", network["sent_bytes_per_second"] + network["received_bytes_per_second"]
@@ -175,7 +184,8 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
     if drift is not None:
         # A score whose own detector has looked and found nothing is chance.
         calm: Verdict = "ok" if drift.drift_status is DriftStatus.NO_DRIFT else "alert"
-        yield _Unjudged("drift_score", drift.drift_score, at_worst=calm)
+        doubt = "the detector of drift has looked and found none: a score by chance"
+        yield _Unjudged("drift_score", drift.drift_score, at_worst=calm, doubt=doubt)
         yield _Unjudged("data_quality", drift.data_quality_score)
 
 
@@ -188,7 +198,13 @@ def _health(model: ModelSnapshot, alerting: bool) -> _Unjudged:
     """The score is always shown, and alerts only with one of its components: one error in 20 calls lowers it too."""
     is_measured = model.latency.sample_count and model.errors.rate == model.errors.rate
     evidence = min(model.inference_count, model.latency.sample_count) if is_measured else 0
-    return _Unjudged("health_score", model.health_score, evidence=evidence, at_worst="alert" if alerting else "warning")
+    return _Unjudged(
+        "health_score",
+        model.health_score,
+        evidence=evidence,
+        at_worst="alert" if alerting else "warning",
+        doubt="no component of it alerts by its own rule",
+    )
 
 
 def _users(users: UsersOverview) -> Iterator[_Unjudged]:
@@ -208,7 +224,7 @@ def _users(users: UsersOverview) -> Iterator[_Unjudged]:
 def _dau_drop(daily_active: Sequence[int]) -> _Unjudged:
     drop = weekday_drop(daily_active)
     evidence = 0 if isnan(drop.before) else round(drop.before)
-    return _Unjudged("dau_drop", drop.share, evidence=evidence, at_worst=_if_found(drop))
+    return _drop("dau_drop", drop, evidence)
 
 
 def _conversion_drop(last_week: CompleteWeek, week_before: CompleteWeek) -> _Unjudged:
@@ -216,9 +232,11 @@ def _conversion_drop(last_week: CompleteWeek, week_before: CompleteWeek) -> _Unj
     now, before = last_week.conversion, week_before.conversion
     drop = proportion_drop(now.converted_users, now.entered_users, before.converted_users, before.entered_users)
     evidence = min(before.entered_users, now.entered_users)
-    return _Unjudged("conversion_drop", drop.share, evidence=evidence, at_worst=_if_found(drop))
+    return _drop("conversion_drop", drop, evidence)
 
 
-def _if_found(drop: Drop) -> Verdict:
-    """A drop that chance explains is none, however large."""
-    return "alert" if drop.p_value < DROP_P else "ok"
+def _drop(key: str, drop: Drop, evidence: int) -> _Unjudged:
+    """A drop that chance explains is a warning at most, however large."""
+    at_worst: Verdict = "alert" if drop.p_value < DROP_P else "warning"
+    doubt = f"chance explains it (p = {drop.p_value:.2g}; an alert needs p < {DROP_P})"
+    return _Unjudged(key, drop.share, evidence=evidence, at_worst=at_worst, doubt=doubt)

@@ -272,7 +272,10 @@ class Admin(Protocol):
         """Apply retention and the disk bound; return the facts removed."""
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` when a write would fail now."""
+        """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""
+
+    def watch(self) -> None:
+        """Look after the store, often and for a short while each time; raise `StoreUnavailable` when it is not well."""
 
     def is_busy(self) -> bool:
         """Tell whether a write would wait long for another thread of this process."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.table import CONNECTING, attacked
+from tests.chaos.table import CONNECTING, SENDING, attacked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SCALE = int(os.environ.get("CHAOS_SCALE", "1"))
@@ -27,4 +27,12 @@ def test_whoever_connects(name: str, tmp_path: Path) -> None:
     assert seen.faults == []
     assert seen.memory_mib < MEMORY_MIB
     assert seen.slowest_s < SLOWEST_S
+    assert log_lines < LOG_LINES
+
+
+@pytest.mark.parametrize("name", SENDING)
+def test_whoever_sends(name: str, tmp_path: Path) -> None:
+    """Who has the write token takes no more memory by bodies that are small and grow, large, or slow."""
+    seen, log_lines = attacked(SENDING[name], SCALE, tmp_path)
+    assert seen.memory_mib < MEMORY_MIB
     assert log_lines < LOG_LINES

@@ -138,6 +138,13 @@ def test_the_host_is_as_well_as_its_worst_known_reading(readings: tuple[float, f
     assert host_status(*readings) is HealthStatus(status)
 
 
+def test_the_host_is_critical_when_five_minutes_were_seen() -> None:
+    """As its KPI, a mean beyond the threshold is a warning before; a full disk is full at once."""
+    seen = [host_status(95.0, 20.0, 30.0, seconds) for seconds in (10.0, 269.0, 270.0)]
+    assert seen == [HealthStatus.DEGRADED, HealthStatus.DEGRADED, HealthStatus.CRITICAL]
+    assert host_status(10.0, 20.0, 95.0, 0.0) is HealthStatus.CRITICAL
+
+
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [

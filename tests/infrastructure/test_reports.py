@@ -244,16 +244,18 @@ def test_summary_is_the_machine_at_a_glance(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("seconds", "busy", "available", "status"),
     [
-        (10, 4, 6 * GIB, "critical"),
+        (300, 4, 6 * GIB, "critical"),
+        (10, 4, 6 * GIB, "degraded"),
         (10, 3.4, 6 * GIB, "degraded"),
         (2, 4, 6 * GIB, "healthy"),
-        (2, 0, GIB // 2, "critical"),
+        (2, 0, GIB // 2, "degraded"),
+        (300, 0, GIB // 2, "critical"),
     ],
 )
 def test_status_follows_from_averages_over_enough_time(
     machine: Machine, seconds: float, busy: float, available: int, status: str
 ) -> None:
-    """A CPU busy for the blink of our own start makes no host critical; one busy for longer, and full memory, do."""
+    """A CPU busy for the blink of our own start is nothing; five busy minutes, or five of full memory, are critical."""
     machine.psutil.memory["available"] = available
     machine.sampler.sample()
     machine.spend(seconds, user=seconds * busy, idle=seconds * (4 - busy))

@@ -106,11 +106,11 @@ def test_five_minutes_have_to_be_seen_before_five_minutes_are_judged() -> None:
     ("last_day", "history", "verdict"),
     [
         (40, STEADY, "alert"),
-        (79, STEADY, "ok"),
+        (79, STEADY, "warning"),
         (130, STEADY, "ok"),
         (0, STEADY[:13], "unknown"),
         (0, tuple(n // 2 for n in STEADY), "unknown"),
-        (70, (*(150,) * 7, *(60,) * 7) * 2, "ok"),
+        (70, (*(150,) * 7, *(60,) * 7) * 2, "warning"),
     ],
 )
 def test_the_last_complete_day_is_compared_with_the_same_weekdays(
@@ -122,13 +122,23 @@ def test_the_last_complete_day_is_compared_with_the_same_weekdays(
 
 
 @pytest.mark.parametrize(
-    ("converted", "entered", "verdict"), [(100, 1000, "alert"), (150, 1000, "ok"), (12, 100, "ok"), (0, 99, "unknown")]
+    ("converted", "entered", "verdict"),
+    [(100, 1000, "alert"), (150, 1000, "ok"), (12, 100, "warning")],
 )
 def test_the_last_seven_days_are_compared_with_the_seven_before(converted: int, entered: int, verdict: str) -> None:
     """The conversion rate of 20 % drops by over 30 % and beyond chance, where 100 persons entered in each week."""
     before = week(converted=entered // 5, entered=entered)
     dropped = replace(overview(), users=users(week(converted=converted, entered=entered), before))
     assert of(dropped, "conversion_drop") == [("", verdict)]
+
+
+def test_a_value_beyond_the_threshold_that_is_no_alert_says_why() -> None:
+    """What chance explains, what was not seen for long enough, and what is in doubt, each with its sentence."""
+    card = scorecard(replace(overview(99.0, 20), users=users(week(converted=12), week(converted=20))))
+    reasons = {reading.key: reading.missing for reading in card.kpis if reading.verdict == "warning"}
+    assert reasons["cpu_usage_percent"] == "an alert needs 300 s of it; 20 s were seen so far"
+    assert reasons["conversion_drop"] == "chance explains it (p = 0.088; an alert needs p < 0.001)"
+    assert reasons["nps_score"] == "beyond the alert threshold, not beyond doubt: the 95 % interval reaches 18"
 
 
 def test_a_drop_from_nothing_is_unknown() -> None:

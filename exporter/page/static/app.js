@@ -128,7 +128,7 @@ function showDisk(disk) {
   $("disk-now").replaceChildren(shown(disk.used_percent, percent));
   $("disk-bar").value = disk.used_percent || 0;
   $("disk-note").replaceChildren(
-    shown(disk.free_bytes, bytes), " free of ", shown(disk.total_bytes, bytes), ` on ${disk.mount_point || "the fullest disk"}`,
+    shown(disk.free_bytes, bytes), " free to use, ", shown(disk.used_bytes, bytes), " used", ` on ${disk.mount_point || "the fullest disk"}`,
   );
 }
 

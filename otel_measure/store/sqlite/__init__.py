@@ -344,6 +344,11 @@ class SqliteStore:
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+        self._database.damage.refuse()
+
+    def watch(self) -> None:
+        """Raise `StoreUnavailable` when the file or its log was taken away, or when damage was met."""
+        self._database.watch()
 
     def before_fork(self) -> None:
         """Let no transaction be half-way while the process is copied."""

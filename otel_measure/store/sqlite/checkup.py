@@ -18,7 +18,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import kept
 from otel_measure.store.sqlite.faults import RECOVER, store_error
-from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.file import MEMORY, OWN_IT
 from otel_measure.store.sqlite.ownership import look, refuse_foreign
 from otel_measure.store.sqlite.place import (
     local_mounts,
@@ -156,6 +156,8 @@ def journal(s: StoreFile) -> Finding:
 
 def writable(s: StoreFile) -> Finding:
     """Whether a write would go through now."""
+    if not s.may_write(s.path):
+        return wrong(f"{s.path} may not be written by this user", OWN_IT)
     with _open(s, "rw") as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")

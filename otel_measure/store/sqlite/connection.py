@@ -11,16 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import ceil
 from typing import Final
 
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
+from otel_measure.store.sqlite.damage import Damage, DamageScan
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
 from otel_measure.store.sqlite.gate import Gate
+from otel_measure.store.sqlite.opening import connected, prepared
+from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
-_PAGE_BYTES: Final = 4096
 _BEGIN_ANEW_MS: Final = 400  # how long writers may have to wait for readers, twice, so that the log can begin anew
 _BEGIN_ANEW_PAUSE_S: Final = 10.0  # after it was in vain
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
@@ -40,6 +43,9 @@ class Database:
         path: a file, or ":memory:".
         power_safe: every commit survives power loss, not only those that ask for it.
         busy_timeout_ms: how long a write waits for another process.
+
+    Attributes:
+        damage: what was met of it.
     """
 
     def __init__(self, path: str, *, power_safe: bool = False, busy_timeout_ms: int = 5000) -> None:
@@ -48,6 +54,8 @@ class Database:
         self._busy_timeout_ms = busy_timeout_ms
         self._file = None if path == MEMORY else DatabaseFile(path)
         self._is_closed = False
+        self.damage = Damage(path)
+        self._scan = DamageScan()
         self._reset()
 
     def _reset(self) -> None:
@@ -55,8 +63,11 @@ class Database:
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
         self._log_was_moved = False
+        self._let_go = False
+        self._open_ones: set[sqlite3.Connection] = set()
         self._begin_anew_from = 0.0
         self._synchronous = ""
+        self._waits_ms = -1
         self._idle: list[sqlite3.Connection] = []
         self._checkpoints = Checkpoints(self._checkpoint)
         self._inherited: list[object] = []
@@ -74,6 +85,7 @@ class Database:
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
+                self._let_wait(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -87,7 +99,7 @@ class Database:
                     raise
             except sqlite3.Error as error:
                 self._forget_writer_after(error)
-                raise store_error(self.path, error) from error
+                raise self.damage.noted(error) from error
 
     def is_busy(self) -> bool:
         """Tell whether a thread of this process writes for longer than one waits on an event loop."""
@@ -99,19 +111,27 @@ class Database:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         # Without a bound, every writer would wait for all those before it while another process holds the store.
-        if not self._lock.acquire(timeout=self._busy_timeout_ms / 1000):
+        if not self._lock.acquire(timeout=wait_s(self._busy_timeout_ms / 1000)):
             raise store_error(self.path, sqlite3.OperationalError("database is locked (other threads wait as well)"))
         try:
             yield
         finally:
             self._lock.release()
 
+    def _let_wait(self, writer: sqlite3.Connection) -> None:
+        """Have the next transaction wait for other processes as long as its caller may."""
+        # In steps, so that most writes find what the one before them has set.
+        waits_ms = ceil(wait_s(self._busy_timeout_ms / 1000) * 10) * 100
+        if waits_ms != self._waits_ms:
+            writer.execute(f"PRAGMA busy_timeout={waits_ms}")
+            self._waits_ms = waits_ms
+
     def _refuse_closed(self) -> None:
         if self._is_closed:
             raise StoreUnavailable("closed", f"{self.path} was closed by this process", "open the store anew")
 
     def _refuse_another_file(self, file: DatabaseFile, writer: sqlite3.Connection) -> None:
-        """Raise when the file is no longer the one at the path; its log then is with it, and not in the way.
+        """Raise when the file or its log is no longer the one at its path; what the log holds then is in the file.
 
         SQLite leaves the log of a file that is no longer at its path as it is. Whatever lies there then gets it, at the
         latest when it is opened next: a restored backup had the records again that it was to be without. It is moved
@@ -125,14 +145,73 @@ class Database:
                     writer.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
                     is_busy = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                     writer.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
+                    self._waits_ms = self._busy_timeout_ms
                     self._log_was_moved = not is_busy
+                if file.lost_log and self._log_was_moved:
+                    self._let_go_of_all()
             raise
         self._log_was_moved = False
+
+    def _let_go_of_all(self) -> None:
+        """Close what is not in use; what is, closes when it comes back. Without any, the store may be opened anew."""
+        self._let_go, self._log_was_moved = True, False
+        if self._writer is not None:
+            self._close(self._writer)
+            self._writer = None
+        self._close_idle()
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        self._open_ones.discard(connection)
+        if not self._open_ones and self._file is not None:
+            self._file.log = None
+
+    def watch(self) -> None:
+        """Look whether file and log are those that were opened, and for damage.
+
+        Raises:
+            StoreUnavailable: they are not, or damage was met by now, whoever met it.
+        """
+        file = self._file
+        if file is None:
+            return
+        with self._gate.passing():
+            with self._turn(), self._holder() as holder:
+                if holder is not None:
+                    self._refuse_another_file(file, holder)
+            if file.was_cut or self._scan.is_due():
+                self._scan_for_damage(file)
+        self.damage.refuse()
+
+    @contextmanager
+    def _holder(self) -> Iterator[sqlite3.Connection | None]:
+        """Yield a connection that is there, `None` for none; the writer's turn is taken."""
+        taken = None if self._writer is not None else self._taken()
+        try:
+            yield self._writer or taken
+        finally:
+            if taken is not None:
+                self._give_back(taken)
+
+    def _scan_for_damage(self, file: DatabaseFile) -> None:
+        # A new connection has no pages in memory, and sees at once when the file is shorter than its header says.
+        try:
+            connection = self._open_file(file)
+            try:
+                problem = self._scan.look(connection)
+            finally:
+                self._close(connection)
+        except sqlite3.Error as error:
+            self.damage.noted(error)
+        else:
+            file.was_cut = False
+            if problem:
+                self.damage.note(problem)
 
     def _forget_writer_after(self, error: sqlite3.Error) -> None:
         """Open anew next time, unless the error is one that waiting cures."""
         if self._writer is not None and self.path != MEMORY and "locked" not in str(error):
-            self._writer.close()
+            self._close(self._writer)
             self._writer = None
 
     def _writing_connection(self, durable: bool) -> sqlite3.Connection:
@@ -140,6 +219,7 @@ class Database:
         if self._writer is None:
             self._writer = self._open()
             self._synchronous = ""
+            self._waits_ms = -1
         elif self._file is not None:
             self._refuse_another_file(self._file, self._writer)
         wanted = "FULL" if durable or self._power_safe else "NORMAL"
@@ -177,17 +257,20 @@ class Database:
         try:
             connection = self._taken() or self._open()
         except sqlite3.Error as error:
-            raise store_error(self.path, error) from error
+            raise self.damage.noted(error) from error
         try:
             yield connection
         except sqlite3.Error as error:
-            connection.close()
-            raise store_error(self.path, error) from error
+            self._close(connection)
+            raise self.damage.noted(error) from error
         except BaseException:
-            connection.close()
+            self._close(connection)
             raise
+        self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
         self._idle.append(connection)
-        if self._is_closed:  # meanwhile
+        if self._is_closed or self._let_go:  # meanwhile
             self._close_idle()
 
     def _taken(self) -> sqlite3.Connection | None:
@@ -198,13 +281,17 @@ class Database:
             return None
 
     def _open(self) -> sqlite3.Connection:
-        return self._prepared(self._connected(MEMORY)) if self._file is None else self._open_file(self._file)
+        return prepared(connected(MEMORY, self._busy_timeout_ms)) if self._file is None else self._open_file(self._file)
 
     def _open_file(self, file: DatabaseFile) -> sqlite3.Connection:
         known = file.inode
         file.refuse_another()
+        if not self._open_ones:
+            file.refuse_log_of_others()
+        elif self._let_go:
+            raise StoreUnavailable("removed", f"{file.log_path} was removed while in use", "try again in a moment")
         try:
-            connection = self._connected(file.uri_to_open())
+            connection = connected(file.uri_to_open(), self._busy_timeout_ms)
         except sqlite3.Error:
             file.refuse_another()
             raise
@@ -212,29 +299,13 @@ class Database:
             # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
             file.refuse_another()
             opened = file.inode_now()
-            self._prepared(connection)
-            file.inode = known or opened
+            prepared(connection)
+            file.inode, file.log = known or opened, file.log_now()
+            self._open_ones.add(connection)
+            self._let_go = False
         except BaseException:
             connection.close()
             raise
-        return connection
-
-    def _connected(self, name: str) -> sqlite3.Connection:
-        return sqlite3.connect(
-            name,
-            uri=name != MEMORY,
-            timeout=self._busy_timeout_ms / 1000,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-
-    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit={LARGEST_LOG_PAGES * _PAGE_BYTES}")
-        connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA cache_size=-16384")
         return connection
 
     def _checkpoint(self) -> None:
@@ -296,6 +367,8 @@ class Database:
             return
         self._reset()
         self._inherited = inherited
+        if self._file is not None:
+            self._file.log = None
 
     def close(self) -> None:
         """Close every connection; SQLite empties the write-ahead log with the last one."""
@@ -309,11 +382,11 @@ class Database:
                 if self._file is not None:
                     with suppress(StoreUnavailable):
                         self._refuse_another_file(self._file, last)
-                last.close()
+                self._close(last)
 
     def _close_idle(self) -> None:
         while connection := self._taken():
-            connection.close()
+            self._close(connection)
 
 
 def _move(connection: sqlite3.Connection, mode: str) -> bool:

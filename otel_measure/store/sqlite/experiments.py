@@ -9,17 +9,19 @@ difference of what the person contributed before and after.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import compress, count
+from itertools import compress, count, groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from otel_measure.conventions import semconv
-from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY, MIXED
+from otel_measure.definitions.cells import CellChanges
+from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
 from otel_measure.records.kinds import Exposure, Json, UserEvent
+from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
@@ -34,7 +36,6 @@ class _Extra(msgspec.Struct):
 
 TABLES: Final = ("experiment_arm", "experiment_conversion", "experiment_cell")
 FROZEN: Final[Mapping[str, str]] = {"experiment_arm": "first_ts < :ts", "experiment_conversion": "ts < :ts"}
-HOUR_US: Final = 3_600_000_000
 _DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
 _encode: Final = msgspec.json.Encoder().encode
 _decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -85,37 +86,16 @@ def _definition(row: tuple[Any, ...]) -> Experiment:
 
 # ---------------------------------------------------------------- roll-up
 
-# The definition of what persons contribute. `{units}` narrows to some of them. At equal times the variant first by name
-# is the first: the person is in two arms from that moment on anyway.
-_CONTRIBUTED: Final = f"""
-WITH seen AS (
-    SELECT experiment, uid, variant, first_ts, lead(first_ts) OVER unit AS mixed_ts, row_number() OVER unit AS place
-    FROM experiment_arm {{units}} WINDOW unit AS (PARTITION BY uid, experiment ORDER BY first_ts, variant)
-), unit AS (
-    SELECT experiment, variant, first_ts, mixed_ts, (
-        SELECT min(c.ts) FROM experiment_conversion c
-        WHERE c.uid = seen.uid AND c.experiment = seen.experiment AND c.ts >= seen.first_ts
-    ) AS converted_ts
-    FROM seen WHERE place = 1
-), part AS (
-    SELECT experiment, first_ts AS ts, variant, 1 AS users, 0 AS conversions FROM unit
-    UNION ALL SELECT experiment, converted_ts, variant, 0, 1 FROM unit WHERE converted_ts IS NOT NULL
-        AND (mixed_ts IS NULL OR converted_ts < mixed_ts)
-    UNION ALL SELECT experiment, mixed_ts, variant, -1, -coalesce(converted_ts < mixed_ts, 0) FROM unit
-        WHERE mixed_ts IS NOT NULL
-    UNION ALL SELECT experiment, mixed_ts, '{MIXED}', 1, 0 FROM unit WHERE mixed_ts IS NOT NULL
-)
-SELECT experiment, ts / {HOUR_US} AS hour, variant, sum(users), sum(conversions) FROM part
-GROUP BY experiment, hour, variant HAVING sum(users) <> 0 OR sum(conversions) <> 0
+# The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit.
+_ARMS: Final = """
+    SELECT a.uid, a.experiment, a.variant, a.first_ts, (
+        SELECT min(c.ts) FROM experiment_conversion c WHERE c.uid = a.uid AND c.experiment = a.experiment AND c.ts >= (
+            SELECT min(e.first_ts) FROM experiment_arm e WHERE e.uid = a.uid AND e.experiment = a.experiment
+        )
+    )
+    FROM experiment_arm a {persons} ORDER BY a.uid, a.experiment
 """
 _ADD_ARM: Final = "ON CONFLICT (uid, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
-
-
-class _Cells(NamedTuple):
-    """Users and conversions by (experiment, hour, variant)."""
-
-    users: Counter[tuple[str, int, str]]
-    conversions: Counter[tuple[str, int, str]]
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
@@ -179,31 +159,23 @@ def _persons(connection: sqlite3.Connection, uids: Iterable[int]) -> dict[int, i
 @contextmanager
 def _changing(connection: sqlite3.Connection, persons: set[int]) -> Iterator[sqlite3.Connection]:
     """Let the cells follow what is done inside to some persons."""
-    change = _contributed(connection, persons, -1)
+    changes = CellChanges()
+    _add_persons(connection, changes, persons, -1)
     yield connection
-    for total, plus in zip(change, _contributed(connection, persons, 1), strict=True):
-        total.update(plus)
-    keys = {key for counter in change for key, n in counter.items() if n}
-    connection.executemany(
-        "INSERT INTO experiment_cell VALUES (?, ?, ?, ?, ?) ON CONFLICT (experiment, hour, variant)"
-        " DO UPDATE SET users = users + excluded.users, conversions = conversions + excluded.conversions",
-        [(*key, change.users[key], change.conversions[key]) for key in keys],
-    )
-    connection.executemany(
-        "DELETE FROM experiment_cell WHERE experiment = ? AND hour = ? AND variant = ? AND users = 0"
-        " AND conversions = 0",
-        keys,
-    )
+    _add_persons(connection, changes, persons, 1)
+    add_cells(connection, changes)
 
 
-def _contributed(connection: sqlite3.Connection, persons: set[int], sign: int) -> _Cells:
-    cells = _Cells(Counter(), Counter())
+def _add_persons(connection: sqlite3.Connection, changes: CellChanges, persons: set[int], sign: int) -> None:
     for part in chunks(persons):
-        contributed = _CONTRIBUTED.format(units=f"WHERE uid IN {marks(len(part))}")
-        for *key, users, conversions in connection.execute(contributed, part):
-            cells.users[tuple(key)] += sign * users
-            cells.conversions[tuple(key)] += sign * conversions
-    return cells
+        rows = connection.execute(_ARMS.format(persons=f"WHERE a.uid IN {marks(len(part))}"), part)
+        _add_units(changes, rows, sign)
+
+
+def _add_units(changes: CellChanges, rows: Iterable[tuple[Any, ...]], sign: int = 1) -> None:
+    for (_, experiment), of_unit in groupby(rows, key=itemgetter(0, 1)):
+        arms = list(of_unit)
+        add_unit(changes, experiment, [(variant, first_ts) for _, _, variant, first_ts, _ in arms], arms[0][-1], sign)
 
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
@@ -240,15 +212,17 @@ def restore(_: Transaction, __: Frozen) -> Iterator[None]:
 
 
 def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
-    """Compute users and cells from the facts, and from what those that are gone have left, in SQL."""
+    """Compute users and cells from the facts, and from what those that are gone have left."""
     connection, converting = transaction.connection, sorted(transaction.definitions.experiment_event_types)
     connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
     connection.execute(_RECOUNT_ARMS)
     yield
     connection.execute(_RECOUNT_CONVERSIONS.format(",".join("?" * len(converting))), converting)
     yield
-    connection.execute("DELETE FROM experiment_cell")
-    connection.execute(f"INSERT INTO experiment_cell {_CONTRIBUTED.format(units='')}")
+    connection.execute(f"DELETE FROM {ARM_HOURS.name}")
+    changes = CellChanges()
+    _add_units(changes, connection.execute(_ARMS.format(persons="")))
+    add_cells(connection, changes)
     yield
 
 

@@ -1,4 +1,4 @@
-"""The file of a database: that it is still the one that was opened.
+"""The file of a database and its write-ahead log: that they are still the ones that were opened.
 
 SQLite finds the write-ahead log by the path alone. Another file under the path would be given the log of the one that
 was opened, so it is refused, to read and to write.
@@ -6,7 +6,9 @@ was opened, so it is refused, to read and to write.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -24,6 +26,12 @@ Inode: TypeAlias = tuple[int, int]
 _PUT_BACK: Final = (
     "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
 )
+_LET_GO: Final = (
+    "what it held is moved into the file; every process that uses the store lets go of it within 15 s, and then it goes"
+    " on by itself; stop those that do not"
+)
+OWN_IT: Final = "chown or chmod it for this user, its -wal and -shm files too, or set OTEL_MEASURE_STORE"
+_LOCKS_OF_CONNECTIONS: Final = (510, 0x40000002)  # length and start, as SQLite's format of files has them
 _START_AGAIN: Final = (
     "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
     "then start again"
@@ -36,13 +44,23 @@ class DatabaseFile:
     Args:
         path: it need not be there; its directory is made.
 
+    Attributes:
+        log: the inode of the log that the connections of this process have; `None` while there are none.
+        lost_log: the log was no longer at its path when that was looked at last.
+        was_cut: the file was once larger than when it was looked at next.
+
     Raises:
         StoreUnavailable: it may not lie there.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.log_path = f"{path}-wal"
         self.inode: Inode | None = None
+        self.log: Inode | None = None
+        self.lost_log = False
+        self.was_cut = False
+        self._size = 0
         file = Path(path)
         self._uri = f"{file.absolute().as_uri()}?mode=rw"
         refuse_planted_link(file)
@@ -53,12 +71,19 @@ class DatabaseFile:
         """Return what opens it. It is made once: an empty one in its place for a moment would take its log from it."""
         if self.inode is None:
             make_file(Path(self.path))
+        if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
+            # SQLite would open it to read only, and begin a transaction for writing all the same.
+            raise StoreUnavailable("read_only", f"{self.path} may not be written by this user", OWN_IT)
         return self._uri
 
     def refuse_another(self) -> None:
-        """Raise when the file is no longer the one at the path."""
+        """Raise when the file, or its log, is no longer the one at the path; `lost_log` tells which."""
+        self.lost_log = False
         now = self.inode_now()
         if self.inode in {None, now}:
+            self.lost_log = self.log is not None and self.log_now() != self.log
+            if self.lost_log:
+                raise StoreUnavailable("removed", f"{self.log_path} was removed while in use", _LET_GO)
             return
         if now is None:
             raise StoreUnavailable("removed", f"{self.path} was removed while in use", _PUT_BACK)
@@ -66,14 +91,53 @@ class DatabaseFile:
 
     def inode_now(self) -> Inode | None:
         """Return device and inode of what is at the path, `None` for nothing."""
-        try:
-            status = os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
+        status = _status(self.path)
+        if status is None:
             return None
-        except OSError as error:
-            raise StoreUnavailable(
-                "permission" if isinstance(error, PermissionError) else "io",
-                f"{self.path} cannot be looked at: {error.strerror}",
-                "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
-            ) from error
+        self.was_cut = self.was_cut or status.st_size < self._size
+        self._size = status.st_size
         return status.st_dev, status.st_ino
+
+    def log_now(self) -> Inode | None:
+        """Return device and inode of the log at its path, `None` for nothing."""
+        status = _status(self.log_path)
+        return None if status is None else (status.st_dev, status.st_ino)
+
+    def refuse_log_of_others(self, *, wait_s: float = 2.0) -> None:
+        """Raise when another process uses the file with a log that is no longer at its path.
+
+        Whoever opened the file now would begin a log of its own, and the two would overwrite each other. A process that
+        is just opening or closing it has none for a moment.
+        """
+        until_s = time.monotonic() + wait_s
+        while self.log_now() is None and self._is_held_by_others():
+            if time.monotonic() >= until_s:
+                raise StoreUnavailable("removed", f"{self.log_path} was removed while another process uses it", _LET_GO)
+            time.sleep(0.01)
+
+    def _is_held_by_others(self) -> bool:
+        # Closing the descriptor lets go of what this process has locked in the file: it has no connection to it.
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False  # opening it says why
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreUnavailable(
+            "permission" if isinstance(error, PermissionError) else "io",
+            f"{path} cannot be looked at: {error.strerror}",
+            "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
+        ) from error

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -87,10 +88,55 @@ def test_one_bad_record() -> None:
 
 def test_no_store() -> None:
     """While the store cannot be used every write is told so, after one try."""
-    fault = StoreUnavailable("locked", "it is locked", "wait")
+    fault = StoreUnavailable("full", "it is full", "make room")
     recorder = CommitSpy(fault=fault)
     assert asyncio.run(together(GroupCommit(recorder.commit), "a", "b")) == [fault, fault]
     assert len(recorder.commits) == 1
+
+
+def test_a_store_that_another_process_holds() -> None:
+    """A write tries once on the event loop, then on a thread until its own time is over, whatever came before it."""
+    fault = StoreUnavailable("locked", "it is locked", "wait")
+    recorder = CommitSpy(fault=fault)
+
+    async def told() -> tuple[float, float]:
+        group = GroupCommit(recorder.commit, within_s=0.3)
+        began_s = time.monotonic()
+
+        async def waited(event_id: str) -> float:
+            with pytest.raises(StoreUnavailable):
+                await group.add(event(event_id))
+            return time.monotonic() - began_s
+
+        first = asyncio.ensure_future(waited("a"))
+        await asyncio.sleep(0.2)
+        second = await waited("b")
+        return await first, second
+
+    first_s, second_s = asyncio.run(told())
+    assert 0.3 <= first_s < 0.45
+    assert 0.5 <= second_s < 0.65
+    assert [thread == "MainThread" for _, _, thread in recorder.commits].count(True) == 1
+    assert ["a", "b"] in [ids for ids, _, _ in recorder.commits]
+
+
+def test_a_store_that_is_free_again() -> None:
+    """What waited is committed together once the other process lets go, and the next write on the event loop."""
+    recorder = CommitSpy(fault=StoreUnavailable("locked", "it is locked", "wait"))
+
+    async def told() -> list[Receipt]:
+        group = GroupCommit(recorder.commit)
+        waiting = [asyncio.ensure_future(_wait(group, event_id)) for event_id in "ab"]
+        await asyncio.sleep(0.1)
+        recorder.fault = None
+        return [*await asyncio.gather(*waiting), await _wait(group, "c")]
+
+    assert [receipt.reason for receipt in asyncio.run(told())] == ["a", "b", "c"]
+    assert recorder.commits[-1] == (["c"], False, "MainThread")
+
+
+async def _wait(group: GroupCommit, event_id: str) -> Receipt:
+    return await group.add(event(event_id))
 
 
 def test_slow_store() -> None:

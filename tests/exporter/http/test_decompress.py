@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.http.decompress import first_module, inflater
+from exporter.http.decompress import first_module, inflate_bounded, inflater
 from exporter.http.envelope import HttpError
 
 LIMIT = 1000
@@ -125,3 +126,18 @@ def test_first_module() -> None:
     """The first module that exists is taken; none is no error."""
     assert first_module(("no_such_module", "zlib")) is zlib
     assert first_module(("no_such_module",)) is None
+
+
+def test_a_body_that_grows_too_much() -> None:
+    """Up to 1 MiB any ratio is let pass; beyond, 200 times what was sent is, and no more."""
+    inflate = inflater(b"gzip")
+    assert inflate is not None
+    small = gzip.compress(b"\0" * 1024 * 1024, 9)
+    assert len(inflate_bounded(inflate, small, 16 * 1024 * 1024)) == 1024 * 1024
+    with pytest.raises(HttpError, match="must not grow more than 200 times") as refused:
+        inflate_bounded(inflate, gzip.compress(b"\0" * 2 * 1024 * 1024, 9), 16 * 1024 * 1024)
+    assert refused.value.status == 413
+    honest = gzip.compress(random.Random(1).randbytes(12_000) * 160, 1)
+    assert len(inflate_bounded(inflate, honest, 16 * 1024 * 1024)) == 12_000 * 160
+    with pytest.raises(HttpError, match="at most 1048576 bytes"):
+        inflate_bounded(inflate, honest, 1024 * 1024)

@@ -1,3 +1,5 @@
+"""Experiments: what persons contribute to hourly cells, whatever the order, the batches and the ids."""
+
 from __future__ import annotations
 
 import random
@@ -7,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.contributions import MIXED
+from otel_measure.definitions.contributions import HOUR_US, MIXED
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
-from otel_measure.store.sqlite.experiments import HOUR_US
 from otel_measure.store.types.experiments import ArmHour, Experiment
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase

@@ -1,3 +1,5 @@
+"""The outbox: what was accepted leaves in that order, in whole batches, until it is removed."""
+
 from __future__ import annotations
 
 import pytest

@@ -202,5 +202,5 @@ def test_a_move_that_fails(tmp_path: Path) -> None:
     database = Database(str(tmp_path / "gone" / "m.db"))
     (tmp_path / "gone").rmdir()
     database._checkpoint()
-    with pytest.raises(StoreError, match="unable to open database file"), database.write():
+    with pytest.raises(StoreError, match="cannot be created"), database.write():
         pass

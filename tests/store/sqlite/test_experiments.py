@@ -1,3 +1,5 @@
+"""Experiments: what persons contribute to hourly cells, whatever the order, the batches and the ids."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,0 +1,33 @@
+"""A connection as every one of ours is: its options and pragmas."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES
+from otel_measure.store.sqlite.file import MEMORY
+
+_PAGE_BYTES: Final = 4096
+
+
+def connected(name: str, busy_timeout_ms: int) -> sqlite3.Connection:
+    """Return a connection to a file, by its URI, or to ":memory:"; the file's log is not opened by it."""
+    return sqlite3.connect(
+        name,
+        uri=name != MEMORY,
+        timeout=busy_timeout_ms / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+
+
+def prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a connection that has opened the log and is to be used."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit={LARGEST_LOG_PAGES * _PAGE_BYTES}")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA cache_size=-16384")
+    return connection

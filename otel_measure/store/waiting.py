@@ -1,0 +1,31 @@
+"""How long a write may wait: for the writers before it in this process, and for other processes.
+
+A request has a time by which it is answered, whatever it does meanwhile; who asks the store for its sake says so once,
+for all writes of this thread or task.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import inf
+from typing import Final
+
+_until_s: Final[ContextVar[float]] = ContextVar("otel_measure_write_until_s", default=inf)
+
+
+@contextmanager
+def waiting_until(monotonic_s: float) -> Iterator[None]:
+    """Let writes of this `with` block wait until a time of the monotonic clock, and no longer than they do anyway."""
+    token = _until_s.set(min(monotonic_s, _until_s.get()))
+    try:
+        yield
+    finally:
+        _until_s.reset(token)
+
+
+def wait_s(at_most_s: float) -> float:
+    """Return how long a write may wait from now on: this long, or until the time that was set."""
+    return max(0.0, min(at_most_s, _until_s.get() - time.monotonic()))
