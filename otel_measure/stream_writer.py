@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from otel_measure.leases import StoreLease
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.streams import Interpreter
+from otel_measure.store.waiting import waiting_until
 from otel_measure.telemetry import Telemetry
+
+_ASKED_FOR_S: Final = 0.2
 
 
 class StreamWriter:
@@ -44,4 +50,5 @@ class StreamWriter:
         Raises:
             StoreUnavailable: nothing was written.
         """
-        self._store.ingest(self._telemetry.points(self._host), self._interpret)
+        with waiting_until(time.monotonic() + _ASKED_FOR_S):  # whoever asks does not wait for another process
+            self._store.ingest(self._telemetry.points(self._host), self._interpret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import msgspec
@@ -11,6 +12,9 @@ from exporter.http.envelope import JSON_HEADERS, HttpError
 from exporter.http.types import AnyRoute, Content, NoQuery, PlainCall, get
 from exporter.page.assets import asset
 from otel_measure.errors import StoreUnavailable
+from otel_measure.store.waiting import waiting_until
+
+_CHECK_FOR_S: Final = 0.5
 
 
 def metrics(call: PlainCall) -> Content:
@@ -27,7 +31,8 @@ def readyz(call: PlainCall) -> Content:
     """Answer whether a write would be committed now."""
     try:
         if call.runtime.store is not None:
-            call.runtime.store.check()
+            with waiting_until(time.monotonic() + _CHECK_FOR_S):
+                call.runtime.store.check()
     except StoreUnavailable as fault:
         # Anybody may ask this, so the path of the store is left to the log and to `doctor`.
         message = f"store unavailable ({fault.cause_name}); 'otel-measure doctor' tells more"

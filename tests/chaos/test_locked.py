@@ -85,3 +85,16 @@ def test_a_server_ends_while_the_store_is_locked(tmp_path: Path) -> None:
             server.process.wait(20)
             assert time.monotonic() - began_s < 10
         assert "OTLP endpoint" not in server.log.read_text()
+
+
+def test_questions_do_not_wait(tmp_path: Path) -> None:
+    """Reads, scrapes and `/readyz` are answered at once, and `/readyz` says that a write would wait."""
+    with victim(tmp_path) as server:
+        assert status_of(server.ask(post(TRACK, EVENT))) == 201
+        assert server.status("/metrics") == 200
+        with locked(tmp_path / "measure.db"):
+            for path, status in (("/metrics", 200), ("/api/v1/metrics/users/summary", 200), ("/readyz", 503)):
+                began_s = time.monotonic()
+                assert (path, server.status(path)) == (path, status)
+                assert time.monotonic() - began_s < 2
+        assert server.status("/readyz") == 200
