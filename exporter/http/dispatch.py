@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,7 +14,7 @@ from exporter.http.envelope import ClientGone, HttpError, send_content, success
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
 from exporter.http.threads import in_thread, kind_of
-from exporter.http.types import Backend, BodyHeaders, Call, Content, NoBody
+from exporter.http.types import AnyRoute, Backend, BodyHeaders, Call, Content, NoBody
 
 _NO_BODY: Final = NoBody()
 
