@@ -35,7 +35,7 @@ SUMMARY = {
         "load_average": {"1m": 1.5, "5m": 1.25, "15m": None},
     },
     "memory": {"used_percent": 50.0, "used_bytes": 2.0**30, "total_bytes": 2.0**31, "scope": "host"},
-    "disk": {"used_percent": 25.0, "free_bytes": 3.0 * 2**40, "total_bytes": 2.0**42, "mount_point": "/"},
+    "disk": {"used_percent": 25.0, "free_bytes": 3.0 * 2**40, "used_bytes": 2.0**40, "mount_point": "/"},
     "network": {
         "sent_bytes_per_second": 1023.0, "received_bytes_per_second": None,
         "errors_in": 1, "errors_out": 0, "drops_in": 2, "drops_out": 0,
@@ -135,7 +135,7 @@ def test_it_shows_the_figures(page: Page, server: str) -> None:
     assert texts(page, "#status, #platform, #uptime") == ["critical, 1 down", "Linux", "up 1 d 1 h"]
     assert texts(page, ".figure") == ["81.3 %", "50 %", "25 %"]
     assert texts(page, ".cards .note") == [
-        "average 40 % · 2 cores of this host", "1 GiB of 2 GiB used", "3 TiB free of 4 TiB on /"
+        "average 40 % · 2 cores of this host", "1 GiB of 2 GiB used", "3 TiB free to use, 1 TiB used on /"
     ]  # fmt: skip
     assert texts(page, "#network dd") == ["1,023 B/s", "–", "3"]
     assert texts(page, "#load dd") == ["1.5", "1.25", "–"]
