@@ -70,7 +70,9 @@ class Exposition:
         try:
             self._write_streams()
         except StoreUnavailable as error:  # what cannot be written to can often be read
-            self._recorder.fault("streams", f"readings were not stored: {error}", error)
+            # A scrape does not wait for others to write: what it leaves the background stores at its next turn.
+            if error.cause_name != "locked":
+                self._recorder.fault("streams", f"readings were not stored: {error}", error)
         services = gauges.families(gauges.service_values(self._infrastructure))
         with self._store.asking() as moment:
             stored = moment.streams.families(self._clock())

@@ -108,7 +108,8 @@ def fill(database: Database, commits: int) -> None:
 @pytest.fixture
 def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a log of 50 pages be a large one."""
-    monkeypatch.setattr("otel_measure.store.sqlite.connection.LARGEST_LOG_PAGES", 50)
+    for module in ("connection", "opening"):
+        monkeypatch.setattr(f"otel_measure.store.sqlite.{module}.LARGEST_LOG_PAGES", 50)
 
 
 @pytest.mark.usefixtures("small_log")
