@@ -14,12 +14,13 @@ from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
 from otel_measure.definitions.days import moment as utc
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.store.protocol import Moment, RecordedModels
 from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 
 
 class QuestionFilter(TypedDict, total=False):

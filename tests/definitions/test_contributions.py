@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from otel_measure.definitions.cells import CellChanges
-from otel_measure.definitions.contributions import ARM_HOURS, HOUR_US, MIXED, add_unit
+from otel_measure.definitions.contributions import ARM_HOURS, MIXED, add_unit
+from otel_measure.definitions.windows import HOUR_US
 
 H = HOUR_US
 

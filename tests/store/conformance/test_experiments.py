@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.contributions import HOUR_US, MIXED
+from otel_measure.definitions.contributions import MIXED
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.windows import HOUR_US
 from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
 from otel_measure.store.types.experiments import ArmHour, Experiment
 from tests.store.asking import asked
