@@ -83,7 +83,8 @@ class ActivityBatch:
             self._gather_background(acts)
             acts = Acts._make(list(compress(column, map(not_, acts.background))) for column in acts)
         clients = {session_id: client_of(session_id) for session_id in set(acts.session_id)}
-        self._gather_alike(list(zip(acts.uid, map(clients.__getitem__, acts.session_id), acts.type, strict=True)), acts.ts)
+        keys = zip(acts.uid, map(clients.__getitem__, acts.session_id), acts.type, strict=True)
+        self._gather_alike(list(keys), acts.ts)
 
     def _gather_conversion(
         self, uid: int, goals: Set[Goal], ts: int, value: float | None, currency: str | None
