@@ -11,7 +11,7 @@ from otel_measure.definitions.parameters import RULES, SETTABLE, ChangedDefiniti
 
 DEFAULT = Definitions()
 OTHER: dict[str, Any] = {
-    "timezone": "Asia/Tokyo", "session_gap_s": 600, "engaged_s": 15, "engaged_views": 3,
+    "timezone": "Asia/Tokyo", "session_gap_s": 600, "client_session_gap_s": 3600, "engaged_s": 15, "engaged_views": 3,
     "view_event_types": frozenset({"page_view", "screen"}), "key_event_types": frozenset({"login"}),
     "passive_event_types": frozenset({"heartbeat"}), "experiment_event_types": frozenset({"purchase"}),
     "drift_reference_records": 500, "drift_window_records": 100, "drift_window_hours": 6, "rules": RULES + 1,
@@ -21,13 +21,13 @@ OTHER: dict[str, Any] = {
 def test_the_digest_is_that_of_the_canonical_json() -> None:
     """Names and sets are sorted, so that what is equal is equal in every process and version."""
     assert DEFAULT.to_json() == (
-        '{"drift_reference_records":1000,"drift_window_hours":24,"drift_window_records":1000,'
+        '{"client_session_gap_s":86400,"drift_reference_records":1000,"drift_window_hours":24,"drift_window_records":1000,'
         '"engaged_s":10,"engaged_views":2,"experiment_event_types":["conversion"],'
         '"key_event_types":["conversion","form_submit","purchase","signup"],'
         '"passive_event_types":["feature_flag.evaluation","session.end","session.start"],"rules":2,'
         '"session_gap_s":1800,"timezone":"UTC","view_event_types":["page_view"]}'
     )
-    assert DEFAULT.digest == "e53a229481fb37c50c101bda72b3b6e5b06724c86dbcb610da5e1c380fa8acf2"
+    assert DEFAULT.digest == "141daea71da5a7919cd9705379933315cbddfb04ec49c1d418a3ed3c11d431e8"
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Definitions)])
