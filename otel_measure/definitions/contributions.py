@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from otel_measure.definitions.cells import CellChanges, CellKind
+from otel_measure.definitions.windows import HOUR_US
 
 EXPERIMENT_PROPERTY: Final = "experiment"
 """The property that names the experiment of an event of type `conversion`."""
 CROSSED_OVER: Final = ""
 """The variant under which users who met a second one are counted, beside their own; no variant has an empty name."""
-HOUR_US: Final = 3_600_000_000
 ARM_HOURS: Final = CellKind("experiment_cell", ("experiment", "hour", "variant"), ("users", "conversions"))
 
 

@@ -224,7 +224,7 @@ class ExperimentService:
     def _store_for(self, question: str) -> Store:
         if self._store is None:
             raise NoStore(question)
-        self._recorder.flush()
+        self._recorder.settle()
         return self._store
 
     def _experiment(self, test_id: str) -> Experiment:

@@ -14,13 +14,14 @@ from typing import NamedTuple, Protocol
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.findings import Finding, StoreCheck
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from otel_measure.definitions.cells import CellChanges
-from otel_measure.definitions.contributions import ARM_HOURS, CROSSED_OVER, HOUR_US, add_unit
+from otel_measure.definitions.contributions import ARM_HOURS, CROSSED_OVER, add_unit
+from otel_measure.definitions.windows import HOUR_US
 
 H = HOUR_US
 

@@ -103,7 +103,7 @@ def test_the_user_of_the_surrounding_context_is_assigned() -> None:
         with context(user_id=2, session_id="s"):
             assert capture.users.assign_variant(test_id, None) == capture.users.assign_variant(test_id, "2")
             conversion = capture.runtime.experiments.conversion_record(test_id, None)
-        with pytest.raises(ValueError, match="user_id must be an int or a non-empty string"):
+        with pytest.raises(ValueError, match="user_id must be an int, a UUID or a non-empty string"):
             capture.users.assign_variant(test_id, None)
     assert (conversion.user_id, conversion.experiment) == ("2", "t")
 
@@ -147,7 +147,7 @@ def test_nobody_flips_at_login() -> None:
     with Capture() as capture:
         users = capture.users
         test_id = users.create_ab_test("New checkout", ["a", "b"])
-        for user in range(200):
+        for user in range(1, 201):
             before = users.assign_variant(test_id, f"anon-{user}")
             users.identify(f"anon-{user}", user)
             users.identify(f"tablet-{user}", user)
@@ -160,7 +160,7 @@ def test_ids_that_were_linked_before_any_exposure_are_one_unit() -> None:
     """Whichever of them comes first, and before what it met is committed, all of them get the same."""
     with Capture() as capture:
         test_id = capture.users.create_ab_test("T", ["a", "b"])
-        for user in range(50):
+        for user in range(1, 51):
             for device in range(3):
                 capture.users.identify(f"{user}-{device}", user)
             got = {capture.users.assign_variant(test_id, each) for each in (f"{user}-0", f"{user}-1", user)}
@@ -172,7 +172,7 @@ def test_who_met_two_variants_on_two_devices_stays_in_the_first() -> None:
     with Capture() as capture:
         users = capture.users
         test_id = users.create_ab_test("T", ["a", "b"])
-        ids = iter(range(100))
+        ids = iter(range(1, 100))
         phone, laptop = (next(i for i in ids if users.assign_variant(test_id, i) == variant) for variant in "ab")
         capture.clock.advance(timedelta(hours=1))
         with Capture() as other:

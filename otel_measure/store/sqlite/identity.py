@@ -16,6 +16,7 @@ from functools import lru_cache
 import msgspec
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.totals import summed
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import activity, facts, journal, roll_ups, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
@@ -101,7 +102,7 @@ def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], n
     keys = [key for (key,) in rows_in(connection, f"SELECT id FROM {table.name} WHERE uid IN", uids)]
     for part in chunks(keys):
         records = list(facts.read_by_id(connection, table, part))
-        totals.merge(connection, transaction.names, totals.summed(records), into="total_base")
+        totals.merge(connection, transaction.names, summed(records), into="total_base")
         _add_tombstones(connection, [_fact(record) for record in records], now)
         removed += change_in(connection, f"DELETE FROM {table.name} WHERE id IN", part)
     return removed

@@ -10,8 +10,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.contributions import CROSSED_OVER, HOUR_US
+from otel_measure.definitions.contributions import CROSSED_OVER
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.windows import HOUR_US
 from otel_measure.records.kinds import AbConversion, Exposure, Origin, Record, UserEvent
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from tests.store.asking import asked
