@@ -149,7 +149,7 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
         histogram.min * unit,
         histogram.max * unit,
         histogram.count,
-        histogram.relative_error,
+        max(histogram.quantile_error(q) for q in _PERCENTILES),
         span.window,
     )
 
