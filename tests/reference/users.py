@@ -90,7 +90,8 @@ def sessions(events: Sequence[Ev], aliases: Sequence[Identify | Unlink] = ()) ->
     """All sessions by (start, person, client id).
 
     Decision: session.start and session.end open and stretch the session whose id they carry, for that is what they
-    say; background events, flag evaluations and NPS answers neither open nor stretch one. An empty client id is none,
+    say; those without an id say nothing, and background events, flag evaluations and NPS answers neither open nor
+    stretch one. An empty client id is none,
     as one that programs write for none. Exactly 30 min, or 24 h where a client gives the id, is no end.
     """
     groups: defaultdict[tuple[str, str | None, int], list[Ev]] = defaultdict(list)
@@ -99,6 +100,8 @@ def sessions(events: Sequence[Ev], aliases: Sequence[Identify | Unlink] = ()) ->
         if event.background or event.type in PASSIVE - SESSION_MARKERS:
             continue
         client = None if names_nobody(event.session or "") else event.session
+        if not client and event.type in SESSION_MARKERS:
+            continue
         previous, number = last.get((event.user, client), (event.ts, 0))
         number += event.ts - previous > (CLIENT_SESSION_GAP if client else SESSION_GAP)
         last[event.user, client] = (event.ts, number)
