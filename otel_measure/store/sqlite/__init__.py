@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
@@ -215,10 +215,15 @@ class SqliteStore:
         with self._database.write(durable=True) as connection:
             return services.register(connection, name, sla_target, now)
 
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
+    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services."""
         with self._database.write() as connection:
-            services.beat(connection, at)
+            services.beat(connection, at, watched)
+
+    def end_watch(self, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up."""
+        with self._database.write() as connection:
+            services.end_watch(connection, service, at)
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
