@@ -141,11 +141,8 @@ def cell_ranges(start: int, end: int) -> list[CellRange]:
     start -= start % MINUTE_US
     end += -end % MINUTE_US
     first_hour, last_hour = start + -start % HOUR_US, end - end % HOUR_US
-    if first_hour >= last_hour:
-        return [CellRange(60, start, end)]
-    stretches = [
-        CellRange(60, start, first_hour),
-        CellRange(3600, first_hour, last_hour),
-        CellRange(60, last_hour, end),
-    ]
-    return [part for part in stretches if part.start < part.end]
+    ranges = [CellRange(60, start, end)]
+    if first_hour < last_hour:
+        hours = CellRange(3600, first_hour, last_hour)
+        ranges = [CellRange(60, start, first_hour), hours, CellRange(60, last_hour, end)]
+    return [one for one in ranges if one.start < one.end]
