@@ -107,6 +107,10 @@ class Recorder:
         self._sink.count(kind_of(type(record)), "dropped", 1, reason)
         self._log_once(reason, f"{message}: it is dropped")
 
+    def leave_out(self, kind: type[Record], reason: str) -> None:
+        """Count what cannot be recorded as dropped: nobody is there to be told that a call was wrong."""
+        self._sink.count(kind_of(kind), "dropped", 1, reason)
+
     def commit(self, records: Sequence[Record], *, durable: bool = False, own: bool = True) -> list[Receipt]:
         """Accept records now, in one transaction, and measure the new ones.
 

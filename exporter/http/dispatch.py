@@ -47,7 +47,7 @@ class Dispatcher:
         except ClientGone:
             return
         except Exception as fault:
-            content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, match, scope))
+            content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
         await send_content(content, send, head=method == "HEAD")
 
     async def _answer(self, bound: BoundRoute | None, match: Match, scope: Scope, receive: Receive) -> Content:
@@ -108,7 +108,7 @@ def _other_method(method: str, routes: PathRoutes) -> Content:
     raise HttpError(405, f"{routes.path} does not answer {method}; allowed: {routes.allow.decode()}", allow)
 
 
-def _has_arguments(bound: BoundRoute | None, match: Match, scope: Scope) -> bool:
+def _has_arguments(bound: BoundRoute | None, scope: Scope) -> bool:
     """Whether the client gave any argument that a `ValueError` could be about."""
-    has_body = bound is not None and bound.route.body is not NoBody
-    return has_body or bool(match.path_params) or bool(scope["query_string"])
+    in_request = bound is not None and (bound.route.body is not NoBody or "{" in bound.route.path)
+    return in_request or bool(scope["query_string"])

@@ -184,10 +184,16 @@ def post(
 
 
 def delete(
-    path: str, handler: Callable[[Call[NoQuery, NoBody]], object], summary: str, returns: str, *, access: Access
-) -> Route[NoQuery, NoBody]:
+    path: str,
+    handler: Callable[[Call[Q, NoBody]], object],
+    query: type[Q],
+    summary: str,
+    returns: str,
+    *,
+    access: Access,
+) -> Route[Q, NoBody]:
     """Return the route of a removal."""
     return Route(
-        method="DELETE", path=path, handler=handler, query=NoQuery, body=NoBody, access=access, summary=summary,
+        method="DELETE", path=path, handler=handler, query=query, body=NoBody, access=access, summary=summary,
         returns=returns,
     )  # fmt: skip

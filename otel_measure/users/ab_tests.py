@@ -79,7 +79,7 @@ class AbTestCalls:
 
         Args:
             test_id: what `create_ab_test` returned.
-            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
+            user_id: an int, a UUID or a non-empty string; `1` and `"1"` are the same user.
 
         Returns:
             The variant; `None` outside coverage, and when the store cannot be asked what the test is.
@@ -100,7 +100,7 @@ class AbTestCalls:
 
         Args:
             test_id: what `create_ab_test` returned.
-            user_id: an int or a non-empty string.
+            user_id: an int, a UUID or a non-empty string.
             timestamp: aware; now when not given.
             event_id: a second event with the same id is a duplicate.
 

@@ -93,7 +93,7 @@ class UserAnalyticsService(AbTestCalls):
         """Record something a user did; it is committed within 200 ms.
 
         Args:
-            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
+            user_id: an int, a UUID or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: your own label.
             page_url: where it happened; over 8,192 characters it is cut and ends with "…", as `referrer` does.
@@ -169,7 +169,7 @@ class UserAnalyticsService(AbTestCalls):
         """Record an answer to "how likely are you to recommend us"; of one person and survey the last one counts.
 
         Args:
-            user_id: an int or a non-empty string.
+            user_id: an int, a UUID or a non-empty string.
             score: a whole number from 0 to 10.
             comment: what the user said.
             survey: which question it was.
@@ -199,8 +199,8 @@ class UserAnalyticsService(AbTestCalls):
             ValueError: an id is none.
             NoStore: there is none to remember it.
         """
-        anonymous = checks.user_id("anonymous_id", anonymous_id)
-        link = self._store_for("identify").identify(anonymous, checks.user_id("user_id", user_id))
+        anonymous = checks.linked_id("anonymous_id", anonymous_id)
+        link = self._store_for("identify").identify(anonymous, checks.linked_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
 
     def delete_user(self, user_id: object) -> Erasure:
@@ -216,7 +216,7 @@ class UserAnalyticsService(AbTestCalls):
             ValueError: the id is none.
             NoStore: there is none to erase from.
         """
-        user = checks.user_id("user_id", user_id)
+        user = checks.stored_user_id("user_id", user_id)
         return self._store_for("delete_user").erase(user, self._now_us())
 
     def _store_for(self, question: str) -> Store:

@@ -100,7 +100,7 @@ def test_the_user_of_the_surrounding_context_is_assigned() -> None:
         with context(user_id=2, session_id="s"):
             assert capture.users.assign_variant(test_id, None) == capture.users.assign_variant(test_id, "2")
             event = capture.runtime.experiments.conversion_record(test_id, None)
-        with pytest.raises(ValueError, match="user_id must be an int or a non-empty string"):
+        with pytest.raises(ValueError, match="user_id must be an int, a UUID or a non-empty string"):
             capture.users.assign_variant(test_id, None)
     assert (event.user_id, event.session_id, event.type, event.name) == ("2", "s", "conversion", "t")
     assert event.properties == {"experiment": "t"}
