@@ -60,7 +60,7 @@ class Dispatcher:
             body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
             backend = await self._backend() if route.needs_runtime else None
             call = Call(match.path_params, query, body, backend)
-            return _content(await cast("Awaitable[object]", route.handler(call)), route.status)
+            return _content(route, call, await cast("Awaitable[object]", route.handler(call)))
         headers = body_headers(scope["headers"])
         sent = b"" if route.body is NoBody else await receive_body(headers, receive, route.max_bytes)
         backend = await self._backend() if route.needs_runtime else None
@@ -68,10 +68,7 @@ class Dispatcher:
         def handle() -> Content:
             decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
             call = Call(match.path_params, query, decoded, backend)
-            answer = route.handler(call)
-            if isinstance(answer, Content):
-                return answer
-            return success(answer, route.status, is_updating=_is_updating(route, call))
+            return _content(route, call, route.handler(call))
 
         return await in_thread(handle, kind_of(route))
 
@@ -90,15 +87,16 @@ def _decoded(bound: BoundRoute, headers: BodyHeaders, sent: bytes) -> msgspec.St
     return decode_json(decompressed(headers, sent, route.max_bytes), bound.decode)
 
 
+def _content(route: AnyRoute, call: Call[Any, Any], answer: object) -> Content:
+    if isinstance(answer, Content):
+        return answer
+    return success(answer, route.status, is_updating=_is_updating(route, call))
+
+
 def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:
-    """Whether an answer comes from a store that does not count all of its facts yet by its definitions."""
-    if route.method != "GET" or not route.needs_runtime or call.runtime.store is None:
-        return False
-    return call.runtime.store.is_updating()
-
-
-def _content(answer: object, status: int) -> Content:
-    return answer if isinstance(answer, Content) else success(answer, status)
+    """Whether an answer comes from a store that did not count all of its facts by its definitions when it was asked."""
+    store = call.runtime.store if route.method == "GET" and route.needs_runtime else None
+    return store is not None and store.is_updating()
 
 
 def _other_method(method: str, routes: PathRoutes) -> Content:

@@ -13,7 +13,7 @@ from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
-from otel_measure.definitions.windows import TimeSpan, time_span
+from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
 from otel_measure.stats.cells import MIN_SAMPLES, Value
@@ -55,17 +55,18 @@ class QualityReader:
 
     def accuracy(self, model: ModelKey, span: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
-        labels = self._labels(model, span, where)
+        labels, span = self._labels(model, span, where)
         return classification(labels.confusion, labels.predictions, span.window)
 
     def regression(self, model: ModelKey, span: TimeSpan, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
-        labels = self._labels(model, span, where)
+        labels, span = self._labels(model, span, where)
         return regression(labels.regression, labels.predictions, span.window)
 
-    def _labels(self, model: ModelKey, span: TimeSpan, where: Filter) -> Labels:
+    def _labels(self, model: ModelKey, span: TimeSpan, where: Filter) -> tuple[Labels, TimeSpan]:
         with self.asking(where) as moment:
-            return moment.quality.labels(span.start, span.end, model).get(model) or Labels()
+            labels = moment.quality.labels(span.start, span.end, model).get(model) or Labels()
+            return labels, counted(span, moment.quality)
 
     def evaluations(self, span: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""

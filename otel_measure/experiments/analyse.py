@@ -19,6 +19,7 @@ from math import inf, nan
 from typing import Final
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import confidence_sequence, published_p
@@ -79,12 +80,13 @@ class _Looks:
         return self.absolute[0] > self.absolute[1]
 
 
-def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
+def analyse(experiment: Experiment, cells: Iterable[ArmHour], definitions: CountedBy = "current") -> AbTest:
     """Return what an experiment says.
 
     Args:
         experiment: its definition.
         cells: what each hour added, in the order of hours.
+        definitions: by which they are counted.
     """
     control, *others = experiment.variants
     arms = {variant: Arm() for variant in experiment.variants}
@@ -102,7 +104,7 @@ def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
             each.look(arms[control], arms[variant])
         split = sample_ratio([arm.users for arm in arms.values()], experiment.weights)
         split_p_value = published_p(split_p_value, split.p_value)
-    return _result(experiment, arms, looks, split_p_value, excluded)
+    return _result(experiment, arms, looks, split_p_value, excluded, definitions)
 
 
 def _effect(control: Arm, treatment: Arm, looks: _Looks, comparisons: int) -> Effect:
@@ -154,6 +156,7 @@ def _result(
     looks: Mapping[str, _Looks],
     split_p_value: float,
     excluded: int,
+    definitions: CountedBy,
 ) -> AbTest:
     control = experiment.variants[0]
     effects = {variant: _effect(arms[control], arms[variant], each, len(looks)) for variant, each in looks.items()}
@@ -188,6 +191,7 @@ def _result(
         winner=best if verdict == "winner" else None,
         coverage=experiment.coverage,
         created_at=moment(experiment.created),
+        definitions=definitions,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY
+from otel_measure.definitions.windows import HOUR_US, CountedBy
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
@@ -18,8 +19,8 @@ from otel_measure.records.caller import current_caller
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Exposure, Origin, UserEvent
 from otel_measure.stats.ab_test import AbTest
-from otel_measure.store.protocol import Store
-from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.protocol import ExperimentQuestions, Store
+from otel_measure.store.types.experiments import ArmHour, Experiment
 
 _log: Final = logging.getLogger("otel_measure")
 
@@ -151,8 +152,8 @@ class ExperimentService:
         store = self._store_for("the result of a test")
         experiment = self._experiment(test_id)
         with store.asking() as moment:
-            hours = moment.experiments.hours(test_id)
-        return analyse(experiment, hours)
+            hours, definitions = _counted(moment.experiments, experiment, self._now_us())
+        return analyse(experiment, hours, definitions)
 
     def list_ab_tests(self) -> AbTestResults:
         """Return what every test says so far.
@@ -162,8 +163,8 @@ class ExperimentService:
         """
         with self._store_for("the results of tests").asking() as moment:
             questions = moment.experiments
-            defined = [(each, questions.hours(each.key)) for each in questions.experiments()]
-        results = [analyse(each, hours) for each, hours in defined]
+            defined = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments()]
+        results = [analyse(each, hours, definitions) for each, hours, definitions in defined]
         return AbTestResults(results, len(results))
 
     def _log_once(self, what: str, error: StoreError) -> None:
@@ -191,6 +192,13 @@ class ExperimentService:
         if not defined:
             raise NotFound("test", test_id)
         return defined[0]
+
+
+def _counted(questions: ExperimentQuestions, test: Experiment, now: int) -> tuple[list[ArmHour], CountedBy]:
+    """Return the hours of a test, and by which definitions they are counted."""
+    hours = questions.hours(test.key)
+    start = hours[0].hour * HOUR_US if hours else test.created
+    return hours, questions.counted_by(start, now)
 
 
 def _difference(kept: Experiment, wanted: Experiment) -> str:

@@ -51,6 +51,7 @@ class AbTest:
             that all looks allow; `winner`; else `no_winner_yet`.
         winner: the variant with the highest rate among those whose `absolute_ci` lies above 0; the control when that
             of every other lies below; `None` without one.
+        definitions: by which it is counted: "current", "earlier" or "updating", as `CountedBy` has it.
     """
 
     test_id: str
@@ -75,3 +76,4 @@ class AbTest:
     winner: str | None
     coverage: float
     created_at: datetime
+    definitions: str

@@ -55,6 +55,7 @@ def test_an_empty_test_knows_nothing() -> None:
         winner=None,
         coverage=1.0,
         created_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
+        definitions="current",
     )
     assert msgspec.json.encode(analyse(TWO, [])) == msgspec.json.encode(expected)
 
