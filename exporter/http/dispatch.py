@@ -68,7 +68,9 @@ class Dispatcher:
         def handle() -> Content:
             decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
             call = Call(match.path_params, query, decoded, backend)
-            return _content(route, call, route.handler(call))
+            asks = route.method == "GET" and backend is not None
+            pending = call.runtime.recorder.settle() if asks else 0
+            return _content(route, call, route.handler(call), pending)
 
         return await in_thread(handle, kind_of(route))
 
@@ -87,10 +89,10 @@ def _decoded(bound: BoundRoute, headers: BodyHeaders, sent: bytes) -> msgspec.St
     return decode_json(decompressed(headers, sent, route.max_bytes), bound.decode)
 
 
-def _content(route: AnyRoute, call: Call[Any, Any], answer: object) -> Content:
+def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int = 0) -> Content:
     if isinstance(answer, Content):
         return answer
-    return success(answer, route.status, is_updating=_is_updating(route, call))
+    return success(answer, route.status, is_updating=_is_updating(route, call), pending=pending)
 
 
 def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:

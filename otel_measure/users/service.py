@@ -200,7 +200,7 @@ class UserAnalyticsService(AbTestCalls):
             NoStore: there is none to remember it.
         """
         anonymous = checks.linked_id("anonymous_id", anonymous_id)
-        link = self._store_for("identify").identify(anonymous, checks.linked_id("user_id", user_id))
+        link = self._settled_store("identify").identify(anonymous, checks.linked_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
 
     def delete_user(self, user_id: object) -> Erasure:
@@ -217,15 +217,25 @@ class UserAnalyticsService(AbTestCalls):
             NoStore: there is none to erase from.
         """
         user = checks.stored_user_id("user_id", user_id)
-        return self._store_for("delete_user").erase(user, self._now_us())
+        return self._settled_store("delete_user").erase(user, self._now_us())
 
     def _store_for(self, question: str) -> Store:
         if self._store is None:
             raise NoStore(question)
-        self._recorder.flush()
         return self._store
 
+    def _settled_store(self, act: str) -> Store:
+        """Return the store, which has what was recorded before where it can be had in time."""
+        store = self._store_for(act)
+        self._recorder.flush()
+        return store
+
     # ------------------------------------------------------------ questions
+
+    @property
+    def pending(self) -> int:
+        """How many records of this process the last answer in this thread or task is without; 0 when it has all."""
+        return self._recorder.pending
 
     def get_engagement_metrics(
         self,
@@ -337,5 +347,7 @@ class UserAnalyticsService(AbTestCalls):
 
     @contextmanager
     def _asking(self, what: str, service: str | None, environment: str | None) -> Iterator[UserQuestions]:
-        with self._store_for(what).asking(Filter(service, environment)) as moment:
+        store = self._store_for(what)
+        self._recorder.settle()
+        with store.asking(Filter(service, environment)) as moment:
             yield moment.users
