@@ -92,7 +92,7 @@ class SqliteStore:
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
-        self._state = kept.NO_STATE
+        self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         try:
@@ -144,11 +144,8 @@ class SqliteStore:
             state = kept.state(connection)
             if state.erasures != self._state.erasures:  # another process may have erased users whom this one knows
                 self._names.clear()
-            self._state = state
+            self._state = self._seen = state
             yield self._seen_by(connection, state)
-
-    def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return self._seen_by(connection, kept.state(connection))
 
     def _seen_by(self, connection: sqlite3.Connection, state: kept.StoreState) -> Transaction:
         rolls_up = state.updating is None and state.digest == self._definitions.digest
@@ -292,7 +289,8 @@ class SqliteStore:
     def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
-            moment = SqliteMoment(self._seen_from(connection), where)
+            self._seen = state = kept.state(connection)
+            moment = SqliteMoment(self._seen_by(connection, state), where, state)
             try:
                 yield moment
             finally:
@@ -308,9 +306,8 @@ class SqliteStore:
         self._definitions = wanted
 
     def is_updating(self) -> bool:
-        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
-        with self._database.read() as connection:
-            return kept.state(connection).updating is not None or not journal.is_empty(connection)
+        """Tell whether facts waited to be counted by the definitions of the store when this process last asked it."""
+        return self._seen.is_updating
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
@@ -354,6 +351,7 @@ class SqliteStore:
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+            self._seen = kept.state(connection)
         self._database.damage.refuse()
 
     def watch(self) -> None:
