@@ -135,7 +135,7 @@ def test_planned_time_is_neither_up_nor_down(client: TestClient, clock: Clock) -
     post(client, "register", name="db")
     clock.advance(timedelta(minutes=2))
     post(client, "db/down", at="2026-01-15T12:01:00Z")
-    planned = {"start": "2026-01-15T12:00:30Z", "end": "2026-01-15T13:00:00Z"}
+    planned: dict[str, Any] = {"start": "2026-01-15T12:00:30Z", "end": "2026-01-15T13:00:00Z"}
     recorded = post(client, "db/maintenance", **planned, reason="upgrade")
     (service,) = client.get(f"{BASE}/services").json()["data"]["services"]
     report = client.get(f"{BASE}/availability/db").json()["data"]
