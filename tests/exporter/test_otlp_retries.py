@@ -29,13 +29,13 @@ def deltas() -> Message:
     """Return increments of counters, histograms and a model, each with a time of its own."""
     request = Metrics()
     for n in range(ITEMS):
-        at = {"start": NOW_US + n, "ts": NOW_US + n + 1, "temporality": DELTA}
+        start, ts = NOW_US + n, NOW_US + n + 1
         if n % 3 == 0:
-            request.counter("jobs", 1, {"q": "a"}, **at)
+            request.counter("jobs", 1, {"q": "a"}, start=start, ts=ts, temporality=DELTA)
         elif n % 3 == 1:
-            request.exponential("sizes", 3, 0, [1, 1], 2.0, **at)
+            request.exponential("sizes", 3, 0, [1, 1], 2.0, start=start, ts=ts, temporality=DELTA)
         else:
-            request.histogram(DURATION, [0, 1, 0], 1.5, CHAT, **at)
+            request.histogram(DURATION, [0, 1, 0], 1.5, CHAT, start=start, ts=ts, temporality=DELTA)
     return request.request
 
 
