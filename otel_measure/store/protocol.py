@@ -268,8 +268,14 @@ class Admin(Protocol):
             now: microseconds.
         """
 
+    def keep_time(self, now: int) -> bool:
+        """Note a heartbeat of this process; return whether its clock is believed (`otel_measure.definitions.clock`)."""
+
+    def believes(self, now: int) -> bool:
+        """Tell whether `now` is believed to be the time; where it is not, nothing is removed and nothing runs out."""
+
     def sweep(self, now: int) -> int:
-        """Apply retention and the disk bound; return the facts removed."""
+        """Apply retention and the disk bound where `now` is believed; return the facts removed."""
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""

@@ -7,6 +7,7 @@ can be, `origin`, model and users as numbers), and the rare fields share the JSO
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -35,6 +36,7 @@ _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 # One statement for so many rows costs a fifth less than one for each; 17 columns of them are below any SQLite's limit.
 _ROWS_AT_ONCE: Final = 50
 READ_AT_ONCE: Final = 5000
+HOUR_US: Final = 3_600_000_000
 
 
 class Table(NamedTuple):
@@ -233,6 +235,32 @@ def read_by_id(connection: sqlite3.Connection, table: Table, keys: Iterable[byte
     """Yield the stored facts of these ids."""
     for part in chunks(keys):
         yield from read(connection, table, f"WHERE f.id IN {marks(len(part))}", tuple(part))
+
+
+def oldest(connection: sqlite3.Connection) -> int | None:
+    """Return the time of the oldest fact; states of services do not count, for those of a lasting outage stay."""
+    tables = [table for table in TABLES if table is not SERVICE_STATE]
+    times = [connection.execute(f"SELECT min(ts) FROM {table.name}").fetchone()[0] for table in tables]
+    return min((ts for ts in times if ts is not None), default=None)
+
+
+def by_hour(connection: sqlite3.Connection) -> dict[int, int]:
+    """Return how many facts there are of each hour since 1970; states of services do not count, as above."""
+    hours: Counter[int] = Counter()
+    for table in TABLES:
+        if table is not SERVICE_STATE:
+            hours.update(dict(connection.execute(f"SELECT ts / {HOUR_US}, count(*) FROM {table.name} GROUP BY 1")))
+    return hours
+
+
+def before(connection: sqlite3.Connection, table: Table, ts: int, after: bytes | str | None) -> list[bytes | str]:
+    """Return the ids of some facts before a time, ascending, the first of them after an id."""
+    # One statement for all would be held in memory, which a day of many facts has not.
+    where, given = ("", ()) if after is None else ("AND id > ?", (after,))
+    rows = connection.execute(
+        f"SELECT id FROM {table.name} WHERE ts < ? {where} ORDER BY id LIMIT {READ_AT_ONCE}", (ts, *given)
+    )
+    return [key for (key,) in rows]
 
 
 class _Read:

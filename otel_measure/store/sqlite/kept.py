@@ -12,6 +12,7 @@ from otel_measure.errors import StoreError
 from otel_measure.store.sqlite.connection import Database
 
 # Keys of `meta`.
+CLOCK: Final = "clock"
 DIGEST: Final = "digest"
 ERASURES: Final = "erasures"
 HORIZON: Final = "horizon"
@@ -67,22 +68,32 @@ class StoreState(NamedTuple):
         updating: who counts the store anew, `None` for nobody.
         erasures: how many there were, so that each process forgets the users it knew; `None` for none.
         horizon: time before which facts are gone, microseconds; 0 when none are.
+        clock: what the heartbeats have said, as it stands in `meta`; `None` before the first one.
     """
 
     digest: str
     updating: str | None
     erasures: str | None
     horizon: int
+    clock: str | None
 
 
-NO_STATE: Final = StoreState("", None, None, 0)
-_STATE: Final = f"SELECT key, value FROM meta WHERE key IN ('{DIGEST}', '{_UPDATING}', '{ERASURES}', '{HORIZON}')"
+NO_STATE: Final = StoreState("", None, None, 0, None)
+_STATE: Final = (
+    f"SELECT key, value FROM meta WHERE key IN ('{CLOCK}', '{DIGEST}', '{_UPDATING}', '{ERASURES}', '{HORIZON}')"
+)
 
 
 def state(connection: sqlite3.Connection) -> StoreState:
     """Return what the connection sees."""
     found: dict[str, str] = dict(connection.execute(_STATE))
-    return StoreState(found.get(DIGEST, ""), found.get(_UPDATING), found.get(ERASURES), int(found.get(HORIZON, 0)))
+    return StoreState(
+        found.get(DIGEST, ""),
+        found.get(_UPDATING),
+        found.get(ERASURES),
+        int(found.get(HORIZON, 0)),
+        found.get(CLOCK),
+    )
 
 
 def _value(connection: sqlite3.Connection, key: str) -> str | None:
@@ -98,11 +109,17 @@ def keep(connection: sqlite3.Connection, definitions: Definitions) -> None:
     )
 
 
-def change(connection: sqlite3.Connection, wanted: Definitions) -> None:
-    """Keep other definitions, and until when what cannot be counted anew was counted by those before."""
+def change(connection: sqlite3.Connection, wanted: Definitions, frozen_until: int) -> None:
+    """Keep other definitions, and until when what cannot be counted anew was counted by those before.
+
+    Args:
+        connection: a write transaction.
+        wanted: the definitions.
+        frozen_until: the time before which facts are gone, or too many of them.
+    """
     before = kept(connection)
     if before is not None and _value(connection, DIGEST) != wanted.digest:
-        ends = {FACTS: state(connection).horizon, METRICS: _last_metrics(connection)}
+        ends = {FACTS: frozen_until, METRICS: _last_metrics(connection)}
         for source, until in ends.items():
             connection.execute(
                 "INSERT INTO counted_by SELECT ?1, ?2, ?3, ?4"

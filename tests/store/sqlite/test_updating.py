@@ -78,11 +78,11 @@ class TwoVersions:
             assert by.identify(*given) == self.fresh.identify(*given)
         elif what == "erase":
             assert by.erase(given, self.now) == self.fresh.erase(given, self.now)
-        elif what == "sweep":
-            before_sweep = horizon(by)
-            by.sweep(given)
-            if horizon(by) != before_sweep:
-                self.fresh.sweep(given)
+        elif what in ("sweep", "make room"):
+            horizon_before = horizon(by)
+            remove(by, what, given)
+            if horizon(by) != horizon_before:
+                remove(self.fresh, what, given)
         elif what == "steps":
             for _ in range(given):
                 by.bring_up_to_date("old" if by is self.old else "new", self.now)
@@ -93,13 +93,21 @@ class TwoVersions:
             self.now += 2 * updating.LEASE_US
 
 
+def remove(store: SqliteStore, what: str, at: int) -> None:
+    """Have what retention says at a time go, or everything before it: a day is then partly gone."""
+    if what == "sweep":
+        store.sweep(at)
+    else:
+        store._maintenance._purge(at)
+
+
 @settings(max_examples=30, deadline=None)
 @given(steps=happenings, data=st.data())
 def test_any_history_ends_as_a_fresh_store(steps: list[Step], data: st.DataObject) -> None:
     """Facts, links, erasures, sweeps, rebuilds and kills, at any moment and by either version, end as a fresh store."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(updating, "SMALL", -1)
-        facts_go = any(what == "sweep" for what, _ in steps)
+        facts_go = any(what in ("sweep", "make room") for what, _ in steps)
         processes = TwoVersions(Path(folder) / "a.db", ENGAGED if facts_go else NEW)
         try:
             for step in steps:
