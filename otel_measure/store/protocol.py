@@ -14,13 +14,15 @@ from typing import NamedTuple, Protocol
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.types.experiments import ArmHour, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.findings import Finding, StoreCheck
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
@@ -31,6 +33,9 @@ from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Li
 
 class UserQuestions(Protocol):
     """What reports about users ask; counts are of persons, exact."""
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
@@ -63,6 +68,9 @@ class UserQuestions(Protocol):
 class RecordedModels(Protocol):
     """What reports over models ask; the in-memory reader of a process without a store answers them as well."""
 
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
+
     def models(self, only: ModelKey | None = None) -> list[Model]:
         """Return every model that was registered or recorded (or one, if it was), sorted by name and version."""
 
@@ -75,6 +83,9 @@ class QualityQuestions(Protocol):
 
     The records of a model that have a prediction or features stand in the order of their positions, (ts, id).
     """
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
     def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
@@ -108,11 +119,17 @@ class QualityQuestions(Protocol):
 class ExperimentQuestions(Protocol):
     """What is known of experiments."""
 
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
+
     def experiments(self, key: str | None = None) -> list[Experiment]:
         """Return every definition (or that of one key, if there is one), the oldest first."""
 
     def hours(self, key: str) -> list[ArmHour]:
         """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
+
+    def person_in_test(self, key: str, user_id: str) -> PersonInTest:
+        """Return the person behind a user id, as a test knows them."""
 
 
 class ServiceQuestions(Protocol):
@@ -211,7 +228,16 @@ class Writer(Protocol):
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is: not what happens from now on, or after what was accepted; durable.
+
+        Args:
+            key: of the test.
+            served: the variant that everybody gets from now on; another one may follow.
+            now: microseconds.
+        """
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
@@ -258,7 +284,7 @@ class Admin(Protocol):
         """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
 
     def is_updating(self) -> bool:
-        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
+        """Tell whether facts waited to be counted by the definitions of the store when this process last asked it."""
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
@@ -271,8 +297,8 @@ class Admin(Protocol):
     def keep_time(self, now: int) -> bool:
         """Note a heartbeat of this process; return whether its clock is believed (`otel_measure.definitions.clock`)."""
 
-    def believes(self, now: int) -> bool:
-        """Tell whether `now` is believed to be the time; where it is not, nothing is removed and nothing runs out."""
+    def doubts_clock(self) -> bool:
+        """Tell whether the last heartbeat that this process knows of came by a clock that is not believed."""
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound where `now` is believed; return the facts removed."""

@@ -96,7 +96,7 @@ class SqliteStore:
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
-        self._state = kept.NO_STATE
+        self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         self._maintenance = Maintenance(
@@ -134,7 +134,7 @@ class SqliteStore:
             kinds = set(map(type, records))
             new: dict[type[Record], facts.Facts] = {}
             for table in facts.TABLES:
-                inserted = self._insert(table, records, receipts) if table.record in kinds else None
+                inserted = facts.take(self._names, table, records, receipts) if table.record in kinds else None
                 if inserted is None:
                     continue
                 new[table.record] = inserted
@@ -157,7 +157,7 @@ class SqliteStore:
             state = kept.state(connection)
             if state.erasures != self._state.erasures:  # another process may have erased users whom this one knows
                 self._names.clear()
-            self._state = state
+            self._state = self._seen = state
             yield self._seen_by(connection, state)
 
     @contextmanager
@@ -167,9 +167,6 @@ class SqliteStore:
             self._bound.look(transaction.connection)
             yield transaction
             self._bound.look(transaction.connection, n)
-
-    def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return self._seen_by(connection, kept.state(connection))
 
     def _seen_by(self, connection: sqlite3.Connection, state: kept.StoreState) -> Transaction:
         rolls_up = state.updating is None and state.digest == self._definitions.digest
@@ -201,20 +198,6 @@ class SqliteStore:
                 for record in records
             ]
 
-    def _insert(self, table: facts.Table, records: Sequence[Record], receipts: list[Receipt]) -> facts.Facts | None:
-        """Insert the facts of one table and return the new ones, `None` for none."""
-        kind = table.record
-        found = [i for i, record in enumerate(records) if type(record) is kind and receipts[i] is ACCEPTED]
-        if not found:
-            return None
-        given = facts.facts_of(table, [records[i] for i in found], self._names)
-        duplicates = facts.insert_new(self._names.connection, table, given)
-        for j in duplicates:
-            receipts[found[j]] = DUPLICATE
-        if len(duplicates) == len(found):
-            return None
-        return given.without(duplicates) if duplicates else given
-
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
         with self._growing(1, durable=True) as transaction:
@@ -235,9 +218,14 @@ class SqliteStore:
             judged.set_reference(transaction, model, reference)
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
         with self._growing(1, durable=True) as transaction:
             return experiments.define(transaction.connection, experiment)
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is, and give everybody one variant."""
+        with self._database.write(durable=True) as connection:
+            return experiments.stop(connection, key, served, now)
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
@@ -311,7 +299,8 @@ class SqliteStore:
     def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
-            moment = SqliteMoment(self._seen_from(connection), where)
+            self._seen = state = kept.state(connection)
+            moment = SqliteMoment(self._seen_by(connection, state), where, state)
             try:
                 yield moment
             finally:
@@ -327,9 +316,8 @@ class SqliteStore:
         self._definitions = wanted
 
     def is_updating(self) -> bool:
-        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
-        with self._database.read() as connection:
-            return kept.state(connection).updating is not None or not journal.is_empty(connection)
+        """Tell whether facts waited to be counted by the definitions of the store when this process last asked it."""
+        return self._seen.is_updating
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
@@ -357,10 +345,10 @@ class SqliteStore:
         self._last_heartbeat = beat
         return not kept_now.is_doubted
 
-    def believes(self, now: int) -> bool:
-        """Tell whether `now` is believed to be the time."""
-        with self._database.read() as connection:
-            return believes(clock.kept_clock(connection), now)
+    def doubts_clock(self) -> bool:
+        """Tell whether the last heartbeat that this process knows of came by a clock that is not believed."""
+        known = clock.parsed(self._seen.clock)
+        return known is not None and known.is_doubted
 
     def is_busy(self) -> bool:
         """Tell whether a write would wait long for another thread of this process."""
@@ -370,6 +358,7 @@ class SqliteStore:
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+            self._seen = kept.state(connection)
             self._bound.refuse_full(connection)
         self._database.damage.refuse()
 

@@ -16,6 +16,7 @@ import msgspec
 
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import (
+    AbConversion,
     EvaluationResult,
     Exposure,
     GroundTruth,
@@ -28,6 +29,7 @@ from otel_measure.records.kinds import (
 )
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 Row: TypeAlias = tuple[Any, ...]
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
@@ -90,9 +92,10 @@ EVENT: Final = _table(
 GROUND_TRUTH: Final = _table(GroundTruth, "ground_truth", "id", "ts", "origin", "inference_id", "value")
 NPS_RESPONSE: Final = _table(NpsResponse, "nps_response", "id", "ts", "origin", "uid", "survey", "score", "comment")
 EXPOSURE: Final = _table(Exposure, "exposure", "id", "ts", "origin", "uid", "experiment", "variant", "reason")
+AB_CONVERSION: Final = _table(AbConversion, "ab_conversion", "id", "ts", "origin", "uid", "experiment")
 SERVICE_STATE: Final = _table(ServiceState, "service_state", "id", "ts", "origin", "service", "state", "reason")
 EVALUATION: Final = _table(EvaluationResult, "evaluation", "id", "ts", "origin", "model", "name", "score", "label")
-TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE, EVALUATION)
+TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, SERVICE_STATE, EVALUATION)
 TABLE_OF: Final[Mapping[type[Record], Table]] = {table.record: table for table in TABLES}
 
 
@@ -168,6 +171,21 @@ _WAYS_IN: Final[Mapping[tuple[str, str], Callable[[Names, Columns, Table], Seque
     ("ground_truth", "value"): lambda _, fields, __: _json(fields["value"]),
     ("evaluation", "model"): lambda names, fields, _: _evaluated(names, fields),
 }
+
+
+def take(names: Names, table: Table, records: Sequence[Record], receipts: list[Receipt]) -> Facts | None:
+    """Insert the accepted records of one table and return the new ones, `None` for none; the others are duplicates."""
+    kind = table.record
+    places = [i for i, record in enumerate(records) if type(record) is kind and receipts[i] is ACCEPTED]
+    if not places:
+        return None
+    given = facts_of(table, [records[i] for i in places], names)
+    duplicates = insert_new(names.connection, table, given)
+    for j in duplicates:
+        receipts[places[j]] = DUPLICATE
+    if len(duplicates) == len(places):
+        return None
+    return given.without(duplicates) if duplicates else given
 
 
 def insert_new(connection: sqlite3.Connection, table: Table, facts: Facts) -> set[int]:

@@ -13,6 +13,8 @@ from otel_measure.definitions.clock import believes
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.totals import summed
+from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import facts, kept, models, quality, received, services, streams, totals
 from otel_measure.store.sqlite.bound import Bound
@@ -153,10 +155,9 @@ def purge(database: Database, names: Names, horizon: int, is_ended: Callable[[],
                 removed += _remove(connection, names, table, keys)
     with database.write() as connection:
         services.forget_heartbeats(connection, horizon)
-        for level_us, cells in product(models.LEVELS_US, (*models.CELLS, *quality.CELLS)):
+        for seconds, cells in product(LEVELS_S, (*models.CELLS, *quality.CELLS)):
             connection.execute(
-                f"DELETE FROM {cells} WHERE seconds = ? AND start + ? <= ?",
-                (level_us // 1_000_000, level_us, horizon),
+                f"DELETE FROM {cells} WHERE seconds = ?1 AND start + ?1 * 1000000 <= ?2", (seconds, horizon)
             )
     return removed
 
@@ -191,6 +192,6 @@ def _writing(database: Database, names: Names) -> Iterator[sqlite3.Connection]:
 
 def _remove(connection: sqlite3.Connection, names: Names, table: facts.Table, keys: Sequence[bytes | str]) -> int:
     records = list(facts.read_by_id(connection, table, keys))
-    totals.merge(connection, names, totals.summed(records), into="total_base")
+    totals.merge(connection, names, summed(records), into="total_base")
     change_in(connection, f"DELETE FROM {table.name} WHERE id IN", keys)
     return len(records)

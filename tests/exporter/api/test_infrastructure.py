@@ -89,7 +89,12 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
                 "duration_seconds": 10.0,
                 "reason": "deploy",
             },
-            "window": {"start": "2026-01-15T12:00:00Z", "end": "2026-01-15T12:00:40Z", "timezone": "UTC"},
+            "window": {
+                "start": "2026-01-15T12:00:00Z",
+                "end": "2026-01-15T12:00:40Z",
+                "timezone": "UTC",
+                "definitions": "current",
+            },
         },
     }
     exposed = client.get(f"{BASE}/prometheus", params={"scope": "infrastructure"}).text.splitlines()
