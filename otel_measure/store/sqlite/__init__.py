@@ -32,11 +32,11 @@ from otel_measure.store.sqlite import (
 from otel_measure.store.sqlite.bound import log_pages
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.faults import rejecting
-from otel_measure.store.sqlite.maintenance import Limits, Maintenance
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.recounting import in_place
+from otel_measure.store.sqlite.retention import Limits, Retention
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
 from otel_measure.store.types.experiments import Experiment
@@ -99,7 +99,7 @@ class SqliteStore:
         self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
-        self._maintenance = Maintenance(
+        self._retention = Retention(
             self._database,
             self._names,
             Limits(retention_days, max_bytes, history_days),
@@ -107,7 +107,7 @@ class SqliteStore:
             lambda: self._definitions,
             self._updates.work_off,
         )
-        self._bound = self._maintenance.bound
+        self._bound = self._retention.bound
         try:
             migrate(self._database)
             self._definitions = kept.claim(self._database, definitions)
@@ -335,7 +335,7 @@ class SqliteStore:
 
         Facts that are not rolled up yet stay.
         """
-        return self._maintenance.sweep(now)
+        return self._retention.sweep(now)
 
     def keep_time(self, now: int) -> bool:
         """Note a heartbeat of this process; return whether its clock is believed."""

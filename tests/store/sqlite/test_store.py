@@ -316,7 +316,7 @@ def test_a_sweep_that_was_cut_short_goes_on(opened: Open, monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("otel_measure.store.sqlite.maintenance.purge", crash)
+        patch.setattr("otel_measure.store.sqlite.retention.purge", crash)
         with pytest.raises(KeyboardInterrupt):
             store.sweep(NOON)
     assert store.accept([event("late", ts=NOON - 9 * DAY)]) == [TOO_OLD]

@@ -98,7 +98,7 @@ def remove(store: SqliteStore, what: str, at: int) -> None:
     if what == "sweep":
         store.sweep(at)
     else:
-        store._maintenance._purge(at)
+        store._retention._purge(at)
 
 
 @settings(max_examples=30, deadline=None)
@@ -190,7 +190,7 @@ def test_a_sweep_that_was_cut_short_is_counted_once(opened: Open, monkeypatch: p
     store.accept([event(f"p{n}", "u", NOON - n * DAY, type="purchase", value=2.0) for n in range(8)])
     before = rolled_up(store)
     with monkeypatch.context() as patch:
-        patch.setattr("otel_measure.store.sqlite.maintenance.purge", lambda *_: 0)
+        patch.setattr("otel_measure.store.sqlite.retention.purge", lambda *_: 0)
         store.sweep(NOON)
     store.rebuild()
     assert rolled_up(store) == before
