@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
@@ -42,7 +42,6 @@ from otel_measure.store.sqlite.updating import Updates
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
-    DUPLICATE,
     ERASED,
     EVERYTHING,
     TOO_OLD,
@@ -224,19 +223,24 @@ class SqliteStore:
 
     def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
         """Count no more for a test that there is, and give everybody one variant."""
-        with self._database.write(durable=True) as connection:
-            return experiments.stop(connection, key, served, now)
+        with self._transaction(durable=True) as transaction:
+            return experiments.stop(transaction.connection, key, served, self._believed_us(now))
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
         with self._growing(1, durable=True) as transaction:
             return services.register(transaction.connection, name, sla_target, self._believed_us(now))
 
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time, unless that time is doubted."""
+    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services; a doubted time proves nothing."""
         with self._transaction() as transaction:
             if believes(self._clock, at):
-                services.beat(transaction.connection, at)
+                services.beat(transaction.connection, at, watched)
+
+    def end_watch(self, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up."""
+        with self._transaction() as transaction:
+            services.end_watch(transaction.connection, service, self._believed_us(at))
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
