@@ -43,12 +43,12 @@ class Heartbeat(NamedTuple):
     """A heartbeat of one process, in microseconds.
 
     Attributes:
-        now: by the wall clock.
-        monotonic: by a clock that is never set.
+        at: by the wall clock.
+        since_boot: by a clock that is never set.
     """
 
-    now: int
-    monotonic: int
+    at: int
+    since_boot: int
 
 
 def believes(kept: KeptClock | None, now: int) -> bool:
@@ -77,7 +77,7 @@ def heard(kept: KeptClock | None, beat: Heartbeat, before: Heartbeat | None) -> 
         beat: the heartbeat.
         before: the one before it of the same process, `None` for none.
     """
-    now = beat.now
+    now = beat.at
     if kept is None:
         return KeptClock(now)
     if believes(kept, now):
@@ -87,8 +87,8 @@ def heard(kept: KeptClock | None, beat: Heartbeat, before: Heartbeat | None) -> 
         return doubted_anew
     if before is None:
         return _going_on(kept, now, kept.agreed)
-    ran = beat.monotonic - before.monotonic
-    if abs(now - before.now - ran) > STEP_US:
+    ran = beat.since_boot - before.since_boot
+    if abs(now - before.at - ran) > STEP_US:
         return doubted_anew
     # Several processes run at the same time, which counts once.
     agreed = kept.agreed + max(0, min(ran, now - kept.heard))

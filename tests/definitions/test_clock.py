@@ -11,7 +11,7 @@ WRONG = 800 * DAY
 TURN = 15 * SECOND
 
 
-class Running:
+class BeatingProcess:
     """A process that beats every 15 s by a wall clock that can be set, and by one that cannot."""
 
     def __init__(self, kept: KeptClock | None = None, wall: int = NOON) -> None:
@@ -27,7 +27,7 @@ class Running:
         self.kept = heard(self.kept, beat, self.before)
         self.before = beat
 
-    def run(self, for_us: int, *, drift: float = 0.0) -> Running:
+    def run(self, for_us: int, *, drift: float = 0.0) -> BeatingProcess:
         """Go on for a time, by a wall clock that drifts."""
         for _ in range(for_us // TURN):
             self.monotonic += TURN
@@ -35,7 +35,7 @@ class Running:
             self.beat()
         return self
 
-    def step(self, by_us: int) -> Running:
+    def step(self, by_us: int) -> BeatingProcess:
         """Set the wall clock."""
         self.wall += by_us
         return self
@@ -57,7 +57,7 @@ def test_a_store_without_heartbeats_believes() -> None:
 @pytest.mark.parametrize("by", [WRONG, -WRONG, DAY + HOUR, -DAY - HOUR])
 def test_a_wrong_minute(by: int) -> None:
     """A clock more than a day off is doubted at once, time goes on meanwhile, and a clock that is back is believed."""
-    one = Running().run(HOUR).step(by)
+    one = BeatingProcess().run(HOUR).step(by)
     assert not believes(one.kept, one.wall)
     assert abs(one.believed - (NOON + HOUR)) <= TURN
     one.run(10 * MINUTE)
@@ -73,15 +73,15 @@ def test_a_wrong_minute(by: int) -> None:
 @pytest.mark.parametrize("by", [3 * SECOND, -3 * SECOND, HOUR, -HOUR, DAY - MINUTE])
 def test_a_small_step_is_believed(by: int) -> None:
     """NTP, summer time told to the wrong clock, and a night without a heartbeat are all less than a day."""
-    one = Running().run(HOUR).step(by).run(MINUTE)
+    one = BeatingProcess().run(HOUR).step(by).run(MINUTE)
     assert one.kept == KeptClock(one.wall)
 
 
 @pytest.mark.parametrize("by", [21 * DAY, -21 * DAY])
 def test_a_day_of_running_is_believed(by: int) -> None:
     """A store that slept three weeks believes a clock that went as the monotonic one for a day; NTP may correct it."""
-    kept = Running().run(HOUR).kept
-    one = Running(kept, NOON + HOUR + by)
+    kept = BeatingProcess().run(HOUR).kept
+    one = BeatingProcess(kept, NOON + HOUR + by)
     one.run(12 * HOUR, drift=1e-4).step(5 * SECOND).run(12 * HOUR - MINUTE)
     assert not believes(one.kept, one.wall)
     one.run(MINUTE)
@@ -91,10 +91,10 @@ def test_a_day_of_running_is_believed(by: int) -> None:
 
 def test_a_clock_that_does_not_go_as_the_monotonic_one() -> None:
     """A step of more than a minute, and a clock that stands, begin the day anew."""
-    kept = Running().kept
-    stepping = Running(kept, NOON + WRONG).run(23 * HOUR).step(2 * MINUTE).run(23 * HOUR)
+    kept = BeatingProcess().kept
+    stepping = BeatingProcess(kept, NOON + WRONG).run(23 * HOUR).step(2 * MINUTE).run(23 * HOUR)
     assert not believes(stepping.kept, stepping.wall)
-    standing = Running(kept, NOON + WRONG).run(48 * HOUR, drift=-1)
+    standing = BeatingProcess(kept, NOON + WRONG).run(48 * HOUR, drift=-1)
     assert standing.kept is not None
     assert standing.kept.agreed == 0
     again = stepping.step(100 * DAY).run(23 * HOUR)
@@ -104,23 +104,23 @@ def test_a_clock_that_does_not_go_as_the_monotonic_one() -> None:
 
 def test_two_processes_make_no_two_days() -> None:
     """The time that both of them run counts once; a process that starts adds to what the one before it has seen."""
-    kept = Running().kept
-    first = Running(kept, NOON + WRONG)
-    second = Running(first.kept, NOON + WRONG)
+    kept = BeatingProcess().kept
+    first = BeatingProcess(kept, NOON + WRONG)
+    second = BeatingProcess(first.kept, NOON + WRONG)
     for _ in range(13 * HOUR // TURN):
         for one, other in ((first, second), (second, first)):
             one.kept = other.kept
             one.run(TURN)
     assert second.kept is not None
     assert second.kept.agreed == 13 * HOUR - (13 * HOUR) % TURN
-    third = Running(second.kept, second.wall + HOUR).run(11 * HOUR)
+    third = BeatingProcess(second.kept, second.wall + HOUR).run(11 * HOUR)
     assert believes(third.kept, third.wall)
 
 
 def test_one_wrong_clock_beside_a_right_one() -> None:
     """Each heartbeat of the right one ends the doubt, so the wrong one never comes to its day."""
-    right = Running()
-    wrong = Running(right.kept, NOON + WRONG)
+    right = BeatingProcess()
+    wrong = BeatingProcess(right.kept, NOON + WRONG)
     for _ in range(30 * HOUR // TURN):
         wrong.kept = right.kept
         wrong.run(TURN)
@@ -132,5 +132,5 @@ def test_one_wrong_clock_beside_a_right_one() -> None:
 
 def test_what_is_believed_is_believed_again() -> None:
     """The believed time of a believed time is itself: who asks twice gets the same."""
-    doubted = Running().run(HOUR).step(WRONG).run(HOUR)
+    doubted = BeatingProcess().run(HOUR).step(WRONG).run(HOUR)
     assert believed_us(doubted.kept, doubted.believed) == doubted.believed

@@ -36,7 +36,7 @@ from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.recounting import in_place
-from otel_measure.store.sqlite.retention import Limits, Retention
+from otel_measure.store.sqlite.retention import Limits, Sweeper
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
 from otel_measure.store.types.experiments import Experiment
@@ -98,7 +98,7 @@ class SqliteStore:
         self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
-        self._retention = Retention(
+        self._sweeper = Sweeper(
             self._database,
             self._names,
             Limits(retention_days, max_bytes, history_days),
@@ -106,7 +106,7 @@ class SqliteStore:
             lambda: self._definitions,
             self._updates.work_off,
         )
-        self._bound = self._retention.bound
+        self._bound = self._sweeper.bound
         try:
             migrate(self._database)
             self._definitions = kept.claim(self._database, definitions)
@@ -339,13 +339,14 @@ class SqliteStore:
 
         Facts that are not rolled up yet stay.
         """
-        return self._retention.sweep(now)
+        return self._sweeper.sweep(now)
 
     def keep_time(self, now: int) -> bool:
         """Note a heartbeat of this process; return whether its clock is believed."""
         beat = Heartbeat(now, int(self._monotonic() * 1_000_000))
         with self._database.write() as connection:
             kept_now = clock.note(connection, beat, self._last_heartbeat)
+            self._seen = kept.state(connection)
         self._last_heartbeat = beat
         return not kept_now.is_doubted
 

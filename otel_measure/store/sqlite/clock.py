@@ -35,7 +35,7 @@ def note(connection: sqlite3.Connection, beat: Heartbeat, before: Heartbeat | No
     """Note a heartbeat, put right what lies ahead of a clock that is believed, and return what is kept from now on."""
     known = kept_clock(connection)
     if known is None:
-        known = _of_services(connection, beat.now)
+        known = _of_services(connection, beat.at)
     clock = heard(known, beat, before)
     keep(connection, clock)
     if not clock.is_doubted:

@@ -37,7 +37,7 @@ class Limits(NamedTuple):
     history_days: int
 
 
-class Retention:
+class Sweeper:
     """Removes what is too old or too much, where the clock is believed.
 
     Args:

@@ -180,7 +180,7 @@ def test_a_day_that_is_partly_gone_is_frozen(tmp_path: Path) -> None:
         return asked(store, lambda m: m.users.active_by_day(Days(NOON // DAY - 3, NOON // DAY)))
 
     active, before = ask(), rolled_up(store)
-    store._retention._purge(NOON - 20 * HOUR)
+    store._sweeper._purge(NOON - 20 * HOUR)
     assert (ask(), rolled_up(store)) == (active, before)
     store.rebuild()
     assert (ask(), rolled_up(store)) == (active, before)

@@ -174,7 +174,7 @@ def test_a_horizon_that_is_ahead_is_set_back(kept: Kept) -> None:
     """To the oldest fact, or to now where none is left: what comes from then on is taken again."""
     for found, left in ((event("a", ts=NOON - 3 * DAY), NOON - 3 * DAY), (None, None)):
         if found is None:
-            kept.store._retention._purge(NOON + DAY)
+            kept.store._sweeper._purge(NOON + DAY)
         else:
             kept.store.accept([found])
         with kept.store._database.write() as connection:

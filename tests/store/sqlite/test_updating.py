@@ -98,7 +98,7 @@ def remove(store: SqliteStore, what: str, at: int) -> None:
     if what == "sweep":
         store.sweep(at)
     else:
-        store._retention._purge(at)
+        store._sweeper._purge(at)
 
 
 @settings(max_examples=30, deadline=None)
