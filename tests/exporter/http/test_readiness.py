@@ -45,7 +45,7 @@ def test_without_a_store() -> None:
 
 
 def test_what_a_look_has_found() -> None:
-    """That it takes writes, whether it is behind, and whether the clock is doubted; or the cause for which it does not."""
+    """That it takes writes, is behind, doubts the clock; or the cause for which it does not take any."""
     store = HangingStore()
     readiness = readiness_of(store)
     assert asyncio.run(readiness.state()) == State(is_updating=True, doubts_clock=True)
