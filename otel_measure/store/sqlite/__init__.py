@@ -21,6 +21,7 @@ from otel_measure.store.sqlite import (
     judged,
     kept,
     leases,
+    links,
     models,
     outbox,
     received,
@@ -243,9 +244,14 @@ class SqliteStore:
             services.end_watch(transaction.connection, service, self._believed_us(at))
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
         with self._growing(1, durable=True) as transaction:
-            return identity.identify(transaction, anonymous_id, user_id)
+            return links.identify(transaction, anonymous_id, user_id)
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
+        with self._transaction(durable=True) as transaction:
+            return links.unlink(transaction, anonymous_id)
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped."""

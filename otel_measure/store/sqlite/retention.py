@@ -16,7 +16,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import summed
 from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.errors import StoreError
-from otel_measure.store.sqlite import facts, kept, models, quality, received, services, streams, totals
+from otel_measure.store.sqlite import facts, journal, kept, models, quality, received, services, streams, totals
 from otel_measure.store.sqlite.bound import Bound
 from otel_measure.store.sqlite.chunks import change_in, chunks
 from otel_measure.store.sqlite.clock import kept_clock
@@ -113,10 +113,14 @@ class Sweeper:
 
     def _purge(self, horizon: int) -> int:
         """Remove the facts before a time, and refuse them from now on; facts that are not rolled up yet stay."""
+        self._work_off()
         with self._writing() as transaction:
-            if not transaction.rolls_up or horizon < kept.state(transaction.connection).horizon:
+            connection = transaction.connection
+            if not transaction.rolls_up or journal.has_regroupings(connection):
                 return 0
-            transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (kept.HORIZON, str(horizon)))
+            if horizon < kept.state(connection).horizon:
+                return 0
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (kept.HORIZON, str(horizon)))
         return purge(self._database, self._names, horizon, lambda: self.bound.is_ended) if self._work_off() else 0
 
 
