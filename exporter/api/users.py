@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, Address, Id, Moment, Name, RecordId, UserId, body_of, item_like
+from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
 from exporter.http.query import UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
 from otel_measure.records.events import USER_EVENT_TYPES
@@ -58,7 +58,6 @@ EventBody: Final = body_of(
     page_url=Address,
     referrer=Address,
     event_id=RecordId,
-    without=frozenset({"sent_at"}),
 )  # fmt: skip
 
 
@@ -70,10 +69,10 @@ class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to 1,000 events; `sent_at` is the sender's clock when it sent them, and corrects their times."""
+    """Up to 1,000 events; `sent_at` is that of all that say none themselves."""
 
     events: Annotated[list[Annotated[msgspec.Raw, item_like(EventBody)]], BATCH]
-    sent_at: Moment | None = None
+    sent_at: SentAt | None = None
 
 
 class EventResult(msgspec.Struct, frozen=True):
@@ -96,7 +95,6 @@ class EventResults(msgspec.Struct, frozen=True):
 NpsBody: Final = body_of(
     AnswerBuilder.build, NpsResponse, "NpsBody", "An answer, with the arguments of `record_nps_response`.",
     response_id=RecordId,
-    without=frozenset({"sent_at"}),
 )  # fmt: skip
 
 
@@ -120,12 +118,25 @@ class Identified(msgspec.Struct, frozen=True):
     anonymous_id: str
 
 
+class UnlinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An anonymous visitor that is not who it was said to be."""
+
+    anonymous_id: Id
+
+
+class Unlinked(msgspec.Struct, frozen=True):
+    """Whether the id was linked to anybody."""
+
+    was_linked: bool
+
+
 _decode_event: Final = msgspec.json.Decoder(EventBody).decode
 
 
 def record(users: UserAnalyticsService, body: msgspec.Struct, sent_at: dt.datetime | None = None) -> UserEvent:
     """Return the record that a body stands for, validated."""
-    return users.event_record(**msgspec.structs.asdict(body), sent_at=sent_at)
+    given = msgspec.structs.asdict(body)
+    return users.event_record(**given | {"sent_at": given["sent_at"] or sent_at})
 
 
 async def track_event(call: Call[NoQuery, msgspec.Struct]) -> Tracked:
@@ -159,6 +170,11 @@ async def record_nps(call: Call[NoQuery, msgspec.Struct]) -> Answered:
 def identify(call: Call[NoQuery, IdentifyBody]) -> Identified:
     """Commit that two ids are one person."""
     return Identified(call.runtime.users.identify(call.body.anonymous_id, call.body.user_id))
+
+
+def unlink(call: Call[NoQuery, UnlinkBody]) -> Unlinked:
+    """Commit that a link is taken back."""
+    return Unlinked(call.runtime.users.unlink(call.body.anonymous_id))
 
 
 def erase(call: Call[NoQuery, NoBody]) -> Erasure:
@@ -230,6 +246,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     post(
         f"{_BASE}/identify", identify, IdentifyBody,
         "Say that an anonymous visitor is a user", "The anonymous id to go on with.", status=200,
+    ),
+    post(
+        f"{_BASE}/unlink", unlink, UnlinkBody,
+        "Take back that an anonymous visitor is a user", "Whether it was linked to anybody.", status=200,
     ),
     delete(
         f"{_BASE}/{{user_id}}", erase, NoQuery,
