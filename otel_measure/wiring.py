@@ -36,7 +36,7 @@ from otel_measure.stream_writer import StreamWriter
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.users.service import UserAnalyticsService
 
-_PAUSE_S: Final = 0.02  # between two parts of counting a store anew: as long as a part holds others up
+_PAUSE_S: Final = 0.05  # between two parts of something long: as long as a part holds others up
 
 
 def wall_clock_us() -> int:
@@ -164,12 +164,15 @@ class Wired:
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),
-            bring_up_to_date=lambda: self._bring_up_to_date(store),
+            clear_erased=lambda: self._with_a_pause(store.clear_erased(self.clock())),
+            clears=self._lease(store, "erasures"),
+            bring_up_to_date=lambda: self._with_a_pause(
+                store.bring_up_to_date(self.telemetry.instance_id, self.clock())
+            ),
         )
 
-    def _bring_up_to_date(self, store: Store) -> bool:
-        """Have the store do a part of what it has to count anew, and give others time to write before the next."""
-        has_more = store.bring_up_to_date(self.telemetry.instance_id, self.clock())
+    def _with_a_pause(self, has_more: bool) -> bool:
+        """Give others time to write before the store does the next part of something long."""
         if has_more:
             time.sleep(_PAUSE_S)
         return has_more

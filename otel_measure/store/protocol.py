@@ -25,7 +25,7 @@ from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals
+from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
 # ---------------------------------------------------------------- questions
 
@@ -224,7 +224,7 @@ class Writer(Protocol):
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
 
     def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
 
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -271,6 +271,12 @@ class Admin(Protocol):
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound; return the facts removed."""
+
+    def clear_erased(self, now: int) -> bool:
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
-from otel_measure.errors import StoreRejected
+from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
+    erasures,
     experiments,
     facts,
     identity,
@@ -30,6 +32,7 @@ from otel_measure.store.sqlite import (
     streams,
     totals,
 )
+from otel_measure.store.sqlite.clearing import Clearing
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
@@ -52,9 +55,10 @@ from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Erasure, Link
+from otel_measure.store.types.users import Erasure, ErasureState, Link
 
 _TS: Final = attrgetter("ts")
+_CLEARING_AT_ONCE_S: Final = 0.5  # enough for a store of some megabytes
 JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
@@ -94,6 +98,7 @@ class SqliteStore:
         self._noted_facts = received.NotedFacts()
         self._state = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
+        self._clearing = Clearing(self._database)
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         try:
             migrate(self._database)
@@ -221,9 +226,14 @@ class SqliteStore:
             return identity.identify(transaction, anonymous_id, user_id)
 
     def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
         with self._transaction(durable=True) as transaction:
-            return identity.erase(transaction, user_id, now)
+            erasure = identity.erase(transaction, user_id, now)
+        with suppress(StoreError):  # the person is gone; the background goes on
+            self._clearing.run(now, _CLEARING_AT_ONCE_S)
+            state = self.erasure(erasure.receipt)
+            return replace(erasure, bytes_cleared=state is not None and state.bytes_cleared)
+        return erasure
 
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -339,6 +349,15 @@ class SqliteStore:
     def is_busy(self) -> bool:
         """Tell whether a write would wait long for another thread of this process."""
         return self._database.is_busy()
+
+    def clear_erased(self, now: int) -> bool:
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+        return self._clearing.step(now)
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
+        with self._database.read() as connection:
+            return erasures.state(connection, receipt)
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""

@@ -134,7 +134,7 @@ def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> N
         time.sleep(0.005)
     fill(database, 40)
     before = log_pages(path)
-    database._checkpoint()
+    database._mover.move()
     fill(database, 1)
     after = log_pages(path)
     done.set()
@@ -156,9 +156,9 @@ def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> 
     other.execute("SELECT count(*) FROM t").fetchone()
     fill(database, 40)
     began = time.monotonic()
-    database._checkpoint()
+    database._mover.move()
     took_first = time.monotonic() - began
-    database._checkpoint()
+    database._mover.move()
     took_both = time.monotonic() - began
     fill(database, 1)
     other.execute("COMMIT")
@@ -166,8 +166,8 @@ def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> 
     assert log_pages(path) > 200
     assert took_first < 1
     assert took_both - took_first < 0.1
-    database._begin_anew_from = 0
-    database._checkpoint()
+    database._mover._begin_anew_from = 0
+    database._mover.move()
     fill(database, 1)
     assert path.with_name("m.db-wal").stat().st_size <= 51 * 4200
     database.close()
@@ -183,15 +183,15 @@ def test_who_asks_learns_that_writers_are_held_up(tmp_path: Path) -> None:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM t").fetchone()
         fill(database, 40)
-        move = threading.Thread(target=database._checkpoint)
+        move = threading.Thread(target=database._mover.move)
         move.start()
         time.sleep(0.1)
         while_it_moves = database.is_busy()
         move.join()
         assert (while_it_moves, database.is_busy()) == (True, False)
-        database._begin_anew_from = 0
+        database._mover._begin_anew_from = 0
         with database.write():
-            move = threading.Thread(target=database._checkpoint)
+            move = threading.Thread(target=database._mover.move)
             move.start()
             move.join(5)
             assert not move.is_alive()
@@ -202,6 +202,6 @@ def test_a_move_that_fails(tmp_path: Path) -> None:
     """It raises nothing: what is wrong with the file, the next write says."""
     database = Database(str(tmp_path / "gone" / "m.db"))
     (tmp_path / "gone").rmdir()
-    database._checkpoint()
+    database._mover.move()
     with pytest.raises(StoreError, match="cannot be created"), database.write():
         pass
