@@ -36,7 +36,16 @@ from otel_measure.stream_writer import StreamWriter
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.users.service import UserAnalyticsService
 
-_PAUSE_S: Final = 0.05  # between two parts of something long: as long as a part holds others up
+# Between two parts of what takes long: as long as a part holds others up, and longer where they try again in steps.
+_COUNTING_PAUSE_S: Final = 0.02
+_CLEARING_PAUSE_S: Final = 0.15
+
+
+def _paused(has_more: bool, pause_s: float) -> bool:
+    """Give others time to write before a store does the next part of something long."""
+    if has_more:
+        time.sleep(pause_s)
+    return has_more
 
 
 def wall_clock_us() -> int:
@@ -164,18 +173,12 @@ class Wired:
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),
-            clear_erased=lambda: self._with_a_pause(store.clear_erased(self.clock())),
+            clear_erased=lambda: _paused(store.clear_erased(self.clock()), _CLEARING_PAUSE_S),
             clears=self._lease(store, "erasures"),
-            bring_up_to_date=lambda: self._with_a_pause(
-                store.bring_up_to_date(self.telemetry.instance_id, self.clock())
+            bring_up_to_date=lambda: _paused(
+                store.bring_up_to_date(self.telemetry.instance_id, self.clock()), _COUNTING_PAUSE_S
             ),
         )
-
-    def _with_a_pause(self, has_more: bool) -> bool:
-        """Give others time to write before the store does the next part of something long."""
-        if has_more:
-            time.sleep(_PAUSE_S)
-        return has_more
 
     def _lease(self, store: Store, key: str, lasts_us: int = LASTS_US) -> StoreLease:
         return StoreLease(store, key, lambda: self.telemetry.instance_id, self.clock, lasts_us)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.measurements import Attributes, measurements
 from otel_measure.records.kinds import Origin, Record, UserEvent
-from otel_measure.stats.histograms import bucket_index
+from otel_measure.stats.explicit import bucket_index
 
 _TYPE_AND_ORIGIN: Final = attrgetter("type", "origin")
 

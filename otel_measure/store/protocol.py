@@ -18,7 +18,7 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.types.experiments import ArmHour, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey
@@ -114,6 +114,9 @@ class ExperimentQuestions(Protocol):
 
     def hours(self, key: str) -> list[ArmHour]:
         """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
+
+    def person_in_test(self, key: str, user_id: str) -> PersonInTest:
+        """Return the person behind a user id, as a test knows them."""
 
 
 class ServiceQuestions(Protocol):
@@ -212,7 +215,16 @@ class Writer(Protocol):
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is: not what happens from now on, or after what was accepted; durable.
+
+        Args:
+            key: of the test.
+            served: the variant that everybody gets from now on; another one may follow.
+            now: microseconds.
+        """
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""

@@ -16,7 +16,7 @@ from otel_measure.definitions.measurements import measurements
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import context
-from otel_measure.records.kinds import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
+from otel_measure.records.kinds import AbConversion, Exposure, Inference, NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import DUPLICATE, Receipt
 from otel_measure.users.ab_tests import AbTests
@@ -187,6 +187,7 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
         users.event_record("anon", "click", "y", event_id="e2", properties={"background": True}),
         users.nps_record(7, 2, "bad", response_id="n1"),
         Exposure(id="x1", ts=NOW_US, origin=ORIGIN, user_id="7", experiment="test", variant="a"),
+        AbConversion(id="c1", ts=NOW_US, origin=ORIGIN, user_id="7", experiment="test"),
     ]
     call = Inference(
         id="i1", ts=NOW_US, origin=ORIGIN, model="m", version="1", latency_ms=1.0, user_id="7", session_id="s"
@@ -202,6 +203,7 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
         "events": 2,
         "nps_responses": 1,
         "exposures": 1,
+        "ab_conversions": 1,
         "inferences": 1,
         "bytes_cleared": True,
     }
@@ -210,7 +212,7 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
     assert users.get_erasure(1).bytes_cleared
     summary = users.get_users_summary()
     assert (summary.total_users, summary.total_events, summary.nps.responses) == (1, 1, 0)
-    assert store.accept(replay) == [Receipt("rejected", "erased")] * 4
+    assert store.accept(replay) == [Receipt("rejected", "erased")] * 5
     assert store.accept([call]) == [DUPLICATE]
     with store._database.read() as connection:
         dump = "\n".join(connection.iterdump())

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
 
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
-from otel_measure.errors import StoreError, StoreRejected
+from otel_measure.errors import StoreRejected
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
-    erasures,
     experiments,
     facts,
     identity,
@@ -32,7 +30,6 @@ from otel_measure.store.sqlite import (
     streams,
     totals,
 )
-from otel_measure.store.sqlite.clearing import Clearing
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
@@ -40,6 +37,7 @@ from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
+from otel_measure.store.sqlite.upkeep import SqliteUpkeep
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
@@ -55,14 +53,13 @@ from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Erasure, ErasureState, Link
+from otel_measure.store.types.users import Link
 
 _TS: Final = attrgetter("ts")
-_CLEARING_AT_ONCE_S: Final = 0.5  # enough for a store of some megabytes
 JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
-class SqliteStore:
+class SqliteStore(SqliteUpkeep):
     """Facts, roll-ups, totals and streams in one file.
 
     Args:
@@ -92,13 +89,12 @@ class SqliteStore:
         self._retention_days = retention_days
         self._max_bytes = max_bytes
         self._history_days = history_days
-        self._database = Database(path, power_safe=durability == "power")
+        super().__init__(Database(path, power_safe=durability == "power"), self._transaction)
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
         self._state = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
-        self._clearing = Clearing(self._database)
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         try:
             migrate(self._database)
@@ -206,9 +202,14 @@ class SqliteStore:
             judged.set_reference(transaction, model, reference)
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
         with self._database.write(durable=True) as connection:
             return experiments.define(connection, experiment)
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is, and give everybody one variant."""
+        with self._database.write(durable=True) as connection:
+            return experiments.stop(connection, key, served, now)
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
@@ -224,16 +225,6 @@ class SqliteStore:
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
         with self._transaction(durable=True) as transaction:
             return identity.identify(transaction, anonymous_id, user_id)
-
-    def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
-        with self._transaction(durable=True) as transaction:
-            erasure = identity.erase(transaction, user_id, now)
-        with suppress(StoreError):  # the person is gone; the background goes on
-            self._clearing.run(now, _CLEARING_AT_ONCE_S)
-            state = self.erasure(erasure.receipt)
-            return replace(erasure, bytes_cleared=state is not None and state.bytes_cleared)
-        return erasure
 
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -349,15 +340,6 @@ class SqliteStore:
     def is_busy(self) -> bool:
         """Tell whether a write would wait long for another thread of this process."""
         return self._database.is_busy()
-
-    def clear_erased(self, now: int) -> bool:
-        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
-        return self._clearing.step(now)
-
-    def erasure(self, receipt: int) -> ErasureState | None:
-        """Return what became of an erasure, `None` where there was none with this receipt."""
-        with self._database.read() as connection:
-            return erasures.state(connection, receipt)
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""

@@ -23,7 +23,7 @@ from otel_measure.store.sqlite.opening import connected, prepared
 from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
-_EMPTYING_ATTEMPTS: Final = 5
+_EMPTYING_ATTEMPTS: Final = 2
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 

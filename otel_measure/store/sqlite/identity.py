@@ -58,15 +58,16 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     _count_erasure(connection)
     if uids:
         _take_back(transaction, uids)
-    events, answered, exposures = (
-        _remove(transaction, table, uids, now) for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE)
+    events, answered, exposures, conversions = (
+        _remove(transaction, table, uids, now)
+        for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE, facts.AB_CONVERSION)
     )
     anonymous = _make_anonymous(transaction, erased_ids)
     received.forget_users(connection, erased_ids)
     streams.forget_users(connection, erased_ids)
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
     transaction.names.clear()
-    return Erasure(user_id, receipt, moment(now), len(ids), events, answered, exposures, anonymous)
+    return Erasure(user_id, receipt, moment(now), len(ids), events, answered, exposures, conversions, anonymous)
 
 
 def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:

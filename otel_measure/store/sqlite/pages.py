@@ -6,7 +6,8 @@ were left behind when a page was split or put in order. They may be overwritten 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from struct import unpack_from
 from typing import Final, NamedTuple
 
 ReadPage = Callable[[int], bytes]
@@ -79,37 +80,103 @@ def free_pages(header: FileHeader, read: ReadPage) -> tuple[set[int], set[int]]:
 def without_rests(number: int, page: bytes, header: FileHeader) -> tuple[bytes, list[Overflow]]:
     """Return a page of a table or an index with zeros where it holds nothing, and where its rows go on.
 
-    Any other page (of one that goes on, of the list of free ones) comes back as it is: its first byte is no kind.
+    Any other page (of a row that goes on, of the list of free ones) comes back as it is: its first byte is no kind.
 
     Raises:
         Malformed: a row of it lies where none can.
     """
     at = _HEADER_BYTES if number == 1 else 0
-    kind = page[at]
-    if kind not in _TREE:
+    if page[at] not in _TREE:
         return page, []
-    cells = _number(page, at + 3, 2)
+    tree = _tree_page(number, page, at, header.usable_bytes)
+    if tree.is_clear():
+        skipped, short = (4 if tree.kind in _INTERIOR else 0), min(_most_local(tree.usable, tree.kind in _TABLE), 0x7F)
+        long = [start for start in tree.starts if page[start + skipped] > short]
+        return page, [overflow for start in long if (overflow := tree.cell(start)[1]) is not None]
+    return tree.rebuilt()
+
+
+class _TreePage(NamedTuple):
+    """A page of a table or an index.
+
+    Attributes:
+        at: where its header is.
+        end: of its header and the list of its rows.
+        starts: of its rows.
+    """
+
+    number: int
+    page: bytes
+    at: int
+    kind: int
+    end: int
+    starts: Sequence[int]
+    usable: int
+
+    def is_clear(self) -> bool:
+        """Whether there are zeros wherever it holds nothing, as on most pages, without a look at each row."""
+        page = self.page
+        content = _number(page, self.at + 5, 2) or 65536
+        has_fragments = page[self.at + 7]
+        return not has_fragments and not any(
+            page[start:end].strip(b"\0")
+            for start, end in [
+                (self.end, content),
+                *((block + 4, block + _number(page, block + 2, 2)) for block in self.free_blocks()),
+            ]
+        )
+
+    def rebuilt(self) -> tuple[bytes, list[Overflow]]:
+        """Return it with nothing but what it holds, each at its place, and where its rows go on."""
+        page, usable = self.page, self.usable
+        kept = bytearray(len(page))
+        kept[: self.end] = page[: self.end]
+        kept[usable:] = page[usable:]
+        overflows = []
+        for start in self.starts:
+            size, overflow = self.cell(start)
+            kept[start : start + size] = page[start : start + size]
+            if overflow is not None:
+                overflows.append(overflow)
+        for start in self.free_blocks():
+            kept[start : start + 4] = page[start : start + 4]
+        return bytes(kept), overflows
+
+    def free_blocks(self) -> Iterator[int]:
+        """Yield where the unused blocks begin: four bytes of each are the place of the next and its own size."""
+        block, before = _number(self.page, self.at + 1, 2), 0
+        while block:
+            if not before < block <= self.usable - 4:
+                raise Malformed(f"page {self.number} has a free block at {block}")
+            yield block
+            before, block = block, _number(self.page, block, 2)
+
+    def cell(self, start: int) -> tuple[int, Overflow | None]:
+        """Return how many bytes of the page a row takes, and where it goes on."""
+        page, kind = self.page, self.kind
+        payload, at = _varint(page, start + (4 if kind in _INTERIOR else 0))
+        local = 0
+        if kind != 5:  # which has a row number alone
+            if kind == 13:
+                _, at = _varint(page, at)
+            local = _local(payload, self.usable, is_table=kind in _TABLE)
+        goes_on = kind != 5 and local < payload
+        size = at + local + 4 * goes_on - start
+        if start + size > self.usable:
+            raise Malformed(f"page {self.number} has a row of {size} bytes at {start}")
+        return size, Overflow(_number(page, at + local, 4), payload - local) if goes_on else None
+
+
+def _tree_page(number: int, page: bytes, at: int, usable: int) -> _TreePage:
+    kind, rows = page[at], _number(page, at + 3, 2)
     pointers = at + (12 if kind in _INTERIOR else 8)
-    end = pointers + 2 * cells
-    if end > header.usable_bytes:
-        raise Malformed(f"page {number} has {cells} rows")
-    kept = bytearray(len(page))
-    kept[:end] = page[:end]
-    kept[header.usable_bytes :] = page[header.usable_bytes :]
-    overflows = []
-    for pointer in range(pointers, end, 2):
-        start = _number(page, pointer, 2)
-        if not end <= start < header.usable_bytes:
-            raise Malformed(f"page {number} has a row at {start}")
-        size, overflow = _cell(page, start, kind, header.usable_bytes)
-        if start + size > header.usable_bytes:
-            raise Malformed(f"page {number} has a row of {size} bytes at {start}")
-        kept[start : start + size] = page[start : start + size]
-        if overflow is not None:
-            overflows.append(overflow)
-    for start in _free_blocks(number, page, at, header.usable_bytes):
-        kept[start : start + 4] = page[start : start + 4]
-    return bytes(kept), overflows
+    end = pointers + 2 * rows
+    if end > usable:
+        raise Malformed(f"page {number} has {rows} rows")
+    starts = unpack_from(f">{rows}H", page, pointers)
+    if starts and not end <= min(starts) <= max(starts) < usable - 4:
+        raise Malformed(f"page {number} has rows from {min(starts)} to {max(starts)}")
+    return _TreePage(number, page, at, kind, end, starts, usable)
 
 
 def without_rest_of_list(trunk: bytes, header: FileHeader) -> bytes:
@@ -135,38 +202,18 @@ def _existing(number: int, header: FileHeader, read: ReadPage) -> bytes:
     return read(number)
 
 
-def _free_blocks(number: int, page: bytes, at: int, usable: int) -> Iterator[int]:
-    """Yield where the unused blocks inside a page begin: four bytes of each are its size and the place of the next."""
-    block, before = _number(page, at + 1, 2), 0
-    while block:
-        if not before < block <= usable - 4:
-            raise Malformed(f"page {number} has a free block at {block}")
-        yield block
-        before, block = block, _number(page, block, 2)
-
-
-def _cell(page: bytes, start: int, kind: int, usable: int) -> tuple[int, Overflow | None]:
-    """Return how many bytes of the page a row takes, and where it goes on."""
-    at = start + (4 if kind in _INTERIOR else 0)
-    payload, at = _varint(page, at)
-    if kind == 5:  # of a table, with a row number alone
-        return at - start, None
-    if kind == 13:
-        _, at = _varint(page, at)
-    local = _local(payload, usable, is_table=kind in _TABLE)
-    if local == payload:
-        return at + local - start, None
-    return at + local + 4 - start, Overflow(_number(page, at + local, 4), payload - local)
-
-
 def _local(payload: int, usable: int, *, is_table: bool) -> int:
     """Return how many bytes of a row stay in the page of its table or index."""
-    most = usable - 35 if is_table else (usable - 12) * 64 // 255 - 23
+    most = _most_local(usable, is_table)
     if payload <= most:
         return payload
     least = (usable - 12) * 32 // 255 - 23
     local = least + (payload - least) % (usable - 4)
     return local if local <= most else least
+
+
+def _most_local(usable: int, is_table: bool) -> int:
+    return usable - 35 if is_table else (usable - 12) * 64 // 255 - 23
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:

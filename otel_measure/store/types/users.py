@@ -61,7 +61,7 @@ class Erasure:
         receipt: asks later whether the bytes are cleared.
         erased_at: a later replay of anything from before is dropped.
         ids: distinct ids of the person, each erased.
-        events, nps_responses, exposures: facts that were removed.
+        events, nps_responses, exposures, ab_conversions: facts that were removed.
         inferences: facts that stay, without user, session and metadata, and with those features that are numbers.
         bytes_cleared: whether no byte of the person is left in the file, its log and its free pages.
     """
@@ -73,6 +73,7 @@ class Erasure:
     events: int
     nps_responses: int
     exposures: int
+    ab_conversions: int
     inferences: int
     bytes_cleared: bool = False
 

@@ -105,18 +105,17 @@ def fill(database: Database, commits: int) -> None:
             connection.execute("INSERT INTO t VALUES (randomblob(20000))")
 
 
-@pytest.fixture
-def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a log of 50 pages be a large one."""
-    for module in ("connection", "opening"):
-        monkeypatch.setattr(f"otel_measure.store.sqlite.{module}.LARGEST_LOG_PAGES", 50)
+def with_small_log(path: Path) -> Database:
+    """Return a database whose log may have 50 pages, and is moved when it is told to be."""
+    database = Database(str(path), log_pages=50)
+    database._checkpoints = Checkpoints(database._mover.move)
+    return database
 
 
-@pytest.mark.usefixtures("small_log")
 def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> None:
     """Writers wait until those have ended who began before; without that the log would have no bound."""
     path = tmp_path / "m.db"
-    database = Database(str(path))
+    database = with_small_log(path)
     fill(database, 1)
     done = threading.Event()
 
@@ -145,11 +144,10 @@ def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> N
     assert after < 20
 
 
-@pytest.mark.usefixtures("small_log")
 def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> None:
     """The log goes on to grow, is not tried again at once, and gives its room back when the reader has ended."""
     path = tmp_path / "m.db"
-    database = Database(str(path))
+    database = with_small_log(path)
     fill(database, 1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN")
@@ -173,11 +171,10 @@ def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> 
     database.close()
 
 
-@pytest.mark.usefixtures("small_log")
 def test_who_asks_learns_that_writers_are_held_up(tmp_path: Path) -> None:
     """An event loop then does not write by itself; and a writer at work is not in for a wait without end."""
     path = tmp_path / "m.db"
-    database = Database(str(path))
+    database = with_small_log(path)
     fill(database, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")

@@ -148,7 +148,9 @@ def everywhere(store: SqliteStore, who: str) -> None:
     held = inference("5", user_id=who, session_id=who, metadata={"who": who})
     store.hold_calls([HeldCall("source", held)], NOON, NOON + MINUTE)
     store.note_senders([Sender("shop", "", "i", {"enduser.id": who, "host.name": "h"}, NOON)])
-    series = {"description": "", "unit": "1", "scope": "instance", "instance": "i", "start": NOON, "ts": NOON + SECOND}
+    series: dict[str, Any] = {
+        "description": "", "unit": "1", "scope": "instance", "instance": "i", "start": NOON, "ts": NOON + SECOND,
+    }  # fmt: skip
     store.ingest([
         Point(name="clicks", kind="counter", labels=f'user_id="{who}"', value=1.0, count=0, **series),
         Point(name="clicks", kind="counter", labels=f'page="{who}s"', value=1.0, count=0, **series),
@@ -248,9 +250,14 @@ def test_beside_others_who_write_and_read(path: Path) -> None:
     for n in range(0, 1000, 10):
         with store._transaction() as transaction:  # all of them first, so that the pass has something to do
             receipts.append(erase_only(transaction, f"{SECRET}-{n}"))
+        time.sleep(0.02)
+    took_s = []
 
     def are_cleared() -> bool:
+        began_s = time.monotonic()
         store.clear_erased(LATER)
+        took_s.append(time.monotonic() - began_s)
+        time.sleep(0.15)  # as the background does
         return all(cleared(store, receipt) for receipt in receipts)
 
     until(are_cleared, within_s=60)
@@ -262,7 +269,7 @@ def test_beside_others_who_write_and_read(path: Path) -> None:
     with store._database.read() as connection:
         kept = connection.execute("SELECT count(*) FROM event WHERE name = 'button' AND page_url IS NULL").fetchone()
     assert kept[0] == sum(int(n) for n, _ in told) * 20 + 900
-    assert max(float(longest) for _, longest in told) < 2  # seconds, and two cores that others use as well
+    assert (max(took_s) < 1, max(float(longest_s) for _, longest_s in told) < 4) == (True, True)
     store.close()
     assert (checked(path), secrets_in(path.parent)) == ("ok", {})
 

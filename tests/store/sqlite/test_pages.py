@@ -52,7 +52,7 @@ def rows(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:
 def clear(path: Path) -> int:
     """Overwrite in a file that nobody uses what nobody reads, and return how many pages that changed."""
     content = bytearray(path.read_bytes())
-    header = pages.header_of(content[:100])
+    header = pages.header_of(bytes(content[:100]))
 
     def read(number: int) -> bytes:
         return bytes(content[(number - 1) * header.page_bytes : number * header.page_bytes])
@@ -114,10 +114,10 @@ HEADER = pages.FileHeader(512, 512, 3, 0)
     ("page", "message"),
     [
         (bytes([13, 0, 0, 2, 0]), "page 2 has 512 rows"),
-        (bytes([13, 0, 0, 0, 1, 0, 0, 0, 0, 2]), "page 2 has a row at 2"),
+        (bytes([13, 0, 0, 0, 1, 0, 0, 0, 0, 2]), "page 2 has rows from 2 to 2"),
         (
-            bytes([13, 0, 0, 0, 1, 0, 0, 0, 1, 254]) + bytes(500) + bytes([100, 1]),
-            "a row of 102 bytes at 510",
+            bytes([13, 0, 0, 0, 1, 0, 0, 0, 1, 250]) + bytes(496) + bytes([100, 1]),
+            "a row of 102 bytes at 506",
         ),
         (bytes([13, 1, 255, 0, 0]), "page 2 has a free block at 511"),
     ],
