@@ -13,7 +13,7 @@ from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
-from otel_measure.definitions.windows import TimeSpan, time_span
+from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
@@ -58,13 +58,14 @@ class QualityReader:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
         with self.asking(where) as moment:
             labels = moment.quality.labels(span.start, span.end, model).get(model) or Labels()
-            registered = moment.models.models(model)
+            span, registered = counted(span, moment.quality), moment.models.models(model)
         return accuracy(registered[0].type if registered else ModelType.OTHER.value, labels, span.window)
 
     def regression(self, model: ModelKey, span: TimeSpan, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
         with self.asking(where) as moment:
             labels = moment.quality.labels(span.start, span.end, model).get(model) or Labels()
+            span = counted(span, moment.quality)
         return regression(labels.regression, labels.predictions, span.window)
 
     def evaluations(self, span: TimeSpan, where: Filter) -> Evaluations:

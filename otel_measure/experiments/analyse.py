@@ -20,6 +20,7 @@ from typing import Final
 
 from otel_measure.definitions.contributions import CROSSED_OVER
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import confidence_sequence, published_p
@@ -80,12 +81,13 @@ class _Looks:
         return self.absolute[0] > self.absolute[1]
 
 
-def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
+def analyse(experiment: Experiment, cells: Iterable[ArmHour], definitions: CountedBy = "current") -> AbTest:
     """Return what an experiment says.
 
     Args:
         experiment: its definition.
         cells: what each hour added, in the order of hours.
+        definitions: by which they are counted.
     """
     control, *others = experiment.variants
     arms = {variant: Arm() for variant in experiment.variants}
@@ -105,7 +107,7 @@ def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
             each.look(arms[control], arms[variant])
         split = sample_ratio([arm.users for arm in arms.values()], experiment.weights)
         split_p_value = published_p(split_p_value, split.p_value)
-    return _result(experiment, arms, looks, split_p_value, crossed_over, excluded)
+    return _result(experiment, arms, looks, split_p_value, crossed_over, excluded, definitions)
 
 
 def _effect(control: Arm, treatment: Arm, looks: _Looks, comparisons: int) -> Effect:
@@ -158,6 +160,7 @@ def _result(
     split_p_value: float,
     crossed_over: int,
     excluded: int,
+    definitions: CountedBy,
 ) -> AbTest:
     control = experiment.variants[0]
     effects = {variant: _effect(arms[control], arms[variant], each, len(looks)) for variant, each in looks.items()}
@@ -195,6 +198,7 @@ def _result(
         created_at=moment(experiment.created),
         stopped_at=None if experiment.stopped is None else moment(experiment.stopped),
         served_variant=experiment.served,
+        definitions=definitions,
     )
 
 

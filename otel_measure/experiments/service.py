@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Final
 
+from otel_measure.definitions.windows import HOUR_US, CountedBy
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
@@ -16,8 +17,8 @@ from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import AbConversion, Exposure, Origin
 from otel_measure.stats.ab_test import AbTest
-from otel_measure.store.protocol import Store
-from otel_measure.store.types.experiments import Experiment, PersonInTest
+from otel_measure.store.protocol import ExperimentQuestions, Store
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 
 _log: Final = logging.getLogger("otel_measure")
 
@@ -198,11 +199,11 @@ class ExperimentService:
     def get_ab_test_results(self, test_id: str) -> AbTest:
         """Return what a test says so far."""
         with self._store_for("the result of a test").asking() as moment:
-            defined = moment.experiments.experiments(test_id)
-            hours = moment.experiments.hours(test_id)
-        if not defined:
+            questions = moment.experiments
+            tests = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments(test_id)]
+        if not tests:
             raise NotFound("test", test_id)
-        return analyse(defined[0], hours)
+        return analyse(*tests[0])
 
     def list_ab_tests(self) -> AbTestResults:
         """Return what every test says so far.
@@ -212,8 +213,8 @@ class ExperimentService:
         """
         with self._store_for("the results of tests").asking() as moment:
             questions = moment.experiments
-            defined = [(each, questions.hours(each.key)) for each in questions.experiments()]
-        results = [analyse(each, hours) for each, hours in defined]
+            defined = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments()]
+        results = [analyse(each, hours, definitions) for each, hours, definitions in defined]
         return AbTestResults(results, len(results))
 
     def _log_once(self, what: str, error: StoreError) -> None:
@@ -247,6 +248,13 @@ _STAYS: Final[Mapping[str, str]] = {
     "weights": "other weights would move users between the variants of a test that runs",
     "coverage": "coverage may be raised and not lowered, for who takes part goes on doing so",
 }
+
+
+def _counted(questions: ExperimentQuestions, test: Experiment, now: int) -> tuple[list[ArmHour], CountedBy]:
+    """Return the hours of a test, and by which definitions they are counted."""
+    hours = questions.hours(test.key)
+    start = hours[0].hour * HOUR_US if hours else test.created
+    return hours, questions.counted_by(start, now)
 
 
 def _difference(kept: Experiment, wanted: Experiment) -> str:

@@ -59,6 +59,7 @@ def test_an_empty_test_knows_nothing() -> None:
         created_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
         stopped_at=None,
         served_variant=None,
+        definitions="current",
     )
     assert msgspec.json.encode(analyse(TWO, [])) == msgspec.json.encode(expected)
 

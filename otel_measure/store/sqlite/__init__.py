@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
@@ -21,6 +21,7 @@ from otel_measure.store.sqlite import (
     journal,
     judged,
     kept,
+    links,
     maintenance,
     models,
     outbox,
@@ -93,7 +94,7 @@ class SqliteStore(SqliteUpkeep):
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
-        self._state = kept.NO_STATE
+        self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         try:
@@ -145,11 +146,8 @@ class SqliteStore(SqliteUpkeep):
             state = kept.state(connection)
             if state.erasures != self._state.erasures:  # another process may have erased users whom this one knows
                 self._names.clear()
-            self._state = state
+            self._state = self._seen = state
             yield self._seen_by(connection, state)
-
-    def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return self._seen_by(connection, kept.state(connection))
 
     def _seen_by(self, connection: sqlite3.Connection, state: kept.StoreState) -> Transaction:
         rolls_up = state.updating is None and state.digest == self._definitions.digest
@@ -216,15 +214,25 @@ class SqliteStore(SqliteUpkeep):
         with self._database.write(durable=True) as connection:
             return services.register(connection, name, sla_target, now)
 
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
+    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services."""
         with self._database.write() as connection:
-            services.beat(connection, at)
+            services.beat(connection, at, watched)
+
+    def end_watch(self, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up."""
+        with self._database.write() as connection:
+            services.end_watch(connection, service, at)
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
         with self._transaction(durable=True) as transaction:
-            return identity.identify(transaction, anonymous_id, user_id)
+            return links.identify(transaction, anonymous_id, user_id)
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
+        with self._transaction(durable=True) as transaction:
+            return links.unlink(transaction, anonymous_id)
 
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -283,7 +291,8 @@ class SqliteStore(SqliteUpkeep):
     def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
-            moment = SqliteMoment(self._seen_from(connection), where)
+            self._seen = state = kept.state(connection)
+            moment = SqliteMoment(self._seen_by(connection, state), where, state)
             try:
                 yield moment
             finally:
@@ -299,9 +308,8 @@ class SqliteStore(SqliteUpkeep):
         self._definitions = wanted
 
     def is_updating(self) -> bool:
-        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
-        with self._database.read() as connection:
-            return kept.state(connection).updating is not None or not journal.is_empty(connection)
+        """Tell whether facts waited to be counted by the definitions of the store when this process last asked it."""
+        return self._seen.is_updating
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
@@ -331,8 +339,13 @@ class SqliteStore(SqliteUpkeep):
 
     def _purge_before(self, day: int) -> int:
         horizon = day_start(day, self._definitions.zone)
+        self._updates.work_off()
         with self._transaction() as transaction:
-            if not transaction.rolls_up or horizon < self._state.horizon:
+            if (
+                not transaction.rolls_up
+                or horizon < self._state.horizon
+                or journal.has_regroupings(transaction.connection)
+            ):
                 return 0
             transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
         return maintenance.purge(self._database, self._names, horizon) if self._updates.work_off() else 0
@@ -345,6 +358,7 @@ class SqliteStore(SqliteUpkeep):
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+            self._seen = kept.state(connection)
         self._database.damage.refuse()
 
     def watch(self) -> None:
