@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
@@ -106,6 +107,9 @@ class QualityQuestions(Protocol):
 
         Up to the position records are walked: let them be few.
         """
+
+    def judged_hours(self, model: ModelKey, start: int, end: int) -> list[HourCount]:
+        """Return how many records of [start, end), whole hours, a model has in each hour that has any, in order."""
 
     def newest(
         self, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
@@ -300,8 +304,14 @@ class Admin(Protocol):
             now: microseconds.
         """
 
+    def keep_time(self, now: int) -> bool:
+        """Note a heartbeat of this process; return whether its clock is believed (`otel_measure.definitions.clock`)."""
+
+    def doubts_clock(self) -> bool:
+        """Tell whether the last heartbeat that this process knows of came by a clock that is not believed."""
+
     def sweep(self, now: int) -> int:
-        """Apply retention and the disk bound; return the facts removed."""
+        """Apply retention and the disk bound where `now` is believed; return the facts removed."""
 
     def clear_erased(self, now: int) -> bool:
         """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""

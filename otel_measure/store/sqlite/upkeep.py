@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -22,17 +23,20 @@ class SqliteUpkeep:
     Args:
         database: the store.
         writing: opens a write transaction of it.
+        believed_us: returns what is believed of a time, within a transaction.
     """
 
-    def __init__(self, database: Database, writing: Writing) -> None:
+    def __init__(self, database: Database, writing: Writing, believed_us: Callable[[int], int]) -> None:
         self._database = database
         self._writing = writing
+        self._believed_at = believed_us
         self._clearing = Clearing(database)
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
         with self._writing(durable=True) as transaction:
-            erasure = identity.erase(transaction, user_id, now)
+            # Later than what is believed, where the clock says so: what was recorded by this clock is erased as well.
+            erasure = identity.erase(transaction, user_id, max(now, self._believed_at(now)))
         with suppress(StoreError):  # the person is gone; the background goes on
             self._clearing.run(now, _CLEARING_AT_ONCE_S)
             state = self.erasure(erasure.receipt)
