@@ -45,6 +45,7 @@ def file_at(
         mounts=lambda: list(mounts),
         free_bytes=lambda _: free_bytes,
         may_write=lambda _: may_write,
+        holders=lambda _: ("pid 7 (python)",),
     )
 
 
@@ -147,7 +148,7 @@ def test_without_a_write_ahead_log(store: Path) -> None:
     connection.close()
     assert checkup.log(file_at(store)) == Finding(
         "warning",
-        "journal mode delete: readers and writers wait for each other",
+        "there is no write-ahead log: readers and writers wait for each other",
         "start otel-measure once; it switches to the write-ahead log",
     )
 
@@ -157,7 +158,7 @@ def test_a_write_ahead_log_that_only_grows(store: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(checkup, "_size", lambda path: 300 * 2**20)
     assert checkup.log(file_at(store)) == Finding(
         "warning",
-        "the write-ahead log has 300 MiB: a reader keeps it from being emptied",
+        "the write-ahead log has 300 MiB: a reader keeps it from being emptied, one of pid 7 (python)",
         "look for a long-running query or an open sqlite3 shell, and end it",
     )
 

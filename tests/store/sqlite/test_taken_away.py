@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -124,6 +125,34 @@ def test_a_process_that_comes_later_makes_no_second_log(tmp_path: Path) -> None:
     store.accept([event("second", "u", NOON)])
     store.close()
     assert events(path) == {"first", "second"}
+
+
+def test_doctor_names_who_holds_a_removed_log(tmp_path: Path) -> None:
+    """It says which process that is, looks at nothing that a log would be needed for, and makes none itself."""
+    path = tmp_path / "measure.db"
+    with serving(tmp_path, "--store", str(path)) as server:
+        assert posted(server, "first") == 201
+        server.process.send_signal(signal.SIGSTOP)  # it would find out by itself, and let go
+        try:
+            os.unlink(f"{path}-wal")
+            findings = {check.name: check.look() for check in store_checks(Settings(store=str(path)))}
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        held = findings["store log"]
+        assert held.verdict == "wrong"
+        holder = rf"pid {server.process.pid} \(python[\d.]*\)"
+        assert re.fullmatch(rf"{re.escape(str(path))}-wal was removed while in use by {holder}", held.what)
+        assert "store integrity" not in findings
+        assert not os.path.exists(f"{path}-wal")
+
+
+def test_looking_at_a_store_that_nobody_uses_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No log and no shared memory, which would belong to whoever looked, and shut the owner of the store out."""
+    path = tmp_path / "measure.db"
+    SqliteStore(str(path)).close()
+    findings = [check.look() for check in store_checks(Settings(store=str(path)))]
+    assert {finding.verdict for finding in findings} <= {"ok", "warning"}
+    assert os.listdir(tmp_path) == ["measure.db"]
 
 
 @pytest.mark.parametrize("noticed_by", ["write", "watch"])
