@@ -17,6 +17,7 @@ from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import journal, kept
+from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
 from otel_measure.store.sqlite.faults import RECOVER, store_error
 from otel_measure.store.sqlite.file import LET_GO, MEMORY, OWN_IT, has_lost_log, log_of
 from otel_measure.store.sqlite.holders import holders
@@ -138,12 +139,14 @@ def disk(s: StoreFile) -> Finding:
 
 
 def integrity(s: StoreFile) -> Finding:
-    """Whether the file opens and its pages agree with each other."""
+    """Whether the file opens and its pages agree with each other, and no process has met damage."""
     with _open(s) as connection:
         problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    if problems == ["ok"]:
-        return ok("opens; quick_check finds nothing")
-    return wrong("; ".join(problems), RECOVER)
+    if problems != ["ok"]:
+        return wrong("; ".join(problems), RECOVER)
+    if noted := noted_damage(str(s.path)):
+        return wrong(noted, way_out_of_noted(str(s.path)))
+    return ok("opens; quick_check finds nothing")
 
 
 def log(s: StoreFile) -> Finding:

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -265,6 +266,29 @@ def test_a_server_with_a_damaged_store_is_not_ready(
         assert eventually(lambda: status(ready), 503) == 503
     assert "store unavailable (corrupt)" in (tmp_path / "stderr.txt").read_text()
     assert RECOVER in told_by_doctor(path)
+
+
+def test_damage_that_one_process_met_is_known_to_all(tmp_path: Path) -> None:
+    """To those that run, at their next look, to those that come later, and to `doctor`; not of a file in its place."""
+    path = tmp_path / "measure.db"
+    filled(path)
+    first, second = SqliteStore(str(path)), SqliteStore(str(path))
+    damage_a_table(path)
+    told = refused(first.watch).what
+    for store in (second, closed_later(SqliteStore(str(path)))):
+        refusal = refused(store.check)
+        assert (refusal.cause_name, refusal.what) == ("corrupt", told)
+        assert refusal.way_out == f"{RECOVER}; delete {path}-damage when it is mended in place"
+    assert refusal.way_out in told_by_doctor(path)
+    assert stat.S_IMODE(os.stat(f"{path}-damage").st_mode) == 0o600
+    for store in (first, second):
+        store.close()
+    copy = tmp_path / "another.db"
+    filled(copy)
+    copy.rename(path)
+    SqliteStore(str(path)).close()
+    with closing(SqliteStore(str(path))) as mended:
+        mended.check()
 
 
 def test_a_scan_rests_for_a_hundred_times_as_long_as_it_looked() -> None:
