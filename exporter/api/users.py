@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, Address, Id, Moment, Name, RecordId, UserId, body_of, item_like
+from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
 from exporter.http.query import UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
 from otel_measure.records.events import USER_EVENT_TYPES
@@ -58,7 +58,6 @@ EventBody: Final = body_of(
     page_url=Address,
     referrer=Address,
     event_id=RecordId,
-    without=frozenset({"sent_at"}),
 )  # fmt: skip
 
 
@@ -70,10 +69,10 @@ class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to 1,000 events; `sent_at` is the sender's clock when it sent them, and corrects their times."""
+    """Up to 1,000 events; `sent_at` is that of all that say none themselves."""
 
     events: Annotated[list[Annotated[msgspec.Raw, item_like(EventBody)]], BATCH]
-    sent_at: Moment | None = None
+    sent_at: SentAt | None = None
 
 
 class EventResult(msgspec.Struct, frozen=True):
@@ -96,7 +95,6 @@ class EventResults(msgspec.Struct, frozen=True):
 NpsBody: Final = body_of(
     AnswerBuilder.build, NpsResponse, "NpsBody", "An answer, with the arguments of `record_nps_response`.",
     response_id=RecordId,
-    without=frozenset({"sent_at"}),
 )  # fmt: skip
 
 
@@ -137,7 +135,8 @@ _decode_event: Final = msgspec.json.Decoder(EventBody).decode
 
 def record(users: UserAnalyticsService, body: msgspec.Struct, sent_at: dt.datetime | None = None) -> UserEvent:
     """Return the record that a body stands for, validated."""
-    return users.event_record(**msgspec.structs.asdict(body), sent_at=sent_at)
+    given = msgspec.structs.asdict(body)
+    return users.event_record(**given | {"sent_at": given["sent_at"] or sent_at})
 
 
 async def track_event(call: Call[NoQuery, msgspec.Struct]) -> Tracked:

@@ -185,6 +185,11 @@ def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
         yield
 
 
+_SINCE: Final = "ts >= ?"
+# Of a day whose facts are partly gone, what came since the roll-ups were written last, and waits.
+_WAITING_BEFORE: Final = "ts < ? AND EXISTS (SELECT 1 FROM journal j WHERE j.id = event.id AND j.kind = 'event')"
+
+
 def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Replay the facts, but for what a session that began before them has counted already."""
     counted_until = {
@@ -193,15 +198,14 @@ def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
             "SELECT uid, client, max(ended) FROM session GROUP BY 1, 2"
         )
     }
-    yield from replay(transaction, frozen.ts, counted_until)
+    yield from _replay(transaction, _SINCE, frozen.ts, counted_until)
+    yield from _replay(transaction, _WAITING_BEFORE, frozen.ts, {})
 
 
-def replay(
-    transaction: Transaction, since: int = 0, counted_until: Mapping[SessionKey, int] | None = None
-) -> Iterator[None]:
-    """Merge every event from `since` on that the connection knows as `event`, a part at each step."""
+def _replay(transaction: Transaction, where: str, ts: int, counted_until: Mapping[SessionKey, int]) -> Iterator[None]:
+    """Merge the events of a condition that the connection knows as `event`, a part at each step."""
     connection = transaction.connection
-    for acts in acts_of(connection, since):
+    for acts in _acts_of(connection, where, ts):
         merged, persons = roots(connection, set(acts.uid))
         batch = ActivityBatch(transaction.definitions)
         batch.gather(acts, merged)
@@ -212,9 +216,9 @@ def replay(
         yield
 
 
-def acts_of(connection: sqlite3.Connection, since: int) -> Iterator[Acts]:
+def _acts_of(connection: sqlite3.Connection, where: str, ts: int) -> Iterator[Acts]:
     """Yield what the roll-up needs of events, some thousands at a time."""
-    rows = connection.execute("SELECT uid, ts, type, name, session_id, extra FROM event WHERE ts >= ?", (since,))
+    rows = connection.execute(f"SELECT uid, ts, type, name, session_id, extra FROM event WHERE {where}", (ts,))
     while chunk := rows.fetchmany(_CHUNK):
         *columns, extra = zip(*chunk, strict=True)
         rare = [rare_fields(each) for each in extra]

@@ -1,7 +1,7 @@
 """Damage of a file: what a statement met is remembered, and the rest is looked for at a small part of the time.
 
-A scan takes hours for a large file. What one process met therefore lies beside the file, for the others and for those that
-come later, with the inode that it is true of: a file that was put in its place has none.
+A scan takes hours for a large file. What one process met therefore lies beside the file, for the others and for those
+that come later, with the inode that it is true of: a file that was put in its place has none.
 """
 
 from __future__ import annotations
@@ -59,14 +59,17 @@ class Damage:
         if self._what:
             raise StoreUnavailable("corrupt", self._what, RECOVER)
         if self._path != MEMORY and (what := noted_damage(self._path)):
-            raise StoreUnavailable(
-                "corrupt", what, f"{RECOVER}; delete {note_of(self._path)} when it is mended in place"
-            )
+            raise StoreUnavailable("corrupt", what, way_out_of_noted(self._path))
 
 
 def note_of(path: str) -> str:
     """Return the path of the note beside a file."""
     return f"{path}-damage"
+
+
+def way_out_of_noted(path: str) -> str:
+    """Return what to do about damage that is noted beside a file."""
+    return f"{RECOVER}; delete {note_of(path)} when it is mended in place"
 
 
 def noted_damage(path: str) -> str:

@@ -14,6 +14,8 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.engines import definitions_of
 from otel_measure.store.sqlite import SqliteStore, checkup
 from otel_measure.store.sqlite.checkup import StoreFile
+from otel_measure.store.sqlite.damage import Damage
+from otel_measure.store.sqlite.faults import RECOVER
 from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding
 from tests.closing import closed_later
@@ -139,6 +141,16 @@ def test_a_locked_store(store: Path) -> None:
         checkup.writable(file_at(store))
     writer.close()
     assert refusal.value.what == f"{store}: database is locked"
+
+
+def test_damage_that_a_process_has_noted(store: Path) -> None:
+    """It is wrong also where a check of the pages does not see it, until somebody has mended it and says so."""
+    Damage(str(store)).note("event: a page is gone")
+    assert checkup.integrity(file_at(store)) == Finding(
+        "wrong", f"{store}: event: a page is gone", f"{RECOVER}; delete {store}-damage when it is mended in place"
+    )
+    Path(f"{store}-damage").write_text("not a note of ours")
+    assert checkup.integrity(file_at(store)) == Finding("ok", "opens; quick_check finds nothing")
 
 
 def test_without_a_write_ahead_log(store: Path) -> None:
