@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
@@ -106,6 +107,9 @@ class QualityQuestions(Protocol):
 
         Up to the position records are walked: let them be few.
         """
+
+    def judged_hours(self, model: ModelKey, start: int, end: int) -> list[HourCount]:
+        """Return how many records of [start, end), whole hours, a model has in each hour that has any, in order."""
 
     def newest(
         self, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
