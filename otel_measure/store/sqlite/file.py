@@ -26,7 +26,7 @@ Inode: TypeAlias = tuple[int, int]
 _PUT_BACK: Final = (
     "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
 )
-_LET_GO: Final = (
+LET_GO: Final = (
     "what it held is moved into the file; every process that uses the store lets go of it within 15 s, and then it goes"
     " on by itself; stop those that do not"
 )
@@ -56,7 +56,7 @@ class DatabaseFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.log_path = f"{path}-wal"
+        self.log_path = log_of(path)
         self.inode: Inode | None = None
         self.log: Inode | None = None
         self.lost_log = False
@@ -84,7 +84,7 @@ class DatabaseFile:
         if self.inode in {None, now}:
             self.lost_log = self.log is not None and self.log_now() != self.log
             if self.lost_log:
-                raise StoreUnavailable("removed", f"{self.log_path} was removed while in use", _LET_GO)
+                raise StoreUnavailable("removed", f"{self.log_path} was removed while in use", LET_GO)
             return
         if now is None:
             raise StoreUnavailable("removed", f"{self.path} was removed while in use", _PUT_BACK)
@@ -132,24 +132,35 @@ class DatabaseFile:
         is just opening or closing it has none for a moment.
         """
         until_s = time.monotonic() + wait_s
-        while self.log_now() is None and self._is_held_by_others():
+        while has_lost_log(self.path):
             if time.monotonic() >= until_s:
-                raise StoreUnavailable("removed", f"{self.log_path} was removed while another process uses it", _LET_GO)
+                raise StoreUnavailable("removed", f"{self.log_path} was removed while another process uses it", LET_GO)
             time.sleep(0.01)
 
-    def _is_held_by_others(self) -> bool:
-        # Closing the descriptor lets go of what this process has locked in the file: it has no connection to it.
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False  # opening it says why
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+
+def has_lost_log(path: str) -> bool:
+    """Tell whether another process uses a file with a log that is no longer at its path."""
+    return _status(log_of(path)) is None and _is_held_by_others(path)
+
+
+def log_of(path: str) -> str:
+    """Return the path of the log of a file."""
+    return f"{path}-wal"
+
+
+def _is_held_by_others(path: str) -> bool:
+    # Closing the descriptor lets go of what this process has locked in the file: it has no connection to it.
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False  # opening it says why
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _status(path: str) -> os.stat_result | None:
