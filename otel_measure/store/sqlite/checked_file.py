@@ -16,6 +16,8 @@ from urllib.parse import quote
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.sqlite.faults import store_error
+from otel_measure.store.sqlite.file import log_of
+from otel_measure.store.sqlite.holders import holders
 from otel_measure.store.sqlite.log_readers import LogReader, log_readers
 from otel_measure.store.sqlite.place import local_mounts
 
@@ -36,6 +38,7 @@ class StoreFile:
     mounts: Callable[[], list[tuple[str, str]]] = local_mounts
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     may_write: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK)
+    holders: Callable[[Path], tuple[str, ...]] = holders
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
     log_readers: Callable[[Path], list[LogReader]] = log_readers
 
@@ -49,8 +52,10 @@ class StoreFile:
 def opened(s: StoreFile, mode: str = "ro") -> Iterator[sqlite3.Connection]:
     """Yield a connection to the file, to read only unless told otherwise."""
     path = str(s.path)
+    # Reading it would make a log, of whoever runs this, and leave it there; without one nobody writes.
+    options = "mode=ro&immutable=1" if mode == "ro" and not os.path.exists(log_of(path)) else f"mode={mode}"
     try:
-        connection = sqlite3.connect(f"file:{quote(path)}?mode={mode}", uri=True, timeout=1, isolation_level=None)
+        connection = sqlite3.connect(f"file:{quote(path)}?{options}", uri=True, timeout=1, isolation_level=None)
         with closing(connection):
             yield connection
     except sqlite3.Error as error:

@@ -12,8 +12,9 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import checkup_limits, journal, kept
 from otel_measure.store.sqlite.checked_file import MIB, StoreFile, existing, mib, opened, size_of
+from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
 from otel_measure.store.sqlite.faults import RECOVER
-from otel_measure.store.sqlite.file import MEMORY, OWN_IT
+from otel_measure.store.sqlite.file import MEMORY, OWN_IT, has_lost_log
 from otel_measure.store.sqlite.ownership import look, refuse_foreign
 from otel_measure.store.sqlite.place import (
     others_who_may_read,
@@ -49,6 +50,11 @@ def _is_ours(s: StoreFile) -> bool:
     except StoreUnavailable:
         pass
     return False
+
+
+def _can_be_opened(s: StoreFile) -> bool:
+    # Whoever opened it beside those that hold the removed log would begin another one.
+    return _is_ours(s) and not has_lost_log(str(s.path))
 
 
 def place(s: StoreFile) -> Finding:
@@ -98,12 +104,14 @@ def disk(s: StoreFile) -> Finding:
 
 
 def integrity(s: StoreFile) -> Finding:
-    """Whether the file opens and its pages agree with each other."""
+    """Whether the file opens and its pages agree with each other, and no process has met damage."""
     with opened(s) as connection:
         problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    if problems == ["ok"]:
-        return ok("opens; quick_check finds nothing")
-    return wrong("; ".join(problems), RECOVER)
+    if problems != ["ok"]:
+        return wrong("; ".join(problems), RECOVER)
+    if noted := noted_damage(str(s.path)):
+        return wrong(noted, way_out_of_noted(str(s.path)))
+    return ok("opens; quick_check finds nothing")
 
 
 def writable(s: StoreFile) -> Finding:
@@ -189,15 +197,15 @@ _CHECKS: Final = (
     _Check("store file system", file_system, _is_file),
     _Check("store disk", disk, _is_file),
     _Check("store privacy", privacy, _exists),
-    _Check("store integrity", integrity, _is_ours),
-    _Check("store bound", checkup_limits.bound, _is_ours),
+    _Check("store integrity", integrity, _can_be_opened),
+    _Check("store bound", checkup_limits.bound, _can_be_opened),
     _Check("store log", checkup_limits.log, _is_ours),
-    _Check("store clock", checkup_limits.clock, _is_ours, checkup_limits.confirm_clock),
-    _Check("store writable", writable, _is_ours),
+    _Check("store clock", checkup_limits.clock, _can_be_opened, checkup_limits.confirm_clock),
+    _Check("store writable", writable, _can_be_opened),
     _Check("store schema", schema, _is_ours),
-    _Check("store time zone", time_zone, _is_ours),
-    _Check("store definitions", definitions, _is_ours),
-    _Check("store counting", counting, _is_ours),
+    _Check("store time zone", time_zone, _can_be_opened),
+    _Check("store definitions", definitions, _can_be_opened),
+    _Check("store counting", counting, _can_be_opened),
 )
 
 

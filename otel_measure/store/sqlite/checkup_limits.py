@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +11,13 @@ from otel_measure.definitions.days import moment
 from otel_measure.store.sqlite import clock as clock_of_store
 from otel_measure.store.sqlite.bound import LOG_SHARE, ROOM_FROM, used_bytes
 from otel_measure.store.sqlite.checked_file import MIB, StoreFile, mib, opened, size_of
+from otel_measure.store.sqlite.file import LET_GO, has_lost_log, log_of
 from otel_measure.store.sqlite.kept import CLOCK, HORIZON, value
 from otel_measure.store.types.findings import Finding, ok, warning, wrong
 
 _LARGEST_LOG_BYTES: Final = 256 * MIB
+_WRITE_VERSION_AT: Final = 18  # of the header, as SQLite's format of files has it
+_WITH_LOG: Final = b"\2"
 _HOUR_US: Final = 3_600_000_000
 
 
@@ -31,24 +35,37 @@ def bound(s: StoreFile) -> Finding:
 
 
 def log(s: StoreFile) -> Finding:
-    """Whether the write-ahead log is on and is emptied from time to time."""
-    with opened(s) as connection:
-        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
-    if mode != "wal":
+    """Whether the write-ahead log is there, is on, and is emptied from time to time."""
+    if has_lost_log(str(s.path)):
+        return wrong(f"{log_of(str(s.path))} was removed while in use by {_held_by(s)}", LET_GO)
+    if not _has_log(s.path):
         return warning(
-            f"journal mode {mode}: readers and writers wait for each other",
+            "there is no write-ahead log: readers and writers wait for each other",
             "start otel-measure once; it switches to the write-ahead log",
         )
-    size, may_have = size_of(Path(f"{s.path}-wal")), min(s.settings.store_max_bytes // LOG_SHARE, _LARGEST_LOG_BYTES)
+    size = size_of(Path(log_of(str(s.path))))
+    may_have = min(s.settings.store_max_bytes // LOG_SHARE, _LARGEST_LOG_BYTES)
     if size <= may_have:
         return ok(f"write-ahead log, {mib(size)}")
     readers = s.log_readers(Path(f"{s.path}-shm"))
-    who = " and ".join(f"process {pid} ({command or 'not to be seen'})" for pid, command in readers)
+    who = " and ".join(f"pid {pid} ({command or 'not to be seen'})" for pid, command in readers)
     return warning(
-        f"the write-ahead log has {mib(size)} and should have {mib(may_have)}: {who or 'a reader'} keeps it from being"
-        " emptied; nothing is removed for it",
+        f"the write-ahead log has {mib(size)} and should have {mib(may_have)}: it is kept from being emptied by"
+        f" {who or f'a reader, one of {_held_by(s)}'}; nothing is removed for it",
         "end the long-running query, or the sqlite3 shell that was left in a transaction",
     )
+
+
+def _has_log(path: Path) -> bool:
+    """Tell whether a database is one with a write-ahead log, by its header."""
+    if os.path.exists(log_of(str(path))):
+        return True
+    with path.open("rb") as file:
+        return file.read(_WRITE_VERSION_AT + 1)[_WRITE_VERSION_AT:] == _WITH_LOG
+
+
+def _held_by(s: StoreFile) -> str:
+    return ", ".join(s.holders(s.path)) or "a process that this user may not see"
 
 
 def clock(s: StoreFile) -> Finding:

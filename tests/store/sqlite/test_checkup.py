@@ -17,6 +17,8 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.engines import definitions_of
 from otel_measure.store.sqlite import SqliteStore, checkup, checkup_limits
 from otel_measure.store.sqlite.checked_file import StoreFile
+from otel_measure.store.sqlite.damage import Damage
+from otel_measure.store.sqlite.faults import RECOVER
 from otel_measure.store.sqlite.log_readers import LogReader, log_readers
 from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.facts import ACCEPTED
@@ -52,6 +54,7 @@ def file_at(
         mounts=lambda: list(mounts),
         free_bytes=lambda _: free_bytes,
         may_write=lambda _: may_write,
+        holders=lambda _: ("pid 7 (python)",),
     )
 
 
@@ -140,6 +143,16 @@ def test_a_locked_store(store: Path) -> None:
     assert refusal.value.what == f"{store}: database is locked"
 
 
+def test_damage_that_a_process_has_noted(store: Path) -> None:
+    """It is wrong also where a check of the pages does not see it, until somebody has mended it and says so."""
+    Damage(str(store)).note("event: a page is gone")
+    assert checkup.integrity(file_at(store)) == Finding(
+        "wrong", f"{store}: event: a page is gone", f"{RECOVER}; delete {store}-damage when it is mended in place"
+    )
+    Path(f"{store}-damage").write_text("not a note of ours")
+    assert checkup.integrity(file_at(store)) == Finding("ok", "opens; quick_check finds nothing")
+
+
 def test_without_a_write_ahead_log(store: Path) -> None:
     """Another journal mode is a warning, because readers and writers then wait for each other."""
     connection = sqlite3.connect(store)
@@ -147,7 +160,7 @@ def test_without_a_write_ahead_log(store: Path) -> None:
     connection.close()
     assert checkup_limits.log(file_at(store)) == Finding(
         "warning",
-        "journal mode delete: readers and writers wait for each other",
+        "there is no write-ahead log: readers and writers wait for each other",
         "start otel-measure once; it switches to the write-ahead log",
     )
 
@@ -173,20 +186,20 @@ def test_a_reader_that_keeps_the_log_from_being_emptied(store: Path) -> None:
         assert finding.verdict == "warning"
         assert finding.what.startswith(
             f"the write-ahead log has {size / MIB:,.0f} MiB and should have 2 MiB:"
-            f" process {reader.pid} ({sys.executable} -c"
+            f" it is kept from being emptied by pid {reader.pid} ({sys.executable} -c"
         )
-        assert finding.what.endswith(f"{store}) keeps it from being emptied; nothing is removed for it")
+        assert finding.what.endswith(f"{store}); nothing is removed for it")
         reader.stdin.close()
 
 
 def test_readers_that_cannot_be_seen(store: Path, tmp_path: Path) -> None:
-    """Where the system tells of no locks, nobody is named."""
+    """Where the system tells of no locks, all are named who have the file open."""
     with store.with_name("measure.db-wal").open("wb") as log:
         log.truncate(3 * MIB)
     file = replace(file_at(store, store_max_bytes=16 * MIB), log_readers=lambda _: [])
     assert checkup_limits.log(file).what == (
-        "the write-ahead log has 3 MiB and should have 2 MiB: a reader keeps it from being emptied; nothing is removed"
-        " for it"
+        "the write-ahead log has 3 MiB and should have 2 MiB: it is kept from being emptied by a reader, one of"
+        " pid 7 (python); nothing is removed for it"
     )
     assert log_readers(store, tmp_path) == []
     assert log_readers(tmp_path / "none", Path("/proc")) == []
