@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
@@ -21,6 +21,7 @@ from otel_measure.store.sqlite import (
     journal,
     judged,
     kept,
+    links,
     maintenance,
     models,
     outbox,
@@ -212,15 +213,25 @@ class SqliteStore:
         with self._database.write(durable=True) as connection:
             return services.register(connection, name, sla_target, now)
 
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
+    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services."""
         with self._database.write() as connection:
-            services.beat(connection, at)
+            services.beat(connection, at, watched)
+
+    def end_watch(self, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up."""
+        with self._database.write() as connection:
+            services.end_watch(connection, service, at)
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
         with self._transaction(durable=True) as transaction:
-            return identity.identify(transaction, anonymous_id, user_id)
+            return links.identify(transaction, anonymous_id, user_id)
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
+        with self._transaction(durable=True) as transaction:
+            return links.unlink(transaction, anonymous_id)
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped."""
@@ -332,8 +343,13 @@ class SqliteStore:
 
     def _purge_before(self, day: int) -> int:
         horizon = day_start(day, self._definitions.zone)
+        self._updates.work_off()
         with self._transaction() as transaction:
-            if not transaction.rolls_up or horizon < self._state.horizon:
+            if (
+                not transaction.rolls_up
+                or horizon < self._state.horizon
+                or journal.has_regroupings(transaction.connection)
+            ):
                 return 0
             transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
         return maintenance.purge(self._database, self._names, horizon) if self._updates.work_off() else 0

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.sqlite import updating_at_scale
+from otel_measure.store.sqlite import updating
 from tests.store.sqlite.updating_at_scale import run
 
 
 def test_many_users_and_purged_days_end_as_a_fresh_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Updated while two versions write, every row of every table is that of a fresh store, and nothing is lost."""
-    monkeypatch.setattr(updating_at_scale.updating, "SMALL", -1)
+    monkeypatch.setattr(updating, "SMALL", -1)
     figures, different = run(tmp_path, copies=6)
     assert (different, figures.facts) == ([], 6 * 358)
     assert figures.written
