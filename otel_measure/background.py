@@ -47,6 +47,7 @@ def jobs_of_every_process(*, watch_spans: Callable[[], None]) -> list[Job]:
 
 def jobs_of_a_store(
     *,
+    keep_time: Callable[[], object],
     beat: Callable[[], None],
     flush_waiting: Callable[[], None],
     write_streams: Callable[[], None],
@@ -58,6 +59,7 @@ def jobs_of_a_store(
     """Return what recurs where there is a store.
 
     Args:
+        keep_time: has the store know what time it is; before everything that goes by it.
         beat: notes that this process is there to see; at once when it starts.
         flush_waiting: counts the calls of models for which no metrics came.
         write_streams: writes what has no fact.
@@ -67,6 +69,7 @@ def jobs_of_a_store(
         bring_up_to_date: counts a part of what is not counted by the definitions in force; tells whether more is left.
     """
     return [
+        Job(name="clock", run=keep_time, otherwise="the clock was not looked at", first_s=0.0),
         Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
         Job(name="waiting_calls", run=flush_waiting, otherwise="calls that waited were not counted", flushes=True),
         Job(name="streams", run=write_streams, otherwise="readings were not stored", flushes=True),

@@ -300,8 +300,14 @@ class Admin(Protocol):
             now: microseconds.
         """
 
+    def keep_time(self, now: int) -> bool:
+        """Note a heartbeat of this process; return whether its clock is believed (`otel_measure.definitions.clock`)."""
+
+    def doubts_clock(self) -> bool:
+        """Tell whether the last heartbeat that this process knows of came by a clock that is not believed."""
+
     def sweep(self, now: int) -> int:
-        """Apply retention and the disk bound; return the facts removed."""
+        """Apply retention and the disk bound where `now` is believed; return the facts removed."""
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""

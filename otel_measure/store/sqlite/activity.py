@@ -193,6 +193,12 @@ def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
         yield
 
 
+_SINCE: Final = "event WHERE ts >= ?"
+# Of a day whose facts are partly gone, what came since the roll-ups were written last, and waits: there are few, in any
+# number of events.
+_WAITING_BEFORE: Final = "journal j CROSS JOIN event USING (id) WHERE j.kind = 'event' AND ts < ?"
+
+
 def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Replay the facts, but for what a session that began before them has counted already."""
     counted_until: dict[SessionKey, int] = {}
@@ -200,15 +206,14 @@ def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     for rows in chunks(ends, _ROWS_AT_ONCE):
         counted_until.update({(uid, client): ended for uid, client, ended in rows})
         yield
-    yield from replay(transaction, frozen.ts, counted_until)
+    yield from _replay(transaction, _SINCE, frozen.ts, counted_until)
+    yield from _replay(transaction, _WAITING_BEFORE, frozen.ts, {})
 
 
-def replay(
-    transaction: Transaction, since: int = 0, counted_until: Mapping[SessionKey, int] | None = None
-) -> Iterator[None]:
-    """Merge every event from `since` on that the connection knows as `event`, a part at each step."""
+def _replay(transaction: Transaction, some: str, ts: int, counted_until: Mapping[SessionKey, int]) -> Iterator[None]:
+    """Merge some of the events that the connection knows as `event`, a part at each step."""
     connection = transaction.connection
-    for acts in acts_of(connection, since):
+    for acts in _acts_of(connection, some, ts):
         merged, persons = roots(connection, set(acts.uid))
         batch = ActivityBatch(transaction.definitions)
         batch.gather(acts, merged)
@@ -219,9 +224,9 @@ def replay(
         yield
 
 
-def acts_of(connection: sqlite3.Connection, since: int) -> Iterator[Acts]:
+def _acts_of(connection: sqlite3.Connection, some: str, ts: int) -> Iterator[Acts]:
     """Yield what the roll-up needs of events, some thousands at a time."""
-    rows = connection.execute("SELECT uid, ts, type, name, session_id, extra FROM event WHERE ts >= ?", (since,))
+    rows = connection.execute(f"SELECT uid, ts, type, name, session_id, extra FROM {some}", (ts,))
     while chunk := rows.fetchmany(_CHUNK):
         *columns, extra = zip(*chunk, strict=True)
         rare = [rare_fields(each) for each in extra]
