@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
@@ -26,7 +27,7 @@ from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals
+from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
 # ---------------------------------------------------------------- questions
 
@@ -106,6 +107,9 @@ class QualityQuestions(Protocol):
 
         Up to the position records are walked: let them be few.
         """
+
+    def judged_hours(self, model: ModelKey, start: int, end: int) -> list[HourCount]:
+        """Return how many records of [start, end), whole hours, a model has in each hour that has any, in order."""
 
     def newest(
         self, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
@@ -255,7 +259,7 @@ class Writer(Protocol):
         """Take the link of an id back, with those that were linked to it; return whether it had one."""
 
     def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
 
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -308,6 +312,12 @@ class Admin(Protocol):
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound where `now` is believed; return the facts removed."""
+
+    def clear_erased(self, now: int) -> bool:
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Final, Protocol
 
 from otel_measure.definitions.parameters import Definitions
@@ -14,20 +14,13 @@ from otel_measure.store.sqlite import facts, journal, kept
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.recounting import Recount, Superseded, in_place, leftovers, remove_leftovers, token
-from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.sqlite.transaction import Writing
 
 LEASE: Final = "definitions"
 # Longer than any one step takes, a second or two whatever the size of the store: who lost it in the middle of a step
 # would begin anew, and so would the next. When its holder is killed, the store goes on as it was counted for as long.
 LEASE_US: Final = 120_000_000
 SMALL: Final = 20_000
-
-
-class Writing(Protocol):
-    """Opens a write transaction of the store."""
-
-    def __call__(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
-        """Open it."""
 
 
 class TakesLease(Protocol):
