@@ -125,7 +125,7 @@ def test_what_says_no_value_ends_its_series() -> None:
 
 
 def test_what_a_point_and_its_resource_both_say_stays_apart() -> None:
-    """The point's is `exported_`, as a Prometheus server has it; what the resource does not say is the point's alone."""
+    """The point's is `exported_`, as with a Prometheus server; what the resource does not say is the point's alone."""
     said = [
         {"service.name": "cart"},
         {"service.name": "pay"},
