@@ -1,7 +1,7 @@
 """What an inference costs, and who says so.
 
 In order: what the caller gives, what the provider reports, the prices the user has set for the model, the price table
-(``genai-prices``, the ``[prices]`` extra). Where none of them knows, the inference is *unpriced*: ``None``, never 0.
+(``genai-prices``). Where none of them knows, the inference is *unpriced*: ``None``, never 0.
 
 Nothing here uses a network: the table is the snapshot bundled with the installed ``genai-prices``. An application that
 runs that package's own updater gets the newer prices for models not priced before.
