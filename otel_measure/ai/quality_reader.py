@@ -116,7 +116,7 @@ class QualityReader:
 
 
 def _is_now(span: TimeSpan, where: Filter) -> bool:
-    return span.is_today and where == EVERYTHING
+    return span.is_today and where.service is None
 
 
 def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_finder
 
-RULES: Final = 1
+RULES: Final = 2
 _SECOND_US: Final = 1_000_000
 # What the settings may say; everything else changes with the version of the rules alone.
 SETTABLE: Final = frozenset({"timezone", "session_gap_s", "drift_window_records", "drift_window_hours"})

@@ -32,6 +32,10 @@ from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Li
 class UserQuestions(Protocol):
     """What reports about users ask; counts are of persons, exact."""
 
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
+
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
 
@@ -149,6 +153,10 @@ class Moment(Protocol):
     """What a store knew at one moment: every question sees the same facts, whatever is written meanwhile."""
 
     @property
+    def environment(self) -> str:
+        """The one that answers about users, models, their quality and experiments are about."""
+
+    @property
     def users(self) -> UserQuestions:
         """Persons, sessions, conversions, answers."""
 
@@ -190,8 +198,9 @@ class Reader(Protocol):
     def asking(self, where: Filter = EVERYTHING) -> AbstractContextManager[Moment]:
         """Yield the questions of this moment, to be asked by this thread and without a write in between.
 
-        Narrowed, `users`, and uses, labels and evaluations of models, are of what comes from there alone; questions
-        about users then read the facts first and are slower. The others do not tell origins apart.
+        All are about one environment: the one asked for, else that of the settings, else the one that
+        `environment_asked` chooses. Narrowed to a service, `users`, and uses, labels and evaluations of models, are of what comes from there alone; questions
+        about users then read the facts first and are slower. The others do not tell services apart.
         """
 
 

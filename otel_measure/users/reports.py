@@ -1,4 +1,4 @@
-"""How users are: pure questions over a store. Persons are counted once, whatever ids they came with.
+"""How users of one environment are: pure questions over a store. Persons are counted once, whatever ids they came with.
 
 Every window is a number of whole local days; counts are exact, ratios of nothing are `nan`, and a proportion of persons
 carries its 95 % interval (Wilson 1927).
@@ -49,6 +49,7 @@ class Engagement:
     bounce_rate: float
     return_rate: float
     provisional: bool
+    environment: str
     window: Window
 
 
@@ -67,6 +68,7 @@ class Conversion:
     total_conversions: int
     conversion_value: float
     avg_time_to_convert_seconds: float
+    environment: str
     window: Window
 
 
@@ -100,6 +102,7 @@ class Retention:
     day_30_retention_ci: Interval
     churn_rate: float
     cohorts: tuple[CohortRetention, ...]
+    environment: str
     window: Window
 
 
@@ -134,6 +137,7 @@ class Nps:
     detractors: int
     responses: int
     average_score: float
+    environment: str
     window: Window
 
 
@@ -148,12 +152,13 @@ class Segments:
     churned: int
     resurrected: int
     total_users: int
+    environment: str
     window: Window
 
 
 @dataclass(frozen=True, slots=True)
 class UsersSummary:
-    """Everything at once; the totals are of the whole store."""
+    """Everything at once; the totals are over all time."""
 
     total_users: int
     total_events: int
@@ -163,6 +168,7 @@ class UsersSummary:
     retention: Retention
     nps: Nps
     segments: Segments
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +222,7 @@ def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
         bounce_rate=ratio(totals.bounced, totals.viewed),
         return_rate=ratio(active - new, active),
         provisional=span.is_today,
+        environment=ask.environment,
         window=span.window,
     )
 
@@ -237,6 +244,7 @@ def conversion(ask: UserQuestions, span: DaySpan, event: str) -> Conversion:
         total_conversions=found.conversions,
         conversion_value=nan if found.value is None else found.value,
         avg_time_to_convert_seconds=ratio(found.wait_us / _US, found.converted),
+        environment=ask.environment,
         window=span.window,
     )
 
@@ -258,6 +266,7 @@ def retention(ask: UserQuestions, span: DaySpan) -> Retention:
         day_30_retention_ci=wilson_interval(*day_30),
         churn_rate=lifecycle(ask, trailing(last, MAU_DAYS)).churn_rate,
         cohorts=tuple(_cohort(cohort, last) for cohort in cohorts),
+        environment=ask.environment,
         window=span.window,
     )
 
@@ -296,6 +305,7 @@ def nps(ask: UserQuestions, span: DaySpan, survey: str | None = None) -> Nps:
         detractors=detractors,
         responses=responses,
         average_score=ratio(_total(scores), responses),
+        environment=ask.environment,
         window=span.window,
     )
 
@@ -333,6 +343,7 @@ def segments(ask: UserQuestions, span: DaySpan) -> Segments:
         churned=everybody - known,
         resurrected=resurrected,
         total_users=everybody,
+        environment=ask.environment,
         window=span.window,
     )
 
@@ -350,6 +361,7 @@ def summary(ask: UserQuestions, month: DaySpan, quarter: DaySpan, now_us: int, e
         retention=retention(ask, quarter),
         nps=nps(ask, quarter),
         segments=segments(ask, month),
+        environment=ask.environment,
     )
 
 

@@ -39,6 +39,7 @@ class Ev:
     background: bool = False
     value: float | None = None
     currency: str | None = None
+    environment: str = "test"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class NpsAnswer:
     score: int
     ts: int
     id: str
+    environment: str = "test"
 
 
 def corrected_ts(original: int, received: int, sent: int | None = None) -> tuple[int, bool]:

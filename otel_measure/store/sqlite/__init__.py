@@ -67,6 +67,7 @@ class SqliteStore:
         durability: "process" or "power", as in `Settings`.
         retention_days, max_bytes, history_days: what `sweep` enforces.
         notes_outbox: note what is accepted as what is to leave by OTLP.
+        environment: that answers are about where no question names one.
 
     Raises:
         StoreUnavailable: the file cannot be used; the message names cause and way out.
@@ -83,8 +84,10 @@ class SqliteStore:
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
         notes_outbox: bool = False,
+        environment: str | None = None,
     ) -> None:
         self.path = path
+        self._environment = environment
         self._retention_days = retention_days
         self._max_bytes = max_bytes
         self._history_days = history_days
@@ -282,7 +285,8 @@ class SqliteStore:
     def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
-            moment = SqliteMoment(self._seen_from(connection), where)
+            asked = where if where.environment is not None else where._replace(environment=self._environment)
+            moment = SqliteMoment(self._seen_from(connection), asked)
             try:
                 yield moment
             finally:

@@ -1,9 +1,9 @@
 """Experiments in SQLite: definitions, and the roll-up from exposures and conversions to hourly cells.
 
 The unit is the person: who is assigned under an anonymous id and converts when logged in has converted, and whose two
-ids fell into two arms has seen both. What is kept of a person (first exposure per variant, times of conversions) merges
-by minimum and union, so order, batches, repetition and the time of an `identify` cannot matter; the cells change by the
-difference of what the person contributed before and after.
+ids fell into two arms has seen both. Each environment is counted by itself. What is kept of a person (first exposure
+per variant, times of conversions) merges by minimum and union, so order, batches, repetition and the time of an
+`identify` cannot matter; the cells change by the difference of what the person contributed before and after.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERT
 from otel_measure.records.kinds import Exposure, Json, UserEvent
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
+from otel_measure.store.sqlite.environments import Columns, apart
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.experiments import ArmHour, Experiment
@@ -34,7 +35,8 @@ class _Extra(msgspec.Struct):
     properties: dict[str, Any] | None = None
 
 
-TABLES: Final = ("experiment_arm", "experiment_conversion", "experiment_cell")
+_OF_PERSONS: Final = ("experiment_arm", "experiment_conversion")
+TABLES: Final = (*_OF_PERSONS, "experiment_cell")
 FROZEN: Final[Mapping[str, str]] = {"experiment_arm": "first_ts < :ts", "experiment_conversion": "ts < :ts"}
 _DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
 _encode: Final = msgspec.json.Encoder().encode
@@ -53,8 +55,9 @@ class _Facts(NamedTuple):
 class SqliteExperimentQuestions:
     """Satisfies `otel_measure.store.protocol.ExperimentQuestions`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, environment: int) -> None:
         self._connection = connection
+        self._environment = environment
 
     def experiments(self, key: str | None = None) -> list[Experiment]:
         """Return every definition (or that of one key, if there is one), the oldest first."""
@@ -65,8 +68,9 @@ class SqliteExperimentQuestions:
     def hours(self, key: str) -> list[ArmHour]:
         """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
         rows = self._connection.execute(
-            "SELECT hour, variant, users, conversions FROM experiment_cell WHERE experiment = ? ORDER BY hour, variant",
-            (key,),
+            "SELECT hour, variant, users, conversions FROM experiment_cell WHERE environment = ? AND experiment = ?"
+            " ORDER BY hour, variant",
+            (self._environment, key),
         )
         return [ArmHour(*row) for row in rows]
 
@@ -89,56 +93,70 @@ def _definition(row: tuple[Any, ...]) -> Experiment:
 # The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit.
 _ARMS: Final = """
     SELECT a.uid, a.experiment, a.variant, a.first_ts, (
-        SELECT min(c.ts) FROM experiment_conversion c WHERE c.uid = a.uid AND c.experiment = a.experiment AND c.ts >= (
-            SELECT min(e.first_ts) FROM experiment_arm e WHERE e.uid = a.uid AND e.experiment = a.experiment
+        SELECT min(c.ts) FROM experiment_conversion c
+        WHERE c.uid = a.uid AND c.environment = a.environment AND c.experiment = a.experiment AND c.ts >= (
+            SELECT min(e.first_ts) FROM experiment_arm e
+            WHERE e.uid = a.uid AND e.environment = a.environment AND e.experiment = a.experiment
         )
     )
-    FROM experiment_arm a {persons} ORDER BY a.uid, a.experiment
+    FROM experiment_arm a WHERE a.environment = ? {persons} ORDER BY a.uid, a.experiment
 """
-_ADD_ARM: Final = "ON CONFLICT (uid, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
+_ADD_ARM: Final = (
+    "ON CONFLICT (uid, environment, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
+)
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted exposures and conversions."""
-    found = _facts(new, transaction.definitions.experiment_event_types)
-    uids = {uid for uid, _, _ in (*found.exposures, *found.conversions)}
-    if uids:
+    for environment, found in _facts(transaction, new).items():
+        uids = {uid for uid, _, _ in (*found.exposures, *found.conversions)}
         person = _persons(transaction.connection, uids)
-        with _changing(transaction.connection, set(person.values())) as connection:
+        with _changing(transaction.connection, environment, set(person.values())) as connection:
             connection.executemany(
-                f"INSERT INTO experiment_arm VALUES (?, ?, ?, ?) {_ADD_ARM}",
-                [(person[uid], *key, ts) for (uid, *key), ts in found.exposures.items()],
+                f"INSERT INTO experiment_arm VALUES (?, ?, ?, ?, ?) {_ADD_ARM}",
+                [(environment, person[uid], *key, ts) for (uid, *key), ts in found.exposures.items()],
             )
             connection.executemany(
-                "INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?)",
-                [(person[uid], *key) for uid, *key in found.conversions],
+                "INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?, ?)",
+                [(environment, person[uid], *key) for uid, *key in found.conversions],
             )
 
 
-def _facts(new: Accepted, converting: Container[str]) -> _Facts:
-    return _Facts(
-        _exposures(new[Exposure]) if Exposure in new else {},
-        set(_conversions(new[UserEvent], converting)) if UserEvent in new else set(),
-    )
+def _facts(transaction: Transaction, new: Accepted) -> dict[int, _Facts]:
+    """Return what each environment of a batch says."""
+    found: dict[int, _Facts] = {}
+    if Exposure in new:
+        for environment, columns in _apart(transaction, new[Exposure], "experiment", "variant", "reason", "ts"):
+            found.setdefault(environment, _Facts({}, set())).exposures.update(_exposures(columns))
+    converting = transaction.definitions.experiment_event_types
+    if UserEvent in new and not converting.isdisjoint(new[UserEvent].fields["type"]):
+        for environment, columns in _apart(transaction, new[UserEvent], "type", "properties", "ts"):
+            converted = _conversions(columns, converting)
+            found.setdefault(environment, _Facts({}, set())).conversions.update(converted)
+    return found
 
 
-def _exposures(facts: Facts) -> dict[tuple[int, str, str], int]:
+def _apart(transaction: Transaction, facts: Facts, *fields: str) -> Iterator[tuple[int, Columns]]:
+    columns = (facts.stored["uid"], *(facts.fields[field] for field in fields))
+    return apart(transaction.connection, facts.stored["origin"], columns)
+
+
+def _exposures(columns: Columns) -> dict[tuple[int, str, str], int]:
     """Return when users first met a variant that chance gave them."""
     found: dict[tuple[int, str, str], int] = {}
-    columns = (facts.fields[field] for field in ("experiment", "variant", "reason", "ts"))
-    for uid, experiment, variant, reason, ts in zip(facts.stored["uid"], *columns, strict=True):
+    for uid, experiment, variant, reason, ts in zip(*columns, strict=True):
         if reason == semconv.FEATURE_FLAG_REASON_SPLIT and variant:
             key = (uid, experiment, variant)
             found[key] = min(ts, found.get(key, ts))
     return found
 
 
-def _conversions(facts: Facts, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
-    uids, fields = facts.stored["uid"], facts.fields
-    for i in compress(count(), map(converting.__contains__, fields["type"])):
-        experiment = _experiment_of(fields["properties"][i])
+def _conversions(columns: Columns, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
+    uids, types, properties, times = columns
+    for i in compress(count(), map(converting.__contains__, types)):
+        experiment = _experiment_of(properties[i])
         if experiment is not None:
-            yield uids[i], experiment, fields["ts"][i]
+            yield uids[i], experiment, times[i]
 
 
 def _experiment_of(properties: dict[str, Json] | None) -> str | None:
@@ -157,18 +175,20 @@ def _persons(connection: sqlite3.Connection, uids: Iterable[int]) -> dict[int, i
 
 
 @contextmanager
-def _changing(connection: sqlite3.Connection, persons: set[int]) -> Iterator[sqlite3.Connection]:
-    """Let the cells follow what is done inside to some persons."""
+def _changing(connection: sqlite3.Connection, environment: int, persons: set[int]) -> Iterator[sqlite3.Connection]:
+    """Let the cells of an environment follow what is done inside to some persons."""
     changes = CellChanges()
-    _add_persons(connection, changes, persons, -1)
+    _add_persons(connection, environment, changes, persons, -1)
     yield connection
-    _add_persons(connection, changes, persons, 1)
-    add_cells(connection, changes)
+    _add_persons(connection, environment, changes, persons, 1)
+    add_cells(connection, environment, changes)
 
 
-def _add_persons(connection: sqlite3.Connection, changes: CellChanges, persons: set[int], sign: int) -> None:
+def _add_persons(
+    connection: sqlite3.Connection, environment: int, changes: CellChanges, persons: set[int], sign: int
+) -> None:
     for part in chunks(persons):
-        rows = connection.execute(_ARMS.format(persons=f"WHERE a.uid IN {marks(len(part))}"), part)
+        rows = connection.execute(_ARMS.format(persons=f"AND a.uid IN {marks(len(part))}"), (environment, *part))
         _add_units(changes, rows, sign)
 
 
@@ -180,30 +200,40 @@ def _add_units(changes: CellChanges, rows: Iterable[tuple[Any, ...]], sign: int 
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
     """Make the exposures and conversions of two persons those of one."""
-    with _changing(transaction.connection, {into, gone}) as connection:
-        connection.execute(
-            "INSERT INTO experiment_arm SELECT ?, experiment, variant, first_ts FROM experiment_arm WHERE uid = ?"
-            f" {_ADD_ARM}",
-            (into, gone),
-        )
-        connection.execute(
-            "INSERT OR IGNORE INTO experiment_conversion SELECT ?, experiment, ts FROM experiment_conversion"
-            " WHERE uid = ?",
-            (into, gone),
-        )
-        _delete(connection, {gone})
+    for environment in _environments_of(transaction.connection, {gone}):
+        given = {"environment": environment, "into": into, "gone": gone}
+        with _changing(transaction.connection, environment, {into, gone}) as connection:
+            connection.execute(
+                "INSERT INTO experiment_arm SELECT environment, :into, experiment, variant, first_ts"
+                f" FROM experiment_arm WHERE environment = :environment AND uid = :gone {_ADD_ARM}",
+                given,
+            )
+            connection.execute(
+                "INSERT OR IGNORE INTO experiment_conversion SELECT environment, :into, experiment, ts"
+                " FROM experiment_conversion WHERE environment = :environment AND uid = :gone",
+                given,
+            )
+            _delete(connection, environment, {gone})
 
 
 def forget(connection: sqlite3.Connection, uids: Iterable[int]) -> None:
     """Erase persons: their assignments, their conversions, and what they contributed."""
     erased = set(uids)
-    with _changing(connection, erased):
-        _delete(connection, erased)
+    for environment in _environments_of(connection, erased):
+        with _changing(connection, environment, erased):
+            _delete(connection, environment, erased)
 
 
-def _delete(connection: sqlite3.Connection, persons: set[int]) -> None:
-    for table in ("experiment_arm", "experiment_conversion"):
-        connection.executemany(f"DELETE FROM {table} WHERE uid = ?", [(person,) for person in persons])
+def _environments_of(connection: sqlite3.Connection, persons: set[int]) -> list[int]:
+    select = "SELECT DISTINCT environment FROM {} WHERE uid IN"
+    return sorted({e for table in _OF_PERSONS for (e,) in rows_in(connection, select.format(table), persons)})
+
+
+def _delete(connection: sqlite3.Connection, environment: int, persons: set[int]) -> None:
+    for table in _OF_PERSONS:
+        connection.executemany(
+            f"DELETE FROM {table} WHERE environment = ? AND uid = ?", [(environment, person) for person in persons]
+        )
 
 
 def restore(_: Transaction, __: Frozen) -> Iterator[None]:
@@ -220,17 +250,20 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     connection.execute(_RECOUNT_CONVERSIONS.format(",".join("?" * len(converting))), converting)
     yield
     connection.execute(f"DELETE FROM {ARM_HOURS.name}")
-    changes = CellChanges()
-    _add_units(changes, connection.execute(_ARMS.format(persons="")))
-    add_cells(connection, changes)
-    yield
+    for (environment,) in connection.execute("SELECT id FROM environment").fetchall():
+        changes = CellChanges()
+        _add_units(changes, connection.execute(_ARMS.format(persons=""), (environment,)))
+        add_cells(connection, environment, changes)
+        yield
 
 
 _RECOUNT_ARMS: Final = (
-    "INSERT INTO experiment_arm SELECT person, experiment, variant, min(ts) FROM exposure JOIN person_of USING (uid)"
-    f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}"
+    "INSERT INTO experiment_arm SELECT environment, person, experiment, variant, min(ts)"
+    " FROM exposure JOIN person_of USING (uid) JOIN environment_of USING (origin)"
+    f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3, 4 {_ADD_ARM}"
 )
 _RECOUNT_CONVERSIONS: Final = (
-    "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment_in(extra), ts"
-    " FROM event JOIN person_of USING (uid) WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"
+    "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment_in(extra), ts"
+    " FROM event JOIN person_of USING (uid) JOIN environment_of USING (origin)"
+    " WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"
 )

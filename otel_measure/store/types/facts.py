@@ -30,7 +30,12 @@ class OutboxBatch(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Narrow an answer to one service or environment; `None` is all."""
+    """Which facts an answer is about.
+
+    Attributes:
+        service: `None` is all.
+        environment: always one; `None` has the store choose it (`otel_measure.definitions.environments`).
+    """
 
     service: str | None = None
     environment: str | None = None
