@@ -26,7 +26,7 @@ from otel_measure.users.service import UserAnalyticsService
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS]
-NOT_ANSWERS = frozenset({"Settings", "Model", "TimeSpan"})
+NOT_ANSWERS = frozenset({"Settings", "Model", "TimeSpan", "Assignment"})
 
 
 def text(page: str) -> str:

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
-from exporter.http.types import API, AnyRoute, Call, NoQuery, PlainCall, get, post
+from exporter.http.query import EnvironmentQuery
+from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.ab_test import AbTest
@@ -35,6 +36,19 @@ class Created(msgspec.Struct, frozen=True):
     """The id of a test."""
 
     test_id: str
+
+
+class StopBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a test ends, with the arguments of `stop_ab_test`."""
+
+    winner: Annotated[str | None, Meta(description="What everybody gets; the control when absent.")] = None
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """The variant that everybody gets of a test that was stopped."""
+
+    test_id: str
+    served_variant: str
 
 
 class AssignBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,14 +78,14 @@ class Converted(msgspec.Struct, frozen=True, omit_defaults=True):
     duplicate: bool = False
 
 
-def experiments(call: PlainCall) -> AbTestResults:
+def experiments(call: Call[EnvironmentQuery, NoBody]) -> AbTestResults:
     """Answer what every test says so far."""
-    return call.runtime.experiments.list_ab_tests()
+    return call.runtime.experiments.list_ab_tests(environment=call.query.environment)
 
 
-def experiment(call: PlainCall) -> AbTest:
+def experiment(call: Call[EnvironmentQuery, NoBody]) -> AbTest:
     """Answer what the test that the path names says so far."""
-    return call.runtime.experiments.get_ab_test_results(call.path_params["id"])
+    return call.runtime.experiments.get_ab_test_results(call.path_params["id"], environment=call.query.environment)
 
 
 def create(call: Call[NoQuery, ExperimentBody]) -> Created:
@@ -84,34 +98,45 @@ def create(call: Call[NoQuery, ExperimentBody]) -> Created:
     )
 
 
+def stop(call: Call[NoQuery, StopBody]) -> Stopped:
+    """Count no more for a test, and give everybody one variant."""
+    test_id = call.path_params["id"]
+    return Stopped(test_id, call.runtime.experiments.stop_ab_test(test_id, call.body.winner))
+
+
 async def assign(call: Call[NoQuery, AssignBody]) -> Assigned:
     """Commit the exposure, if the user takes part, together with what arrives at the same time."""
-    exposure = call.runtime.experiments.exposure_record(call.path_params["id"], call.body.user_id)
-    if exposure is None:
-        return Assigned(None)
-    is_duplicate(await call.commits.add(exposure))
-    return Assigned(exposure.variant)
+    assignment = call.runtime.experiments.assignment(call.path_params["id"], call.body.user_id)
+    if assignment.exposure is not None:
+        is_duplicate(await call.commits.add(assignment.exposure))
+    return Assigned(assignment.variant)
 
 
 async def convert(call: Call[NoQuery, ConvertBody]) -> Converted:
     """Commit the conversion together with what arrives at the same time."""
     body = call.body
-    event = call.runtime.experiments.conversion_record(
+    conversion = call.runtime.experiments.conversion_record(
         call.path_params["id"], body.user_id, timestamp=body.timestamp, event_id=body.event_id
     )
-    return Converted(event.id, is_duplicate(await call.commits.add(event)))
+    return Converted(conversion.id, is_duplicate(await call.commits.add(conversion)))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    get(_BASE, experiments, NoQuery, "Every experiment", "What each says so far, the oldest first."),
+    get(_BASE, experiments, EnvironmentQuery, "Every experiment", "What each says so far, the oldest first."),
     post(
         _BASE, create, ExperimentBody,
-        "Create an experiment", "Its id, once it is committed; the same definition again is the same experiment.",
+        "Create an experiment, or raise its coverage",
+        "Its id, once it is committed; the same definition again is the same experiment.",
         access="admin",
     ),
     get(
-        f"{_BASE}/{{id}}", experiment, NoQuery,
+        f"{_BASE}/{{id}}", experiment, EnvironmentQuery,
         "One experiment", "Rates, effects, and a verdict that may be looked at at any time.",
+    ),
+    post(
+        f"{_BASE}/{{id}}/stop", stop, StopBody,
+        "Stop an experiment", "What everybody gets from now on; nothing is counted any more.",
+        status=200, access="admin",
     ),
     post(
         f"{_BASE}/{{id}}/assign", assign, AssignBody,

@@ -14,7 +14,7 @@ from exporter.http.envelope import ClientGone, HttpError, send_content, success
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
 from exporter.http.threads import in_thread, kind_of
-from exporter.http.types import AnyRoute, Backend, BodyHeaders, Call, Content, NoBody
+from exporter.http.types import Backend, BodyHeaders, Call, Content, NoBody
 
 _NO_BODY: Final = NoBody()
 
@@ -47,7 +47,7 @@ class Dispatcher:
         except ClientGone:
             return
         except Exception as fault:
-            content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, match, scope))
+            content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
         await send_content(content, send, head=method == "HEAD")
 
     async def _answer(self, bound: BoundRoute | None, match: Match, scope: Scope, receive: Receive) -> Content:
@@ -68,10 +68,12 @@ class Dispatcher:
         def handle() -> Content:
             decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
             call = Call(match.path_params, query, decoded, backend)
+            asks = route.method == "GET" and backend is not None
+            pending = call.runtime.recorder.settle() if asks else 0
             answer = route.handler(call)
             if isinstance(answer, Content):
                 return answer
-            return success(answer, route.status, is_updating=_is_updating(route, call))
+            return success(answer, route.status, is_updating=asks and _is_updating(call), pending=pending)
 
         return await in_thread(handle, kind_of(route))
 
@@ -90,11 +92,9 @@ def _decoded(bound: BoundRoute, headers: BodyHeaders, sent: bytes) -> msgspec.St
     return decode_json(decompressed(headers, sent, route.max_bytes), bound.decode)
 
 
-def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:
+def _is_updating(call: Call[Any, Any]) -> bool:
     """Whether an answer comes from a store that does not count all of its facts yet by its definitions."""
-    if route.method != "GET" or not route.needs_runtime or call.runtime.store is None:
-        return False
-    return call.runtime.store.is_updating()
+    return call.runtime.store is not None and call.runtime.store.is_updating()
 
 
 def _content(answer: object, status: int) -> Content:
@@ -108,7 +108,7 @@ def _other_method(method: str, routes: PathRoutes) -> Content:
     raise HttpError(405, f"{routes.path} does not answer {method}; allowed: {routes.allow.decode()}", allow)
 
 
-def _has_arguments(bound: BoundRoute | None, match: Match, scope: Scope) -> bool:
+def _has_arguments(bound: BoundRoute | None, scope: Scope) -> bool:
     """Whether the client gave any argument that a `ValueError` could be about."""
-    has_body = bound is not None and bound.route.body is not NoBody
-    return has_body or bool(match.path_params) or bool(scope["query_string"])
+    in_request = bound is not None and (bound.route.body is not NoBody or "{" in bound.route.path)
+    return in_request or bool(scope["query_string"])

@@ -14,12 +14,13 @@ from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
 from otel_measure.definitions.days import moment as utc
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.store.protocol import Moment, RecordedModels
 from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 
 
 class QuestionFilter(TypedDict, total=False):
@@ -61,9 +62,14 @@ class ModelQuestions:
         self._now_us = now_us
         self._timezone = timezone
 
+    @property
+    def pending(self) -> int:
+        """How many records of this process the last answer in this thread or task is without; 0 when it has all."""
+        return self._recorder.pending
+
     def knows_model(self, model_name: str, model_version: str) -> bool:
         """Tell whether a model was registered or recorded."""
-        self._recorder.flush()
+        self._recorder.settle()
         with self._asking() as (recorded, _):
             return self._registry.model(recorded, (model_name, model_version)) is not None
 
@@ -106,7 +112,7 @@ class ModelQuestions:
     def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         quality = self._quality_for("detect_model_drift")
-        self._recorder.flush()
+        self._recorder.settle()
         return quality.drift((model_name, model_version))
 
     def get_model_performance_snapshot(
@@ -153,5 +159,5 @@ class ModelQuestions:
         where = Filter(narrowing.get("service"), narrowing.get("environment"))
         if self._quality is None and (where.narrows or narrowing.get("as_of") is not None):
             raise NoStore("a question about another day, service or environment")
-        self._recorder.flush()
+        self._recorder.settle()
         return where, span

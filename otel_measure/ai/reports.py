@@ -12,11 +12,12 @@ from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, classification
 from otel_measure.conventions import instruments
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
 from otel_measure.store.protocol import RecordedModels
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, Labels
 
 
@@ -148,7 +149,7 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
         histogram.min * unit,
         histogram.max * unit,
         histogram.count,
-        histogram.relative_error,
+        max(histogram.quantile_error(q) for q in _PERCENTILES),
         span.window,
     )
 

@@ -143,6 +143,7 @@ EVENT_SESSION_START: Final = "session.start"
 EVENT_SESSION_END: Final = "session.end"
 EVENT_FEATURE_FLAG_EVALUATION: Final = "feature_flag.evaluation"
 EVENT_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
+EVENT_AB_CONVERSION: Final = "otel_measure.ab_conversion"
 
 # What happens without the user doing anything: no activity.
 PASSIVE_EVENT_TYPES: Final = frozenset({EVENT_SESSION_START, EVENT_SESSION_END, EVENT_FEATURE_FLAG_EVALUATION})

@@ -1,6 +1,10 @@
 """What telemetry of others means: which of their series and spans tell of calls of models.
 
 It is understood by names and attributes alone; what the numbers of a series add is found where it is stored.
+
+Of each (process, model) one signal counts, so that no call counts twice. Facts of our own win over metrics: where they
+come, metrics and spans say the same again. Metrics win over spans, because spans may be sampled. Calls that only spans
+tell of are held until metrics had time to come; whichever then counts goes on to count, whatever comes later.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
 
 Role: TypeAlias = Literal["calls", "input_tokens", "output_tokens", "cost"]
+Signal: TypeAlias = Literal["facts", "metrics", "spans"]
+CallVerdict: TypeAlias = Literal["count", "hold", "told already"]
 _ROLE_OF_TOKENS: Final[Mapping[str, Role]] = {
     semconv.TOKEN_TYPE_INPUT: "input_tokens",
     semconv.TOKEN_TYPE_OUTPUT: "output_tokens",
@@ -72,6 +78,24 @@ def _role(name: str, attributes: Mapping[str, str]) -> Role | None:
         token_type = attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, "")
         return _ROLE_OF_TOKENS.get(dialects.RENAMED_TOKEN_TYPES.get(token_type, token_type))
     return "cost" if name in dialects.COST_METRICS else None
+
+
+def verdict_of_call(counting: Signal | None, *, is_told_already: bool, has_room: bool) -> CallVerdict:
+    """Tell what becomes of a call that a span tells of.
+
+    Args:
+        counting: the signal that counts of its process and model, `None` while nothing is decided.
+        is_told_already: whether a span around or inside it was taken.
+        has_room: whether one more call may be held; when none may, the call counts now instead of being dropped.
+    """
+    if is_told_already or counting in ("facts", "metrics"):
+        return "told already"
+    return "hold" if counting is None and has_room else "count"
+
+
+def metrics_count(counting: Signal | None) -> bool:
+    """Tell whether metrics count; where nothing is decided, they decide."""
+    return counting in (None, "metrics")
 
 
 class Span(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from otel_measure.definitions.days import day_finder, day_number, day_start, moment
@@ -14,6 +14,9 @@ _FORM: Final = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1440, "w": 10_080}
 _MAX_MINUTES: Final = 10 * 366 * 1440
 MINUTE_US: Final = 60_000_000
+HOUR_US: Final = 60 * MINUTE_US
+LEVELS_S: Final = (60, 3600)
+"""What is rolled up by time has cells of a minute and of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +123,29 @@ def day_span(window: object, now_us: int, timezone: str, as_of: date | None = No
     return DaySpan(
         first_day, found.day, day_start(first_day, zone), day_start(found.day + 1, zone), found.is_today, timezone
     )
+
+
+# ---------------------------------------------------------------- cells of time
+
+
+class CellRange(NamedTuple):
+    """The cells of `seconds` that begin in [start, end), microseconds."""
+
+    seconds: int
+    start: int
+    end: int
+
+
+def cell_ranges(start: int, end: int) -> list[CellRange]:
+    """Return the fewest cells that cover a window, which begins and ends on whole minutes: inside, whole hours."""
+    start -= start % MINUTE_US
+    end += -end % MINUTE_US
+    first_hour, last_hour = start + -start % HOUR_US, end - end % HOUR_US
+    if first_hour >= last_hour:
+        return [CellRange(60, start, end)]
+    stretches = [
+        CellRange(60, start, first_hour),
+        CellRange(3600, first_hour, last_hour),
+        CellRange(60, last_hour, end),
+    ]
+    return [part for part in stretches if part.start < part.end]

@@ -14,6 +14,7 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import (
+    AbConversion,
     EvaluationResult,
     Exposure,
     GroundTruth,
@@ -81,6 +82,7 @@ SCHEMAS: Final = (
     EventSchema("ground_truth", GroundTruth, semconv.EVENT_GROUND_TRUTH),
     EventSchema("nps_response", NpsResponse, semconv.EVENT_NPS_RESPONSE),
     EventSchema("exposure", Exposure, semconv.EVENT_FEATURE_FLAG_EVALUATION),
+    EventSchema("ab_conversion", AbConversion, semconv.EVENT_AB_CONVERSION),
     EventSchema("evaluation", EvaluationResult, semconv.EVENT_EVALUATION_RESULT),
     EventSchema("service_state", ServiceState, semconv.EVENT_SERVICE_STATE),
 )

@@ -135,6 +135,19 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
+class AbConversion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A user did what an experiment is about; a fact of the experiment alone, and nothing that users are counted by."""
+
+    id: Id = field(name=semconv.ATTR_LOG_RECORD_UID)
+    ts: Micros
+    origin: Origin
+    user_id: Id = field(name=semconv.ATTR_FEATURE_FLAG_CONTEXT_ID)
+    experiment: Name = field(name=semconv.ATTR_FEATURE_FLAG_KEY)
+    clamped: bool = field(default=False, name=semconv.ATTR_TIME_CLAMPED)
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A watched service went down or came up."""
 
@@ -168,4 +181,6 @@ class EvaluationResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
-Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState | EvaluationResult
+Record: TypeAlias = (
+    Inference | UserEvent | GroundTruth | NpsResponse | Exposure | AbConversion | ServiceState | EvaluationResult
+)

@@ -14,13 +14,14 @@ from typing import NamedTuple, Protocol
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.types.experiments import ArmHour, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.findings import Finding, StoreCheck
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
@@ -118,6 +119,9 @@ class ExperimentQuestions(Protocol):
     def hours(self, key: str) -> list[ArmHour]:
         """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
 
+    def person_in_test(self, key: str, user_id: str) -> PersonInTest:
+        """Return the person behind a user id, as a test knows them."""
+
 
 class ServiceQuestions(Protocol):
     """What is known of watched services."""
@@ -199,8 +203,9 @@ class Reader(Protocol):
         """Yield the questions of this moment, to be asked by this thread and without a write in between.
 
         All are about one environment: the one asked for, else that of the settings, else the one that
-        `environment_asked` chooses. Narrowed to a service, `users`, and uses, labels and evaluations of models, are of what comes from there alone; questions
-        about users then read the facts first and are slower. The others do not tell services apart.
+        `environment_asked` chooses. Narrowed to a service, `users`, and uses, labels and evaluations of models, are of
+        what comes from there alone; questions about users then read the facts first and are slower. The others do not
+        tell services apart.
         """
 
 
@@ -220,7 +225,16 @@ class Writer(Protocol):
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is: not what happens from now on, or after what was accepted; durable.
+
+        Args:
+            key: of the test.
+            served: the variant that everybody gets from now on; another one may follow.
+            now: microseconds.
+        """
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""

@@ -33,9 +33,9 @@ QUARTER: Final = "90d"
 class UserAnalyticsService(AbTestCalls):
     """What `get_user_analytics_service()` returns.
 
-    A `window` ("30d") is a number of whole local days that end with today or with the day `as_of`. An answer is about one
-    `environment`: the one asked for, else that of the settings, else `production`, else the unnamed, else the first one
-    seen. Narrowed to a `service`, a question reads the facts and is slower. Every question may raise `NoStore`, and
+    A `window` ("30d") is a number of whole local days that end with today or with the day `as_of`. An answer is about
+    one `environment`: the one asked for, else that of the settings, else `production`, else the unnamed, else the first
+    one seen. Narrowed to a `service`, a question reads the facts and is slower. Every question may raise `NoStore`, and
     `ValueError` for a bad window or a day in the future.
 
     Args:
@@ -94,7 +94,7 @@ class UserAnalyticsService(AbTestCalls):
         """Record something a user did; it is committed within 200 ms.
 
         Args:
-            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
+            user_id: an int, a UUID or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: your own label.
             page_url: where it happened; over 8,192 characters it is cut and ends with "…", as `referrer` does.
@@ -170,7 +170,7 @@ class UserAnalyticsService(AbTestCalls):
         """Record an answer to "how likely are you to recommend us"; of one person and survey the last one counts.
 
         Args:
-            user_id: an int or a non-empty string.
+            user_id: an int, a UUID or a non-empty string.
             score: a whole number from 0 to 10.
             comment: what the user said.
             survey: which question it was.
@@ -200,8 +200,8 @@ class UserAnalyticsService(AbTestCalls):
             ValueError: an id is none.
             NoStore: there is none to remember it.
         """
-        anonymous = checks.user_id("anonymous_id", anonymous_id)
-        link = self._store_for("identify").identify(anonymous, checks.user_id("user_id", user_id))
+        anonymous = checks.linked_id("anonymous_id", anonymous_id)
+        link = self._settled_store("identify").identify(anonymous, checks.linked_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
 
     def delete_user(self, user_id: object) -> Erasure:
@@ -217,16 +217,26 @@ class UserAnalyticsService(AbTestCalls):
             ValueError: the id is none.
             NoStore: there is none to erase from.
         """
-        user = checks.user_id("user_id", user_id)
-        return self._store_for("delete_user").erase(user, self._now_us())
+        user = checks.stored_user_id("user_id", user_id)
+        return self._settled_store("delete_user").erase(user, self._now_us())
 
     def _store_for(self, question: str) -> Store:
         if self._store is None:
             raise NoStore(question)
-        self._recorder.flush()
         return self._store
 
+    def _settled_store(self, act: str) -> Store:
+        """Return the store, which has what was recorded before where it can be had in time."""
+        store = self._store_for(act)
+        self._recorder.flush()
+        return store
+
     # ------------------------------------------------------------ questions
+
+    @property
+    def pending(self) -> int:
+        """How many records of this process the last answer in this thread or task is without; 0 when it has all."""
+        return self._recorder.pending
 
     def get_engagement_metrics(
         self,
@@ -334,5 +344,7 @@ class UserAnalyticsService(AbTestCalls):
 
     @contextmanager
     def _asking(self, what: str, service: str | None, environment: str | None) -> Iterator[UserQuestions]:
-        with self._store_for(what).asking(Filter(service, environment)) as moment:
+        store = self._store_for(what)
+        self._recorder.settle()
+        with store.asking(Filter(service, environment)) as moment:
             yield moment.users

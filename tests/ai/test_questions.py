@@ -86,6 +86,22 @@ def test_the_snapshot_whole(measured: Capture) -> None:
     assert ai.list_models().models == (found,)
 
 
+def test_fast_calls_have_true_percentiles(measured: Capture) -> None:
+    """Calls of 1 to 100 µs have their percentiles, and an error that is stated; among calls of 0 µs it has no bound."""
+    ai = measured.ai
+    for microseconds in range(1, 101):
+        ai.record_inference("m", "1", microseconds / 1000)
+    found = ai.get_latency_metrics("m", "1")
+    exact = [0.05, 0.095, 0.099, 0.1]
+    assert [found.p50_ms, found.p95_ms, found.p99_ms, found.p999_ms] == pytest.approx(exact, rel=found.relative_error)
+    assert 0.01 < found.relative_error < 0.0222
+    for _ in range(300):
+        ai.record_inference("m", "1", 0.0)
+    found = ai.get_latency_metrics("m", "1")
+    assert found.p50_ms == pytest.approx(0.001, abs=0.0001)
+    assert found.relative_error == math.inf
+
+
 def test_drift_takes_points_only_with_an_alarm(measured: Capture) -> None:
     """Drift is in the snapshot of today, names the features, and is not said of another day or a part of the data."""
     ai, rng = measured.ai, random.Random(11)

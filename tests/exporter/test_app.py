@@ -17,7 +17,7 @@ from exporter.app import ROUTES, create_app
 from exporter.http.envelope import HttpError
 from exporter.page.assets import asset
 from otel_measure.config import Settings
-from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.parameters import RULES, Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
@@ -259,7 +259,7 @@ def test_a_route_of_somebody_else_that_fails(app: Starlette, local: Local) -> No
 def test_what_is_not_counted_yet_is_said(local: Local, tmp_path: Path) -> None:
     """While facts wait to be counted, answers and `/readyz` say that the store is being brought up to date."""
     path, asked = str(tmp_path / "a.db"), "/api/v1/metrics/users/engagement"
-    with closing(SqliteStore(path, definitions=Definitions(rules=2))):
+    with closing(SqliteStore(path, definitions=Definitions(rules=RULES + 1))):
         pass
     client = local(create_app(Settings(store=path)))  # of older rules: it stores facts only, and counts none
     assert "definitions" not in client.get(asked).json()

@@ -12,11 +12,12 @@ import pytest
 
 from otel_measure.ai import reports as ai_reports
 from otel_measure.definitions.kpis import KPIS
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan
 from otel_measure.judging.overview import Overview
 from otel_measure.judging.scorecard import scorecard
 from otel_measure.records.enums import DriftStatus
-from otel_measure.store.types.models import Model, ModelUse
+from otel_measure.store.types.models import Model
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SPAN = TimeSpan(0, 1, 0, True, "UTC")

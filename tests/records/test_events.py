@@ -75,6 +75,7 @@ def test_the_kinds() -> None:
         "ground_truth",
         "nps_response",
         "exposure",
+        "ab_conversion",
         "service_state",
         "evaluation",
     ]

@@ -20,14 +20,14 @@ ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
 # Plain days, and those on which New York (8 March, 1 November) and Lord Howe (5 April, 4 October; half an hour) change.
 DATES = tuple(date.fromisoformat(f"2026-{d}") for d in ("01-15", "03-08", "11-01", "04-05", "10-04"))
 DAYS_LATER = (0, 1, -1, 2, 6, 7, 8, 27, 28, 29, 30, 31, 60, 89, 90)
-AROUND_GAPS = tuple(k * 1800 * SECOND + d for k in (1, 2, -1) for d in (0, 1, -1))
+AROUND_GAPS = tuple(k * 1800 * SECOND + d for k in (1, 2, -1, 48) for d in (0, 1, -1))
 STEPS = (0, 1, -1, 10 * SECOND, 10 * SECOND - 1, 30 * SECOND, *AROUND_GAPS)
 GAPS = (0, 5 * SECOND, 10 * SECOND, 1800 * SECOND, 1800 * SECOND + 1)
 NOW_LATER = (1800 * SECOND, 0, 1800 * SECOND - 1, 1, DAY, 7 * DAY, 31 * DAY)
 
 USERS = ("u1", "u2", "u3")
 ANONYMOUS = ("a1", "a2", "a3")
-CLIENT_SESSIONS = (None, "s1", "s2")
+CLIENT_SESSIONS = (None, "s1", "s2", "undefined")
 TYPES = ("page_view", "click", "conversion", "purchase", "form_submit", "custom")
 PASSIVE_TYPES = ("session.start", "session.end", "feature_flag.evaluation", "nps")
 NAMES = ("a", "b", "c", "conversion")
@@ -50,7 +50,7 @@ class UserHistory:
     events: list[Ev]
     aliases: list[Identify]
     answers: list[NpsAnswer]
-    elsewhere: list[Received]
+    elsewhere: list[Ev | NpsAnswer]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -153,7 +153,7 @@ def histories(draw: st.DrawFn, *, max_events: int = 36, max_answers: int = 8) ->
         id=st.just(""),
     )
     answers = [replace(a, id=f"n{n:02}") for n, a in enumerate(draw(st.lists(answer, max_size=max_answers)))]
-    staged = [e for burst in draw(st.lists(_burst(times), max_size=4)) for e in burst]
+    staged: list[Ev | NpsAnswer] = [e for burst in draw(st.lists(_burst(times), max_size=4)) for e in burst]
     staged += draw(st.lists(answer, max_size=2))
     elsewhere = [replace(one, id=f"s{n:02}", environment="staging") for n, one in enumerate(staged)]
     latest = max([e.ts for e in events] + [a.ts for a in answers], default=draw(times))

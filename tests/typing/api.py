@@ -295,6 +295,7 @@ def experiment() -> None:
     test_id = users.create_ab_test("New button", ["old", "new"], weights=[0.5, 0.5], coverage=1.0, key="button")
     assert_type(test_id, str)
     assert_type(users.assign_variant(test_id, 7), str | None)
+    assert_type(users.stop_ab_test(test_id, winner="new"), str)
     assert_type(users.record_ab_conversion(test_id, user_id=7, timestamp=NOW, event_id="c-1"), str)
     results = users.get_ab_test_results(test_id)
     assert_type(results.p_value, float)

@@ -32,8 +32,8 @@ def told_apart(events: Iterable[Ev]) -> list[Ev]:
 def received_in(history: UserHistory) -> list[Ev | NpsAnswer]:
     """Return everything a history's store receives."""
     elsewhere = [one for one in history.elsewhere if isinstance(one, NpsAnswer)]
-    events = told_apart(one for one in (*history.events, *history.elsewhere) if isinstance(one, Ev))
-    return [*events, *history.answers, *elsewhere]
+    events = [*history.events, *(one for one in history.elsewhere if isinstance(one, Ev))]
+    return [*told_apart(events), *history.answers, *elsewhere]
 
 
 def record(event: Ev | NpsAnswer, service: str = "shop") -> Record:
@@ -89,12 +89,11 @@ def asked(history: UserHistory, days: int) -> DaySpan:
 
 
 def plain(answer: object) -> dict[str, object]:
-    """Return an answer as the reference gives it: without its window, the unknown as `None`."""
+    """Return an answer as the reference gives it: without what it is about, the unknown as `None`."""
     assert dataclasses.is_dataclass(answer)
     assert not isinstance(answer, type)
-    return {
-        key: _known(value) for key, value in dataclasses.asdict(answer).items() if key not in ("window", "environment")
-    }
+    fields = dataclasses.asdict(answer)
+    return {key: _known(value) for key, value in fields.items() if key not in ("window", "environment")}
 
 
 def _known(value: object) -> object:

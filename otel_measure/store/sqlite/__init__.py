@@ -204,9 +204,14 @@ class SqliteStore:
             judged.set_reference(transaction, model, reference)
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
         with self._database.write(durable=True) as connection:
             return experiments.define(connection, experiment)
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is, and give everybody one variant."""
+        with self._database.write(durable=True) as connection:
+            return experiments.stop(connection, key, served, now)
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""

@@ -92,7 +92,7 @@ def _merge(
     SessionChange(connection, environment, definitions).merge(sessions, changes)
     goals.write()
     days.write()
-    add_cells(connection, environment, changes)
+    add_cells(connection, changes, environment)
 
 
 # ---------------------------------------------------------------- a whole person
@@ -164,13 +164,13 @@ def unite(transaction: Transaction, into: int, gone: int) -> None:
     for environment in environments_of(connection, gone):
         changes = CellChanges()
         histories = {uid: _stored_history(connection, environment, uid) for uid in (into, gone)}
-        one = merged_history(histories.values(), definitions.session_gap_us)
+        one = merged_history(histories.values(), definitions)
         for uid, each in histories.items():
             each.add_to(changes, definitions, -1)
             remove_history(connection, environment, uid, each)
         one.add_to(changes, definitions, 1)
         write_history(connection, environment, into, one)
-        add_cells(connection, environment, changes)
+        add_cells(connection, changes, environment)
 
 
 def forget(transaction: Transaction, uid: int) -> None:
@@ -181,7 +181,7 @@ def forget(transaction: Transaction, uid: int) -> None:
         one = _stored_history(connection, environment, uid)
         one.add_to(changes, transaction.definitions, -1)
         remove_history(connection, environment, uid, one)
-        add_cells(connection, environment, changes)
+        add_cells(connection, changes, environment)
 
 
 def forget_background(transaction: Transaction, events: Iterable[BackgroundEvent]) -> None:
@@ -192,7 +192,7 @@ def forget_background(transaction: Transaction, events: Iterable[BackgroundEvent
             mine = changes.setdefault(event.environment, CellChanges())
             add_background(mine, transaction.day_of(event.ts), -1)
     for environment, mine in changes.items():
-        add_cells(transaction.connection, environment, mine)
+        add_cells(transaction.connection, mine, environment)
 
 
 def background_of(connection: sqlite3.Connection, uids: Sequence[int]) -> list[BackgroundEvent]:
@@ -233,7 +233,7 @@ def _restore(transaction: Transaction, environment: int) -> Iterator[None]:
             one = person_history(connection, environment, uid, last.get(uid))
             one.add_to(changes, transaction.definitions, 1)
             write_ends(connection, environment, uid, one)
-        add_cells(connection, environment, changes)
+        add_cells(connection, changes, environment)
         yield
 
 

@@ -46,7 +46,7 @@ def _merge(transaction: Transaction, environment: int, columns: Columns) -> None
     changes = CellChanges()
     for group, new in groups.items():
         _replace(connection, changes, group, stored(connection, group), new)
-    add_cells(connection, environment, changes)
+    add_cells(connection, changes, environment)
 
 
 def _replace(
@@ -89,7 +89,7 @@ def unite(transaction: Transaction, into: int, gone: int) -> None:
             answers, of_both = stored(connection, group), (environment, into, group[2])
             add_answers(changes, group[2], answers, -1)
             _replace(connection, changes, of_both, stored(connection, of_both), answers)
-        add_cells(connection, environment, changes)
+        add_cells(connection, changes, environment)
     connection.execute("DELETE FROM nps_day WHERE uid = ?", (gone,))
 
 
@@ -105,7 +105,7 @@ def _add_groups(connection: sqlite3.Connection, groups: Mapping[int, Sequence[Gr
         changes = CellChanges()
         for group in of_it:
             add_answers(changes, group[2], stored(connection, group), sign)
-        add_cells(connection, environment, changes)
+        add_cells(connection, changes, environment)
 
 
 def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:

@@ -1,14 +1,16 @@
 """Experiments in SQLite: definitions, and the roll-up from exposures and conversions to hourly cells.
 
 The unit is the person: who is assigned under an anonymous id and converts when logged in has converted, and whose two
-ids fell into two arms has seen both. Each environment is counted by itself. What is kept of a person (first exposure
-per variant, times of conversions) merges by minimum and union, so order, batches, repetition and the time of an
-`identify` cannot matter; the cells change by the difference of what the person contributed before and after.
+ids fell into two arms is in the one met first. Each environment is counted by itself. What is kept of a person (first
+exposure per variant, times of conversions) merges by minimum and union, so order, batches, repetition and the time of
+an `identify` cannot matter; the cells change by the difference of what the person contributed before and after. A test
+stops after all that was accepted of it, so that stopping it changes no cell.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import compress, count, groupby
@@ -20,13 +22,13 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.definitions.cells import CellChanges
 from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
-from otel_measure.records.kinds import Exposure, Json, UserEvent
+from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.environments import Columns, apart
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
-from otel_measure.store.types.experiments import ArmHour, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 
 
 class _Extra(msgspec.Struct):
@@ -38,7 +40,20 @@ class _Extra(msgspec.Struct):
 _OF_PERSONS: Final = ("experiment_arm", "experiment_conversion")
 TABLES: Final = (*_OF_PERSONS, "experiment_cell")
 FROZEN: Final[Mapping[str, str]] = {"experiment_arm": "first_ts < :ts", "experiment_conversion": "ts < :ts"}
-_DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
+_DEFINITION: Final = (
+    "SELECT key, name, variants, weights, coverage, created, stopped, served"
+    " FROM experiment LEFT JOIN experiment_stop ON experiment = key"
+)
+_PERSON_IN_TEST: Final = """
+    SELECT root.distinct_id, (
+        SELECT variant FROM experiment_arm WHERE uid = p.person AND environment = ?3 AND experiment = ?2
+        ORDER BY first_ts, variant LIMIT 1
+    )
+    FROM alias a JOIN person_of p ON p.uid = a.uid JOIN alias root ON root.uid = p.person WHERE a.distinct_id = ?1
+"""
+_STOP: Final = (
+    "INSERT INTO experiment_stop VALUES (?, ?, ?) ON CONFLICT (experiment) DO UPDATE SET served = excluded.served"
+)
 _encode: Final = msgspec.json.Encoder().encode
 _decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_extra: Final = msgspec.json.Decoder(_Extra).decode
@@ -74,23 +89,49 @@ class SqliteExperimentQuestions:
         )
         return [ArmHour(*row) for row in rows]
 
+    def person_in_test(self, key: str, user_id: str) -> PersonInTest:
+        """Return the person behind a user id, as a test knows them."""
+        row = self._connection.execute(_PERSON_IN_TEST, (user_id, key, self._environment)).fetchone()
+        return PersonInTest(user_id, None) if row is None else PersonInTest(*row)
+
 
 def define(connection: sqlite3.Connection, experiment: Experiment) -> Experiment:
-    """Keep a definition unless its key has one, and return the one that is kept."""
+    """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
     e = experiment
     row = (e.key, e.name, _encode(e.variants).decode(), _encode(e.weights).decode(), e.coverage, e.created)
     connection.execute("INSERT OR IGNORE INTO experiment VALUES (?, ?, ?, ?, ?, ?)", row)
-    return _definition(connection.execute(f"{_DEFINITION} WHERE key = ?", (e.key,)).fetchone())
+    kept = _defined(connection, e.key).raised_to(e)
+    connection.execute("UPDATE experiment SET coverage = ? WHERE key = ?", (kept.coverage, e.key))
+    return kept
+
+
+def stop(connection: sqlite3.Connection, key: str, served: str, now: int) -> Experiment:
+    """Stop a test that there is, or change what everybody gets of one that was stopped; return it."""
+    latest = [
+        connection.execute(f"SELECT max(ts) FROM {table} WHERE experiment = ? AND ts >= ?", (key, now)).fetchone()[0]
+        for table in ("exposure", "ab_conversion", "experiment_conversion")
+    ]
+    # After all that was accepted: what was counted stays so, and nothing has to be taken back from the cells.
+    stopped = max([now, *(ts + 1 for ts in latest if ts is not None)])
+    connection.execute(_STOP, (key, stopped, served))
+    return _defined(connection, key)
+
+
+def _defined(connection: sqlite3.Connection, key: str) -> Experiment:
+    return _definition(connection.execute(f"{_DEFINITION} WHERE key = ?", (key,)).fetchone())
 
 
 def _definition(row: tuple[Any, ...]) -> Experiment:
-    key, name, variants, weights, coverage, created = row
-    return Experiment(key, name, _decode_variants(variants), _decode_weights(weights), coverage, created)
+    key, name, variants, weights, coverage, created, stopped, served = row
+    return Experiment(
+        key, name, _decode_variants(variants), _decode_weights(weights), coverage, created, stopped, served
+    )
 
 
 # ---------------------------------------------------------------- roll-up
 
-# The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit.
+# The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit, and
+# with the time from when on nothing is counted.
 _ARMS: Final = """
     SELECT a.uid, a.experiment, a.variant, a.first_ts, (
         SELECT min(c.ts) FROM experiment_conversion c
@@ -98,8 +139,9 @@ _ARMS: Final = """
             SELECT min(e.first_ts) FROM experiment_arm e
             WHERE e.uid = a.uid AND e.environment = a.environment AND e.experiment = a.experiment
         )
-    )
-    FROM experiment_arm a WHERE a.environment = ? {persons} ORDER BY a.uid, a.experiment
+    ), t.stopped
+    FROM experiment_arm a LEFT JOIN experiment_stop t ON t.experiment = a.experiment
+    WHERE a.environment = ? {persons} ORDER BY a.uid, a.experiment
 """
 _ADD_ARM: Final = (
     "ON CONFLICT (uid, environment, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
@@ -124,15 +166,17 @@ def add(transaction: Transaction, new: Accepted) -> None:
 
 def _facts(transaction: Transaction, new: Accepted) -> dict[int, _Facts]:
     """Return what each environment of a batch says."""
-    found: dict[int, _Facts] = {}
+    found: defaultdict[int, _Facts] = defaultdict(lambda: _Facts({}, set()))
     if Exposure in new:
         for environment, columns in _apart(transaction, new[Exposure], "experiment", "variant", "reason", "ts"):
-            found.setdefault(environment, _Facts({}, set())).exposures.update(_exposures(columns))
+            found[environment].exposures.update(_exposures(columns))
+    if AbConversion in new:
+        for environment, columns in _apart(transaction, new[AbConversion], "experiment", "ts"):
+            found[environment].conversions.update(zip(*columns, strict=True))
     converting = transaction.definitions.experiment_event_types
     if UserEvent in new and not converting.isdisjoint(new[UserEvent].fields["type"]):
         for environment, columns in _apart(transaction, new[UserEvent], "type", "properties", "ts"):
-            converted = _conversions(columns, converting)
-            found.setdefault(environment, _Facts({}, set())).conversions.update(converted)
+            found[environment].conversions.update(_told_by_events(columns, converting))
     return found
 
 
@@ -151,7 +195,7 @@ def _exposures(columns: Columns) -> dict[tuple[int, str, str], int]:
     return found
 
 
-def _conversions(columns: Columns, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
+def _told_by_events(columns: Columns, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
     uids, types, properties, times = columns
     for i in compress(count(), map(converting.__contains__, types)):
         experiment = _experiment_of(properties[i])
@@ -181,7 +225,7 @@ def _changing(connection: sqlite3.Connection, environment: int, persons: set[int
     _add_persons(connection, environment, changes, persons, -1)
     yield connection
     _add_persons(connection, environment, changes, persons, 1)
-    add_cells(connection, environment, changes)
+    add_cells(connection, changes, environment)
 
 
 def _add_persons(
@@ -194,8 +238,10 @@ def _add_persons(
 
 def _add_units(changes: CellChanges, rows: Iterable[tuple[Any, ...]], sign: int = 1) -> None:
     for (_, experiment), of_unit in groupby(rows, key=itemgetter(0, 1)):
-        arms = list(of_unit)
-        add_unit(changes, experiment, [(variant, first_ts) for _, _, variant, first_ts, _ in arms], arms[0][-1], sign)
+        rows_of_unit = list(of_unit)
+        arms = [(variant, first_ts) for _, _, variant, first_ts, _, _ in rows_of_unit]
+        converted_ts, stopped_ts = rows_of_unit[0][4:]
+        add_unit(changes, experiment, arms, converted_ts, sign, stopped_ts=stopped_ts)
 
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
@@ -247,13 +293,14 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
     connection.execute(_RECOUNT_ARMS)
     yield
-    connection.execute(_RECOUNT_CONVERSIONS.format(",".join("?" * len(converting))), converting)
+    connection.execute(_RECOUNT_CONVERSIONS)
+    connection.execute(_RECOUNT_TOLD_BY_EVENTS.format(",".join("?" * len(converting))), converting)
     yield
     connection.execute(f"DELETE FROM {ARM_HOURS.name}")
     for (environment,) in connection.execute("SELECT id FROM environment").fetchall():
         changes = CellChanges()
         _add_units(changes, connection.execute(_ARMS.format(persons=""), (environment,)))
-        add_cells(connection, environment, changes)
+        add_cells(connection, changes, environment)
         yield
 
 
@@ -263,6 +310,10 @@ _RECOUNT_ARMS: Final = (
     f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3, 4 {_ADD_ARM}"
 )
 _RECOUNT_CONVERSIONS: Final = (
+    "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment, ts FROM ab_conversion"
+    " JOIN person_of USING (uid) JOIN environment_of USING (origin)"
+)
+_RECOUNT_TOLD_BY_EVENTS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment_in(extra), ts"
     " FROM event JOIN person_of USING (uid) JOIN environment_of USING (origin)"
     " WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"

@@ -11,11 +11,12 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from otel_measure.definitions.quality import PREDICTION
+from otel_measure.definitions.windows import HOUR_US, cell_ranges
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Json
 from otel_measure.stats.cells import Cells
-from otel_measure.store.sqlite.models import conditions, parts
-from otel_measure.store.sqlite.quality import JUDGED, unpacked
+from otel_measure.store.sqlite.models import conditions
+from otel_measure.store.sqlite.quality import IS_JUDGED, unpacked
 from otel_measure.store.sqlite.received import held_model
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Filter
@@ -23,9 +24,8 @@ from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 
 Row: TypeAlias = tuple[Any, ...]
-HOUR_US: Final = 3_600_000_000
 _decode: Callable[[str], Json] = msgspec.json.Decoder().decode
-_RECORDS: Final = f"FROM inference INDEXED BY inference_judged WHERE model = ? AND {JUDGED}"
+_RECORDS: Final = f"FROM inference INDEXED BY inference_judged WHERE model = ? AND {IS_JUDGED}"
 _VALUES: Final = "SELECT ts, id, prediction, json_extract(extra, '$.features')"
 _REFERENCES: Final = (
     "SELECT m.name, m.version, r.source, r.first_ts, r.last_ts, r.last_id, r.cells"
@@ -68,7 +68,7 @@ class SqliteQualityQuestions:
     def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
         labels: dict[ModelKey, Labels] = {}
-        for part in parts(start, end):
+        for part in cell_ranges(start, end):
             for table, columns, merge in _MERGES:
                 for name, version, *rest in _cells(self._connection, table, columns, part, only, self._where):
                     merge(labels.setdefault((name, version), Labels()), rest)

@@ -1,8 +1,6 @@
 """What is kept about senders of OTLP: who they are, which of their signals counts, and what their metrics mean.
 
-Of each (process, model) one signal counts, so that no call counts twice. Facts of our own win over metrics: where they
-come, metrics and spans say the same again. Metrics win over spans, because spans may be sampled. Calls that only spans
-tell of are held until metrics had time to come; whichever then counts goes on to count, whatever comes later.
+Which signal counts is told in `definitions/signals.py`.
 """
 
 from __future__ import annotations
@@ -10,22 +8,25 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
 
+from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.signals import Signal, metrics_count, verdict_of_call
 from otel_measure.definitions.streams import Increment
+from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
 from otel_measure.store.sqlite import models, totals
-from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US, CellKey
+from otel_measure.store.sqlite.models import CellKey
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.models import ModelKey, ModelUse
+from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.streams import HeldCall, Interpreter, Sender
 
 MAX_HELD: Final = 100_000
 MAX_REMEMBERED: Final = 10_000
-Via: TypeAlias = Literal["facts", "metrics", "spans"]
 _encode = msgspec.json.Encoder().encode
 _inference = msgspec.json.Decoder(Inference).decode
 _DAY_US: Final = 24 * HOUR_US
@@ -89,8 +90,11 @@ def hold_calls(connection: sqlite3.Connection, calls: Sequence[HeldCall], now: i
     room = MAX_HELD - int(connection.execute("SELECT count(*) FROM waiting").fetchone()[0])
     counting = []
     for call in calls:
-        # When the table is full, the call counts now: to wait is a courtesy, to forget a call is not.
-        verdict = _verdict(connection, call, now, has_room=room > 0)
+        counting_signal = _counting_signal(connection, call.source, call.inference.model)
+        is_told_already = _is_told_already(connection, call)
+        verdict = verdict_of_call(counting_signal, is_told_already=is_told_already, has_room=room > 0)
+        if verdict != "told already" and call.parent is not None:
+            connection.execute("INSERT OR IGNORE INTO enclosing VALUES (?, ?)", (call.parent, now))
         if verdict == "hold":
             _hold(connection, call, until)
             room -= 1
@@ -132,20 +136,6 @@ def remove_held_calls(connection: sqlite3.Connection, inferences: Iterable[Infer
     connection.executemany("DELETE FROM waiting WHERE id = ?", [(inference.id,) for inference in inferences])
 
 
-def _verdict(
-    connection: sqlite3.Connection, call: HeldCall, now: int, *, has_room: bool
-) -> Literal["count", "hold", "told already"]:
-    """Tell what becomes of a call; one of a process and model that nothing is decided of is held."""
-    if _is_told_already(connection, call):
-        return "told already"
-    via = _via(connection, call.source, call.inference.model)
-    if via in ("facts", "metrics"):
-        return "told already"
-    if call.parent is not None:
-        connection.execute("INSERT OR IGNORE INTO enclosing VALUES (?, ?)", (call.parent, now))
-    return "hold" if via is None and has_room else "count"
-
-
 def _hold(connection: sqlite3.Connection, call: HeldCall, until: int) -> None:
     inference = call.inference
     connection.execute(
@@ -164,7 +154,7 @@ def _is_told_already(connection: sqlite3.Connection, call: HeldCall) -> bool:
     return bool(connection.execute("SELECT 1 FROM inference WHERE id = ?", (id_key(call.parent),)).fetchone())
 
 
-def _via(connection: sqlite3.Connection, source: str, model: str) -> Via | None:
+def _counting_signal(connection: sqlite3.Connection, source: str, model: str) -> Signal | None:
     row = connection.execute("SELECT via FROM source WHERE source = ? AND model = ?", (source, model)).fetchone()
     return row[0] if row else None
 
@@ -176,17 +166,14 @@ def interpret(transaction: Transaction, increments: Sequence[Increment], interpr
     """Add what growth of foreign series means to the cells of models and to the totals."""
     counting = [increment for increment in increments if _claimed(transaction.connection, increment)]
     costs = {pair for increment in counting if (pair := _says_cost(transaction.connection, increment)) is not None}
-    learnt = interpreter([replace(g, cost_comes=_pair(g) in costs) for g in counting])
     minutes: dict[CellKey, ModelUse] = {}
-    sums: dict[totals.Key, totals.Sum] = {}
-    for ts, origin, use, added in learnt:
+    sums: dict[TotalKey, Sum] = {}
+    for ts, origin, use, added in interpreter([replace(one, cost_comes=_pair(one) in costs) for one in counting]):
         names = transaction.names
         key = (60, ts - ts % MINUTE_US, names.model(use.model, use.version), names.origin(origin))
-        models.merge(minutes.setdefault(key, ModelUse(use.model, use.version)), use)
+        minutes.setdefault(key, ModelUse(use.model, use.version)).add(use)
         for instrument, value, attributes in added:
-            found = sums.setdefault((instrument.name, attributes, origin), totals.Sum(0))
-            found.value += round(value * instrument.units_per_value)
-            found.count += 1
+            sums.setdefault(TotalKey(instrument.name, attributes, origin), Sum(0)).count_value(instrument, value)
     models.add_minutes(transaction.connection, minutes, "received_cell")
     # No fact brings these back in a rebuild: they belong to what totals begin with.
     for into in ("total", "total_base"):
@@ -201,14 +188,14 @@ def _pair(increment: Increment) -> tuple[str, str]:
 def _claimed(connection: sqlite3.Connection, increment: Increment) -> bool:
     """Tell whether metrics count for this process and model; the first signal that is not held decides."""
     source, model = _pair(increment)
-    via = _via(connection, source, model)
-    if via is None:
+    signal = _counting_signal(connection, source, model)
+    if signal is None:
         connection.execute(
             "INSERT INTO source (source, model, via, ts) VALUES (?, ?, 'metrics', ?)",
             (source, model, increment.point.ts),
         )
         connection.execute("DELETE FROM waiting WHERE source = ? AND model = ?", (source, model))
-    return via in (None, "metrics")
+    return metrics_count(signal)
 
 
 def _says_cost(connection: sqlite3.Connection, increment: Increment) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from otel_measure.conventions import semconv
 from otel_measure.otlp.receive.logs import InterpretedLogs, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.records.events import Event, to_event
-from otel_measure.records.kinds import Exposure, Json, Origin, Record, UserEvent
+from otel_measure.records.kinds import Exposure, Inference, Json, Origin, Record, UserEvent
 from tests.facts import event as user_event
 from tests.facts import inference, one_of_each
 from tests.otlp.requests import NOW_US, PROCESS, SECOND_US, event, log_request, record_request
@@ -140,6 +140,25 @@ def test_what_breaks_a_rule(wrong: Event, why: str) -> None:
     ((message, n),) = found.refused.items()
     assert (n, len(found.records)) == (1, 1)
     assert why in message
+
+
+@pytest.mark.parametrize("user", ["undefined", "None", "[object Object]", "\u200b", -1])
+def test_a_placeholder_is_nobody(user: Json) -> None:
+    """What it did is refused and counted, whoever made the event; a call of a model stays, without a user."""
+    of_ours = [to_event(record) for record in one_of_each() if hasattr(record, "user_id")]
+    renamed = [_of_user(each, user) for each in of_ours]
+    found = read(*renamed, event("other", user_id=user))
+    assert found.refused == Counter({"what a user did must name somebody, not a placeholder": len(renamed)})
+    assert [(type(record), getattr(record, "user_id", "")) for record in found.records] == [(Inference, None)]
+    zero = one(event("other", user_id=0))
+    assert isinstance(zero, UserEvent)
+    assert zero.user_id == "0"
+
+
+def _of_user(event: Event, user: Json) -> Event:
+    named = {semconv.ATTR_USER_ID, semconv.ATTR_FEATURE_FLAG_CONTEXT_ID}
+    attributes = {key: str(user) if key in named else value for key, value in event.attributes.items()}
+    return msgspec.structs.replace(event, attributes=attributes)
 
 
 def test_a_bad_resource_of_many() -> None:

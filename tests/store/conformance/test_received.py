@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer, Rates
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.models import ModelUse
 from otel_measure.store.types.streams import HeldCall, Ingested
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
 from tests.store.asking import asked
