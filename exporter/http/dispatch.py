@@ -14,7 +14,7 @@ from exporter.http.envelope import ClientGone, HttpError, send_content, success
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
 from exporter.http.threads import in_thread, kind_of
-from exporter.http.types import Backend, BodyHeaders, Call, Content, NoBody
+from exporter.http.types import AnyRoute, Backend, BodyHeaders, Call, Content, NoBody
 
 _NO_BODY: Final = NoBody()
 
@@ -60,7 +60,7 @@ class Dispatcher:
             body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
             backend = await self._backend() if route.needs_runtime else None
             call = Call(match.path_params, query, body, backend)
-            return _content(await cast("Awaitable[object]", route.handler(call)), route.status)
+            return _content(route, call, await cast("Awaitable[object]", route.handler(call)))
         headers = body_headers(scope["headers"])
         sent = b"" if route.body is NoBody else await receive_body(headers, receive, route.max_bytes)
         backend = await self._backend() if route.needs_runtime else None
@@ -70,10 +70,7 @@ class Dispatcher:
             call = Call(match.path_params, query, decoded, backend)
             asks = route.method == "GET" and backend is not None
             pending = call.runtime.recorder.settle() if asks else 0
-            answer = route.handler(call)
-            if isinstance(answer, Content):
-                return answer
-            return success(answer, route.status, is_updating=asks and _is_updating(call), pending=pending)
+            return _content(route, call, route.handler(call), pending)
 
         return await in_thread(handle, kind_of(route))
 
@@ -92,13 +89,16 @@ def _decoded(bound: BoundRoute, headers: BodyHeaders, sent: bytes) -> msgspec.St
     return decode_json(decompressed(headers, sent, route.max_bytes), bound.decode)
 
 
-def _is_updating(call: Call[Any, Any]) -> bool:
-    """Whether an answer comes from a store that does not count all of its facts yet by its definitions."""
-    return call.runtime.store is not None and call.runtime.store.is_updating()
+def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int = 0) -> Content:
+    if isinstance(answer, Content):
+        return answer
+    return success(answer, route.status, is_updating=_is_updating(route, call), pending=pending)
 
 
-def _content(answer: object, status: int) -> Content:
-    return answer if isinstance(answer, Content) else success(answer, status)
+def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:
+    """Whether an answer comes from a store that did not count all of its facts by its definitions when it was asked."""
+    store = call.runtime.store if route.method == "GET" and route.needs_runtime else None
+    return store is not None and store.is_updating()
 
 
 def _other_method(method: str, routes: PathRoutes) -> Content:

@@ -15,7 +15,7 @@ from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
 from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.model_use import ModelUse
-from otel_measure.definitions.windows import TimeSpan, time_span
+from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.store.protocol import Moment, RecordedModels
@@ -78,14 +78,14 @@ class ModelQuestions:
     ) -> reports.Latency:
         """Return the latency percentiles of a model with their error bound."""
         where, span = self._narrowed(window, **narrowing)
-        return reports.latency(self._use_of((model_name, model_version), span, where), span)
+        return reports.latency(*self._use_of((model_name, model_version), span, where))
 
     def get_cost_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
     ) -> reports.Cost:
         """Return cost and tokens of a model with their coverage."""
         where, span = self._narrowed(window, **narrowing)
-        return reports.cost(self._use_of((model_name, model_version), span, where), span)
+        return reports.cost(*self._use_of((model_name, model_version), span, where))
 
     def get_accuracy_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
@@ -122,7 +122,7 @@ class ModelQuestions:
         where, span = self._narrowed(window, **narrowing)
         key = (model_name, model_version)
         with self._asking(where) as (recorded, moment):
-            model = self._registry.model(recorded, key) or Model(*key)
+            model, span = self._registry.model(recorded, key) or Model(*key), counted(span, recorded)
             use = reports.use_of(recorded, key, span)
             quality = self._quality.of_model(moment, key, span, where) if self._quality and moment else UNKNOWN_QUALITY
         return reports.snapshot(model, use, quality, span, utc(self._now_us()))
@@ -131,7 +131,7 @@ class ModelQuestions:
         """Return a snapshot of every model."""
         where, span = self._narrowed(window, **narrowing)
         with self._asking(where) as (recorded, moment):
-            models = self._registry.models(recorded)
+            models, span = self._registry.models(recorded), counted(span, recorded)
             uses = recorded.model_use(span.start, span.end)
             qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
         return reports.all_models(models, uses, qualities, span, utc(self._now_us()))
@@ -145,9 +145,9 @@ class ModelQuestions:
         with self._quality.asking(where) as moment:
             yield moment.models, moment
 
-    def _use_of(self, model: ModelKey, span: TimeSpan, where: Filter) -> ModelUse:
+    def _use_of(self, model: ModelKey, span: TimeSpan, where: Filter) -> tuple[ModelUse, TimeSpan]:
         with self._asking(where) as (recorded, _):
-            return reports.use_of(recorded, model, span)
+            return reports.use_of(recorded, model, span), counted(span, recorded)
 
     def _quality_for(self, question: str) -> QualityReader:
         if self._quality is None:

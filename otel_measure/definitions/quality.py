@@ -5,13 +5,14 @@ An inference contributes what its prediction and its winning truth make together
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ldexp
 from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.definitions.cells import CellChanges, CellKind
 from otel_measure.definitions.windows import LEVELS_S
+from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import Prediction
 
 PREDICTION: Final = "prediction"
@@ -58,6 +59,46 @@ def label(value: Prediction) -> str | None:
     if isinstance(value, str):
         return value
     return str(int(value)) if value == int(value) else None
+
+
+# ---------------------------------------------------------------- classes, or numbers
+
+Confusion: TypeAlias = Mapping[tuple[str, str], int]
+"""(prediction, truth) → how often, as the classes that they name; add two windows by adding their counts."""
+
+MAX_NUMBERS_AS_CLASSES: Final = 32
+_BOOLEAN_OF: Final[Mapping[str, str]] = {"0": "false", "1": "true", "false": "false", "true": "true"}
+_DIGITS: Final = frozenset("01")
+
+
+def predicts_numbers(model_type: str, confusion: Confusion, regression: RegressionTotals) -> bool:
+    """Tell whether a model predicts numbers and no classes.
+
+    What it is registered as decides. Any other model does when what was predicted and what was true are numbers of more
+    than 32 distinct values; a pair with a fraction, which names no class, counts as one more.
+    """
+    if model_type in (ModelType.CLASSIFICATION.value, ModelType.REGRESSION.value):
+        return model_type == ModelType.REGRESSION.value
+    classes = {name for pair in confusion for name in pair}
+    fractions = max(0, regression.n - sum(confusion.values()))
+    return (
+        regression.n > 0
+        and len(classes) + fractions > MAX_NUMBERS_AS_CLASSES
+        and all(name.removeprefix("-").isdecimal() for name in classes)
+    )
+
+
+def with_booleans(confusion: Confusion) -> Confusion:
+    """Read 1 and 0, and words in any case, as true and false where another spelling of the same boolean stands too."""
+    classes = {name for pair in confusion for name in pair}
+    booleans = {name: boolean for name in classes if (boolean := _BOOLEAN_OF.get(name.casefold()))}
+    if booleans.keys() <= _DIGITS or len(booleans) == len(set(booleans.values())):
+        return confusion
+    merged: dict[tuple[str, str], int] = {}
+    for (guess, truth), n in confusion.items():
+        pair = booleans.get(guess, guess), booleans.get(truth, truth)
+        merged[pair] = merged.get(pair, 0) + n
+    return merged
 
 
 # ---------------------------------------------------------------- truths

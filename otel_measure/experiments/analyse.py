@@ -20,6 +20,7 @@ from typing import Final
 
 from otel_measure.definitions.contributions import CROSSED_OVER
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import confidence_sequence, published_p
@@ -80,13 +81,16 @@ class _Looks:
         return self.absolute[0] > self.absolute[1]
 
 
-def analyse(experiment: Experiment, cells: Iterable[ArmHour], environment: str = "") -> AbTest:
+def analyse(
+    experiment: Experiment, cells: Iterable[ArmHour], definitions: CountedBy = "current", environment: str = ""
+) -> AbTest:
     """Return what an experiment says.
 
     Args:
         experiment: its definition.
         cells: what each hour added, in the order of hours.
-        environment: whose cells they are.
+        definitions: by which they are counted.
+        environment: of which they are.
     """
     control, *others = experiment.variants
     arms = {variant: Arm() for variant in experiment.variants}
@@ -106,7 +110,7 @@ def analyse(experiment: Experiment, cells: Iterable[ArmHour], environment: str =
             each.look(arms[control], arms[variant])
         split = sample_ratio([arm.users for arm in arms.values()], experiment.weights)
         split_p_value = published_p(split_p_value, split.p_value)
-    return _result(experiment, arms, looks, split_p_value, crossed_over, excluded, environment)
+    return _result(experiment, arms, looks, split_p_value, crossed_over, excluded, definitions, environment)
 
 
 def _effect(control: Arm, treatment: Arm, looks: _Looks, comparisons: int) -> Effect:
@@ -159,6 +163,7 @@ def _result(
     split_p_value: float,
     crossed_over: int,
     excluded: int,
+    definitions: CountedBy,
     environment: str,
 ) -> AbTest:
     control = experiment.variants[0]
@@ -198,6 +203,7 @@ def _result(
         created_at=moment(experiment.created),
         stopped_at=None if experiment.stopped is None else moment(experiment.stopped),
         served_variant=experiment.served,
+        definitions=definitions,
     )
 
 

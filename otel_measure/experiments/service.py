@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Final
 
+from otel_measure.definitions.windows import HOUR_US, CountedBy
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
@@ -16,8 +17,8 @@ from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import AbConversion, Exposure, Origin
 from otel_measure.stats.ab_test import AbTest
-from otel_measure.store.protocol import Store
-from otel_measure.store.types.experiments import Experiment, PersonInTest
+from otel_measure.store.protocol import ExperimentQuestions, Store
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import Filter
 
 _log: Final = logging.getLogger("otel_measure")
@@ -199,13 +200,10 @@ class ExperimentService:
 
     def get_ab_test_results(self, test_id: str, *, environment: str | None = None) -> AbTest:
         """Return what a test says so far, of one environment."""
-        with self._store_for("the result of a test").asking(Filter(None, environment)) as moment:
-            defined = moment.experiments.experiments(test_id)
-            hours = moment.experiments.hours(test_id)
-            environment = moment.environment
-        if not defined:
+        tests, _ = self._results("the result of a test", environment, test_id)
+        if not tests:
             raise NotFound("test", test_id)
-        return analyse(defined[0], hours, environment)
+        return tests[0]
 
     def list_ab_tests(self, *, environment: str | None = None) -> AbTestResults:
         """Return what every test says so far, of one environment.
@@ -213,11 +211,15 @@ class ExperimentService:
         Raises:
             NoStore: there is none to ask.
         """
-        with self._store_for("the results of tests").asking(Filter(None, environment)) as moment:
-            questions, environment = moment.experiments, moment.environment
-            defined = [(each, questions.hours(each.key)) for each in questions.experiments()]
-        results = [analyse(each, hours, environment) for each, hours in defined]
-        return AbTestResults(results, len(results), environment)
+        tests, of = self._results("the results of tests", environment)
+        return AbTestResults(tests, len(tests), of)
+
+    def _results(self, question: str, environment: str | None, test_id: str | None = None) -> tuple[list[AbTest], str]:
+        """Return what tests say (or one, if there is one), and in which environment."""
+        with self._store_for(question).asking(Filter(None, environment)) as moment:
+            questions, of = moment.experiments, moment.environment
+            tests = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments(test_id)]
+        return [analyse(each, hours, definitions, of) for each, hours, definitions in tests], of
 
     def _log_once(self, what: str, error: StoreError) -> None:
         if not self._logged:
@@ -250,6 +252,13 @@ _STAYS: Final[Mapping[str, str]] = {
     "weights": "other weights would move users between the variants of a test that runs",
     "coverage": "coverage may be raised and not lowered, for who takes part goes on doing so",
 }
+
+
+def _counted(questions: ExperimentQuestions, test: Experiment, now: int) -> tuple[list[ArmHour], CountedBy]:
+    """Return the hours of a test, and by which definitions they are counted."""
+    hours = questions.hours(test.key)
+    start = hours[0].hour * HOUR_US if hours else test.created
+    return hours, questions.counted_by(start, now)
 
 
 def _difference(kept: Experiment, wanted: Experiment) -> str:

@@ -186,6 +186,13 @@ def timestamp_us(argument: str, value: object, now_us: int) -> int:
     return ts
 
 
+def moment_us(argument: str, value: object) -> int:
+    """Return microseconds since 1970 UTC of an aware datetime that has to be given, as `timestamp_us` does."""
+    if value is None:
+        raise ValueError(f"{argument} must be an aware datetime, not None")
+    return timestamp_us(argument, value, 0)
+
+
 def settled_time(ts_us: int, received_us: int) -> tuple[int, bool]:
     """Return the time a record counts at, and whether it was clamped: over 300 s in the future becomes now."""
     if ts_us > received_us + FUTURE_TOLERANCE_US:

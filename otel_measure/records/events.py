@@ -20,6 +20,7 @@ from otel_measure.records.kinds import (
     GroundTruth,
     Inference,
     Json,
+    Maintenance,
     NpsResponse,
     Origin,
     Record,
@@ -85,6 +86,7 @@ SCHEMAS: Final = (
     EventSchema("ab_conversion", AbConversion, semconv.EVENT_AB_CONVERSION),
     EventSchema("evaluation", EvaluationResult, semconv.EVENT_EVALUATION_RESULT),
     EventSchema("service_state", ServiceState, semconv.EVENT_SERVICE_STATE),
+    EventSchema("maintenance", Maintenance, semconv.EVENT_MAINTENANCE),
 )
 SCHEMA_OF_EVENT: Final[Mapping[str, EventSchema]] = {schema.event: schema for schema in SCHEMAS}
 USER_EVENT_TYPES: Final = frozenset(USER_EVENT_NAMES)

@@ -161,6 +161,20 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Planned time [start_us, end_us) of a watched service, in which it is neither up nor down."""
+
+    id: Id = field(name=semconv.ATTR_LOG_RECORD_UID)
+    ts: Micros
+    origin: Origin
+    service: Name = field(name=semconv.ATTR_MONITORED_SERVICE_NAME)
+    start_us: Micros = field(name=semconv.ATTR_MAINTENANCE_START_US)
+    end_us: Micros = field(name=semconv.ATTR_MAINTENANCE_END_US)
+    reason: Name | None = field(default=None, name=semconv.ATTR_MONITORED_SERVICE_REASON)
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
 class EvaluationResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What somebody (a person, a judge model, a program) thinks of an answer: a score, a label, or both.
 
@@ -182,5 +196,13 @@ class EvaluationResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Record: TypeAlias = (
-    Inference | UserEvent | GroundTruth | NpsResponse | Exposure | AbConversion | ServiceState | EvaluationResult
+    Inference
+    | UserEvent
+    | GroundTruth
+    | NpsResponse
+    | Exposure
+    | AbConversion
+    | ServiceState
+    | Maintenance
+    | EvaluationResult
 )

@@ -54,6 +54,7 @@ class AbTest:
             of every other lies below; `None` without one.
         stopped_at: from when on nothing is counted any more; `None` while the test runs.
         served_variant: what everybody gets of a test that was stopped, else `None`.
+        definitions: by which it is counted: "current", "earlier" or "updating", as `CountedBy` has it.
     """
 
     test_id: str
@@ -82,3 +83,4 @@ class AbTest:
     created_at: datetime
     stopped_at: datetime | None
     served_variant: str | None
+    definitions: str

@@ -10,7 +10,7 @@ from typing import Final
 from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_date
-from otel_measure.definitions.windows import DaySpan, day_span
+from otel_measure.definitions.windows import DaySpan, counted, day_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
@@ -249,7 +249,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return active users, and what their sessions are like."""
         days = self._days(window, as_of)
         with self._asking("engagement", service, environment) as ask:
-            return reports.engagement(ask, days, self._now_us())
+            return reports.engagement(ask, counted(days, ask), self._now_us())
 
     def get_conversion_metrics(
         self,
@@ -268,7 +268,7 @@ class UserAnalyticsService(AbTestCalls):
         days = self._days(window, as_of)
         event = checks.text("conversion_event", getattr(conversion_event, "value", conversion_event))
         with self._asking("conversion", service, environment) as ask:
-            return reports.conversion(ask, days, event)
+            return reports.conversion(ask, counted(days, ask), event)
 
     def get_retention_metrics(
         self,
@@ -281,7 +281,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return who comes back 1, 7 and 30 days after the first, for the cohorts of the window; and the churn."""
         days = self._days(window, as_of)
         with self._asking("retention", service, environment) as ask:
-            return reports.retention(ask, days)
+            return reports.retention(ask, counted(days, ask))
 
     def get_nps_metrics(
         self,
@@ -295,7 +295,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return the net promoter score of one survey, or of all of them together."""
         days = self._days(window, as_of)
         with self._asking("nps", service, environment) as ask:
-            return reports.nps(ask, days, survey)
+            return reports.nps(ask, counted(days, ask), survey)
 
     def segment_users(
         self,
@@ -311,7 +311,7 @@ class UserAnalyticsService(AbTestCalls):
         """
         days = self._days(window, as_of)
         with self._asking("segments", service, environment) as ask:
-            return reports.segments(ask, days)
+            return reports.segments(ask, counted(days, ask))
 
     def get_users_summary(
         self,
@@ -324,7 +324,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return everything at once: retention and NPS over 90 days, the rest over the window."""
         days, quarter = self._days(window, as_of), self._days(QUARTER, as_of)
         with self._asking("summary", service, environment) as ask:
-            return reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION)
+            return self._summary(ask, days, quarter)
 
     def get_users_overview(self) -> reports.UsersOverview:
         """Return what users are judged by, all of it as of one moment: the summary and the last two complete weeks."""
@@ -333,11 +333,15 @@ class UserAnalyticsService(AbTestCalls):
         last_week, week_before = (self._days(WEEK, yesterday - timedelta(days=ago)) for ago in (0, 7))
         with self._asking("overview", None, None) as ask:
             return reports.UsersOverview(
-                reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION),
+                self._summary(ask, days, quarter),
                 reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
                 reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
                 reports.daily_active(ask, days.last_complete_day),
             )
+
+    def _summary(self, ask: UserQuestions, days: DaySpan, quarter: DaySpan) -> reports.UsersSummary:
+        days, quarter = counted(days, ask), counted(quarter, ask)
+        return reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION)
 
     def _days(self, window: str, as_of: date | None) -> DaySpan:
         return day_span(window, self._now_us(), self._timezone, as_of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 from itertools import permutations
 
@@ -18,7 +19,9 @@ from otel_measure.definitions.quality import (
     RegressionTotals,
     Truth,
     label,
+    predicts_numbers,
     winning_truth,
+    with_booleans,
 )
 from otel_measure.records.kinds import Prediction
 from tests.facts import HOUR, MINUTE, NOON
@@ -31,6 +34,63 @@ from tests.facts import HOUR, MINUTE, NOON
 def test_a_class_is_named_by_its_value(value: Prediction, name: str | None) -> None:
     """Text, booleans and whole numbers name classes; other numbers do not."""
     assert label(value) == name
+
+
+def counted(pairs: list[tuple[Prediction, Prediction]]) -> tuple[Counter[tuple[str, str]], RegressionTotals]:
+    """Return pairs as a store keeps them: the matrix of those that name classes, and the sums of those of numbers."""
+    confusion: Counter[tuple[str, str]] = Counter()
+    sums = RegressionTotals()
+    for guess, truth in pairs:
+        named, true = label(guess), label(truth)
+        if named is not None and true is not None:
+            confusion[named, true] += 1
+        sums += RegressionTotals.of(guess, truth) or RegressionTotals()
+    return confusion, sums
+
+
+THIRTY_TWO: list[tuple[Prediction, Prediction]] = [(n, n) for n in range(32)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "numbers"),
+    [
+        ([], False),
+        (THIRTY_TWO, False),
+        ([*THIRTY_TWO, (1, 32)], True),
+        ([*THIRTY_TWO, (1, -5.0)], True),
+        ([*THIRTY_TWO, (1, 0.5)], True),
+        ([(0.5 + n, n) for n in range(32)], False),
+        ([(0.5 + n, n) for n in range(33)], True),
+        ([*THIRTY_TWO, (1, 32), ("cat", 1)], False),
+        ([(str(n), str(n)) for n in range(99)], False),
+        ([(True, False)] * 99, False),
+    ],
+)
+def test_a_model_of_many_numbers_predicts_numbers(pairs: list[tuple[Prediction, Prediction]], numbers: bool) -> None:
+    """An unregistered one does from 33 distinct numbers on both sides on; what it is registered as goes before that."""
+    confusion, sums = counted(pairs)
+    assert predicts_numbers("other", confusion, sums) is numbers
+    assert predicts_numbers("nlp_generation", confusion, sums) is numbers
+    assert predicts_numbers("regression", confusion, sums) is True
+    assert predicts_numbers("classification", confusion, sums) is False
+
+
+@pytest.mark.parametrize(
+    ("pairs", "classes"),
+    [
+        ([(True, 1), (False, 0), (True, 0)], {("true", "true"): 1, ("false", "false"): 1, ("true", "false"): 1}),
+        ([(1, True), (0, "False"), (1, "true")], {("true", "true"): 2, ("false", "false"): 1}),
+        ([(1, "true"), (0, "unknown"), (2, 0)], {("true", "true"): 1, ("false", "unknown"): 1, ("2", "false"): 1}),
+        ([(1, 1), (0, 1)], {("1", "1"): 1, ("0", "1"): 1}),
+        ([("True", "True"), ("False", "True")], {("True", "True"): 1, ("False", "True"): 1}),
+        ([("1", "one"), ("one", 1)], {("1", "one"): 1, ("one", "1"): 1}),
+    ],
+)
+def test_booleans_of_two_spellings_are_one_class(
+    pairs: list[tuple[Prediction, Prediction]], classes: dict[tuple[str, str], int]
+) -> None:
+    """1, True, "true" and "True" are one class when the other side says so, and else what they are."""
+    assert with_booleans(counted(pairs)[0]) == classes
 
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), max_size=20))

@@ -60,8 +60,9 @@ def test_an_empty_test_knows_nothing() -> None:
         created_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
         stopped_at=None,
         served_variant=None,
+        definitions="current",
     )
-    assert msgspec.json.encode(analyse(TWO, [], "test")) == msgspec.json.encode(expected)
+    assert msgspec.json.encode(analyse(TWO, [], environment="test")) == msgspec.json.encode(expected)
 
 
 def test_s02_effect_and_confidence_sequence() -> None:

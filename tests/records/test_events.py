@@ -77,6 +77,7 @@ def test_the_kinds() -> None:
         "exposure",
         "ab_conversion",
         "service_state",
+        "maintenance",
         "evaluation",
     ]
 

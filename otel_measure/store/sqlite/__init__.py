@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
@@ -95,7 +95,7 @@ class SqliteStore:
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
-        self._state = kept.NO_STATE
+        self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         try:
@@ -147,11 +147,8 @@ class SqliteStore:
             state = kept.state(connection)
             if state.erasures != self._state.erasures:  # another process may have erased users whom this one knows
                 self._names.clear()
-            self._state = state
+            self._state = self._seen = state
             yield self._seen_by(connection, state)
-
-    def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return self._seen_by(connection, kept.state(connection))
 
     def _seen_by(self, connection: sqlite3.Connection, state: kept.StoreState) -> Transaction:
         rolls_up = state.updating is None and state.digest == self._definitions.digest
@@ -218,10 +215,15 @@ class SqliteStore:
         with self._database.write(durable=True) as connection:
             return services.register(connection, name, sla_target, now)
 
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
+    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services."""
         with self._database.write() as connection:
-            services.beat(connection, at)
+            services.beat(connection, at, watched)
+
+    def end_watch(self, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up."""
+        with self._database.write() as connection:
+            services.end_watch(connection, service, at)
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
@@ -290,8 +292,9 @@ class SqliteStore:
     def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
+            self._seen = state = kept.state(connection)
             asked = where if where.environment is not None else where._replace(environment=self._environment)
-            moment = SqliteMoment(self._seen_from(connection), asked)
+            moment = SqliteMoment(self._seen_by(connection, state), asked, state)
             try:
                 yield moment
             finally:
@@ -307,9 +310,8 @@ class SqliteStore:
         self._definitions = wanted
 
     def is_updating(self) -> bool:
-        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
-        with self._database.read() as connection:
-            return kept.state(connection).updating is not None or not journal.is_empty(connection)
+        """Tell whether facts waited to be counted by the definitions of the store when this process last asked it."""
+        return self._seen.is_updating
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
@@ -353,6 +355,7 @@ class SqliteStore:
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+            self._seen = kept.state(connection)
         self._database.damage.refuse()
 
     def watch(self) -> None:

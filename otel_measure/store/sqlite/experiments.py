@@ -22,11 +22,13 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.definitions.cells import CellChanges
 from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.environments import Columns, apart
 from otel_measure.store.sqlite.facts import Facts
+from otel_measure.store.sqlite.kept import FACTS, StoreState, counted_by
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 
@@ -70,9 +72,14 @@ class _Facts(NamedTuple):
 class SqliteExperimentQuestions:
     """Satisfies `otel_measure.store.protocol.ExperimentQuestions`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, environment: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, environment: int, seen: StoreState) -> None:
         self._connection = connection
         self._environment = environment
+        self._seen = seen
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions the exposures and conversions of [start, end) are counted."""
+        return counted_by(self._connection, self._seen, start, end, FACTS)
 
     def experiments(self, key: str | None = None) -> list[Experiment]:
         """Return every definition (or that of one key, if there is one), the oldest first."""

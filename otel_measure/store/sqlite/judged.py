@@ -11,10 +11,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from otel_measure.definitions.quality import PREDICTION
-from otel_measure.definitions.windows import HOUR_US, cell_ranges
+from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Json
 from otel_measure.stats.cells import Cells
+from otel_measure.store.sqlite.kept import StoreState, counted_by
 from otel_measure.store.sqlite.models import conditions
 from otel_measure.store.sqlite.quality import IS_JUDGED, unpacked
 from otel_measure.store.sqlite.received import held_model
@@ -36,9 +37,14 @@ _REFERENCES: Final = (
 class SqliteQualityQuestions:
     """Satisfies `otel_measure.store.protocol.QualityQuestions`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState) -> None:
         self._connection = connection
         self._where = where
+        self._seen = seen
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions the labels of [start, end) are counted; cells go with their facts."""
+        return counted_by(self._connection, self._seen, start, end)
 
     def evaluations(self, start: int, end: int) -> list[Evaluated]:
         """Return what answers were given in [start, end), sorted by model, version and name."""

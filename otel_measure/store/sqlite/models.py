@@ -11,12 +11,13 @@ import msgspec
 
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.model_use import SUMS, ModelUse, use_by_minute
-from otel_measure.definitions.windows import HOUR_US, cell_ranges
+from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.chunks import chunks
+from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
@@ -126,9 +127,14 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
 class SqliteRecordedModels:
     """Satisfies `otel_measure.store.protocol.RecordedModels`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState) -> None:
         self._connection = connection
         self._where = where
+        self._seen = seen
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions the uses of [start, end) are counted."""
+        return counted_by(self._connection, self._seen, start, end, METRICS)
 
     def models(self, only: ModelKey | None = None) -> list[Model]:
         """Return every model that was registered or recorded (or one, if it was), sorted by name and version."""

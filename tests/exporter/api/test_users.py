@@ -162,7 +162,12 @@ def test_engagement_is_what_python_answers(client: TestClient, runtime: Runtime)
     data = client.get(f"{BASE}/engagement", params={"window": "7d", "as_of": "2025-12-31"}).json()["data"]
     assert data == json.loads(msgspec.json.encode(runtime.users.get_engagement_metrics("7d", as_of=date(2025, 12, 31))))
     assert data["stickiness"] is None
-    assert data["window"] == {"start": "2025-12-25T00:00:00Z", "end": "2026-01-01T00:00:00Z", "timezone": "UTC"}
+    assert data["window"] == {
+        "start": "2025-12-25T00:00:00Z",
+        "end": "2026-01-01T00:00:00Z",
+        "timezone": "UTC",
+        "definitions": "current",
+    }
 
 
 @pytest.mark.parametrize(
