@@ -120,6 +120,18 @@ class Identified(msgspec.Struct, frozen=True):
     anonymous_id: str
 
 
+class UnlinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An anonymous visitor that is not who it was said to be."""
+
+    anonymous_id: Id
+
+
+class Unlinked(msgspec.Struct, frozen=True):
+    """Whether the id was linked to anybody."""
+
+    was_linked: bool
+
+
 _decode_event: Final = msgspec.json.Decoder(EventBody).decode
 
 
@@ -159,6 +171,11 @@ async def record_nps(call: Call[NoQuery, msgspec.Struct]) -> Answered:
 def identify(call: Call[NoQuery, IdentifyBody]) -> Identified:
     """Commit that two ids are one person."""
     return Identified(call.runtime.users.identify(call.body.anonymous_id, call.body.user_id))
+
+
+def unlink(call: Call[NoQuery, UnlinkBody]) -> Unlinked:
+    """Commit that a link is taken back."""
+    return Unlinked(call.runtime.users.unlink(call.body.anonymous_id))
 
 
 def erase(call: Call[NoQuery, NoBody]) -> Erasure:
@@ -230,6 +247,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     post(
         f"{_BASE}/identify", identify, IdentifyBody,
         "Say that an anonymous visitor is a user", "The anonymous id to go on with.", status=200,
+    ),
+    post(
+        f"{_BASE}/unlink", unlink, UnlinkBody,
+        "Take back that an anonymous visitor is a user", "Whether it was linked to anybody.", status=200,
     ),
     delete(
         f"{_BASE}/{{user_id}}", erase, NoQuery,

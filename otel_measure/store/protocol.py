@@ -259,7 +259,10 @@ class Writer(Protocol):
         """Note that somebody who watched a service until now gives it up; whoever watches it too goes on telling."""
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped."""

@@ -194,15 +194,32 @@ class UserAnalyticsService(AbTestCalls):
 
         Returns:
             The anonymous id to go on with: the given one when the two are one person now, or a fresh one when it
-            belongs to somebody else already (a second user on the same device).
+            belongs to somebody else already (a second user on the same device), or is a user itself: an id that
+            anything was ever identified as is not merged into another.
 
         Raises:
-            ValueError: an id is none.
+            ValueError: an id is none, or a placeholder such as "undefined".
             NoStore: there is none to remember it.
         """
         anonymous = checks.linked_id("anonymous_id", anonymous_id)
         link = self._settled_store("identify").identify(anonymous, checks.linked_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
+
+    def unlink(self, anonymous_id: object) -> bool:
+        """Take back that an anonymous visitor is a user: what it did is its own again, in every answer.
+
+        What was identified as it goes with it; it may be identified anew. What retention has removed the facts of
+        stays with the user.
+
+        Returns:
+            Whether it was linked to anybody.
+
+        Raises:
+            ValueError: the id is none.
+            NoStore: there is none to remember it.
+        """
+        anonymous = checks.stored_user_id("anonymous_id", anonymous_id)
+        return self._store_for("unlink").unlink(anonymous)
 
     def delete_user(self, user_id: object) -> Erasure:
         """Erase a user under all ids: events, answers, assignments, and the user of inferences.

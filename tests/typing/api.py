@@ -264,6 +264,7 @@ def tracking() -> None:
     users.end_session(7, session_id, timestamp=NOW)
     assert_type(users.record_nps_response(7, 9, "good", survey="spring", timestamp=NOW, response_id="n-1"), str)
     assert_type(users.identify("anonymous-1", "ada"), str)
+    assert_type(users.unlink("anonymous-1"), bool)
     assert_type(users.delete_user("ada").events, int)
 
 

@@ -175,9 +175,28 @@ def test_identify(users: UserAnalyticsService) -> None:
     assert users.get_engagement_metrics().dau == 3
     assert [users.identify("a", 1), users.identify("a", "1"), users.identify("a", 2)] == ["a", "a", "id3"]
     assert users.get_engagement_metrics().dau == 2
-    assert users.identify(1, 2) == "1"
-    assert users.get_engagement_metrics().dau == 1
+    assert users.identify(1, 2) == "id4"  # two users are never one person
+    assert users.get_engagement_metrics().dau == 2
+
+
+def test_unlink(users: UserAnalyticsService) -> None:
+    """A link is taken back, once; the id may be linked anew, and the user stays one."""
+    for user in ("a", 1, 2):
+        users.track_event(user, "page_view", "home")
+    users.identify("a", 1)
+    assert users.get_engagement_metrics().dau == 2
+    assert [users.unlink("a"), users.unlink("a"), users.unlink("nobody"), users.unlink("undefined")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert users.get_engagement_metrics().dau == 3
+    assert users.identify(1, 2) != "1"
     assert users.identify("a", 2) == "a"
+    assert users.get_engagement_metrics().dau == 2
+    with pytest.raises(ValueError, match="anonymous_id must be a non-empty string"):
+        users.unlink("")
 
 
 def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> None:

@@ -21,6 +21,7 @@ from otel_measure.store.sqlite import (
     journal,
     judged,
     kept,
+    links,
     maintenance,
     models,
     outbox,
@@ -226,9 +227,14 @@ class SqliteStore:
             services.end_watch(connection, service, at)
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
         with self._transaction(durable=True) as transaction:
-            return identity.identify(transaction, anonymous_id, user_id)
+            return links.identify(transaction, anonymous_id, user_id)
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
+        with self._transaction(durable=True) as transaction:
+            return links.unlink(transaction, anonymous_id)
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped."""
@@ -341,8 +347,13 @@ class SqliteStore:
 
     def _purge_before(self, day: int) -> int:
         horizon = day_start(day, self._definitions.zone)
+        self._updates.work_off()
         with self._transaction() as transaction:
-            if not transaction.rolls_up or horizon < self._state.horizon:
+            if (
+                not transaction.rolls_up
+                or horizon < self._state.horizon
+                or journal.has_regroupings(transaction.connection)
+            ):
                 return 0
             transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
         return maintenance.purge(self._database, self._names, horizon) if self._updates.work_off() else 0

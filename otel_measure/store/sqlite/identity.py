@@ -1,8 +1,4 @@
-"""Who is who: several ids of one person, and the removal of a person.
-
-A user is its own person until it is identified as another one: the first link of an id stays, one to somebody else is
-refused. Without refusals persons are the connected components of the links, whatever their order.
-"""
+"""The removal of a person, and what keeps a replay of it out."""
 
 from __future__ import annotations
 
@@ -22,32 +18,7 @@ from otel_measure.store.sqlite import activity, facts, journal, roll_ups, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.users import Erasure, Link
-
-
-def identify(transaction: Transaction, anonymous_id: str, user_id: str) -> Link:
-    """Make two ids one person."""
-    anonymous, user = (transaction.names.uid(each) for each in (anonymous_id, user_id))
-    person = _person(transaction.connection, user)
-    if _person(transaction.connection, anonymous) == person:
-        return "known"
-    if _person(transaction.connection, anonymous) != anonymous:
-        return "refused"
-    transaction.connection.execute(
-        "UPDATE person SET merged_into = ?1 WHERE uid = ?2 OR merged_into = ?2", (person, anonymous)
-    )
-    if transaction.rolls_up:
-        roll_ups.unite(transaction, person, anonymous)
-    else:
-        journal.note_merge(transaction.connection, anonymous)
-    return "linked"
-
-
-def _person(connection: sqlite3.Connection, uid: int) -> int:
-    return int(connection.execute("SELECT person FROM person_of WHERE uid = ?", (uid,)).fetchone()[0])
-
-
-# ---------------------------------------------------------------- erasure
+from otel_measure.store.types.users import Erasure
 
 
 def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:

@@ -257,6 +257,26 @@ def test_an_anonymous_visitor_becomes_a_user(client: TestClient) -> None:
     assert other["anonymous_id"] not in {"anon", "ada", "bob"}
 
 
+def test_a_link_is_taken_back(client: TestClient) -> None:
+    """The two are two persons again, at once; a second time there is nothing to take back."""
+    for user in ("anon", "ada"):
+        track(client, user)
+    client.post(f"{BASE}/identify", json={"anonymous_id": "anon", "user_id": "ada"})
+    answers = [client.post(f"{BASE}/unlink", json={"anonymous_id": "anon"}) for _ in range(2)]
+    assert [(a.status_code, a.json()["data"]) for a in answers] == [
+        (200, {"was_linked": True}),
+        (200, {"was_linked": False}),
+    ]
+    assert data(client, "summary")["total_users"] == 2
+
+
+@pytest.mark.parametrize("body", [{"anonymous_id": "undefined", "user_id": "ada"}, {"anonymous_id": "a", "user_id": 0}])
+def test_nobody_is_linked_to_a_placeholder(client: TestClient, body: dict[str, Any]) -> None:
+    """It would make one person of all who have no id."""
+    answer = client.post(f"{BASE}/identify", json=body)
+    assert (answer.status_code, "must be an id of somebody" in answer.json()["message"]) == (400, True)
+
+
 def test_erasure_answers_with_a_receipt(client: TestClient, runtime: Runtime) -> None:
     """What was removed is counted, and the reports do not know the user any more."""
     track(client, 123)

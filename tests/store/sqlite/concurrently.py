@@ -122,6 +122,7 @@ happenings: st.SearchStrategy[list[Step]] = st.lists(
         st.tuples(st.just("accept"), batches()),
         st.tuples(st.just("accept"), batches()),
         st.tuples(st.just("link"), st.tuples(_users, _users)),
+        st.tuples(st.just("unlink"), _users),
         st.tuples(st.just("erase"), _users),
         st.tuples(st.just("sweep"), st.sampled_from([NOON, NOON + DAY, NOON + 2 * DAY])),
         st.tuples(st.just("steps"), st.integers(1, 25)),

@@ -76,6 +76,8 @@ class TwoVersions:
             assert [receipt.outcome for receipt in self.fresh.accept(given)] == before
         elif what == "link":
             assert by.identify(*given) == self.fresh.identify(*given)
+        elif what == "unlink":
+            assert by.unlink(given) == self.fresh.unlink(given)
         elif what == "erase":
             assert by.erase(given, self.now) == self.fresh.erase(given, self.now)
         elif what == "sweep":
