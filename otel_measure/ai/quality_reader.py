@@ -117,7 +117,7 @@ class QualityReader:
 
 
 def _is_now(span: TimeSpan, where: Filter) -> bool:
-    return span.is_today and where.service is None
+    return span.is_today and where == EVERYTHING
 
 
 def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:

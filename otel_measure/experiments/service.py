@@ -217,8 +217,9 @@ class ExperimentService:
     def _results(self, question: str, environment: str | None, test_id: str | None = None) -> tuple[list[AbTest], str]:
         """Return what tests say (or one, if there is one), and in which environment."""
         with self._store_for(question).asking(Filter(None, environment)) as moment:
-            questions, of = moment.experiments, moment.environment
+            questions = moment.experiments
             tests = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments(test_id)]
+            of = questions.environment
         return [analyse(each, hours, definitions, of) for each, hours, definitions in tests], of
 
     def _log_once(self, what: str, error: StoreError) -> None:

@@ -72,6 +72,10 @@ class UserQuestions(Protocol):
 class RecordedModels(Protocol):
     """What reports over models ask; the in-memory reader of a process without a store answers them as well."""
 
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
+
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
@@ -87,6 +91,10 @@ class QualityQuestions(Protocol):
 
     The records of a model that have a prediction or features stand in the order of their positions, (ts, id).
     """
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
@@ -122,6 +130,10 @@ class QualityQuestions(Protocol):
 
 class ExperimentQuestions(Protocol):
     """What is known of experiments."""
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
@@ -168,10 +180,6 @@ class OutboxQuestions(Protocol):
 
 class Moment(Protocol):
     """What a store knew at one moment: every question sees the same facts, whatever is written meanwhile."""
-
-    @property
-    def environment(self) -> str:
-        """The one that answers about users, models, their quality and experiments are about."""
 
     @property
     def users(self) -> UserQuestions:

@@ -49,7 +49,6 @@ class Engagement:
     bounce_rate: float
     return_rate: float
     provisional: bool
-    environment: str
     window: Window
 
 
@@ -68,7 +67,6 @@ class Conversion:
     total_conversions: int
     conversion_value: float
     avg_time_to_convert_seconds: float
-    environment: str
     window: Window
 
 
@@ -102,7 +100,6 @@ class Retention:
     day_30_retention_ci: Interval
     churn_rate: float
     cohorts: tuple[CohortRetention, ...]
-    environment: str
     window: Window
 
 
@@ -137,7 +134,6 @@ class Nps:
     detractors: int
     responses: int
     average_score: float
-    environment: str
     window: Window
 
 
@@ -152,7 +148,6 @@ class Segments:
     churned: int
     resurrected: int
     total_users: int
-    environment: str
     window: Window
 
 
@@ -168,7 +163,6 @@ class UsersSummary:
     retention: Retention
     nps: Nps
     segments: Segments
-    environment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +216,6 @@ def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
         bounce_rate=ratio(totals.bounced, totals.viewed),
         return_rate=ratio(active - new, active),
         provisional=span.is_today,
-        environment=ask.environment,
         window=span.window,
     )
 
@@ -244,7 +237,6 @@ def conversion(ask: UserQuestions, span: DaySpan, event: str) -> Conversion:
         total_conversions=found.conversions,
         conversion_value=nan if found.value is None else found.value,
         avg_time_to_convert_seconds=ratio(found.wait_us / _US, found.converted),
-        environment=ask.environment,
         window=span.window,
     )
 
@@ -266,7 +258,6 @@ def retention(ask: UserQuestions, span: DaySpan) -> Retention:
         day_30_retention_ci=wilson_interval(*day_30),
         churn_rate=lifecycle(ask, trailing(last, MAU_DAYS)).churn_rate,
         cohorts=tuple(_cohort(cohort, last) for cohort in cohorts),
-        environment=ask.environment,
         window=span.window,
     )
 
@@ -305,7 +296,6 @@ def nps(ask: UserQuestions, span: DaySpan, survey: str | None = None) -> Nps:
         detractors=detractors,
         responses=responses,
         average_score=ratio(_total(scores), responses),
-        environment=ask.environment,
         window=span.window,
     )
 
@@ -343,7 +333,6 @@ def segments(ask: UserQuestions, span: DaySpan) -> Segments:
         churned=everybody - known,
         resurrected=resurrected,
         total_users=everybody,
-        environment=ask.environment,
         window=span.window,
     )
 
@@ -361,7 +350,6 @@ def summary(ask: UserQuestions, month: DaySpan, quarter: DaySpan, now_us: int, e
         retention=retention(ask, quarter),
         nps=nps(ask, quarter),
         segments=segments(ask, month),
-        environment=ask.environment,
     )
 
 

@@ -351,8 +351,8 @@ class UserAnalyticsService(AbTestCalls):
         with self._asking("overview", None, None) as ask:
             return reports.UsersOverview(
                 self._summary(ask, days, quarter),
-                reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
-                reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
+                reports.complete_week(ask, counted(last_week, ask), DEFAULT_CONVERSION),
+                reports.complete_week(ask, counted(week_before, ask), DEFAULT_CONVERSION),
                 reports.daily_active(ask, days.last_complete_day),
             )
 

@@ -103,11 +103,10 @@ def asked(history: UserHistory, days: int) -> DaySpan:
 
 
 def plain(answer: object) -> dict[str, object]:
-    """Return an answer as the reference gives it: without what it is about, the unknown as `None`."""
+    """Return an answer as the reference gives it: without its window, the unknown as `None`."""
     assert dataclasses.is_dataclass(answer)
     assert not isinstance(answer, type)
-    fields = dataclasses.asdict(answer)
-    return {key: _known(value) for key, value in fields.items() if key not in ("window", "environment")}
+    return {key: _known(value) for key, value in dataclasses.asdict(answer).items() if key != "window"}
 
 
 def _known(value: object) -> object:

@@ -87,8 +87,7 @@ class SqliteStore:
         notes_outbox: bool = False,
         environment: str | None = None,
     ) -> None:
-        self.path = path
-        self._environment = environment
+        self.path, self._environment = path, environment
         self._retention_days = retention_days
         self._max_bytes = max_bytes
         self._history_days = history_days
@@ -299,8 +298,7 @@ class SqliteStore:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
             self._seen = state = kept.state(connection)
-            asked = where if where.environment is not None else where._replace(environment=self._environment)
-            moment = SqliteMoment(self._seen_by(connection, state), asked, state)
+            moment = SqliteMoment(self._seen_by(connection, state), where.with_default(self._environment), state)
             try:
                 yield moment
             finally:

@@ -26,7 +26,7 @@ from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
-from otel_measure.store.sqlite.environments import Columns, apart
+from otel_measure.store.sqlite.environments import Columns, Environment, apart
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.kept import FACTS, StoreState, counted_by
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
@@ -72,9 +72,9 @@ class _Facts(NamedTuple):
 class SqliteExperimentQuestions:
     """Satisfies `otel_measure.store.protocol.ExperimentQuestions`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, environment: int, seen: StoreState) -> None:
+    def __init__(self, connection: sqlite3.Connection, environment: Environment, seen: StoreState) -> None:
         self._connection = connection
-        self._environment = environment
+        self._environment, self.environment = environment
         self._seen = seen
 
     def counted_by(self, start: int, end: int) -> CountedBy:

@@ -38,7 +38,7 @@ class SqliteMoment:
         self._where = where = where._replace(environment=self._environment.name)
         self.models = SqliteRecordedModels(connection, where, seen)
         self.quality = SqliteQualityQuestions(connection, where, seen)
-        self.experiments = SqliteExperimentQuestions(connection, self._environment.id, seen)
+        self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
         self.services = SqliteServiceQuestions(connection)
         self.streams = SqliteStreamQuestions(connection)
         self.outbox = SqliteOutboxQuestions(connection)
@@ -50,11 +50,6 @@ class SqliteMoment:
             self._is_narrowed = True
             users.narrow(self._transaction, self._where)
         return SqliteUserQuestions(self._transaction, self._environment, self._seen, is_narrowed=self._is_narrowed)
-
-    @property
-    def environment(self) -> str:
-        """The one that answers are about."""
-        return self._environment.name
 
     @property
     def horizon(self) -> int:

@@ -40,6 +40,10 @@ class Filter(NamedTuple):
     service: str | None = None
     environment: str | None = None
 
+    def with_default(self, environment: str | None) -> Filter:
+        """Return the same, about this environment where none was asked for."""
+        return self if self.environment is not None else self._replace(environment=environment)
+
     @property
     def narrows(self) -> bool:
         """Whether anything is left out."""

@@ -44,7 +44,9 @@ def test_an_answer_says_which_environment_it_is_about(
     store = engine.open()
     for n, environment in enumerate(seen):
         store.accept([inference(f"{n}-{i}", origin=Origin("shop", environment)) for i in range(3 - n)])
-    assert asked(store, lambda m: m.environment, Filter(None, asked_for)) == expected
+    with store.asking(Filter(None, asked_for)) as moment:
+        groups = (moment.users, moment.models, moment.quality, moment.experiments)
+        assert [group.environment for group in groups] == [expected] * 4
 
 
 def test_staging_adds_nothing_to_production(engine: EngineCase) -> None:
