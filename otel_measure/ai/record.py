@@ -182,9 +182,17 @@ class InferenceBuilder:
         )
 
     def truth(
-        self, inference_id: str, value: object, timestamp: datetime | None = None, ground_truth_id: str | None = None
+        self,
+        inference_id: str,
+        value: object,
+        timestamp: datetime | None = None,
+        ground_truth_id: str | None = None,
+        sent_at: datetime | None = None,
     ) -> GroundTruth:
         """Return the record of a truth that became known later.
+
+        `sent_at` is when the client sent it, by its own clock: a difference of 60 s or more to ours corrects
+        `timestamp`.
 
         Raises:
             ValueError: an argument breaks its rule; the message names it.
@@ -196,7 +204,7 @@ class InferenceBuilder:
                 f"(store_text keeps longer ones), not {value!r:.100}"
             )
         caller = current_caller()
-        ts, _ = checks.settled_timestamp("timestamp", timestamp, self._now_us())
+        ts, _ = checks.settled_timestamp("timestamp", timestamp, self._now_us(), sent_at)
         return GroundTruth(
             id=self._new_id() if ground_truth_id is None else checks.id_text("ground_truth_id", ground_truth_id),
             ts=ts,

@@ -75,6 +75,8 @@ MS_PER_UNIT: Final[Mapping[str, float]] = MappingProxyType({"s": 1000.0, "ms": 1
 # Before log records had a name of their own, events said theirs in an attribute.
 EVENT_NAME: Final = "event.name"
 FLAG_USER: Final[Names] = (semconv.ATTR_FEATURE_FLAG_CONTEXT_ID, semconv.ATTR_USER_ID)
+# Attributes of resources and series that name a user.
+USER_ATTRIBUTES: Final[Names] = (semconv.ATTR_USER_ID, "enduser.id", "enduser.pseudo.id", "user.name", "user.email")
 ANY_OTHER_EVENT: Final = "*"
 IGNORED_EVENT: Final = "ignore"
 # Events of others with a `user.id`, and the type of user event that each is.

@@ -117,6 +117,8 @@ def test_a_truth_given_with_the_prediction_is_a_record_of_its_own(measured: Capt
     assert truth == GroundTruth(id="i/truth", ts=inference.ts, origin=inference.origin, inference_id="i", value="b")
     later = measured.ai.ground_truth_record("i", 1, timestamp=START - timedelta(hours=1), ground_truth_id="g")
     assert (later.id, later.ts, later.value) == ("g", inference.ts - 3_600_000_000, 1.0)
+    told, sent = START - timedelta(hours=3), START - timedelta(hours=2)
+    assert measured.ai.ground_truth_record("i", 1, timestamp=told, sent_at=sent).ts == later.ts
 
 
 # ---------------------------------------------------------------- registration, other processes, no store

@@ -87,9 +87,11 @@ def names_nobody(text: str) -> bool:
 def corrected_ts(original: int, received: int, sent: int | None = None) -> tuple[int, bool]:
     """The time of an event by our clock, and whether it was clamped.
 
-    Decision: the clamp looks at the corrected time; exactly 300 s ahead is not clamped.
+    Decision: the clamp looks at the corrected time; exactly 300 s ahead is not clamped. A difference of less than 60 s
+    either way is transit, and exactly 60 s is corrected.
     """
-    ts = original if sent is None else original + (received - sent)
+    off = 0 if sent is None else received - sent
+    ts = original + off if abs(off) >= 60 * SECOND else original
     return (received, True) if ts > received + 300 * SECOND else (ts, False)
 
 

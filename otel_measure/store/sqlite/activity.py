@@ -237,6 +237,11 @@ def _restore(transaction: Transaction, environment: int) -> Iterator[None]:
         yield
 
 
+_SINCE: Final = "ts >= ?"
+# Of a day whose facts are partly gone, what came since the roll-ups were written last, and waits.
+_WAITING_BEFORE: Final = "ts < ? AND EXISTS (SELECT 1 FROM journal j WHERE j.id = event.id AND j.kind = 'event')"
+
+
 def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Replay the facts, but for what a session that began before them has counted already."""
     connection = transaction.connection
@@ -245,17 +250,22 @@ def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
         "SELECT environment, uid, client, max(ended) FROM session GROUP BY 1, 2, 3"
     ):
         counted_until.setdefault(environment, {})[uid, client] = ended
-    for origins, acts in acts_of(connection, frozen.ts):
+    yield from _replay(transaction, _SINCE, frozen.ts, counted_until)
+    yield from _replay(transaction, _WAITING_BEFORE, frozen.ts, {})
+
+
+def _replay(transaction: Transaction, where: str, ts: int, counted_until: Mapping[int, CountedUntil]) -> Iterator[None]:
+    """Merge the events of a condition that the connection knows as `event`, a part at each step."""
+    connection = transaction.connection
+    for origins, acts in _acts_of(connection, where, ts):
         for environment, mine in apart(connection, origins, acts):
             _add(transaction, environment, Acts._make(mine), counted_until.get(environment))
         yield
 
 
-def acts_of(connection: sqlite3.Connection, since: int) -> Iterator[tuple[Sequence[int], Acts]]:
-    """Yield origins and what the roll-up needs of every event from `since` on, some thousands at a time."""
-    rows = connection.execute(
-        "SELECT origin, uid, ts, type, name, session_id, extra FROM event WHERE ts >= ?", (since,)
-    )
+def _acts_of(connection: sqlite3.Connection, where: str, ts: int) -> Iterator[tuple[Sequence[int], Acts]]:
+    """Yield origins and what the roll-up needs of events, some thousands at a time."""
+    rows = connection.execute(f"SELECT origin, uid, ts, type, name, session_id, extra FROM event WHERE {where}", (ts,))
     while chunk := rows.fetchmany(_CHUNK):
         origins, *columns, extra = zip(*chunk, strict=True)
         rare = [rare_fields(each) for each in extra]

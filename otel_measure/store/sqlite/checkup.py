@@ -17,8 +17,10 @@ from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import journal, kept
+from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
 from otel_measure.store.sqlite.faults import RECOVER, store_error
-from otel_measure.store.sqlite.file import MEMORY, OWN_IT
+from otel_measure.store.sqlite.file import LET_GO, MEMORY, OWN_IT, has_lost_log, log_of
+from otel_measure.store.sqlite.holders import holders
 from otel_measure.store.sqlite.ownership import look, refuse_foreign
 from otel_measure.store.sqlite.place import (
     local_mounts,
@@ -34,6 +36,8 @@ _MIB: Final = 2**20
 _LEAST_FREE_BYTES: Final = 256 * _MIB
 _LARGE_WAL_BYTES: Final = 256 * _MIB
 _STRICT_TABLES: Final = (3, 37, 0)
+_WRITE_VERSION_AT: Final = 18  # of the header, as SQLite's format of files has it
+_WITH_LOG: Final = b"\2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class StoreFile:
     mounts: Callable[[], list[tuple[str, str]]] = local_mounts
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     may_write: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK)
+    holders: Callable[[Path], tuple[str, ...]] = holders
 
     @property
     def path(self) -> Path:
@@ -78,6 +83,11 @@ def _is_ours(s: StoreFile) -> bool:
     except StoreUnavailable:
         pass
     return False
+
+
+def _can_be_opened(s: StoreFile) -> bool:
+    # Whoever opened it beside those that hold the removed log would begin another one.
+    return _is_ours(s) and not has_lost_log(str(s.path))
 
 
 def place(s: StoreFile) -> Finding:
@@ -129,30 +139,44 @@ def disk(s: StoreFile) -> Finding:
 
 
 def integrity(s: StoreFile) -> Finding:
-    """Whether the file opens and its pages agree with each other."""
+    """Whether the file opens and its pages agree with each other, and no process has met damage."""
     with _open(s) as connection:
         problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    if problems == ["ok"]:
-        return ok("opens; quick_check finds nothing")
-    return wrong("; ".join(problems), RECOVER)
+    if problems != ["ok"]:
+        return wrong("; ".join(problems), RECOVER)
+    if noted := noted_damage(str(s.path)):
+        return wrong(noted, way_out_of_noted(str(s.path)))
+    return ok("opens; quick_check finds nothing")
 
 
 def log(s: StoreFile) -> Finding:
-    """Whether the write-ahead log is on and is emptied from time to time."""
-    with _open(s) as connection:
-        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
-    wal = _size(Path(f"{s.path}-wal"))
-    if mode != "wal":
+    """Whether the write-ahead log is there, is on, and is emptied from time to time."""
+    if has_lost_log(str(s.path)):
+        return wrong(f"{log_of(str(s.path))} was removed while in use by {_held_by(s)}", LET_GO)
+    if not _has_log(s.path):
         return warning(
-            f"journal mode {mode}: readers and writers wait for each other",
+            "there is no write-ahead log: readers and writers wait for each other",
             "start otel-measure once; it switches to the write-ahead log",
         )
+    wal = _size(Path(log_of(str(s.path))))
     if wal > _LARGE_WAL_BYTES:
         return warning(
-            f"the write-ahead log has {_mib(wal)}: a reader keeps it from being emptied",
+            f"the write-ahead log has {_mib(wal)}: a reader keeps it from being emptied, one of {_held_by(s)}",
             "look for a long-running query or an open sqlite3 shell, and end it",
         )
     return ok(f"write-ahead log, {_mib(wal)}")
+
+
+def _has_log(path: Path) -> bool:
+    """Tell whether a database is one with a write-ahead log, by its header."""
+    if os.path.exists(log_of(str(path))):
+        return True
+    with path.open("rb") as file:
+        return file.read(_WRITE_VERSION_AT + 1)[_WRITE_VERSION_AT:] == _WITH_LOG
+
+
+def _held_by(s: StoreFile) -> str:
+    return ", ".join(s.holders(s.path)) or "a process that this user may not see"
 
 
 def writable(s: StoreFile) -> Finding:
@@ -218,8 +242,10 @@ def _kept(s: StoreFile) -> Definitions | None:
 @contextmanager
 def _open(s: StoreFile, mode: str = "ro") -> Iterator[sqlite3.Connection]:
     path = str(s.path)
+    # Reading it would make a log, of whoever runs this, and leave it there; without one nobody writes.
+    options = "mode=ro&immutable=1" if mode == "ro" and not os.path.exists(log_of(path)) else f"mode={mode}"
     try:
-        connection = sqlite3.connect(f"file:{quote(path)}?mode={mode}", uri=True, timeout=1, isolation_level=None)
+        connection = sqlite3.connect(f"file:{quote(path)}?{options}", uri=True, timeout=1, isolation_level=None)
         with closing(connection):
             yield connection
     except sqlite3.Error as error:
@@ -255,13 +281,13 @@ _CHECKS: Final[tuple[tuple[str, Callable[[StoreFile], Finding], Callable[[StoreF
     ("store file system", file_system, _is_file),
     ("store disk", disk, _is_file),
     ("store privacy", privacy, _exists),
-    ("store integrity", integrity, _is_ours),
+    ("store integrity", integrity, _can_be_opened),
     ("store log", log, _is_ours),
-    ("store writable", writable, _is_ours),
+    ("store writable", writable, _can_be_opened),
     ("store schema", schema, _is_ours),
-    ("store time zone", time_zone, _is_ours),
-    ("store definitions", definitions, _is_ours),
-    ("store counting", counting, _is_ours),
+    ("store time zone", time_zone, _can_be_opened),
+    ("store definitions", definitions, _can_be_opened),
+    ("store counting", counting, _can_be_opened),
 )
 
 

@@ -71,6 +71,11 @@ def note_erasure(connection: sqlite3.Connection, uids: Sequence[int], background
     connection.execute("INSERT INTO journal (kind, id, payload) VALUES (?, ?, ?)", (_ERASURE, uids[0], payload))
 
 
+def forget_facts(connection: sqlite3.Connection, table: facts.Table, keys: Sequence[bytes | str]) -> None:
+    """Remove the entries of facts that were erased."""
+    connection.executemany("DELETE FROM journal WHERE id = ? AND kind = ?", [(key, table.name) for key in keys])
+
+
 def last(connection: sqlite3.Connection) -> int:
     """Return the place of the last entry, 0 for none."""
     return int(connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])

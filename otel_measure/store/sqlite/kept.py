@@ -13,6 +13,7 @@ from otel_measure.errors import StoreError
 from otel_measure.store.sqlite.connection import Database
 
 # Keys of `meta`.
+CLOCK: Final = "clock"
 DIGEST: Final = "digest"
 ERASURES: Final = "erasures"
 HORIZON: Final = "horizon"
@@ -68,6 +69,7 @@ class StoreState(NamedTuple):
         updating: who counts the store anew, `None` for nobody.
         erasures: how many there were, so that each process forgets the users it knew; `None` for none.
         horizon: time before which facts are gone, microseconds; 0 when none are.
+        clock: what the heartbeats have said, as it stands in `meta`; `None` before the first one.
         has_journal: whether there are facts that are not rolled up.
     """
 
@@ -75,6 +77,7 @@ class StoreState(NamedTuple):
     updating: str | None
     erasures: str | None
     horizon: int
+    clock: str | None
     has_journal: bool
 
     @property
@@ -83,9 +86,9 @@ class StoreState(NamedTuple):
         return self.updating is not None or self.has_journal
 
 
-NO_STATE: Final = StoreState("", None, None, 0, False)
+NO_STATE: Final = StoreState("", None, None, 0, None, False)
 _STATE: Final = (
-    f"SELECT key, value FROM meta WHERE key IN ('{DIGEST}', '{_UPDATING}', '{ERASURES}', '{HORIZON}')"
+    f"SELECT key, value FROM meta WHERE key IN ('{CLOCK}', '{DIGEST}', '{_UPDATING}', '{ERASURES}', '{HORIZON}')"
     " UNION ALL SELECT 'journal', '' WHERE EXISTS (SELECT 1 FROM journal)"
 )
 
@@ -95,8 +98,9 @@ def state(connection: sqlite3.Connection) -> StoreState:
     kept_values: dict[str, str] = dict(connection.execute(_STATE))
     value = kept_values.get
     return StoreState(
-        value(DIGEST, ""), value(_UPDATING), value(ERASURES), int(value(HORIZON, 0)), "journal" in kept_values
-    )
+        value(DIGEST, ""), value(_UPDATING), value(ERASURES), int(value(HORIZON, 0)), value(CLOCK),
+        "journal" in kept_values,
+    )  # fmt: skip
 
 
 def _value(connection: sqlite3.Connection, key: str) -> str | None:
@@ -112,11 +116,17 @@ def keep(connection: sqlite3.Connection, definitions: Definitions) -> None:
     )
 
 
-def change(connection: sqlite3.Connection, wanted: Definitions) -> None:
-    """Keep other definitions, and until when what cannot be counted anew was counted by those before."""
+def change(connection: sqlite3.Connection, wanted: Definitions, frozen_until: int) -> None:
+    """Keep other definitions, and until when what cannot be counted anew was counted by those before.
+
+    Args:
+        connection: a write transaction.
+        wanted: the definitions.
+        frozen_until: the time before which facts are gone, or too many of them.
+    """
     before = kept(connection)
     if before is not None and _value(connection, DIGEST) != wanted.digest:
-        ends = {FACTS: state(connection).horizon, METRICS: _last_metrics(connection)}
+        ends = {FACTS: frozen_until, METRICS: _last_metrics(connection)}
         for source, until in ends.items():
             connection.execute(
                 "INSERT INTO counted_by SELECT ?1, ?2, ?3, ?4"

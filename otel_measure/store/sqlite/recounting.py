@@ -57,7 +57,7 @@ def _conclude(connection: sqlite3.Connection, wanted: Definitions, counted_up_to
     """Let the store be one that was counted by these definitions, up to a place in the journal."""
     journal.forget(connection, counted_up_to)
     quality.forget_found_references(connection, kept.kept(connection), wanted)
-    kept.change(connection, wanted)
+    kept.change(connection, wanted, roll_ups.frozen_before(connection, wanted).ts)
     kept.unmark(connection)
 
 

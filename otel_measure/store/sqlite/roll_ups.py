@@ -46,11 +46,16 @@ def forget(transaction: Transaction, uids: Sequence[int], background: Iterable[B
 
 
 def frozen_before(connection: sqlite3.Connection, definitions: Definitions) -> Frozen:
-    """Return before when facts are gone: what was rolled up from them stays as it is, whatever counts the rest."""
+    """Return before when facts are gone: what was rolled up from them stays as it is, whatever counts the rest.
+
+    A day whose facts are partly gone cannot be counted from the others, and stays like those before it.
+    """
     horizon = horizon_of(connection)
     if not horizon:
         return NOTHING_FROZEN
     day = definitions.day_of(horizon)
+    if day_start(day, definitions.zone) < horizon:
+        day += 1
     return Frozen(day, day_start(day, definitions.zone))
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from itertools import product
 from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
-from otel_measure.conventions import instruments
+from otel_measure.conventions import dialects, instruments
+from otel_measure.conventions.labels import escaped, label_name, parse
 from otel_measure.definitions.exposition import STALE_US, Family, Sample, ShownInstrument, families_of
 from otel_measure.definitions.streams import (
     LATEST_DELTA_US,
@@ -28,6 +30,7 @@ from otel_measure.definitions.streams import (
 )
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.stats.binned import Exponential
+from otel_measure.store.sqlite.chunks import change_in
 from otel_measure.store.sqlite.totals import packed, unpacked
 from otel_measure.store.types.streams import HostReading, Ingested
 
@@ -176,6 +179,18 @@ def _state(
     return StreamState(
         kind, start, ts, value, count, _bounds(bounds), unpacked(buckets) if buckets else (), _exponential(exponential)
     )
+
+
+def forget_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Remove the series of others whose labels name one of these users: unlike ours, they would keep the name."""
+    for name, user in product(dialects.USER_ATTRIBUTES, ids):
+        rows = connection.execute(
+            "SELECT id, labels FROM stream WHERE instr(labels, ?) > 0", (escaped([(name, user)]),)
+        )
+        own = [stream for stream, text in rows if parse(text).get(label_name(name)) == user]
+        change_in(connection, "DELETE FROM history WHERE stream IN", own)
+        change_in(connection, "DELETE FROM delta WHERE stream IN", own)
+        change_in(connection, "DELETE FROM stream WHERE id IN", own)
 
 
 def _bounds(text: str | None) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Final, Protocol
 
 from otel_measure.definitions.parameters import Definitions
@@ -14,20 +14,13 @@ from otel_measure.store.sqlite import facts, journal, kept
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.recounting import Recount, Superseded, drop_leftovers, in_place, token
-from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.sqlite.transaction import Writing
 
 LEASE: Final = "definitions"
 # Longer than any one step takes: who lost it in the middle of a step would begin anew, and so would the next. When its
 # holder is killed, the store goes on as it was counted for as long, and loses nothing.
 LEASE_US: Final = 1_800_000_000
 SMALL: Final = 20_000
-
-
-class Writing(Protocol):
-    """Opens a write transaction of the store."""
-
-    def __call__(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
-        """Open it."""
 
 
 class TakesLease(Protocol):

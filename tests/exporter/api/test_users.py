@@ -141,6 +141,17 @@ def test_sent_at(client: TestClient, runtime: Runtime) -> None:
     assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 1
 
 
+def test_every_write_of_a_client_says_when_it_was_sent(client: TestClient, runtime: Runtime) -> None:
+    """Two days slow, and what it says counts today: an event, one of a batch, an answer."""
+    said = {"timestamp": "2025-12-30T11:00:00Z", "sent_at": "2025-12-30T12:00:00Z"}
+    assert client.post(f"{BASE}/events/track", json=EVENT | said).status_code == 201
+    own = {"sent_at": "2025-12-01T12:00:00Z", "events": [EVENT | said | {"user_id": 5}]}
+    assert client.post(f"{BASE}/events/batch", json=own).json()["data"]["accepted"] == 1
+    assert client.post(f"{BASE}/nps/record", json={"user_id": 5, "score": 9} | said).status_code == 201
+    assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 2
+    assert client.get(f"{BASE}/nps?window=1d").json()["data"]["responses"] == 1
+
+
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
@@ -287,6 +298,20 @@ def test_erasure_answers_with_a_receipt(client: TestClient, runtime: Runtime) ->
     assert (receipt.json()["data"]["user_id"], receipt.json()["data"]["events"]) == ("123", 1)
     assert data(client, "summary")["total_users"] == 1
     assert client.delete(f"{BASE}/nobody").json()["data"]["events"] == 0
+
+
+def test_whether_the_bytes_are_cleared(client: TestClient) -> None:
+    """The receipt of an erasure asks later; another one is not found."""
+    track(client, 123)
+    receipt = client.delete(f"{BASE}/123").json()["data"]
+    state = client.get(f"/api/v1/metrics/erasures/{receipt['receipt']}")
+    assert (state.status_code, state.json()["data"]) == (
+        200,
+        {"receipt": 1, "erased_at": receipt["erased_at"], "bytes_cleared": True, "cleared_at": receipt["erased_at"]},
+    )
+    for other in ("2", "x", "9" * 30):
+        missing = client.get(f"/api/v1/metrics/erasures/{other}")
+        assert (missing.status_code, missing.json()) == (404, error(f"no erasure named {other!r}"))
 
 
 @pytest.mark.parametrize(

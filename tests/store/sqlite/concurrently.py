@@ -125,6 +125,7 @@ happenings: st.SearchStrategy[list[Step]] = st.lists(
         st.tuples(st.just("unlink"), _users),
         st.tuples(st.just("erase"), _users),
         st.tuples(st.just("sweep"), st.sampled_from([NOON, NOON + DAY, NOON + 2 * DAY])),
+        st.tuples(st.just("make room"), st.sampled_from([NOON - 2 * DAY, NOON - DAY, NOON])),
         st.tuples(st.just("steps"), st.integers(1, 25)),
         st.tuples(st.just("steps"), st.integers(1, 25)),
         st.tuples(st.just("kill"), st.none()),

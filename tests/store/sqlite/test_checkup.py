@@ -14,6 +14,8 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.engines import definitions_of
 from otel_measure.store.sqlite import SqliteStore, checkup
 from otel_measure.store.sqlite.checkup import StoreFile
+from otel_measure.store.sqlite.damage import Damage
+from otel_measure.store.sqlite.faults import RECOVER
 from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding
 from tests.closing import closed_later
@@ -45,6 +47,7 @@ def file_at(
         mounts=lambda: list(mounts),
         free_bytes=lambda _: free_bytes,
         may_write=lambda _: may_write,
+        holders=lambda _: ("pid 7 (python)",),
     )
 
 
@@ -140,6 +143,16 @@ def test_a_locked_store(store: Path) -> None:
     assert refusal.value.what == f"{store}: database is locked"
 
 
+def test_damage_that_a_process_has_noted(store: Path) -> None:
+    """It is wrong also where a check of the pages does not see it, until somebody has mended it and says so."""
+    Damage(str(store)).note("event: a page is gone")
+    assert checkup.integrity(file_at(store)) == Finding(
+        "wrong", f"{store}: event: a page is gone", f"{RECOVER}; delete {store}-damage when it is mended in place"
+    )
+    Path(f"{store}-damage").write_text("not a note of ours")
+    assert checkup.integrity(file_at(store)) == Finding("ok", "opens; quick_check finds nothing")
+
+
 def test_without_a_write_ahead_log(store: Path) -> None:
     """Another journal mode is a warning, because readers and writers then wait for each other."""
     connection = sqlite3.connect(store)
@@ -147,7 +160,7 @@ def test_without_a_write_ahead_log(store: Path) -> None:
     connection.close()
     assert checkup.log(file_at(store)) == Finding(
         "warning",
-        "journal mode delete: readers and writers wait for each other",
+        "there is no write-ahead log: readers and writers wait for each other",
         "start otel-measure once; it switches to the write-ahead log",
     )
 
@@ -157,7 +170,7 @@ def test_a_write_ahead_log_that_only_grows(store: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(checkup, "_size", lambda path: 300 * 2**20)
     assert checkup.log(file_at(store)) == Finding(
         "warning",
-        "the write-ahead log has 300 MiB: a reader keeps it from being emptied",
+        "the write-ahead log has 300 MiB: a reader keeps it from being emptied, one of pid 7 (python)",
         "look for a long-running query or an open sqlite3 shell, and end it",
     )
 

@@ -79,12 +79,13 @@ class TwoVersions:
         elif what == "unlink":
             assert by.unlink(given) == self.fresh.unlink(given)
         elif what == "erase":
-            assert by.erase(given, self.now) == self.fresh.erase(given, self.now)
-        elif what == "sweep":
-            before_sweep = horizon(by)
-            by.sweep(given)
-            if horizon(by) != before_sweep:
-                self.fresh.sweep(given)
+            erased, fresh = by.erase(given, self.now), self.fresh.erase(given, self.now)
+            assert replace(erased, bytes_cleared=True) == fresh  # while it is updated old roll-ups have the person
+        elif what in ("sweep", "make room"):
+            horizon_before = horizon(by)
+            remove(by, what, given)
+            if horizon(by) != horizon_before:
+                remove(self.fresh, what, given)
         elif what == "steps":
             for _ in range(given):
                 by.bring_up_to_date("old" if by is self.old else "new", self.now)
@@ -95,13 +96,21 @@ class TwoVersions:
             self.now += 2 * updating.LEASE_US
 
 
+def remove(store: SqliteStore, what: str, at: int) -> None:
+    """Have what retention says at a time go, or everything before it: a day is then partly gone."""
+    if what == "sweep":
+        store.sweep(at)
+    else:
+        store._sweeper._purge(at)
+
+
 @settings(max_examples=30, deadline=None)
 @given(steps=happenings, data=st.data())
 def test_any_history_ends_as_a_fresh_store(steps: list[Step], data: st.DataObject) -> None:
     """Facts, links, erasures, sweeps, rebuilds and kills, at any moment and by either version, end as a fresh store."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(updating, "SMALL", -1)
-        facts_go = any(what == "sweep" for what, _ in steps)
+        facts_go = any(what in ("sweep", "make room") for what, _ in steps)
         processes = TwoVersions(Path(folder) / "a.db", ENGAGED if facts_go else NEW)
         try:
             for step in steps:
@@ -184,7 +193,7 @@ def test_a_sweep_that_was_cut_short_is_counted_once(opened: Open, monkeypatch: p
     store.accept([event(f"p{n}", "u", NOON - n * DAY, type="purchase", value=2.0) for n in range(8)])
     before = rolled_up(store)
     with monkeypatch.context() as patch:
-        patch.setattr("otel_measure.store.sqlite.maintenance.purge", lambda *_: 0)
+        patch.setattr("otel_measure.store.sqlite.retention.purge", lambda *_: 0)
         store.sweep(NOON)
     store.rebuild()
     assert rolled_up(store) == before
