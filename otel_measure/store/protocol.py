@@ -26,6 +26,7 @@ from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
+from otel_measure.store.types.sizes import Compacted
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
@@ -380,6 +381,7 @@ class Engine(NamedTuple):
         open: opens a store.
         checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
             of the definitions that it is to be counted by.
+        compact: makes the place of a store that is there smaller.
     """
 
     name: str
@@ -387,3 +389,4 @@ class Engine(NamedTuple):
     library: Callable[[], Finding]
     open: OpenStore
     checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
+    compact: Callable[[Settings], Compacted]

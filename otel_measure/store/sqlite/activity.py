@@ -16,10 +16,10 @@ from otel_measure.definitions.activity import ActivityBatch, Acts, PersonHistory
 from otel_measure.definitions.cells import ACTIVITY_CELLS, CellChanges
 from otel_measure.definitions.sessions import SessionKey, SessionSpan, add_background, without_counted
 from otel_measure.records.kinds import UserEvent
+from otel_measure.store.sqlite import environments
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.sqlite.conversions import ConversionChange, conversions_of, write_conversions
-from otel_measure.store.sqlite.environments import apart
 from otel_measure.store.sqlite.persons import DayChange, Person, roots, walk
 from otel_measure.store.sqlite.sessions import SessionChange, sessions_of
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
@@ -32,7 +32,8 @@ FROZEN: Final[Mapping[str, str]] = {
     "session_cell": "day < :day AND background <> 0",
 }
 CountedUntil: TypeAlias = Mapping[SessionKey, int]
-_CHUNK: Final = 20_000
+_CHUNK: Final = 1000
+_ROWS_AT_ONCE: Final = 50_000
 _PERSONS_AT_ONCE: Final = 1000
 
 
@@ -51,7 +52,7 @@ def add(transaction: Transaction, new: Accepted) -> None:
         return
     events = new[UserEvent]
     columns = (events.stored["uid"], *(events.fields[field] for field in Acts._fields[1:]))
-    for environment, mine in apart(transaction.connection, events.stored["origin"], columns):
+    for environment, mine in environments.apart(transaction.connection, events.stored["origin"], columns):
         _add(transaction, environment, Acts._make(mine))
 
 
@@ -213,21 +214,23 @@ def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Count the persons of whom something is left; of the cells of days, what events in no session have added stays."""
     connection = transaction.connection
     connection.execute("UPDATE session_cell SET sessions = 0, duration_us = 0, events = 0, viewed = 0, bounced = 0")
-    for (environment,) in connection.execute("SELECT id FROM environment").fetchall():
+    for environment in environments.seen(connection):
         yield from _restore(transaction, environment)
 
 
 def _restore(transaction: Transaction, environment: int) -> Iterator[None]:
-    connection, given = transaction.connection, {"environment": environment}
-    last = dict(
-        connection.execute("SELECT uid, max(day) FROM person_day WHERE environment = :environment GROUP BY uid", given)
-    )
-    others = connection.execute(
-        "SELECT uid FROM session WHERE environment = :environment"
-        " UNION SELECT uid FROM goal_hit WHERE environment = :environment",
-        given,
-    )
-    for uids in chunks(sorted(last.keys() | {uid for (uid,) in others}), _PERSONS_AT_ONCE):
+    connection, last = transaction.connection, dict[int, int]()
+    active = connection.execute("SELECT uid, day FROM person_day WHERE environment = ? ORDER BY day", (environment,))
+    for days in chunks(active, _ROWS_AT_ONCE):
+        last.update(days)
+        yield
+    persons = set(last)
+    for table in ("session", "goal_hit"):
+        some = connection.execute(f"SELECT uid FROM {table} WHERE environment = ?", (environment,))
+        for rows in chunks(some, _ROWS_AT_ONCE):
+            persons.update(uid for (uid,) in rows)
+            yield
+    for uids in chunks(sorted(persons), _PERSONS_AT_ONCE):
         changes = CellChanges()
         for uid in uids:
             one = person_history(connection, environment, uid, last.get(uid))
@@ -237,35 +240,36 @@ def _restore(transaction: Transaction, environment: int) -> Iterator[None]:
         yield
 
 
-_SINCE: Final = "ts >= ?"
-# Of a day whose facts are partly gone, what came since the roll-ups were written last, and waits.
-_WAITING_BEFORE: Final = "ts < ? AND EXISTS (SELECT 1 FROM journal j WHERE j.id = event.id AND j.kind = 'event')"
+_SINCE: Final = "event WHERE ts >= ?"
+# Of a day whose facts are partly gone, what came since the roll-ups were written last, and waits: there are few, in any
+# number of events.
+_WAITING_BEFORE: Final = "journal j CROSS JOIN event USING (id) WHERE j.kind = 'event' AND ts < ?"
 
 
 def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Replay the facts, but for what a session that began before them has counted already."""
-    connection = transaction.connection
     counted_until: dict[int, dict[SessionKey, int]] = {}
-    for environment, uid, client, ended in connection.execute(
-        "SELECT environment, uid, client, max(ended) FROM session GROUP BY 1, 2, 3"
-    ):
-        counted_until.setdefault(environment, {})[uid, client] = ended
+    ends = transaction.connection.execute("SELECT environment, uid, client, max(ended) FROM session GROUP BY 1, 2, 3")
+    for rows in chunks(ends, _ROWS_AT_ONCE):
+        for environment, uid, client, ended in rows:
+            counted_until.setdefault(environment, {})[uid, client] = ended
+        yield
     yield from _replay(transaction, _SINCE, frozen.ts, counted_until)
     yield from _replay(transaction, _WAITING_BEFORE, frozen.ts, {})
 
 
-def _replay(transaction: Transaction, where: str, ts: int, counted_until: Mapping[int, CountedUntil]) -> Iterator[None]:
-    """Merge the events of a condition that the connection knows as `event`, a part at each step."""
+def _replay(transaction: Transaction, some: str, ts: int, counted_until: Mapping[int, CountedUntil]) -> Iterator[None]:
+    """Merge some of the events that the connection knows as `event`, a part at each step."""
     connection = transaction.connection
-    for origins, acts in _acts_of(connection, where, ts):
-        for environment, mine in apart(connection, origins, acts):
+    for origins, acts in _acts_of(connection, some, ts):
+        for environment, mine in environments.apart(connection, origins, acts):
             _add(transaction, environment, Acts._make(mine), counted_until.get(environment))
         yield
 
 
-def _acts_of(connection: sqlite3.Connection, where: str, ts: int) -> Iterator[tuple[Sequence[int], Acts]]:
+def _acts_of(connection: sqlite3.Connection, some: str, ts: int) -> Iterator[tuple[Sequence[int], Acts]]:
     """Yield origins and what the roll-up needs of events, some thousands at a time."""
-    rows = connection.execute(f"SELECT origin, uid, ts, type, name, session_id, extra FROM event WHERE {where}", (ts,))
+    rows = connection.execute(f"SELECT origin, uid, ts, type, name, session_id, extra FROM {some}", (ts,))
     while chunk := rows.fetchmany(_CHUNK):
         origins, *columns, extra = zip(*chunk, strict=True)
         rare = [rare_fields(each) for each in extra]

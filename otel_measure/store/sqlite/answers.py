@@ -13,9 +13,10 @@ from otel_measure.definitions.answers import NEVER, DayAnswer, add_answers, last
 from otel_measure.definitions.cells import ANSWERS, CellChanges
 from otel_measure.records.ids import id_text
 from otel_measure.records.kinds import NpsResponse
+from otel_measure.store.sqlite import environments
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks
-from otel_measure.store.sqlite.environments import Columns, apart
+from otel_measure.store.sqlite.environments import Columns
 from otel_measure.store.sqlite.facts import READ_AT_ONCE
 from otel_measure.store.sqlite.persons import roots
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
@@ -31,7 +32,7 @@ def add(transaction: Transaction, new: Accepted) -> None:
         return
     uids, fields = new[NpsResponse].stored["uid"], new[NpsResponse].fields
     columns = (uids, *(fields[field] for field in ("survey", "ts", "id", "score")))
-    for environment, mine in apart(transaction.connection, new[NpsResponse].stored["origin"], columns):
+    for environment, mine in environments.apart(transaction.connection, new[NpsResponse].stored["origin"], columns):
         _merge(transaction, environment, mine)
 
 
@@ -110,7 +111,17 @@ def _add_groups(connection: sqlite3.Connection, groups: Mapping[int, Sequence[Gr
 
 def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Count the answers whose facts are gone."""
-    _add_groups(transaction.connection, _groups(transaction.connection))
+    connection = transaction.connection
+    for environment in environments.seen(connection):
+        changes = CellChanges()
+        rows = connection.execute(
+            "SELECT DISTINCT environment, uid, survey FROM nps_day WHERE environment = ?", (environment,)
+        )
+        for groups in chunks(rows, READ_AT_ONCE):
+            for group in groups:
+                add_answers(changes, group[2], stored(connection, group))
+            yield
+        add_cells(connection, changes, environment)
     yield
 
 
@@ -121,7 +132,7 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     for answers in chunks(rows, READ_AT_ONCE):
         origins, uids, surveys, times, keys, given = zip(*answers, strict=True)
         columns = (uids, surveys, times, list(map(id_text, keys)), given)
-        for environment, mine in apart(connection, origins, columns):
+        for environment, mine in environments.apart(connection, origins, columns):
             _merge(transaction, environment, mine)
         yield
 

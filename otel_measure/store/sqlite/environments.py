@@ -22,6 +22,11 @@ class Environment(NamedTuple):
     name: str
 
 
+def seen(connection: sqlite3.Connection) -> list[int]:
+    """Return every environment that facts are from."""
+    return [id for (id,) in connection.execute("SELECT id FROM environment ORDER BY id")]
+
+
 def chosen(connection: sqlite3.Connection, asked: str | None) -> Environment:
     """Return the environment that an answer is about; `asked` is `None` where nobody names one."""
     ids: dict[str, int] = dict(connection.execute("SELECT name, id FROM environment ORDER BY id"))

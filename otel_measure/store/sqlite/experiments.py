@@ -24,9 +24,10 @@ from otel_measure.definitions.cells import CellChanges
 from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
+from otel_measure.store.sqlite import environments, facts
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
-from otel_measure.store.sqlite.environments import Columns, Environment, apart
+from otel_measure.store.sqlite.environments import Columns, Environment
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.kept import FACTS, StoreState, counted_by
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
@@ -187,9 +188,9 @@ def _facts(transaction: Transaction, new: Accepted) -> dict[int, _Facts]:
     return found
 
 
-def _apart(transaction: Transaction, facts: Facts, *fields: str) -> Iterator[tuple[int, Columns]]:
-    columns = (facts.stored["uid"], *(facts.fields[field] for field in fields))
-    return apart(transaction.connection, facts.stored["origin"], columns)
+def _apart(transaction: Transaction, given: Facts, *fields: str) -> Iterator[tuple[int, Columns]]:
+    columns = (given.stored["uid"], *(given.fields[field] for field in fields))
+    return environments.apart(transaction.connection, given.stored["origin"], columns)
 
 
 def _exposures(columns: Columns) -> dict[tuple[int, str, str], int]:
@@ -240,14 +241,19 @@ def _add_persons(
 ) -> None:
     for part in chunks(persons):
         rows = connection.execute(_ARMS.format(persons=f"AND a.uid IN {marks(len(part))}"), (environment, *part))
-        _add_units(changes, rows, sign)
+        _add_units(changes, _units(rows), sign)
 
 
-def _add_units(changes: CellChanges, rows: Iterable[tuple[Any, ...]], sign: int = 1) -> None:
-    for (_, experiment), of_unit in groupby(rows, key=itemgetter(0, 1)):
-        rows_of_unit = list(of_unit)
-        arms = [(variant, first_ts) for _, _, variant, first_ts, _, _ in rows_of_unit]
-        converted_ts, stopped_ts = rows_of_unit[0][4:]
+def _units(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of each person in each test."""
+    for _, of_unit in groupby(rows, key=itemgetter(0, 1)):
+        yield list(of_unit)
+
+
+def _add_units(changes: CellChanges, units: Iterable[list[tuple[Any, ...]]], sign: int = 1) -> None:
+    for unit in units:
+        arms = [(variant, first_ts) for _, _, variant, first_ts, _, _ in unit]
+        _, experiment, *_, converted_ts, stopped_ts = unit[0]
         add_unit(changes, experiment, arms, converted_ts, sign, stopped_ts=stopped_ts)
 
 
@@ -298,30 +304,39 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Compute users and cells from the facts, and from what those that are gone have left."""
     connection, converting = transaction.connection, sorted(transaction.definitions.experiment_event_types)
     connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
-    connection.execute(_RECOUNT_ARMS)
-    yield
-    connection.execute(_RECOUNT_CONVERSIONS)
-    connection.execute(_RECOUNT_TOLD_BY_EVENTS.format(",".join("?" * len(converting))), converting)
-    yield
+    told_by_events = _RECOUNT_TOLD_BY_EVENTS.format(",".join("?" * len(converting)))
+    for table, statement, given in (
+        ("exposure", _RECOUNT_ARMS, ()),
+        ("ab_conversion", _RECOUNT_CONVERSIONS, ()),
+        ("event", told_by_events, converting),
+    ):
+        for ids in facts.id_ranges(connection, table):
+            connection.execute(statement, (*ids, *given))
+            yield
     connection.execute(f"DELETE FROM {ARM_HOURS.name}")
-    for (environment,) in connection.execute("SELECT id FROM environment").fetchall():
+    for environment in environments.seen(connection):
         changes = CellChanges()
-        _add_units(changes, connection.execute(_ARMS.format(persons=""), (environment,)))
+        units_of_all = _units(connection.execute(_ARMS.format(persons=""), (environment,)))
+        for units in chunks(units_of_all, _UNITS_AT_ONCE):
+            _add_units(changes, units)
+            yield
         add_cells(connection, changes, environment)
-        yield
+    yield
 
 
+_UNITS_AT_ONCE: Final = 5000
 _RECOUNT_ARMS: Final = (
     "INSERT INTO experiment_arm SELECT environment, person, experiment, variant, min(ts)"
     " FROM exposure JOIN person_of USING (uid) JOIN environment_of USING (origin)"
-    f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3, 4 {_ADD_ARM}"
+    f" WHERE id BETWEEN ? AND ? AND reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> ''"
+    f" GROUP BY 1, 2, 3, 4 {_ADD_ARM}"
 )
 _RECOUNT_CONVERSIONS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment, ts FROM ab_conversion"
-    " JOIN person_of USING (uid) JOIN environment_of USING (origin)"
+    " JOIN person_of USING (uid) JOIN environment_of USING (origin) WHERE id BETWEEN ? AND ?"
 )
 _RECOUNT_TOLD_BY_EVENTS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment_in(extra), ts"
     " FROM event JOIN person_of USING (uid) JOIN environment_of USING (origin)"
-    " WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"
+    " WHERE id BETWEEN ? AND ? AND type IN ({}) AND experiment_in(extra) IS NOT NULL"
 )
