@@ -28,7 +28,7 @@ from otel_measure.records.kinds import (
     UserEvent,
 )
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -142,7 +142,7 @@ def _attributes_of(record: type[Record]) -> tuple[tuple[str, str, object], ...]:
     return tuple((f, a, False if defaults.get(f) is False else None) for f, a in travelling)
 
 
-_OPTIONAL: Final[Mapping[type[Record], Mapping[str, object]]] = {s.record: _optional(s.record) for s in SCHEMAS}
+_OPTIONAL: Final[Mapping[type[msgspec.Struct], Mapping[str, object]]] = {s.record: _optional(s.record) for s in SCHEMAS}
 _KIND_OF: Final[Mapping[type[Record], str]] = {schema.record: schema.kind for schema in SCHEMAS}
 _NAME_OF: Final[Mapping[type[Record], str]] = {schema.record: schema.event for schema in SCHEMAS}
 _ATTRIBUTES: Final = {record: _attributes_of(record) for record in _KIND_OF}
