@@ -14,7 +14,7 @@ from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.transaction import Writing
 from otel_measure.store.types.users import Erasure, ErasureState
 
-_CLEARING_AT_ONCE_S: Final = 0.25  # enough for a store of some megabytes
+_CLEARING_AT_ONCE_S: Final = 1.0  # enough for a store of some megabytes
 
 
 class SqliteUpkeep:
