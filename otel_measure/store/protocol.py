@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from otel_measure.config import Settings
@@ -20,6 +21,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import Inference, Record
+from otel_measure.store.types.backups import Backup, Progress, Restored
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.findings import Finding, StoreCheck
@@ -319,6 +321,13 @@ class Admin(Protocol):
     def erasure(self, receipt: int) -> ErasureState | None:
         """Return what became of an erasure, `None` where there was none with this receipt."""
 
+    def backup(self, target: Path, progress: Progress) -> Backup:
+        """Copy the store as of now, whoever writes meanwhile, and read the copy again: it is whole, or there is none.
+
+        Raises:
+            StoreUnavailable: `target` is there already, or cannot be written.
+        """
+
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""
 
@@ -362,6 +371,8 @@ class Engine(NamedTuple):
         open: opens a store.
         checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
             of the definitions that it is to be counted by.
+        restore: puts a backup in the place of the store that the settings name, which nobody uses: all or nothing, and
+            without whoever was erased since.
     """
 
     name: str
@@ -369,3 +380,4 @@ class Engine(NamedTuple):
     library: Callable[[], Finding]
     open: OpenStore
     checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
+    restore: Callable[[Settings, Path, int, Progress], Restored]

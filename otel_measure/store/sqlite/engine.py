@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 from otel_measure.config import Settings
@@ -10,6 +11,8 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.protocol import Engine
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.checkup import StoreFile, checks, library
+from otel_measure.store.sqlite.restoring import restore
+from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import StoreCheck
 
 
@@ -29,4 +32,8 @@ def _checks(settings: Settings, definitions: Definitions) -> tuple[StoreCheck, .
     return checks(StoreFile(settings=settings, definitions=definitions))
 
 
-ENGINE: Final = Engine("SQLite", sqlite3.sqlite_version, library, _open, _checks)
+def _restore(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:
+    return restore(str(settings.store), backup, now, progress)
+
+
+ENGINE: Final = Engine("SQLite", sqlite3.sqlite_version, library, _open, _checks, _restore)
