@@ -13,6 +13,7 @@ import click
 
 from exporter.cli import exit_codes
 from exporter.cli.backup import backup, restore
+from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
 from exporter.cli.rebuild import rebuild
 from exporter.cli.serve import serve
@@ -70,7 +71,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, backup, restore, rebuild, token):
+for _command in (serve, doctor, backup, restore, rebuild, compact, token):
     main.add_command(_command)
 
 

@@ -28,6 +28,7 @@ from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
+from otel_measure.store.types.sizes import Compacted
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
@@ -373,6 +374,7 @@ class Engine(NamedTuple):
             of the definitions that it is to be counted by.
         restore: puts a backup in the place of the store that the settings name, which nobody uses: all or nothing, and
             without whoever was erased since.
+        compact: makes the place of a store that is there smaller.
     """
 
     name: str
@@ -381,3 +383,4 @@ class Engine(NamedTuple):
     open: OpenStore
     checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
     restore: Callable[[Settings, Path, int, Progress], Restored]
+    compact: Callable[[Settings], Compacted]
