@@ -9,7 +9,8 @@ from typing import Final
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
-from otel_measure.store.protocol import Engine, Store
+from otel_measure.store.engine import Engine
+from otel_measure.store.protocol import Store
 from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import StoreCheck
 from otel_measure.store.types.sizes import Compacted

@@ -11,7 +11,7 @@ from typing import Final
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError, StoreUnavailable
-from otel_measure.store.protocol import Engine
+from otel_measure.store.engine import Engine
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.checked_file import StoreFile
 from otel_measure.store.sqlite.checkup import checks, library

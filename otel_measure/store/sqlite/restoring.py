@@ -13,7 +13,7 @@ from otel_measure.store.types.backups import Progress, Restored
 
 
 def restore(place: str, backup: Path, now: int, progress: Progress) -> Restored:
-    """Put a backup in the place of a store, all or nothing; see `otel_measure.store.protocol.Engine`."""
+    """Put a backup in the place of a store, all or nothing; see `otel_measure.store.engine.Engine`."""
     if place == MEMORY:
         raise ConfigurationError("a store in memory ends with its process: name a file with --store")
     store = Path(place)
