@@ -117,7 +117,6 @@ class Wired:
             self.telemetry.count_received,
             clock,
             {**dialects.EVENT_TYPES, **settings.event_types},
-            settings.spans_wait_s,
         )
         self.exposition = Exposition(
             store,
@@ -159,7 +158,7 @@ class Wired:
             return always
         return always + jobs_of_a_store(
             beat=self.infrastructure.beat,
-            flush_waiting=self.receiver.flush_waiting,
+            count_signals=self.receiver.count_signals,
             write_streams=streams.write,
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),

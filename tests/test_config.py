@@ -53,7 +53,6 @@ MEANT = Settings(
     sample_interval_s=0.5,
     price_overrides={"m": {"input_per_million_usd": 1.5}},
     event_types={"checkout.done": "purchase", "*": "ignore"},
-    spans_wait_s=5,
     auto_instrument=True,
     store_text=True,
     session_gap_s=60,
@@ -109,7 +108,6 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         write_token = "w"
         insecure = true
         cors_origins = ["https://a", "https://b"]
-        spans_wait_s = 5
         auto_instrument = true
         [event_types]
         "checkout.done" = "purchase"

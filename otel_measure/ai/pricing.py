@@ -328,6 +328,7 @@ class Pricer:
         ts: int,
         provider: str | None = None,
         response_model: str | None = None,
+        cached_input_tokens: int = 0,
     ) -> Price | None:
         """Price the sum of several inferences of one model, of which only the sum is known.
 
@@ -341,11 +342,12 @@ class Pricer:
             ts: when the aggregate ended, in µs UTC.
             provider: as for ``price``.
             response_model: as for ``price``.
+            cached_input_tokens: of the input tokens.
         """
         known = None if input_tokens is None else self._find(provider, model, response_model)
         if known is None or input_tokens is None:
             return None
-        usd = known.tariff(ts).tiers[0][1].cost_usd(input_tokens, output_tokens, requests=requests)
+        usd = known.tariff(ts).tiers[0][1].cost_usd(input_tokens, output_tokens, cached_input_tokens, requests=requests)
         return None if usd is None else Price(usd, "aggregate")
 
     def _find(self, provider: str | None, model: str, response_model: str | None) -> _PricedModel | None:

@@ -12,7 +12,7 @@ from otel_measure.conventions import dialects, instruments, model_names, semconv
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
 
-Role: TypeAlias = Literal["calls", "input_tokens", "output_tokens", "cost"]
+Role: TypeAlias = Literal["calls", "input_tokens", "cached_input_tokens", "output_tokens", "cost"]
 _ROLE_OF_TOKENS: Final[Mapping[str, Role]] = {
     semconv.TOKEN_TYPE_INPUT: "input_tokens",
     semconv.TOKEN_TYPE_OUTPUT: "output_tokens",
@@ -24,7 +24,10 @@ class ModelSeries(NamedTuple):
 
     Attributes:
         source: the process, told apart from all others.
+        model, version: as the series names them by itself.
         provider, response_model: price the tokens.
+        request_model: as asked for, `None` where the series does not say.
+        scope: the instrumentation and the metric: two that tell of one model tell of the same calls.
         error_type: `None` for calls that went well.
     """
 
@@ -36,6 +39,8 @@ class ModelSeries(NamedTuple):
     provider: str | None = None
     response_model: str | None = None
     error_type: str | None = None
+    request_model: str | None = None
+    scope: str = ""
 
 
 def source_of(origin: Origin, instance: str) -> str:
@@ -43,11 +48,17 @@ def source_of(origin: Origin, instance: str) -> str:
     return "\n".join((origin.service, origin.environment, instance))
 
 
-def model_series(name: str, attributes: Mapping[str, str], origin: Origin, source: str) -> ModelSeries | None:
+def model_series(
+    name: str, attributes: Mapping[str, str], origin: Origin, source: str, scope: str = ""
+) -> ModelSeries | None:
     """Return what a metric says of calls of a model, `None` when it says nothing of the kind."""
     role = _role(dialects.RENAMED_METRICS.get(name, name), attributes)
+    request = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)
     response = attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)
-    model = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or response
+    error_type = attributes.get(semconv.ATTR_ERROR_TYPE)
+    if error_type and response == request:
+        response = None  # nothing answered a call that failed: some fill in the name that was asked for
+    model = request or response
     if role is None or not model:
         return None
     return ModelSeries(
@@ -58,7 +69,9 @@ def model_series(name: str, attributes: Mapping[str, str], origin: Origin, sourc
         model_names.version_of(model, response)[:MAX_NAME_CHARS],
         dialects.first_of(attributes, dialects.PROVIDER),
         response,
-        attributes.get(semconv.ATTR_ERROR_TYPE),
+        error_type,
+        request or None,
+        f"{scope}/{name}",
     )
 
 
@@ -70,7 +83,9 @@ def _role(name: str, attributes: Mapping[str, str]) -> Role | None:
         return "calls"
     if name == instruments.GEN_AI_CLIENT_TOKEN_USAGE.name:
         token_type = attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, "")
-        return _ROLE_OF_TOKENS.get(dialects.RENAMED_TOKEN_TYPES.get(token_type, token_type))
+        role = _ROLE_OF_TOKENS.get(dialects.RENAMED_TOKEN_TYPES.get(token_type, token_type))
+        is_cached = attributes.get(dialects.TOKEN_CACHE) in dialects.READ_FROM_CACHE
+        return "cached_input_tokens" if role == "input_tokens" and is_cached else role
     return "cost" if name in dialects.COST_METRICS else None
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
 
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
 from otel_measure.errors import StoreRejected
-from otel_measure.records.kinds import Inference, Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
     experiments,
     facts,
+    growing,
     identity,
     journal,
     judged,
@@ -24,10 +26,12 @@ from otel_measure.store.sqlite import (
     maintenance,
     models,
     outbox,
-    received,
     roll_ups,
+    senders,
     services,
+    signals,
     streams,
+    tellings,
     totals,
 )
 from otel_measure.store.sqlite.connection import Database
@@ -37,6 +41,7 @@ from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
+from otel_measure.store.types.calls import TakenTellings, TellingOutcome
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
@@ -51,7 +56,7 @@ from otel_measure.store.types.facts import (
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
-from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
+from otel_measure.store.types.streams import Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Erasure, Link
 
 _TS: Final = attrgetter("ts")
@@ -91,7 +96,6 @@ class SqliteStore:
         self._database = Database(path, power_safe=durability == "power")
         self._names = Names()
         self._notes_outbox = notes_outbox
-        self._noted_facts = received.NotedFacts()
         self._state = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
@@ -192,7 +196,7 @@ class SqliteStore:
         with _rejecting(), self._transaction() as transaction:
             ingested, increments = streams.ingest(transaction.connection, points)
             if interpret is not None and increments:
-                received.interpret(transaction, increments, interpret)
+                growing.take(transaction, increments, interpret)
         return ingested
 
     def set_reference(self, model: ModelKey, reference: Reference) -> None:
@@ -225,36 +229,43 @@ class SqliteStore:
         with self._transaction(durable=True) as transaction:
             return identity.erase(transaction, user_id, now)
 
-    def note_senders(self, senders: Iterable[Sender]) -> None:
+    def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
         with self._database.write() as connection:
-            received.note_senders(connection, senders)
+            senders.note_senders(connection, sending)
 
-    def note_own_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
-        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
-        if not (new := self._noted_facts.new(pairs, now)):
-            return
-        with self._database.write() as connection:
-            received.note_own_facts(connection, new, now)
-        self._noted_facts.note(new, now)
+    def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
+        """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
+        with _rejecting(), self._transaction() as transaction:
+            return self._taken(transaction, told)
 
-    def hold_calls(self, calls: Sequence[HeldCall], now: int, until: int) -> Sequence[Inference]:
-        """Hold calls that only spans tell of `until` metrics had time to come; return those that count at once."""
-        with self._database.write() as connection:
-            return received.hold_calls(connection, calls, now, until)
+    def _taken(self, transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
+        records = [each.record for each in told if each.record is not None]
+        receipts = [ACCEPTED] * len(records)
+        if records:
+            self._refuse_too_old(records, receipts)
+        allowed = {record.id: record for record in self._refuse_erased(records, receipts)}
+        refused = {
+            record.id: receipt for record, receipt in zip(records, receipts, strict=True) if receipt is not ACCEPTED
+        }
+        kept = [each.of(allowed.get(each.id)) for each in told if each.id not in refused]
+        taken = tellings.take(transaction, kept)
+        outcomes = iter(taken.outcomes)
+        return TakenTellings(
+            [_REFUSED[refused[each.id]] if each.id in refused else next(outcomes) for each in told], taken.reassigned
+        )
 
-    def overdue_calls(self, now: int) -> list[Inference]:
-        """Return the held calls for which no metrics came; they are given again until they are removed."""
+    def count_signals(self, interpret: Interpreter) -> int:
+        """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
+
+        Args:
+            interpret: tells what growth of series means.
+        """
         with self._database.read() as connection:
-            if not received.has_held_calls(connection):
-                return []
-        with self._database.write() as connection:
-            return received.overdue_calls(connection, now)
-
-    def remove_held_calls(self, inferences: Sequence[Inference]) -> None:
-        """Remove held calls that were accepted."""
-        with self._database.write() as connection:
-            received.remove_held_calls(connection, inferences)
+            if not signals.has_changed(connection):
+                return 0
+        with self._transaction() as transaction:
+            return signals.count(transaction, interpret)
 
     def remove_sent(self, batch: OutboxBatch) -> None:
         """Remove facts from the outbox."""
@@ -315,7 +326,8 @@ class SqliteStore:
         """Apply retention and the disk bound; return the facts removed. Facts that are not rolled up yet stay."""
         with self._database.write() as connection:
             streams.sweep(connection, now, self._history_days)
-            received.sweep(connection, now, self._history_days)
+            senders.sweep(connection, now, self._history_days)
+            signals.sweep(connection, now)
         removed = self._purge_before(self._definitions.day_of(now) - self._retention_days)
         while (oldest := self._oldest_day_if_too_large()) is not None and oldest < self._definitions.day_of(now):
             removed += self._purge_before(oldest + 1)
@@ -368,6 +380,9 @@ class SqliteStore:
         """Close every connection."""
         self._updates.close()
         self._database.close()
+
+
+_REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
 
 
 @contextmanager

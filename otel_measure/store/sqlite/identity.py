@@ -17,7 +17,7 @@ import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import activity, facts, journal, roll_ups, totals
+from otel_measure.store.sqlite import activity, facts, journal, roll_ups, tellings, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
@@ -64,6 +64,7 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
         _remove(transaction, table, uids, now) for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE)
     )
     anonymous = _make_anonymous(connection, sorted({user_id, *ids}))
+    tellings.forget_users(connection, sorted({user_id, *ids}))
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
     connection.execute(f"PRAGMA secure_delete = {secure}")
     transaction.names.clear()

@@ -34,6 +34,7 @@ _COLUMNS: Final = (
     "requests", "errors", "input_tokens", "input_known", "output_tokens", "output_known",
     "cost_nano_usd", "priced", "priced_tokens",
 )  # fmt: skip
+_OF_CELL: Final = "seconds=? AND start=? AND model=? AND origin=?"
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
 _encode_sources = msgspec.json.Encoder(order="sorted").encode
@@ -118,10 +119,44 @@ def add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse]
         _add_cell(connection, key, use, cells)
 
 
+def recount_minutes(transaction: Transaction, cells: Iterable[CellKey]) -> None:
+    """Count minutes anew from their facts, and the hours around them from their minutes."""
+    connection, names = transaction.connection, transaction.names
+    hours: set[CellKey] = set()
+    for _, start, model, origin in sorted(cells):
+        connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", (60, start, model, origin))
+        of_minute = facts.read(
+            connection,
+            facts.INFERENCE,
+            "WHERE f.model = ? AND f.origin = ? AND f.ts >= ? AND f.ts < ?",
+            (model, origin, start, start + MINUTE_US),
+        )
+        for key, use in summed(of_minute, names).items():
+            _add_cell(connection, key, use, "model_cell")
+        hours.add((3600, start - start % HOUR_US, model, origin))
+    for key in sorted(hours):
+        _recount_hour(connection, key)
+
+
+def _recount_hour(connection: sqlite3.Connection, key: CellKey) -> None:
+    _, start, model, origin = key
+    connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", key)
+    rows = connection.execute(
+        f"SELECT {','.join(_COLUMNS)}, sources, latency FROM model_cell"
+        " WHERE seconds = 60 AND start >= ? AND start < ? AND model = ? AND origin = ? ORDER BY start",
+        (start, start + HOUR_US, model, origin),
+    ).fetchall()
+    if not rows:
+        return
+    whole = ModelUse("", "")
+    for row in rows:
+        merge(whole, _use("", "", row, "model_cell"))
+    _add_cell(connection, key, whole, "model_cell")
+
+
 def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells: Cells) -> None:
     stored = connection.execute(
-        f"SELECT {','.join(_COLUMNS)}, sources, latency FROM {cells}"
-        " WHERE seconds=? AND start=? AND model=? AND origin=?",
+        f"SELECT {','.join(_COLUMNS)}, sources, latency FROM {cells} WHERE {_OF_CELL}",
         key,
     ).fetchone()
     if stored:
