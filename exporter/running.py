@@ -16,6 +16,7 @@ from anyio import to_thread
 
 from exporter.http.auth import Authenticator
 from exporter.http.commit import GroupCommit
+from exporter.http.readiness import Readiness
 from exporter.http.types import Backend
 from exporter.lag import LoopLag
 
@@ -74,7 +75,8 @@ class RuntimeOnDemand:
                 durable = runtime.settings.durability == "power"
                 is_busy = runtime.store.is_busy if runtime.store is not None else lambda: False
                 commits = GroupCommit(runtime.recorder.commit, durable=durable, is_busy=is_busy)
-                self._started = _Started(self._pid(), Backend(runtime, commits), Authenticator.of(runtime.settings))
+                backend = Backend(runtime, commits, Readiness(runtime.store))
+                self._started = _Started(self._pid(), backend, Authenticator.of(runtime.settings))
             return self._started
 
     def flush(self) -> None:

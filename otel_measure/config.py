@@ -63,6 +63,7 @@ class Settings:
         host, port: where `serve` listens.
         token: the bearer token that may do everything; `None` answers direct loopback clients only.
         read_token, write_token: bearer tokens that may only read, or only write.
+        tokens_file: a file of more tokens, each by its hash; read anew when it changes.
         insecure: answer anybody without a token.
         cors_origins: origins that browsers may call from.
     """
@@ -91,6 +92,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     read_token: str | None = field(default=None, repr=False)
     write_token: str | None = field(default=None, repr=False)
+    tokens_file: str | None = None
     insecure: bool = False
     cors_origins: tuple[str, ...] = ()
 
@@ -118,6 +120,11 @@ class Settings:
         for layer in layers:
             values.update(layer)
         return cls(**values)
+
+    @property
+    def asks_for_token(self) -> bool:
+        """Whether a request needs a token."""
+        return not self.insecure and any((self.token, self.read_token, self.write_token, self.tokens_file))
 
     def differences(self, other: Settings) -> list[str]:
         """Return the names of the settings in which two differ."""
@@ -252,6 +259,7 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("host", lambda v: isinstance(v, str) and v != "", "a host name or address"),
     _check("port", *_whole(0, 65_535)),
     *(_check(name, _text_or_none, "a non-empty string") for name in ("token", "read_token", "write_token")),
+    _check("tokens_file", _text_or_none, "the path of a file, or None"),
     _check("insecure", *_FLAG),
     _check("cors_origins", lambda v: isinstance(v, tuple) and all(isinstance(o, str) for o in v), "a list of origins"),
 )

@@ -4,7 +4,8 @@
     app = WsgiMiddleware(app, page_views=True, user=lambda environ: environ.get("REMOTE_USER"))    # Flask, Django
 
 Requests become `http.server.request.duration`. With `page_views`, each HTML page that a known user was shown is an
-event of theirs: what a browser fetches in advance, or as a part of a page, is none (`definitions.page_views`). Nothing
+event of theirs: what a browser fetches in advance, or as a part of a page, is none (`definitions.page_views`), and that
+of an id that names nobody ("undefined", "anonymous") is dropped and counted. Nothing
 here changes an answer, and an exception passes unchanged.
 """
 
@@ -17,7 +18,9 @@ from typing import Any, Final, TypeAlias
 from otel_measure import process
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.page_views import is_looked_at
+from otel_measure.records import checks
 from otel_measure.records.enums import EventType
+from otel_measure.records.kinds import UserEvent
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
 from otel_measure.runtime import Runtime
 
@@ -59,7 +62,9 @@ class _Requests:
 
     def _view(self, current: Runtime, request: _Request, whose: Any, route: str | None) -> None:
         user = self._user(whose)
-        if user is not None:
+        if checks.names_nobody(user):
+            current.recorder.leave_out(UserEvent, "placeholder_user")
+        elif user is not None:
             name = (route or request.path or "/")[:MAX_NAME_CHARS]
             current.users.track_event(user, EventType.PAGE_VIEW, name, page_url=request.path or "/")
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Final, Protocol
 
 from otel_measure.errors import StoreUnavailable
@@ -18,9 +19,10 @@ from otel_measure.records.events import kind_of
 from otel_measure.records.kinds import Record
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import ACCEPTED, Receipt
-from otel_measure.store.waiting import waiting_until
+from otel_measure.store.waiting import wait_s, waiting_until
 
 _log: Final = logging.getLogger("otel_measure")
+_pending: Final[ContextVar[int]] = ContextVar("otel_measure_pending", default=0)
 BATCH: Final = 2000
 _BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -73,6 +75,8 @@ class Recorder:
         self._raise_faults = raise_faults
         self._monotonic = monotonic
         self._queue: deque[Record] = deque()
+        self._committing = 0
+        self._is_away = False
         self._logged: set[str] = set()
         self._reset()
 
@@ -88,6 +92,11 @@ class Recorder:
     def queue_length(self) -> int:
         """How many records wait."""
         return len(self._queue)
+
+    @property
+    def pending(self) -> int:
+        """How many records the last question of this thread or task was answered without, as `settle` found."""
+        return _pending.get()
 
     def put(self, record: Record) -> None:
         """Take a record; it is committed within the flush interval."""
@@ -107,6 +116,10 @@ class Recorder:
         self._sink.count(kind_of(type(record)), "dropped", 1, reason)
         self._log_once(reason, f"{message}: it is dropped")
 
+    def leave_out(self, kind: type[Record], reason: str) -> None:
+        """Count what cannot be recorded as dropped: nobody is there to be told that a call was wrong."""
+        self._sink.count(kind_of(kind), "dropped", 1, reason)
+
     def commit(self, records: Sequence[Record], *, durable: bool = False, own: bool = True) -> list[Receipt]:
         """Accept records now, in one transaction, and measure the new ones.
 
@@ -124,6 +137,7 @@ class Recorder:
             began = self._monotonic()
             receipts = self._store.accept(records, durable=durable or self._durable)
             self._sink.commit_took(self._monotonic() - began)
+            self._is_away = False
         try:
             self._account(records, receipts, own)
         except Exception as error:  # what is committed is committed, whatever measuring it does
@@ -164,10 +178,23 @@ class Recorder:
                 failures += 1
                 self._wake.set()
 
+    def settle(self) -> int:
+        """Commit what was put before a question is answered; return how many records the answer will be without.
+
+        Nobody waits for a store that did not take records when it was tried last: the thread goes on trying.
+        """
+        is_complete = self.flush(0.0 if self._is_away else 5.0)
+        pending = 0 if is_complete else len(self._queue) + self._committing
+        if pending:
+            self._log_once("pending", f"an answer is without what is not committed yet, {pending} of the records")
+        _pending.set(pending)
+        return pending
+
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Commit everything put before this call; `False` when that did not succeed in time."""
+        timeout_s = wait_s(timeout_s)
         deadline, until_s = self._monotonic() + timeout_s, time.monotonic() + timeout_s
-        if not self._draining.acquire(timeout=max(timeout_s, 0)):
+        if not self._draining.acquire(timeout=timeout_s):
             return False
         try:
             with waiting_until(until_s):
@@ -186,7 +213,10 @@ class Recorder:
                 return False
             batch = [self._queue.popleft() for _ in range(min(left, BATCH))]
             left -= len(batch)
-            if not self._commit_queued(batch):
+            self._committing = len(batch)
+            is_committed = self._commit_queued(batch)
+            self._committing = 0
+            if not is_committed:
                 return False
         return True
 
@@ -195,6 +225,7 @@ class Recorder:
             self.commit(batch)
         except StoreUnavailable as error:
             self._queue.extendleft(reversed(batch))
+            self._is_away = True
             self.fault("store_unavailable", str(error), error)
             return False
         except Exception as error:  # whatever it is, the thread goes on

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from otel_measure.definitions.days import micros
 from otel_measure.records.events import USER_EVENT_TYPES
 from otel_measure.records.kinds import (
+    AbConversion,
     EvaluationResult,
     Exposure,
     GroundTruth,
     Inference,
     Json,
+    Maintenance,
     NpsResponse,
     Origin,
     Record,
@@ -61,7 +63,9 @@ def one_of_each() -> list[Record]:
         GroundTruth(id="g", inference_id="i", value=False, **traced),
         NpsResponse(id="n", user_id="u", score=0, survey="spring", comment="no", clamped=True, **traced),
         Exposure(id="x", user_id="u", experiment="t", variant="b", reason="split", **traced),
+        AbConversion(id="c", user_id="u", experiment="t", clamped=True, **traced),
         ServiceState(id="s", service="db", state="down", reason="disk", **traced),
+        Maintenance(id="m", service="db", start_us=NOON, end_us=NOON + HOUR, reason="upgrade", **traced),
         EvaluationResult(
             id="v", name="relevance", score=0.75, label="good", model="m", version="1", inference_id="i",
             response_id="r", **traced,
@@ -129,7 +133,11 @@ records: st.SearchStrategy[Record] = st.one_of(
         clamped=st.booleans(),
     ),
     st.builds(Exposure, **_common, user_id=_texts, experiment=_texts, variant=_texts, reason=_texts),
+    st.builds(AbConversion, **_common, user_id=_texts, experiment=_texts, clamped=st.booleans()),
     st.builds(EvaluationResult, **_common, **_evaluated),
     st.builds(EvaluationResult, **_common, **_evaluated, model=_texts, version=_texts),
+    st.builds(
+        Maintenance, **_common, service=_texts, start_us=_times, end_us=_times, reason=st.none() | _texts
+    ),
     st.builds(ServiceState, **_common, service=_texts, state=_texts, reason=st.none() | _texts),
 )  # fmt: skip

@@ -200,7 +200,7 @@ def test_the_jobs() -> None:
     lease: Any = GivenLease(mine=True)
     jobs = jobs_of_every_process(watch_spans=nothing) + jobs_of_a_store(
         beat=nothing,
-        flush_waiting=nothing,
+        count_signals=nothing,
         write_streams=nothing,
         watch_store=nothing,
         sweep=nothing,

@@ -35,6 +35,7 @@ EVERYTHING = {
     "OTEL_MEASURE_TOKEN": "t",
     "OTEL_MEASURE_READ_TOKEN": "r",
     "OTEL_MEASURE_WRITE_TOKEN": "w",
+    "OTEL_MEASURE_TOKENS_FILE": "tokens",
     "OTEL_MEASURE_INSECURE": "1",
     "OTEL_MEASURE_CORS_ORIGINS": "https://a, https://b",
 }
@@ -63,6 +64,7 @@ MEANT = Settings(
     token="t",
     read_token="r",
     write_token="w",
+    tokens_file="tokens",
     insecure=True,
     cors_origins=("https://a", "https://b"),
 )
@@ -106,6 +108,7 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         token = "t"
         read_token = "r"
         write_token = "w"
+        tokens_file = "tokens"
         insecure = true
         cors_origins = ["https://a", "https://b"]
         auto_instrument = true

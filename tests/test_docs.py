@@ -26,7 +26,7 @@ from otel_measure.users.service import UserAnalyticsService
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS]
-NOT_ANSWERS = frozenset({"Settings", "Model", "TimeSpan"})
+NOT_ANSWERS = frozenset({"Settings", "Model", "TimeSpan", "Assignment"})
 
 
 def text(page: str) -> str:
@@ -285,3 +285,52 @@ def test_architecture_names_nothing_else() -> None:
     ]
     assert [path for path in named if not (ROOT / path).exists()] == []
     assert {"otel_measure/ai/", "otel_measure/store/sqlite/", "exporter/api/"} <= set(page)
+
+
+# ---------------------------------------------------------------- tables whose lines name their tests
+
+
+def named_tests(cell: str) -> list[tuple[str, str]]:
+    """Return file and function of every test that a cell names; `::name` alone is of the file before it."""
+    found, file = [], ""
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)?::(\w+)`", cell):
+        file = path or file
+        found.append((file, name))
+    return found
+
+
+def rows_of(page: str, *, first_cell: str) -> list[list[str]]:
+    """Return the rows of the table that begins with a cell."""
+    _, _, rest = text(page).partition(f"| {first_cell} |")
+    return [cells(row) for row in rest.split("\n\n")[0].splitlines()[2:]]
+
+
+def functions_of(file: str) -> set[str]:
+    """Return the functions of a module of the project."""
+    module = ast.parse(text(file))
+    return {node.name for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize(
+    ("page", "first_cell"),
+    [("docs/security.md", "attack"), ("docs/reliability.md", "fault")],
+    ids=["attacks", "faults"],
+)
+def test_every_line_names_a_test_that_is_there(page: str, first_cell: str) -> None:
+    """The last cell of each row has the tests that show it, and nothing else; each of them exists."""
+    rows = rows_of(page, first_cell=first_cell)
+    unnamed = [row[0] for row in rows if not named_tests(row[-1])]
+    absent = [
+        f"{file}::{name}"
+        for row in rows
+        for file, name in named_tests(row[-1])
+        if not (ROOT / file).is_file() or name not in functions_of(file)
+    ]
+    assert (unnamed, absent) == ([], [])
+    assert rows
+
+
+def test_every_fault_of_the_budget_is_on_the_page() -> None:
+    """R1 to R12 stand in the table, each once and in their order."""
+    rows = rows_of("docs/reliability.md", first_cell="fault")
+    assert [row[0].split()[0] for row in rows] == [f"R{n}" for n in range(1, 13)]

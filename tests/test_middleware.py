@@ -210,6 +210,22 @@ def test_pages_of_a_wsgi_application(measured: Capture) -> None:
     assert pages(measured) == [("ann", "/home", "/home")]
 
 
+def test_the_view_of_a_placeholder_is_dropped_and_counted(measured: Capture) -> None:
+    """An id that names nobody is no fault of ours, and makes no visitor of all who have none."""
+    app = WsgiMiddleware(answering(), page_views=True, user=lambda environ: environ.get("REMOTE_USER"))
+    for user in ("undefined", "", "Anonymous", "-1", "0"):
+        ask(app, REMOTE_USER=user, PATH_INFO="/home")
+    assert pages(measured) == [("0", "/home", "/home")]
+    records = measured.families()["otel_measure.self.records"].samples
+    assert [(sample.labels, sample.value) for sample in records if "dropped" in sample.labels] == [
+        (
+            'otel_measure_drop_reason="placeholder_user",otel_measure_record_kind="user_event",'
+            'otel_measure_record_outcome="dropped",service_name="unknown_service"',
+            4.0,
+        )
+    ]
+
+
 def test_errors_of_a_wsgi_application(measured: Capture) -> None:
     """At the call, and while its body is read; `exc_info` is passed on."""
 

@@ -15,6 +15,7 @@ from otel_measure.recorder import BATCH, Recorder
 from otel_measure.records.kinds import Record
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
+from otel_measure.store.waiting import waiting_until
 from tests.facts import event, inference
 
 LOCKED = StoreUnavailable("locked", "x.db: database is locked", "wait")
@@ -289,6 +290,51 @@ def test_flush_waits_for_the_drain_that_runs_only_so_long(make: Callable[..., Be
     finally:
         bench.recorder.after_fork_in_parent()
     assert bench.recorder.flush(0.01)
+
+
+def test_a_question_is_told_what_its_answer_is_without(make: Callable[..., Bench]) -> None:
+    """As many records as are not committed, those included that another thread is just committing."""
+    bench = make()
+    for id in ids(3):
+        bench.recorder.put(event(id))
+    assert (bench.recorder.settle(), bench.recorder.pending) == (0, 0)
+    bench.recorder.put(event("3"))
+    committing, go_on = threading.Event(), threading.Event()
+
+    def slow(records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        committing.set()
+        go_on.wait(5)
+        return [ACCEPTED] * len(records)
+
+    bench.store.accept = slow  # type: ignore[method-assign]
+    other = threading.Thread(target=bench.recorder.flush)
+    other.start()
+    committing.wait(5)
+    bench.recorder.put(event("4"))
+    with waiting_until(0.0):
+        assert (bench.recorder.settle(), bench.recorder.pending) == (2, 2)
+    go_on.set()
+    other.join()
+    assert (bench.recorder.settle(), bench.recorder.pending) == (0, 0)
+
+
+def test_no_question_waits_for_a_store_that_is_away(
+    make: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first one tries; as long as nothing is committed, the next ones do not, and the log says it once."""
+    bench = make()
+    bench.recorder.put(event("a"))
+    bench.store.fails_with = LOCKED
+    assert [bench.recorder.settle() for _ in range(3)] == [1, 1, 1]
+    assert bench.sink.faults == {"store_unavailable": 1}
+    assert [r.getMessage() for r in caplog.records if "an answer" in r.getMessage()] == [
+        "an answer is without what is not committed yet, 1 of the records"
+        " (logged once; otel_measure.self.* metrics count the rest)"
+    ]
+    bench.store.fails_with = None
+    assert bench.recorder.commit([event("b")]) == [ACCEPTED]
+    assert bench.recorder.settle() == 0
+    assert bench.store.ids == ["b", "a"]
 
 
 def test_our_own_faults_are_raised_where_that_is_wanted(make: Callable[..., Bench]) -> None:

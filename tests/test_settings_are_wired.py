@@ -43,6 +43,7 @@ WIRES: Final[tuple[tuple[str, Callable[[see.Given], object], tuple[Any, object],
     ("token", serve.doors, (None, EVERYBODY), ("all", NOBODY | {"all": (200, 201)})),
     ("read_token", serve.doors, (None, EVERYBODY), ("get", NOBODY | {"get": (200, 403)})),
     ("write_token", serve.doors, (None, EVERYBODY), ("put", NOBODY | {"put": (403, 201)})),
+    ("tokens_file", serve.doors_of_a_file, (None, EVERYBODY), ("tokens", NOBODY | {"get": (200, 403)})),
     ("insecure", serve.open_door, (False, (403, 403)), (True, (200, 201))),
     (
         "cors_origins", serve.preflight,

@@ -37,6 +37,19 @@ class Created(msgspec.Struct, frozen=True):
     test_id: str
 
 
+class StopBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a test ends, with the arguments of `stop_ab_test`."""
+
+    winner: Annotated[str | None, Meta(description="What everybody gets; the control when absent.")] = None
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """The variant that everybody gets of a test that was stopped."""
+
+    test_id: str
+    served_variant: str
+
+
 class AssignBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who meets the test."""
 
@@ -84,34 +97,45 @@ def create(call: Call[NoQuery, ExperimentBody]) -> Created:
     )
 
 
+def stop(call: Call[NoQuery, StopBody]) -> Stopped:
+    """Count no more for a test, and give everybody one variant."""
+    test_id = call.path_params["id"]
+    return Stopped(test_id, call.runtime.experiments.stop_ab_test(test_id, call.body.winner))
+
+
 async def assign(call: Call[NoQuery, AssignBody]) -> Assigned:
     """Commit the exposure, if the user takes part, together with what arrives at the same time."""
-    exposure = call.runtime.experiments.exposure_record(call.path_params["id"], call.body.user_id)
-    if exposure is None:
-        return Assigned(None)
-    is_duplicate(await call.commits.add(exposure))
-    return Assigned(exposure.variant)
+    assignment = call.runtime.experiments.assignment(call.path_params["id"], call.body.user_id)
+    if assignment.exposure is not None:
+        is_duplicate(await call.commits.add(assignment.exposure))
+    return Assigned(assignment.variant)
 
 
 async def convert(call: Call[NoQuery, ConvertBody]) -> Converted:
     """Commit the conversion together with what arrives at the same time."""
     body = call.body
-    event = call.runtime.experiments.conversion_record(
+    conversion = call.runtime.experiments.conversion_record(
         call.path_params["id"], body.user_id, timestamp=body.timestamp, event_id=body.event_id
     )
-    return Converted(event.id, is_duplicate(await call.commits.add(event)))
+    return Converted(conversion.id, is_duplicate(await call.commits.add(conversion)))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(_BASE, experiments, NoQuery, "Every experiment", "What each says so far, the oldest first."),
     post(
         _BASE, create, ExperimentBody,
-        "Create an experiment", "Its id, once it is committed; the same definition again is the same experiment.",
+        "Create an experiment, or raise its coverage",
+        "Its id, once it is committed; the same definition again is the same experiment.",
         access="admin",
     ),
     get(
         f"{_BASE}/{{id}}", experiment, NoQuery,
         "One experiment", "Rates, effects, and a verdict that may be looked at at any time.",
+    ),
+    post(
+        f"{_BASE}/{{id}}/stop", stop, StopBody,
+        "Stop an experiment", "What everybody gets from now on; nothing is counted any more.",
+        status=200, access="admin",
     ),
     post(
         f"{_BASE}/{{id}}/assign", assign, AssignBody,

@@ -48,6 +48,21 @@ class UpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: _At = None
 
 
+class MaintenanceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Planned time of a service, with the arguments of `record_maintenance`."""
+
+    start: Annotated[dt.datetime, Meta(description="With a time zone; in the past or to come.")]
+    end: Annotated[dt.datetime, Meta(description="With a time zone, after the start; no part of it.")]
+    reason: str | None = None
+
+
+class MaintenanceRecorded(msgspec.Struct, frozen=True):
+    """The id of committed planned time."""
+
+    event_id: str
+    service_name: str
+
+
 class StateRecorded(msgspec.Struct, frozen=True):
     """The id of a committed state."""
 
@@ -117,6 +132,13 @@ def up(call: Call[NoQuery, UpBody]) -> StateRecorded:
     return StateRecorded(call.runtime.infrastructure.record_service_up(name, at=call.body.at), name, "up")
 
 
+def maintenance(call: Call[NoQuery, MaintenanceBody]) -> MaintenanceRecorded:
+    """Record planned time of a service."""
+    name, body = call.path_params["service"], call.body
+    event_id = call.runtime.infrastructure.record_maintenance(name, body.start, body.end, body.reason)
+    return MaintenanceRecorded(event_id, name)
+
+
 def summary(call: PlainCall) -> dict[str, object]:
     """Answer how the machine is, at a glance."""
     return dict(call.runtime.infrastructure.get_metrics_summary())
@@ -175,6 +197,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     post(
         f"{_BASE}/services/{{service}}/up", up, UpBody,
         "Record that a service came up", "The id, once the state is committed.",
+    ),
+    post(
+        f"{_BASE}/services/{{service}}/maintenance", maintenance, MaintenanceBody,
+        "Record planned time of a service", "The id, once it is committed; the service is neither up nor down then.",
     ),
     get(
         f"{_BASE}/prometheus", prometheus, ExpositionQuery,

@@ -45,6 +45,12 @@ class NpsQuery(QuarterQuery, frozen=True, kw_only=True):
     survey: Annotated[str | None, Meta(description="Only answers to this survey.")] = None
 
 
+class UserIdQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which user; for ids that a path cannot carry, such as `.` and `..`, which clients and proxies resolve."""
+
+    user_id: Annotated[str, Meta(description="Any id of the person.", extra_json_schema={"minLength": 1})]
+
+
 EventBody: Final = body_of(
     EventBuilder.build, UserEvent, "EventBody", "One thing a user did, with the arguments of `track_event`.",
     event_type=Annotated[str, Meta(extra_json_schema={"enum": sorted(USER_EVENT_TYPES)})],
@@ -156,8 +162,13 @@ def identify(call: Call[NoQuery, IdentifyBody]) -> Identified:
 
 
 def erase(call: Call[NoQuery, NoBody]) -> Erasure:
-    """Erase a user and answer with the receipt."""
+    """Erase the user that the path names and answer with the receipt."""
     return call.runtime.users.delete_user(call.path_params["user_id"])
+
+
+def erase_named(call: Call[UserIdQuery, NoBody]) -> Erasure:
+    """Erase the user that the query names and answer with the receipt."""
+    return call.runtime.users.delete_user(call.query.user_id)
 
 
 def engagement(call: Call[UserQuery, NoBody]) -> Engagement:
@@ -220,5 +231,12 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         f"{_BASE}/identify", identify, IdentifyBody,
         "Say that an anonymous visitor is a user", "The anonymous id to go on with.", status=200,
     ),
-    delete(f"{_BASE}/{{user_id}}", erase, "Erase a user", "The receipt: what was removed.", access="admin"),
+    delete(
+        f"{_BASE}/{{user_id}}", erase, NoQuery,
+        "Erase a user, named in the path (a `/` in an id is `%2F`)", "The receipt: what was removed.", access="admin",
+    ),
+    delete(
+        _BASE, erase_named, UserIdQuery,
+        "Erase a user, named in the query", "The receipt: what was removed.", access="admin",
+    ),
 )  # fmt: skip

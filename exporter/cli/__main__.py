@@ -15,6 +15,7 @@ from exporter.cli import exit_codes
 from exporter.cli.doctor.command import doctor
 from exporter.cli.rebuild import rebuild
 from exporter.cli.serve import serve
+from exporter.cli.token import token
 from otel_measure.errors import MeasureError
 
 
@@ -67,7 +68,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, rebuild):
+for _command in (serve, doctor, rebuild, token):
     main.add_command(_command)
 
 

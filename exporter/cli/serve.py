@@ -16,6 +16,7 @@ import click
 
 from exporter.cli import ports
 from exporter.cli.options import PORT, json_option, load_settings, store_option
+from exporter.http.tokens import read_tokens
 from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError, MeasureError
 
@@ -33,7 +34,7 @@ Examples:
 @click.option("--host", help="Where to listen; not loopback needs a token.  [default: 127.0.0.1]")
 @click.option("--port", type=PORT, help="0 takes a free one.  [default: 5000]")
 @store_option
-@click.option("--token-file", type=_FILE, help="A file with the token.")
+@click.option("--tokens-file", type=_FILE, help="A file of tokens, made by `otel-measure token new`.")
 @click.option("--ssl-certfile", type=_FILE, help="Serve HTTPS: a PEM file with the certificate, its issuers after it.")
 @click.option("--ssl-keyfile", type=_FILE, help="A PEM file with its key.  [default: in --ssl-certfile]")
 @click.option("--insecure", is_flag=True, help="Answer anybody without a token.")
@@ -43,7 +44,7 @@ def serve(
     host: str | None,
     port: int | None,
     store: str | None,
-    token_file: Path | None,
+    tokens_file: Path | None,
     ssl_certfile: Path | None,
     ssl_keyfile: Path | None,
     insecure: bool,
@@ -52,31 +53,24 @@ def serve(
 ) -> None:
     """Serve the page, the JSON API, /metrics and the OTLP receiver until SIGTERM or Ctrl-C."""
     with ExitStack() as stack:
-        given = {"host": host, "port": port, "store": store, "insecure": insecure or None}
+        given = {
+            "host": host, "port": port, "store": store, "insecure": insecure or None,
+            "tokens_file": None if tokens_file is None else str(tokens_file),
+        }  # fmt: skip
         if demo and store is None:
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="otel-measure-demo-", ignore_cleanup_errors=True)
             )
             given["store"] = str(Path(folder) / "measure.db")
-        if token_file is not None:
-            given["token"] = _token(token_file)
         settings = load_settings(given)
         refuse_exposure(settings)
+        if settings.tokens_file is not None:
+            read_tokens(Path(settings.tokens_file))  # said here, before anything is opened
         tls = _tls(ssl_certfile, ssl_keyfile)
         temporary = demo and store is None
         committed = _serve(settings, tls, demo=demo, temporary=temporary, as_json=as_json, tidy_up=stack.close)
     if not committed:
         raise MeasureError("stopped before everything was committed; the log says what is missing")
-
-
-def _token(file: Path) -> str:
-    try:
-        return file.read_text("utf-8").strip()
-    except UnicodeDecodeError:
-        # Without its cause: that would show the bytes.
-        raise ConfigurationError(
-            f"the token file {file} holds no UTF-8 text; write the token into it as one line"
-        ) from None
 
 
 def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
@@ -95,11 +89,10 @@ def refuse_exposure(settings: Settings) -> None:
     Raises:
         ConfigurationError: others could reach the server, and no token is set.
     """
-    guarded = any((settings.token, settings.read_token, settings.write_token))
-    if not (guarded or settings.insecure or ports.is_loopback(settings.host)):
+    if not (settings.asks_for_token or settings.insecure or ports.is_loopback(settings.host)):
         raise ConfigurationError(
             f"{settings.host} can be reached from other machines and no token is set; "
-            "set OTEL_MEASURE_TOKEN or --token-file, or say --insecure to answer anybody"
+            "set OTEL_MEASURE_TOKEN or --tokens-file, or say --insecure to answer anybody"
         )
 
 
@@ -137,12 +130,11 @@ class Banner:
     @classmethod
     def of(cls, settings: Settings, url: str, *, demo: bool, temporary: bool) -> Banner:
         """Return the banner of a server that answers at `url`."""
-        guarded = any((settings.token, settings.read_token, settings.write_token))
         access = (
             "anybody who reaches the port"
             if settings.insecure
             else "a token is needed"
-            if guarded
+            if settings.asks_for_token
             else "this machine only"
         )
         store = f"{settings.store or 'none'}{' (removed at the end)' if temporary else ''}"

@@ -4,7 +4,7 @@ Without a token only direct clients on this machine are answered: peer and `Host
 a proxy. The `Host` rule is what stops a web page that lets its own name resolve to 127.0.0.1. A peer without an
 address is a Unix socket, whose file permissions say who may connect; it counts as this machine.
 
-With a token every request needs one, also from this machine.
+With a token, or a file of tokens, every request needs one, also from this machine.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import hmac
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.http.envelope import HttpError, send_content
 from exporter.http.routing import MATCH, Match, Router, enveloped
+from exporter.http.tokens import Token, TokenFile, digest_of
 from exporter.http.types import Access
 from otel_measure.config import Settings
 
@@ -47,21 +48,38 @@ _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="otel-measure"'),)
 class Authenticator:
     """Tells the scopes of a request from its token or, without tokens, from where it comes.
 
+    Digests are of one length, so that comparing them in constant time does not tell how long a token is.
+
     Attributes:
-        tokens: the SHA-256 of each token, with its scopes. Digests are of one length, so that comparing them in
-            constant time does not tell how long a token is.
+        tokens: those of the settings.
+        file: has more; `None` for none.
         insecure: whether every request has all scopes.
     """
 
-    tokens: tuple[tuple[bytes, Scopes], ...]
+    tokens: tuple[Token, ...]
+    file: TokenFile | None = None
     insecure: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> Authenticator:
-        """Return the authenticator that the settings ask for."""
-        given = ((settings.token, ALL_SCOPES), (settings.read_token, READ), (settings.write_token, WRITE))
-        tokens = tuple((_digest(token.encode()), scopes) for token, scopes in given if token is not None)
-        return cls(tokens, settings.insecure)
+        """Return the authenticator that the settings ask for.
+
+        Raises:
+            ConfigurationError: the file of tokens cannot be read.
+        """
+        given = (("token", ALL_SCOPES), ("read_token", READ), ("write_token", WRITE))
+        tokens = tuple(
+            Token(name, scopes, digest_of(token.encode()))
+            for name, scopes in given
+            if (token := getattr(settings, name)) is not None
+        )
+        file = TokenFile(Path(settings.tokens_file)) if settings.tokens_file is not None else None
+        return cls(tokens, file, settings.insecure)
+
+    @property
+    def asks_for_token(self) -> bool:
+        """Whether a request needs a token, which it does where the file has none too."""
+        return bool(self.tokens) or self.file is not None
 
     def scopes(self, scope: Scope) -> Scopes:
         """Return the scopes of a request.
@@ -71,18 +89,18 @@ class Authenticator:
         """
         if self.insecure:
             return ALL_SCOPES
-        if self.tokens:
+        if self.asks_for_token:
             return self._scopes_of_token(scope["headers"])
         if _is_local_peer(scope.get("client")) and _is_direct_and_local(scope["headers"]):
             return ALL_SCOPES
         raise HttpError(403, _HOW_TO_SET_A_TOKEN)
 
     def _scopes_of_token(self, headers: Iterable[tuple[bytes, bytes]]) -> Scopes:
-        digest = _digest(_bearer(headers))
+        digest = digest_of(_bearer(headers))
         scopes = NO_SCOPE
         # No early exit: the time taken does not tell which token came close.
-        for known, of_token in self.tokens:
-            scopes |= of_token if hmac.compare_digest(known, digest) else NO_SCOPE
+        for token in (*self.tokens, *(self.file.tokens() if self.file is not None else ())):
+            scopes |= token.scopes | OPEN if hmac.compare_digest(token.digest, digest) else NO_SCOPE
         if not scopes:
             raise HttpError(401, "a valid token is needed: send 'Authorization: Bearer <token>'", _CHALLENGE)
         return scopes
@@ -96,10 +114,6 @@ def require_scope(scopes: Scopes, needed: Access) -> None:
     """
     if needed not in scopes:
         raise HttpError(403, f"this token has no {needed!r} scope; use a token that has it")
-
-
-def _digest(token: bytes) -> bytes:
-    return sha256(token).digest()
 
 
 def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -180,6 +194,6 @@ class AuthMiddleware:
         if access == "open":
             return OPEN
         authenticator = await self._authenticator()
-        if access == "page" and authenticator.tokens:
+        if access == "page" and authenticator.asks_for_token:
             return OPEN
         return authenticator.scopes(scope)

@@ -47,7 +47,7 @@ class Dispatcher:
         except ClientGone:
             return
         except Exception as fault:
-            content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, match, scope))
+            content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
         await send_content(content, send, head=method == "HEAD")
 
     async def _answer(self, bound: BoundRoute | None, match: Match, scope: Scope, receive: Receive) -> Content:
@@ -60,7 +60,7 @@ class Dispatcher:
             body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
             backend = await self._backend() if route.needs_runtime else None
             call = Call(match.path_params, query, body, backend)
-            return _content(await cast("Awaitable[object]", route.handler(call)), route.status)
+            return _content(route, call, await cast("Awaitable[object]", route.handler(call)))
         headers = body_headers(scope["headers"])
         sent = b"" if route.body is NoBody else await receive_body(headers, receive, route.max_bytes)
         backend = await self._backend() if route.needs_runtime else None
@@ -68,10 +68,9 @@ class Dispatcher:
         def handle() -> Content:
             decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
             call = Call(match.path_params, query, decoded, backend)
-            answer = route.handler(call)
-            if isinstance(answer, Content):
-                return answer
-            return success(answer, route.status, is_updating=_is_updating(route, call))
+            asks = route.method == "GET" and backend is not None
+            pending = call.runtime.recorder.settle() if asks else 0
+            return _content(route, call, route.handler(call), pending)
 
         return await in_thread(handle, kind_of(route))
 
@@ -90,15 +89,16 @@ def _decoded(bound: BoundRoute, headers: BodyHeaders, sent: bytes) -> msgspec.St
     return decode_json(decompressed(headers, sent, route.max_bytes), bound.decode)
 
 
+def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int = 0) -> Content:
+    if isinstance(answer, Content):
+        return answer
+    return success(answer, route.status, is_updating=_is_updating(route, call), pending=pending)
+
+
 def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:
-    """Whether an answer comes from a store that does not count all of its facts yet by its definitions."""
-    if route.method != "GET" or not route.needs_runtime or call.runtime.store is None:
-        return False
-    return call.runtime.store.is_updating()
-
-
-def _content(answer: object, status: int) -> Content:
-    return answer if isinstance(answer, Content) else success(answer, status)
+    """Whether an answer comes from a store that did not count all of its facts by its definitions when it was asked."""
+    store = call.runtime.store if route.method == "GET" and route.needs_runtime else None
+    return store is not None and store.is_updating()
 
 
 def _other_method(method: str, routes: PathRoutes) -> Content:
@@ -108,7 +108,7 @@ def _other_method(method: str, routes: PathRoutes) -> Content:
     raise HttpError(405, f"{routes.path} does not answer {method}; allowed: {routes.allow.decode()}", allow)
 
 
-def _has_arguments(bound: BoundRoute | None, match: Match, scope: Scope) -> bool:
+def _has_arguments(bound: BoundRoute | None, scope: Scope) -> bool:
     """Whether the client gave any argument that a `ValueError` could be about."""
-    has_body = bound is not None and bound.route.body is not NoBody
-    return has_body or bool(match.path_params) or bool(scope["query_string"])
+    in_request = bound is not None and (bound.route.body is not NoBody or "{" in bound.route.path)
+    return in_request or bool(scope["query_string"])

@@ -48,6 +48,7 @@ class Success(msgspec.Struct, frozen=True):
     status: Literal["success"]
     data: object
     definitions: Literal["updating"] | msgspec.UnsetType = msgspec.UNSET
+    pending: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -57,16 +58,18 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
-def success(data: object, status: int = 200, *, is_updating: bool = False) -> Content:
+def success(data: object, status: int = 200, *, is_updating: bool = False, pending: int = 0) -> Content:
     """Return `data` in its envelope; not-a-number becomes `null`.
 
     Args:
         data: the answer.
         status: of HTTP.
         is_updating: whether there are facts that the store does not count yet by its definitions; the envelope says so.
+        pending: how many records of this process are not committed yet, and not in the answer; likewise.
     """
     definitions: Literal["updating"] | msgspec.UnsetType = "updating" if is_updating else msgspec.UNSET
-    return Content(_encode(Success("success", data, definitions)), JSON_HEADERS, status)
+    answer = Success("success", data, definitions, pending or msgspec.UNSET)
+    return Content(_encode(answer), JSON_HEADERS, status)
 
 
 def error(status: int, message: str, headers: tuple[Header, ...] = ()) -> Content:

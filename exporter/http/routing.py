@@ -52,19 +52,25 @@ class Match(NamedTuple):
 
 
 class Router:
-    """Finds the routes of a path: a dict for paths without parameters, then patterns in the order of their rows."""
+    """Finds the routes of a path: a dict for paths without parameters, then patterns in the order of their rows.
+
+    A path without parameters also answers the methods that only a pattern has which it is an example of: the users
+    `summary` and `alice` are erased alike, although one of them is a report as well.
+    """
 
     def __init__(self, routes: Iterable[AnyRoute]) -> None:
         by_path: dict[str, list[AnyRoute]] = {}
         for route in routes:
             by_path.setdefault(route.path, []).append(route)
-        paths = [_path_routes(path, rows) for path, rows in by_path.items()]
-        self._fixed = {one.path: Match(one, {}) for one in paths if "{" not in one.path}
-        self._patterns = [(one.path.split("/"), one) for one in paths if "{" in one.path]
+        patterns = {path: rows for path, rows in by_path.items() if "{" in path}
+        self._patterns = [(path.split("/"), _path_routes(path, rows)) for path, rows in patterns.items()]
+        self._fixed = {path: _fixed(path, rows, patterns) for path, rows in by_path.items() if path not in patterns}
 
     def match(self, scope: Scope) -> Match | None:
         """Return where the path of a request leads to, or `None`."""
-        return self._fixed.get(own_path(scope)) or self._match_pattern(segments(scope))
+        if not _has_encoded_slash(scope) and (fixed := self._fixed.get(own_path(scope))):
+            return fixed
+        return self._match_pattern(segments(scope))
 
     def _match_pattern(self, segments: list[str]) -> Match | None:
         for pattern, routes in self._patterns:
@@ -72,6 +78,16 @@ class Router:
             if path_params is not None:
                 return Match(routes, path_params)
         return None
+
+
+def _fixed(path: str, rows: list[AnyRoute], patterns: Mapping[str, list[AnyRoute]]) -> Match:
+    """Return where a path without parameters leads to, the methods of a pattern that matches it included."""
+    for pattern, others in patterns.items():
+        path_params = _matched(pattern.split("/"), path.split("/"))
+        if path_params is not None:
+            own = {row.method for row in rows}
+            return Match(_path_routes(path, [*rows, *(row for row in others if row.method not in own)]), path_params)
+    return Match(_path_routes(path, rows), {})
 
 
 def _path_routes(path: str, rows: list[AnyRoute]) -> PathRoutes:
@@ -104,6 +120,12 @@ def _matched(pattern: list[str], given: list[str]) -> dict[str, str] | None:
         elif expected != segment:
             return None
     return parameters
+
+
+def _has_encoded_slash(scope: Scope) -> bool:
+    """Whether a segment of the path holds a slash, which no path without parameters does."""
+    raw = scope.get("raw_path")
+    return isinstance(raw, bytes) and b"%2f" in raw.lower()
 
 
 def own_path(scope: Scope) -> str:

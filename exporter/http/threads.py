@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, TypeVar
@@ -17,6 +16,8 @@ from otel_measure.store.waiting import waiting_until
 
 T = TypeVar("T")
 Kind: TypeAlias = Literal["read", "write", "large"]
+# How long whatever a question has to have written first may wait for the store.
+READ_WAITS_S: Final = 0.2
 # Commits take turns anyway; what large bodies become takes memory until it is committed.
 _AT_ONCE: Final[dict[Kind, int]] = {"read": 40, "write": 8, "large": 2}
 _limiters: Final[RunVar[dict[Kind, CapacityLimiter]]] = RunVar("otel_measure_threads")
@@ -30,21 +31,25 @@ def kind_of(route: AnyRoute) -> Kind:
 
 
 async def in_thread(act: Callable[[], T], kind: Kind) -> T:
-    """Return what a function returns on a thread; its writes wait until the time of the request is over.
+    """Return what a function returns on a thread; a write waits as long as the request may take, a question hardly.
 
     Raises:
         HttpError: 503, no thread became free in that time.
     """
     limiter, until_s = _limiter(kind), time.monotonic() + COMMIT_WITHIN_S
     turn = object()
+
+    def act_in_time() -> T:
+        with waiting_until(time.monotonic() + READ_WAITS_S if kind == "read" else until_s):
+            return act()
+
     try:
         with fail_after(None if kind == "read" else COMMIT_WITHIN_S):
             await limiter.acquire_on_behalf_of(turn)
     except TimeoutError:
         raise HttpError(503, "too many requests are being answered; try again", ((b"retry-after", b"1"),)) from None
     try:
-        with waiting_until(until_s if kind != "read" else math.inf):
-            return await to_thread.run_sync(act, limiter=CapacityLimiter(1))
+        return await to_thread.run_sync(act_in_time, limiter=CapacityLimiter(1))
     finally:
         limiter.release_on_behalf_of(turn)
 

@@ -12,6 +12,7 @@ from otel_measure.records.limits import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from exporter.http.commit import GroupCommit
+    from exporter.http.readiness import Readiness
     from otel_measure.runtime import Runtime
 
 Access: TypeAlias = Literal["open", "page", "read", "write", "admin"]
@@ -60,10 +61,11 @@ ErrorHandler: TypeAlias = Callable[[Exception, Iterable[Header], bool], Content]
 
 
 class Backend(NamedTuple):
-    """What answers requests in one process: its runtime, and the group commit of single writes."""
+    """What answers requests in one process: its runtime, the group commit of single writes, and whether it is ready."""
 
     runtime: Runtime
     commits: GroupCommit
+    readiness: Readiness
 
 
 @dataclass(slots=True)
@@ -184,10 +186,16 @@ def post(
 
 
 def delete(
-    path: str, handler: Callable[[Call[NoQuery, NoBody]], object], summary: str, returns: str, *, access: Access
-) -> Route[NoQuery, NoBody]:
+    path: str,
+    handler: Callable[[Call[Q, NoBody]], object],
+    query: type[Q],
+    summary: str,
+    returns: str,
+    *,
+    access: Access,
+) -> Route[Q, NoBody]:
     """Return the route of a removal."""
     return Route(
-        method="DELETE", path=path, handler=handler, query=NoQuery, body=NoBody, access=access, summary=summary,
+        method="DELETE", path=path, handler=handler, query=query, body=NoBody, access=access, summary=summary,
         returns=returns,
     )  # fmt: skip

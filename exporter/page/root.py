@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 import msgspec
@@ -11,10 +10,6 @@ from exporter.exposition.scopes import exposition
 from exporter.http.envelope import JSON_HEADERS, HttpError
 from exporter.http.types import AnyRoute, Content, NoQuery, PlainCall, get
 from exporter.page.assets import asset
-from otel_measure.errors import StoreUnavailable
-from otel_measure.store.waiting import waiting_until
-
-_CHECK_FOR_S: Final = 0.5
 
 
 def metrics(call: PlainCall) -> Content:
@@ -27,19 +22,14 @@ async def healthz(call: PlainCall) -> Content:
     return _state("ok")
 
 
-def readyz(call: PlainCall) -> Content:
+async def readyz(call: PlainCall) -> Content:
     """Answer whether a write would be committed now."""
-    is_updating = False
-    try:
-        if call.runtime.store is not None:
-            with waiting_until(time.monotonic() + _CHECK_FOR_S):
-                call.runtime.store.check()
-            is_updating = call.runtime.store.is_updating()
-    except StoreUnavailable as fault:
+    state = await call.backend.readiness.state()
+    if state.fault:
         # Anybody may ask this, so the path of the store is left to the log and to `doctor`.
-        message = f"store unavailable ({fault.cause_name}); 'otel-measure doctor' tells more"
-        raise HttpError(503, message, ((b"retry-after", b"1"),)) from None
-    return _state("ready", **({"definitions": "updating"} if is_updating else {}))
+        message = f"store unavailable ({state.fault}); 'otel-measure doctor' tells more"
+        raise HttpError(503, message, ((b"retry-after", b"1"),))
+    return _state("ready", **({"definitions": "updating"} if state.is_updating else {}))
 
 
 async def page(call: PlainCall) -> Content:

@@ -8,10 +8,10 @@ from typing import Final
 from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import dialects, instruments, semconv
 from otel_measure.definitions.measurements import Measurement
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.signals import ModelSeries, Role
 from otel_measure.definitions.streams import Increment
 from otel_measure.stats.binned import Binned
-from otel_measure.store.types.models import ModelUse
 from otel_measure.store.types.streams import Interpreted, Interpreter
 
 

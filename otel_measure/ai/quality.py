@@ -10,15 +10,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import add
-from typing import Final, TypeAlias
+from typing import Final
 
 from otel_measure.definitions.kpis import BY_KEY
-from otel_measure.definitions.quality import GRID_BITS, RegressionTotals
+from otel_measure.definitions.quality import GRID_BITS, Confusion, RegressionTotals, predicts_numbers, with_booleans
 from otel_measure.definitions.verdicts import Verdict, judge
 from otel_measure.definitions.windows import Window
-
-Confusion: TypeAlias = Mapping[tuple[str, str], int]
-"""(prediction, truth) → how often; add two windows by adding their counts."""
+from otel_measure.store.types.quality import Labels
 
 CALIBRATION_BINS: Final = 15
 MAX_MATRIX_CLASSES: Final = 256
@@ -36,7 +34,7 @@ class ClassQuality:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Quality of a classifier over a window.
+    """Quality of a classifier over a window; of a model that predicts numbers it is unknown.
 
     Attributes:
         accuracy: correct / labelled.
@@ -60,6 +58,22 @@ class Accuracy:
     labelled: int
     label_coverage: float
     window: Window
+
+
+def accuracy(model_type: str, labels: Labels, window: Window) -> Accuracy:
+    """Compute how right a model was; of one that predicts numbers nothing but how many truths are known."""
+    if not predicts_numbers(model_type, labels.confusion, labels.regression):
+        return accuracy_of_classes(labels, window)
+    labelled = labels.regression.n
+    unknown = math.nan
+    return Accuracy(
+        *(unknown, unknown, unknown, unknown), {}, {}, labelled, _ratio(labelled, labels.predictions), window
+    )
+
+
+def accuracy_of_classes(labels: Labels, window: Window) -> Accuracy:
+    """Compute the quality of a classifier whose truths may spell booleans otherwise than its predictions."""
+    return classification(with_booleans(labels.confusion), labels.predictions, window)
 
 
 def classification(confusion: Confusion, predictions: int, window: Window) -> Accuracy:

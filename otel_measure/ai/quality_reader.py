@@ -8,14 +8,15 @@ from math import isnan
 from typing import Final
 
 from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, columns, reference_of
-from otel_measure.ai.quality import Accuracy, Regression, classification, regression
+from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
-from otel_measure.definitions.windows import TimeSpan, time_span
+from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
+from otel_measure.records.enums import ModelType
 from otel_measure.stats.cells import MIN_SAMPLES, Value
 from otel_measure.store.protocol import Moment, Store
 from otel_measure.store.types.facts import EVERYTHING, Filter
@@ -55,17 +56,17 @@ class QualityReader:
 
     def accuracy(self, model: ModelKey, span: TimeSpan, where: Filter) -> Accuracy:
         """Return the quality of a classifier; a model nobody has heard of has none labelled."""
-        labels = self._labels(model, span, where)
-        return classification(labels.confusion, labels.predictions, span.window)
+        with self.asking(where) as moment:
+            labels = moment.quality.labels(span.start, span.end, model).get(model) or Labels()
+            span, registered = counted(span, moment.quality), moment.models.models(model)
+        return accuracy(registered[0].type if registered else ModelType.OTHER.value, labels, span.window)
 
     def regression(self, model: ModelKey, span: TimeSpan, where: Filter) -> Regression:
         """Return the quality of a model that predicts numbers."""
-        labels = self._labels(model, span, where)
-        return regression(labels.regression, labels.predictions, span.window)
-
-    def _labels(self, model: ModelKey, span: TimeSpan, where: Filter) -> Labels:
         with self.asking(where) as moment:
-            return moment.quality.labels(span.start, span.end, model).get(model) or Labels()
+            labels = moment.quality.labels(span.start, span.end, model).get(model) or Labels()
+            span = counted(span, moment.quality)
+        return regression(labels.regression, labels.predictions, span.window)
 
     def evaluations(self, span: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""

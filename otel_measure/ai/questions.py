@@ -14,12 +14,13 @@ from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
 from otel_measure.definitions.days import moment as utc
-from otel_measure.definitions.windows import TimeSpan, time_span
+from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.store.protocol import Moment, RecordedModels
 from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 
 
 class QuestionFilter(TypedDict, total=False):
@@ -61,9 +62,14 @@ class ModelQuestions:
         self._now_us = now_us
         self._timezone = timezone
 
+    @property
+    def pending(self) -> int:
+        """How many records of this process the last answer in this thread or task is without; 0 when it has all."""
+        return self._recorder.pending
+
     def knows_model(self, model_name: str, model_version: str) -> bool:
         """Tell whether a model was registered or recorded."""
-        self._recorder.flush()
+        self._recorder.settle()
         with self._asking() as (recorded, _):
             return self._registry.model(recorded, (model_name, model_version)) is not None
 
@@ -72,14 +78,14 @@ class ModelQuestions:
     ) -> reports.Latency:
         """Return the latency percentiles of a model with their error bound."""
         where, span = self._narrowed(window, **narrowing)
-        return reports.latency(self._use_of((model_name, model_version), span, where), span)
+        return reports.latency(*self._use_of((model_name, model_version), span, where))
 
     def get_cost_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
     ) -> reports.Cost:
         """Return cost and tokens of a model with their coverage."""
         where, span = self._narrowed(window, **narrowing)
-        return reports.cost(self._use_of((model_name, model_version), span, where), span)
+        return reports.cost(*self._use_of((model_name, model_version), span, where))
 
     def get_accuracy_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
@@ -106,7 +112,7 @@ class ModelQuestions:
     def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         quality = self._quality_for("detect_model_drift")
-        self._recorder.flush()
+        self._recorder.settle()
         return quality.drift((model_name, model_version))
 
     def get_model_performance_snapshot(
@@ -116,7 +122,7 @@ class ModelQuestions:
         where, span = self._narrowed(window, **narrowing)
         key = (model_name, model_version)
         with self._asking(where) as (recorded, moment):
-            model = self._registry.model(recorded, key) or Model(*key)
+            model, span = self._registry.model(recorded, key) or Model(*key), counted(span, recorded)
             use = reports.use_of(recorded, key, span)
             quality = self._quality.of_model(moment, key, span, where) if self._quality and moment else UNKNOWN_QUALITY
         return reports.snapshot(model, use, quality, span, utc(self._now_us()))
@@ -125,7 +131,7 @@ class ModelQuestions:
         """Return a snapshot of every model."""
         where, span = self._narrowed(window, **narrowing)
         with self._asking(where) as (recorded, moment):
-            models = self._registry.models(recorded)
+            models, span = self._registry.models(recorded), counted(span, recorded)
             uses = recorded.model_use(span.start, span.end)
             qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
         return reports.all_models(models, uses, qualities, span, utc(self._now_us()))
@@ -139,9 +145,9 @@ class ModelQuestions:
         with self._quality.asking(where) as moment:
             yield moment.models, moment
 
-    def _use_of(self, model: ModelKey, span: TimeSpan, where: Filter) -> ModelUse:
+    def _use_of(self, model: ModelKey, span: TimeSpan, where: Filter) -> tuple[ModelUse, TimeSpan]:
         with self._asking(where) as (recorded, _):
-            return reports.use_of(recorded, model, span)
+            return reports.use_of(recorded, model, span), counted(span, recorded)
 
     def _quality_for(self, question: str) -> QualityReader:
         if self._quality is None:
@@ -153,5 +159,5 @@ class ModelQuestions:
         where = Filter(narrowing.get("service"), narrowing.get("environment"))
         if self._quality is None and (where.narrows or narrowing.get("as_of") is not None):
             raise NoStore("a question about another day, service or environment")
-        self._recorder.flush()
+        self._recorder.settle()
         return where, span

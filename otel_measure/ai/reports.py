@@ -10,13 +10,14 @@ from typing import Final, NamedTuple
 
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.health import Deduction, Health, health
-from otel_measure.ai.quality import Accuracy, classification
+from otel_measure.ai.quality import Accuracy, accuracy_of_classes
 from otel_measure.conventions import instruments
+from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
-from otel_measure.records.enums import ModelType
 from otel_measure.stats.binned import Binned
 from otel_measure.store.protocol import RecordedModels
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, Labels
 
 
@@ -148,7 +149,7 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
         histogram.min * unit,
         histogram.max * unit,
         histogram.count,
-        histogram.relative_error,
+        max(histogram.quantile_error(q) for q in _PERCENTILES),
         span.window,
     )
 
@@ -226,9 +227,11 @@ UNKNOWN_QUALITY: Final = ModelQuality()
 
 def accuracy(model_type: str, labels: Labels | None, span: TimeSpan) -> Accuracy | None:
     """Quality of a classifier; `None` for a model of numbers and for one without predictions."""
-    if labels is None or not labels.predictions or model_type == ModelType.REGRESSION.value:
+    if labels is None or not labels.predictions:
         return None
-    return classification(labels.confusion, labels.predictions, span.window)
+    if predicts_numbers(model_type, labels.confusion, labels.regression):
+        return None
+    return accuracy_of_classes(labels, span.window)
 
 
 def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan, now: datetime) -> Snapshot:

@@ -158,7 +158,7 @@ class AiModelService(ModelQuestions):
             prediction: a number, a boolean or a label; of longer text only the length is kept.
             ground_truth: what it should have been, when that is known already.
             features: what the prediction was made from, by name; drift and data quality look at them.
-            user_id: an int or a non-empty string.
+            user_id: an int, a UUID or a non-empty string.
             session_id: of the user.
             provider: who served the model; found from its name where not given.
             operation: such as "chat"; found from the model's type where not given.

@@ -195,7 +195,9 @@ OTEL_MEASURE_SERVICE_UP: Final = _gauge(
 )
 # A back-filled outage takes time from "up" and may join two incidents, so these two are no counters.
 OTEL_MEASURE_SERVICE_STATE_TIME: Final = _updown(
-    "otel_measure.service.state.time", "s", "How long a service was up, down or unwatched since registration."
+    "otel_measure.service.state.time",
+    "s",
+    "How long a service was up, down, in maintenance or unwatched since registration.",
 )
 OTEL_MEASURE_SERVICE_INCIDENTS: Final = _updown(
     "otel_measure.service.incidents", "{incident}", "How many outages a service had since registration."

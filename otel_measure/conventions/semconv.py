@@ -90,6 +90,8 @@ ATTR_LOAD_AVERAGE_PERIOD: Final = "otel_measure.load_average.period"
 ATTR_MONITORED_SERVICE_NAME: Final = "otel_measure.service.name"  # the service watched, not the one that emits
 ATTR_MONITORED_SERVICE_STATE: Final = "otel_measure.service.state"
 ATTR_MONITORED_SERVICE_REASON: Final = "otel_measure.service.reason"
+ATTR_MAINTENANCE_START_US: Final = "otel_measure.maintenance.start_us"  # microseconds since 1970
+ATTR_MAINTENANCE_END_US: Final = "otel_measure.maintenance.end_us"
 
 # Attributes: requests
 
@@ -139,10 +141,12 @@ EVENT_INFERENCE: Final = "otel_measure.inference"
 EVENT_GROUND_TRUTH: Final = "otel_measure.ground_truth"
 EVENT_NPS_RESPONSE: Final = "otel_measure.nps_response"
 EVENT_SERVICE_STATE: Final = "otel_measure.service.state"
+EVENT_MAINTENANCE: Final = "otel_measure.service.maintenance"
 EVENT_SESSION_START: Final = "session.start"
 EVENT_SESSION_END: Final = "session.end"
 EVENT_FEATURE_FLAG_EVALUATION: Final = "feature_flag.evaluation"
 EVENT_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
+EVENT_AB_CONVERSION: Final = "otel_measure.ab_conversion"
 
 # What happens without the user doing anything: no activity.
 PASSIVE_EVENT_TYPES: Final = frozenset({EVENT_SESSION_START, EVENT_SESSION_END, EVENT_FEATURE_FLAG_EVALUATION})

@@ -22,7 +22,15 @@ from otel_measure.definitions.conversions import (
     merged_conversions,
 )
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.definitions.sessions import BY_GAP, Client, SessionKey, SessionSpan, add_sessions, merged_spans
+from otel_measure.definitions.sessions import (
+    Client,
+    SessionKey,
+    SessionSpan,
+    add_sessions,
+    client_of,
+    longest_pause_us,
+    merged_spans,
+)
 from otel_measure.records.ids import id_key
 
 Alike: TypeAlias = tuple[int, str, str]  # person, client's session id, type
@@ -74,8 +82,9 @@ class ActivityBatch:
         if any(acts.background):
             self._gather_background(acts)
             acts = Acts._make(list(compress(column, map(not_, acts.background))) for column in acts)
-        clients = [session_id or BY_GAP for session_id in acts.session_id]
-        self._gather_alike(list(zip(acts.uid, clients, acts.type, strict=True)), acts.ts)
+        clients = {session_id: client_of(session_id) for session_id in set(acts.session_id)}
+        keys = zip(acts.uid, map(clients.__getitem__, acts.session_id), acts.type, strict=True)
+        self._gather_alike(list(keys), acts.ts)
 
     def _gather_conversion(
         self, uid: int, goals: Set[Goal], ts: int, value: float | None, currency: str | None
@@ -111,7 +120,7 @@ class ActivityBatch:
 
     def _must_be_told_apart(self, key: Alike, start: int, end: int) -> bool:
         day_of = self._definitions.day_of
-        return day_of(start) != day_of(end) or (key[1] == BY_GAP and end - start > self._definitions.session_gap_us)
+        return day_of(start) != day_of(end) or end - start > longest_pause_us(key[1], self._definitions)
 
     def _add(self, key: Alike, start: int, end: int, n: int) -> None:
         uid, client, kind = key
@@ -146,7 +155,7 @@ class PersonHistory(NamedTuple):
             add_sessions(changes, sessions, definitions, sign)
 
 
-def merged_history(histories: Iterable[PersonHistory], session_gap_us: int) -> PersonHistory:
+def merged_history(histories: Iterable[PersonHistory], definitions: Definitions) -> PersonHistory:
     """Return several histories as one: what a person did under several ids."""
     days: dict[int, int] = {}
     conversions: dict[Goal, list[ConversionEvent]] = {}
@@ -161,5 +170,5 @@ def merged_history(histories: Iterable[PersonHistory], session_gap_us: int) -> P
     return PersonHistory(
         [ActiveDay(day, days[day]) for day in sorted(days)],
         {goal: merged_conversions(some) for goal, some in conversions.items()},
-        {client: merged_spans(parts, client, session_gap_us) for client, parts in sessions.items()},
+        {client: merged_spans(parts, client, definitions) for client, parts in sessions.items()},
     )

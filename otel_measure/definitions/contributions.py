@@ -1,8 +1,9 @@
 """What a person contributes to an experiment: hourly cells of users and conversions, by the variant met first.
 
-The unit is the person. Who meets a second variant leaves the first at that hour and is counted under `MIXED`; at equal
-times the variant first by name is the first. The first conversion at or after the first exposure counts, unless the
-person had met a second variant by then.
+The unit is the person, and the first exposure decides: who meets another variant later (on a second device, before
+logging in) stays in the first, and is counted under `CROSSED_OVER` as well. To leave such persons out would take more
+from small arms than from large ones, and a fair split would look unfair. At equal times the variant first by name is
+the first. The first conversion at or after the first exposure counts.
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from otel_measure.definitions.cells import CellChanges, CellKind
+from otel_measure.definitions.windows import HOUR_US
 
 EXPERIMENT_PROPERTY: Final = "experiment"
 """The property that names the experiment of an event of type `conversion`."""
-MIXED: Final = ""
-"""The variant under which users seen in two arms are counted; no variant has an empty name."""
-HOUR_US: Final = 3_600_000_000
-ARM_HOURS: Final = CellKind(
-    "experiment_cell", ("experiment", "hour", "variant"), ("users", "conversions"), is_signed=True
-)
+CROSSED_OVER: Final = ""
+"""The variant under which users who met a second one are counted, beside their own; no variant has an empty name."""
+ARM_HOURS: Final = CellKind("experiment_cell", ("experiment", "hour", "variant"), ("users", "conversions"))
 
 
 def add_unit(
@@ -28,6 +27,8 @@ def add_unit(
     arms: Iterable[tuple[str, int]],
     converted_ts: int | None,
     sign: int = 1,
+    *,
+    stopped_ts: int | None = None,
 ) -> None:
     """Add what one person contributes to one experiment.
 
@@ -37,14 +38,14 @@ def add_unit(
         arms: each variant that the person met, and when first; one at least.
         converted_ts: the first conversion at or after the first of these.
         sign: -1 takes away.
+        stopped_ts: from when on nothing is counted any more.
     """
-    ordered = sorted((first_ts, variant) for variant, first_ts in arms)
+    ordered = sorted((ts, variant) for variant, ts in arms if stopped_ts is None or ts < stopped_ts)
+    if not ordered:
+        return
     first_ts, variant = ordered[0]
-    mixed_ts = ordered[1][0] if len(ordered) > 1 else None
-    converted = converted_ts is not None and (mixed_ts is None or converted_ts < mixed_ts)
     changes.add(ARM_HOURS, (experiment, first_ts // HOUR_US, variant), (1, 0), sign)
-    if converted_ts is not None and converted:
+    if converted_ts is not None and (stopped_ts is None or converted_ts < stopped_ts):
         changes.add(ARM_HOURS, (experiment, converted_ts // HOUR_US, variant), (0, 1), sign)
-    if mixed_ts is not None:
-        changes.add(ARM_HOURS, (experiment, mixed_ts // HOUR_US, variant), (-1, -int(converted)), sign)
-        changes.add(ARM_HOURS, (experiment, mixed_ts // HOUR_US, MIXED), (1, 0), sign)
+    if len(ordered) > 1:
+        changes.add(ARM_HOURS, (experiment, ordered[1][0] // HOUR_US, CROSSED_OVER), (1, 0), sign)

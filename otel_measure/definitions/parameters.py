@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_finder
 
-RULES: Final = 1
+RULES: Final = 2
 _SECOND_US: Final = 1_000_000
 # What the settings may say; everything else changes with the version of the rules alone.
 SETTABLE: Final = frozenset({"timezone", "session_gap_s", "drift_window_records", "drift_window_hours"})
@@ -37,6 +37,8 @@ class Definitions:
     Attributes:
         timezone: the IANA zone whose calendar days are days.
         session_gap_s: how long a person may pause within one session.
+        client_session_gap_s: how long within one that has an id of a client's: one wrong clock, or an id that is used
+            again, begins another session instead of stretching one over weeks.
         engaged_s: a session of this length is engaged.
         engaged_views: so is one with so many views.
         view_event_types: events that are views.
@@ -51,6 +53,7 @@ class Definitions:
 
     timezone: str = "UTC"
     session_gap_s: int = 1800
+    client_session_gap_s: int = 86_400
     engaged_s: int = 10
     engaged_views: int = 2
     view_event_types: frozenset[str] = frozenset({"page_view"})
@@ -118,6 +121,11 @@ class Definitions:
     def session_gap_us(self) -> int:
         """How long a person may pause within one session, microseconds."""
         return self.session_gap_s * _SECOND_US
+
+    @property
+    def client_session_gap_us(self) -> int:
+        """How long a person may pause within one session of a client's id, microseconds."""
+        return self.client_session_gap_s * _SECOND_US
 
     def is_activity(self, event_type: str) -> bool:
         """Tell whether an event is something that the user did; a type that nobody here knows is."""

@@ -1,11 +1,18 @@
-"""How predictions and truths are compared: classes, numbers, and sums that add exactly."""
+"""How predictions and truths are compared: classes, numbers, and sums that add exactly.
+
+An inference contributes what its prediction and its winning truth make together, at the time of the inference.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ldexp
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
+from otel_measure.definitions.cells import CellChanges, CellKind
+from otel_measure.definitions.windows import LEVELS_S
+from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import Prediction
 
 PREDICTION: Final = "prediction"
@@ -24,8 +31,10 @@ class RegressionTotals:
     squared_truth: int = 0
 
     @classmethod
-    def of(cls, prediction: float, truth: float) -> RegressionTotals | None:
-        """The sums of one pair; `None` for numbers too large to mean anything (over 1e150)."""
+    def of(cls, prediction: Prediction, truth: Prediction) -> RegressionTotals | None:
+        """The sums of one pair; `None` unless both are numbers, or when they mean nothing any more (over 1e150)."""
+        if isinstance(prediction, str | bool) or isinstance(truth, str | bool):
+            return None
         if max(abs(prediction), abs(truth)) > _MAX_MAGNITUDE:
             return None
         guess, true = (round(ldexp(value, GRID_BITS)) for value in (prediction, truth))
@@ -52,6 +61,113 @@ def label(value: Prediction) -> str | None:
     return str(int(value)) if value == int(value) else None
 
 
-def is_number(value: Prediction) -> bool:
-    """Tell whether a prediction or truth is a number; a boolean is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+# ---------------------------------------------------------------- classes, or numbers
+
+Confusion: TypeAlias = Mapping[tuple[str, str], int]
+"""(prediction, truth) → how often, as the classes that they name; add two windows by adding their counts."""
+
+MAX_NUMBERS_AS_CLASSES: Final = 32
+_BOOLEAN_OF: Final[Mapping[str, str]] = {"0": "false", "1": "true", "false": "false", "true": "true"}
+_DIGITS: Final = frozenset("01")
+
+
+def predicts_numbers(model_type: str, confusion: Confusion, regression: RegressionTotals) -> bool:
+    """Tell whether a model predicts numbers and no classes.
+
+    What it is registered as decides. Any other model does when what was predicted and what was true are numbers of more
+    than 32 distinct values; a pair with a fraction, which names no class, counts as one more.
+    """
+    if model_type in (ModelType.CLASSIFICATION.value, ModelType.REGRESSION.value):
+        return model_type == ModelType.REGRESSION.value
+    classes = {name for pair in confusion for name in pair}
+    fractions = max(0, regression.n - sum(confusion.values()))
+    return (
+        regression.n > 0
+        and len(classes) + fractions > MAX_NUMBERS_AS_CLASSES
+        and all(name.removeprefix("-").isdecimal() for name in classes)
+    )
+
+
+def with_booleans(confusion: Confusion) -> Confusion:
+    """Read 1 and 0, and words in any case, as true and false where another spelling of the same boolean stands too."""
+    classes = {name for pair in confusion for name in pair}
+    booleans = {name: boolean for name in classes if (boolean := _BOOLEAN_OF.get(name.casefold()))}
+    if booleans.keys() <= _DIGITS or len(booleans) == len(set(booleans.values())):
+        return confusion
+    merged: dict[tuple[str, str], int] = {}
+    for (guess, truth), n in confusion.items():
+        pair = booleans.get(guess, guess), booleans.get(truth, truth)
+        merged[pair] = merged.get(pair, 0) + n
+    return merged
+
+
+# ---------------------------------------------------------------- truths
+
+
+class Truth(NamedTuple):
+    """What somebody said was true of an inference; `id` in the form in which stores keep it."""
+
+    ts: int
+    id: bytes | str
+    value: Prediction
+
+
+def winning_truth(truths: Iterable[Truth]) -> Truth | None:
+    """Return which truth of one inference counts: the earliest; at one time the smallest id, text before bytes."""
+    return min(truths, key=_position, default=None)
+
+
+def _position(truth: Truth) -> tuple[int, bool, bytes | str]:
+    return truth.ts, isinstance(truth.id, bytes), truth.id
+
+
+# ---------------------------------------------------------------- contributions
+
+_INTERVAL: Final = ("seconds", "start", "model", "origin")
+JUDGED: Final = CellKind("quality_cell", _INTERVAL, ("predictions", "judged"))
+CONFUSION: Final = CellKind("confusion_cell", (*_INTERVAL, "prediction", "truth"), ("n",))
+IntervalKey: TypeAlias = tuple[int, int, int, int]
+"""Seconds, start (microseconds), model and origin of a cell, the last two as the store numbers them."""
+
+
+class Predicted(NamedTuple):
+    """An inference with a prediction; `ts` in microseconds, model and origin as the store numbers them."""
+
+    ts: int
+    model: int
+    origin: int
+    prediction: Prediction
+
+
+class QualityChanges:
+    """What is to be added to the minutes and hours of inferences.
+
+    Attributes:
+        cells: counts, and the confusion matrix.
+        regression: sums that are too large for a column of whole numbers.
+    """
+
+    def __init__(self) -> None:
+        self.cells = CellChanges()
+        self.regression: dict[IntervalKey, RegressionTotals] = {}
+
+    def count(self, ts: int, model: int, origin: int, *, predictions: int, judged: int) -> None:
+        """Add inferences of one time: how many have a prediction, and how many that or features."""
+        for interval in _intervals(ts, model, origin):
+            self.cells.add(JUDGED, interval, (predictions, judged))
+
+    def pair(self, predicted: Predicted, truth: Prediction, sign: int) -> None:
+        """Add what a prediction and its winning truth contribute, or with `sign=-1` take it away."""
+        guess = predicted.prediction
+        classes = (label(guess), label(truth))
+        sums = RegressionTotals.of(guess, truth)
+        for interval in _intervals(*predicted[:3]):
+            if classes[0] is not None and classes[1] is not None:
+                self.cells.add(CONFUSION, (*interval, classes[0], classes[1]), (1,), sign)
+            if sums is not None:
+                before = self.regression.get(interval, RegressionTotals())
+                self.regression[interval] = before + (sums if sign > 0 else -sums)
+
+
+def _intervals(ts: int, model: int, origin: int) -> tuple[IntervalKey, ...]:
+    return tuple((seconds, ts - ts % (seconds * 1_000_000), model, origin) for seconds in LEVELS_S)

@@ -1,8 +1,8 @@
 """Sessions: spans of one person's time, which merge and never split.
 
-Events of one person with the same client session id are one session; the others are grouped by the gap rule. What a
-session counts adds up, so that a late event needs the stored sessions beside it and no events: it extends one or
-bridges two. The session belongs to the local day of its start.
+Events of one person with the same client session id, and those without one, are grouped by the longest pause that each
+may have; an id that names nothing is none. What a session counts adds up, so that a late event needs the stored
+sessions beside it and no events: it extends one or bridges two. The session belongs to the local day of its start.
 
 A session with a view bounced when it is not engaged: neither long enough, nor of enough views, nor with a key event
 (`Definitions.is_engaged`).
@@ -15,13 +15,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.definitions.cells import SESSIONS, CellChanges
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.records.placeholders import is_placeholder
 
 Client: TypeAlias = bytes | str
 """The client's session id as it is stored, or `BY_GAP`."""
 SessionKey: TypeAlias = tuple[int, Client]
 """A person and a client's session id."""
 BY_GAP: Final = ""
-NO_GAP_TOO_LONG: Final = 2**62
 
 
 class SessionSpan(NamedTuple):
@@ -38,15 +38,25 @@ class SessionSpan(NamedTuple):
         return self.views > 0 and not definitions.is_engaged(self.end - self.start, self.views, self.keys)
 
 
-def merged_spans(parts: Iterable[SessionSpan], client: Client, gap_us: int) -> list[SessionSpan]:
+def longest_pause_us(client: Client, definitions: Definitions) -> int:
+    """Return how long a person may pause within a session of a client's id, or of `BY_GAP`, microseconds."""
+    return definitions.session_gap_us if client == BY_GAP else definitions.client_session_gap_us
+
+
+def client_of(session_id: str | None) -> str:
+    """Return the client's session id that counts, `BY_GAP` for none; a placeholder is none."""
+    return BY_GAP if session_id is None or is_placeholder(session_id) else session_id
+
+
+def merged_spans(parts: Iterable[SessionSpan], client: Client, definitions: Definitions) -> list[SessionSpan]:
     """Return the sessions that parts of one person and client make, ascending; there is one part at least.
 
     Args:
         parts: of sessions, in any order.
-        client: their client's session id: what has one is one session; `BY_GAP` for those without.
-        gap_us: the longest pause within one session made by the gap rule.
+        client: their client's session id, `BY_GAP` for none.
+        definitions: say how long a pause may be.
     """
-    longest_us = gap_us if client == BY_GAP else NO_GAP_TOO_LONG
+    longest_us = longest_pause_us(client, definitions)
     ordered = sorted(parts)
     merged: list[SessionSpan] = []
     start, end, events, views, keys = ordered[0]
@@ -91,12 +101,11 @@ def without_counted(
 
     Args:
         sessions: parts, from facts that are still there.
-        counted_until: the end of the last session that is kept of a person and client; a client's session is one, and
-            counts nothing more.
+        counted_until: the end of the last session that is kept of a person and client.
     """
     for key, parts in sessions.items():
         ended = counted_until.get(key)
         if ended is None:
             yield key, parts
-        elif key[1] == BY_GAP and (left := [part for part in parts if part.start > ended]):
+        elif left := [part for part in parts if part.start > ended]:
             yield key, left

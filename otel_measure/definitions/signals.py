@@ -1,6 +1,8 @@
 """What telemetry of others means: which of their series and spans tell of calls of models.
 
 It is understood by names and attributes alone; what the numbers of a series add is found where it is stored.
+
+Which spans and facts tell of one call is told in `same_calls.py`, what metrics tell of beyond them in `growth.py`.
 """
 
 from __future__ import annotations

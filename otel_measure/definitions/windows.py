@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from otel_measure.definitions.days import day_finder, day_number, day_start, moment
@@ -14,15 +15,24 @@ _FORM: Final = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1440, "w": 10_080}
 _MAX_MINUTES: Final = 10 * 366 * 1440
 MINUTE_US: Final = 60_000_000
+HOUR_US: Final = 60 * MINUTE_US
+LEVELS_S: Final = (60, 3600)
+"""What is rolled up by time has cells of a minute and of an hour."""
+
+
+CountedBy: TypeAlias = Literal["current", "earlier", "updating"]
+"""By which definitions something is counted: those of the store; in part or whole by earlier ones, where the facts are
+gone or only metrics told of it; or by earlier ones that are being replaced, with facts that wait to be counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What an answer covers: [start, end), and the zone of its days."""
+    """What an answer covers: [start, end), the zone of its days, and by which definitions it is counted."""
 
     start: datetime
     end: datetime
     timezone: str
+    definitions: CountedBy = "current"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class TimeSpan:
         start, end: microseconds, half-open.
         day: the last local day in it.
         is_today: whether that day is still running.
+        definitions: by which it is counted, once that was asked.
     """
 
     start: int
@@ -40,11 +51,12 @@ class TimeSpan:
     day: int
     is_today: bool
     timezone: str
+    definitions: CountedBy = "current"
 
     @property
     def window(self) -> Window:
         """The window as answers show it."""
-        return Window(moment(self.start), moment(self.end), self.timezone)
+        return Window(moment(self.start), moment(self.end), self.timezone, self.definitions)
 
 
 def minutes(window: object) -> int:
@@ -88,6 +100,7 @@ class DaySpan:
         first_day, last_day: both included, as days since 1970-01-01.
         start, end: microseconds, half-open, from midnight to midnight of the zone.
         is_today: whether the last day is still running.
+        definitions: by which they are counted, once that was asked.
     """
 
     first_day: int
@@ -96,6 +109,7 @@ class DaySpan:
     end: int
     is_today: bool
     timezone: str
+    definitions: CountedBy = "current"
 
     @property
     def last_complete_day(self) -> int:
@@ -105,7 +119,7 @@ class DaySpan:
     @property
     def window(self) -> Window:
         """The window as answers show it."""
-        return Window(moment(self.start), moment(self.end), self.timezone)
+        return Window(moment(self.start), moment(self.end), self.timezone, self.definitions)
 
 
 def day_span(window: object, now_us: int, timezone: str, as_of: date | None = None) -> DaySpan:
@@ -120,3 +134,50 @@ def day_span(window: object, now_us: int, timezone: str, as_of: date | None = No
     return DaySpan(
         first_day, found.day, day_start(first_day, zone), day_start(found.day + 1, zone), found.is_today, timezone
     )
+
+
+# ---------------------------------------------------------------- by which definitions
+
+
+class KnowsDefinitions(Protocol):
+    """Tells by which definitions it counts."""
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which [start, end) is counted, microseconds."""
+
+
+Span = TypeVar("Span", TimeSpan, DaySpan)
+
+
+def counted(span: Span, ask: KnowsDefinitions) -> Span:
+    """Return a window that says by which definitions it is counted by whoever is asked about it."""
+    return replace(span, definitions=ask.counted_by(span.start, span.end))
+
+
+def counted_together(parts: Iterable[CountedBy]) -> CountedBy:
+    """Return by which definitions several windows are counted: the first of "updating", "earlier", "current"."""
+    said = set(parts)
+    return "updating" if "updating" in said else "earlier" if "earlier" in said else "current"
+
+
+# ---------------------------------------------------------------- cells of time
+
+
+class CellRange(NamedTuple):
+    """The cells of `seconds` that begin in [start, end), microseconds."""
+
+    seconds: int
+    start: int
+    end: int
+
+
+def cell_ranges(start: int, end: int) -> list[CellRange]:
+    """Return the fewest cells that cover a window, which begins and ends on whole minutes: inside, whole hours."""
+    start -= start % MINUTE_US
+    end += -end % MINUTE_US
+    first_hour, last_hour = start + -start % HOUR_US, end - end % HOUR_US
+    ranges = [CellRange(60, start, end)]
+    if first_hour < last_hour:
+        hours = CellRange(3600, first_hour, last_hour)
+        ranges = [CellRange(60, start, first_hour), hours, CellRange(60, last_hour, end)]
+    return [one for one in ranges if one.start < one.end]

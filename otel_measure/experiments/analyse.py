@@ -18,7 +18,9 @@ from itertools import groupby
 from math import inf, nan
 from typing import Final
 
+from otel_measure.definitions.contributions import CROSSED_OVER
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import confidence_sequence, published_p
@@ -79,21 +81,24 @@ class _Looks:
         return self.absolute[0] > self.absolute[1]
 
 
-def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
+def analyse(experiment: Experiment, cells: Iterable[ArmHour], definitions: CountedBy = "current") -> AbTest:
     """Return what an experiment says.
 
     Args:
         experiment: its definition.
         cells: what each hour added, in the order of hours.
+        definitions: by which they are counted.
     """
     control, *others = experiment.variants
     arms = {variant: Arm() for variant in experiment.variants}
     looks = {variant: _Looks(ALPHA / len(others)) for variant in others}
-    excluded, split_p_value = 0, nan
+    crossed_over, excluded, split_p_value = 0, 0, nan
     for _, hour in groupby(cells, key=lambda cell: cell.hour):
         for cell in hour:
             arm = arms.get(cell.variant)
-            if arm is None:
+            if cell.variant == CROSSED_OVER:
+                crossed_over += cell.users
+            elif arm is None:
                 excluded += cell.users
             else:
                 arm.users += cell.users
@@ -102,7 +107,7 @@ def analyse(experiment: Experiment, cells: Iterable[ArmHour]) -> AbTest:
             each.look(arms[control], arms[variant])
         split = sample_ratio([arm.users for arm in arms.values()], experiment.weights)
         split_p_value = published_p(split_p_value, split.p_value)
-    return _result(experiment, arms, looks, split_p_value, excluded)
+    return _result(experiment, arms, looks, split_p_value, crossed_over, excluded, definitions)
 
 
 def _effect(control: Arm, treatment: Arm, looks: _Looks, comparisons: int) -> Effect:
@@ -153,7 +158,9 @@ def _result(
     arms: Mapping[str, Arm],
     looks: Mapping[str, _Looks],
     split_p_value: float,
+    crossed_over: int,
     excluded: int,
+    definitions: CountedBy,
 ) -> AbTest:
     control = experiment.variants[0]
     effects = {variant: _effect(arms[control], arms[variant], each, len(looks)) for variant, each in looks.items()}
@@ -180,6 +187,7 @@ def _result(
         effects=effects,
         users=sum(users.values()),
         conversions=sum(arm.conversions for arm in arms.values()),
+        crossed_over=crossed_over,
         excluded_users=excluded,
         sample_ratio_p_value=split_p_value,
         sample_ratio_mismatch=mismatch,
@@ -188,6 +196,9 @@ def _result(
         winner=best if verdict == "winner" else None,
         coverage=experiment.coverage,
         created_at=moment(experiment.created),
+        stopped_at=None if experiment.stopped is None else moment(experiment.stopped),
+        served_variant=experiment.served,
+        definitions=definitions,
     )
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Final
 
-from otel_measure.definitions.contributions import EXPERIMENT_PROPERTY
+from otel_measure.definitions.windows import HOUR_US, CountedBy
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
-from otel_measure.records.enums import EventType
-from otel_measure.records.kinds import Exposure, Origin, UserEvent
+from otel_measure.records.kinds import AbConversion, Exposure, Origin
 from otel_measure.stats.ab_test import AbTest
-from otel_measure.store.protocol import Store
-from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.protocol import ExperimentQuestions, Store
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 
 _log: Final = logging.getLogger("otel_measure")
 
@@ -32,11 +31,19 @@ class AbTestResults:
     total_experiments: int
 
 
-class ExperimentService:
-    """Experiments of one store; definitions never change, so each is read once and kept.
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The variant that a user gets, `None` for who takes no part, and the record of it where there is to be one."""
 
-    Without a store definitions live as long as the process, and only results are refused. What callers read of these
-    calls stands in `otel_measure.users.ab_tests.AbTestCalls`, which passes them on.
+    variant: str | None
+    exposure: Exposure | None = None
+
+
+class ExperimentService:
+    """Experiments of one store, which is asked at each assignment what the test is and what its person has met.
+
+    Without a store the hash decides, definitions live as long as the process, and only results are refused. What
+    callers read of these calls stands in `otel_measure.users.ab_tests.AbTestCalls`, which passes them on.
 
     Args:
         origin: of every record.
@@ -70,27 +77,54 @@ class ExperimentService:
         coverage: float = 1.0,
         key: str | None = None,
     ) -> str:
-        """Create a test, or find the same one again, and return its key."""
+        """Create a test, find the same one again, or raise its coverage; return its key."""
         wanted = definition(test_name, variants, weights, coverage, key, self._now_us())
-        kept = self._known.get(wanted.key) or (self._store.define_experiment(wanted) if self._store else wanted)
+        kept = self._defined(wanted.key)
+        if kept != wanted:
+            kept = self._define(wanted, kept)
         if kept != wanted:
             raise Conflict(_difference(kept, wanted))
         self._known[kept.key] = kept
         return kept.key
 
-    def exposure_record(self, test_id: str, user_id: object) -> Exposure | None:
-        """Return the record that `assign_variant` would record, `None` outside coverage.
+    def _define(self, wanted: Experiment, kept: Experiment | None) -> Experiment:
+        if self._store is not None:
+            return self._store.define_experiment(wanted)
+        return wanted if kept is None else kept.raised_to(wanted)
+
+    def stop_ab_test(self, test_id: str, winner: str | None = None) -> str:
+        """Count no more for a test, and give everybody one variant."""
+        experiment = self._experiment(test_id)
+        served = experiment.variants[0] if winner is None else winner
+        if served not in experiment.variants:
+            raise ValueError(f"winner must be one of the variants {list(experiment.variants)}, not {winner!r}")
+        now = self._now_us()
+        if self._store is None:
+            stopped = now if experiment.stopped is None else experiment.stopped
+            self._known[test_id] = replace(experiment, stopped=stopped, served=served)
+        else:
+            self._recorder.flush()
+            self._known[test_id] = self._store.stop_experiment(test_id, served, now)
+        return served
+
+    def assignment(self, test_id: str, user_id: object) -> Assignment:
+        """Return the variant of a user as `assign_variant` does, and the record that it would record.
 
         Raises:
             ValueError: the user id is none.
             NotFound: there is no such test.
+            StoreError: the store cannot be asked what the test is, and this process does not know it.
         """
-        experiment, caller = self._experiment(test_id), current_caller()
+        caller = current_caller()
         user = caller.user(user_id)
-        variant = variant_of(experiment, user)
+        experiment, person = self._person_in_test(test_id, user)
+        if experiment.stopped is not None:
+            return Assignment(experiment.served)
+        is_known = person.variant in experiment.variants
+        variant = person.variant if is_known else variant_of(experiment, person.unit)
         if variant is None:
-            return None
-        return Exposure(
+            return Assignment(None)
+        exposure = Exposure(
             id=self._new_id(),
             ts=self._now_us(),
             origin=self._origin,
@@ -100,22 +134,41 @@ class ExperimentService:
             trace_id=caller.trace_id,
             span_id=caller.span_id,
         )
+        return Assignment(variant, exposure)
+
+    def _person_in_test(self, test_id: str, user: str) -> tuple[Experiment, PersonInTest]:
+        """Return what a test is now, and what its person has met; where nobody can be asked, what is remembered."""
+        if self._store is None:
+            return self._experiment(test_id), PersonInTest(user, None)
+        try:
+            with self._store.asking() as moment:
+                defined = moment.experiments.experiments(test_id)
+                person = moment.experiments.person_in_test(test_id, user)
+        except StoreError as error:
+            known = self._known.get(test_id)
+            if known is None:
+                raise
+            self._log_once(f"the hash decides in test {test_id!r} while the store cannot be asked who met what", error)
+            return known, PersonInTest(user, None)
+        if not defined:
+            raise NotFound("test", test_id)
+        self._known[test_id] = defined[0]
+        return defined[0], person
 
     def assign_variant(self, test_id: str, user_id: object) -> str | None:
         """Return the variant of a user and record that they met it."""
         try:
-            exposure = self.exposure_record(test_id, user_id)
+            assignment = self.assignment(test_id, user_id)
         except StoreError as error:
             self._log_once(f"users are left out of test {test_id!r} while the store cannot be asked what it is", error)
             return None
-        if exposure is None:
-            return None
-        self._recorder.put(exposure)
-        return exposure.variant
+        if assignment.exposure is not None:
+            self._recorder.put(assignment.exposure)
+        return assignment.variant
 
     def conversion_record(
         self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
-    ) -> UserEvent:
+    ) -> AbConversion:
         """Return the record that `record_ab_conversion` would record.
 
         Raises:
@@ -124,15 +177,12 @@ class ExperimentService:
         """
         key, caller = self._experiment(test_id).key, current_caller()
         ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
-        return UserEvent(
+        return AbConversion(
             id=self._new_id() if event_id is None else checks.id_text("event_id", event_id),
             ts=ts,
             origin=self._origin,
             user_id=caller.user(user_id),
-            type=EventType.CONVERSION.value,
-            name=key,
-            session_id=caller.session_id,
-            properties={EXPERIMENT_PROPERTY: key},
+            experiment=key,
             clamped=clamped,
             trace_id=caller.trace_id,
             span_id=caller.span_id,
@@ -142,17 +192,18 @@ class ExperimentService:
         self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
     ) -> str:
         """Record that a user converted."""
-        event = self.conversion_record(test_id, user_id, timestamp=timestamp, event_id=event_id)
-        self._recorder.put(event)
-        return event.id
+        conversion = self.conversion_record(test_id, user_id, timestamp=timestamp, event_id=event_id)
+        self._recorder.put(conversion)
+        return conversion.id
 
     def get_ab_test_results(self, test_id: str) -> AbTest:
         """Return what a test says so far."""
-        store = self._store_for("the result of a test")
-        experiment = self._experiment(test_id)
-        with store.asking() as moment:
-            hours = moment.experiments.hours(test_id)
-        return analyse(experiment, hours)
+        with self._store_for("the result of a test").asking() as moment:
+            questions = moment.experiments
+            tests = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments(test_id)]
+        if not tests:
+            raise NotFound("test", test_id)
+        return analyse(*tests[0])
 
     def list_ab_tests(self) -> AbTestResults:
         """Return what every test says so far.
@@ -162,8 +213,8 @@ class ExperimentService:
         """
         with self._store_for("the results of tests").asking() as moment:
             questions = moment.experiments
-            defined = [(each, questions.hours(each.key)) for each in questions.experiments()]
-        results = [analyse(each, hours) for each, hours in defined]
+            defined = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments()]
+        results = [analyse(each, hours, definitions) for each, hours, definitions in defined]
         return AbTestResults(results, len(results))
 
     def _log_once(self, what: str, error: StoreError) -> None:
@@ -174,26 +225,40 @@ class ExperimentService:
     def _store_for(self, question: str) -> Store:
         if self._store is None:
             raise NoStore(question)
-        self._recorder.flush()
+        self._recorder.settle()
         return self._store
 
     def _experiment(self, test_id: str) -> Experiment:
-        known = self._known.get(test_id)
+        known = self._known.get(test_id) or self._defined(test_id)
         if known is None:
-            known = self._known[test_id] = self._defined(test_id)
+            raise NotFound("test", test_id)
+        self._known[test_id] = known
         return known
 
-    def _defined(self, test_id: str) -> Experiment:
+    def _defined(self, test_id: str) -> Experiment | None:
+        """Return what a test is now, `None` for one that does not exist."""
         if self._store is None:
-            raise NotFound("test", test_id)
+            return self._known.get(test_id)
         with self._store.asking() as moment:
-            defined = moment.experiments.experiments(test_id)
-        if not defined:
-            raise NotFound("test", test_id)
-        return defined[0]
+            return next(iter(moment.experiments.experiments(test_id)), None)
+
+
+# Why a part of a definition stays as it is.
+_STAYS: Final[Mapping[str, str]] = {
+    "weights": "other weights would move users between the variants of a test that runs",
+    "coverage": "coverage may be raised and not lowered, for who takes part goes on doing so",
+}
+
+
+def _counted(questions: ExperimentQuestions, test: Experiment, now: int) -> tuple[list[ArmHour], CountedBy]:
+    """Return the hours of a test, and by which definitions they are counted."""
+    hours = questions.hours(test.key)
+    start = hours[0].hour * HOUR_US if hours else test.created
+    return hours, questions.counted_by(start, now)
 
 
 def _difference(kept: Experiment, wanted: Experiment) -> str:
     names = [f.name for f in fields(Experiment) if f.compare and getattr(kept, f.name) != getattr(wanted, f.name)]
     parts = [f"{name} is {getattr(kept, name)!r} there and {getattr(wanted, name)!r} here" for name in names]
-    return f"test {kept.key!r} exists with another definition: {'; '.join(parts)}; give another key=..."
+    why = "".join(f"{_STAYS[name]}; " for name in names if name in _STAYS)
+    return f"test {kept.key!r} exists with another definition: {'; '.join(parts)}; {why}give another key=..."

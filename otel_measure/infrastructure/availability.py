@@ -1,8 +1,8 @@
 """How available a service was over a window, and how sure one can be.
 
-At every moment a service is down, unknown (nobody watched) or up, in this precedence. Down lasts from a
-"down" to the next "up"; a service is up from its registration until told otherwise. With W the length of
-the window, U the unknown and D the down time in it:
+At every moment a service is in maintenance (planned), down, unknown (nobody watched) or up, in this precedence.
+Down lasts from a "down" to the next "up"; a service is up from its registration until told otherwise. Maintenance
+counts nowhere: with W the length of the rest of the window, U the unknown and D the down time in it:
 
 - observed O = W - U, availability = (O - D) / O, between (W - D - U) / W and (W - D) / W,
 - MTTR = mean length of the ended outages, MTBF = (O - D) / incidents,
@@ -30,6 +30,7 @@ Interval: TypeAlias = tuple[int, int]
 SECOND_US: Final = 1_000_000
 ENOUGH_COVERAGE: Final = 0.9
 ENOUGH_OBSERVED_US: Final = 3600 * SECOND_US
+_EARLIEST_US: Final = -(2**63)
 ROUNDING: Final = 1e-9  # a target met to the microsecond is met
 
 
@@ -52,7 +53,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One outage; ``ended_at`` is None while it lasts."""
+    """One outage, from its first moment that nobody had planned; ``ended_at`` is None while it lasts.
+
+    ``duration_seconds`` is its length without maintenance.
+    """
 
     started_at: datetime
     ended_at: datetime | None
@@ -71,6 +75,7 @@ class Availability:
     uptime_seconds: float
     downtime_seconds: float
     unknown_seconds: float
+    maintenance_seconds: float
     coverage_ratio: float
     incidents: int
     mtbf_seconds: float
@@ -92,12 +97,22 @@ class _Outage:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Incident:
+    """An outage, and the parts of it that nobody had planned, in whole and inside the window."""
+
+    outage: _Outage
+    parts: list[Interval]
+    inside: list[Interval]
+
+
 def availability(
     service_name: str,
     *,
     registered_us: int,
     transitions: Iterable[Transition],
     unwatched: Iterable[Interval],
+    planned: Iterable[Interval] = (),
     now_us: int,
     window_s: float,
     sla_target: float = 99.9,
@@ -109,7 +124,8 @@ def availability(
         service_name: Whose availability it is.
         registered_us: When the service was registered; the window never begins before.
         transitions: Every state recorded for the service, in any order.
-        unwatched: Intervals in which no process of ours was alive; see `gaps`.
+        unwatched: Intervals in which nobody looked; see `gaps`.
+        planned: Intervals of maintenance; they may overlap.
         now_us: End of the window.
         window_s: Length of the window.
         sla_target: Percentage of the time the service has to be up, above 1 and up to 100.
@@ -120,12 +136,15 @@ def availability(
     """
     _check(sla_target, window_s)
     window = (min(now_us, max(registered_us, now_us - round(window_s * SECOND_US))), now_us)
-    outages = [o for o in _outages(transitions, now_us) if _overlap((o.start_us, o.end_us), window)]
-    down = [(max(o.start_us, window[0]), o.end_us) for o in outages]
-    unknown = _subtract(_merge(unwatched, window), down)
-    length_us, down_us, unknown_us = window[1] - window[0], _length(down), _length(unknown)
+    known = list(planned)
+    incidents = _incidents(_outages(transitions, now_us), _merge(known, (_EARLIEST_US, now_us)), window)
+    maintenance = _merge(known, window)
+    down = [part for incident in incidents for part in incident.inside]
+    unknown = _subtract(_merge(unwatched, window), sorted([*maintenance, *down]))
+    maintenance_us, down_us, unknown_us = _length(maintenance), _length(down), _length(unknown)
+    length_us = window[1] - window[0] - maintenance_us
     observed_us = length_us - unknown_us
-    ended_us = [interval for o, interval in zip(outages, down, strict=True) if o.ended]
+    ended = [incident.inside for incident in incidents if incident.outage.ended]
     ratio = _share(observed_us - down_us, observed_us)
     high, coverage = _share(length_us - down_us, length_us), _share(observed_us, length_us)
     budget_us = (1 - sla_target / 100) * observed_us
@@ -138,16 +157,17 @@ def availability(
         uptime_seconds=(observed_us - down_us) / SECOND_US,
         downtime_seconds=down_us / SECOND_US,
         unknown_seconds=unknown_us / SECOND_US,
+        maintenance_seconds=maintenance_us / SECOND_US,
         coverage_ratio=coverage,
-        incidents=len(down),
-        mtbf_seconds=_share(observed_us - down_us, len(down) * SECOND_US),
-        mttr_seconds=_share(_length(ended_us), len(ended_us) * SECOND_US),
+        incidents=len(incidents),
+        mtbf_seconds=_share(observed_us - down_us, len(incidents) * SECOND_US),
+        mttr_seconds=_share(sum(map(_length, ended)), len(ended) * SECOND_US),
         sla_target=sla_target,
         sla_compliance=compliance,
         sla_status=_SLA_STATUS[compliance],
         error_budget_remaining_seconds=(budget_us - down_us) / SECOND_US,
         error_budget_remaining_ratio=1 - _share(down_us, budget_us),
-        last_incident=_incident(outages[-1]) if outages else None,
+        last_incident=_incident(incidents[-1]) if incidents else None,
         window=Window(moment(window[0]), moment(window[1]), timezone),
     )
 
@@ -229,6 +249,16 @@ def _joined(outages: Iterable[_Outage]) -> list[_Outage]:
     return joined
 
 
+def _incidents(outages: Iterable[_Outage], planned: Sequence[Interval], window: Interval) -> list[_Incident]:
+    """The outages of which something lies in the window and in no maintenance."""
+    found = []
+    for outage in outages:
+        parts = _subtract([(outage.start_us, outage.end_us)], planned)
+        if inside := _merge(parts, window):
+            found.append(_Incident(outage, parts, inside))
+    return found
+
+
 def _merge(intervals: Iterable[Interval], window: Interval) -> list[Interval]:
     """The intervals clipped to the window, ascending, overlaps joined, empty ones dropped."""
     merged: list[Interval] = []
@@ -257,10 +287,6 @@ def _subtract(intervals: Iterable[Interval], holes: Sequence[Interval]) -> list[
     return left
 
 
-def _overlap(a: Interval, b: Interval) -> bool:
-    return max(a[0], b[0]) < min(a[1], b[1])
-
-
 def _length(intervals: Iterable[Interval]) -> int:
     return sum(end - start for start, end in intervals)
 
@@ -269,10 +295,11 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else nan
 
 
-def _incident(outage: _Outage) -> Incident:
+def _incident(incident: _Incident) -> Incident:
+    outage, parts = incident.outage, incident.parts
     return Incident(
-        started_at=moment(outage.start_us),
+        started_at=moment(parts[0][0]),
         ended_at=moment(outage.end_us) if outage.ended else None,
-        duration_seconds=(outage.end_us - outage.start_us) / SECOND_US,
+        duration_seconds=_length(parts) / SECOND_US,
         reason=outage.reason,
     )

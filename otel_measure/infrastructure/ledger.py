@@ -9,7 +9,7 @@ when the clock gets there a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import nan
@@ -36,7 +36,7 @@ from otel_measure.infrastructure.availability import (
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
-from otel_measure.records.kinds import Origin, ServiceState
+from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.services import ServiceHistory, StateChange
 
@@ -47,10 +47,10 @@ STEPPED_BACK: Final = "the clock was set back"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A registered service and its state now; `down_since` is None while it is up."""
+    """A registered service and its state now; `down_since` is None unless it is down."""
 
     service_name: str
-    state: Literal["up", "down"]
+    state: Literal["up", "down", "maintenance"]
     down_since: datetime | None
     sla_target: float
     registered_at: datetime
@@ -141,6 +141,36 @@ class Ledger:
         self._commit([new] if at is not None else [new, *_revocation(new, history, now)])
         return new.id
 
+    def record_maintenance(self, name: str, start: datetime, end: datetime, reason: str | None = None) -> str:
+        """Record planned time of a service, past or to come; durable when it returns.
+
+        Args:
+            name: of a registered service.
+            start: aware.
+            end: aware, and no part of it.
+            reason: why.
+
+        Returns:
+            The id of the record.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+            NotFound: no such service is registered.
+            NoStore: there is none to record in.
+        """
+        now, why = self._now_us(), checks.optional_text("reason", reason)
+        start_us, end_us = (checks.moment_us(which, at) for which, at in (("start", start), ("end", end)))
+        if end_us <= start_us:
+            raise ValueError(f"end must come after start, not {end} after {start}")
+        self._known(checks.text("name", name), now)
+        caller = current_caller()
+        planned = Maintenance(
+            id=self._new_id(), ts=now, origin=self._origin, service=name, start_us=start_us, end_us=end_us, reason=why,
+            trace_id=caller.trace_id, span_id=caller.span_id,
+        )  # fmt: skip
+        self._recorder.commit([planned], durable=True)
+        return planned.id
+
     def _commit(self, states: list[ServiceState]) -> None:
         receipt = self._recorder.commit(states, durable=True)[0]
         if receipt.outcome == "rejected":
@@ -164,12 +194,20 @@ class Ledger:
         at = None if down_because is None or began >= now else moment(max(began, last + 1))
         self.record(name, "up" if down_because is None else "down", at=at, reason=down_because)
 
-    def beat(self) -> None:
-        """Note that this process is alive, and state again what a clock that was ahead has recorded."""
+    def watch(self, name: str) -> None:
+        """Note that a service is watched from now on."""
+        self._store.beat(self._now_us(), (name,))
+
+    def end_watch(self, name: str) -> None:
+        """Note that this process does not watch a service any more."""
+        self._store.end_watch(name, self._now_us())
+
+    def beat(self, watched: Collection[str] = ()) -> None:
+        """Note that this process is alive and watches these services; state again what a clock ahead has recorded."""
         if self._kept is None:
             return
         now = self._now_us()
-        self._kept.beat(now)
+        self._kept.beat(now, watched)
         for history in self._histories(now):
             # What another process records meanwhile, or by a clock that differs a little, is not of a clock set back.
             ahead = _ahead(history, self._now_us() + LONGEST_GAP_US)
@@ -221,7 +259,7 @@ class Ledger:
         now = self._now_us()
         for history in self._histories(0):
             since_registration = (min(history.service.registered, now - 1), now)
-            yield self._reckon(history, since_registration, now), is_down(_transitions(history), now)
+            yield self._reckon(history, since_registration, now), _service(history, now).state == "down"
 
     def _asked(self, window: str, now: int, as_of: date | None = None) -> Interval:
         """The window as states see it: unlike that of facts it ends before the running microsecond."""
@@ -235,6 +273,7 @@ class Ledger:
             registered_us=history.service.registered,
             transitions=_transitions(history),
             unwatched=gaps(_watched(history, now), start, end),
+            planned=history.planned,
             now_us=end,
             window_s=(end - start) / SECOND_US,
             sla_target=history.service.sla_target,
@@ -249,6 +288,7 @@ class Ledger:
             uptime_seconds=nan,
             downtime_seconds=nan,
             unknown_seconds=nan,
+            maintenance_seconds=nan,
             sla_target=nan,
             error_budget_remaining_seconds=nan,
             error_budget_remaining_ratio=nan,
@@ -261,8 +301,18 @@ def _transitions(history: ServiceHistory) -> list[Transition]:
 
 
 def _watched(history: ServiceHistory, now: int) -> list[Interval]:
-    """The runs of heartbeats; one whose next beat is not overdue lasts until now."""
-    return [(first, now if last < now <= last + LONGEST_GAP_US else last) for first, last in history.heartbeats]
+    """When somebody looked: any process of ours, until the service is watched, and from then on who watches it."""
+    alive = [(first, _until(last, now)) for first, last in history.heartbeats]
+    since = history.watched_since
+    if since is None:
+        return alive
+    watches = [(run.first, run.last if run.is_over else _until(run.last, now)) for run in history.watches]
+    return [*((first, min(last, since)) for first, last in alive if first < since), *watches]
+
+
+def _until(last: int, now: int) -> int:
+    """Return the end of a run whose last beat this was: now, unless the next one is overdue."""
+    return now if last < now <= last + LONGEST_GAP_US else last
 
 
 def _ahead(history: ServiceHistory, now: int) -> list[StateChange]:
@@ -280,10 +330,11 @@ def _revocation(new: ServiceState, history: ServiceHistory, now: int) -> Iterato
 def _service(history: ServiceHistory, now: int) -> Service:
     name, registered, sla_target = history.service
     since = down_since(_transitions(history), now)
+    is_planned = any(start <= now < end for start, end in history.planned)
     return Service(
         service_name=name,
-        state="up" if since is None else "down",
-        down_since=None if since is None else moment(since),
+        state="maintenance" if is_planned else "up" if since is None else "down",
+        down_since=None if since is None or is_planned else moment(since),
         sla_target=sla_target,
         registered_at=moment(registered),
     )

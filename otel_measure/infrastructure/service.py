@@ -172,11 +172,31 @@ class InfrastructureService:
         self.keep_watch()
         return id
 
+    def record_maintenance(self, name: str, start: datetime, end: datetime, reason: str | None = None) -> str:
+        """Record planned time of a service: it is neither up nor down then, and its availability is that of the rest.
+
+        Args:
+            name: of a registered service.
+            start: aware, in the past or to come.
+            end: aware, and no part of it.
+            reason: why, in your own words.
+
+        Returns:
+            The id of the record, which is durable by then.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+            NotFound: no such service is registered.
+            NoStore: there is none to record in.
+        """
+        return self._ledger.record_maintenance(name, start, end, reason)
+
     def watch_service(self, name: str, probe: Probe, interval_s: float = 30, *, retries: int = RETRIES) -> None:
         """Ask a service again and again, in a thread of its own, and record when it goes down and comes up.
 
         A service that is not registered is registered with the default target. Watching it once more replaces the
-        probe. Of processes that fork, the parent goes on watching.
+        probe. From now on the service is observed while somebody watches it, and at no other time. Of processes that
+        fork, the parent goes on watching.
 
         Args:
             name: under which the states are recorded.
@@ -204,13 +224,21 @@ class InfrastructureService:
         if before is not None:
             before.stop()
         watch.start(name)
+        self._ledger.watch(name)
 
     def unwatch_service(self, name: str) -> None:
-        """Stop asking a service; it stays registered and in the state it is in."""
+        """Stop asking a service; it stays registered, and how it is from now on is unknown (an outage lasts)."""
         with self._watching:
             watch = self._watches.pop(name, None)
         if watch is not None:
-            watch.stop()
+            self._end_watch(name, watch)
+
+    def _end_watch(self, name: str, watch: Watch) -> None:
+        watch.stop()
+        try:
+            self._ledger.end_watch(name)
+        except Exception as error:  # without heartbeats the watch is over as well, only a little earlier
+            self._fault(_WATCH_FAULT, f"the end of the watch of service {name!r} could not be noted: {error!r}", error)
 
     def _heard(self, name: str, down_because: str | None, failing_for_s: float) -> None:
         try:
@@ -280,17 +308,17 @@ class InfrastructureService:
         if not self._keeps_watch:
             return
         with self._watching:
-            watches = list(self._watches.values())
-        for watch in watches:
+            watches = dict(self._watches)
+        for watch in watches.values():
             watch.report_hung()
-        self._ledger.beat()
+        self._ledger.beat([name for name, watch in watches.items() if watch.is_alive()])
 
     def stop_watching(self) -> None:
         """Stop asking any service."""
         with self._watching:
             watches, self._watches = self._watches, {}
-        for watch in watches.values():
-            watch.stop()
+        for name, watch in watches.items():
+            self._end_watch(name, watch)
 
     def after_fork_in_child(self) -> None:
         """Leave the probes to the parent, whose threads ask them."""

@@ -60,10 +60,16 @@ class Watch:
         self._clock = clock
         self._asked_s: float | None = None
         self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self, name: str) -> None:
         """Ask now and then every `interval_s` seconds, in a thread of its own."""
-        threading.Thread(target=self._run, name=f"otel-measure-watch-{name}", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=f"otel-measure-watch-{name}", daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Tell whether anybody asks."""
+        return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
 
     def stop(self) -> None:
         """Probe no more; the answer to a probe that still waits is dropped."""

@@ -66,7 +66,7 @@ class Exposition:
         """
         if self._store is None:
             raise NoStore("the exposition of all processes")
-        self._recorder.flush()
+        self._recorder.settle()
         try:
             self._write_streams()
         except StoreUnavailable as error:  # what cannot be written to can often be read

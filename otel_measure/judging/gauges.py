@@ -57,6 +57,7 @@ def service_values(machine: ServiceReports) -> Iterator[Value]:
             ("up", service.uptime_seconds),
             ("down", service.downtime_seconds),
             ("unknown", service.unknown_seconds),
+            ("maintenance", service.maintenance_seconds),
         ):
             labels = (*own, (semconv.ATTR_MONITORED_SERVICE_STATE, state))
             yield instruments.OTEL_MEASURE_SERVICE_STATE_TIME, seconds, labels

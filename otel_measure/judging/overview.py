@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from otel_measure.ai.reports import Models
+from otel_measure.definitions.windows import CountedBy, counted_together
 from otel_measure.errors import NoStore
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.users.reports import UsersOverview
@@ -32,6 +33,15 @@ class Overview:
     models: Models
     users: UsersOverview | None
     timestamp: datetime
+
+    @property
+    def definitions(self) -> CountedBy:
+        """By which definitions the windows of the reports are counted, all taken together."""
+        windows = [self.models.window]
+        if self.users is not None:
+            summary = self.users.summary
+            windows += [summary.engagement.window, summary.retention.window]
+        return counted_together(window.definitions for window in windows)
 
 
 class MachineReports(Protocol):

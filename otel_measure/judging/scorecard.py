@@ -25,6 +25,7 @@ from otel_measure.definitions.verdicts import (
     no_worse,
     with_target,
 )
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.judging.overview import Overview
 from otel_measure.records.enums import DriftStatus
@@ -66,11 +67,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """Every reading, in the order of the KPI table, worst subject first; `verdicts` counts them."""
+    """Every reading, in the order of the KPI table, worst subject first.
+
+    Attributes:
+        verdicts: how many readings have each.
+        definitions: by which the windows that were read are counted.
+    """
 
     kpis: tuple[Reading, ...]
     verdicts: dict[Verdict, int]
     timestamp: datetime
+    definitions: CountedBy
 
 
 class _Unjudged(NamedTuple):
@@ -95,7 +102,8 @@ def scorecard(overview: Overview) -> Scorecard:
         readings[kpi.key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
     kpis = tuple(reading for kpi in KPIS for reading in readings[kpi.key] or [_reading(kpi, _Unjudged(kpi.key, nan))])
     counted = Counter(reading.verdict for reading in kpis)
-    return Scorecard(kpis, {verdict: counted[verdict] for verdict in WORST_FIRST}, overview.timestamp)
+    verdicts = {verdict: counted[verdict] for verdict in WORST_FIRST}
+    return Scorecard(kpis, verdicts, overview.timestamp, overview.definitions)
 
 
 def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:

@@ -63,7 +63,7 @@ def context(
     """Give every record made inside this user and session, over `await` and into threads started with the context.
 
     Args:
-        user_id: an int or a non-empty string; `None` keeps that of the surrounding context.
+        user_id: an int, a UUID or a non-empty string; `None` keeps that of the surrounding context.
         session_id: likewise.
         propagate: send a keyed hash of the user id in W3C baggage to the services that are called.
         key: the secret of that hash; needed with `propagate`.

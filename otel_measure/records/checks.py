@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TypeVar
+from operator import index
+from typing import SupportsIndex, TypeVar
+from uuid import UUID
 
 from otel_measure.records.kinds import Json
 from otel_measure.records.limits import CURRENCY_CHARS, MAX_COUNT, MAX_ID_CHARS, MAX_NAME_CHARS, MAX_NPS_SCORE
+from otel_measure.records.placeholders import ZERO, is_placeholder
 
 _TOO_LONG = 10 ** (MAX_ID_CHARS - 1)
 FUTURE_TOLERANCE_US = 300 * 1_000_000
@@ -68,14 +72,51 @@ def _encodable(value: str) -> bool:
 
 
 def user_id(argument: str, value: object) -> str:
-    """Return a user id as text: `1` and `"1"` are the same user; a bool is nobody."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) >= _TOO_LONG:
-            raise ValueError(f"{argument} must have at most {MAX_ID_CHARS} characters")
-        return str(value)
+    """Return the id of somebody whose deed is recorded, as text; a placeholder but 0 is refused."""
+    user = stored_user_id(argument, value)
+    if names_nobody(user):
+        raise ValueError(_nobody(argument, value))
+    return user
+
+
+def names_nobody(user: object) -> bool:
+    """Tell whether nothing can be recorded of a user because the id is a placeholder; 0 is a user of some systems."""
+    return (
+        isinstance(user, str | int)
+        and not isinstance(user, bool)
+        and (written := str(user)) != ZERO
+        and is_placeholder(written)
+    )
+
+
+def linked_id(argument: str, value: object) -> str:
+    """Return an id that is to be one of a person's, as text; a placeholder is refused, 0 too."""
+    linked = stored_user_id(argument, value)
+    if is_placeholder(linked):
+        raise ValueError(_nobody(argument, value))
+    return linked
+
+
+def _nobody(argument: str, value: object) -> str:
+    return f"{argument} must be an id of somebody, not the placeholder {value!r}: leave out who is not known"
+
+
+def stored_user_id(argument: str, value: object) -> str:
+    """Return a user id as text, a placeholder too: `1`, `"1"` and numpy's 1 are the same user; a bool is nobody."""
     if isinstance(value, str):
         return text(argument, value, MAX_ID_CHARS)
-    raise ValueError(f"{argument} must be an int or a non-empty string, not {value!r}")
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        with suppress(TypeError):  # of numpy's bool, which has the method
+            return _whole_number(argument, index(value))
+    raise ValueError(f"{argument} must be an int, a UUID or a non-empty string, not {value!r}")
+
+
+def _whole_number(argument: str, value: int) -> str:
+    if abs(value) >= _TOO_LONG:
+        raise ValueError(f"{argument} must have at most {MAX_ID_CHARS} characters")
+    return str(value)
 
 
 def number(argument: str, value: object, *, low: float = -math.inf, high: float = math.inf) -> float:
@@ -143,6 +184,13 @@ def timestamp_us(argument: str, value: object, now_us: int) -> int:
     if ts < _MIN_TS_US:
         raise ValueError(f"{argument} must not lie before 1970, not {value!r}")
     return ts
+
+
+def moment_us(argument: str, value: object) -> int:
+    """Return microseconds since 1970 UTC of an aware datetime that has to be given, as `timestamp_us` does."""
+    if value is None:
+        raise ValueError(f"{argument} must be an aware datetime, not None")
+    return timestamp_us(argument, value, 0)
 
 
 def settled_time(ts_us: int, received_us: int) -> tuple[int, bool]:

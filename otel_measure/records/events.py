@@ -14,11 +14,13 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import (
+    AbConversion,
     EvaluationResult,
     Exposure,
     GroundTruth,
     Inference,
     Json,
+    Maintenance,
     NpsResponse,
     Origin,
     Record,
@@ -81,8 +83,10 @@ SCHEMAS: Final = (
     EventSchema("ground_truth", GroundTruth, semconv.EVENT_GROUND_TRUTH),
     EventSchema("nps_response", NpsResponse, semconv.EVENT_NPS_RESPONSE),
     EventSchema("exposure", Exposure, semconv.EVENT_FEATURE_FLAG_EVALUATION),
+    EventSchema("ab_conversion", AbConversion, semconv.EVENT_AB_CONVERSION),
     EventSchema("evaluation", EvaluationResult, semconv.EVENT_EVALUATION_RESULT),
     EventSchema("service_state", ServiceState, semconv.EVENT_SERVICE_STATE),
+    EventSchema("maintenance", Maintenance, semconv.EVENT_MAINTENANCE),
 )
 SCHEMA_OF_EVENT: Final[Mapping[str, EventSchema]] = {schema.event: schema for schema in SCHEMAS}
 USER_EVENT_TYPES: Final = frozenset(USER_EVENT_NAMES)

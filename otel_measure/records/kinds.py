@@ -135,6 +135,19 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
+class AbConversion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A user did what an experiment is about; a fact of the experiment alone, and nothing that users are counted by."""
+
+    id: Id = field(name=semconv.ATTR_LOG_RECORD_UID)
+    ts: Micros
+    origin: Origin
+    user_id: Id = field(name=semconv.ATTR_FEATURE_FLAG_CONTEXT_ID)
+    experiment: Name = field(name=semconv.ATTR_FEATURE_FLAG_KEY)
+    clamped: bool = field(default=False, name=semconv.ATTR_TIME_CLAMPED)
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A watched service went down or came up."""
 
@@ -143,6 +156,20 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     origin: Origin
     service: Name = field(name=semconv.ATTR_MONITORED_SERVICE_NAME)
     state: Label = field(name=semconv.ATTR_MONITORED_SERVICE_STATE)
+    reason: Name | None = field(default=None, name=semconv.ATTR_MONITORED_SERVICE_REASON)
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Planned time [start_us, end_us) of a watched service, in which it is neither up nor down."""
+
+    id: Id = field(name=semconv.ATTR_LOG_RECORD_UID)
+    ts: Micros
+    origin: Origin
+    service: Name = field(name=semconv.ATTR_MONITORED_SERVICE_NAME)
+    start_us: Micros = field(name=semconv.ATTR_MAINTENANCE_START_US)
+    end_us: Micros = field(name=semconv.ATTR_MAINTENANCE_END_US)
     reason: Name | None = field(default=None, name=semconv.ATTR_MONITORED_SERVICE_REASON)
     trace_id: str | None = None
     span_id: str | None = None
@@ -168,4 +195,14 @@ class EvaluationResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
-Record: TypeAlias = Inference | UserEvent | GroundTruth | NpsResponse | Exposure | ServiceState | EvaluationResult
+Record: TypeAlias = (
+    Inference
+    | UserEvent
+    | GroundTruth
+    | NpsResponse
+    | Exposure
+    | AbConversion
+    | ServiceState
+    | Maintenance
+    | EvaluationResult
+)

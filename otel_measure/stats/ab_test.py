@@ -42,7 +42,8 @@ class AbTest:
         control_conversion_rate_ci, variant_conversion_rates_ci: 95 % Wilson intervals.
         variant_conversion_rates, variant_users, variant_conversions: of every variant, the control too.
         effects: of every variant but the control.
-        excluded_users: seen in two variants, or in one that the test does not have; they count nowhere else.
+        crossed_over: of `users`, those who met a second variant later; they stay in the first.
+        excluded_users: first seen in a variant that the test does not have; they count nowhere else.
         sample_ratio_p_value: of users falling into the variants as the weights say, the smallest of all looks.
         sample_ratio_mismatch: whether they do not (p <= 0.001, or anybody in a variant of weight 0).
         p_value: the smallest adjusted one of the effects.
@@ -51,6 +52,9 @@ class AbTest:
             that all looks allow; `winner`; else `no_winner_yet`.
         winner: the variant with the highest rate among those whose `absolute_ci` lies above 0; the control when that
             of every other lies below; `None` without one.
+        stopped_at: from when on nothing is counted any more; `None` while the test runs.
+        served_variant: what everybody gets of a test that was stopped, else `None`.
+        definitions: by which it is counted: "current", "earlier" or "updating", as `CountedBy` has it.
     """
 
     test_id: str
@@ -67,6 +71,7 @@ class AbTest:
     effects: dict[str, Effect]
     users: int
     conversions: int
+    crossed_over: int
     excluded_users: int
     sample_ratio_p_value: float
     sample_ratio_mismatch: bool
@@ -75,3 +80,6 @@ class AbTest:
     winner: str | None
     coverage: float
     created_at: datetime
+    stopped_at: datetime | None
+    served_variant: str | None
+    definitions: str

@@ -129,7 +129,7 @@ class Estimate(NamedTuple):
 class Binned:
     """Latencies in milliseconds, counted in bins; sums in whole µs, so that addition is exact in any order.
 
-    Edges are clamped to 0.1 ms … 1 h, as those of `ExponentialHistogram` are; minimum and maximum are not.
+    Edges are clamped to 1 µs … 7 days, as those of `ExponentialHistogram` are; minimum and maximum are not.
 
     Attributes:
         sum_us: of all values.
@@ -208,7 +208,7 @@ class Binned:
         density: dict[float, float] = {}
         points: dict[float, int] = {}
         for (low, high), n in self._bins.items():
-            if low == high:
+            if low == high or high == LATENCY_HIGH_MS:  # of a bin without an end the lower edge, as Prometheus does
                 points[low] = points.get(low, 0) + n
                 continue
             per_log = n / (log(high) - log(low))

@@ -15,13 +15,11 @@ from itertools import accumulate, pairwise
 from math import ceil, inf, isnan, log2, nan
 from typing import Final, Self
 
-from otel_measure.stats.explicit import bucket_index, check_share, explicit_quantile
+from otel_measure.stats.explicit import check_share
 from otel_measure.stats.varints import decode, encode
 
-__all__ = ["LATENCY_HIGH_MS", "LATENCY_LOW_MS", "ExponentialHistogram", "bucket_index", "explicit_quantile"]
-
-LATENCY_LOW_MS: Final = 0.1
-LATENCY_HIGH_MS: Final = 3_600_000.0
+LATENCY_LOW_MS: Final = 0.001  # 1 µs
+LATENCY_HIGH_MS: Final = 604_800_000.0  # 7 days
 MAX_SCALE: Final = 20
 MIN_SCALE: Final = -10
 MAX_SIZE: Final = 320
@@ -247,22 +245,37 @@ class ExponentialHistogram:
 
         A bucket ``(l, l * base]`` holds the value of rank ``ceil(q * count)`` that ``quantile`` stands for, and the
         answer lies in the same bucket, so ``|answer - value| / value <= base - 1``. This holds for values within
-        ``[low, high]``; what lies beyond is only known to lie beyond (and between ``min`` and ``max``).
+        ``[low, high]``; ``quantile_error`` holds for all.
         """
         return _edge(1, self._shift) - 1.0 if self.count else nan
 
+    def quantile_error(self, q: float) -> float:
+        """The most that ``quantile(q)`` may be off, as a share of the true value; inf where that may be 0.
+
+        It is ``relative_error``, but for an outer bucket that holds values beyond ``[low, high]``: these are only known
+        to lie between its inner edge and ``min`` or ``max``.
+        """
+        if not self.count:
+            return nan
+        answer, index = self._locate(q)
+        below, above = index == self._first and self._min < self._layout[0], self._max > self._layout[1]
+        if not below and not (above and index == self._last):
+            return self.relative_error
+        least = self._min if below else _edge(index, self._shift)
+        most = self._max if above and index == self._last else min(_edge(index + 1, self._shift), self._max)
+        return max(0.0, answer / least - 1.0 if least else inf, 1.0 - answer / most) if answer else 0.0
+
     def quantile(self, q: float) -> float:
         """The value of rank ``q * count``, log-linear inside its bucket and clamped to ``[min, max]``.
-
-        Returns:
-            The quantile in the unit of the values, within ``relative_error``; nan when empty.
 
         Raises:
             ValueError: ``q`` is outside 0..1.
         """
         check_share(q)
-        if not self.count:
-            return nan
+        return self._locate(q)[0] if self.count else nan
+
+    def _locate(self, q: float) -> tuple[float, int]:
+        """Return a quantile of the values, which are there, and the index of its bucket."""
         rank = q * self.count
         indices = sorted(self._counts)
         cumulative = list(accumulate(self._counts[index] for index in indices))
@@ -270,7 +283,7 @@ class ExponentialHistogram:
         index, n = indices[k], self._counts[indices[k]]
         below = cumulative[k] - n
         value = _edge(index + (rank - below) / n, self._shift)
-        return max(self._min, min(self._max, value))
+        return max(self._min, min(self._max, value)), index
 
     def bins(self) -> list[tuple[float, float, int]]:
         """Every occupied bucket as (lower, upper edge, count), ascending; the outer ones end at ``min`` and ``max``."""

@@ -1,4 +1,4 @@
-"""Incomplete beta and gamma functions, and the tails of Student's t and of chi-square made of them."""
+"""The incomplete beta function, and the tail of Student's t made of it."""
 
 from __future__ import annotations
 
@@ -34,22 +34,6 @@ def regularised_beta(a: float, b: float, x: float, complement: float) -> float:
     return front / _continued_fraction(_beta_terms(a, b, x))
 
 
-def regularised_gamma_q(a: float, x: float) -> float:
-    """Q(a, x), the upper incomplete gamma function over Gamma(a), for a > 0 and x >= 0 (DLMF 8.11.4, 8.9.2)."""
-    if not 0.0 < x < inf:
-        return nan if x != x else float(x <= 0.0)
-    front = exp(a * log(x) - x - lgamma(a))
-    if x >= a + 1.0:
-        return front / _continued_fraction(_gamma_terms(a, x))
-    term = total = 1.0 / a
-    for k in count(1):
-        term *= x / (a + k)
-        total += term
-        if term <= total * _PRECISION:
-            break
-    return 1.0 - front * total
-
-
 def student_t_sf(t: float, df: float) -> float:
     """P(T > t) of Student's t with ``df`` > 0 degrees of freedom; nan where t or df is."""
     if t != t or df != df:
@@ -81,11 +65,6 @@ def student_t_quantile(p: float, df: float) -> float:
     return copysign((low + high) / 2.0 if tail < 0.5 else 0.0, p - 0.5)
 
 
-def chi_square_sf(statistic: float, df: int) -> float:
-    """P(X > statistic) of chi-square with ``df`` >= 1 degrees of freedom; nan where the statistic is."""
-    return regularised_gamma_q(df / 2.0, statistic / 2.0)
-
-
 def _log_beta(a: float, b: float) -> float:
     a, b = max(a, b), min(a, b)
     if a < _LARGE:
@@ -106,12 +85,6 @@ def _beta_terms(a: float, b: float, x: float) -> Iterator[tuple[float, float]]:
         if m:
             yield m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)), 1.0
         yield -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)), 1.0
-
-
-def _gamma_terms(a: float, x: float) -> Iterator[tuple[float, float]]:
-    yield 0.0, x + 1.0 - a
-    for m in count(1):
-        yield -m * (m - a), x + 2 * m + 1.0 - a
 
 
 def _continued_fraction(terms: Iterator[tuple[float, float]]) -> float:

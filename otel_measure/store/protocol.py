@@ -7,22 +7,24 @@ reports. Every method may raise `StoreUnavailable`, and those that are given som
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import Record
 from otel_measure.store.types.calls import TakenTellings
-from otel_measure.store.types.experiments import ArmHour, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.findings import Finding, StoreCheck
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
@@ -33,6 +35,9 @@ from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Li
 
 class UserQuestions(Protocol):
     """What reports about users ask; counts are of persons, exact."""
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
@@ -65,6 +70,9 @@ class UserQuestions(Protocol):
 class RecordedModels(Protocol):
     """What reports over models ask; the in-memory reader of a process without a store answers them as well."""
 
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
+
     def models(self, only: ModelKey | None = None) -> list[Model]:
         """Return every model that was registered or recorded (or one, if it was), sorted by name and version."""
 
@@ -77,6 +85,9 @@ class QualityQuestions(Protocol):
 
     The records of a model that have a prediction or features stand in the order of their positions, (ts, id).
     """
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
     def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
@@ -110,11 +121,17 @@ class QualityQuestions(Protocol):
 class ExperimentQuestions(Protocol):
     """What is known of experiments."""
 
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions what they tell of [start, end) is counted, microseconds."""
+
     def experiments(self, key: str | None = None) -> list[Experiment]:
         """Return every definition (or that of one key, if there is one), the oldest first."""
 
     def hours(self, key: str) -> list[ArmHour]:
         """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
+
+    def person_in_test(self, key: str, user_id: str) -> PersonInTest:
+        """Return the person behind a user id, as a test knows them."""
 
 
 class ServiceQuestions(Protocol):
@@ -213,13 +230,25 @@ class Writer(Protocol):
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is: not what happens from now on, or after what was accepted; durable.
+
+        Args:
+            key: of the test.
+            served: the variant that everybody gets from now on; another one may follow.
+            now: microseconds.
+        """
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
 
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
+    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services."""
+
+    def end_watch(self, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up; whoever watches it too goes on telling."""
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
@@ -257,7 +286,7 @@ class Admin(Protocol):
         """Recompute roll-ups and totals from the facts, by the definitions given, which become this process's own."""
 
     def is_updating(self) -> bool:
-        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
+        """Tell whether facts waited to be counted by the definitions of the store when this process last asked it."""
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.

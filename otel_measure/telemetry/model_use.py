@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from opentelemetry.sdk.metrics.export import ExponentialHistogramDataPoint, MetricsData, NumberDataPoint
 
 from otel_measure.conventions import instruments, semconv
-from otel_measure.store.types.models import ModelUse
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.telemetry.collected import DataPoint, attributes_of, data_points, histogram_of
 
 

@@ -21,11 +21,13 @@ from opentelemetry.sdk.trace import SpanProcessor
 from otel_measure.config import Settings
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.signals import Span
 from otel_measure.definitions.streams import FACT_SCOPES, Point
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.caller import Caller
 from otel_measure.records.kinds import Inference, Json, Record
-from otel_measure.store.types.models import Model, ModelKey, ModelUse
+from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.telemetry.attachment import Attachment
 from otel_measure.telemetry.collected import DataPoint, SeriesKey, series_key, starts_of, with_metrics, with_points
 from otel_measure.telemetry.fact_instruments import FactInstruments, gauge_callback
@@ -284,6 +286,10 @@ class Telemetry:
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did since this process began; an in-memory reader knows no windows."""
         return [use for use in model_use(self.collect()) if only is None or (use.model, use.version) == only]
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return that this process counts by its own definitions."""
+        return "current"
 
     def prometheus_text(self) -> tuple[bytes, str]:
         """Return the exposition of `opentelemetry-exporter-prometheus` and its content type."""

@@ -23,6 +23,9 @@ class AbTests(Protocol):
     ) -> str:
         """Create a test, or find the same one again."""
 
+    def stop_ab_test(self, test_id: str, winner: str | None = None) -> str:
+        """Count no more for a test, and give everybody one variant."""
+
     def assign_variant(self, test_id: str, user_id: object) -> str | None:
         """Return the variant of a user and record that they met it."""
 
@@ -56,6 +59,9 @@ class AbTestCalls:
     ) -> str:
         """Create a test, or find the same one again; committed durably before it returns.
 
+        The same call with a higher `coverage` raises it: more users take part, and nobody moves. It is never lowered,
+        and weights do not change.
+
         Args:
             test_name: what a person calls it.
             variants: two or more different names, the control first.
@@ -69,17 +75,40 @@ class AbTestCalls:
 
         Raises:
             ValueError: an argument breaks its rule; the message names it.
-            Conflict: the key has another definition (a `ValueError`, too).
+            Conflict: the key has another definition, or a higher coverage (a `ValueError`, too).
             StoreUnavailable: nothing was created.
         """
         return self._ab_tests.create_ab_test(test_name, variants, weights=weights, coverage=coverage, key=key)
 
-    def assign_variant(self, test_id: str, user_id: object) -> str | None:
-        """Return the variant of a user and record that they met it; the first time counts.
+    def stop_ab_test(self, test_id: str, winner: str | None = None) -> str:
+        """Stop a test: everybody gets one variant, and what happens from now on is not counted.
+
+        It holds at the next assignment in every process of the store, and is durable when it returns. Stopping again
+        with another winner changes what everybody gets and nothing else.
 
         Args:
             test_id: what `create_ab_test` returned.
-            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
+            winner: the variant that everybody gets; the control when not given.
+
+        Returns:
+            That variant.
+
+        Raises:
+            ValueError: the test has no such variant.
+            NotFound: there is no such test.
+            StoreUnavailable: nothing was stopped.
+        """
+        return self._ab_tests.stop_ab_test(test_id, winner)
+
+    def assign_variant(self, test_id: str, user_id: object) -> str | None:
+        """Return the variant of a user and record that they met it; the first time counts.
+
+        The unit is the person: whom `identify` has linked gets what the person met first under any id. Without a store,
+        or while it cannot be asked, the hash of the id decides. Of a test that was stopped everybody gets the winner.
+
+        Args:
+            test_id: what `create_ab_test` returned.
+            user_id: an int, a UUID or a non-empty string; `1` and `"1"` are the same user.
 
         Returns:
             The variant; `None` outside coverage, and when the store cannot be asked what the test is.
@@ -95,12 +124,13 @@ class AbTestCalls:
     ) -> str:
         """Record that a user converted; it counts once per user, at or after the first exposure.
 
-        It is a user event of type `conversion`, named like the test, with the property `experiment`; any other event of
-        that type with that property counts alike. A user never assigned is recorded and not counted.
+        It is a fact of the test alone: no event and no activity of the user, and no conversion in the users' report. An
+        event of type `conversion` with the property `experiment` converts in the test which that names, and is an event
+        of the user. A user never assigned is recorded and not counted.
 
         Args:
             test_id: what `create_ab_test` returned.
-            user_id: an int or a non-empty string.
+            user_id: an int, a UUID or a non-empty string.
             timestamp: aware; now when not given.
             event_id: a second event with the same id is a duplicate.
 

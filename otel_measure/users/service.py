@@ -10,7 +10,7 @@ from typing import Final
 from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_date
-from otel_measure.definitions.windows import DaySpan, day_span
+from otel_measure.definitions.windows import DaySpan, counted, day_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
@@ -93,7 +93,7 @@ class UserAnalyticsService(AbTestCalls):
         """Record something a user did; it is committed within 200 ms.
 
         Args:
-            user_id: an int or a non-empty string; `1` and `"1"` are the same user.
+            user_id: an int, a UUID or a non-empty string; `1` and `"1"` are the same user.
             event_type: one of `EventType`.
             event_name: your own label.
             page_url: where it happened; over 8,192 characters it is cut and ends with "…", as `referrer` does.
@@ -169,7 +169,7 @@ class UserAnalyticsService(AbTestCalls):
         """Record an answer to "how likely are you to recommend us"; of one person and survey the last one counts.
 
         Args:
-            user_id: an int or a non-empty string.
+            user_id: an int, a UUID or a non-empty string.
             score: a whole number from 0 to 10.
             comment: what the user said.
             survey: which question it was.
@@ -199,8 +199,8 @@ class UserAnalyticsService(AbTestCalls):
             ValueError: an id is none.
             NoStore: there is none to remember it.
         """
-        anonymous = checks.user_id("anonymous_id", anonymous_id)
-        link = self._store_for("identify").identify(anonymous, checks.user_id("user_id", user_id))
+        anonymous = checks.linked_id("anonymous_id", anonymous_id)
+        link = self._settled_store("identify").identify(anonymous, checks.linked_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
 
     def delete_user(self, user_id: object) -> Erasure:
@@ -216,16 +216,26 @@ class UserAnalyticsService(AbTestCalls):
             ValueError: the id is none.
             NoStore: there is none to erase from.
         """
-        user = checks.user_id("user_id", user_id)
-        return self._store_for("delete_user").erase(user, self._now_us())
+        user = checks.stored_user_id("user_id", user_id)
+        return self._settled_store("delete_user").erase(user, self._now_us())
 
     def _store_for(self, question: str) -> Store:
         if self._store is None:
             raise NoStore(question)
-        self._recorder.flush()
         return self._store
 
+    def _settled_store(self, act: str) -> Store:
+        """Return the store, which has what was recorded before where it can be had in time."""
+        store = self._store_for(act)
+        self._recorder.flush()
+        return store
+
     # ------------------------------------------------------------ questions
+
+    @property
+    def pending(self) -> int:
+        """How many records of this process the last answer in this thread or task is without; 0 when it has all."""
+        return self._recorder.pending
 
     def get_engagement_metrics(
         self,
@@ -238,7 +248,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return active users, and what their sessions are like."""
         days = self._days(window, as_of)
         with self._asking("engagement", service, environment) as ask:
-            return reports.engagement(ask, days, self._now_us())
+            return reports.engagement(ask, counted(days, ask), self._now_us())
 
     def get_conversion_metrics(
         self,
@@ -257,7 +267,7 @@ class UserAnalyticsService(AbTestCalls):
         days = self._days(window, as_of)
         event = checks.text("conversion_event", getattr(conversion_event, "value", conversion_event))
         with self._asking("conversion", service, environment) as ask:
-            return reports.conversion(ask, days, event)
+            return reports.conversion(ask, counted(days, ask), event)
 
     def get_retention_metrics(
         self,
@@ -270,7 +280,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return who comes back 1, 7 and 30 days after the first, for the cohorts of the window; and the churn."""
         days = self._days(window, as_of)
         with self._asking("retention", service, environment) as ask:
-            return reports.retention(ask, days)
+            return reports.retention(ask, counted(days, ask))
 
     def get_nps_metrics(
         self,
@@ -284,7 +294,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return the net promoter score of one survey, or of all of them together."""
         days = self._days(window, as_of)
         with self._asking("nps", service, environment) as ask:
-            return reports.nps(ask, days, survey)
+            return reports.nps(ask, counted(days, ask), survey)
 
     def segment_users(
         self,
@@ -300,7 +310,7 @@ class UserAnalyticsService(AbTestCalls):
         """
         days = self._days(window, as_of)
         with self._asking("segments", service, environment) as ask:
-            return reports.segments(ask, days)
+            return reports.segments(ask, counted(days, ask))
 
     def get_users_summary(
         self,
@@ -313,7 +323,7 @@ class UserAnalyticsService(AbTestCalls):
         """Return everything at once: retention and NPS over 90 days, the rest over the window."""
         days, quarter = self._days(window, as_of), self._days(QUARTER, as_of)
         with self._asking("summary", service, environment) as ask:
-            return reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION)
+            return self._summary(ask, days, quarter)
 
     def get_users_overview(self) -> reports.UsersOverview:
         """Return what users are judged by, all of it as of one moment: the summary and the last two complete weeks."""
@@ -322,16 +332,22 @@ class UserAnalyticsService(AbTestCalls):
         last_week, week_before = (self._days(WEEK, yesterday - timedelta(days=ago)) for ago in (0, 7))
         with self._asking("overview", None, None) as ask:
             return reports.UsersOverview(
-                reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION),
+                self._summary(ask, days, quarter),
                 reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
                 reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
                 reports.daily_active(ask, days.last_complete_day),
             )
+
+    def _summary(self, ask: UserQuestions, days: DaySpan, quarter: DaySpan) -> reports.UsersSummary:
+        days, quarter = counted(days, ask), counted(quarter, ask)
+        return reports.summary(ask, days, quarter, self._now_us(), DEFAULT_CONVERSION)
 
     def _days(self, window: str, as_of: date | None) -> DaySpan:
         return day_span(window, self._now_us(), self._timezone, as_of)
 
     @contextmanager
     def _asking(self, what: str, service: str | None, environment: str | None) -> Iterator[UserQuestions]:
-        with self._store_for(what).asking(Filter(service, environment)) as moment:
+        store = self._store_for(what)
+        self._recorder.settle()
+        with store.asking(Filter(service, environment)) as moment:
             yield moment.users

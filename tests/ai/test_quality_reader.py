@@ -93,6 +93,7 @@ def test_numpy_scalars_are_what_they_stand_for(measured: Capture) -> None:
 
 def test_beyond_256_classes_there_is_no_matrix(measured: Capture) -> None:
     """The figures stay and the matrix that nobody could read is empty."""
+    measured.ai.register_model("m", "1", "classification")  # else 300 numbers are a regression
     for i in range(300):
         measured.ai.record_inference("m", "1", 1.0, prediction=float(i), ground_truth=float(i))
     found = measured.ai.get_accuracy_metrics("m", "1")

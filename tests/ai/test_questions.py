@@ -86,6 +86,45 @@ def test_the_snapshot_whole(measured: Capture) -> None:
     assert ai.list_models().models == (found,)
 
 
+def test_fast_calls_have_true_percentiles(measured: Capture) -> None:
+    """Calls of 1 to 100 µs have their percentiles, and an error that is stated; among calls of 0 µs it has no bound."""
+    ai = measured.ai
+    for microseconds in range(1, 101):
+        ai.record_inference("m", "1", microseconds / 1000)
+    found = ai.get_latency_metrics("m", "1")
+    exact = [0.05, 0.095, 0.099, 0.1]
+    assert [found.p50_ms, found.p95_ms, found.p99_ms, found.p999_ms] == pytest.approx(exact, rel=found.relative_error)
+    assert 0.01 < found.relative_error < 0.0222
+    for _ in range(300):
+        ai.record_inference("m", "1", 0.0)
+    found = ai.get_latency_metrics("m", "1")
+    assert found.p50_ms == pytest.approx(0.001, abs=0.0001)
+    assert found.relative_error == math.inf
+
+
+def test_a_model_of_prices_is_no_wrong_classifier(measured: Capture) -> None:
+    """Prices that are 1 off have an error and no accuracy, unless the model is registered as a classifier."""
+    ai = measured.ai
+    for price in range(100, 160):
+        ai.record_inference("m", "1", 100.0, prediction=price, ground_truth=price + 1)
+    found = ai.get_model_performance_snapshot("m", "1")
+    asked = ai.get_accuracy_metrics("m", "1")
+    assert (found.accuracy, found.health_score) == (None, 100.0)
+    assert (math.isnan(asked.accuracy), asked.per_class, asked.labelled, asked.label_coverage) == (True, {}, 60, 1.0)
+    assert ai.get_regression_metrics("m", "1").mae == 1.0
+    ai.register_model("m", "1", "classification")
+    assert ai.get_accuracy_metrics("m", "1").accuracy == 0.0
+
+
+def test_true_is_one_where_truths_are_numbers(measured: Capture) -> None:
+    """Predictions `True` and `False` whose truths are 1 and 0 are right."""
+    ai = measured.ai
+    for n in range(10):
+        ai.record_inference("m", "1", 100.0, prediction=n < 5, ground_truth=int(n < 5))
+    found = ai.get_accuracy_metrics("m", "1")
+    assert (found.accuracy, list(found.per_class)) == (1.0, ["false", "true"])
+
+
 def test_drift_takes_points_only_with_an_alarm(measured: Capture) -> None:
     """Drift is in the snapshot of today, names the features, and is not said of another day or a part of the data."""
     ai, rng = measured.ai, random.Random(11)

@@ -7,27 +7,27 @@ from typing import Any
 
 import pytest
 
-from otel_measure.definitions.parameters import SETTABLE, ChangedDefinition, Definitions
+from otel_measure.definitions.parameters import RULES, SETTABLE, ChangedDefinition, Definitions
 
 DEFAULT = Definitions()
 OTHER: dict[str, Any] = {
-    "timezone": "Asia/Tokyo", "session_gap_s": 600, "engaged_s": 15, "engaged_views": 3,
+    "timezone": "Asia/Tokyo", "session_gap_s": 600, "client_session_gap_s": 3600, "engaged_s": 15, "engaged_views": 3,
     "view_event_types": frozenset({"page_view", "screen"}), "key_event_types": frozenset({"login"}),
     "passive_event_types": frozenset({"heartbeat"}), "experiment_event_types": frozenset({"purchase"}),
-    "drift_reference_records": 500, "drift_window_records": 100, "drift_window_hours": 6, "rules": 2,
+    "drift_reference_records": 500, "drift_window_records": 100, "drift_window_hours": 6, "rules": RULES + 1,
 }  # fmt: skip
 
 
 def test_the_digest_is_that_of_the_canonical_json() -> None:
     """Names and sets are sorted, so that what is equal is equal in every process and version."""
     assert DEFAULT.to_json() == (
-        '{"drift_reference_records":1000,"drift_window_hours":24,"drift_window_records":1000,'
+        '{"client_session_gap_s":86400,"drift_reference_records":1000,"drift_window_hours":24,"drift_window_records":1000,'
         '"engaged_s":10,"engaged_views":2,"experiment_event_types":["conversion"],'
         '"key_event_types":["conversion","form_submit","purchase","signup"],'
-        '"passive_event_types":["feature_flag.evaluation","session.end","session.start"],"rules":1,'
+        '"passive_event_types":["feature_flag.evaluation","session.end","session.start"],"rules":2,'
         '"session_gap_s":1800,"timezone":"UTC","view_event_types":["page_view"]}'
     )
-    assert DEFAULT.digest == "9c2e93f4198a154be00640ccb7c98707281138d2d9015333e21a91d756d3f456"
+    assert DEFAULT.digest == "141daea71da5a7919cd9705379933315cbddfb04ec49c1d418a3ed3c11d431e8"
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Definitions)])
@@ -47,7 +47,7 @@ def test_fields_of_a_newer_version_are_left_out() -> None:
 @pytest.mark.parametrize(("field", "is_refused"), [(name, name in SETTABLE) for name in OTHER if name != "rules"])
 def test_another_version_brings_what_nobody_can_set(field: str, is_refused: bool) -> None:
     """Of one version every difference is refused; of another one only what the settings say."""
-    for rules, expected in ((1, True), (2, is_refused)):
+    for rules, expected in ((RULES, True), (RULES + 1, is_refused)):
         wanted = replace(DEFAULT, rules=rules, **{field: OTHER[field]})
         assert [one.field for one in wanted.refused(DEFAULT)] == ([field] if expected else [])
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from otel_measure.definitions.days import day_number, micros
-from otel_measure.definitions.windows import TimeSpan, Window, minutes, time_span
+from otel_measure.definitions.windows import TimeSpan, Window, cell_ranges, minutes, time_span
+from tests.facts import HOUR, MINUTE, NOON
 
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
 
@@ -74,3 +75,24 @@ def test_a_day_that_is_no_date_is_refused(as_of: Any) -> None:
     """The message names the argument, the rule and the value."""
     with pytest.raises(ValueError, match=f"as_of must be a date, not {as_of!r}"):
         time_span("1d", micros(NOW), "UTC", as_of)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "ranges"),
+    [
+        (NOON + 1, NOON + 2, [(60, NOON, NOON + MINUTE)]),
+        (NOON, NOON + HOUR, [(3600, NOON, NOON + HOUR)]),
+        (NOON + MINUTE, NOON + HOUR, [(60, NOON + MINUTE, NOON + HOUR)]),
+        (
+            NOON - MINUTE,
+            NOON + HOUR + 1,
+            [(60, NOON - MINUTE, NOON), (3600, NOON, NOON + HOUR), (60, NOON + HOUR, NOON + HOUR + MINUTE)],
+        ),
+        (NOON, NOON, []),
+    ],
+)
+def test_a_window_is_covered_by_as_few_cells_as_can_be(
+    start: int, end: int, ranges: list[tuple[int, int, int]]
+) -> None:
+    """Whole hours inside, minutes at both ends; a part of a minute is a whole one."""
+    assert cell_ranges(start, end) == ranges

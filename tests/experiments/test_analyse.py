@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import nan
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.contributions import MIXED
+from otel_measure.definitions.contributions import CROSSED_OVER
 from otel_measure.experiments.analyse import analyse
 from otel_measure.stats.ab_test import AbTest, Effect
 from otel_measure.store.types.experiments import ArmHour, Experiment
@@ -47,6 +48,7 @@ def test_an_empty_test_knows_nothing() -> None:
         effects={B: effect},
         users=0,
         conversions=0,
+        crossed_over=0,
         excluded_users=0,
         sample_ratio_p_value=nan,
         sample_ratio_mismatch=False,
@@ -55,6 +57,9 @@ def test_an_empty_test_knows_nothing() -> None:
         winner=None,
         coverage=1.0,
         created_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
+        stopped_at=None,
+        served_variant=None,
+        definitions="current",
     )
     assert msgspec.json.encode(analyse(TWO, [])) == msgspec.json.encode(expected)
 
@@ -127,17 +132,18 @@ def test_verdicts(experiment: Experiment, arms: list[tuple[int, int]], verdict: 
     assert (found.verdict, found.winner) == (verdict, winner)
 
 
-def test_users_who_left_or_met_an_unknown_variant_are_counted_apart() -> None:
-    """Who is seen in two variants leaves the first at that hour; unknown variants belong to no arm."""
-    cells = [*hour((10, 2), (10, 1)), ArmHour(3, A, -1, -1), ArmHour(3, MIXED, 1, 0), ArmHour(4, "else", 2, 1)]
-    found = analyse(TWO, cells)
-    assert (found.variant_users, found.variant_conversions, found.users, found.conversions, found.excluded_users) == (
-        {A: 9, B: 10},
-        {A: 1, B: 1},
-        19,
-        2,
-        3,
-    )
+def test_users_who_crossed_over_or_met_an_unknown_variant_are_counted_apart() -> None:
+    """Who met a second variant is counted beside the arm; who met one that the test does not have is in no arm."""
+    cells = [*hour((10, 2), (10, 1)), ArmHour(3, CROSSED_OVER, 1, 0), ArmHour(4, "else", 2, 1)]
+    result = analyse(TWO, cells)
+    assert (result.variant_users, result.variant_conversions) == ({A: 10, B: 10}, {A: 2, B: 1})
+    assert (result.users, result.conversions, result.crossed_over, result.excluded_users) == (20, 3, 1, 2)
+
+
+def test_a_stopped_test_says_so() -> None:
+    """When, and what everybody gets since."""
+    result = analyse(replace(TWO, stopped=2_000_000, served=B), [])
+    assert (result.stopped_at, result.served_variant) == (datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC), B)
 
 
 def test_the_p_value_is_the_smallest_of_all_looks() -> None:

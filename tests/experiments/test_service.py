@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from pathlib import Path
@@ -15,8 +16,10 @@ from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
-from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
+from otel_measure.records.kinds import AbConversion, Exposure, Origin, Record
 from otel_measure.runtime import Runtime
+from otel_measure.store.protocol import Moment, Store
+from otel_measure.store.types.experiments import Experiment
 from otel_measure.testing import Capture
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 
@@ -25,7 +28,7 @@ VARIANTS = ["control", "variant_a"]
 
 def calls_of(kind: type) -> dict[str, inspect.Signature]:
     """The signatures of the calls that `analytics` passes on."""
-    names = ["create_ab_test", "assign_variant", "record_ab_conversion", "get_ab_test_results"]
+    names = ["create_ab_test", "stop_ab_test", "assign_variant", "record_ab_conversion", "get_ab_test_results"]
     return {name: inspect.signature(getattr(kind, name)) for name in names}
 
 
@@ -94,16 +97,15 @@ def test_a_conversion_after_logging_in_is_the_visitors() -> None:
 
 
 def test_the_user_of_the_surrounding_context_is_assigned() -> None:
-    """`None` is the user of `context()`, whose session the conversion carries; without one it is refused."""
+    """`None` is the user of `context()`; without one it is refused."""
     with Capture() as capture:
         test_id = capture.users.create_ab_test("T", VARIANTS)
         with context(user_id=2, session_id="s"):
             assert capture.users.assign_variant(test_id, None) == capture.users.assign_variant(test_id, "2")
-            event = capture.runtime.experiments.conversion_record(test_id, None)
-        with pytest.raises(ValueError, match="user_id must be an int or a non-empty string"):
+            conversion = capture.runtime.experiments.conversion_record(test_id, None)
+        with pytest.raises(ValueError, match="user_id must be an int, a UUID or a non-empty string"):
             capture.users.assign_variant(test_id, None)
-    assert (event.user_id, event.session_id, event.type, event.name) == ("2", "s", "conversion", "t")
-    assert event.properties == {"experiment": "t"}
+    assert (conversion.user_id, conversion.experiment) == ("2", "t")
 
 
 def test_an_unknown_test_is_not_found() -> None:
@@ -128,12 +130,125 @@ def test_the_same_definition_is_the_same_test_and_another_a_conflict(tmp_path: P
     for worker in workers:
         with pytest.raises(Conflict, match=r"'t' exists with another definition: coverage is 1.0 there and 0.5 here;"):
             worker.users.create_ab_test("T", VARIANTS, coverage=0.5)
+        with pytest.raises(
+            Conflict, match=r"weights is \(0.5, 0.5\) there and \(0.9, 0.1\) here; other weights would move"
+        ):
+            worker.users.create_ab_test("T", VARIANTS, weights=[0.9, 0.1])
     assert workers[1].users.assign_variant("t", 1) == workers[0].users.assign_variant("t", 1)
     for worker in workers:
         worker.flush()
     assert [worker.users.get_ab_test_results("t").users for worker in workers] == [1, 1]
     for worker in workers:
         worker.shutdown()
+
+
+def test_nobody_flips_at_login() -> None:
+    """200 visitors log in and go on with the variant they met, on every device from then on; nobody is excluded."""
+    with Capture() as capture:
+        users = capture.users
+        test_id = users.create_ab_test("New checkout", ["a", "b"])
+        for user in range(1, 201):
+            before = users.assign_variant(test_id, f"anon-{user}")
+            users.identify(f"anon-{user}", user)
+            users.identify(f"tablet-{user}", user)
+            assert [users.assign_variant(test_id, each) for each in (user, f"tablet-{user}")] == [before, before]
+        results = users.get_ab_test_results(test_id)
+    assert (results.users, results.crossed_over, results.excluded_users) == (200, 0, 0)
+
+
+def test_ids_that_were_linked_before_any_exposure_are_one_unit() -> None:
+    """Whichever of them comes first, and before what it met is committed, all of them get the same."""
+    with Capture() as capture:
+        test_id = capture.users.create_ab_test("T", ["a", "b"])
+        for user in range(1, 51):
+            for device in range(3):
+                capture.users.identify(f"{user}-{device}", user)
+            got = {capture.users.assign_variant(test_id, each) for each in (f"{user}-0", f"{user}-1", user)}
+            assert len(got) == 1
+
+
+def test_who_met_two_variants_on_two_devices_stays_in_the_first() -> None:
+    """Logged in on both, the variant met first is that of every device; results have the person once, there."""
+    with Capture() as capture:
+        users = capture.users
+        test_id = users.create_ab_test("T", ["a", "b"])
+        ids = iter(range(1, 100))
+        phone, laptop = (next(i for i in ids if users.assign_variant(test_id, i) == variant) for variant in "ab")
+        capture.clock.advance(timedelta(hours=1))
+        with Capture() as other:
+            users = other.users
+            test_id = users.create_ab_test("T", ["a", "b"])
+            assert users.assign_variant(test_id, laptop) == "b"
+            other.clock.advance(timedelta(hours=1))
+            assert users.assign_variant(test_id, phone) == "a"
+            for device in (phone, laptop):
+                users.identify(device, "ann")
+            assert {users.assign_variant(test_id, each) for each in (phone, laptop, "ann")} == {"b"}
+            users.record_ab_conversion(test_id, phone)
+            results = users.get_ab_test_results(test_id)
+    assert (results.variant_users, results.variant_conversions) == ({"a": 0, "b": 1}, {"a": 0, "b": 1})
+    assert (results.crossed_over, results.excluded_users) == (1, 0)
+
+
+def test_a_higher_coverage_moves_nobody(tmp_path: Path) -> None:
+    """Who had a variant keeps it, more get one, in every process; a lower coverage is refused with the reason."""
+    settings = Settings(store=str(tmp_path / "measure.db"))
+    workers = [Runtime(settings), Runtime(settings)]
+    test_id = workers[0].users.create_ab_test("T", VARIANTS, coverage=0.2)
+    before = [workers[1].users.assign_variant(test_id, user) for user in range(300)]
+    assert workers[0].users.create_ab_test("T", VARIANTS, coverage=0.6) == test_id
+    after = [workers[1].users.assign_variant(test_id, user) for user in range(300)]
+    with pytest.raises(Conflict, match=r"coverage is 0\.6 there and 0\.2 here; coverage may be raised and not lowered"):
+        workers[1].users.create_ab_test("T", VARIANTS, coverage=0.2)
+    assert workers[1].users.get_ab_test_results(test_id).coverage == 0.6
+    for worker in workers:
+        worker.shutdown()
+    assert all(now == then for then, now in zip(before, after, strict=True) if then is not None)
+    assert 40 < sum(v is not None for v in before) < 80 < 150 < sum(v is not None for v in after) < 210
+
+
+def test_a_stopped_test_gives_everybody_the_winner(tmp_path: Path) -> None:
+    """In every process at once, those outside coverage too; what happens from then on is not counted."""
+    settings = Settings(store=str(tmp_path / "measure.db"))
+    workers = [Runtime(settings), Runtime(settings)]
+    one, other = (worker.users for worker in workers)
+    test_id = one.create_ab_test("T", VARIANTS, coverage=0.5)
+    assert {other.assign_variant(test_id, user) for user in range(50)} == {*VARIANTS, None}
+    other.record_ab_conversion(test_id, 1)
+    before = other.get_ab_test_results(test_id)
+    with pytest.raises(ValueError, match=r"winner must be one of the variants \['control', 'variant_a'\], not 'b'"):
+        one.stop_ab_test(test_id, "b")
+    assert one.stop_ab_test(test_id, "variant_a") == "variant_a"
+    assert {other.assign_variant(test_id, user) for user in range(100)} == {"variant_a"}
+    for user in range(100):
+        other.record_ab_conversion(test_id, user)
+    after = other.get_ab_test_results(test_id)
+    assert (after.users, after.conversions) == (before.users, before.conversions)
+    assert after.stopped_at is not None
+    assert (after.served_variant, after.verdict) == ("variant_a", before.verdict)
+    assert other.create_ab_test("T", VARIANTS, coverage=0.5) == test_id
+    assert other.stop_ab_test(test_id) == "control"
+    assert one.assign_variant(test_id, 1) == "control"
+    assert one.get_ab_test_results(test_id).stopped_at == after.stopped_at
+    for worker in workers:
+        worker.shutdown()
+
+
+def test_the_conversion_of_a_test_is_nothing_of_the_users() -> None:
+    """One order told to two tests is one conversion for users, and a conversion alone is no activity."""
+    with Capture() as capture:
+        users = capture.users
+        tests = [users.create_ab_test(name, VARIANTS) for name in ("One", "Two")]
+        for test_id in tests:
+            users.assign_variant(test_id, 1)
+            users.record_ab_conversion(test_id, 1)
+            users.record_ab_conversion(test_id, "nobody")
+        users.track_event(1, "conversion", "order")
+        conversion, engagement = users.get_conversion_metrics(), users.get_engagement_metrics()
+        converted = [users.get_ab_test_results(test_id).conversions for test_id in tests]
+    assert converted == [1, 1]
+    assert (conversion.entered_users, conversion.converted_users, conversion.total_conversions) == (1, 1, 1)
+    assert (engagement.dau, engagement.sessions) == (1, 1)
 
 
 CREATE = """
@@ -172,6 +287,10 @@ def test_without_a_store_users_are_assigned_and_results_refused() -> None:
         assert capture.users.assign_variant(test_id, 2) == "variant_a"
         with pytest.raises(Conflict):
             capture.users.create_ab_test("New Homepage", ["a", "b"])
+        with pytest.raises(Conflict, match="coverage may be raised"):
+            capture.users.create_ab_test("New Homepage", VARIANTS, coverage=0.5)
+        assert capture.users.stop_ab_test(test_id) == "control"
+        assert [capture.users.assign_variant(test_id, user) for user in range(5)] == ["control"] * 5
         with pytest.raises(NoStore, match="the result of a test needs a store"):
             capture.users.get_ab_test_results(test_id)
         with pytest.raises(NoStore, match="the results of tests needs a store"):
@@ -200,22 +319,49 @@ def test_a_store_that_cannot_be_read_never_reaches_the_host(caplog: pytest.LogCa
     assert len([line for line in caplog.messages if "users are left out of test 't'" in line]) == 1
 
 
+class Failing:
+    """A store that knows one test until it breaks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.is_broken = False
+
+    def define_experiment(self, experiment: Experiment) -> Experiment:
+        return self._store.define_experiment(experiment)
+
+    def asking(self) -> AbstractContextManager[Moment]:
+        if self.is_broken:
+            raise StoreUnavailable("corrupt", "x.db is damaged", "restore it")
+        return self._store.asking()
+
+
+def test_the_hash_decides_while_the_store_cannot_be_asked(caplog: pytest.LogCaptureFixture) -> None:
+    """Of a test that this process knows: the same variants as without a store, and a line in the log."""
+    with Capture() as capture:
+        assert capture.runtime.store is not None
+        store, recorded = Failing(capture.runtime.store), RecordList()
+        service = ExperimentService(Origin("s"), recorded, store, lambda: 0, lambda: "id")  # type: ignore[arg-type]
+        test_id = service.create_ab_test("New Homepage", VARIANTS)
+        store.is_broken = True
+        assigned = [service.assign_variant(test_id, user) for user in (1, 2, 3)]
+    assert assigned == ["control", "variant_a", "control"]
+    assert len(recorded) == 3
+    assert len([line for line in caplog.messages if "the hash decides in test 'new-homepage'" in line]) == 1
+
+
 def test_records_carry_what_they_need() -> None:
     """An exposure and a conversion name test, user, time and origin; a time far ahead is clamped and flagged."""
     with Capture() as capture:
         capture.users.create_ab_test("T", VARIANTS)
         service, now = capture.runtime.experiments, capture.clock.now_us
         origin = Origin(capture.runtime.settings.service_name, capture.runtime.settings.environment)
-        exposure = service.exposure_record("t", 1)
+        exposure = service.assignment("t", 1).exposure
         ahead = service.conversion_record("t", 1, timestamp=datetime(2999, 1, 1, tzinfo=UTC), event_id="e")
     assert exposure is not None
     assert exposure == Exposure(
         id=exposure.id, ts=exposure.ts, origin=origin, user_id="1", experiment="t", variant=exposure.variant
     )
-    assert ahead == UserEvent(
-        id="e", ts=ahead.ts, origin=origin, user_id="1", type="conversion", name="t", properties={"experiment": "t"},
-        clamped=True,
-    )  # fmt: skip
+    assert ahead == AbConversion(id="e", ts=ahead.ts, origin=origin, user_id="1", experiment="t", clamped=True)
     assert exposure.ts >= now
     assert ahead.ts >= now
 

@@ -17,11 +17,13 @@ from exporter.app import ROUTES, create_app
 from exporter.http.envelope import HttpError
 from exporter.page.assets import asset
 from otel_measure.config import Settings
-from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.days import moment
+from otel_measure.definitions.parameters import RULES, Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
-from tests.facts import event
+from otel_measure.testing import Clock
+from tests.facts import DAY, event
 
 Local = Callable[[Starlette], TestClient]
 POLICY = (
@@ -259,7 +261,7 @@ def test_a_route_of_somebody_else_that_fails(app: Starlette, local: Local) -> No
 def test_what_is_not_counted_yet_is_said(local: Local, tmp_path: Path) -> None:
     """While facts wait to be counted, answers and `/readyz` say that the store is being brought up to date."""
     path, asked = str(tmp_path / "a.db"), "/api/v1/metrics/users/engagement"
-    with closing(SqliteStore(path, definitions=Definitions(rules=2))):
+    with closing(SqliteStore(path, definitions=Definitions(rules=RULES + 1))):
         pass
     client = local(create_app(Settings(store=path)))  # of older rules: it stores facts only, and counts none
     assert "definitions" not in client.get(asked).json()
@@ -268,3 +270,25 @@ def test_what_is_not_counted_yet_is_said(local: Local, tmp_path: Path) -> None:
         older.accept([event("a")])
     assert client.get(asked).json()["definitions"] == "updating"
     assert client.get("/readyz").json() == {"status": "ready", "definitions": "updating"}
+
+
+def test_days_of_earlier_definitions_are_said(local: Local, tmp_path: Path) -> None:
+    """A report over days whose facts are gone, which a changed setting left as they were, says so: HTTP and Python."""
+    path, now = str(tmp_path / "a.db"), 1_767_268_800_000_000  # 2026-01-01T12:00:00Z
+    with closing(SqliteStore(path, retention_days=4)) as before:
+        before.accept([event(f"e{day}", ts=now - day * DAY) for day in range(8)])
+        before.sweep(now)
+        before.rebuild(Definitions(session_gap_s=600))
+    runtime = Runtime(Settings(store=path, session_gap_s=600), clock=Clock(moment(now)))
+    try:
+        client, users = local(create_app(runtime=runtime)), "/api/v1/metrics/users"
+        for window, said in (("4d", "current"), ("5d", "current"), ("6d", "earlier"), ("30d", "earlier")):
+            for report in ("engagement", "conversion", "retention", "nps", "segments"):
+                data = client.get(f"{users}/{report}", params={"window": window}).json()["data"]
+                assert (report, window, data["window"]["definitions"]) == (report, window, said)
+            assert runtime.users.get_engagement_metrics(window).window.definitions == said
+        assert client.get("/api/v1/metrics/kpis").json()["data"]["definitions"] == "earlier"
+        test = runtime.users.create_ab_test("colour", ["red", "blue"])
+        assert runtime.users.get_ab_test_results(test).definitions == "current"
+    finally:
+        runtime.shutdown()

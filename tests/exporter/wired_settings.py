@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from exporter.app import create_app
 from exporter.cli import ports, serving
+from exporter.http.tokens import digest_of
 from exporter.running import RuntimeOnDemand
 from tests.wired_settings import Given, recorder_durability
 
@@ -80,6 +81,17 @@ def server_durability(given: Given) -> object:
 def doors(given: Given) -> object:
     """How a question and a write are answered to whoever holds each of the secrets, and to a stranger."""
     return {secret: answers(given, token=secret) for secret in SECRETS}
+
+
+def doors_of_a_file(given: Given) -> object:
+    """The same, where a file of tokens that is named has one that may read."""
+    file = given.settings["tokens_file"]
+    if file is None:
+        return doors(given)
+    path = given.folder / file
+    path.write_text(f"grafana read sha256:{digest_of(b'get').hex()}\n")
+    path.chmod(0o600)
+    return doors(Given({"tokens_file": str(path)}, given.folder, given.monkeypatch))
 
 
 def open_door(given: Given) -> object:

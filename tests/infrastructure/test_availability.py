@@ -42,6 +42,7 @@ def at(second: int, state: str, reason: str | None = None, event_id: str = "") -
 def measured(
     transitions: list[Transition],
     unwatched: list[Interval] | None = None,
+    planned: list[Interval] | None = None,
     *,
     now: int = 1000,
     registered: int = 0,
@@ -54,31 +55,51 @@ def measured(
         registered_us=registered * SECOND_US,
         transitions=transitions,
         unwatched=unwatched or [],
+        planned=planned or [],
         now_us=now * SECOND_US,
         window_s=window_s,
         sla_target=sla_target,
     )
 
 
-def state_by_second(transitions: list[Transition], unwatched: list[Interval], start: int, end: int) -> list[str]:
+def told_down(transitions: list[Transition], second: int) -> bool:
+    """What the last transition until a second says."""
+    told = [t for t in sorted(transitions, key=lambda t: (t.at_us, t.event_id)) if t.at_us <= second * SECOND_US]
+    return bool(told) and told[-1].state == "down"
+
+
+def inside(second: int, intervals: list[Interval]) -> bool:
+    """Whether a second lies in any of the intervals."""
+    return any(a <= second * SECOND_US < b for a, b in intervals)
+
+
+def state_by_second(
+    transitions: list[Transition], unwatched: list[Interval], planned: list[Interval], start: int, end: int
+) -> list[str]:
     """The definition itself: what state each second of the window is in."""
     states = []
     for second in range(start, end):
-        told = [t for t in sorted(transitions, key=lambda t: (t.at_us, t.event_id)) if t.at_us <= second * SECOND_US]
-        if told and told[-1].state == "down":
+        if inside(second, planned):
+            states.append("maintenance")
+        elif told_down(transitions, second):
             states.append("down")
-        elif any(a <= second * SECOND_US < b for a, b in unwatched):
-            states.append("unknown")
         else:
-            states.append("up")
+            states.append("unknown" if inside(second, unwatched) else "up")
     return states
 
 
-def outage_lengths(states: list[str], still_down: bool) -> tuple[int, list[int]]:
-    """The number of outages in a window and the lengths of those that ended."""
-    runs = [len(run) for run in "".join("d" if s == "down" else " " for s in states).split()]
-    open_at_end = bool(states) and states[-1] == "down" and still_down
-    return len(runs), runs[:-1] if open_at_end else runs
+def outage_lengths(transitions: list[Transition], states: list[str], start: int, end: int) -> tuple[int, list[int]]:
+    """The number of outages of which something counts in a window, and the lengths of those that ended."""
+    runs: list[list[str]] = [[]]
+    for second in range(start, end):
+        if told_down(transitions, second):
+            runs[-1].append(states[second - start])
+        elif runs[-1]:
+            runs.append([])
+    lengths = [run.count("down") for run in runs]
+    is_open = bool(runs[-1]) and told_down(transitions, end)
+    ended = lengths[:-1] if is_open else lengths
+    return sum(n > 0 for n in lengths), [n for n in ended if n]
 
 
 def same(a: float, b: float) -> bool:
@@ -86,31 +107,41 @@ def same(a: float, b: float) -> bool:
     return (isnan(a) and isnan(b)) or a == pytest.approx(b, rel=1e-12, abs=1e-9)
 
 
-def random_history(rng: random.Random) -> tuple[list[Transition], list[Interval], int, int, int, float]:
-    """States, gaps, now, registration, window and target of a service, at random."""
+def random_intervals(rng: random.Random, now: int) -> list[Interval]:
+    """Up to four intervals that may overlap."""
+    starts = [rng.randint(-30, now) for _ in range(rng.randint(0, 4))]
+    return seconds(*((start, start + rng.randint(0, 40)) for start in starts))
+
+
+def random_history(
+    rng: random.Random,
+) -> tuple[list[Transition], list[Interval], list[Interval], int, int, int, float]:
+    """States, gaps, maintenance, now, registration, window and target of a service, at random."""
     now = rng.randint(1, 120)
     registered = rng.randint(-20, now)
     transitions = [
         at(rng.randint(-30, now + 10), rng.choice(["up", "down"]), event_id=f"{n:03}") for n in range(rng.randint(0, 8))
     ]
-    starts = [rng.randint(-30, now) for _ in range(rng.randint(0, 4))]
-    unwatched = seconds(*((start, start + rng.randint(0, 40)) for start in starts))
-    return transitions, unwatched, now, registered, rng.randint(1, 150), rng.choice([50.0, 90.0, 99.0, 99.9, 100.0])
+    unwatched, planned = random_intervals(rng, now), random_intervals(rng, now) if rng.random() < 0.5 else []
+    window_s, target = rng.randint(1, 150), rng.choice([50.0, 90.0, 99.0, 99.9, 100.0])
+    return transitions, unwatched, planned, now, registered, window_s, target
 
 
 def test_random_histories_equal_a_second_by_second_brute_force() -> None:
     """Over 3,000 random histories every figure is what counting the seconds one by one gives."""
     rng = random.Random(20_240_601)
     for _ in range(HISTORIES):
-        transitions, unwatched, now, registered, window_s, target = random_history(rng)
+        transitions, unwatched, planned, now, registered, window_s, target = random_history(rng)
         start = min(now, max(registered, now - window_s))
-        states = state_by_second(transitions, unwatched, start, now)
-        down, unknown, length = states.count("down"), states.count("unknown"), len(states)
+        states = state_by_second(transitions, unwatched, planned, start, now)
+        down, unknown, maintenance = (states.count(state) for state in ("down", "unknown", "maintenance"))
+        length = len(states) - maintenance
         observed = length - unknown
-        told = state_by_second(transitions, [], now, now + 1)[0] == "down"
-        incidents, ended = outage_lengths(states, told)
+        incidents, ended = outage_lengths(transitions, states, start, now)
         budget = (1 - target / 100) * observed
-        got = measured(transitions, unwatched, now=now, registered=registered, window_s=window_s, sla_target=target)
+        got = measured(
+            transitions, unwatched, planned, now=now, registered=registered, window_s=window_s, sla_target=target
+        )
         expected = {
             "availability_percent": 100 * (observed - down) / observed if observed else nan,
             "availability_percent_low": 100 * (observed - down) / length if length else nan,
@@ -118,6 +149,7 @@ def test_random_histories_equal_a_second_by_second_brute_force() -> None:
             "uptime_seconds": observed - down,
             "downtime_seconds": down,
             "unknown_seconds": unknown,
+            "maintenance_seconds": maintenance,
             "coverage_ratio": observed / length if length else nan,
             "incidents": incidents,
             "mtbf_seconds": (observed - down) / incidents if incidents else nan,
@@ -126,8 +158,8 @@ def test_random_histories_equal_a_second_by_second_brute_force() -> None:
             "error_budget_remaining_ratio": 1 - down / budget if budget else nan,
         }
         wrong = {k: (getattr(got, k), v) for k, v in expected.items() if not same(getattr(got, k), v)}
-        assert wrong == {}, (transitions, unwatched, now, registered, window_s)
-        assert is_down(transitions, now * SECOND_US) == told
+        assert wrong == {}, (transitions, unwatched, planned, now, registered, window_s)
+        assert is_down(transitions, now * SECOND_US) == told_down(transitions, now)
 
 
 def test_one_outage_is_reported_whole() -> None:
@@ -141,6 +173,7 @@ def test_one_outage_is_reported_whole() -> None:
         uptime_seconds=890.0,
         downtime_seconds=10.0,
         unknown_seconds=100.0,
+        maintenance_seconds=0.0,
         coverage_ratio=0.9,
         incidents=1,
         mtbf_seconds=890.0,
@@ -158,11 +191,15 @@ def test_one_outage_is_reported_whole() -> None:
 @given(st.randoms(use_true_random=False))
 def test_order_of_arrival_does_not_matter(rng: random.Random) -> None:
     """Any permutation and any repetition of the same records gives the same answer."""
-    transitions, unwatched, now, registered, window_s, target = random_history(rng)
+    transitions, unwatched, planned, now, registered, window_s, target = random_history(rng)
     shuffled = [*transitions, *transitions[:2]]
     rng.shuffle(shuffled)
-    first = measured(transitions, unwatched, now=now, registered=registered, window_s=window_s, sla_target=target)
-    again = measured(shuffled, unwatched[::-1], now=now, registered=registered, window_s=window_s, sla_target=target)
+    first = measured(
+        transitions, unwatched, planned, now=now, registered=registered, window_s=window_s, sla_target=target
+    )
+    again = measured(
+        shuffled, unwatched[::-1], planned[::-1], now=now, registered=registered, window_s=window_s, sla_target=target
+    )
     assert repr(again) == repr(first)
 
 
@@ -183,6 +220,26 @@ def test_outage_open_before_a_gap_stays_open_through_it() -> None:
     """Time in which nobody watched counts as down, not unknown, while an outage is open."""
     result = measured([at(100, "down"), at(400, "up")], seconds((200, 500)))
     assert (result.downtime_seconds, result.unknown_seconds, result.incidents) == (300.0, 100.0, 1)
+
+
+def test_planned_time_counts_nowhere() -> None:
+    """An outage that lies in maintenance is none, one that reaches out of it is one incident of what is outside."""
+    planned = seconds((100, 200), (150, 300), (900, 1000))
+    result = measured(
+        [at(120, "down"), at(180, "up"), at(250, "down", "late"), at(310, "up")], seconds((0, 50), (280, 290)), planned
+    )
+    assert (result.maintenance_seconds, result.downtime_seconds, result.unknown_seconds) == (300.0, 10.0, 50.0)
+    assert (result.uptime_seconds, result.incidents, result.mttr_seconds) == (640.0, 1, 10.0)
+    assert (result.availability_percent, result.coverage_ratio) == (100 * 640 / 650, 650 / 700)
+    assert result.last_incident == Incident(moment(300 * SECOND_US), moment(310 * SECOND_US), 10.0, "late")
+
+
+def test_of_a_window_that_was_planned_nothing_is_known() -> None:
+    """Neither availability nor a breach."""
+    result = measured([at(100, "down")], planned=seconds((0, 2000)))
+    assert (result.maintenance_seconds, result.downtime_seconds, result.incidents) == (1000.0, 0.0, 0)
+    assert isnan(result.availability_percent)
+    assert (result.sla_status, result.last_incident) == ("insufficient_data", None)
 
 
 def test_open_outage_counts_as_incident_and_not_as_repair() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import isnan
@@ -74,6 +75,82 @@ def test_a_back_fill_is_an_outage_like_any_other(world: World) -> None:
     assert world.figures() == (110, 10, 0, 1)
 
 
+def test_a_watched_service_is_observed_while_it_is_watched(world: World) -> None:
+    """Before the first watch whoever is alive is there to see, from then on who watches it; other services stay."""
+    world.ledger.register("db")
+    world.live(60)
+    world.ledger.watch("api")
+    world.live(120, watching=["api"])
+    world.ledger.end_watch("api")
+    assert world.figures() == (180, 0, 0, 0)
+    world.step(10)
+    assert world.figures() == (180, 0, 10, 0)
+    world.live(600)
+    assert world.figures() == (180, 0, 610, 0)
+    assert world.ledger.availability("db").unknown_seconds == 0
+    world.ledger.watch("api")
+    world.live(60, watching=["api"])
+    assert world.figures() == (240, 0, 610, 0)
+
+
+def test_who_watches_too_goes_on_being_there(world: World) -> None:
+    """Of two watchers one gives up, and the next heartbeat of the other takes up the run."""
+    world.ledger.watch("api")
+    world.live(60, watching=["api"])
+    world.ledger.end_watch("api")
+    world.live(60, watching=["api"])
+    assert world.figures() == (120, 0, 0, 0)
+
+
+def test_a_watcher_that_died_leaves_the_rest_unknown(world: World) -> None:
+    """Though others live: from its last heartbeat on, once the next one is overdue; an outage lasts through it."""
+    world.ledger.register("db")
+    for name in ("api", "db"):
+        world.ledger.watch(name)
+    world.live(60, watching=["api", "db"])
+    world.ledger.record("db", "down")
+    world.live(300)
+    assert world.figures() == (60, 0, 300, 0)
+    db = world.ledger.availability("db")
+    assert (db.uptime_seconds, db.downtime_seconds, db.unknown_seconds) == (60, 300, 0)
+
+
+def test_planned_time_is_neither_up_nor_down(world: World) -> None:
+    """Told before or afterwards; while it lasts the state is maintenance and nothing is down."""
+    start = START + timedelta(seconds=60)
+    world.ledger.record_maintenance("api", start, start + timedelta(seconds=60), "upgrade")
+    world.live(75)
+    world.ledger.record("api", "down", reason="upgrading")
+    (service,) = world.ledger.services().services
+    assert (service.state, service.down_since, world.ledger.down()) == ("maintenance", None, 0)
+    assert [is_down for _, is_down in world.ledger.lifetimes()] == [False]
+    world.live(60)
+    assert world.ledger.down() == 1
+    world.ledger.record("api", "up")
+    world.live(15)
+    assert world.figures() == (75, 15, 0, 1)
+    world.ledger.record_maintenance("api", start, start + timedelta(seconds=80))
+    report = world.ledger.availability("api")
+    assert (report.maintenance_seconds, report.downtime_seconds, report.incidents) == (80, 0, 0)
+    assert report.availability_percent == 100
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        (START, START, "end must come after start, not 2026-01-15 12:00:00+00:00 after 2026-01-15 12:00:00+00:00"),
+        (None, START, "start must be an aware datetime, not None"),
+        (START, datetime(2026, 1, 1), "end must carry a time zone"),
+    ],
+)
+def test_planned_time_has_a_beginning_and_an_end(world: World, start: datetime, end: datetime, message: str) -> None:
+    """Both are aware, and the end comes later; an unknown service has none."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        world.ledger.record_maintenance("api", start, end)
+    with pytest.raises(NotFound, match="no service named 'web'"):
+        world.ledger.record_maintenance("web", START, START + timedelta(1))
+
+
 def test_what_came_before_registration_does_not_count(world: World) -> None:
     """A window never begins before the registration, but an outage may."""
     world.ledger.record("api", "down", at=START - timedelta(hours=1))
@@ -132,6 +209,7 @@ def test_unknown_services(world: World) -> None:
     assert msgspec.to_builtins(msgspec.json.decode(msgspec.json.encode(found))) == {
         "service_name": "web", "availability_percent": None, "availability_percent_low": None,
         "availability_percent_high": None, "uptime_seconds": None, "downtime_seconds": None, "unknown_seconds": None,
+        "maintenance_seconds": None,
         "coverage_ratio": None, "incidents": 0, "mtbf_seconds": None, "mttr_seconds": None, "sla_target": None,
         "sla_compliance": None, "sla_status": "insufficient_data", "error_budget_remaining_seconds": None,
         "error_budget_remaining_ratio": None, "last_incident": None,

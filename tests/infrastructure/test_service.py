@@ -144,7 +144,7 @@ def test_families_tell_every_service(capture: Capture) -> None:
     assert [s.value for s in families["otel_measure.service.up"].samples] == [1, 0]
 
 
-_STATES = ("up", "down", "unknown")
+_STATES = ("up", "down", "unknown", "maintenance")
 
 
 def test_without_a_store_the_machine_is_measured_and_services_are_not() -> None:

@@ -131,10 +131,44 @@ class _Refusing:
     def knows(self, name: str) -> bool:
         return True
 
+    def watch(self, name: str) -> None:
+        pass
+
+    def end_watch(self, name: str) -> None:
+        pass
+
     def observe(self, name: str, down_because: str | None, failing_for_s: float) -> None:
         self.heard.append(down_because)
         if len(self.heard) == 1:
             raise OSError("full")
+
+
+def test_a_service_is_observed_until_it_is_unwatched(capture: Capture) -> None:
+    """The heartbeats of a process tell of the services that it watches; afterwards they are unknown."""
+    infra, clock = capture.infrastructure, capture.clock
+    infra.watch_service("db", lambda: True, interval_s=3600)
+    infra.register_service("api")
+    for _ in range(8):
+        clock.advance(timedelta(seconds=15))
+        infra.beat()
+    infra.unwatch_service("db")
+    for _ in range(4):
+        clock.advance(timedelta(seconds=15))
+        infra.beat()
+    db, api = infra.get_availability_metrics("db"), infra.get_availability_metrics("api")
+    assert (db.uptime_seconds, db.unknown_seconds) == (120, 60)
+    assert (api.uptime_seconds, api.unknown_seconds) == (180, 0)
+
+
+def test_a_watch_whose_thread_is_dead_sees_nothing(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process lives on and beats; the service is unknown from the last heartbeat of its watcher on."""
+    infra, clock = capture.infrastructure, capture.clock
+    infra.watch_service("db", lambda: True, interval_s=3600)
+    monkeypatch.setattr(infra._watches["db"], "is_alive", lambda: False)
+    for _ in range(8):
+        clock.advance(timedelta(seconds=15))
+        infra.beat()
+    assert infra.get_availability_metrics("db").unknown_seconds == 120
 
 
 # Life and death

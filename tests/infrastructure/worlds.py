@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from otel_measure.definitions.days import moment
@@ -58,11 +58,11 @@ class World:
         """Let the clock jump, or time pass in which nothing of ours lives."""
         self.now_us += round(seconds * 1_000_000)
 
-    def live(self, seconds: int) -> None:
+    def live(self, seconds: int, watching: Collection[str] = ()) -> None:
         """Let time pass with a heartbeat every 15 s."""
         for _ in range(seconds // 15):
             self.step(15)
-            self.ledger.beat()
+            self.ledger.beat(watching)
         self.step(seconds % 15)
 
     def figures(self, window: str = "30d") -> tuple[float, float, float, int]:

@@ -12,11 +12,12 @@ import pytest
 
 from otel_measure.ai import reports as ai_reports
 from otel_measure.definitions.kpis import KPIS
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan
 from otel_measure.judging.overview import Overview
 from otel_measure.judging.scorecard import scorecard
 from otel_measure.records.enums import DriftStatus
-from otel_measure.store.types.models import Model, ModelUse
+from otel_measure.store.types.models import Model
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SPAN = TimeSpan(0, 1, 0, True, "UTC")
@@ -48,10 +49,11 @@ STEADY = (100, 104, 97, 101, 99, 60, 61) * 5
 
 def users(last_week: Any = None, week_before: Any = None, daily_active: tuple[int, ...] = (*STEADY, 100)) -> Any:
     """Users of whom nothing changes, but for what a test gives."""
+    earlier = replace(SPAN.window, definitions="earlier")
     summary = SimpleNamespace(
-        engagement=SimpleNamespace(stickiness=0.1, bounce_rate=nan),
+        engagement=SimpleNamespace(stickiness=0.1, bounce_rate=nan, window=SPAN.window),
         conversion=SimpleNamespace(conversion_rate=0.06, conversion_rate_ci=(0.03, 0.12)),
-        retention=SimpleNamespace(day_7_retention=0.5, day_7_retention_ci=(0.4, 0.6)),
+        retention=SimpleNamespace(day_7_retention=0.5, day_7_retention_ci=(0.4, 0.6), window=earlier),
         nps=SimpleNamespace(nps_score=-1.0, nps_score_ci=(-20.0, 18.0), responses=40),
     )
     return SimpleNamespace(
@@ -212,6 +214,12 @@ def test_a_model_is_judged_by_its_own_targets() -> None:
     own = replace(models(), models=(changed(chat, targets={"latency_p95_ms": 5000.0}),))
     (reading,) = (r for r in scorecard(replace(overview(), models=own)).kpis if r.key == "latency_p95_ms")
     assert (reading.verdict, reading.target, reading.alert) == ("ok", 5000.0, 12500.0)
+
+
+def test_the_scorecard_says_by_which_definitions_it_was_counted() -> None:
+    """One window of earlier definitions is enough."""
+    assert scorecard(overview()).definitions == "earlier"
+    assert scorecard(Overview(overview().machine, 300.0, (), models(), None, NOW)).definitions == "current"
 
 
 def test_the_scorecard_counts_its_verdicts() -> None:

@@ -106,7 +106,7 @@ def test_propagation_of_nobody_sends_nothing() -> None:
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [
-        ({"user_id": True}, "user_id must be an int or a non-empty string, not True"),
+        ({"user_id": True}, "user_id must be an int, a UUID or a non-empty string, not True"),
         ({"user_id": ""}, "user_id must be a non-empty string, not ''"),
         ({"session_id": ""}, "session_id must be a non-empty string, not ''"),
         (

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -30,8 +31,15 @@ ALLOWED = frozenset({"click", "login"})
         (checks.optional_text, "x", "x"),
         (checks.user_id, 7, "7"),
         (checks.user_id, 0, "0"),
-        (checks.user_id, -1, "-1"),
         (checks.user_id, "7", "7"),
+        (checks.user_id, UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (checks.user_id, np.int64(7), "7"),
+        (checks.user_id, np.uint8(0), "0"),
+        (checks.user_id, np.str_("u"), "u"),
+        (checks.user_id, "undefined-1", "undefined-1"),
+        (checks.linked_id, 7, "7"),
+        (checks.stored_user_id, "undefined", "undefined"),
+        (checks.stored_user_id, -1, "-1"),
         (checks.number, 1, 1.0),
         (checks.number, np.float32(0.5), 0.5),
         (checks.number, np.int64(3), 3.0),
@@ -67,9 +75,14 @@ def test_what_is_taken(check: Callable[[str, object], object], value: object, ex
         (checks.text, "a\0b", "must be valid Unicode without NUL characters, not 'a\\x00b'"),
         (checks.text, "\ud800", "must be valid Unicode without NUL characters, not '\\ud800'"),
         (checks.optional_text, 0, "must be a non-empty string, not 0"),
-        (checks.user_id, True, "must be an int or a non-empty string, not True"),
-        (checks.user_id, None, "must be an int or a non-empty string, not None"),
-        (checks.user_id, 1.0, "must be an int or a non-empty string, not 1.0"),
+        (checks.user_id, True, "must be an int, a UUID or a non-empty string, not True"),
+        (checks.user_id, None, "must be an int, a UUID or a non-empty string, not None"),
+        (checks.user_id, np.True_, "must be an int, a UUID or a non-empty string, not np.True_"),
+        (checks.user_id, np.float64(1), "must be an int, a UUID or a non-empty string, not np.float64(1.0)"),
+        (checks.user_id, -1, "must be an id of somebody, not the placeholder -1: leave out who is not known"),
+        (checks.user_id, "NaN", "must be an id of somebody, not the placeholder 'NaN': leave out who is not known"),
+        (checks.linked_id, 0, "must be an id of somebody, not the placeholder 0: leave out who is not known"),
+        (checks.user_id, 1.0, "must be an int, a UUID or a non-empty string, not 1.0"),
         (checks.user_id, "", "must be a non-empty string, not ''"),
         (checks.user_id, -(10**600), "must have at most 512 characters"),
         (checks.user_id, "7" * 513, "must have at most 512 characters, not 513"),

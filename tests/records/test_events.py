@@ -75,7 +75,9 @@ def test_the_kinds() -> None:
         "ground_truth",
         "nps_response",
         "exposure",
+        "ab_conversion",
         "service_state",
+        "maintenance",
         "evaluation",
     ]
 

@@ -23,6 +23,13 @@ TRACKED = KEY | {"page_view", "click", "login", "logout", "feature_use", "error"
 SESSION_MARKERS = frozenset({"session.start", "session.end"})
 PASSIVE = SESSION_MARKERS | {"feature_flag.evaluation", "nps"}
 
+NOBODY = frozenset(
+    {
+        *("", "undefined", "null", "none", "nan", "true", "false", "anonymous", "guest", "unknown"),
+        *("[objectobject]", "0", "-1", "\N{MINUS SIGN}1"),
+    }
+)
+
 Interval: TypeAlias = tuple[float, float] | None
 
 
@@ -58,6 +65,14 @@ class NpsAnswer:
     score: int
     ts: int
     id: str
+
+
+def names_nobody(text: str) -> bool:
+    """Whether an id is one that programs write for none, in any case, or nothing that one sees.
+
+    Decision: white space is not seen, wherever it is.
+    """
+    return "".join(text.casefold().split()) in NOBODY
 
 
 def corrected_ts(original: int, received: int, sent: int | None = None) -> tuple[int, bool]:

@@ -211,7 +211,9 @@ def test_counts_add_up(h: UserHistory) -> None:
 @given(histories())
 def test_sessions_without_client_id_are_runs_of_small_gaps(h: UserHistory) -> None:
     """A session starts exactly where the person's last half hour holds no event without a client's session id."""
-    relevant = [e for e in ground.kept(h.events, h.aliases) if not e.background and not e.session]
+    relevant = [
+        e for e in ground.kept(h.events, h.aliases) if not e.background and ground.names_nobody(e.session or "")
+    ]
     relevant = [e for e in relevant if e.type not in ground.PASSIVE]
     starts = {
         (e.user, e.ts)

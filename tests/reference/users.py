@@ -33,11 +33,13 @@ from tests.reference.ground import (
     is_activity,
     kept,
     last_complete_day,
+    names_nobody,
     ratio,
     wilson,
 )
 
 SESSION_GAP = 1800 * SECOND
+CLIENT_SESSION_GAP = 24 * 3600 * SECOND
 ENGAGED = 10 * SECOND
 MONTH_DAYS = 28
 
@@ -85,19 +87,19 @@ def sessions(events: Sequence[Ev], aliases: Sequence[Identify] = ()) -> list[Ses
     """All sessions by (start, person, client id).
 
     Decision: session.start and session.end open and stretch the session whose id they carry, for that is what they
-    say; background events, flag evaluations and NPS answers neither open nor stretch one. An empty client id is none.
+    say; background events, flag evaluations and NPS answers neither open nor stretch one. An empty client id is none,
+    as one that programs write for none. Exactly 30 min, or 24 h where a client gives the id, is no end.
     """
     groups: defaultdict[tuple[str, str | None, int], list[Ev]] = defaultdict(list)
-    last: dict[str, tuple[int, int]] = {}  # of the events without a client id: (ts, number of the session)
+    last: dict[tuple[str, str | None], tuple[int, int]] = {}  # by person and client id: (ts, number of the session)
     for event in kept(events, aliases):
         if event.background or event.type in PASSIVE - SESSION_MARKERS:
             continue
-        number = 0
-        if not event.session:
-            previous, number = last.get(event.user, (event.ts, 0))
-            number += event.ts - previous > SESSION_GAP
-            last[event.user] = (event.ts, number)
-        groups[event.user, event.session or None, number].append(event)
+        client = None if names_nobody(event.session or "") else event.session
+        previous, number = last.get((event.user, client), (event.ts, 0))
+        number += event.ts - previous > (CLIENT_SESSION_GAP if client else SESSION_GAP)
+        last[event.user, client] = (event.ts, number)
+        groups[event.user, client, number].append(event)
     found = [
         Session(
             person=person,

@@ -104,7 +104,7 @@ def test_what_nothing_is_known_of() -> None:
     assert all(isnan(part) for part in empty.quantile(0.5))
     open_ended = Binned()
     open_ended.extend(explicit_bins((10.0,), (0, 3)), 0)
-    assert open_ended.quantile(0.5).high == 3_600_000.0
+    assert open_ended.quantile(0.5) == Estimate(10.0, 10.0, 604_800_000.0)
     assert Estimate(1.0, 0.0, 2.0).relative_error == inf
     assert Estimate(0.0, 0.0, 0.0).relative_error == inf
 
@@ -143,4 +143,4 @@ def test_zeros_have_a_bin_of_their_own() -> None:
     assert list(Exponential(0, 2, 0, (1,)).bins()) == [(0.0, 0.0, 2), (1.0, 2.0, 1)]
     found = Binned()
     found.extend(Exponential(0, 2, 0, ()).bins(), 0)
-    assert found.quantile(0.5).value == 0.1
+    assert found.quantile(0.5).value == 0.001

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from otel_measure.stats.special import (
-    chi_square_sf,
     regularised_beta,
-    regularised_gamma_q,
     student_t_quantile,
     student_t_sf,
 )
@@ -22,12 +20,6 @@ SHAPES = st.floats(math.log(0.05), math.log(2000)).map(math.exp)
 def test_regularised_beta_equals_scipy(a: float, b: float, x: float) -> None:
     """I_x(a, b) agrees with scipy."""
     assert regularised_beta(a, b, x, 1 - x) == pytest.approx(special.betainc(a, b, x), rel=1e-8, abs=1e-13)
-
-
-@given(a=SHAPES, x=st.floats(0, 4000))
-def test_regularised_gamma_equals_scipy(a: float, x: float) -> None:
-    """Q(a, x) agrees with scipy."""
-    assert regularised_gamma_q(a, x) == pytest.approx(special.gammaincc(a, x), rel=1e-9, abs=1e-13)
 
 
 @given(t=st.floats(-40, 40), df=st.floats(math.log(0.5), math.log(1e7)).map(math.exp))
@@ -42,18 +34,12 @@ def test_student_t_quantile_equals_scipy(p: float, df: float) -> None:
     assert student_t_quantile(p, df) == pytest.approx(stats.t.ppf(p, df), rel=1e-8, abs=1e-8)
 
 
-@given(statistic=st.floats(0, 1400), df=st.integers(1, 60))
-def test_chi_square_tail_equals_scipy(statistic: float, df: int) -> None:
-    """The tail of chi-square agrees with scipy in relative terms."""
-    assert chi_square_sf(statistic, df) == pytest.approx(stats.chi2.sf(statistic, df), rel=1e-9)
-
-
 def test_ends_and_unknowns() -> None:
     """Infinite statistics have no tail, huge degrees of freedom are normal, and what is unknown stays unknown."""
-    assert student_t_sf(math.inf, 5.0) == student_t_sf(1e200, 5.0) == chi_square_sf(math.inf, 3) == 0.0
-    assert student_t_sf(-math.inf, 5.0) == chi_square_sf(0.0, 3) == regularised_beta(2.0, 3.0, 1.0, 0.0) == 1.0
+    assert student_t_sf(math.inf, 5.0) == student_t_sf(1e200, 5.0) == 0.0
+    assert student_t_sf(-math.inf, 5.0) == regularised_beta(2.0, 3.0, 1.0, 0.0) == 1.0
     assert student_t_sf(2.0, 1e12) == pytest.approx(stats.norm.sf(2.0), rel=1e-12)
     assert student_t_quantile(0.5, 7.0) == 0.0
-    unknown = [student_t_sf(math.nan, 1.0), student_t_sf(1.0, math.nan), chi_square_sf(math.nan, 1)]
+    unknown = [student_t_sf(math.nan, 1.0), student_t_sf(1.0, math.nan)]
     unknown.append(regularised_beta(1.0, 1.0, math.nan, math.nan))
     assert all(math.isnan(number) for number in unknown)

@@ -15,11 +15,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased,
 from opentelemetry.trace import Status, StatusCode
 
 from otel_measure.config import Settings
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.records import caller
 from otel_measure.records.kinds import Inference
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore, facts
-from otel_measure.store.types.models import ModelUse
 from otel_measure.telemetry import Providers, span_processor
 from otel_measure.telemetry.span_processor import InferenceSpanProcessor, samples_all
 from tests.otlp.requests import CHAT

@@ -7,7 +7,7 @@ refuses one that nothing needs, so a wrong call that passes is an error as well.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -110,6 +110,7 @@ def availability() -> None:
     infra.register_service("db", sla_target=99.5)
     assert_type(infra.record_service_down("db", at=NOW, reason="disk full"), str)
     assert_type(infra.record_service_up("db", at=NOW), str)
+    assert_type(infra.record_maintenance("db", NOW, NOW + timedelta(hours=1), "upgrade"), str)
     found = infra.get_availability_metrics("db", window="7d", as_of=TODAY)
     assert_type(found.availability_percent, float)
     assert_type(found.sla_compliance, bool | None)
@@ -295,6 +296,7 @@ def experiment() -> None:
     test_id = users.create_ab_test("New button", ["old", "new"], weights=[0.5, 0.5], coverage=1.0, key="button")
     assert_type(test_id, str)
     assert_type(users.assign_variant(test_id, 7), str | None)
+    assert_type(users.stop_ab_test(test_id, winner="new"), str)
     assert_type(users.record_ab_conversion(test_id, user_id=7, timestamp=NOW, event_id="c-1"), str)
     results = users.get_ab_test_results(test_id)
     assert_type(results.p_value, float)

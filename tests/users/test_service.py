@@ -16,7 +16,7 @@ from otel_measure.definitions.measurements import measurements
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import context
-from otel_measure.records.kinds import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
+from otel_measure.records.kinds import AbConversion, Exposure, Inference, NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import DUPLICATE, Receipt
 from otel_measure.users.ab_tests import AbTests
@@ -113,8 +113,8 @@ def test_answer_record(users: UserAnalyticsService) -> None:
         (lambda u: u.record_nps_response("", 9), "user_id must be a non-empty string, not ''"),
         (lambda u: u.record_nps_response(1, 9, 5), "comment must be a non-empty string, not 5"),
         (lambda u: u.record_nps_response(1, 9, survey=""), "survey must be a non-empty string, not ''"),
-        (lambda u: u.track_event(True, "click", "x"), "user_id must be an int or a non-empty string, not True"),
-        (lambda u: u.track_event(None, "click", "x"), "user_id must be an int or a non-empty string, not None"),
+        (lambda u: u.track_event(True, "click", "x"), "user_id must be an int, a UUID or a non-empty string, not True"),
+        (lambda u: u.track_event(None, "click", "x"), "user_id must be an int, a UUID or a non-empty string, not None"),
         (lambda u: u.track_event(1, "clack", "x"), "event_type must be one of"),
         (lambda u: u.track_event(1, "click", "x", value=1e13), "value must be between -1e+12 and 1e+12"),
         (lambda u: u.track_event(1, "click", "x", value=math.nan), "value must be a finite number, not nan"),
@@ -123,8 +123,17 @@ def test_answer_record(users: UserAnalyticsService) -> None:
         (lambda u: u.start_session(1, session_id=" "), "session_id must be a non-empty string, not ' '"),
         (lambda u: u.end_session(1, ""), "session_id must be a non-empty string, not ''"),
         (lambda u: u.identify("", 1), "anonymous_id must be a non-empty string, not ''"),
-        (lambda u: u.identify("a", False), "user_id must be an int or a non-empty string, not False"),
-        (lambda u: u.delete_user(None), "user_id must be an int or a non-empty string, not None"),
+        (
+            lambda u: u.identify("Undefined", 1),
+            "anonymous_id must be an id of somebody, not the placeholder 'Undefined'",
+        ),
+        (lambda u: u.identify("a", 0), "user_id must be an id of somebody, not the placeholder 0: leave out who"),
+        (
+            lambda u: u.track_event("guest", "click", "x"),
+            "user_id must be an id of somebody, not the placeholder 'guest'",
+        ),
+        (lambda u: u.identify("a", False), "user_id must be an int, a UUID or a non-empty string, not False"),
+        (lambda u: u.delete_user(None), "user_id must be an int, a UUID or a non-empty string, not None"),
         (lambda u: u.get_engagement_metrics("month"), "window must be a number and a unit"),
         (lambda u: u.get_nps_metrics(as_of=date(2026, 3, 11)), "as_of must not lie in the future"),
         (lambda u: u.get_conversion_metrics(""), "conversion_event must be a non-empty string, not ''"),
@@ -178,6 +187,7 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
         users.event_record("anon", "click", "y", event_id="e2", properties={"background": True}),
         users.nps_record(7, 2, "bad", response_id="n1"),
         Exposure(id="x1", ts=NOW_US, origin=ORIGIN, user_id="7", experiment="test", variant="a"),
+        AbConversion(id="c1", ts=NOW_US, origin=ORIGIN, user_id="7", experiment="test"),
     ]
     call = Inference(
         id="i1", ts=NOW_US, origin=ORIGIN, model="m", version="1", latency_ms=1.0, user_id="7", session_id="s"
@@ -192,11 +202,12 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
         "events": 2,
         "nps_responses": 1,
         "exposures": 1,
+        "ab_conversions": 1,
         "inferences": 1,
     }
     summary = users.get_users_summary()
     assert (summary.total_users, summary.total_events, summary.nps.responses) == (1, 1, 0)
-    assert store.accept(replay) == [Receipt("rejected", "erased")] * 4
+    assert store.accept(replay) == [Receipt("rejected", "erased")] * 5
     assert store.accept([call]) == [DUPLICATE]
     with store._database.read() as connection:
         dump = "\n".join(connection.iterdump())
@@ -280,7 +291,12 @@ def test_json(users: UserAnalyticsService) -> None:
         "total_conversions": 0,
         "conversion_value": None,
         "avg_time_to_convert_seconds": None,
-        "window": {"start": "2026-03-10T00:00:00Z", "end": "2026-03-11T00:00:00Z", "timezone": "UTC"},
+        "window": {
+            "start": "2026-03-10T00:00:00Z",
+            "end": "2026-03-11T00:00:00Z",
+            "timezone": "UTC",
+            "definitions": "current",
+        },
     }
 
 

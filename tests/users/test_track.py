@@ -94,8 +94,8 @@ def test_the_surroundings_are_taken_where_nothing_is_given() -> None:
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [
-        ({"user_id": None}, "user_id must be an int or a non-empty string, not None"),
-        ({"user_id": True}, "user_id must be an int or a non-empty string, not True"),
+        ({"user_id": None}, "user_id must be an int, a UUID or a non-empty string, not None"),
+        ({"user_id": True}, "user_id must be an int, a UUID or a non-empty string, not True"),
         ({"event_type": "clack"}, "event_type must be one of click, conversion, "),
         ({"event_name": ""}, "event_name must be a non-empty string, not ''"),
         ({"value": float("nan")}, "value must be a finite number, not nan"),

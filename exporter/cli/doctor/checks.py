@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from exporter.cli.doctor import host, otlp, process, store
+from exporter.cli.doctor import access, host, otlp, process, store
 from exporter.cli.doctor.surroundings import Surroundings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store import engines
@@ -32,6 +32,7 @@ def _row(name: str, look: Callable[[], Finding]) -> Check:
 
 CHECKS: Final = (
     Check("port", host.port),
+    Check("access", access.access),
     Check("clock", host.clock),
     Check("time zone data", host.time_zone_data),
     Check("python", process.python_version),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Final
@@ -18,13 +19,22 @@ def all_well(findings: Iterable[Finding]) -> bool:
     return all(finding.verdict != "wrong" for finding in findings)
 
 
+def conclusion(findings: Sequence[Finding]) -> str:
+    """Return the last line: that all is well, or how many findings need somebody."""
+    counts = Counter(finding.verdict for finding in findings)
+    wrong, warnings = counts["wrong"], counts["warning"]
+    if not wrong and not warnings:
+        return f"all well: {len(findings)} checks"
+    return f"{wrong} wrong, {warnings} to be warned of, {counts['ok']} well; the way out stands beside each"
+
+
 def as_json(findings: Sequence[Finding]) -> str:
     """Return all findings as one line of JSON."""
     return json.dumps({"ok": all_well(findings), "findings": [asdict(finding) for finding in findings]})
 
 
-def print_table(findings: Iterable[Finding]) -> None:
-    """Print the findings as a table, in colour where the output is a terminal."""
+def print_table(findings: Sequence[Finding]) -> None:
+    """Print the findings as a table, in colour where the output is a terminal, and what they come to."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -38,3 +48,4 @@ def print_table(findings: Iterable[Finding]) -> None:
     console = Console()
     # A pipe has no width; a log file wants whole lines.
     (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
+    console.print(conclusion(findings), highlight=False)

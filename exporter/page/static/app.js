@@ -245,7 +245,8 @@ function showExperiments({ experiments }) {
 function experimentBody(test) {
   const words = test.winner === null ? test.verdict.replaceAll("_", " ") : `${test.winner} wins`;
   const verdict = element("span", { className: `pill ${EXPERIMENT_LOOK[test.verdict] || ""}`, textContent: words });
-  const title = element("th", { scope: "rowgroup", colSpan: 6, className: "group" }, test.test_name, " ", verdict);
+  const stopped = test.stopped_at === null ? [] : [" ", element("span", { className: "pill", textContent: `stopped, all get ${test.served_variant}` })];
+  const title = element("th", { scope: "rowgroup", colSpan: 6, className: "group" }, test.test_name, " ", verdict, ...stopped);
   return element("tbody", {}, element("tr", {}, title), ...Object.keys(test.variant_users).map((name) => variantRow(test, name)));
 }
 

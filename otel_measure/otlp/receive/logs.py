@@ -15,7 +15,7 @@ from otel_measure.otlp.events import event_name, from_log_record, own_record, re
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.otlp.values import attributes_of
-from otel_measure.records.checks import settled_time
+from otel_measure.records.checks import names_nobody, settled_time
 from otel_measure.records.events import SCHEMA_OF_EVENT, Event, from_event
 from otel_measure.records.ids import content_id
 from otel_measure.records.kinds import Inference, Json, Record, UserEvent
@@ -64,6 +64,8 @@ def interpret(requested: Iterable[ResourceLogs], now_us: int, event_types: Mappi
                     record = own_record(log_record, resource.origin, now_us)
                     if record is None:
                         record = _completed_or_of_others(log_record, resource, now_us, event_types)
+                    if names_nobody(getattr(record, "user_id", None)):
+                        record = _without_user(record)
                 except ValueError as error:
                     refused[str(error)] += 1
                     continue
@@ -88,6 +90,17 @@ def _completed_or_of_others(
     event = from_log_record(log_record, resource.origin, now_us)
     completed = _completed(event, resource)
     return from_event(completed) if completed is not None else _of_others(event, resource, event_types)
+
+
+def _without_user(record: Record | None) -> Record:
+    """Return a call of a model without the placeholder that is its user.
+
+    Raises:
+        ValueError: it is something that a user did.
+    """
+    if not isinstance(record, Inference):
+        raise ValueError("what a user did must name somebody, not a placeholder")
+    return msgspec.structs.replace(record, user_id=None)
 
 
 def _settled(record: Record, now_us: int) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
@@ -14,6 +14,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
 from otel_measure.errors import StoreRejected
+from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
     experiments,
@@ -41,7 +42,7 @@ from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
-from otel_measure.store.types.calls import TakenTellings, TellingOutcome
+from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
@@ -96,7 +97,7 @@ class SqliteStore:
         self._database = Database(path, power_safe=durability == "power")
         self._names = Names()
         self._notes_outbox = notes_outbox
-        self._state = kept.NO_STATE
+        self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
         try:
@@ -116,12 +117,10 @@ class SqliteStore:
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""
-        receipts = [ACCEPTED] * len(records)
         if not records:
-            return receipts
+            return []
         with _rejecting(), self._transaction(durable=durable) as transaction:
-            self._refuse_too_old(records, receipts)
-            records = self._refuse_erased(records, receipts)
+            records, receipts = self._admitted(records)
             kinds = set(map(type, records))
             new: dict[type[Record], facts.Facts] = {}
             for table in facts.TABLES:
@@ -148,15 +147,19 @@ class SqliteStore:
             state = kept.state(connection)
             if state.erasures != self._state.erasures:  # another process may have erased users whom this one knows
                 self._names.clear()
-            self._state = state
+            self._state = self._seen = state
             yield self._seen_by(connection, state)
-
-    def _seen_from(self, connection: sqlite3.Connection) -> Transaction:
-        return self._seen_by(connection, kept.state(connection))
 
     def _seen_by(self, connection: sqlite3.Connection, state: kept.StoreState) -> Transaction:
         rolls_up = state.updating is None and state.digest == self._definitions.digest
         return Transaction(connection, self._names, self._kept.of(connection, state.digest), rolls_up)
+
+    def _admitted(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Receipt]]:
+        """Return records as they may be kept, and what is to be said of each."""
+        receipts = [ACCEPTED] * len(records)
+        if records:
+            self._refuse_too_old(records, receipts)
+        return self._refuse_erased(records, receipts), receipts
 
     def _refuse_erased(self, records: Sequence[Record], receipts: list[Receipt]) -> Sequence[Record]:
         """Refuse what an erasure has removed; return the records as they may be kept."""
@@ -205,19 +208,29 @@ class SqliteStore:
             judged.set_reference(transaction, model, reference)
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
-        """Keep a definition unless its key has one, and return the one that is kept."""
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
         with self._database.write(durable=True) as connection:
             return experiments.define(connection, experiment)
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is, and give everybody one variant."""
+        with self._database.write(durable=True) as connection:
+            return experiments.stop(connection, key, served, now)
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
         with self._database.write(durable=True) as connection:
             return services.register(connection, name, sla_target, now)
 
-    def beat(self, at: int) -> None:
-        """Note that somebody was there to see at a time."""
+    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services."""
         with self._database.write() as connection:
-            services.beat(connection, at)
+            services.beat(connection, at, watched)
+
+    def end_watch(self, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up."""
+        with self._database.write() as connection:
+            services.end_watch(connection, service, at)
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
         """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
@@ -237,23 +250,13 @@ class SqliteStore:
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
         with _rejecting(), self._transaction() as transaction:
-            return self._taken(transaction, told)
-
-    def _taken(self, transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
-        records = [each.record for each in told if each.record is not None]
-        receipts = [ACCEPTED] * len(records)
-        if records:
-            self._refuse_too_old(records, receipts)
-        allowed = {record.id: record for record in self._refuse_erased(records, receipts)}
-        refused = {
-            record.id: receipt for record, receipt in zip(records, receipts, strict=True) if receipt is not ACCEPTED
-        }
-        kept = [each.of(allowed.get(each.id)) for each in told if each.id not in refused]
-        taken = tellings.take(transaction, kept)
-        outcomes = iter(taken.outcomes)
-        return TakenTellings(
-            [_REFUSED[refused[each.id]] if each.id in refused else next(outcomes) for each in told], taken.reassigned
-        )
+            records = [each.record for each in told if each.record is not None]
+            allowed, receipts = self._admitted(records)
+            kept, refused = tellings.admitted(told, records, allowed, receipts)
+            taken = tellings.take(transaction, kept)
+            if self._notes_outbox:
+                outbox.note(transaction.connection, facts.INFERENCE, id_keys(taken.new_calls))
+        return taken.with_refused(told, refused)
 
     def count_signals(self, interpret: Interpreter) -> int:
         """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
@@ -293,7 +296,8 @@ class SqliteStore:
     def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
-            moment = SqliteMoment(self._seen_from(connection), where)
+            self._seen = state = kept.state(connection)
+            moment = SqliteMoment(self._seen_by(connection, state), where, state)
             try:
                 yield moment
             finally:
@@ -309,9 +313,8 @@ class SqliteStore:
         self._definitions = wanted
 
     def is_updating(self) -> bool:
-        """Tell whether facts wait to be counted by the definitions of the store: answers are behind by them."""
-        with self._database.read() as connection:
-            return kept.state(connection).updating is not None or not journal.is_empty(connection)
+        """Tell whether facts waited to be counted by the definitions of the store when this process last asked it."""
+        return self._seen.is_updating
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Do a part of what is left to count by this process's definitions; return whether there may be more.
@@ -356,6 +359,7 @@ class SqliteStore:
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
+            self._seen = kept.state(connection)
         self._database.damage.refuse()
 
     def watch(self) -> None:
@@ -380,9 +384,6 @@ class SqliteStore:
         """Close every connection."""
         self._updates.close()
         self._database.close()
-
-
-_REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
 
 
 @contextmanager

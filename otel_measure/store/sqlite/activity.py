@@ -127,7 +127,7 @@ def unite(transaction: Transaction, into: int, gone: int) -> None:
     """Make what two persons did what one did."""
     connection, changes = transaction.connection, CellChanges()
     histories = {uid: person_history(connection, uid) for uid in (into, gone)}
-    one = merged_history(histories.values(), transaction.definitions.session_gap_us)
+    one = merged_history(histories.values(), transaction.definitions)
     for uid, each in histories.items():
         each.add_to(changes, transaction.definitions, -1)
         remove_history(connection, uid, each)

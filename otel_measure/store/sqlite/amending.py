@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
+from otel_measure.definitions.totals import summed
+from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference
-from otel_measure.store.sqlite import facts, models, overshown, roll_ups, totals
+from otel_measure.store.sqlite import facts, models, overshown, roll_ups
 from otel_measure.store.sqlite.chunks import change_in
 from otel_measure.store.sqlite.models import CellKey
 from otel_measure.store.sqlite.transaction import Transaction
@@ -39,12 +41,12 @@ class Correction:
         if gone:
             change_in(transaction.connection, "DELETE FROM inference WHERE id IN", id_keys([each.id for each in gone]))
         for process, records in self._by_process(gone).items():
-            reassigned += overshown.take_back(transaction, process, totals.summed(records), of_facts=True)
+            reassigned += overshown.take_back(transaction, process, summed(records), of_facts=True)
         if came:
             given = facts.facts_of(facts.INFERENCE, came, transaction.names)
             facts.insert_new(transaction.connection, facts.INFERENCE, given)
         for process, records in self._by_process(came).items():
-            sums = totals.summed(records)
+            sums = summed(records)
             if process in self._measured:
                 overshown.defer(transaction, process, sums)
             else:
@@ -65,6 +67,6 @@ class Correction:
 def _cells(transaction: Transaction, records: Iterable[Inference]) -> set[CellKey]:
     names = transaction.names
     return {
-        (60, each.ts - each.ts % models.MINUTE_US, names.model(each.model, each.version), names.origin(each.origin))
+        (60, each.ts - each.ts % MINUTE_US, names.model(each.model, each.version), names.origin(each.origin))
         for each in records
     }

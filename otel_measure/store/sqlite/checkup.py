@@ -16,7 +16,7 @@ from urllib.parse import quote
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite import kept
+from otel_measure.store.sqlite import journal, kept
 from otel_measure.store.sqlite.faults import RECOVER, store_error
 from otel_measure.store.sqlite.file import MEMORY, OWN_IT
 from otel_measure.store.sqlite.ownership import look, refuse_foreign
@@ -26,6 +26,7 @@ from otel_measure.store.sqlite.place import (
     refuse_network_file_system,
     refuse_planted_link,
 )
+from otel_measure.store.sqlite.recounting import began, is_being_copied
 from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
@@ -136,7 +137,7 @@ def integrity(s: StoreFile) -> Finding:
     return wrong("; ".join(problems), RECOVER)
 
 
-def journal(s: StoreFile) -> Finding:
+def log(s: StoreFile) -> Finding:
     """Whether the write-ahead log is on and is emptied from time to time."""
     with _open(s) as connection:
         mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
@@ -191,6 +192,23 @@ def definitions(s: StoreFile) -> Finding:
     return wrong(kept.told(differences), kept.ways_out(differences))
 
 
+def counting(s: StoreFile) -> Finding:
+    """Whether all that is stored is counted, by the rules of this version."""
+    keeps = _kept(s)
+    with _open(s) as connection:
+        if keeps is None or look(s.path).user_version < latest():
+            return ok("begins with the next start")
+        state, is_copied = kept.state(connection), is_being_copied(connection)
+        waiting = journal.length(connection)
+    what = f"{waiting:,} entries of the journal wait" if waiting else "nothing waits"
+    if state.updating is not None:
+        step = "the result is being copied" if is_copied else "facts are being counted anew"
+        return ok(f"updating by a process that began at {began(state.updating):%Y-%m-%d %H:%M:%S} UTC: {step}, {what}")
+    if keeps.rules < s.definitions.rules:
+        return ok(f"updating from rules {keeps.rules} to {s.definitions.rules} begins with the next process, {what}")
+    return ok(f"updating: {what}" if waiting else "all that is stored is counted")
+
+
 def _kept(s: StoreFile) -> Definitions | None:
     with _open(s) as connection:
         has_meta = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
@@ -238,11 +256,12 @@ _CHECKS: Final[tuple[tuple[str, Callable[[StoreFile], Finding], Callable[[StoreF
     ("store disk", disk, _is_file),
     ("store privacy", privacy, _exists),
     ("store integrity", integrity, _is_ours),
-    ("store journal", journal, _is_ours),
+    ("store log", log, _is_ours),
     ("store writable", writable, _is_ours),
     ("store schema", schema, _is_ours),
     ("store time zone", time_zone, _is_ours),
     ("store definitions", definitions, _is_ours),
+    ("store counting", counting, _is_ours),
 )
 
 

@@ -1,9 +1,10 @@
 """Experiments in SQLite: definitions, and the roll-up from exposures and conversions to hourly cells.
 
 The unit is the person: who is assigned under an anonymous id and converts when logged in has converted, and whose two
-ids fell into two arms has seen both. What is kept of a person (first exposure per variant, times of conversions) merges
-by minimum and union, so order, batches, repetition and the time of an `identify` cannot matter; the cells change by the
-difference of what the person contributed before and after.
+ids fell into two arms is in the one met first. What is kept of a person (first exposure per variant, times of
+conversions) merges by minimum and union, so order, batches, repetition and the time of an `identify` cannot matter; the
+cells change by the difference of what the person contributed before and after. A test stops after all that was accepted
+of it, so that stopping it changes no cell.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import msgspec
 from otel_measure.conventions import semconv
 from otel_measure.definitions.cells import CellChanges
 from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
-from otel_measure.records.kinds import Exposure, Json, UserEvent
+from otel_measure.definitions.windows import CountedBy
+from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.facts import Facts
+from otel_measure.store.sqlite.kept import FACTS, StoreState, counted_by
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
-from otel_measure.store.types.experiments import ArmHour, Experiment
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 
 
 class _Extra(msgspec.Struct):
@@ -36,7 +39,19 @@ class _Extra(msgspec.Struct):
 
 TABLES: Final = ("experiment_arm", "experiment_conversion", "experiment_cell")
 FROZEN: Final[Mapping[str, str]] = {"experiment_arm": "first_ts < :ts", "experiment_conversion": "ts < :ts"}
-_DEFINITION: Final = "SELECT key, name, variants, weights, coverage, created FROM experiment"
+_DEFINITION: Final = (
+    "SELECT key, name, variants, weights, coverage, created, stopped, served"
+    " FROM experiment LEFT JOIN experiment_stop ON experiment = key"
+)
+_PERSON_IN_TEST: Final = """
+    SELECT root.distinct_id, (
+        SELECT variant FROM experiment_arm WHERE uid = p.person AND experiment = ?2 ORDER BY first_ts, variant LIMIT 1
+    )
+    FROM alias a JOIN person_of p ON p.uid = a.uid JOIN alias root ON root.uid = p.person WHERE a.distinct_id = ?1
+"""
+_STOP: Final = (
+    "INSERT INTO experiment_stop VALUES (?, ?, ?) ON CONFLICT (experiment) DO UPDATE SET served = excluded.served"
+)
 _encode: Final = msgspec.json.Encoder().encode
 _decode_variants: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_extra: Final = msgspec.json.Decoder(_Extra).decode
@@ -53,8 +68,13 @@ class _Facts(NamedTuple):
 class SqliteExperimentQuestions:
     """Satisfies `otel_measure.store.protocol.ExperimentQuestions`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, seen: StoreState) -> None:
         self._connection = connection
+        self._seen = seen
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions the exposures and conversions of [start, end) are counted."""
+        return counted_by(self._connection, self._seen, start, end, FACTS)
 
     def experiments(self, key: str | None = None) -> list[Experiment]:
         """Return every definition (or that of one key, if there is one), the oldest first."""
@@ -70,30 +90,57 @@ class SqliteExperimentQuestions:
         )
         return [ArmHour(*row) for row in rows]
 
+    def person_in_test(self, key: str, user_id: str) -> PersonInTest:
+        """Return the person behind a user id, as a test knows them."""
+        row = self._connection.execute(_PERSON_IN_TEST, (user_id, key)).fetchone()
+        return PersonInTest(user_id, None) if row is None else PersonInTest(*row)
+
 
 def define(connection: sqlite3.Connection, experiment: Experiment) -> Experiment:
-    """Keep a definition unless its key has one, and return the one that is kept."""
+    """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
     e = experiment
     row = (e.key, e.name, _encode(e.variants).decode(), _encode(e.weights).decode(), e.coverage, e.created)
     connection.execute("INSERT OR IGNORE INTO experiment VALUES (?, ?, ?, ?, ?, ?)", row)
-    return _definition(connection.execute(f"{_DEFINITION} WHERE key = ?", (e.key,)).fetchone())
+    kept = _defined(connection, e.key).raised_to(e)
+    connection.execute("UPDATE experiment SET coverage = ? WHERE key = ?", (kept.coverage, e.key))
+    return kept
+
+
+def stop(connection: sqlite3.Connection, key: str, served: str, now: int) -> Experiment:
+    """Stop a test that there is, or change what everybody gets of one that was stopped; return it."""
+    latest = [
+        connection.execute(f"SELECT max(ts) FROM {table} WHERE experiment = ? AND ts >= ?", (key, now)).fetchone()[0]
+        for table in ("exposure", "ab_conversion", "experiment_conversion")
+    ]
+    # After all that was accepted: what was counted stays so, and nothing has to be taken back from the cells.
+    stopped = max([now, *(ts + 1 for ts in latest if ts is not None)])
+    connection.execute(_STOP, (key, stopped, served))
+    return _defined(connection, key)
+
+
+def _defined(connection: sqlite3.Connection, key: str) -> Experiment:
+    return _definition(connection.execute(f"{_DEFINITION} WHERE key = ?", (key,)).fetchone())
 
 
 def _definition(row: tuple[Any, ...]) -> Experiment:
-    key, name, variants, weights, coverage, created = row
-    return Experiment(key, name, _decode_variants(variants), _decode_weights(weights), coverage, created)
+    key, name, variants, weights, coverage, created, stopped, served = row
+    return Experiment(
+        key, name, _decode_variants(variants), _decode_weights(weights), coverage, created, stopped, served
+    )
 
 
 # ---------------------------------------------------------------- roll-up
 
-# The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit.
+# The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit, and
+# with the time from when on nothing is counted.
 _ARMS: Final = """
     SELECT a.uid, a.experiment, a.variant, a.first_ts, (
         SELECT min(c.ts) FROM experiment_conversion c WHERE c.uid = a.uid AND c.experiment = a.experiment AND c.ts >= (
             SELECT min(e.first_ts) FROM experiment_arm e WHERE e.uid = a.uid AND e.experiment = a.experiment
         )
-    )
-    FROM experiment_arm a {persons} ORDER BY a.uid, a.experiment
+    ), t.stopped
+    FROM experiment_arm a LEFT JOIN experiment_stop t ON t.experiment = a.experiment
+    {persons} ORDER BY a.uid, a.experiment
 """
 _ADD_ARM: Final = "ON CONFLICT (uid, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
 
@@ -118,7 +165,10 @@ def add(transaction: Transaction, new: Accepted) -> None:
 def _facts(new: Accepted, converting: Container[str]) -> _Facts:
     return _Facts(
         _exposures(new[Exposure]) if Exposure in new else {},
-        set(_conversions(new[UserEvent], converting)) if UserEvent in new else set(),
+        {
+            *(_conversions(new[AbConversion]) if AbConversion in new else ()),
+            *(_told_by_events(new[UserEvent], converting) if UserEvent in new else ()),
+        },
     )
 
 
@@ -133,7 +183,11 @@ def _exposures(facts: Facts) -> dict[tuple[int, str, str], int]:
     return found
 
 
-def _conversions(facts: Facts, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
+def _conversions(facts: Facts) -> Iterator[tuple[int, str, int]]:
+    return zip(facts.stored["uid"], facts.fields["experiment"], facts.fields["ts"], strict=True)
+
+
+def _told_by_events(facts: Facts, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
     uids, fields = facts.stored["uid"], facts.fields
     for i in compress(count(), map(converting.__contains__, fields["type"])):
         experiment = _experiment_of(fields["properties"][i])
@@ -174,8 +228,10 @@ def _add_persons(connection: sqlite3.Connection, changes: CellChanges, persons: 
 
 def _add_units(changes: CellChanges, rows: Iterable[tuple[Any, ...]], sign: int = 1) -> None:
     for (_, experiment), of_unit in groupby(rows, key=itemgetter(0, 1)):
-        arms = list(of_unit)
-        add_unit(changes, experiment, [(variant, first_ts) for _, _, variant, first_ts, _ in arms], arms[0][-1], sign)
+        rows_of_unit = list(of_unit)
+        arms = [(variant, first_ts) for _, _, variant, first_ts, _, _ in rows_of_unit]
+        converted_ts, stopped_ts = rows_of_unit[0][4:]
+        add_unit(changes, experiment, arms, converted_ts, sign, stopped_ts=stopped_ts)
 
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
@@ -217,7 +273,8 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
     connection.execute(_RECOUNT_ARMS)
     yield
-    connection.execute(_RECOUNT_CONVERSIONS.format(",".join("?" * len(converting))), converting)
+    connection.execute(_RECOUNT_CONVERSIONS)
+    connection.execute(_RECOUNT_TOLD_BY_EVENTS.format(",".join("?" * len(converting))), converting)
     yield
     connection.execute(f"DELETE FROM {ARM_HOURS.name}")
     changes = CellChanges()
@@ -231,6 +288,10 @@ _RECOUNT_ARMS: Final = (
     f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}"
 )
 _RECOUNT_CONVERSIONS: Final = (
+    "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment, ts FROM ab_conversion"
+    " JOIN person_of USING (uid)"
+)
+_RECOUNT_TOLD_BY_EVENTS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment_in(extra), ts"
     " FROM event JOIN person_of USING (uid) WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"
 )

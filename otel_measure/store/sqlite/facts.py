@@ -15,10 +15,12 @@ import msgspec
 
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import (
+    AbConversion,
     EvaluationResult,
     Exposure,
     GroundTruth,
     Inference,
+    Maintenance,
     NpsResponse,
     Origin,
     Record,
@@ -88,9 +90,13 @@ EVENT: Final = _table(
 GROUND_TRUTH: Final = _table(GroundTruth, "ground_truth", "id", "ts", "origin", "inference_id", "value")
 NPS_RESPONSE: Final = _table(NpsResponse, "nps_response", "id", "ts", "origin", "uid", "survey", "score", "comment")
 EXPOSURE: Final = _table(Exposure, "exposure", "id", "ts", "origin", "uid", "experiment", "variant", "reason")
+AB_CONVERSION: Final = _table(AbConversion, "ab_conversion", "id", "ts", "origin", "uid", "experiment")
 SERVICE_STATE: Final = _table(ServiceState, "service_state", "id", "ts", "origin", "service", "state", "reason")
+MAINTENANCE: Final = _table(Maintenance, "maintenance", "id", "ts", "origin", "service", "start_us", "end_us", "reason")
 EVALUATION: Final = _table(EvaluationResult, "evaluation", "id", "ts", "origin", "model", "name", "score", "label")
-TABLES: Final = (INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, SERVICE_STATE, EVALUATION)
+TABLES: Final = (
+    INFERENCE, EVENT, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, SERVICE_STATE, MAINTENANCE, EVALUATION,
+)  # fmt: skip
 TABLE_OF: Final[Mapping[type[Record], Table]] = {table.record: table for table in TABLES}
 
 

@@ -18,25 +18,21 @@ from otel_measure.definitions import growth
 from otel_measure.definitions.growth import Growth, KnownSingles
 from otel_measure.definitions.measurements import Attributes
 from otel_measure.definitions.model_ties import ModelNames, ModelTies
+from otel_measure.definitions.model_use import SUMS, ModelUse
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Increment, Point
+from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.stats.binned import Bin, Binned
 from otel_measure.store.sqlite import facts, models, overshown, tellings
 from otel_measure.store.sqlite.amending import Correction
 from otel_measure.store.sqlite.chunks import rows_in
-from otel_measure.store.sqlite.models import HOUR_US, MINUTE_US
-from otel_measure.store.sqlite.totals import Key, Sum
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.models import ModelUse
 from otel_measure.store.types.streams import Interpreted, Interpreter
 
 SETTLED_US: Final = 3 * HOUR_US
-_COUNTS: Final = (
-    "requests", "errors", "input_tokens", "input_known", "output_tokens", "output_known",
-    "cost_nano_usd", "priced", "priced_tokens",
-)  # fmt: skip
 
 
 class _Kept(msgspec.Struct):
@@ -255,7 +251,7 @@ def _to_place(of: tuple[str, str, float, int, bool] | None, interpreted: Interpr
         interpreted.origin,
         use.model,
         use.version,
-        [getattr(use, column) for column in _COUNTS],
+        [getattr(use, column) for column in SUMS],
         use.sources,
         (use.binned or Binned()).to_json(),
         [(instrument.name, attributes, value) for instrument, value, attributes in interpreted.sums],
@@ -269,7 +265,7 @@ def _move(transaction: Transaction, process: int, gone: Sequence[_Placed], come:
         names = transaction.names
         minute = placed.ts - placed.ts % MINUTE_US
         key = (60, minute, names.model(placed.model, placed.version), names.origin(placed.origin))
-        models.merge(cells.setdefault(key, ModelUse(placed.model, placed.version)), _use(placed, sign))
+        cells.setdefault(key, ModelUse(placed.model, placed.version)).add(_use(placed, sign))
     models.add_minutes(transaction.connection, cells, "received_cell")
     more, less = _difference(_sums(come), _sums(gone))
     reassigned = overshown.take_back(transaction, process, less, of_facts=False) if less else 0
@@ -280,7 +276,7 @@ def _move(transaction: Transaction, process: int, gone: Sequence[_Placed], come:
 
 def _use(placed: _Placed, sign: int) -> ModelUse:
     use = ModelUse(placed.model, placed.version)
-    for column, n in zip(_COUNTS, placed.counts, strict=True):
+    for column, n in zip(SUMS, placed.counts, strict=True):
         setattr(use, column, sign * n)
     use.sources = {source: sign * n for source, n in placed.sources.items()}
     binned = Binned.from_json(placed.binned)
@@ -288,20 +284,22 @@ def _use(placed: _Placed, sign: int) -> ModelUse:
     return use
 
 
-def _sums(placed: Iterable[_Placed]) -> dict[Key, Sum]:
-    sums: dict[Key, Sum] = {}
+def _sums(placed: Iterable[_Placed]) -> dict[TotalKey, Sum]:
+    sums: dict[TotalKey, Sum] = {}
     for each in placed:
         for name, attributes, value in each.sums:
-            whole = sums.setdefault((name, attributes, each.origin), Sum(0))
+            whole = sums.setdefault(TotalKey(name, attributes, each.origin), Sum(0))
             whole.value += round(value * instruments.BY_NAME[name].units_per_value)
             whole.count += 1
     return sums
 
 
-def _difference(come: Mapping[Key, Sum], gone: Mapping[Key, Sum]) -> tuple[dict[Key, Sum], dict[Key, Sum]]:
+def _difference(
+    come: Mapping[TotalKey, Sum], gone: Mapping[TotalKey, Sum]
+) -> tuple[dict[TotalKey, Sum], dict[TotalKey, Sum]]:
     """Return what came beyond what went, and what went beyond what came, of each series."""
-    more: dict[Key, Sum] = {}
-    less: dict[Key, Sum] = {}
+    more: dict[TotalKey, Sum] = {}
+    less: dict[TotalKey, Sum] = {}
     for key in {*come, *gone}:
         value = (come[key].value if key in come else 0) - (gone[key].value if key in gone else 0)
         if value:

@@ -16,6 +16,7 @@ from functools import lru_cache
 import msgspec
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.totals import summed
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import activity, facts, journal, roll_ups, tellings, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
@@ -60,15 +61,16 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     _count_erasure(connection)
     if uids:
         _take_back(transaction, uids)
-    events, answered, exposures = (
-        _remove(transaction, table, uids, now) for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE)
+    events, answered, exposures, conversions = (
+        _remove(transaction, table, uids, now)
+        for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE, facts.AB_CONVERSION)
     )
     anonymous = _make_anonymous(connection, sorted({user_id, *ids}))
     tellings.forget_users(connection, sorted({user_id, *ids}))
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
     connection.execute(f"PRAGMA secure_delete = {secure}")
     transaction.names.clear()
-    return Erasure(user_id, moment(now), len(ids), events, answered, exposures, anonymous)
+    return Erasure(user_id, moment(now), len(ids), events, answered, exposures, conversions, anonymous)
 
 
 def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:
@@ -101,7 +103,7 @@ def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], n
     keys = [key for (key,) in rows_in(connection, f"SELECT id FROM {table.name} WHERE uid IN", uids)]
     for part in chunks(keys):
         records = list(facts.read_by_id(connection, table, part))
-        totals.merge(connection, transaction.names, totals.summed(records), into="total_base")
+        totals.merge(connection, transaction.names, summed(records), into="total_base")
         _add_tombstones(connection, [_fact(record) for record in records], now)
         removed += change_in(connection, f"DELETE FROM {table.name} WHERE id IN", part)
     return removed

@@ -67,6 +67,11 @@ def last(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
 
 
+def length(connection: sqlite3.Connection) -> int:
+    """Return how many entries wait."""
+    return int(connection.execute("SELECT count(*) FROM journal").fetchone()[0])
+
+
 def is_empty(connection: sqlite3.Connection) -> bool:
     """Tell whether everything that is stored is rolled up."""
     return connection.execute("SELECT 1 FROM journal LIMIT 1").fetchone() is None

@@ -11,11 +11,13 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from otel_measure.definitions.quality import PREDICTION
+from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Json
 from otel_measure.stats.cells import Cells
-from otel_measure.store.sqlite.models import conditions, parts
-from otel_measure.store.sqlite.quality import JUDGED, unpacked
+from otel_measure.store.sqlite.kept import StoreState, counted_by
+from otel_measure.store.sqlite.models import conditions
+from otel_measure.store.sqlite.quality import IS_JUDGED, unpacked
 from otel_measure.store.sqlite.tellings import call_of
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Filter
@@ -23,9 +25,8 @@ from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 
 Row: TypeAlias = tuple[Any, ...]
-HOUR_US: Final = 3_600_000_000
 _decode: Callable[[str], Json] = msgspec.json.Decoder().decode
-_RECORDS: Final = f"FROM inference INDEXED BY inference_judged WHERE model = ? AND {JUDGED}"
+_RECORDS: Final = f"FROM inference INDEXED BY inference_judged WHERE model = ? AND {IS_JUDGED}"
 _VALUES: Final = "SELECT ts, id, prediction, json_extract(extra, '$.features')"
 _REFERENCES: Final = (
     "SELECT m.name, m.version, r.source, r.first_ts, r.last_ts, r.last_id, r.cells"
@@ -36,9 +37,14 @@ _REFERENCES: Final = (
 class SqliteQualityQuestions:
     """Satisfies `otel_measure.store.protocol.QualityQuestions`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState) -> None:
         self._connection = connection
         self._where = where
+        self._seen = seen
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions the labels of [start, end) are counted; cells go with their facts."""
+        return counted_by(self._connection, self._seen, start, end)
 
     def evaluations(self, start: int, end: int) -> list[Evaluated]:
         """Return what answers were given in [start, end), sorted by model, version and name."""
@@ -68,7 +74,7 @@ class SqliteQualityQuestions:
     def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
         labels: dict[ModelKey, Labels] = {}
-        for part in parts(start, end):
+        for part in cell_ranges(start, end):
             for table, columns, merge in _MERGES:
                 for name, version, *rest in _cells(self._connection, table, columns, part, only, self._where):
                     merge(labels.setdefault((name, version), Labels()), rest)

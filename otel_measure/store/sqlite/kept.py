@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from otel_measure.definitions.parameters import RULES, SETTABLE, ChangedDefinition, Definitions
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite.connection import Database
 
@@ -67,22 +68,35 @@ class StoreState(NamedTuple):
         updating: who counts the store anew, `None` for nobody.
         erasures: how many there were, so that each process forgets the users it knew; `None` for none.
         horizon: time before which facts are gone, microseconds; 0 when none are.
+        has_journal: whether there are facts that are not rolled up.
     """
 
     digest: str
     updating: str | None
     erasures: str | None
     horizon: int
+    has_journal: bool
+
+    @property
+    def is_updating(self) -> bool:
+        """Whether there are facts that are not counted by the definitions of the store: answers are behind by them."""
+        return self.updating is not None or self.has_journal
 
 
-NO_STATE: Final = StoreState("", None, None, 0)
-_STATE: Final = f"SELECT key, value FROM meta WHERE key IN ('{DIGEST}', '{_UPDATING}', '{ERASURES}', '{HORIZON}')"
+NO_STATE: Final = StoreState("", None, None, 0, False)
+_STATE: Final = (
+    f"SELECT key, value FROM meta WHERE key IN ('{DIGEST}', '{_UPDATING}', '{ERASURES}', '{HORIZON}')"
+    " UNION ALL SELECT 'journal', '' WHERE EXISTS (SELECT 1 FROM journal)"
+)
 
 
 def state(connection: sqlite3.Connection) -> StoreState:
     """Return what the connection sees."""
-    found: dict[str, str] = dict(connection.execute(_STATE))
-    return StoreState(found.get(DIGEST, ""), found.get(_UPDATING), found.get(ERASURES), int(found.get(HORIZON, 0)))
+    kept_values: dict[str, str] = dict(connection.execute(_STATE))
+    value = kept_values.get
+    return StoreState(
+        value(DIGEST, ""), value(_UPDATING), value(ERASURES), int(value(HORIZON, 0)), "journal" in kept_values
+    )
 
 
 def _value(connection: sqlite3.Connection, key: str) -> str | None:
@@ -110,6 +124,29 @@ def change(connection: sqlite3.Connection, wanted: Definitions) -> None:
                 (source, until, _value(connection, DIGEST), _value(connection, _DEFINITIONS)),
             )
     keep(connection, wanted)
+
+
+def counted_by(
+    connection: sqlite3.Connection, seen: StoreState, start: int, end: int, source: str | None = None
+) -> CountedBy:
+    """Return by which definitions a time is counted.
+
+    Args:
+        connection: to the store.
+        seen: what it sees.
+        start: microseconds.
+        end: microseconds, excluded.
+        source: what in it cannot be counted anew, `FACTS` that are gone or `METRICS`; `None` where all can.
+    """
+    if seen.is_updating:
+        return "updating"
+    since = 0
+    rows = connection.execute("SELECT before, digest FROM counted_by WHERE source = ? ORDER BY before", (source,))
+    for before, digest in rows:
+        if digest != seen.digest and start < before and since < end:
+            return "earlier"
+        since = before
+    return "current"
 
 
 def _last_metrics(connection: sqlite3.Connection) -> int:

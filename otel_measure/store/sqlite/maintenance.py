@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import product
 
+from otel_measure.definitions.totals import summed
+from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.store.sqlite import facts, models, quality, services, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks
 from otel_measure.store.sqlite.connection import Database
@@ -30,10 +32,9 @@ def purge(database: Database, names: Names, horizon: int) -> int:
             removed += _remove(database, names, table, part)
     with database.write() as connection:
         services.forget_heartbeats(connection, horizon)
-        for level_us, cells in product(models.LEVELS_US, (*models.CELLS, *quality.CELLS)):
+        for seconds, cells in product(LEVELS_S, (*models.CELLS, *quality.CELLS)):
             connection.execute(
-                f"DELETE FROM {cells} WHERE seconds = ? AND start + ? <= ?",
-                (level_us // 1_000_000, level_us, horizon),
+                f"DELETE FROM {cells} WHERE seconds = ?1 AND start + ?1 * 1000000 <= ?2", (seconds, horizon)
             )
     return removed
 
@@ -42,7 +43,7 @@ def _remove(database: Database, names: Names, table: facts.Table, keys: Sequence
     with database.write(rolled_back=names.clear) as connection:
         names.connection = connection
         records = list(facts.read_by_id(connection, table, keys))
-        totals.merge(connection, names, totals.summed(records), into="total_base")
+        totals.merge(connection, names, summed(records), into="total_base")
         change_in(connection, f"DELETE FROM {table.name} WHERE id IN", keys)
     return len(records)
 

@@ -10,10 +10,11 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.store.sqlite import senders, streams, totals, users
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
+from otel_measure.store.sqlite.kept import StoreState
 from otel_measure.store.sqlite.models import SqliteRecordedModels
 from otel_measure.store.sqlite.outbox import SqliteOutboxQuestions
 from otel_measure.store.sqlite.services import SqliteServiceQuestions
-from otel_measure.store.sqlite.transaction import Transaction, horizon_of
+from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.users import SqliteUserQuestions
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.streams import HostReading, Sender
@@ -25,16 +26,18 @@ class SqliteMoment:
     Args:
         transaction: a read transaction.
         where: narrows what can be narrowed.
+        seen: the state of the store.
     """
 
-    def __init__(self, transaction: Transaction, where: Filter) -> None:
+    def __init__(self, transaction: Transaction, where: Filter, seen: StoreState) -> None:
         self._transaction = transaction
         self._where = where
+        self._seen = seen
         self._is_narrowed = False
         connection = transaction.connection
-        self.models = SqliteRecordedModels(connection, where)
-        self.quality = SqliteQualityQuestions(connection, where)
-        self.experiments = SqliteExperimentQuestions(connection)
+        self.models = SqliteRecordedModels(connection, where, seen)
+        self.quality = SqliteQualityQuestions(connection, where, seen)
+        self.experiments = SqliteExperimentQuestions(connection, seen)
         self.services = SqliteServiceQuestions(connection)
         self.streams = SqliteStreamQuestions(connection)
         self.outbox = SqliteOutboxQuestions(connection)
@@ -45,12 +48,12 @@ class SqliteMoment:
         if users.leaves_out(self._transaction.connection, self._where):
             self._is_narrowed = True
             users.narrow(self._transaction, self._where)
-        return SqliteUserQuestions(self._transaction)
+        return SqliteUserQuestions(self._transaction, self._seen, is_narrowed=self._is_narrowed)
 
     @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""
-        return horizon_of(self._transaction.connection)
+        return self._seen.horizon
 
     def end(self) -> None:
         """Leave the connection as it was."""

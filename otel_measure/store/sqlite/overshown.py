@@ -13,13 +13,13 @@ import msgspec
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.measurements import Attributes
+from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import totals
-from otel_measure.store.sqlite.totals import Key, Sum
 from otel_measure.store.sqlite.transaction import Transaction
 
 
-def show(transaction: Transaction, process: int, sums: Mapping[Key, Sum], *, of_facts: bool) -> None:
+def show(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum], *, of_facts: bool) -> None:
     """Add to the totals what a process told, less what they show too much of it.
 
     Args:
@@ -44,7 +44,7 @@ def show(transaction: Transaction, process: int, sums: Mapping[Key, Sum], *, of_
         _add(transaction, shown, "total_base")
 
 
-def defer(transaction: Transaction, process: int, sums: Mapping[Key, Sum]) -> None:
+def defer(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum]) -> None:
     """Keep what facts add to the totals of a process until `deferred` is shown; a rebuild leaves it out until then."""
     _add(transaction, {key: _difference(_nothing(whole), whole) for key, whole in sums.items()}, "total_base")
     transaction.connection.executemany(
@@ -64,19 +64,19 @@ def defer(transaction: Transaction, process: int, sums: Mapping[Key, Sum]) -> No
     )
 
 
-def deferred(transaction: Transaction, process: int) -> dict[Key, Sum]:
+def deferred(transaction: Transaction, process: int) -> dict[TotalKey, Sum]:
     """Return and forget what facts of a process have still to add to the totals."""
     rows = transaction.connection.execute(
         "SELECT u.name, u.attributes, o.service, o.environment, u.value, u.count, u.buckets FROM unshown u"
         " JOIN origin o ON o.id = u.origin WHERE u.process = ? ORDER BY u.id",
         (process,),
     ).fetchall()
-    sums: dict[Key, Sum] = {}
+    sums: dict[TotalKey, Sum] = {}
     for name, attributes, service, environment, value, count, buckets in rows:
         one = Sum(0)
         one.value, one.count = value, count
         one.buckets = list(totals.unpacked(buckets)) if buckets is not None else None
-        key = (name, _attributes(attributes), Origin(service, environment))
+        key = TotalKey(name, _attributes(attributes), Origin(service, environment))
         if key in sums:
             sums[key].add(one)
         else:
@@ -86,7 +86,7 @@ def deferred(transaction: Transaction, process: int) -> dict[Key, Sum]:
     return sums
 
 
-def take_back(transaction: Transaction, process: int, sums: Mapping[Key, Sum], *, of_facts: bool) -> int:
+def take_back(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum], *, of_facts: bool) -> int:
     """Note that totals show what is not so any more; return in how many calls.
 
     Args:
@@ -115,7 +115,7 @@ _attributes = msgspec.json.Decoder(Attributes).decode
 _TOKEN_TYPE: Final = semconv.ATTR_GEN_AI_TOKEN_TYPE
 
 
-def _name(key: Key) -> str:
+def _name(key: TotalKey) -> str:
     """Return what is paid together: a counter, tokens of each kind by themselves."""
     name, attributes, _ = key
     kind = next((value for label, value in attributes if label == _TOKEN_TYPE), "")
@@ -177,6 +177,6 @@ def _difference(left: Sum, whole: Sum) -> Sum:
     return less
 
 
-def _add(transaction: Transaction, sums: Mapping[Key, Sum], into: str) -> None:
+def _add(transaction: Transaction, sums: Mapping[TotalKey, Sum], into: str) -> None:
     nonzero = {key: each for key, each in sums.items() if each.value or each.count}
     totals.merge(transaction.connection, transaction.names, nonzero, into)

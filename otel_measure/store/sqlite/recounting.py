@@ -14,9 +14,11 @@ import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from otel_measure.definitions.days import moment
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import journal, kept, quality, roll_ups, totals
@@ -63,6 +65,22 @@ def drop_leftovers(connection: sqlite3.Connection) -> None:
     """Remove the new tables of a count that did not come to its end."""
     for table in roll_ups.TABLES:
         connection.execute(f"DROP TABLE IF EXISTS {_NEW}{table}")
+
+
+def token(holder: str, now: int) -> str:
+    """Return what marks a store as being counted anew by a process, since a time in microseconds."""
+    return f"{holder} {now}"
+
+
+def began(mark: str) -> datetime:
+    """Return since when the process that left the mark counts."""
+    return moment(int(mark.rpartition(" ")[2]))
+
+
+def is_being_copied(connection: sqlite3.Connection) -> bool:
+    """Tell whether what was counted anew is being copied into new tables: the last part of it."""
+    new_table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(new_table, (_NEW + roll_ups.TABLES[0],)).fetchone() is not None
 
 
 class Superseded(Exception):  # noqa: N818 - nothing is wrong

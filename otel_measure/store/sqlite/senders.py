@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from otel_measure.store.sqlite.models import HOUR_US
+from otel_measure.definitions.windows import HOUR_US
 from otel_measure.store.types.streams import Sender
 
 _encode = msgspec.json.Encoder().encode

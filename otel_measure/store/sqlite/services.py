@@ -1,13 +1,14 @@
-"""Watched services as rows: the register, the transitions as they were recorded, and the runs of heartbeats."""
+"""Watched services as rows: the register, states and maintenance as they were recorded, and the runs of heartbeats."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from typing import Final
 
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US, joined_run
 from otel_measure.records.ids import id_text
-from otel_measure.store.types.services import Interval, RegisteredService, ServiceHistory, StateChange
+from otel_measure.store.types.services import Interval, RegisteredService, ServiceHistory, StateChange, WatchRun
 
 _SERVICE: Final = "SELECT name, registered, sla_target FROM service"
 # An "up" that a "down" follows in the same microsecond is no recovery.
@@ -41,7 +42,25 @@ class SqliteServiceQuestions:
         if not services:
             return []
         heartbeats = _heartbeats(self._connection, start)
-        return [ServiceHistory(one, _changes(self._connection, one.name, start), heartbeats) for one in services]
+        return [self._history(one, start, heartbeats) for one in services]
+
+    def _history(self, service: RegisteredService, start: int, heartbeats: tuple[Interval, ...]) -> ServiceHistory:
+        asking, name = self._connection, service.name
+        since = asking.execute("SELECT since FROM watched_service WHERE service = ?", (name,)).fetchone()
+        watches = asking.execute(
+            "SELECT first, last, is_over FROM watch_run WHERE service = ? AND last >= ? ORDER BY first", (name, start)
+        )
+        planned = asking.execute(
+            "SELECT start_us, end_us FROM maintenance WHERE service = ? AND end_us > ?", (name, start)
+        )
+        return ServiceHistory(
+            service,
+            _changes(asking, name, start),
+            heartbeats,
+            since[0] if since else None,
+            tuple(WatchRun(first, last, bool(is_over)) for first, last, is_over in watches),
+            tuple(planned),
+        )
 
 
 def register(connection: sqlite3.Connection, name: str, sla_target: float, now: int) -> RegisteredService:
@@ -71,8 +90,10 @@ def _heartbeats(connection: sqlite3.Connection, start: int) -> tuple[Interval, .
     return tuple((first, last) for first, last in rows)
 
 
-def beat(connection: sqlite3.Connection, at: int) -> None:
-    """Note a heartbeat: join the runs that it reaches to one that holds it."""
+def beat(connection: sqlite3.Connection, at: int, watched: Collection[str] = ()) -> None:
+    """Note a heartbeat, and that some services were watched: join the runs that it reaches to one that holds it."""
+    for service in watched:
+        _note_watch(connection, service, at)
     # Registered by a clock that was ahead: nobody can watch a service for a time to come.
     connection.execute("UPDATE service SET registered = ? WHERE registered > ?", (at, at))
     latest = connection.execute(
@@ -82,6 +103,31 @@ def beat(connection: sqlite3.Connection, at: int) -> None:
     if reached != [joined]:
         connection.executemany("DELETE FROM heartbeats WHERE first = ?", [(first,) for first, _ in reached])
         connection.execute("INSERT INTO heartbeats VALUES (?, ?)", joined)
+
+
+def end_watch(connection: sqlite3.Connection, service: str, at: int) -> None:
+    """Note that a watch is given up; another one of the same service opens the run again."""
+    _note_watch(connection, service, at)
+    connection.execute(
+        "UPDATE watch_run SET is_over = 1 WHERE service = ? AND first <= ? AND last >= ?", (service, at, at)
+    )
+
+
+def _note_watch(connection: sqlite3.Connection, service: str, at: int) -> None:
+    connection.execute(
+        "INSERT INTO watched_service VALUES (?, ?) ON CONFLICT (service) DO UPDATE"
+        " SET since = min(since, excluded.since)",
+        (service, at),
+    )
+    latest = connection.execute(
+        "SELECT first, last FROM watch_run WHERE service = ? AND first <= ? ORDER BY first DESC LIMIT 2",
+        (service, at + LONGEST_GAP_US),
+    ).fetchall()
+    reached, joined = joined_run(latest, at)
+    connection.executemany(
+        "DELETE FROM watch_run WHERE service = ? AND first = ?", [(service, first) for first, _ in reached]
+    )
+    connection.execute("INSERT INTO watch_run VALUES (?, ?, ?, 0)", (service, *joined))
 
 
 # ---------------------------------------------------------------- retention
@@ -94,5 +140,6 @@ def lasting(connection: sqlite3.Connection, horizon: int) -> set[bytes | str]:
 
 def forget_heartbeats(connection: sqlite3.Connection, horizon: int) -> None:
     """Cut the runs at `horizon`: where the facts are gone, nobody can tell any more whether a service was up."""
-    connection.execute("DELETE FROM heartbeats WHERE last <= ?", (horizon,))
-    connection.execute("UPDATE heartbeats SET first = ? WHERE first < ?", (horizon, horizon))
+    for runs in ("heartbeats", "watch_run"):
+        connection.execute(f"DELETE FROM {runs} WHERE last <= ?", (horizon,))
+        connection.execute(f"UPDATE {runs} SET first = ? WHERE first < ?", (horizon, horizon))

@@ -37,7 +37,7 @@ class SessionChange:
         for key, parts in new.items():
             after, before = parts, neighbours.get(key, [])
             if before or len(parts) > 1:
-                after = merged_spans((*before, *parts), key[1], definitions.session_gap_us)
+                after = merged_spans((*before, *parts), key[1], definitions)
             if before:
                 add_sessions(changes, before, definitions, -1)
                 starts = {each[0] for each in after}

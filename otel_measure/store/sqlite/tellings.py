@@ -15,18 +15,20 @@ import msgspec
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.same_calls import OVERLAP_US, SameCall, Telling, names_of, same_calls
 from otel_measure.records.ids import id_keys
-from otel_measure.records.kinds import Inference
+from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.amending import Correction
 from otel_measure.store.sqlite.chunks import change_in, rows_in
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.calls import TakenTellings, TellingOutcome
+from otel_measure.store.types.facts import ERASED, TOO_OLD, Receipt
 
 KEPT_US: Final = 2 * 3_600_000_000
 MAX_SPANS: Final = 1_000_000
 _ROUNDS: Final = 4  # of responses in traces of other responses
 _COLUMNS: Final = "id, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call"
 _MARKS: Final = ",".join("?" * len(_COLUMNS.split(",")))
+_REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
 _encode = msgspec.json.Encoder().encode
 _record = msgspec.json.Decoder(Inference).decode
 
@@ -50,9 +52,27 @@ def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
     """Store what tells of calls, and have the calls follow; while nothing may be rolled up, they follow later."""
     fresh = store(transaction, told)
     if not transaction.rolls_up:
-        return TakenTellings(["accepted" if is_new else "duplicate" for is_new in fresh], 0)
+        return TakenTellings(["accepted" if is_new else "duplicate" for is_new in fresh], [], 0)
     new_calls, reassigned = follow(transaction, [each.id for each, is_new in zip(told, fresh, strict=True) if is_new])
-    return TakenTellings(outcomes_of(transaction.connection, told, fresh, new_calls), reassigned)
+    return TakenTellings(outcomes_of(transaction.connection, told, fresh, new_calls), sorted(new_calls), reassigned)
+
+
+def admitted(
+    told: Sequence[Telling], records: Sequence[Inference], allowed: Sequence[Record], receipts: Sequence[Receipt]
+) -> tuple[list[Telling], dict[str, TellingOutcome]]:
+    """Return what may be taken, and what becomes of the rest by its id.
+
+    Args:
+        told: what came.
+        records: the calls that it tells of, in its order.
+        allowed: the same calls as they may be kept, such as without a user.
+        receipts: what is said of each.
+    """
+    refused = {
+        record.id: _REFUSED[receipt] for record, receipt in zip(records, receipts, strict=True) if receipt in _REFUSED
+    }
+    as_kept = {record.id: record for record in allowed}
+    return [each.of(as_kept.get(each.id)) for each in told if each.id not in refused], refused
 
 
 def store(transaction: Transaction, tellings: Sequence[Telling]) -> list[bool]:
@@ -246,13 +266,14 @@ def outcomes_of(
     ids = [each.id for each, is_new in zip(tellings, fresh, strict=True) if is_new]
     call_of = dict(rows_in(connection, "SELECT id, call FROM telling WHERE id IN", ids))
     outcomes: list[TellingOutcome] = []
+    not_said = set(new_calls)
     for telling, is_new in zip(tellings, fresh, strict=True):
         if not is_new:
             outcomes.append("duplicate")
         elif telling.record is None:
             outcomes.append("span")
-        elif call_of.get(telling.id) in new_calls:
-            new_calls.discard(call_of[telling.id])
+        elif call_of.get(telling.id) in not_said:
+            not_said.discard(call_of[telling.id])
             outcomes.append("accepted")
         else:
             outcomes.append("same_call")

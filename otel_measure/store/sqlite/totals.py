@@ -1,4 +1,4 @@
-"""Running totals of fact series: whole numbers on each instrument's grid, so that any order adds up the same.
+"""Running totals of fact series, to which each accepted fact adds what `definitions/totals.py` says.
 
 The exposition shows the first attribute sets of an instrument; what the later ones add is also added to one
 overflow series, so a scrape reads a bounded number of rows however many models there are.
@@ -8,76 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
-from operator import attrgetter
-from typing import Final, TypeAlias
 
 from otel_measure.conventions import instruments
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.exposition import Family, Sample, overflow_family
-from otel_measure.definitions.measurements import Attributes, measurements
-from otel_measure.records.kinds import Origin, Record, UserEvent
-from otel_measure.stats.histograms import bucket_index
+from otel_measure.definitions.totals import Sum, TotalKey, summed
 from otel_measure.store.sqlite.chunks import chunks
 from otel_measure.store.sqlite.facts import READ_AT_ONCE, TABLES, read
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
-
-Key: TypeAlias = tuple[str, Attributes, Origin]
-_TYPE_AND_ORIGIN: Final = attrgetter("type", "origin")
-
-
-class Sum:
-    """What a batch adds to one series: value on the instrument's grid, count, and bucket counts of a histogram."""
-
-    __slots__ = ("buckets", "count", "value")
-
-    def __init__(self, bounds: int) -> None:
-        self.value = 0
-        self.count = 0
-        self.buckets = [0] * (bounds + 1) if bounds else None
-
-    def add(self, other: Sum) -> None:
-        """Add what another has."""
-        self.value += other.value
-        self.count += other.count
-        if self.buckets is not None and other.buckets is not None:
-            self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
-
-
-def summed(records: Iterable[Record]) -> dict[Key, Sum]:
-    """Return what records add to each series."""
-    sums: dict[Key, Sum] = {}
-    for record, n in _alike(records):
-        origin = record.origin
-        for instrument, value, attributes in measurements(record):
-            key = (instrument.name, attributes, origin)
-            found = sums.get(key)
-            if found is None:
-                found = sums[key] = Sum(len(instrument.buckets))
-            units = instrument.units_per_value
-            found.value += n * (value if units == 1 else round(value * units))  # type: ignore[assignment]
-            found.count += n
-            if found.buckets is not None:
-                found.buckets[bucket_index(instrument.buckets, value)] += n
-    return sums
-
-
-def _alike(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:
-    """Yield records with how many measure the same: of user events one for each type and origin, there are so many."""
-    events: list[UserEvent] = []
-    for record in records:
-        if isinstance(record, UserEvent):
-            events.append(record)
-        else:
-            yield record, 1
-    keys = list(map(_TYPE_AND_ORIGIN, events))
-    one_of = dict(zip(keys, events, strict=True))
-    for key, n in Counter(keys).items():
-        yield one_of[key], n
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
@@ -96,15 +38,15 @@ def recount(transaction: Transaction) -> None:
             merge(connection, transaction.names, summed(records))
 
 
-def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum], into: str = "total") -> None:
+def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[TotalKey, Sum], into: str = "total") -> None:
     """Merge a batch into the totals, or into what removed facts leave behind (`into="total_base"`)."""
     by_id: dict[int, Sum] = {}
-    for (name, attributes, origin), found in sums.items():
+    for (name, attributes, origin), added in sums.items():
+        bounds = len(instruments.BY_NAME[name].buckets)
         series, rank = names.series(name, attributes, origin)
-        by_id.setdefault(series, Sum(len(instruments.BY_NAME[name].buckets))).add(found)
+        by_id.setdefault(series, Sum(bounds)).add(added)
         if rank > instruments.EXPOSED_ATTRIBUTE_SETS:
-            overflow = names.overflow(name)
-            by_id.setdefault(overflow, Sum(len(instruments.BY_NAME[name].buckets))).add(found)
+            by_id.setdefault(names.overflow(name), Sum(bounds)).add(added)
     connection.executemany(
         f"INSERT INTO {into} VALUES (?, ?, ?, NULL) ON CONFLICT (series)"
         f" DO UPDATE SET value = min(value + excluded.value, {LARGEST}), count = count + excluded.count",
@@ -115,9 +57,9 @@ def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[Key, Sum],
             _add_histogram(connection, into, series, s, s.buckets)
 
 
-def _add_histogram(connection: sqlite3.Connection, into: str, series: int, found: Sum, buckets: list[int]) -> None:
+def _add_histogram(connection: sqlite3.Connection, into: str, series: int, added: Sum, buckets: list[int]) -> None:
     row = connection.execute(f"SELECT value, count, buckets FROM {into} WHERE series=?", (series,)).fetchone()
-    value, count = found.value, found.count
+    value, count = added.value, added.count
     if row is not None:
         value, count = row[0] + value, row[1] + count
         buckets = [a + b for a, b in zip(unpacked(row[2]), buckets, strict=True)]

@@ -13,7 +13,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import facts, journal, kept
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.file import MEMORY
-from otel_measure.store.sqlite.recounting import Recount, Superseded, drop_leftovers, in_place
+from otel_measure.store.sqlite.recounting import Recount, Superseded, drop_leftovers, in_place, token
 from otel_measure.store.sqlite.transaction import Transaction
 
 LEASE: Final = "definitions"
@@ -106,13 +106,14 @@ class Updates:
             if self._recount is not None:
                 return self._go_on(holder, now)
             with self._database.read() as connection:
-                state, waits = kept.state(connection), not journal.is_empty(connection)
-                is_behind = self._is_behind(connection)
+                state, is_behind = kept.state(connection), self._is_behind(connection)
             if is_behind:
                 return self._begin(holder, now)
             if state.digest != self._definitions().digest:
                 return False
-            return waits and self._work_off() if state.updating is None else self._resume(state.updating, holder, now)
+            if state.updating is not None:
+                return self._resume(state.updating, holder, now)
+            return state.has_journal and self._work_off()
 
     def _work_off(self) -> bool:
         with self._writing() as transaction:
@@ -121,7 +122,7 @@ class Updates:
     def _begin(self, holder: str, now: int) -> bool:
         if self._database.path == MEMORY or not self._takes_lease(holder, now):
             return False
-        self._recount = Recount(self._database, self._definitions(), f"{holder} {now}").steps()
+        self._recount = Recount(self._database, self._definitions(), token(holder, now)).steps()
         return self._go_on(holder, now)
 
     def _takes_lease(self, holder: str, now: int) -> bool:
@@ -148,12 +149,12 @@ class Updates:
             self._recount.close()
         self._recount = None
 
-    def _resume(self, token: str, holder: str, now: int) -> bool:
+    def _resume(self, mark: str, holder: str, now: int) -> bool:
         """Go on as before when whoever was counting anew, for another version, is gone."""
         if not self._takes_lease(holder, now):
             return False
         with self._database.write(durable=True) as connection:
-            if kept.state(connection).updating == token:
+            if kept.state(connection).updating == mark:
                 drop_leftovers(connection)
                 kept.unmark(connection)
         self._take_lease(LEASE, holder, now, 0)

@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo
 from otel_measure.definitions.conversions import ConversionSum, conversion, first_after_entry, total_value
 from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.sessions import SessionSpan
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.sqlite import activity, answers, persons
+from otel_measure.store.sqlite.kept import FACTS, StoreState, counted_by
 from otel_measure.store.sqlite.transaction import NOTHING_FROZEN, Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
@@ -64,9 +66,15 @@ def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
 class SqliteUserQuestions:
     """Satisfies `otel_measure.store.protocol.UserQuestions`, within one read transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, seen: StoreState, *, is_narrowed: bool) -> None:
         self._connection = transaction.connection
         self._definitions = transaction.definitions
+        self._seen = seen
+        self._source = None if is_narrowed else FACTS  # what is narrowed is made of the facts that are there
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions persons are counted in [start, end)."""
+        return counted_by(self._connection, self._seen, start, end, self._source)
 
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""

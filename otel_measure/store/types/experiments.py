@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """The definition of a test; it never changes, so it may be kept.
+    """The definition of a test, of which only the coverage may be raised, and whether it was stopped.
 
     Attributes:
         key: names the test everywhere and is the seed of its hash.
         variants: the first is the control.
         weights: the share of each variant.
         coverage: the share of the users that take part.
-        created: microseconds; no part of what makes two definitions differ.
+        created: microseconds.
+        stopped: from when on nothing is counted any more, microseconds; `None` while it runs.
+        served: the variant that everybody gets of a test that was stopped.
     """
 
     key: str
@@ -24,10 +26,29 @@ class Experiment:
     weights: tuple[float, ...]
     coverage: float
     created: int = field(default=0, compare=False)
+    stopped: int | None = field(default=None, compare=False)
+    served: str | None = field(default=None, compare=False)
+
+    def raised_to(self, wanted: Experiment) -> Experiment:
+        """Return the definition with the coverage of one that differs in nothing else, where that is higher."""
+        is_same = replace(self, coverage=wanted.coverage) == wanted
+        return replace(self, coverage=wanted.coverage) if is_same and wanted.coverage > self.coverage else self
+
+
+class PersonInTest(NamedTuple):
+    """A person, as a test knows them.
+
+    Attributes:
+        unit: the id of the person, the same for every id that was linked to it.
+        variant: the one that the person met first; `None` for who has met none.
+    """
+
+    unit: str
+    variant: str | None
 
 
 class ArmHour(NamedTuple):
-    """What one hour of the facts' own time adds to an arm; negative for users who left it for being in two.
+    """What one hour of the facts' own time adds to an arm; the arm "" are those who met a second variant.
 
     Attributes:
         hour: hours since 1970 UTC.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from otel_measure.definitions.measurements import Measurement
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.streams import Increment
 from otel_measure.records.kinds import Origin
-from otel_measure.store.types.models import ModelUse
 
 
 class Interpreted(NamedTuple):

@@ -60,7 +60,7 @@ class Erasure:
         user_id: as it was asked for.
         erased_at: a later replay of anything from before is dropped.
         ids: distinct ids of the person, each erased.
-        events, nps_responses, exposures: facts that were removed.
+        events, nps_responses, exposures, ab_conversions: facts that were removed.
         inferences: facts that stay, without user and session.
     """
 
@@ -70,4 +70,5 @@ class Erasure:
     events: int
     nps_responses: int
     exposures: int
+    ab_conversions: int
     inferences: int

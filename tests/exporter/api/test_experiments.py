@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from exporter.api.experiments import ConvertBody, ExperimentBody
+from exporter.api.experiments import ConvertBody, ExperimentBody, StopBody
 from exporter.app import create_app
 from otel_measure.config import Settings
 from otel_measure.runtime import Runtime
@@ -22,7 +22,11 @@ TEST = {"test_name": "New Homepage", "variants": ["control", "variant_a"]}
 
 @pytest.mark.parametrize(
     ("body", "call"),
-    [(ExperimentBody, AbTestCalls.create_ab_test), (ConvertBody, AbTestCalls.record_ab_conversion)],
+    [
+        (ExperimentBody, AbTestCalls.create_ab_test),
+        (StopBody, AbTestCalls.stop_ab_test),
+        (ConvertBody, AbTestCalls.record_ab_conversion),
+    ],
 )
 def test_bodies_have_the_arguments(body: type[msgspec.Struct], call: Callable[..., object]) -> None:
     """A body has the arguments of its call, with the same ones required; the test is named by the path."""
@@ -78,12 +82,34 @@ def test_outside_coverage_there_is_no_variant(client: TestClient) -> None:
     assert client.get(f"{BASE}/ключ").json()["data"]["users"] == 0
 
 
+def test_a_stopped_test_gives_everybody_one_variant(client: TestClient) -> None:
+    """The answer and the report say which; a higher coverage is taken, and nobody is exposed any more."""
+    created = [client.post(BASE, json=TEST | {"coverage": share}).status_code for share in (0.5, 0.6, 0.4)]
+    stopped = client.post(f"{BASE}/new-homepage/stop", json={"winner": "variant_a"})
+    assigned = {
+        client.post(f"{BASE}/new-homepage/assign", json={"user_id": u}).json()["data"]["variant"] for u in "123"
+    }
+    test = client.get(f"{BASE}/new-homepage").json()["data"]
+    assert created == [201, 201, 409]
+    assert (stopped.status_code, stopped.json()["data"]) == (
+        200,
+        {"test_id": "new-homepage", "served_variant": "variant_a"},
+    )
+    assert assigned == {"variant_a"}
+    assert (test["stopped_at"], test["served_variant"], test["users"]) == ("2026-01-01T12:00:00Z", "variant_a", 0)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "message"),
     [
         ("GET", "/none", None, 404, "no test named 'none'"),
         ("POST", "/none/assign", {"user_id": 1}, 404, "no test named 'none'"),
         ("POST", "/none/convert", {"user_id": 1}, 404, "no test named 'none'"),
+        ("POST", "/none/stop", {}, 404, "no test named 'none'"),
+        (
+            "POST", "/new-homepage/stop", {"winner": "b"}, 400,
+            "winner must be one of the variants ['control', 'variant_a'], not 'b'",
+        ),
         ("POST", "/new-homepage/assign", {}, 400, "user_id is required (field of the body)"),
         ("POST", "/new-homepage/assign", {"user_id": ""}, 400, "user_id must be a non-empty string, not ''"),
         ("POST", "", TEST | {"weights": [0.7, 0.6]}, 400, "weights=[0.7, 0.6]: must add to 1, not 1.2999999999999998"),
@@ -119,6 +145,13 @@ def test_creating_needs_the_admin_scope(tmp_path: Path, local: Callable[[Starlet
             ).status_code
             for token in ("look", "put")
         }
+        stopped = {
+            token: client.post(
+                f"{BASE}/new-homepage/stop", json={}, headers={"authorization": f"Bearer {token}"}
+            ).status_code
+            for token in ("put", "all")
+        }
         seen = client.get(f"{BASE}/new-homepage", headers={"authorization": "Bearer look"}).status_code
     runtime.shutdown()
+    assert stopped == {"put": 403, "all": 200}
     assert (created, assigned, seen) == ({"look": 403, "put": 403, "all": 201}, {"look": 403, "put": 200}, 200)

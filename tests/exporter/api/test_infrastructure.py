@@ -73,6 +73,7 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
             "availability_percent_high": 75.0,
             "uptime_seconds": 30.0,
             "downtime_seconds": 10.0,
+            "maintenance_seconds": 0.0,
             "unknown_seconds": 0.0,
             "coverage_ratio": 1.0,
             "incidents": 1,
@@ -89,7 +90,12 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
                 "duration_seconds": 10.0,
                 "reason": "deploy",
             },
-            "window": {"start": "2026-01-15T12:00:00Z", "end": "2026-01-15T12:00:40Z", "timezone": "UTC"},
+            "window": {
+                "start": "2026-01-15T12:00:00Z",
+                "end": "2026-01-15T12:00:40Z",
+                "timezone": "UTC",
+                "definitions": "current",
+            },
         },
     }
     exposed = client.get(f"{BASE}/prometheus", params={"scope": "infrastructure"}).text.splitlines()
@@ -122,6 +128,23 @@ def test_writes_are_committed_before_the_answer(client: TestClient, tmp_path: Pa
     (history,) = asked(other, lambda m: m.services.histories(0))
     assert (history.service.name, [change.event_id for change in history.changes]) == ("db", [event_id])
     other.close()
+
+
+def test_planned_time_is_neither_up_nor_down(client: TestClient, clock: Clock) -> None:
+    """It is recorded, shown as the state while it lasts, and told in the report."""
+    post(client, "register", name="db")
+    clock.advance(timedelta(minutes=2))
+    post(client, "db/down", at="2026-01-15T12:01:00Z")
+    planned: dict[str, Any] = {"start": "2026-01-15T12:00:30Z", "end": "2026-01-15T13:00:00Z"}
+    recorded = post(client, "db/maintenance", **planned, reason="upgrade")
+    (service,) = client.get(f"{BASE}/services").json()["data"]["services"]
+    report = client.get(f"{BASE}/availability/db").json()["data"]
+    assert (recorded["service_name"], service["state"], service["down_since"]) == ("db", "maintenance", None)
+    assert (report["maintenance_seconds"], report["downtime_seconds"], report["incidents"]) == (90, 0, 0)
+    assert post(client, "db/maintenance", 400, start=planned["end"], end=planned["start"]).startswith(
+        "end must come after start, not 2026-01-15 12:00:30+00:00"
+    )
+    assert post(client, "web/maintenance", 404, **planned) == "no service named 'web'"
 
 
 @pytest.mark.parametrize("path", ["web/down", "web/up"])

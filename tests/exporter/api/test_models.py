@@ -126,7 +126,10 @@ def test_empty(client: TestClient) -> None:
         "status": "success",
         "data": {
             "models": [], "total_models": 0, "total_inferences": 0,
-            "window": {"start": "2025-12-31T12:00:00.000001Z", "end": "2026-01-01T12:00:00.000001Z", "timezone": "UTC"},
+            "window": {
+                "start": "2025-12-31T12:00:00.000001Z", "end": "2026-01-01T12:00:00.000001Z",
+                "timezone": "UTC", "definitions": "current",
+            },
         },
     }  # fmt: skip
 

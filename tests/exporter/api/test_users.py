@@ -6,6 +6,7 @@ import gzip
 import json
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -50,6 +51,9 @@ def test_compressed(client: TestClient) -> None:
         ({"user_id": 1.5}, "user_id: expected `int | str`, got `float`"),
         ({"user_id": None}, "user_id: expected `int | str`, got `null`"),
         ({"user_id": ""}, "user_id must be a non-empty string, not ''"),
+        ({"user_id": "undefined"},
+         "user_id must be an id of somebody, not the placeholder 'undefined': leave out who is not known"),
+        ({"user_id": -1}, "user_id must be an id of somebody, not the placeholder -1: leave out who is not known"),
         ({"event_name": " "}, "event_name must be a non-empty string, not ' '"),
         ({"event_type": 1}, "event_type: expected `str`, got `int`"),
         ({"value": "1"}, "value: expected `float | null`, got `str`"),
@@ -158,7 +162,12 @@ def test_engagement_is_what_python_answers(client: TestClient, runtime: Runtime)
     data = client.get(f"{BASE}/engagement", params={"window": "7d", "as_of": "2025-12-31"}).json()["data"]
     assert data == json.loads(msgspec.json.encode(runtime.users.get_engagement_metrics("7d", as_of=date(2025, 12, 31))))
     assert data["stickiness"] is None
-    assert data["window"] == {"start": "2025-12-25T00:00:00Z", "end": "2026-01-01T00:00:00Z", "timezone": "UTC"}
+    assert data["window"] == {
+        "start": "2025-12-25T00:00:00Z",
+        "end": "2026-01-01T00:00:00Z",
+        "timezone": "UTC",
+        "definitions": "current",
+    }
 
 
 @pytest.mark.parametrize(
@@ -257,3 +266,21 @@ def test_erasure_answers_with_a_receipt(client: TestClient, runtime: Runtime) ->
     assert (receipt.json()["data"]["user_id"], receipt.json()["data"]["events"]) == ("123", 1)
     assert data(client, "summary")["total_users"] == 1
     assert client.delete(f"{BASE}/nobody").json()["data"]["events"] == 0
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    # Starlette's test client decodes a path twice: what holds an encoded character is in tests/exporter/http.
+    ["summary", "engagement", "nps", "identify", "events", "nps/record", "events/track", "a/b", "100%", "ü€😀", "a b",
+     "?x=1#y", ";,&=+", ".", "..", "../..", "\\"],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["path", "query"])
+def test_every_id_can_be_erased(client: TestClient, user_id: str, form: str) -> None:
+    """Whatever an id is, also a word of a path, it can be erased, named in the path or in the query."""
+    track(client, user_id)
+    if form == "query":
+        receipt = client.delete(BASE, params={"user_id": user_id})
+    else:
+        receipt = client.delete(f"{BASE}/{quote(user_id, safe='').replace('.', '%2e')}")
+    assert receipt.status_code == 200
+    assert (receipt.json()["data"]["user_id"], receipt.json()["data"]["events"]) == (user_id, 1)

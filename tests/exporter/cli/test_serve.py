@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from exporter.cli import exit_codes
 from exporter.cli.ports import listen
 from exporter.cli.serve import Banner
 from tests.closing import closed_later
+from tests.e2e.talking import eventually
 from tests.exporter.cli.command_line import EVENT, ROOT, run, serving
 
 
@@ -30,20 +32,19 @@ def test_the_network_is_not_let_in_without_a_token(host: str) -> None:
     assert result.exit_code == exit_codes.USAGE
     assert result.output == (
         f"otel-measure: {host} can be reached from other machines and no token is set; "
-        "set OTEL_MEASURE_TOKEN or --token-file, or say --insecure to answer anybody\n"
+        "set OTEL_MEASURE_TOKEN or --tokens-file, or say --insecure to answer anybody\n"
     )
 
 
-def test_a_token_file_that_is_not_text(tmp_path: Path) -> None:
-    """A file that holds no text is refused by its name, and its bytes are not shown."""
-    path = tmp_path / "token"
+def test_a_file_of_tokens_that_is_not_text(tmp_path: Path) -> None:
+    """A file that holds no text is refused by its name before anything is opened, and its bytes are not shown."""
+    path = tmp_path / "tokens"
     path.write_bytes(b"\xff\xfesecret")
-    result = run("serve", "--token-file", str(path))
+    path.chmod(0o600)
+    result = run("serve", "--tokens-file", str(path), "--store", str(tmp_path / "a.db"))
     assert result.exit_code == exit_codes.USAGE
-    assert (
-        result.output
-        == f"otel-measure: the token file {path} holds no UTF-8 text; write the token into it as one line\n"
-    )
+    assert result.output == f"otel-measure: {path} holds no text; `otel-measure token new` writes tokens\n"
+    assert not (tmp_path / "a.db").exists()
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -121,15 +122,38 @@ def test_the_banner_says_what_one_needs_to_know(tmp_path: Path) -> None:
         assert server.ask("healthz") == {"status": "ok"}
 
 
-def test_a_token_from_a_file_opens_the_network(tmp_path: Path) -> None:
-    """With a token serve listens for other machines, and answers those who have it."""
-    (tmp_path / "token").write_text("s3cret\n")
-    with serving(tmp_path, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")) as server:
+def test_tokens_of_a_file_are_taken_and_ended_while_the_server_runs(tmp_path: Path) -> None:
+    """With a file of tokens serve listens for other machines; two are valid at once, until the line of one is gone."""
+    file = tmp_path / "tokens"
+    first = made_token(file, "first")
+    with serving(tmp_path, "--host", "0.0.0.0", "--tokens-file", str(file)) as server:
+
+        def status(token: str) -> int:
+            try:
+                return 200 if server.ask("api/v1/metrics/infrastructure/summary", token=token) else 0
+            except urllib.error.HTTPError as error:
+                error.close()
+                return error.code
+
         assert server.banner["access"] == "a token is needed"
-        path = "api/v1/metrics/infrastructure/summary"
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            server.ask(path)
-        assert server.ask(path, token="s3cret")["status"] == "success"
+        assert (status("guessed"), status(first)) == (401, 200)
+        second = made_token(file, "second")
+        assert eventually(lambda: status(second), lambda seen: seen == 200) == 200
+        assert status(first) == 200
+        file.write_text("".join(line for line in file.read_text().splitlines(True) if not line.startswith("first ")))
+        assert eventually(lambda: status(first), lambda seen: seen == 401) == 401
+        assert status(second) == 200
+        file.write_text("not a token\n")
+        time.sleep(1.5)
+        assert status(second) == 200
+    assert "the tokens stay as they were: line 1 of" in (tmp_path / "stderr.txt").read_text()
+
+
+def made_token(file: Path, name: str) -> str:
+    """Return a token that may read, as the command line makes it."""
+    result = run("token", "new", name, "--scope", "read", "--file", str(file), "--json")
+    assert result.exit_code == 0
+    return str(json.loads(result.output)["token"])
 
 
 def test_insecure_answers_anybody(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from exporter.http.routing import Router
 from exporter.http.types import AnyRoute, Call, NoBody, NoQuery, PlainCall, get, post
 from exporter.running import RuntimeOnDemand
 from otel_measure.runtime import Runtime
+from otel_measure.store.sqlite import SqliteStore, kept
 
 
 class Payload(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,12 +47,18 @@ async def doubled(call: Call[NoQuery, Payload]) -> dict[str, int]:
     return {"n": call.body.n * 2}
 
 
+async def on_the_loop(call: PlainCall) -> str:
+    """Answer on the event loop."""
+    return "done"
+
+
 def greedy(call: PlainCall) -> object:
     """Ask for the runtime that its row says it does not need."""
     return call.runtime
 
 
 ROWS: tuple[AnyRoute, ...] = (
+    get("/loop", on_the_loop, NoQuery, "s", "r"),
     get("/broken", broken, NoQuery, "s", "r"),
     get("/wrong", wrong, NoQuery, "s", "r"),
     get("/greedy", greedy, NoQuery, "s", "r", needs_runtime=False),
@@ -165,3 +172,18 @@ def test_rows_without_body_are_not_read(rows_client: TestClient) -> None:
     """A GET with a body is answered as one without."""
     assert rows_client.request("GET", "/named/x", content=b"x").status_code == 200
     assert ROWS[0].body is NoBody
+
+
+def test_an_answer_says_that_the_store_is_behind(rows_client: TestClient, runtime: Runtime) -> None:
+    """Whether it was made on a thread or on the event loop; a write says nothing of it."""
+    store = runtime.store
+    assert isinstance(store, SqliteStore)
+    said = [rows_client.get(path).json() for path in ("/named/x", "/loop")]
+    assert said == [{"status": "success", "data": {"name": "x"}}, {"status": "success", "data": "done"}]
+    with store._database.write() as connection:
+        kept.mark(connection, "other 1")
+    with store.asking():
+        pass
+    said = [rows_client.get(path).json() for path in ("/named/x", "/loop")]
+    assert [answer["definitions"] for answer in said] == ["updating"] * 2
+    assert "definitions" not in rows_client.post("/doubled", json={"n": 1}).json()

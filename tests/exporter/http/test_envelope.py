@@ -28,6 +28,14 @@ def test_success() -> None:
     assert success(data, 201) == Content(body, JSON, 201)
 
 
+def test_what_an_answer_is_without() -> None:
+    """The envelope says that a store is being brought up to date, and how many records are not in the answer."""
+    assert success({}, is_updating=True, pending=3).body == (
+        b'{"status":"success","data":{},"definitions":"updating","pending":3}'
+    )
+    assert success({}, pending=0).body == b'{"status":"success","data":{}}'
+
+
 def test_error() -> None:
     """An error stands in its envelope, with the headers of its status."""
     assert error(418, "no", ((b"a", b"b"),)) == Content(

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.app import ROUTES
 from exporter.http.routing import Router, segments
-from exporter.http.types import AnyRoute, NoBody, NoQuery, PlainCall, get, post
+from exporter.http.types import AnyRoute, NoBody, NoQuery, PlainCall, delete, get, post
 
 
 def answer(call: PlainCall) -> None:
@@ -106,3 +107,52 @@ def test_methods() -> None:
     assert {method: bound.on_loop for method, bound in both.routes.by_method.items()} == {
         "GET": False, "HEAD": False, "POST": True,
     }  # fmt: skip
+
+
+USERS = Router((
+    get("/users/summary", answer, NoQuery, "s", "r"),
+    post("/users/nps/record", write, NoBody, "s", "r"),
+    delete("/users/{user_id}", answer, NoQuery, "s", "r", access="admin"),
+))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "user_id", ["summary", "nps/record", "nps", ".", "..", "a%2Fb", "%73ummary", "ü", "a?b#c", " "]
+)
+def test_an_id_may_be_a_word_of_the_table(user_id: str) -> None:
+    """A path that is also an example of a pattern answers that pattern's methods, whatever is encoded in it."""
+    raw = f"/users/{quote(user_id, safe='')}"
+    match = USERS.match(scope(f"/users/{user_id}", raw.encode()))
+    if match is None:
+        raise AssertionError("every id is one segment")
+    deleted = match.routes.by_method["DELETE"].route
+    assert (deleted.path, match.path_params) == ("/users/{user_id}", {"user_id": user_id})
+
+
+def test_a_word_of_the_table_keeps_its_own_methods() -> None:
+    """What a path without parameters answers itself it goes on to answer, and the scopes of both are asked for."""
+    match = USERS.match(scope("/users/summary"))
+    if match is None:
+        raise AssertionError("it is a row of the table")
+    assert {method: bound.route.path for method, bound in match.routes.by_method.items()} == {
+        "GET": "/users/summary", "HEAD": "/users/summary", "DELETE": "/users/{user_id}",
+    }  # fmt: skip
+    assert (match.routes.access, match.routes.allow) == (None, b"DELETE, GET, HEAD, OPTIONS")
+
+
+def test_no_path_of_the_table_takes_one_away_from_a_pattern() -> None:
+    """No method of a pattern is answered by a path without parameters, or by another pattern, in its place."""
+    of_patterns = [row for row in ROUTES if "{" in row.path]
+    taken = [
+        (row.method, row.path, other.path)
+        for row in of_patterns
+        for other in ROUTES
+        if other is not row and row.method == other.method and is_example(row.path, other.path)
+    ]
+    assert taken == []
+
+
+def is_example(pattern: str, path: str) -> bool:
+    """Return whether some path is one of both: a parameter may be any word."""
+    one, other = pattern.split("/"), path.split("/")
+    return len(one) == len(other) and all(a == b or "{" in a or "{" in b for a, b in zip(one, other, strict=True))

@@ -52,7 +52,7 @@ def test_a_time_in_the_future_is_clamped(record: Record) -> None:
     """As at a recording call: over 300 s ahead counts as now, and says so."""
     ahead = msgspec.structs.replace(record, ts=NOW_US + 301 * SECOND_US)
     interpreted = interpret(record_request([ahead]).resource_logs, NOW_US, {})
-    (found,) = [*interpreted.records, *(call.record for call in interpreted.calls)]
+    (found,) = interpreted.records or [call.record for call in interpreted.calls if call.record is not None]
     assert (found.ts, getattr(found, "clamped", None)) == (NOW_US, True)
     near = msgspec.structs.replace(record, ts=NOW_US + 300 * SECOND_US)
     assert interpret(record_request([near]).resource_logs, NOW_US, {}).records[0].ts == near.ts
@@ -144,6 +144,25 @@ def test_what_breaks_a_rule(wrong: Event, why: str) -> None:
     ((message, n),) = found.refused.items()
     assert (n, len(found.records)) == (1, 1)
     assert why in message
+
+
+@pytest.mark.parametrize("user", ["undefined", "None", "[object Object]", "\u200b", -1])
+def test_a_placeholder_is_nobody(user: Json) -> None:
+    """What it did is refused and counted, whoever made the event; a call of a model stays, without a user."""
+    of_ours = [to_event(record) for record in one_of_each() if hasattr(record, "user_id")]
+    renamed = [_of_user(each, user) for each in of_ours]
+    found = read(*renamed, event("other", user_id=user))
+    assert found.refused == Counter({"what a user did must name somebody, not a placeholder": len(renamed)})
+    assert [(type(record), getattr(record, "user_id", "")) for record in found.records] == [(Inference, None)]
+    zero = one(event("other", user_id=0))
+    assert isinstance(zero, UserEvent)
+    assert zero.user_id == "0"
+
+
+def _of_user(event: Event, user: Json) -> Event:
+    named = {semconv.ATTR_USER_ID, semconv.ATTR_FEATURE_FLAG_CONTEXT_ID}
+    attributes = {key: str(user) if key in named else value for key, value in event.attributes.items()}
+    return msgspec.structs.replace(event, attributes=attributes)
 
 
 def test_a_bad_resource_of_many() -> None:

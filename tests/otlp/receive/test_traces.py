@@ -41,8 +41,8 @@ def calls_of(interpreted: InterpretedSpans) -> list[Inference]:
 def test_a_call_of_a_model() -> None:
     """Model and version, how long it took, tokens and their price; its id is that of the span."""
     told = Telling(
-        kind="call", trace_id=f"{1:032x}", span_id=f"{2:016x}", parent_id=f"{9:016x}", process=SOURCE, scope="other/chat",
-        operation="chat", response_id=None, began_us=NOW_US - 250_000, ended_us=NOW_US, record=CALL,
+        kind="call", trace_id=f"{1:032x}", span_id=f"{2:016x}", parent_id=f"{9:016x}", process=SOURCE,
+        scope="other/chat", operation="chat", response_id=None, began_us=NOW_US - 250_000, ended_us=NOW_US, record=CALL,
     )  # fmt: skip
     assert read(span(2, parent=9)) == InterpretedSpans([told], Counter(), 0)
 

@@ -7,12 +7,12 @@ from typing import Any
 from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer, Rates
 from otel_measure.conventions import model_names
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.same_calls import Telling, TellingKind
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.models import ModelUse
 from tests.facts import DAY, NOON, SECOND
 from tests.store.asking import asked
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.contributions import HOUR_US, MIXED
+from otel_measure.definitions.contributions import CROSSED_OVER
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.records.kinds import Exposure, Origin, Record, UserEvent
-from otel_measure.store.types.experiments import ArmHour, Experiment
+from otel_measure.definitions.windows import HOUR_US
+from otel_measure.records.kinds import AbConversion, Exposure, Origin, Record, UserEvent
+from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
 
@@ -30,11 +32,16 @@ def met(user: str, variant: str, ts: int, *, id: str = "", test: str = "t", reas
     )  # fmt: skip
 
 
-def converted(user: str, ts: int, *, id: str = "", test: object = "t", type: str = "conversion") -> UserEvent:
+def converted(user: str, ts: int, *, test: str = "t") -> AbConversion:
     """A user converted."""
+    return AbConversion(id=f"c-{user}-{ts}-{test}", ts=ts, origin=HERE, user_id=user, experiment=test)
+
+
+def told(user: str, ts: int, *, id: str = "", test: object = "t", type: str = "conversion") -> UserEvent:
+    """An event of a user that names a test."""
     properties = {"experiment": test, "other": [1]}
     return UserEvent(
-        id=id or f"c-{user}-{ts}-{test}-{type}", ts=ts, origin=HERE, user_id=user, type=type, name="n",
+        id=id or f"e-{user}-{ts}-{test}-{type}", ts=ts, origin=HERE, user_id=user, type=type, name="n",
         properties=properties,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -51,8 +58,15 @@ def cells_of(engine: EngineCase, *batches: Sequence[Record], test: str = "t", re
 
 def who(record: Record, same: Mapping[str, str]) -> str:
     """The person of a record."""
-    assert isinstance(record, Exposure | UserEvent)
+    assert isinstance(record, Exposure | AbConversion | UserEvent)
     return same.get(record.user_id, record.user_id)
+
+
+def converts(record: Record, test: str) -> bool:
+    """Whether a record is a conversion of a test."""
+    if isinstance(record, UserEvent):
+        return record.type == "conversion" and (record.properties or {}).get("experiment") == test
+    return isinstance(record, AbConversion) and record.experiment == test
 
 
 def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str] = NOBODY) -> list[ArmHour]:
@@ -68,20 +82,13 @@ def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str]
         if not seen:
             continue
         first, variant = seen[0]
-        left = min((ts for ts, other in seen if other != variant), default=None)
-        goals = [
-            r.ts
-            for r in records
-            if isinstance(r, UserEvent) and (who(r, same), r.type) == (user, "conversion") and r.ts >= first
-            and (r.properties or {}).get("experiment") == test and (left is None or r.ts < left)
-        ]  # fmt: skip
+        crossed = min((ts for ts, other in seen if other != variant), default=None)
+        goals = [r.ts for r in records if converts(r, test) and who(r, same) == user and r.ts >= first]
         users[first // HOUR_US, variant] += 1
         if goals:
             conversions[min(goals) // HOUR_US, variant] += 1
-        if left is not None:
-            users[left // HOUR_US, variant] -= 1
-            conversions[left // HOUR_US, variant] -= bool(goals)
-            users[left // HOUR_US, MIXED] += 1
+        if crossed is not None:
+            users[crossed // HOUR_US, CROSSED_OVER] += 1
     keys = {key for counter in (users, conversions) for key, n in counter.items() if n}
     return [ArmHour(*key, users[key], conversions[key]) for key in sorted(keys)]
 
@@ -110,23 +117,64 @@ def test_the_first_exposure_and_the_first_conversion_after_it_count(engine: Engi
     assert cells_of(engine, records) == [ArmHour(2, "a", 2, 0), ArmHour(2, "b", 1, 1), ArmHour(4, "a", 0, 1)]
 
 
-def test_who_is_seen_in_two_arms_leaves_the_first_and_is_counted(engine: EngineCase) -> None:
-    """From that hour on neither arm has the user or a conversion of theirs."""
+def test_who_is_seen_in_two_arms_stays_in_the_first_and_is_counted(engine: EngineCase) -> None:
+    """The first arm has the user and the conversion, however much later, and the second one neither."""
     h = HOUR_US
-    records: list[Record] = [met("1", "a", h), converted("1", 2 * h), met("1", "b", 3 * h), converted("1", 4 * h)]
-    assert cells_of(engine, records) == [
-        ArmHour(1, "a", 1, 0),
-        ArmHour(2, "a", 0, 1),
-        ArmHour(3, MIXED, 1, 0),
-        ArmHour(3, "a", -1, -1),
+    records: list[Record] = [met("1", "a", h), met("1", "b", 3 * h), converted("1", 4 * h)]
+    assert cells_of(engine, records) == [ArmHour(1, "a", 1, 0), ArmHour(3, CROSSED_OVER, 1, 0), ArmHour(4, "a", 0, 1)]
+
+
+def test_a_person_is_the_same_in_a_test_under_every_id(engine: EngineCase) -> None:
+    """What the person met first is told for each id, and before any exposure the id that all are known by."""
+    store = engine.open()
+    store.accept([met("laptop", "b", 5), met("phone", "a", 3), met("else", "a", 1)])
+    for device in ("laptop", "phone", "tablet"):
+        store.identify(device, "ann")
+    ids = ("laptop", "phone", "tablet", "ann", "else", "new")
+    assert asked(store, lambda m: [m.experiments.person_in_test("t", each) for each in ids]) == [
+        *[PersonInTest("ann", "a")] * 4, PersonInTest("else", "a"), PersonInTest("new", None),
+    ]  # fmt: skip
+    assert asked(store, lambda m: m.experiments.person_in_test("u", "phone")) == PersonInTest("ann", None)
+
+
+def test_only_the_coverage_of_a_test_is_raised(engine: EngineCase) -> None:
+    """A higher one is kept, a lower one is not, and with any other difference nothing is."""
+    store = engine.open()
+    coverages = [
+        store.define_experiment(replace(TEST, **change)).coverage
+        for change in (
+            {"coverage": 0.1}, {"coverage": 0.5}, {"coverage": 0.2}, {"coverage": 0.9, "weights": (0.6, 0.4)},
+            {"coverage": 0.9, "name": "U"},
+        )
+    ]  # fmt: skip
+    assert coverages == [0.1, 0.5, 0.5, 0.5, 0.5]
+    assert asked(store, lambda m: m.experiments.experiments("t")) == [replace(TEST, coverage=0.5)]
+
+
+def test_a_stopped_test_counts_what_was_accepted_and_nothing_later(engine: EngineCase) -> None:
+    """Also what a clock that is ahead told before the stop; a second stop changes what is served alone."""
+    store, now = engine.open(), HOUR_US
+    store.define_experiment(TEST)
+    store.accept([met("1", "a", now - 9), met("2", "b", now + 5), converted("2", now + 6)])
+    stopped = store.stop_experiment("t", "b", now)
+    assert (stopped.stopped, stopped.served) == (now + 7, "b")
+    store.accept([met("3", "a", now - 1), met("4", "a", now + 7), converted("1", now + 8), converted("3", now)])
+    wanted = [ArmHour(0, "a", 2, 0), ArmHour(1, "a", 0, 1), ArmHour(1, "b", 1, 1)]
+    assert asked(store, lambda m: m.experiments.hours("t")) == wanted
+    again = store.stop_experiment("t", "a", now + HOUR_US)
+    assert (again.stopped, again.served) == (now + 7, "a")
+    store.rebuild()
+    assert asked(store, lambda m: m.experiments.hours("t")) == wanted
+    assert asked(store, lambda m: [(one.stopped, one.served) for one in m.experiments.experiments()]) == [
+        (now + 7, "a")
     ]
 
 
 def test_only_split_exposures_and_marked_conversions_count(engine: EngineCase) -> None:
     """Forced variants, empty ones, other event types and other tests are left alone."""
     records: list[Record] = [
-        met("1", "a", 0, reason="static"), met("2", "", 0), met("3", "a", 0), converted("3", 1, type="purchase"),
-        converted("3", 2, test="u"), converted("3", 3, test=7), met("4", "a", 4, test="u"),
+        met("1", "a", 0, reason="static"), met("2", "", 0), met("3", "a", 0), told("3", 1, type="purchase"),
+        converted("3", 2, test="u"), told("3", 3, test=7), met("4", "a", 4, test="u"),
         UserEvent(id="plain", ts=5, origin=HERE, user_id="3", type="conversion", name="t"),
     ]  # fmt: skip
     assert cells_of(engine, records) == cells_of(engine, records, rebuilt=True) == [ArmHour(0, "a", 1, 0)]
@@ -139,11 +187,12 @@ _EXPOSURES = st.builds(
     st.sampled_from("123"), st.sampled_from(["a", "a", "b", ""]), _TIMES, _TESTS,
     st.sampled_from(["split"] * 5 + ["static"]),
 )  # fmt: skip
-_CONVERSIONS = st.builds(
-    lambda user, ts, test, type: converted(user, ts, test=test, type=type),
+_CONVERSIONS = st.builds(lambda user, ts, test: converted(user, ts, test=test), st.sampled_from("1234"), _TIMES, _TESTS)
+_TOLD = st.builds(
+    lambda user, ts, test, type: told(user, ts, test=test, type=type),
     st.sampled_from("1234"), _TIMES, _TESTS | st.just(3), st.sampled_from(["conversion"] * 5 + ["purchase"]),
 )  # fmt: skip
-_RECORDS = st.lists(_EXPOSURES | _CONVERSIONS, max_size=25)
+_RECORDS = st.lists(_EXPOSURES | _CONVERSIONS | _TOLD, max_size=25)
 
 
 def batched(records: Sequence[Record], source: random.Random) -> list[list[Record]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from otel_measure.definitions.days import Days
-from otel_measure.records.kinds import Exposure, NpsResponse, Record
+from otel_measure.records.kinds import AbConversion, Exposure, NpsResponse, Record
 from otel_measure.store.types.facts import ACCEPTED, ERASED
 from otel_measure.store.types.users import Erasure
 from tests.facts import DAY, HERE, HOUR, NOON, SECOND, event, inference
@@ -46,12 +46,13 @@ def test_an_erased_person_has_never_been(engine: EngineCase) -> None:
         event("2", "ann"),
         NpsResponse(id="3", ts=NOON, origin=HERE, user_id="ann", score=9),
         Exposure(id="4", ts=NOON, origin=HERE, user_id="ann", experiment="t", variant="a"),
+        AbConversion(id="7", ts=NOON, origin=HERE, user_id="ann", experiment="t"),
         inference("5", user_id="ann"),
     ]
     store.accept([*of_ann, event("6", "bob")])
     store.identify("anon", "ann")
     erased_at = datetime.fromtimestamp((NOON + DAY) // 1_000_000, UTC)
-    assert store.erase("ann", NOON + DAY) == Erasure("ann", erased_at, 2, 2, 1, 1, 1)
+    assert store.erase("ann", NOON + DAY) == Erasure("ann", erased_at, 2, 2, 1, 1, 1, 1)
     for _ in range(2):
         with asking_users(store) as ask:
             assert (holdings(ask), ask.scores(Days(TODAY, TODAY))) == (Holdings(1, 1, 1), {})

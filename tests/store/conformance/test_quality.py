@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from otel_measure.definitions.quality import GRID_BITS, RegressionTotals, label
 from otel_measure.records.kinds import GroundTruth, Origin, Prediction
 from otel_measure.stats.cells import reference_cells
 from otel_measure.store.types.facts import Filter
@@ -43,34 +36,6 @@ def test_a_window_has_the_predictions_of_its_minutes(engine: EngineCase) -> None
     assert one == {("m", "1"): Labels(3, {("x", "x"): 2, ("y", "x"): 1})}
     narrowed = asked(store, lambda m: m.quality.labels(NOON, NOON + DAY, None), Filter("other", "prod"))
     assert narrowed == {("m", "1"): Labels(1, {("y", "x"): 1})}
-
-
-@pytest.mark.parametrize(
-    ("value", "name"),
-    [(True, "true"), (False, "false"), (1, "1"), (1.0, "1"), (-3.0, "-3"), (0.5, None), ("Cat", "Cat")],
-)
-def test_a_class_is_named_by_its_value(value: Prediction, name: str | None) -> None:
-    """Text, booleans and whole numbers name classes; other numbers do not."""
-    assert label(value) == name
-
-
-@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), max_size=20))
-def test_sums_of_pairs_are_exact(pairs: list[tuple[float, float]]) -> None:
-    """Sums equal those of exact fractions of the values on the grid, and taking out undoes putting in."""
-    total = RegressionTotals()
-    grid = 1 << GRID_BITS
-    exact = [(round(Fraction(a) * grid), round(Fraction(b) * grid)) for a, b in pairs]
-    for a, b in pairs:
-        total += RegressionTotals.of(a, b) or RegressionTotals()
-    assert total == RegressionTotals(
-        len(exact),
-        sum(abs(a - b) for a, b in exact),
-        sum((a - b) ** 2 for a, b in exact),
-        sum(b for _, b in exact),
-        sum(b * b for _, b in exact),
-    )
-    assert total + -total == RegressionTotals()
-    assert RegressionTotals.of(1e151, 0.0) is None
 
 
 def test_a_huge_pair_is_no_pair_of_numbers(engine: EngineCase) -> None:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer, Rates
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.models import ModelUse
 from otel_measure.store.types.streams import Ingested
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference
 from tests.store.asking import asked

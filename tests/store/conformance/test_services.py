@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps, watched_by
-from otel_measure.records.kinds import ServiceState
+from otel_measure.records.kinds import Maintenance, ServiceState
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange
+from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange, WatchRun
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
@@ -107,6 +107,65 @@ def test_runs_depend_on_the_set_of_beats_alone(engine: EngineCase, beats: list[i
     end = 500 * SECOND
     assert gaps(watched, 0, end) == gaps(watched_by(set(beats), GAP_S), 0, end)
     assert all(later - last > LONGEST_GAP_US for (_, last), (later, _) in pairwise(watched))
+    store.close()
+
+
+@given(beats=st.lists(st.integers(0, 20).map(lambda n: n * 20 * SECOND), min_size=1, max_size=15), rng=st.randoms())
+def test_watches_are_runs_of_their_own(engine: EngineCase, beats: list[int], rng: random.Random) -> None:
+    """In any order the beats of a watched service are runs as those of a process are, and first of all since when."""
+    store = engine.open()
+    for name in ("api", "db"):
+        store.register_service(name, 99.9, 0)
+    for beat in rng.sample(beats, len(beats)) + rng.sample(beats, len(beats) // 2):
+        store.beat(beat, ["api"])
+    api = history(store)
+    assert api.watched_since == min(beats)
+    assert gaps([run[:2] for run in api.watches], 0, 500 * SECOND) == gaps(
+        watched_by(set(beats), GAP_S), 0, 500 * SECOND
+    )
+    assert (history(store, name="db").watched_since, history(store, name="db").watches) == (None, ())
+    store.close()
+
+
+def test_a_watch_that_is_given_up_is_over(store: Store) -> None:
+    """Until somebody who watches too tells of it; a later watch is a run of its own."""
+    store.register_service("api", 99.9, NOON)
+    store.beat(NOON, ["api"])
+    store.end_watch("api", NOON + 10 * SECOND)
+    assert history(store).watches == (WatchRun(NOON, NOON + 10 * SECOND, True),)
+    store.beat(NOON + 15 * SECOND, ["api"])
+    assert history(store).watches == (WatchRun(NOON, NOON + 15 * SECOND, False),)
+    store.end_watch("api", NOON + 20 * SECOND)
+    store.beat(NOON + HOUR, ["api"])
+    assert history(store).watches == (
+        WatchRun(NOON, NOON + 20 * SECOND, True),
+        WatchRun(NOON + HOUR, NOON + HOUR, False),
+    )
+
+
+def test_planned_time_is_told_of_its_service(store: Store) -> None:
+    """From the start that is asked for on, beside that of others."""
+    for name in ("api", "db"):
+        store.register_service(name, 99.9, NOON)
+    planned = [(NOON - HOUR, NOON), (NOON + HOUR, NOON + 2 * HOUR)]
+    store.accept(
+        [
+            Maintenance(id=f"m{n}", ts=NOON, origin=HERE, service=name, start_us=start, end_us=end)
+            for n, (name, (start, end)) in enumerate([*(("api", one) for one in planned), ("db", planned[0])])
+        ]
+    )
+    assert sorted(history(store).planned) == planned
+    assert history(store, NOON).planned == (planned[1],)
+    assert history(store, name="db").planned == (planned[0],)
+
+
+def test_retention_leaves_since_when_a_service_is_watched(engine: EngineCase) -> None:
+    """Where its watches are gone nobody looked, though heartbeats are there."""
+    store = engine.open(retention_days=10)
+    store.register_service("api", 99.9, NOON)
+    store.beat(NOON, ["api"])
+    store.sweep(NOON + 20 * DAY)
+    assert (history(store).watched_since, history(store).watches) == (NOON, ())
     store.close()
 
 

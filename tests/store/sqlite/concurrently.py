@@ -14,7 +14,7 @@ from tests.facts import DAY, HERE, HOUR, NOON, event, inference
 
 OLD: Final = Definitions()
 # What is left of days whose facts are gone tells how long a session was, and not which of its events are key events.
-ENGAGED: Final = replace(OLD, rules=2, engaged_s=15)
+ENGAGED: Final = replace(OLD, rules=OLD.rules + 1, engaged_s=15)
 NEW: Final = replace(ENGAGED, key_event_types=OLD.key_event_types | {"login"})
 USERS: Final = "abcd"
 # Tables whose first column is a person, after the one that is said.

@@ -145,7 +145,7 @@ def test_without_a_write_ahead_log(store: Path) -> None:
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA journal_mode=DELETE")
     connection.close()
-    assert checkup.journal(file_at(store)) == Finding(
+    assert checkup.log(file_at(store)) == Finding(
         "warning",
         "journal mode delete: readers and writers wait for each other",
         "start otel-measure once; it switches to the write-ahead log",
@@ -155,7 +155,7 @@ def test_without_a_write_ahead_log(store: Path) -> None:
 def test_a_write_ahead_log_that_only_grows(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log far beyond its usual size means that a reader holds it."""
     monkeypatch.setattr(checkup, "_size", lambda path: 300 * 2**20)
-    assert checkup.journal(file_at(store)) == Finding(
+    assert checkup.log(file_at(store)) == Finding(
         "warning",
         "the write-ahead log has 300 MiB: a reader keeps it from being emptied",
         "look for a long-running query or an open sqlite3 shell, and end it",

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.quality import RegressionTotals, is_number, label
+from otel_measure.definitions.quality import RegressionTotals, label
 from otel_measure.records.kinds import GroundTruth, Inference, Origin, Prediction, Record
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.quality import CELLS
@@ -88,8 +88,8 @@ def brute_force(records: Sequence[Record]) -> dict[tuple[str, str], Labels]:
         if pair[0] is not None and pair[1] is not None:
             named = (pair[0], pair[1])
             labels.confusion[named] = labels.confusion.get(named, 0) + 1
-        if is_number(guess) and is_number(true):
-            labels.regression += RegressionTotals.of(float(guess), float(true)) or RegressionTotals()
+        if type(guess) is float and type(true) is float:
+            labels.regression += RegressionTotals.of(guess, true) or RegressionTotals()
     return found
 
 

@@ -126,9 +126,9 @@ def test_an_application_alone_brings_its_store_up_to_date(tmp_path: Path, monkey
     try:
         assert isinstance(runtime.store, SqliteStore)
         deadline = time.monotonic() + 60
-        while (rules(runtime.store) == 1 or runtime.store.is_updating()) and time.monotonic() < deadline:
+        while (rules(runtime.store) == OLD.rules or runtime.store.is_updating()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert (rules(runtime.store), runtime.store.is_updating()) == (2, False)
+        assert (rules(runtime.store), runtime.store.is_updating()) == (NEW.rules, False)
     finally:
         runtime.shutdown()
     after, fresh = SqliteStore(path, definitions=NEW), SqliteStore(":memory:", definitions=NEW)

@@ -19,9 +19,9 @@ def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
     findings = examine(around(store))
     assert [finding.check for finding in findings] == [
         "store", "store directory", "store file system", "store disk", "store privacy", "store integrity",
-        "store journal", "store writable", "store schema", "store time zone", "store definitions", "port", "clock",
-        "time zone data", "python", "sqlite", "opentelemetry", "opentelemetry settings", "opentelemetry internals",
-        "application views", "otlp endpoint", "prices",
+        "store log", "store writable", "store schema", "store time zone", "store definitions", "store counting",
+        "port", "access", "clock", "time zone data", "python", "sqlite", "opentelemetry", "opentelemetry settings",
+        "opentelemetry internals", "application views", "otlp endpoint", "prices",
     ]  # fmt: skip
     assert [(f.check, f.verdict, f.what) for f in findings if f.verdict != "ok" or f.way_out] == []
     assert store.read_bytes() == before
@@ -52,7 +52,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
         "set OTEL_MEASURE_STORE to another path; this file is left as it is",
         "store",
     )
-    assert findings.keys().isdisjoint({"store integrity", "store journal", "store writable", "store definitions"})
+    assert findings.keys().isdisjoint({"store integrity", "store log", "store writable", "store definitions"})
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from exporter.cli import exit_codes
+from exporter.cli.doctor.rendering import conclusion
+from otel_measure.store.types.findings import Finding, Verdict
 from tests.exporter.cli.command_line import run
 
 
@@ -30,3 +34,24 @@ def test_doctor_finds_something_wrong(tmp_path: Path) -> None:
     assert row.split(maxsplit=2)[1] == "wrong"
     assert f"{tmp_path} is a directory" in row
     assert row.rstrip().endswith("set OTEL_MEASURE_STORE to a file in it")
+
+
+def test_doctor_concludes(tmp_path: Path) -> None:
+    """The last line says that all is well, or how many findings are wrong or to be warned of."""
+    well = run("doctor", "--port", "0", "--store", str(tmp_path / "a.db")).output.splitlines()
+    bad = run("doctor", "--port", "0", "--store", str(tmp_path)).output.splitlines()
+    assert well[-1] == f"all well: {len(well) - 2} checks"
+    assert bad[-1].startswith("1 wrong, 0 to be warned of, ")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "line"),
+    [
+        (["ok", "ok"], "all well: 2 checks"),
+        (["ok", "warning"], "0 wrong, 1 to be warned of, 1 well; the way out stands beside each"),
+        (["wrong", "wrong"], "2 wrong, 0 to be warned of, 0 well; the way out stands beside each"),
+    ],
+)
+def test_the_conclusion_counts_verdicts(verdicts: list[Verdict], line: str) -> None:
+    """Nothing is well as long as there is a warning."""
+    assert conclusion([Finding(verdict, "") for verdict in verdicts]) == line
