@@ -210,7 +210,7 @@ def test_the_jobs() -> None:
     assert [(job.name, job.interval_s, job.first_s, job.lease, job.flushes) for job in jobs] == [
         ("spans", 15.0, None, None, False),
         ("heartbeat", 15.0, 0.0, None, True),
-        ("waiting_calls", 15.0, None, None, True),
+        ("signals", 5.0, None, None, True),
         ("streams", 15.0, None, None, True),
         ("store", 15.0, 1.0, None, False),
         ("sweep", 3600.0, 60.0, lease, False),

@@ -24,7 +24,6 @@ EVERYTHING = {
     "OTEL_MEASURE_SAMPLE_INTERVAL_S": "0.5",
     "OTEL_MEASURE_PRICE_OVERRIDES": '{"m": {"input_per_million_usd": 1.5}}',
     "OTEL_MEASURE_EVENT_TYPES": '{"checkout.done": "purchase", "*": "ignore"}',
-    "OTEL_MEASURE_SPANS_WAIT_S": "5",
     "OTEL_MEASURE_AUTO_INSTRUMENT": "true",
     "OTEL_MEASURE_STORE_TEXT": "true",
     "OTEL_MEASURE_SESSION_GAP_S": "60",

@@ -16,7 +16,7 @@ from otel_measure.conventions import dialects, instruments, model_names, semconv
 from otel_measure.definitions.model_ties import Likeness, ModelNames, ModelTies
 from otel_measure.definitions.signals import ModelSeries, Role
 from otel_measure.definitions.streams import Increment
-from otel_measure.definitions.surplus import Left, MetricIncrement, SingleCalls, surplus
+from otel_measure.definitions.surplus import MetricIncrement, Remainder, SingleCalls, surplus
 from otel_measure.stats.binned import Bin
 
 NEAREST_US: Final = 3_600_000_000
@@ -101,7 +101,7 @@ def left_of(growth: Sequence[Growth], singles: Sequence[KnownSingles], ties: Mod
         for each in of_role:
             model, version = _named(each, ties, answered)
             whole = _metric_increment(each)
-            kept = Left(round(rest[each.key].units * share), round(rest[each.key].amount * share))
+            kept = Remainder(round(rest[each.key].units * share), round(rest[each.key].amount * share))
             left[each.key] = _less(each.increment, whole, kept, model, version, cost_comes=model in priced)
     return left
 
@@ -228,13 +228,13 @@ def version_of(model: str, answered: str | None) -> str:
 
 
 def _less(
-    increment: Increment, whole: MetricIncrement, kept: Left, model: str, version: str, *, cost_comes: bool
+    increment: Increment, whole: MetricIncrement, kept: Remainder, model: str, version: str, *, cost_comes: bool
 ) -> Increment | None:
     series = increment.point.model_series
     if not kept.units or series is None:
         return None
     point = replace(increment.point, model_series=series._replace(model=model, version=version))
-    if kept == Left(whole.units, whole.amount):
+    if kept == Remainder(whole.units, whole.amount):
         return replace(increment, point=point, cost_comes=cost_comes)
     by_count = series.role in _BY_COUNT
     value = increment.value * kept.units / whole.units if by_count else kept.amount / _scale(series.role)

@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-import msgspec
-
 from otel_measure.conventions import model_names
 from otel_measure.definitions.model_ties import ModelNames, is_longer_name
-from otel_measure.records.kinds import Inference, Record
+from otel_measure.records.kinds import Inference, Record, with_fields
 
 OVERLAP_US: Final = 2_000_000
 """How far the times of two spans of one response may lie apart."""
@@ -116,7 +114,9 @@ def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[Sa
     outer = {key: _outer(each, spans) for key, each in spans.items() if each.kind == "call"}
     wrappers = {each.key for each in outer.values() if each is not None}
     groups = [
-        _Group([span], _wrapping(span, outer)) for key, span in spans.items() if key in outer and key not in wrappers
+        _CallGroup([span], _wrapping(span, outer))
+        for key, span in spans.items()
+        if key in outer and key not in wrappers
     ]
     facts = [each for each in told if each.kind == "fact"]
     groups = _with_facts(groups, facts, spans, tied)
@@ -124,7 +124,7 @@ def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[Sa
     return sorted((_call(group, spans, outer) for group in groups), key=lambda call: call.record.id)
 
 
-class _Group:
+class _CallGroup:
     """Tellings of one call: the innermost spans, the spans around them (the nearest first), and the fact."""
 
     def __init__(self, inner: list[Telling], around: list[Telling], fact: Telling | None = None) -> None:
@@ -174,14 +174,14 @@ def _wrapping(call: Telling, outer: Mapping[SpanKey, Telling | None]) -> list[Te
 
 
 def _with_facts(
-    groups: Sequence[_Group], facts: Sequence[Telling], spans: Mapping[SpanKey, Telling], tied: AreTied
-) -> list[_Group]:
+    groups: Sequence[_CallGroup], facts: Sequence[Telling], spans: Mapping[SpanKey, Telling], tied: AreTied
+) -> list[_CallGroup]:
     """Return the groups with each fact joined to the spans of its call; a fact of no span is a group of its own."""
     by_span: dict[SpanKey, list[Telling]] = defaultdict(list)
     for fact in facts:
         if fact.span_id:
             by_span[fact.key].append(fact)
-    of_fact: dict[str, _Group] = {fact.id: _Group([], [], fact) for fact in facts}
+    of_fact: dict[str, _CallGroup] = {fact.id: _CallGroup([], [], fact) for fact in facts}
     kept = []
     for group in groups:
         its_fact = _fact_of(group, by_span, spans, tied)
@@ -195,7 +195,7 @@ def _with_facts(
 
 
 def _fact_of(
-    group: _Group, by_span: Mapping[SpanKey, Sequence[Telling]], spans: Mapping[SpanKey, Telling], tied: AreTied
+    group: _CallGroup, by_span: Mapping[SpanKey, Sequence[Telling]], spans: Mapping[SpanKey, Telling], tied: AreTied
 ) -> Telling | None:
     """Return the fact that tells of the call of a group: the one whose block is the smallest around it."""
     span = group.inner[0]
@@ -244,7 +244,7 @@ def _latency_us(telling: Telling) -> int:
 # ---------------------------------------------------------------- responses
 
 
-def _by_response(groups: Sequence[_Group], tied: AreTied) -> list[_Group]:
+def _by_response(groups: Sequence[_CallGroup], tied: AreTied) -> list[_CallGroup]:
     """Join groups that tell of one response, the closest in time first; each scope of a process tells a call once."""
     by_id: dict[str, list[int]] = defaultdict(list)
     for i, group in enumerate(groups):
@@ -268,7 +268,7 @@ def _by_response(groups: Sequence[_Group], tied: AreTied) -> list[_Group]:
         a, b = sorted((root(i), root(j)))
         if a == b or not _may_be_one(whole[a], whole[b], tied):
             continue
-        whole[a] = _Group(
+        whole[a] = _CallGroup(
             [*whole[a].inner, *whole[b].inner],
             [*whole[a].around, *whole[b].around],
             whole[a].fact or whole[b].fact,
@@ -277,7 +277,7 @@ def _by_response(groups: Sequence[_Group], tied: AreTied) -> list[_Group]:
     return [group for i, group in enumerate(whole) if i not in joined]
 
 
-def _may_be_one(one: _Group, other: _Group, tied: AreTied) -> bool:
+def _may_be_one(one: _CallGroup, other: _CallGroup, tied: AreTied) -> bool:
     if one.fact is not None and other.fact is not None:
         return False
     tellers = {(each.process, each.scope) for each in one.inner}
@@ -298,7 +298,7 @@ def _agree(one: Telling, other: Telling, tied: AreTied) -> bool:
     )
 
 
-def _distance_us(one: _Group, other: _Group) -> int:
+def _distance_us(one: _CallGroup, other: _CallGroup) -> int:
     return min(
         abs(a.record.ts - b.record.ts) + abs(_start_us(a.record) - _start_us(b.record))
         for a in one.inner
@@ -317,7 +317,7 @@ _OF_ONE: Final = (
 )
 
 
-def _call(group: _Group, spans: Mapping[SpanKey, Telling], outer: Mapping[SpanKey, Telling | None]) -> SameCall:
+def _call(group: _CallGroup, spans: Mapping[SpanKey, Telling], outer: Mapping[SpanKey, Telling | None]) -> SameCall:
     inner = sorted(group.inner, key=lambda each: (_latency_us(each), each.id))
     around_several = {wrapper.key for wrapper in group.around if _calls_inside(wrapper, outer) > 1}
     base = group.fact or inner[0]
@@ -348,7 +348,7 @@ def _completed(record: Inference, other: Inference, fields: Iterable[str]) -> In
         lacking |= {"cost_usd": other.cost_usd, "cost_source": other.cost_source}
     if "response_model" in lacking:
         lacking["version"] = model_names.version_of(record.model, lacking["response_model"])
-    return msgspec.structs.replace(record, **lacking) if lacking else record
+    return with_fields(record, **lacking) if lacking else record
 
 
 def _with_sums(record: Inference, inner: Sequence[Inference]) -> Inference:
@@ -361,19 +361,19 @@ def _with_sums(record: Inference, inner: Sequence[Inference]) -> Inference:
     costs = [each.cost_usd for each in inner if each.cost_usd is not None]
     if record.cost_usd is None and costs and len(costs) == len(inner):
         sums |= {"cost_usd": sum(costs), "cost_source": inner[0].cost_source}
-    return msgspec.structs.replace(record, **sums) if sums else record
+    return with_fields(record, **sums) if sums else record
 
 
-def _asked_by(record: Inference, group: _Group) -> Inference:
+def _asked_by(record: Inference, group: _CallGroup) -> Inference:
     """Return a call as that of the service which asked: of several that tell of it, the outermost."""
     asking = max(
         (each.record for each in group.told if each.record is not None),
         key=lambda each: (each.ts - _start_us(each), each.id),
     )
-    return record if asking.origin == record.origin else msgspec.structs.replace(record, origin=asking.origin)
+    return record if asking.origin == record.origin else with_fields(record, origin=asking.origin)
 
 
-def _singles(group: _Group) -> Iterator[tuple[str, Inference]]:
+def _singles(group: _CallGroup) -> Iterator[tuple[str, Inference]]:
     """Yield for each process the record by which its metrics know the call: its innermost."""
     innermost: dict[str, Telling] = {}
     for each in sorted(group.told, key=lambda told: (-_latency_us(told), told.id)):

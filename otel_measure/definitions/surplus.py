@@ -57,7 +57,7 @@ class MetricIncrement(NamedTuple):
     amount: int
 
 
-class Left(NamedTuple):
+class Remainder(NamedTuple):
     """What is left of an increment when the single calls in it are taken off."""
 
     units: int
@@ -85,7 +85,9 @@ class _Need:
     units: int
 
 
-def surplus(singles: Iterable[SingleCalls], increments: Iterable[MetricIncrement], ties: ModelTies) -> dict[int, Left]:
+def surplus(
+    singles: Iterable[SingleCalls], increments: Iterable[MetricIncrement], ties: ModelTies
+) -> dict[int, Remainder]:
     """Return what is left of each increment, by its key.
 
     Args:
@@ -103,11 +105,11 @@ def surplus(singles: Iterable[SingleCalls], increments: Iterable[MetricIncrement
     return {room.increment.key: _left(room) for room in rooms}
 
 
-def _left(room: _Room) -> Left:
+def _left(room: _Room) -> Remainder:
     """Return what is left: nothing once all counts are taken, whatever the sums."""
     if not room.units:
-        return Left(0, 0)
-    return Left(room.units, max(room.increment.amount - round(room.taken), 0))
+        return Remainder(0, 0)
+    return Remainder(room.units, max(room.increment.amount - round(room.taken), 0))
 
 
 def _matched(

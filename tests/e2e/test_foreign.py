@@ -182,7 +182,7 @@ def test_without_code_and_sent_on(
         given = {"OTEL_EXPORTER_OTLP_ENDPOINT": central.url, "OTEL_MEASURE_STORE": str(store)}
         instrumented(api, 5, **sends, **given, OTEL_METRIC_EXPORT_INTERVAL="200")
     check(central, "gpt-4o", "2024-08-06", 10)
-    time.sleep(6)  # spans wait 5 s for metrics
+    time.sleep(6)  # signals are compared every 5 s
     check(central, "gpt-4o", "2024-08-06", 10)
     assert central.value("otel_measure_ai_inferences_total", service_name="chatter") == 10.0
     if not shared:

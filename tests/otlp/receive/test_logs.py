@@ -47,15 +47,19 @@ def test_records_of_ours_come_back() -> None:
     )
 
 
+def said(interpreted: InterpretedLogs) -> list[Record]:
+    """Return all that was said, calls of models first."""
+    return [*(call.record for call in interpreted.calls if call.record is not None), *interpreted.records]
+
+
 @pytest.mark.parametrize("record", [inference("i"), user_event("e")])
 def test_a_time_in_the_future_is_clamped(record: Record) -> None:
     """As at a recording call: over 300 s ahead counts as now, and says so."""
     ahead = msgspec.structs.replace(record, ts=NOW_US + 301 * SECOND_US)
-    interpreted = interpret(record_request([ahead]).resource_logs, NOW_US, {})
-    (found,) = interpreted.records or [call.record for call in interpreted.calls if call.record is not None]
+    (found,) = said(interpret(record_request([ahead]).resource_logs, NOW_US, {}))
     assert (found.ts, getattr(found, "clamped", None)) == (NOW_US, True)
     near = msgspec.structs.replace(record, ts=NOW_US + 300 * SECOND_US)
-    assert interpret(record_request([near]).resource_logs, NOW_US, {}).records[0].ts == near.ts
+    assert said(interpret(record_request([near]).resource_logs, NOW_US, {}))[0].ts == near.ts
 
 
 def test_a_clamped_time_where_no_field_says_so() -> None:
@@ -153,7 +157,7 @@ def test_a_placeholder_is_nobody(user: Json) -> None:
     renamed = [_of_user(each, user) for each in of_ours]
     found = read(*renamed, event("other", user_id=user))
     assert found.refused == Counter({"what a user did must name somebody, not a placeholder": len(renamed)})
-    assert [(type(record), getattr(record, "user_id", "")) for record in found.records] == [(Inference, None)]
+    assert [(type(record), getattr(record, "user_id", "")) for record in said(found)] == [(Inference, None)]
     zero = one(event("other", user_id=0))
     assert isinstance(zero, UserEvent)
     assert zero.user_id == "0"
