@@ -262,7 +262,7 @@ class Writer(Protocol):
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
 
-    def count_signals(self, interpret: Interpreter) -> int:
+    def count_signals(self, interpret: Interpreter, now: int) -> int:
         """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
 
         Metrics of processes of whose calls nothing else tells are counted when they come.

@@ -178,7 +178,7 @@ class Receiver:
     def count_signals(self) -> None:
         """Count what metrics tell of calls beyond what is told of them one by one."""
         if self._optional_store is not None:
-            self._count_reassigned(self._optional_store.count_signals(self.interpret))
+            self._count_reassigned(self._optional_store.count_signals(self.interpret, self._now_us()))
 
     def _count_reassigned(self, calls: int) -> None:
         if calls:

@@ -258,17 +258,18 @@ class SqliteStore:
                 outbox.note(transaction.connection, facts.INFERENCE, id_keys(taken.new_calls))
         return taken.with_refused(told, refused)
 
-    def count_signals(self, interpret: Interpreter) -> int:
+    def count_signals(self, interpret: Interpreter, now: int) -> int:
         """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
 
         Args:
             interpret: tells what growth of series means.
+            now: microseconds.
         """
         with self._database.read() as connection:
-            if not signals.has_changed(connection):
+            if not signals.has_changed(connection, now):
                 return 0
         with self._transaction() as transaction:
-            return signals.count(transaction, interpret)
+            return signals.count(transaction, interpret, now)
 
     def remove_sent(self, batch: OutboxBatch) -> None:
         """Remove facts from the outbox."""

@@ -84,6 +84,7 @@ def take(transaction: Transaction, increments: Sequence[Increment], interpreter:
             number = numbers[series.source]
             kept.setdefault(number, set()).add(_keep(connection, number, each, series))
     for number, keys in sorted(kept.items()):
+        overshown.drop_undue(transaction, number)
         if _has_singles(connection, number):
             tellings.note_changed(connection, [number])
         elif _counts_by_itself(connection, number):
@@ -325,7 +326,7 @@ def _name_versions(transaction: Transaction, process: int) -> int:
     for call, ts, asked in silent:
         name = next((name for calls in near if (name := calls.nearest(asked, ts)) is not None), None)
         wanted[call] = growth.version_of(asked, name)
-    correction = Correction(dict.fromkeys(wanted, process), tellings.measured(connection, [process]))
+    correction = Correction(dict.fromkeys(wanted, process), tellings.measured(connection, [process]), wanted)
     for record in facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(wanted))):
         if isinstance(record, Inference) and record.response_model is None and record.version != wanted[record.id]:
             correction.replaced.append((record, msgspec.structs.replace(record, version=wanted[record.id])))

@@ -6,6 +6,7 @@ adds next is taken off first, until they are right again: totals are exact, labe
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -44,14 +45,23 @@ def show(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum], *
         _add(transaction, shown, "total_base")
 
 
-def defer(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum]) -> None:
-    """Keep what facts add to the totals of a process until `deferred` is shown; a rebuild leaves it out until then."""
+def defer(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum], due: int = 0) -> None:
+    """Keep what facts add to the totals of a process for later; a rebuild leaves it out until then.
+
+    Args:
+        transaction: the open one.
+        process: whose totals they are.
+        sums: what facts add.
+        due: when `overdue` shows it, microseconds; 0 for as soon as `deferred` is asked.
+    """
     _add(transaction, {key: _difference(_nothing(whole), whole) for key, whole in sums.items()}, "total_base")
     transaction.connection.executemany(
-        "INSERT INTO unshown (process, name, attributes, origin, value, count, buckets) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO unshown (process, due, name, attributes, origin, value, count, buckets)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 process,
+                due,
                 name,
                 _encode(attributes).decode(),
                 transaction.names.origin(origin),
@@ -66,15 +76,37 @@ def defer(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum]) 
 
 def deferred(transaction: Transaction, process: int) -> dict[TotalKey, Sum]:
     """Return and forget what facts of a process have still to add to the totals."""
+    return _taken(transaction, "process = ? AND due = 0", process)
+
+
+def show_overdue(transaction: Transaction, now: int) -> None:
+    """Show what the metrics of processes might have shown by themselves, where none have come."""
+    rows = transaction.connection.execute("SELECT DISTINCT process FROM unshown WHERE due > 0 AND due <= ?", (now,))
+    for (process,) in rows.fetchall():
+        sums = _taken(transaction, "process = ? AND due > 0 AND due <= ?", process, now)
+        show(transaction, process, sums, of_facts=False)
+
+
+def drop_undue(transaction: Transaction, process: int) -> None:
+    """Forget what the metrics of a process show by themselves."""
+    transaction.connection.execute("DELETE FROM unshown WHERE process = ? AND due > 0", (process,))
+
+
+def has_overdue(connection: sqlite3.Connection, now: int) -> bool:
+    """Tell whether there is anything for `show_overdue`."""
+    return connection.execute("SELECT 1 FROM unshown WHERE due > 0 AND due <= ? LIMIT 1", (now,)).fetchone() is not None
+
+
+def _taken(transaction: Transaction, where: str, *values: int) -> dict[TotalKey, Sum]:
     rows = transaction.connection.execute(
         "SELECT u.name, u.attributes, o.service, o.environment, u.value, u.count, u.buckets FROM unshown u"
-        " JOIN origin o ON o.id = u.origin WHERE u.process = ? ORDER BY u.id",
-        (process,),
+        f" JOIN origin o ON o.id = u.origin WHERE {where} ORDER BY u.id",
+        values,
     ).fetchall()
     sums: dict[TotalKey, Sum] = {}
-    for name, attributes, service, environment, value, count, buckets in rows:
+    for name, attributes, service, environment, number, count, buckets in rows:
         one = Sum(0)
-        one.value, one.count = value, count
+        one.value, one.count = number, count
         one.buckets = list(totals.unpacked(buckets)) if buckets is not None else None
         key = TotalKey(name, _attributes(attributes), Origin(service, environment))
         if key in sums:
@@ -82,7 +114,7 @@ def deferred(transaction: Transaction, process: int) -> dict[TotalKey, Sum]:
         else:
             sums[key] = one
     if rows:
-        transaction.connection.execute("DELETE FROM unshown WHERE process = ?", (process,))
+        transaction.connection.execute(f"DELETE FROM unshown WHERE {where}", values)
     return sums
 
 

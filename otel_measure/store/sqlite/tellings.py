@@ -153,7 +153,9 @@ def follow(transaction: Transaction, ids: Iterable[str]) -> tuple[set[str], int]
     present = {row.call for row in rows.values() if row.call is not None}
     stored = _inferences(transaction.connection, {*present, *calls})
     process_of = {row.telling.id: row.process for row in rows.values()}
-    correction = Correction(process_of, measured(transaction.connection, process_of.values()))
+    facts_among = {each for each, row in rows.items() if row.telling.kind == "fact"}
+    by_spans = {call.record.id for call in calls.values() if call.record.id not in facts_among}
+    correction = Correction(process_of, measured(transaction.connection, process_of.values()), by_spans)
     for call in calls.values():
         _compare(call, stored.get(call.record.id), correction)
     correction.removed += [stored[each] for each in sorted(present - calls.keys()) if each in stored]

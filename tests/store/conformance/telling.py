@@ -109,7 +109,7 @@ def duration(
 
 def uses(store: Store) -> dict[tuple[str, str], ModelUse]:
     """Return what each model did, when all signals are counted."""
-    while store.count_signals(LEARN):
+    while store.count_signals(LEARN, NOON):
         pass
     return {
         (use.model, use.version): use

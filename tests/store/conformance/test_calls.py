@@ -347,6 +347,22 @@ def test_an_erased_user_is_in_no_telling(store: Store) -> None:
     assert store.erase("u", NOON + 2 * MINUTE).inferences == 0
 
 
+def test_series_of_the_conventions_are_shown_of_spans_where_no_metrics_come(store: Store) -> None:
+    """Two and a half minutes later: until then the process's own metrics may come, which show the same."""
+
+    def durations(now: int) -> float:
+        store.count_signals(LEARN, now)
+        families = asked(store, lambda moment: moment.streams.families(NOON))
+        return sum(s.count for f in families if f.name == "gen_ai.client.operation.duration" for s in f.samples)
+
+    take(store, told(1), told(1, trace=2, instance="2"))
+    assert durations(NOON + MINUTE) == 0
+    store.ingest([duration(1, NOON + MINUTE, after=NOON)], LEARN)
+    assert durations(NOON + 4 * MINUTE) == 1 + 1
+    store.rebuild()
+    assert durations(NOON + 4 * MINUTE) == 1 + 1
+
+
 # ---------------------------------------------------------------- laws, against a ledger
 
 CLIENTS = st.builds(

@@ -72,10 +72,12 @@ CREATE TABLE overshown (
     PRIMARY KEY (process, instrument)
 ) STRICT, WITHOUT ROWID;
 
--- What single calls of a process with metrics add to its counters: it is shown when it is known what the metrics add.
+-- What single calls of a process add to its counters, shown later: beside metrics when it is known what these add; what the
+-- process's own metrics may show by themselves (`due` above 0) when none have come by then.
 CREATE TABLE unshown (
     id INTEGER PRIMARY KEY,
     process INTEGER NOT NULL,
+    due INTEGER NOT NULL,
     name TEXT NOT NULL,
     attributes TEXT NOT NULL,
     origin INTEGER NOT NULL,
@@ -83,7 +85,8 @@ CREATE TABLE unshown (
     count INTEGER NOT NULL,
     buckets BLOB
 ) STRICT;
-CREATE INDEX unshown_of_process ON unshown (process);
+CREATE INDEX unshown_of_process ON unshown (process, due);
+CREATE INDEX unshown_by_time ON unshown (due);
 
 -- Of each process and model one signal counted, and calls that only spans told of waited for metrics: these are told now.
 INSERT INTO process (source) SELECT DISTINCT source FROM waiting;
