@@ -48,26 +48,33 @@ def jobs_of_every_process(*, watch_spans: Callable[[], None]) -> list[Job]:
 
 def jobs_of_a_store(
     *,
+    keep_time: Callable[[], object],
     beat: Callable[[], None],
     count_signals: Callable[[], None],
     write_streams: Callable[[], None],
     watch_store: Callable[[], None],
     sweep: Callable[[], object],
     sweeps: StoreLease,
+    clear_erased: Callable[[], bool],
+    clears: StoreLease,
     bring_up_to_date: Callable[[], bool],
 ) -> list[Job]:
     """Return what recurs where there is a store.
 
     Args:
+        keep_time: has the store know what time it is; before everything that goes by it.
         beat: notes that this process is there to see; at once when it starts.
         count_signals: counts what metrics of others tell of calls beyond what is told of them one by one.
         write_streams: writes what has no fact.
         watch_store: looks whether the store is still the one that was opened, and for damage.
         sweep: applies retention and the disk bound.
         sweeps: whose turn that is.
+        clear_erased: clears a part of the bytes of the erased; tells whether more can be done at once.
+        clears: whose turn that is.
         bring_up_to_date: counts a part of what is not counted by the definitions in force; tells whether more is left.
     """
     return [
+        Job(name="clock", run=keep_time, otherwise="the clock was not looked at", first_s=0.0),
         Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
         Job(
             name="signals", run=count_signals, otherwise="metrics of calls were not counted",
@@ -78,6 +85,10 @@ def jobs_of_a_store(
         Job(
             name="sweep", run=sweep, otherwise="retention was not applied",
             interval_s=SWEEP_S, first_s=FIRST_SWEEP_S, lease=sweeps,
+        ),
+        Job(
+            name="erasures", run=clear_erased, otherwise="bytes of the erased were not cleared",
+            first_s=1.0, lease=clears,
         ),
         Job(name="definitions", run=bring_up_to_date, otherwise="the store was not brought up to date", first_s=0.0),
     ]  # fmt: skip

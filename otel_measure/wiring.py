@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -14,6 +15,7 @@ from otel_measure.ai.spans import SpanCalls
 from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
 from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
 from otel_measure.conventions import dialects
+from otel_measure.definitions.days import moment
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
@@ -36,7 +38,22 @@ from otel_measure.stream_writer import StreamWriter
 from otel_measure.telemetry import Providers, Telemetry
 from otel_measure.users.service import UserAnalyticsService
 
-_PAUSE_S: Final = 0.02  # between two parts of counting a store anew: as long as a part holds others up
+_log: Final = logging.getLogger("otel_measure")
+_DOUBTED: Final = (
+    "the clock says %s, more than a day from the store's last heartbeat: until it is believed nothing is removed;"
+    " `otel-measure doctor` tells more"
+)
+_BELIEVED: Final = "the clock says %s and is believed again"
+# Between two parts of what takes long: as long as a part holds others up, and longer where they try again in steps.
+_COUNTING_PAUSE_S: Final = 0.02
+_CLEARING_PAUSE_S: Final = 0.15
+
+
+def _paused(has_more: bool, pause_s: float) -> bool:
+    """Give others time to write before a store does the next part of something long."""
+    if has_more:
+        time.sleep(pause_s)
+    return has_more
 
 
 def wall_clock_us() -> int:
@@ -77,6 +94,7 @@ class Wired:
         self.host: Final = host or socket.gethostname()
         self._ids: Final = Uuid7(clock)
         self._creates_tracing = settings.auto_instrument
+        self._clock_is_believed = True
         sends = settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ)
         self.store: Final = open_store(settings, outbox=sends)
         self.telemetry: Final = Telemetry(
@@ -157,21 +175,26 @@ class Wired:
         if store is None or streams is None:
             return always
         return always + jobs_of_a_store(
+            keep_time=lambda: self._keep_time(store),
             beat=self.infrastructure.beat,
             count_signals=self.receiver.count_signals,
             write_streams=streams.write,
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),
-            bring_up_to_date=lambda: self._bring_up_to_date(store),
+            clear_erased=lambda: _paused(store.clear_erased(self.clock()), _CLEARING_PAUSE_S),
+            clears=self._lease(store, "erasures"),
+            bring_up_to_date=lambda: _paused(
+                store.bring_up_to_date(self.telemetry.instance_id, self.clock()), _COUNTING_PAUSE_S
+            ),
         )
 
-    def _bring_up_to_date(self, store: Store) -> bool:
-        """Have the store do a part of what it has to count anew, and give others time to write before the next."""
-        has_more = store.bring_up_to_date(self.telemetry.instance_id, self.clock())
-        if has_more:
-            time.sleep(_PAUSE_S)
-        return has_more
+    def _keep_time(self, store: Store) -> None:
+        """Have the store know what time it is, and say it when a doubt begins or ends."""
+        is_believed, believed_before = store.keep_time(self.clock()), self._clock_is_believed
+        self._clock_is_believed = is_believed
+        if is_believed != believed_before:
+            _log.warning(_BELIEVED if is_believed else _DOUBTED, moment(self.clock()))
 
     def _lease(self, store: Store, key: str, lasts_us: int = LASTS_US) -> StoreLease:
         return StoreLease(store, key, lambda: self.telemetry.instance_id, self.clock, lasts_us)
@@ -192,5 +215,5 @@ class Wired:
         if self.store is None:
             raise NoStore("the readings of all hosts")
         self._write_all_streams()
-        with self.store.asking() as moment:
-            return moment.streams.readings(PREFIXES, self.clock() - STALE_US)
+        with self.store.asking() as now:
+            return now.streams.readings(PREFIXES, self.clock() - STALE_US)

@@ -199,21 +199,26 @@ def test_the_jobs() -> None:
     nothing: Callable[[], None] = lambda: None  # noqa: E731
     lease: Any = GivenLease(mine=True)
     jobs = jobs_of_every_process(watch_spans=nothing) + jobs_of_a_store(
+        keep_time=nothing,
         beat=nothing,
         count_signals=nothing,
         write_streams=nothing,
         watch_store=nothing,
         sweep=nothing,
         sweeps=lease,
+        clear_erased=lambda: False,
+        clears=lease,
         bring_up_to_date=lambda: False,
     )
     assert [(job.name, job.interval_s, job.first_s, job.lease, job.flushes) for job in jobs] == [
         ("spans", 15.0, None, None, False),
+        ("clock", 15.0, 0.0, None, False),
         ("heartbeat", 15.0, 0.0, None, True),
         ("signals", 5.0, None, None, True),
         ("streams", 15.0, None, None, True),
         ("store", 15.0, 1.0, None, False),
         ("sweep", 3600.0, 60.0, lease, False),
+        ("erasures", 15.0, 1.0, lease, False),
         ("definitions", 15.0, 0.0, None, False),
     ]
 

@@ -136,7 +136,7 @@ def test_a_body_has_every_argument(wiring: Wiring) -> None:
     required = {
         p.name: p.default is p.empty
         for p in inspect.signature(wiring.build).parameters.values()
-        if p.name not in {"self", "sent_at", "usage"}
+        if p.name not in {"self", "usage"}
     } | dict.fromkeys(wiring.no_field, False)
     assert {field.name: field.required for field in msgspec.structs.fields(wiring.body)} == required
 

@@ -134,6 +134,12 @@ def test_a_class_name_means_one_thing() -> None:
     assert {name for name, count in names.items() if count > 1} == TWO_MEANINGS_TODAY
 
 
+def test_scripts_of_the_schema_are_numbered_one_by_one() -> None:
+    """Two of one number, which two branches may bring, would be one script and half a schema."""
+    names = sorted(path.name for path in (ROOT / "otel_measure/store/sqlite/schema").glob("*.sql"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+
+
 def test_no_module_is_long() -> None:
     """No module has more than 400 lines."""
     long = {path for path in tree() if (ROOT / path).read_text(encoding="utf-8").count("\n") > MOST_LINES_OF_A_MODULE}

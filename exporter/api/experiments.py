@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
+from exporter.http.fields import SentAt
 from exporter.http.types import API, AnyRoute, Call, NoQuery, PlainCall, get, post
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.records.limits import MAX_NAME_CHARS
@@ -68,6 +69,7 @@ class ConvertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user_id: _UserId
     timestamp: Annotated[dt.datetime | None, Meta(description="With a time zone; now when absent.")] = None
     event_id: Annotated[str | None, Meta(description="Makes a retry safe: an id counts once.")] = None
+    sent_at: SentAt | None = None
 
 
 class Converted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -113,10 +115,7 @@ async def assign(call: Call[NoQuery, AssignBody]) -> Assigned:
 
 async def convert(call: Call[NoQuery, ConvertBody]) -> Converted:
     """Commit the conversion together with what arrives at the same time."""
-    body = call.body
-    conversion = call.runtime.experiments.conversion_record(
-        call.path_params["id"], body.user_id, timestamp=body.timestamp, event_id=body.event_id
-    )
+    conversion = call.runtime.experiments.conversion_record(call.path_params["id"], **msgspec.structs.asdict(call.body))
     return Converted(conversion.id, is_duplicate(await call.commits.add(conversion)))
 
 

@@ -10,13 +10,14 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, Address, Id, Moment, Name, RecordId, UserId, body_of, item_like
+from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
 from exporter.http.query import UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
+from otel_measure.errors import NotFound
 from otel_measure.records.events import USER_EVENT_TYPES
 from otel_measure.records.kinds import NpsResponse, UserEvent
 from otel_measure.store.types.facts import Outcome
-from otel_measure.store.types.users import Erasure
+from otel_measure.store.types.users import Erasure, ErasureState
 from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.reports import Conversion, Engagement, Nps, Retention, Segments, UsersSummary
 from otel_measure.users.service import UserAnalyticsService
@@ -58,7 +59,6 @@ EventBody: Final = body_of(
     page_url=Address,
     referrer=Address,
     event_id=RecordId,
-    without=frozenset({"sent_at"}),
 )  # fmt: skip
 
 
@@ -70,10 +70,10 @@ class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to 1,000 events; `sent_at` is the sender's clock when it sent them, and corrects their times."""
+    """Up to 1,000 events; `sent_at` is that of all that say none themselves."""
 
     events: Annotated[list[Annotated[msgspec.Raw, item_like(EventBody)]], BATCH]
-    sent_at: Moment | None = None
+    sent_at: SentAt | None = None
 
 
 class EventResult(msgspec.Struct, frozen=True):
@@ -96,7 +96,6 @@ class EventResults(msgspec.Struct, frozen=True):
 NpsBody: Final = body_of(
     AnswerBuilder.build, NpsResponse, "NpsBody", "An answer, with the arguments of `record_nps_response`.",
     response_id=RecordId,
-    without=frozenset({"sent_at"}),
 )  # fmt: skip
 
 
@@ -120,12 +119,25 @@ class Identified(msgspec.Struct, frozen=True):
     anonymous_id: str
 
 
+class UnlinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An anonymous visitor that is not who it was said to be."""
+
+    anonymous_id: Id
+
+
+class Unlinked(msgspec.Struct, frozen=True):
+    """Whether the id was linked to anybody."""
+
+    was_linked: bool
+
+
 _decode_event: Final = msgspec.json.Decoder(EventBody).decode
 
 
 def record(users: UserAnalyticsService, body: msgspec.Struct, sent_at: dt.datetime | None = None) -> UserEvent:
     """Return the record that a body stands for, validated."""
-    return users.event_record(**msgspec.structs.asdict(body), sent_at=sent_at)
+    given = msgspec.structs.asdict(body)
+    return users.event_record(**given | {"sent_at": given["sent_at"] or sent_at})
 
 
 async def track_event(call: Call[NoQuery, msgspec.Struct]) -> Tracked:
@@ -161,6 +173,11 @@ def identify(call: Call[NoQuery, IdentifyBody]) -> Identified:
     return Identified(call.runtime.users.identify(call.body.anonymous_id, call.body.user_id))
 
 
+def unlink(call: Call[NoQuery, UnlinkBody]) -> Unlinked:
+    """Commit that a link is taken back."""
+    return Unlinked(call.runtime.users.unlink(call.body.anonymous_id))
+
+
 def erase(call: Call[NoQuery, NoBody]) -> Erasure:
     """Erase the user that the path names and answer with the receipt."""
     return call.runtime.users.delete_user(call.path_params["user_id"])
@@ -169,6 +186,14 @@ def erase(call: Call[NoQuery, NoBody]) -> Erasure:
 def erase_named(call: Call[UserIdQuery, NoBody]) -> Erasure:
     """Erase the user that the query names and answer with the receipt."""
     return call.runtime.users.delete_user(call.query.user_id)
+
+
+def erasure(call: Call[NoQuery, NoBody]) -> ErasureState:
+    """Answer whether the bytes of an erased user are cleared."""
+    receipt = call.path_params["receipt"]
+    if not receipt.isdecimal():
+        raise NotFound("erasure", receipt)
+    return call.runtime.users.get_erasure(int(receipt))
 
 
 def engagement(call: Call[UserQuery, NoBody]) -> Engagement:
@@ -231,9 +256,17 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         f"{_BASE}/identify", identify, IdentifyBody,
         "Say that an anonymous visitor is a user", "The anonymous id to go on with.", status=200,
     ),
+    post(
+        f"{_BASE}/unlink", unlink, UnlinkBody,
+        "Take back that an anonymous visitor is a user", "Whether it was linked to anybody.", status=200,
+    ),
     delete(
         f"{_BASE}/{{user_id}}", erase, NoQuery,
         "Erase a user, named in the path (a `/` in an id is `%2F`)", "The receipt: what was removed.", access="admin",
+    ),
+    get(
+        f"{API}/erasures/{{receipt}}", erasure, NoQuery,
+        "Whether the bytes of an erased user are cleared", "The state of the erasure.", access="admin",
     ),
     delete(
         _BASE, erase_named, UserIdQuery,

@@ -30,11 +30,18 @@ RecordId: TypeAlias = Annotated[str, Meta(description="Makes a retry safe: an id
 UserId: TypeAlias = int | Id
 Currency: TypeAlias = Annotated[str, Meta(description="ISO 4217.", extra_json_schema={"pattern": "^[A-Za-z]{3}$"})]
 Moment: TypeAlias = Annotated[dt.datetime, Meta(description="RFC 3339, with a time zone.")]
+SentAt: TypeAlias = Annotated[
+    dt.datetime,
+    Meta(
+        description="The sender's clock when it sends this attempt, anew at each retry: where it is off by 60 s or"
+        " more, the difference corrects `timestamp`."
+    ),
+]
 JsonObject: TypeAlias = dict[str, Any]
 Address: TypeAlias = Annotated[str, Meta(description=f"Cut to {limits.MAX_TEXT_CHARS} characters where it is longer.")]
 
 # Arguments that are written in another form than the field that they become.
-_ARGUMENTS: Final[dict[str, Any]] = {"user_id": UserId, "timestamp": Moment, "currency": Currency}
+_ARGUMENTS: Final[dict[str, Any]] = {"user_id": UserId, "timestamp": Moment, "sent_at": SentAt, "currency": Currency}
 _RULES: Final = (("min_length", "minLength"), ("max_length", "maxLength"), ("ge", "minimum"), ("le", "maximum"))
 
 

@@ -26,10 +26,12 @@ class State(NamedTuple):
     Attributes:
         fault: the cause for which a write would fail, "" for none.
         is_updating: whether there are facts that it does not count yet by its definitions.
+        doubts_clock: whether nothing is removed, for the clock is not believed.
     """
 
     fault: str = ""
     is_updating: bool = False
+    doubts_clock: bool = False
 
 
 class Readiness:
@@ -70,7 +72,7 @@ def _find_out(store: Store, look: Future[State]) -> None:
     try:
         with waiting_until(time.monotonic() + LOOK_FOR_S):
             store.check()
-        look.set_result(State(is_updating=store.is_updating()))
+        look.set_result(State(is_updating=store.is_updating(), doubts_clock=store.doubts_clock()))
     except StoreUnavailable as fault:
         look.set_result(State(fault.cause_name))
     except BaseException as fault:

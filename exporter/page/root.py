@@ -29,7 +29,8 @@ async def readyz(call: PlainCall) -> Content:
         # Anybody may ask this, so the path of the store is left to the log and to `doctor`.
         message = f"store unavailable ({state.fault}); 'otel-measure doctor' tells more"
         raise HttpError(503, message, ((b"retry-after", b"1"),))
-    return _state("ready", **({"definitions": "updating"} if state.is_updating else {}))
+    remarks = {"definitions": "updating"} if state.is_updating else {}
+    return _state("ready", **remarks, **({"clock": "doubted"} if state.doubts_clock else {}))
 
 
 async def page(call: PlainCall) -> Content:

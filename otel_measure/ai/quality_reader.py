@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from math import isnan
 from typing import Final
 
-from otel_measure.ai.drift import MAX_REFERENCE_RECORDS, Drift, DriftWatch, columns, reference_of
+from otel_measure.ai.drift import Drift, columns, reference_of
+from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch
 from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations

@@ -23,6 +23,7 @@ from otel_measure.definitions.conversions import (
 )
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.sessions import (
+    BY_GAP,
     Client,
     SessionKey,
     SessionSpan,
@@ -125,6 +126,8 @@ class ActivityBatch:
     def _add(self, key: Alike, start: int, end: int, n: int) -> None:
         uid, client, kind = key
         events = n * self._definitions.is_activity(kind)
+        if not events and client == BY_GAP:
+            return  # a marker opens and stretches the session whose id it carries
         views = n * (kind in self._definitions.view_event_types)
         keys = n * (kind in self._definitions.key_event_types)
         part = SessionSpan(start, end, events, views, keys)

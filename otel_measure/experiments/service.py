@@ -167,16 +167,25 @@ class ExperimentService:
         return assignment.variant
 
     def conversion_record(
-        self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
+        self,
+        test_id: str,
+        user_id: object,
+        *,
+        timestamp: datetime | None = None,
+        event_id: str | None = None,
+        sent_at: datetime | None = None,
     ) -> AbConversion:
         """Return the record that `record_ab_conversion` would record.
+
+        `sent_at` is when the client sent it, by its own clock: a difference of 60 s or more to ours corrects
+        `timestamp`.
 
         Raises:
             ValueError: an argument breaks its rule; the message names it.
             NotFound: there is no such test.
         """
         key, caller = self._experiment(test_id).key, current_caller()
-        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
+        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us(), sent_at)
         return AbConversion(
             id=self._new_id() if event_id is None else checks.id_text("event_id", event_id),
             ts=ts,

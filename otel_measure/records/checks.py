@@ -16,6 +16,8 @@ from otel_measure.records.placeholders import ZERO, is_placeholder
 
 _TOO_LONG = 10 ** (MAX_ID_CHARS - 1)
 FUTURE_TOLERANCE_US = 300 * 1_000_000
+# What came so much later than it was sent was on its way for as long: to correct it would make the time worse.
+TRANSIT_US = 60 * 1_000_000
 _MIN_TS_US = 0
 _INT64_MAX = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -200,21 +202,25 @@ def settled_time(ts_us: int, received_us: int) -> tuple[int, bool]:
     return ts_us, False
 
 
-def settled_timestamp(argument: str, value: object, now_us: int, *, clock_offset_us: int = 0) -> tuple[int, bool]:
+def settled_timestamp(argument: str, value: object, now_us: int, sent_at: object = None) -> tuple[int, bool]:
     """Return the time that a given timestamp counts at, and whether it was clamped; `None` is now.
 
     Args:
         argument: names the timestamp in an error.
         value: an aware datetime or `None`.
         now_us: microseconds.
-        clock_offset_us: how far our clock is ahead of the one that the timestamp was read from.
+        sent_at: when its sender sent it by the clock that the timestamp was read from: what this clock is off corrects
+            it; `None` corrects nothing.
 
     Raises:
         ValueError: as for `timestamp_us`.
     """
+    offset_us = now_us - timestamp_us("sent_at", sent_at, now_us)
     if value is None:
         return now_us, False
-    return settled_time(max(timestamp_us(argument, value, now_us) + clock_offset_us, 0), now_us)
+    if abs(offset_us) < TRANSIT_US:
+        offset_us = 0
+    return settled_time(max(timestamp_us(argument, value, now_us) + offset_us, 0), now_us)
 
 
 def json_object(argument: str, value: object) -> dict[str, Json] | None:

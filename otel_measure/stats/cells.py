@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf, nextafter
 from sys import float_info
@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 
 Category: TypeAlias = str | int | float | bool
 Value: TypeAlias = Category | None
-JsonCells: TypeAlias = dict[str, str | int | list[Category] | list[float]]
+JsonCells: TypeAlias = dict[str, str | float | list[Category] | list[float] | None]
 """Fields of ``Cells`` as JSON can hold them."""
 
 HEAD: Final = 2000
@@ -25,6 +25,7 @@ MAX_BINS: Final = 10
 MIN_SAMPLES: Final = 50
 MIN_CATEGORY_COUNT: Final = 20
 MAX_CATEGORIES: Final = 32
+MIN_OWN_SHARE: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Cells:
         alpha: Dirichlet parameters of the cells, about the counts of the reference.
         samples: values of the reference that are in cells.
         missing: missing values of the reference.
+        autocorrelation_time: how many of its values tell as much as one independent value; None where nobody knows,
+            since their order was not that of time.
 
     Counts of a window (``size`` integers) stand in this order. Numeric: below the range, one per bin, above the range,
     missing, of a wrong type. Categorical: one per category, all others, missing, of a wrong type.
@@ -48,6 +51,12 @@ class Cells:
     alpha: tuple[float, ...]
     samples: int
     missing: int
+    autocorrelation_time: float | None = None
+
+    @property
+    def own_share(self) -> float:
+        """Categorical: the share of the reference whose values have cells of their own."""
+        return 1.0 - (self.alpha[-1] - 0.5) / self.samples
 
     @property
     def size(self) -> int:
@@ -71,6 +80,7 @@ class Cells:
             "alpha": list(self.alpha),
             "samples": self.samples,
             "missing": self.missing,
+            "autocorrelation_time": self.autocorrelation_time,
         }
 
     @classmethod
@@ -88,37 +98,72 @@ class Cells:
                 "samples": int(samples),
                 "missing": int(missing),
             }:
-                return cls(kind, tuple(marks), tuple(map(float, alpha)), samples, missing)
+                time = fields.get("autocorrelation_time")  # what was frozen before this was kept has none
+                if time is None or isinstance(time, int | float):
+                    return cls(kind, tuple(marks), tuple(map(float, alpha)), samples, missing, time)
         raise ValueError(f"fields={fields!r}: not what Cells.to_json() gives; set the reference again")
 
 
-def reference_cells(values: Iterable[Value]) -> Cells | None:
+def reference_cells(values: Iterable[Value], autocorrelation_time: float | None = None) -> Cells | None:
     """Freeze the cells of one feature from its reference.
 
     Numbers get min(10, m // 10) bins whose edges are order statistics of the first 2,000 values; alpha is the spacing
     of the edges in ranks plus the later values counted. Numbers that repeat get cells as categories do when they take
-    at most 32 values, and otherwise the same bins (equal edges merged) with alpha = counts + 1/2. A category has a cell
-    of its own from 20 occurrences on (at most 32 of them); all others are one cell; alpha = counts + 1/2. None and NaN
-    are missing; infinite numbers and what is no scalar are left out.
+    at most 32 values and four in five of the values have cells of their own, and otherwise the same bins (equal edges
+    merged) with alpha = counts + 1/2. A category has a cell of its own from 20 occurrences on (at most 32 of them); all
+    others are one cell; alpha = counts + 1/2. None and NaN are missing; infinite numbers and what is no scalar are left
+    out.
 
     Args:
         values: the reference, in the order it came; numbers when most are (booleans are categories).
+        autocorrelation_time: of these values, where they stand in their order of time.
 
     Returns:
-        The cells; None where there can be no verdict: less than 50 values, or less than two cells.
+        The cells; None where there can be no verdict, and ``reason_without_cells`` says why.
     """
     listed = list(values)
     missing = sum(value is None or value != value for value in listed)
-    present = [value for value in listed if isinstance(value, (str, int, float)) and value == value]
-    numbers = [value for value in present if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    finite = [value for value in numbers if abs(value) <= float_info.max]
-    if 2 * len(numbers) <= len(present):
-        return _categories(present, missing)
+    present = present_values(listed)
+    cells = _numeric(finite_numbers(present), missing) if is_numeric(present) else _categories(present, missing)
+    return cells and replace(cells, autocorrelation_time=autocorrelation_time)
+
+
+def reason_without_cells(values: Iterable[Value]) -> str:
+    """Why ``reference_cells`` gives none for these values, as words."""
+    present = present_values(values)
+    usable = len(finite_numbers(present)) if is_numeric(present) else len(present)
+    if usable < MIN_SAMPLES:
+        return f"{usable} values in the reference; {MIN_SAMPLES} are needed"
+    return f"no value occurs {MIN_CATEGORY_COUNT} times in the reference, and what is no number cannot be put into bins"
+
+
+def present_values(values: Iterable[Value]) -> list[Category]:
+    """The values that are neither missing nor of a wrong type."""
+    return [value for value in values if isinstance(value, (str, int, float)) and value == value]
+
+
+def is_numeric(present: Sequence[Category]) -> bool:
+    """Whether most of the values are numbers; booleans are categories."""
+    return 2 * sum(isinstance(value, (int, float)) and not isinstance(value, bool) for value in present) > len(present)
+
+
+def finite_numbers(present: Sequence[Category]) -> list[float]:
+    """The numbers among the values that a float can hold."""
+    return [
+        value
+        for value in present
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
+    ]
+
+
+def _numeric(finite: list[float], missing: int) -> Cells | None:
     head = finite[:HEAD]
     distinct = len(set(head))
-    if distinct < len(head) and distinct <= MAX_CATEGORIES:
-        return _categories(finite, missing)
-    return _bins(finite, missing, tied=distinct < len(head))
+    tied = distinct < len(head)
+    categories = _categories(finite, missing) if tied else None
+    if categories is not None and distinct <= MAX_CATEGORIES and categories.own_share >= MIN_OWN_SHARE:
+        return categories
+    return _bins(finite, missing, tied=tied) or categories
 
 
 def _bins(numbers: list[float], missing: int, *, tied: bool) -> Cells | None:
@@ -231,5 +276,5 @@ def feature_quality(cells: Cells, counts: Sequence[int]) -> float | None:
     if present and cells.kind == "numeric":
         strange = (inner[0] + inner[-1]) / present
     elif present:
-        strange = max(0.0, inner[-1] / present - (cells.alpha[-1] - 0.5) / cells.samples)
+        strange = max(0.0, inner[-1] / present - (1.0 - cells.own_share))
     return (1.0 - excess_missing) * (1.0 - strange) * (1.0 - wrong_type / records)

@@ -10,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import exp, inf, lgamma, log, log2, sqrt
 from operator import add
+from statistics import NormalDist
 from typing import Final, Literal, TypeAlias
 
-from otel_measure.stats.cells import MIN_SAMPLES, Cells
+from otel_measure.stats.cells import MAX_BINS, MIN_SAMPLES, Cells
 
 Status: TypeAlias = Literal["no_drift", "minor_drift", "moderate_drift", "severe_drift"]
 
 KAPPAS: Final = (10.0, 100.0, 1_000.0, 10_000.0)
 ALPHA: Final = 0.001
-MIN_EXPECTED: Final = 5.0
+_NORMAL: Final = NormalDist()
+_DECILES: Final = tuple(_NORMAL.inv_cdf(k / MAX_BINS) for k in range(1, MAX_BINS))
+_LARGEST_SHIFT: Final = 10.0
+_SHIFT_STEP: Final = 0.001
 STATUS_FROM: Final[tuple[tuple[float, Status], ...]] = (
     (0.3, "severe_drift"),
     (0.2, "moderate_drift"),
@@ -37,17 +42,24 @@ class FeatureDrift:
         log_e: natural logarithm of the e-value against "no drift".
         samples: values of the window.
         reference_samples: values of the reference.
+        autocorrelation_time: how many values tell as much as one independent value.
     """
 
     score: float
     log_e: float
     samples: int
     reference_samples: int
+    autocorrelation_time: float = 1.0
 
     @property
     def alarm(self) -> bool:
         """Whether this feature, looked at alone, has drifted: e >= 1,000."""
         return self.log_e >= -log(ALPHA)
+
+    @property
+    def effective_samples(self) -> float:
+        """How many independent values tell as much as those of the window."""
+        return self.samples / self.autocorrelation_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class ModelDrift:
         log_e: natural logarithm of the mean e-value.
         drifted: the features listed by e-BH, in the order given.
         features: every feature that has a verdict.
+        not_judged: why every other feature has none.
     """
 
     status: Status
@@ -69,30 +82,64 @@ class ModelDrift:
     log_e: float
     drifted: tuple[str, ...]
     features: Mapping[str, FeatureDrift]
+    not_judged: Mapping[str, str]
 
 
-def feature_drift(cells: Cells, counts: Sequence[int]) -> FeatureDrift | None:
+def feature_drift(cells: Cells, counts: Sequence[int], time: float = 1.0) -> FeatureDrift | None:
     """Drift of one feature, from the counts of a window over its cells.
 
+    Args:
+        cells: of the reference.
+        counts: of the window.
+        time: the autocorrelation time: so many values, of the window and of the reference, count as one.
+
     Returns:
-        The drift; None (no verdict) under 50 values in the window or in the reference.
+        The drift; None (no verdict) under 50 independent values in the window, or 50 values in the reference.
     """
     folded = cells.fold(counts)
     samples = sum(folded)
-    if samples < MIN_SAMPLES or cells.samples < MIN_SAMPLES:
+    if samples < MIN_SAMPLES * time or cells.samples < MIN_SAMPLES:
         return None
-    score = drift_score(folded, cells.alpha, cells.samples)
-    return FeatureDrift(score, log_e_value(folded, cells.alpha), samples, cells.samples)
+    score = drift_score(folded, cells.alpha, cells.samples, time)
+    return FeatureDrift(score, log_e_value(folded, cells.alpha, time), samples, cells.samples, time)
 
 
-def model_drift(reference: Mapping[str, Cells], counts: Mapping[str, Sequence[int]]) -> ModelDrift | None:
+def reason_without_verdict(cells: Cells, counts: Sequence[int], time: float = 1.0) -> str:
+    """Why ``feature_drift`` gives no verdict, as words."""
+    if cells.samples < MIN_SAMPLES:
+        return f"{cells.samples} values in the reference; {MIN_SAMPLES} are needed"
+    *_, missing, wrong_type = counts
+    samples = sum(counts) - missing - wrong_type
+    beside = f" beside {missing} missing ones and {wrong_type} of another type" if missing or wrong_type else ""
+    if samples < MIN_SAMPLES:
+        return f"{samples} values in the window{beside}; {MIN_SAMPLES} are needed"
+    worth = f"each depends on those before it, so that all tell as much as {int(samples / time)} independent ones"
+    return f"{samples} values in the window{beside}: {worth}; {MIN_SAMPLES} are needed"
+
+
+def model_drift(
+    reference: Mapping[str, Cells], counts: Mapping[str, Sequence[int]], times: Mapping[str, float] | None = None
+) -> ModelDrift | None:
     """Drift of a model, from the counts of a window per feature (its prediction is one of them).
+
+    Args:
+        reference: the cells of each feature.
+        counts: of the window, per feature.
+        times: autocorrelation times, 1 where none is given.
 
     Returns:
         The drift; None when no feature has a verdict.
     """
-    judged = {name: feature_drift(cells, counts[name]) for name, cells in reference.items() if name in counts}
-    features = {name: drift for name, drift in judged.items() if drift is not None}
+    features: dict[str, FeatureDrift] = {}
+    not_judged: dict[str, str] = {}
+    for name, cells in reference.items():
+        if name in counts:
+            time = 1.0 if times is None else times.get(name, 1.0)
+            drift = feature_drift(cells, counts[name], time)
+            if drift is None:
+                not_judged[name] = reason_without_verdict(cells, counts[name], time)
+            else:
+                features[name] = drift
     if not features:
         return None
     log_es = {name: drift.log_e for name, drift in features.items()}
@@ -100,8 +147,8 @@ def model_drift(reference: Mapping[str, Cells], counts: Mapping[str, Sequence[in
     log_e = log_mean_exp(list(log_es.values()))
     alarm = log_e >= -log(ALPHA)
     score = max(features[name].score for name in drifted or features)
-    status = drift_status(score) if alarm and drifted else "no_drift"
-    return ModelDrift(status, score, alarm, log_e, drifted, features)
+    status = drift_status(score) if alarm else "no_drift"
+    return ModelDrift(status, score, alarm, log_e, drifted, features, not_judged)
 
 
 def drift_status(score: float) -> Status:
@@ -109,35 +156,69 @@ def drift_status(score: float) -> Status:
     return next((status for floor, status in STATUS_FROM if score >= floor), "no_drift")
 
 
-def drift_score(counts: Sequence[int], alpha: Sequence[float], reference_samples: int) -> float:
+def drift_score(counts: Sequence[int], alpha: Sequence[float], reference_samples: int, time: float = 1.0) -> float:
     """Jensen-Shannon distance (base 2) of window and reference, corrected for what chance alone would give.
 
-    With p = alpha / sum(alpha), q = counts / n and neighbouring cells pooled until each expects 5 values (K' left):
-    ``sqrt(max(0, JSD(p, q) - (K' - 1) (1/n + 1/m) / (8 ln 2)))``, in 0..1; 0 for an empty window.
+    With p = alpha / sum(alpha), q = counts / n over the same K cells as the e-value, and T the autocorrelation time:
+    ``sqrt(max(0, JSD(p, q) - (K - 1) (T/n + T/m) / (8 ln 2)))``, in 0..1; 0 for an empty window.
     """
-    n = sum(counts)
+    n, total = sum(counts), sum(alpha)
     if not n:
         return 0.0
-    p, q = _pooled(counts, alpha)
+    p, q = [a / total for a in alpha], [c / n for c in counts]
     middle = [(a + b) / 2.0 for a, b in zip(p, q, strict=True)]
     divergence = _entropy(middle) - (_entropy(p) + _entropy(q)) / 2.0
-    bias = (len(p) - 1) * (1.0 / n + 1.0 / reference_samples) / (8.0 * log(2.0))
+    bias = (len(p) - 1) * time * (1.0 / n + 1.0 / reference_samples) / (8.0 * log(2.0))
     return sqrt(max(0.0, divergence - bias))
 
 
-def log_e_value(counts: Sequence[int], alpha: Sequence[float]) -> float:
+def log_e_value(counts: Sequence[float], alpha: Sequence[float], time: float = 1.0) -> float:
     """Natural logarithm of the e-value that ``counts`` are not from where the reference is from.
 
     With DM the Dirichlet-multinomial likelihood of the counts in one order:
     ``logmeanexp over kappa of log DM(c; kappa alpha / sum(alpha)) - log DM(c; alpha)``. While a window grows the
-    e-value is a martingale of mean 1 under the reference's predictive distribution.
+    e-value is a martingale of mean 1 under the reference's predictive distribution. Of values that depend on each other
+    so many as the autocorrelation time count as one: c, alpha and kappa are divided by it.
     """
-    n = sum(counts)
+    shares = [c / time for c in counts]
+    n = sum(shares)
     null, *alternatives = [
-        constant + sum(map(lgamma, map(add, shape, counts))) - lgamma(total + n)
-        for shape, total, constant in _dirichlets(tuple(alpha))
+        constant + sum(map(lgamma, map(add, shape, shares))) - lgamma(total + n)
+        for shape, total, constant in _dirichlets(tuple(alpha), time)
     ]
     return log_mean_exp(alternatives) - null
+
+
+@lru_cache(maxsize=1024)
+def least_shift(samples: int, reference_samples: int, time: float, features: int) -> float:
+    """The mean shift of a normally distributed feature that its window would have shown in 95 of 100 cases.
+
+    It is the shift, alone among ``features``, at which the expected counts in the ten bins of the reference reach the
+    evidence of an alarm, and 1.645 standard errors of the difference of two means more.
+
+    Args:
+        samples: values of the window.
+        reference_samples: values of the reference.
+        time: the autocorrelation time of both.
+        features: how many share the mean e-value.
+
+    Returns:
+        The shift in standard deviations; inf where even one of 10 would not have been found.
+    """
+    alpha = (reference_samples / MAX_BINS,) * MAX_BINS
+    needed = log(features) - log(ALPHA)
+
+    def is_found(shift: float) -> bool:
+        below = [0.0, *(_NORMAL.cdf(edge - shift) for edge in _DECILES), 1.0]
+        return log_e_value([samples * (b - a) for a, b in pairwise(below)], alpha, time) >= needed
+
+    low, high = 0.0, _LARGEST_SHIFT
+    if not is_found(high):
+        return inf
+    while high - low > _SHIFT_STEP:
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if is_found(middle) else (middle, high)
+    return high + 1.645 * sqrt(time * (1.0 / samples + 1.0 / reference_samples))
 
 
 def e_bh(log_es: Mapping[str, float], alpha: float = ALPHA) -> tuple[str, ...]:
@@ -158,35 +239,12 @@ def log_mean_exp(logarithms: Sequence[float]) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _dirichlets(alpha: tuple[float, ...]) -> tuple[tuple[tuple[float, ...], float, float], ...]:
+def _dirichlets(alpha: tuple[float, ...], time: float) -> tuple[tuple[tuple[float, ...], float, float], ...]:
     """Shape, its sum and the part of log DM without counts: of the null first, then per kappa."""
     total = sum(alpha)
-    shapes = [alpha, *(tuple(kappa * a / total for a in alpha) for kappa in KAPPAS)]
+    scales = (1.0, *(kappa / total for kappa in KAPPAS))
+    shapes = [tuple(scale * a / time for a in alpha) for scale in scales]
     return tuple((shape, sum(shape), lgamma(sum(shape)) - sum(map(lgamma, shape))) for shape in shapes)
-
-
-def _pooled(counts: Sequence[int], alpha: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Shares of reference and window per pooled cell: neighbours are joined from the first on, a rest to the last."""
-    n, total = sum(counts), sum(alpha)
-    enough = MIN_EXPECTED * total / n - 1e-9 * total
-    if min(alpha) >= enough:
-        return [a / total for a in alpha], [c / n for c in counts]
-    weights: list[float] = []
-    joined: list[int] = []
-    weight, count = 0.0, 0
-    for a, c in zip(alpha, counts, strict=True):
-        weight += a
-        count += c
-        if weight >= enough:
-            weights.append(weight)
-            joined.append(count)
-            weight, count = 0.0, 0
-    if weight and weights:
-        weights[-1] += weight
-        joined[-1] += count
-    elif weight:
-        weights, joined = [weight], [count]
-    return [w / total for w in weights], [c / n for c in joined]
 
 
 def _entropy(shares: list[float]) -> float:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
@@ -27,8 +28,9 @@ from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
+from otel_measure.store.types.sizes import Compacted
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals
+from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
 # ---------------------------------------------------------------- questions
 
@@ -108,6 +110,9 @@ class QualityQuestions(Protocol):
 
         Up to the position records are walked: let them be few.
         """
+
+    def judged_hours(self, model: ModelKey, start: int, end: int) -> list[HourCount]:
+        """Return how many records of [start, end), whole hours, a model has in each hour that has any, in order."""
 
     def newest(
         self, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
@@ -251,10 +256,13 @@ class Writer(Protocol):
         """Note that somebody who watched a service until now gives it up; whoever watches it too goes on telling."""
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
 
     def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
 
     def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -296,8 +304,20 @@ class Admin(Protocol):
             now: microseconds.
         """
 
+    def keep_time(self, now: int) -> bool:
+        """Note a heartbeat of this process; return whether its clock is believed (`otel_measure.definitions.clock`)."""
+
+    def doubts_clock(self) -> bool:
+        """Tell whether the last heartbeat that this process knows of came by a clock that is not believed."""
+
     def sweep(self, now: int) -> int:
-        """Apply retention and the disk bound; return the facts removed."""
+        """Apply retention and the disk bound where `now` is believed; return the facts removed."""
+
+    def clear_erased(self, now: int) -> bool:
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""
@@ -342,6 +362,7 @@ class Engine(NamedTuple):
         open: opens a store.
         checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
             of the definitions that it is to be counted by.
+        compact: makes the place of a store that is there smaller.
     """
 
     name: str
@@ -349,3 +370,4 @@ class Engine(NamedTuple):
     library: Callable[[], Finding]
     open: OpenStore
     checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
+    compact: Callable[[Settings], Compacted]

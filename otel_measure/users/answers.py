@@ -9,7 +9,6 @@ from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import NpsResponse, Origin
 from otel_measure.records.limits import MAX_TEXT_CHARS
-from otel_measure.users.track import settled_us
 
 
 class AnswerBuilder:
@@ -38,13 +37,14 @@ class AnswerBuilder:
     ) -> NpsResponse:
         """Return the record of an answer; the arguments are those of `record_nps_response`.
 
-        `sent_at` is when the client sent it, by its own clock: the difference to ours corrects `timestamp`.
+        `sent_at` is when the client sent it, by its own clock: a difference of 60 s or more to ours corrects
+        `timestamp`.
 
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
         caller = current_caller()
-        ts, clamped = settled_us(timestamp, sent_at, self._now_us())
+        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us(), sent_at)
         return NpsResponse(
             id=self._new_id() if response_id is None else checks.id_text("response_id", response_id),
             ts=ts,

@@ -11,14 +11,14 @@ from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_date
 from otel_measure.definitions.windows import DaySpan, counted, day_span
-from otel_measure.errors import NoStore
+from otel_measure.errors import NoStore, NotFound
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import Store, UserQuestions
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.users import Erasure
+from otel_measure.store.types.users import Erasure, ErasureState
 from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder
@@ -193,21 +193,40 @@ class UserAnalyticsService(AbTestCalls):
 
         Returns:
             The anonymous id to go on with: the given one when the two are one person now, or a fresh one when it
-            belongs to somebody else already (a second user on the same device).
+            belongs to somebody else already (a second user on the same device), or is a user itself: an id that
+            anything was ever identified as is not merged into another.
 
         Raises:
-            ValueError: an id is none.
+            ValueError: an id is none, or a placeholder such as "undefined".
             NoStore: there is none to remember it.
         """
         anonymous = checks.linked_id("anonymous_id", anonymous_id)
         link = self._settled_store("identify").identify(anonymous, checks.linked_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
 
-    def delete_user(self, user_id: object) -> Erasure:
-        """Erase a user under all ids: events, answers, assignments, and the user of inferences.
+    def unlink(self, anonymous_id: object) -> bool:
+        """Take back that an anonymous visitor is a user: what it did is its own again, in every answer.
 
-        A keyed hash stays, so that a replay of what was erased is dropped; what the same id does from now on is
-        somebody new. Reports are as if the user had never been; running totals do not fall.
+        What was identified as it goes with it; it may be identified anew. What retention has removed the facts of
+        stays with the user.
+
+        Returns:
+            Whether it was linked to anybody.
+
+        Raises:
+            ValueError: the id is none.
+            NoStore: there is none to remember it.
+        """
+        anonymous = checks.stored_user_id("anonymous_id", anonymous_id)
+        return self._store_for("unlink").unlink(anonymous)
+
+    def delete_user(self, user_id: object) -> Erasure:
+        """Erase a user under all ids: events, answers, assignments, and the user and texts of inferences.
+
+        What was removed is overwritten; copies that the file and its log still hold are cleared within a minute, unless
+        somebody reads for longer: `get_erasure` tells. A keyed hash stays, so that a replay of what was erased is
+        dropped; what the same id does from now on is somebody new. Reports are as if the user had never been; running
+        totals do not fall.
 
         Returns:
             The receipt: what was removed.
@@ -218,6 +237,23 @@ class UserAnalyticsService(AbTestCalls):
         """
         user = checks.stored_user_id("user_id", user_id)
         return self._settled_store("delete_user").erase(user, self._now_us())
+
+    def get_erasure(self, receipt: int) -> ErasureState:
+        """Return whether the bytes of an erased user are cleared.
+
+        Args:
+            receipt: of `delete_user`.
+
+        Raises:
+            NotFound: no erasure has this receipt.
+            NoStore: there is none that could.
+        """
+        if self._store is None:
+            raise NoStore("get_erasure")
+        state = self._store.erasure(receipt)
+        if state is None:
+            raise NotFound("erasure", str(receipt))
+        return state
 
     def _store_for(self, question: str) -> Store:
         if self._store is None:

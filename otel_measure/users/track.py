@@ -47,14 +47,14 @@ class EventBuilder:
     ) -> UserEvent:
         """Return the record of something a user did; the arguments are those of `track_event`.
 
-        `sent_at` is when the client sent it, by its own clock: the difference to ours corrects `timestamp`.
+        `sent_at` is when the client sent it, by its own clock: a difference of 60 s or more to ours corrects
+        `timestamp`.
 
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        now = self._now_us()
         caller = current_caller()
-        ts, clamped = settled_us(timestamp, sent_at, now)
+        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us(), sent_at)
         given = checks.json_object("properties", properties)
         event = UserEvent(
             id=self._new_id() if event_id is None else checks.id_text("event_id", event_id),
@@ -78,12 +78,3 @@ class EventBuilder:
         if given is not None and len(msgspec.json.encode(given)) > MAX_RECORD_BYTES:
             raise ValueError(f"properties must be at most {MAX_RECORD_BYTES} bytes as JSON")
         return event
-
-
-def settled_us(timestamp: datetime | None, sent_at: datetime | None, now_us: int) -> tuple[int, bool]:
-    """Return when something counts as having happened, in microseconds, and whether it was clamped.
-
-    With `sent_at` the client's clock is corrected by what it is off; over 300 s in the future becomes now.
-    """
-    offset_us = 0 if sent_at is None else now_us - checks.timestamp_us("sent_at", sent_at, now_us)
-    return checks.settled_timestamp("timestamp", timestamp, now_us, clock_offset_us=offset_us)

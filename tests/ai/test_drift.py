@@ -6,12 +6,13 @@ import math
 import random
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_measure.ai import drift
+from otel_measure.ai import drift_watch
 from otel_measure.ai.drift import Drift, Evidence, columns, reference_of
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.definitions.days import moment
@@ -21,7 +22,8 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
 from otel_measure.records.kinds import Inference
 from otel_measure.stats import cells
-from otel_measure.stats.drift import model_drift
+from otel_measure.stats.dependence import autocorrelation_time
+from otel_measure.stats.drift import least_shift, model_drift
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import EVERYTHING
 from otel_measure.store.types.models import ModelKey
@@ -32,7 +34,8 @@ from tests.facts import DAY, HOUR, NOON, SECOND, inference
 from tests.store.asking import asked
 
 MODEL = ("m", "1")
-MIDNIGHT = NOON - 12 * HOUR
+MIDNIGHT = NOON - 12 * HOUR  # of a Thursday, as 1970 began with one: weeks begin here
+WEEK = 7 * DAY
 
 
 class Watched:
@@ -59,26 +62,48 @@ def set_normal(store: SqliteStore, seed: int = 1, m: int = 1000) -> None:
     store.set_reference(MODEL, reference_of("given", {"prediction": [rng.gauss(0, 1) for _ in range(m)]}))
 
 
+def slow_windows(values: Sequence[Inference], size: int, time: float, now: int) -> tuple[list[Inference], ...]:
+    """Return the last complete and the running window, by walking through the records one by one."""
+    enough = min(10 * size, math.ceil(min(200, size) * (time if 10 * size >= 50 * time else 1.0)))
+    complete: list[Inference] = []
+    running: list[Inference] = []
+    for record, after in pairwise([*values, None]):
+        assert record is not None
+        running.append(record)
+        day_ends = after is None or after.ts // DAY != record.ts // DAY
+        week_ends = after is None or after.ts // WEEK != record.ts // WEEK
+        is_enough = day_ends and (record.ts // DAY + 1) * DAY <= now and len(running) >= enough
+        if len(running) == max(size, enough) or is_enough:
+            complete, running = running, []
+        if week_ends and (record.ts // WEEK + 1) * WEEK <= now:
+            complete, running = running if len(running) >= 50 else complete, []
+    return complete, running
+
+
+def slow_time(ordered: Sequence[Inference]) -> float | None:
+    """Return the autocorrelation time of the first records: of 50, or of a quarter more, and so on to 1,000."""
+    learnt_from = 50
+    while (step := min(learnt_from + learnt_from // 4, 1000)) <= len(ordered) and learnt_from < 1000:
+        learnt_from = step
+    if len(ordered) < learnt_from:
+        return None
+    return autocorrelation_time([r.prediction for r in ordered[:learnt_from]])
+
+
 def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now: int) -> tuple[int, int, float] | None:
     """Samples, start and score of the window that is shown, straight from the definition."""
     reference = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert reference is not None
     ordered = sorted(records, key=lambda r: (r.ts, r.id))
-    complete: list[list[Inference]] = []
-    running: list[Inference] = []
-    periods = sorted({r.ts // DAY for r in ordered})
-    for day in periods[-2:]:
-        of_day = [r for r in ordered if r.ts // DAY == day]
-        parts = [of_day[i : i + size] for i in range(0, len(of_day), size)]
-        if (day + 1) * DAY > now and day == periods[-1]:
-            running = parts.pop() if len(parts[-1]) < size else []
-        complete += [part for part in parts if len(part) >= cells.MIN_SAMPLES]
+    time = slow_time(ordered)
+    if time is None:
+        return None
     found = []
-    for window in (running, complete[-1] if complete else []):
+    for window in reversed(slow_windows(ordered, size, time, now)):
         counted = cells.WindowCounts(reference.cells)
         for record in window:
             counted.add({"prediction": record.prediction})
-        judged = model_drift(reference.cells, counted.counts)
+        judged = model_drift(reference.cells, counted.counts, {"prediction": time})
         found.append((len(window), window[0].ts, judged) if judged else None)
     shown = found[0] if found[0] and found[0][2].alarm else found[1] or found[0]
     return (shown[0], shown[1], shown[2].score) if shown else None
@@ -121,19 +146,19 @@ def test_drift_is_a_function_of_the_facts(data: st.DataObject) -> None:
     assert comparable(watching.detect(MODEL)) == comparable(Watched(store, now, size=60).detect(MODEL))
 
 
-def test_a_late_record_of_the_period_before_is_seen() -> None:
-    """While today has no complete window, the last one of yesterday is shown with what came late."""
+def test_a_late_record_of_the_week_before_is_seen() -> None:
+    """While this week has no complete window, the last one of the week before is shown with what came late."""
     store = closed_later(SqliteStore(":memory:"))
     set_normal(store, m=200)
     rng = random.Random(3)
-    records = [inference(f"{i:03}", MIDNIGHT + i, prediction=rng.gauss(0, 1)) for i in range(61)]
-    today = inference("today", MIDNIGHT + DAY, prediction=0.0)
-    watching = Watched(store, MIDNIGHT + DAY + HOUR, size=60)
-    store.accept([*records[:53], today])
+    records = [inference(f"{i:03}", MIDNIGHT - DAY + i, prediction=rng.gauss(0, 1)) for i in range(81)]
+    today = inference("today", MIDNIGHT, prediction=0.0)
+    watching = Watched(store, MIDNIGHT + HOUR, size=1000)
+    store.accept([*records[:73], today])
     first = watching.detect(MODEL)
-    store.accept([records[53]])
+    store.accept([records[73]])
     second = watching.detect(MODEL)
-    assert (first and first.samples, second and second.samples) == (53, 54)
+    assert (first and first.samples, second and second.samples) == (73, 74)
 
 
 def test_no_reference_and_few_records_give_no_verdict() -> None:
@@ -153,20 +178,22 @@ def test_no_reference_and_few_records_give_no_verdict() -> None:
 def test_the_first_records_are_the_reference_nobody_set() -> None:
     """The first 1,000 by (ts, id) are frozen; a late one among them makes it others, once facts are gone none does."""
     store = closed_later(SqliteStore(":memory:", retention_days=1))
-    records = [inference(f"{i:04}", NOON + i * SECOND, prediction=float(i)) for i in range(1100)]
+    values = random.Random(1).sample(range(1000), 1000) + list(range(0, 1000, 10))
+    records = [inference(f"{i:04}", NOON + i * SECOND, prediction=float(v)) for i, v in enumerate(values)]
     store.accept(records)
     watching = Watched(store, NOON + DAY)
     assert watching.detect(MODEL) is not None
     kept = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert kept is not None
     assert (kept.last, kept.cells["prediction"].marks[-1]) == (RecordPosition(records[999].ts, "0999"), 999.0)
+    assert kept.cells["prediction"].autocorrelation_time == 1.0
     store.accept([inference("late", NOON + 1, prediction=5.5)])
     assert watching.detect(MODEL) is not None
     again = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert again is not None
     assert again.last == RecordPosition(records[998].ts, "0998")
     store.sweep(NOON + 3 * DAY)
-    store.accept([inference(f"n{i:04}", NOON + 3 * DAY + i, prediction=float(i)) for i in range(60)])
+    store.accept([inference(f"n{i:04}", NOON + 3 * DAY + i, prediction=float(i * 37 % 60)) for i in range(60)])
     later = Watched(store, NOON + 3 * DAY + HOUR).detect(MODEL)
     assert asked(store, lambda m: m.quality.references(MODEL).get(MODEL)) == again
     assert later is not None
@@ -176,7 +203,8 @@ def test_the_first_records_are_the_reference_nobody_set() -> None:
 def test_a_reference_that_cannot_be_kept_is_used_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that takes no writes still answers."""
     store = closed_later(SqliteStore(":memory:"))
-    store.accept([inference(f"{i:04}", NOON + i, prediction=float(i % 97)) for i in range(1100)])
+    rng = random.Random(6)
+    store.accept([inference(f"{i:04}", NOON + i, prediction=rng.gauss(0, 1)) for i in range(1100)])
 
     def refuse(model: ModelKey, reference: Reference) -> None:
         raise StoreUnavailable("read_only", "here", "there")
@@ -261,8 +289,16 @@ def test_the_answer_whole() -> None:
         drift_score=expected.features["x"].score,
         prediction_drift=0.0,
         feature_drift={name: one.score for name, one in expected.features.items() if name != "prediction"},
+        not_judged={"flat": "0 values in the window beside 100 missing ones and 0 of another type; 50 are needed"},
         data_quality_score=0.0,
-        evidence=Evidence(expected.log_e / math.log(10), True, expected.drifted),
+        evidence=Evidence(
+            log10_e=expected.log_e / math.log(10),
+            alarm=True,
+            drifted=expected.drifted,
+            effective_samples=50.0,
+            least_shift=least_shift(50, 200, 1.0, 2),
+            message="The data has drifted beyond doubt: the score is 0.848.",
+        ),
         samples=100,
         reference_samples=200,
         reference_source="given",
@@ -274,7 +310,7 @@ def test_a_model_without_features_has_no_data_quality() -> None:
     """Quality is of features; the prediction is none."""
     store = closed_later(SqliteStore(":memory:"))
     set_normal(store)
-    store.accept([inference(f"{i:03}", NOON + i, prediction=float(i)) for i in range(60)])
+    store.accept([inference(f"{i:03}", NOON + i, prediction=float(i * 37 % 60)) for i in range(60)])
     found = Watched(store).detect(MODEL)
     assert found is not None
     assert math.isnan(found.data_quality_score)
@@ -295,7 +331,7 @@ def test_a_reference_without_cells_gives_no_verdict() -> None:
 
 def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model with enough records is judged, others are left out, and memory is bounded."""
-    monkeypatch.setattr(drift, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(drift_watch, "MAX_REMEMBERED", 2)
     store = closed_later(SqliteStore(":memory:"))
     cells_of = reference_of("given", {"prediction": [float(i) for i in range(100)]})
     for version in "1234":

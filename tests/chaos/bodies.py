@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from tests.chaos.victim import WRITE_TOKEN, Victim
 
 _MIB = 1024 * 1024
 LARGEST = 16 * _MIB
+_GROWN = 15 * _MIB
 
 
 def post(path: str, body: bytes, content_type: str = "application/x-protobuf", *, gzipped: bool = False) -> bytes:
@@ -56,7 +58,7 @@ def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def _grown(content: bytes, size: int = LARGEST) -> bytes:
+def _grown(content: bytes, size: int = _GROWN) -> bytes:
     """Return a body that is this content again and again, and grows a thousandfold."""
     return gzip.compress(content * (size // len(content)), 9)
 
@@ -68,22 +70,22 @@ def empty_resources() -> bytes:
 
 def empty_scopes() -> bytes:
     """Return a body of one `ResourceLogs` with millions of empty `ScopeLogs`."""
-    return gzip.compress(field(1, field(2, b"") * (LARGEST // 2 - 8)), 9)
+    return gzip.compress(field(1, field(2, b"") * (_GROWN // 2 - 8)), 9)
 
 
 def empty_records() -> bytes:
     """Return a body of one `ScopeLogs` with millions of empty log records."""
-    return gzip.compress(field(1, field(2, field(2, b"") * (LARGEST // 2 - 16))), 9)
+    return gzip.compress(field(1, field(2, field(2, b"") * (_GROWN // 2 - 16))), 9)
 
 
 def empty_attributes() -> bytes:
     """Return a body of one log record with millions of empty attributes."""
-    return gzip.compress(field(1, field(2, field(2, field(6, b"") * (LARGEST // 2 - 16)))), 9)
+    return gzip.compress(field(1, field(2, field(2, field(6, b"") * (_GROWN // 2 - 16)))), 9)
 
 
 def empty_attributes_of_a_resource() -> bytes:
     """Return a body of a resource with millions of empty attributes."""
-    return gzip.compress(field(1, field(1, field(1, b"") * (LARGEST // 2 - 16))), 9)
+    return gzip.compress(field(1, field(1, field(1, b"") * (_GROWN // 2 - 16))), 9)
 
 
 def unknown_fields() -> bytes:
@@ -93,17 +95,17 @@ def unknown_fields() -> bytes:
 
 def json_lists() -> bytes:
     """Return a body of millions of empty objects in JSON."""
-    return gzip.compress(b'{"resourceLogs":[' + b"{}," * (LARGEST // 3 - 10) + b"{}]}", 9)
+    return gzip.compress(b'{"resourceLogs":[' + b"{}," * (_GROWN // 3 - 10) + b"{}]}", 9)
 
 
 def json_numbers() -> bytes:
     """Return a body of a list of millions of numbers in JSON."""
-    return gzip.compress(b'{"resourceLogs":[' + b"0," * (LARGEST // 2 - 10) + b"0]}", 9)
+    return gzip.compress(b'{"resourceLogs":[' + b"0," * (_GROWN // 2 - 10) + b"0]}", 9)
 
 
 def json_unknown() -> bytes:
     """Return a body of millions of keys that are not known in JSON."""
-    return gzip.compress(b'{"x":[' + b'["ab"],' * (LARGEST // 7 - 10) + b"0]}", 9)
+    return gzip.compress(b'{"x":[' + b'["ab"],' * (_GROWN // 7 - 10) + b"0]}", 9)
 
 
 def json_nested() -> bytes:
@@ -114,12 +116,59 @@ def json_nested() -> bytes:
 def json_attributes() -> bytes:
     """Return a body of one log record with millions of attributes in JSON."""
     start = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":['
-    return gzip.compress(start + b"{}," * (LARGEST // 3 - 100) + b"{}]}]}]}]}", 9)
+    return gzip.compress(start + b"{}," * (_GROWN // 3 - 100) + b"{}]}]}]}]}", 9)
 
 
-def _eight(body: Callable[[], bytes], content_type: str) -> Callable[[Victim, int], None]:
+# Random bytes do not get smaller: with so many beside it a body grows less than 200-fold, and is not refused for that.
+_PADDING = 96 * 1024
+
+
+def padded(body: bytes) -> bytes:
+    """Return a compressed body with bytes in a field that is not known, so that it grows some 150-fold."""
+    content = gzip.decompress(body)
+    if content.startswith(b"{"):
+        content = b'{"y":"' + os.urandom(_PADDING).hex().encode() + b'",' + content[1:]
+    else:
+        content = field(15, os.urandom(_PADDING)) + content
+    return gzip.compress(content, 9)
+
+
+def _attribute(key: bytes, value: bytes) -> bytes:
+    return field(6, field(1, key) + field(2, field(1, value)))
+
+
+def events_alike() -> bytes:
+    """Return a body of 90,000 clicks of one user, which are all stored."""
+    start = _attribute(b"user.id", b"u") + _attribute(b"otel_measure.event.label", b"x")
+    records = b"".join(
+        field(2, start + _attribute(b"log.record.uid", b"%d" % n) + field(12, b"otel_measure.click"))
+        for n in range(90_000)
+    )
+    return gzip.compress(field(1, field(2, records)), 9)
+
+
+def events_of_many() -> bytes:
+    """Return a body of 90,000 clicks, each of another user and with another label."""
+    records = b"".join(
+        field(
+            2,
+            _attribute(b"user.id", b"u%d" % n) + _attribute(b"otel_measure.event.label", b"x%d" % n)
+            + field(12, b"otel_measure.click"),
+        )
+        for n in range(90_000)
+    )  # fmt: skip
+    return gzip.compress(field(1, field(2, records)), 9)
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
+
+
+def _eight(
+    body: Callable[[], bytes], content_type: str, change: Callable[[bytes], bytes] = _as_it_is
+) -> Callable[[Victim, int], None]:
     def attack(server: Victim, scale: int) -> None:
-        request = post("/v1/logs", body(), content_type, gzipped=True)
+        request = post("/v1/logs", change(body()), content_type, gzipped=True)
         for _ in range(scale):
             at_once(server, [request] * 8)
 
@@ -127,15 +176,19 @@ def _eight(body: Callable[[], bytes], content_type: str) -> Callable[[Victim, in
     return attack
 
 
+_MAKERS: dict[Callable[[], bytes], str] = dict.fromkeys(
+    (empty_resources, empty_scopes, empty_records, empty_attributes, empty_attributes_of_a_resource, unknown_fields),
+    "application/x-protobuf",
+) | dict.fromkeys((json_lists, json_numbers, json_unknown, json_nested, json_attributes), "application/json")
 GROWING: dict[str, Callable[[Victim, int], None]] = {
-    f"eight bodies of {make.__name__}": _eight(make, "application/x-protobuf")
-    for make in (
-        *(empty_resources, empty_scopes, empty_records, empty_attributes, empty_attributes_of_a_resource),
-        unknown_fields,
-    )
+    f"eight bodies of {make.__name__}": _eight(make, content_type) for make, content_type in _MAKERS.items()
+}
+GROWING_LESS: dict[str, Callable[[Victim, int], None]] = {
+    f"eight bodies of {make.__name__}, padded": _eight(make, content_type, padded)
+    for make, content_type in _MAKERS.items()
 } | {
-    f"eight bodies of {make.__name__}": _eight(make, "application/json")
-    for make in (json_lists, json_numbers, json_unknown, json_nested, json_attributes)
+    f"eight bodies of {make.__name__}": _eight(make, "application/x-protobuf")
+    for make in (events_alike, events_of_many)
 }
 
 

@@ -23,7 +23,7 @@ CONNECTING: Final[dict[str, Attack]] = {
 }
 SENDING: Final[dict[str, Attack]] = {
     each.__name__: each for each in (bodies.plain_empty_records, bodies.unfinished, bodies.slow)
-} | bodies.GROWING
+} | (bodies.GROWING | bodies.GROWING_LESS)
 
 
 class Outcome(NamedTuple):

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.bodies import GROWING_LESS
 from tests.chaos.table import CONNECTING, SENDING, attacked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SCALE = int(os.environ.get("CHAOS_SCALE", "1"))
+# Of what grows less than 200-fold the gate tries the two that take most memory, `make chaos` all.
+LONG = frozenset(GROWING_LESS) - {"eight bodies of unknown_fields, padded", "eight bodies of json_unknown, padded"}
 MEMORY_MIB = 400
 LOG_LINES = 20
 # The budget is 1 s; on a machine that others use as well a wait is counted as a fault from twice that on.
@@ -30,9 +33,11 @@ def test_whoever_connects(name: str, tmp_path: Path) -> None:
     assert log_lines < LOG_LINES
 
 
-@pytest.mark.parametrize("name", SENDING)
+@pytest.mark.parametrize("name", [name for name in SENDING if SCALE > 1 or name not in LONG])
 def test_whoever_sends(name: str, tmp_path: Path) -> None:
-    """Who has the write token takes no more memory by bodies that are small and grow, large, or slow."""
+    """Who has the write token takes no more by bodies that are small and grow, large, or slow."""
     seen, log_lines = attacked(SENDING[name], SCALE, tmp_path)
+    assert seen.faults == []
+    assert seen.slowest_s < SLOWEST_S
     assert seen.memory_mib < MEMORY_MIB
     assert log_lines < LOG_LINES

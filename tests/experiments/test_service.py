@@ -370,3 +370,13 @@ def test_the_public_accessor_has_the_calls() -> None:
     """`get_user_analytics_service()` creates tests."""
     with Capture():
         assert process.get_user_analytics_service().create_ab_test("T", VARIANTS) == "t"
+
+
+def test_the_clock_of_who_tells_of_a_conversion_is_corrected() -> None:
+    """By what it was off when it sent, unless that is transit."""
+    with Capture() as capture:
+        test_id, now = capture.users.create_ab_test("t", VARIANTS), moment(capture.clock.now_us)
+        made = capture.runtime.experiments.conversion_record
+        told, an_hour, seconds = now - timedelta(hours=3), timedelta(hours=1), timedelta(seconds=59)
+        times = [made(test_id, 1, timestamp=told, sent_at=sent).ts for sent in (now - an_hour, now - seconds, None)]
+    assert [moment(ts) for ts in times] == [told + an_hour, told, told]

@@ -57,6 +57,13 @@ class Identify:
 
 
 @dataclass(frozen=True)
+class Unlink:
+    """`unlink(anon)`."""
+
+    anon: str
+
+
+@dataclass(frozen=True)
 class NpsAnswer:
     """One answer, 0 to 10, to "would you recommend us"."""
 
@@ -78,9 +85,11 @@ def names_nobody(text: str) -> bool:
 def corrected_ts(original: int, received: int, sent: int | None = None) -> tuple[int, bool]:
     """The time of an event by our clock, and whether it was clamped.
 
-    Decision: the clamp looks at the corrected time; exactly 300 s ahead is not clamped.
+    Decision: the clamp looks at the corrected time; exactly 300 s ahead is not clamped. A difference of less than 60 s
+    either way is transit, and exactly 60 s is corrected.
     """
-    ts = original if sent is None else original + (received - sent)
+    off = 0 if sent is None else received - sent
+    ts = original + off if abs(off) >= 60 * SECOND else original
     return (received, True) if ts > received + 300 * SECOND else (ts, False)
 
 
@@ -126,13 +135,15 @@ def last_complete_day(as_of: date, zone: ZoneInfo, now: int) -> date:
     return as_of
 
 
-def persons(aliases: Iterable[Identify]) -> Callable[[str], str]:
+def persons(aliases: Iterable[Identify | Unlink]) -> Callable[[str], str]:
     """Return the function from any id to its person.
 
-    Decision: the first link of an id stays; a later one to another person is refused. A user that is itself linked
-    later takes those linked to it along, so without refusals the persons are the connected components, in any order.
+    Decision: the first link of an id stays until it is taken back; a later one to another person is refused, as is one
+    of an id that was ever named as a user, whether that call was refused or not. An id goes along with the one that it
+    was identified as. So without refusals the persons are the connected components of the links, in any order.
     """
     owner: dict[str, str] = {}
+    users: set[str] = set()
 
     def person(distinct_id: str) -> str:
         while distinct_id in owner:
@@ -140,15 +151,19 @@ def persons(aliases: Iterable[Identify]) -> Callable[[str], str]:
         return distinct_id
 
     for link in aliases:
-        if person(link.anon) != person(link.user) and link.anon not in owner:
-            owner[link.anon] = person(link.user)
+        if isinstance(link, Unlink):
+            owner.pop(link.anon, None)
+            continue
+        users.add(link.user)
+        if person(link.anon) != person(link.user) and link.anon not in owner and link.anon not in users:
+            owner[link.anon] = link.user
     return person
 
 
 Received = TypeVar("Received", Ev, NpsAnswer)
 
 
-def kept(received: Iterable[Received], aliases: Iterable[Identify] = ()) -> list[Received]:
+def kept(received: Iterable[Received], aliases: Iterable[Identify | Unlink] = ()) -> list[Received]:
     """What is left after dropping repeated ids, with `user` resolved to the person, by (ts, id)."""
     person = persons(aliases)
     first: dict[str, Received] = {}
@@ -157,7 +172,7 @@ def kept(received: Iterable[Received], aliases: Iterable[Identify] = ()) -> list
     return sorted((replace(r, user=person(r.user)) for r in first.values()), key=lambda r: (r.ts, r.id))
 
 
-def erased(received: Iterable[Received], aliases: Sequence[Identify], user: str) -> list[Received]:
+def erased(received: Iterable[Received], aliases: Sequence[Identify | Unlink], user: str) -> list[Received]:
     """What is left after `delete_user(user)`. Decision: every id of the person goes, whichever of them was named."""
     person = persons(aliases)
     return [r for r in received if person(r.user) != person(user)]
@@ -168,12 +183,12 @@ def is_activity(event: Ev) -> bool:
     return event.type not in PASSIVE and not event.background
 
 
-def active_persons(events: Iterable[Ev], start: int, end: int, aliases: Iterable[Identify] = ()) -> set[str]:
+def active_persons(events: Iterable[Ev], start: int, end: int, aliases: Iterable[Identify | Unlink] = ()) -> set[str]:
     """Persons with activity in the window."""
     return {e.user for e in kept(events, aliases) if is_activity(e) and start <= e.ts < end}
 
 
-def first_seen(events: Iterable[Ev], aliases: Iterable[Identify] = ()) -> dict[str, int]:
+def first_seen(events: Iterable[Ev], aliases: Iterable[Identify | Unlink] = ()) -> dict[str, int]:
     """Time of each person's first activity. Decision: passive events do not make a person seen."""
     seen: dict[str, int] = {}
     for event in filter(is_activity, kept(events, aliases)):
@@ -182,7 +197,7 @@ def first_seen(events: Iterable[Ev], aliases: Iterable[Identify] = ()) -> dict[s
 
 
 def active_days(
-    events: Iterable[Ev], zone: ZoneInfo, as_of: date, aliases: Iterable[Identify] = ()
+    events: Iterable[Ev], zone: ZoneInfo, as_of: date, aliases: Iterable[Identify | Unlink] = ()
 ) -> dict[str, set[date]]:
     """The days on which each person was active, up to `as_of`."""
     days: defaultdict[str, set[date]] = defaultdict(set)

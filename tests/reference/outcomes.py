@@ -21,6 +21,7 @@ from tests.reference.ground import (
     Identify,
     Interval,
     NpsAnswer,
+    Unlink,
     active_persons,
     days_window,
     first_seen,
@@ -34,7 +35,7 @@ EXPONENTS = {"JPY": 0, "KRW": 0, "KWD": 3}
 
 
 def conversions(
-    events: Sequence[Ev], start: int, end: int, event: str, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], start: int, end: int, event: str, aliases: Sequence[Identify | Unlink] = ()
 ) -> tuple[dict[str, int], list[Ev]]:
     """Who entered, with the time of the first activity in the window, and the events that count as conversions.
 
@@ -47,7 +48,7 @@ def conversions(
 
 
 def conversion(
-    events: Sequence[Ev], start: int, end: int, event: str = "conversion", aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], start: int, end: int, event: str = "conversion", aliases: Sequence[Identify | Unlink] = ()
 ) -> dict[str, int | float | Interval]:
     """Who, of those active in the window, converted in it.
 
@@ -79,7 +80,7 @@ def conversion_change(
     now: int,
     as_of: date,
     event: str = "conversion",
-    aliases: Sequence[Identify] = (),
+    aliases: Sequence[Identify | Unlink] = (),
     floor: int = 100,
 ) -> float | None:
     """The rate of the last 7 complete days against the 7 before, as a share of the latter ("conversion drops").
@@ -111,7 +112,7 @@ def funnel_starts(events: Sequence[Ev], steps: Sequence[str], window: int) -> li
 
 
 def funnel(
-    events: Sequence[Ev], steps: Sequence[str], window_s: int, now: int, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], steps: Sequence[str], window_s: int, now: int, aliases: Sequence[Identify | Unlink] = ()
 ) -> dict[str, list[int]]:
     """The ordered funnel: persons that reached each step, and of those that stopped there, dropped and in progress.
 
@@ -144,7 +145,11 @@ def nps_score(promoters: int, detractors: int, n: int) -> float | None:
 
 
 def nps(
-    answers: Sequence[NpsAnswer], start: int, end: int, survey: str | None = None, aliases: Sequence[Identify] = ()
+    answers: Sequence[NpsAnswer],
+    start: int,
+    end: int,
+    survey: str | None = None,
+    aliases: Sequence[Identify | Unlink] = (),
 ) -> dict[str, object]:
     """The NPS report over the answers given in the window.
 
@@ -194,7 +199,7 @@ def nps_uncertainty(promoters: int, detractors: int, n: int) -> dict[str, object
 
 
 def revenue(
-    events: Sequence[Ev], start: int, end: int, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], start: int, end: int, aliases: Sequence[Identify | Unlink] = ()
 ) -> dict[str, dict[str, int | float | None]]:
     """Net revenue, ARPU and ARPPU of the window, per currency.
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from tests.reference.ground import DAY, SECOND, Ev, Identify, NpsAnswer, Received, day_of, day_start
+from tests.reference.ground import DAY, SECOND, Ev, Identify, NpsAnswer, Received, Unlink, day_of, day_start
 
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
 # Plain days, and those on which New York (8 March, 1 November) and Lord Howe (5 April, 4 October; half an hour) change.
@@ -115,15 +115,22 @@ def _redelivered(draw: st.DrawFn, records: list[Received], most: int) -> list[Re
 
 
 @st.composite
-def identifies(draw: st.DrawFn, *, chains: bool = False) -> list[Identify]:
-    """Links without refusals, each perhaps repeated; with `chains` a user may itself be linked to another one.
+def identifies(draw: st.DrawFn) -> list[Identify]:
+    """Links without refusals, each perhaps repeated.
 
-    No id is linked to two users: which of two wins depends on the order of receipt, by definition.
+    No id is linked to two users, and no user to another: which of two wins depends on the order of receipt, by
+    definition.
     """
-    anonymous = ANONYMOUS + USERS[1:] if chains else ANONYMOUS
-    owner = draw(st.dictionaries(st.sampled_from(anonymous), st.sampled_from(USERS), max_size=len(anonymous)))
-    links = [Identify(anon, user) for anon, user in owner.items() if anon != user]
+    owner = draw(st.dictionaries(st.sampled_from(ANONYMOUS), st.sampled_from(USERS), max_size=len(ANONYMOUS)))
+    links = [Identify(anon, user) for anon, user in owner.items()]
     return draw(st.lists(st.sampled_from(links), max_size=2 * len(links))) if links else []
+
+
+def identities() -> st.SearchStrategy[list[Identify | Unlink]]:
+    """Whatever may be said of who is who, refused or not, in the order of receipt, which is its meaning."""
+    anyone = st.sampled_from(ANONYMOUS + USERS)
+    link = st.builds(Identify, anon=anyone, user=anyone)
+    return st.lists(st.one_of(link, link, st.builds(Unlink, anon=anyone)), max_size=8)
 
 
 @st.composite

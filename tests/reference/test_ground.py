@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.reference import ground, outcomes, users
-from tests.reference.ground import SECOND, Identify, NpsAnswer, day_start, micros, views
+from tests.reference.ground import SECOND, Identify, NpsAnswer, Unlink, day_start, micros, views
 
 UTC = ZoneInfo("UTC")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -71,10 +71,32 @@ def test_identify_links_repeats_and_is_refused() -> None:
     assert [person(i) for i in ("a", "u", "v", "x")] == ["u", "u", "v", "x"]
 
 
-def test_user_linked_later_takes_its_ids_along() -> None:
-    """A chain of links is one person, and a link that closes a circle is a no-op."""
-    person = ground.persons([Identify("a", "b"), Identify("b", "c"), Identify("c", "a")])
+def test_two_users_are_never_one() -> None:
+    """What was ever named as a user is merged into nobody, also when it was named in vain or is linked no more."""
+    said: list[Identify | Unlink] = [
+        Identify("a", "u"),
+        Identify("u", "v"),
+        Identify("v", "w"),
+        Unlink("a"),
+        Identify("u", "v"),
+    ]
+    person = ground.persons(said)
+    assert [person(i) for i in "auvw"] == ["a", "u", "v", "w"]
+
+
+def test_an_id_goes_along_with_the_one_that_it_was_identified_as() -> None:
+    """Into the person of that one, and out of it again; a link that closes a circle is a no-op."""
+    links = [Identify("b", "c"), Identify("a", "b"), Identify("c", "a")]
+    person = ground.persons(links)
     assert {person(i) for i in "abc"} == {"c"}
+    person = ground.persons([*links, Unlink("b")])
+    assert [person(i) for i in "abc"] == ["b", "b", "c"]
+
+
+def test_a_link_is_taken_back() -> None:
+    """The id may be linked anew; of one without a link there is nothing to take back."""
+    person = ground.persons([Unlink("a"), Identify("a", "u"), Unlink("u"), Unlink("a"), Identify("a", "v")])
+    assert [person(i) for i in "auv"] == ["v", "u", "v"]
 
 
 def test_merging_joins_sessions_and_days() -> None:

@@ -24,6 +24,7 @@ from tests.reference.ground import (
     Ev,
     Identify,
     Interval,
+    Unlink,
     active_days,
     active_persons,
     complete,
@@ -65,13 +66,15 @@ class Session:
         return self.end - self.start >= ENGAGED or self.views >= 2 or self.key_events >= 1
 
 
-def active_users(events: Sequence[Ev], zone: ZoneInfo, as_of: date, days: int, aliases: Sequence[Identify] = ()) -> int:
+def active_users(
+    events: Sequence[Ev], zone: ZoneInfo, as_of: date, days: int, aliases: Sequence[Identify | Unlink] = ()
+) -> int:
     """Distinct persons active on the `days` local days that end with `as_of` (1 DAU, 7 WAU, 28 MAU)."""
     return len(active_persons(events, *days_window(as_of, days, zone), aliases))
 
 
 def stickiness(
-    events: Sequence[Ev], zone: ZoneInfo, now: int, as_of: date, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], zone: ZoneInfo, now: int, as_of: date, aliases: Sequence[Identify | Unlink] = ()
 ) -> float | None:
     """Mean DAU of the last 28 complete days over the MAU of the same days.
 
@@ -83,11 +86,12 @@ def stickiness(
     return ratio(sum(daus) / MONTH_DAYS, active_users(events, zone, last, MONTH_DAYS, aliases))
 
 
-def sessions(events: Sequence[Ev], aliases: Sequence[Identify] = ()) -> list[Session]:
+def sessions(events: Sequence[Ev], aliases: Sequence[Identify | Unlink] = ()) -> list[Session]:
     """All sessions by (start, person, client id).
 
     Decision: session.start and session.end open and stretch the session whose id they carry, for that is what they
-    say; background events, flag evaluations and NPS answers neither open nor stretch one. An empty client id is none,
+    say; those without an id say nothing, and background events, flag evaluations and NPS answers neither open nor
+    stretch one. An empty client id is none,
     as one that programs write for none. Exactly 30 min, or 24 h where a client gives the id, is no end.
     """
     groups: defaultdict[tuple[str, str | None, int], list[Ev]] = defaultdict(list)
@@ -96,6 +100,8 @@ def sessions(events: Sequence[Ev], aliases: Sequence[Identify] = ()) -> list[Ses
         if event.background or event.type in PASSIVE - SESSION_MARKERS:
             continue
         client = None if names_nobody(event.session or "") else event.session
+        if not client and event.type in SESSION_MARKERS:
+            continue
         previous, number = last.get((event.user, client), (event.ts, 0))
         number += event.ts - previous > (CLIENT_SESSION_GAP if client else SESSION_GAP)
         last[event.user, client] = (event.ts, number)
@@ -115,7 +121,7 @@ def sessions(events: Sequence[Ev], aliases: Sequence[Identify] = ()) -> list[Ses
     return sorted(found, key=lambda s: (s.start, s.person, s.client_id or ""))
 
 
-def sessions_in(events: Sequence[Ev], start: int, end: int, aliases: Sequence[Identify] = ()) -> list[Session]:
+def sessions_in(events: Sequence[Ev], start: int, end: int, aliases: Sequence[Identify | Unlink] = ()) -> list[Session]:
     """Sessions that start in the window, whole, also where they run past its end."""
     return [s for s in sessions(events, aliases) if start <= s.start < end]
 
@@ -128,7 +134,7 @@ def bounce(found: Sequence[Session], now: int) -> dict[str, int | float | None]:
 
 
 def return_rate(
-    events: Sequence[Ev], start: int, end: int, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], start: int, end: int, aliases: Sequence[Identify | Unlink] = ()
 ) -> dict[str, int | float | None]:
     """Persons active in the window and first seen before it, among those active in it."""
     active, seen = active_persons(events, start, end, aliases), first_seen(events, aliases)
@@ -137,7 +143,12 @@ def return_rate(
 
 
 def engagement(
-    events: Sequence[Ev], zone: ZoneInfo, now: int, as_of: date, days: int = 30, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev],
+    zone: ZoneInfo,
+    now: int,
+    as_of: date,
+    days: int = 30,
+    aliases: Sequence[Identify | Unlink] = (),
 ) -> dict[str, int | float | bool | None]:
     """The engagement report over the `days` local days that end with `as_of`.
 
@@ -162,7 +173,7 @@ def engagement(
     }
 
 
-def totals(events: Sequence[Ev], aliases: Sequence[Identify] = ()) -> dict[str, int]:
+def totals(events: Sequence[Ev], aliases: Sequence[Identify | Unlink] = ()) -> dict[str, int]:
     """Totals of the summary over the whole store.
 
     Decision: users are persons with activity; events are tracked ones, background included, markers and flags not.
@@ -192,7 +203,7 @@ def retention(
     ns: Sequence[int] = (1, 7, 30),
     mode: Mode = "on",
     days: int = 90,
-    aliases: Sequence[Identify] = (),
+    aliases: Sequence[Identify | Unlink] = (),
 ) -> dict[date, dict[int, Cell]]:
     """(returned, size) of every cohort of the `days` local days that end with `as_of`, None where not mature.
 
@@ -221,7 +232,7 @@ def retention(
 
 
 def headline_retention(
-    events: Sequence[Ev], zone: ZoneInfo, now: int, as_of: date, n: int, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], zone: ZoneInfo, now: int, as_of: date, n: int, aliases: Sequence[Identify | Unlink] = ()
 ) -> dict[str, int | float | Interval]:
     """Day-n retention (mode `on`) over the mature cohorts of the last 90 days.
 
@@ -241,7 +252,7 @@ def headline_retention(
 
 
 def lifecycle(
-    events: Sequence[Ev], zone: ZoneInfo, last_day: date, days: int, aliases: Sequence[Identify] = ()
+    events: Sequence[Ev], zone: ZoneInfo, last_day: date, days: int, aliases: Sequence[Identify | Unlink] = ()
 ) -> dict[str, int]:
     """The period of `days` days that ends with `last_day` against the equally long one before it.
 
@@ -265,7 +276,7 @@ def churn_rate(
     now: int,
     as_of: date,
     days: int = MONTH_DAYS,
-    aliases: Sequence[Identify] = (),
+    aliases: Sequence[Identify | Unlink] = (),
 ) -> float | None:
     """dormant(P) / active(P−1). Decision: P is the last 28 complete days up to `as_of`, as for stickiness."""
     counts = lifecycle(events, zone, last_complete_day(as_of, zone, now), days, aliases)
@@ -273,7 +284,12 @@ def churn_rate(
 
 
 def dau_change(
-    events: Sequence[Ev], zone: ZoneInfo, now: int, as_of: date, aliases: Sequence[Identify] = (), floor: int = 100
+    events: Sequence[Ev],
+    zone: ZoneInfo,
+    now: int,
+    as_of: date,
+    aliases: Sequence[Identify | Unlink] = (),
+    floor: int = 100,
 ) -> float | None:
     """The last complete day against the same weekday a week before, as a share of the latter ("DAU drops").
 
@@ -301,7 +317,9 @@ def segment(days: set[date], as_of: date) -> str:
     return "at_risk" if ages[0] < 30 else "churned"
 
 
-def segments(events: Sequence[Ev], zone: ZoneInfo, as_of: date, aliases: Sequence[Identify] = ()) -> dict[str, int]:
+def segments(
+    events: Sequence[Ev], zone: ZoneInfo, as_of: date, aliases: Sequence[Identify | Unlink] = ()
+) -> dict[str, int]:
     """Persons per segment. Decision: of all persons with activity up to the end of `as_of`, that day included."""
     counts = dict.fromkeys(("new", "active", "power", "at_risk", "churned", "resurrected"), 0)
     for days in active_days(events, zone, as_of, aliases).values():

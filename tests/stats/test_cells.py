@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.stats.cells import Cells, Value, WindowCounts, feature_quality, reference_cells
+from otel_measure.stats.cells import Cells, Value, WindowCounts, feature_quality, reason_without_cells, reference_cells
 
 NUMBERS = np.random.default_rng(5).standard_normal(12_000).tolist()
 
@@ -91,16 +91,43 @@ def test_no_cells_without_evidence(values: list[Value]) -> None:
     assert reference_cells(values) is None
 
 
-def test_a_tied_reference_whose_edges_all_fall_on_the_highest_value_has_no_cells() -> None:
-    """Many values, but hardly one below the maximum: one bin, hence no cells."""
-    assert reference_cells([float(k) for k in range(40)] + [100.0] * 1960) is None
+def test_a_tied_reference_whose_edges_all_fall_on_the_highest_value_has_categories() -> None:
+    """Many values, but hardly one below the maximum: one bin says nothing, so the maximum is a category."""
+    cells = cells_of([float(k) for k in range(40)] + [100.0] * 1960)
+    assert (cells.kind, cells.marks, cells.alpha) == ("categorical", (100.0,), (1960.5, 40.5))
+
+
+def test_few_distinct_numbers_fall_back_to_bins() -> None:
+    """300 ages of 20 to 50, none of them seen 20 times, have bins; so have those of which some are, but not most."""
+    ages: list[Value] = [20 + k % 31 for k in range(300)]
+    for reference in (ages, [*ages, *[33] * 30]):
+        cells = cells_of(reference)
+        assert (cells.kind, len(cells.alpha) >= 5) == ("numeric", True)
+        assert sum(cells.alpha) == len(reference) + len(cells.alpha) / 2
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([1.5] * 49 + [None], "49 values in the reference; 50 are needed"),
+        ([math.inf] * 60, "0 values in the reference; 50 are needed"),
+        (
+            [str(k) for k in range(500)],
+            "no value occurs 20 times in the reference, and what is no number cannot be put into bins",
+        ),
+    ],
+)
+def test_no_cells_have_a_reason(values: list[Value], reason: str) -> None:
+    """Too few values, or none that comes again: words say which."""
+    assert (reference_cells(values), reason_without_cells(values)) == (None, reason)
 
 
 @given(st.lists(VALUES, max_size=200), st.sampled_from([1, 5]))
 def test_cells_round_trip_through_json(values: list[Value], times: int) -> None:
     """Cells read back from their JSON are equal, whatever the reference was."""
-    cells = reference_cells(values * times)
+    cells = reference_cells(values * times, 2.5)
     if cells is not None:
+        assert cells.autocorrelation_time == 2.5
         assert Cells.from_json(json.loads(json.dumps(cells.to_json()))) == cells
 
 

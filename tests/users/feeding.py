@@ -16,7 +16,7 @@ from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.users import reports
-from tests.reference.ground import Ev, Identify, NpsAnswer
+from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.reference.strategies import UserHistory
 from tests.store.asking import asking_users
 
@@ -56,14 +56,28 @@ def record(event: Ev | NpsAnswer, origin: Origin = ORIGIN) -> Record:
     )
 
 
-def feed(store: SqliteStore, steps: Iterable[Sequence[Ev | NpsAnswer] | Identify]) -> SqliteStore:
+def feed(store: SqliteStore, steps: Iterable[Sequence[Ev | NpsAnswer] | Identify | Unlink]) -> SqliteStore:
     """Give a store batches and links, in this order."""
     for step in steps:
         if isinstance(step, Identify):
             store.identify(step.anon, step.user)
+        elif isinstance(step, Unlink):
+            store.unlink(step.anon)
         else:
             store.accept([record(one) for one in step])
     return store
+
+
+@st.composite
+def steps_in_order(
+    draw: st.DrawFn, received: Sequence[Ev | NpsAnswer], said: Sequence[Identify | Unlink]
+) -> list[Sequence[Ev | NpsAnswer] | Identify | Unlink]:
+    """The same records in any order and cut anywhere, with what is said of who is who among them, in its order."""
+    found: list[Sequence[Ev | NpsAnswer] | Identify | Unlink] = list(draw(steps(received, ())))
+    places = sorted(draw(st.lists(st.integers(0, len(found)), min_size=len(said), max_size=len(said))))
+    for place, one in reversed(list(zip(places, said, strict=True))):
+        found.insert(place, one)
+    return found
 
 
 @st.composite

@@ -18,9 +18,20 @@ from otel_measure.users import reports
 from tests.closing import closed_later
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, NpsAnswer
-from tests.reference.strategies import NAMES, UserHistory, altered, histories, identifies
+from tests.reference.strategies import NAMES, UserHistory, altered, histories, identities
 from tests.store.asking import asking_users, holdings
-from tests.users.feeding import asked, contents, everything, feed, plain, received_in, record, steps, told_apart
+from tests.users.feeding import (
+    asked,
+    contents,
+    everything,
+    feed,
+    plain,
+    received_in,
+    record,
+    steps,
+    steps_in_order,
+    told_apart,
+)
 from tests.vectors import load
 
 EVENTS = ("conversion", "purchase", "form_submit", *NAMES)
@@ -134,16 +145,19 @@ def test_first_received_wins(history: UserHistory, data: st.DataObject) -> None:
 
 @settings(max_examples=40)
 @given(history=histories(), data=st.data())
-def test_chains_of_links(history: UserHistory, data: st.DataObject) -> None:
-    """Links of links, in any order, make the persons that the reference makes; all reports follow."""
-    links = data.draw(identifies(chains=True))
+def test_who_is_who(history: UserHistory, data: st.DataObject) -> None:
+    """Links, refused ones and those taken back make the persons that the reference makes; all reports follow."""
+    said = data.draw(identities())
     received = received_in(history)
-    store = feed(store_of(history.zone_name), data.draw(steps(received, links)))
-    person = ground.persons(links)
+    store = feed(store_of(history.zone_name), data.draw(steps_in_order(received, said)))
+    person = ground.persons(said)
     renamed = store_of(history.zone_name)
     renamed.accept([record(one) for one in _as(received, person)])
     ask = (history.zone_name, history.now, history.as_of)
     assert everything(store, *ask) == everything(renamed, *ask)
+    before = contents(store)
+    store.rebuild()
+    assert contents(store) == before
 
 
 def _as(received: list[Ev | NpsAnswer], person: object) -> list[Ev | NpsAnswer]:

@@ -63,6 +63,10 @@ def test_what_is_marked_as_background(properties: dict[str, object], expected: b
         (NOW - timedelta(hours=3), NOW - timedelta(hours=2), NOW - timedelta(hours=1), False),
         (NOW + timedelta(hours=1), NOW + timedelta(hours=2), NOW - timedelta(hours=1), False),
         (None, NOW - timedelta(hours=2), NOW, False),
+        (NOW - timedelta(hours=3), NOW - timedelta(seconds=59.999999), NOW - timedelta(hours=3), False),
+        (NOW - timedelta(hours=3), NOW + timedelta(seconds=59.999999), NOW - timedelta(hours=3), False),
+        (NOW - timedelta(hours=3), NOW - timedelta(seconds=60), NOW - timedelta(hours=3, seconds=-60), False),
+        (NOW - timedelta(hours=3), NOW + timedelta(seconds=60), NOW - timedelta(hours=3, seconds=60), False),
         (NOW + timedelta(seconds=300), None, NOW + timedelta(seconds=300), False),
         (NOW + timedelta(seconds=301), None, NOW, True),
         (datetime(1970, 1, 1, tzinfo=UTC), NOW + timedelta(days=1), datetime(1970, 1, 1, tzinfo=UTC), False),
@@ -71,7 +75,7 @@ def test_what_is_marked_as_background(properties: dict[str, object], expected: b
 def test_when_it_counts(
     timestamp: datetime | None, sent_at: datetime | None, expected: datetime, clamped: bool
 ) -> None:
-    """By the client's clock corrected with when it sent; too far in the future is now, and says so."""
+    """By the client's clock corrected with when it sent, unless that is transit; the far future is now, and says so."""
     found = build(timestamp=timestamp, sent_at=sent_at)
     assert (found.ts, found.clamped) == (micros(expected), clamped)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-import struct
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
 
-from otel_measure.definitions.days import day_start
+from otel_measure.definitions.clock import Heartbeat, KeptClock, believed_us, believes, is_of_doubted_time
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
-from otel_measure.errors import StoreRejected
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
+    clock,
     experiments,
     facts,
     growing,
@@ -24,7 +23,8 @@ from otel_measure.store.sqlite import (
     journal,
     judged,
     kept,
-    maintenance,
+    leases,
+    links,
     models,
     outbox,
     roll_ups,
@@ -35,18 +35,21 @@ from otel_measure.store.sqlite import (
     tellings,
     totals,
 )
+from otel_measure.store.sqlite.bound import log_pages
 from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.faults import rejecting
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.recounting import in_place
+from otel_measure.store.sqlite.retention import Limits, Sweeper
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
+from otel_measure.store.sqlite.upkeep import SqliteUpkeep
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
-    DUPLICATE,
     ERASED,
     EVERYTHING,
     TOO_OLD,
@@ -58,21 +61,23 @@ from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Erasure, Link
+from otel_measure.store.types.users import Link
 
 _TS: Final = attrgetter("ts")
 JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
-class SqliteStore:
+class SqliteStore(SqliteUpkeep):
     """Facts, roll-ups, totals and streams in one file.
 
     Args:
         path: a file, or ":memory:" for one process and as long as it lives.
         definitions: those of this process; an existing store's must be the same, `None` takes them.
         durability: "process" or "power", as in `Settings`.
-        retention_days, max_bytes, history_days: what `sweep` enforces.
+        retention_days, history_days: what `sweep` enforces.
+        max_bytes: the bound, which every write of facts and points keeps.
         notes_outbox: note what is accepted as what is to leave by OTLP.
+        monotonic: seconds, also those that a machine sleeps; what the wall clock is compared with.
 
     Raises:
         StoreUnavailable: the file cannot be used; the message names cause and way out.
@@ -89,17 +94,27 @@ class SqliteStore:
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
         notes_outbox: bool = False,
+        monotonic: Callable[[], float] = clock.since_boot_s,
     ) -> None:
         self.path = path
-        self._retention_days = retention_days
-        self._max_bytes = max_bytes
-        self._history_days = history_days
-        self._database = Database(path, power_safe=durability == "power")
+        self._monotonic = monotonic
+        self._last_heartbeat: Heartbeat | None = None
+        database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
+        super().__init__(database, self._transaction, self._believed_us)
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
+        self._sweeper = Sweeper(
+            self._database,
+            self._names,
+            Limits(retention_days, max_bytes, history_days),
+            self._transaction,
+            lambda: self._definitions,
+            self._updates.work_off,
+        )
+        self._bound = self._sweeper.bound
         try:
             migrate(self._database)
             self._definitions = kept.claim(self._database, definitions)
@@ -119,12 +134,12 @@ class SqliteStore:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""
         if not records:
             return []
-        with _rejecting(), self._transaction(durable=durable) as transaction:
+        with rejecting(), self._growing(len(records), durable=durable) as transaction:
             records, receipts = self._admitted(records)
             kinds = set(map(type, records))
             new: dict[type[Record], facts.Facts] = {}
             for table in facts.TABLES:
-                inserted = self._insert(table, records, receipts) if table.record in kinds else None
+                inserted = facts.take(self._names, table, records, receipts) if table.record in kinds else None
                 if inserted is None:
                     continue
                 new[table.record] = inserted
@@ -150,6 +165,14 @@ class SqliteStore:
             self._state = self._seen = state
             yield self._seen_by(connection, state)
 
+    @contextmanager
+    def _growing(self, n: int, *, durable: bool = False) -> Iterator[Transaction]:
+        """Yield a write transaction that adds at most `n` rows of facts or points; refused where there is no room."""
+        with self._transaction(durable=durable) as transaction:
+            self._bound.look(transaction.connection)
+            yield transaction
+            self._bound.look(transaction.connection, n)
+
     def _seen_by(self, connection: sqlite3.Connection, state: kept.StoreState) -> Transaction:
         rolls_up = state.updating is None and state.digest == self._definitions.digest
         return Transaction(connection, self._names, self._kept.of(connection, state.digest), rolls_up)
@@ -160,6 +183,14 @@ class SqliteStore:
         if records:
             self._refuse_too_old(records, receipts)
         return self._refuse_erased(records, receipts), receipts
+
+    @property
+    def _clock(self) -> KeptClock | None:
+        """The clock, as this transaction sees it."""
+        return clock.parsed(self._state.clock)
+
+    def _believed_us(self, now: int) -> int:
+        return believed_us(self._clock, now)
 
     def _refuse_erased(self, records: Sequence[Record], receipts: list[Receipt]) -> Sequence[Record]:
         """Refuse what an erasure has removed; return the records as they may be kept."""
@@ -173,74 +204,66 @@ class SqliteStore:
     def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
         horizon = self._state.horizon
         if min(map(_TS, records)) < horizon:
-            receipts[:] = [TOO_OLD if record.ts < horizon else ACCEPTED for record in records]
-
-    def _insert(self, table: facts.Table, records: Sequence[Record], receipts: list[Receipt]) -> facts.Facts | None:
-        """Insert the facts of one table and return the new ones, `None` for none."""
-        kind = table.record
-        found = [i for i, record in enumerate(records) if type(record) is kind and receipts[i] is ACCEPTED]
-        if not found:
-            return None
-        given = facts.facts_of(table, [records[i] for i in found], self._names)
-        duplicates = facts.insert_new(self._names.connection, table, given)
-        for j in duplicates:
-            receipts[found[j]] = DUPLICATE
-        if len(duplicates) == len(found):
-            return None
-        return given.without(duplicates) if duplicates else given
+            doubted = self._clock
+            receipts[:] = [
+                TOO_OLD if record.ts < horizon and not is_of_doubted_time(doubted, record.ts) else ACCEPTED
+                for record in records
+            ]
 
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
-        with self._transaction(durable=True) as transaction:
+        with self._growing(1, durable=True) as transaction:
             models.register(transaction.connection, transaction.names, model)
 
     def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
         """Take in stream values: repeating a write changes nothing; what tells of models is given to `interpret`."""
-        with _rejecting(), self._transaction() as transaction:
-            ingested, increments = streams.ingest(transaction.connection, points)
+        given = list(points)
+        with rejecting(), self._growing(len(given)) as transaction:
+            ingested, increments = streams.ingest(transaction.connection, given)
             if interpret is not None and increments:
                 growing.take(transaction, increments, interpret)
         return ingested
 
     def set_reference(self, model: ModelKey, reference: Reference) -> None:
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
-        with self._transaction(durable=True) as transaction:
+        with self._growing(1, durable=True) as transaction:
             judged.set_reference(transaction, model, reference)
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
         """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
-        with self._database.write(durable=True) as connection:
-            return experiments.define(connection, experiment)
+        with self._growing(1, durable=True) as transaction:
+            return experiments.define(transaction.connection, experiment)
 
     def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
         """Count no more for a test that there is, and give everybody one variant."""
-        with self._database.write(durable=True) as connection:
-            return experiments.stop(connection, key, served, now)
+        with self._transaction(durable=True) as transaction:
+            return experiments.stop(transaction.connection, key, served, self._believed_us(now))
 
     def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
-        with self._database.write(durable=True) as connection:
-            return services.register(connection, name, sla_target, now)
+        with self._growing(1, durable=True) as transaction:
+            return services.register(transaction.connection, name, sla_target, self._believed_us(now))
 
     def beat(self, at: int, watched: Collection[str] = ()) -> None:
-        """Note that somebody was there to see at a time, and watched these services."""
-        with self._database.write() as connection:
-            services.beat(connection, at, watched)
+        """Note that somebody was there to see at a time, and watched these services; a doubted time proves nothing."""
+        with self._transaction() as transaction:
+            if believes(self._clock, at):
+                services.beat(transaction.connection, at, watched)
 
     def end_watch(self, service: str, at: int) -> None:
         """Note that somebody who watched a service until now gives it up."""
-        with self._database.write() as connection:
-            services.end_watch(connection, service, at)
+        with self._transaction() as transaction:
+            services.end_watch(transaction.connection, service, self._believed_us(at))
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
-        """Make two ids one person: "known" when they are, "refused" when the first is another person's."""
-        with self._transaction(durable=True) as transaction:
-            return identity.identify(transaction, anonymous_id, user_id)
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
+        with self._growing(1, durable=True) as transaction:
+            return links.identify(transaction, anonymous_id, user_id)
 
-    def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
         with self._transaction(durable=True) as transaction:
-            return identity.erase(transaction, user_id, now)
+            return links.unlink(transaction, anonymous_id)
 
     def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -249,7 +272,7 @@ class SqliteStore:
 
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
-        with _rejecting(), self._transaction() as transaction:
+        with rejecting(), self._growing(len(told)) as transaction:
             records = [each.record for each in told if each.record is not None]
             allowed, receipts = self._admitted(records)
             kept, refused = tellings.admitted(told, records, allowed, receipts)
@@ -266,10 +289,10 @@ class SqliteStore:
             now: microseconds.
         """
         with self._database.read() as connection:
-            if not signals.has_changed(connection, now):
+            if not signals.has_changed(connection, self._believed_us(now)):
                 return 0
         with self._transaction() as transaction:
-            return signals.count(transaction, interpret, now)
+            return signals.count(transaction, interpret, self._believed_us(now))
 
     def remove_sent(self, batch: OutboxBatch) -> None:
         """Remove facts from the outbox."""
@@ -278,18 +301,10 @@ class SqliteStore:
 
     def take_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
-        # One that lies further ahead than two of its length was taken before the clock was set back: its holder may be
-        # gone, and it would last for as long as the step.
-        set_back = until + max(until - now, 0)
-        with self._database.write() as connection:
-            connection.execute(
-                "INSERT INTO lease VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
-                " SET holder = excluded.holder, until = excluded.until"
-                " WHERE holder = excluded.holder OR until < ? OR (until > ? AND excluded.until > ?)",
-                (key, holder, until, now, set_back, now),
-            )
-            row = connection.execute("SELECT holder FROM lease WHERE key = ?", (key,)).fetchone()
-        return bool(row[0] == holder)
+        with self._transaction() as transaction:
+            believed = self._believed_us(now)
+            until = until - now + believed if until > now else until
+            return leases.take(transaction.connection, key, holder, believed, until)
 
     # ------------------------------------------------------------ questions
 
@@ -324,33 +339,30 @@ class SqliteStore:
             holder: this process, among those that use the store.
             now: microseconds.
         """
+        with self._database.read() as connection:
+            now = believed_us(clock.kept_clock(connection), now)
         return self._updates.step(holder, now)
 
     def sweep(self, now: int) -> int:
-        """Apply retention and the disk bound; return the facts removed. Facts that are not rolled up yet stay."""
+        """Apply retention and the bound, where `now` is believed; return the facts removed.
+
+        Facts that are not rolled up yet stay.
+        """
+        return self._sweeper.sweep(now)
+
+    def keep_time(self, now: int) -> bool:
+        """Note a heartbeat of this process; return whether its clock is believed."""
+        beat = Heartbeat(now, int(self._monotonic() * 1_000_000))
         with self._database.write() as connection:
-            streams.sweep(connection, now, self._history_days)
-            senders.sweep(connection, now, self._history_days)
-            signals.sweep(connection, now)
-        removed = self._purge_before(self._definitions.day_of(now) - self._retention_days)
-        while (oldest := self._oldest_day_if_too_large()) is not None and oldest < self._definitions.day_of(now):
-            removed += self._purge_before(oldest + 1)
-        return removed
+            kept_now = clock.note(connection, beat, self._last_heartbeat)
+            self._seen = kept.state(connection)
+        self._last_heartbeat = beat
+        return not kept_now.is_doubted
 
-    def _oldest_day_if_too_large(self) -> int | None:
-        with self._database.read() as connection:
-            if maintenance.used_bytes(connection) <= self._max_bytes:
-                return None
-            oldest = maintenance.oldest_fact(connection)
-        return None if oldest is None else self._definitions.day_of(oldest)
-
-    def _purge_before(self, day: int) -> int:
-        horizon = day_start(day, self._definitions.zone)
-        with self._transaction() as transaction:
-            if not transaction.rolls_up or horizon < self._state.horizon:
-                return 0
-            transaction.connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (str(horizon),))
-        return maintenance.purge(self._database, self._names, horizon) if self._updates.work_off() else 0
+    def doubts_clock(self) -> bool:
+        """Tell whether the last heartbeat that this process knows of came by a clock that is not believed."""
+        known = clock.parsed(self._seen.clock)
+        return known is not None and known.is_doubted
 
     def is_busy(self) -> bool:
         """Tell whether a write would wait long for another thread of this process."""
@@ -361,6 +373,7 @@ class SqliteStore:
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', '')")
             self._seen = kept.state(connection)
+            self._bound.refuse_full(connection)
         self._database.damage.refuse()
 
     def watch(self) -> None:
@@ -379,18 +392,11 @@ class SqliteStore:
         """Let go of what belongs to the parent process."""
         self._database.after_fork_in_child()
         self._updates.after_fork_in_child()
+        self._bound.reset()
         self._names.clear()
 
     def close(self) -> None:
         """Close every connection."""
+        self._bound.end(5)
         self._updates.close()
         self._database.close()
-
-
-@contextmanager
-def _rejecting() -> Iterator[None]:
-    """Say in the words of the protocol that something given cannot be kept, such as a number that no column holds."""
-    try:
-        yield
-    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as fault:
-        raise StoreRejected(f"cannot be kept: {fault!r}") from fault

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
 from typing import Final
 
-from otel_measure.errors import StoreError, StoreUnavailable
-from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
+from otel_measure.errors import StoreUnavailable
+from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints, LogMover
 from otel_measure.store.sqlite.damage import Damage, DamageScan
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
@@ -24,8 +23,7 @@ from otel_measure.store.sqlite.opening import connected, prepared
 from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
-_BEGIN_ANEW_MS: Final = 400  # how long writers may have to wait for readers, twice, so that the log can begin anew
-_BEGIN_ANEW_PAUSE_S: Final = 10.0  # after it was in vain
+_EMPTYING_ATTEMPTS: Final = 2
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
@@ -43,14 +41,23 @@ class Database:
         path: a file, or ":memory:".
         power_safe: every commit survives power loss, not only those that ask for it.
         busy_timeout_ms: how long a write waits for another process.
+        log_pages: how large the write-ahead log may become.
 
     Attributes:
         damage: what was met of it.
     """
 
-    def __init__(self, path: str, *, power_safe: bool = False, busy_timeout_ms: int = 5000) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        power_safe: bool = False,
+        busy_timeout_ms: int = 5000,
+        log_pages: int = LARGEST_LOG_PAGES,
+    ) -> None:
         self.path = path
         self._power_safe = power_safe
+        self._log_pages = log_pages
         self._busy_timeout_ms = busy_timeout_ms
         self._file = None if path == MEMORY else DatabaseFile(path)
         self._is_closed = False
@@ -65,11 +72,11 @@ class Database:
         self._log_was_moved = False
         self._let_go = False
         self._open_ones: set[sqlite3.Connection] = set()
-        self._begin_anew_from = 0.0
         self._synchronous = ""
         self._waits_ms = -1
         self._idle: list[sqlite3.Connection] = []
-        self._checkpoints = Checkpoints(self._checkpoint)
+        self._mover = LogMover(self._connection, self._lock, self._log_pages, self._busy_timeout_ms)
+        self._checkpoints = Checkpoints(self._mover.move, self._log_pages)
         self._inherited: list[object] = []
 
     @contextmanager
@@ -100,6 +107,35 @@ class Database:
             except sqlite3.Error as error:
                 self._forget_writer_after(error)
                 raise self.damage.noted(error) from error
+
+    @contextmanager
+    def with_empty_log(self) -> Iterator[tuple[sqlite3.Connection, DatabaseFile] | None]:
+        """Yield a new connection in a write transaction while the log is empty, so that the file is all there is.
+
+        Writers wait, for some readers to end as well; `None` when these need the log for longer.
+        """
+        file = self._file
+        if file is None:
+            yield None
+            return
+        try:
+            with self._turn():
+                for _ in range(_EMPTYING_ATTEMPTS):
+                    if not self._mover.truncate():
+                        break
+                    connection = self._open_file(file)
+                    try:
+                        connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
+                        connection.execute("BEGIN IMMEDIATE")
+                        if not file.log_bytes():  # else another process has been faster
+                            yield connection, file
+                            connection.execute("COMMIT")
+                            return
+                    finally:
+                        self._close(connection)
+                yield None
+        except sqlite3.Error as error:
+            raise self.damage.noted(error) from error
 
     def is_busy(self) -> bool:
         """Tell whether a thread of this process writes for longer than one waits on an event loop."""
@@ -281,7 +317,9 @@ class Database:
             return None
 
     def _open(self) -> sqlite3.Connection:
-        return prepared(connected(MEMORY, self._busy_timeout_ms)) if self._file is None else self._open_file(self._file)
+        if self._file is not None:
+            return self._open_file(self._file)
+        return prepared(connected(MEMORY, self._busy_timeout_ms), self._log_pages)
 
     def _open_file(self, file: DatabaseFile) -> sqlite3.Connection:
         known = file.inode
@@ -299,7 +337,7 @@ class Database:
             # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
             file.refuse_another()
             opened = file.inode_now()
-            prepared(connection)
+            prepared(connection, self._log_pages)
             file.inode, file.log = known or opened, file.log_now()
             self._open_ones.add(connection)
             self._let_go = False
@@ -307,44 +345,6 @@ class Database:
             connection.close()
             raise
         return connection
-
-    def _checkpoint(self) -> None:
-        """Move what the write-ahead log holds into the file, as far as nobody reads it there."""
-        # What stands in the way (a full disk, a file that is gone) the next write finds as well, and says.
-        with suppress(StoreError), self._connection() as connection:
-            _, log, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if log <= LARGEST_LOG_PAGES or time.monotonic() < self._begin_anew_from:
-                return
-            # With the writers' lock they wait for their turn, and who asks learns that it takes a while.
-            if self._lock.acquire(timeout=_BEGIN_ANEW_MS / 1000):
-                try:
-                    self._begin_log_anew(connection)
-                finally:
-                    self._lock.release()
-
-    def _begin_log_anew(self, mover: sqlite3.Connection) -> None:
-        """Have the next commit write to the start of the log, which never comes about while readers overlap.
-
-        Writers wait, readers do not. While nobody commits, readers that begin see all there is, and hold nothing back;
-        so it is done when those have ended that began before. One that does not end in time makes it in vain.
-        """
-        self._begin_anew_from = time.monotonic() + _BEGIN_ANEW_PAUSE_S
-        mover.execute(f"PRAGMA busy_timeout={_BEGIN_ANEW_MS}")
-        with self._connection() as holder:
-            holder.execute(f"PRAGMA busy_timeout={_BEGIN_ANEW_MS}")
-            holder.execute("BEGIN IMMEDIATE")
-            until = time.monotonic() + _BEGIN_ANEW_MS / 1000
-            # RESTART alone would wait for one place among the readers, which new ones take before it looks again.
-            while not (is_moved := _move(mover, "PASSIVE")) and time.monotonic() < until:
-                time.sleep(0.005)
-                # There are four places: who finds none free shares an old one, and would keep it old.
-                holder.execute("ROLLBACK")
-                holder.execute("BEGIN IMMEDIATE")
-            holder.execute("ROLLBACK")
-            holder.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
-        if is_moved and _move(mover, "RESTART"):
-            self._begin_anew_from = 0.0
-        mover.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
 
     def before_fork(self) -> None:
         """Let no transaction of another thread be half-way while the process is copied."""
@@ -387,9 +387,3 @@ class Database:
     def _close_idle(self) -> None:
         while connection := self._taken():
             self._close(connection)
-
-
-def _move(connection: sqlite3.Connection, mode: str) -> bool:
-    """Move the log into the file; return whether all of it was, and what else the mode asks for was done."""
-    is_busy, pages, moved = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-    return not is_busy and bool(pages == moved)

@@ -7,6 +7,7 @@ can be, `origin`, model and users as numbers), and the rare fields share the JSO
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -29,6 +30,7 @@ from otel_measure.records.kinds import (
 )
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 Row: TypeAlias = tuple[Any, ...]
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
@@ -37,6 +39,7 @@ _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 # One statement for so many rows costs a fifth less than one for each; 17 columns of them are below any SQLite's limit.
 _ROWS_AT_ONCE: Final = 50
 READ_AT_ONCE: Final = 5000
+HOUR_US: Final = 3_600_000_000
 
 
 class Table(NamedTuple):
@@ -174,6 +177,21 @@ _WAYS_IN: Final[Mapping[tuple[str, str], Callable[[Names, Columns, Table], Seque
 }
 
 
+def take(names: Names, table: Table, records: Sequence[Record], receipts: list[Receipt]) -> Facts | None:
+    """Insert the accepted records of one table and return the new ones, `None` for none; the others are duplicates."""
+    kind = table.record
+    places = [i for i, record in enumerate(records) if type(record) is kind and receipts[i] is ACCEPTED]
+    if not places:
+        return None
+    given = facts_of(table, [records[i] for i in places], names)
+    duplicates = insert_new(names.connection, table, given)
+    for j in duplicates:
+        receipts[places[j]] = DUPLICATE
+    if len(duplicates) == len(places):
+        return None
+    return given.without(duplicates) if duplicates else given
+
+
 def insert_new(connection: sqlite3.Connection, table: Table, facts: Facts) -> set[int]:
     """Insert the facts whose id is new and return the indexes of those that were not.
 
@@ -235,10 +253,48 @@ def read(connection: sqlite3.Connection, table: Table, where: str = "", paramete
         yield table.record(**fields)
 
 
+def id_ranges(connection: sqlite3.Connection, table: str) -> Iterator[tuple[bytes | str, bytes | str]]:
+    """Yield the first and the last id of each part of a table of facts: what is done to a part takes little time.
+
+    A statement over a whole table would keep whoever runs it, and its process, from everything else for as long.
+    """
+    part = f"SELECT min(id), max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT {READ_AT_ONCE})"
+    ids = connection.execute(part, (-1,)).fetchone()  # ids are text or bytes, which SQLite sorts after any number
+    while ids[0] is not None:
+        yield ids
+        ids = connection.execute(part, (ids[1],)).fetchone()
+
+
 def read_by_id(connection: sqlite3.Connection, table: Table, keys: Iterable[bytes | str]) -> Iterator[Record]:
     """Yield the stored facts of these ids."""
     for part in chunks(keys):
         yield from read(connection, table, f"WHERE f.id IN {marks(len(part))}", tuple(part))
+
+
+def oldest(connection: sqlite3.Connection) -> int | None:
+    """Return the time of the oldest fact; states of services do not count, for those of a lasting outage stay."""
+    tables = [table for table in TABLES if table is not SERVICE_STATE]
+    times = [connection.execute(f"SELECT min(ts) FROM {table.name}").fetchone()[0] for table in tables]
+    return min((ts for ts in times if ts is not None), default=None)
+
+
+def by_hour(connection: sqlite3.Connection) -> dict[int, int]:
+    """Return how many facts there are of each hour since 1970; states of services do not count, as above."""
+    hours: Counter[int] = Counter()
+    for table in TABLES:
+        if table is not SERVICE_STATE:
+            hours.update(dict(connection.execute(f"SELECT ts / {HOUR_US}, count(*) FROM {table.name} GROUP BY 1")))
+    return hours
+
+
+def before(connection: sqlite3.Connection, table: Table, ts: int, after: bytes | str | None) -> list[bytes | str]:
+    """Return the ids of some facts before a time, ascending, the first of them after an id."""
+    # One statement for all would be held in memory, which a day of many facts has not.
+    where, given = ("", ()) if after is None else ("AND id > ?", (after,))
+    rows = connection.execute(
+        f"SELECT id FROM {table.name} WHERE ts < ? {where} ORDER BY id LIMIT {READ_AT_ONCE}", (ts, *given)
+    )
+    return [key for (key,) in rows]
 
 
 class _Read:

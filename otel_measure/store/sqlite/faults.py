@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
@@ -28,3 +31,12 @@ def store_error(path: str, error: sqlite3.Error) -> StoreError:
             return StoreUnavailable(cause, f"{path}: {error}", way_out)
     kind = StoreRejected if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError) else StoreError
     return kind(f"store {path}: {error}")
+
+
+@contextmanager
+def rejecting() -> Iterator[None]:
+    """Say in the words of the protocol that something given cannot be kept, such as a number that no column holds."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as fault:
+        raise StoreRejected(f"cannot be kept: {fault!r}") from fault

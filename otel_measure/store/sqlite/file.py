@@ -26,12 +26,13 @@ Inode: TypeAlias = tuple[int, int]
 _PUT_BACK: Final = (
     "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
 )
-_LET_GO: Final = (
+LET_GO: Final = (
     "what it held is moved into the file; every process that uses the store lets go of it within 15 s, and then it goes"
     " on by itself; stop those that do not"
 )
 OWN_IT: Final = "chown or chmod it for this user, its -wal and -shm files too, or set OTEL_MEASURE_STORE"
 _LOCKS_OF_CONNECTIONS: Final = (510, 0x40000002)  # length and start, as SQLite's format of files has them
+_DESCRIPTORS: Final[dict[Inode, int]] = {}
 _START_AGAIN: Final = (
     "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
     "then start again"
@@ -55,7 +56,7 @@ class DatabaseFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.log_path = f"{path}-wal"
+        self.log_path = log_of(path)
         self.inode: Inode | None = None
         self.log: Inode | None = None
         self.lost_log = False
@@ -83,7 +84,7 @@ class DatabaseFile:
         if self.inode in {None, now}:
             self.lost_log = self.log is not None and self.log_now() != self.log
             if self.lost_log:
-                raise StoreUnavailable("removed", f"{self.log_path} was removed while in use", _LET_GO)
+                raise StoreUnavailable("removed", f"{self.log_path} was removed while in use", LET_GO)
             return
         if now is None:
             raise StoreUnavailable("removed", f"{self.path} was removed while in use", _PUT_BACK)
@@ -103,6 +104,27 @@ class DatabaseFile:
         status = _status(self.log_path)
         return None if status is None else (status.st_dev, status.st_ino)
 
+    def log_bytes(self) -> int:
+        """Return the size of the log, 0 when there is none."""
+        status = _status(self.log_path)
+        return 0 if status is None else status.st_size
+
+    def descriptor(self) -> int:
+        """Return a descriptor of the file that was opened, to read and write.
+
+        It stays open as long as the process: closing it would let go of all locks that SQLite has on the file.
+
+        Raises:
+            StoreUnavailable: another file lies there.
+        """
+        if self.inode is not None and (known := _DESCRIPTORS.get(self.inode)) is not None:
+            return known
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        _DESCRIPTORS[status.st_dev, status.st_ino] = descriptor
+        self.refuse_another()
+        return descriptor
+
     def refuse_log_of_others(self, *, wait_s: float = 2.0) -> None:
         """Raise when another process uses the file with a log that is no longer at its path.
 
@@ -110,24 +132,35 @@ class DatabaseFile:
         is just opening or closing it has none for a moment.
         """
         until_s = time.monotonic() + wait_s
-        while self.log_now() is None and self._is_held_by_others():
+        while has_lost_log(self.path):
             if time.monotonic() >= until_s:
-                raise StoreUnavailable("removed", f"{self.log_path} was removed while another process uses it", _LET_GO)
+                raise StoreUnavailable("removed", f"{self.log_path} was removed while another process uses it", LET_GO)
             time.sleep(0.01)
 
-    def _is_held_by_others(self) -> bool:
-        # Closing the descriptor lets go of what this process has locked in the file: it has no connection to it.
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False  # opening it says why
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+
+def has_lost_log(path: str) -> bool:
+    """Tell whether another process uses a file with a log that is no longer at its path."""
+    return _status(log_of(path)) is None and _is_held_by_others(path)
+
+
+def log_of(path: str) -> str:
+    """Return the path of the log of a file."""
+    return f"{path}-wal"
+
+
+def _is_held_by_others(path: str) -> bool:
+    # Closing the descriptor lets go of what this process has locked in the file: it has no connection to it.
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False  # opening it says why
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _status(path: str) -> os.stat_result | None:

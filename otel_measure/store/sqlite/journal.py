@@ -8,7 +8,7 @@ their law (the set of facts counts, and no order) is why others may add meanwhil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -16,15 +16,18 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import facts, roll_ups
+from otel_measure.store.sqlite import activity, facts, regrouping, roll_ups
 from otel_measure.store.sqlite.activity import BackgroundEvent
+from otel_measure.store.sqlite.chunks import chunks, rows_in
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 
 Row: TypeAlias = tuple[int, str, Any, str | None]
 BATCH: Final = 2000
+_PERSONS_AT_ONCE: Final = 200
 ROLLED_UP_TO: Final = "rolled_up_to"  # in `meta`: entries up to this one were counted, and none of them worked off
 _MERGE: Final = "merge"
 _ERASURE: Final = "erasure"
+_REGROUPING: Final = "regrouping"
 _TABLES: Final = {table.name: table for table in facts.TABLES}
 
 
@@ -37,6 +40,7 @@ class _Erasure(msgspec.Struct):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Erasure).decode
+_decode_uids = msgspec.json.Decoder(list[int]).decode
 
 
 # ---------------------------------------------------------------- writing
@@ -51,15 +55,26 @@ def note_facts(connection: sqlite3.Connection, new: Accepted) -> None:
         )
 
 
-def note_merge(connection: sqlite3.Connection, gone: int) -> None:
-    """Note that a person was linked to another one; whose they are now the link itself says."""
-    connection.execute("INSERT INTO journal (kind, id) VALUES (?, ?)", (_MERGE, gone))
+def note_merge(connection: sqlite3.Connection, into: int, gone: int) -> None:
+    """Note that a person became one with another one; the link may be taken back before this is worked off."""
+    connection.execute("INSERT INTO journal (kind, id, payload) VALUES (?, ?, ?)", (_MERGE, gone, str(into)))
+
+
+def note_regrouping(connection: sqlite3.Connection, uids: Sequence[int]) -> None:
+    """Note that ids of one person are those of several now; whose each is the links themselves say."""
+    payload = _encode(list(uids)).decode()
+    connection.execute("INSERT INTO journal (kind, id, payload) VALUES (?, ?, ?)", (_REGROUPING, uids[0], payload))
 
 
 def note_erasure(connection: sqlite3.Connection, uids: Sequence[int], background: Sequence[BackgroundEvent]) -> None:
     """Note that a person was erased, whose rows of `person` stay until this is worked off."""
     payload = _encode(_Erasure(list(uids), list(background))).decode()
     connection.execute("INSERT INTO journal (kind, id, payload) VALUES (?, ?, ?)", (_ERASURE, uids[0], payload))
+
+
+def forget_facts(connection: sqlite3.Connection, table: facts.Table, keys: Sequence[bytes | str]) -> None:
+    """Remove the entries of facts that were erased."""
+    connection.executemany("DELETE FROM journal WHERE id = ? AND kind = ?", [(key, table.name) for key in keys])
 
 
 def last(connection: sqlite3.Connection) -> int:
@@ -75,6 +90,11 @@ def length(connection: sqlite3.Connection) -> int:
 def is_empty(connection: sqlite3.Connection) -> bool:
     """Tell whether everything that is stored is rolled up."""
     return connection.execute("SELECT 1 FROM journal LIMIT 1").fetchone() is None
+
+
+def has_regroupings(connection: sqlite3.Connection) -> bool:
+    """Tell whether ids of several persons are still counted as those of one: until then no fact of theirs may go."""
+    return connection.execute("SELECT 1 FROM journal WHERE kind = ? LIMIT 1", (_REGROUPING,)).fetchone() is not None
 
 
 # ---------------------------------------------------------------- working off
@@ -109,20 +129,44 @@ def _facts(transaction: Transaction, rows: Sequence[Row]) -> Accepted:
 
 
 def _apply(transaction: Transaction, rows: Sequence[Row], before: int | None = None) -> None:
-    """Have the roll-ups follow what became of persons; of events that no session has, those `before` a time."""
+    """Have the roll-ups follow what became of persons.
+
+    Args:
+        transaction: what it changes.
+        rows: of the journal.
+        before: of events that no session has, only those before this time; what facts that are gone have left behind
+            is regrouped by nothing.
+    """
     for _, kind, key, payload in rows:
         if kind == _MERGE:
-            _merge(transaction, key)
+            _merge(transaction, payload, key)
         elif kind == _ERASURE and payload is not None:
             erasure = _decode(payload)
             background = [event for event in erasure.background if before is None or event.ts < before]
             roll_ups.forget(transaction, erasure.uids, rolled_up(transaction.connection, background))
+        elif kind == _REGROUPING and payload is not None and before is None:
+            regroup(transaction, _decode_uids(payload))
 
 
-def _merge(transaction: Transaction, gone: int) -> None:
+def _merge(transaction: Transaction, into: str | None, gone: int) -> None:
+    if into is not None:
+        roll_ups.unite(transaction, int(into), gone)
+        return
+    # Of a version that takes no link back: whose the person is now the link itself says.
     row = transaction.connection.execute("SELECT person FROM person_of WHERE uid = ?", (gone,)).fetchone()
     if row is not None and row[0] != gone:  # else erased meanwhile
         roll_ups.unite(transaction, row[0], gone)
+
+
+def regroup(transaction: Transaction, uids: Sequence[int]) -> None:
+    """Count persons anew whose ids are those of others now."""
+    connection = transaction.connection
+    some = rows_in(
+        connection, "SELECT o.uid FROM person_of p JOIN person_of o ON o.person = p.person WHERE p.uid IN", uids
+    )
+    uids = sorted({*uids, *(uid for (uid,) in some)})
+    background = rolled_up(connection, activity.background_of(connection, uids))
+    regrouping.regroup(transaction, uids, background)
 
 
 def rolled_up(connection: sqlite3.Connection, events: Sequence[BackgroundEvent]) -> list[BackgroundEvent]:
@@ -135,12 +179,14 @@ def rolled_up(connection: sqlite3.Connection, events: Sequence[BackgroundEvent])
 # ---------------------------------------------------------------- counting anew
 
 
-def apply_to_frozen(transaction: Transaction, frozen: Frozen) -> None:
+def apply_to_frozen(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Have what facts that are gone have left behind follow what became of persons since."""
     rows: list[Row] = transaction.connection.execute(
         "SELECT seq, kind, id, payload FROM journal WHERE kind IN (?, ?) ORDER BY seq", (_MERGE, _ERASURE)
     ).fetchall()
-    _apply(transaction, rows, before=frozen.ts)
+    for part in chunks(rows, _PERSONS_AT_ONCE):
+        _apply(transaction, part, before=frozen.ts)
+        yield
 
 
 def forget(connection: sqlite3.Connection, up_to: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.ids import id_key
@@ -110,6 +111,15 @@ class SqliteQualityQuestions:
             for name, version, model, n in rows
         }
 
+    def judged_hours(self, model: ModelKey, start: int, end: int) -> list[HourCount]:
+        """Return how many records of [start, end), whole hours, a model has in each hour that has any, in order."""
+        rows = self._connection.execute(
+            "SELECT start, sum(judged) AS records FROM quality_cell WHERE model = ? AND seconds = 3600"
+            " AND start >= ? AND start < ? GROUP BY start HAVING records > 0 ORDER BY start",
+            (self._id(model), start, end),
+        )
+        return [HourCount(*row) for row in rows]
+
     def _count_to(self, model: int, start: int, last: RecordPosition) -> int:
         row = self._connection.execute(
             f"SELECT count(*) {_RECORDS} AND ts >= ? AND (ts, id) <= (?, ?)", (model, start, *last)
@@ -140,7 +150,7 @@ class SqliteQualityQuestions:
 
 def set_reference(transaction: Transaction, model: ModelKey, reference: Reference) -> None:
     """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
-    cells = {feature: one.to_json() for feature, one in reference.cells.items()}
+    cells = {**{feature: one.to_json() for feature, one in reference.cells.items()}, **reference.not_judged}
     first, last = reference.first, reference.last
     transaction.connection.execute(
         "INSERT INTO drift_reference VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET"
@@ -195,17 +205,19 @@ _MERGES: Final[tuple[tuple[str, str, Callable[[Labels, Sequence[Any]], None]], .
 
 
 @lru_cache(maxsize=256)
-def _frozen(text: str) -> Mapping[str, Cells]:
-    """Return stored cells; the same object for the same text, so that comparing references costs nothing."""
-    return {name: Cells.from_json(fields) for name, fields in msgspec.json.decode(text).items()}
+def _frozen(text: str) -> tuple[Mapping[str, Cells], Mapping[str, str]]:
+    """Return stored cells, and why a feature has none; the same objects for the same text."""
+    kept: dict[str, Any] = msgspec.json.decode(text)
+    cells = {name: Cells.from_json(fields) for name, fields in kept.items() if not isinstance(fields, str)}
+    return cells, {name: reason for name, reason in kept.items() if isinstance(reason, str)}
 
 
 def _reference(row: Row) -> Reference:
     source, first_ts, last_ts, last_id, text = row
-    cells = _frozen(text)
+    cells, not_judged = _frozen(text)
     if last_ts is None:
-        return Reference(source, cells)
-    return Reference(source, cells, RecordPosition(first_ts, b""), RecordPosition(last_ts, last_id))
+        return Reference(source, cells, not_judged=not_judged)
+    return Reference(source, cells, RecordPosition(first_ts, b""), RecordPosition(last_ts, last_id), not_judged)
 
 
 def _judged(row: Row) -> JudgedRecord:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES
 from otel_measure.store.sqlite.file import MEMORY
 
-_PAGE_BYTES: Final = 4096
+PAGE_BYTES: Final = 4096
 
 
 def connected(name: str, busy_timeout_ms: int) -> sqlite3.Connection:
@@ -23,11 +22,13 @@ def connected(name: str, busy_timeout_ms: int) -> sqlite3.Connection:
     )
 
 
-def prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Return a connection that has opened the log and is to be used."""
+def prepared(connection: sqlite3.Connection, log_pages: int) -> sqlite3.Connection:
+    """Return a connection that has opened the log, which may have so many pages, and is to be used."""
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute(f"PRAGMA wal_autocheckpoint={LARGEST_LOG_PAGES}")
-    connection.execute(f"PRAGMA journal_size_limit={LARGEST_LOG_PAGES * _PAGE_BYTES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={log_pages}")
+    connection.execute(f"PRAGMA journal_size_limit={log_pages * PAGE_BYTES}")
     connection.execute("PRAGMA temp_store=MEMORY")
+    # From the first page on: what is removed is overwritten. Some builds of SQLite do it by default.
+    connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA cache_size=-16384")
     return connection

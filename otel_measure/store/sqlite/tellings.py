@@ -14,6 +14,7 @@ import msgspec
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.same_calls import OVERLAP_US, SameCall, Telling, names_of, same_calls
+from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import facts
@@ -29,6 +30,7 @@ _ROUNDS: Final = 4  # of responses in traces of other responses
 _COLUMNS: Final = "id, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call"
 _MARKS: Final = ",".join("?" * len(_COLUMNS.split(",")))
 _REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
+_USER: Final = f"json_extract(record, '$.\"{semconv.ATTR_USER_ID}\"')"
 _encode = msgspec.json.Encoder().encode
 _record = msgspec.json.Decoder(Inference).decode
 
@@ -304,14 +306,14 @@ def sweep(connection: sqlite3.Connection, now: int) -> int:
     return beyond
 
 
-def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    """Take the users out of what tells of their calls; return how many tellings had one."""
-    wanted = set(ids)
-    changed = []
-    for each, text in connection.execute("SELECT id, record FROM telling WHERE record IS NOT NULL"):
-        record = _record(text)
-        if record.user_id in wanted:
-            anonymous = msgspec.structs.replace(record, user_id=None, session_id=None)
-            changed.append((_encode(anonymous).decode(), each))
-    connection.executemany("UPDATE telling SET record = ? WHERE id = ?", changed)
-    return len(changed)
+def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Take the users out of all that tells of their calls, whoever of these names them."""
+    calls = {call for (call,) in rows_in(connection, f"SELECT call FROM telling WHERE {_USER} IN", ids) if call}
+    rows = {
+        *rows_in(connection, f"SELECT id, record FROM telling WHERE {_USER} IN", ids),
+        *rows_in(connection, "SELECT id, record FROM telling WHERE record IS NOT NULL AND call IN", sorted(calls)),
+    }
+    connection.executemany(
+        "UPDATE telling SET record = ? WHERE id = ?",
+        [(_encode(without_user(_record(record))).decode(), each) for each, record in rows],
+    )

@@ -64,9 +64,11 @@ class Reference:
         source: "given" and "window" were set; "first_records" are the first records of the version.
         cells: per feature; the prediction is the feature named "prediction".
         first, last: the first and last record of "first_records".
+        not_judged: why a feature has no cells.
     """
 
     source: ReferenceSource
     cells: Mapping[str, Cells]
     first: RecordPosition | None = None
     last: RecordPosition | None = None
+    not_judged: Mapping[str, str] = field(default_factory=dict)

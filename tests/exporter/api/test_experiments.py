@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from exporter.api.experiments import ConvertBody, ExperimentBody, StopBody
 from exporter.app import create_app
 from otel_measure.config import Settings
+from otel_measure.experiments.service import ExperimentService
 from otel_measure.runtime import Runtime
 from otel_measure.users.ab_tests import AbTestCalls
 
@@ -25,7 +26,7 @@ TEST = {"test_name": "New Homepage", "variants": ["control", "variant_a"]}
     [
         (ExperimentBody, AbTestCalls.create_ab_test),
         (StopBody, AbTestCalls.stop_ab_test),
-        (ConvertBody, AbTestCalls.record_ab_conversion),
+        (ConvertBody, ExperimentService.conversion_record),
     ],
 )
 def test_bodies_have_the_arguments(body: type[msgspec.Struct], call: Callable[..., object]) -> None:

@@ -141,6 +141,17 @@ def test_sent_at(client: TestClient, runtime: Runtime) -> None:
     assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 1
 
 
+def test_every_write_of_a_client_says_when_it_was_sent(client: TestClient, runtime: Runtime) -> None:
+    """Two days slow, and what it says counts today: an event, one of a batch, an answer."""
+    said = {"timestamp": "2025-12-30T11:00:00Z", "sent_at": "2025-12-30T12:00:00Z"}
+    assert client.post(f"{BASE}/events/track", json=EVENT | said).status_code == 201
+    own = {"sent_at": "2025-12-01T12:00:00Z", "events": [EVENT | said | {"user_id": 5}]}
+    assert client.post(f"{BASE}/events/batch", json=own).json()["data"]["accepted"] == 1
+    assert client.post(f"{BASE}/nps/record", json={"user_id": 5, "score": 9} | said).status_code == 201
+    assert client.get(f"{BASE}/engagement").json()["data"]["dau"] == 2
+    assert client.get(f"{BASE}/nps?window=1d").json()["data"]["responses"] == 1
+
+
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
@@ -257,6 +268,26 @@ def test_an_anonymous_visitor_becomes_a_user(client: TestClient) -> None:
     assert other["anonymous_id"] not in {"anon", "ada", "bob"}
 
 
+def test_a_link_is_taken_back(client: TestClient) -> None:
+    """The two are two persons again, at once; a second time there is nothing to take back."""
+    for user in ("anon", "ada"):
+        track(client, user)
+    client.post(f"{BASE}/identify", json={"anonymous_id": "anon", "user_id": "ada"})
+    answers = [client.post(f"{BASE}/unlink", json={"anonymous_id": "anon"}) for _ in range(2)]
+    assert [(a.status_code, a.json()["data"]) for a in answers] == [
+        (200, {"was_linked": True}),
+        (200, {"was_linked": False}),
+    ]
+    assert data(client, "summary")["total_users"] == 2
+
+
+@pytest.mark.parametrize("body", [{"anonymous_id": "undefined", "user_id": "ada"}, {"anonymous_id": "a", "user_id": 0}])
+def test_nobody_is_linked_to_a_placeholder(client: TestClient, body: dict[str, Any]) -> None:
+    """It would make one person of all who have no id."""
+    answer = client.post(f"{BASE}/identify", json=body)
+    assert (answer.status_code, "must be an id of somebody" in answer.json()["message"]) == (400, True)
+
+
 def test_erasure_answers_with_a_receipt(client: TestClient, runtime: Runtime) -> None:
     """What was removed is counted, and the reports do not know the user any more."""
     track(client, 123)
@@ -266,6 +297,20 @@ def test_erasure_answers_with_a_receipt(client: TestClient, runtime: Runtime) ->
     assert (receipt.json()["data"]["user_id"], receipt.json()["data"]["events"]) == ("123", 1)
     assert data(client, "summary")["total_users"] == 1
     assert client.delete(f"{BASE}/nobody").json()["data"]["events"] == 0
+
+
+def test_whether_the_bytes_are_cleared(client: TestClient) -> None:
+    """The receipt of an erasure asks later; another one is not found."""
+    track(client, 123)
+    receipt = client.delete(f"{BASE}/123").json()["data"]
+    state = client.get(f"/api/v1/metrics/erasures/{receipt['receipt']}")
+    assert (state.status_code, state.json()["data"]) == (
+        200,
+        {"receipt": 1, "erased_at": receipt["erased_at"], "bytes_cleared": True, "cleared_at": receipt["erased_at"]},
+    )
+    for other in ("2", "x", "9" * 30):
+        missing = client.get(f"/api/v1/metrics/erasures/{other}")
+        assert (missing.status_code, missing.json()) == (404, error(f"no erasure named {other!r}"))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ class HangingStore:
     def is_updating(self) -> bool:
         return True
 
+    def doubts_clock(self) -> bool:
+        return True
+
 
 def readiness_of(store: HangingStore, answer_within_s: float = 5.0) -> Readiness:
     """Return what answers of a store."""
@@ -42,10 +45,10 @@ def test_without_a_store() -> None:
 
 
 def test_what_a_look_has_found() -> None:
-    """That it takes writes and whether it is behind, or the cause for which it does not."""
+    """That it takes writes, is behind, doubts the clock; or the cause for which it does not take any."""
     store = HangingStore()
     readiness = readiness_of(store)
-    assert asyncio.run(readiness.state()) == State(is_updating=True)
+    assert asyncio.run(readiness.state()) == State(is_updating=True, doubts_clock=True)
     store.fails_with = StoreUnavailable("full", "x.db is full", "make room")
     assert asyncio.run(readiness.state()) == State("full")
     store.fails_with = KeyError("a bug")
@@ -70,4 +73,4 @@ def test_a_store_that_hangs_holds_one_thread() -> None:
     store.go_on.set()
     while asyncio.run(readiness.state()) == State(NOT_BACK):
         pass
-    assert asyncio.run(readiness.state()) == State(is_updating=True)
+    assert asyncio.run(readiness.state()) == State(is_updating=True, doubts_clock=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from otel_measure.ai.aggregates import interpreter
-from otel_measure.ai.pricing import Pricer, Rates
+from otel_measure.ai.pricing import Pricer
+from otel_measure.ai.rates import Rates
 from otel_measure.conventions import model_names
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.same_calls import Telling, TellingKind

@@ -73,6 +73,8 @@ def test_records_stand_in_the_order_of_time_and_id(engine: EngineCase) -> None:
         assert ask.newest(model, 0, NOON, 5) == []
         assert ask.judged_counts(NOON, NOON + HOUR) == {model: 2, ("m", "2"): 1}
         assert ask.judged_counts(0, NOON + DAY, model) == {model: 3}
+        assert ask.judged_hours(model, 0, NOON + DAY) == [(NOON, 2), (NOON + HOUR, 1)]
+        assert ask.judged_hours(model, NOON + HOUR, NOON + 2 * HOUR) == [(NOON + HOUR, 1)]
         assert ask.judged_counts(0, NOON + DAY, model, RecordPosition(NOON, "a")) == {model: 2}
         assert ask.judged_counts(NOON + HOUR, NOON + DAY, model, RecordPosition(NOON + HOUR, "c")) == {model: 0}
         assert (ask.oldest(("nobody", "1"), 5), ask.judged_counts(0, NOON + DAY, ("nobody", "1"))) == ([], {})
@@ -83,7 +85,7 @@ def test_a_reference_is_kept_and_one_found_by_itself_replaces_none_that_was_set(
     """References come back as they were kept; automatic ones give way to set ones and not the other way round."""
     cells = reference_cells([float(i) for i in range(100)])
     assert cells is not None
-    automatic = Reference("first_records", {"x": cells}, RecordPosition(1, b""), RecordPosition(9, "z"))
+    automatic = Reference("first_records", {"x": cells}, RecordPosition(1, b""), RecordPosition(9, "z"), {"y": "why"})
     given_one = Reference("given", {"prediction": cells})
     store = engine.open()
     assert asked(store, lambda m: m.quality.references(("m", "1")).get(("m", "1"))) is None

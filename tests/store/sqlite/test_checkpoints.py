@@ -105,18 +105,17 @@ def fill(database: Database, commits: int) -> None:
             connection.execute("INSERT INTO t VALUES (randomblob(20000))")
 
 
-@pytest.fixture
-def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a log of 50 pages be a large one."""
-    for module in ("connection", "opening"):
-        monkeypatch.setattr(f"otel_measure.store.sqlite.{module}.LARGEST_LOG_PAGES", 50)
+def with_small_log(path: Path) -> Database:
+    """Return a database whose log may have 50 pages, and is moved when it is told to be."""
+    database = Database(str(path), log_pages=50)
+    database._checkpoints = Checkpoints(database._mover.move)
+    return database
 
 
-@pytest.mark.usefixtures("small_log")
 def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> None:
     """Writers wait until those have ended who began before; without that the log would have no bound."""
     path = tmp_path / "m.db"
-    database = Database(str(path))
+    database = with_small_log(path)
     fill(database, 1)
     done = threading.Event()
 
@@ -134,7 +133,7 @@ def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> N
         time.sleep(0.005)
     fill(database, 40)
     before = log_pages(path)
-    database._checkpoint()
+    database._mover.move()
     fill(database, 1)
     after = log_pages(path)
     done.set()
@@ -145,20 +144,19 @@ def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> N
     assert after < 20
 
 
-@pytest.mark.usefixtures("small_log")
 def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> None:
     """The log goes on to grow, is not tried again at once, and gives its room back when the reader has ended."""
     path = tmp_path / "m.db"
-    database = Database(str(path))
+    database = with_small_log(path)
     fill(database, 1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN")
     other.execute("SELECT count(*) FROM t").fetchone()
     fill(database, 40)
     began = time.monotonic()
-    database._checkpoint()
+    database._mover.move()
     took_first = time.monotonic() - began
-    database._checkpoint()
+    database._mover.move()
     took_both = time.monotonic() - began
     fill(database, 1)
     other.execute("COMMIT")
@@ -166,32 +164,31 @@ def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> 
     assert log_pages(path) > 200
     assert took_first < 1
     assert took_both - took_first < 0.1
-    database._begin_anew_from = 0
-    database._checkpoint()
+    database._mover._begin_anew_from = 0
+    database._mover.move()
     fill(database, 1)
     assert path.with_name("m.db-wal").stat().st_size <= 51 * 4200
     database.close()
 
 
-@pytest.mark.usefixtures("small_log")
 def test_who_asks_learns_that_writers_are_held_up(tmp_path: Path) -> None:
     """An event loop then does not write by itself; and a writer at work is not in for a wait without end."""
     path = tmp_path / "m.db"
-    database = Database(str(path))
+    database = with_small_log(path)
     fill(database, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM t").fetchone()
         fill(database, 40)
-        move = threading.Thread(target=database._checkpoint)
+        move = threading.Thread(target=database._mover.move)
         move.start()
         time.sleep(0.1)
         while_it_moves = database.is_busy()
         move.join()
         assert (while_it_moves, database.is_busy()) == (True, False)
-        database._begin_anew_from = 0
+        database._mover._begin_anew_from = 0
         with database.write():
-            move = threading.Thread(target=database._checkpoint)
+            move = threading.Thread(target=database._mover.move)
             move.start()
             move.join(5)
             assert not move.is_alive()
@@ -202,6 +199,6 @@ def test_a_move_that_fails(tmp_path: Path) -> None:
     """It raises nothing: what is wrong with the file, the next write says."""
     database = Database(str(tmp_path / "gone" / "m.db"))
     (tmp_path / "gone").rmdir()
-    database._checkpoint()
+    database._mover.move()
     with pytest.raises(StoreError, match="cannot be created"), database.write():
         pass

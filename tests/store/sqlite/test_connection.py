@@ -380,7 +380,7 @@ def test_a_closed_database_keeps_no_connection(path: Path) -> None:
         connection.execute("SELECT n FROM t")
     for attempt in (lambda: put(database, 2), lambda: numbers(database)):
         assert refused(attempt).cause_name == "closed"
-    database._checkpoint()
+    database._mover.move()
     database.close()
     assert (rows(path), list(path.parent.iterdir())) == ([1], [path])
 

@@ -58,9 +58,10 @@ def test_registration_survives_power_loss(store: SqliteStore) -> None:
 
 def test_the_disk_bound_is_applied_while_an_outage_lasts(tmp_path: Path) -> None:
     """An outage that retention must leave does not keep the sweep from ending."""
-    store = closed_later(SqliteStore(str(tmp_path / "m.db"), max_bytes=1))
+    path = str(tmp_path / "m.db")
+    store = closed_later(SqliteStore(path))
     store.register_service("api", 99.9, NOON)
     store.accept([state("1", NOON), event("e", ts=NOON + DAY)])
-    assert store.sweep(NOON + 3 * DAY) == 1
+    assert closed_later(SqliteStore(path, max_bytes=1)).sweep(NOON + 3 * DAY) == 1
     assert history(store).changes == (StateChange(NOON, "down", None, "1"),)
     store.close()

@@ -23,7 +23,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import time_span
 from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
-from otel_measure.store.sqlite import SqliteStore, maintenance
+from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.names import Cache
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, TOO_OLD
 from otel_measure.store.types.models import Model
@@ -316,7 +316,7 @@ def test_a_sweep_that_was_cut_short_goes_on(opened: Open, monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("otel_measure.store.sqlite.maintenance.purge", crash)
+        patch.setattr("otel_measure.store.sqlite.retention.purge", crash)
         with pytest.raises(KeyboardInterrupt):
             store.sweep(NOON)
     assert store.accept([event("late", ts=NOON - 9 * DAY)]) == [TOO_OLD]
@@ -324,29 +324,6 @@ def test_a_sweep_that_was_cut_short_goes_on(opened: Open, monkeypatch: pytest.Mo
     assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
     assert store.sweep(NOON) == 5 * 6
     assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
-
-
-def test_the_disk_bound_removes_the_oldest_days(opened: Open, tmp_path: Path) -> None:
-    """Until what is left fits; today is never removed."""
-    big = {"blob": "x" * 2000}
-
-    def fill(store: SqliteStore, days: range) -> int:
-        for day in days:
-            store.accept([event(f"{day}-{n}", ts=NOON - day * DAY, properties=big) for n in range(100)])
-        with store._database.read() as connection:
-            return maintenance.used_bytes(connection)
-
-    bound = fill(opened(tmp_path / "z.db"), range(4))
-    store = opened(tmp_path / "x.db", max_bytes=bound)
-    assert fill(store, range(6)) > bound
-    assert store.sweep(NOON) in {200, 300}
-    assert fill(store, range(0)) <= bound
-    assert store.sweep(NOON) == 0
-    assert value(store, "otel_measure.users.events") == 600
-    tiny = opened(tmp_path / "y.db", max_bytes=1)
-    tiny.accept([event("a"), event("b", ts=NOON - DAY)])
-    assert tiny.sweep(NOON) == 1
-    assert tiny.accept([event("a")]) == [DUPLICATE]
 
 
 # ---------------------------------------------------------------- faults

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -126,6 +128,34 @@ def test_a_process_that_comes_later_makes_no_second_log(tmp_path: Path) -> None:
     assert events(path) == {"first", "second"}
 
 
+def test_doctor_names_who_holds_a_removed_log(tmp_path: Path) -> None:
+    """It says which process that is, looks at nothing that a log would be needed for, and makes none itself."""
+    path = tmp_path / "measure.db"
+    with serving(tmp_path, "--store", str(path)) as server:
+        assert posted(server, "first") == 201
+        server.process.send_signal(signal.SIGSTOP)  # it would find out by itself, and let go
+        try:
+            os.unlink(f"{path}-wal")
+            findings = {check.name: check.look() for check in store_checks(Settings(store=str(path)))}
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        held = findings["store log"]
+        assert held.verdict == "wrong"
+        holder = rf"pid {server.process.pid} \(python[\d.]*\)"
+        assert re.fullmatch(rf"{re.escape(str(path))}-wal was removed while in use by {holder}", held.what)
+        assert "store integrity" not in findings
+        assert not os.path.exists(f"{path}-wal")
+
+
+def test_looking_at_a_store_that_nobody_uses_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No log and no shared memory, which would belong to whoever looked, and shut the owner of the store out."""
+    path = tmp_path / "measure.db"
+    SqliteStore(str(path)).close()
+    findings = [check.look() for check in store_checks(Settings(store=str(path)))]
+    assert {finding.verdict for finding in findings} <= {"ok", "warning"}
+    assert os.listdir(tmp_path) == ["measure.db"]
+
+
 @pytest.mark.parametrize("noticed_by", ["write", "watch"])
 def test_who_held_the_log_alone_goes_on_by_itself(noticed_by: str, tmp_path: Path) -> None:
     """The first that notices is refused, and all that was held is in the file; the next opens it anew."""
@@ -236,6 +266,29 @@ def test_a_server_with_a_damaged_store_is_not_ready(
         assert eventually(lambda: status(ready), 503) == 503
     assert "store unavailable (corrupt)" in (tmp_path / "stderr.txt").read_text()
     assert RECOVER in told_by_doctor(path)
+
+
+def test_damage_that_one_process_met_is_known_to_all(tmp_path: Path) -> None:
+    """To those that run, at their next look, to those that come later, and to `doctor`; not of a file in its place."""
+    path = tmp_path / "measure.db"
+    filled(path)
+    first, second = SqliteStore(str(path)), SqliteStore(str(path))
+    damage_a_table(path)
+    told = refused(first.watch).what
+    for store in (second, closed_later(SqliteStore(str(path)))):
+        refusal = refused(store.check)
+        assert (refusal.cause_name, refusal.what) == ("corrupt", told)
+        assert refusal.way_out == f"{RECOVER}; delete {path}-damage when it is mended in place"
+    assert RECOVER in told_by_doctor(path)
+    assert stat.S_IMODE(os.stat(f"{path}-damage").st_mode) == 0o600
+    for store in (first, second):
+        store.close()
+    copy = tmp_path / "another.db"
+    filled(copy)
+    copy.rename(path)
+    SqliteStore(str(path)).close()
+    with closing(SqliteStore(str(path))) as mended:
+        mended.check()
 
 
 def test_a_scan_rests_for_a_hundred_times_as_long_as_it_looked() -> None:
