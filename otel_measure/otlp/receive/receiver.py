@@ -167,9 +167,10 @@ class Receiver:
 
     def _take_tellings(self, tally: Callable[..., None], told: Sequence[Telling], own: int = 0) -> Counter[str]:
         """Have the store take what tells of calls, and count what became of it; return what was refused, by reason."""
+        store = self._store
         if not told:
             return Counter()
-        taken = self._store.take_tellings(told)
+        taken = store.take_tellings(told)
         outcomes = Counter(taken.outcomes)
         self._count_reassigned(taken.reassigned)
         tally("ignored", outcomes["span"] - own)

@@ -178,11 +178,17 @@ class SqliteStore(SqliteUpkeep):
         return Transaction(connection, self._names, self._kept.of(connection, state.digest), rolls_up)
 
     def _admitted(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Receipt]]:
-        """Return records as they may be kept, and what is to be said of each."""
-        receipts = [ACCEPTED] * len(records)
-        if records:
-            self._refuse_too_old(records, receipts)
-        return self._refuse_erased(records, receipts), receipts
+        """Return records as they may be kept, and what is to be said of each: too old, erased, or accepted."""
+        receipts, horizon = [ACCEPTED] * len(records), self._state.horizon
+        if records and min(map(_TS, records)) < horizon:
+            too_old = [each.ts < horizon and not is_of_doubted_time(self._clock, each.ts) for each in records]
+            receipts = [TOO_OLD if is_too_old else ACCEPTED for is_too_old in too_old]
+        if self._state.erasures is None:
+            return records, receipts
+        allowed, refused = identity.without_erased(self._names.connection, records)
+        for i in refused:
+            receipts[i] = ERASED
+        return allowed, receipts
 
     @property
     def _clock(self) -> KeptClock | None:
@@ -191,24 +197,6 @@ class SqliteStore(SqliteUpkeep):
 
     def _believed_us(self, now: int) -> int:
         return believed_us(self._clock, now)
-
-    def _refuse_erased(self, records: Sequence[Record], receipts: list[Receipt]) -> Sequence[Record]:
-        """Refuse what an erasure has removed; return the records as they may be kept."""
-        if self._state.erasures is None:
-            return records
-        allowed, refused = identity.without_erased(self._names.connection, records)
-        for i in refused:
-            receipts[i] = ERASED
-        return allowed
-
-    def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
-        horizon = self._state.horizon
-        if min(map(_TS, records)) < horizon:
-            doubted = self._clock
-            receipts[:] = [
-                TOO_OLD if record.ts < horizon and not is_of_doubted_time(doubted, record.ts) else ACCEPTED
-                for record in records
-            ]
 
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""

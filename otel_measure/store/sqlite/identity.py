@@ -12,7 +12,18 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.totals import summed
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import activity, erasures, facts, journal, outbox, roll_ups, streams, tellings, totals
+from otel_measure.store.sqlite import (
+    activity,
+    erasures,
+    facts,
+    journal,
+    outbox,
+    roll_ups,
+    senders,
+    streams,
+    tellings,
+    totals,
+)
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
@@ -35,6 +46,7 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     )
     anonymous = _make_anonymous(transaction, erased_ids)
     tellings.forget_users(connection, erased_ids)
+    senders.forget_users(connection, erased_ids)
     streams.forget_users(connection, erased_ids)
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
     transaction.names.clear()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
+from otel_measure.conventions import dialects
 from otel_measure.definitions.windows import HOUR_US
+from otel_measure.store.sqlite.chunks import change_in
 from otel_measure.store.types.streams import Sender
 
 _encode = msgspec.json.Encoder().encode
@@ -32,6 +34,18 @@ def senders(connection: sqlite3.Connection, since: int) -> list[Sender]:
         (since,),
     )
     return [Sender(s, e, i, msgspec.json.decode(attributes), ts) for s, e, i, attributes, ts in rows]
+
+
+def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Have senders stay without the attributes that name users who were erased."""
+    for name in dialects.USER_ATTRIBUTES:
+        path = f'$."{name}"'
+        change_in(
+            connection,
+            f"UPDATE sender SET attributes = json_remove(attributes, '{path}')"
+            f" WHERE json_extract(attributes, '{path}') IN",
+            ids,
+        )
 
 
 def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
