@@ -317,3 +317,9 @@ def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
         "UPDATE telling SET record = ? WHERE id = ?",
         [(_encode(without_user(_record(record))).decode(), each) for each, record in rows],
     )
+
+
+def users(connection: sqlite3.Connection) -> list[str]:
+    """Return the users whom tellings name."""
+    rows = connection.execute(f"SELECT DISTINCT {_USER} FROM telling WHERE record IS NOT NULL")
+    return [user for (user,) in rows if user is not None]
