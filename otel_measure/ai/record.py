@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, TypedDict
+from operator import attrgetter
+from typing import Final, TypeAlias, TypedDict
 
-from otel_measure.ai.pricing import Price, Pricer
+from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
+from otel_measure.ai.usage_shapes import CHARGED_UNITS
 from otel_measure.conventions.model_names import operation_of, provider_of
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import GroundTruth, Inference, Json, Origin, Prediction
-from otel_measure.records.limits import MAX_COST_USD, MAX_LABEL_CHARS, MAX_LATENCY_MS, MAX_RECORD_BYTES
+from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS, MAX_LATENCY_MS, MAX_RECORD_BYTES
 
 LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()
+_COUNTS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+_Counts: TypeAlias = tuple[int | None, ...]
+_TOLD: Final[Callable[[Usage], _Counts]] = attrgetter(*_COUNTS)
 _BOOLEANS: Final = frozenset({"bool", "bool_"})  # numpy's has had both names
 
 
@@ -25,6 +30,11 @@ class CallFields(TypedDict, total=False):
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
+    cached_input_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    units: Mapping[str, float] | None
+    service_tier: str | None
     prediction: object
     ground_truth: object
     features: Mapping[str, object] | None
@@ -76,6 +86,11 @@ class InferenceBuilder:
         output_tokens: int | None = None,
         cost_usd: float | None = None,
         *,
+        cached_input_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        units: Mapping[str, float] | None = None,
+        service_tier: str | None = None,
         prediction: object = None,
         features: Mapping[str, object] | None = None,
         user_id: object = None,
@@ -95,19 +110,16 @@ class InferenceBuilder:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        caller = current_caller()
         model, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
         ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
-        tokens_read = checks.optional_count(
-            "input_tokens", usage.input_tokens if input_tokens is None else input_tokens
-        )
-        tokens_written = checks.optional_count(
-            "output_tokens", usage.output_tokens if output_tokens is None else output_tokens
-        )
+        given = (input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens)
+        used = _used(usage, given, units, service_tier)
         named_provider = checks.optional_text("provider", provider) or usage.provider
-        price = self._price(model, tokens_read, tokens_written, ts, named_provider, cost_usd, usage)
+        cost = checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD)
+        price = self._pricer.price(model, used, ts=ts, provider=named_provider, caller_usd=cost)
         model_type = self._type_of(model, version)
         stored_prediction, lengths = self._stored("prediction", prediction, model_type)
+        caller = current_caller()
         return Inference(
             id=self._new_id() if inference_id is None else checks.id_text("inference_id", inference_id),
             ts=ts,
@@ -115,17 +127,20 @@ class InferenceBuilder:
             model=model,
             version=version,
             latency_ms=checks.number("latency_ms", latency_ms, low=0.0, high=MAX_LATENCY_MS),
-            input_tokens=tokens_read,
-            output_tokens=tokens_written,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cached_input_tokens=used.cached_input_tokens,
+            cache_write_tokens=used.cache_write_tokens,
+            reasoning_tokens=used.reasoning_tokens,
+            units=dict(used.units) if used.units else None,
+            service_tier=used.service_tier,
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
             error_type=checks.optional_text("error_type", error_type, MAX_LABEL_CHARS),
             provider=named_provider or provider_of(model),
             operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS) or operation_of(model_type),
             response_model=usage.response_model,
-            time_to_first_chunk_ms=checks.optional_number(
-                "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS
-            ),
+            time_to_first_chunk_ms=_duration_ms("time_to_first_chunk_ms", time_to_first_chunk_ms),
             output_chunks=checks.optional_count("output_chunks", output_chunks),
             user_id=caller.optional_user(user_id),
             session_id=caller.session(session_id),
@@ -135,29 +150,6 @@ class InferenceBuilder:
             clamped=clamped,
             trace_id=caller.trace_id,
             span_id=caller.span_id,
-        )
-
-    def _price(
-        self,
-        model: str,
-        input_tokens: int | None,
-        output_tokens: int | None,
-        ts: int,
-        provider: str | None,
-        cost_usd: float | None,
-        usage: Usage,
-    ) -> Price | None:
-        return self._pricer.price(
-            model,
-            input_tokens,
-            output_tokens,
-            ts=ts,
-            provider=provider,
-            response_model=usage.response_model,
-            cached_input_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            caller_usd=checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD),
-            provider_usd=usage.cost_usd,
         )
 
     def truth_of(self, inference: Inference, value: object) -> GroundTruth | None:
@@ -236,6 +228,47 @@ class InferenceBuilder:
         if plain is None or self._store_text:
             return plain
         return dict(map(_text_as_length, plain.items()))
+
+
+def _duration_ms(argument: str, value: float | None) -> float | None:
+    return checks.optional_number(argument, value, low=0.0, high=MAX_LATENCY_MS)
+
+
+def _used(usage: Usage, counts: _Counts, units: Mapping[str, float] | None, service_tier: str | None) -> Usage:
+    """Return what was used and what somebody says that it cost: what the caller gives, else what the answer told."""
+    if usage is not _NO_USAGE:
+        given, told = counts, _TOLD(usage)
+        counts = tuple(told[i] if count is None else count for i, count in enumerate(given))
+    read, wrote, cached, written, thought = map(checks.optional_count, _COUNTS, counts)
+    return Usage(
+        read,
+        wrote,
+        cached,
+        written,
+        thought,
+        _units_of(usage, units),
+        checks.optional_text("service_tier", service_tier, MAX_LABEL_CHARS) or usage.service_tier,
+        usage.response_model,
+        cost_usd=usage.cost_usd,
+        cost_is_estimated=usage.cost_is_estimated,
+    )
+
+
+def _units_of(usage: Usage, given: Mapping[str, float] | None) -> Mapping[str, float]:
+    """Return what else was used, likewise; what is 0 is left out.
+
+    Raises:
+        ValueError: it is no mapping of counts by units that are known.
+    """
+    if given is None:
+        return usage.units
+    if not isinstance(given, Mapping):
+        raise ValueError(f"units must be a mapping of counts by unit, not {given!r}")
+    unknown = next((unit for unit in given if unit not in CHARGED_UNITS), None)
+    if unknown is not None:
+        raise ValueError(f"units has {unknown!r}; known are {', '.join(sorted(CHARGED_UNITS))}")
+    counts = {unit: checks.number(f"units[{unit!r}]", n, low=0.0, high=MAX_COUNT) for unit, n in given.items()}
+    return {unit: count for unit, count in {**usage.units, **counts}.items() if count}
 
 
 def _text_as_length(feature: tuple[str, Json]) -> tuple[str, Json]:

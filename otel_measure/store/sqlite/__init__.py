@@ -40,6 +40,7 @@ from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.retention import Limits, Sweeper
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
+from otel_measure.store.sqlite.upkeep import SqliteUpkeep
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
@@ -54,13 +55,13 @@ from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Erasure, Link
+from otel_measure.store.types.users import Link
 
 _TS: Final = attrgetter("ts")
 JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
-class SqliteStore:
+class SqliteStore(SqliteUpkeep):
     """Facts, roll-ups, totals and streams in one file.
 
     Args:
@@ -70,6 +71,7 @@ class SqliteStore:
         retention_days, history_days: what `sweep` enforces.
         max_bytes: the bound, which every write of facts and points keeps.
         notes_outbox: note what is accepted as what is to leave by OTLP.
+        environment: that answers are about where no question names one.
         monotonic: seconds, also those that a machine sleeps; what the wall clock is compared with.
 
     Raises:
@@ -87,12 +89,14 @@ class SqliteStore:
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
         notes_outbox: bool = False,
+        environment: str | None = None,
         monotonic: Callable[[], float] = clock.since_boot_s,
     ) -> None:
-        self.path = path
+        self.path, self._environment = path, environment
         self._monotonic = monotonic
         self._last_heartbeat: Heartbeat | None = None
-        self._database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
+        database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
+        super().__init__(database, self._transaction, self._believed_us)
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
@@ -253,12 +257,6 @@ class SqliteStore:
         with self._transaction(durable=True) as transaction:
             return links.unlink(transaction, anonymous_id)
 
-    def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
-        with self._transaction(durable=True) as transaction:
-            # Later than what is believed, where the clock says so: what was recorded by this clock is erased as well.
-            return identity.erase(transaction, user_id, max(now, self._believed_us(now)))
-
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
         with self._database.write() as connection:
@@ -310,7 +308,7 @@ class SqliteStore:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
             self._seen = state = kept.state(connection)
-            moment = SqliteMoment(self._seen_by(connection, state), where, state)
+            moment = SqliteMoment(self._seen_by(connection, state), where.with_default(self._environment), state)
             try:
                 yield moment
             finally:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.place import (
+    WRITABLE_PLACE,
     local_mounts,
     make_file,
     make_folders,
@@ -32,6 +35,7 @@ LET_GO: Final = (
 )
 OWN_IT: Final = "chown or chmod it for this user, its -wal and -shm files too, or set OTEL_MEASURE_STORE"
 _LOCKS_OF_CONNECTIONS: Final = (510, 0x40000002)  # length and start, as SQLite's format of files has them
+_DESCRIPTORS: Final[dict[Inode, int]] = {}
 _START_AGAIN: Final = (
     "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
     "then start again"
@@ -70,7 +74,12 @@ class DatabaseFile:
     def uri_to_open(self) -> str:
         """Return what opens it. It is made once: an empty one in its place for a moment would take its log from it."""
         if self.inode is None:
-            make_file(Path(self.path))
+            try:
+                make_file(Path(self.path))
+            except OSError as error:
+                raise StoreUnavailable(
+                    "permission", f"{self.path} cannot be created: {error}", WRITABLE_PLACE
+                ) from error
         if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
             # SQLite would open it to read only, and begin a transaction for writing all the same.
             raise StoreUnavailable("read_only", f"{self.path} may not be written by this user", OWN_IT)
@@ -103,6 +112,27 @@ class DatabaseFile:
         status = _status(self.log_path)
         return None if status is None else (status.st_dev, status.st_ino)
 
+    def log_bytes(self) -> int:
+        """Return the size of the log, 0 when there is none."""
+        status = _status(self.log_path)
+        return 0 if status is None else status.st_size
+
+    def descriptor(self) -> int:
+        """Return a descriptor of the file that was opened, to read and write.
+
+        It stays open as long as the process: closing it would let go of all locks that SQLite has on the file.
+
+        Raises:
+            StoreUnavailable: another file lies there.
+        """
+        if self.inode is not None and (known := _DESCRIPTORS.get(self.inode)) is not None:
+            return known
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        _DESCRIPTORS[status.st_dev, status.st_ino] = descriptor
+        self.refuse_another()
+        return descriptor
+
     def refuse_log_of_others(self, *, wait_s: float = 2.0) -> None:
         """Raise when another process uses the file with a log that is no longer at its path.
 
@@ -124,6 +154,33 @@ def has_lost_log(path: str) -> bool:
 def log_of(path: str) -> str:
     """Return the path of the log of a file."""
     return f"{path}-wal"
+
+
+@contextmanager
+def held_by_nobody(path: Path, way_out: str) -> Iterator[None]:
+    """Keep every process from opening a store, as long as it lasts; this one has no connection to it.
+
+    Raises:
+        StoreUnavailable: another process has it open.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
+        except OSError as error:
+            raise StoreUnavailable("in_use", f"{path} is used by another process", way_out) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names of the files in a folder survive a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_held_by_others(path: str) -> bool:
