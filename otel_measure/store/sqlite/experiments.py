@@ -166,7 +166,7 @@ _ADD_CONVERSION: Final = (
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted exposures and conversions."""
     for environment, found in _facts(transaction, new).items():
-        uids = {uid for uid, *_ in (*found.exposures, *found.conversions)}
+        uids = {uid for uid, _, _ in found.exposures} | {uid for uid, _, _, _ in found.conversions}
         person = _persons(transaction.connection, uids)
         with _changing(transaction.connection, environment, set(person.values())) as connection:
             connection.executemany(

@@ -132,7 +132,7 @@ def test_the_first_exposure_and_the_first_conversion_after_it_count(engine: Engi
 def test_a_conversion_of_another_clock_counts_a_minute_before_the_exposure(engine: EngineCase) -> None:
     """At the exposure, when it is told to lie up to 60 s before; one whose time is of the same clock does not."""
     h, minute = HOUR_US, 60_000_000
-    other_clock = [
+    other_clock: list[Record] = [
         met("1", "a", 2 * h), converted("1", 2 * h - minute, client_clock=True),
         met("2", "a", 2 * h), converted("2", 2 * h - minute - 1, client_clock=True),
         met("3", "a", 2 * h), converted("3", 2 * h - 1),
@@ -140,7 +140,7 @@ def test_a_conversion_of_another_clock_counts_a_minute_before_the_exposure(engin
     ]  # fmt: skip
     counted = [ArmHour(2, "a", 3, 1), ArmHour(2, "b", 1, 0), ArmHour(4, "b", 0, 1)]
     assert cells_of(engine, other_clock) == cells_of(engine, other_clock[::-1], rebuilt=True) == counted
-    both = [met("1", "a", h), converted("1", h - 1), converted("1", h - 1, client_clock=True)]
+    both: list[Record] = [met("1", "a", h), converted("1", h - 1), converted("1", h - 1, client_clock=True)]
     for records in (both, both[::-1]):
         assert cells_of(engine, records[:2], records[2:]) == [ArmHour(1, "a", 1, 1)]
 
