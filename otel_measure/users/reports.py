@@ -220,16 +220,15 @@ def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
     days = Days(span.first_day, span.last_day)
     active, new = ask.active(days), ask.first_seen(days)
     totals = ask.sessions(days, now_us)
-    missing = unknown_before(
-        ask.first_day(), stickiness=trailing(span.last_complete_day, MAU_DAYS), return_rate=days.before()
-    )
+    month = trailing(span.last_complete_day, MAU_DAYS)
+    missing = unknown_before(ask.first_day(), stickiness=month, return_rate=days.before())
     is_young = "return_rate" in missing
     return Engagement(
         dau=ask.active(trailing(span.last_day, 1)),
         wau=ask.active(trailing(span.last_day, WAU_DAYS)),
         mau=ask.active(trailing(span.last_day, MAU_DAYS)),
         mau_window_days=MAU_DAYS,
-        stickiness=nan if "stickiness" in missing else stickiness(ask, span.last_complete_day),
+        stickiness=nan if "stickiness" in missing else stickiness(ask, month),
         sessions=totals.sessions,
         avg_session_duration_seconds=ratio(totals.duration_us / _US, totals.sessions),
         avg_sessions_per_user=ratio(totals.sessions, active),
@@ -246,9 +245,8 @@ def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
     )
 
 
-def stickiness(ask: UserQuestions, last_complete_day: int) -> float:
-    """Mean DAU over MAU of the 28 days that end with `last_complete_day`; `nan` without anybody."""
-    month = trailing(last_complete_day, MAU_DAYS)
+def stickiness(ask: UserQuestions, month: Days) -> float:
+    """Mean DAU over MAU of the 28 days `month`; `nan` without anybody."""
     return ratio(sum(ask.active_by_day(month).values()) / MAU_DAYS, ask.active(month))
 
 
