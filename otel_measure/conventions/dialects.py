@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import (
@@ -112,6 +112,20 @@ COST_METRICS: Final = frozenset({"gen_ai.usage.cost", "gen_ai.client.operation.c
 RENAMED_TOKEN_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {"prompt": semconv.TOKEN_TYPE_INPUT, "completion": semconv.TOKEN_TYPE_OUTPUT}
 )
+# What the duration metrics of an instrumentation say of failed calls: "typed" (series with an error type), "inside"
+# (among the others) or "none" (only successes are measured). Of one that is not here, the calls told singly show it.
+Failures: TypeAlias = Literal["typed", "inside", "none"]
+FAILURES_BY_SCOPE_PREFIX: Final[tuple[tuple[str, Failures], ...]] = (
+    ("opentelemetry.instrumentation.openai_v2", "typed"),
+    ("opentelemetry.instrumentation.genai", "typed"),
+    ("opentelemetry.util.genai", "typed"),
+    ("openlit", "typed"),
+    ("opentelemetry.instrumentation.openai", "none"),  # OpenLLMetry, and its siblings
+    ("opentelemetry.instrumentation.anthropic", "none"),
+)
+# Series of input tokens that are split by whether they were read from a cache: of the same calls, at another price.
+TOKEN_CACHE: Final = "gen_ai.token.cache"
+READ_FROM_CACHE: Final = frozenset({"read"})
 MS_PER_UNIT: Final[Mapping[str, float]] = MappingProxyType({"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000001})
 
 # ---------------------------------------------------------------- events
@@ -135,6 +149,11 @@ EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
         ANY_OTHER_EVENT: "custom",
     }
 )
+
+
+def failures_of(scope: str) -> Failures | None:
+    """Return what the metrics of an instrumentation say of failed calls, `None` where that is not known."""
+    return next((failures for prefix, failures in FAILURES_BY_SCOPE_PREFIX if scope.startswith(prefix)), None)
 
 
 def first_of(attributes: Mapping[str, V], names: Names) -> V | None:
