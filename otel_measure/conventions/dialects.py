@@ -39,29 +39,55 @@ PROCESS: Final[tuple[Names, ...]] = (
 PROVIDER: Final[Names] = (semconv.ATTR_GEN_AI_PROVIDER_NAME, "gen_ai.system")
 INPUT_TOKENS: Final[Names] = (
     *(semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
+    "llm.token_count.prompt",
 )
 OUTPUT_TOKENS: Final[Names] = (
     *(semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
+    "llm.token_count.completion",
 )
 CACHED_INPUT_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
     *("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.input_tokens.cached"),
-    *("llm.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read"),
+    *("gen_ai.usage.details.cache_read_tokens", "llm.usage.cache_read_input_tokens"),
+    "llm.token_count.prompt_details.cache_read",
 )
 CACHE_WRITE_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
     *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation_input_tokens"),
-    *("llm.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write"),
+    *("gen_ai.usage.details.cache_write_tokens", "llm.usage.cache_creation_input_tokens"),
+    "llm.token_count.prompt_details.cache_write",
 )
 REASONING_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
     *("gen_ai.usage.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning", "llm.usage.reasoning_tokens"),
-    "llm.token_count.completion_details.reasoning",
+    *("gen_ai.usage.details.reasoning_tokens", "llm.token_count.completion_details.reasoning"),
 )
+# Parts of the tokens that are charged apart, as the price table calls them.
+CHARGED_UNITS: Final[Mapping[str, Names]] = MappingProxyType(
+    {
+        "input_audio_tokens": (
+            *("gen_ai.usage.audio.input_tokens", "gen_ai.usage.details.input_audio_tokens"),
+            "llm.token_count.prompt_details.audio",
+        ),
+        "output_audio_tokens": (
+            *("gen_ai.usage.audio.output_tokens", "gen_ai.usage.details.output_audio_tokens"),
+            "llm.token_count.completion_details.audio",
+        ),
+        "cache_audio_read_tokens": (
+            *("gen_ai.usage.audio.cache_read.input_tokens", "gen_ai.usage.details.cache_audio_read_tokens"),
+        ),
+        "input_image_tokens": ("gen_ai.usage.image.input_tokens",),
+        "output_image_tokens": ("gen_ai.usage.image.output_tokens",),
+        "cache_image_read_tokens": ("gen_ai.usage.image.cache_read.input_tokens",),
+    }
+)
+NAMES_OF_UNITS: Final = frozenset(name for names in CHARGED_UNITS.values() for name in names)
 SERVICE_TIER: Final[Names] = (
     *(semconv.ATTR_SERVICE_TIER, "openai.response.service_tier", "gen_ai.openai.response.service_tier"),
 )
-COST_USD: Final[Names] = ("gen_ai.usage.cost", "gen_ai.usage.cost_usd")
+COST_USD: Final[Names] = (
+    *("gen_ai.usage.cost", "gen_ai.usage.cost_usd", "operation.cost", "gen_ai.cost.total_cost", "llm.cost.total"),
+)
 TIME_TO_FIRST_CHUNK_S: Final[Names] = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
 # Operations under these names call tools, agents or stores; a call of a model inside them is told of by itself.
 OPERATIONS_WITHOUT_MODEL_CALL: Final = frozenset(

@@ -80,8 +80,17 @@ def test_what_else_a_span_may_say() -> None:
     assert one({**CHAT, "gen_ai.usage.cost": -1.0}).cost_usd is None
 
 
+@pytest.mark.parametrize("name", ["gen_ai.usage.cost", "operation.cost", "gen_ai.cost.total_cost", "llm.cost.total"])
+def test_a_cost_of_zero_beside_tokens_of_a_priced_model_is_unknown(name: str) -> None:
+    """The table says what the call cost; above 0 the instrumentation's estimate stands."""
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
+    tokens: dict[str, Json] = {**call, "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 1000}
+    costs = [one({**tokens, name: cost}) for cost in (0.0, 0.5)]
+    assert [(c.cost_usd, c.cost_source) for c in costs] == [(pytest.approx(0.0125), "table"), (0.5, "instrumentation")]
+
+
 def test_a_span_tells_the_parts_of_its_tokens() -> None:
-    """Cached, written and reasoning ones under any of their names, and the tier of service."""
+    """Cached, written, reasoning and spoken ones under any of their names, and the tier of service."""
     told = one(
         {
             **CHAT,
@@ -89,8 +98,11 @@ def test_a_span_tells_the_parts_of_its_tokens() -> None:
             "gen_ai.usage.cache_creation.input_tokens": 2,
             "gen_ai.usage.reasoning_tokens": 1,
             "openai.response.service_tier": "flex",
+            "gen_ai.usage.audio.input_tokens": 4,
+            "gen_ai.usage.image.output_tokens": 0,
         }
     )
+    assert told.units == {"input_audio_tokens": 4}
     assert (told.cached_input_tokens, told.cache_write_tokens, told.reasoning_tokens) == (3, 2, 1)
     assert told.service_tier == "flex"
 
