@@ -26,6 +26,7 @@ from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
+from otel_measure.store.types.sizes import Compacted
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
@@ -34,6 +35,10 @@ from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Er
 
 class UserQuestions(Protocol):
     """What reports about users ask; counts are of persons, exact."""
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
@@ -69,6 +74,10 @@ class UserQuestions(Protocol):
 class RecordedModels(Protocol):
     """What reports over models ask; the in-memory reader of a process without a store answers them as well."""
 
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
+
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
@@ -84,6 +93,10 @@ class QualityQuestions(Protocol):
 
     The records of a model that have a prediction or features stand in the order of their positions, (ts, id).
     """
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
@@ -122,6 +135,10 @@ class QualityQuestions(Protocol):
 
 class ExperimentQuestions(Protocol):
     """What is known of experiments."""
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
@@ -211,8 +228,10 @@ class Reader(Protocol):
     def asking(self, where: Filter = EVERYTHING) -> AbstractContextManager[Moment]:
         """Yield the questions of this moment, to be asked by this thread and without a write in between.
 
-        Narrowed, `users`, and uses, labels and evaluations of models, are of what comes from there alone; questions
-        about users then read the facts first and are slower. The others do not tell origins apart.
+        All are about one environment: the one asked for, else that of the settings, else the one that
+        `environment_asked` chooses. Narrowed to a service, `users`, and uses, labels and evaluations of models, are of
+        what comes from there alone; questions about users then read the facts first and are slower. The others do not
+        tell services apart.
         """
 
 
@@ -362,6 +381,7 @@ class Engine(NamedTuple):
         open: opens a store.
         checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
             of the definitions that it is to be counted by.
+        compact: makes the place of a store that is there smaller.
     """
 
     name: str
@@ -369,3 +389,4 @@ class Engine(NamedTuple):
     library: Callable[[], Finding]
     open: OpenStore
     checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
+    compact: Callable[[Settings], Compacted]
