@@ -40,7 +40,8 @@ def note_senders(connection: sqlite3.Connection, senders: Iterable[Sender]) -> N
     """Note who sends, and with which resource attributes."""
     connection.executemany(
         "INSERT INTO sender VALUES (?, ?, ?, ?, ?) ON CONFLICT (service, environment, instance)"
-        " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts WHERE excluded.ts > ts",
+        " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts"
+        f" WHERE excluded.ts > ts OR ts > excluded.ts + {_DAY_US}",  # said by a clock that was ahead
         [(s.service, s.environment, s.instance, _encode(dict(s.attributes)).decode(), s.ts) for s in senders],
     )
 
@@ -76,8 +77,8 @@ class NotedFacts:
         self._noted: dict[tuple[str, str], int] = {}
 
     def new(self, pairs: Iterable[tuple[str, str]], now: int) -> set[tuple[str, str]]:
-        """Return those that are to be noted."""
-        return {pair for pair in pairs if now - self._noted.get(pair, -HOUR_US) >= HOUR_US}
+        """Return those that are to be noted; a clock that was set back is no reason not to."""
+        return {pair for pair in pairs if abs(now - self._noted.get(pair, now - HOUR_US)) >= HOUR_US}
 
     def note(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
         """Remember that they were."""
