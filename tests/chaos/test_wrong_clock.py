@@ -27,7 +27,7 @@ BATCH = "/api/v1/metrics/users/events/batch"
 
 
 @dataclass(frozen=True)
-class Machine:
+class ClockedMachine:
     """A machine whose clock can be set, and a store on it."""
 
     folder: Path
@@ -99,14 +99,14 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> ClockedMachine:
     """A machine whose clock is right."""
-    made = Machine(tmp_path, free_port())
+    made = ClockedMachine(tmp_path, free_port())
     made.set_clock(0)
     return made
 
 
-def test_a_clock_that_is_wrong_for_a_minute(machine: Machine) -> None:
+def test_a_clock_that_is_wrong_for_a_minute(machine: ClockedMachine) -> None:
     """Facts and their ids stay, writes are taken meanwhile and afterwards, and `/readyz` and `doctor` say why."""
     now = datetime.now(UTC)
     before, meanwhile, after = ids(300, 1), ids(20, 2), ids(20, 3)
@@ -133,7 +133,7 @@ def test_a_clock_that_is_wrong_for_a_minute(machine: Machine) -> None:
     assert "more than a day from the store's last heartbeat" in (machine.folder / "log").read_text()
 
 
-def test_a_process_that_starts_by_a_wrong_clock(machine: Machine) -> None:
+def test_a_process_that_starts_by_a_wrong_clock(machine: ClockedMachine) -> None:
     """It knows the last heartbeat from the store, far ahead or far behind."""
     serve = machine.command("serve", "--port", str(machine.port))
     now, before = datetime.now(UTC), ids(300, 1)
@@ -149,7 +149,7 @@ def test_a_process_that_starts_by_a_wrong_clock(machine: Machine) -> None:
     assert sorted(stored(machine.folder / "measure.db")) == before
 
 
-def test_a_store_that_slept_for_three_weeks(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_slept_for_three_weeks(machine: ClockedMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is too old goes again after a day of running, which takes 4 s here; or at once, when somebody confirms."""
     serve = machine.command("serve", "--port", str(machine.port))
     now, store = datetime.now(UTC), machine.folder / "measure.db"
