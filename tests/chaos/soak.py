@@ -186,21 +186,22 @@ def copy(store: Path, traffic: Traffic, ended: threading.Event) -> None:
 
 def sampled(process: psutil.Process, store: Path, began_s: float, copying: bool) -> SoakSample:
     """Look at the server now."""
-    log = store.with_name(f"{store.name}-wal")
-    sizes = []
-    for path in (store, log):
-        size = 0
-        with suppress(FileNotFoundError):
-            size = path.stat().st_size
-        sizes.append(size / MIB)
     return SoakSample(
         time.monotonic() - began_s,
         process.memory_info().rss / MIB,
         process.num_fds(),
         process.num_threads(),
-        *sizes,
+        size_mib(store),
+        size_mib(store.with_name(f"{store.name}-wal")),
         copying,
     )
+
+
+def size_mib(path: Path) -> float:
+    """Return the size of a file, 0 for none."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size / MIB
+    return 0.0
 
 
 @contextmanager
