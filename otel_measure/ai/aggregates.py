@@ -32,11 +32,15 @@ def _calls(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
     use = ModelUse(series.model, series.version, requests=increment.count)
     use.errors = increment.count if series.error_type else 0
     unit = dialects.MS_PER_UNIT.get(increment.point.unit, dialects.MS_PER_UNIT["s"])
+    edges = (increment.point.minimum, increment.point.maximum)
+    minimum, maximum = (None if edge is None else edge * unit for edge in edges)
     use.binned = Binned()
     use.binned.extend(
         ((low * unit, high * unit, n) for low, high, n in increment.bins),
         round(increment.value * unit * 1000),
-        *(None if edge is None else edge * unit for edge in (increment.point.minimum, increment.point.maximum)),
+        minimum,
+        maximum,
+        without_sum=0 if series.has_sum else increment.count,
     )
     outcome = semconv.OUTCOME_ERROR if series.error_type else semconv.OUTCOME_OK
     attributes = _of_model(series, (semconv.ATTR_OUTCOME, outcome), (semconv.ATTR_ERROR_TYPE, series.error_type))

@@ -132,15 +132,17 @@ class Binned:
     Edges are clamped to 1 µs … 7 days, as those of `ExponentialHistogram` are; minimum and maximum are not.
 
     Attributes:
-        sum_us: of all values.
+        sum_us: of all values but those of which nobody says a sum.
+        without_sum: how many those are.
         min, max: as far as known; `inf` and `-inf` when not.
     """
 
-    __slots__ = ("_bins", "max", "min", "sum_us")
+    __slots__ = ("_bins", "max", "min", "sum_us", "without_sum")
 
     def __init__(self) -> None:
         self._bins: dict[tuple[float, float], int] = {}
         self.sum_us = 0
+        self.without_sum = 0
         self.min = inf
         self.max = -inf
 
@@ -151,13 +153,18 @@ class Binned:
 
     @property
     def mean(self) -> float:
-        """Sum over count; nan when empty."""
-        return self.sum_us / 1000 / self.count if self.count else nan
+        """Sum over count; nan when empty, and when the sum of some is not known."""
+        return self.sum_us / 1000 / self.count if self.count and not self.without_sum else nan
 
     def extend(
-        self, bins: Iterable[Bin], sum_us: int, minimum: float | None = None, maximum: float | None = None
+        self,
+        bins: Iterable[Bin],
+        sum_us: int,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        without_sum: int = 0,
     ) -> None:
-        """Add bins, the sum of what is in them, and the extremes where these are known (ms).
+        """Add bins, the sum of what is in them (and of how many it is unknown), and the extremes where known (ms).
 
         Negative counts and a negative sum take off again what was added; extremes stay.
         """
@@ -167,18 +174,20 @@ class Binned:
             if not self._bins[key]:
                 del self._bins[key]
         self.sum_us += sum_us
+        self.without_sum += without_sum
         self.min = self.min if minimum is None else min(self.min, minimum)
         self.max = self.max if maximum is None else max(self.max, maximum)
 
     def merge(self, other: Binned) -> None:
         """Add what another has counted."""
-        self.extend(((low, high, n) for (low, high), n in other._bins.items()), other.sum_us, other.min, other.max)
+        bins = ((low, high, n) for (low, high), n in other._bins.items())
+        self.extend(bins, other.sum_us, other.min, other.max, other.without_sum)
 
     def negated(self) -> Binned:
         """Return what takes these counts off again when it is added; it knows no extremes."""
         opposite = Binned()
         opposite._bins = {key: -n for key, n in self._bins.items()}
-        opposite.sum_us = -self.sum_us
+        opposite.sum_us, opposite.without_sum = -self.sum_us, -self.without_sum
         return opposite
 
     def take(self, histogram: ExponentialHistogram) -> None:
@@ -231,14 +240,15 @@ class Binned:
         """Return the state as JSON, equal for equal states."""
         bins = sorted((low, high, n) for (low, high), n in self._bins.items())
         extremes = [None if abs(edge) == inf else edge for edge in (self.min, self.max)]
-        return msgspec.json.encode([self.sum_us, *extremes, bins])
+        without_sum = [self.without_sum] if self.without_sum else []
+        return msgspec.json.encode([self.sum_us, *extremes, bins, *without_sum])
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
         """Read what `to_json` wrote."""
-        sum_us, minimum, maximum, bins = msgspec.json.decode(text)
+        sum_us, minimum, maximum, bins, *without_sum = msgspec.json.decode(text)
         binned = cls()
-        binned.extend(((low, high, n) for low, high, n in bins), sum_us, minimum, maximum)
+        binned.extend(((low, high, n) for low, high, n in bins), sum_us, minimum, maximum, sum(without_sum))
         return binned
 
     def __eq__(self, other: object) -> bool:
