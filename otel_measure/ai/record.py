@@ -34,6 +34,7 @@ class CallFields(TypedDict, total=False):
     operation: str | None
     error_type: str | None
     metadata: Mapping[str, object] | None
+    groups: Mapping[str, str] | None
     timestamp: datetime | None
     inference_id: str | None
     time_to_first_chunk_ms: float | None
@@ -84,6 +85,7 @@ class InferenceBuilder:
         operation: str | None = None,
         error_type: str | None = None,
         metadata: Mapping[str, object] | None = None,
+        groups: Mapping[str, str] | None = None,
         timestamp: datetime | None = None,
         inference_id: str | None = None,
         time_to_first_chunk_ms: float | None = None,
@@ -132,6 +134,7 @@ class InferenceBuilder:
             prediction=stored_prediction,
             features=self._stored_features(features),
             metadata=checks.json_object("metadata", {**(metadata or {}), **lengths} if lengths else metadata),
+            groups=checks.groups("groups", groups),
             clamped=clamped,
             trace_id=caller.trace_id,
             span_id=caller.span_id,

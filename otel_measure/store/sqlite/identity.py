@@ -8,13 +8,14 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.totals import summed
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import activity, facts, journal, roll_ups, totals
+from otel_measure.store.sqlite import activity, facts, journal, quality, roll_ups, totals
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
@@ -36,7 +37,7 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
         _remove(transaction, table, uids, now)
         for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE, facts.AB_CONVERSION)
     )
-    anonymous = _make_anonymous(connection, sorted({user_id, *ids}))
+    anonymous = _make_anonymous(transaction, sorted({user_id, *ids}))
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
     connection.execute(f"PRAGMA secure_delete = {secure}")
     transaction.names.clear()
@@ -79,8 +80,22 @@ def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], n
     return removed
 
 
-def _make_anonymous(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    return change_in(connection, "UPDATE inference SET user_id = NULL, session_id = NULL WHERE user_id IN", ids)
+def _make_anonymous(transaction: Transaction, ids: Sequence[str]) -> int:
+    """Take from inferences whom they are about: user, session and groups."""
+    connection = transaction.connection
+    hours = quality.grouped_hours(connection, ids)
+    changed = change_in(connection, _ANONYMOUS, ids)
+    if hours and transaction.rolls_up:
+        quality.recount_groups(connection, hours)
+    elif hours:
+        journal.note_groups(connection, hours)
+    return changed
+
+
+_ANONYMOUS: Final = (
+    "UPDATE inference SET user_id = NULL, session_id = NULL,"
+    " extra = nullif(json_remove(extra, '$.groups'), '{}') WHERE user_id IN"
+)
 
 
 # ---------------------------------------------------------------- tombstones
@@ -135,7 +150,7 @@ def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) ->
             if before or _erased_at(connection, [_digest(key, _fact(record))]):
                 refused.add(i)
         elif before:
-            kept[i] = msgspec.structs.replace(record, user_id=None, session_id=None)
+            kept[i] = msgspec.structs.replace(record, user_id=None, session_id=None, groups=None)
     return kept, refused
 
 
