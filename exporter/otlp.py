@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ from exporter.http.body import decompressed
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
 from otel_measure.otlp.receive import json, wire
+from otel_measure.otlp.receive.logs import MadeIds
 from otel_measure.otlp.receive.receiver import Receiver, RefusedItems, together
 from otel_measure.otlp.receive.shapes import LOGS, METRICS, SPANS, MessageShape, TooManyItemsError
 
@@ -102,33 +104,39 @@ def _messages(body: OtlpBody, request: type[M], shape: MessageShape, refused: Co
 
 
 class OtlpSignal(NamedTuple):
-    """How a signal is taken in, and answered."""
+    """How a signal is taken in, and answered.
+
+    Attributes:
+        taking: returns what takes in the portions of one request.
+    """
 
     name: str
     request: type[Message]
     shape: MessageShape
-    take: Callable[[Receiver, Any], RefusedItems]
+    taking: Callable[[Receiver], Callable[[Any], RefusedItems]]
     response: type[ExportResponse]
     rejected: str
 
 
 METRICS_SIGNAL: Final = OtlpSignal(
-    "metrics", ExportMetricsServiceRequest, METRICS, Receiver.metrics, ExportMetricsServiceResponse,
+    "metrics", ExportMetricsServiceRequest, METRICS, lambda receiver: receiver.metrics, ExportMetricsServiceResponse,
     "rejected_data_points",
 )  # fmt: skip
 LOGS_SIGNAL: Final = OtlpSignal(
-    "logs", ExportLogsServiceRequest, LOGS, Receiver.logs, ExportLogsServiceResponse, "rejected_log_records"
-)
+    "logs", ExportLogsServiceRequest, LOGS, lambda receiver: partial(receiver.logs, made_ids=MadeIds()),
+    ExportLogsServiceResponse, "rejected_log_records",
+)  # fmt: skip
 SPANS_SIGNAL: Final = OtlpSignal(
-    "traces", ExportTraceServiceRequest, SPANS, Receiver.traces, ExportTraceServiceResponse, "rejected_spans"
-)
+    "traces", ExportTraceServiceRequest, SPANS, lambda receiver: receiver.traces, ExportTraceServiceResponse,
+    "rejected_spans",
+)  # fmt: skip
 
 
 def _taken(call: Call[NoQuery, OtlpBody], signal: OtlpSignal) -> Content:
     """Take a request in, and say in the answer's partial success how many items were refused, and why."""
     receiver, passed_over = call.runtime.receiver, Counter[str]()
     messages = _messages(call.body, signal.request, signal.shape, passed_over)
-    refusals = [signal.take(receiver, message) for message in messages]
+    refusals = list(map(signal.taking(receiver), messages))
     refusal = together((*refusals, receiver.refuse(signal.name, passed_over)))
     response = signal.response()
     if refusal.rejected:

@@ -54,6 +54,8 @@ def jobs_of_a_store(
     watch_store: Callable[[], None],
     sweep: Callable[[], object],
     sweeps: StoreLease,
+    clear_erased: Callable[[], bool],
+    clears: StoreLease,
     bring_up_to_date: Callable[[], bool],
 ) -> list[Job]:
     """Return what recurs where there is a store.
@@ -66,6 +68,8 @@ def jobs_of_a_store(
         watch_store: looks whether the store is still the one that was opened, and for damage.
         sweep: applies retention and the disk bound.
         sweeps: whose turn that is.
+        clear_erased: clears a part of the bytes of the erased; tells whether more can be done at once.
+        clears: whose turn that is.
         bring_up_to_date: counts a part of what is not counted by the definitions in force; tells whether more is left.
     """
     return [
@@ -77,6 +81,10 @@ def jobs_of_a_store(
         Job(
             name="sweep", run=sweep, otherwise="retention was not applied",
             interval_s=SWEEP_S, first_s=FIRST_SWEEP_S, lease=sweeps,
+        ),
+        Job(
+            name="erasures", run=clear_erased, otherwise="bytes of the erased were not cleared",
+            first_s=1.0, lease=clears,
         ),
         Job(name="definitions", run=bring_up_to_date, otherwise="the store was not brought up to date", first_s=0.0),
     ]  # fmt: skip

@@ -44,7 +44,16 @@ _DOUBTED: Final = (
     " `otel-measure doctor` tells more"
 )
 _BELIEVED: Final = "the clock says %s and is believed again"
-_PAUSE_S: Final = 0.02  # between two parts of counting a store anew: as long as a part holds others up
+# Between two parts of what takes long: as long as a part holds others up, and longer where they try again in steps.
+_COUNTING_PAUSE_S: Final = 0.02
+_CLEARING_PAUSE_S: Final = 0.15
+
+
+def _paused(has_more: bool, pause_s: float) -> bool:
+    """Give others time to write before a store does the next part of something long."""
+    if has_more:
+        time.sleep(pause_s)
+    return has_more
 
 
 def wall_clock_us() -> int:
@@ -174,7 +183,11 @@ class Wired:
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),
-            bring_up_to_date=lambda: self._bring_up_to_date(store),
+            clear_erased=lambda: _paused(store.clear_erased(self.clock()), _CLEARING_PAUSE_S),
+            clears=self._lease(store, "erasures"),
+            bring_up_to_date=lambda: _paused(
+                store.bring_up_to_date(self.telemetry.instance_id, self.clock()), _COUNTING_PAUSE_S
+            ),
         )
 
     def _keep_time(self, store: Store) -> None:
@@ -183,13 +196,6 @@ class Wired:
         self._clock_is_believed = is_believed
         if is_believed != believed_before:
             _log.warning(_BELIEVED if is_believed else _DOUBTED, moment(self.clock()))
-
-    def _bring_up_to_date(self, store: Store) -> bool:
-        """Have the store do a part of what it has to count anew, and give others time to write before the next."""
-        has_more = store.bring_up_to_date(self.telemetry.instance_id, self.clock())
-        if has_more:
-            time.sleep(_PAUSE_S)
-        return has_more
 
     def _lease(self, store: Store, key: str, lasts_us: int = LASTS_US) -> StoreLease:
         return StoreLease(store, key, lambda: self.telemetry.instance_id, self.clock, lasts_us)

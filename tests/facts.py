@@ -50,6 +50,8 @@ def one_of_each() -> list[Record]:
     return [
         Inference(
             id="i", model="m", version="1", latency_ms=12.5, input_tokens=3, output_tokens=0, cost_usd=0.25,
+            cached_input_tokens=2, cache_write_tokens=1, reasoning_tokens=0, units={"web_searches": 2.0},
+            service_tier="flex",
             cost_source="caller", error_type="Timeout", provider="openai", operation="chat", response_model="m-1",
             time_to_first_chunk_ms=1.5, output_chunks=4, user_id="u", session_id="s", prediction="cat",
             features={"age": 41, "plan": "pro", "seen": [1, None, {"deep": True}]}, metadata={"region": "eu"},
@@ -88,6 +90,7 @@ json_values: st.SearchStrategy[Json] = st.recursive(
 _objects = st.dictionaries(_texts, json_values, min_size=1, max_size=3)
 _times = st.integers(0, 2**50)
 _counts = st.integers(0, 10**15)
+_units = st.dictionaries(_texts, st.floats(0, 1e15).map(lambda count: count + 0.0), min_size=1, max_size=3)
 _hex = "0123456789abcdef"
 _common = {
     "id": _ids,
@@ -113,7 +116,8 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(
         Inference, **_common, model=_texts, version=_texts, latency_ms=st.floats(0, 1e12), clamped=st.booleans(),
         **_optional(
-            input_tokens=_counts, output_tokens=_counts, cost_usd=st.floats(0, 1e6), cost_source=_texts,
+            input_tokens=_counts, output_tokens=_counts, cached_input_tokens=_counts, cache_write_tokens=_counts,
+            reasoning_tokens=_counts, units=_units, service_tier=_texts, cost_usd=st.floats(0, 1e6), cost_source=_texts,
             error_type=_texts, provider=_texts, operation=_texts, response_model=_texts,
             time_to_first_chunk_ms=st.floats(0, 1e12), output_chunks=_counts, user_id=_texts, session_id=_texts,
             prediction=predictions, features=_objects, metadata=_objects,

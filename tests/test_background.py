@@ -206,6 +206,8 @@ def test_the_jobs() -> None:
         watch_store=nothing,
         sweep=nothing,
         sweeps=lease,
+        clear_erased=lambda: False,
+        clears=lease,
         bring_up_to_date=lambda: False,
     )
     assert [(job.name, job.interval_s, job.first_s, job.lease, job.flushes) for job in jobs] == [
@@ -216,6 +218,7 @@ def test_the_jobs() -> None:
         ("streams", 15.0, None, None, True),
         ("store", 15.0, 1.0, None, False),
         ("sweep", 3600.0, 60.0, lease, False),
+        ("erasures", 15.0, 1.0, lease, False),
         ("definitions", 15.0, 0.0, None, False),
     ]
 

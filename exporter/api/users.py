@@ -13,10 +13,11 @@ from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
 from exporter.http.query import UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
+from otel_measure.errors import NotFound
 from otel_measure.records.events import USER_EVENT_TYPES
 from otel_measure.records.kinds import NpsResponse, UserEvent
 from otel_measure.store.types.facts import Outcome
-from otel_measure.store.types.users import Erasure
+from otel_measure.store.types.users import Erasure, ErasureState
 from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.reports import Conversion, Engagement, Nps, Retention, Segments, UsersSummary
 from otel_measure.users.service import UserAnalyticsService
@@ -187,6 +188,14 @@ def erase_named(call: Call[UserIdQuery, NoBody]) -> Erasure:
     return call.runtime.users.delete_user(call.query.user_id)
 
 
+def erasure(call: Call[NoQuery, NoBody]) -> ErasureState:
+    """Answer whether the bytes of an erased user are cleared."""
+    receipt = call.path_params["receipt"]
+    if not receipt.isdecimal():
+        raise NotFound("erasure", receipt)
+    return call.runtime.users.get_erasure(int(receipt))
+
+
 def engagement(call: Call[UserQuery, NoBody]) -> Engagement:
     """Answer how many users are active and how often they come."""
     return call.runtime.users.get_engagement_metrics(**narrowing(call.query))
@@ -254,6 +263,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     delete(
         f"{_BASE}/{{user_id}}", erase, NoQuery,
         "Erase a user, named in the path (a `/` in an id is `%2F`)", "The receipt: what was removed.", access="admin",
+    ),
+    get(
+        f"{API}/erasures/{{receipt}}", erasure, NoQuery,
+        "Whether the bytes of an erased user are cleared", "The state of the erasure.", access="admin",
     ),
     delete(
         _BASE, erase_named, UserIdQuery,

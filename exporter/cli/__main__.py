@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from exporter.cli import exit_codes
+from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
 from exporter.cli.rebuild import rebuild
 from exporter.cli.serve import serve
@@ -68,7 +69,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, rebuild, token):
+for _command in (serve, doctor, rebuild, compact, token):
     main.add_command(_command)
 
 

@@ -1,8 +1,9 @@
 """The Prometheus text exposition (version 0.0.4) of totals whose labels are stored already escaped.
 
 Names are those of `opentelemetry-exporter-prometheus`, so that a rule or dashboard written for it works here:
-characters other than `a-zA-Z0-9:` become `_`, the unit is spelt out as a suffix (`s` → `_seconds`; annotations such as
-`{USD}` and the unit `1` add nothing), a counter ends in `_total`, a histogram has `_bucket`, `_count` and `_sum`.
+characters other than `a-zA-Z0-9:` become `_` (beyond ASCII their code points, so that `温度` and `湿度` are two), the
+unit is spelt out as a suffix (`s` → `_seconds`; annotations such as `{USD}` and the unit `1` add nothing), a counter
+ends in `_total`, a histogram has `_bucket`, `_count` and `_sum`.
 
 Whatever comes in, what goes out is valid. Families that get the same exposed name are merged when their type agrees
 (of two series with equal labels the first stands); otherwise the later one is renamed by its kind: `x_gauge`,
@@ -18,6 +19,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import Final
 
+from otel_measure.conventions.labels import spelt
 from otel_measure.definitions.exposition import Family, Sample
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,6 +72,7 @@ def render(families: Iterable[Family]) -> bytes:
 @lru_cache(maxsize=4096)
 def exposed_name(name: str, kind: str, unit: str) -> str:
     """Return the name a metric has in Prometheus, with `_total` on a counter, without the parts of a histogram."""
+    name = spelt(name)
     if name[:1].isdigit():
         name = "_" + name[1:]
     base = _NOT_IN_A_NAME.sub("_", name)

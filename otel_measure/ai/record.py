@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
-from otel_measure.ai.pricing import Price, Pricer
+from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
+from otel_measure.ai.usage_shapes import CHARGED_UNITS
 from otel_measure.conventions.model_names import operation_of, provider_of
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import GroundTruth, Inference, Json, Origin, Prediction
-from otel_measure.records.limits import MAX_COST_USD, MAX_LABEL_CHARS, MAX_LATENCY_MS, MAX_RECORD_BYTES
+from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS, MAX_LATENCY_MS, MAX_RECORD_BYTES
 
 LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()
@@ -25,6 +27,11 @@ class CallFields(TypedDict, total=False):
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
+    cached_input_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    units: Mapping[str, float] | None
+    service_tier: str | None
     prediction: object
     ground_truth: object
     features: Mapping[str, object] | None
@@ -77,6 +84,11 @@ class InferenceBuilder:
         output_tokens: int | None = None,
         cost_usd: float | None = None,
         *,
+        cached_input_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        units: Mapping[str, float] | None = None,
+        service_tier: str | None = None,
         prediction: object = None,
         features: Mapping[str, object] | None = None,
         user_id: object = None,
@@ -97,19 +109,16 @@ class InferenceBuilder:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
-        caller = current_caller()
         model, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
         ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
-        tokens_read = checks.optional_count(
-            "input_tokens", usage.input_tokens if input_tokens is None else input_tokens
-        )
-        tokens_written = checks.optional_count(
-            "output_tokens", usage.output_tokens if output_tokens is None else output_tokens
-        )
+        counts = (input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens)
+        used = _with_units(_with_counts(usage, counts), units, service_tier)
         named_provider = checks.optional_text("provider", provider) or usage.provider
-        price = self._price(model, tokens_read, tokens_written, ts, named_provider, cost_usd, usage)
+        cost = checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD)
+        price = self._pricer.price(model, used, ts=ts, provider=named_provider, caller_usd=cost)
         model_type = self._type_of(model, version)
         stored_prediction, lengths = self._stored("prediction", prediction, model_type)
+        caller = current_caller()
         return Inference(
             id=self._new_id() if inference_id is None else checks.id_text("inference_id", inference_id),
             ts=ts,
@@ -117,14 +126,13 @@ class InferenceBuilder:
             model=model,
             version=version,
             latency_ms=checks.number("latency_ms", latency_ms, low=0.0, high=MAX_LATENCY_MS),
-            input_tokens=tokens_read,
-            output_tokens=tokens_written,
+            **_used_fields(used),
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
             error_type=checks.optional_text("error_type", error_type, MAX_LABEL_CHARS),
             provider=named_provider or provider_of(model),
             operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS) or operation_of(model_type),
-            response_model=usage.response_model,
+            response_model=used.response_model,
             time_to_first_chunk_ms=checks.optional_number(
                 "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS
             ),
@@ -138,29 +146,6 @@ class InferenceBuilder:
             clamped=clamped,
             trace_id=caller.trace_id,
             span_id=caller.span_id,
-        )
-
-    def _price(
-        self,
-        model: str,
-        input_tokens: int | None,
-        output_tokens: int | None,
-        ts: int,
-        provider: str | None,
-        cost_usd: float | None,
-        usage: Usage,
-    ) -> Price | None:
-        return self._pricer.price(
-            model,
-            input_tokens,
-            output_tokens,
-            ts=ts,
-            provider=provider,
-            response_model=usage.response_model,
-            cached_input_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            caller_usd=checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD),
-            provider_usd=usage.cost_usd,
         )
 
     def truth_of(self, inference: Inference, value: object) -> GroundTruth | None:
@@ -239,6 +224,38 @@ class InferenceBuilder:
         if plain is None or self._store_text:
             return plain
         return dict(map(_text_as_length, plain.items()))
+
+
+_COUNTS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def _with_counts(usage: Usage, given: tuple[int | None, ...]) -> Usage:
+    """Return what was used: what the caller gives, and for the rest what was read off the answer."""
+    counts: dict[str, Any] = {
+        name: checks.optional_count(name, getattr(usage, name) if count is None else count)
+        for name, count in zip(_COUNTS, given, strict=True)
+    }
+    return replace(usage, **counts)
+
+
+def _used_fields(usage: Usage) -> dict[str, Any]:
+    """Return what a record says of usage."""
+    return {
+        **{name: getattr(usage, name) for name in (*_COUNTS, "service_tier")},
+        "units": dict(usage.units) or None,
+    }
+
+
+def _with_units(usage: Usage, units: Mapping[str, float] | None, service_tier: str | None) -> Usage:
+    if units is not None and not isinstance(units, Mapping):
+        raise ValueError(f"units must be a mapping of counts by unit, not {units!r}")
+    unknown = sorted(str(unit) for unit in (units or {}) if unit not in CHARGED_UNITS)
+    if unknown:
+        raise ValueError(f"units has {unknown[0]!r}; known are {', '.join(sorted(CHARGED_UNITS))}")
+    given = {unit: checks.number(f"units[{unit!r}]", n, low=0.0, high=MAX_COUNT) for unit, n in (units or {}).items()}
+    tier = checks.optional_text("service_tier", service_tier, MAX_LABEL_CHARS) or usage.service_tier
+    counted = {unit: count for unit, count in {**usage.units, **given}.items() if count}
+    return replace(usage, units=counted, service_tier=tier)
 
 
 def _text_as_length(feature: tuple[str, Json]) -> tuple[str, Json]:

@@ -9,7 +9,8 @@ from typing import Final, Unpack
 
 from otel_measure.ai.health import check_targets
 from otel_measure.ai.instrument import C, F, MeasuredStream, ModelCall, measured
-from otel_measure.ai.pricing import Pricer, PriceTableLoader, override_rates
+from otel_measure.ai.price_table import PriceTableLoader
+from otel_measure.ai.pricing import Pricer, override_rates
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.questions import ModelQuestions
 from otel_measure.ai.record import CallFields, InferenceBuilder
@@ -134,6 +135,11 @@ class AiModelService(ModelQuestions):
         output_tokens: int | None = None,
         cost_usd: float | None = None,
         *,
+        cached_input_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        units: Mapping[str, float] | None = None,
+        service_tier: str | None = None,
         prediction: object = None,
         ground_truth: object = None,
         features: Mapping[str, object] | None = None,
@@ -156,6 +162,12 @@ class AiModelService(ModelQuestions):
             input_tokens: tokens read, cached ones included; `None` when unknown, which is not 0.
             output_tokens: tokens written, likewise.
             cost_usd: `None` lets the price table find it.
+            cached_input_tokens: the part of the input served from a cache.
+            cache_write_tokens: the part of the input written to a cache.
+            reasoning_tokens: the part of the output that was thought and not said.
+            units: what else is charged apart, as the price table calls it: `{"input_audio_tokens": 20,
+                "cache_write_1h_tokens": 300, "web_searches": 2}`.
+            service_tier: such as "priority", "flex" or "batch".
             prediction: a number, a boolean or a label; of longer text only the length is kept.
             ground_truth: what it should have been, when that is known already.
             features: what the prediction was made from, by name; drift and data quality look at them.
@@ -177,24 +189,12 @@ class AiModelService(ModelQuestions):
             ValueError: an argument breaks its rule; the message names it.
         """
         inference = self._builder.build(
-            model_name,
-            model_version,
-            latency_ms,
-            input_tokens,
-            output_tokens,
-            cost_usd,
-            prediction=prediction,
-            features=features,
-            user_id=user_id,
-            session_id=session_id,
-            provider=provider,
-            operation=operation,
-            error_type=error_type,
-            metadata=metadata,
-            groups=groups,
-            timestamp=timestamp,
-            inference_id=inference_id,
-        )
+            model_name, model_version, latency_ms, input_tokens, output_tokens, cost_usd,
+            cached_input_tokens=cached_input_tokens, cache_write_tokens=cache_write_tokens,
+            reasoning_tokens=reasoning_tokens, units=units, service_tier=service_tier, prediction=prediction,
+            features=features, user_id=user_id, session_id=session_id, provider=provider, operation=operation,
+            error_type=error_type, metadata=metadata, groups=groups, timestamp=timestamp, inference_id=inference_id,
+        )  # fmt: skip
         return self._recording.put(self._recording.with_truth(inference, ground_truth))
 
     def record_ground_truth(

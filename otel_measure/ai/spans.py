@@ -76,11 +76,16 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
         "trace_id": span.trace_id,
         "span_id": span.span_id,
     }
+    usage = usage_of(attributes)
+    values[semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cached_input_tokens
+    values[semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS] = usage.cache_write_tokens
+    values[semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
+    values[semconv.ATTR_SERVICE_TIER] = usage.service_tier
     try:
         inference = msgspec.convert(values, Inference)
     except msgspec.ValidationError as error:
         raise ValueError(f"span {span.name[:256]!r} is not a valid call of a model: {error}") from error
-    return _priced(inference, usage_of(attributes), pricer)
+    return _priced(inference, usage, pricer)
 
 
 def usage_of(attributes: Mapping[str, Json]) -> Usage:
@@ -89,11 +94,14 @@ def usage_of(attributes: Mapping[str, Json]) -> Usage:
     return Usage(
         input_tokens=_count(first_of(attributes, dialects.INPUT_TOKENS)),
         output_tokens=_count(first_of(attributes, dialects.OUTPUT_TOKENS)),
-        cached_input_tokens=_count(attributes.get(semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS)),
-        cache_write_tokens=_count(attributes.get(semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS)),
+        cached_input_tokens=_count(first_of(attributes, dialects.CACHED_INPUT_TOKENS)),
+        cache_write_tokens=_count(first_of(attributes, dialects.CACHE_WRITE_TOKENS)),
+        reasoning_tokens=_count(first_of(attributes, dialects.REASONING_TOKENS)),
+        service_tier=_text(first_of(attributes, dialects.SERVICE_TIER)),
         response_model=_text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)),
         provider=_provider(attributes),
         cost_usd=cost_usd if isinstance(cost_usd, int | float) and 0 <= cost_usd <= MAX_COST_USD else None,
+        cost_is_estimated=True,
     )
 
 
@@ -102,17 +110,7 @@ def _provider(attributes: Mapping[str, Json]) -> str | None:
 
 
 def _priced(inference: Inference, usage: Usage, pricer: Pricer) -> Inference:
-    price = pricer.price(
-        inference.model,
-        inference.input_tokens,
-        inference.output_tokens,
-        ts=inference.ts,
-        provider=usage.provider,
-        response_model=inference.response_model,
-        cached_input_tokens=usage.cached_input_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        provider_usd=usage.cost_usd,
-    )
+    price = pricer.price(inference.model, usage, ts=inference.ts, provider=usage.provider)
     if price is None:
         return inference
     return msgspec.structs.replace(inference, cost_usd=price.usd, cost_source=price.source)

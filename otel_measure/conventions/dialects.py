@@ -43,6 +43,24 @@ INPUT_TOKENS: Final[Names] = (
 OUTPUT_TOKENS: Final[Names] = (
     *(semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
 )
+CACHED_INPUT_TOKENS: Final[Names] = (
+    semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    *("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.input_tokens.cached"),
+    *("llm.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read"),
+)
+CACHE_WRITE_TOKENS: Final[Names] = (
+    semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation_input_tokens"),
+    *("llm.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write"),
+)
+REASONING_TOKENS: Final[Names] = (
+    semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+    *("gen_ai.usage.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning", "llm.usage.reasoning_tokens"),
+    "llm.token_count.completion_details.reasoning",
+)
+SERVICE_TIER: Final[Names] = (
+    *(semconv.ATTR_SERVICE_TIER, "openai.response.service_tier", "gen_ai.openai.response.service_tier"),
+)
 COST_USD: Final[Names] = ("gen_ai.usage.cost", "gen_ai.usage.cost_usd")
 TIME_TO_FIRST_CHUNK_S: Final[Names] = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
 # Operations under these names call tools, agents or stores; a call of a model inside them is told of by itself.
@@ -75,6 +93,8 @@ MS_PER_UNIT: Final[Mapping[str, float]] = MappingProxyType({"s": 1000.0, "ms": 1
 # Before log records had a name of their own, events said theirs in an attribute.
 EVENT_NAME: Final = "event.name"
 FLAG_USER: Final[Names] = (semconv.ATTR_FEATURE_FLAG_CONTEXT_ID, semconv.ATTR_USER_ID)
+# Attributes of resources and series that name a user.
+USER_ATTRIBUTES: Final[Names] = (semconv.ATTR_USER_ID, "enduser.id", "enduser.pseudo.id", "user.name", "user.email")
 ANY_OTHER_EVENT: Final = "*"
 IGNORED_EVENT: Final = "ignore"
 # Events of others with a `user.id`, and the type of user event that each is.

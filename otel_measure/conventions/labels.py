@@ -5,6 +5,8 @@ equal text: sorted by label name, `a="x",gen_ai_request_model="gpt\"4"`. Names f
 specification the way `opentelemetry-exporter-prometheus` does it, so that rules written for one hold for the other:
 
 - a leading digit and every run of other characters than `a-zA-Z0-9` becomes one `_` (hence no name begins with `__`);
+  where the official exporter lets names of other scripts become one, a character beyond ASCII is written as its code
+  point (`größe` → `gr_f6_df_e`), so that `温度` and `湿度` stay two;
 - attributes whose names become the same (`a.b`, `a_b`) share one label, their values joined by `;` in the order of
   the original keys;
 - a name that a Prometheus server or the format gives a meaning of its own (`le`, `quantile`, `job`, `instance`) gets
@@ -20,10 +22,12 @@ from functools import lru_cache
 from typing import Final
 
 RESERVED: Final = frozenset({"le", "quantile", "job", "instance"})
-_RESERVED_PREFIX: Final = "exported_"
+EXPORTED: Final = "exported_"
+"""Before the name of what is said twice: of a reserved name, or by a point and by what sends it."""
 _SEPARATOR: Final = ";"
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9]+")
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _LABEL: Final = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,(?=[a-zA-Z_])|$)')
 _ESCAPE: Final = re.compile(r"\\(.)")
 
@@ -79,13 +83,22 @@ def parse(labels: str) -> dict[str, str]:
     return values
 
 
+def spelt(name: str) -> str:
+    """Return a name with the code points of what is beyond ASCII in it: its characters become nothing elsewhere."""
+    if name.isascii():
+        return name
+    spelt_out = _BEYOND_ASCII.sub(lambda char: f"_{ord(char[0]):x}_", name)
+    return spelt_out if name[-1].isascii() else spelt_out[:-1]
+
+
 @lru_cache(maxsize=4096)
 def label_name(key: str) -> str:
     """Return the label name of an attribute key; "" for the empty key, which OpenTelemetry does not allow."""
+    key = spelt(key)
     if key[:1].isdigit():
         key = "_" + key[1:]
     name = _NOT_IN_A_NAME.sub("_", key)
-    return _RESERVED_PREFIX + name if name in RESERVED else name
+    return EXPORTED + name if name in RESERVED else name
 
 
 def _text(values: Mapping[str, str]) -> str:

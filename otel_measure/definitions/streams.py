@@ -58,6 +58,7 @@ class Point:
         minimum, maximum: of a histogram, where it says them.
         received_ts: when it came by the receiver's clock, 0 where `ts` is of that clock.
         sender_ts: the time by the clock of a sender that is ahead, 0 elsewhere; `ts` is then when it came.
+        ends: it says no value, but that its series has ended; until the next value nothing of it is shown.
         model_series: the calls of a model that it tells of, `None` for none.
     """
 
@@ -78,6 +79,7 @@ class Point:
     minimum: float | None = None
     maximum: float | None = None
     delta: bool = False
+    ends: bool = False
     model_series: ModelSeries | None = None
     sender_ts: int = 0
     received_ts: int = 0

@@ -28,6 +28,7 @@ Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_LABEL
 Text: TypeAlias = Annotated[str, Meta(max_length=limits.MAX_TEXT_CHARS)]
 Micros: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 WholeNumber: TypeAlias = Annotated[int, Meta(ge=0, le=limits.MAX_COUNT)]
+UnitCount: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_COUNT)]
 DurationMs: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_LATENCY_MS)]
 CostUsd: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_COST_USD)]
 Amount: TypeAlias = Annotated[float, Meta(ge=-limits.MAX_VALUE, le=limits.MAX_VALUE)]
@@ -56,6 +57,15 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     latency_ms: DurationMs = field(name=semconv.ATTR_LATENCY_MS)
     input_tokens: WholeNumber | None = field(default=None, name=semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS)
     output_tokens: WholeNumber | None = field(default=None, name=semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS)
+    cached_input_tokens: WholeNumber | None = field(
+        default=None, name=semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS
+    )
+    cache_write_tokens: WholeNumber | None = field(
+        default=None, name=semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS
+    )
+    reasoning_tokens: WholeNumber | None = field(default=None, name=semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS)
+    units: dict[str, UnitCount] | None = field(default=None, name=semconv.ATTR_USAGE_UNITS)
+    service_tier: Label | None = field(default=None, name=semconv.ATTR_SERVICE_TIER)
     cost_usd: CostUsd | None = field(default=None, name=semconv.ATTR_COST_USD)
     cost_source: Label | None = field(default=None, name=semconv.ATTR_COST_SOURCE)
     error_type: Label | None = field(default=None, name=semconv.ATTR_ERROR_TYPE)

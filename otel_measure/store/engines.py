@@ -10,6 +10,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.protocol import Engine, Store
 from otel_measure.store.types.findings import StoreCheck
+from otel_measure.store.types.sizes import Compacted
 
 
 def _sqlite() -> Engine:
@@ -58,6 +59,18 @@ def store_checks(settings: Settings) -> Sequence[StoreCheck]:
         ConfigurationError: there is no engine for such a place.
     """
     return () if settings.store is None else _engine_of(settings.store).checks(settings, definitions_of(settings))
+
+
+def compact(settings: Settings) -> Compacted:
+    """Make the place of the store that the settings name smaller.
+
+    Raises:
+        ConfigurationError: there is no store there.
+        StoreUnavailable: it cannot be done now; the message names what is needed.
+    """
+    if settings.store is None:
+        raise ConfigurationError("there is no store to compact: the settings want none")
+    return _engine_of(settings.store).compact(settings)
 
 
 def installed() -> list[Engine]:

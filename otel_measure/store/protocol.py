@@ -26,8 +26,9 @@ from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
+from otel_measure.store.types.sizes import Compacted
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Link, SessionTotals
+from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
 # ---------------------------------------------------------------- questions
 
@@ -262,7 +263,7 @@ class Writer(Protocol):
         """Take the link of an id back, with those that were linked to it; return whether it had one."""
 
     def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
 
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
@@ -316,6 +317,12 @@ class Admin(Protocol):
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound where `now` is believed; return the facts removed."""
 
+    def clear_erased(self, now: int) -> bool:
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
+
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""
 
@@ -359,6 +366,7 @@ class Engine(NamedTuple):
         open: opens a store.
         checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
             of the definitions that it is to be counted by.
+        compact: makes the place of a store that is there smaller.
     """
 
     name: str
@@ -366,3 +374,4 @@ class Engine(NamedTuple):
     library: Callable[[], Finding]
     open: OpenStore
     checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
+    compact: Callable[[Settings], Compacted]

@@ -11,14 +11,14 @@ from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_date
 from otel_measure.definitions.windows import DaySpan, counted, day_span
-from otel_measure.errors import NoStore
+from otel_measure.errors import NoStore, NotFound
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import Store, UserQuestions
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.users import Erasure
+from otel_measure.store.types.users import Erasure, ErasureState
 from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder
@@ -221,10 +221,12 @@ class UserAnalyticsService(AbTestCalls):
         return self._store_for("unlink").unlink(anonymous)
 
     def delete_user(self, user_id: object) -> Erasure:
-        """Erase a user under all ids: events, answers, assignments, and the user of inferences.
+        """Erase a user under all ids: events, answers, assignments, and the user and texts of inferences.
 
-        A keyed hash stays, so that a replay of what was erased is dropped; what the same id does from now on is
-        somebody new. Reports are as if the user had never been; running totals do not fall.
+        What was removed is overwritten; copies that the file and its log still hold are cleared within a minute, unless
+        somebody reads for longer: `get_erasure` tells. A keyed hash stays, so that a replay of what was erased is
+        dropped; what the same id does from now on is somebody new. Reports are as if the user had never been; running
+        totals do not fall.
 
         Returns:
             The receipt: what was removed.
@@ -235,6 +237,23 @@ class UserAnalyticsService(AbTestCalls):
         """
         user = checks.stored_user_id("user_id", user_id)
         return self._settled_store("delete_user").erase(user, self._now_us())
+
+    def get_erasure(self, receipt: int) -> ErasureState:
+        """Return whether the bytes of an erased user are cleared.
+
+        Args:
+            receipt: of `delete_user`.
+
+        Raises:
+            NotFound: no erasure has this receipt.
+            NoStore: there is none that could.
+        """
+        if self._store is None:
+            raise NoStore("get_erasure")
+        state = self._store.erasure(receipt)
+        if state is None:
+            raise NotFound("erasure", str(receipt))
+        return state
 
     def _store_for(self, question: str) -> Store:
         if self._store is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from otel_measure.ai.pricing import PriceTableLoader
+from otel_measure.ai.price_table import PriceTableLoader
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import Settings
 from otel_measure.errors import NoStore
@@ -37,6 +37,11 @@ def test_the_signature_others_rely_on() -> None:
         "input_tokens",
         "output_tokens",
         "cost_usd",
+        "cached_input_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "units",
+        "service_tier",
         "prediction",
         "ground_truth",
         "features",
@@ -62,7 +67,7 @@ def test_the_signature_others_rely_on() -> None:
         for p in inspect.signature(AiModelService.record_inference).parameters.values()
         if p.kind is inspect.Parameter.KEYWORD_ONLY
     ]
-    assert keyword_only[0] == "prediction"
+    assert keyword_only[0] == "cached_input_tokens"
 
 
 def test_calls_are_measured_with_their_truths(measured: Capture) -> None:

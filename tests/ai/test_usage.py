@@ -44,6 +44,7 @@ OPENAI_CHAT_USAGE = Usage(
     input_tokens=120,
     output_tokens=30,
     cached_input_tokens=64,
+    reasoning_tokens=10,
     response_model="gpt-4o-2024-08-06",
     response_id="chatcmpl-1",
     finish_reasons=("stop", "length"),
@@ -66,6 +67,7 @@ OPENAI_RESPONSES_USAGE = Usage(
     input_tokens=81,
     output_tokens=1035,
     cached_input_tokens=7,
+    reasoning_tokens=832,
     response_model="gpt-4.1-2025-04-14",
     response_id="resp_1",
     finish_reasons=("max_output_tokens",),
@@ -109,6 +111,7 @@ GEMINI_USAGE = Usage(
     input_tokens=55,
     output_tokens=51,
     cached_input_tokens=20,
+    reasoning_tokens=40,
     response_model="gemini-2.5-flash",
     response_id="g-1",
     provider="gcp.gen_ai",
@@ -229,7 +232,7 @@ WHOLE = {
     ),
     "gemini-thoughts-alone": (
         {"usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 40}},
-        Usage(input_tokens=5, output_tokens=40, provider="gcp.gen_ai"),
+        Usage(input_tokens=5, output_tokens=40, reasoning_tokens=40, provider="gcp.gen_ai"),
     ),
     "proto-enum": (
         {"candidates": [{"finish_reason": ProtoFinish.MAX_TOKENS}], "usage_metadata": {"prompt_token_count": 3.0}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from opentelemetry.exporter.prometheus._mapping import sanitize_attribute
 from prometheus_client.parser import text_string_to_metric_families
@@ -77,8 +77,27 @@ def test_parse_is_the_way_back(labels: dict[str, str]) -> None:
 
 @given(_keys)
 def test_names_are_those_of_the_official_exporter(key: str) -> None:
-    """Every name is the official exporter's, but for the prefix of a reserved one."""
+    """Every name of ASCII is the official exporter's, but for the prefix of a reserved one."""
+    assume(key.isascii())
     assert label_name(key).removeprefix("exported_") == sanitize_attribute(key).removeprefix("exported_")
+
+
+@given(st.text(min_size=1, max_size=4), st.text(min_size=1, max_size=4))
+def test_names_of_other_scripts_stay_apart(one: str, other: str) -> None:
+    """Two names that differ in a character beyond ASCII are two labels, which begin with no digit and no `__`."""
+    letters = [[char for char in name if not char.isascii()] for name in (one, other)]
+    assume(letters[0] != letters[1] and len(letters[0]) == len(letters[1]))
+    assert label_name(one) != label_name(other)
+    assert not label_name(one).startswith("__")
+    assert not label_name(one)[:1].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("größe", "gr_f6_df_e"), ("温度", "_6e29_5ea6"), ("²", "_b2"), ("_é", "_e9"), ("é_", "_e9_")]
+)
+def test_a_name_of_another_script(key: str, name: str) -> None:
+    """It is written as its code points."""
+    assert label_name(key) == name
 
 
 @pytest.mark.parametrize(

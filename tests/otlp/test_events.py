@@ -94,7 +94,15 @@ def test_the_older_place_of_a_name() -> None:
 @pytest.mark.parametrize(
     ("record", "unbounded"),
     [
-        (Inference, {"otel_measure.inference.prediction", "otel_measure.inference.features", semconv.ATTR_METADATA}),
+        (
+            Inference,
+            {
+                "otel_measure.inference.prediction",
+                "otel_measure.inference.features",
+                "otel_measure.inference.units",
+                semconv.ATTR_METADATA,
+            },
+        ),
         (UserEvent, {"otel_measure.event.properties"}),
         (GroundTruth, {"otel_measure.inference.ground_truth"}),
         (NpsResponse, set()),

@@ -132,6 +132,7 @@ def recording() -> None:
     ai.record_inference("gpt-4o", "2024-08-06", 150, 100, 200, 0.01)
     ai.record_inference(
         model_name="churn", model_version="3", latency_ms=12.5, input_tokens=1, output_tokens=2, cost_usd=0.5,
+        cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         prediction="stays", ground_truth="leaves", features={"age": 41, "plan": "pro"}, user_id=7, session_id="s-1",
         provider="openai", operation="chat", error_type=None, metadata={"region": "eu"}, timestamp=NOW,
         inference_id="i-1", groups={"age_band": "60+"},
@@ -155,6 +156,7 @@ def measured_functions() -> tuple[
 
     @ai.measure(
         "gpt-4o", "2024-08-06", input_tokens=1, output_tokens=2, cost_usd=0.5, prediction="stays",
+        cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         ground_truth="leaves", features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat",
         error_type="Timeout", metadata={"region": "eu"}, timestamp=NOW, inference_id="i-3",
         groups={"age_band": "60+"},
@@ -204,6 +206,7 @@ def around_a_call() -> None:
     assert_type(call.inference_id, str | None)
     with ai.inference(
         "churn", "3", input_tokens=1, output_tokens=2, cost_usd=0.5, prediction="stays", ground_truth="leaves",
+        cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat", error_type="Timeout",
         metadata={"region": "eu"}, timestamp=NOW, inference_id="i-2", time_to_first_chunk_ms=1.5, output_chunks=4,
         groups={"age_band": "60+"},
@@ -212,6 +215,7 @@ def around_a_call() -> None:
     chunks: Iterable[Chunk] = [Chunk("a"), Chunk("b")]
     stream = ai.measure_stream(
         chunks, "gpt-4o", "2024-08-06", input_tokens=1, output_tokens=2, cost_usd=0.5, prediction="stays",
+        cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         ground_truth="leaves", features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat",
         error_type=None, metadata={"region": "eu"}, timestamp=NOW, inference_id="i-4", time_to_first_chunk_ms=1.5,
         groups={"age_band": "60+"},

@@ -13,7 +13,7 @@ import pytest
 
 from otel_measure.config import Settings
 from otel_measure.definitions.measurements import measurements
-from otel_measure.errors import NoStore
+from otel_measure.errors import NoStore, NotFound
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import context
 from otel_measure.records.kinds import AbConversion, Exposure, Inference, NpsResponse, Origin, Record, UserEvent
@@ -216,6 +216,7 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
     receipt = users.delete_user(7)
     assert msgspec.to_builtins(receipt) == {
         "user_id": "7",
+        "receipt": 1,
         "erased_at": "2026-03-10T12:00:00Z",
         "ids": 2,
         "events": 2,
@@ -223,7 +224,11 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
         "exposures": 1,
         "ab_conversions": 1,
         "inferences": 1,
+        "bytes_cleared": True,
     }
+    with pytest.raises(NotFound, match="no erasure named '2'"):
+        users.get_erasure(2)
+    assert users.get_erasure(1).bytes_cleared
     summary = users.get_users_summary()
     assert (summary.total_users, summary.total_events, summary.nps.responses) == (1, 1, 0)
     assert store.accept(replay) == [Receipt("rejected", "erased")] * 5

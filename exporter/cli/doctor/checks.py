@@ -19,15 +19,17 @@ class Check(NamedTuple):
     Attributes:
         name: as the finding shows it.
         look: returns the finding.
+        fix: does what may be done about it; `None` for nothing.
     """
 
     name: str
     look: Callable[[Surroundings], Finding]
+    fix: Callable[[], None] | None = None
 
 
-def _row(name: str, look: Callable[[], Finding]) -> Check:
+def _row(name: str, look: Callable[[], Finding], fix: Callable[[], None] | None = None) -> Check:
     """Return the row of a check that asks nothing of the surroundings."""
-    return Check(name, lambda _: look())
+    return Check(name, lambda _: look(), fix)
 
 
 CHECKS: Final = (
@@ -51,12 +53,30 @@ def table(surroundings: Surroundings) -> tuple[Check, ...]:
     return (*(_row(*check) for check in store.checks(surroundings.settings)), *CHECKS)
 
 
-def examine(surroundings: Surroundings, checks: Iterable[Check] | None = None) -> list[Finding]:
-    """Return the findings of all checks of the table, in its order; one that raises is a finding too."""
-    return [_finding(check, surroundings) for check in checks or table(surroundings)]
+def examine(surroundings: Surroundings, checks: Iterable[Check] | None = None, *, fixes: bool = False) -> list[Finding]:
+    """Return the findings of all checks of the table, in its order; one that raises is a finding too.
+
+    Args:
+        surroundings: what is looked at.
+        checks: the table; `None` for all.
+        fixes: do what may be done about a finding that is not "ok", and say what was found before.
+    """
+    return [_finding(check, surroundings, fixes=fixes) for check in checks or table(surroundings)]
 
 
-def _finding(check: Check, surroundings: Surroundings) -> Finding:
+def _finding(check: Check, surroundings: Surroundings, *, fixes: bool) -> Finding:
+    finding = _looked(check, surroundings)
+    if not fixes or check.fix is None or finding.verdict == "ok":
+        return finding
+    try:
+        check.fix()
+    except StoreUnavailable as error:
+        return replace(finding, way_out=f"could not be fixed: {error}")
+    after = _looked(check, surroundings)
+    return replace(after, what=f"fixed: {after.what}; before: {finding.what}" if after.verdict == "ok" else after.what)
+
+
+def _looked(check: Check, surroundings: Surroundings) -> Finding:
     try:
         finding = check.look(surroundings)
     except StoreUnavailable as error:

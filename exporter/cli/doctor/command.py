@@ -12,18 +12,19 @@ from exporter.cli.options import PORT, json_option, load_settings, store_option
 @click.option("--host", help="Where `serve` would listen.")
 @click.option("--port", type=PORT, help="The port `serve` would take.")
 @store_option
+@click.option("--fix", is_flag=True, help="Have the store believe the clock of this machine, once you looked at it.")
 @json_option
-def doctor(host: str | None, port: int | None, store: str | None, as_json: bool) -> None:
+def doctor(host: str | None, port: int | None, store: str | None, fix: bool, as_json: bool) -> None:
     """Look at store, port, clock, versions and settings; say what is wrong and the way out.
 
-    Nothing is changed. Exits with 1 when something is wrong.
+    Nothing is changed without --fix. Exits with 1 when something is wrong.
     """
     from exporter.cli.doctor import rendering
     from exporter.cli.doctor.checks import examine
     from exporter.cli.doctor.surroundings import Surroundings
 
     settings = load_settings({"host": host, "port": port, "store": store})
-    findings = examine(Surroundings(settings=settings))
+    findings = examine(Surroundings(settings=settings), fixes=fix)
     if as_json:
         click.echo(rendering.as_json(findings))
     else:

@@ -38,14 +38,40 @@ class InterpretedLogs(NamedTuple):
     ignored: int
 
 
-def interpret(requested: Iterable[ResourceLogs], now_us: int, event_types: Mapping[str, str]) -> InterpretedLogs:
+class MadeIds:
+    """Makes ids of the log records of one request that have none, so that the request sent again makes the same.
+
+    Two that are equal in everything, the observed time included, are two events: the second is the second of its
+    equals in the request.
+    """
+
+    def __init__(self) -> None:
+        self._equals: Counter[str] = Counter()
+
+    def of(self, event: Event, resource: Resource, observed_ns: int) -> str:
+        """Return the id of the next record that says this."""
+        content: list[Json] = [resource.source, event.name, event.trace_id, event.span_id, event.attributes]
+        if observed_ns:
+            content.append(observed_ns)
+        first = content_id(event.ts, _sorted_json(content))
+        self._equals[first] += 1
+        if (n := self._equals[first]) == 1:
+            return first
+        return content_id(event.ts, _sorted_json([first, n]))
+
+
+def interpret(
+    requested: Iterable[ResourceLogs], now_us: int, event_types: Mapping[str, str], made_ids: MadeIds | None = None
+) -> InterpretedLogs:
     """Return the records of a request; one that breaks a rule does not fail the others.
 
     Args:
         requested: the logs of the request, by resource.
         now_us: microseconds; what lies further in the future counts as now.
         event_types: names of events of others → `EventType`, or "ignore"; "*" stands for all that are not named.
+        made_ids: those of the request, where it comes in portions.
     """
+    made_ids = MadeIds() if made_ids is None else made_ids
     records: list[Record] = []
     has_facts: set[tuple[str, str]] = set()
     refused: Counter[str] = Counter()
@@ -61,7 +87,7 @@ def interpret(requested: Iterable[ResourceLogs], now_us: int, event_types: Mappi
                 try:
                     record = own_record(log_record, resource.origin, now_us)
                     if record is None:
-                        record = _completed_or_of_others(log_record, resource, now_us, event_types)
+                        record = _completed_or_of_others(log_record, resource, now_us, event_types, made_ids)
                     if names_nobody(getattr(record, "user_id", None)):
                         record = _without_user(record)
                 except ValueError as error:
@@ -79,14 +105,16 @@ def interpret(requested: Iterable[ResourceLogs], now_us: int, event_types: Mappi
 
 
 def _completed_or_of_others(
-    log_record: LogRecord, resource: Resource, now_us: int, event_types: Mapping[str, str]
+    log_record: LogRecord, resource: Resource, now_us: int, event_types: Mapping[str, str], made_ids: MadeIds
 ) -> Record | None:
     if not event_name(log_record):
         return None
     refuse_too_large(log_record)
     event = from_log_record(log_record, resource.origin, now_us)
-    completed = _completed(event, resource)
-    return from_event(completed) if completed is not None else _of_others(event, resource, event_types)
+    if not event.attributes.get(semconv.ATTR_LOG_RECORD_UID):
+        event.attributes[semconv.ATTR_LOG_RECORD_UID] = made_ids.of(event, resource, log_record.observed_time_unix_nano)
+    completed = _completed(event)
+    return from_event(completed) if completed is not None else _of_others(event, event_types)
 
 
 def _without_user(record: Record | None) -> Record:
@@ -109,14 +137,13 @@ def _settled(record: Record, now_us: int) -> Record:
     return msgspec.structs.replace(record, ts=ts)
 
 
-def _completed(event: Event, resource: Resource) -> Event | None:
+def _completed(event: Event) -> Event | None:
     """Return an event of ours with what its maker may leave out; `None` for one of others, or of no user."""
     schema = SCHEMA_OF_EVENT.get(event.name)
     if schema is None:
         return None
     given = event.attributes
     attributes = dict(given)
-    attributes.setdefault(semconv.ATTR_LOG_RECORD_UID, _id(event, resource))
     if event.name == semconv.EVENT_FEATURE_FLAG_EVALUATION:
         user = dialects.first_of(given, dialects.FLAG_USER)
         variant = given.get(semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT)
@@ -135,7 +162,7 @@ _OPTIONAL_FIELDS: Final = (semconv.ATTR_SESSION_ID, semconv.ATTR_URL_FULL)
 _FIELDS: Final = frozenset({semconv.ATTR_USER_ID, semconv.ATTR_LOG_RECORD_UID, *_OPTIONAL_FIELDS})
 
 
-def _of_others(event: Event, resource: Resource, event_types: Mapping[str, str]) -> Record | None:
+def _of_others(event: Event, event_types: Mapping[str, str]) -> Record | None:
     given = event.attributes
     user = given.get(semconv.ATTR_USER_ID)
     event_type = event_types.get(event.name) or event_types.get(dialects.ANY_OTHER_EVENT, dialects.IGNORED_EVENT)
@@ -144,7 +171,7 @@ def _of_others(event: Event, resource: Resource, event_types: Mapping[str, str])
     if user is None or user == "":
         return None
     values: dict[str, object] = {
-        semconv.ATTR_LOG_RECORD_UID: given.get(semconv.ATTR_LOG_RECORD_UID) or _id(event, resource),
+        semconv.ATTR_LOG_RECORD_UID: given[semconv.ATTR_LOG_RECORD_UID],
         "ts": event.ts,
         "origin": event.origin,
         semconv.ATTR_USER_ID: str(user) if isinstance(user, int) and not isinstance(user, bool) else user,
@@ -159,8 +186,3 @@ def _of_others(event: Event, resource: Resource, event_types: Mapping[str, str])
         return msgspec.convert(values, UserEvent)
     except msgspec.ValidationError as error:
         raise ValueError(f"event {event.name[:MAX_LABEL_CHARS]!r} is not a valid user event: {error}") from error
-
-
-def _id(event: Event, resource: Resource) -> str:
-    content: list[Json] = [resource.source, event.name, event.trace_id, event.span_id, event.attributes]
-    return content_id(event.ts, _sorted_json(content))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import isfinite
@@ -21,7 +21,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from otel_measure.conventions import dialects, instruments, semconv
-from otel_measure.conventions.labels import escaped
+from otel_measure.conventions.labels import EXPORTED, escaped
 from otel_measure.definitions.signals import model_series
 from otel_measure.definitions.streams import FACT_SCOPES, Point, StreamScope, stream_scope
 from otel_measure.otlp.receive.senders import Resource, resource_of, text
@@ -59,14 +59,12 @@ class InterpretedMetrics(NamedTuple):
         resources: from which they come.
         refused: how many data points broke a rule, by the rule.
         own: how many say again what facts of ours say.
-        ignored: how many say that they have no value.
     """
 
     points: list[Point]
     resources: list[Resource]
     refused: Counter[str]
     own: int
-    ignored: int
 
 
 class _MetricContext(NamedTuple):
@@ -81,8 +79,8 @@ class _MetricContext(NamedTuple):
 
 def interpret(requested: Iterable[ResourceMetrics], now_us: int) -> InterpretedMetrics:
     """Return the points of a request; one that breaks a rule does not fail the others."""
-    interpreted = InterpretedMetrics([], [], Counter(), 0, 0)
-    own = ignored = 0
+    interpreted = InterpretedMetrics([], [], Counter(), 0)
+    own = 0
     for resource_metrics in requested:
         try:
             resource = resource_of(attributes_of(resource_metrics.resource.attributes))
@@ -98,14 +96,11 @@ def interpret(requested: Iterable[ResourceMetrics], now_us: int) -> InterpretedM
                     own += len(data_points)
                     continue
                 for data_point in data_points:
-                    if data_point.flags & _NO_VALUE:
-                        ignored += 1
-                        continue
                     try:
                         interpreted.points.extend(_points(common, data_point, now_us))
                     except PointError as rule:
                         interpreted.refused[str(rule)] += 1
-    return interpreted._replace(own=own, ignored=ignored)
+    return interpreted._replace(own=own)
 
 
 def points_of(metric: Metric) -> Sequence[DataPoint]:
@@ -132,7 +127,9 @@ def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_MetricCont
 def _points(common: _MetricContext, data_point: DataPoint, now_us: int) -> Iterator[Point]:
     if not common.metric.name or len(common.metric.name) > MAX_NAME_CHARS:
         raise PointError(f"a metric's name must have 1 to {MAX_NAME_CHARS} characters")
-    if isinstance(data_point, SummaryDataPoint):
+    if data_point.flags & _NO_VALUE:
+        yield from _endings(common, data_point, now_us)
+    elif isinstance(data_point, SummaryDataPoint):
         yield from _summary(common, data_point, now_us)
     elif isinstance(data_point, NumberDataPoint):
         value = data_point.as_int if data_point.WhichOneof("value") == "as_int" else data_point.as_double
@@ -143,6 +140,15 @@ def _points(common: _MetricContext, data_point: DataPoint, now_us: int) -> Itera
         yield _histogram(common, data_point, now_us)
     else:
         yield _exponential(common, data_point, now_us)
+
+
+def _endings(common: _MetricContext, data_point: DataPoint, now_us: int) -> Iterator[Point]:
+    """Yield that series have ended: what says that it has no value will have none until it says one."""
+    kinds = {f"{common.metric.name}.{part}": "counter" for part in ("sum", "count")}
+    named = kinds if isinstance(data_point, SummaryDataPoint) else {common.metric.name: common.kind}
+    for name, kind in named.items():
+        point = _point(common, data_point, now_us, 0.0, name=name, kind=kind)
+        yield replace(point, ends=True, delta=False, model_series=None)
 
 
 def _finite(value: float) -> float:
@@ -171,7 +177,7 @@ def _point(
         attributes = {key: text(attribute) for key, attribute in attributes_of(data_point.attributes).items()}
     except ValueError as rule:
         raise PointError(str(rule)) from None
-    labels = escaped((*attributes.items(), *more, *_own_labels(scope, common)))
+    labels = _labels(attributes, {**dict(more), **{key: value for key, value in _own_labels(scope, common) if value}})
     if len(labels) > MAX_LABEL_CHARS:
         raise PointError(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")
     # A reading does not grow: it tells of no calls.
@@ -199,6 +205,15 @@ def _point(
         sender_ts=sender_ts if sender_ts > now_us else 0,
         received_ts=now_us,
     )
+
+
+def _labels(attributes: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """Return the labels of a point and of what sends it; where both have one, the point's is `exported_`.
+
+    A Prometheus server does so with labels of its targets: neither takes the place of the other.
+    """
+    apart = {f"{EXPORTED}{key}" if key in own else key: value for key, value in attributes.items()}
+    return escaped((*apart.items(), *own.items()))
 
 
 def _host_of(resource: Resource) -> str:

@@ -100,7 +100,6 @@ class Receiver:
         tally("accepted", ingested.accepted)
         tally("duplicate", ingested.duplicate)
         tally("own", interpreted.own)
-        tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         for reason, n in refused.items():
             tally("rejected", n, reason)
@@ -121,9 +120,14 @@ class Receiver:
         refused = Counter(first.refused) + Counter(second.refused)
         return Ingested(first.accepted + second.accepted, first.duplicate + second.duplicate, refused)
 
-    def logs(self, request: ExportLogsServiceRequest) -> RefusedItems:
-        """Take in events; one sent again is a duplicate by its id."""
-        interpreted = logs.interpret(request.resource_logs, self._now_us(), self._event_types)
+    def logs(self, request: ExportLogsServiceRequest, made_ids: logs.MadeIds | None = None) -> RefusedItems:
+        """Take in events; one sent again is a duplicate by its id.
+
+        Args:
+            request: all of a request, or a portion of it.
+            made_ids: those of all portions.
+        """
+        interpreted = logs.interpret(request.resource_logs, self._now_us(), self._event_types, made_ids)
         store = self._store
         store.note_own_facts(interpreted.has_facts, self._now_us())
         records = self._with_models(interpreted.records)

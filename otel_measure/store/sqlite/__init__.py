@@ -40,6 +40,7 @@ from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.retention import Limits, Sweeper
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
+from otel_measure.store.sqlite.upkeep import SqliteUpkeep
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
@@ -54,13 +55,13 @@ from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Erasure, Link
+from otel_measure.store.types.users import Link
 
 _TS: Final = attrgetter("ts")
 JOURNALED: Final = Receipt("accepted", "other_definitions")
 
 
-class SqliteStore:
+class SqliteStore(SqliteUpkeep):
     """Facts, roll-ups, totals and streams in one file.
 
     Args:
@@ -92,7 +93,8 @@ class SqliteStore:
         self.path = path
         self._monotonic = monotonic
         self._last_heartbeat: Heartbeat | None = None
-        self._database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
+        database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
+        super().__init__(database, self._transaction, self._believed_us)
         self._names = Names()
         self._notes_outbox = notes_outbox
         self._noted_facts = received.NotedFacts()
@@ -252,12 +254,6 @@ class SqliteStore:
         """Take the link of an id back, with those that were linked to it; return whether it had one."""
         with self._transaction(durable=True) as transaction:
             return links.unlink(transaction, anonymous_id)
-
-    def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
-        with self._transaction(durable=True) as transaction:
-            # Later than what is believed, where the clock says so: what was recorded by this clock is erased as well.
-            return identity.erase(transaction, user_id, max(now, self._believed_us(now)))
 
     def note_senders(self, senders: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""

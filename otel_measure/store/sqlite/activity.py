@@ -29,7 +29,8 @@ FROZEN: Final[Mapping[str, str]] = {
     "goal_hit": "ts < :ts",
     "session_cell": "day < :day AND background <> 0",
 }
-_CHUNK: Final = 20_000
+_CHUNK: Final = 1000
+_ROWS_AT_ONCE: Final = 50_000
 _PERSONS_AT_ONCE: Final = 1000
 
 
@@ -171,9 +172,16 @@ def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Count the persons of whom something is left; of the cells of days, what events in no session have added stays."""
     connection = transaction.connection
     connection.execute("UPDATE session_cell SET sessions = 0, duration_us = 0, events = 0, viewed = 0, bounced = 0")
-    last = dict(connection.execute("SELECT uid, max(day) FROM person_day GROUP BY uid"))
-    others = connection.execute("SELECT uid FROM session UNION SELECT uid FROM goal_hit").fetchall()
-    for uids in chunks(sorted(last.keys() | {uid for (uid,) in others}), _PERSONS_AT_ONCE):
+    last: dict[int, int] = {}
+    for days in chunks(connection.execute("SELECT uid, day FROM person_day ORDER BY day"), _ROWS_AT_ONCE):
+        last.update(days)
+        yield
+    persons = set(last)
+    for table in ("session", "goal_hit"):
+        for rows in chunks(connection.execute(f"SELECT uid FROM {table}"), _ROWS_AT_ONCE):
+            persons.update(uid for (uid,) in rows)
+            yield
+    for uids in chunks(sorted(persons), _PERSONS_AT_ONCE):
         changes = CellChanges()
         for uid in uids:
             one = PersonHistory(
@@ -185,27 +193,27 @@ def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
         yield
 
 
-_SINCE: Final = "ts >= ?"
-# Of a day whose facts are partly gone, what came since the roll-ups were written last, and waits.
-_WAITING_BEFORE: Final = "ts < ? AND EXISTS (SELECT 1 FROM journal j WHERE j.id = event.id AND j.kind = 'event')"
+_SINCE: Final = "event WHERE ts >= ?"
+# Of a day whose facts are partly gone, what came since the roll-ups were written last, and waits: there are few, in any
+# number of events.
+_WAITING_BEFORE: Final = "journal j CROSS JOIN event USING (id) WHERE j.kind = 'event' AND ts < ?"
 
 
 def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Replay the facts, but for what a session that began before them has counted already."""
-    counted_until = {
-        (uid, client): ended
-        for uid, client, ended in transaction.connection.execute(
-            "SELECT uid, client, max(ended) FROM session GROUP BY 1, 2"
-        )
-    }
+    counted_until: dict[SessionKey, int] = {}
+    ends = transaction.connection.execute("SELECT uid, client, max(ended) FROM session GROUP BY 1, 2")
+    for rows in chunks(ends, _ROWS_AT_ONCE):
+        counted_until.update({(uid, client): ended for uid, client, ended in rows})
+        yield
     yield from _replay(transaction, _SINCE, frozen.ts, counted_until)
     yield from _replay(transaction, _WAITING_BEFORE, frozen.ts, {})
 
 
-def _replay(transaction: Transaction, where: str, ts: int, counted_until: Mapping[SessionKey, int]) -> Iterator[None]:
-    """Merge the events of a condition that the connection knows as `event`, a part at each step."""
+def _replay(transaction: Transaction, some: str, ts: int, counted_until: Mapping[SessionKey, int]) -> Iterator[None]:
+    """Merge some of the events that the connection knows as `event`, a part at each step."""
     connection = transaction.connection
-    for acts in _acts_of(connection, where, ts):
+    for acts in _acts_of(connection, some, ts):
         merged, persons = roots(connection, set(acts.uid))
         batch = ActivityBatch(transaction.definitions)
         batch.gather(acts, merged)
@@ -216,9 +224,9 @@ def _replay(transaction: Transaction, where: str, ts: int, counted_until: Mappin
         yield
 
 
-def _acts_of(connection: sqlite3.Connection, where: str, ts: int) -> Iterator[Acts]:
+def _acts_of(connection: sqlite3.Connection, some: str, ts: int) -> Iterator[Acts]:
     """Yield what the roll-up needs of events, some thousands at a time."""
-    rows = connection.execute(f"SELECT uid, ts, type, name, session_id, extra FROM event WHERE {where}", (ts,))
+    rows = connection.execute(f"SELECT uid, ts, type, name, session_id, extra FROM {some}", (ts,))
     while chunk := rows.fetchmany(_CHUNK):
         *columns, extra = zip(*chunk, strict=True)
         rare = [rare_fields(each) for each in extra]

@@ -95,8 +95,10 @@ def forget(transaction: Transaction, uid: int) -> None:
 def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Count the answers whose facts are gone."""
     connection, changes = transaction.connection, CellChanges()
-    for group in connection.execute("SELECT DISTINCT uid, survey FROM nps_day").fetchall():
-        add_answers(changes, group[1], stored(connection, group))
+    for groups in chunks(connection.execute("SELECT DISTINCT uid, survey FROM nps_day"), READ_AT_ONCE):
+        for group in groups:
+            add_answers(changes, group[1], stored(connection, group))
+        yield
     add_cells(connection, changes)
     yield
 

@@ -37,8 +37,14 @@ def log_pages(max_bytes: int) -> int:
 
 def used_bytes(connection: sqlite3.Connection) -> int:
     """Return the bytes of the pages that hold something; free ones are used again before the file grows."""
-    pages, free = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count"))
-    return (pages - free) * PAGE_BYTES
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return file_bytes(connection) - int(free) * PAGE_BYTES
+
+
+def file_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of all pages: what the file has when the log is moved into it."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    return int(pages) * PAGE_BYTES
 
 
 class Bound:

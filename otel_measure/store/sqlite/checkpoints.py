@@ -85,7 +85,14 @@ class LogMover:
                 finally:
                     self._lock.release()
 
-    def _begin_log_anew(self, mover: sqlite3.Connection) -> None:
+    def truncate(self) -> bool:
+        """Leave nothing in the log; return whether that was possible. The writers' turn is taken."""
+        if time.monotonic() < self._begin_anew_from:
+            return False
+        with self._connection() as connection:
+            return self._begin_log_anew(connection, "TRUNCATE")
+
+    def _begin_log_anew(self, mover: sqlite3.Connection, mode: str = "RESTART") -> bool:
         """Have the next commit write to the start of the log, which never comes about while readers overlap.
 
         Writers wait, readers do not. While nobody commits, readers that begin see all there is, and hold nothing back;
@@ -105,9 +112,10 @@ class LogMover:
                 holder.execute("BEGIN IMMEDIATE")
             holder.execute("ROLLBACK")
             holder.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
-        if is_moved and _move(mover, "RESTART"):
+        if is_anew := is_moved and _move(mover, mode):
             self._begin_anew_from = 0.0
         mover.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
+        return is_anew
 
 
 def _move(connection: sqlite3.Connection, mode: str) -> bool:

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Final
-from urllib.parse import quote
+from typing import Final, NamedTuple
 
-from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite import journal, kept
+from otel_measure.store.sqlite import checkup_limits, journal, kept
+from otel_measure.store.sqlite.checked_file import MIB, StoreFile, existing, mib, opened, size_of
 from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
-from otel_measure.store.sqlite.faults import RECOVER, store_error
-from otel_measure.store.sqlite.file import LET_GO, MEMORY, OWN_IT, has_lost_log, log_of
-from otel_measure.store.sqlite.holders import holders
+from otel_measure.store.sqlite.faults import RECOVER
+from otel_measure.store.sqlite.file import MEMORY, OWN_IT, has_lost_log
 from otel_measure.store.sqlite.ownership import look, refuse_foreign
 from otel_measure.store.sqlite.place import (
-    local_mounts,
     others_who_may_read,
     refuse_network_file_system,
     refuse_planted_link,
@@ -32,34 +25,8 @@ from otel_measure.store.sqlite.recounting import began, is_being_copied
 from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
-_MIB: Final = 2**20
-_LEAST_FREE_BYTES: Final = 256 * _MIB
-_LARGE_WAL_BYTES: Final = 256 * _MIB
+_LEAST_FREE_BYTES: Final = 256 * MIB
 _STRICT_TABLES: Final = (3, 37, 0)
-_WRITE_VERSION_AT: Final = 18  # of the header, as SQLite's format of files has it
-_WITH_LOG: Final = b"\2"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreFile:
-    """What the checks look at: a store as it is wanted, and the machine around its file.
-
-    Attributes:
-        settings: where it is, and how large it may grow.
-        definitions: by which it is to be counted.
-    """
-
-    settings: Settings
-    definitions: Definitions
-    mounts: Callable[[], list[tuple[str, str]]] = local_mounts
-    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
-    may_write: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK)
-    holders: Callable[[Path], tuple[str, ...]] = holders
-
-    @property
-    def path(self) -> Path:
-        """The path of the file, which need not exist."""
-        return Path(str(self.settings.store))
 
 
 def _always(s: StoreFile) -> bool:
@@ -112,7 +79,7 @@ def privacy(s: StoreFile) -> Finding:
 
 def directory(s: StoreFile) -> Finding:
     """Whether the directory, or the nearest one above it that exists, may be written."""
-    place = _existing(s.path.parent)
+    place = existing(s.path.parent)
     if s.may_write(place):
         return ok(f"{place} may be written")
     return wrong(f"{place} may not be written by this user", f"chown or chmod {place}, or set OTEL_MEASURE_STORE")
@@ -126,21 +93,19 @@ def file_system(s: StoreFile) -> Finding:
 
 def disk(s: StoreFile) -> Finding:
     """Whether the disk has room for what the store may grow to."""
-    free, size = s.free_bytes(_existing(s.path.parent)), _size(s.path)
+    free, size = s.free_bytes(existing(s.path.parent)), size_of(s.path)
     bound = s.settings.store_max_bytes
-    what = f"{_mib(free)} free; the store has {_mib(size)} and may grow to {_mib(bound)}"
+    what = f"{mib(free)} free; the store has {mib(size)} and may grow to {mib(bound)}"
     if free < _LEAST_FREE_BYTES:
         return wrong(what, "free disk space; until then records are refused, not lost silently")
-    if size > 0.9 * bound:
-        return warning(what, "raise store_max_bytes, or the oldest days go first")
     if free < bound - size:
-        return warning(what, f"lower store_max_bytes below {_mib(size + free)}")
+        return warning(what, f"lower store_max_bytes below {mib(size + free)}")
     return ok(what)
 
 
 def integrity(s: StoreFile) -> Finding:
     """Whether the file opens and its pages agree with each other, and no process has met damage."""
-    with _open(s) as connection:
+    with opened(s) as connection:
         problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
         return wrong("; ".join(problems), RECOVER)
@@ -149,41 +114,11 @@ def integrity(s: StoreFile) -> Finding:
     return ok("opens; quick_check finds nothing")
 
 
-def log(s: StoreFile) -> Finding:
-    """Whether the write-ahead log is there, is on, and is emptied from time to time."""
-    if has_lost_log(str(s.path)):
-        return wrong(f"{log_of(str(s.path))} was removed while in use by {_held_by(s)}", LET_GO)
-    if not _has_log(s.path):
-        return warning(
-            "there is no write-ahead log: readers and writers wait for each other",
-            "start otel-measure once; it switches to the write-ahead log",
-        )
-    wal = _size(Path(log_of(str(s.path))))
-    if wal > _LARGE_WAL_BYTES:
-        return warning(
-            f"the write-ahead log has {_mib(wal)}: a reader keeps it from being emptied, one of {_held_by(s)}",
-            "look for a long-running query or an open sqlite3 shell, and end it",
-        )
-    return ok(f"write-ahead log, {_mib(wal)}")
-
-
-def _has_log(path: Path) -> bool:
-    """Tell whether a database is one with a write-ahead log, by its header."""
-    if os.path.exists(log_of(str(path))):
-        return True
-    with path.open("rb") as file:
-        return file.read(_WRITE_VERSION_AT + 1)[_WRITE_VERSION_AT:] == _WITH_LOG
-
-
-def _held_by(s: StoreFile) -> str:
-    return ", ".join(s.holders(s.path)) or "a process that this user may not see"
-
-
 def writable(s: StoreFile) -> Finding:
     """Whether a write would go through now."""
     if not s.may_write(s.path):
         return wrong(f"{s.path} may not be written by this user", OWN_IT)
-    with _open(s, "rw") as connection:
+    with opened(s, "rw") as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
     return ok("a transaction can begin")
@@ -219,7 +154,7 @@ def definitions(s: StoreFile) -> Finding:
 def counting(s: StoreFile) -> Finding:
     """Whether all that is stored is counted, by the rules of this version."""
     keeps = _kept(s)
-    with _open(s) as connection:
+    with opened(s) as connection:
         if keeps is None or look(s.path).user_version < latest():
             return ok("begins with the next start")
         state, is_copied = kept.state(connection), is_being_copied(connection)
@@ -234,37 +169,9 @@ def counting(s: StoreFile) -> Finding:
 
 
 def _kept(s: StoreFile) -> Definitions | None:
-    with _open(s) as connection:
+    with opened(s) as connection:
         has_meta = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
         return kept.kept(connection) if has_meta else None
-
-
-@contextmanager
-def _open(s: StoreFile, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    path = str(s.path)
-    # Reading it would make a log, of whoever runs this, and leave it there; without one nobody writes.
-    options = "mode=ro&immutable=1" if mode == "ro" and not os.path.exists(log_of(path)) else f"mode={mode}"
-    try:
-        connection = sqlite3.connect(f"file:{quote(path)}?{options}", uri=True, timeout=1, isolation_level=None)
-        with closing(connection):
-            yield connection
-    except sqlite3.Error as error:
-        raise store_error(path, error) from error
-
-
-def _existing(directory: Path) -> Path:
-    # What may not be looked at is as good as not there, here and below; `place` says that it may not.
-    while not os.path.exists(directory) and directory != directory.parent:
-        directory = directory.parent
-    return directory
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if os.path.exists(path) else 0
-
-
-def _mib(n: int) -> str:
-    return f"{n / _MIB:,.0f} MiB"
 
 
 def library(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
@@ -275,22 +182,37 @@ def library(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
     return wrong(f"{has} has no STRICT tables", f"use a Python with SQLite {needs} or newer")
 
 
-_CHECKS: Final[tuple[tuple[str, Callable[[StoreFile], Finding], Callable[[StoreFile], bool]], ...]] = (
-    ("store", place, _always),
-    ("store directory", directory, _is_file),
-    ("store file system", file_system, _is_file),
-    ("store disk", disk, _is_file),
-    ("store privacy", privacy, _exists),
-    ("store integrity", integrity, _can_be_opened),
-    ("store log", log, _is_ours),
-    ("store writable", writable, _can_be_opened),
-    ("store schema", schema, _is_ours),
-    ("store time zone", time_zone, _can_be_opened),
-    ("store definitions", definitions, _can_be_opened),
-    ("store counting", counting, _can_be_opened),
+class _Check(NamedTuple):
+    """A row of the table; `fix` is what a person may have done who has looked at the finding."""
+
+    name: str
+    look: Callable[[StoreFile], Finding]
+    applies: Callable[[StoreFile], bool]
+    fix: Callable[[StoreFile], None] | None = None
+
+
+_CHECKS: Final = (
+    _Check("store", place, _always),
+    _Check("store directory", directory, _is_file),
+    _Check("store file system", file_system, _is_file),
+    _Check("store disk", disk, _is_file),
+    _Check("store privacy", privacy, _exists),
+    _Check("store integrity", integrity, _can_be_opened),
+    _Check("store bound", checkup_limits.bound, _can_be_opened),
+    _Check("store log", checkup_limits.log, _is_ours),
+    _Check("store clock", checkup_limits.clock, _can_be_opened, checkup_limits.confirm_clock),
+    _Check("store writable", writable, _can_be_opened),
+    _Check("store schema", schema, _is_ours),
+    _Check("store time zone", time_zone, _can_be_opened),
+    _Check("store definitions", definitions, _can_be_opened),
+    _Check("store counting", counting, _can_be_opened),
 )
 
 
 def checks(file: StoreFile) -> tuple[StoreCheck, ...]:
     """Return the checks that have something to look at, in their order."""
-    return tuple(StoreCheck(name, partial(look, file)) for name, look, applies in _CHECKS if applies(file))
+    return tuple(
+        StoreCheck(row.name, partial(row.look, file), row.fix and partial(row.fix, file))
+        for row in _CHECKS
+        if row.applies(file)
+    )

@@ -23,6 +23,7 @@ from otel_measure.store.sqlite.opening import connected, prepared
 from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
+_EMPTYING_ATTEMPTS: Final = 2
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
@@ -106,6 +107,35 @@ class Database:
             except sqlite3.Error as error:
                 self._forget_writer_after(error)
                 raise self.damage.noted(error) from error
+
+    @contextmanager
+    def with_empty_log(self) -> Iterator[tuple[sqlite3.Connection, DatabaseFile] | None]:
+        """Yield a new connection in a write transaction while the log is empty, so that the file is all there is.
+
+        Writers wait, for some readers to end as well; `None` when these need the log for longer.
+        """
+        file = self._file
+        if file is None:
+            yield None
+            return
+        try:
+            with self._turn():
+                for _ in range(_EMPTYING_ATTEMPTS):
+                    if not self._mover.truncate():
+                        break
+                    connection = self._open_file(file)
+                    try:
+                        connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
+                        connection.execute("BEGIN IMMEDIATE")
+                        if not file.log_bytes():  # else another process has been faster
+                            yield connection, file
+                            connection.execute("COMMIT")
+                            return
+                    finally:
+                        self._close(connection)
+                yield None
+        except sqlite3.Error as error:
+            raise self.damage.noted(error) from error
 
     def is_busy(self) -> bool:
         """Tell whether a thread of this process writes for longer than one waits on an event loop."""

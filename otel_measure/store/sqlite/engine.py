@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import ConfigurationError, StoreUnavailable
 from otel_measure.store.protocol import Engine
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.checkup import StoreFile, checks, library
+from otel_measure.store.sqlite.checked_file import StoreFile
+from otel_measure.store.sqlite.checkup import checks, library
+from otel_measure.store.sqlite.compacting import compact
+from otel_measure.store.sqlite.file import LET_GO, has_lost_log, log_of
+from otel_measure.store.sqlite.ownership import refuse_foreign
 from otel_measure.store.types.findings import StoreCheck
+from otel_measure.store.types.sizes import Compacted
 
 
 def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool) -> SqliteStore:
@@ -29,4 +38,14 @@ def _checks(settings: Settings, definitions: Definitions) -> tuple[StoreCheck, .
     return checks(StoreFile(settings=settings, definitions=definitions))
 
 
-ENGINE: Final = Engine("SQLite", sqlite3.sqlite_version, library, _open, _checks)
+def _compact(settings: Settings) -> Compacted:
+    path = str(settings.store)
+    if not os.path.isfile(path):
+        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    refuse_foreign(Path(path))
+    if has_lost_log(path):
+        raise StoreUnavailable("removed", f"{log_of(path)} was removed while in use", LET_GO)
+    return compact(Path(path), lambda folder: shutil.disk_usage(folder).free)
+
+
+ENGINE: Final = Engine("SQLite", sqlite3.sqlite_version, library, _open, _checks, _compact)

@@ -23,6 +23,7 @@ from otel_measure.definitions.cells import CellChanges
 from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
+from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.sqlite.facts import Facts
@@ -172,23 +173,23 @@ def _facts(new: Accepted, converting: Container[str]) -> _Facts:
     )
 
 
-def _exposures(facts: Facts) -> dict[tuple[int, str, str], int]:
+def _exposures(given: Facts) -> dict[tuple[int, str, str], int]:
     """Return when users first met a variant that chance gave them."""
     found: dict[tuple[int, str, str], int] = {}
-    columns = (facts.fields[field] for field in ("experiment", "variant", "reason", "ts"))
-    for uid, experiment, variant, reason, ts in zip(facts.stored["uid"], *columns, strict=True):
+    columns = (given.fields[field] for field in ("experiment", "variant", "reason", "ts"))
+    for uid, experiment, variant, reason, ts in zip(given.stored["uid"], *columns, strict=True):
         if reason == semconv.FEATURE_FLAG_REASON_SPLIT and variant:
             key = (uid, experiment, variant)
             found[key] = min(ts, found.get(key, ts))
     return found
 
 
-def _conversions(facts: Facts) -> Iterator[tuple[int, str, int]]:
-    return zip(facts.stored["uid"], facts.fields["experiment"], facts.fields["ts"], strict=True)
+def _conversions(given: Facts) -> Iterator[tuple[int, str, int]]:
+    return zip(given.stored["uid"], given.fields["experiment"], given.fields["ts"], strict=True)
 
 
-def _told_by_events(facts: Facts, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
-    uids, fields = facts.stored["uid"], facts.fields
+def _told_by_events(given: Facts, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
+    uids, fields = given.stored["uid"], given.fields
     for i in compress(count(), map(converting.__contains__, fields["type"])):
         experiment = _experiment_of(fields["properties"][i])
         if experiment is not None:
@@ -223,14 +224,19 @@ def _changing(connection: sqlite3.Connection, persons: set[int]) -> Iterator[sql
 def _add_persons(connection: sqlite3.Connection, changes: CellChanges, persons: set[int], sign: int) -> None:
     for part in chunks(persons):
         rows = connection.execute(_ARMS.format(persons=f"WHERE a.uid IN {marks(len(part))}"), part)
-        _add_units(changes, rows, sign)
+        _add_units(changes, _units(rows), sign)
 
 
-def _add_units(changes: CellChanges, rows: Iterable[tuple[Any, ...]], sign: int = 1) -> None:
-    for (_, experiment), of_unit in groupby(rows, key=itemgetter(0, 1)):
-        rows_of_unit = list(of_unit)
-        arms = [(variant, first_ts) for _, _, variant, first_ts, _, _ in rows_of_unit]
-        converted_ts, stopped_ts = rows_of_unit[0][4:]
+def _units(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of each person in each test."""
+    for _, of_unit in groupby(rows, key=itemgetter(0, 1)):
+        yield list(of_unit)
+
+
+def _add_units(changes: CellChanges, units: Iterable[list[tuple[Any, ...]]], sign: int = 1) -> None:
+    for unit in units:
+        arms = [(variant, first_ts) for _, _, variant, first_ts, _, _ in unit]
+        _, experiment, *_, converted_ts, stopped_ts = unit[0]
         add_unit(changes, experiment, arms, converted_ts, sign, stopped_ts=stopped_ts)
 
 
@@ -271,27 +277,36 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Compute users and cells from the facts, and from what those that are gone have left."""
     connection, converting = transaction.connection, sorted(transaction.definitions.experiment_event_types)
     connection.create_function("experiment_in", 1, _experiment_in, deterministic=True)
-    connection.execute(_RECOUNT_ARMS)
-    yield
-    connection.execute(_RECOUNT_CONVERSIONS)
-    connection.execute(_RECOUNT_TOLD_BY_EVENTS.format(",".join("?" * len(converting))), converting)
-    yield
+    told_by_events = _RECOUNT_TOLD_BY_EVENTS.format(",".join("?" * len(converting)))
+    for table, statement, given in (
+        ("exposure", _RECOUNT_ARMS, ()),
+        ("ab_conversion", _RECOUNT_CONVERSIONS, ()),
+        ("event", told_by_events, converting),
+    ):
+        for ids in facts.id_ranges(connection, table):
+            connection.execute(statement, (*ids, *given))
+            yield
     connection.execute(f"DELETE FROM {ARM_HOURS.name}")
     changes = CellChanges()
-    _add_units(changes, connection.execute(_ARMS.format(persons="")))
+    for units in chunks(_units(connection.execute(_ARMS.format(persons=""))), _UNITS_AT_ONCE):
+        _add_units(changes, units)
+        yield
     add_cells(connection, changes)
     yield
 
 
+_UNITS_AT_ONCE: Final = 5000
 _RECOUNT_ARMS: Final = (
     "INSERT INTO experiment_arm SELECT person, experiment, variant, min(ts) FROM exposure JOIN person_of USING (uid)"
-    f" WHERE reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> '' GROUP BY 1, 2, 3 {_ADD_ARM}"
+    f" WHERE id BETWEEN ? AND ? AND reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> ''"
+    f" GROUP BY 1, 2, 3 {_ADD_ARM}"
 )
 _RECOUNT_CONVERSIONS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment, ts FROM ab_conversion"
-    " JOIN person_of USING (uid)"
+    " JOIN person_of USING (uid) WHERE id BETWEEN ? AND ?"
 )
 _RECOUNT_TOLD_BY_EVENTS: Final = (
     "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment_in(extra), ts"
-    " FROM event JOIN person_of USING (uid) WHERE type IN ({}) AND experiment_in(extra) IS NOT NULL"
+    " FROM event JOIN person_of USING (uid)"
+    " WHERE id BETWEEN ? AND ? AND type IN ({}) AND experiment_in(extra) IS NOT NULL"
 )

@@ -32,6 +32,7 @@ LET_GO: Final = (
 )
 OWN_IT: Final = "chown or chmod it for this user, its -wal and -shm files too, or set OTEL_MEASURE_STORE"
 _LOCKS_OF_CONNECTIONS: Final = (510, 0x40000002)  # length and start, as SQLite's format of files has them
+_DESCRIPTORS: Final[dict[Inode, int]] = {}
 _START_AGAIN: Final = (
     "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
     "then start again"
@@ -102,6 +103,27 @@ class DatabaseFile:
         """Return device and inode of the log at its path, `None` for nothing."""
         status = _status(self.log_path)
         return None if status is None else (status.st_dev, status.st_ino)
+
+    def log_bytes(self) -> int:
+        """Return the size of the log, 0 when there is none."""
+        status = _status(self.log_path)
+        return 0 if status is None else status.st_size
+
+    def descriptor(self) -> int:
+        """Return a descriptor of the file that was opened, to read and write.
+
+        It stays open as long as the process: closing it would let go of all locks that SQLite has on the file.
+
+        Raises:
+            StoreUnavailable: another file lies there.
+        """
+        if self.inode is not None and (known := _DESCRIPTORS.get(self.inode)) is not None:
+            return known
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        _DESCRIPTORS[status.st_dev, status.st_ino] = descriptor
+        self.refuse_another()
+        return descriptor
 
     def refuse_log_of_others(self, *, wait_s: float = 2.0) -> None:
         """Raise when another process uses the file with a log that is no longer at its path.

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final
-
-import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.totals import summed
+from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import activity, facts, journal, quality, roll_ups, totals
+from otel_measure.store.sqlite import (
+    activity,
+    erasures,
+    facts,
+    journal,
+    outbox,
+    quality,
+    received,
+    roll_ups,
+    streams,
+    totals,
+)
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
@@ -25,11 +33,10 @@ from otel_measure.store.types.users import Erasure
 def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     """Remove a person: facts, ids, answers, exposures, roll-ups; running totals keep what they counted."""
     connection = transaction.connection
-    (secure,) = connection.execute("PRAGMA secure_delete").fetchone()
-    connection.execute("PRAGMA secure_delete = ON")
     ids = _ids(connection, user_id)
-    uids = sorted(ids.values())
-    _add_tombstones(connection, [_user(each) for each in {user_id, *ids}], now)
+    uids, erased_ids = sorted(ids.values()), sorted({user_id, *ids})
+    users = _add_tombstones(connection, [_user(each) for each in erased_ids], now)
+    receipt = erasures.note(connection, now, users)
     _count_erasure(connection)
     if uids:
         _take_back(transaction, uids)
@@ -37,11 +44,12 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
         _remove(transaction, table, uids, now)
         for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE, facts.AB_CONVERSION)
     )
-    anonymous = _make_anonymous(transaction, sorted({user_id, *ids}))
+    anonymous = _make_anonymous(transaction, erased_ids)
+    received.forget_users(connection, erased_ids)
+    streams.forget_users(connection, erased_ids)
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
-    connection.execute(f"PRAGMA secure_delete = {secure}")
     transaction.names.clear()
-    return Erasure(user_id, moment(now), len(ids), events, answered, exposures, conversions, anonymous)
+    return Erasure(user_id, receipt, moment(now), len(ids), events, answered, exposures, conversions, anonymous)
 
 
 def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:
@@ -77,25 +85,30 @@ def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], n
         totals.merge(connection, transaction.names, summed(records), into="total_base")
         _add_tombstones(connection, [_fact(record) for record in records], now)
         removed += change_in(connection, f"DELETE FROM {table.name} WHERE id IN", part)
+        journal.forget_facts(connection, table, part)
+    outbox.forget_facts(connection, table, keys)
     return removed
 
 
 def _make_anonymous(transaction: Transaction, ids: Sequence[str]) -> int:
-    """Take from inferences whom they are about: user, session and groups."""
-    connection = transaction.connection
+    """Have the calls of models stay without their user; return how many there are."""
+    connection, table = transaction.connection, facts.INFERENCE
+    found = [key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE user_id IN", ids)]
     hours = quality.grouped_hours(connection, ids)
-    changed = change_in(connection, _ANONYMOUS, ids)
+    for part in chunks(found):
+        calls = [
+            without_user(call) for call in facts.read_by_id(connection, table, part) if isinstance(call, Inference)
+        ]
+        stored = facts.facts_of(table, calls, transaction.names).stored
+        connection.executemany(
+            "UPDATE inference SET user_id = NULL, session_id = NULL, extra = ? WHERE id = ?",
+            list(zip(stored["extra"], stored["id"], strict=True)),
+        )
     if hours and transaction.rolls_up:
         quality.recount_groups(connection, hours)
     elif hours:
         journal.note_groups(connection, hours)
-    return changed
-
-
-_ANONYMOUS: Final = (
-    "UPDATE inference SET user_id = NULL, session_id = NULL,"
-    " extra = nullif(json_remove(extra, '$.groups'), '{}') WHERE user_id IN"
-)
+    return len(found)
 
 
 # ---------------------------------------------------------------- tombstones
@@ -115,22 +128,17 @@ def _fact(record: Record) -> bytes:
     return f"{facts.TABLE_OF[type(record)].name}:{record.id}".encode()
 
 
-def _key(connection: sqlite3.Connection) -> bytes:
-    """Return the secret of this store's tombstones, made when it is first needed."""
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('tombstone_key', ?)", (os.urandom(32).hex(),))
-    return bytes.fromhex(connection.execute("SELECT value FROM meta WHERE key = 'tombstone_key'").fetchone()[0])
-
-
 @lru_cache(maxsize=50_000)
 def _digest(key: bytes, text: bytes) -> bytes:
-    return hmac.digest(key, text, hashlib.sha256)[:16]
+    return hmac.digest(key, text, hashlib.sha256)[: erasures.DIGEST_BYTES]
 
 
-def _add_tombstones(connection: sqlite3.Connection, texts: Iterable[bytes], now: int) -> None:
-    key = _key(connection)
-    connection.executemany(
-        "INSERT OR REPLACE INTO tombstone VALUES (?, ?)", [(_digest(key, text), now) for text in texts]
-    )
+def _add_tombstones(connection: sqlite3.Connection, texts: Iterable[bytes], now: int) -> list[bytes]:
+    """Remember what was erased, and return the hashes."""
+    key = erasures.key(connection)
+    digests = [_digest(key, text) for text in texts]
+    connection.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?)", [(digest, now) for digest in digests])
+    return digests
 
 
 def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) -> tuple[list[Record], set[int]]:
@@ -139,7 +147,7 @@ def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) ->
     A replay is a fact of an erased user from before the erasure, or one that was itself erased; what the same id does
     afterwards is somebody new. An inference is the model's fact as well: it is kept without its user.
     """
-    key = _key(connection)
+    key = erasures.key(connection)
     users = {i: _digest(key, _user(user)) for i, record in enumerate(records) if (user := _user_of(record))}
     erased_at = _erased_at(connection, set(users.values()))
     kept, refused = list(records), set[int]()
@@ -150,7 +158,7 @@ def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) ->
             if before or _erased_at(connection, [_digest(key, _fact(record))]):
                 refused.add(i)
         elif before:
-            kept[i] = msgspec.structs.replace(record, user_id=None, session_id=None, groups=None)
+            kept[i] = without_user(record)
     return kept, refused
 
 

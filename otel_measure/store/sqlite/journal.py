@@ -8,7 +8,7 @@ their law (the set of facts counts, and no order) is why others may add meanwhil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -18,12 +18,13 @@ import msgspec
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import activity, facts, quality, regrouping, roll_ups
 from otel_measure.store.sqlite.activity import BackgroundEvent
-from otel_measure.store.sqlite.chunks import rows_in
+from otel_measure.store.sqlite.chunks import chunks, rows_in
 from otel_measure.store.sqlite.quality import GroupedHour
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 
 Row: TypeAlias = tuple[int, str, Any, str | None]
 BATCH: Final = 2000
+_PERSONS_AT_ONCE: Final = 200
 ROLLED_UP_TO: Final = "rolled_up_to"  # in `meta`: entries up to this one were counted, and none of them worked off
 _MERGE: Final = "merge"
 _ERASURE: Final = "erasure"
@@ -79,6 +80,11 @@ def note_groups(connection: sqlite3.Connection, hours: Sequence[GroupedHour]) ->
     connection.execute(
         "INSERT INTO journal (kind, id, payload) VALUES (?, ?, ?)", (_GROUPS, hours[0].model, _encode(hours).decode())
     )
+
+
+def forget_facts(connection: sqlite3.Connection, table: facts.Table, keys: Sequence[bytes | str]) -> None:
+    """Remove the entries of facts that were erased."""
+    connection.executemany("DELETE FROM journal WHERE id = ? AND kind = ?", [(key, table.name) for key in keys])
 
 
 def last(connection: sqlite3.Connection) -> int:
@@ -185,12 +191,14 @@ def rolled_up(connection: sqlite3.Connection, events: Sequence[BackgroundEvent])
 # ---------------------------------------------------------------- counting anew
 
 
-def apply_to_frozen(transaction: Transaction, frozen: Frozen) -> None:
+def apply_to_frozen(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Have what facts that are gone have left behind follow what became of persons since."""
     rows: list[Row] = transaction.connection.execute(
         "SELECT seq, kind, id, payload FROM journal WHERE kind IN (?, ?) ORDER BY seq", (_MERGE, _ERASURE)
     ).fetchall()
-    _apply(transaction, rows, before=frozen.ts)
+    for part in chunks(rows, _PERSONS_AT_ONCE):
+        _apply(transaction, part, before=frozen.ts)
+        yield
 
 
 def forget(connection: sqlite3.Connection, up_to: int) -> None:

@@ -47,17 +47,17 @@ class KeptDefinitions:
     def of(self, connection: sqlite3.Connection, digest: str) -> Definitions:
         """Return the definitions with this digest, which are those that the connection sees."""
         if self._digest != digest:
-            self._definitions = Definitions.from_json(_value(connection, _DEFINITIONS) or "{}")
+            self._definitions = Definitions.from_json(value(connection, _DEFINITIONS) or "{}")
             self._digest = digest
         return self._definitions
 
 
 def kept(connection: sqlite3.Connection) -> Definitions | None:
     """Return the definitions of a store, `None` where nobody has claimed it yet; of an older schema, its zone alone."""
-    text = _value(connection, _DEFINITIONS)
+    text = value(connection, _DEFINITIONS)
     if text is not None:
         return Definitions.from_json(text)
-    timezone = _value(connection, _FROM_0008)
+    timezone = value(connection, _FROM_0008)
     return None if timezone is None else replace(_OF_0008, timezone=timezone)
 
 
@@ -96,14 +96,15 @@ _STATE: Final = (
 def state(connection: sqlite3.Connection) -> StoreState:
     """Return what the connection sees."""
     kept_values: dict[str, str] = dict(connection.execute(_STATE))
-    value = kept_values.get
+    get = kept_values.get
     return StoreState(
-        value(DIGEST, ""), value(_UPDATING), value(ERASURES), int(value(HORIZON, 0)), value(CLOCK),
+        get(DIGEST, ""), get(_UPDATING), get(ERASURES), int(get(HORIZON, 0)), get(CLOCK),
         "journal" in kept_values,
     )  # fmt: skip
 
 
-def _value(connection: sqlite3.Connection, key: str) -> str | None:
+def value(connection: sqlite3.Connection, key: str) -> str | None:
+    """Return what stands under a key of `meta`."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return None if row is None else str(row[0])
 
@@ -125,13 +126,13 @@ def change(connection: sqlite3.Connection, wanted: Definitions, frozen_until: in
         frozen_until: the time before which facts are gone, or too many of them.
     """
     before = kept(connection)
-    if before is not None and _value(connection, DIGEST) != wanted.digest:
+    if before is not None and value(connection, DIGEST) != wanted.digest:
         ends = {FACTS: frozen_until, METRICS: _last_metrics(connection)}
         for source, until in ends.items():
             connection.execute(
                 "INSERT INTO counted_by SELECT ?1, ?2, ?3, ?4"
                 " WHERE ?2 > coalesce((SELECT max(before) FROM counted_by WHERE source = ?1), 0)",
-                (source, until, _value(connection, DIGEST), _value(connection, _DEFINITIONS)),
+                (source, until, value(connection, DIGEST), value(connection, _DEFINITIONS)),
             )
     keep(connection, wanted)
 
@@ -200,7 +201,7 @@ def claim(database: Database, wanted: Definitions | None) -> Definitions:
 
 
 def _claimed(connection: sqlite3.Connection) -> Definitions | None:
-    return kept(connection) if _value(connection, DIGEST) else None
+    return kept(connection) if value(connection, DIGEST) else None
 
 
 def _first_claim(connection: sqlite3.Connection, wanted: Definitions) -> Definitions:

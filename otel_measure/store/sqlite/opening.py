@@ -28,5 +28,7 @@ def prepared(connection: sqlite3.Connection, log_pages: int) -> sqlite3.Connecti
     connection.execute(f"PRAGMA wal_autocheckpoint={log_pages}")
     connection.execute(f"PRAGMA journal_size_limit={log_pages * PAGE_BYTES}")
     connection.execute("PRAGMA temp_store=MEMORY")
+    # From the first page on: what is removed is overwritten. Some builds of SQLite do it by default.
+    connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA cache_size=-16384")
     return connection

@@ -31,6 +31,19 @@ def remove(connection: sqlite3.Connection, batch: OutboxBatch) -> None:
     connection.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in batch.seqs])
 
 
+def forget_facts(connection: sqlite3.Connection, table: facts.Table, keys: Sequence[bytes | str]) -> None:
+    """Remove the ids of facts that were erased."""
+    erased = set(keys)
+    rows = connection.execute("SELECT seq, ids FROM outbox WHERE kind = ?", (table.name,)) if erased else ()
+    for seq, ids in list(rows):
+        noted = _decode(ids)
+        left = [key for key in noted if key not in erased]
+        if not left:
+            connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
+        elif len(left) < len(noted):
+            connection.execute("UPDATE outbox SET n = ?, ids = ? WHERE seq = ?", (len(left), _encode(left), seq))
+
+
 class SqliteOutboxQuestions:
     """Satisfies `otel_measure.store.protocol.OutboxQuestions`, within one read transaction."""
 

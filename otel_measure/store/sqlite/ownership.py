@@ -97,7 +97,12 @@ def look(path: Path) -> Contents:
     if not size:
         return Contents()
     try:
-        contents = _read(path)
+        try:
+            contents = _read(path)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT or not (has_log and _is_in_use(path)):
+                raise
+            contents = _read_beside_others(path)
         return _read_copy(path, log) if contents == Contents() and has_log else contents
     except sqlite3.Error as error:
         if "not a database" in str(error).lower():
@@ -126,6 +131,19 @@ def _size(path: Path) -> int:
 
 def _read(path: Path) -> Contents:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        return contents_of(connection)
+
+
+def _is_in_use(path: Path) -> bool:
+    return _size(Path(f"{path}-shm")) > 0
+
+
+def _read_beside_others(path: Path) -> Contents:
+    """Read a database whose log is being moved into it, which without the log looks damaged: by the locks of its users.
+
+    The files of the log are there already, so that this makes none.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         return contents_of(connection)
 
 

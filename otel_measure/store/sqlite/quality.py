@@ -30,8 +30,8 @@ from otel_measure.definitions.quality import (
 from otel_measure.definitions.windows import HOUR_US, LEVELS_S, MINUTE_US
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction
 from otel_measure.store.sqlite.cells import add_cells
-from otel_measure.store.sqlite.chunks import chunks, rows_in
-from otel_measure.store.sqlite.facts import READ_AT_ONCE
+from otel_measure.store.sqlite.chunks import rows_in
+from otel_measure.store.sqlite.facts import id_ranges
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction, horizon_of
 
 Key: TypeAlias = bytes | str
@@ -163,32 +163,35 @@ def restore(_: Transaction, __: Frozen) -> Iterator[None]:
 def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Compute the cells from the facts by SQL: another road than `add`, to the same figures."""
     connection = transaction.connection
-    for seconds in LEVELS_S:
-        connection.execute(
-            "INSERT INTO quality_cell (seconds, start, model, origin, predictions, judged)"
-            " SELECT ?1, ts - ts % (?1 * 1000000), model, origin, sum(prediction IS NOT NULL), count(*)"
-            f" FROM inference WHERE {IS_JUDGED} GROUP BY 2, 3, 4",
-            (seconds,),
-        )
+    for ids in id_ranges(connection, "inference"):
+        for seconds in LEVELS_S:
+            connection.execute(_COUNTS, (seconds, *ids))
         yield
-    for rows in chunks(connection.execute(f"{_PREDICTED} WHERE {IS_GROUPED}"), READ_AT_ONCE):
+    for ids in id_ranges(connection, "inference"):
         changes = QualityChanges()
+        rows = connection.execute(f"{_PREDICTED} WHERE id BETWEEN ? AND ? AND {IS_GROUPED}", ids)
         for predicted in dict(map(_predicted, rows)).values():
             changes.predicted_of_groups(predicted)
         _write(connection, changes)
         yield
-    for winners in chunks(connection.execute(_WINNERS), READ_AT_ONCE):
+    for ids in id_ranges(connection, "ground_truth"):
         changes = QualityChanges()
-        for *row, value in winners:
+        for *row, value in connection.execute(_WINNERS, ids):
             changes.pair(_predicted(tuple(row))[1], _decode(value), +1)
         _write(connection, changes)
         yield
 
 
+_COUNTS: Final = (
+    "INSERT INTO quality_cell (seconds, start, model, origin, predictions, judged)"
+    " SELECT ?1, ts - ts % (?1 * 1000000), model, origin, sum(prediction IS NOT NULL), count(*)"
+    f" FROM inference WHERE id BETWEEN ?2 AND ?3 AND {IS_JUDGED} GROUP BY 2, 3, 4"
+    " ON CONFLICT DO UPDATE SET predictions = predictions + excluded.predictions, judged = judged + excluded.judged"
+)
 _WINNERS: Final = """
     SELECT i.id, i.ts, i.model, i.origin, i.prediction, json_extract(i.extra, '$.groups'), t.value
     FROM ground_truth t JOIN inference i ON i.id = t.inference_id
-    WHERE i.prediction IS NOT NULL AND NOT EXISTS (
+    WHERE t.id BETWEEN ? AND ? AND i.prediction IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM ground_truth e WHERE e.inference_id = t.inference_id AND (e.ts, e.id) < (t.ts, t.id))
 """
 

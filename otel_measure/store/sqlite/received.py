@@ -12,14 +12,17 @@ from typing import Final
 
 import msgspec
 
+from otel_measure.conventions import dialects, semconv
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.signals import Signal, metrics_count, verdict_of_call
 from otel_measure.definitions.streams import Increment
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
+from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
 from otel_measure.store.sqlite import models, totals
+from otel_measure.store.sqlite.chunks import change_in, rows_in
 from otel_measure.store.sqlite.models import CellKey
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.models import ModelKey
@@ -30,6 +33,7 @@ MAX_REMEMBERED: Final = 10_000
 _encode = msgspec.json.Encoder().encode
 _inference = msgspec.json.Decoder(Inference).decode
 _DAY_US: Final = 24 * HOUR_US
+_USER: Final = f'$."{semconv.ATTR_USER_ID}"'  # in the JSON of a call
 
 
 def note_senders(connection: sqlite3.Connection, senders: Iterable[Sender]) -> None:
@@ -134,6 +138,23 @@ def held_model(connection: sqlite3.Connection, inference_id: str) -> ModelKey | 
 def remove_held_calls(connection: sqlite3.Connection, inferences: Iterable[Inference]) -> None:
     """Remove held calls that were accepted."""
     connection.executemany("DELETE FROM waiting WHERE id = ?", [(inference.id,) for inference in inferences])
+
+
+def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Have held calls stay without users who were erased, and senders without the attributes that name them."""
+    held = list(rows_in(connection, f"SELECT record FROM waiting WHERE json_extract(record, '{_USER}') IN", ids))
+    connection.executemany(
+        "UPDATE waiting SET record = ? WHERE id = ?",
+        [(_encode(without_user(call)).decode(), call.id) for call in (_inference(record) for (record,) in held)],
+    )
+    for name in dialects.USER_ATTRIBUTES:
+        path = f'$."{name}"'
+        change_in(
+            connection,
+            f"UPDATE sender SET attributes = json_remove(attributes, '{path}')"
+            f" WHERE json_extract(attributes, '{path}') IN",
+            ids,
+        )
 
 
 def _hold(connection: sqlite3.Connection, call: HeldCall, until: int) -> None:

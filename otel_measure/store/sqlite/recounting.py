@@ -3,7 +3,8 @@
 Beside them: one process marks the store, and from then on everybody notes facts in the journal instead of rolling them
 up, while answers come from the old roll-ups. It reads what was stored until then in one read transaction and counts it
 in a scratch file, copies the result into new tables in small transactions, and one short transaction puts these in the
-place of the old ones. The journal has the rest. Killed anywhere, it leaves the old roll-ups as they are, and the mark.
+place of the old ones, which then go a part at a time. The journal has the rest. Killed anywhere before, it leaves the
+old roll-ups as they are, and the mark.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import journal, kept, quality, roll_ups, totals
+from otel_measure.store.sqlite.chunks import marks
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Transaction
 
 _ROWS_AT_ONCE: Final = 5000
 _NEW: Final = "new_"
+_OLD: Final = "old_"
 
 
 def in_place(transaction: Transaction, wanted: Definitions, *, with_totals: bool) -> None:
@@ -44,7 +47,8 @@ def in_place(transaction: Transaction, wanted: Definitions, *, with_totals: bool
     counting = replace(transaction, definitions=wanted, rolls_up=True)
     for _ in roll_ups.restore(counting, frozen):
         pass
-    journal.apply_to_frozen(counting, frozen)
+    for _ in journal.apply_to_frozen(counting, frozen):
+        pass
     for _ in roll_ups.recount(counting, frozen):
         pass
     if with_totals:
@@ -61,10 +65,43 @@ def _conclude(connection: sqlite3.Connection, wanted: Definitions, counted_up_to
     kept.unmark(connection)
 
 
+def leftovers(connection: sqlite3.Connection) -> list[str]:
+    """Return the new tables of a count that did not come to its end, and the old ones of one that did."""
+    names = [f"{prefix}{table}" for prefix in (_NEW, _OLD) for table in roll_ups.TABLES]
+    select = f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN {marks(len(names))} ORDER BY name"
+    return [name for (name,) in connection.execute(select, names)]
+
+
 def drop_leftovers(connection: sqlite3.Connection) -> None:
-    """Remove the new tables of a count that did not come to its end."""
-    for table in roll_ups.TABLES:
-        connection.execute(f"DROP TABLE IF EXISTS {_NEW}{table}")
+    """Remove them all at once, which takes long where they are large."""
+    for table in leftovers(connection):
+        connection.execute(f"DROP TABLE {table}")
+
+
+def remove_leftovers(database: Database, mark: str | None = None) -> Generator[None, None, None]:
+    """Remove them some thousand rows at a time, as long as the store has this mark.
+
+    Raises:
+        Superseded: the store has another mark: what is there belongs to who left it.
+    """
+    while True:
+        with database.write() as connection:
+            tables = leftovers(connection)
+            if not tables:
+                return
+            if kept.state(connection).updating != mark:
+                raise Superseded
+            _remove_some(connection, tables[0])
+        yield
+
+
+def _remove_some(connection: sqlite3.Connection, table: str) -> None:
+    """Remove some rows of a table, and the table when none is left."""
+    columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    key = ",".join(name for _, name, *_, place_in_key in columns if place_in_key)
+    some = f"SELECT {key} FROM {table} LIMIT {_ROWS_AT_ONCE}"
+    if connection.execute(f"DELETE FROM {table} WHERE ({key}) IN ({some})").rowcount < _ROWS_AT_ONCE:
+        connection.execute(f"DROP TABLE {table}")
 
 
 def token(holder: str, now: int) -> str:
@@ -114,10 +151,13 @@ class Recount:
             with closing(self._opened()) as scratch:
                 self._begin(scratch)
                 yield
+                yield from remove_leftovers(self._database, self._token)
                 yield from self._count(scratch)
                 scratch.execute("COMMIT")  # of the reading, too: the log of the store may begin anew
                 yield from self._copy(scratch)
             self._take_over()
+            yield
+            yield from remove_leftovers(self._database)
         finally:
             if os.getpid() == self._process:  # and not a child that has let go of it
                 self._remove_scratch_file()
@@ -149,7 +189,6 @@ class Recount:
     def _begin(self, scratch: sqlite3.Connection) -> None:
         """Mark the store, and see it as it is at that moment."""
         with self._database.write(durable=True) as connection:
-            drop_leftovers(connection)
             # Nobody commits meanwhile: what comes later finds the mark, and comes after this place in the journal.
             scratch.execute("BEGIN")
             self._counted_up_to = journal.last(scratch)
@@ -163,11 +202,9 @@ class Recount:
         names.connection = scratch
         counting = Transaction(scratch, names, self._wanted)
         frozen = roll_ups.frozen_before(scratch, self._wanted)
-        roll_ups.copy_frozen(scratch, frozen, "store")
-        yield
+        yield from roll_ups.copy_frozen(scratch, frozen, "store")
         yield from roll_ups.restore(counting, frozen)
-        journal.apply_to_frozen(counting, frozen)
-        yield
+        yield from journal.apply_to_frozen(counting, frozen)
         yield from roll_ups.recount(counting, frozen)
 
     # ------------------------------------------------------------ taking over
@@ -187,16 +224,16 @@ class Recount:
                         connection.execute(_renamed(statement, table))
         for table in roll_ups.TABLES:
             rows = scratch.execute(f"SELECT * FROM {table}")
-            marks = ",".join("?" * len(rows.description))
+            values = marks(len(rows.description))
             while part := rows.fetchmany(_ROWS_AT_ONCE):
                 with self._writing() as connection:
-                    connection.executemany(f"INSERT INTO {_NEW}{table} VALUES ({marks})", part)
+                    connection.executemany(f"INSERT INTO {_NEW}{table} VALUES {values}", part)
                 yield
 
     def _take_over(self) -> None:
         with self._writing() as connection:
             for table in roll_ups.TABLES:
-                connection.execute(f"DROP TABLE {table}")
+                connection.execute(f"ALTER TABLE {table} RENAME TO {_OLD}{table}")
                 connection.execute(f"ALTER TABLE {_NEW}{table} RENAME TO {table}")
             _conclude(connection, self._wanted, self._counted_up_to)
 

@@ -14,8 +14,10 @@ from otel_measure.definitions.days import day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.sqlite import activity, answers, experiments, models, quality
 from otel_measure.store.sqlite.activity import BackgroundEvent
+from otel_measure.store.sqlite.chunks import chunks
 from otel_measure.store.sqlite.transaction import NOTHING_FROZEN, Accepted, Frozen, RollUp, Transaction, horizon_of
 
+_ROWS_AT_ONCE: Final = 20_000
 ROLL_UPS: Final[tuple[RollUp, ...]] = (models, activity, answers, experiments, quality)
 TABLES: Final = tuple(table for roll_up in ROLL_UPS for table in roll_up.TABLES)
 
@@ -70,13 +72,18 @@ def keep_frozen(connection: sqlite3.Connection, frozen: Frozen) -> None:
                 connection.execute(f"DELETE FROM {table}")
 
 
-def copy_frozen(connection: sqlite3.Connection, frozen: Frozen, source: str) -> None:
+def copy_frozen(connection: sqlite3.Connection, frozen: Frozen, source: str) -> Iterator[None]:
     """Copy from the tables of an attached database what facts that are gone have left behind."""
+    if frozen == NOTHING_FROZEN:
+        return
     for roll_up in ROLL_UPS:
         for table, kept in roll_up.FROZEN.items():
-            connection.execute(
-                f"INSERT INTO main.{table} SELECT * FROM {source}.{table} WHERE {kept}", frozen._asdict()
-            )
+            rows = connection.execute(f"SELECT {kept}, * FROM {source}.{table}", frozen._asdict())
+            marks = ",".join("?" * (len(rows.description) - 1))
+            for part in chunks(rows, _ROWS_AT_ONCE):  # all of them, so that none takes long to find
+                copied = [row for is_kept, *row in part if is_kept]
+                connection.executemany(f"INSERT INTO main.{table} VALUES ({marks})", copied)
+                yield
 
 
 def restore(transaction: Transaction, frozen: Frozen) -> Iterator[None]:

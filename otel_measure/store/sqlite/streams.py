@@ -8,12 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from itertools import product
 from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
-from otel_measure.conventions import instruments
+from otel_measure.conventions import dialects, instruments
+from otel_measure.conventions.labels import escaped, label_name, parse
 from otel_measure.definitions.exposition import STALE_US, Family, Sample, ShownInstrument, families_of
 from otel_measure.definitions.streams import (
     LATEST_DELTA_US,
@@ -28,12 +30,14 @@ from otel_measure.definitions.streams import (
 )
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.stats.binned import Exponential
+from otel_measure.store.sqlite.chunks import change_in
 from otel_measure.store.sqlite.totals import packed, unpacked
 from otel_measure.store.types.streams import HostReading, Ingested
 
 _DAY_US: Final = 24 * 60 * MINUTE_US
 # A sender whose series never end must not fill the disk; beyond, its new series are refused and counted.
 MAX_STREAMS: Final = 10 * instruments.EXPOSED_ATTRIBUTE_SETS
+_LASTS: Final = "(ended IS NULL OR ts > ended)"  # no marker has come since that its series has ended
 _STATE: Final = "id, kind, start, ts, value, count, bounds, buckets, exponential"
 
 
@@ -43,6 +47,10 @@ def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ing
     rows = _Rows(connection)
     increments: list[Increment] = []
     for point in points:
+        if point.ends:
+            ended = rows.end(point)
+            accepted, duplicate = accepted + ended, duplicate + (not ended)
+            continue
         try:
             increment = _take_delta(rows, point) if point.delta else _take_cumulative(rows, point)
         except PointRefused as refusal:
@@ -118,6 +126,14 @@ class _Rows:
                 self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (stream,))
         return before
 
+    def end(self, point: Point) -> bool:
+        """Note that a series has ended, under all its starts; `False` when nothing was known of it before."""
+        ended = self._connection.execute(
+            "UPDATE stream SET ended = max(coalesce(ended, 0), ?) WHERE name = ? AND labels = ? AND instance = ?",
+            (point.ts, point.name, point.labels, point.instance),
+        )
+        return ended.rowcount > 0
+
     def insert(self, point: Point) -> int:
         """Add a stream and return its id.
 
@@ -178,6 +194,18 @@ def _state(
     )
 
 
+def forget_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Remove the series of others whose labels name one of these users: unlike ours, they would keep the name."""
+    for name, user in product(dialects.USER_ATTRIBUTES, ids):
+        rows = connection.execute(
+            "SELECT id, labels FROM stream WHERE instr(labels, ?) > 0", (escaped([(name, user)]),)
+        )
+        own = [stream for stream, text in rows if parse(text).get(label_name(name)) == user]
+        change_in(connection, "DELETE FROM history WHERE stream IN", own)
+        change_in(connection, "DELETE FROM delta WHERE stream IN", own)
+        change_in(connection, "DELETE FROM stream WHERE id IN", own)
+
+
 def _bounds(text: str | None) -> tuple[float, ...]:
     return tuple(msgspec.json.decode(text)) if text else ()
 
@@ -206,18 +234,19 @@ def _figures(point: Point) -> tuple[Any, ...]:
 def families(connection: sqlite3.Connection, now: int) -> list[Family]:
     """Return the streams as exposed: counters summed over starts, "add" over processes, the others while fresh."""
     rows = connection.execute(
-        "SELECT name, kind, unit, bounds, description, scope, labels, ts, value, count, buckets, id FROM stream"
+        "SELECT name, kind, unit, bounds, description, scope, labels, ts, value, count, buckets, id,"
+        f" ts > ? AND {_LASTS} FROM stream"
         " WHERE scope = 'add' OR ts > ? OR (scope = 'instance' AND kind IN ('counter', 'histogram')"
         " AND instance IN (SELECT instance FROM stream WHERE ts > ?)) ORDER BY name, labels, ts, id",
-        (now - STALE_US, now - STALE_US),
+        (now - STALE_US, now - STALE_US, now - STALE_US),
     )
     shown: dict[tuple[str, str, str, str], ShownInstrument] = {}
-    for name, kind, unit, bounds, description, scope, labels, ts, value, count, buckets, stream in rows:
+    for name, kind, unit, bounds, description, scope, labels, _, value, count, buckets, stream, is_fresh in rows:
         key = (name, kind, unit, bounds or "")
         if key not in shown:
             shown[key] = ShownInstrument(Family(name, kind, unit, description, _bounds(bounds), []))
         new = Sample(labels, value, count, unpacked(buckets) if buckets else ())
-        shown[key].take(new, stream, scope=scope, is_fresh=ts > now - STALE_US)
+        shown[key].take(new, stream, scope=scope, is_fresh=bool(is_fresh))
     return list(families_of(shown[key] for key in sorted(shown)))
 
 
@@ -228,7 +257,8 @@ def readings(connection: sqlite3.Connection, prefixes: Iterable[str], since: int
         rows = connection.execute(
             "SELECT name, labels, instance, ts, value, (SELECT h.value FROM history h WHERE h.stream = stream.id"
             " AND h.minute < stream.ts / ? ORDER BY h.minute DESC LIMIT 1) FROM stream"
-            " WHERE name >= ? AND name < ? AND ts > ? AND kind <> 'histogram' ORDER BY name, labels, instance, ts",
+            f" WHERE name >= ? AND name < ? AND ts > ? AND {_LASTS} AND kind <> 'histogram'"
+            " ORDER BY name, labels, instance, ts",
             (MINUTE_US, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), since),
         )
         for row in rows:

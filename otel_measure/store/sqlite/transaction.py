@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -42,6 +43,13 @@ class Transaction:
     def day_of(self) -> Callable[[int], int]:
         """The local day of a time."""
         return self.definitions.day_of
+
+
+class Writing(Protocol):
+    """Opens a write transaction of the store."""
+
+    def __call__(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
+        """Open it."""
 
 
 def horizon_of(connection: sqlite3.Connection) -> int:

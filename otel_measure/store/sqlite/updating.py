@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Final, Protocol
 
 from otel_measure.definitions.parameters import Definitions
@@ -13,21 +13,14 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite import facts, journal, kept
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.file import MEMORY
-from otel_measure.store.sqlite.recounting import Recount, Superseded, drop_leftovers, in_place, token
-from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.sqlite.recounting import Recount, Superseded, in_place, leftovers, remove_leftovers, token
+from otel_measure.store.sqlite.transaction import Writing
 
 LEASE: Final = "definitions"
-# Longer than any one step takes: who lost it in the middle of a step would begin anew, and so would the next. When its
-# holder is killed, the store goes on as it was counted for as long, and loses nothing.
-LEASE_US: Final = 1_800_000_000
+# Longer than any one step takes, a second or two whatever the size of the store: who lost it in the middle of a step
+# would begin anew, and so would the next. When its holder is killed, the store goes on as it was counted for as long.
+LEASE_US: Final = 120_000_000
 SMALL: Final = 20_000
-
-
-class Writing(Protocol):
-    """Opens a write transaction of the store."""
-
-    def __call__(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
-        """Open it."""
 
 
 class TakesLease(Protocol):
@@ -63,7 +56,7 @@ class Updates:
 
     def _reset(self) -> None:
         self._stepping = threading.Lock()
-        self._recount: Generator[None, None, None] | None = None
+        self._steps: Generator[None, None, None] | None = None
         self._renew_at = 0
 
     # ------------------------------------------------------------ at once
@@ -103,26 +96,31 @@ class Updates:
             now: microseconds.
         """
         with self._stepping:
-            if self._recount is not None:
+            if self._steps is not None:
                 return self._go_on(holder, now)
             with self._database.read() as connection:
                 state, is_behind = kept.state(connection), self._is_behind(connection)
+                has_leftovers = bool(leftovers(connection))
             if is_behind:
-                return self._begin(holder, now)
+                return self._begin(
+                    Recount(self._database, self._definitions(), token(holder, now)).steps(), holder, now
+                )
             if state.digest != self._definitions().digest:
                 return False
             if state.updating is not None:
                 return self._resume(state.updating, holder, now)
-            return state.has_journal and self._work_off()
+            if state.has_journal:
+                return self._work_off()
+            return has_leftovers and self._begin(remove_leftovers(self._database), holder, now)
 
     def _work_off(self) -> bool:
         with self._writing() as transaction:
             return transaction.rolls_up and journal.work_off(transaction)
 
-    def _begin(self, holder: str, now: int) -> bool:
+    def _begin(self, steps: Generator[None, None, None], holder: str, now: int) -> bool:
         if self._database.path == MEMORY or not self._takes_lease(holder, now):
             return False
-        self._recount = Recount(self._database, self._definitions(), token(holder, now)).steps()
+        self._steps = steps
         return self._go_on(holder, now)
 
     def _takes_lease(self, holder: str, now: int) -> bool:
@@ -130,11 +128,11 @@ class Updates:
         return self._take_lease(LEASE, holder, now, now + LEASE_US)
 
     def _go_on(self, holder: str, now: int) -> bool:
-        recount, is_over = self._recount, True
+        steps, is_over = self._steps, True
         try:
-            if recount is None or (now >= self._renew_at and not self._takes_lease(holder, now)):
+            if steps is None or (now >= self._renew_at and not self._takes_lease(holder, now)):
                 return False
-            is_over = next(recount, self) is self
+            is_over = next(steps, self) is self
         except Superseded:
             pass
         finally:
@@ -145,9 +143,9 @@ class Updates:
         return True
 
     def _end(self) -> None:
-        if self._recount is not None:
-            self._recount.close()
-        self._recount = None
+        if self._steps is not None:
+            self._steps.close()
+        self._steps = None
 
     def _resume(self, mark: str, holder: str, now: int) -> bool:
         """Go on as before when whoever was counting anew, for another version, is gone."""
@@ -155,7 +153,6 @@ class Updates:
             return False
         with self._database.write(durable=True) as connection:
             if kept.state(connection).updating == mark:
-                drop_leftovers(connection)
                 kept.unmark(connection)
         self._take_lease(LEASE, holder, now, 0)
         return True
@@ -169,8 +166,8 @@ class Updates:
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections alone."""
-        if self._recount is not None:
-            self._inherited.append(self._recount)
+        if self._steps is not None:
+            self._inherited.append(self._steps)
         self._reset()
 
 

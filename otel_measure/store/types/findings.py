@@ -31,7 +31,12 @@ wrong = partial(Finding, "wrong")
 
 
 class StoreCheck(NamedTuple):
-    """One thing to look at, by the name that its finding is shown under; it may raise any error of a store."""
+    """One thing to look at, by the name that its finding is shown under; it may raise any error of a store.
+
+    Attributes:
+        fix: does what `doctor --fix` may do about a finding that is not "ok"; `None` for nothing.
+    """
 
     name: str
     look: Callable[[], Finding]
+    fix: Callable[[], None] | None = None

@@ -58,13 +58,16 @@ class Erasure:
 
     Attributes:
         user_id: as it was asked for.
+        receipt: asks later whether the bytes are cleared.
         erased_at: a later replay of anything from before is dropped.
         ids: distinct ids of the person, each erased.
         events, nps_responses, exposures, ab_conversions: facts that were removed.
-        inferences: facts that stay, without user and session.
+        inferences: facts that stay, without user, session and metadata, and with those features that are numbers.
+        bytes_cleared: whether no byte of the person is left in the file, its log and its free pages.
     """
 
     user_id: str
+    receipt: int
     erased_at: datetime
     ids: int
     events: int
@@ -72,3 +75,19 @@ class Erasure:
     exposures: int
     ab_conversions: int
     inferences: int
+    bytes_cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureState:
+    """What became of the bytes of an erased person.
+
+    Attributes:
+        receipt: of the erasure.
+        bytes_cleared: whether no byte is left in the file, its log and its free pages; since `cleared_at`.
+    """
+
+    receipt: int
+    erased_at: datetime
+    bytes_cleared: bool
+    cleared_at: datetime | None

@@ -299,6 +299,20 @@ def test_erasure_answers_with_a_receipt(client: TestClient, runtime: Runtime) ->
     assert client.delete(f"{BASE}/nobody").json()["data"]["events"] == 0
 
 
+def test_whether_the_bytes_are_cleared(client: TestClient) -> None:
+    """The receipt of an erasure asks later; another one is not found."""
+    track(client, 123)
+    receipt = client.delete(f"{BASE}/123").json()["data"]
+    state = client.get(f"/api/v1/metrics/erasures/{receipt['receipt']}")
+    assert (state.status_code, state.json()["data"]) == (
+        200,
+        {"receipt": 1, "erased_at": receipt["erased_at"], "bytes_cleared": True, "cleared_at": receipt["erased_at"]},
+    )
+    for other in ("2", "x", "9" * 30):
+        missing = client.get(f"/api/v1/metrics/erasures/{other}")
+        assert (missing.status_code, missing.json()) == (404, error(f"no erasure named {other!r}"))
+
+
 @pytest.mark.parametrize(
     "user_id",
     # Starlette's test client decodes a path twice: what holds an encoded character is in tests/exporter/http.

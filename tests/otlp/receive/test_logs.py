@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from otel_measure.conventions import semconv
-from otel_measure.otlp.receive.logs import InterpretedLogs, interpret
+from otel_measure.otlp.receive.logs import InterpretedLogs, MadeIds, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.records.events import Event, to_event
 from otel_measure.records.kinds import Exposure, Inference, Json, Origin, Record, UserEvent
@@ -159,6 +159,23 @@ def _of_user(event: Event, user: Json) -> Event:
     named = {semconv.ATTR_USER_ID, semconv.ATTR_FEATURE_FLAG_CONTEXT_ID}
     attributes = {key: str(user) if key in named else value for key, value in event.attributes.items()}
     return msgspec.structs.replace(event, attributes=attributes)
+
+
+def test_equal_records_of_one_request_are_several_events() -> None:
+    """The n-th of its equals is the same in a retry, also in portions; what was observed at another time is another."""
+    equal = [event("other", user_id="u")] * 3
+    ids = [record.id for record in read(*equal).records]
+    assert ids == [record.id for record in read(*equal, event("other", user_id="v")).records][:3]
+    assert len(set(ids)) == 3
+    made = MadeIds()
+    portions = [interpret(log_request([one]).resource_logs, NOW_US, {"*": "custom"}, made) for one in equal]
+    assert [portion.records[0].id for portion in portions] == ids
+    observed = []
+    for seconds in (1, 2):
+        request = log_request(equal[:1])
+        request.resource_logs[0].scope_logs[0].log_records[0].observed_time_unix_nano = NOW_US * 1000 + seconds
+        observed.append(interpret(request.resource_logs, NOW_US, {"*": "custom"}).records[0].id)
+    assert len({*ids, *observed}) == 5
 
 
 def test_a_bad_resource_of_many() -> None:

@@ -21,7 +21,7 @@ LABELS = 'otel_scope_name="other",service_instance_id="a",service_name="shop"'
 def points(metrics: Metrics) -> list[Point]:
     """Return the points of a request in which nothing is wrong."""
     found = interpret(metrics.request.resource_metrics, NOW_US)
-    assert (found.refused, found.own, found.ignored) == (Counter(), 0, 0)
+    assert (found.refused, found.own) == (Counter(), 0)
     return found.points
 
 
@@ -107,12 +107,44 @@ def test_a_time_in_the_future_is_now() -> None:
     assert [(point.ts, point.sender_ts) for point in points(ahead)] == [(NOW_US, NOW_US + 10**9), (NOW_US, 0)]
 
 
-def test_what_says_no_value_and_what_facts_say_already() -> None:
-    """Neither is a point, nor wrong."""
-    metrics = Metrics()
-    metrics.raw().gauge.data_points.add(flags=1)
-    found = interpret(metrics.request.resource_metrics, NOW_US)
-    assert (found.points, found.refused, found.ignored) == ([], Counter(), 1)
+def test_what_says_no_value_ends_its_series() -> None:
+    """Whatever kind it is of: under the labels that its values had, and it tells of no calls."""
+    metrics = Metrics().gauge("a", 0.0).counter("b", 0, temporality=DELTA).histogram(DURATION, [0, 0, 0], 0.0, CHAT)
+    summary = metrics.raw()
+    summary.name = "s"
+    summary.summary.data_points.add()
+    ended = Metrics()
+    ended.request.CopyFrom(metrics.request)
+    for metric in ended.request.resource_metrics[0].scope_metrics[0].metrics:
+        getattr(metric, metric.WhichOneof("data") or "").data_points[0].flags = 1
+    values, marks = points(metrics), points(ended)
+    assert [(mark.name, mark.labels, mark.instance) for mark in marks] == [
+        (v.name, v.labels, v.instance) for v in values
+    ]
+    assert {(mark.ends, mark.delta, mark.model_series) for mark in marks} == {(True, False, None)}
+
+
+def test_what_a_point_and_its_resource_both_say_stays_apart() -> None:
+    """The point's is `exported_`, as with a Prometheus server; what the resource does not say is the point's alone."""
+    said = [
+        {"service.name": "cart"},
+        {"service.name": "pay"},
+        {"service.name": "pay", "service.instance.id": "z"},
+        {"service.name": "shop"},
+        {"deployment.environment.name": "e", "otel.scope.name": "s"},
+        {},
+    ]
+    found = [points(Metrics().counter("jobs", 1, attributes))[0].labels for attributes in said]
+    exported = ["service_name", "service_instance_id", "otel_scope_name"]
+    cart, pay, both, shop, of_scope, plain = found
+    assert (cart, shop) == (f'exported_{exported[0]}="cart",{LABELS}', f'exported_{exported[0]}="shop",{LABELS}')
+    assert both == f'exported_{exported[1]}="z",{pay}'
+    assert of_scope == f'deployment_environment_name="e",exported_{exported[2]}="s",{LABELS}'
+    assert (plain, len(set(found))) == (LABELS, 6)
+
+
+def test_what_facts_say_already() -> None:
+    """It is no point, nor wrong."""
     ours = Metrics(scope=semconv.SCOPE_AI).histogram(DURATION, [1, 0, 0], 1.0, CHAT)
     found = interpret(ours.request.resource_metrics, NOW_US)
     assert (found.points, found.own) == ([], 1)

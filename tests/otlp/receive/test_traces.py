@@ -64,10 +64,25 @@ def test_what_else_a_span_may_say() -> None:
         }
     )
     assert (found.user_id, found.session_id, found.time_to_first_chunk_ms) == ("7", "s", 125.0)
-    assert (found.cost_usd, found.cost_source, found.error_type) == (0.5, "provider", "Timeout")
+    assert (found.cost_usd, found.cost_source, found.error_type) == (0.5, "instrumentation", "Timeout")
     assert one(dict(CHAT), status=2).error_type == "_OTHER"
     assert one(dict(CHAT)).cost_usd is None
     assert one({**CHAT, "gen_ai.usage.cost": -1.0}).cost_usd is None
+
+
+def test_a_span_tells_the_parts_of_its_tokens() -> None:
+    """Cached, written and reasoning ones under any of their names, and the tier of service."""
+    told = one(
+        {
+            **CHAT,
+            "gen_ai.usage.cache_read_input_tokens": 3,
+            "gen_ai.usage.cache_creation.input_tokens": 2,
+            "gen_ai.usage.reasoning_tokens": 1,
+            "openai.response.service_tier": "flex",
+        }
+    )
+    assert (told.cached_input_tokens, told.cache_write_tokens, told.reasoning_tokens) == (3, 2, 1)
+    assert told.service_tier == "flex"
 
 
 @pytest.mark.parametrize(

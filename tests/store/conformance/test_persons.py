@@ -8,7 +8,7 @@ from otel_measure.definitions.days import Days
 from otel_measure.records.kinds import AbConversion, Exposure, NpsResponse, Record
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import ACCEPTED, ERASED
-from otel_measure.store.types.users import Erasure
+from otel_measure.store.types.users import Erasure, ErasureState
 from tests.facts import DAY, HERE, HOUR, NOON, SECOND, event, inference
 from tests.store.asking import Holdings, asked, asking_users, holdings
 from tests.store.conformance.engines import EngineCase
@@ -126,7 +126,9 @@ def test_an_erased_person_has_never_been(engine: EngineCase) -> None:
     store.accept([*of_ann, event("6", "bob")])
     store.identify("anon", "ann")
     erased_at = datetime.fromtimestamp((NOON + DAY) // 1_000_000, UTC)
-    assert store.erase("ann", NOON + DAY) == Erasure("ann", erased_at, 2, 2, 1, 1, 1, 1)
+    assert store.erase("ann", NOON + DAY) == Erasure("ann", 1, erased_at, 2, 2, 1, 1, 1, 1, bytes_cleared=True)
+    assert store.erasure(1) == ErasureState(1, erased_at, True, erased_at)
+    assert store.erasure(2) is None
     for _ in range(2):
         with asking_users(store) as ask:
             assert (holdings(ask), ask.scores(Days(TODAY, TODAY))) == (Holdings(1, 1, 1), {})

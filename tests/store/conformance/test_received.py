@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.ai.aggregates import interpreter
-from otel_measure.ai.pricing import Pricer, Rates
+from otel_measure.ai.pricing import Pricer
+from otel_measure.ai.rates import Rates
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.definitions.streams import Point
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.streams import Sender
+from otel_measure.store.types.streams import Ingested, Sender
 from tests.facts import DAY, MINUTE, NOON, SECOND
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
@@ -94,6 +94,28 @@ def test_a_reading_goes_stale(store: Store, scope: str) -> None:
     store.ingest([point(1.0, scope=scope), point(2.0, name="kept")])
     assert set(shown(store, NOON + 5 * MINUTE - 1)) == {"jobs", "kept"}
     assert set(shown(store, NOON + 5 * MINUTE)) == {"kept"}
+
+
+@pytest.mark.parametrize("scope", ["host", "instance"])
+@pytest.mark.parametrize("kind", ["gauge", "counter"])
+def test_a_series_that_has_ended_is_shown_no_more(store: Store, scope: str, kind: str) -> None:
+    """At once, under all its starts, and until it says something newer; what comes late does not bring it back."""
+    fields: dict[str, Any] = {"name": "x", "kind": kind, "scope": scope}
+    end = point(0.0, NOON + SECOND, ends=True, **fields)
+    store.ingest([point(5.0, labels='other="1"', **fields), point(5.0, NOON - SECOND, start=1, **fields)])
+    store.ingest([point(5.0, **fields)])
+    assert [len(samples) for samples in shown(store).values()] == [2]
+    assert store.ingest([end, end]).accepted == 2
+    assert store.ingest([point(6.0, NOON + 1, **fields)]).refused == {}
+    assert [sample.labels for sample in shown(store)["x"]] == ['other="1"']
+    store.ingest([point(7.0, NOON + 2 * SECOND, **fields)])
+    assert [sample.labels for sample in shown(store)["x"]] == ['ok="true"', 'other="1"']
+
+
+def test_what_nobody_knows_cannot_end(store: Store) -> None:
+    """Nothing is kept of it."""
+    assert store.ingest([point(0.0, ends=True)]) == Ingested(0, 1, {})
+    assert shown(store) == {}
 
 
 def test_the_last_reading_of_a_host_counts(store: Store) -> None:

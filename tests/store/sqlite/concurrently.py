@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -25,24 +26,27 @@ _PERSONS: Final = {"person_day": 1, "session": 0, "goal_hit": 0, "nps_day": 0, "
 
 def rolled_up(store: SqliteStore) -> dict[str, list[tuple[object, ...]]]:
     """Return every row of the roll-ups and of the totals, persons by the ids that they are known under."""
+    return dict(rolled_up_tables(store))
+
+
+def rolled_up_tables(store: SqliteStore) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
+    """Yield what `rolled_up` returns, a table at a time."""
     with store._database.read() as connection:
         ids: dict[int, list[str]] = {}
         for name, person in connection.execute(
             "SELECT distinct_id, person FROM alias JOIN person_of USING (uid) ORDER BY distinct_id"
         ):
             ids.setdefault(person, []).append(name)
-        found: dict[str, list[tuple[object, ...]]] = {}
+        names = {person: "+".join(of_person) for person, of_person in ids.items()}
         for table in roll_ups.TABLES:
             rows: list[tuple[object, ...]] = connection.execute(f"SELECT * FROM {table}").fetchall()
             at = _PERSONS.get(table)
             if at is not None:
-                rows = [(*row[:at], "+".join(ids[row[at]]), *row[at + 1 :]) for row in rows]  # type: ignore[index]
-            found[table] = sorted(rows, key=repr)
-        found["total"] = sorted(
-            connection.execute("SELECT name, labels, value, count, buckets FROM total JOIN series ON id = series")
-        )
-        found["person"] = sorted(("+".join(names),) for names in ids.values())
-        return found
+                rows = [(*row[:at], names[row[at]], *row[at + 1 :]) for row in rows]  # type: ignore[index]
+            yield table, sorted(rows, key=repr)
+        total = "SELECT name, labels, value, count, buckets FROM total JOIN series ON id = series"
+        yield "total", sorted(connection.execute(total))
+        yield "person", sorted((name,) for name in names.values())
 
 
 def waits(store: SqliteStore) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,18 @@ import pytest
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.engines import definitions_of
-from otel_measure.store.sqlite import SqliteStore, checkup
-from otel_measure.store.sqlite.checkup import StoreFile
+from otel_measure.store.sqlite import SqliteStore, checkup, checkup_limits
+from otel_measure.store.sqlite.checked_file import StoreFile
 from otel_measure.store.sqlite.damage import Damage
 from otel_measure.store.sqlite.faults import RECOVER
+from otel_measure.store.sqlite.log_readers import LogReader, log_readers
 from otel_measure.store.sqlite.schema_scripts import latest
-from otel_measure.store.types.findings import Finding
+from otel_measure.store.types.facts import ACCEPTED
+from otel_measure.store.types.findings import Finding, Verdict
 from tests.closing import closed_later
+from tests.facts import DAY, HOUR, NOON, event
 
+MIB = 2**20
 GIB = 2**30
 
 
@@ -97,25 +104,18 @@ def test_a_network_file_system_is_wrong(store: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "size", "verdict", "way_out"),
+    ("free", "verdict", "way_out"),
     [
-        (100 * GIB, 0, "ok", ""),
-        (255 * 2**20, 0, "wrong", "free disk space; until then records are refused, not lost silently"),
-        (2 * GIB, 0, "warning", "lower store_max_bytes below 2,048 MiB"),
-        (100 * GIB, 95 * 2**20, "warning", "raise store_max_bytes, or the oldest days go first"),
+        (100 * GIB, "ok", ""),
+        (255 * 2**20, "wrong", "free disk space; until then records are refused, not lost silently"),
+        (2 * GIB, "warning", "lower store_max_bytes below 2,048 MiB"),
     ],
 )
-def test_room_on_the_disk(free: int, size: int, verdict: str, way_out: str, tmp_path: Path) -> None:
-    """Room is judged against what the store may still grow to, and its size against its bound."""
-    path = tmp_path / "measure.db"
-    path.touch()
-    with path.open("r+b") as file:
-        file.truncate(size)
-    bound = 100 * 2**20 if size else 10 * GIB
-    finding = checkup.disk(file_at(path, free_bytes=free, store_max_bytes=bound))
-    assert (finding.verdict, finding.way_out) == (verdict, way_out)
-    assert finding.what == (
-        f"{free // 2**20:,} MiB free; the store has {size // 2**20} MiB and may grow to {bound // 2**20:,} MiB"
+def test_room_on_the_disk(free: int, verdict: Verdict, way_out: str, tmp_path: Path) -> None:
+    """Room is judged against what the store may still grow to."""
+    finding = checkup.disk(file_at(tmp_path / "measure.db", free_bytes=free))
+    assert finding == Finding(
+        verdict, f"{free // MIB:,} MiB free; the store has 0 MiB and may grow to 10,240 MiB", way_out
     )
 
 
@@ -158,21 +158,120 @@ def test_without_a_write_ahead_log(store: Path) -> None:
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA journal_mode=DELETE")
     connection.close()
-    assert checkup.log(file_at(store)) == Finding(
+    assert checkup_limits.log(file_at(store)) == Finding(
         "warning",
         "there is no write-ahead log: readers and writers wait for each other",
         "start otel-measure once; it switches to the write-ahead log",
     )
 
 
-def test_a_write_ahead_log_that_only_grows(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log far beyond its usual size means that a reader holds it."""
-    monkeypatch.setattr(checkup, "_size", lambda path: 300 * 2**20)
-    assert checkup.log(file_at(store)) == Finding(
-        "warning",
-        "the write-ahead log has 300 MiB: a reader keeps it from being emptied, one of pid 7 (python)",
-        "look for a long-running query or an open sqlite3 shell, and end it",
+def test_a_reader_that_keeps_the_log_from_being_emptied(store: Path) -> None:
+    """It is named, by its process and what that was started as; a log within its bound is well, whoever reads."""
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN');"
+        "c.execute('SELECT count(*) FROM event').fetchone(); print('reads', flush=True); sys.stdin.read()"
     )
+    writer = closed_later(SqliteStore(str(store)))
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"reads\n"
+        for n in range(20):
+            writer.accept([event(f"{n}-{i}", properties={"blob": "x" * 2000}) for i in range(100)])
+        size = store.with_name("measure.db-wal").stat().st_size
+        assert checkup_limits.log(file_at(store)).verdict == "ok"
+        finding = checkup_limits.log(file_at(store, store_max_bytes=16 * MIB))
+        assert finding.verdict == "warning"
+        assert finding.what.startswith(
+            f"the write-ahead log has {size / MIB:,.0f} MiB and should have 2 MiB:"
+            f" it is kept from being emptied by pid {reader.pid} ({sys.executable} -c"
+        )
+        assert finding.what.endswith(f"{store}); nothing is removed for it")
+        reader.stdin.close()
+
+
+def test_readers_that_cannot_be_seen(store: Path, tmp_path: Path) -> None:
+    """Where the system tells of no locks, all are named who have the file open."""
+    with store.with_name("measure.db-wal").open("wb") as log:
+        log.truncate(3 * MIB)
+    file = replace(file_at(store, store_max_bytes=16 * MIB), log_readers=lambda _: [])
+    assert checkup_limits.log(file).what == (
+        "the write-ahead log has 3 MiB and should have 2 MiB: it is kept from being emptied by a reader, one of"
+        " pid 7 (python); nothing is removed for it"
+    )
+    assert log_readers(store, tmp_path) == []
+    assert log_readers(tmp_path / "none", Path("/proc")) == []
+    (tmp_path / "locks").write_text(
+        f"1: POSIX  ADVISORY  READ 7 fe:00:{store.stat().st_ino} 124 124\n"
+        f"2: POSIX  ADVISORY  READ 8 fe:00:{store.stat().st_ino} 128 128\n"
+        f"3: POSIX  ADVISORY  WRITE 9 fe:00:{store.stat().st_ino} 124 124\n"
+        "4: POSIX  ADVISORY  READ 10 fe:00:1 124 124\n"
+        "5: FLOCK  ADVISORY  WRITE 11 fe:00:2 0 EOF\n"
+    )
+    assert log_readers(store, tmp_path) == [LogReader(7, "")]
+
+
+def test_the_bound(store: Path) -> None:
+    """From nine tenths on the oldest facts go, and at the whole of it writes are refused."""
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("CREATE TABLE filler AS SELECT zeroblob(15 * 1048576) AS bytes")
+        connection.commit()
+    found = [checkup_limits.bound(file_at(store, store_max_bytes=n * MIB)) for n in (1024, 17)]
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("CREATE TABLE more AS SELECT zeroblob(1048576) AS bytes")
+        connection.commit()
+    found.append(checkup_limits.bound(file_at(store, store_max_bytes=16 * MIB)))
+    assert found == [
+        Finding("ok", "15 MiB of 1,024 MiB are used, the file has 15 MiB"),
+        Finding(
+            "warning",
+            "15 MiB of 17 MiB are used, the file has 15 MiB: the oldest facts go",
+            "raise store_max_bytes to keep them",
+        ),
+        Finding(
+            "wrong",
+            "16 MiB of 16 MiB are used, the file has 16 MiB: writes are refused",
+            "raise store_max_bytes; no fact of the last hour goes for it",
+        ),
+    ]
+
+
+def test_the_clock(store: Path) -> None:
+    """One that is doubted is told with what has it believed; a person who has looked at it may confirm it."""
+    file = replace(file_at(store), now_us=lambda: NOON + 800 * DAY)
+    assert checkup_limits.clock(file) == Finding("ok", "there was no heartbeat yet")
+    opened = closed_later(SqliteStore(str(store)))
+    opened.keep_time(NOON)
+    assert checkup_limits.clock(replace(file, now_us=lambda: NOON + HOUR)) == Finding(
+        "ok", "believed; the last heartbeat was 2026-01-15 12:00 UTC"
+    )
+    assert checkup_limits.clock(file) == Finding(
+        "warning",
+        "it says 2028-03-25 12:00, the store's time is 2026-01-15 12:00 (UTC): nothing is removed and nothing runs out",
+        "set the clock right; if it is, `otel-measure doctor --fix` or 24.0 h of running have it believed",
+    )
+    checkup_limits.confirm_clock(file)
+    assert checkup_limits.clock(file) == Finding("ok", "believed; the last heartbeat was 2028-03-25 12:00 UTC")
+    assert opened.keep_time(NOON + 800 * DAY)
+
+
+def test_a_horizon_that_is_still_to_come(store: Path) -> None:
+    """An older version has left it after a minute of a wrong clock; confirming the clock puts it right."""
+    opened = closed_later(SqliteStore(str(store)))
+    opened.keep_time(NOON)
+    with opened._database.write() as connection:
+        connection.execute("INSERT INTO meta VALUES ('horizon', ?)", (str(NOON + 400 * DAY),))
+    file = replace(file_at(store), now_us=lambda: NOON)
+    assert checkup_limits.clock(file) == Finding(
+        "warning",
+        "what comes before 2027-02-19 12:00 UTC is refused, and that is still to come",
+        "the next heartbeat puts it right, or `otel-measure doctor --fix`",
+    )
+    checkup_limits.confirm_clock(file)
+    assert checkup_limits.clock(file).verdict == "ok"
+    assert opened.accept([event("a")]) == [ACCEPTED]
 
 
 def test_schemas(store: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.engines import store_checks
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.ownership import APPLICATION_ID
+from otel_measure.store.sqlite.ownership import APPLICATION_ID, Contents, look
 from otel_measure.store.sqlite.schema_scripts import latest, run
 from tests.closing import closed_later
 from tests.facts import NOON, event
@@ -302,3 +302,18 @@ def test_a_damaged_header(damaged_bytes: range, tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (501,)
+
+
+def test_a_store_whose_log_is_being_moved_into_it(tmp_path: Path) -> None:
+    """The first page of the file tells of pages that come after it: who looks meanwhile sees no damage."""
+    path, later = tmp_path / "a.db", tmp_path / "later.db"
+    SqliteStore(str(path)).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as user:
+        user.execute("PRAGMA wal_autocheckpoint = 0")
+        user.execute("INSERT INTO meta VALUES ('filler', hex(randomblob(1000000)))")
+        user.execute("VACUUM INTO ?", (str(later),))
+        page = int.from_bytes(later.read_bytes()[16:18])
+        with path.open("r+b") as file:
+            file.write(later.read_bytes()[:page])
+        assert look(path) == Contents(APPLICATION_ID, latest())
+    assert look(path) == Contents(APPLICATION_ID, latest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,9 +15,20 @@ from hypothesis import strategies as st
 
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.store.sqlite import JOURNALED, SqliteStore, updating
+from otel_measure.records.kinds import Exposure, GroundTruth, NpsResponse, Record
+from otel_measure.store.sqlite import (
+    JOURNALED,
+    SqliteStore,
+    activity,
+    answers,
+    experiments,
+    facts,
+    recounting,
+    roll_ups,
+    updating,
+)
 from otel_measure.store.types.facts import ACCEPTED
-from tests.facts import DAY, NOON, SECOND, event
+from tests.facts import DAY, HERE, NOON, SECOND, event, inference
 from tests.store.sqlite import last_release
 from tests.store.sqlite.concurrently import (
     ENGAGED,
@@ -32,6 +44,12 @@ from tests.store.sqlite.concurrently import (
 
 Open = Callable[..., SqliteStore]
 TODAY = Days(NOON // DAY, NOON // DAY)
+# How many rows, facts or persons a step takes.
+PORTIONS = (
+    (activity, "_CHUNK"), (activity, "_ROWS_AT_ONCE"), (activity, "_PERSONS_AT_ONCE"), (answers, "READ_AT_ONCE"),
+    (experiments, "_UNITS_AT_ONCE"), (facts, "READ_AT_ONCE"), (recounting, "_ROWS_AT_ONCE"),
+    (roll_ups, "_ROWS_AT_ONCE"),
+)  # fmt: skip
 OTHER_GAP = replace(OLD, session_gap_s=600)
 
 
@@ -79,7 +97,8 @@ class TwoVersions:
         elif what == "unlink":
             assert by.unlink(given) == self.fresh.unlink(given)
         elif what == "erase":
-            assert by.erase(given, self.now) == self.fresh.erase(given, self.now)
+            erased, fresh = by.erase(given, self.now), self.fresh.erase(given, self.now)
+            assert replace(erased, bytes_cleared=True) == fresh  # while it is updated old roll-ups have the person
         elif what in ("sweep", "make room"):
             horizon_before = horizon(by)
             remove(by, what, given)
@@ -127,7 +146,7 @@ def test_any_history_ends_as_a_fresh_store(steps: list[Step], data: st.DataObjec
 
 
 def test_a_small_store_of_the_last_release_is_counted_anew_when_it_is_opened(tmp_path: Path) -> None:
-    """Its days without facts too, as far as what is left of them tells."""
+    """Its days without facts too, as far as what is left of them tells: all but their sessions."""
     last_release.write(tmp_path / "a.db")
     store = SqliteStore(str(tmp_path / "a.db"), definitions=ENGAGED)
     fresh = SqliteStore(":memory:", definitions=ENGAGED, retention_days=last_release.RETENTION_DAYS)
@@ -136,7 +155,11 @@ def test_a_small_store_of_the_last_release_is_counted_anew_when_it_is_opened(tmp
         for link in last_release.LINKS:
             fresh.identify(*link)
         fresh.sweep(last_release.SWEPT)
-        assert rolled_up(store) == rolled_up(fresh)
+        updated, expected = (
+            {table: last_release.with_facts(table, rows) for table, rows in rolled_up(each).items()}
+            for each in (store, fresh)
+        )
+        assert updated == expected
     finally:
         store.close()
         fresh.close()
@@ -196,3 +219,86 @@ def test_a_sweep_that_was_cut_short_is_counted_once(opened: Open, monkeypatch: p
         store.sweep(NOON)
     store.rebuild()
     assert rolled_up(store) == before
+
+
+def tables(store: SqliteStore) -> set[str]:
+    """Return the tables of a store."""
+    with store._database.read() as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_what_a_count_anew_leaves_behind_is_removed(opened: Open, tmp_path: Path) -> None:
+    """Killed before its end or right after it, its tables go with the next steps of whoever is there."""
+    old, fresh = opened(tmp_path / "a.db", OLD), opened(":memory:", NEW)
+    records = [event(f"e{n}", f"u{n % 3}", NOON - n * SECOND, type="login") for n in range(20)]
+    for store in (old, fresh):
+        store.accept(records)
+    new, before, now = opened(tmp_path / "a.db", NEW), tables(old), NOON
+    while not any(name.startswith("new_") for name in tables(old)):
+        now += 1
+        assert new.bring_up_to_date("new", now)
+    new._updates.after_fork_in_child()  # lets go of everything without a word
+    now += 2 * updating.LEASE_US
+    while not any(name.startswith("old_") for name in tables(old)):
+        now += 1
+        assert new.bring_up_to_date("another", now)
+    assert rolled_up(new) == rolled_up(fresh)
+    new._updates.after_fork_in_child()
+    assert tables(new) != before
+    finish(new, now + 2 * updating.LEASE_US)
+    assert (tables(new), rolled_up(new)) == (before, rolled_up(fresh))
+
+
+def many_facts(n: int) -> list[Record]:
+    """Make facts of every kind that is rolled up, of eight days and nine users."""
+    found: list[Record] = []
+    for i in range(n):
+        user, ts = f"u{i % 9}", NOON - i * 8 * DAY // n
+        found += [
+            event(f"e{i}", user, ts, type="page_view"),
+            event(f"c{i}", user, ts, type="conversion", properties={"experiment": "t"}),
+            inference(f"i{i}", ts, prediction=i % 2 == 0),
+            GroundTruth(id=f"g{i}", ts=ts, origin=HERE, inference_id=f"i{i}", value=True),
+            NpsResponse(id=f"n{i}", ts=ts, origin=HERE, user_id=user, score=i % 11),
+            Exposure(id=f"x{i}", ts=ts, origin=HERE, user_id=user, experiment="t", variant="ab"[i % 2]),
+        ]
+    return found
+
+
+@pytest.fixture
+def worked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Return what SQLite has done since it was last asked, on new connections: thousands of operations."""
+    done, connect = [0], sqlite3.connect
+
+    def counted(*args: Any, **given: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **given)
+        connection.set_progress_handler(lambda: done.__setitem__(0, done[0] + 1), 1000)
+        return connection
+
+    def since_last() -> int:
+        some, done[0] = done[0], 0
+        return some
+
+    monkeypatch.setattr(sqlite3, "connect", counted)
+    return since_last
+
+
+def test_a_step_takes_as_long_however_many_facts_there_are(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worked: Callable[[], int]
+) -> None:
+    """Every step does its portion: with eight times the facts there are more steps, and none is longer."""
+    for where, name in PORTIONS:
+        monkeypatch.setattr(where, name, 20)
+    longest = []
+    for n in (100, 800):
+        old, fresh = opened(tmp_path / f"{n}.db", OLD, retention_days=4), opened(":memory:", ENGAGED, retention_days=4)
+        for store in (old, fresh):
+            store.accept(many_facts(n))
+            store.sweep(NOON)
+        new, steps = opened(tmp_path / f"{n}.db", ENGAGED), [0]
+        worked()
+        while new.bring_up_to_date("new", NOON):
+            steps.append(worked())
+        assert rolled_up(new) == rolled_up(fresh)
+        longest.append(max(steps))
+    assert longest[1] <= 1.5 * longest[0] + 2, longest

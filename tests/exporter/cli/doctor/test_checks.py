@@ -8,7 +8,7 @@ from exporter.cli.doctor import otlp
 from exporter.cli.doctor.checks import Check, examine
 from exporter.cli.doctor.surroundings import Surroundings
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.types.findings import Finding
+from otel_measure.store.types.findings import Finding, ok, warning
 from tests.exporter.cli.doctor.good_surroundings import around
 from tests.folders import not_to_be_entered
 
@@ -19,7 +19,8 @@ def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
     findings = examine(around(store))
     assert [finding.check for finding in findings] == [
         "store", "store directory", "store file system", "store disk", "store privacy", "store integrity",
-        "store log", "store writable", "store schema", "store time zone", "store definitions", "store counting",
+        "store bound", "store log", "store clock", "store writable", "store schema", "store time zone",
+        "store definitions", "store counting",
         "port", "access", "clock", "time zone data", "python", "sqlite", "opentelemetry", "opentelemetry settings",
         "opentelemetry internals", "application views", "otlp endpoint", "prices",
     ]  # fmt: skip
@@ -77,3 +78,28 @@ def test_what_the_store_refuses_is_wrong_with_its_way_out() -> None:
     assert examine(around(), [Check("store writable", refused)]) == [
         Finding("wrong", "a.db: database is locked", "wait", "store writable")
     ]
+
+
+def test_what_may_be_fixed_is(tmp_path: Path) -> None:
+    """Only where it is asked for, and of what is not well; the finding says what was found before."""
+    done: list[str] = []
+    look = lambda _: warning("bad") if not done else ok("good")  # noqa: E731
+    table = [Check("a", look, lambda: done.append("a")), Check("b", lambda _: ok("well"), lambda: done.append("b"))]
+    table.append(Check("c", lambda _: warning("stays bad", "do it yourself")))
+    assert [f.what for f in examine(around(tmp_path / "a.db"), table)] == ["bad", "well", "stays bad"]
+    assert done == []
+    fixed = examine(around(tmp_path / "a.db"), table, fixes=True)
+    assert [f.what for f in fixed] == ["fixed: good; before: bad", "well", "stays bad"]
+    assert done == ["a"]
+
+
+def test_what_could_not_be_fixed(tmp_path: Path) -> None:
+    """A store that another process holds is told as it was found."""
+
+    def locked() -> None:
+        raise StoreUnavailable("locked", "a.db: database is locked", "try again")
+
+    (found,) = examine(around(tmp_path / "a.db"), [Check("a", lambda _: warning("bad"), locked)], fixes=True)
+    assert (found.verdict, found.what, found.way_out) == (
+        "warning", "bad", "could not be fixed: store unavailable (locked): a.db: database is locked; try again"
+    )  # fmt: skip

@@ -21,7 +21,7 @@ from otel_measure.store.types.findings import Finding
 )
 def test_a_store_that_is_no_file_is_told_by_its_kind(place: str | None, expected: Finding) -> None:
     """Without a file only the kind of the store is told."""
-    assert [(name, look()) for name, look in store_checks.checks(Settings(store=place))] == [("store", expected)]
+    assert [(name, look()) for name, look, _ in store_checks.checks(Settings(store=place))] == [("store", expected)]
 
 
 def test_a_file_is_checked_by_its_engine(tmp_path: Path) -> None:

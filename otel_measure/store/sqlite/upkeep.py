@@ -1,0 +1,53 @@
+"""What an operator asks of a store beside what it counts: erasures, and the bytes of the erased."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from otel_measure.errors import StoreError
+from otel_measure.store.sqlite import erasures, identity
+from otel_measure.store.sqlite.clearing import Clearing
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.transaction import Writing
+from otel_measure.store.types.users import Erasure, ErasureState
+
+_CLEARING_AT_ONCE_S: Final = 0.25  # enough for a store of some megabytes
+
+
+class SqliteUpkeep:
+    """A part of `SqliteStore`.
+
+    Args:
+        database: the store.
+        writing: opens a write transaction of it.
+        believed_us: returns what is believed of a time, within a transaction.
+    """
+
+    def __init__(self, database: Database, writing: Writing, believed_us: Callable[[int], int]) -> None:
+        self._database = database
+        self._writing = writing
+        self._believed_at = believed_us
+        self._clearing = Clearing(database)
+
+    def erase(self, user_id: str, now: int) -> Erasure:
+        """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
+        with self._writing(durable=True) as transaction:
+            # Later than what is believed, where the clock says so: what was recorded by this clock is erased as well.
+            erasure = identity.erase(transaction, user_id, max(now, self._believed_at(now)))
+        with suppress(StoreError):  # the person is gone; the background goes on
+            self._clearing.run(now, _CLEARING_AT_ONCE_S)
+            state = self.erasure(erasure.receipt)
+            return replace(erasure, bytes_cleared=state is not None and state.bytes_cleared)
+        return erasure
+
+    def clear_erased(self, now: int) -> bool:
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+        return self._clearing.step(now)
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
+        with self._database.read() as connection:
+            return erasures.state(connection, receipt)
