@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
 from exporter.http.fields import SentAt
-from exporter.http.types import API, AnyRoute, Call, NoQuery, PlainCall, get, post
+from exporter.http.query import EnvironmentQuery
+from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.ab_test import AbTest
@@ -79,14 +80,14 @@ class Converted(msgspec.Struct, frozen=True, omit_defaults=True):
     duplicate: bool = False
 
 
-def experiments(call: PlainCall) -> AbTestResults:
+def experiments(call: Call[EnvironmentQuery, NoBody]) -> AbTestResults:
     """Answer what every test says so far."""
-    return call.runtime.experiments.list_ab_tests()
+    return call.runtime.experiments.list_ab_tests(environment=call.query.environment)
 
 
-def experiment(call: PlainCall) -> AbTest:
+def experiment(call: Call[EnvironmentQuery, NoBody]) -> AbTest:
     """Answer what the test that the path names says so far."""
-    return call.runtime.experiments.get_ab_test_results(call.path_params["id"])
+    return call.runtime.experiments.get_ab_test_results(call.path_params["id"], environment=call.query.environment)
 
 
 def create(call: Call[NoQuery, ExperimentBody]) -> Created:
@@ -120,7 +121,7 @@ async def convert(call: Call[NoQuery, ConvertBody]) -> Converted:
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    get(_BASE, experiments, NoQuery, "Every experiment", "What each says so far, the oldest first."),
+    get(_BASE, experiments, EnvironmentQuery, "Every experiment", "What each says so far, the oldest first."),
     post(
         _BASE, create, ExperimentBody,
         "Create an experiment, or raise its coverage",
@@ -128,7 +129,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         access="admin",
     ),
     get(
-        f"{_BASE}/{{id}}", experiment, NoQuery,
+        f"{_BASE}/{{id}}", experiment, EnvironmentQuery,
         "One experiment", "Rates, effects, and a verdict that may be looked at at any time.",
     ),
     post(

@@ -24,7 +24,9 @@ _Window = Annotated[
 ]
 _AsOf = Annotated[dt.date | None, Meta(description="Answer as of the end of this day, e.g. 2026-01-31.")]
 _Service = Annotated[str | None, Meta(description="Only records of this `service.name`.")]
-_Environment = Annotated[str | None, Meta(description="Only records of this `deployment.environment.name`.")]
+_Environment = Annotated[
+    str | None, Meta(description="Of this `deployment.environment.name`; an answer is always of one.")
+]
 _Positive = Annotated[str | None, Meta(description="The class that counts as selected; `true` or `1` when not given.")]
 _Name = Annotated[str, Meta(description="Name of the model, as it was recorded.")]
 _Version = Annotated[str, Meta(description="Version of the model, as it was recorded.")]
@@ -73,6 +75,12 @@ class Narrowing(TypedDict):
 def narrowing(query: ModelQuery | UserQuery) -> Narrowing:
     """Return the keywords that narrow a question of the services."""
     return Narrowing(window=query.window, as_of=query.as_of, service=query.service, environment=query.environment)
+
+
+class EnvironmentQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which environment an answer is about."""
+
+    environment: _Environment = None
 
 
 class DiskQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from otel_measure.definitions.days import day_finder, day_number, day_start, moment
+from otel_measure.definitions.environments import UNNAMED
 
 _FORM: Final = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1440, "w": 10_080}
@@ -27,12 +28,13 @@ gone or only metrics told of it; or by earlier ones that are being replaced, wit
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What an answer covers: [start, end), the zone of its days, and by which definitions it is counted."""
+    """What an answer covers: [start, end), the zone of its days, the environment, and by which definitions."""
 
     start: datetime
     end: datetime
     timezone: str
     definitions: CountedBy = "current"
+    environment: str = UNNAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class TimeSpan:
         day: the last local day in it.
         is_today: whether that day is still running.
         definitions: by which it is counted, once that was asked.
+        environment: in which it is counted, likewise.
     """
 
     start: int
@@ -52,11 +55,12 @@ class TimeSpan:
     is_today: bool
     timezone: str
     definitions: CountedBy = "current"
+    environment: str = UNNAMED
 
     @property
     def window(self) -> Window:
         """The window as answers show it."""
-        return Window(moment(self.start), moment(self.end), self.timezone, self.definitions)
+        return Window(moment(self.start), moment(self.end), self.timezone, self.definitions, self.environment)
 
 
 def minutes(window: object) -> int:
@@ -101,6 +105,7 @@ class DaySpan:
         start, end: microseconds, half-open, from midnight to midnight of the zone.
         is_today: whether the last day is still running.
         definitions: by which they are counted, once that was asked.
+        environment: in which they are counted, likewise.
     """
 
     first_day: int
@@ -110,6 +115,7 @@ class DaySpan:
     is_today: bool
     timezone: str
     definitions: CountedBy = "current"
+    environment: str = UNNAMED
 
     @property
     def last_complete_day(self) -> int:
@@ -119,7 +125,7 @@ class DaySpan:
     @property
     def window(self) -> Window:
         """The window as answers show it."""
-        return Window(moment(self.start), moment(self.end), self.timezone, self.definitions)
+        return Window(moment(self.start), moment(self.end), self.timezone, self.definitions, self.environment)
 
 
 def day_span(window: object, now_us: int, timezone: str, as_of: date | None = None) -> DaySpan:
@@ -136,11 +142,15 @@ def day_span(window: object, now_us: int, timezone: str, as_of: date | None = No
     )
 
 
-# ---------------------------------------------------------------- by which definitions
+# ---------------------------------------------------------------- by which definitions, in which environment
 
 
-class KnowsDefinitions(Protocol):
-    """Tells by which definitions it counts."""
+class Counts(Protocol):
+    """Tells in which environment it counts, and by which definitions."""
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which [start, end) is counted, microseconds."""
@@ -149,9 +159,9 @@ class KnowsDefinitions(Protocol):
 Span = TypeVar("Span", TimeSpan, DaySpan)
 
 
-def counted(span: Span, ask: KnowsDefinitions) -> Span:
-    """Return a window that says by which definitions it is counted by whoever is asked about it."""
-    return replace(span, definitions=ask.counted_by(span.start, span.end))
+def counted(span: Span, ask: Counts) -> Span:
+    """Return a window that says in which environment, and by which definitions, who is asked about it counts."""
+    return replace(span, definitions=ask.counted_by(span.start, span.end), environment=ask.environment)
 
 
 def counted_together(parts: Iterable[CountedBy]) -> CountedBy:

@@ -81,13 +81,16 @@ class _Looks:
         return self.absolute[0] > self.absolute[1]
 
 
-def analyse(experiment: Experiment, cells: Iterable[ArmHour], definitions: CountedBy = "current") -> AbTest:
+def analyse(
+    experiment: Experiment, cells: Iterable[ArmHour], definitions: CountedBy = "current", environment: str = ""
+) -> AbTest:
     """Return what an experiment says.
 
     Args:
         experiment: its definition.
         cells: what each hour added, in the order of hours.
         definitions: by which they are counted.
+        environment: of which they are.
     """
     control, *others = experiment.variants
     arms = {variant: Arm() for variant in experiment.variants}
@@ -107,7 +110,7 @@ def analyse(experiment: Experiment, cells: Iterable[ArmHour], definitions: Count
             each.look(arms[control], arms[variant])
         split = sample_ratio([arm.users for arm in arms.values()], experiment.weights)
         split_p_value = published_p(split_p_value, split.p_value)
-    return _result(experiment, arms, looks, split_p_value, crossed_over, excluded, definitions)
+    return _result(experiment, arms, looks, split_p_value, crossed_over, excluded, definitions, environment)
 
 
 def _effect(control: Arm, treatment: Arm, looks: _Looks, comparisons: int) -> Effect:
@@ -161,6 +164,7 @@ def _result(
     crossed_over: int,
     excluded: int,
     definitions: CountedBy,
+    environment: str,
 ) -> AbTest:
     control = experiment.variants[0]
     effects = {variant: _effect(arms[control], arms[variant], each, len(looks)) for variant, each in looks.items()}
@@ -195,6 +199,7 @@ def _result(
         verdict=verdict,
         winner=best if verdict == "winner" else None,
         coverage=experiment.coverage,
+        environment=environment,
         created_at=moment(experiment.created),
         stopped_at=None if experiment.stopped is None else moment(experiment.stopped),
         served_variant=experiment.served,

@@ -19,6 +19,7 @@ from otel_measure.records.kinds import AbConversion, Exposure, Origin
 from otel_measure.stats.ab_test import AbTest
 from otel_measure.store.protocol import ExperimentQuestions, Store
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
+from otel_measure.store.types.facts import Filter
 
 _log: Final = logging.getLogger("otel_measure")
 
@@ -29,6 +30,7 @@ class AbTestResults:
 
     experiments: list[AbTest]
     total_experiments: int
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class ExperimentService:
         if self._store is None:
             return self._experiment(test_id), PersonInTest(user, None)
         try:
-            with self._store.asking() as moment:
+            with self._store.asking(Filter(None, self._origin.environment)) as moment:
                 defined = moment.experiments.experiments(test_id)
                 person = moment.experiments.person_in_test(test_id, user)
         except StoreError as error:
@@ -205,26 +207,29 @@ class ExperimentService:
         self._recorder.put(conversion)
         return conversion.id
 
-    def get_ab_test_results(self, test_id: str) -> AbTest:
-        """Return what a test says so far."""
-        with self._store_for("the result of a test").asking() as moment:
-            questions = moment.experiments
-            tests = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments(test_id)]
+    def get_ab_test_results(self, test_id: str, *, environment: str | None = None) -> AbTest:
+        """Return what a test says so far, of one environment."""
+        tests, _ = self._results("the result of a test", environment, test_id)
         if not tests:
             raise NotFound("test", test_id)
-        return analyse(*tests[0])
+        return tests[0]
 
-    def list_ab_tests(self) -> AbTestResults:
-        """Return what every test says so far.
+    def list_ab_tests(self, *, environment: str | None = None) -> AbTestResults:
+        """Return what every test says so far, of one environment.
 
         Raises:
             NoStore: there is none to ask.
         """
-        with self._store_for("the results of tests").asking() as moment:
+        tests, of = self._results("the results of tests", environment)
+        return AbTestResults(tests, len(tests), of)
+
+    def _results(self, question: str, environment: str | None, test_id: str | None = None) -> tuple[list[AbTest], str]:
+        """Return what tests say (or one, if there is one), and in which environment."""
+        with self._store_for(question).asking(Filter(None, environment)) as moment:
             questions = moment.experiments
-            defined = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments()]
-        results = [analyse(each, hours, definitions) for each, hours, definitions in defined]
-        return AbTestResults(results, len(results))
+            tests = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments(test_id)]
+            of = questions.environment
+        return [analyse(each, hours, definitions, of) for each, hours, definitions in tests], of
 
     def _log_once(self, what: str, error: StoreError) -> None:
         if not self._logged:

@@ -36,7 +36,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class AbTest:
-    """What an experiment says so far.
+    """What an experiment says so far, of one environment.
 
     Attributes:
         control_conversion_rate_ci, variant_conversion_rates_ci: 95 % Wilson intervals.
@@ -79,6 +79,7 @@ class AbTest:
     verdict: Verdict
     winner: str | None
     coverage: float
+    environment: str
     created_at: datetime
     stopped_at: datetime | None
     served_variant: str | None

@@ -36,6 +36,10 @@ from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, Er
 class UserQuestions(Protocol):
     """What reports about users ask; counts are of persons, exact."""
 
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
+
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
@@ -70,6 +74,10 @@ class UserQuestions(Protocol):
 class RecordedModels(Protocol):
     """What reports over models ask; the in-memory reader of a process without a store answers them as well."""
 
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
+
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
@@ -85,6 +93,10 @@ class QualityQuestions(Protocol):
 
     The records of a model that have a prediction or features stand in the order of their positions, (ts, id).
     """
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
@@ -126,6 +138,10 @@ class QualityQuestions(Protocol):
 
 class ExperimentQuestions(Protocol):
     """What is known of experiments."""
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
@@ -215,8 +231,10 @@ class Reader(Protocol):
     def asking(self, where: Filter = EVERYTHING) -> AbstractContextManager[Moment]:
         """Yield the questions of this moment, to be asked by this thread and without a write in between.
 
-        Narrowed, `users`, and uses, labels and evaluations of models, are of what comes from there alone; questions
-        about users then read the facts first and are slower. The others do not tell origins apart.
+        All are about one environment: the one asked for, else that of the settings, else the one that
+        `environment_asked` chooses. Narrowed to a service, `users`, and uses, labels and evaluations of models, are of
+        what comes from there alone; questions about users then read the facts first and are slower. The others do not
+        tell services apart.
         """
 
 

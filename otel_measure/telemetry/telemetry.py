@@ -287,6 +287,11 @@ class Telemetry:
         """Return what models did since this process began; an in-memory reader knows no windows."""
         return [use for use in model_use(self.collect()) if only is None or (use.model, use.version) == only]
 
+    @property
+    def environment(self) -> str:
+        """That of this process."""
+        return self._settings.environment
+
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return that this process counts by its own definitions."""
         return "current"

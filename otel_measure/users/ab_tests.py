@@ -34,8 +34,8 @@ class AbTests(Protocol):
     ) -> str:
         """Record that a user converted."""
 
-    def get_ab_test_results(self, test_id: str) -> AbTest:
-        """Return what a test says so far."""
+    def get_ab_test_results(self, test_id: str, *, environment: str | None = None) -> AbTest:
+        """Return what a test says so far, of one environment."""
 
 
 class AbTestCalls:
@@ -144,11 +144,11 @@ class AbTestCalls:
         """
         return self._ab_tests.record_ab_conversion(test_id, user_id, timestamp=timestamp, event_id=event_id)
 
-    def get_ab_test_results(self, test_id: str) -> AbTest:
-        """Return what a test says so far.
+    def get_ab_test_results(self, test_id: str, *, environment: str | None = None) -> AbTest:
+        """Return what a test says so far, of one environment.
 
         Raises:
             NotFound: there is no such test.
             NoStore: there is none to ask.
         """
-        return self._ab_tests.get_ab_test_results(test_id)
+        return self._ab_tests.get_ab_test_results(test_id, environment=environment)

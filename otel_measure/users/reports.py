@@ -1,4 +1,4 @@
-"""How users are: pure questions over a store. Persons are counted once, whatever ids they came with.
+"""How users of one environment are: pure questions over a store. Persons are counted once, whatever ids they came with.
 
 Every window is a number of whole local days; counts are exact, ratios of nothing are `nan`, and a proportion of persons
 carries its 95 % interval (Wilson 1927).
@@ -153,7 +153,7 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class UsersSummary:
-    """Everything at once; the totals are of the whole store."""
+    """Everything at once; the totals are over all time."""
 
     total_users: int
     total_events: int

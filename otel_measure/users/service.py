@@ -33,8 +33,9 @@ QUARTER: Final = "90d"
 class UserAnalyticsService(AbTestCalls):
     """What `get_user_analytics_service()` returns.
 
-    A `window` ("30d") is a number of whole local days that end with today or with the day `as_of`; narrowed to a
-    `service` or `environment`, a question reads the facts and is slower. Every question may raise `NoStore`, and
+    A `window` ("30d") is a number of whole local days that end with today or with the day `as_of`. An answer is about
+    one `environment`: the one asked for, else that of the settings, else `production`, else the unnamed, else the first
+    one seen. Narrowed to a `service`, a question reads the facts and is slower. Every question may raise `NoStore`, and
     `ValueError` for a bad window or a day in the future.
 
     Args:
@@ -369,8 +370,8 @@ class UserAnalyticsService(AbTestCalls):
         with self._asking("overview", None, None) as ask:
             return reports.UsersOverview(
                 self._summary(ask, days, quarter),
-                reports.complete_week(ask, last_week, DEFAULT_CONVERSION),
-                reports.complete_week(ask, week_before, DEFAULT_CONVERSION),
+                reports.complete_week(ask, counted(last_week, ask), DEFAULT_CONVERSION),
+                reports.complete_week(ask, counted(week_before, ask), DEFAULT_CONVERSION),
                 reports.daily_active(ask, days.last_complete_day),
             )
 

@@ -56,12 +56,13 @@ def test_an_empty_test_knows_nothing() -> None:
         verdict="not_enough_data",
         winner=None,
         coverage=1.0,
+        environment="test",
         created_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
         stopped_at=None,
         served_variant=None,
         definitions="current",
     )
-    assert msgspec.json.encode(analyse(TWO, [])) == msgspec.json.encode(expected)
+    assert msgspec.json.encode(analyse(TWO, [], environment="test")) == msgspec.json.encode(expected)
 
 
 def test_s02_effect_and_confidence_sequence() -> None:

@@ -20,6 +20,7 @@ from otel_measure.records.kinds import AbConversion, Exposure, Origin, Record
 from otel_measure.runtime import Runtime
 from otel_measure.store.protocol import Moment, Store
 from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.testing import Capture
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 
@@ -300,7 +301,7 @@ def test_without_a_store_users_are_assigned_and_results_refused() -> None:
 class Broken:
     """A store that cannot be read."""
 
-    def asking(self) -> None:
+    def asking(self, _: object) -> None:
         raise StoreUnavailable("corrupt", "x.db is damaged", "restore it")
 
 
@@ -329,10 +330,10 @@ class Failing:
     def define_experiment(self, experiment: Experiment) -> Experiment:
         return self._store.define_experiment(experiment)
 
-    def asking(self) -> AbstractContextManager[Moment]:
+    def asking(self, where: Filter = EVERYTHING) -> AbstractContextManager[Moment]:
         if self.is_broken:
             raise StoreUnavailable("corrupt", "x.db is damaged", "restore it")
-        return self._store.asking()
+        return self._store.asking(where)
 
 
 def test_the_hash_decides_while_the_store_cannot_be_asked(caplog: pytest.LogCaptureFixture) -> None:

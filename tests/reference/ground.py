@@ -46,6 +46,7 @@ class Ev:
     background: bool = False
     value: float | None = None
     currency: str | None = None
+    environment: str = "test"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class NpsAnswer:
     score: int
     ts: int
     id: str
+    environment: str = "test"
 
 
 def names_nobody(text: str) -> bool:

@@ -38,7 +38,11 @@ SURVEYS = ("default", "checkout")
 
 @dataclass(frozen=True)
 class UserHistory:
-    """What was received, in the order of receipt, and when and where one looks at it."""
+    """What was received, in the order of receipt, and when and where one looks at it.
+
+    Attributes:
+        elsewhere: what the same users did in another environment: it adds to nothing that is asked for.
+    """
 
     zone_name: str
     now: int
@@ -46,6 +50,7 @@ class UserHistory:
     events: list[Ev]
     aliases: list[Identify]
     answers: list[NpsAnswer]
+    elsewhere: list[Ev | NpsAnswer]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -155,6 +160,9 @@ def histories(draw: st.DrawFn, *, max_events: int = 36, max_answers: int = 8) ->
         id=st.just(""),
     )
     answers = [replace(a, id=f"n{n:02}") for n, a in enumerate(draw(st.lists(answer, max_size=max_answers)))]
+    staged: list[Ev | NpsAnswer] = [e for burst in draw(st.lists(_burst(times), max_size=4)) for e in burst]
+    staged += draw(st.lists(answer, max_size=2))
+    elsewhere = [replace(one, id=f"s{n:02}", environment="staging") for n, one in enumerate(staged)]
     latest = max([e.ts for e in events] + [a.ts for a in answers], default=draw(times))
     now = latest + draw(st.sampled_from(NOW_LATER))
     return UserHistory(
@@ -164,6 +172,7 @@ def histories(draw: st.DrawFn, *, max_events: int = 36, max_answers: int = 8) ->
         events=draw(_redelivered(events, 4)),
         aliases=draw(identifies()),
         answers=draw(_redelivered(answers, 2)),
+        elsewhere=elsewhere,
     )
 
 

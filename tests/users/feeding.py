@@ -14,13 +14,13 @@ from otel_measure.definitions.windows import DaySpan, day_span
 from otel_measure.records.kinds import Exposure, NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.facts import EVERYTHING, Filter
+from otel_measure.store.types.facts import Filter
 from otel_measure.users import reports
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.reference.strategies import UserHistory
 from tests.store.asking import asking_users
 
-ORIGIN = Origin("shop", "test")
+HERE = Filter(None, "test")
 FLAG, SURVEY = "feature_flag.evaluation", "nps"
 
 
@@ -31,11 +31,14 @@ def told_apart(events: Iterable[Ev]) -> list[Ev]:
 
 def received_in(history: UserHistory) -> list[Ev | NpsAnswer]:
     """Return everything a history's store receives."""
-    return [*told_apart(history.events), *history.answers]
+    elsewhere = [one for one in history.elsewhere if isinstance(one, NpsAnswer)]
+    events = [*history.events, *(one for one in history.elsewhere if isinstance(one, Ev))]
+    return [*told_apart(events), *history.answers, *elsewhere]
 
 
-def record(event: Ev | NpsAnswer, origin: Origin = ORIGIN) -> Record:
+def record(event: Ev | NpsAnswer, service: str = "shop") -> Record:
     """Return the record that stands for a plain event or answer."""
+    origin = Origin(service, event.environment)
     if isinstance(event, NpsAnswer):
         return NpsResponse(
             id=event.id, ts=event.ts, origin=origin, user_id=event.user, score=event.score, survey=event.survey
@@ -114,9 +117,7 @@ def _known(value: object) -> object:
     return value
 
 
-def everything(
-    store: Store, zone: str, now: int, as_of: date, where: Filter = EVERYTHING, days: int = 30
-) -> list[object]:
+def everything(store: Store, zone: str, now: int, as_of: date, where: Filter = HERE, days: int = 30) -> list[object]:
     """Return every report, as comparable values."""
     window, quarter = (day_span(f"{n}d", now, zone, as_of) for n in (days, 90))
     with asking_users(store, where) as ask:

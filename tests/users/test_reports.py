@@ -21,6 +21,7 @@ from tests.reference.ground import Ev, NpsAnswer
 from tests.reference.strategies import NAMES, UserHistory, altered, histories, identities
 from tests.store.asking import asking_users, holdings
 from tests.users.feeding import (
+    HERE,
     asked,
     contents,
     everything,
@@ -52,7 +53,7 @@ def stored(history: UserHistory, data: st.DataObject) -> SqliteStore:
 def test_engagement(history: UserHistory, data: st.DataObject) -> None:
     """Active users, sessions, bounces and returns equal the reference, over any number of days."""
     days = data.draw(st.sampled_from((30, 1, 7, 90)))
-    with asking_users(stored(history, data)) as ask:
+    with asking_users(stored(history, data), HERE) as ask:
         found = reports.engagement(ask, asked(history, days), history.now)
     expected = users.engagement(
         told_apart(history.events), history.zone, history.now, history.as_of, days, history.aliases
@@ -66,7 +67,7 @@ def test_conversion(history: UserHistory, data: st.DataObject) -> None:
     days = data.draw(st.sampled_from((30, 1, 7, 90)))
     event = data.draw(st.sampled_from(EVENTS))
     window = asked(history, days)
-    with asking_users(stored(history, data)) as ask:
+    with asking_users(stored(history, data), HERE) as ask:
         found = reports.conversion(ask, window, event)
     expected = outcomes.conversion(told_apart(history.events), window.start, window.end, event, history.aliases)
     assert plain(found) == expected | {"conversion_rate_ci": pytest.approx(expected["conversion_rate_ci"])}
@@ -76,7 +77,7 @@ def test_conversion(history: UserHistory, data: st.DataObject) -> None:
 def test_retention(history: UserHistory, data: st.DataObject) -> None:
     """The pooled rates, their evidence, the cohorts and the churn equal the reference."""
     question = (told_apart(history.events), history.zone, history.now, history.as_of)
-    with asking_users(stored(history, data)) as ask:
+    with asking_users(stored(history, data), HERE) as ask:
         found = reports.retention(ask, asked(history, 90))
     got = plain(found)
     for n in (1, 7, 30):
@@ -106,7 +107,7 @@ def test_lifecycle_segments_and_totals(history: UserHistory, data: st.DataObject
     """Lifecycle counts of any period, the segments and the totals of the store equal the reference."""
     days = data.draw(st.sampled_from((1, 7, 28)))
     events, window = told_apart(history.events), asked(history, days)
-    with asking_users(stored(history, data)) as ask:
+    with asking_users(stored(history, data), HERE) as ask:
         lifecycle = reports.lifecycle(ask, Days(window.first_day, window.last_day))
         segments = plain(reports.segments(ask, window))
         totals = holdings(ask)
@@ -121,7 +122,7 @@ def test_nps(history: UserHistory, data: st.DataObject) -> None:
     """The last answer of each person to each survey in the window counts, as in the reference."""
     survey = data.draw(st.sampled_from((None, "default", "checkout", "unknown")))
     window = asked(history, data.draw(st.sampled_from((90, 1, 7))))
-    with asking_users(stored(history, data)) as ask:
+    with asking_users(stored(history, data), HERE) as ask:
         found = reports.nps(ask, window, survey)
     expected = outcomes.nps(history.answers, window.start, window.end, survey, history.aliases)
     report = plain(found)
@@ -209,21 +210,33 @@ def test_erasing_equals_never_having_seen(history: UserHistory, data: st.DataObj
 @given(history=histories(), data=st.data())
 def test_narrowed_to_a_service(history: UserHistory, data: st.DataObject) -> None:
     """Narrowed to a service, every report is that of a store that received nothing else."""
-    from otel_measure.records.kinds import Origin
-
-    shops = (Origin("shop", "test"), Origin("office", "test"))
     received = received_in(history)
-    where = {one.id: data.draw(st.sampled_from(shops)) for one in received}
+    where = {one.id: data.draw(st.sampled_from(("shop", "office"))) for one in received}
     both, one_shop = (store_of(history.zone_name) for _ in range(2))
     both.accept([record(one, where[one.id]) for one in received])
-    one_shop.accept([record(one) for one in received if where[one.id] is shops[0]])
+    one_shop.accept([record(one) for one in received if where[one.id] == "shop"])
     for store in (both, one_shop):
         feed(store, history.aliases)
     ask = (history.zone_name, history.now, history.as_of)
     before = contents(both)
-    assert everything(both, *ask, Filter("shop")) == everything(one_shop, *ask)
-    assert everything(both, *ask, Filter(None, "test")) == everything(both, *ask)
+    for environment in ("test", "staging"):
+        assert everything(both, *ask, Filter("shop", environment)) == everything(
+            one_shop, *ask, Filter(None, environment)
+        )
     assert contents(both) == before
+
+
+@settings(max_examples=40)
+@given(history=histories(), data=st.data())
+def test_each_environment_is_counted_by_itself(history: UserHistory, data: st.DataObject) -> None:
+    """Every report of an environment is that of a store that received nothing else, and the same links."""
+    received = received_in(history)
+    both = feed(store_of(history.zone_name), data.draw(steps(received, history.aliases)))
+    for environment in ("test", "staging"):
+        alone = feed(store_of(history.zone_name), [[one for one in received if one.environment == environment]])
+        feed(alone, history.aliases)
+        ask = (history.zone_name, history.now, history.as_of, Filter(None, environment))
+        assert everything(both, *ask) == everything(alone, *ask)
 
 
 # ---------------------------------------------------------------- known answers

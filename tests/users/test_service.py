@@ -320,6 +320,7 @@ def test_json(users: UserAnalyticsService) -> None:
             "end": "2026-03-11T00:00:00Z",
             "timezone": "UTC",
             "definitions": "current",
+            "environment": "test",
         },
     }
 

@@ -71,6 +71,7 @@ class SqliteStore(SqliteUpkeep):
         retention_days, history_days: what `sweep` enforces.
         max_bytes: the bound, which every write of facts and points keeps.
         notes_outbox: note what is accepted as what is to leave by OTLP.
+        environment: that answers are about where no question names one.
         monotonic: seconds, also those that a machine sleeps; what the wall clock is compared with.
 
     Raises:
@@ -88,9 +89,10 @@ class SqliteStore(SqliteUpkeep):
         max_bytes: int = 10 * 2**30,
         history_days: int = 30,
         notes_outbox: bool = False,
+        environment: str | None = None,
         monotonic: Callable[[], float] = clock.since_boot_s,
     ) -> None:
-        self.path = path
+        self.path, self._environment = path, environment
         self._monotonic = monotonic
         self._last_heartbeat: Heartbeat | None = None
         database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
@@ -306,7 +308,7 @@ class SqliteStore(SqliteUpkeep):
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
             self._seen = state = kept.state(connection)
-            moment = SqliteMoment(self._seen_by(connection, state), where, state)
+            moment = SqliteMoment(self._seen_by(connection, state), where.with_default(self._environment), state)
             try:
                 yield moment
             finally:

@@ -1,13 +1,14 @@
 """The roll-up of what persons do: active days, sessions and conversions from one look at each new event.
 
-What events mean is told in `definitions/activity.py`; here it meets what is stored.
+What events mean is told in `definitions/activity.py`; here it meets what is stored. A person is one everywhere, and
+what was done in each environment is rolled up by itself.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -15,6 +16,7 @@ from otel_measure.definitions.activity import ActivityBatch, Acts, PersonHistory
 from otel_measure.definitions.cells import ACTIVITY_CELLS, CellChanges
 from otel_measure.definitions.sessions import SessionKey, SessionSpan, add_background, without_counted
 from otel_measure.records.kinds import UserEvent
+from otel_measure.store.sqlite import environments
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.sqlite.conversions import ConversionChange, conversions_of, write_conversions
@@ -29,6 +31,7 @@ FROZEN: Final[Mapping[str, str]] = {
     "goal_hit": "ts < :ts",
     "session_cell": "day < :day AND background <> 0",
 }
+CountedUntil: TypeAlias = Mapping[SessionKey, int]
 _CHUNK: Final = 1000
 _ROWS_AT_ONCE: Final = 50_000
 _PERSONS_AT_ONCE: Final = 1000
@@ -37,6 +40,7 @@ _PERSONS_AT_ONCE: Final = 1000
 class BackgroundEvent(NamedTuple):
     """An event that belongs to no session, and its place in the journal while it is not rolled up."""
 
+    environment: int
     ts: int
     type: str
     seq: int | None
@@ -47,21 +51,30 @@ def add(transaction: Transaction, new: Accepted) -> None:
     if UserEvent not in new:
         return
     events = new[UserEvent]
-    acts = Acts(events.stored["uid"], *(events.fields[field] for field in Acts._fields[1:]))
-    merged, persons = roots(transaction.connection, set(acts.uid))
+    columns = (events.stored["uid"], *(events.fields[field] for field in Acts._fields[1:]))
+    for environment, mine in environments.apart(transaction.connection, events.stored["origin"], columns):
+        _add(transaction, environment, Acts._make(mine))
+
+
+def _add(transaction: Transaction, environment: int, acts: Acts, counted_until: CountedUntil | None = None) -> None:
+    merged, persons = roots(transaction.connection, environment, set(acts.uid))
     batch = ActivityBatch(transaction.definitions)
     batch.gather(acts, merged)
-    _merge(transaction, batch, persons, batch.sessions())
+    sessions = batch.sessions()
+    if counted_until:
+        sessions = dict(without_counted(sessions, counted_until))
+    _merge(transaction, environment, batch, persons, sessions)
 
 
 def _merge(
     transaction: Transaction,
+    environment: int,
     batch: ActivityBatch,
     persons: dict[int, Person],
     sessions: Mapping[SessionKey, list[SessionSpan]],
 ) -> None:
-    connection, changes = transaction.connection, CellChanges()
-    goals, days = ConversionChange(connection, transaction.definitions), DayChange(connection)
+    connection, definitions, changes = transaction.connection, transaction.definitions, CellChanges()
+    goals, days = ConversionChange(connection, environment, definitions), DayChange(connection, environment)
     for uid in batch.days.keys() | batch.conversions.keys():
         person, conversions = persons[uid], batch.conversions.get(uid)
         changed = days.changed(person, batch.days[uid]) if uid in batch.days else {}
@@ -77,92 +90,121 @@ def _merge(
         days.merge(person, changed, max(latest, default=None), changes)
     for day, n in batch.background.items():
         add_background(changes, day, n)
-    SessionChange(connection, transaction.definitions).merge(sessions, changes)
+    SessionChange(connection, environment, definitions).merge(sessions, changes)
     goals.write()
     days.write()
-    add_cells(connection, changes)
+    add_cells(connection, changes, environment)
 
 
 # ---------------------------------------------------------------- a whole person
 
 
-def person_history(connection: sqlite3.Connection, uid: int) -> PersonHistory:
-    """Return what is rolled up of a person."""
-    row = connection.execute("SELECT last_day FROM person_end WHERE uid = ?", (uid,)).fetchone()
+def environments_of(connection: sqlite3.Connection, uid: int) -> list[int]:
+    """Return the environments in which something is rolled up of a person."""
+    rows = connection.execute(
+        "SELECT environment FROM person_end WHERE uid = ?1 UNION SELECT environment FROM session WHERE uid = ?1", (uid,)
+    )
+    return [environment for (environment,) in rows]
+
+
+def person_history(
+    connection: sqlite3.Connection, environment: int, uid: int, last_day: int | None = None
+) -> PersonHistory:
+    """Return what is rolled up of a person in an environment; `last_day` is the last active one."""
     return PersonHistory(
-        walk(connection, uid, row[0] if row else None), conversions_of(connection, uid), sessions_of(connection, uid)
+        walk(connection, environment, uid, last_day),
+        conversions_of(connection, environment, uid),
+        sessions_of(connection, environment, uid),
     )
 
 
-def write_history(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
-    """Store what is rolled up of a person of whom nothing is stored."""
+def _stored_history(connection: sqlite3.Connection, environment: int, uid: int) -> PersonHistory:
+    row = connection.execute(
+        "SELECT last_day FROM person_end WHERE uid = ? AND environment = ?", (uid, environment)
+    ).fetchone()
+    return person_history(connection, environment, uid, row[0] if row else None)
+
+
+def write_history(connection: sqlite3.Connection, environment: int, uid: int, one: PersonHistory) -> None:
+    """Store what is rolled up of a person of whom nothing is stored in the environment."""
     connection.executemany(
-        "INSERT INTO person_day VALUES (?, ?, ?, ?)",
-        [(day, uid, one.days[i - 1].day if i else None, ts) for i, (day, ts) in enumerate(one.days)],
+        "INSERT INTO person_day VALUES (?, ?, ?, ?, ?)",
+        [(environment, day, uid, one.days[i - 1].day if i else None, ts) for i, (day, ts) in enumerate(one.days)],
     )
-    write_conversions(connection, [(uid, goal, *each) for goal, some in one.conversions.items() for each in some])
+    write_conversions(
+        connection, [(environment, uid, goal, *each) for goal, some in one.conversions.items() for each in some]
+    )
     connection.executemany(
-        "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(uid, client, *part) for client, parts in one.sessions.items() for part in parts],
+        "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(environment, uid, client, *part) for client, parts in one.sessions.items() for part in parts],
     )
-    write_ends(connection, uid, one)
+    write_ends(connection, environment, uid, one)
 
 
-def write_ends(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
-    """Store the ends of the history of a person of whom nothing is stored."""
+def write_ends(connection: sqlite3.Connection, environment: int, uid: int, one: PersonHistory) -> None:
+    """Store the ends of the history of a person of whom nothing is stored in the environment."""
     ends = (one.days[0].day, *one.days[-1]) if one.days else (None, None, None)
     hit_ts = max((each.ts for some in one.conversions.values() for each in some), default=None)
     if one.days or hit_ts is not None:
-        connection.execute("INSERT INTO person_end VALUES (?, ?, ?, ?, ?)", (uid, *ends, hit_ts))
+        connection.execute("INSERT INTO person_end VALUES (?, ?, ?, ?, ?, ?)", (environment, uid, *ends, hit_ts))
 
 
-def remove_history(connection: sqlite3.Connection, uid: int, one: PersonHistory) -> None:
-    """Remove what is rolled up of a person."""
-    connection.executemany("DELETE FROM person_day WHERE day = ? AND uid = ?", [(day, uid) for day, _ in one.days])
-    connection.execute("DELETE FROM goal_hit WHERE uid = ?", (uid,))
-    connection.execute("DELETE FROM session WHERE uid = ?", (uid,))
-    connection.execute("DELETE FROM person_end WHERE uid = ?", (uid,))
+def remove_history(connection: sqlite3.Connection, environment: int, uid: int, one: PersonHistory) -> None:
+    """Remove what is rolled up of a person in an environment."""
+    connection.executemany(
+        "DELETE FROM person_day WHERE environment = ? AND day = ? AND uid = ?",
+        [(environment, day, uid) for day, _ in one.days],
+    )
+    for table in ("goal_hit", "session", "person_end"):
+        connection.execute(f"DELETE FROM {table} WHERE uid = ? AND environment = ?", (uid, environment))
 
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
     """Make what two persons did what one did."""
-    connection, changes = transaction.connection, CellChanges()
-    histories = {uid: person_history(connection, uid) for uid in (into, gone)}
-    one = merged_history(histories.values(), transaction.definitions)
-    for uid, each in histories.items():
-        each.add_to(changes, transaction.definitions, -1)
-        remove_history(connection, uid, each)
-    one.add_to(changes, transaction.definitions, 1)
-    write_history(connection, into, one)
-    add_cells(connection, changes)
+    connection, definitions = transaction.connection, transaction.definitions
+    for environment in environments_of(connection, gone):
+        changes = CellChanges()
+        histories = {uid: _stored_history(connection, environment, uid) for uid in (into, gone)}
+        one = merged_history(histories.values(), definitions)
+        for uid, each in histories.items():
+            each.add_to(changes, definitions, -1)
+            remove_history(connection, environment, uid, each)
+        one.add_to(changes, definitions, 1)
+        write_history(connection, environment, into, one)
+        add_cells(connection, changes, environment)
 
 
 def forget(transaction: Transaction, uid: int) -> None:
     """Take back what a person contributed."""
-    changes = CellChanges()
-    one = person_history(transaction.connection, uid)
-    one.add_to(changes, transaction.definitions, -1)
-    remove_history(transaction.connection, uid, one)
-    add_cells(transaction.connection, changes)
+    connection = transaction.connection
+    for environment in environments_of(connection, uid):
+        changes = CellChanges()
+        one = _stored_history(connection, environment, uid)
+        one.add_to(changes, transaction.definitions, -1)
+        remove_history(connection, environment, uid, one)
+        add_cells(connection, changes, environment)
 
 
 def forget_background(transaction: Transaction, events: Iterable[BackgroundEvent]) -> None:
     """Take back events that belong to no session."""
-    changes = CellChanges()
+    changes: dict[int, CellChanges] = {}
     for event in events:
         if transaction.definitions.is_activity(event.type):
-            add_background(changes, transaction.day_of(event.ts), -1)
-    add_cells(transaction.connection, changes)
+            mine = changes.setdefault(event.environment, CellChanges())
+            add_background(mine, transaction.day_of(event.ts), -1)
+    for environment, mine in changes.items():
+        add_cells(transaction.connection, mine, environment)
 
 
 def background_of(connection: sqlite3.Connection, uids: Sequence[int]) -> list[BackgroundEvent]:
     """Return the events of users that belong to no session."""
     rows = connection.execute(
-        "SELECT e.ts, e.type, j.seq, e.extra FROM event e LEFT JOIN journal j ON j.id = e.id AND j.kind = 'event'"
+        "SELECT o.environment, e.ts, e.type, j.seq, e.extra FROM event e JOIN environment_of o ON o.origin = e.origin"
+        " LEFT JOIN journal j ON j.id = e.id AND j.kind = 'event'"
         f" WHERE e.extra IS NOT NULL AND e.uid IN {marks(len(uids))}",
         uids,
     )
-    return [BackgroundEvent(ts, kind, seq) for ts, kind, seq, extra in rows if rare_fields(extra).background]
+    return [BackgroundEvent(*row) for *row, extra in rows if rare_fields(extra).background]
 
 
 # ---------------------------------------------------------------- rebuild
@@ -172,24 +214,29 @@ def restore(transaction: Transaction, _: Frozen) -> Iterator[None]:
     """Count the persons of whom something is left; of the cells of days, what events in no session have added stays."""
     connection = transaction.connection
     connection.execute("UPDATE session_cell SET sessions = 0, duration_us = 0, events = 0, viewed = 0, bounced = 0")
-    last: dict[int, int] = {}
-    for days in chunks(connection.execute("SELECT uid, day FROM person_day ORDER BY day"), _ROWS_AT_ONCE):
+    for environment in environments.seen(connection):
+        yield from _restore(transaction, environment)
+
+
+def _restore(transaction: Transaction, environment: int) -> Iterator[None]:
+    connection, last = transaction.connection, dict[int, int]()
+    active = connection.execute("SELECT uid, day FROM person_day WHERE environment = ? ORDER BY day", (environment,))
+    for days in chunks(active, _ROWS_AT_ONCE):
         last.update(days)
         yield
     persons = set(last)
     for table in ("session", "goal_hit"):
-        for rows in chunks(connection.execute(f"SELECT uid FROM {table}"), _ROWS_AT_ONCE):
+        some = connection.execute(f"SELECT uid FROM {table} WHERE environment = ?", (environment,))
+        for rows in chunks(some, _ROWS_AT_ONCE):
             persons.update(uid for (uid,) in rows)
             yield
     for uids in chunks(sorted(persons), _PERSONS_AT_ONCE):
         changes = CellChanges()
         for uid in uids:
-            one = PersonHistory(
-                walk(connection, uid, last.get(uid)), conversions_of(connection, uid), sessions_of(connection, uid)
-            )
+            one = person_history(connection, environment, uid, last.get(uid))
             one.add_to(changes, transaction.definitions, 1)
-            write_ends(connection, uid, one)
-        add_cells(connection, changes)
+            write_ends(connection, environment, uid, one)
+        add_cells(connection, changes, environment)
         yield
 
 
@@ -201,36 +248,33 @@ _WAITING_BEFORE: Final = "journal j CROSS JOIN event USING (id) WHERE j.kind = '
 
 def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
     """Replay the facts, but for what a session that began before them has counted already."""
-    counted_until: dict[SessionKey, int] = {}
-    ends = transaction.connection.execute("SELECT uid, client, max(ended) FROM session GROUP BY 1, 2")
+    counted_until: dict[int, dict[SessionKey, int]] = {}
+    ends = transaction.connection.execute("SELECT environment, uid, client, max(ended) FROM session GROUP BY 1, 2, 3")
     for rows in chunks(ends, _ROWS_AT_ONCE):
-        counted_until.update({(uid, client): ended for uid, client, ended in rows})
+        for environment, uid, client, ended in rows:
+            counted_until.setdefault(environment, {})[uid, client] = ended
         yield
     yield from _replay(transaction, _SINCE, frozen.ts, counted_until)
     yield from _replay(transaction, _WAITING_BEFORE, frozen.ts, {})
 
 
-def _replay(transaction: Transaction, some: str, ts: int, counted_until: Mapping[SessionKey, int]) -> Iterator[None]:
+def _replay(transaction: Transaction, some: str, ts: int, counted_until: Mapping[int, CountedUntil]) -> Iterator[None]:
     """Merge some of the events that the connection knows as `event`, a part at each step."""
     connection = transaction.connection
-    for acts in _acts_of(connection, some, ts):
-        merged, persons = roots(connection, set(acts.uid))
-        batch = ActivityBatch(transaction.definitions)
-        batch.gather(acts, merged)
-        sessions = batch.sessions()
-        if counted_until:
-            sessions = dict(without_counted(sessions, counted_until))
-        _merge(transaction, batch, persons, sessions)
+    for origins, acts in _acts_of(connection, some, ts):
+        for environment, mine in environments.apart(connection, origins, acts):
+            _add(transaction, environment, Acts._make(mine), counted_until.get(environment))
         yield
 
 
-def _acts_of(connection: sqlite3.Connection, some: str, ts: int) -> Iterator[Acts]:
-    """Yield what the roll-up needs of events, some thousands at a time."""
-    rows = connection.execute(f"SELECT uid, ts, type, name, session_id, extra FROM {some}", (ts,))
+def _acts_of(connection: sqlite3.Connection, some: str, ts: int) -> Iterator[tuple[Sequence[int], Acts]]:
+    """Yield origins and what the roll-up needs of events, some thousands at a time."""
+    rows = connection.execute(f"SELECT origin, uid, ts, type, name, session_id, extra FROM {some}", (ts,))
     while chunk := rows.fetchmany(_CHUNK):
-        *columns, extra = zip(*chunk, strict=True)
+        origins, *columns, extra = zip(*chunk, strict=True)
         rare = [rare_fields(each) for each in extra]
-        yield Acts(*columns, *([getattr(each, field) for each in rare] for field in RareFields.__struct_fields__))
+        fields = ([getattr(each, field) for each in rare] for field in RareFields.__struct_fields__)
+        yield origins, Acts(*columns, *fields)
 
 
 class RareFields(msgspec.Struct):

@@ -26,13 +26,15 @@ class ConversionChange:
 
     Args:
         connection: within the transaction.
+        environment: in which they are.
         definitions: of what converts, and of days.
     """
 
-    def __init__(self, connection: sqlite3.Connection, definitions: Definitions) -> None:
+    def __init__(self, connection: sqlite3.Connection, environment: int, definitions: Definitions) -> None:
         self._connection = connection
+        self._environment = environment
         self._definitions = definitions
-        self._rows: list[tuple[int, str, int, str, int, int, int, int]] = []
+        self._rows: list[tuple[int, int, str, int, str, int, int, int, int]] = []
 
     def merge(
         self,
@@ -67,13 +69,13 @@ class ConversionChange:
                 add_conversions(changes, goal, old_days, stored, day_of, sign=-1, after=before)
             new_days = with_changed(old_days, days) if days else old_days
             add_conversions(changes, goal, new_days, merged_conversions((*stored, *new)), day_of, after=before)
-            self._rows.extend((uid, goal, *one) for one in new)
+            self._rows.extend((self._environment, uid, goal, *one) for one in new)
 
     def _back_to(self, uid: int, last: ActiveDay | None, ts: int) -> Sequence[ActiveDay]:
         """Return the known days from the end back to one that had begun at `ts`."""
         if last is not None and last.first_ts <= ts:
             return (last,)
-        return walk(self._connection, uid, last.day if last else None, since_ts=ts)
+        return walk(self._connection, self._environment, uid, last.day if last else None, since_ts=ts)
 
     def _goals_since(self, uid: int, ts: int) -> list[str]:
         """Return the goals of which a conversion is not earlier: a change of days before it changes what it means."""
@@ -81,21 +83,23 @@ class ConversionChange:
             goal
             for goal in self._definitions.key_event_types
             if self._connection.execute(
-                "SELECT 1 FROM goal_hit WHERE uid = ? AND goal = ? AND ts >= ? LIMIT 1", (uid, goal, ts)
+                "SELECT 1 FROM goal_hit WHERE environment = ? AND uid = ? AND goal = ? AND ts >= ? LIMIT 1",
+                (self._environment, uid, goal, ts),
             ).fetchone()
         ]
 
     def _last_before(self, uid: int, goal: str, ts: int) -> int:
         row = self._connection.execute(
-            "SELECT max(ts) FROM goal_hit WHERE uid = ? AND goal = ? AND ts < ?", (uid, goal, ts)
+            "SELECT max(ts) FROM goal_hit WHERE environment = ? AND uid = ? AND goal = ? AND ts < ?",
+            (self._environment, uid, goal, ts),
         ).fetchone()
         return NO_PREDECESSOR if row[0] is None else int(row[0])
 
     def _since(self, uid: int, goal: str, ts: int) -> list[ConversionEvent]:
         rows = self._connection.execute(
-            "SELECT ts, currency, n, valued, amount, nanos FROM goal_hit WHERE uid = ? AND goal = ? AND ts >= ?"
-            " ORDER BY ts, currency",
-            (uid, goal, ts),
+            "SELECT ts, currency, n, valued, amount, nanos FROM goal_hit"
+            " WHERE environment = ? AND uid = ? AND goal = ? AND ts >= ? ORDER BY ts, currency",
+            (self._environment, uid, goal, ts),
         )
         return [ConversionEvent(*row) for row in rows]
 
@@ -105,23 +109,24 @@ class ConversionChange:
 
 
 def write_conversions(
-    connection: sqlite3.Connection, rows: Iterable[tuple[int, str, int, str, int, int, int, int]]
+    connection: sqlite3.Connection, rows: Iterable[tuple[int, int, str, int, str, int, int, int, int]]
 ) -> None:
     """Add conversions to the stored ones."""
     connection.executemany(
-        "INSERT INTO goal_hit VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid, goal, ts, currency) DO UPDATE SET"
-        " n = n + excluded.n, valued = valued + excluded.valued, amount = amount + excluded.amount,"
-        " nanos = nanos + excluded.nanos",
+        "INSERT INTO goal_hit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (uid, environment, goal, ts, currency) DO UPDATE SET n = n + excluded.n,"
+        " valued = valued + excluded.valued, amount = amount + excluded.amount, nanos = nanos + excluded.nanos",
         rows,
     )
 
 
-def conversions_of(connection: sqlite3.Connection, uid: int) -> dict[Goal, list[ConversionEvent]]:
-    """Return all conversions of a person by goal, ascending."""
+def conversions_of(connection: sqlite3.Connection, environment: int, uid: int) -> dict[Goal, list[ConversionEvent]]:
+    """Return all conversions of a person in an environment by goal, ascending."""
     conversions: dict[Goal, list[ConversionEvent]] = {}
     for goal, *rest in connection.execute(
-        "SELECT goal, ts, currency, n, valued, amount, nanos FROM goal_hit WHERE uid = ? ORDER BY goal, ts, currency",
-        (uid,),
+        "SELECT goal, ts, currency, n, valued, amount, nanos FROM goal_hit WHERE environment = ? AND uid = ?"
+        " ORDER BY goal, ts, currency",
+        (environment, uid),
     ):
         conversions.setdefault(goal, []).append(ConversionEvent(*rest))
     return conversions

@@ -31,6 +31,7 @@ def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool) 
         max_bytes=settings.store_max_bytes,
         history_days=settings.history_days,
         notes_outbox=outbox,
+        environment=settings.environment or None,
     )
 
 

@@ -1,15 +1,16 @@
 """Experiments in SQLite: definitions, and the roll-up from exposures and conversions to hourly cells.
 
 The unit is the person: who is assigned under an anonymous id and converts when logged in has converted, and whose two
-ids fell into two arms is in the one met first. What is kept of a person (first exposure per variant, times of
-conversions) merges by minimum and union, so order, batches, repetition and the time of an `identify` cannot matter; the
-cells change by the difference of what the person contributed before and after. A test stops after all that was accepted
-of it, so that stopping it changes no cell.
+ids fell into two arms is in the one met first. Each environment is counted by itself. What is kept of a person (first
+exposure per variant, times of conversions) merges by minimum and union, so order, batches, repetition and the time of
+an `identify` cannot matter; the cells change by the difference of what the person contributed before and after. A test
+stops after all that was accepted of it, so that stopping it changes no cell.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import compress, count, groupby
@@ -23,9 +24,10 @@ from otel_measure.definitions.cells import CellChanges
 from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
-from otel_measure.store.sqlite import facts
+from otel_measure.store.sqlite import environments, facts
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
+from otel_measure.store.sqlite.environments import Columns, Environment
 from otel_measure.store.sqlite.facts import Facts
 from otel_measure.store.sqlite.kept import FACTS, StoreState, counted_by
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
@@ -38,7 +40,8 @@ class _Extra(msgspec.Struct):
     properties: dict[str, Any] | None = None
 
 
-TABLES: Final = ("experiment_arm", "experiment_conversion", "experiment_cell")
+_OF_PERSONS: Final = ("experiment_arm", "experiment_conversion")
+TABLES: Final = (*_OF_PERSONS, "experiment_cell")
 FROZEN: Final[Mapping[str, str]] = {"experiment_arm": "first_ts < :ts", "experiment_conversion": "ts < :ts"}
 _DEFINITION: Final = (
     "SELECT key, name, variants, weights, coverage, created, stopped, served"
@@ -46,7 +49,8 @@ _DEFINITION: Final = (
 )
 _PERSON_IN_TEST: Final = """
     SELECT root.distinct_id, (
-        SELECT variant FROM experiment_arm WHERE uid = p.person AND experiment = ?2 ORDER BY first_ts, variant LIMIT 1
+        SELECT variant FROM experiment_arm WHERE uid = p.person AND environment = ?3 AND experiment = ?2
+        ORDER BY first_ts, variant LIMIT 1
     )
     FROM alias a JOIN person_of p ON p.uid = a.uid JOIN alias root ON root.uid = p.person WHERE a.distinct_id = ?1
 """
@@ -69,8 +73,9 @@ class _Facts(NamedTuple):
 class SqliteExperimentQuestions:
     """Satisfies `otel_measure.store.protocol.ExperimentQuestions`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, seen: StoreState) -> None:
+    def __init__(self, connection: sqlite3.Connection, environment: Environment, seen: StoreState) -> None:
         self._connection = connection
+        self._environment, self.environment = environment
         self._seen = seen
 
     def counted_by(self, start: int, end: int) -> CountedBy:
@@ -86,14 +91,15 @@ class SqliteExperimentQuestions:
     def hours(self, key: str) -> list[ArmHour]:
         """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
         rows = self._connection.execute(
-            "SELECT hour, variant, users, conversions FROM experiment_cell WHERE experiment = ? ORDER BY hour, variant",
-            (key,),
+            "SELECT hour, variant, users, conversions FROM experiment_cell WHERE environment = ? AND experiment = ?"
+            " ORDER BY hour, variant",
+            (self._environment, key),
         )
         return [ArmHour(*row) for row in rows]
 
     def person_in_test(self, key: str, user_id: str) -> PersonInTest:
         """Return the person behind a user id, as a test knows them."""
-        row = self._connection.execute(_PERSON_IN_TEST, (user_id, key)).fetchone()
+        row = self._connection.execute(_PERSON_IN_TEST, (user_id, key, self._environment)).fetchone()
         return PersonInTest(user_id, None) if row is None else PersonInTest(*row)
 
 
@@ -136,64 +142,73 @@ def _definition(row: tuple[Any, ...]) -> Experiment:
 # with the time from when on nothing is counted.
 _ARMS: Final = """
     SELECT a.uid, a.experiment, a.variant, a.first_ts, (
-        SELECT min(c.ts) FROM experiment_conversion c WHERE c.uid = a.uid AND c.experiment = a.experiment AND c.ts >= (
-            SELECT min(e.first_ts) FROM experiment_arm e WHERE e.uid = a.uid AND e.experiment = a.experiment
+        SELECT min(c.ts) FROM experiment_conversion c
+        WHERE c.uid = a.uid AND c.environment = a.environment AND c.experiment = a.experiment AND c.ts >= (
+            SELECT min(e.first_ts) FROM experiment_arm e
+            WHERE e.uid = a.uid AND e.environment = a.environment AND e.experiment = a.experiment
         )
     ), t.stopped
     FROM experiment_arm a LEFT JOIN experiment_stop t ON t.experiment = a.experiment
-    {persons} ORDER BY a.uid, a.experiment
+    WHERE a.environment = ? {persons} ORDER BY a.uid, a.experiment
 """
-_ADD_ARM: Final = "ON CONFLICT (uid, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
+_ADD_ARM: Final = (
+    "ON CONFLICT (uid, environment, experiment, variant) DO UPDATE SET first_ts = min(first_ts, excluded.first_ts)"
+)
 
 
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted exposures and conversions."""
-    found = _facts(new, transaction.definitions.experiment_event_types)
-    uids = {uid for uid, _, _ in (*found.exposures, *found.conversions)}
-    if uids:
+    for environment, found in _facts(transaction, new).items():
+        uids = {uid for uid, _, _ in (*found.exposures, *found.conversions)}
         person = _persons(transaction.connection, uids)
-        with _changing(transaction.connection, set(person.values())) as connection:
+        with _changing(transaction.connection, environment, set(person.values())) as connection:
             connection.executemany(
-                f"INSERT INTO experiment_arm VALUES (?, ?, ?, ?) {_ADD_ARM}",
-                [(person[uid], *key, ts) for (uid, *key), ts in found.exposures.items()],
+                f"INSERT INTO experiment_arm VALUES (?, ?, ?, ?, ?) {_ADD_ARM}",
+                [(environment, person[uid], *key, ts) for (uid, *key), ts in found.exposures.items()],
             )
             connection.executemany(
-                "INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?)",
-                [(person[uid], *key) for uid, *key in found.conversions],
+                "INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?, ?)",
+                [(environment, person[uid], *key) for uid, *key in found.conversions],
             )
 
 
-def _facts(new: Accepted, converting: Container[str]) -> _Facts:
-    return _Facts(
-        _exposures(new[Exposure]) if Exposure in new else {},
-        {
-            *(_conversions(new[AbConversion]) if AbConversion in new else ()),
-            *(_told_by_events(new[UserEvent], converting) if UserEvent in new else ()),
-        },
-    )
+def _facts(transaction: Transaction, new: Accepted) -> dict[int, _Facts]:
+    """Return what each environment of a batch says."""
+    found: defaultdict[int, _Facts] = defaultdict(lambda: _Facts({}, set()))
+    if Exposure in new:
+        for environment, columns in _apart(transaction, new[Exposure], "experiment", "variant", "reason", "ts"):
+            found[environment].exposures.update(_exposures(columns))
+    if AbConversion in new:
+        for environment, columns in _apart(transaction, new[AbConversion], "experiment", "ts"):
+            found[environment].conversions.update(zip(*columns, strict=True))
+    converting = transaction.definitions.experiment_event_types
+    if UserEvent in new and not converting.isdisjoint(new[UserEvent].fields["type"]):
+        for environment, columns in _apart(transaction, new[UserEvent], "type", "properties", "ts"):
+            found[environment].conversions.update(_told_by_events(columns, converting))
+    return found
 
 
-def _exposures(given: Facts) -> dict[tuple[int, str, str], int]:
+def _apart(transaction: Transaction, given: Facts, *fields: str) -> Iterator[tuple[int, Columns]]:
+    columns = (given.stored["uid"], *(given.fields[field] for field in fields))
+    return environments.apart(transaction.connection, given.stored["origin"], columns)
+
+
+def _exposures(columns: Columns) -> dict[tuple[int, str, str], int]:
     """Return when users first met a variant that chance gave them."""
     found: dict[tuple[int, str, str], int] = {}
-    columns = (given.fields[field] for field in ("experiment", "variant", "reason", "ts"))
-    for uid, experiment, variant, reason, ts in zip(given.stored["uid"], *columns, strict=True):
+    for uid, experiment, variant, reason, ts in zip(*columns, strict=True):
         if reason == semconv.FEATURE_FLAG_REASON_SPLIT and variant:
             key = (uid, experiment, variant)
             found[key] = min(ts, found.get(key, ts))
     return found
 
 
-def _conversions(given: Facts) -> Iterator[tuple[int, str, int]]:
-    return zip(given.stored["uid"], given.fields["experiment"], given.fields["ts"], strict=True)
-
-
-def _told_by_events(given: Facts, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
-    uids, fields = given.stored["uid"], given.fields
-    for i in compress(count(), map(converting.__contains__, fields["type"])):
-        experiment = _experiment_of(fields["properties"][i])
+def _told_by_events(columns: Columns, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
+    uids, types, properties, times = columns
+    for i in compress(count(), map(converting.__contains__, types)):
+        experiment = _experiment_of(properties[i])
         if experiment is not None:
-            yield uids[i], experiment, fields["ts"][i]
+            yield uids[i], experiment, times[i]
 
 
 def _experiment_of(properties: dict[str, Json] | None) -> str | None:
@@ -212,18 +227,20 @@ def _persons(connection: sqlite3.Connection, uids: Iterable[int]) -> dict[int, i
 
 
 @contextmanager
-def _changing(connection: sqlite3.Connection, persons: set[int]) -> Iterator[sqlite3.Connection]:
-    """Let the cells follow what is done inside to some persons."""
+def _changing(connection: sqlite3.Connection, environment: int, persons: set[int]) -> Iterator[sqlite3.Connection]:
+    """Let the cells of an environment follow what is done inside to some persons."""
     changes = CellChanges()
-    _add_persons(connection, changes, persons, -1)
+    _add_persons(connection, environment, changes, persons, -1)
     yield connection
-    _add_persons(connection, changes, persons, 1)
-    add_cells(connection, changes)
+    _add_persons(connection, environment, changes, persons, 1)
+    add_cells(connection, changes, environment)
 
 
-def _add_persons(connection: sqlite3.Connection, changes: CellChanges, persons: set[int], sign: int) -> None:
+def _add_persons(
+    connection: sqlite3.Connection, environment: int, changes: CellChanges, persons: set[int], sign: int
+) -> None:
     for part in chunks(persons):
-        rows = connection.execute(_ARMS.format(persons=f"WHERE a.uid IN {marks(len(part))}"), part)
+        rows = connection.execute(_ARMS.format(persons=f"AND a.uid IN {marks(len(part))}"), (environment, *part))
         _add_units(changes, _units(rows), sign)
 
 
@@ -242,30 +259,40 @@ def _add_units(changes: CellChanges, units: Iterable[list[tuple[Any, ...]]], sig
 
 def unite(transaction: Transaction, into: int, gone: int) -> None:
     """Make the exposures and conversions of two persons those of one."""
-    with _changing(transaction.connection, {into, gone}) as connection:
-        connection.execute(
-            "INSERT INTO experiment_arm SELECT ?, experiment, variant, first_ts FROM experiment_arm WHERE uid = ?"
-            f" {_ADD_ARM}",
-            (into, gone),
-        )
-        connection.execute(
-            "INSERT OR IGNORE INTO experiment_conversion SELECT ?, experiment, ts FROM experiment_conversion"
-            " WHERE uid = ?",
-            (into, gone),
-        )
-        _delete(connection, {gone})
+    for environment in _environments_of(transaction.connection, {gone}):
+        given = {"environment": environment, "into": into, "gone": gone}
+        with _changing(transaction.connection, environment, {into, gone}) as connection:
+            connection.execute(
+                "INSERT INTO experiment_arm SELECT environment, :into, experiment, variant, first_ts"
+                f" FROM experiment_arm WHERE environment = :environment AND uid = :gone {_ADD_ARM}",
+                given,
+            )
+            connection.execute(
+                "INSERT OR IGNORE INTO experiment_conversion SELECT environment, :into, experiment, ts"
+                " FROM experiment_conversion WHERE environment = :environment AND uid = :gone",
+                given,
+            )
+            _delete(connection, environment, {gone})
 
 
 def forget(connection: sqlite3.Connection, uids: Iterable[int]) -> None:
     """Erase persons: their assignments, their conversions, and what they contributed."""
     erased = set(uids)
-    with _changing(connection, erased):
-        _delete(connection, erased)
+    for environment in _environments_of(connection, erased):
+        with _changing(connection, environment, erased):
+            _delete(connection, environment, erased)
 
 
-def _delete(connection: sqlite3.Connection, persons: set[int]) -> None:
-    for table in ("experiment_arm", "experiment_conversion"):
-        connection.executemany(f"DELETE FROM {table} WHERE uid = ?", [(person,) for person in persons])
+def _environments_of(connection: sqlite3.Connection, persons: set[int]) -> list[int]:
+    select = "SELECT DISTINCT environment FROM {} WHERE uid IN"
+    return sorted({e for table in _OF_PERSONS for (e,) in rows_in(connection, select.format(table), persons)})
+
+
+def _delete(connection: sqlite3.Connection, environment: int, persons: set[int]) -> None:
+    for table in _OF_PERSONS:
+        connection.executemany(
+            f"DELETE FROM {table} WHERE environment = ? AND uid = ?", [(environment, person) for person in persons]
+        )
 
 
 def restore(_: Transaction, __: Frozen) -> Iterator[None]:
@@ -287,26 +314,29 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
             connection.execute(statement, (*ids, *given))
             yield
     connection.execute(f"DELETE FROM {ARM_HOURS.name}")
-    changes = CellChanges()
-    for units in chunks(_units(connection.execute(_ARMS.format(persons=""))), _UNITS_AT_ONCE):
-        _add_units(changes, units)
-        yield
-    add_cells(connection, changes)
+    for environment in environments.seen(connection):
+        changes = CellChanges()
+        units_of_all = _units(connection.execute(_ARMS.format(persons=""), (environment,)))
+        for units in chunks(units_of_all, _UNITS_AT_ONCE):
+            _add_units(changes, units)
+            yield
+        add_cells(connection, changes, environment)
     yield
 
 
 _UNITS_AT_ONCE: Final = 5000
 _RECOUNT_ARMS: Final = (
-    "INSERT INTO experiment_arm SELECT person, experiment, variant, min(ts) FROM exposure JOIN person_of USING (uid)"
+    "INSERT INTO experiment_arm SELECT environment, person, experiment, variant, min(ts)"
+    " FROM exposure JOIN person_of USING (uid) JOIN environment_of USING (origin)"
     f" WHERE id BETWEEN ? AND ? AND reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant <> ''"
-    f" GROUP BY 1, 2, 3 {_ADD_ARM}"
+    f" GROUP BY 1, 2, 3, 4 {_ADD_ARM}"
 )
 _RECOUNT_CONVERSIONS: Final = (
-    "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment, ts FROM ab_conversion"
-    " JOIN person_of USING (uid) WHERE id BETWEEN ? AND ?"
+    "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment, ts FROM ab_conversion"
+    " JOIN person_of USING (uid) JOIN environment_of USING (origin) WHERE id BETWEEN ? AND ?"
 )
 _RECOUNT_TOLD_BY_EVENTS: Final = (
-    "INSERT OR IGNORE INTO experiment_conversion SELECT person, experiment_in(extra), ts"
-    " FROM event JOIN person_of USING (uid)"
+    "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment_in(extra), ts"
+    " FROM event JOIN person_of USING (uid) JOIN environment_of USING (origin)"
     " WHERE id BETWEEN ? AND ? AND type IN ({}) AND experiment_in(extra) IS NOT NULL"
 )

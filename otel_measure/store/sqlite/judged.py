@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from otel_measure.definitions.drift_windows import HourCount
+from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.ids import id_key
@@ -50,6 +51,7 @@ class SqliteQualityQuestions:
         self._connection = connection
         self._where = where
         self._seen = seen
+        self.environment: Final = where.environment or UNNAMED
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions the labels of [start, end) are counted; cells go with their facts."""

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from otel_measure.definitions.cells import LARGEST
+from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.model_use import SUMS, ModelUse, use_by_minute
 from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.kinds import Inference, Record
@@ -131,6 +132,7 @@ class SqliteRecordedModels:
         self._connection = connection
         self._where = where
         self._seen = seen
+        self.environment: Final = where.environment or UNNAMED
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions the uses of [start, end) are counted."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from otel_measure.definitions.exposition import Family
-from otel_measure.store.sqlite import received, streams, totals, users
+from otel_measure.store.sqlite import environments, received, streams, totals, users
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -25,30 +25,31 @@ class SqliteMoment:
 
     Args:
         transaction: a read transaction.
-        where: narrows what can be narrowed.
+        where: narrows what can be narrowed; without an environment the one that the rule chooses.
         seen: the state of the store.
     """
 
     def __init__(self, transaction: Transaction, where: Filter, seen: StoreState) -> None:
         self._transaction = transaction
-        self._where = where
         self._seen = seen
         self._is_narrowed = False
         connection = transaction.connection
+        self._environment = environments.chosen(connection, where.environment)
+        self._where = where = where._replace(environment=self._environment.name)
         self.models = SqliteRecordedModels(connection, where, seen)
         self.quality = SqliteQualityQuestions(connection, where, seen)
-        self.experiments = SqliteExperimentQuestions(connection, seen)
+        self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
         self.services = SqliteServiceQuestions(connection)
         self.streams = SqliteStreamQuestions(connection)
         self.outbox = SqliteOutboxQuestions(connection)
 
     @cached_property
     def users(self) -> SqliteUserQuestions:
-        """Persons, sessions, conversions, answers; narrowed, their roll-ups are made of the facts that match."""
+        """Persons, sessions, conversions, answers; of one service, their roll-ups are made of the facts that match."""
         if users.leaves_out(self._transaction.connection, self._where):
             self._is_narrowed = True
             users.narrow(self._transaction, self._where)
-        return SqliteUserQuestions(self._transaction, self._seen, is_narrowed=self._is_narrowed)
+        return SqliteUserQuestions(self._transaction, self._environment, self._seen, is_narrowed=self._is_narrowed)
 
     @property
     def horizon(self) -> int:

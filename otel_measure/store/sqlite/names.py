@@ -10,7 +10,7 @@ from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.measurements import Attributes
 from otel_measure.records.kinds import Origin
-from otel_measure.store.sqlite.chunks import rows_in
+from otel_measure.store.sqlite.chunks import marks, rows_in
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -73,15 +73,17 @@ class Names:
         if known is not None:
             self._last_origin = (origin, known)
             return known
+        self._find_or_insert("SELECT id FROM environment WHERE name=?", "environment (name)", (origin.environment,))
         select = "SELECT id FROM origin WHERE service=? AND environment=?"
         key = (origin.service, origin.environment)
         return self._origins.put(origin, self._find_or_insert(select, "origin (service, environment)", key))
 
-    def _find_or_insert(self, select: str, into: str, key: tuple[str, str]) -> int:
+    def _find_or_insert(self, select: str, into: str, key: tuple[str, ...]) -> int:
         found = self.connection.execute(select, key).fetchone()
         if found:
             return int(found[0])
-        return int(self.connection.execute(f"INSERT INTO {into} VALUES (?, ?) RETURNING id", key).fetchone()[0])
+        insert = f"INSERT INTO {into} VALUES {marks(len(key))} RETURNING id"
+        return int(self.connection.execute(insert, key).fetchone()[0])
 
     def origins(self, origins: Sequence[Origin]) -> Sequence[int]:
         """Return the ids of services in environments; most often all are one."""

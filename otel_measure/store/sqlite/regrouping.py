@@ -31,34 +31,38 @@ def regroup(transaction: Transaction, uids: Sequence[int], background: Iterable[
         uids: all ids of the persons as they were counted, and as they are now.
         background: their events that are counted by day alone, as far as they are counted.
     """
-    rows, changes = _counted(transaction, uids)
+    rows, cells = _counted(transaction, uids)
     roll_ups.forget(transaction, uids, background)
     for table, some in rows.items():
         marks = ",".join("?" * len(some[0]))
         transaction.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", some)
-    add_cells(transaction.connection, changes)
+    for environment, changes in cells.items():
+        add_cells(transaction.connection, changes, environment)
 
 
-def _counted(transaction: Transaction, uids: Sequence[int]) -> tuple[dict[str, list[tuple[Any, ...]]], CellChanges]:
-    """Return the rows of persons, by table, and what they add to cells."""
+def _counted(
+    transaction: Transaction, uids: Sequence[int]
+) -> tuple[dict[str, list[tuple[Any, ...]]], dict[int, CellChanges]]:
+    """Return the rows of persons, by table, and what they add to the cells of each environment."""
     connection, frozen = transaction.connection, roll_ups.frozen_before(transaction.connection, transaction.definitions)
     connection.execute("SAVEPOINT regrouping")
     try:
         _hide_others(connection, uids, frozen)
         _count(transaction, frozen)
         rows: dict[str, list[tuple[Any, ...]]] = {}
-        changes = CellChanges()
+        cells: dict[int, CellChanges] = {}
         for roll_up in _OF_PERSONS:
             for table in roll_up.TABLES:
                 kind = _CELLS.get(table)
-                columns = "*" if kind is None else ",".join((*kind.keys, *kind.sums))
+                columns = "*" if kind is None else ",".join(("environment", *kind.keys, *kind.sums))
                 counted = connection.execute(f"SELECT {columns} FROM temp.{table}").fetchall()
                 if kind is None and counted:
                     rows[table] = counted
                 elif kind is not None:
-                    for row in counted:
-                        changes.add(kind, row[: len(kind.keys)], row[len(kind.keys) :])
-        return rows, changes
+                    for environment, *row in counted:
+                        changes = cells.setdefault(environment, CellChanges())
+                        changes.add(kind, tuple(row[: len(kind.keys)]), row[len(kind.keys) :])
+        return rows, cells
     finally:
         connection.execute("ROLLBACK TO regrouping")
         connection.execute("RELEASE regrouping")

@@ -1,20 +1,21 @@
 """Questions about users, answered from cells: sums of some hundred rows, however many users there are.
 
-Narrowed to a service or environment, the same roll-ups are made of the events that match, in tables that live as long
-as the question: one definition of every number, at the price of reading the facts.
+They are about one environment, which has cells of its own. Narrowed to a service, the same roll-ups are made of the
+events that match, in tables that live as long as the question: one definition of every number, at the price of reading
+the facts.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from zoneinfo import ZoneInfo
 
 from otel_measure.definitions.conversions import ConversionSum, conversion, first_after_entry, total_value
 from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.sessions import SessionSpan
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.sqlite import activity, answers, persons
+from otel_measure.store.sqlite.environments import Environment
 from otel_measure.store.sqlite.kept import FACTS, StoreState, counted_by
 from otel_measure.store.sqlite.transaction import NOTHING_FROZEN, Transaction
 from otel_measure.store.types.facts import Filter
@@ -37,23 +38,16 @@ def widen(connection: sqlite3.Connection) -> None:
 
 
 def leaves_out(connection: sqlite3.Connection, where: Filter) -> bool:
-    """Tell whether there is anything that does not match."""
-    return where.narrows and bool(
-        connection.execute(
-            "SELECT 1 FROM origin WHERE service <> coalesce(?, service) OR environment <> coalesce(?, environment)",
-            where,
-        ).fetchone()
+    """Tell whether there is anything in the environment that does not match."""
+    return where.service is not None and bool(
+        connection.execute("SELECT 1 FROM origin WHERE service <> ? AND environment = ?", where).fetchone()
     )
 
 
 def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
     """Put empty tables, and views of the facts that match, before the stored ones of the same names."""
     connection.execute("CREATE TEMP TABLE chosen AS SELECT id FROM origin WHERE id = 0")
-    connection.execute(
-        "INSERT INTO chosen SELECT id FROM origin WHERE service = coalesce(?, service)"
-        " AND environment = coalesce(?, environment)",
-        where,
-    )
+    connection.execute("INSERT INTO chosen SELECT id FROM origin WHERE service = ? AND environment = ?", where)
     for table in ("event", "nps_response"):
         connection.execute(
             f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE origin IN (SELECT id FROM temp.chosen)"
@@ -66,8 +60,11 @@ def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
 class SqliteUserQuestions:
     """Satisfies `otel_measure.store.protocol.UserQuestions`, within one read transaction."""
 
-    def __init__(self, transaction: Transaction, seen: StoreState, *, is_narrowed: bool) -> None:
+    def __init__(
+        self, transaction: Transaction, environment: Environment, seen: StoreState, *, is_narrowed: bool
+    ) -> None:
         self._connection = transaction.connection
+        self._environment, self.environment = environment
         self._definitions = transaction.definitions
         self._seen = seen
         self._source = None if is_narrowed else FACTS  # what is narrowed is made of the facts that are there
@@ -78,38 +75,39 @@ class SqliteUserQuestions:
 
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
-        return persons.active(self._connection, days.last, days.length)
+        return persons.active(self._connection, self._environment, days.last, days.length)
 
     def active_by_day(self, days: Days) -> dict[int, int]:
         """Return the persons active on each of them; days without any are left out."""
-        return persons.active_by_day(self._connection, *days)
+        return persons.active_by_day(self._connection, self._environment, *days)
 
     def first_seen(self, days: Days) -> int:
         """Return the persons whose first active day is one of these."""
-        return persons.first_seen(self._connection, days.last, days.length)
+        return persons.first_seen(self._connection, self._environment, days.last, days.length)
 
     def back_after(self, days: Days, gap: int) -> int:
         """Return the persons who came back on one of these days after `gap` days or more."""
-        return persons.back_after(self._connection, days.last, days.length, gap)
+        return persons.back_after(self._connection, self._environment, days.last, days.length, gap)
 
     def frequent(self, days: Days, at_least: int, lately: Days) -> int:
         """Return the persons active on at least so many of these days, the last of them among `lately`."""
-        return persons.frequent(self._connection, *days, at_least, lately.first)
+        return persons.frequent(self._connection, self._environment, *days, at_least, lately.first)
 
     def sessions(self, days: Days, now: int) -> SessionTotals:
         """Return what the sessions that start on these days add up to; the open ones are in no bounce rate yet."""
         row = self._connection.execute(
             "SELECT total(sessions), total(duration_us), total(events), total(viewed), total(bounced),"
             " total(background)"
-            " FROM session_cell WHERE day BETWEEN ? AND ?",
-            days,
+            " FROM session_cell WHERE environment = ? AND day BETWEEN ? AND ?",
+            (self._environment, *days),
         ).fetchone()
         found = SessionTotals(*map(int, row))
         still_open = [
             SessionSpan(*numbers)
             for numbers in self._connection.execute(
-                "SELECT started, ended, events, views, keys FROM session WHERE views > 0 AND ended > ?",
-                (now - self._definitions.session_gap_us,),
+                "SELECT started, ended, events, views, keys FROM session"
+                " WHERE environment = ? AND views > 0 AND ended > ?",
+                (self._environment, now - self._definitions.session_gap_us),
             )
             if days.first <= self._definitions.day_of(numbers[0]) <= days.last
         ]
@@ -120,15 +118,16 @@ class SqliteUserQuestions:
         """Return who converted; what is no key event is looked up in the facts, which is slower."""
         entered = self.active(days)
         if event not in self._definitions.key_event_types:
-            return _converted_in_facts(self._connection, days, event, self._definitions.zone, entered)
+            return self._converted_in_facts(days, event, entered)
         reached = self._connection.execute(
-            "SELECT persons, wait_us FROM goal_cell WHERE goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
-            (event, *days, days.first),
+            "SELECT persons, wait_us FROM goal_cell"
+            " WHERE environment = ? AND goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
+            (self._environment, event, *days, days.first),
         ).fetchall()
         sums = self._connection.execute(
             "SELECT currency, n, valued, amount, nanos FROM goal_sum"
-            " WHERE goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
-            (event, *days, days.first),
+            " WHERE environment = ? AND goal = ? AND hit_day BETWEEN ? AND ? AND day >= ?",
+            (self._environment, event, *days, days.first),
         ).fetchall()
         conversions, value = total_value(sums)
         return ConversionTotals(
@@ -139,38 +138,39 @@ class SqliteUserQuestions:
         """Return the cohorts first seen on these days, ascending."""
         found: dict[int, dict[int, int]] = {}
         for cohort, offset, n in self._connection.execute(
-            "SELECT cohort, day_offset, n FROM cohort_cell WHERE cohort BETWEEN ? AND ?"
+            "SELECT cohort, day_offset, n FROM cohort_cell WHERE environment = ? AND cohort BETWEEN ? AND ?"
             f" AND day_offset IN (0, {', '.join(str(int(offset)) for offset in offsets)}) ORDER BY cohort",
-            days,
+            (self._environment, *days),
         ):
             found.setdefault(cohort, {})[offset] = n
         return [Cohort(day, n[0], {offset: n.get(offset, 0) for offset in offsets}) for day, n in found.items()]
 
     def scores(self, days: Days, survey: str | None = None) -> Counter[int]:
         """Return how many gave each score with their last answer in these days."""
-        return answers.scores(self._connection, *days, survey)
+        return answers.scores(self._connection, self._environment, *days, survey)
 
-
-def _converted_in_facts(
-    connection: sqlite3.Connection, days: Days, event: str, zone: ZoneInfo, entered: int
-) -> ConversionTotals:
-    """Return who converted by an event that nothing is rolled up of, from the events themselves."""
-    first_ts = dict(
-        connection.execute(
-            "SELECT uid, first_ts FROM person_day WHERE day BETWEEN ?1 AND ?2 AND (prev IS NULL OR prev < ?1)", days
+    def _converted_in_facts(self, days: Days, event: str, entered: int) -> ConversionTotals:
+        """Return who converted by an event that nothing is rolled up of, from the events themselves."""
+        zone = self._definitions.zone
+        first_ts = dict(
+            self._connection.execute(
+                "SELECT uid, first_ts FROM person_day"
+                " WHERE environment = ?3 AND day BETWEEN ?1 AND ?2 AND (prev IS NULL OR prev < ?1)",
+                (*days, self._environment),
+            )
         )
-    )
-    rows = connection.execute(
-        "SELECT coalesce(p.merged_into, p.uid), e.ts, e.extra FROM event e JOIN person p ON p.uid = e.uid"
-        " WHERE (e.type = ? OR e.name = ?) AND e.ts >= ? AND e.ts < ?",
-        (event, event, day_start(days.first, zone), day_start(days.last + 1, zone)),
-    )
-    events = [(uid, ts, extra) for uid, ts, extra in rows if uid in first_ts and ts >= first_ts[uid]]
-    converted = first_after_entry(first_ts, ((uid, ts) for uid, ts, _ in events))
-    sums: list[ConversionSum] = []
-    for _, ts, extra in events:
-        rare = activity.rare_fields(extra)
-        sums.append(conversion(ts, rare.value, rare.currency)[1:])
-    conversions, value = total_value(sums)
-    wait_us = sum(ts - first_ts[uid] for uid, ts in converted.items())
-    return ConversionTotals(entered, len(converted), conversions, wait_us, value)
+        rows = self._connection.execute(
+            "SELECT coalesce(p.merged_into, p.uid), e.ts, e.extra FROM event e JOIN person p ON p.uid = e.uid"
+            " WHERE (e.type = ? OR e.name = ?) AND e.ts >= ? AND e.ts < ?"
+            " AND e.origin IN (SELECT origin FROM environment_of WHERE environment = ?)",
+            (event, event, day_start(days.first, zone), day_start(days.last + 1, zone), self._environment),
+        )
+        events = [(uid, ts, extra) for uid, ts, extra in rows if uid in first_ts and ts >= first_ts[uid]]
+        converted = first_after_entry(first_ts, ((uid, ts) for uid, ts, _ in events))
+        sums: list[ConversionSum] = []
+        for _, ts, extra in events:
+            rare = activity.rare_fields(extra)
+            sums.append(conversion(ts, rare.value, rare.currency)[1:])
+        conversions, value = total_value(sums)
+        wait_us = sum(ts - first_ts[uid] for uid, ts in converted.items())
+        return ConversionTotals(entered, len(converted), conversions, wait_us, value)

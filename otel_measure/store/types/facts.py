@@ -30,10 +30,19 @@ class OutboxBatch(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Narrow an answer to one service or environment; `None` is all."""
+    """Which facts an answer is about.
+
+    Attributes:
+        service: `None` is all.
+        environment: always one; `None` has the store choose it (`otel_measure.definitions.environments`).
+    """
 
     service: str | None = None
     environment: str | None = None
+
+    def with_default(self, environment: str | None) -> Filter:
+        """Return the same, about this environment where none was asked for."""
+        return self if self.environment is not None else self._replace(environment=environment)
 
     @property
     def narrows(self) -> bool:

@@ -64,7 +64,7 @@ def test_from_creation_to_results(client: TestClient) -> None:
         "created_at": "2026-01-01T12:00:00Z",
     }
     listed = client.get(BASE).json()["data"]
-    assert listed == {"experiments": [answer["data"]], "total_experiments": 1}
+    assert listed == {"experiments": [answer["data"]], "total_experiments": 1, "environment": ""}
 
 
 def test_unknown_numbers_are_null(client: TestClient) -> None:
@@ -120,7 +120,7 @@ def test_a_stopped_test_gives_everybody_one_variant(client: TestClient) -> None:
             "test 'new-homepage' exists with another definition: variants is ('control', 'variant_a') there and"
             " ('a', 'b') here; give another key=...",
         ),
-        ("GET", "?window=1d", None, 400, "query parameter 'window' has no meaning here; none is allowed"),
+        ("GET", "?window=1d", None, 400, "query parameter 'window' has no meaning here; allowed: environment"),
     ],
 )  # fmt: skip
 def test_errors(

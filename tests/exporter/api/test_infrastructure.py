@@ -95,6 +95,7 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
                 "end": "2026-01-15T12:00:40Z",
                 "timezone": "UTC",
                 "definitions": "current",
+                "environment": "",
             },
         },
     }

@@ -128,7 +128,7 @@ def test_empty(client: TestClient) -> None:
             "models": [], "total_models": 0, "total_inferences": 0,
             "window": {
                 "start": "2025-12-31T12:00:00.000001Z", "end": "2026-01-01T12:00:00.000001Z",
-                "timezone": "UTC", "definitions": "current",
+                "timezone": "UTC", "definitions": "current", "environment": "",
             },
         },
     }  # fmt: skip

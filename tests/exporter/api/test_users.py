@@ -178,6 +178,7 @@ def test_engagement_is_what_python_answers(client: TestClient, runtime: Runtime)
         "end": "2026-01-01T00:00:00Z",
         "timezone": "UTC",
         "definitions": "current",
+        "environment": "",
     }
 
 

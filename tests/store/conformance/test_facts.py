@@ -96,18 +96,18 @@ def test_a_moment_sees_nothing_of_what_is_written_meanwhile(engine: EngineCase) 
 # ---------------------------------------------------------------- questions about models
 
 
-def test_answers_narrow_to_a_service_or_environment(engine: EngineCase) -> None:
-    """Each alone or both; nobody's is empty."""
+def test_answers_narrow_to_a_service_and_are_about_one_environment(engine: EngineCase) -> None:
+    """Without a service it is all of them, without an environment the first one; nobody's is empty."""
     store = engine.open()
-    places = [Origin("a", "prod"), Origin("a", "test"), Origin("b", "prod")]
+    places = [Origin("a", "prod"), Origin("a", "test"), Origin("b", "prod"), Origin("b", "test"), Origin("c", "test")]
     store.accept([inference(str(i), origin=origin) for i, origin in enumerate(places)])
 
     def requests(**where: str) -> int:
         uses = asked(store, lambda m: m.models.model_use(0, NOON + 1), Filter(**where))
         return sum(use.requests for use in uses)
 
-    assert (requests(), requests(service="a"), requests(environment="prod")) == (3, 2, 2)
-    assert (requests(service="a", environment="prod"), requests(service="c")) == (1, 0)
+    assert (requests(), requests(service="a"), requests(environment="test")) == (2, 1, 3)
+    assert (requests(service="b", environment="test"), requests(service="c"), requests(environment="dev")) == (1, 0, 0)
 
 
 def test_models_are_registered_by_call_or_by_use(engine: EngineCase) -> None:

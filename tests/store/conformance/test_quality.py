@@ -33,7 +33,7 @@ def test_a_window_has_the_predictions_of_its_minutes(engine: EngineCase) -> None
     hour = asked(store, lambda m: m.quality.labels(NOON, NOON + MINUTE))
     assert hour == {("m", "1"): Labels(1, {("x", "x"): 1})}
     one = asked(store, lambda m: m.quality.labels(NOON, NOON + DAY, ("m", "1")))
-    assert one == {("m", "1"): Labels(3, {("x", "x"): 2, ("y", "x"): 1})}
+    assert one == {("m", "1"): Labels(2, {("x", "x"): 2})}
     narrowed = asked(store, lambda m: m.quality.labels(NOON, NOON + DAY, None), Filter("other", "prod"))
     assert narrowed == {("m", "1"): Labels(1, {("y", "x"): 1})}
 

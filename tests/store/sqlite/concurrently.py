@@ -9,7 +9,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.records.kinds import Exposure, GroundTruth, NpsResponse, Record
+from otel_measure.records.kinds import Exposure, GroundTruth, NpsResponse, Origin, Record
 from otel_measure.store.sqlite import SqliteStore, kept, roll_ups
 from tests.facts import DAY, HERE, HOUR, NOON, event, inference
 
@@ -18,9 +18,9 @@ OLD: Final = Definitions()
 ENGAGED: Final = replace(OLD, rules=OLD.rules + 1, engaged_s=15)
 NEW: Final = replace(ENGAGED, key_event_types=OLD.key_event_types | {"login"})
 USERS: Final = "abcd"
-# Tables whose first column is a person, after the one that is said.
-_PERSONS: Final = {"person_day": 1, "session": 0, "goal_hit": 0, "nps_day": 0, "person_end": 0} | {
-    "experiment_arm": 0, "experiment_conversion": 0,
+# Which column of a table is a person.
+_PERSONS: Final = {"person_day": 2, "session": 1, "goal_hit": 1, "nps_day": 1, "person_end": 1} | {
+    "experiment_arm": 1, "experiment_conversion": 1,
 }  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def finish(store: SqliteStore, now: int = NOON) -> int:
 _times = st.builds(
     lambda days, seconds: NOON - days * DAY - seconds * 1_000_000, st.integers(0, 6), st.integers(0, 4000)
 )
+_origins = st.sampled_from([HERE, HERE, Origin("shop", "staging"), Origin("office", "test")])
 _events: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     ts=_times,
@@ -83,6 +84,7 @@ _events: st.SearchStrategy[dict[str, Any]] = st.builds(
     background=st.sampled_from([False, False, True]),
     value=st.sampled_from([None, 2.5]),
     properties=st.sampled_from([None, {"experiment": "t"}]),
+    origin=_origins,
 )
 _inferences: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
@@ -101,7 +103,7 @@ def batches(draw: st.DrawFn) -> list[Record]:
     found: list[Record] = []
     for n in draw(st.lists(st.integers(0, 40), min_size=1, max_size=6)):
         kind = draw(st.sampled_from(["event", "event", "event", "inference", "truth", "answer", "exposure"]))
-        ts, user = draw(_times), draw(st.sampled_from(USERS))
+        ts, user, origin = draw(_times), draw(st.sampled_from(USERS)), draw(_origins)
         if kind == "event":
             found.append(event(f"e{n}", **draw(_events)))
         elif kind == "inference":
@@ -112,9 +114,9 @@ def batches(draw: st.DrawFn) -> list[Record]:
             truth = GroundTruth(id=f"g{n}", ts=NOON + HOUR, origin=HERE, inference_id=f"{n % 8:032x}", value=value)
             found.append(truth)
         elif kind == "answer":
-            found.append(NpsResponse(id=f"n{n}", ts=ts, origin=HERE, user_id=user, score=n % 11))
+            found.append(NpsResponse(id=f"n{n}", ts=ts, origin=origin, user_id=user, score=n % 11))
         else:
-            found.append(Exposure(id=f"x{n}", ts=ts, origin=HERE, user_id=user, experiment="t", variant="ab"[n % 2]))
+            found.append(Exposure(id=f"x{n}", ts=ts, origin=origin, user_id=user, experiment="t", variant="ab"[n % 2]))
     return found
 
 

@@ -150,7 +150,7 @@ def test_an_event_type_of_a_newer_version_is_activity(opened: Open) -> None:
     """It is kept, counted as activity, rebuilt, narrowed to, exposed and sent: whatever it is, it is no crash."""
     store = opened()
     unknown = event("a", "a", type="of_tomorrow", name="n")
-    assert store.accept([unknown, event("b", "b", origin=Origin("other"))]) == [ACCEPTED] * 2
+    assert store.accept([unknown, event("b", "b", origin=Origin("other", "test"))]) == [ACCEPTED] * 2
     before = contents(store)
     store.rebuild()
     assert contents(store) == before

@@ -137,14 +137,16 @@ def answers(capture: Capture) -> bytes:
     """Return what all reports say, as JSON, and what `/metrics` shows of facts."""
     store = capture.runtime.store
     assert store is not None
-    answers = [
-        capture.users.get_engagement_metrics(),
-        capture.users.get_engagement_metrics(as_of=date(2026, 1, 14)),
-        capture.ai.list_models(window="90d"),
-        capture.ai.list_models(window="24h"),
-        capture.ai.list_models(as_of=date(2026, 1, 14)),
-        asked(store, lambda m: m.streams.families(NOON)),
-    ]
+    users, ai = capture.users, capture.ai
+    answers: list[object] = [asked(store, lambda m: m.streams.families(NOON))]
+    for environment in ("", "test", "prod"):  # which one is the first seen, the order says
+        answers += [
+            users.get_engagement_metrics(environment=environment),
+            users.get_engagement_metrics(as_of=date(2026, 1, 14), environment=environment),
+            ai.list_models(window="90d", environment=environment),
+            ai.list_models(window="24h", environment=environment),
+            ai.list_models(as_of=date(2026, 1, 14), environment=environment),
+        ]
     return b"\n".join(map(_encode, answers))
 
 
