@@ -92,9 +92,7 @@ def _messages(body: OtlpBody, request: type[M], shape: MessageShape, refused: Co
             yield from json.messages(body.content, request, shape, refused)
             return
         for portion in wire.portions(body.content, shape, refused):
-            message = request()
-            message.ParseFromString(portion)
-            yield message
+            yield wire.parsed(portion, request)
     except TooManyItemsError as rule:
         raise HttpError(413, str(rule)) from None
     except DecodeError:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from exporter.cli import exit_codes
+from exporter.cli.backup import backup, restore
 from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
 from exporter.cli.rebuild import rebuild
@@ -53,6 +54,7 @@ Examples:
   otel-measure serve                       the page at http://127.0.0.1:5000/
   otel-measure serve --demo                the same with a synthetic workload to look at
   otel-measure doctor                      what is wrong here, and the way out
+  otel-measure backup /var/backups --keep 7
   otel-measure rebuild --timezone Europe/Paris
 
 {exit_codes.HELP}""",
@@ -69,7 +71,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, rebuild, compact, token):
+for _command in (serve, doctor, backup, restore, rebuild, compact, token):
     main.add_command(_command)
 
 

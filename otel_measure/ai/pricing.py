@@ -142,8 +142,7 @@ class Pricer:
         """
         if caller_usd is not None:
             return Price(caller_usd, "caller")
-        names = [name for name in (usage.response_model, model) if name]
-        override = self._override(names)
+        override = self._override(usage.response_model, model) if self.overrides else None
         if override is not None and (price := _priced(override.cost_usd(usage, ts), "override")) is not None:
             return price
         told = usage.cost_usd
@@ -182,14 +181,14 @@ class Pricer:
         """
         if input_tokens is None:
             return None
-        known = self._override([name for name in (response_model, model) if name])
+        known = self._override(response_model, model)
         if known is None:
             known = self._find(provider, model, response_model)
         usd = None if known is None else known.sum_usd(input_tokens, output_tokens, requests=requests, ts=ts)
         return None if usd is None else Price(usd, "aggregate")
 
-    def _override(self, names: list[str]) -> CallPrice | None:
-        return next((FlatPrice(self.overrides[name]) for name in names if name in self.overrides), None)
+    def _override(self, *names: str | None) -> CallPrice | None:
+        return next((FlatPrice(self.overrides[name]) for name in names if name and name in self.overrides), None)
 
     def _find(self, provider: str | None, model: str, response_model: str | None) -> CallPrice | None:
         key = (provider, model, response_model)

@@ -13,8 +13,10 @@ from otel_measure.conventions.dialects import first_of
 from otel_measure.definitions.signals import Span, inference_id
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
+from otel_measure.records.checks import names_nobody
+from otel_measure.records.events import record_of
 from otel_measure.records.kinds import Inference, Json, Origin
-from otel_measure.records.limits import MAX_COST_USD
+from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS
 
 
 class SpanCalls:
@@ -50,12 +52,14 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
         pricer: finds the cost where the span does not say it.
 
     Raises:
-        ValueError: an attribute breaks the rule of its field; the message names it.
+        ValueError: what a call cannot be without breaks the rule of its field; the message names it.
     """
     attributes = span.attributes
     response = _text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
     model = _text(attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
-    error_type = _text(attributes.get(semconv.ATTR_ERROR_TYPE))
+    error_type = _written(attributes.get(semconv.ATTR_ERROR_TYPE))
+    if error_type is not None and len(error_type) > MAX_LABEL_CHARS:
+        error_type = semconv.OTHER  # a message in place of a type: that it failed is known
     first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
     values: dict[str, object] = {
         semconv.ATTR_LOG_RECORD_UID: inference_id(span.trace_id, span.span_id),
@@ -64,15 +68,15 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
         semconv.ATTR_GEN_AI_REQUEST_MODEL: model,
         semconv.ATTR_MODEL_VERSION: model_names.version_of(model, response),
         semconv.ATTR_LATENCY_MS: max(span.end_us - span.start_us, 0) / 1000,
-        semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: first_of(attributes, dialects.INPUT_TOKENS),
-        semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: first_of(attributes, dialects.OUTPUT_TOKENS),
+        semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: _count(first_of(attributes, dialects.INPUT_TOKENS)),
+        semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: _count(first_of(attributes, dialects.OUTPUT_TOKENS)),
         semconv.ATTR_ERROR_TYPE: error_type or (semconv.OTHER if span.failed else None),
         semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(attributes) or model_names.provider_of(model),
         semconv.ATTR_GEN_AI_OPERATION_NAME: _text(attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
         semconv.ATTR_GEN_AI_RESPONSE_MODEL: response,
         semconv.ATTR_TIME_TO_FIRST_CHUNK_MS: first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
         semconv.ATTR_USER_ID: _user(attributes.get(semconv.ATTR_USER_ID)),
-        semconv.ATTR_SESSION_ID: _text(attributes.get(semconv.ATTR_SESSION_ID)),
+        semconv.ATTR_SESSION_ID: _written(attributes.get(semconv.ATTR_SESSION_ID)),
         "trace_id": span.trace_id,
         "span_id": span.span_id,
     }
@@ -82,7 +86,7 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
     values[semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
     values[semconv.ATTR_SERVICE_TIER] = usage.service_tier
     try:
-        inference = msgspec.convert(values, Inference)
+        inference = record_of(values, Inference)
     except msgspec.ValidationError as error:
         raise ValueError(f"span {span.name[:256]!r} is not a valid call of a model: {error}") from error
     return _priced(inference, usage, pricer)
@@ -120,9 +124,20 @@ def _text(value: Json) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _user(value: Json) -> str | None:
+def _written(value: Json) -> str | None:
+    """Return a text, or a whole number as one."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
+def _user(value: Json) -> str | None:
+    user = _written(value)
+    return None if user is None or names_nobody(user) else user
+
+
 def _count(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """Return a count, in whichever form it is written; `None` for what is none."""
+    if isinstance(value, str) and value.isdecimal():
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_COUNT:
+        return None
+    return int(value) if value == int(value) else None

@@ -7,7 +7,7 @@ which name an event has stands here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar, get_type_hints
 
 import msgspec
 
@@ -27,6 +27,8 @@ from otel_measure.records.kinds import (
     ServiceState,
     UserEvent,
 )
+
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -55,20 +57,51 @@ class EventSchema(msgspec.Struct, frozen=True):
     type: str | None = None
 
     def record_of(self, values: dict[str, object]) -> Record:
-        """Return the record with these values, which may be changed.
+        """Return the record with these values, which may be changed; see `record_of`.
 
         Args:
             values: by attribute, and what an event carries beside its attributes by the field's name.
 
         Raises:
-            ValueError: a value is missing or breaks the rule of its field; the message names the attribute.
+            ValueError: a value that a record cannot be without breaks the rule of its field; the message names the
+                attribute.
         """
         if self.type is not None:
             values["type"] = self.type
         try:
-            return msgspec.convert(values, self.record)
+            return record_of(values, self.record)
         except msgspec.ValidationError as error:
             raise ValueError(f"event {self.event!r} is not a valid record: {error}") from error
+
+
+def record_of(values: Mapping[str, object], record: type[R]) -> R:
+    """Return a record of one kind; an odd value costs its field where the record can be without it.
+
+    Raises:
+        msgspec.ValidationError: another value is missing or breaks the rule of its field.
+    """
+    try:
+        return msgspec.convert(values, record)
+    except msgspec.ValidationError:
+        optional = _OPTIONAL[record]
+        return msgspec.convert({key: v for key, v in values.items() if _keeps_rule(v, optional.get(key))}, record)
+
+
+def _optional(record: type[msgspec.Struct]) -> Mapping[str, object]:
+    """Return the types of the attributes that records of a kind may be without."""
+    hints = get_type_hints(record, include_extras=True)
+    names = list(zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True))
+    return {attribute: hints[name] for name, attribute in names[len(names) - len(record.__struct_defaults__) :]}
+
+
+def _keeps_rule(value: object, hint: object) -> bool:
+    if hint is None:
+        return True
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 USER_EVENT_NAMES: Final[Mapping[str, str]] = {
@@ -109,6 +142,7 @@ def _attributes_of(record: type[Record]) -> tuple[tuple[str, str, object], ...]:
     return tuple((f, a, False if defaults.get(f) is False else None) for f, a in travelling)
 
 
+_OPTIONAL: Final[Mapping[type[msgspec.Struct], Mapping[str, object]]] = {s.record: _optional(s.record) for s in SCHEMAS}
 _KIND_OF: Final[Mapping[type[Record], str]] = {schema.record: schema.kind for schema in SCHEMAS}
 _NAME_OF: Final[Mapping[type[Record], str]] = {schema.record: schema.event for schema in SCHEMAS}
 _ATTRIBUTES: Final = {record: _attributes_of(record) for record in _KIND_OF}

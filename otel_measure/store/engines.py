@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
-from otel_measure.store.protocol import Engine, Store
+from otel_measure.store.engine import Engine
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import StoreCheck
 from otel_measure.store.types.sizes import Compacted
 
@@ -50,6 +53,24 @@ def open_store(settings: Settings, *, outbox: bool = False, to_rebuild: bool = F
         return None
     definitions = None if to_rebuild else definitions_of(settings)
     return _engine_of(settings.store).open(settings, definitions, outbox=outbox)
+
+
+def restore_store(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:
+    """Put a backup in the place of the store that the settings name.
+
+    Args:
+        settings: where the store is, or is to be.
+        backup: what `Store.backup` has made.
+        now: microseconds.
+        progress: is told how far it is.
+
+    Raises:
+        ConfigurationError: there is no store to be, or no engine for such a place.
+        StoreUnavailable: the store is in use, or the backup is damaged; the store is as it was.
+    """
+    if settings.store is None:
+        raise ConfigurationError("there is no store to restore: name one with --store or OTEL_MEASURE_STORE")
+    return _engine_of(settings.store).restore(settings, backup, now, progress)
 
 
 def store_checks(settings: Settings) -> Sequence[StoreCheck]:

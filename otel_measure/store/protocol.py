@@ -7,11 +7,11 @@ reports. Every method may raise `StoreUnavailable`, and those that are given som
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Protocol
 
-from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
@@ -20,13 +20,12 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import Inference, Record
+from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
-from otel_measure.store.types.findings import Finding, StoreCheck
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
-from otel_measure.store.types.sizes import Compacted
 from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
@@ -341,6 +340,13 @@ class Admin(Protocol):
     def erasure(self, receipt: int) -> ErasureState | None:
         """Return what became of an erasure, `None` where there was none with this receipt."""
 
+    def backup(self, target: Path, progress: Progress) -> Backup:
+        """Copy the store as of now, whoever writes meanwhile, and read the copy again: it is whole, or there is none.
+
+        Raises:
+            StoreUnavailable: `target` is there already, or cannot be written.
+        """
+
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now, or when damage was met."""
 
@@ -365,31 +371,3 @@ class Admin(Protocol):
 
 class Store(Reader, Writer, Admin, Protocol):
     """A place for facts."""
-
-
-class OpenStore(Protocol):
-    """Opens a store of one engine."""
-
-    def __call__(self, settings: Settings, definitions: Definitions | None, *, outbox: bool) -> Store:
-        """Open the store that the settings name; see `otel_measure.store.engines.open_store`."""
-
-
-class Engine(NamedTuple):
-    """An engine, as whoever opens or examines a store knows it.
-
-    Attributes:
-        name: of its library.
-        version: of its library.
-        library: tells whether that version will do.
-        open: opens a store.
-        checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
-            of the definitions that it is to be counted by.
-        compact: makes the place of a store that is there smaller.
-    """
-
-    name: str
-    version: str
-    library: Callable[[], Finding]
-    open: OpenStore
-    checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
-    compact: Callable[[Settings], Compacted]

@@ -365,3 +365,17 @@ def test_a_series_is_gone_five_minutes_after_its_last_word(clock: Clock, client:
     assert "warmth" not in text
     assert "target_info" not in text
     assert "otel_measure_ai_inferences_total" in text
+
+
+@pytest.mark.parametrize("cut", [b"\xf0\x9f\x98", b"\xed\xa0\xbd", b"\xff"])
+def test_text_that_was_cut_in_the_middle_of_a_character_is_mended(client: TestClient, cut: bytes) -> None:
+    """It costs the character, and nothing else of the request; what else is wrong with a request is still refused."""
+    whole = log_request([event("other", user_id="cut here", x={"deep": ["cut here"]})])
+    body = whole.SerializeToString()
+    broken = body.replace(b"cut here", b"cut " + cut.ljust(4, b"!"))
+    assert post(client, "logs", broken).status_code == 200
+    assert post(client, "logs", broken[:-1]).status_code == 400
+    as_json = json.dumps(MessageToDict(whole, use_integers_for_enums=True)).encode()
+    for lone in (b"cut \\ud83d", b"cut \\ude00!", b"cut " + cut, b"cut \\\\ud83d \\ud83dx"):
+        assert post(client, "logs", as_json.replace(b"cut here", lone), content_type=JSON).status_code == 200
+    assert post(client, "logs", as_json.replace(b"cut here", b"cut \\u"), content_type=JSON).status_code == 400

@@ -198,7 +198,7 @@ def test_other_spans_are_let_pass(app: App) -> None:
 def test_a_span_that_breaks_a_rule_costs_the_host_nothing(app: App) -> None:
     """It is counted as a fault of ours."""
     app.runtime.recorder._raise_faults = False
-    app.chat(**{"gen_ai.usage.input_tokens": -5})
+    app.chat(**{"gen_ai.request.model": "m" * 1025})
     assert app.inferences() == []
     errors = {f.name: f.samples for f in app.runtime.exposition.families()}["otel_measure.self.errors"]
     assert [(sample.value, 'error_type="span"' in sample.labels) for sample in errors] == [(1.0, True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,6 +26,10 @@ _LISTS: Final = (
 )
 _FORMS_OF_DATA: Final = ("gauge", "sum", "histogram", "exponentialHistogram", "exponential_histogram", "summary")
 _MOST_CHARS_OF_A_FAULT: Final = 300  # protobuf repeats the value that it cannot parse, which may be the whole body
+# An escape in a text; in the group stands one half of a surrogate pair without the other.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
@@ -70,11 +75,20 @@ def _content(body: bytes, items: Items, depth: int) -> dict[str, Any]:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return _decode(body)
+        try:
+            return _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return _decode(_mended(body))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from None
     except RecursionError:  # how deep it takes differs between interpreters; protobuf's own bound is 64 messages
         raise ValueError(TOO_DEEP) from None
+
+
+def _mended(body: bytes) -> bytes:
+    """Return JSON in which every text that was cut in the middle of a character ends with "\ufffd" instead."""
+    whole = body.decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], whole)
 
 
 def _parsed(said: Any, message: type[M]) -> M:

@@ -14,7 +14,7 @@ from otel_measure.otlp.events import event_name, from_log_record, own_record, re
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import names_nobody, settled_time
-from otel_measure.records.events import SCHEMA_OF_EVENT, Event, from_event
+from otel_measure.records.events import SCHEMA_OF_EVENT, Event, from_event, record_of
 from otel_measure.records.ids import content_id
 from otel_measure.records.kinds import Inference, Json, Record, UserEvent
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
@@ -183,6 +183,6 @@ def _of_others(event: Event, event_types: Mapping[str, str]) -> Record | None:
         **{key: given[key] for key in _OPTIONAL_FIELDS if given.get(key)},
     }
     try:
-        return msgspec.convert(values, UserEvent)
+        return record_of(values, UserEvent)
     except msgspec.ValidationError as error:
         raise ValueError(f"event {event.name[:MAX_LABEL_CHARS]!r} is not a valid user event: {error}") from error

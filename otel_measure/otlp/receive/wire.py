@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 
 from otel_measure.otlp.receive.shapes import (
     HARMLESS_BYTES,
@@ -20,10 +21,12 @@ from otel_measure.otlp.receive.shapes import (
     by_holder,
 )
 
+M = TypeVar("M", bound=Message)
 _VARINT: Final = 0
 _LENGTH: Final = 2
 _FIXED_BYTES: Final = {1: 8, 5: 4}
 _LONGEST_VARINT_BITS: Final = 70
+_MOST_MENDED_FIELDS: Final = 500_000
 _TRUNCATED: Final = "it ends too early"
 
 
@@ -49,6 +52,50 @@ def portions(body: bytes, shape: MessageShape, refused: Counter[str]) -> Iterato
     if len(body) <= PORTION_BYTES and len(walk.items) <= PORTION_ITEMS:
         return iter((body,))
     return (_encoded(body, portion, 1) for portion in walk.portions(refused))
+
+
+def parsed(portion: bytes, message: type[M]) -> M:
+    """Return the message that stands in a portion; texts that were cut in the middle of a character are mended.
+
+    Raises:
+        DecodeError: it is no such message.
+    """
+    whole = message()
+    try:
+        whole.ParseFromString(portion)
+    except DecodeError:
+        try:
+            mended = _mended(portion, message.DESCRIPTOR.fields_by_number, [_MOST_MENDED_FIELDS])
+        except IndexError:
+            raise DecodeError(_TRUNCATED) from None
+        whole.ParseFromString(mended)
+    return whole
+
+
+def _mended(body: bytes, fields: Mapping[int, Any], left: list[int]) -> bytes:
+    """Return a message in which every text is UTF-8, with "\ufffd" for what is none.
+
+    Args:
+        body: the message.
+        fields: descriptors of them by number, in whichever implementation of protobuf.
+        left: how many more fields are looked at.
+    """
+    parts: list[bytes] = []
+    for key, key_at, start, stop in _fields(body, 0, len(body)):
+        left[0] -= 1
+        if left[0] < 0:
+            raise DecodeError("it has too many fields to mend its texts")
+        field = fields.get(key >> 3) if key & 7 == _LENGTH else None
+        content = body[start:stop]
+        if field is not None and field.message_type is not None:
+            content = _mended(content, field.message_type.fields_by_number, left)
+        elif field is not None and field.type == FieldDescriptor.TYPE_STRING:
+            content = content.decode("utf-8", "replace").encode()
+        else:
+            parts.append(body[key_at:stop])
+            continue
+        parts += (_number(key), _number(len(content)), content)
+    return b"".join(parts)
 
 
 def _walk(body: bytes, at: int, end: int, holder: ItemHolder[bytes], walk: BodyWalk[bytes]) -> None:

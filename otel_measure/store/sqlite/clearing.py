@@ -26,6 +26,7 @@ from otel_measure.store.sqlite.faults import RECOVER
 from otel_measure.store.sqlite.file import MEMORY
 
 _PORTION_S: Final = 0.05  # writers wait for it
+_PAUSE_S: Final = 0.02  # writers of other threads have their turn
 _PAGES_AT_ONCE: Final = 16
 _NEXT_PAGE: Final = "clearing"
 
@@ -49,7 +50,7 @@ class Clearing:
         """
         until_s = time.monotonic() + for_s
         while self.step(now) and time.monotonic() < until_s:
-            pass
+            time.sleep(_PAUSE_S)
 
     def step(self, now: int) -> bool:
         """Do a portion; return whether there is another one that can be done at once."""

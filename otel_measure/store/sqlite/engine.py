@@ -11,13 +11,15 @@ from typing import Final
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError, StoreUnavailable
-from otel_measure.store.protocol import Engine
+from otel_measure.store.engine import Engine
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.checked_file import StoreFile
 from otel_measure.store.sqlite.checkup import checks, library
 from otel_measure.store.sqlite.compacting import compact
 from otel_measure.store.sqlite.file import LET_GO, has_lost_log, log_of
 from otel_measure.store.sqlite.ownership import refuse_foreign
+from otel_measure.store.sqlite.restoring import restore
+from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import StoreCheck
 from otel_measure.store.types.sizes import Compacted
 
@@ -39,6 +41,10 @@ def _checks(settings: Settings, definitions: Definitions) -> tuple[StoreCheck, .
     return checks(StoreFile(settings=settings, definitions=definitions))
 
 
+def _restore(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:
+    return restore(str(settings.store), backup, now, progress)
+
+
 def _compact(settings: Settings) -> Compacted:
     path = str(settings.store)
     if not os.path.isfile(path):
@@ -49,4 +55,4 @@ def _compact(settings: Settings) -> Compacted:
     return compact(Path(path), lambda folder: shutil.disk_usage(folder).free)
 
 
-ENGINE: Final = Engine("SQLite", sqlite3.sqlite_version, library, _open, _checks, _compact)
+ENGINE: Final = Engine("SQLite", sqlite3.sqlite_version, library, _open, _checks, _restore, _compact)

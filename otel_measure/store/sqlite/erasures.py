@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from otel_measure.definitions.days import moment
+from otel_measure.errors import StoreUnavailable
 from otel_measure.store.types.users import ErasureState
 
 DIGEST_BYTES: Final = 16
@@ -51,12 +52,13 @@ def note(connection: sqlite3.Connection, erased_at: int, users: Iterable[bytes])
     return int(row[0])
 
 
-def note_again(connection: sqlite3.Connection, erased: ErasedUsers) -> None:
-    """Note an erasure that a restored store does not know of."""
-    connection.execute(
+def note_again(connection: sqlite3.Connection, known: Iterable[ErasedUsers]) -> None:
+    """Note erasures in a restored store, which need not know of all; its bytes are to be cleared anew."""
+    connection.executemany(
         "INSERT OR IGNORE INTO erasure (receipt, erased_at, users) VALUES (?, ?, ?)",
-        (erased.receipt, erased.erased_at, b"".join(erased.users)),
+        [(one.receipt, one.erased_at, b"".join(one.users)) for one in known],
     )
+    connection.execute("UPDATE erasure SET cleared_at = NULL, in_pass = 0")
 
 
 def state(connection: sqlite3.Connection, receipt: int) -> ErasureState | None:
@@ -90,12 +92,6 @@ def key(connection: sqlite3.Connection) -> bytes:
     return bytes.fromhex(connection.execute("SELECT value FROM meta WHERE key = ?", (_KEY,)).fetchone()[0])
 
 
-def key_if_any(connection: sqlite3.Connection) -> str | None:
-    """Return the secret as it is kept, `None` where nobody was erased."""
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_KEY,)).fetchone()
-    return None if row is None else str(row[0])
-
-
 def keep_key(connection: sqlite3.Connection, secret: str) -> None:
     """Have a store that has no secret take one."""
     connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (_KEY, secret))
@@ -127,9 +123,12 @@ def read_file(store: str) -> ErasuresFile | None:
     """Return the erasures that lie beside a store, `None` for none.
 
     Raises:
-        msgspec.DecodeError: the file is not what `write_file` writes.
+        StoreUnavailable: the file is not what `write_file` writes.
     """
+    path = path_of(store)
     try:
-        return _decode(path_of(store).read_bytes())
+        return _decode(path.read_bytes())
     except FileNotFoundError:
         return None
+    except msgspec.DecodeError as error:
+        raise StoreUnavailable("corrupt", f"{path} does not list erasures: {error}", "put back a copy of it") from error

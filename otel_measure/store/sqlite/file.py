@@ -9,11 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.place import (
+    WRITABLE_PLACE,
     local_mounts,
     make_file,
     make_folders,
@@ -71,7 +74,12 @@ class DatabaseFile:
     def uri_to_open(self) -> str:
         """Return what opens it. It is made once: an empty one in its place for a moment would take its log from it."""
         if self.inode is None:
-            make_file(Path(self.path))
+            try:
+                make_file(Path(self.path))
+            except OSError as error:
+                raise StoreUnavailable(
+                    "permission", f"{self.path} cannot be created: {error}", WRITABLE_PLACE
+                ) from error
         if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
             # SQLite would open it to read only, and begin a transaction for writing all the same.
             raise StoreUnavailable("read_only", f"{self.path} may not be written by this user", OWN_IT)
@@ -146,6 +154,33 @@ def has_lost_log(path: str) -> bool:
 def log_of(path: str) -> str:
     """Return the path of the log of a file."""
     return f"{path}-wal"
+
+
+@contextmanager
+def held_by_nobody(path: Path, way_out: str) -> Iterator[None]:
+    """Keep every process from opening a store, as long as it lasts; this one has no connection to it.
+
+    Raises:
+        StoreUnavailable: another process has it open.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
+        except OSError as error:
+            raise StoreUnavailable("in_use", f"{path} is used by another process", way_out) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names of the files in a folder survive a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_held_by_others(path: str) -> bool:

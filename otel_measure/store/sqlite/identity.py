@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.totals import summed
+from otel_measure.errors import StoreError
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
@@ -34,22 +35,66 @@ def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     """Remove a person: facts, ids, answers, exposures, roll-ups; running totals keep what they counted."""
     connection = transaction.connection
     ids = _ids(connection, user_id)
-    uids, erased_ids = sorted(ids.values()), sorted({user_id, *ids})
-    users = _add_tombstones(connection, [_user(each) for each in erased_ids], now)
+    users = _add_tombstones(connection, [_user(each) for each in sorted({user_id, *ids})], now)
     receipt = erasures.note(connection, now, users)
     _count_erasure(connection)
+    removed = _remove_person(transaction, user_id, ids, now)
+    return Erasure(
+        user_id, receipt, moment(now), len(ids),
+        events=removed[facts.EVENT.name],
+        nps_responses=removed[facts.NPS_RESPONSE.name],
+        exposures=removed[facts.EXPOSURE.name],
+        ab_conversions=removed[facts.AB_CONVERSION.name],
+        inferences=removed[facts.INFERENCE.name],
+    )  # fmt: skip
+
+
+def erase_again(transaction: Transaction, known: erasures.ErasuresFile) -> int:
+    """Remove whoever was erased since this store was copied; return how many persons that were.
+
+    Raises:
+        StoreError: those erasures are of another store.
+    """
+    connection = transaction.connection
+    erasures.keep_key(connection, known.key)
+    key = erasures.key(connection)
+    if key.hex() != known.key:
+        raise StoreError("the erasures beside the store are of another store than the backup: move them away")
+    last = {digest: one.erased_at for one in known.erasures for digest in one.users}
+    there = _erased_at(connection, last)
+    missing = {digest: at for digest, at in last.items() if at > there.get(digest, -1)}
+    connection.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?)", list(missing.items()))
+    persons = 0
+    for user in _users(connection):
+        digest = _digest(key, _user(user))
+        if digest in missing:
+            ids = _ids(connection, user)
+            persons += any(_remove_person(transaction, user, ids, missing[digest]).values()) or bool(ids)
+    _count_erasure(connection)
+    erasures.note_again(connection, known.erasures)
+    return persons
+
+
+def _users(connection: sqlite3.Connection) -> list[str]:
+    """Return the ids of everybody who stands in the store."""
+    rows = connection.execute(
+        "SELECT distinct_id FROM alias UNION SELECT user_id FROM inference WHERE user_id IS NOT NULL"
+    )
+    return [*(user for (user,) in rows), *received.held_users(connection)]
+
+
+def _remove_person(transaction: Transaction, user_id: str, ids: Mapping[str, int], now: int) -> dict[str, int]:
+    """Remove all of a person but the tombstones of the ids; return how many facts, by their table."""
+    connection, uids, erased_ids = transaction.connection, sorted(ids.values()), sorted({user_id, *ids})
     if uids:
         _take_back(transaction, uids)
-    events, answered, exposures, conversions = (
-        _remove(transaction, table, uids, now)
-        for table in (facts.EVENT, facts.NPS_RESPONSE, facts.EXPOSURE, facts.AB_CONVERSION)
-    )
-    anonymous = _make_anonymous(transaction, erased_ids)
+    removed = {table.name: _remove(transaction, table, uids, now) for table in facts.TABLES if "uid" in table.columns}
+    removed[facts.INFERENCE.name] = _make_anonymous(transaction, erased_ids)
     received.forget_users(connection, erased_ids)
     streams.forget_users(connection, erased_ids)
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
     transaction.names.clear()
-    return Erasure(user_id, receipt, moment(now), len(ids), events, answered, exposures, conversions, anonymous)
+    return removed
 
 
 def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:

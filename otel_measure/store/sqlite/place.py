@@ -17,7 +17,7 @@ _NETWORK_FILE_SYSTEMS: Final = frozenset(
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _MOST_LINKS: Final = 40  # as Linux follows
-_WRITABLE_PLACE: Final = "set OTEL_MEASURE_STORE to a writable path"
+WRITABLE_PLACE: Final = "set OTEL_MEASURE_STORE to a writable path"
 
 
 def refuse_network_file_system(path: Path, mounts: list[tuple[str, str]]) -> None:
@@ -93,7 +93,7 @@ def make_folders(folder: Path) -> None:
                 os.chmod(place, _FOLDER_MODE)
         os.makedirs(folder, exist_ok=True)  # which says what is there when it is no folder
     except OSError as error:
-        raise StoreUnavailable("permission", f"{folder} cannot be created: {error}", _WRITABLE_PLACE) from error
+        raise StoreUnavailable("permission", f"{folder} cannot be created: {error}", WRITABLE_PLACE) from error
 
 
 def make_file(path: Path) -> None:
@@ -102,14 +102,12 @@ def make_file(path: Path) -> None:
     SQLite would make it for everybody whom the umask lets in, and gives log and shared memory the mode of the file.
 
     Raises:
-        StoreUnavailable: it cannot be made.
+        OSError: it cannot be made.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
     except FileExistsError:
         return
-    except OSError as error:
-        raise StoreUnavailable("permission", f"{path} cannot be created: {error}", _WRITABLE_PLACE) from error
     try:
         os.fchmod(descriptor, _FILE_MODE)
     finally:

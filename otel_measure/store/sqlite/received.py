@@ -157,6 +157,12 @@ def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
         )
 
 
+def held_users(connection: sqlite3.Connection) -> list[str]:
+    """Return the users of held calls."""
+    rows = connection.execute(f"SELECT DISTINCT json_extract(record, '{_USER}') FROM waiting")
+    return [user for (user,) in rows if user is not None]
+
+
 def _hold(connection: sqlite3.Connection, call: HeldCall, until: int) -> None:
     inference = call.inference
     connection.execute(

@@ -1,20 +1,23 @@
-"""What an operator asks of a store beside what it counts: erasures, and the bytes of the erased."""
+"""What an operator asks of a store beside what it counts: erasures, the bytes of the erased, backups."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import erasures, identity
+from otel_measure.store.sqlite.backups import back_up
 from otel_measure.store.sqlite.clearing import Clearing
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.transaction import Writing
+from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.users import Erasure, ErasureState
 
-_CLEARING_AT_ONCE_S: Final = 0.25  # enough for a store of some megabytes
+_CLEARING_AT_ONCE_S: Final = 1.0  # enough for a store of some megabytes
 
 
 class SqliteUpkeep:
@@ -42,6 +45,15 @@ class SqliteUpkeep:
             state = self.erasure(erasure.receipt)
             return replace(erasure, bytes_cleared=state is not None and state.bytes_cleared)
         return erasure
+
+    def erase_again(self, known: erasures.ErasuresFile) -> int:
+        """Remove whoever was erased since this store was copied; return how many persons that were."""
+        with self._writing(durable=True) as transaction:
+            return identity.erase_again(transaction, known)
+
+    def backup(self, target: Path, progress: Progress) -> Backup:
+        """Copy the store as of now, whoever writes meanwhile; see `otel_measure.store.protocol.Admin`."""
+        return back_up(self._database, target, progress)
 
     def clear_erased(self, now: int) -> bool:
         """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
@@ -121,11 +122,41 @@ def test_times_that_cannot_be() -> None:
 
 def test_what_breaks_a_rule() -> None:
     """The message names the field; the rest is taken in."""
-    found = read(span(2, {**CHAT, "gen_ai.usage.input_tokens": -1}), span(3))
-    assert found.refused == Counter(
-        {"span 'chat' is not a valid call of a model: Expected `int` >= 0 - at `$.gen_ai.usage.input_tokens`": 1}
-    )
+    found = read(span(2, {**CHAT, "gen_ai.request.model": "m" * 1025}), span(3))
+    rule = "Expected `str` of length <= 1024 - at `$.gen_ai.request.model`"
+    assert found.refused == Counter({f"span 'chat' is not a valid call of a model: {rule}": 1})
     assert len(found.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"gen_ai.usage.input_tokens": "22118"}, {"input_tokens": 22118}),
+        ({"gen_ai.usage.input_tokens": 12.0}, {"input_tokens": 12}),
+        ({"gen_ai.usage.input_tokens": 12.5}, {"input_tokens": None}),
+        ({"gen_ai.usage.input_tokens": math.nan}, {"input_tokens": None}),
+        ({"gen_ai.usage.input_tokens": -1}, {"input_tokens": None}),
+        ({"gen_ai.usage.input_tokens": True}, {"input_tokens": None}),
+        ({"gen_ai.usage.input_tokens": "9" * 400}, {"input_tokens": None}),
+        ({"gen_ai.usage.input_tokens": [1]}, {"input_tokens": None}),
+        ({"error.type": "RateLimitError: " + "x" * 300}, {"error_type": "_OTHER"}),
+        ({"error.type": 429}, {"error_type": "429"}),
+        ({"session.id": 7}, {"session_id": "7"}),
+        ({"user.id": "u" * 513}, {"user_id": None}),
+        ({"user.id": "undefined"}, {"user_id": None}),
+        ({"user.id": 0}, {"user_id": "0"}),
+        ({"session.id": "s" * 513}, {"session_id": None}),
+        ({"gen_ai.operation.name": "o" * 300}, {"operation": None}),
+        ({"gen_ai.response.time_to_first_chunk": -1.0}, {"time_to_first_chunk_ms": None}),
+        ({"gen_ai.response.time_to_first_chunk": math.inf}, {"time_to_first_chunk_ms": None}),
+        ({"gen_ai.usage.cost": math.nan}, {"cost_source": None}),
+    ],
+)
+def test_an_odd_attribute_costs_that_attribute(said: dict[str, Json], expected: dict[str, Json]) -> None:
+    """A count is understood in whichever form it is written; what is odd is not known, and the call is there."""
+    found = read(span(2, {**CHAT, **said}))
+    (call,) = found.calls
+    assert (found.refused, {field: getattr(call.inference, field) for field in expected}) == (Counter(), expected)
 
 
 def nested(depth: int) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from otel_measure.definitions.days import Days
@@ -126,7 +127,10 @@ def test_an_erased_person_has_never_been(engine: EngineCase) -> None:
     store.accept([*of_ann, event("6", "bob")])
     store.identify("anon", "ann")
     erased_at = datetime.fromtimestamp((NOON + DAY) // 1_000_000, UTC)
-    assert store.erase("ann", NOON + DAY) == Erasure("ann", 1, erased_at, 2, 2, 1, 1, 1, 1, bytes_cleared=True)
+    receipt = store.erase("ann", NOON + DAY)
+    assert replace(receipt, bytes_cleared=True) == Erasure("ann", 1, erased_at, 2, 2, 1, 1, 1, 1, bytes_cleared=True)
+    while store.clear_erased(NOON + DAY):
+        pass
     assert store.erasure(1) == ErasureState(1, erased_at, True, erased_at)
     assert store.erasure(2) is None
     for _ in range(2):
