@@ -124,10 +124,7 @@ class InferenceBuilder:
         caller = current_caller()
         return Inference(
             id=self._new_id() if inference_id is None else checks.id_text("inference_id", inference_id),
-            ts=ts,
-            origin=self._origin,
-            model=model,
-            version=version,
+            ts=ts, origin=self._origin, model=model, version=version,
             latency_ms=checks.number("latency_ms", latency_ms, low=0.0, high=MAX_LATENCY_MS),
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
@@ -150,10 +147,8 @@ class InferenceBuilder:
             features=self._stored_features(features),
             metadata=checks.json_object("metadata", {**(metadata or {}), **lengths} if lengths else metadata),
             groups=checks.groups("groups", groups),
-            clamped=clamped,
-            trace_id=caller.trace_id,
-            span_id=caller.span_id,
-        )
+            clamped=clamped, trace_id=caller.trace_id, span_id=caller.span_id,
+        )  # fmt: skip
 
     def truth_of(self, inference: Inference, value: object) -> GroundTruth | None:
         """Return the truth that was known with a prediction; `None` for text that is not stored.
