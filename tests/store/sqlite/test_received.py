@@ -9,11 +9,9 @@ import pytest
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.streams import HeldCall
-from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON
 
 STARTED = NOON - MINUTE
-WAIT_US = 90 * SECOND
 
 
 @pytest.fixture
@@ -77,25 +75,3 @@ def test_names_and_series_of_all_names_without_end_are_refused(
     assert store.ingest([sent("a", str(n)) for n in range(5)]).refused == {"series": 2}
     assert store.ingest([sent("a", "0", NOON + 1)]).accepted == 1
     assert store.ingest([replace(calls(1, source="own"), name="own")]).accepted == 1
-
-
-# ---------------------------------------------------------------- which signal counts
-
-
-def waiting(n: int, *, source: str = "a", parent: int | None = None, model: str = "m") -> HeldCall:
-    """Return a call that a span tells of."""
-    return HeldCall(source, inference(f"t/{n}", model=model), f"t/{parent}" if parent is not None else None)
-
-
-def test_waiting_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound a call counts at once: to wait is a courtesy, to forget a call is not."""
-    monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_HELD", 1)
-    assert [c.id for c in store.hold_calls([waiting(1), waiting(2)], NOON, NOON + WAIT_US)] == ["t/2"]
-
-
-def test_what_a_store_remembers_of_facts_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It asks the table again."""
-    monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_REMEMBERED", 1)
-    for n in range(3):
-        store.note_own_facts([(str(n), "m")], NOON)
-    assert store.hold_calls([waiting(1, source="0")], NOON, NOON + WAIT_US) == []
