@@ -65,7 +65,7 @@ def one_of_each() -> list[Record]:
         GroundTruth(id="g", inference_id="i", value=False, **traced),
         NpsResponse(id="n", user_id="u", score=0, survey="spring", comment="no", clamped=True, **traced),
         Exposure(id="x", user_id="u", experiment="t", variant="b", reason="split", **traced),
-        AbConversion(id="c", user_id="u", experiment="t", clamped=True, **traced),
+        AbConversion(id="c", user_id="u", experiment="t", client_clock=True, clamped=True, **traced),
         ServiceState(id="s", service="db", state="down", reason="disk", **traced),
         Maintenance(id="m", service="db", start_us=NOON, end_us=NOON + HOUR, reason="upgrade", **traced),
         EvaluationResult(
@@ -137,7 +137,14 @@ records: st.SearchStrategy[Record] = st.one_of(
         clamped=st.booleans(),
     ),
     st.builds(Exposure, **_common, user_id=_texts, experiment=_texts, variant=_texts, reason=_texts),
-    st.builds(AbConversion, **_common, user_id=_texts, experiment=_texts, clamped=st.booleans()),
+    st.builds(
+        AbConversion,
+        **_common,
+        user_id=_texts,
+        experiment=_texts,
+        client_clock=st.booleans(),
+        clamped=st.booleans(),
+    ),
     st.builds(EvaluationResult, **_common, **_evaluated),
     st.builds(EvaluationResult, **_common, **_evaluated, model=_texts, version=_texts),
     st.builds(

@@ -134,6 +134,7 @@ ATTR_DROP_REASON: Final = "otel_measure.drop.reason"
 ATTR_INSTRUMENT: Final = "otel_measure.instrument"
 ATTR_METRIC_OVERFLOW: Final = "otel.metric.overflow"
 OVERFLOW: Final = ((ATTR_METRIC_OVERFLOW, "true"),)  # the one attribute set in which all beyond a cap are summed
+ATTR_CLIENT_CLOCK: Final = "otel_measure.time.client_clock"
 ATTR_TIME_CLAMPED: Final = "otel_measure.time.clamped"
 
 # Event names: never with dynamic values in them; the caller's event_name is ATTR_EVENT_LABEL.

@@ -72,12 +72,14 @@ class Scorecard:
     Attributes:
         verdicts: how many readings have each.
         definitions: by which the windows that were read are counted.
+        environment: that models and users are of.
     """
 
     kpis: tuple[Reading, ...]
     verdicts: dict[Verdict, int]
     timestamp: datetime
     definitions: CountedBy
+    environment: str = ""
 
 
 class _Unjudged(NamedTuple):
@@ -103,7 +105,7 @@ def scorecard(overview: Overview) -> Scorecard:
     kpis = tuple(reading for kpi in KPIS for reading in readings[kpi.key] or [_reading(kpi, _Unjudged(kpi.key, nan))])
     counted = Counter(reading.verdict for reading in kpis)
     verdicts = {verdict: counted[verdict] for verdict in WORST_FIRST}
-    return Scorecard(kpis, verdicts, overview.timestamp, overview.definitions)
+    return Scorecard(kpis, verdicts, overview.timestamp, overview.definitions, overview.environment)
 
 
 def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
@@ -238,7 +240,9 @@ def _dau_drop(daily_active: Sequence[int]) -> _Unjudged:
 def _conversion_drop(last_week: CompleteWeek, week_before: CompleteWeek) -> _Unjudged:
     """The last 7 complete days against the 7 before."""
     now, before = last_week.conversion, week_before.conversion
-    drop = proportion_drop(now.converted_users, now.entered_users, before.converted_users, before.entered_users)
+    drop = proportion_drop(
+        round(now.converted_users), now.entered_users, round(before.converted_users), before.entered_users
+    )
     evidence = min(before.entered_users, now.entered_users)
     return _drop("conversion_drop", drop, evidence)
 

@@ -151,13 +151,17 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AbConversion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A user did what an experiment is about; a fact of the experiment alone, and nothing that users are counted by."""
+    """A user did what an experiment is about; a fact of the experiment alone, and nothing that users are counted by.
+
+    `client_clock` says that whoever told of it gave its time: it is of another clock than the times of exposures.
+    """
 
     id: Id = field(name=semconv.ATTR_LOG_RECORD_UID)
     ts: Micros
     origin: Origin
     user_id: Id = field(name=semconv.ATTR_FEATURE_FLAG_CONTEXT_ID)
     experiment: Name = field(name=semconv.ATTR_FEATURE_FLAG_KEY)
+    client_clock: bool = field(default=False, name=semconv.ATTR_CLIENT_CLOCK)
     clamped: bool = field(default=False, name=semconv.ATTR_TIME_CLAMPED)
     trace_id: str | None = None
     span_id: str | None = None

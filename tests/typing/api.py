@@ -269,7 +269,9 @@ def tracking() -> None:
     assert_type(users.record_nps_response(7, 9, "good", survey="spring", timestamp=NOW, response_id="n-1"), str)
     assert_type(users.identify("anonymous-1", "ada"), str)
     assert_type(users.unlink("anonymous-1"), bool)
-    assert_type(users.delete_user("ada").events, int)
+    erasure = users.delete_user("ada")
+    assert_type(erasure.events, int)
+    assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)
 
 
 def user_reports() -> None:

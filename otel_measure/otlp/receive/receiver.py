@@ -206,8 +206,8 @@ class Receiver:
         return refused
 
     def _note_senders(self, resources: Iterable[Resource], now: int) -> None:
-        """Note senders, each once a minute."""
-        new = {r.source: r for r in resources if now - self._noted.get(r.source, -_MINUTE_US) >= _MINUTE_US}
+        """Note senders, each once a minute; also when the clock was set back meanwhile."""
+        new = {r.source: r for r in resources if abs(now - self._noted.get(r.source, now - _MINUTE_US)) >= _MINUTE_US}
         if not new:
             return
         if len(self._noted) > 10_000:
@@ -247,6 +247,8 @@ _REASONS: Final = {
     "kind": "a series that was of another kind before: a gauge, a sum and a histogram need a name each",
     "too_large": "a delta whose sum with those before would be larger than can be kept",
     "cardinality": "a metric has too many series; drop attributes of high cardinality",
+    "names": "there are too many metrics; drop those that nobody looks at, and put what varies into attributes",
+    "series": "all metrics together have too many series; drop attributes of high cardinality",
 }
 
 
