@@ -73,12 +73,14 @@ class Scorecard:
     Attributes:
         verdicts: how many readings have each.
         definitions: by which the windows that were read are counted.
+        environment: that models and users are of.
     """
 
     kpis: tuple[Reading, ...]
     verdicts: dict[Verdict, int]
     timestamp: datetime
     definitions: CountedBy
+    environment: str = ""
 
 
 class _Unjudged(NamedTuple):
@@ -104,7 +106,7 @@ def scorecard(overview: Overview) -> Scorecard:
     kpis = tuple(reading for kpi in KPIS for reading in readings[kpi.key] or [_reading(kpi, _Unjudged(kpi.key, nan))])
     counted = Counter(reading.verdict for reading in kpis)
     verdicts = {verdict: counted[verdict] for verdict in WORST_FIRST}
-    return Scorecard(kpis, verdicts, overview.timestamp, overview.definitions)
+    return Scorecard(kpis, verdicts, overview.timestamp, overview.definitions, overview.environment)
 
 
 def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
