@@ -31,7 +31,6 @@ class ModelSeries(NamedTuple):
         request_model: as asked for, `None` where the series does not say.
         scope: the instrumentation and the metric: two that tell of one model tell of the same calls.
         error_type: `None` for calls that went well.
-        has_sum: whether it says how long its calls took together: without it their mean is not known.
     """
 
     role: Role
@@ -44,7 +43,6 @@ class ModelSeries(NamedTuple):
     error_type: str | None = None
     request_model: str | None = None
     scope: str = ""
-    has_sum: bool = True
 
 
 def source_of(origin: Origin, instance: str) -> str:

@@ -132,8 +132,8 @@ class Binned:
     Edges are clamped to 1 µs … 7 days, as those of `ExponentialHistogram` are; minimum and maximum are not.
 
     Attributes:
-        sum_us: of all values but those of which nobody says a sum.
-        without_sum: how many those are.
+        sum_us: of all values whose sum is known.
+        without_sum: how many values there are of which no sum is known: the mean is unknown then.
         min, max: as far as known; `inf` and `-inf` when not.
     """
 
@@ -153,18 +153,13 @@ class Binned:
 
     @property
     def mean(self) -> float:
-        """Sum over count; nan when empty, and when the sum of some is not known."""
+        """Sum over count; nan when empty, or where a part of the sum is unknown."""
         return self.sum_us / 1000 / self.count if self.count and not self.without_sum else nan
 
     def extend(
-        self,
-        bins: Iterable[Bin],
-        sum_us: int,
-        minimum: float | None = None,
-        maximum: float | None = None,
-        without_sum: int = 0,
+        self, bins: Iterable[Bin], sum_us: int | None, minimum: float | None = None, maximum: float | None = None
     ) -> None:
-        """Add bins, the sum of what is in them (and of how many it is unknown), and the extremes where known (ms).
+        """Add bins, the sum of what is in them, and the extremes where these are known (ms).
 
         Negative counts and a negative sum take off again what was added; extremes stay.
         """
@@ -173,21 +168,22 @@ class Binned:
             self._bins[key] = self._bins.get(key, 0) + n
             if not self._bins[key]:
                 del self._bins[key]
-        self.sum_us += sum_us
-        self.without_sum += without_sum
+            self.without_sum += n if sum_us is None else 0
+        self.sum_us += sum_us or 0
         self.min = self.min if minimum is None else min(self.min, minimum)
         self.max = self.max if maximum is None else max(self.max, maximum)
 
     def merge(self, other: Binned) -> None:
         """Add what another has counted."""
-        bins = ((low, high, n) for (low, high), n in other._bins.items())
-        self.extend(bins, other.sum_us, other.min, other.max, other.without_sum)
+        self.extend(((low, high, n) for (low, high), n in other._bins.items()), other.sum_us, other.min, other.max)
+        self.without_sum += other.without_sum
 
     def negated(self) -> Binned:
         """Return what takes these counts off again when it is added; it knows no extremes."""
         opposite = Binned()
         opposite._bins = {key: -n for key, n in self._bins.items()}
-        opposite.sum_us, opposite.without_sum = -self.sum_us, -self.without_sum
+        opposite.sum_us = -self.sum_us
+        opposite.without_sum = -self.without_sum
         return opposite
 
     def take(self, histogram: ExponentialHistogram) -> None:
@@ -240,15 +236,15 @@ class Binned:
         """Return the state as JSON, equal for equal states."""
         bins = sorted((low, high, n) for (low, high), n in self._bins.items())
         extremes = [None if abs(edge) == inf else edge for edge in (self.min, self.max)]
-        without_sum = [self.without_sum] if self.without_sum else []
-        return msgspec.json.encode([self.sum_us, *extremes, bins, *without_sum])
+        return msgspec.json.encode([self.sum_us, *extremes, bins, *([self.without_sum] if self.without_sum else ())])
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
         """Read what `to_json` wrote."""
-        sum_us, minimum, maximum, bins, *without_sum = msgspec.json.decode(text)
+        sum_us, minimum, maximum, bins, *rest = msgspec.json.decode(text)
         binned = cls()
-        binned.extend(((low, high, n) for low, high, n in bins), sum_us, minimum, maximum, sum(without_sum))
+        binned.extend(((low, high, n) for low, high, n in bins), sum_us, minimum, maximum)
+        binned.without_sum = rest[0] if rest else 0
         return binned
 
     def __eq__(self, other: object) -> bool:

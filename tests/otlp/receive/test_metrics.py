@@ -228,7 +228,7 @@ def test_a_histogram_without_a_sum_tells_of_calls_whose_mean_is_not_known() -> N
         metric.histogram.data_points[0].ClearField("sum")
     calls, used = points(metrics)
     assert calls.model_series is not None
-    assert (calls.model_series.has_sum, calls.count, used.model_series) == (False, 1, None)
+    assert (calls.has_sum, calls.count, used.model_series) == (False, 1, None)
 
 
 def test_a_count_that_is_not_that_of_the_buckets() -> None:
