@@ -142,10 +142,9 @@ def remove_held_calls(connection: sqlite3.Connection, inferences: Iterable[Infer
 
 def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
     """Have held calls stay without users who were erased, and senders without the attributes that name them."""
-    held = list(rows_in(connection, f"SELECT record FROM waiting WHERE json_extract(record, '{_USER}') IN", ids))
     connection.executemany(
         "UPDATE waiting SET record = ? WHERE id = ?",
-        [(_encode(without_user(call)).decode(), call.id) for call in (_inference(record) for (record,) in held)],
+        [(_encode(without_user(call)).decode(), call.id) for call in held_of(connection, ids)],
     )
     for name in dialects.USER_ATTRIBUTES:
         path = f'$."{name}"'
@@ -155,6 +154,12 @@ def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
             f" WHERE json_extract(attributes, '{path}') IN",
             ids,
         )
+
+
+def held_of(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Inference]:
+    """Return the held calls of users."""
+    rows = rows_in(connection, f"SELECT record FROM waiting WHERE json_extract(record, '{_USER}') IN", ids)
+    return [_inference(record) for (record,) in rows]
 
 
 def held_users(connection: sqlite3.Connection) -> list[str]:
