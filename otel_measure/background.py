@@ -13,6 +13,7 @@ from otel_measure.parts import Fault
 
 TURN_S: Final = 15.0
 SWEEP_S: Final = 3600.0
+SIGNALS_S: Final = 5.0
 FIRST_SWEEP_S: Final = 60.0
 
 
@@ -49,7 +50,7 @@ def jobs_of_a_store(
     *,
     keep_time: Callable[[], object],
     beat: Callable[[], None],
-    flush_waiting: Callable[[], None],
+    count_signals: Callable[[], None],
     write_streams: Callable[[], None],
     watch_store: Callable[[], None],
     sweep: Callable[[], object],
@@ -63,7 +64,7 @@ def jobs_of_a_store(
     Args:
         keep_time: has the store know what time it is; before everything that goes by it.
         beat: notes that this process is there to see; at once when it starts.
-        flush_waiting: counts the calls of models for which no metrics came.
+        count_signals: counts what metrics of others tell of calls beyond what is told of them one by one.
         write_streams: writes what has no fact.
         watch_store: looks whether the store is still the one that was opened, and for damage.
         sweep: applies retention and the disk bound.
@@ -75,7 +76,10 @@ def jobs_of_a_store(
     return [
         Job(name="clock", run=keep_time, otherwise="the clock was not looked at", first_s=0.0),
         Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
-        Job(name="waiting_calls", run=flush_waiting, otherwise="calls that waited were not counted", flushes=True),
+        Job(
+            name="signals", run=count_signals, otherwise="metrics of calls were not counted",
+            interval_s=SIGNALS_S, flushes=True,
+        ),
         Job(name="streams", run=write_streams, otherwise="readings were not stored", flushes=True),
         Job(name="store", run=watch_store, otherwise="the store is not well", first_s=1.0),
         Job(

@@ -5,10 +5,12 @@ An unknown key or a bad value is an error that names it: a setting that is silen
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -19,6 +21,7 @@ from otel_measure.records.enums import EventType
 
 Durability: TypeAlias = Literal["process", "power"]
 _FILE: Final = "otel-measure.toml"
+_log: Final = logging.getLogger("otel_measure")
 _PREFIX: Final = "OTEL_MEASURE_"
 # Read by other parts, before there are settings.
 _OTHER_VARIABLES: Final = frozenset({"OTEL_MEASURE_CONFIG", "OTEL_MEASURE_CI"})
@@ -53,7 +56,6 @@ class Settings:
         sample_interval_s: seconds between two readings of the machine.
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
         event_types: name of an event of others to the `EventType` it is, or "ignore"; "*" stands for all not named.
-        spans_wait_s: how long calls that only spans tell of wait for metrics that tell of them too.
         auto_instrument: turn on the official GenAI instrumentations that are installed.
         store_text: keep predictions that are text; off, only their length is kept.
         session_gap_s: how long a person may pause within one session.
@@ -80,7 +82,6 @@ class Settings:
     sample_interval_s: float = 10.0
     price_overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     event_types: Mapping[str, str] = field(default_factory=dict)
-    spans_wait_s: int = 90
     auto_instrument: bool = False
     store_text: bool = False
     session_gap_s: int = 1800
@@ -250,7 +251,6 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
         lambda v: isinstance(v, Mapping) and all(kind in _EVENT_TYPES for kind in v.values()),
         f"a mapping of event names to one of {', '.join(sorted(_EVENT_TYPES))}",
     ),
-    _check("spans_wait_s", *_whole(0, 86_400)),
     _check("auto_instrument", *_FLAG),
     _check("store_text", *_FLAG),
     _check("session_gap_s", *_whole(1, 86_400)),
@@ -262,6 +262,12 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("tokens_file", _text_or_none, "the path of a file, or None"),
     _check("insecure", *_FLAG),
     _check("cors_origins", lambda v: isinstance(v, tuple) and all(isinstance(o, str) for o in v), "a list of origins"),
+)
+
+
+# A variable that an environment still carries must not keep an upgraded application from starting.
+RETIRED: Final[Mapping[str, str]] = MappingProxyType(
+    {"spans_wait_s": "spans count at once, and metrics of the same calls are compared with them"}
 )
 
 
@@ -313,6 +319,9 @@ def _from_own_variables(environ: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith(_PREFIX) or variable in _OTHER_VARIABLES or raw == "":
             continue
         name = variable.removeprefix(_PREFIX).lower()
+        if name in RETIRED:
+            _log.warning("%s is ignored: %s", variable, RETIRED[name])
+            continue
         _refuse_unknown(f"environment variable {variable}", {name: raw})
         values[name] = _parsed(variable, name, raw)
     return values
@@ -332,7 +341,7 @@ def _table(raw: str) -> Any:
 
 _WHOLE_NUMBERS: Final = (
     *("queue_size", "flush_interval_ms", "retention_days", "store_max_bytes", "history_days", "session_gap_s", "port"),
-    *("drift_window_records", "drift_window_hours", "spans_wait_s"),
+    *("drift_window_records", "drift_window_hours"),
 )
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "store": lambda raw: None if raw.lower() == "none" else raw,

@@ -135,7 +135,6 @@ class Wired:
             self.telemetry.count_received,
             clock,
             {**dialects.EVENT_TYPES, **settings.event_types},
-            settings.spans_wait_s,
         )
         self.exposition = Exposition(
             store,
@@ -178,7 +177,7 @@ class Wired:
         return always + jobs_of_a_store(
             keep_time=lambda: self._keep_time(store),
             beat=self.infrastructure.beat,
-            flush_waiting=self.receiver.flush_waiting,
+            count_signals=self.receiver.count_signals,
             write_streams=streams.write,
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),

@@ -201,7 +201,7 @@ def test_the_jobs() -> None:
     jobs = jobs_of_every_process(watch_spans=nothing) + jobs_of_a_store(
         keep_time=nothing,
         beat=nothing,
-        flush_waiting=nothing,
+        count_signals=nothing,
         write_streams=nothing,
         watch_store=nothing,
         sweep=nothing,
@@ -214,7 +214,7 @@ def test_the_jobs() -> None:
         ("spans", 15.0, None, None, False),
         ("clock", 15.0, 0.0, None, False),
         ("heartbeat", 15.0, 0.0, None, True),
-        ("waiting_calls", 15.0, None, None, True),
+        ("signals", 5.0, None, None, True),
         ("streams", 15.0, None, None, True),
         ("store", 15.0, 1.0, None, False),
         ("sweep", 3600.0, 60.0, lease, False),

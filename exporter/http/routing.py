@@ -64,13 +64,15 @@ class Router:
             by_path.setdefault(route.path, []).append(route)
         patterns = {path: rows for path, rows in by_path.items() if "{" in path}
         self._patterns = [(path.split("/"), _path_routes(path, rows)) for path, rows in patterns.items()]
+        self._most_slashes = max((path.count("/") for path in patterns), default=0)
         self._fixed = {path: _fixed(path, rows, patterns) for path, rows in by_path.items() if path not in patterns}
 
     def match(self, scope: Scope) -> Match | None:
         """Return where the path of a request leads to, or `None`."""
         if not _has_encoded_slash(scope) and (fixed := self._fixed.get(own_path(scope))):
             return fixed
-        return self._match_pattern(segments(scope))
+        # Decoding thousands of segments takes longer than answering.
+        return None if _slashes(scope) > self._most_slashes else self._match_pattern(segments(scope))
 
     def _match_pattern(self, segments: list[str]) -> Match | None:
         for pattern, routes in self._patterns:
@@ -126,6 +128,14 @@ def _has_encoded_slash(scope: Scope) -> bool:
     """Whether a segment of the path holds a slash, which no path without parameters does."""
     raw = scope.get("raw_path")
     return isinstance(raw, bytes) and b"%2f" in raw.lower()
+
+
+def _slashes(scope: Scope) -> int:
+    """Return how many slashes a path has at least, below where the application is mounted, encoded ones excepted."""
+    decoded, raw = own_path(scope).count("/"), scope.get("raw_path")
+    if not isinstance(raw, bytes) or not raw:
+        return decoded
+    return min(decoded, raw.count(b"/") - str(scope.get("root_path", "")).count("/"))
 
 
 def own_path(scope: Scope) -> str:

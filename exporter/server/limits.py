@@ -30,6 +30,9 @@ class ConnectionLimits:
         connections: that are open at once, TLS handshakes among them.
         head_bytes: of the request line and the headers.
         header_lines: of a request.
+        target_bytes: of the path and the query.
+        small_chunks: of a body, whatever their size.
+        chunk_bytes: of which a body has to have as many as there are more chunks.
         head_s: from connecting, or from a request's first byte, to the end of its head.
         handshake_s: of TLS, from connecting.
         held_bytes: of heads that are not complete and of requests that wait for those before them, of all connections.
@@ -46,6 +49,9 @@ class ConnectionLimits:
     connections: int
     head_bytes: int = 64 * 1024
     header_lines: int = 100
+    target_bytes: int = 8 * 1024
+    small_chunks: int = 1024
+    chunk_bytes: int = 512
     head_s: float = 10.0
     handshake_s: float = 10.0
     held_bytes: int = 64 * _MIB

@@ -56,6 +56,16 @@ LARGE_HEAD: Final = _refusal(
 MANY_LINES: Final = _refusal(
     431, "a request was refused: it has too many header lines", "a request must have at most 100 header lines"
 )
+LONG_TARGET: Final = _refusal(
+    414, "a request was refused: its target is too long", "path and query must have at most 8 KiB"
+)
+TRANSFER_CODING: Final = _refusal(
+    501, "a request was refused: its transfer coding is not known", "the one transfer coding that is known is chunked"
+)
+SMALL_CHUNKS: Final = _refusal(
+    400, "a request was refused: its chunks are too small",
+    "the chunks of a body must have at least 512 bytes on average, the first 1,024 excepted",
+)  # fmt: skip
 SLOW_HEAD: Final = _refusal(
     408, "a request was refused: its head came too slowly", "request line and headers must arrive within 10 s"
 )
@@ -97,6 +107,9 @@ class LimitedProtocol(HttpToolsProtocol):
         # Of the body: bytes that are still to come, `None` where only its last chunk tells.
         self._body_left: int | None = 0
         self._bytes_since_body = 0
+        # Of a body in chunks: how many more there may be without another byte of it.
+        self._chunks_left = 0
+        self._earned_bytes = 0
         # Of what was received and not parsed: the bytes, and from where on they wait.
         self._rest = b""
         self._rest_from = 0
@@ -205,10 +218,20 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered."""
+        if len(self.url) > self._limits.target_bytes:
+            self._refusal = LONG_TARGET
+            raise ValueError
         if not self.url.startswith(b"/"):
             self._take_host_of_target()
-        length = next((value for name, value in self.headers if name == b"content-length"), None)
-        self._body_left = None if length is None else int(length)
+        length = None
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                self._refusal = TRANSFER_CODING
+                raise ValueError
+        self._body_left = length
+        self._chunks_left = self._limits.small_chunks
         self._bytes_since_body = 0
         self._requests += 1
         self._since_s = self.loop.time()
@@ -226,11 +249,23 @@ class LimitedProtocol(HttpToolsProtocol):
         # In place: the scope has the list already.
         self.headers[:] = [(b"host", host + port), *kept]
 
+    def on_chunk_header(self) -> None:
+        """Count a chunk: each takes as long to parse as many bytes, and may have one of its own."""
+        self._chunks_left -= 1
+        if self._chunks_left < 0:
+            self._refusal = SMALL_CHUNKS
+            raise ValueError
+
     def on_body(self, body: bytes) -> None:
         """Count a piece of a body, and give it to whoever answers."""
         self._bytes_since_body = 0
         if self._body_left is not None:
             self._body_left -= len(body)
+        else:
+            self._earned_bytes += len(body)
+            if self._earned_bytes >= self._limits.chunk_bytes:
+                more, self._earned_bytes = divmod(self._earned_bytes, self._limits.chunk_bytes)
+                self._chunks_left += more
         if self.cycle.response_complete:
             return
         if not self._shared.take_body(self, len(body)):

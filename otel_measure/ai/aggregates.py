@@ -48,10 +48,12 @@ def _calls(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
 def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interpreted:
     """Tokens of one kind, with their part of the price: those of the other kind come in a series of their own."""
     tokens = round(increment.value)
-    is_input = series.role == "input_tokens"
+    is_cached = series.role == "cached_input_tokens"
+    is_input = is_cached or series.role == "input_tokens"
+    calls = 0 if is_cached else max(increment.count, 1)  # those of the cache are calls of the other series too
     use = ModelUse(series.model, series.version)
     if is_input:
-        use.input_tokens, use.input_known = tokens, max(increment.count, 1)
+        use.input_tokens, use.input_known = tokens, calls
     else:
         use.output_tokens, use.output_known = tokens, max(increment.count, 1)
     kind = semconv.TOKEN_TYPE_INPUT if is_input else semconv.TOKEN_TYPE_OUTPUT
@@ -65,7 +67,8 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
             tokens if is_input else 0,
             0 if is_input else tokens,
             # Calls of both kinds are the same ones: a price per request is charged with the tokens that they read.
-            requests=increment.count if is_input else 0,
+            requests=increment.count if is_input and not is_cached else 0,
+            cached_input_tokens=tokens if is_cached else 0,
             ts=increment.point.ts,
             provider=series.provider,
             response_model=series.response_model,
@@ -75,8 +78,8 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
         use.priced_tokens = tokens
     if price is not None:
         use.cost_nano_usd = round(price.usd * instruments.NANO)
-        use.priced = increment.count if is_input else 0
-        use.sources = {price.source: increment.count} if is_input else {}
+        use.priced = increment.count if is_input and not is_cached else 0
+        use.sources = {price.source: use.priced} if use.priced else {}
         sums.append(_cost_sum(series, price.usd, price.source))
     return _interpreted(increment, series, use, *sums)
 
@@ -104,6 +107,7 @@ def _interpreted(increment: Increment, series: ModelSeries, use: ModelUse, *sums
 _INTERPRETERS: Final[dict[Role, Callable[[Increment, ModelSeries, Pricer], Interpreted]]] = {
     "calls": _calls,
     "input_tokens": _tokens,
+    "cached_input_tokens": _tokens,
     "output_tokens": _tokens,
     "cost": _cost,
 }

@@ -153,11 +153,14 @@ class TablePrice:
             usage.input_tokens, usage.output_tokens, usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
         )
 
-    def sum_usd(self, input_tokens: int, output_tokens: int | None, *, requests: int, ts: int) -> float | None:
+    def sum_usd(
+        self, input_tokens: int, output_tokens: int | None, *, requests: int, ts: int, cached_input_tokens: int = 0
+    ) -> float | None:
         """Return what several calls cost of which only the sum is known: the size of the single one is lost."""
         if self._schedule is None:
             return None
-        return tariff_at(self._schedule, ts).tiers[0][1].cost_usd(input_tokens, output_tokens, requests=requests)
+        rates = tariff_at(self._schedule, ts).tiers[0][1]
+        return rates.cost_usd(input_tokens, output_tokens, cached_input_tokens, requests=requests)
 
     def _calculated_usd(self, usage: Usage, ts: int) -> float | None:
         from genai_prices import Usage as Counts

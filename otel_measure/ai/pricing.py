@@ -37,7 +37,9 @@ class CallPrice(Protocol):
     def cost_usd(self, usage: Usage, ts: int) -> float | None:
         """Return what a call costs, USD; ``None`` where a count that is charged is not known."""
 
-    def sum_usd(self, input_tokens: int, output_tokens: int | None, *, requests: int, ts: int) -> float | None:
+    def sum_usd(
+        self, input_tokens: int, output_tokens: int | None, *, requests: int, ts: int, cached_input_tokens: int = 0
+    ) -> float | None:
         """Return what several calls cost of which only the sum is known."""
 
 
@@ -99,9 +101,11 @@ class FlatPrice:
         cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
         return self.rates.cost_usd(usage.input_tokens, usage.output_tokens, cached, written)
 
-    def sum_usd(self, input_tokens: int, output_tokens: int | None, *, requests: int, ts: int) -> float | None:
+    def sum_usd(
+        self, input_tokens: int, output_tokens: int | None, *, requests: int, ts: int, cached_input_tokens: int = 0
+    ) -> float | None:
         """As `CallPrice.sum_usd`."""
-        return self.rates.cost_usd(input_tokens, output_tokens, requests=requests)
+        return self.rates.cost_usd(input_tokens, output_tokens, cached_input_tokens, requests=requests)
 
 
 @dataclass(slots=True)
@@ -142,8 +146,7 @@ class Pricer:
         """
         if caller_usd is not None:
             return Price(caller_usd, "caller")
-        names = [name for name in (usage.response_model, model) if name]
-        override = self._override(names)
+        override = self._override(usage.response_model, model) if self.overrides else None
         if override is not None and (price := _priced(override.cost_usd(usage, ts), "override")) is not None:
             return price
         told = usage.cost_usd
@@ -166,6 +169,7 @@ class Pricer:
         ts: int,
         provider: str | None = None,
         response_model: str | None = None,
+        cached_input_tokens: int = 0,
     ) -> Price | None:
         """Price the sum of several inferences of one model, of which only the sum is known.
 
@@ -179,17 +183,24 @@ class Pricer:
             ts: when the aggregate ended, in µs UTC.
             provider: as for ``price``.
             response_model: the model that answered.
+            cached_input_tokens: of the input tokens.
         """
         if input_tokens is None:
             return None
-        known = self._override([name for name in (response_model, model) if name])
+        known = self._override(response_model, model)
         if known is None:
             known = self._find(provider, model, response_model)
-        usd = None if known is None else known.sum_usd(input_tokens, output_tokens, requests=requests, ts=ts)
+        usd = (
+            None
+            if known is None
+            else known.sum_usd(
+                input_tokens, output_tokens, requests=requests, ts=ts, cached_input_tokens=cached_input_tokens
+            )
+        )
         return None if usd is None else Price(usd, "aggregate")
 
-    def _override(self, names: list[str]) -> CallPrice | None:
-        return next((FlatPrice(self.overrides[name]) for name in names if name in self.overrides), None)
+    def _override(self, *names: str | None) -> CallPrice | None:
+        return next((FlatPrice(self.overrides[name]) for name in names if name and name in self.overrides), None)
 
     def _find(self, provider: str | None, model: str, response_model: str | None) -> CallPrice | None:
         key = (provider, model, response_model)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypedDict
+from operator import attrgetter
+from typing import Final, TypeAlias, TypedDict
 
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
@@ -18,6 +18,9 @@ from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS
 
 LABEL_CHARS: Final = 64
 _NO_USAGE: Final = Usage()
+_COUNTS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+_Counts: TypeAlias = tuple[int | None, ...]
+_TOLD: Final[Callable[[Usage], _Counts]] = attrgetter(*_COUNTS)
 _BOOLEANS: Final = frozenset({"bool", "bool_"})  # numpy's has had both names
 
 
@@ -109,8 +112,8 @@ class InferenceBuilder:
         """
         model, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
         ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
-        counts = (input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens)
-        used = _with_units(_with_counts(usage, counts), units, service_tier)
+        given = (input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens)
+        used = _used(usage, given, units, service_tier)
         named_provider = checks.optional_text("provider", provider) or usage.provider
         cost = checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD)
         price = self._pricer.price(model, used, ts=ts, provider=named_provider, caller_usd=cost)
@@ -124,16 +127,20 @@ class InferenceBuilder:
             model=model,
             version=version,
             latency_ms=checks.number("latency_ms", latency_ms, low=0.0, high=MAX_LATENCY_MS),
-            **_used_fields(used),
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cached_input_tokens=used.cached_input_tokens,
+            cache_write_tokens=used.cache_write_tokens,
+            reasoning_tokens=used.reasoning_tokens,
+            units=dict(used.units) if used.units else None,
+            service_tier=used.service_tier,
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
             error_type=checks.optional_text("error_type", error_type, MAX_LABEL_CHARS),
             provider=named_provider or provider_of(model),
             operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS) or operation_of(model_type),
-            response_model=used.response_model,
-            time_to_first_chunk_ms=checks.optional_number(
-                "time_to_first_chunk_ms", time_to_first_chunk_ms, low=0.0, high=MAX_LATENCY_MS
-            ),
+            response_model=usage.response_model,
+            time_to_first_chunk_ms=_duration_ms("time_to_first_chunk_ms", time_to_first_chunk_ms),
             output_chunks=checks.optional_count("output_chunks", output_chunks),
             user_id=caller.optional_user(user_id),
             session_id=caller.session(session_id),
@@ -223,36 +230,45 @@ class InferenceBuilder:
         return dict(map(_text_as_length, plain.items()))
 
 
-_COUNTS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+def _duration_ms(argument: str, value: float | None) -> float | None:
+    return checks.optional_number(argument, value, low=0.0, high=MAX_LATENCY_MS)
 
 
-def _with_counts(usage: Usage, given: tuple[int | None, ...]) -> Usage:
-    """Return what was used: what the caller gives, and for the rest what was read off the answer."""
-    counts: dict[str, Any] = {
-        name: checks.optional_count(name, getattr(usage, name) if count is None else count)
-        for name, count in zip(_COUNTS, given, strict=True)
-    }
-    return replace(usage, **counts)
+def _used(usage: Usage, counts: _Counts, units: Mapping[str, float] | None, service_tier: str | None) -> Usage:
+    """Return what was used and what somebody says that it cost: what the caller gives, else what the answer told."""
+    if usage is not _NO_USAGE:
+        given, told = counts, _TOLD(usage)
+        counts = tuple(told[i] if count is None else count for i, count in enumerate(given))
+    read, wrote, cached, written, thought = map(checks.optional_count, _COUNTS, counts)
+    return Usage(
+        read,
+        wrote,
+        cached,
+        written,
+        thought,
+        _units_of(usage, units),
+        checks.optional_text("service_tier", service_tier, MAX_LABEL_CHARS) or usage.service_tier,
+        usage.response_model,
+        cost_usd=usage.cost_usd,
+        cost_is_estimated=usage.cost_is_estimated,
+    )
 
 
-def _used_fields(usage: Usage) -> dict[str, Any]:
-    """Return what a record says of usage."""
-    return {
-        **{name: getattr(usage, name) for name in (*_COUNTS, "service_tier")},
-        "units": dict(usage.units) or None,
-    }
+def _units_of(usage: Usage, given: Mapping[str, float] | None) -> Mapping[str, float]:
+    """Return what else was used, likewise; what is 0 is left out.
 
-
-def _with_units(usage: Usage, units: Mapping[str, float] | None, service_tier: str | None) -> Usage:
-    if units is not None and not isinstance(units, Mapping):
-        raise ValueError(f"units must be a mapping of counts by unit, not {units!r}")
-    unknown = sorted(str(unit) for unit in (units or {}) if unit not in CHARGED_UNITS)
-    if unknown:
-        raise ValueError(f"units has {unknown[0]!r}; known are {', '.join(sorted(CHARGED_UNITS))}")
-    given = {unit: checks.number(f"units[{unit!r}]", n, low=0.0, high=MAX_COUNT) for unit, n in (units or {}).items()}
-    tier = checks.optional_text("service_tier", service_tier, MAX_LABEL_CHARS) or usage.service_tier
-    counted = {unit: count for unit, count in {**usage.units, **given}.items() if count}
-    return replace(usage, units=counted, service_tier=tier)
+    Raises:
+        ValueError: it is no mapping of counts by units that are known.
+    """
+    if given is None:
+        return usage.units
+    if not isinstance(given, Mapping):
+        raise ValueError(f"units must be a mapping of counts by unit, not {given!r}")
+    unknown = next((unit for unit in given if unit not in CHARGED_UNITS), None)
+    if unknown is not None:
+        raise ValueError(f"units has {unknown!r}; known are {', '.join(sorted(CHARGED_UNITS))}")
+    counts = {unit: checks.number(f"units[{unit!r}]", n, low=0.0, high=MAX_COUNT) for unit, n in given.items()}
+    return {unit: count for unit, count in {**usage.units, **counts}.items() if count}
 
 
 def _text_as_length(feature: tuple[str, Json]) -> tuple[str, Json]:

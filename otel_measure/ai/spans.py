@@ -85,6 +85,7 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
     values[semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS] = usage.cache_write_tokens
     values[semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
     values[semconv.ATTR_SERVICE_TIER] = usage.service_tier
+    values[semconv.ATTR_USAGE_UNITS] = dict(usage.units) or None
     try:
         inference = record_of(values, Inference)
     except msgspec.ValidationError as error:
@@ -101,12 +102,21 @@ def usage_of(attributes: Mapping[str, Json]) -> Usage:
         cached_input_tokens=_count(first_of(attributes, dialects.CACHED_INPUT_TOKENS)),
         cache_write_tokens=_count(first_of(attributes, dialects.CACHE_WRITE_TOKENS)),
         reasoning_tokens=_count(first_of(attributes, dialects.REASONING_TOKENS)),
+        units=_units(attributes),
         service_tier=_text(first_of(attributes, dialects.SERVICE_TIER)),
         response_model=_text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)),
         provider=_provider(attributes),
         cost_usd=cost_usd if isinstance(cost_usd, int | float) and 0 <= cost_usd <= MAX_COST_USD else None,
         cost_is_estimated=True,
     )
+
+
+def _units(attributes: Mapping[str, Json]) -> dict[str, float]:
+    """Return the counts of what is charged apart, above 0."""
+    if dialects.NAMES_OF_UNITS.isdisjoint(attributes):
+        return {}
+    counts = {unit: _count(first_of(attributes, names)) for unit, names in dialects.CHARGED_UNITS.items()}
+    return {unit: count for unit, count in counts.items() if count}
 
 
 def _provider(attributes: Mapping[str, Json]) -> str | None:

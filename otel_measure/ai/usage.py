@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Final
+
+import msgspec
 
 from otel_measure.ai import usage_shapes
 from otel_measure.ai.usage_shapes import Path, Shape, Unit
@@ -23,8 +24,7 @@ _ABSENT: Final = object()
 _RAW_RESPONSES: Final = frozenset({"APIResponse", "LegacyAPIResponse"})
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What one answer of a model reports.
 
     Attributes:
@@ -49,7 +49,7 @@ class Usage:
     cached_input_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
-    units: Mapping[Unit, float] = field(default_factory=dict)
+    units: Mapping[Unit, float] = msgspec.field(default_factory=dict)
     service_tier: str | None = None
     response_model: str | None = None
     response_id: str | None = None
@@ -65,10 +65,12 @@ class Usage:
 
     def completed(self, other: Usage) -> Usage:
         """Return this usage, with what it does not know from another."""
-        unknown = [field.name for field in fields(self) if getattr(self, field.name) is None]
+        unknown = [name for name in self.__struct_fields__ if getattr(self, name) is None]
         completing: dict[str, Any] = {name: getattr(other, name) for name in unknown}
         is_estimated = other.cost_is_estimated if self.cost_usd is None else self.cost_is_estimated
-        return replace(self, **completing, units={**other.units, **self.units}, cost_is_estimated=is_estimated)
+        return msgspec.structs.replace(
+            self, **completing, units={**other.units, **self.units}, cost_is_estimated=is_estimated
+        )
 
     def plus(self, other: Usage) -> Usage:
         """Return the usage of two calls that are parts of one: counts and costs add, of names the first stands."""
@@ -80,7 +82,7 @@ class Usage:
         units = {
             unit: self.units.get(unit, 0) + other.units.get(unit, 0) for unit in self.units.keys() | other.units.keys()
         }
-        return replace(self.completed(other), **both, units=units)
+        return msgspec.structs.replace(self.completed(other), **both, units=units)
 
 
 _ADDED: Final = (

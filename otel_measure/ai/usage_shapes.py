@@ -225,10 +225,11 @@ ROOTS: Final[tuple[tuple[Path, tuple[Shape, ...]], ...]] = (
     (("metadata", "usage"), (_BEDROCK_CONVERSE,)),
     (("amazon-bedrock-invocationMetrics",), (_BEDROCK_INVOKE_STREAM,)),
     (("ResponseMetadata", "HTTPHeaders"), (_BEDROCK_INVOKE_HEADERS,)),
+    (("delta", "usage", "billed_units"), (_COHERE,)),
 )
 AT_THE_TOP: Final = (_BEDROCK_LLAMA, _OLLAMA)
 """Shapes of answers that keep their counts beside everything else."""
-WRAPPERS: Final[Path] = ("message", "response", "chunk", "x_groq")
+WRAPPERS: Final[Path] = ("message", "response", "chunk", "data", "x_groq")
 """Events of a stream carry the answer one level down: Anthropic's message_start, OpenAI's response.completed."""
 MODELS: Final[tuple[Path, ...]] = (
     *(("model",), ("model_version",), ("modelVersion",)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import (
@@ -39,29 +39,55 @@ PROCESS: Final[tuple[Names, ...]] = (
 PROVIDER: Final[Names] = (semconv.ATTR_GEN_AI_PROVIDER_NAME, "gen_ai.system")
 INPUT_TOKENS: Final[Names] = (
     *(semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
+    "llm.token_count.prompt",
 )
 OUTPUT_TOKENS: Final[Names] = (
     *(semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
+    "llm.token_count.completion",
 )
 CACHED_INPUT_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
     *("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.input_tokens.cached"),
-    *("llm.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read"),
+    *("gen_ai.usage.details.cache_read_tokens", "llm.usage.cache_read_input_tokens"),
+    "llm.token_count.prompt_details.cache_read",
 )
 CACHE_WRITE_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
     *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation_input_tokens"),
-    *("llm.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write"),
+    *("gen_ai.usage.details.cache_write_tokens", "llm.usage.cache_creation_input_tokens"),
+    "llm.token_count.prompt_details.cache_write",
 )
 REASONING_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
     *("gen_ai.usage.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning", "llm.usage.reasoning_tokens"),
-    "llm.token_count.completion_details.reasoning",
+    *("gen_ai.usage.details.reasoning_tokens", "llm.token_count.completion_details.reasoning"),
 )
+# Parts of the tokens that are charged apart, as the price table calls them.
+CHARGED_UNITS: Final[Mapping[str, Names]] = MappingProxyType(
+    {
+        "input_audio_tokens": (
+            *("gen_ai.usage.audio.input_tokens", "gen_ai.usage.details.input_audio_tokens"),
+            "llm.token_count.prompt_details.audio",
+        ),
+        "output_audio_tokens": (
+            *("gen_ai.usage.audio.output_tokens", "gen_ai.usage.details.output_audio_tokens"),
+            "llm.token_count.completion_details.audio",
+        ),
+        "cache_audio_read_tokens": (
+            *("gen_ai.usage.audio.cache_read.input_tokens", "gen_ai.usage.details.cache_audio_read_tokens"),
+        ),
+        "input_image_tokens": ("gen_ai.usage.image.input_tokens",),
+        "output_image_tokens": ("gen_ai.usage.image.output_tokens",),
+        "cache_image_read_tokens": ("gen_ai.usage.image.cache_read.input_tokens",),
+    }
+)
+NAMES_OF_UNITS: Final = frozenset(name for names in CHARGED_UNITS.values() for name in names)
 SERVICE_TIER: Final[Names] = (
     *(semconv.ATTR_SERVICE_TIER, "openai.response.service_tier", "gen_ai.openai.response.service_tier"),
 )
-COST_USD: Final[Names] = ("gen_ai.usage.cost", "gen_ai.usage.cost_usd")
+COST_USD: Final[Names] = (
+    *("gen_ai.usage.cost", "gen_ai.usage.cost_usd", "operation.cost", "gen_ai.cost.total_cost", "llm.cost.total"),
+)
 TIME_TO_FIRST_CHUNK_S: Final[Names] = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
 # Operations under these names call tools, agents or stores; a call of a model inside them is told of by itself.
 OPERATIONS_WITHOUT_MODEL_CALL: Final = frozenset(
@@ -86,6 +112,20 @@ COST_METRICS: Final = frozenset({"gen_ai.usage.cost", "gen_ai.client.operation.c
 RENAMED_TOKEN_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {"prompt": semconv.TOKEN_TYPE_INPUT, "completion": semconv.TOKEN_TYPE_OUTPUT}
 )
+# What the duration metrics of an instrumentation say of failed calls: "typed" (series with an error type), "inside"
+# (among the others) or "none" (only successes are measured). Of one that is not here, the calls told singly show it.
+Failures: TypeAlias = Literal["typed", "inside", "none"]
+FAILURES_BY_SCOPE_PREFIX: Final[tuple[tuple[str, Failures], ...]] = (
+    ("opentelemetry.instrumentation.openai_v2", "typed"),
+    ("opentelemetry.instrumentation.genai", "typed"),
+    ("opentelemetry.util.genai", "typed"),
+    ("openlit", "typed"),
+    ("opentelemetry.instrumentation.openai", "none"),  # OpenLLMetry, and its siblings
+    ("opentelemetry.instrumentation.anthropic", "none"),
+)
+# Series of input tokens that are split by whether they were read from a cache: of the same calls, at another price.
+TOKEN_CACHE: Final = "gen_ai.token.cache"
+READ_FROM_CACHE: Final = frozenset({"read"})
 MS_PER_UNIT: Final[Mapping[str, float]] = MappingProxyType({"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000001})
 
 # ---------------------------------------------------------------- events
@@ -109,6 +149,11 @@ EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
         ANY_OTHER_EVENT: "custom",
     }
 )
+
+
+def failures_of(scope: str) -> Failures | None:
+    """Return what the metrics of an instrumentation say of failed calls, `None` where that is not known."""
+    return next((failures for prefix, failures in FAILURES_BY_SCOPE_PREFIX if scope.startswith(prefix)), None)
 
 
 def first_of(attributes: Mapping[str, V], names: Names) -> V | None:

@@ -64,6 +64,8 @@ class ModelUse:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for source, n in other.sources.items():
             self.sources[source] = self.sources.get(source, 0) + n
+            if not self.sources[source]:  # taken off again
+                del self.sources[source]
         if other.latency is not None:
             self.latency = self.latency or ExponentialHistogram()
             self.latency.merge(other.latency)

@@ -2,9 +2,7 @@
 
 It is understood by names and attributes alone; what the numbers of a series add is found where it is stored.
 
-Of each (process, model) one signal counts, so that no call counts twice. Facts of our own win over metrics: where they
-come, metrics and spans say the same again. Metrics win over spans, because spans may be sampled. Calls that only spans
-tell of are held until metrics had time to come; whichever then counts goes on to count, whatever comes later.
+Which spans and facts tell of one call is told in `same_calls.py`, what metrics tell of beyond them in `growth.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +14,7 @@ from otel_measure.conventions import dialects, instruments, model_names, semconv
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
 
-Role: TypeAlias = Literal["calls", "input_tokens", "output_tokens", "cost"]
-Signal: TypeAlias = Literal["facts", "metrics", "spans"]
-CallVerdict: TypeAlias = Literal["count", "hold", "told already"]
+Role: TypeAlias = Literal["calls", "input_tokens", "cached_input_tokens", "output_tokens", "cost"]
 _ROLE_OF_TOKENS: Final[Mapping[str, Role]] = {
     semconv.TOKEN_TYPE_INPUT: "input_tokens",
     semconv.TOKEN_TYPE_OUTPUT: "output_tokens",
@@ -30,7 +26,10 @@ class ModelSeries(NamedTuple):
 
     Attributes:
         source: the process, told apart from all others.
+        model, version: as the series names them by itself.
         provider, response_model: price the tokens.
+        request_model: as asked for, `None` where the series does not say.
+        scope: the instrumentation and the metric: two that tell of one model tell of the same calls.
         error_type: `None` for calls that went well.
     """
 
@@ -42,6 +41,8 @@ class ModelSeries(NamedTuple):
     provider: str | None = None
     response_model: str | None = None
     error_type: str | None = None
+    request_model: str | None = None
+    scope: str = ""
 
 
 def source_of(origin: Origin, instance: str) -> str:
@@ -49,11 +50,17 @@ def source_of(origin: Origin, instance: str) -> str:
     return "\n".join((origin.service, origin.environment, instance))
 
 
-def model_series(name: str, attributes: Mapping[str, str], origin: Origin, source: str) -> ModelSeries | None:
+def model_series(
+    name: str, attributes: Mapping[str, str], origin: Origin, source: str, scope: str = ""
+) -> ModelSeries | None:
     """Return what a metric says of calls of a model, `None` when it says nothing of the kind."""
     role = _role(dialects.RENAMED_METRICS.get(name, name), attributes)
+    request = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)
     response = attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)
-    model = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or response
+    error_type = attributes.get(semconv.ATTR_ERROR_TYPE)
+    if error_type and response == request:
+        response = None  # nothing answered a call that failed: some fill in the name that was asked for
+    model = request or response
     if role is None or not model:
         return None
     return ModelSeries(
@@ -64,7 +71,9 @@ def model_series(name: str, attributes: Mapping[str, str], origin: Origin, sourc
         model_names.version_of(model, response)[:MAX_NAME_CHARS],
         dialects.first_of(attributes, dialects.PROVIDER),
         response,
-        attributes.get(semconv.ATTR_ERROR_TYPE),
+        error_type,
+        request or None,
+        f"{scope}/{name}",
     )
 
 
@@ -76,26 +85,10 @@ def _role(name: str, attributes: Mapping[str, str]) -> Role | None:
         return "calls"
     if name == instruments.GEN_AI_CLIENT_TOKEN_USAGE.name:
         token_type = attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, "")
-        return _ROLE_OF_TOKENS.get(dialects.RENAMED_TOKEN_TYPES.get(token_type, token_type))
+        role = _ROLE_OF_TOKENS.get(dialects.RENAMED_TOKEN_TYPES.get(token_type, token_type))
+        is_cached = attributes.get(dialects.TOKEN_CACHE) in dialects.READ_FROM_CACHE
+        return "cached_input_tokens" if role == "input_tokens" and is_cached else role
     return "cost" if name in dialects.COST_METRICS else None
-
-
-def verdict_of_call(counting: Signal | None, *, is_told_already: bool, has_room: bool) -> CallVerdict:
-    """Tell what becomes of a call that a span tells of.
-
-    Args:
-        counting: the signal that counts of its process and model, `None` while nothing is decided.
-        is_told_already: whether a span around or inside it was taken.
-        has_room: whether one more call may be held; when none may, the call counts now instead of being dropped.
-    """
-    if is_told_already or counting in ("facts", "metrics"):
-        return "told already"
-    return "hold" if counting is None and has_room else "count"
-
-
-def metrics_count(counting: Signal | None) -> bool:
-    """Tell whether metrics count; where nothing is decided, they decide."""
-    return counting in (None, "metrics")
 
 
 class Span(NamedTuple):

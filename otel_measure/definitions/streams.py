@@ -33,6 +33,7 @@ _SCOPES: Final[tuple[tuple[str, StreamScope], ...]] = (
 LATEST_DELTA_US: Final = 3_600_000_000
 """A delta that is older than the last one of its stream by more is refused: nobody remembers whether it came before."""
 _DAY_US: Final = 86_400_000_000
+_MINUTE_US: Final = 60_000_000
 
 
 def stream_scope(name: str, kind: str) -> StreamScope:
@@ -95,6 +96,7 @@ class Increment:
     """What a point added to its stream; `bins` (in the unit of the stream) hold the `count` of a histogram.
 
     Attributes:
+        after_us: since when, microseconds: it grew over (after, time of the point].
         cost_comes: whether other series of the same process say what calls of this model cost.
     """
 
@@ -102,6 +104,7 @@ class Increment:
     value: float
     count: int
     bins: tuple[Bin, ...]
+    after_us: int = 0
     cost_comes: bool = False
 
 
@@ -180,9 +183,9 @@ def cumulative(known: StreamState | None, point: Point) -> Taken | None:
             raise PointRefused("out_of_order")
         # After all its starts, also after one that was said and is no earlier than its last word.
         begun = replace(point, start=max(known.ts, known.start + 1))
-        return Taken(explicit(begun), True, increment(begun, None))
+        return Taken(explicit(begun), True, increment(begun, None, known.ts))
     before = None if has_fallen else known
-    return Taken(explicit(point, before), False, increment(point, before))
+    return Taken(explicit(point, before), False, increment(point, before, known.ts))
 
 
 def added_delta(known: StreamState | None, point: Point) -> Taken:
@@ -220,12 +223,19 @@ def explicit(point: Point, before: StreamState | None = None) -> Point:
     return replace(point, buckets=added_buckets(kept.buckets, buckets) if kept is not None else buckets)
 
 
-def increment(point: Point, before: StreamState | None) -> Increment:
-    """Return what a point adds to what it goes on from, or all that it says; nothing unless it tells of models."""
+def increment(point: Point, before: StreamState | None, after_us: int = 0) -> Increment:
+    """Return what a point adds to what it goes on from, or all that it says; nothing unless it tells of models.
+
+    Args:
+        point: what was said.
+        before: what it goes on from.
+        after_us: the last word before it, where it begins anew.
+    """
     if point.model_series is None:
         return Increment(point, 0.0, 0, ())
     if before is None:
-        return Increment(point, point.value, point.count, tuple(_bins(point, point.buckets, point.exponential)))
+        bins = tuple(_bins(point, point.buckets, point.exponential))
+        return Increment(point, point.value, point.count, bins, max(_since(point), after_us))
     if point.exponential is not None:
         since = point.exponential.since(before.exponential) if before.exponential is not None else point.exponential
         bins = tuple(_bins(point, (), since or point.exponential))
@@ -234,7 +244,12 @@ def increment(point: Point, before: StreamState | None) -> Increment:
         bins = tuple(_bins(point, grown, None))
     else:
         bins = ()
-    return Increment(point, point.value - before.value, point.count - before.count, bins)
+    return Increment(point, point.value - before.value, point.count - before.count, bins, before.ts)
+
+
+def _since(point: Point) -> int:
+    """Return since when a point that goes on from none has grown; a minute where its sender does not say."""
+    return point.start if 0 < point.start < point.ts else point.ts - _MINUTE_US
 
 
 def _bins(point: Point, buckets: tuple[int, ...], exponential: Exponential | None) -> Iterator[Bin]:

@@ -82,6 +82,11 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     span_id: str | None = None
 
 
+def with_fields(call: Inference, **fields: object) -> Inference:
+    """Return a call with some fields in place of its own; their rules are not checked."""
+    return msgspec.structs.replace(call, **fields)
+
+
 class UserEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing a user did. `name` is the caller's label, `type` one of a closed list, which names the event."""
 

@@ -157,10 +157,15 @@ class Binned:
     def extend(
         self, bins: Iterable[Bin], sum_us: int, minimum: float | None = None, maximum: float | None = None
     ) -> None:
-        """Add bins, the sum of what is in them, and the extremes where these are known (ms)."""
+        """Add bins, the sum of what is in them, and the extremes where these are known (ms).
+
+        Negative counts and a negative sum take off again what was added; extremes stay.
+        """
         for low, high, n in bins:
             key = (_clamped(low), _clamped(high))
             self._bins[key] = self._bins.get(key, 0) + n
+            if not self._bins[key]:
+                del self._bins[key]
         self.sum_us += sum_us
         self.min = self.min if minimum is None else min(self.min, minimum)
         self.max = self.max if maximum is None else max(self.max, maximum)
@@ -168,6 +173,13 @@ class Binned:
     def merge(self, other: Binned) -> None:
         """Add what another has counted."""
         self.extend(((low, high, n) for (low, high), n in other._bins.items()), other.sum_us, other.min, other.max)
+
+    def negated(self) -> Binned:
+        """Return what takes these counts off again when it is added; it knows no extremes."""
+        opposite = Binned()
+        opposite._bins = {key: -n for key, n in self._bins.items()}
+        opposite.sum_us = -self.sum_us
+        return opposite
 
     def take(self, histogram: ExponentialHistogram) -> None:
         """Add what an exponential histogram of milliseconds has counted."""

@@ -17,17 +17,19 @@ from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.records.kinds import Inference, Record
+from otel_measure.records.kinds import Record
 from otel_measure.store.types.backups import Backup, Progress
+from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
-from otel_measure.store.types.streams import HeldCall, HostReading, Ingested, Interpreter, Sender
+from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
 
 # ---------------------------------------------------------------- questions
@@ -280,20 +282,17 @@ class Writer(Protocol):
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
 
-    def note_senders(self, senders: Iterable[Sender]) -> None:
+    def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
 
-    def note_own_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
-        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
+    def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
+        """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
 
-    def hold_calls(self, calls: Sequence[HeldCall], now: int, until: int) -> Sequence[Inference]:
-        """Hold calls that only spans tell of `until` metrics had time to come; return those that count at once."""
+    def count_signals(self, interpret: Interpreter, now: int) -> int:
+        """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
 
-    def overdue_calls(self, now: int) -> list[Inference]:
-        """Return the held calls for which no metrics came; they are given again until they are removed."""
-
-    def remove_held_calls(self, inferences: Sequence[Inference]) -> None:
-        """Remove held calls that were accepted."""
+        Metrics of processes of whose calls nothing else tells are counted when they come.
+        """
 
     def remove_sent(self, batch: OutboxBatch) -> None:
         """Remove facts from the outbox."""

@@ -221,6 +221,30 @@ def test_events_of_a_stream_helper_carry_chunks() -> None:
     assert reader.usage == Usage(input_tokens=4, output_tokens=2, response_model="gpt-4o", response_id="c")
 
 
+@pytest.mark.parametrize(
+    ("event", "usage"),
+    [
+        (
+            {"data": {"id": "c", "model": "mistral-small", "usage": {"prompt_tokens": 4, "completion_tokens": 2}}},
+            Usage(input_tokens=4, output_tokens=2, response_model="mistral-small", response_id="c"),
+        ),
+        (
+            {
+                "type": "message-end",
+                "delta": {"usage": {"billed_units": {"input_tokens": 4, "output_tokens": 2}, "tokens": {}}},
+            },
+            Usage(input_tokens=4, output_tokens=2, provider="cohere"),
+        ),
+    ],
+)
+def test_the_last_event_of_a_stream_tells_the_usage(event: object, usage: Usage) -> None:
+    """Mistral's and Cohere's clients hand out events with the answer inside."""
+    reader = UsageReader()
+    reader.feed({"type": "content-delta", "delta": {"message": {"content": {"text": "a"}}}})
+    reader.feed(event)
+    assert reader.usage == usage
+
+
 class LegacyAPIResponse:
     """A raw response as a client library holds it."""
 

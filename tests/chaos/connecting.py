@@ -72,6 +72,23 @@ def trailers(server: Victim, scale: int) -> None:
         flood(sockets, b"a: b\r\n" * 10_000, 40 * _MIB * scale)
 
 
+def tiny_chunks(server: Victim, scale: int) -> None:
+    """16 bodies in chunks of one byte, which are parsed at a tenth of the speed of others."""
+    start = b"POST /v1/logs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for _ in range(4 * scale):
+        with connections(server, 16) as sockets:
+            for sock in sockets:
+                sock.sendall(start)
+            flood(sockets, b"1\r\n0\r\n" * 10_000, 32 * _MIB, deadline_s=5)
+
+
+def many_segments(server: Victim, scale: int) -> None:
+    """Paths of 2,000 encoded segments."""
+    request = b"GET " + b"/%61" * 2000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with connections(server, 16) as sockets:
+        flood(sockets, request * 10, 32 * _MIB * scale, deadline_s=5 * scale)
+
+
 def pipelined(server: Victim, scale: int) -> None:
     """400,000 requests at once, whose answers nobody reads."""
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"

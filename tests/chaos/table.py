@@ -17,6 +17,7 @@ CONNECTING: Final[dict[str, Attack]] = {
     each.__name__: each
     for each in (
         *(connecting.header_lines, connecting.one_header_line, connecting.trailers, connecting.pipelined),
+        *(connecting.tiny_chunks, connecting.many_segments),
         *(connecting.idle, connecting.slow_heads, connecting.half_heads, connecting.unread_answers),
         *(connecting.garbage, connecting.upgrades, connecting.readiness),
     )

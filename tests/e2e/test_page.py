@@ -169,3 +169,17 @@ def test_it_says_nothing_and_asks_nobody_else(opened: tuple[Page, Seen], address
     page.wait_for_timeout(500)
     assert seen.said == []
     assert seen.hosts == {urlsplit(address).netloc}
+
+
+def test_a_stopped_experiment_says_so(opened: tuple[Page, Seen], address: str) -> None:
+    """And what everybody gets since."""
+    page, _ = opened
+    request = urllib.request.Request(
+        f"{address}api/v1/metrics/experiments/shorter-sign-up-form/stop",
+        json.dumps({"winner": "short_form"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as response:
+        assert response.status == 200
+    page.reload()
+    page.locator("#experiments tbody", has_text="stopped, all get short_form").wait_for()

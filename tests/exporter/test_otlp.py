@@ -293,9 +293,9 @@ def test_what_came_is_counted(client: TestClient) -> None:
             for outcome, signal in (
                 ("accepted", "logs"),
                 ("accepted", "metrics"),
+                ("accepted", "traces"),
                 ("ignored", "logs"),
                 ("ignored", "traces"),
-                ("waiting", "traces"),
             )
         ),
     ]

@@ -70,7 +70,7 @@ SIGNALS: list[tuple[str, Callable[[], Message]]] = [
 
 def sums(runtime: Runtime, client: TestClient) -> dict[str, str]:
     """Return what is exposed of what was received, and of what it means, calls that spans alone tell of included."""
-    runtime.receiver.flush_waiting()
+    runtime.receiver.count_signals()
     lines = client.get("/metrics").text.splitlines()
     wanted = ("jobs", "sizes", "gen_ai", "otel_measure_ai", "otel_measure_users_events")
     return dict(line.rsplit(" ", 1) for line in lines if line.startswith(wanted))
@@ -79,7 +79,7 @@ def sums(runtime: Runtime, client: TestClient) -> dict[str, str]:
 def served(folder: Path, local: Local, clock: Clock) -> tuple[Runtime, TestClient]:
     """Return an application with a store of its own, and a client of it."""
     folder.mkdir()
-    settings = Settings(store=str(folder / "m.db"), event_types={"*": "click"}, spans_wait_s=0)
+    settings = Settings(store=str(folder / "m.db"), event_types={"*": "click"})
     runtime = Runtime(settings, clock=clock)
     return runtime, local(create_app(runtime=runtime))
 
@@ -115,7 +115,7 @@ def test_what_failed_in_the_middle_counts_once(
         store, left = runtime.store, [portions]
         assert store is not None
         with monkeypatch.context() as patch:
-            for name in ("ingest", "accept", "hold_calls"):
+            for name in ("ingest", "accept", "take_tellings"):
                 patch.setattr(store, name, failing(getattr(store, name), left))
             assert sent(client, signal, request) == 503
         clock.now_us += 5_000_000

@@ -11,7 +11,7 @@ from datetime import date
 from hypothesis import strategies as st
 
 from otel_measure.definitions.windows import DaySpan, day_span
-from otel_measure.records.kinds import Exposure, NpsResponse, Origin, Record, UserEvent
+from otel_measure.records.kinds import AbConversion, Exposure, NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Filter
@@ -43,8 +43,10 @@ def record(event: Ev | NpsAnswer, service: str = "shop") -> Record:
         return NpsResponse(
             id=event.id, ts=event.ts, origin=origin, user_id=event.user, score=event.score, survey=event.survey
         )
-    if event.type in {FLAG, SURVEY}:
+    if event.type == FLAG:
         return Exposure(id=event.id, ts=event.ts, origin=origin, user_id=event.user, experiment="x", variant="y")
+    if event.type == SURVEY:  # the conversion of a test is as little a deed of the user as an answer is
+        return AbConversion(id=event.id, ts=event.ts, origin=origin, user_id=event.user, experiment="x")
     return UserEvent(
         id=event.id,
         ts=event.ts,

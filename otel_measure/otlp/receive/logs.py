@@ -10,8 +10,10 @@ import msgspec
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 
 from otel_measure.conventions import dialects, semconv
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.otlp.events import event_name, from_log_record, own_record, refuse_too_large
 from otel_measure.otlp.receive.senders import Resource, resource_of
+from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import names_nobody, settled_time
 from otel_measure.records.events import SCHEMA_OF_EVENT, Event, from_event, record_of
@@ -27,13 +29,13 @@ class InterpretedLogs(NamedTuple):
 
     Attributes:
         records: in the order of the request.
-        has_facts: the (process, model) whose calls of models come as facts of ours.
+        calls: what the facts among them tell of calls of models; these are no records to be committed.
         refused: how many records broke a rule, by what was wrong with the first of a kind.
         ignored: how many are no events, or of nobody.
     """
 
     records: list[Record]
-    has_facts: set[tuple[str, str]]
+    calls: list[Telling]
     refused: Counter[str]
     ignored: int
 
@@ -73,7 +75,7 @@ def interpret(
     """
     made_ids = MadeIds() if made_ids is None else made_ids
     records: list[Record] = []
-    has_facts: set[tuple[str, str]] = set()
+    calls: list[Telling] = []
     refused: Counter[str] = Counter()
     ignored = 0
     for resource_logs in requested:
@@ -98,10 +100,11 @@ def interpret(
                     continue
                 if record.ts > now_us:
                     record = _settled(record, now_us)
-                records.append(record)
                 if isinstance(record, Inference):
-                    has_facts.add((resource.source, record.model))
-    return InterpretedLogs(records, has_facts, refused, ignored)
+                    calls.append(telling_of_fact(record, resource.source))
+                else:
+                    records.append(record)
+    return InterpretedLogs(records, calls, refused, ignored)
 
 
 def _completed_or_of_others(

@@ -182,7 +182,7 @@ def _point(
         raise PointError(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")
     # A reading does not grow: it tells of no calls.
     may_tell = kind != "gauge" and not resource.has_facts
-    series = model_series(name, attributes, resource.origin, resource.source) if may_tell else None
+    series = model_series(name, attributes, resource.origin, resource.source, common.scope) if may_tell else None
     if series is not None and not 0 <= value <= _LARGEST_OF_MODELS:
         raise PointError(
             f"what a metric says of calls of models must be from 0 to {_LARGEST_OF_MODELS:g}, not {value:g}"

@@ -17,6 +17,7 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.exposition import STALE_US, Family, Sample
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.signals import inference_id
 from otel_measure.definitions.streams import Point
 from otel_measure.errors import NoStore, StoreRejected
@@ -57,7 +58,6 @@ class Receiver:
         count: told of every item.
         now_us: the clock.
         event_types: see `logs.interpret`.
-        spans_wait_s: how long calls that only spans tell of wait for metrics.
 
     Attributes:
         interpret: tells what growth of series means.
@@ -71,7 +71,6 @@ class Receiver:
         count: CountReceived,
         now_us: Callable[[], int],
         event_types: Mapping[str, str],
-        spans_wait_s: int = 90,
     ) -> None:
         self._optional_store = store
         self._recorder = recorder
@@ -80,7 +79,6 @@ class Receiver:
         self._count = count
         self._now_us = now_us
         self._event_types = event_types
-        self._wait_us = spans_wait_s * 1_000_000
         self._noted: dict[str, int] = {}
 
     @property
@@ -128,12 +126,11 @@ class Receiver:
             made_ids: those of all portions.
         """
         interpreted = logs.interpret(request.resource_logs, self._now_us(), self._event_types, made_ids)
-        store = self._store
-        store.note_own_facts(interpreted.has_facts, self._now_us())
-        records = self._with_models(interpreted.records)
-        receipts = self._recorder.commit(records, own=False) if records else []
         tally = self._tally("logs")
-        refused = interpreted.refused + self._count_receipts(tally, receipts)
+        refused = interpreted.refused + self._take_tellings(tally, interpreted.calls)
+        records = self._with_models(interpreted.records)  # with the models of calls of this very request, too
+        receipts = self._recorder.commit(records, own=False) if records else []
+        refused += self._count_receipts(tally, receipts)
         tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
@@ -146,17 +143,11 @@ class Receiver:
             return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
-        """Take in calls of models; all other spans are let pass."""
-        now = self._now_us()
-        store = self._store
-        interpreted = traces.interpret(request.resource_spans, self._pricer, now)
-        counting = store.hold_calls(interpreted.calls, now, now + self._wait_us) if interpreted.calls else ()
-        receipts = self._recorder.commit(counting, own=False) if counting else []
+        """Take in calls of models; of all other spans, which stands inside which."""
+        interpreted = traces.interpret(request.resource_spans, self._pricer, self._now_us())
         tally = self._tally("traces")
-        refused = interpreted.refused + self._count_receipts(tally, receipts)
-        tally("waiting", len(interpreted.calls) - len(counting))
+        refused = interpreted.refused + self._take_tellings(tally, interpreted.tellings, own=interpreted.own)
         tally("own", interpreted.own)
-        tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 
@@ -174,14 +165,29 @@ class Receiver:
         samples = [Sample(_target(sender), 1.0) for sender in senders]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
-    def flush_waiting(self) -> None:
-        """Count the calls for which no metrics came in time."""
-        if self._optional_store is None:
-            return
-        overdue = self._optional_store.overdue_calls(self._now_us())
-        if overdue:
-            self._recorder.commit(overdue, own=False)
-            self._optional_store.remove_held_calls(overdue)
+    def _take_tellings(self, tally: Callable[..., None], told: Sequence[Telling], own: int = 0) -> Counter[str]:
+        """Have the store take what tells of calls, and count what became of it; return what was refused, by reason."""
+        store = self._store
+        if not told:
+            return Counter()
+        taken = store.take_tellings(told)
+        outcomes = Counter(taken.outcomes)
+        self._count_reassigned(taken.reassigned)
+        tally("ignored", outcomes["span"] - own)
+        for outcome in ("accepted", "same_call", "duplicate"):
+            tally(outcome, outcomes[outcome])
+        refused = Counter({_REASONS[each]: n for each in ("too_old", "erased") if (n := outcomes[each])})
+        tally("rejected", refused.total(), "store")
+        return refused
+
+    def count_signals(self) -> None:
+        """Count what metrics tell of calls beyond what is told of them one by one."""
+        if self._optional_store is not None:
+            self._count_reassigned(self._optional_store.count_signals(self.interpret, self._now_us()))
+
+    def _count_reassigned(self, calls: int) -> None:
+        if calls:
+            self._count("calls", "reassigned", calls)
 
     def _tally(self, signal: str) -> Callable[..., None]:
         def tally(outcome: str, n: int, reason: str | None = None) -> None:
@@ -232,6 +238,8 @@ def _target(sender: Sender) -> str:
 
 
 _REASONS: Final = {
+    "too_old": "older than what retention keeps",
+    "erased": "of a user who was erased",
     "invalid": "a point that cannot be kept",
     "out_of_order": "older than what the same series said already",
     "too_late": "a delta that is older than an hour by its series",

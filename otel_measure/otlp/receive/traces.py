@@ -1,4 +1,4 @@
-"""OTLP spans as calls of models; all other spans are let pass."""
+"""OTLP spans as what they tell of calls of models; all others are kept as what stands between such."""
 
 from __future__ import annotations
 
@@ -11,35 +11,33 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
-from otel_measure.conventions import semconv
-from otel_measure.definitions.signals import Span, inference_id, is_inference
+from otel_measure.conventions import dialects, semconv
+from otel_measure.definitions.same_calls import Telling, TellingKind, operation_kind
+from otel_measure.definitions.signals import Span, is_inference
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
-from otel_measure.records.kinds import Json
-from otel_measure.store.types.streams import HeldCall
+from otel_measure.records.kinds import Inference, Json
 
 
 class InterpretedSpans(NamedTuple):
     """What a request says.
 
     Attributes:
-        calls: of models, in the order of the request.
+        tellings: of each span, in the order of the request.
         refused: how many break a rule, by what was wrong.
         own: how many calls are recorded as facts of ours too.
-        ignored: how many spans are no calls of models.
     """
 
-    calls: list[HeldCall]
+    tellings: list[Telling]
     refused: Counter[str]
     own: int
-    ignored: int
 
 
 def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
-    """Return the calls of models in a request; one that breaks a rule does not fail the others."""
-    interpreted = InterpretedSpans([], Counter(), 0, 0)
-    own = ignored = 0
+    """Return what the spans of a request tell; one that breaks a rule does not fail the others."""
+    interpreted = InterpretedSpans([], Counter(), 0)
+    own = 0
     for resource_spans in requested:
         try:
             resource = resource_of(attributes_of(resource_spans.resource.attributes))
@@ -47,19 +45,18 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
             interpreted.refused[str(rule)] += sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
             continue
         for scope_spans in resource_spans.scope_spans:
-            for span in scope_spans.spans:
+            for sent in scope_spans.spans:
                 try:
-                    attributes = attributes_of(span.attributes)
-                    if not is_inference(attributes):
-                        ignored += 1
-                    elif resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes:
-                        own += 1
-                    else:
-                        ended = _span(span, attributes, scope_spans.scope.name, now_us)
-                        interpreted.calls.append(_call(ended, resource, pricer))
+                    attributes = attributes_of(sent.attributes)
+                    span = _span(sent, attributes, scope_spans.scope.name, now_us)
+                    is_call = is_inference(attributes)
+                    is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes)
+                    own += is_own
+                    record = inference_of(span, resource.origin, pricer) if is_call and not is_own else None
+                    interpreted.tellings.append(_telling(span, resource, record, is_own=is_own))
                 except ValueError as rule:
                     interpreted.refused[str(rule)] += 1
-    return interpreted._replace(own=own, ignored=ignored)
+    return interpreted._replace(own=own)
 
 
 def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) -> Span:
@@ -80,6 +77,42 @@ def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) 
     )
 
 
-def _call(span: Span, resource: Resource, pricer: Pricer) -> HeldCall:
-    parent = inference_id(span.trace_id, span.parent_span_id) if span.parent_span_id else None
-    return HeldCall(resource.source, inference_of(span, resource.origin, pricer), parent)
+def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own: bool) -> Telling:
+    operation = span.attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
+    response_id = span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID)
+    kind: TellingKind = "plain"
+    if record is not None:
+        kind = "call"
+    elif not is_own and operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL:
+        kind = "other"
+    return Telling(
+        kind=kind,
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_id=span.parent_span_id,
+        process=resource.source,
+        # Two instrumentations may stand in one scope; one names the spans of a kind alike.
+        scope=f"{span.scope}/{span.name}",
+        operation=operation_kind(operation if isinstance(operation, str) else None),
+        response_id=response_id if isinstance(response_id, str) and response_id else None,
+        began_us=span.start_us,
+        ended_us=span.end_us,
+        record=record,
+    )
+
+
+def telling_of_fact(record: Inference, process: str) -> Telling:
+    """Return what a fact tells: the call, and the span that was current when it was recorded."""
+    return Telling(
+        kind="fact",
+        trace_id=record.trace_id or "",
+        span_id=record.span_id or "",
+        parent_id=None,
+        process=process,
+        scope="",
+        operation=operation_kind(record.operation),
+        response_id=None,
+        began_us=record.ts - round(record.latency_ms * 1000),
+        ended_us=record.ts,
+        record=record,
+    )

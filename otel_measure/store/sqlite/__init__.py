@@ -10,12 +10,15 @@ from typing import Final
 
 from otel_measure.definitions.clock import Heartbeat, KeptClock, believed_us, believes, is_of_doubted_time
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
-from otel_measure.records.kinds import Inference, Record
+from otel_measure.records.ids import id_keys
+from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
     clock,
     experiments,
     facts,
+    growing,
     identity,
     journal,
     judged,
@@ -24,10 +27,12 @@ from otel_measure.store.sqlite import (
     links,
     models,
     outbox,
-    received,
     roll_ups,
+    senders,
     services,
+    signals,
     streams,
+    tellings,
     totals,
 )
 from otel_measure.store.sqlite.bound import log_pages
@@ -41,6 +46,7 @@ from otel_measure.store.sqlite.retention import Limits, Sweeper
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.updating import Updates
 from otel_measure.store.sqlite.upkeep import SqliteUpkeep
+from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import (
     ACCEPTED,
@@ -54,7 +60,7 @@ from otel_measure.store.types.facts import (
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
-from otel_measure.store.types.streams import HeldCall, Ingested, Interpreter, Sender
+from otel_measure.store.types.streams import Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Link
 
 _TS: Final = attrgetter("ts")
@@ -99,7 +105,6 @@ class SqliteStore(SqliteUpkeep):
         super().__init__(database, self._transaction, self._believed_us)
         self._names = Names()
         self._notes_outbox = notes_outbox
-        self._noted_facts = received.NotedFacts()
         self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
         self._updates = Updates(self._database, self._transaction, lambda: self._definitions, self.take_lease)
@@ -129,12 +134,10 @@ class SqliteStore(SqliteUpkeep):
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals, in one transaction."""
-        receipts = [ACCEPTED] * len(records)
         if not records:
-            return receipts
+            return []
         with rejecting(), self._growing(len(records), durable=durable) as transaction:
-            self._refuse_too_old(records, receipts)
-            records = self._refuse_erased(records, receipts)
+            records, receipts = self._admitted(records)
             kinds = set(map(type, records))
             new: dict[type[Record], facts.Facts] = {}
             for table in facts.TABLES:
@@ -176,6 +179,19 @@ class SqliteStore(SqliteUpkeep):
         rolls_up = state.updating is None and state.digest == self._definitions.digest
         return Transaction(connection, self._names, self._kept.of(connection, state.digest), rolls_up)
 
+    def _admitted(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Receipt]]:
+        """Return records as they may be kept, and what is to be said of each: too old, erased, or accepted."""
+        receipts, horizon = [ACCEPTED] * len(records), self._state.horizon
+        if records and min(map(_TS, records)) < horizon:
+            too_old = [each.ts < horizon and not is_of_doubted_time(self._clock, each.ts) for each in records]
+            receipts = [TOO_OLD if is_too_old else ACCEPTED for is_too_old in too_old]
+        if self._state.erasures is None:
+            return records, receipts
+        allowed, refused = identity.without_erased(self._names.connection, records)
+        for i in refused:
+            receipts[i] = ERASED
+        return allowed, receipts
+
     @property
     def _clock(self) -> KeptClock | None:
         """The clock, as this transaction sees it."""
@@ -183,24 +199,6 @@ class SqliteStore(SqliteUpkeep):
 
     def _believed_us(self, now: int) -> int:
         return believed_us(self._clock, now)
-
-    def _refuse_erased(self, records: Sequence[Record], receipts: list[Receipt]) -> Sequence[Record]:
-        """Refuse what an erasure has removed; return the records as they may be kept."""
-        if self._state.erasures is None:
-            return records
-        allowed, refused = identity.without_erased(self._names.connection, records)
-        for i in refused:
-            receipts[i] = ERASED
-        return allowed
-
-    def _refuse_too_old(self, records: Sequence[Record], receipts: list[Receipt]) -> None:
-        horizon = self._state.horizon
-        if min(map(_TS, records)) < horizon:
-            doubted = self._clock
-            receipts[:] = [
-                TOO_OLD if record.ts < horizon and not is_of_doubted_time(doubted, record.ts) else ACCEPTED
-                for record in records
-            ]
 
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
@@ -213,7 +211,7 @@ class SqliteStore(SqliteUpkeep):
         with rejecting(), self._growing(len(given)) as transaction:
             ingested, increments = streams.ingest(transaction.connection, given)
             if interpret is not None and increments:
-                received.interpret(transaction, increments, interpret)
+                growing.take(transaction, increments, interpret)
         return ingested
 
     def set_reference(self, model: ModelKey, reference: Reference) -> None:
@@ -257,37 +255,34 @@ class SqliteStore(SqliteUpkeep):
         with self._transaction(durable=True) as transaction:
             return links.unlink(transaction, anonymous_id)
 
-    def note_senders(self, senders: Iterable[Sender]) -> None:
+    def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
         with self._database.write() as connection:
-            received.note_senders(connection, senders)
+            senders.note_senders(connection, sending)
 
-    def note_own_facts(self, pairs: Iterable[tuple[str, str]], now: int) -> None:
-        """Note that (source, model) record facts of our own: neither their metrics nor their spans count from now."""
-        if not (new := self._noted_facts.new(pairs, now)):
-            return
-        with self._database.write() as connection:
-            received.note_own_facts(connection, new, now)
-        self._noted_facts.note(new, now)
+    def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
+        """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
+        with rejecting(), self._growing(len(told)) as transaction:
+            records = [each.record for each in told if each.record is not None]
+            allowed, receipts = self._admitted(records)
+            kept, refused = tellings.admitted(told, records, allowed, receipts)
+            taken = tellings.take(transaction, kept)
+            if self._notes_outbox:
+                outbox.note(transaction.connection, facts.INFERENCE, id_keys(taken.new_calls))
+        return taken.with_refused(told, refused)
 
-    def hold_calls(self, calls: Sequence[HeldCall], now: int, until: int) -> Sequence[Inference]:
-        """Hold calls that only spans tell of `until` metrics had time to come; return those that count at once."""
-        with self._growing(len(calls)) as transaction:
-            believed = self._believed_us(now)
-            return received.hold_calls(transaction.connection, calls, believed, until - now + believed)
+    def count_signals(self, interpret: Interpreter, now: int) -> int:
+        """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
 
-    def overdue_calls(self, now: int) -> list[Inference]:
-        """Return the held calls for which no metrics came; they are given again until they are removed."""
+        Args:
+            interpret: tells what growth of series means.
+            now: microseconds.
+        """
         with self._database.read() as connection:
-            if not received.has_held_calls(connection):
-                return []
+            if not signals.has_changed(connection, self._believed_us(now)):
+                return 0
         with self._transaction() as transaction:
-            return received.overdue_calls(transaction.connection, self._believed_us(now))
-
-    def remove_held_calls(self, inferences: Sequence[Inference]) -> None:
-        """Remove held calls that were accepted."""
-        with self._database.write() as connection:
-            received.remove_held_calls(connection, inferences)
+            return signals.count(transaction, interpret, self._believed_us(now))
 
     def remove_sent(self, batch: OutboxBatch) -> None:
         """Remove facts from the outbox."""

@@ -10,7 +10,7 @@ from otel_measure.definitions.days import moment
 from otel_measure.records.events import to_event
 from otel_measure.records.ids import id_text
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import facts, identity, received, roll_ups, streams
+from otel_measure.store.sqlite import facts, identity, roll_ups, streams, tellings
 from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.types.exports import ExportedFact, PersonalId, UserExport
 
@@ -31,12 +31,12 @@ def export(connection: sqlite3.Connection, user_id: str) -> UserExport:
     uid_of = identity.ids_of(connection, user_id)
     ids = sorted({user_id, *uid_of})
     found = [(record, False) for record in _facts(connection, ids, sorted(uid_of.values()))]
-    found += [(call, True) for call in received.held_of(connection, ids)]
+    found += [(call, True) for call in tellings.of_users(connection, ids)]
     found.sort(key=lambda one: (one[0].ts, one[0].id))
     return UserExport(
         user_id,
         tuple(_ids(connection, uid_of)),
-        tuple(_exported(record, is_held=is_held) for record, is_held in found),
+        tuple(_exported(record, is_telling=is_telling) for record, is_telling in found),
         {table: rows for table in roll_ups.TABLES if (rows := _rolled_up(connection, table, uid_of.values()))},
         tuple(streams.of_users(connection, ids)),
     )
@@ -70,11 +70,11 @@ def _rows_in(connection: sqlite3.Connection, select: str, values: Sequence[Any])
     return connection.execute(f"{select} IN {marks(len(values))}", values)
 
 
-def _exported(record: Record, *, is_held: bool) -> ExportedFact:
+def _exported(record: Record, *, is_telling: bool) -> ExportedFact:
     event = to_event(record)
     return ExportedFact(
         event.name, moment(event.ts), event.origin.service, event.origin.environment, event.attributes,
-        event.trace_id, event.span_id, is_held,
+        event.trace_id, event.span_id, is_telling,
     )  # fmt: skip
 
 

@@ -13,7 +13,18 @@ from otel_measure.definitions.totals import summed
 from otel_measure.errors import StoreError
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import activity, erasures, facts, journal, outbox, received, roll_ups, streams, totals
+from otel_measure.store.sqlite import (
+    activity,
+    erasures,
+    facts,
+    journal,
+    outbox,
+    roll_ups,
+    senders,
+    streams,
+    tellings,
+    totals,
+)
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
 from otel_measure.store.sqlite.transaction import Transaction
@@ -69,7 +80,7 @@ def _users(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(
         "SELECT distinct_id FROM alias UNION SELECT user_id FROM inference WHERE user_id IS NOT NULL"
     )
-    return [*(user for (user,) in rows), *received.held_users(connection)]
+    return [*(user for (user,) in rows), *tellings.users(connection)]
 
 
 def _remove_person(transaction: Transaction, user_id: str, ids: Mapping[str, int], now: int) -> dict[str, int]:
@@ -79,7 +90,8 @@ def _remove_person(transaction: Transaction, user_id: str, ids: Mapping[str, int
         _take_back(transaction, uids)
     removed = {table.name: _remove(transaction, table, uids, now) for table in facts.TABLES if "uid" in table.columns}
     removed[facts.INFERENCE.name] = _make_anonymous(transaction, erased_ids)
-    received.forget_users(connection, erased_ids)
+    tellings.forget_users(connection, erased_ids)
+    senders.forget_users(connection, erased_ids)
     streams.forget_users(connection, erased_ids)
     connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
     transaction.names.clear()

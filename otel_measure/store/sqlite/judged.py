@@ -20,7 +20,7 @@ from otel_measure.stats.cells import Cells
 from otel_measure.store.sqlite.kept import StoreState, counted_by
 from otel_measure.store.sqlite.models import conditions
 from otel_measure.store.sqlite.quality import IS_JUDGED, unpacked
-from otel_measure.store.sqlite.received import held_model
+from otel_measure.store.sqlite.tellings import call_of
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ModelKey
@@ -84,12 +84,12 @@ class SqliteQualityQuestions:
         return labels
 
     def model_of(self, inference_id: str) -> ModelKey | None:
-        """Return the model of a call, `None` for a call that is not known."""
+        """Return the model of a call, `None` for a call that is not known; a span is known by the call it tells of."""
+        call = call_of(self._connection, inference_id) or inference_id
         row = self._connection.execute(
-            "SELECT m.name, m.version FROM inference i JOIN model m ON m.id = i.model WHERE i.id = ?",
-            (id_key(inference_id),),
+            "SELECT m.name, m.version FROM inference i JOIN model m ON m.id = i.model WHERE i.id = ?", (id_key(call),)
         ).fetchone()
-        return held_model(self._connection, inference_id) if row is None else (row[0], row[1])
+        return None if row is None else (row[0], row[1])
 
     def references(self, only: ModelKey | None = None) -> Mapping[ModelKey, Reference]:
         """Return the references kept for models."""

@@ -12,7 +12,7 @@ import msgspec
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.model_use import SUMS, ModelUse, use_by_minute
-from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
+from otel_measure.definitions.windows import HOUR_US, MINUTE_US, CountedBy, cell_ranges
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
@@ -30,6 +30,7 @@ Cells: TypeAlias = Literal["model_cell", "received_cell"]
 CELLS: Final[tuple[Cells, ...]] = ("model_cell", "received_cell")
 TABLES: Final = ("model_cell",)
 FROZEN: Final[Mapping[str, str]] = {}
+_OF_CELL: Final = "seconds=? AND start=? AND model=? AND origin=?"
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
 _encode_sources = msgspec.json.Encoder(order="sorted").encode
@@ -63,9 +64,44 @@ def add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse]
         _add_cell(connection, key, use, cells)
 
 
+def recount_minutes(transaction: Transaction, cells: Iterable[CellKey]) -> None:
+    """Count minutes anew from their facts, and the hours around them from their minutes."""
+    connection = transaction.connection
+    hours: set[CellKey] = set()
+    for _, start, model, origin in sorted(cells):
+        connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", (60, start, model, origin))
+        of_minute = facts.read(
+            connection,
+            facts.INFERENCE,
+            "WHERE f.model = ? AND f.origin = ? AND f.ts >= ? AND f.ts < ?",
+            (model, origin, start, start + MINUTE_US),
+        )
+        for use in use_by_minute(record for record in of_minute if isinstance(record, Inference)).values():
+            _add_cell(connection, (60, start, model, origin), use, "model_cell")
+        hours.add((3600, start - start % HOUR_US, model, origin))
+    for key in sorted(hours):
+        _recount_hour(connection, key)
+
+
+def _recount_hour(connection: sqlite3.Connection, key: CellKey) -> None:
+    _, start, model, origin = key
+    connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", key)
+    rows = connection.execute(
+        f"SELECT {','.join(SUMS)}, sources, latency FROM model_cell"
+        " WHERE seconds = 60 AND start >= ? AND start < ? AND model = ? AND origin = ? ORDER BY start",
+        (start, start + HOUR_US, model, origin),
+    ).fetchall()
+    if not rows:
+        return
+    whole = ModelUse("", "")
+    for row in rows:
+        whole.add(_use("", "", row, "model_cell"))
+    _add_cell(connection, key, whole, "model_cell")
+
+
 def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells: Cells) -> None:
     stored = connection.execute(
-        f"SELECT {','.join(SUMS)}, sources, latency FROM {cells} WHERE seconds=? AND start=? AND model=? AND origin=?",
+        f"SELECT {','.join(SUMS)}, sources, latency FROM {cells} WHERE {_OF_CELL}",
         key,
     ).fetchone()
     if stored:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from otel_measure.definitions.exposition import Family
-from otel_measure.store.sqlite import environments, received, streams, totals, users
+from otel_measure.store.sqlite import environments, senders, streams, totals, users
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -79,4 +79,4 @@ class SqliteStreamQuestions:
 
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""
-        return received.senders(self._connection, since)
+        return senders.senders(self._connection, since)

@@ -174,7 +174,7 @@ def _tree_page(number: int, page: bytes, at: int, usable: int) -> _TreePage:
     if end > usable:
         raise Malformed(f"page {number} has {rows} rows")
     starts = unpack_from(f">{rows}H", page, pointers)
-    if starts and not end <= min(starts) <= max(starts) <= usable - 4:
+    if starts and not end <= min(starts) <= max(starts) <= usable - 4:  # the least that a row takes
         raise Malformed(f"page {number} has rows from {min(starts)} to {max(starts)}")
     return _TreePage(number, page, at, kind, end, starts, usable)
 

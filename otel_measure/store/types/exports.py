@@ -22,7 +22,7 @@ class ExportedFact:
 
     Attributes:
         event: its name.
-        is_held: a call that waits until metrics of its process had time to come; it is counted nowhere yet.
+        is_telling: a span or an event of the last hours that tells of a call, which is a fact by itself once it counts.
     """
 
     event: str
@@ -32,7 +32,7 @@ class ExportedFact:
     attributes: Mapping[str, Any]
     trace_id: str | None
     span_id: str | None
-    is_held: bool = False
+    is_telling: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from otel_measure.definitions.measurements import Measurement
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.streams import Increment
-from otel_measure.records.kinds import Inference, Origin
+from otel_measure.records.kinds import Origin
 
 
 class Interpreted(NamedTuple):
@@ -30,19 +30,6 @@ class Ingested(NamedTuple):
     accepted: int
     duplicate: int
     refused: Mapping[str, int]
-
-
-class HeldCall(NamedTuple):
-    """A call of a model that only a span tells of: it counts unless metrics of the same process tell of it too.
-
-    Attributes:
-        source: the process, as in `ModelSeries`.
-        parent: the id that the enclosing span would have as an inference: a call inside a call is one call.
-    """
-
-    source: str
-    inference: Inference
-    parent: str | None = None
 
 
 class HostReading(NamedTuple):

@@ -156,3 +156,24 @@ def is_example(pattern: str, path: str) -> bool:
     """Return whether some path is one of both: a parameter may be any word."""
     one, other = pattern.split("/"), path.split("/")
     return len(one) == len(other) and all(a == b or "{" in a or "{" in b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("root_path", ["", "/app"])
+def test_a_path_of_thousands_of_segments_is_not_decoded(root_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is none of ours, which its slashes tell; to decode them all would take milliseconds of the event loop."""
+
+    def decode(text: str) -> str:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("exporter.http.routing.unquote", decode)
+    raw = root_path.encode() + b"/%61" * 2000
+    assert matched(scope(root_path + "/a" * 2000, raw, root_path)) is None
+
+
+def test_slashes_in_a_name_are_no_segments() -> None:
+    """A name may have any number of them, encoded, and a path that something on the way rewrote is the decoded one."""
+    name = "a/" * 50
+    raw = f"/models/{quote(name, safe='')}/1".encode()
+    expected = ("/models/{name}/{version}", {"name": name, "version": "1"})
+    assert matched(scope(f"/models/{name}/1", raw)) == expected
+    assert matched(scope("/models/a/1", b"/x" * 50)) == ("/models/{name}/{version}", {"name": "a", "version": "1"})

@@ -93,7 +93,14 @@ def test_a_client_that_says_nothing() -> None:
 @pytest.mark.parametrize(
     "content",
     [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-     b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"],
+     b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+     # Two readers of one of these may see two different bodies, and a second request in one of them.
+     b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+     b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+     b"POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
+     b"POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n", b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+     b"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", b"GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", b"GET /\0 HTTP/1.1\r\n\r\n"],
 )  # fmt: skip
 def test_what_is_no_request(content: bytes) -> None:
     """What is not HTTP/1.1 is answered 400 and the connection closed."""
@@ -280,3 +287,52 @@ def test_a_slow_reader_gets_all_of_it() -> None:
                 await asyncio.sleep(0.02)
 
     assert with_server(act, unread_s=0.4).log == []
+
+
+# ---------------------------------------------------------------- what an attacker has found
+
+
+def test_chunks_that_are_too_small() -> None:
+    """A body in chunks of a byte each is refused after some; each chunk would cost as much as a large one."""
+
+    async def act(server: LimitedServer) -> None:
+        for start in (b"POST / HTTP/1.1\r\n", b"POST /unread HTTP/1.1\r\n"):
+            async with server.client(start + b"Transfer-Encoding: chunked\r\n\r\n") as client:
+                client.writer.write(b"1\r\n0\r\n" * 200_000)
+                assert statuses(await client.rest())[-1] == 400
+        async with server.client(
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        ) as client:
+            large = b"200\r\n" + b"x" * 512 + b"\r\n"
+            client.writer.write(b"1\r\n0\r\n" * 1000 + large * 10_000 + b"0\r\n\r\n")
+            assert statuses(await client.rest()) == [200]
+        assert len(server.bodies[-1]) == 5_121_000
+
+    server = with_server(act)
+    assert "a request was refused: its chunks are too small (logged at most once a minute)" in server.log
+
+
+@pytest.mark.parametrize("n", [8191, 8192])
+def test_a_target_that_is_too_long(n: int) -> None:
+    """Path and query have 8 KiB together: what is made of them costs much more than their bytes."""
+
+    async def act(server: LimitedServer) -> None:
+        async with server.client(b"GET /" + b"a" * n + b" HTTP/1.1\r\nConnection: close\r\n\r\n") as client:
+            assert statuses(await client.rest()) == [200 if n < 8192 else 414]
+
+    with_server(act)
+
+
+@pytest.mark.parametrize(
+    ("coding", "status"),
+    [(b"chunked", 200), (b" \tChunked", 200), (b"gzip, chunked", 501), (b"identity", 501), (b"chunked, identity", 400)],
+)
+def test_transfer_codings(coding: bytes, status: int) -> None:
+    """A coding that is not known is refused, since somebody on the way may know it and see another body."""
+
+    async def act(server: LimitedServer) -> None:
+        head = b"POST / HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: " + coding
+        async with server.client(head + b"\r\n\r\n0\r\n\r\n") as client:
+            assert statuses(await client.rest()) == [status]
+
+    with_server(act)

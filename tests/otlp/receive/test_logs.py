@@ -9,6 +9,7 @@ import pytest
 from otel_measure.conventions import semconv
 from otel_measure.otlp.receive.logs import InterpretedLogs, MadeIds, interpret
 from otel_measure.otlp.receive.senders import resource_of
+from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.events import Event, to_event
 from otel_measure.records.kinds import Exposure, Inference, Json, Origin, Record, UserEvent
 from tests.facts import event as user_event
@@ -32,26 +33,33 @@ def one(*events: Event) -> Record:
 
 
 def test_records_of_ours_come_back() -> None:
-    """Every kind, under the service that the resource names; inferences say which models come as facts."""
+    """Every kind, under the service that the resource names; inferences as what tells of calls."""
     records = [msgspec.structs.replace(record, ts=NOW_US) for record in one_of_each()]
+    call, *others = records
+    assert isinstance(call, Inference)
     found = interpret(record_request(records).resource_logs, NOW_US, {})
     shop = Origin("shop")
     assert found == InterpretedLogs(
-        [msgspec.structs.replace(record, origin=shop) for record in records],
-        {(resource_of(PROCESS).source, "m")},
+        [msgspec.structs.replace(record, origin=shop) for record in others],
+        [telling_of_fact(msgspec.structs.replace(call, origin=shop), resource_of(PROCESS).source)],
         Counter(),
         0,
     )
+
+
+def said(interpreted: InterpretedLogs) -> list[Record]:
+    """Return all that was said, calls of models first."""
+    return [*(call.record for call in interpreted.calls if call.record is not None), *interpreted.records]
 
 
 @pytest.mark.parametrize("record", [inference("i"), user_event("e")])
 def test_a_time_in_the_future_is_clamped(record: Record) -> None:
     """As at a recording call: over 300 s ahead counts as now, and says so."""
     ahead = msgspec.structs.replace(record, ts=NOW_US + 301 * SECOND_US)
-    (found,) = interpret(record_request([ahead]).resource_logs, NOW_US, {}).records
+    (found,) = said(interpret(record_request([ahead]).resource_logs, NOW_US, {}))
     assert (found.ts, getattr(found, "clamped", None)) == (NOW_US, True)
     near = msgspec.structs.replace(record, ts=NOW_US + 300 * SECOND_US)
-    assert interpret(record_request([near]).resource_logs, NOW_US, {}).records[0].ts == near.ts
+    assert said(interpret(record_request([near]).resource_logs, NOW_US, {}))[0].ts == near.ts
 
 
 def test_a_clamped_time_where_no_field_says_so() -> None:
@@ -100,7 +108,7 @@ def test_events_of_others() -> None:
 )
 def test_what_tells_nothing_of_a_user_is_let_pass(ignored: Event) -> None:
     """It is no fault of the sender's."""
-    assert read(ignored) == InterpretedLogs([], set(), Counter(), 1)
+    assert read(ignored) == InterpretedLogs([], [], Counter(), 1)
     assert interpret(log_request([event("x", user_id="u")]).resource_logs, NOW_US, {}).ignored == 1
 
 
@@ -149,7 +157,7 @@ def test_a_placeholder_is_nobody(user: Json) -> None:
     renamed = [_of_user(each, user) for each in of_ours]
     found = read(*renamed, event("other", user_id=user))
     assert found.refused == Counter({"what a user did must name somebody, not a placeholder": len(renamed)})
-    assert [(type(record), getattr(record, "user_id", "")) for record in found.records] == [(Inference, None)]
+    assert [(type(record), getattr(record, "user_id", "")) for record in said(found)] == [(Inference, None)]
     zero = one(event("other", user_id=0))
     assert isinstance(zero, UserEvent)
     assert zero.user_id == "0"

@@ -255,6 +255,8 @@ def test_what_series_mean(name: str, attributes: dict[str, Json], role: Any) -> 
         "openai",
         "gpt-4o-2024-08-06",
         "Timeout",
+        "gpt-4o",
+        f"other/{name}",
     )
     assert point.model_series == (expected if role else None)
 

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 
 from otel_measure.ai.pricing import Pricer
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.signals import is_inference
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import InterpretedSpans, interpret
 from otel_measure.records.kinds import Inference, Json, Origin
-from otel_measure.store.types.streams import HeldCall
 from tests.otlp.requests import CHAT, NOW_US, PROCESS, span, span_request
 
 SOURCE = resource_of(PROCESS).source
@@ -30,13 +30,22 @@ def read(*spans: dict[str, object], **resource: Json) -> InterpretedSpans:
 def one(attributes: dict[str, Json], status: int = 0) -> Inference:
     """Return the call that a span with these attributes tells of."""
     found = read(span(2, attributes, status=status))
-    assert (found.refused, found.own, found.ignored) == (Counter(), 0, 0)
-    return found.calls[0].inference
+    assert (found.refused, found.own) == (Counter(), 0)
+    return calls_of(found)[0]
+
+
+def calls_of(interpreted: InterpretedSpans) -> list[Inference]:
+    """Return the calls that spans tell of."""
+    return [each.record for each in interpreted.tellings if each.record is not None]
 
 
 def test_a_call_of_a_model() -> None:
     """Model and version, how long it took, tokens and their price; its id is that of the span."""
-    assert read(span(2, parent=9)) == InterpretedSpans([HeldCall(SOURCE, CALL, f"{1:032x}/{9:016x}")], Counter(), 0, 0)
+    told = Telling(
+        kind="call", trace_id=f"{1:032x}", span_id=f"{2:016x}", parent_id=f"{9:016x}", process=SOURCE,
+        scope="other/chat", operation="chat", response_id=None, began_us=NOW_US - 250_000, ended_us=NOW_US, record=CALL,
+    )  # fmt: skip
+    assert read(span(2, parent=9)) == InterpretedSpans([told], Counter(), 0)
 
 
 def test_what_older_instrumentations_say() -> None:
@@ -71,8 +80,17 @@ def test_what_else_a_span_may_say() -> None:
     assert one({**CHAT, "gen_ai.usage.cost": -1.0}).cost_usd is None
 
 
+@pytest.mark.parametrize("name", ["gen_ai.usage.cost", "operation.cost", "gen_ai.cost.total_cost", "llm.cost.total"])
+def test_a_cost_of_zero_beside_tokens_of_a_priced_model_is_unknown(name: str) -> None:
+    """The table says what the call cost; above 0 the instrumentation's estimate stands."""
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
+    tokens: dict[str, Json] = {**call, "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 1000}
+    costs = [one({**tokens, name: cost}) for cost in (0.0, 0.5)]
+    assert [(c.cost_usd, c.cost_source) for c in costs] == [(pytest.approx(0.0125), "table"), (0.5, "instrumentation")]
+
+
 def test_a_span_tells_the_parts_of_its_tokens() -> None:
-    """Cached, written and reasoning ones under any of their names, and the tier of service."""
+    """Cached, written, reasoning and spoken ones under any of their names, and the tier of service."""
     told = one(
         {
             **CHAT,
@@ -80,8 +98,11 @@ def test_a_span_tells_the_parts_of_its_tokens() -> None:
             "gen_ai.usage.cache_creation.input_tokens": 2,
             "gen_ai.usage.reasoning_tokens": 1,
             "openai.response.service_tier": "flex",
+            "gen_ai.usage.audio.input_tokens": 4,
+            "gen_ai.usage.image.output_tokens": 0,
         }
     )
+    assert told.units == {"input_audio_tokens": 4}
     assert (told.cached_input_tokens, told.cache_write_tokens, told.reasoning_tokens) == (3, 2, 1)
     assert told.service_tier == "flex"
 
@@ -102,22 +123,22 @@ def test_a_span_tells_the_parts_of_its_tokens() -> None:
 def test_which_spans_are_calls_of_models(attributes: dict[str, Json], is_call: bool) -> None:
     """Those that name a model, and are no call of a tool or an agent."""
     assert is_inference(attributes) is is_call
-    assert read(span(2, attributes)).ignored == (not is_call)
+    assert len(calls_of(read(span(2, attributes)))) == is_call
 
 
 def test_what_is_recorded_as_a_fact_of_ours_too() -> None:
     """Under our decorator a span carries a mark; a process of ours says so in its resource."""
     marked: dict[str, Json] = {**CHAT, "otel_measure.inference.id": "i"}
-    assert read(span(2, marked)) == InterpretedSpans([], Counter(), 1, 0)
-    assert read(span(2), **{"otel_measure.own_facts": True}) == InterpretedSpans([], Counter(), 1, 0)
+    for found in (read(span(2, marked)), read(span(2), **{"otel_measure.own_facts": True})):
+        assert (found.own, [(each.kind, each.record) for each in found.tellings]) == (1, [("plain", None)])
 
 
 def test_times_that_cannot_be() -> None:
     """An end before the start is no duration; an end in the future is now."""
-    assert read(span(2, took_us=-5)).calls[0].inference.latency_ms == 0
-    ahead = read(span(2, end=NOW_US + 301_000_000)).calls[0].inference
+    assert calls_of(read(span(2, took_us=-5)))[0].latency_ms == 0
+    ahead = calls_of(read(span(2, end=NOW_US + 301_000_000)))[0]
     assert (ahead.ts, ahead.latency_ms) == (NOW_US, 250.0)
-    assert read(span(2, end=0, took_us=0)).calls[0].inference.ts == NOW_US
+    assert calls_of(read(span(2, end=0, took_us=0)))[0].ts == NOW_US
 
 
 def test_what_breaks_a_rule() -> None:
@@ -125,7 +146,7 @@ def test_what_breaks_a_rule() -> None:
     found = read(span(2, {**CHAT, "gen_ai.request.model": "m" * 1025}), span(3))
     rule = "Expected `str` of length <= 1024 - at `$.gen_ai.request.model`"
     assert found.refused == Counter({f"span 'chat' is not a valid call of a model: {rule}": 1})
-    assert len(found.calls) == 1
+    assert len(calls_of(found)) == 1
 
 
 @pytest.mark.parametrize(
@@ -155,8 +176,8 @@ def test_what_breaks_a_rule() -> None:
 def test_an_odd_attribute_costs_that_attribute(said: dict[str, Json], expected: dict[str, Json]) -> None:
     """A count is understood in whichever form it is written; what is odd is not known, and the call is there."""
     found = read(span(2, {**CHAT, **said}))
-    (call,) = found.calls
-    assert (found.refused, {field: getattr(call.inference, field) for field in expected}) == (Counter(), expected)
+    (call,) = calls_of(found)
+    assert (found.refused, {field: getattr(call, field) for field in expected}) == (Counter(), expected)
 
 
 def nested(depth: int) -> Json:
@@ -174,14 +195,14 @@ def test_one_bad_span_of_many() -> None:
             "a span must have a trace id and a span id": 1,
         }
     )
-    assert [call.inference.span_id for call in found.calls] == [f"{5:016x}"]
+    assert [call.span_id for call in calls_of(found)] == [f"{5:016x}"]
     assert read(span(2), span(3), x=nested(17)).refused.total() == 2
 
 
 def test_an_operation_that_is_no_text() -> None:
     """It says nothing: who provides the model does."""
     found = read(span(2, {**CHAT, "gen_ai.operation.name": ["chat"], "gen_ai.system": "openai"}))
-    assert [call.inference.operation for call in found.calls] == [None]
+    assert [call.operation for call in calls_of(found)] == [None]
 
 
 def test_more_tokens_than_anybody_pays_for() -> None:

@@ -6,22 +6,22 @@ from collections.abc import Mapping
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.streams import Point
+from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.events import to_event
 from otel_measure.records.kinds import Maintenance, Record, ServiceState
 from otel_measure.store.types.exports import ExportedFact, PersonalId, UserExport
-from otel_measure.store.types.streams import HeldCall
-from tests.facts import MINUTE, NOON, SECOND, event, inference, one_of_each
+from tests.facts import NOON, SECOND, event, inference, one_of_each
 from tests.store.conformance.engines import EngineCase
 
 OF_NOBODY = (ServiceState, Maintenance)
 
 
-def exported(record: Record, *, is_held: bool = False) -> ExportedFact:
+def exported(record: Record, *, is_telling: bool = False) -> ExportedFact:
     """Return a fact as an export has it."""
     told = to_event(record)
     return ExportedFact(
         told.name, moment(told.ts), told.origin.service, told.origin.environment, told.attributes, told.trace_id,
-        told.span_id, is_held,
+        told.span_id, is_telling,
     )  # fmt: skip
 
 
@@ -41,10 +41,10 @@ def test_one_of_every_kind(engine: EngineCase) -> None:
 def test_under_every_id(engine: EngineCase) -> None:
     """Whichever id is named, what all of them did is in it, and which was identified as which."""
     store = engine.open()
-    first, second, held = event("1", "anon"), event("2", "ann", NOON + SECOND), inference("3", user_id="ann")
+    first, second, told = event("1", "anon"), event("2", "ann", NOON + SECOND), inference("3", user_id="ann")
     store.accept([first, second, event("4", "bob")])
     store.identify("anon", "ann")
-    store.hold_calls([HeldCall("process", held)], NOON, NOON + MINUTE)
+    store.take_tellings([telling_of_fact(told, "process")])
     series = {"description": "", "unit": "1", "scope": "instance", "instance": "i", "start": NOON, "ts": NOON + SECOND}
     store.ingest([
         Point(name="clicks", kind="counter", labels=f'user_id="{who}"', value=1.0, count=0, **series)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def test_under_every_id(engine: EngineCase) -> None:
     ])  # fmt: skip
     found = store.export("anon")
     assert found.ids == (PersonalId("ann", None), PersonalId("anon", "ann"))
-    assert found.facts == (exported(first), exported(held, is_held=True), exported(second))
+    assert found.facts == (exported(first), exported(told), exported(told, is_telling=True), exported(second))
     assert found.series == ('clicks{user_id="ann"}',)
     days: tuple[Mapping[str, object], ...] = found.rolled_up["person_day"]
     assert [row["first_ts"] for row in days] == [NOON]

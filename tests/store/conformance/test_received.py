@@ -1,4 +1,4 @@
-"""What others send of models: metrics that grow, spans that are held, and which signal counts."""
+"""What the metrics of others tell of models."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from otel_measure.ai.rates import Rates
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
-from otel_measure.records.kinds import Inference
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.streams import HeldCall, Ingested
-from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference, one_of_each
+from otel_measure.store.types.streams import Ingested
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
 
 LEARN = interpreter(Pricer({"m": Rates(input_usd=0.001, output_usd=0.002)}))
 STARTED = NOON - MINUTE
-WAIT_US = 90 * SECOND
 
 
 @pytest.fixture
@@ -35,7 +33,8 @@ def store(engine: EngineCase) -> Store:
 
 def series(role: Any, source: str = "a", **fields: Any) -> ModelSeries:
     """Return what a series of model m, version 1 means."""
-    return ModelSeries(role, source, HERE, "m", "1", **fields)
+    said: dict[str, Any] = {"request_model": "m", "response_model": "m-1", "scope": role}
+    return ModelSeries(role, source, HERE, "m", "1", **(said | fields))
 
 
 def calls(n: int, ts: int = NOON, *, source: str = "a", start: int = STARTED, **fields: Any) -> Point:
@@ -278,7 +277,7 @@ def test_failed_calls(store: Store) -> None:
     store.ingest([calls(2, model_series=series("calls", error_type="Timeout"), labels="failed"), calls(3)], LEARN)
     use = used(store)
     assert (use.requests, use.errors) == (5, 2)
-    unpriced = series("input_tokens")._replace(model="unknown")
+    unpriced = series("input_tokens")._replace(model="unknown", request_model="unknown", response_model="unknown-1")
     store.ingest([tokens(1, 5.0, model_series=unpriced, labels="u")], LEARN)
     assert [
         (u.model, u.priced, u.input_tokens)
@@ -308,89 +307,3 @@ def test_growth_that_nobody_learns_from(store: Store) -> None:
     """Streams are kept without their meaning."""
     store.ingest([calls(2)])
     assert asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)) == []
-
-
-# ---------------------------------------------------------------- which signal counts
-
-
-def waiting(n: int, *, source: str = "a", parent: int | None = None, model: str = "m") -> HeldCall:
-    """Return a call that a span tells of."""
-    return HeldCall(source, inference(f"t/{n}", model=model), f"t/{parent}" if parent is not None else None)
-
-
-def test_spans_wait_for_metrics_and_count_when_none_come(store: Store) -> None:
-    """After that they count at once, and metrics of the same process and model do not."""
-    assert store.hold_calls([waiting(1), waiting(1), waiting(2)], NOON, NOON + WAIT_US) == []
-    assert store.overdue_calls(NOON + WAIT_US - 1) == []
-    due = store.overdue_calls(NOON + WAIT_US)
-    assert [call.id for call in due] == ["t/1", "t/2"]
-    assert store.overdue_calls(NOON + WAIT_US) == due
-    store.remove_held_calls(due)
-    assert store.overdue_calls(NOON + WAIT_US) == []
-    assert store.hold_calls([waiting(3)], NOON, NOON + WAIT_US) == [waiting(3).inference]
-    store.ingest([calls(5)], LEARN)
-    assert asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)) == []
-
-
-def test_metrics_that_come_in_time_win(store: Store) -> None:
-    """Spans may be sampled; those of another process or model are told apart."""
-    store.hold_calls([waiting(1), waiting(2, source="b"), waiting(3, model="other")], NOON, NOON + WAIT_US)
-    store.ingest([calls(5)], LEARN)
-    assert used(store).requests == 5
-    assert [call.id for call in store.overdue_calls(NOON + WAIT_US)] == ["t/2", "t/3"]
-    assert store.hold_calls([waiting(4)], NOON, NOON + WAIT_US) == []
-
-
-def test_facts_of_ours_win_over_both(store: Store) -> None:
-    """From the first one on, metrics and spans of that process and model say nothing new."""
-    store.hold_calls([waiting(1)], NOON, NOON + WAIT_US)
-    store.note_own_facts([("a", "m")], NOON)
-    store.note_own_facts([("a", "m")], NOON)
-    store.ingest([calls(5)], LEARN)
-    assert store.hold_calls([waiting(2)], NOON, NOON + WAIT_US) == []
-    assert store.overdue_calls(NOON + WAIT_US) == []
-    assert asked(store, lambda m: m.models.model_use(NOON - DAY, NOON + MINUTE)) == []
-
-
-def test_facts_that_go_on_win_for_good(store: Store) -> None:
-    """A process is forgotten 30 days after its last fact, not after its first."""
-    hours = range(0, 40 * 24)
-    for hour in hours:
-        store.note_own_facts([("a", "m")], NOON + hour * HOUR)
-    end = NOON + hours[-1] * HOUR
-    store.sweep(end)
-    store.ingest([calls(5, end), calls(6, end + SECOND)], LEARN)
-    assert asked(store, lambda m: m.models.model_use(NOON, end + MINUTE)) == []
-    later = end + 31 * DAY
-    store.sweep(later)
-    store.ingest([calls(7, later), calls(9, later + SECOND)], LEARN)
-    assert used(store, later).requests == 2
-
-
-@pytest.mark.parametrize("order", [(2, 1), (1, 2)])
-def test_a_call_inside_a_call_is_one_call(store: Store, order: tuple[int, int]) -> None:
-    """A framework's span around the client's, whichever comes first: the inner one counts."""
-    spans = {1: waiting(1), 2: waiting(2, parent=1)}
-    for n in order:
-        store.hold_calls([spans[n]], NOON, NOON + WAIT_US)
-    assert [call.id for call in store.overdue_calls(NOON + WAIT_US)] == ["t/2"]
-
-
-def test_a_call_inside_a_call_that_counted_already(store: Store) -> None:
-    """Where spans count at once, the first one that comes counts."""
-    store.hold_calls([waiting(0)], NOON, NOON + WAIT_US)
-    store.remove_held_calls(store.overdue_calls(NOON + WAIT_US))
-    (outer,) = store.hold_calls([waiting(1)], NOON, NOON + WAIT_US)
-    store.accept([outer])
-    assert store.hold_calls([waiting(2, parent=1)], NOON, NOON + WAIT_US) == []
-    (inner,) = store.hold_calls([waiting(4, parent=3)], NOON, NOON + WAIT_US)
-    assert store.hold_calls([waiting(3)], NOON, NOON + WAIT_US) == []
-    assert inner.id == "t/4"
-
-
-def test_a_call_comes_back_as_it_was(store: Store) -> None:
-    """Every field, after a stay in the store."""
-    call = one_of_each()[0]
-    assert isinstance(call, Inference)
-    store.hold_calls([HeldCall("a", call)], NOON, NOON + WAIT_US)
-    assert store.overdue_calls(NOON + WAIT_US) == [call]

@@ -175,6 +175,5 @@ def test_senders(store: Store) -> None:
         [late],
         [],
     )
-    store.note_own_facts([("a", "m")], NOON)
     store.sweep(NOON + 31 * DAY)
     assert asked(store, lambda m: m.streams.senders(0)) == []

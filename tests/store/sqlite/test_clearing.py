@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from otel_measure.definitions.streams import Point
+from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.kinds import Exposure, NpsResponse, Record
 from otel_measure.store.sqlite import SqliteStore, erasures
-from otel_measure.store.types.streams import HeldCall, Sender
+from otel_measure.store.types.streams import Sender
 from tests.closing import closed_later
-from tests.facts import DAY, HERE, MINUTE, NOON, SECOND, event, inference
+from tests.facts import DAY, HERE, NOON, SECOND, event, inference
 from tests.store.sqlite import last_release
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -146,7 +147,7 @@ def everywhere(store: SqliteStore, who: str) -> None:
         ),
     ])  # fmt: skip
     held = inference("5", user_id=who, session_id=who, metadata={"who": who})
-    store.hold_calls([HeldCall("source", held)], NOON, NOON + MINUTE)
+    store.take_tellings([telling_of_fact(held, "source")])
     store.note_senders([Sender("shop", "", "i", {"enduser.id": who, "host.name": "h"}, NOON)])
     series: dict[str, Any] = {
         "description": "", "unit": "1", "scope": "instance", "instance": "i", "start": NOON, "ts": NOON + SECOND,
@@ -158,19 +159,21 @@ def everywhere(store: SqliteStore, who: str) -> None:
 
 
 def test_wherever_a_person_stands(path: Path) -> None:
-    """In facts, in texts of inferences, in calls that are held, in the outbox, in what others send: it is found.
+    """In facts, in texts of inferences, in what tells of calls, in the outbox, in what others send: it is found.
 
     Numbers that a model was given stay, and so do attributes and series that name nobody.
     """
     store = closed_later(SqliteStore(str(path), notes_outbox=True))
     everywhere(store, "ann 7")
     erased = store.erase("ann 7", LATER)
-    assert (erased.events, erased.nps_responses, erased.exposures, erased.inferences) == (1, 1, 1, 1)
+    assert (erased.events, erased.nps_responses, erased.exposures, erased.inferences) == (1, 1, 1, 2)
     until(lambda: not store.clear_erased(LATER))
     assert secrets_in(path.parent, "ann 7") == {"measure.db": 2}  # "ann 7s" is nobody: table and index
-    (kept,) = [record for record in read(store) if record.id == "4"]
-    assert kept == inference("4", prediction=1.5, features={"age": 41, "new": True})
-    assert [call.user_id for call in store.overdue_calls(NOON + DAY)] == [None]
+    kept = {record.id: record for record in read(store) if record.id in ("4", "5")}
+    assert kept == {
+        "4": inference("4", prediction=1.5, features={"age": 41, "new": True}),
+        "5": inference("5"),
+    }
     with store.asking() as moment:
         assert [dict(sender.attributes) for sender in moment.streams.senders(0)] == [{"host.name": "h"}]
         labels = [s.labels for f in moment.streams.families(NOON + SECOND) if f.name == "clicks" for s in f.samples]

@@ -8,11 +8,9 @@ import pytest
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.streams import HeldCall
-from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, inference
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON
 
 STARTED = NOON - MINUTE
-WAIT_US = 90 * SECOND
 
 
 @pytest.fixture
@@ -60,25 +58,3 @@ def test_series_without_end_are_refused(store: SqliteStore, monkeypatch: pytest.
     points = [calls(1, source=str(n)) for n in range(3)]
     assert store.ingest(points).refused == {"cardinality": 1}
     assert store.ingest([calls(2, NOON + 1, source="0")]).accepted == 1
-
-
-# ---------------------------------------------------------------- which signal counts
-
-
-def waiting(n: int, *, source: str = "a", parent: int | None = None, model: str = "m") -> HeldCall:
-    """Return a call that a span tells of."""
-    return HeldCall(source, inference(f"t/{n}", model=model), f"t/{parent}" if parent is not None else None)
-
-
-def test_waiting_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound a call counts at once: to wait is a courtesy, to forget a call is not."""
-    monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_HELD", 1)
-    assert [c.id for c in store.hold_calls([waiting(1), waiting(2)], NOON, NOON + WAIT_US)] == ["t/2"]
-
-
-def test_what_a_store_remembers_of_facts_is_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It asks the table again."""
-    monkeypatch.setattr("otel_measure.store.sqlite.received.MAX_REMEMBERED", 1)
-    for n in range(3):
-        store.note_own_facts([(str(n), "m")], NOON)
-    assert store.hold_calls([waiting(1, source="0")], NOON, NOON + WAIT_US) == []

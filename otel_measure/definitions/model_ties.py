@@ -1,0 +1,97 @@
+"""Whether two signals speak of one model: a name asked for is tied to the names seen to answer it.
+
+A tie compares signals; it never renames a call that says its own names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+_JOINTS: Final = ("-", "@", ":", "/", "_")
+
+
+class ModelNames(NamedTuple):
+    """What a signal says of a model: the name asked for and the one that answered, "" where it says nothing."""
+
+    asked: str = ""
+    answered: str = ""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether neither is said."""
+        return not self.asked and not self.answered
+
+
+class Likeness(IntEnum):
+    """How sure it is that two signals speak of one model, the surest first."""
+
+    BOTH_EQUAL = 0
+    ONE_EQUAL = 1
+    TIED = 2
+    NAMELESS = 3
+
+
+class ModelTies:
+    """The names of a process that were seen together.
+
+    Args:
+        pairs: names that calls of this process said, each as often as it was said; incomplete ones as well.
+        elsewhere: pairs of other processes, which tie where none of this process does.
+    """
+
+    def __init__(self, pairs: Mapping[ModelNames, int], elsewhere: Iterable[ModelNames] = ()) -> None:
+        self._asked_for: dict[str, Counter[str]] = defaultdict(Counter)
+        for names, n in pairs.items():
+            if names.asked and names.answered:
+                self._asked_for[names.answered][names.asked] += n
+        self._elsewhere = {names for names in elsewhere if names.asked and names.answered}
+        self._lonely = _lonely(pairs)
+
+    def likeness(self, one: ModelNames, other: ModelNames) -> Likeness | None:
+        """Return how sure it is that both speak of one model, `None` where they do not."""
+        if one.says_nothing or other.says_nothing:
+            return Likeness.NAMELESS
+        equal = 0
+        for a, b in zip(one, other, strict=True):
+            if a and b:
+                if a != b:
+                    return None
+                equal += 1
+        if equal:
+            return Likeness.BOTH_EQUAL if equal == 2 else Likeness.ONE_EQUAL
+        asked, answered = one.asked or other.asked, one.answered or other.answered
+        return Likeness.TIED if self.are_tied(asked, answered) else None
+
+    def are_tied(self, asked: str, answered: str) -> bool:
+        """Tell whether a call that asked for one name may be the one that another name answered."""
+        if asked == answered or asked in self._asked_for.get(answered, ()):
+            return True
+        if ModelNames(asked, answered) in self._elsewhere or is_longer_name(answered, asked):
+            return True
+        return self._lonely == ModelNames(asked, answered)
+
+    def asked_of(self, answered: str) -> str:
+        """Return the name that was asked for most often where this one answered (a tie: the first), itself for none."""
+        asked_for = self._asked_for.get(answered)
+        return min(asked_for, key=lambda asked: (-asked_for[asked], asked)) if asked_for else answered
+
+
+def is_longer_name(answered: str, asked: str) -> bool:
+    """Tell whether a name is another one with something behind it: `gpt-4o-2024-08-06` is `gpt-4o`'s."""
+    return bool(asked) and answered.startswith(asked) and answered[len(asked) :].startswith(_JOINTS)
+
+
+def _lonely(pairs: Mapping[ModelNames, int]) -> ModelNames | None:
+    """Return the one name asked for and the one that answered that a process leaves without a partner."""
+    asked = {names.asked for names in pairs if names.asked}
+    answered = {names.answered for names in pairs if names.answered}
+    together = [names for names in pairs if names.asked and names.answered]
+    asked -= {names.asked for names in together}
+    answered -= {names.answered for names in together}
+    related = {(a, b) for a in asked for b in answered if a == b or is_longer_name(b, a)}
+    asked -= {a for a, _ in related}
+    answered -= {b for _, b in related}
+    return ModelNames(*asked, *answered) if len(asked) == len(answered) == 1 else None

@@ -1,0 +1,383 @@
+"""Which spans, facts and events tell of one call of a model, and what they say of it together.
+
+- Of GenAI spans inside one another, however many plain spans lie between, the inner ones are the calls where their
+  operation is of the same kind. A span of a tool, an agent or another kind of operation between them separates them.
+- A fact and a GenAI span are the same call when the span was the current one when the fact was recorded, or lies inside
+  the block that the fact measured, and their models are tied. Two facts are never the same call.
+- Spans that are not nested are the same call when they say the same id of the response, their times overlap, their
+  models are tied, no count that both know differs, and they come from different scopes or processes.
+
+All of it is a function of the set of what is told about one trace or one response, so that no order matters.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from otel_measure.conventions import model_names
+from otel_measure.definitions.model_ties import ModelNames, is_longer_name
+from otel_measure.records.kinds import Inference, Record, with_fields
+
+OVERLAP_US: Final = 2_000_000
+"""How far the times of two spans of one response may lie apart."""
+_CLOCK_US: Final = 50_000  # how far a span inside a measured block may reach beyond it: two clocks are read
+# Operations that answer a prompt, by several names: one of them around another is the same call.
+GENERATION: Final = "chat"
+_GENERATION: Final = frozenset({"chat", "text_completion", "generate_content", ""})
+TellingKind: TypeAlias = Literal["call", "fact", "other", "plain"]
+SpanKey: TypeAlias = tuple[str, str]  # trace id, span id
+
+
+def operation_kind(operation: str | None) -> str:
+    """Return what is compared of an operation: one that is not said answers a prompt, as most do."""
+    return GENERATION if (operation or "") in _GENERATION else str(operation)
+
+
+class Telling(NamedTuple):
+    """A span, fact or event that tells of a call, or a span that stands between such.
+
+    Attributes:
+        kind: "call" (a GenAI span), "fact" (of ours, or an event of others that tells of one call), "other" (a span of
+            a tool or an agent) or "plain".
+        trace_id, span_id: of a span, its own; of a fact, those of the span that was current.
+        process: who tells it.
+        scope: which instrumentation: its scope, and the name that it gives such spans.
+        operation: of a call: only calls of one kind of operation are one inside the other.
+        began_us, ended_us: microseconds since 1970.
+        record: the call as this telling alone has it, `None` for spans that tell of none.
+    """
+
+    kind: TellingKind
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    process: str
+    scope: str
+    operation: str
+    response_id: str | None
+    began_us: int
+    ended_us: int
+    record: Inference | None
+
+    @property
+    def key(self) -> SpanKey:
+        """The span."""
+        return (self.trace_id, self.span_id)
+
+    @property
+    def id(self) -> str:
+        """What tells it from all others."""
+        return self.record.id if self.record is not None else f"{self.trace_id}/{self.span_id}"
+
+    def of(self, record: Record | None) -> Telling:
+        """Return what is told with another record of the call, such as one without its user."""
+        return self._replace(record=record) if isinstance(record, Inference) else self
+
+
+class SameCall(NamedTuple):
+    """One call, and who tells of it.
+
+    Attributes:
+        record: what they say together.
+        process: whose numbers they are.
+        told_by: the ids of the tellings, sorted.
+        singles: of each process that tells of it, the record by which that process's metrics know it.
+    """
+
+    record: Inference
+    process: str
+    told_by: tuple[str, ...]
+    singles: tuple[tuple[str, Inference], ...]
+
+
+AreTied: TypeAlias = Callable[[ModelNames, ModelNames], bool]
+
+
+def names_of(record: Inference) -> ModelNames:
+    """Return what a call says of its model."""
+    return ModelNames(record.model, record.response_model or "")
+
+
+def are_tied(one: ModelNames, other: ModelNames) -> bool:
+    """Tell whether names alone tie two calls: a name that both say, or one that goes on from the other."""
+    said, others = {name for name in one if name}, {name for name in other if name}
+    return bool(said & others) or any(is_longer_name(a, b) or is_longer_name(b, a) for a in said for b in others)
+
+
+def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[SameCall]:
+    """Return the calls that tellings of one or several traces tell of, sorted by id."""
+    told = sorted(tellings, key=lambda each: (each.trace_id, each.span_id, each.kind, each.id))
+    spans = {each.key: each for each in told if each.kind != "fact"}
+    outer = {key: _outer(each, spans) for key, each in spans.items() if each.kind == "call"}
+    wrappers = {each.key for each in outer.values() if each is not None}
+    groups = [
+        _CallGroup([span], _wrapping(span, outer))
+        for key, span in spans.items()
+        if key in outer and key not in wrappers
+    ]
+    facts = [each for each in told if each.kind == "fact"]
+    groups = _with_facts(groups, facts, spans, tied)
+    groups = _by_response(groups, tied)
+    return sorted((_call(group, spans, outer) for group in groups), key=lambda call: call.record.id)
+
+
+class _CallGroup:
+    """Tellings of one call: the innermost spans, the spans around them (the nearest first), and the fact."""
+
+    def __init__(self, inner: list[Telling], around: list[Telling], fact: Telling | None = None) -> None:
+        self.inner = inner
+        self.around = around
+        self.fact = fact
+
+    @property
+    def told(self) -> list[Telling]:
+        return [*([self.fact] if self.fact else []), *self.inner, *self.around]
+
+
+def _outer(call: Telling, spans: Mapping[SpanKey, Telling]) -> Telling | None:
+    """Return the call around a call, of the same kind of operation and with plain spans alone between."""
+    for above in _above(call, spans):
+        if above.kind == "call":
+            return above if above.operation == call.operation else None
+        if above.kind == "other":
+            return None
+    return None
+
+
+def _above(telling: Telling, spans: Mapping[SpanKey, Telling]) -> Iterator[Telling]:
+    """Yield the known spans around a span, the nearest first."""
+    seen = {telling.key}
+    at: Telling | None = telling
+    while at is not None and at.parent_id is not None:
+        key = (at.trace_id, at.parent_id)
+        if key in seen:  # spans in a circle
+            return
+        seen.add(key)
+        at = spans.get(key)
+        if at is not None:
+            yield at
+
+
+def _wrapping(call: Telling, outer: Mapping[SpanKey, Telling | None]) -> list[Telling]:
+    around: list[Telling] = []
+    at = outer[call.key]
+    while at is not None and at not in around and at is not call:
+        around.append(at)
+        at = outer.get(at.key)
+    return around
+
+
+# ---------------------------------------------------------------- facts
+
+
+def _with_facts(
+    groups: Sequence[_CallGroup], facts: Sequence[Telling], spans: Mapping[SpanKey, Telling], tied: AreTied
+) -> list[_CallGroup]:
+    """Return the groups with each fact joined to the spans of its call; a fact of no span is a group of its own."""
+    by_span: dict[SpanKey, list[Telling]] = defaultdict(list)
+    for fact in facts:
+        if fact.span_id:
+            by_span[fact.key].append(fact)
+    of_fact: dict[str, _CallGroup] = {fact.id: _CallGroup([], [], fact) for fact in facts}
+    kept = []
+    for group in groups:
+        its_fact = _fact_of(group, by_span, spans, tied)
+        if its_fact is None:
+            kept.append(group)
+            continue
+        whole = of_fact[its_fact.id]
+        whole.inner += group.inner
+        whole.around += [each for each in group.around if each not in whole.around]
+    return [*kept, *of_fact.values()]
+
+
+def _fact_of(
+    group: _CallGroup, by_span: Mapping[SpanKey, Sequence[Telling]], spans: Mapping[SpanKey, Telling], tied: AreTied
+) -> Telling | None:
+    """Return the fact that tells of the call of a group: the one whose block is the smallest around it."""
+    span = group.inner[0]
+    candidates = [
+        fact for each in (span, *group.around) for fact in by_span.get(each.key, ()) if _is_tied(fact, span, tied)
+    ]
+    passed = {span.key, *(each.key for each in group.around)}
+    for key in _keys_above(span, spans):
+        if key in passed:
+            continue
+        above = spans.get(key)
+        if above is not None and above.kind != "plain":
+            break
+        candidates += [fact for fact in by_span.get(key, ()) if _is_inside(span, fact) and _is_tied(fact, span, tied)]
+    return min(candidates, key=lambda fact: (_latency_us(fact), fact.id)) if candidates else None
+
+
+def _keys_above(telling: Telling, spans: Mapping[SpanKey, Telling]) -> Iterator[SpanKey]:
+    """Yield the spans around a span, the last one known by its id alone."""
+    last = telling
+    for above in _above(telling, spans):
+        yield above.key
+        last = above
+    if last.parent_id is not None and (last.trace_id, last.parent_id) not in spans:
+        yield (last.trace_id, last.parent_id)
+
+
+def _is_tied(one: Telling, other: Telling, tied: AreTied) -> bool:
+    return one.record is not None and other.record is not None and tied(names_of(one.record), names_of(other.record))
+
+
+def _is_inside(span: Telling, fact: Telling) -> bool:
+    if span.record is None or fact.record is None:
+        return False
+    return span.record.ts <= fact.record.ts + _CLOCK_US and _start_us(span.record) >= _start_us(fact.record) - _CLOCK_US
+
+
+def _start_us(record: Inference) -> int:
+    return record.ts - round(record.latency_ms * 1000)
+
+
+def _latency_us(telling: Telling) -> int:
+    return round(telling.record.latency_ms * 1000) if telling.record is not None else 0
+
+
+# ---------------------------------------------------------------- responses
+
+
+def _by_response(groups: Sequence[_CallGroup], tied: AreTied) -> list[_CallGroup]:
+    """Join groups that tell of one response, the closest in time first; each scope of a process tells a call once."""
+    by_id: dict[str, list[int]] = defaultdict(list)
+    for i, group in enumerate(groups):
+        for response_id in sorted({each.response_id for each in group.inner if each.response_id}):
+            by_id[response_id].append(i)
+    pairs = sorted(
+        (_distance_us(groups[i], groups[j]), i, j)
+        for members in by_id.values()
+        for i, j in combinations(members, 2)
+        if _may_be_one(groups[i], groups[j], tied)
+    )
+    joined: dict[int, int] = {}
+
+    def root(i: int) -> int:
+        while i in joined:
+            i = joined[i]
+        return i
+
+    whole = list(groups)
+    for _, i, j in pairs:
+        a, b = sorted((root(i), root(j)))
+        if a == b or not _may_be_one(whole[a], whole[b], tied):
+            continue
+        whole[a] = _CallGroup(
+            [*whole[a].inner, *whole[b].inner],
+            [*whole[a].around, *whole[b].around],
+            whole[a].fact or whole[b].fact,
+        )
+        joined[b] = a
+    return [group for i, group in enumerate(whole) if i not in joined]
+
+
+def _may_be_one(one: _CallGroup, other: _CallGroup, tied: AreTied) -> bool:
+    if one.fact is not None and other.fact is not None:
+        return False
+    tellers = {(each.process, each.scope) for each in one.inner}
+    if any((each.process, each.scope) in tellers for each in other.inner):
+        return False
+    return all(_agree(a, b, tied) for a in one.inner for b in other.inner)
+
+
+def _agree(one: Telling, other: Telling, tied: AreTied) -> bool:
+    a, b = one.record, other.record
+    if a is None or b is None or not tied(names_of(a), names_of(b)):
+        return False
+    if a.ts < _start_us(b) - OVERLAP_US or b.ts < _start_us(a) - OVERLAP_US:
+        return False
+    return all(
+        ours is None or theirs is None or ours == theirs
+        for ours, theirs in ((a.input_tokens, b.input_tokens), (a.output_tokens, b.output_tokens))
+    )
+
+
+def _distance_us(one: _CallGroup, other: _CallGroup) -> int:
+    return min(
+        abs(a.record.ts - b.record.ts) + abs(_start_us(a.record) - _start_us(b.record))
+        for a in one.inner
+        for b in other.inner
+        if a.record is not None and b.record is not None
+    )
+
+
+# ---------------------------------------------------------------- what they say together
+
+# What a telling that stands around several calls says of all of them, and what it can only say of one.
+_OF_ALL: Final = ("user_id", "session_id")
+_OF_ONE: Final = (
+    *("input_tokens", "output_tokens", "time_to_first_chunk_ms", "output_chunks"),
+    *("response_model", "provider", "operation"),
+)
+
+
+def _call(group: _CallGroup, spans: Mapping[SpanKey, Telling], outer: Mapping[SpanKey, Telling | None]) -> SameCall:
+    inner = sorted(group.inner, key=lambda each: (_latency_us(each), each.id))
+    around_several = {wrapper.key for wrapper in group.around if _calls_inside(wrapper, outer) > 1}
+    base = group.fact or inner[0]
+    record = base.record
+    assert record is not None
+    whole = len(inner) == 1 or group.fact is None
+    for each in (*inner, *group.around):
+        if each is base or each.record is None:
+            continue
+        fields = (
+            _OF_ALL if each.key in around_several or (group.fact is not None and not whole) else (*_OF_ALL, *_OF_ONE)
+        )
+        record = _completed(record, each.record, fields)
+    if group.fact is not None and not whole:
+        record = _with_sums(record, [each.record for each in inner if each.record is not None])
+    record = _asked_by(record, group)
+    return SameCall(record, base.process, tuple(sorted(each.id for each in group.told)), tuple(_singles(group)))
+
+
+def _calls_inside(wrapper: Telling, outer: Mapping[SpanKey, Telling | None]) -> int:
+    return sum(above is not None and above.key == wrapper.key for above in outer.values())
+
+
+def _completed(record: Inference, other: Inference, fields: Iterable[str]) -> Inference:
+    """Return a record with what it lacks and another one knows; tokens and their cost go together."""
+    lacking = {f: value for f in fields if getattr(record, f) is None and (value := getattr(other, f)) is not None}
+    if record.cost_usd is None and other.cost_usd is not None and "input_tokens" in fields:
+        lacking |= {"cost_usd": other.cost_usd, "cost_source": other.cost_source}
+    if "response_model" in lacking:
+        lacking["version"] = model_names.version_of(record.model, lacking["response_model"])
+    return with_fields(record, **lacking) if lacking else record
+
+
+def _with_sums(record: Inference, inner: Sequence[Inference]) -> Inference:
+    """Return a measured call with the tokens and the cost of the calls inside it, where it knows none itself."""
+    sums: dict[str, object] = {}
+    for field in ("input_tokens", "output_tokens"):
+        known = [value for each in inner if (value := getattr(each, field)) is not None]
+        if getattr(record, field) is None and known:
+            sums[field] = sum(known)
+    costs = [each.cost_usd for each in inner if each.cost_usd is not None]
+    if record.cost_usd is None and costs and len(costs) == len(inner):
+        sums |= {"cost_usd": sum(costs), "cost_source": inner[0].cost_source}
+    return with_fields(record, **sums) if sums else record
+
+
+def _asked_by(record: Inference, group: _CallGroup) -> Inference:
+    """Return a call as that of the service which asked: of several that tell of it, the outermost."""
+    asking = max(
+        (each.record for each in group.told if each.record is not None),
+        key=lambda each: (each.ts - _start_us(each), each.id),
+    )
+    return record if asking.origin == record.origin else with_fields(record, origin=asking.origin)
+
+
+def _singles(group: _CallGroup) -> Iterator[tuple[str, Inference]]:
+    """Yield for each process the record by which its metrics know the call: its innermost."""
+    innermost: dict[str, Telling] = {}
+    for each in sorted(group.told, key=lambda told: (-_latency_us(told), told.id)):
+        innermost[each.process] = each
+    for process, each in sorted(innermost.items()):
+        if each.record is not None:
+            yield process, each.record

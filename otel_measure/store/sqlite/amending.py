@@ -1,0 +1,93 @@
+"""Calls that others tell of, corrected: what becomes of a stored call when a later word tells more of it.
+
+A call is a fact like any other, and its roll-ups add. So the row is replaced, and the cells of models that held it are
+counted anew from the facts of their minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Final
+
+from otel_measure.conventions import semconv
+from otel_measure.definitions.totals import summed
+from otel_measure.definitions.windows import MINUTE_US
+from otel_measure.records.ids import id_keys
+from otel_measure.records.kinds import Inference
+from otel_measure.store.sqlite import facts, models, overshown, roll_ups
+from otel_measure.store.sqlite.chunks import change_in
+from otel_measure.store.sqlite.models import CellKey
+from otel_measure.store.sqlite.transaction import Transaction
+
+SHOWN_AFTER_US: Final = 150 * 1_000_000
+"""When metrics of the process had time to come, two exports of a minute: until then what they show is not shown."""
+
+
+class Correction:
+    """What is to become of stored calls, all in one transaction.
+
+    Args:
+        process_of: the process that tells of a call, by the id of the call.
+        measured: the processes whose metrics tell of calls as well: what counters show of them is decided with these.
+        told_by_spans: the ids of calls that no fact tells of: metrics of the conventions may come as well.
+    """
+
+    def __init__(
+        self, process_of: Mapping[str, int], measured: Container[int], told_by_spans: Container[str] = ()
+    ) -> None:
+        self._told_by_spans = told_by_spans
+        self._process_of = process_of
+        self._measured = measured
+        self.added: list[Inference] = []
+        self.removed: list[Inference] = []
+        self.replaced: list[tuple[Inference, Inference]] = []
+
+    def apply(self, transaction: Transaction) -> int:
+        """Make it so; return how many calls counters show that are not so any more."""
+        gone = [*self.removed, *(old for old, _ in self.replaced)]
+        came = [*self.added, *(new for _, new in self.replaced)]
+        reassigned = 0
+        if gone:
+            change_in(transaction.connection, "DELETE FROM inference WHERE id IN", id_keys([each.id for each in gone]))
+        for process, records in self._by_process(gone).items():
+            reassigned += overshown.take_back(transaction, process, summed(records), of_facts=True)
+        if came:
+            given = facts.facts_of(facts.INFERENCE, came, transaction.names)
+            facts.insert_new(transaction.connection, facts.INFERENCE, given)
+        for process, records in self._by_process(came).items():
+            self._show(transaction, process, records)
+        if self.added:
+            given = facts.facts_of(facts.INFERENCE, self.added, transaction.names)
+            roll_ups.add(transaction, {Inference: given})
+        models.recount_minutes(transaction, _cells(transaction, [*gone, *(new for _, new in self.replaced)]))
+        return max(reassigned - len(came), 0)
+
+    def _show(self, transaction: Transaction, process: int, records: Sequence[Inference]) -> None:
+        """Add calls to the counters: what a process with spans alone has, when its metrics had time to come."""
+        by_spans = [record for record in records if record.id in self._told_by_spans]
+        sums = summed(record for record in records if record.id not in self._told_by_spans)
+        for key, whole in summed(by_spans).items():
+            if key.instrument.startswith(semconv.GEN_AI_PREFIX):
+                overshown.defer(transaction, process, {key: whole}, due=max(r.ts for r in by_spans) + SHOWN_AFTER_US)
+            elif key in sums:
+                sums[key].add(whole)
+            else:
+                sums[key] = whole
+        if process in self._measured:
+            overshown.defer(transaction, process, sums)
+        else:
+            overshown.show(transaction, process, sums, of_facts=True)
+
+    def _by_process(self, records: Sequence[Inference]) -> dict[int, list[Inference]]:
+        by_process: dict[int, list[Inference]] = {}
+        for record in records:
+            by_process.setdefault(self._process_of[record.id], []).append(record)
+        return by_process
+
+
+def _cells(transaction: Transaction, records: Iterable[Inference]) -> set[CellKey]:
+    names = transaction.names
+    return {
+        (60, each.ts - each.ts % MINUTE_US, names.model(each.model, each.version), names.origin(each.origin))
+        for each in records
+    }

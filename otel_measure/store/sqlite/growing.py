@@ -1,0 +1,363 @@
+"""What the metrics of others have grown by in the last hours, as rows, and what of it stands in the cells of models.
+
+The rows of the last hours are kept, since single calls that come later may turn out to be the same ones. What is left
+of a row beside the single calls is decided by `definitions/growth.py`; this module puts it into the cells, and takes it
+out again when it changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from otel_measure.conventions import instruments
+from otel_measure.definitions import growth
+from otel_measure.definitions.growth import Growth, KnownSingles
+from otel_measure.definitions.measurements import Attributes
+from otel_measure.definitions.model_ties import ModelNames, ModelTies
+from otel_measure.definitions.model_use import SUMS, ModelUse
+from otel_measure.definitions.signals import ModelSeries
+from otel_measure.definitions.streams import Increment, Point
+from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.definitions.windows import HOUR_US, MINUTE_US
+from otel_measure.records.ids import id_keys
+from otel_measure.records.kinds import Inference, Origin
+from otel_measure.stats.binned import Bin, Binned
+from otel_measure.store.sqlite import facts, models, overshown, tellings
+from otel_measure.store.sqlite.amending import Correction
+from otel_measure.store.sqlite.chunks import rows_in
+from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.types.streams import Interpreted, Interpreter
+
+SETTLED_US: Final = 3 * HOUR_US
+
+
+class _Kept(msgspec.Struct):
+    """An increment as a row keeps it."""
+
+    name: str
+    unit: str
+    kind: str
+    ts: int
+    value: float
+    count: int
+    bins: list[Bin]
+    minimum: float | None
+    maximum: float | None
+    series: ModelSeries
+
+
+class _Placed(msgspec.Struct):
+    """What a row has added to the cells and to the totals, and of what: whether that changed."""
+
+    of: tuple[str, str, float, int, bool]
+    ts: int
+    origin: Origin
+    model: str
+    version: str
+    counts: list[int]
+    sources: dict[str, int]
+    binned: bytes
+    sums: list[tuple[str, Attributes, float]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_kept = msgspec.msgpack.Decoder(_Kept).decode
+_placed = msgspec.msgpack.Decoder(_Placed).decode
+
+
+# ---------------------------------------------------------------- on arrival
+
+
+def take(transaction: Transaction, increments: Sequence[Increment], interpreter: Interpreter) -> None:
+    """Keep what metrics have grown by; where nothing else tells of the calls of a process, it counts at once."""
+    connection = transaction.connection
+    sources = [series.source for each in increments if (series := each.point.model_series) is not None]
+    numbers = tellings.processes(connection, sources)
+    kept: dict[int, set[int]] = {}
+    for each in increments:
+        series = each.point.model_series
+        if series is not None:
+            number = numbers[series.source]
+            kept.setdefault(number, set()).add(_keep(connection, number, each, series))
+    for number, keys in sorted(kept.items()):
+        overshown.drop_undue(transaction, number)
+        if _has_singles(connection, number):
+            tellings.note_changed(connection, [number])
+        elif _counts_by_itself(connection, number):
+            grown, placed = _growth(connection, "id IN", sorted(keys))
+            _place(transaction, number, {each.key: each.increment for each in grown}, placed, interpreter)
+        else:
+            count(transaction, number, interpreter)
+
+
+def _counts_by_itself(connection: sqlite3.Connection, process: int) -> bool:
+    """Tell whether each increment of a process is what it says: one scope a role, no cost, names that suffice."""
+    said: list[tuple[str, str, int, int]] = connection.execute(
+        "SELECT DISTINCT role, scope, asked <> '', answered <> '' FROM growth WHERE process = ?", (process,)
+    ).fetchall()
+    roles = {role for role, *_ in said}
+    scopes = {(role, scope) for role, scope, *_ in said}
+    return (
+        "cost" not in roles
+        and len(scopes) == len(roles)
+        and len({(asked, answered) for _, _, asked, answered in said}) == 1
+    )
+
+
+def _keep(connection: sqlite3.Connection, process: int, increment: Increment, series: ModelSeries) -> int:
+    """Keep an increment, joined with what its series has grown by in the same minute; return the row."""
+    point = increment.point
+    key = (process, f"{point.name}{{{point.labels}}}", point.ts // MINUTE_US)
+    row = connection.execute(
+        "SELECT after, until, increment FROM growth WHERE process = ? AND series = ? AND minute = ?", key
+    ).fetchone()
+    new = _Kept(
+        point.name, point.unit, point.kind, point.ts, increment.value, increment.count, list(increment.bins),
+        point.minimum, point.maximum, series,
+    )  # fmt: skip
+    after, until = increment.after_us, point.ts
+    if row is not None:
+        after, until = min(after, row[0]), max(until, row[1])
+        new = _joined(_kept(row[2]), new)
+    names = (series.request_model or "", series.response_model or "")
+    return int(
+        connection.execute(
+            "INSERT INTO growth (process, series, minute, role, scope, asked, answered, after, until, increment)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (process, series, minute) DO UPDATE SET"
+            " after = excluded.after, until = excluded.until, increment = excluded.increment RETURNING id",
+            (*key, series.role, series.scope, *names, after, until, _encode(new)),
+        ).fetchone()[0]
+    )
+
+
+def _joined(known: _Kept, new: _Kept) -> _Kept:
+    bins: dict[tuple[float, float], int] = {}
+    for low, high, n in (*known.bins, *new.bins):
+        bins[low, high] = bins.get((low, high), 0) + n
+    return msgspec.structs.replace(
+        new,
+        ts=max(known.ts, new.ts),
+        value=known.value + new.value,
+        count=known.count + new.count,
+        bins=[(low, high, n) for (low, high), n in bins.items()],
+    )
+
+
+def _has_singles(connection: sqlite3.Connection, process: int) -> bool:
+    return connection.execute("SELECT 1 FROM single WHERE process = ? LIMIT 1", (process,)).fetchone() is not None
+
+
+# ---------------------------------------------------------------- counting anew
+
+
+def changed(connection: sqlite3.Connection, limit: int) -> list[int]:
+    """Return the processes that are to be counted anew, at most so many."""
+    return [each for (each,) in connection.execute("SELECT id FROM process WHERE changed = 1 LIMIT ?", (limit,))]
+
+
+def count(transaction: Transaction, process: int, interpreter: Interpreter) -> int:
+    """Count anew what the metrics of a process tell beyond its single calls; return how many calls were taken back."""
+    connection = transaction.connection
+    grown, placed = _growth(connection, "process IN", [process])
+    singles = _singles(connection, process) if grown else []
+    ties = ModelTies(growth.pairs_of(grown, singles))
+    reassigned = _name_versions(transaction, process) if transaction.rolls_up else 0
+    reassigned += _place(transaction, process, growth.left_of(grown, singles, ties), placed, interpreter)
+    if added := overshown.deferred(transaction, process):
+        overshown.show(transaction, process, added, of_facts=False)
+    if transaction.rolls_up:
+        connection.execute("UPDATE process SET changed = 0 WHERE id = ?", (process,))
+    return reassigned
+
+
+def _place(
+    transaction: Transaction,
+    process: int,
+    left: Mapping[int, Increment | None],
+    placed: Mapping[int, _Placed],
+    interpreter: Interpreter,
+) -> int:
+    """Put what is left of increments into the cells in place of what stood there; return how many calls went."""
+    wanted = {key: _what(increment) for key, increment in left.items()}
+    stale = [key for key in left if wanted[key] != (placed[key].of if key in placed else None)]
+    gone = [placed[key] for key in stale if key in placed]
+    come = {key: increment for key in stale if (increment := left[key]) is not None}
+    new = {
+        key: _to_place(wanted[key], interpreted)
+        for key, interpreted in zip(come, interpreter(list(come.values())), strict=True)
+    }
+    transaction.connection.executemany(
+        "UPDATE growth SET placed = ? WHERE id = ?",
+        [(_encode(new[key]) if key in new else None, key) for key in stale],
+    )
+    return _move(transaction, process, gone, list(new.values())) if stale else 0
+
+
+def _what(increment: Increment | None) -> tuple[str, str, float, int, bool] | None:
+    """Return what tells whether an increment still says what was placed of it."""
+    if increment is None or increment.point.model_series is None:
+        return None
+    series = increment.point.model_series
+    return (series.model, series.version, increment.value, increment.count, increment.cost_comes)
+
+
+def _growth(
+    connection: sqlite3.Connection, where: str, values: Sequence[int]
+) -> tuple[list[Growth], dict[int, _Placed]]:
+    """Return rows, and what of them stands in the cells."""
+    grown, placed = [], {}
+    select = f"SELECT id, series, after, until, increment, placed FROM growth WHERE {where}"
+    for key, series, after, until, increment, stood in rows_in(connection, select, values):
+        grown.append(Growth(key, series, after, until, _increment(_kept(increment), after)))
+        if stood is not None:
+            placed[key] = _placed(stood)
+    return sorted(grown, key=lambda each: each.key), placed
+
+
+def _increment(kept: _Kept, after: int) -> Increment:
+    point = Point(
+        kept.name, kept.kind, kept.unit, "", "", "instance", "", 0, kept.ts, kept.value, kept.count,
+        minimum=kept.minimum, maximum=kept.maximum, model_series=kept.series,
+    )  # fmt: skip
+    return Increment(point, kept.value, kept.count, tuple(kept.bins), after)
+
+
+def _singles(connection: sqlite3.Connection, process: int) -> list[KnownSingles]:
+    rows = connection.execute(
+        "SELECT ts / 1000000 * 1000000, asked, answered, failed, count(*), count(input_tokens),"
+        " coalesce(sum(input_tokens), 0), count(output_tokens), coalesce(sum(output_tokens), 0), count(cost_nano_usd),"
+        " coalesce(sum(cost_nano_usd), 0), sum(counts) FROM single WHERE process = ?"
+        " GROUP BY ts / 1000000, asked, answered, failed",
+        (process,),
+    )
+    return [
+        KnownSingles(at, ModelNames(asked, answered), bool(failed), *numbers)
+        for at, asked, answered, failed, *numbers in rows
+    ]
+
+
+# ---------------------------------------------------------------- cells and totals
+
+
+def _to_place(of: tuple[str, str, float, int, bool] | None, interpreted: Interpreted) -> _Placed:
+    assert of is not None  # only what is left was interpreted
+    use = interpreted.use
+    return _Placed(
+        of,
+        interpreted.ts,
+        interpreted.origin,
+        use.model,
+        use.version,
+        [getattr(use, column) for column in SUMS],
+        use.sources,
+        (use.binned or Binned()).to_json(),
+        [(instrument.name, attributes, value) for instrument, value, attributes in interpreted.sums],
+    )
+
+
+def _move(transaction: Transaction, process: int, gone: Sequence[_Placed], come: Sequence[_Placed]) -> int:
+    """Take what has stood in the cells out of them, and put in what stands there now."""
+    cells: dict[models.CellKey, ModelUse] = {}
+    for placed, sign in (*((each, -1) for each in gone), *((each, 1) for each in come)):
+        names = transaction.names
+        minute = placed.ts - placed.ts % MINUTE_US
+        key = (60, minute, names.model(placed.model, placed.version), names.origin(placed.origin))
+        cells.setdefault(key, ModelUse(placed.model, placed.version)).add(_use(placed, sign))
+    models.add_minutes(transaction.connection, cells, "received_cell")
+    more, less = _difference(_sums(come), _sums(gone))
+    reassigned = overshown.take_back(transaction, process, less, of_facts=False) if less else 0
+    if more:
+        overshown.show(transaction, process, more, of_facts=False)
+    return reassigned
+
+
+def _use(placed: _Placed, sign: int) -> ModelUse:
+    use = ModelUse(placed.model, placed.version)
+    for column, n in zip(SUMS, placed.counts, strict=True):
+        setattr(use, column, sign * n)
+    use.sources = {source: sign * n for source, n in placed.sources.items()}
+    binned = Binned.from_json(placed.binned)
+    use.binned = binned if sign > 0 else binned.negated()
+    return use
+
+
+def _sums(placed: Iterable[_Placed]) -> dict[TotalKey, Sum]:
+    sums: dict[TotalKey, Sum] = {}
+    for each in placed:
+        for name, attributes, value in each.sums:
+            whole = sums.setdefault(TotalKey(name, attributes, each.origin), Sum(0))
+            whole.value += round(value * instruments.BY_NAME[name].units_per_value)
+            whole.count += 1
+    return sums
+
+
+def _difference(
+    come: Mapping[TotalKey, Sum], gone: Mapping[TotalKey, Sum]
+) -> tuple[dict[TotalKey, Sum], dict[TotalKey, Sum]]:
+    """Return what came beyond what went, and what went beyond what came, of each series."""
+    more: dict[TotalKey, Sum] = {}
+    less: dict[TotalKey, Sum] = {}
+    for key in {*come, *gone}:
+        value = (come[key].value if key in come else 0) - (gone[key].value if key in gone else 0)
+        if value:
+            whole = (more if value > 0 else less).setdefault(key, Sum(0))
+            whole.value, whole.count = abs(value), 1
+    return more, less
+
+
+# ---------------------------------------------------------------- versions of calls that do not say theirs
+
+
+def _name_versions(transaction: Transaction, process: int) -> int:
+    """Have the single calls that do not say which version answered count to the one that answered nearest in time."""
+    connection = transaction.connection
+    silent: list[tuple[str, int, str]] = connection.execute(
+        "SELECT call, ts, asked FROM single WHERE process = ? AND answered = '' AND asked <> '' AND counts = 1",
+        (process,),
+    ).fetchall()
+    if not silent:
+        return 0
+    near = [_answered(connection, process), _answered_in_service(connection, process)]
+    wanted: dict[str, str] = {}
+    for call, ts, asked in silent:
+        name = next((name for calls in near if (name := calls.nearest(asked, ts)) is not None), None)
+        wanted[call] = growth.version_of(asked, name)
+    correction = Correction(dict.fromkeys(wanted, process), tellings.measured(connection, [process]), wanted)
+    for record in facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(wanted))):
+        if isinstance(record, Inference) and record.response_model is None and record.version != wanted[record.id]:
+            correction.replaced.append((record, msgspec.structs.replace(record, version=wanted[record.id])))
+    return correction.apply(transaction) if correction.replaced else 0
+
+
+def _answered(connection: sqlite3.Connection, process: int) -> growth.AnsweredCalls:
+    rows = connection.execute("SELECT ts, asked, answered FROM single WHERE process = ? AND answered <> ''", (process,))
+    return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
+
+
+def _answered_in_service(connection: sqlite3.Connection, process: int) -> growth.AnsweredCalls:
+    (source,) = connection.execute("SELECT source FROM process WHERE id = ?", (process,)).fetchone()
+    service = source.rsplit("\n", 1)[0] + "\n"
+    rows = connection.execute(
+        "SELECT s.ts, s.asked, s.answered FROM process p JOIN single s ON s.process = p.id"
+        " WHERE p.source >= ? AND p.source < ? AND s.answered <> ''",
+        (service, service[:-1] + "\x0b"),
+    )
+    return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
+
+
+# ---------------------------------------------------------------- upkeep
+
+
+def settle(connection: sqlite3.Connection, now: int) -> None:
+    """Forget what cannot change any more: three hours after its hour nothing is compared with it."""
+    edge = now - now % HOUR_US - SETTLED_US
+    connection.execute("DELETE FROM growth WHERE until < ?", (edge,))
+    connection.execute(
+        "DELETE FROM single WHERE ts < min(?1, coalesce((SELECT min(after) FROM growth g"
+        " WHERE g.process = single.process), ?1))",
+        (edge,),
+    )

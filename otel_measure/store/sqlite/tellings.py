@@ -1,0 +1,333 @@
+"""What tells of single calls, as rows: spans, facts and events of the last two hours, and the call that each tells of.
+
+Which of them tell of one call is a function of all that is known of a trace and of a response
+(`definitions/same_calls.py`). It is asked anew whenever something comes, and what is stored follows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from otel_measure.conventions import instruments, semconv
+from otel_measure.definitions.same_calls import OVERLAP_US, SameCall, Telling, names_of, same_calls
+from otel_measure.records.anonymous import without_user
+from otel_measure.records.ids import id_keys
+from otel_measure.records.kinds import Inference, Record
+from otel_measure.store.sqlite import facts
+from otel_measure.store.sqlite.amending import Correction
+from otel_measure.store.sqlite.chunks import change_in, rows_in
+from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.types.calls import TakenTellings, TellingOutcome
+from otel_measure.store.types.facts import ERASED, TOO_OLD, Receipt
+
+KEPT_US: Final = 2 * 3_600_000_000
+MAX_SPANS: Final = 1_000_000
+_ROUNDS: Final = 4  # of responses in traces of other responses
+_COLUMNS: Final = "id, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call"
+_MARKS: Final = ",".join("?" * len(_COLUMNS.split(",")))
+_REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
+_USER: Final = f"json_extract(record, '$.\"{semconv.ATTR_USER_ID}\"')"
+_encode = msgspec.json.Encoder().encode
+_record = msgspec.json.Decoder(Inference).decode
+
+
+class _Row(NamedTuple):
+    """A telling, its process by number, and the call that it was found to tell of."""
+
+    telling: Telling
+    process: int
+    call: str | None
+
+
+def processes(connection: sqlite3.Connection, sources: Iterable[str]) -> dict[str, int]:
+    """Return the number of each process; a new one gets one."""
+    wanted = sorted(set(sources))
+    connection.executemany("INSERT OR IGNORE INTO process (source) VALUES (?)", [(each,) for each in wanted])
+    return dict(rows_in(connection, "SELECT source, id FROM process WHERE source IN", wanted))
+
+
+def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
+    """Store what tells of calls, and have the calls follow; while nothing may be rolled up, they follow later."""
+    fresh = store(transaction, told)
+    if not transaction.rolls_up:
+        return TakenTellings(["accepted" if is_new else "duplicate" for is_new in fresh], [], 0)
+    new_calls, reassigned = follow(transaction, [each.id for each, is_new in zip(told, fresh, strict=True) if is_new])
+    return TakenTellings(outcomes_of(transaction.connection, told, fresh, new_calls), sorted(new_calls), reassigned)
+
+
+def admitted(
+    told: Sequence[Telling], records: Sequence[Inference], allowed: Sequence[Record], receipts: Sequence[Receipt]
+) -> tuple[list[Telling], dict[str, TellingOutcome]]:
+    """Return what may be taken, and what becomes of the rest by its id.
+
+    Args:
+        told: what came.
+        records: the calls that it tells of, in its order.
+        allowed: the same calls as they may be kept, such as without a user.
+        receipts: what is said of each.
+    """
+    refused = {
+        record.id: _REFUSED[receipt] for record, receipt in zip(records, receipts, strict=True) if receipt in _REFUSED
+    }
+    as_kept = {record.id: record for record in allowed}
+    return [each.of(as_kept.get(each.id)) for each in told if each.id not in refused], refused
+
+
+def store(transaction: Transaction, tellings: Sequence[Telling]) -> list[bool]:
+    """Store tellings; return which are new."""
+    connection = transaction.connection
+    numbers = processes(connection, (each.process for each in tellings))
+    ids = [each.id for each in tellings]
+    known = {each for (each,) in rows_in(connection, "SELECT id FROM telling WHERE id IN", ids)}
+    of_calls = [each.id for each in tellings if each.record is not None and each.id not in known]
+    stored = {key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE id IN", id_keys(of_calls))}
+    known |= {each for each, key in zip(of_calls, id_keys(of_calls), strict=True) if key in stored}
+    fresh, rows = [], []
+    for telling in tellings:
+        is_new = telling.id not in known
+        fresh.append(is_new)
+        if is_new:
+            known.add(telling.id)
+            rows.append(_stored(telling, numbers[telling.process]))
+    connection.executemany(f"INSERT INTO telling ({_COLUMNS}) VALUES ({_MARKS})", rows)
+    return fresh
+
+
+def _stored(telling: Telling, process: int) -> tuple[Any, ...]:
+    record = None if telling.record is None else _encode(telling.record).decode()
+    return (
+        telling.id,
+        bytes.fromhex(telling.trace_id),
+        bytes.fromhex(telling.span_id),
+        bytes.fromhex(telling.parent_id) if telling.parent_id else None,
+        telling.kind,
+        telling.began_us,
+        telling.ended_us,
+        process,
+        telling.scope,
+        telling.operation,
+        telling.response_id,
+        record,
+        None,
+    )
+
+
+def _row(row: tuple[Any, ...]) -> _Row:
+    _, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call, source = row
+    telling = Telling(
+        kind,
+        trace.hex(),
+        span.hex(),
+        parent.hex() if parent else None,
+        source,
+        scope,
+        operation,
+        response,
+        began,
+        ts,
+        _record(record) if record else None,
+    )
+    return _Row(telling, process, call)
+
+
+_SELECT: Final = f"SELECT {', '.join('t.' + c.strip() for c in _COLUMNS.split(','))}, p.source FROM telling t JOIN process p ON p.id = t.process"  # noqa: E501
+
+
+# ---------------------------------------------------------------- which calls they tell of
+
+
+def untold(connection: sqlite3.Connection, limit: int) -> list[str]:
+    """Return the ids of tellings of which it was not yet asked of which call they tell."""
+    rows = connection.execute("SELECT id FROM telling WHERE record IS NOT NULL AND call IS NULL LIMIT ?", (limit,))
+    return [each for (each,) in rows]
+
+
+def follow(transaction: Transaction, ids: Iterable[str]) -> tuple[set[str], int]:
+    """Have what is stored follow what new tellings say; return the ids of new calls, and how many were taken back."""
+    rows = _around(transaction.connection, list(ids))
+    if not rows:
+        return set(), 0
+    calls = {call.record.id: call for call in same_calls(row.telling for row in rows.values())}
+    present = {row.call for row in rows.values() if row.call is not None}
+    stored = _inferences(transaction.connection, {*present, *calls})
+    process_of = {row.telling.id: row.process for row in rows.values()}
+    facts_among = {each for each, row in rows.items() if row.telling.kind == "fact"}
+    by_spans = {call.record.id for call in calls.values() if call.record.id not in facts_among}
+    correction = Correction(process_of, measured(transaction.connection, process_of.values()), by_spans)
+    for call in calls.values():
+        _compare(call, stored.get(call.record.id), correction)
+    correction.removed += [stored[each] for each in sorted(present - calls.keys()) if each in stored]
+    reassigned = correction.apply(transaction)
+    _note_calls(transaction.connection, rows, calls, present)
+    return {each.id for each in correction.added} - present, reassigned
+
+
+def _compare(call: SameCall, stored: Inference | None, correction: Correction) -> None:
+    if stored is None:
+        correction.added.append(call.record)
+        return
+    wanted = call.record
+    if wanted.version == semconv.VERSION_UNKNOWN and wanted.response_model is None:
+        wanted = msgspec.structs.replace(wanted, version=stored.version)  # found by its neighbours
+    if wanted != stored:
+        correction.replaced.append((stored, wanted))
+
+
+def _around(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, _Row]:
+    """Return all that may tell of the same calls: the traces of some tellings, and others of the same responses."""
+    rows = _load(connection, "t.id IN", ids)
+    traces: set[bytes] = set()
+    asked: set[str] = set()
+    for _ in range(_ROUNDS):
+        new = {bytes.fromhex(row.telling.trace_id) for row in rows.values()} - traces - {b""}
+        traces |= new
+        rows |= _load(connection, "t.trace IN", sorted(_with_calls(connection, new)))
+        responses = [row for row in rows.values() if row.telling.response_id and row.telling.id not in asked]
+        if not responses:
+            break
+        asked |= {row.telling.id for row in responses}
+        for row in responses:
+            rows |= _of_response(connection, row)
+    return rows if any(row.telling.record is not None for row in rows.values()) else {}
+
+
+def _with_calls(connection: sqlite3.Connection, traces: Iterable[bytes]) -> set[bytes]:
+    select = "SELECT DISTINCT trace FROM telling WHERE record IS NOT NULL AND trace IN"
+    return {trace for (trace,) in rows_in(connection, select, sorted(traces))}
+
+
+def _load(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> dict[str, _Row]:
+    rows = map(_row, rows_in(connection, f"{_SELECT} WHERE {where}", values))
+    return {row.telling.id: row for row in rows}
+
+
+def _of_response(connection: sqlite3.Connection, row: _Row) -> dict[str, _Row]:
+    """Return what tells of the same response at the same time."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE t.response = ? AND t.ts >= ? AND t.began <= ?",
+        (row.telling.response_id, row.telling.began_us - OVERLAP_US, row.telling.ended_us + OVERLAP_US),
+    )
+    return {each.telling.id: each for each in map(_row, rows)}
+
+
+def _inferences(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Inference]:
+    records = facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(ids)))
+    return {record.id: record for record in records if isinstance(record, Inference)}
+
+
+# ---------------------------------------------------------------- what metrics are compared with
+
+
+def _note_calls(
+    connection: sqlite3.Connection, rows: Mapping[str, _Row], calls: Mapping[str, SameCall], present: set[str]
+) -> None:
+    """Note of which call each telling tells, and by which record the metrics of each process know it."""
+    call_of = {told: call.record.id for call in calls.values() for told in call.told_by}
+    changed = [(call_of[each], each) for each, row in rows.items() if call_of.get(each, row.call) != row.call]
+    connection.executemany("UPDATE telling SET call = ? WHERE id = ?", changed)
+    number = {row.telling.process: row.process for row in rows.values()}
+    change_in(connection, "DELETE FROM single WHERE call IN", sorted(present | calls.keys()))
+    connection.executemany(
+        "INSERT INTO single VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            _single(call, process, number[process], record)
+            for call in calls.values()
+            for process, record in call.singles
+        ],
+    )
+    note_changed(connection, number.values())
+
+
+def _single(call: SameCall, source: str, process: int, record: Inference) -> tuple[Any, ...]:
+    cost = None if record.cost_usd is None else round(record.cost_usd * instruments.NANO)
+    failed = record.error_type is not None
+    names = names_of(record)
+    counts = source == call.process
+    return (
+        *(call.record.id, process, record.ts, *names, failed),
+        *(record.input_tokens, record.output_tokens, cost, counts),
+    )
+
+
+def measured(connection: sqlite3.Connection, numbers: Iterable[int]) -> set[int]:
+    """Return those of the processes whose metrics have told of calls in the last hours."""
+    return {n for n in set(numbers) if connection.execute("SELECT 1 FROM growth WHERE process = ?", (n,)).fetchone()}
+
+
+def note_changed(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Note that what the metrics of processes tell beyond their single calls is to be counted anew."""
+    connection.executemany("UPDATE process SET changed = 1 WHERE id = ? AND changed = 0", [(n,) for n in set(numbers)])
+
+
+def outcomes_of(
+    connection: sqlite3.Connection, tellings: Sequence[Telling], fresh: Sequence[bool], new_calls: set[str]
+) -> list[TellingOutcome]:
+    """Return what became of tellings: the first one of a new call is the call, the others tell of the same."""
+    ids = [each.id for each, is_new in zip(tellings, fresh, strict=True) if is_new]
+    call_of = dict(rows_in(connection, "SELECT id, call FROM telling WHERE id IN", ids))
+    outcomes: list[TellingOutcome] = []
+    not_said = set(new_calls)
+    for telling, is_new in zip(tellings, fresh, strict=True):
+        if not is_new:
+            outcomes.append("duplicate")
+        elif telling.record is None:
+            outcomes.append("span")
+        elif call_of.get(telling.id) in not_said:
+            not_said.discard(call_of[telling.id])
+            outcomes.append("accepted")
+        else:
+            outcomes.append("same_call")
+    return outcomes
+
+
+def call_of(connection: sqlite3.Connection, telling_id: str) -> str | None:
+    """Return the id of the call that a span or fact tells of, `None` where it is not known."""
+    row = connection.execute("SELECT call FROM telling WHERE id = ?", (telling_id,)).fetchone()
+    return row[0] if row else None
+
+
+# ---------------------------------------------------------------- upkeep
+
+
+def sweep(connection: sqlite3.Connection, now: int) -> int:
+    """Forget what is older than two hours, and of the spans between calls what is beyond a million; return how many."""
+    connection.execute("DELETE FROM telling WHERE ts < ? AND (record IS NULL OR call IS NOT NULL)", (now - KEPT_US,))
+    beyond = int(connection.execute("SELECT count(*) FROM telling WHERE record IS NULL").fetchone()[0]) - MAX_SPANS
+    if beyond <= 0:
+        return 0
+    connection.execute(
+        "DELETE FROM telling WHERE id IN (SELECT id FROM telling WHERE record IS NULL ORDER BY ts, id LIMIT ?)",
+        (beyond,),
+    )
+    return beyond
+
+
+def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Take the users out of all that tells of their calls, whoever of these names them."""
+    connection.executemany(
+        "UPDATE telling SET record = ? WHERE id = ?",
+        [(_encode(without_user(_record(record))).decode(), each) for each, record in _of_users(connection, ids)],
+    )
+
+
+def of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Inference]:
+    """Return what tells of the calls of users, as if each were the call."""
+    return [_record(record) for _, record in _of_users(connection, ids)]
+
+
+def _of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[tuple[str, str]]:
+    calls = {call for (call,) in rows_in(connection, f"SELECT call FROM telling WHERE {_USER} IN", ids) if call}
+    return {
+        *rows_in(connection, f"SELECT id, record FROM telling WHERE {_USER} IN", ids),
+        *rows_in(connection, "SELECT id, record FROM telling WHERE record IS NOT NULL AND call IN", sorted(calls)),
+    }
+
+
+def users(connection: sqlite3.Connection) -> list[str]:
+    """Return the users whom tellings name."""
+    rows = connection.execute(f"SELECT DISTINCT {_USER} FROM telling WHERE record IS NOT NULL")
+    return [user for (user,) in rows if user is not None]
