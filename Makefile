@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-newest lint lock clean
+.PHONY: help serve demo test test-newest lint lock chaos soak clean
 
 PY := .venv/bin/python
 CODE := $(wildcard otel_measure exporter tests examples benchmarks)
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo                         the same, with a live synthetic workload'
 	@echo 'make test                         run every check'
 	@echo 'make chaos                         attack servers of our own, longer than the tests do'
+	@echo 'make soak [ARGS="--minutes 8"]    half an hour of traffic on a small bound: is what it takes flat?'
 	@echo 'make lint                         run the checks but for the tests'
 	@echo 'make test-newest                  run the tests that need no real component on the newest Python of this machine'
 	@echo 'make lock [ARGS=--upgrade]        write the lock files anew from pyproject.toml'
@@ -46,6 +47,10 @@ chaos:
 	@.ci/venv dev
 	@CHAOS_SCALE=3 CHAOS_ROUNDS=20 CHAOS_MODELS=100000 E2E_OUTAGE_S=60 E2E_MUTATIONS=100000 \
 		$(PY) -m pytest -q -rs tests/chaos $(NAMED) $(ARGS)
+
+soak:
+	@.ci/venv dev
+	@$(PY) -m tests.chaos.soak $(ARGS)
 
 lock:
 	@.ci/venv core

@@ -51,7 +51,7 @@ class Settings:
         queue_size: records waiting for the recorder thread before new ones are dropped and counted.
         flush_interval_ms: how long a record waits for others to share its commit.
         retention_days: how long facts are kept; older records are refused.
-        store_max_bytes: the disk bound; the oldest days go first when the store reaches it.
+        store_max_bytes: what the store may use; from nine tenths on the oldest hours go, but none of the last one.
         history_days: how long one row per stream and minute is kept.
         sample_interval_s: seconds between two readings of the machine.
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.

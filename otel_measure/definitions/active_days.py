@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from otel_measure.definitions.cells import COHORTS, GAPS, CellChanges
+from otel_measure.definitions.days import Days, day_date
 
 FIRST: Final = -1
 """The gap of a person's first active day."""
@@ -43,3 +44,17 @@ def with_changed(known: Iterable[ActiveDay], changed: Mapping[int, int]) -> list
     """Return days, ascending, with those that are new or whose first activity is another; `changed` is by day."""
     first_ts = {**dict(known), **changed}
     return [ActiveDay(day, first_ts[day]) for day in sorted(first_ts)]
+
+
+def unknown_before(first_day: int | None, **needed: Days) -> dict[str, str]:
+    """Return which fields look at days before the first one that is known, and why they are unknown, as a sentence.
+
+    Args:
+        first_day: `None` where nobody was ever active.
+        needed: the days that each field looks at.
+    """
+    return {
+        field: f"needs every day since {day_date(days.first)}; the first one is {day_date(first_day)}"
+        for field, days in needed.items()
+        if first_day is not None and days.first < first_day
+    }

@@ -238,7 +238,9 @@ def _dau_drop(daily_active: Sequence[int]) -> _Unjudged:
 def _conversion_drop(last_week: CompleteWeek, week_before: CompleteWeek) -> _Unjudged:
     """The last 7 complete days against the 7 before."""
     now, before = last_week.conversion, week_before.conversion
-    drop = proportion_drop(now.converted_users, now.entered_users, before.converted_users, before.entered_users)
+    drop = proportion_drop(
+        round(now.converted_users), now.entered_users, round(before.converted_users), before.entered_users
+    )
     evidence = min(before.entered_users, now.entered_users)
     return _drop("conversion_drop", drop, evidence)
 

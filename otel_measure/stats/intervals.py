@@ -57,6 +57,15 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     return low, high
 
 
+def nps_score(promoters: int, detractors: int, responses: int) -> float:
+    """Return 100 (promoters − detractors) / n to one decimal, half away from zero; `nan` without answers."""
+    if responses == 0:
+        return nan
+    difference = promoters - detractors
+    tenths = (2000 * abs(difference) + responses) // (2 * responses)
+    return (tenths if difference >= 0 else -tenths) / 10
+
+
 def nps_interval(promoters: int, detractors: int, responses: int, confidence: float = 0.95) -> Interval:
     """Interval of a net promoter score in points, honest for few answers and for answers that all agree.
 

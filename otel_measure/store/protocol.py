@@ -45,6 +45,12 @@ class UserQuestions(Protocol):
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
+    def first_day(self) -> int | None:
+        """Return the day on which the second person was first seen: one wrong clock does not move it, an import does.
+
+        Of one person alone it is theirs, `None` without anybody; of one service it is not before the facts left.
+        """
+
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
 
@@ -63,8 +69,8 @@ class UserQuestions(Protocol):
     def sessions(self, days: Days, now: int) -> SessionTotals:
         """Return what the sessions that start on these days add up to; those still open at `now` are in no bounce."""
 
-    def conversions(self, days: Days, event: str) -> ConversionTotals:
-        """Return who converted; `event` is the type or the name of what counts."""
+    def conversions(self, days: Days, event: str) -> ConversionTotals | None:
+        """Return who converted by events of a type or name; `None` of no key event where facts of the days are gone."""
 
     def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
         """Return the cohorts first seen on these days, ascending."""

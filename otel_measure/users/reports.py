@@ -12,9 +12,10 @@ from datetime import date
 from math import nan
 from typing import Final
 
+from otel_measure.definitions.active_days import unknown_before
 from otel_measure.definitions.days import Days, day_date
 from otel_measure.definitions.windows import DaySpan, Window
-from otel_measure.stats.intervals import Interval, nps_interval, wilson_interval
+from otel_measure.stats.intervals import UNKNOWN, Interval, nps_interval, nps_score, wilson_interval
 from otel_measure.store.protocol import UserQuestions
 from otel_measure.store.types.users import Cohort
 
@@ -34,7 +35,8 @@ class Engagement:
 
     `stickiness` is the mean DAU of the last 28 complete days over the MAU of the same 28. A session belongs to the day
     it starts on; those that may still go on are in no `bounce_rate` yet. `return_rate` is the share of active persons
-    that were first seen before the window.
+    that were first seen before the window. `…_n` is the sessions or persons that a share is of; `missing` says why what
+    looks back beyond the first day is unknown, by field.
     """
 
     dau: int
@@ -47,8 +49,13 @@ class Engagement:
     avg_sessions_per_user: float
     avg_events_per_session: float
     bounce_rate: float
+    bounce_rate_n: int
+    bounce_rate_ci: Interval
     return_rate: float
+    return_rate_n: int
+    return_rate_ci: Interval
     provisional: bool
+    missing: dict[str, str]
     window: Window
 
 
@@ -57,16 +64,18 @@ class Conversion:
     """Who, of those active in the window, converted in it at or after their first activity.
 
     `total_conversions` and `conversion_value` count all of those conversions; the value is `nan` when none carries one
-    or they are in several currencies.
+    or they are in several currencies. What is no key event is looked up in the facts: where some of the window are gone
+    everything about it is `nan`, and `missing` says so.
     """
 
     conversion_rate: float
     conversion_rate_ci: Interval
     entered_users: int
-    converted_users: int
-    total_conversions: int
+    converted_users: float
+    total_conversions: float
     conversion_value: float
     avg_time_to_convert_seconds: float
+    missing: dict[str, str]
     window: Window
 
 
@@ -86,7 +95,7 @@ class Retention:
     """How many come back n days after they were first seen, over the cohorts for which that day is over.
 
     `…_n` is the persons in those cohorts. `churn_rate` is the share of those active in the 28 days before the last 28
-    complete ones who were not active in these.
+    complete ones who were not active in these; `missing` says why it is unknown where they begin before the first day.
     """
 
     day_1_retention: float
@@ -99,7 +108,10 @@ class Retention:
     day_30_retention_n: int
     day_30_retention_ci: Interval
     churn_rate: float
+    churn_rate_n: int
+    churn_rate_ci: Interval
     cohorts: tuple[CohortRetention, ...]
+    missing: dict[str, str]
     window: Window
 
 
@@ -113,9 +125,14 @@ class Lifecycle:
     dormant: int
 
     @property
+    def before(self) -> int:
+        """Those active in the period before."""
+        return self.returning + self.dormant
+
+    @property
     def churn_rate(self) -> float:
         """The share of those active in the period before who are not active any more."""
-        return ratio(self.dormant, self.returning + self.dormant)
+        return ratio(self.dormant, self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,32 +220,42 @@ def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
     days = Days(span.first_day, span.last_day)
     active, new = ask.active(days), ask.first_seen(days)
     totals = ask.sessions(days, now_us)
+    month = trailing(span.last_complete_day, MAU_DAYS)
+    missing = unknown_before(ask.first_day(), stickiness=month, return_rate=days.before())
+    is_young = "return_rate" in missing
     return Engagement(
         dau=ask.active(trailing(span.last_day, 1)),
         wau=ask.active(trailing(span.last_day, WAU_DAYS)),
         mau=ask.active(trailing(span.last_day, MAU_DAYS)),
         mau_window_days=MAU_DAYS,
-        stickiness=stickiness(ask, span.last_complete_day),
+        stickiness=nan if "stickiness" in missing else stickiness(ask, month),
         sessions=totals.sessions,
         avg_session_duration_seconds=ratio(totals.duration_us / _US, totals.sessions),
         avg_sessions_per_user=ratio(totals.sessions, active),
         avg_events_per_session=ratio(totals.events, totals.sessions),
         bounce_rate=ratio(totals.bounced, totals.viewed),
-        return_rate=ratio(active - new, active),
+        bounce_rate_n=totals.viewed,
+        bounce_rate_ci=wilson_interval(totals.bounced, totals.viewed),
+        return_rate=nan if is_young else ratio(active - new, active),
+        return_rate_n=active,
+        return_rate_ci=UNKNOWN if is_young else wilson_interval(active - new, active),
         provisional=span.is_today,
+        missing=missing,
         window=span.window,
     )
 
 
-def stickiness(ask: UserQuestions, last_complete_day: int) -> float:
-    """Mean DAU over MAU of the 28 days that end with `last_complete_day`; `nan` without anybody."""
-    month = trailing(last_complete_day, MAU_DAYS)
+def stickiness(ask: UserQuestions, month: Days) -> float:
+    """Mean DAU over MAU of the 28 days `month`; `nan` without anybody."""
     return ratio(sum(ask.active_by_day(month).values()) / MAU_DAYS, ask.active(month))
 
 
 def conversion(ask: UserQuestions, span: DaySpan, event: str) -> Conversion:
     """Entered are the persons active in the window; `event` is the type or the name of what converts."""
-    found = ask.conversions(Days(span.first_day, span.last_day), event)
+    days = Days(span.first_day, span.last_day)
+    found = ask.conversions(days, event)
+    if found is None:
+        return _unknown_conversion(ask.active(days), span, event)
     return Conversion(
         conversion_rate=ratio(found.converted, found.entered),
         conversion_rate_ci=wilson_interval(found.converted, found.entered),
@@ -237,8 +264,15 @@ def conversion(ask: UserQuestions, span: DaySpan, event: str) -> Conversion:
         total_conversions=found.conversions,
         conversion_value=nan if found.value is None else found.value,
         avg_time_to_convert_seconds=ratio(found.wait_us / _US, found.converted),
+        missing={},
         window=span.window,
     )
+
+
+def _unknown_conversion(entered: int, span: DaySpan, event: str) -> Conversion:
+    why = f"{event!r} is no key event, and facts of the window are gone: ask for days that retention has left"
+    missing = dict.fromkeys(("conversion_rate", "converted_users", "total_conversions", "conversion_value"), why)
+    return Conversion(nan, UNKNOWN, entered, nan, nan, nan, nan, missing, span.window)
 
 
 def retention(ask: UserQuestions, span: DaySpan) -> Retention:
@@ -246,6 +280,8 @@ def retention(ask: UserQuestions, span: DaySpan) -> Retention:
     cohorts = ask.cohorts(Days(span.first_day, span.last_day), RETENTION_DAYS)
     last = span.last_complete_day
     day_1, day_7, day_30 = (_pooled(cohorts, n, last) for n in RETENTION_DAYS)
+    month = trailing(last, MAU_DAYS)
+    missing, persons = unknown_before(ask.first_day(), churn_rate=month.before()), lifecycle(ask, month)
     return Retention(
         day_1_retention=ratio(*day_1),
         day_1_retention_n=day_1[1],
@@ -256,8 +292,11 @@ def retention(ask: UserQuestions, span: DaySpan) -> Retention:
         day_30_retention=ratio(*day_30),
         day_30_retention_n=day_30[1],
         day_30_retention_ci=wilson_interval(*day_30),
-        churn_rate=lifecycle(ask, trailing(last, MAU_DAYS)).churn_rate,
+        churn_rate=nan if missing else persons.churn_rate,
+        churn_rate_n=persons.before,
+        churn_rate_ci=UNKNOWN if missing else wilson_interval(persons.dormant, persons.before),
         cohorts=tuple(_cohort(cohort, last) for cohort in cohorts),
+        missing=missing,
         window=span.window,
     )
 
@@ -302,15 +341,6 @@ def nps(ask: UserQuestions, span: DaySpan, survey: str | None = None) -> Nps:
 
 def _total(scores: Counter[int]) -> int:
     return sum(score * n for score, n in scores.items())
-
-
-def nps_score(promoters: int, detractors: int, responses: int) -> float:
-    """Return 100 (promoters − detractors) / n to one decimal, half away from zero; `nan` without answers."""
-    if responses == 0:
-        return nan
-    difference = promoters - detractors
-    tenths = (2000 * abs(difference) + responses) // (2 * responses)
-    return (tenths if difference >= 0 else -tenths) / 10
 
 
 def segments(ask: UserQuestions, span: DaySpan) -> Segments:

@@ -266,7 +266,7 @@ def test_curl_lines_answer_and_show_what_was_posted(base: str) -> None:
         "wau": 1,
         "mau": 1,
         "sessions": 1,
-        "return_rate": 0.0,
+        "return_rate": None,
         "provisional": True,
     }
     conversion = data("/users/conversion")

@@ -97,7 +97,10 @@ def test_engagement_by_hand() -> None:
         Ev("u", "e1", micros("2026-03-31T00:10"), "click"),
         Ev("v", "e2", micros("2026-03-31T09:00")),
     ]
-    assert users.engagement(events, UTC, micros("2026-03-31T12:00"), date(2026, 3, 31)) == {
+    old = [*views(micros("2026-01-01"), user="old"), *views(micros("2026-01-01"), user="older")]
+    report = users.engagement([*events, *old], UTC, micros("2026-03-31T12:00"), date(2026, 3, 31))
+    assert report.pop("bounce_rate_ci") == report.pop("return_rate_ci") == pytest.approx((0.0945, 0.9055), abs=1e-4)
+    assert report == {
         "dau": 2,
         "wau": 2,
         "mau": 2,
@@ -108,9 +111,13 @@ def test_engagement_by_hand() -> None:
         "avg_sessions_per_user": 1.0,
         "avg_events_per_session": 1.5,
         "bounce_rate": 0.5,
+        "bounce_rate_n": 2,
         "return_rate": 0.5,
+        "return_rate_n": 2,
         "provisional": True,
     }
+    young = users.engagement(events, UTC, micros("2026-03-31T12:00"), date(2026, 3, 31))
+    assert (young["stickiness"], young["return_rate"], young["return_rate_ci"]) == (None, None, None)
 
 
 def test_engagement_of_nothing() -> None:
@@ -122,6 +129,8 @@ def test_engagement_of_nothing() -> None:
         "mau": 0,
         "mau_window_days": 28,
         "sessions": 0,
+        "bounce_rate_n": 0,
+        "return_rate_n": 0,
         "provisional": False,
     }
 
@@ -200,8 +209,13 @@ def test_churn_over_28_complete_days() -> None:
     events = [
         replace(e, user=who, id=who + e.id) for who, days in first.items() for e in days_after("2026-01-01", *days)
     ]
-    assert users.churn_rate(events, UTC, micros("2026-02-26T12:00"), date(2026, 2, 26)) == 2 / 3
-    assert users.churn_rate([], UTC, micros("2026-02-26T12:00"), date(2026, 2, 26)) is None
+    old = [*views(micros("2025-12-01"), user="old"), *views(micros("2025-12-01"), user="older")]
+    asked = (UTC, micros("2026-02-26T12:00"), date(2026, 2, 26))
+    churn = users.churn_rate([*events, *old], *asked)
+    assert churn.pop("churn_rate_ci") == pytest.approx((0.2077, 0.9385), abs=1e-4)
+    assert churn == {"churn_rate": 2 / 3, "churn_rate_n": 3}
+    assert users.churn_rate(events, *asked) == {"churn_rate": None, "churn_rate_n": 3, "churn_rate_ci": None}
+    assert users.churn_rate([], *asked) == {"churn_rate": None, "churn_rate_n": 0, "churn_rate_ci": None}
 
 
 @pytest.mark.parametrize(

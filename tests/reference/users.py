@@ -28,6 +28,7 @@ from tests.reference.ground import (
     active_days,
     active_persons,
     complete,
+    day_of,
     day_start,
     days_window,
     first_seen,
@@ -73,15 +74,32 @@ def active_users(
     return len(active_persons(events, *days_window(as_of, days, zone), aliases))
 
 
+def first_day(events: Sequence[Ev], zone: ZoneInfo, aliases: Sequence[Identify | Unlink] = ()) -> date | None:
+    """The day on which the second person was first seen; that of the only person.
+
+    Decision: so a wrong clock of one person moves nothing, and an import moves it back.
+    """
+    days = sorted(day_of(ts, zone) for ts in first_seen(events, aliases).values())
+    return days[1] if len(days) > 1 else days[0] if days else None
+
+
+def is_known(since: date, events: Sequence[Ev], zone: ZoneInfo, aliases: Sequence[Identify | Unlink] = ()) -> bool:
+    """Whether every day from `since` on is one of the store's."""
+    first = first_day(events, zone, aliases)
+    return first is None or first <= since
+
+
 def stickiness(
     events: Sequence[Ev], zone: ZoneInfo, now: int, as_of: date, aliases: Sequence[Identify | Unlink] = ()
 ) -> float | None:
     """Mean DAU of the last 28 complete days over the MAU of the same days.
 
-    Decision: those end with `as_of` when it is complete, else with the day before; the mean is over 28 days, also
-    where the history is shorter.
+    Decision: those end with `as_of` when it is complete, else with the day before; where they begin before the first
+    day nothing is known.
     """
     last = last_complete_day(as_of, zone, now)
+    if not is_known(last - timedelta(days=MONTH_DAYS - 1), events, zone, aliases):
+        return None
     daus = [active_users(events, zone, last - timedelta(days=back), 1, aliases) for back in range(MONTH_DAYS)]
     return ratio(sum(daus) / MONTH_DAYS, active_users(events, zone, last, MONTH_DAYS, aliases))
 
@@ -142,6 +160,11 @@ def return_rate(
     return {"returning": returning, "active": len(active), "return_rate": ratio(returning, len(active))}
 
 
+def share_interval(part: float | None, whole: float | None) -> Interval:
+    """The Wilson interval of a share, None where it is unknown."""
+    return None if part is None or whole is None else wilson(int(part), int(whole))
+
+
 def engagement(
     events: Sequence[Ev],
     zone: ZoneInfo,
@@ -149,14 +172,18 @@ def engagement(
     as_of: date,
     days: int = 30,
     aliases: Sequence[Identify | Unlink] = (),
-) -> dict[str, int | float | bool | None]:
+) -> dict[str, int | float | bool | Interval]:
     """The engagement report over the `days` local days that end with `as_of`.
 
     Decision: open sessions are left out of the bounce rate only; sessions per user is over the active persons of the
-    window; events per session counts activity; provisional is whether `as_of` is incomplete.
+    window; events per session counts activity; provisional is whether `as_of` is incomplete. Who was first seen before
+    the window is known when as many days before it are.
     """
     start, end = days_window(as_of, days, zone)
     found = sessions_in(events, start, end, aliases)
+    bounced, returned = bounce(found, now), return_rate(events, start, end, aliases)
+    if not is_known(as_of - timedelta(days=2 * days - 1), events, zone, aliases):
+        returned |= {"returning": None, "return_rate": None}
     return {
         "dau": active_users(events, zone, as_of, 1, aliases),
         "wau": active_users(events, zone, as_of, 7, aliases),
@@ -167,8 +194,12 @@ def engagement(
         "avg_session_duration_seconds": ratio(sum(s.end - s.start for s in found) / SECOND, len(found)),
         "avg_sessions_per_user": ratio(len(found), len(active_persons(events, start, end, aliases))),
         "avg_events_per_session": ratio(sum(s.events for s in found), len(found)),
-        "bounce_rate": bounce(found, now)["bounce_rate"],
-        "return_rate": return_rate(events, start, end, aliases)["return_rate"],
+        "bounce_rate": bounced["bounce_rate"],
+        "bounce_rate_n": bounced["viewed"],
+        "bounce_rate_ci": share_interval(bounced["bounced"], bounced["viewed"]),
+        "return_rate": returned["return_rate"],
+        "return_rate_n": returned["active"],
+        "return_rate_ci": share_interval(returned["returning"], returned["active"]),
         "provisional": not complete(as_of, zone, now),
     }
 
@@ -277,10 +308,23 @@ def churn_rate(
     as_of: date,
     days: int = MONTH_DAYS,
     aliases: Sequence[Identify | Unlink] = (),
-) -> float | None:
-    """dormant(P) / active(P−1). Decision: P is the last 28 complete days up to `as_of`, as for stickiness."""
-    counts = lifecycle(events, zone, last_complete_day(as_of, zone, now), days, aliases)
-    return ratio(counts["dormant"], counts["returning"] + counts["dormant"])
+) -> dict[str, float | Interval | None]:
+    """dormant(P) / active(P−1), of how many, and its interval.
+
+    Decision: P is the last 28 complete days up to `as_of`, as for stickiness; where P−1 begins before the first day
+    nothing is known.
+    """
+    last = last_complete_day(as_of, zone, now)
+    counts = lifecycle(events, zone, last, days, aliases)
+    before, known = (
+        counts["returning"] + counts["dormant"],
+        is_known(last - timedelta(days=2 * days - 1), events, zone, aliases),
+    )
+    return {
+        "churn_rate": ratio(counts["dormant"], before) if known else None,
+        "churn_rate_n": before,
+        "churn_rate_ci": wilson(counts["dormant"], before) if known else None,
+    }
 
 
 def dau_change(

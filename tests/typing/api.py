@@ -271,8 +271,9 @@ def tracking() -> None:
     assert_type(users.identify("anonymous-1", "ada"), str)
     assert_type(users.unlink("anonymous-1"), bool)
     assert_type(users.export_user("ada").facts, tuple[ExportedFact, ...])
-    assert_type(users.delete_user("ada").events, int)
-    assert_type(users.get_erasure(1).bytes_cleared, bool)
+    erasure = users.delete_user("ada")
+    assert_type(erasure.events, int)
+    assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)
 
 
 def user_reports() -> None:

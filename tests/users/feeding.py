@@ -21,6 +21,7 @@ from tests.reference.strategies import UserHistory
 from tests.store.asking import asking_users
 
 HERE = Filter(None, "test")
+_ABOUT = ("window", "missing")
 FLAG, SURVEY = "feature_flag.evaluation", "nps"
 
 
@@ -105,10 +106,10 @@ def asked(history: UserHistory, days: int) -> DaySpan:
 
 
 def plain(answer: object) -> dict[str, object]:
-    """Return an answer as the reference gives it: without its window, the unknown as `None`."""
+    """Return an answer as the reference gives it: without what it is about, the unknown as `None`."""
     assert dataclasses.is_dataclass(answer)
     assert not isinstance(answer, type)
-    return {key: _known(value) for key, value in dataclasses.asdict(answer).items() if key != "window"}
+    return {key: _known(value) for key, value in dataclasses.asdict(answer).items() if key not in _ABOUT}
 
 
 def _known(value: object) -> object:

@@ -315,6 +315,7 @@ def test_json(users: UserAnalyticsService) -> None:
         "total_conversions": 0,
         "conversion_value": None,
         "avg_time_to_convert_seconds": None,
+        "missing": {},
         "window": {
             "start": "2026-03-10T00:00:00Z",
             "end": "2026-03-11T00:00:00Z",

@@ -206,8 +206,8 @@ class Receiver:
         return refused
 
     def _note_senders(self, resources: Iterable[Resource], now: int) -> None:
-        """Note senders, each once a minute."""
-        new = {r.source: r for r in resources if now - self._noted.get(r.source, -_MINUTE_US) >= _MINUTE_US}
+        """Note senders, each once a minute; also when the clock was set back meanwhile."""
+        new = {r.source: r for r in resources if abs(now - self._noted.get(r.source, now - _MINUTE_US)) >= _MINUTE_US}
         if not new:
             return
         if len(self._noted) > 10_000:

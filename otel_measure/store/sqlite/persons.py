@@ -145,6 +145,14 @@ def walk(
     return days[::-1]
 
 
+def first_day(connection: sqlite3.Connection, environment: int) -> int | None:
+    """Return the day on which the second person was first seen; that of the only person, `None` without anybody."""
+    rows = connection.execute(
+        "SELECT day, n FROM gap_cell WHERE environment = ? AND gap = ? ORDER BY day LIMIT 2", (environment, FIRST)
+    ).fetchall()
+    return next((int(day) for day, n in rows if n > 1 or day == rows[-1][0]), None)
+
+
 def active(connection: sqlite3.Connection, environment: int, last_day: int, days: int) -> int:
     """Return the distinct persons active on the `days` days that end with `last_day`, exactly.
 

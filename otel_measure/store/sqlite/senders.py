@@ -21,7 +21,8 @@ def note_senders(connection: sqlite3.Connection, senders: Iterable[Sender]) -> N
     """Note who sends, and with which resource attributes."""
     connection.executemany(
         "INSERT INTO sender VALUES (?, ?, ?, ?, ?) ON CONFLICT (service, environment, instance)"
-        " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts WHERE excluded.ts > ts",
+        " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts"
+        f" WHERE excluded.ts > ts OR ts > excluded.ts + {_DAY_US}",  # said by a clock that was ahead
         [(s.service, s.environment, s.instance, _encode(dict(s.attributes)).decode(), s.ts) for s in senders],
     )
 

@@ -73,6 +73,18 @@ class SqliteUserQuestions:
         """Return by which definitions persons are counted in [start, end)."""
         return counted_by(self._connection, self._seen, start, end, self._source)
 
+    def first_day(self) -> int | None:
+        """Return the first day that is known, `None` without anybody; of one service not before its facts."""
+        first_day = persons.first_day(self._connection, self._environment)
+        if first_day is None or self._source is not None:
+            return first_day
+        return max(first_day, self._first_with_facts())
+
+    def _first_with_facts(self) -> int:
+        """Return the first day of which no fact is gone."""
+        horizon, day_of = self._seen.horizon, self._definitions.day_of
+        return day_of(horizon - 1) + 1 if horizon else NOTHING_FROZEN.day
+
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
         return persons.active(self._connection, self._environment, days.last, days.length)
@@ -114,10 +126,12 @@ class SqliteUserQuestions:
         bounced = sum(session.is_bounced(self._definitions) for session in still_open)
         return found._replace(viewed=found.viewed - len(still_open), bounced=found.bounced - bounced)
 
-    def conversions(self, days: Days, event: str) -> ConversionTotals:
-        """Return who converted; what is no key event is looked up in the facts, which is slower."""
+    def conversions(self, days: Days, event: str) -> ConversionTotals | None:
+        """Return who converted; what is no key event is looked up in the facts, slower, `None` where some are gone."""
         entered = self.active(days)
         if event not in self._definitions.key_event_types:
+            if days.first < self._first_with_facts():
+                return None
             return self._converted_in_facts(days, event, entered)
         reached = self._connection.execute(
             "SELECT persons, wait_us FROM goal_cell"

@@ -1,0 +1,306 @@
+"""`make soak`: a server with a small bound for half an hour, and whether what it takes of the machine stays flat.
+
+Writers send 1,500 events a second whose times are spread over 30 days, readers ask meanwhile, the store is copied once
+a minute. Memory, descriptors and files are sampled; from minute 5 on each has to stay within a tenth of its median, and
+file and log within 110 % of the bound, always. Nothing acknowledged may be missing that is not older than the horizon.
+
+    python -m tests.chaos.soak [--minutes 30] [--max-mib 64] [--rate 1500] [--warm-up-minutes 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from tests.chaos.victim import victim
+
+MIB: Final = 2**20
+BATCH: Final = "/api/v1/metrics/users/events/batch"
+QUESTIONS: Final = (
+    "/metrics",
+    "/api/v1/metrics/users/summary",
+    "/api/v1/metrics/users/retention",
+    "/api/v1/metrics/dashboard",
+    "/readyz",
+)
+SPREAD: Final = timedelta(days=30)
+WITHIN: Final = 0.10
+SAMPLE_S: Final = 5.0
+COPY_S: Final = 60.0
+_WRITERS: Final = 3
+_PER_REQUEST: Final = 200
+_MAY_BE_ANSWERED: Final = ("full", "locked", "slow")
+_MOST_FAULTS: Final = 50
+_AFTER_COPY_S: Final = 12.0
+_USERS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SoakSample:
+    """What the server takes at one moment."""
+
+    at_s: float
+    rss_mib: float
+    descriptors: int
+    threads: int
+    file_mib: float
+    log_mib: float
+    copying: bool
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What clients did, and what they were told.
+
+    Attributes:
+        answers: by status, of writes and of questions.
+        outcomes: what became of events.
+        slowest_s: the slowest answer, by path.
+        recent: acknowledged ids with their times, microseconds, some of them.
+        copying: whether the store is being copied, which keeps its log from being emptied.
+    """
+
+    answers: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    slowest_s: dict[str, float] = field(default_factory=dict)
+    recent: list[tuple[str, int]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    copying: bool = False
+
+
+class SoakClient:
+    """One connection that is kept, and opened anew where it was lost."""
+
+    def __init__(self, port: int, traffic: Traffic) -> None:
+        self._port = port
+        self._traffic = traffic
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(self, method: str, path: str, body: object = None) -> bytes:
+        """Return the body of the answer, b"" where none came."""
+        began_s = time.monotonic()
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+            sent = None if body is None else json.dumps(body)
+            self._connection.request(method, path, sent, {"Content-Type": "application/json"} if sent else {})
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection = None
+            self._traffic.answers[f"{path}: {type(error).__name__}"] += 1
+            return b""
+        took_s = time.monotonic() - began_s
+        self._traffic.answers[f"{path}: {answer.status}"] += 1
+        self._traffic.slowest_s[path] = max(self._traffic.slowest_s.get(path, 0.0), took_s)
+        if answer.status >= 500:
+            fault = f"{path}: {answer.status} {content[:300].decode(errors='replace')}"
+            if fault not in self._traffic.faults and len(self._traffic.faults) < _MOST_FAULTS:
+                self._traffic.faults.append(fault)
+        return content if answer.status < 300 else b""
+
+
+def made(rng: random.Random, now: datetime, *, has_id: bool) -> dict[str, object]:
+    """Return an event of the last 30 days, with an id of its own that says nothing of its time, or without one."""
+    user, ts = rng.randrange(_USERS), now - rng.random() * SPREAD
+    event: dict[str, object] = {
+        "user_id": user,
+        "event_type": rng.choice(("page_view", "page_view", "click", "purchase")),
+        "event_name": f"n{rng.randrange(50)}",
+        # What is rolled up of persons outlives the facts: a session a day, as people have them.
+        "session_id": f"{user}-{ts:%m%d}",
+        "timestamp": ts.isoformat(),
+    }
+    return event | {"event_id": str(uuid.UUID(int=rng.getrandbits(128), version=4))} if has_id else event
+
+
+def write(port: int, rate: float, traffic: Traffic, ended: threading.Event, seed: int) -> None:
+    """Send events at a rate, until the end."""
+    client, rng, next_s = SoakClient(port, traffic), random.Random(seed), time.monotonic()
+    while not ended.is_set():
+        now = datetime.now(UTC)
+        events = [made(rng, now, has_id=seed % 2 == 1) for _ in range(_PER_REQUEST)]
+        told = client.ask("POST", BATCH, {"events": events})
+        if told:
+            answer = json.loads(told)["data"]
+            for outcome in ("accepted", "duplicate", "rejected"):
+                traffic.outcomes[outcome] += answer[outcome]
+            for event, result in zip(events, answer["results"], strict=True):
+                if result["status"] == "accepted" and rng.random() < 0.02:
+                    ts = datetime.fromisoformat(str(event["timestamp"]))
+                    traffic.recent.append((result["event_id"], round(ts.timestamp() * 1e6)))
+        next_s = max(next_s + _PER_REQUEST / rate, time.monotonic() - 1)  # what was missed is not caught up with
+        ended.wait(max(next_s - time.monotonic(), 0))
+
+
+def read(port: int, traffic: Traffic, ended: threading.Event) -> None:
+    """Ask one question after the other."""
+    client = SoakClient(port, traffic)
+    while not ended.is_set():
+        for path in QUESTIONS:
+            client.ask("GET", path)
+            ended.wait(0.2)
+
+
+def copy(store: Path, traffic: Traffic, ended: threading.Event) -> None:
+    """Copy the store once a minute, in one read transaction."""
+    target = store.with_name("copy.db")
+    while not ended.wait(COPY_S):
+        traffic.copying = True
+        try:
+            with (
+                closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as source,
+                closing(sqlite3.connect(target)) as to,
+            ):
+                source.execute("BEGIN")
+                source.backup(to)
+                (verdict,) = to.execute("PRAGMA quick_check").fetchone()
+            traffic.answers[f"copy: {verdict}"] += 1
+        except sqlite3.Error as error:
+            traffic.faults.append(f"copy: {error}")
+        finally:
+            target.unlink(missing_ok=True)
+        # The next commits move the log into the file and begin it anew, which is tried again every 10 s.
+        ended.wait(_AFTER_COPY_S)
+        traffic.copying = False
+
+
+def sampled(process: psutil.Process, store: Path, began_s: float, copying: bool) -> SoakSample:
+    """Look at the server now."""
+    return SoakSample(
+        time.monotonic() - began_s,
+        process.memory_info().rss / MIB,
+        process.num_fds(),
+        process.num_threads(),
+        size_mib(store),
+        size_mib(store.with_name(f"{store.name}-wal")),
+        copying,
+    )
+
+
+def size_mib(path: Path) -> float:
+    """Return the size of a file, 0 for none."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size / MIB
+    return 0.0
+
+
+@contextmanager
+def threads(*targets: Callable[[], None]) -> Iterator[None]:
+    """Run some threads; whoever leaves has ended them."""
+    running = [threading.Thread(target=target, daemon=True) for target in targets]
+    for thread in running:
+        thread.start()
+    yield
+    for thread in running:
+        thread.join(60)
+
+
+def judged(samples: Sequence[SoakSample], traffic: Traffic, store: Path, max_bytes: int, warm_up_s: float) -> list[str]:
+    """Return what is not as it has to be."""
+    wrong = []
+    late = [sample for sample in samples if sample.at_s >= warm_up_s]
+    for name in ("rss_mib", "descriptors", "file_mib"):
+        values = [float(getattr(sample, name)) for sample in late]
+        middle = statistics.median(values)
+        if max(values) > (1 + WITHIN) * middle or min(values) < (1 - WITHIN) * middle:
+            wrong.append(f"{name} is not flat: {min(values):.1f} to {max(values):.1f}, median {middle:.1f}")
+    largest = max(sample.file_mib + sample.log_mib for sample in samples if not sample.copying)
+    if largest * MIB > 1.1 * max_bytes:
+        wrong.append(f"file and log had {largest:.1f} MiB of {max_bytes / MIB:.0f}")
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        horizon = int(dict(connection.execute("SELECT key, value FROM meta")).get("horizon", 0))
+        kept = {str(uuid.UUID(bytes=key)) for (key,) in connection.execute("SELECT id FROM event")}
+        (facts, total) = connection.execute(
+            "SELECT (SELECT count(*) FROM event), (SELECT sum(value) FROM total JOIN series ON id = series"
+            " WHERE name = 'otel_measure.users.events')"
+        ).fetchone()
+    lost = [id for id, ts in traffic.recent if ts >= horizon and id not in kept]
+    if lost:
+        wrong.append(f"{len(lost)} of {len(traffic.recent)} acknowledged events are missing, such as {lost[0]}")
+    if total != traffic.outcomes["accepted"]:
+        wrong.append(f"the total says {total}, accepted were {traffic.outcomes['accepted']}")
+    age_h = (time.time() - horizon / 1e6) / 3600
+    print(f"kept at the end: {facts:,} events; the horizon lies {age_h:.1f} h back")
+    # A look that finds others writing for half a second says so; a machine that others use as well is slow.
+    return wrong + [fault for fault in traffic.faults if not any(f"({cause})" in fault for cause in _MAY_BE_ANSWERED)]
+
+
+def soak(folder: Path, minutes: float, max_mib: int, rate: float, warm_up_minutes: float) -> list[str]:
+    """Run it; return what is not as it has to be."""
+    traffic, ended, samples = Traffic(), threading.Event(), list[SoakSample]()
+    bound: dict[str, Any] = {"OTEL_MEASURE_STORE_MAX_BYTES": str(max_mib * MIB)}
+    store = folder / "measure.db"
+    with victim(folder, **bound) as server:
+        process, began_s = psutil.Process(server.process.pid), time.monotonic()
+        writers = [
+            lambda seed=seed: write(server.port, rate / _WRITERS, traffic, ended, seed) for seed in range(_WRITERS)
+        ]
+        with threads(
+            *writers,
+            lambda: read(server.port, traffic, ended),
+            lambda: copy(store, traffic, ended),
+        ):
+            while time.monotonic() - began_s < minutes * 60 and server.process.poll() is None:
+                time.sleep(SAMPLE_S)
+                samples.append(sampled(process, store, began_s, traffic.copying))
+                if len(samples) % 6 == 1:
+                    print(_line(samples[-1], traffic), flush=True)
+            ended.set()
+    _report(traffic)
+    return judged(samples, traffic, store, max_mib * MIB, warm_up_minutes * 60)
+
+
+def _line(sample: SoakSample, traffic: Traffic) -> str:
+    return (
+        f"{sample.at_s / 60:5.1f} min  rss {sample.rss_mib:6.1f} MiB  fds {sample.descriptors:3}  threads"
+        f" {sample.threads:3}  file {sample.file_mib:6.1f} MiB  log {sample.log_mib:5.1f} MiB "
+        f" accepted {traffic.outcomes['accepted']:,}  refused {traffic.outcomes['rejected']:,}"
+    )
+
+
+def _report(traffic: Traffic) -> None:
+    for answer, n in sorted(traffic.answers.items()):
+        print(f"{n:10,}  {answer}")
+    print("slowest: " + ", ".join(f"{path} {took_s:.2f} s" for path, took_s in sorted(traffic.slowest_s.items())))
+    for fault in traffic.faults:
+        print(f"fault: {fault}")
+
+
+def main() -> None:
+    """Run it by the arguments of the command line; end with 1 when something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--max-mib", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=1500)
+    parser.add_argument("--warm-up-minutes", type=float, default=5)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SOAK_FOLDER")) as folder:
+        wrong = soak(Path(folder), given.minutes, given.max_mib, given.rate, given.warm_up_minutes)
+    for each in wrong:
+        print(f"WRONG: {each}")
+    print("flat, bounded, and nothing lost" if not wrong else f"{len(wrong)} things are wrong")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
