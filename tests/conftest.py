@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from otel_measure import process
 from tests.closing import close_all
 from tests.components import ON_CI, Running, RunProcess, running
 
@@ -26,6 +27,18 @@ def close_what_was_opened() -> Iterator[None]:
     """Close what the test gave to `closed_later`."""
     yield
     close_all()
+
+
+@pytest.fixture(autouse=True)
+def leave_no_runtime() -> Iterator[None]:
+    """Fail a test that leaves a runtime to the process: the next one that wants another would fail in its place."""
+    before = process.install(None)
+    process.install(before)
+    yield
+    left = process.install(before)
+    if left is not None and left is not before:
+        left.shutdown(1.0)
+        pytest.fail(f"the test has left a runtime over {left.settings.store} behind: call otel_measure.shutdown()")
 
 
 @pytest.fixture

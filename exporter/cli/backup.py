@@ -22,7 +22,7 @@ _NAME: Final = "otel-measure-%Y%m%dT%H%M%SZ.db"
 _IS_OURS: Final = re.compile(r"otel-measure-\d{8}T\d{6}Z\.db")
 
 
-@click.command()
+@click.command(short_help="Copy the store while it is in use.")
 @click.argument("target", type=click.Path(path_type=Path), metavar="FILE|DIR")
 @click.option(
     "--keep", type=click.IntRange(min=1), metavar="N", help="Of the backups in DIR keep the last N.  [default: all]"
@@ -73,7 +73,7 @@ def _remove_older(folder: Path, keep: int) -> list[str]:
     return older
 
 
-@click.command()
+@click.command(short_help="Put a backup in the place of the store.")
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
 @store_option
 @json_option

@@ -12,7 +12,7 @@ from exporter.cli.options import json_option, load_settings, store_option
 _MIB: Final = 2**20
 
 
-@click.command()
+@click.command(short_help="Make the file of a store smaller.")
 @store_option
 @json_option
 def compact(store: str | None, as_json: bool) -> None:

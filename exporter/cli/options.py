@@ -12,7 +12,7 @@ from otel_measure.config import DEFAULT, Settings
 PORT: Final = click.IntRange(0, 65535)
 
 store_option: Final = click.option(
-    "--store", metavar="PATH|URL", help="Where records are kept.  [default: $XDG_STATE_HOME/otel-measure/measure.db]"
+    "--store", metavar="PATH", help="The file of records.  [default: $XDG_STATE_HOME/otel-measure/measure.db]"
 )
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 

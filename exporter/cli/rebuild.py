@@ -13,7 +13,7 @@ from exporter.cli.options import json_option, load_settings, store_option
 from otel_measure.errors import ConfigurationError
 
 
-@click.command()
+@click.command(short_help="Count all figures anew from the facts.")
 @click.option("--timezone", metavar="ZONE", help="The IANA zone whose days are days.  [default: the store's own]")
 @store_option
 @json_option

@@ -24,6 +24,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(
+    short_help="Serve page, JSON, /metrics and OTLP.",
     epilog="""\b
 Examples:
   otel-measure serve --port 5001

@@ -165,7 +165,7 @@ def serve(
     Args:
         settings: of the runtime, and where to listen.
         announce: told the address of the page when it is ready.
-        warn: told when the process leaves before all telemetry was sent.
+        warn: told how it ended: that everything is committed, or what the process leaves undone.
         tls: the certificate of the server; `None` for plain HTTP.
         with_demo: feed a synthetic workload; its past only into a new store.
         tidy_up: what is left to do when the process has to leave at once.
@@ -198,9 +198,13 @@ def serve(
             if with_demo:
                 at_end.callback(started_demo(live, timedelta(0) if not is_new else demo.HISTORY).stop)
             server.run(sockets=[sock])
+    waited = live.recorder.queue_length
     committed = live.recorder.flush(COMMIT_S)
     committed = process.shutdown(COMMIT_S) and committed
     deadline.cancel()
+    if committed:
+        last = f"; the last {waited:,} records were committed now" if waited else ""
+        warn(f"stopped, everything recorded is committed{last}")
     return committed
 
 

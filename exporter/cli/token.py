@@ -12,12 +12,12 @@ from exporter.http.tokens import TOKEN_SCOPES, new_token
 from otel_measure.errors import ConfigurationError
 
 
-@click.group()
+@click.group(short_help="Make tokens that `serve` asks for.")
 def token() -> None:
     """Make tokens, of which a file keeps the hashes alone (`serve --tokens-file FILE`)."""
 
 
-@token.command()
+@token.command(short_help="Make a token, shown this once.")
 @click.argument("name")
 @click.option(
     "--scope", "scopes", type=click.Choice(TOKEN_SCOPES), multiple=True, required=True,

@@ -362,12 +362,12 @@ class UserAnalyticsService(AbTestCalls):
         with self._asking("summary", service, environment) as ask:
             return self._summary(ask, days, quarter)
 
-    def get_users_overview(self) -> reports.UsersOverview:
+    def get_users_overview(self, *, environment: str | None = None) -> reports.UsersOverview:
         """Return what users are judged by, all of it as of one moment: the summary and the last two complete weeks."""
         days, quarter = self._days(MONTH, None), self._days(QUARTER, None)
         yesterday = day_date(days.last_complete_day)
         last_week, week_before = (self._days(WEEK, yesterday - timedelta(days=ago)) for ago in (0, 7))
-        with self._asking("overview", None, None) as ask:
+        with self._asking("overview", None, environment) as ask:
             return reports.UsersOverview(
                 self._summary(ask, days, quarter),
                 reports.complete_week(ask, counted(last_week, ask), DEFAULT_CONVERSION),

@@ -11,6 +11,7 @@ from exporter.app import create_app
 from exporter.cli import ports, serving
 from exporter.http.tokens import digest_of
 from exporter.running import RuntimeOnDemand
+from otel_measure import process
 from tests.wired_settings import Given, recorder_durability
 
 SECRETS: Final = (None, "all", "get", "put")
@@ -54,6 +55,7 @@ def preflight(given: Given) -> object:
         asking = TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50_000))
         seen.append(asking.options(KPIS, headers=headers).headers.get("access-control-allow-origin"))
     runtime.shutdown()
+    process.shutdown()  # the application of settings has made one
     return seen
 
 

@@ -8,7 +8,7 @@ from exporter.cli import exit_codes
 from exporter.cli.options import PORT, json_option, load_settings, store_option
 
 
-@click.command()
+@click.command(short_help="Say what is wrong here, and the way out.")
 @click.option("--host", help="Where `serve` would listen.")
 @click.option("--port", type=PORT, help="The port `serve` would take.")
 @store_option

@@ -151,10 +151,13 @@ const COLUMNS = [
   [(m) => m.latency && m.latency.p95_ms, milliseconds],
   [(m) => m.cost && m.cost.total_usd, usd],
   [(m) => m.cost && m.cost.priced_ratio, share],
-  [(m) => m.health_score, whole],
 ];
+// By model, what its health is not judged for yet; its value is shown beside that.
+const healthLacks = new Map();
+let shownModels = [];
 
 function showModels({ models }) {
+  shownModels = models;
   $("models").hidden = models.length === 0;
   $("models-empty").hidden = models.length > 0;
   $("models").tBodies[0].replaceChildren(...models.map(modelRow));
@@ -163,7 +166,11 @@ function showModels({ models }) {
 function modelRow(model) {
   const name = element("th", { scope: "row", title: `${model.model_name} ${model.model_version}` });
   name.append(model.model_name, element("small", { textContent: `${model.model_version} · ${model.model_type.replaceAll("_", " ")}` }));
-  return element("tr", {}, name, ...COLUMNS.map(([value, format]) => element("td", {}, shown(value(model), format))));
+  const cells = COLUMNS.map(([value, format]) => element("td", {}, shown(value(model), format)));
+  const health = element("td", {}, shown(model.health_score, whole));
+  const lacks = healthLacks.get(`${model.model_name} ${model.model_version}`);
+  if (lacks) health.append(element("small", { title: lacks, textContent: "not enough calls" }));
+  return element("tr", {}, name, ...cells, health);
 }
 
 // ---------------------------------------------------------------- users
@@ -209,6 +216,10 @@ function showKpis({ kpis, verdicts }) {
   showStatus({ warnings: (verdicts && verdicts.warning) || 0 });
   $("kpis").hidden = kpis.length === 0;
   $("kpi-rows").replaceChildren(...kpis.map(kpiRow));
+  healthLacks.clear();
+  for (const { key, subject, value, missing } of kpis)
+    if (key === "health_score" && value !== null && missing) healthLacks.set(subject, missing);
+  if (shownModels.length) showModels({ models: shownModels }); // else they have not been told yet
 }
 
 function kpiRow(kpi) {

@@ -48,3 +48,10 @@ def test_a_setting_that_is_not_one() -> None:
     result = run("serve", env={"OTEL_MEASURE_PROT": "1"})
     assert result.exit_code == exit_codes.USAGE
     assert result.output.startswith("otel-measure: unknown setting 'prot' (environment variable OTEL_MEASURE_PROT)")
+
+
+def test_the_list_of_commands_says_whole_sentences() -> None:
+    """No summary is cut off for want of room."""
+    listed = run("--help").output.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(listed) >= 4
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []

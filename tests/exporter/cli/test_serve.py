@@ -94,7 +94,7 @@ def test_the_banner_for_people() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_commits_and_ends_with_0(number: signal.Signals, tmp_path: Path) -> None:
-    """What was written before SIGTERM or Ctrl-C is in the store afterwards; the exit code is 0, within 10 s."""
+    """What was written before SIGTERM or Ctrl-C is in the store afterwards, and serve says so; exit code 0, in 10 s."""
     path = tmp_path / "a.db"
     with serving(tmp_path, "--store", str(path)) as server:
         assert server.ask("readyz") == {"status": "ready"}
@@ -104,7 +104,7 @@ def test_a_signal_commits_and_ends_with_0(number: signal.Signals, tmp_path: Path
     with closed_later(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (1,)
     connection.close()
-    assert (tmp_path / "stderr.txt").read_text() == ""
+    assert (tmp_path / "stderr.txt").read_text() == "otel-measure: stopped, everything recorded is committed\n"
 
 
 def test_the_banner_says_what_one_needs_to_know(tmp_path: Path) -> None:
@@ -201,4 +201,5 @@ def test_a_signal_while_it_starts() -> None:
     """A signal that comes while the store opens ends the server too, with 0 and without a word that it is ready."""
     arguments = [sys.executable, "-c", SIGNAL_WHILE_THE_STORE_OPENS]
     ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    said = "otel-measure: stopped, everything recorded is committed\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", said)

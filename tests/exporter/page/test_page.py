@@ -287,6 +287,32 @@ def test_kpis_and_alerts_are_shown_where_the_server_has_them(page: Page, server:
     assert page.said == []  # type: ignore[attr-defined]
 
 
+def test_a_health_that_is_not_judged_yet_says_so(page: Page, server: str) -> None:
+    """The score of a model of few calls stands there with what it lacks; that of one that is judged stands alone."""
+    answer_all(page, paths={"/api/v1/metrics/kpis": {}})
+    model: dict[str, Any] = MODEL | {"health_score": 100.0}
+    models = [model | {"model_name": name} for name in ("new", "old")]
+    answer(page, "ai/models", {"models": models, "total_models": 2, "total_inferences": 3})
+    kpi: dict[str, Any] = {
+        "key": "health_score",
+        "title": "Health score",
+        "window": "24h",
+        "unit": "points",
+        "target": 90,
+        "alert": 80,
+    }
+    lacks = "needs 20 calls; there are 2 so far"
+    kpis = [
+        kpi | {"subject": "new 2024-08-06", "value": 100.0, "verdict": "unknown", "missing": lacks},
+        kpi | {"subject": "old 2024-08-06", "value": 100.0, "verdict": "ok", "missing": ""},
+    ]
+    answer(page, "kpis", {"kpis": kpis, "verdicts": {}})
+    page.goto(server)
+    page.wait_for_selector("#models td small")
+    assert texts(page, "#models tbody td:last-child") == ["100 not enough calls", "100"]
+    assert page.locator("#models td small").get_attribute("title") == lacks
+
+
 def test_it_works_below_a_prefix(page: Page, server: str) -> None:
     """Every address of the page is relative, so it asks below the prefix it was loaded from."""
     asked: list[str] = []

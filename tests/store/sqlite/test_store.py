@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,68 +16,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_measure.ai import reports as models
 from otel_measure.conventions import instruments
-from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.definitions.windows import time_span
-from otel_measure.errors import StoreError, StoreRejected, StoreUnavailable
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.names import Cache
-from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, TOO_OLD
-from otel_measure.store.types.models import Model
+from otel_measure.store.types.facts import DUPLICATE
 from otel_measure.testing import Capture
-from tests.closing import closed_later
 from tests.facts import DAY, HOUR, NOON, SECOND, event, inference
 from tests.store.asking import asked
+from tests.store.sqlite.exposed import count, totals, use, value
 
 Open = Callable[..., SqliteStore]
 _encode = msgspec.json.encode
-
-
-@pytest.fixture
-def opened() -> Iterator[Open]:
-    """Open stores that are closed with the test."""
-    found: list[SqliteStore] = []
-
-    def open_one(path: Path | str = ":memory:", **given: Any) -> SqliteStore:
-        found.append(SqliteStore(str(path), **given))
-        return found[-1]
-
-    yield open_one
-    for store in found:
-        store.close()
-
-
-class Use(NamedTuple):
-    """What a model did in a window."""
-
-    latency: models.Latency
-    cost: models.Cost
-    errors: models.Errors
-
-
-def use(store: SqliteStore, name: str = "m", version: str = "1", window: str = "30d") -> Use:
-    """Return what a model did in the window that ends at noon."""
-    at = time_span(window, NOON, "UTC")
-    found = asked(store, lambda m: models.use_of(m.models, (name, version), at))
-    return Use(models.latency(found, at), models.cost(found, at), models.errors(found))
-
-
-def totals(store: SqliteStore) -> dict[str, Family]:
-    """Return the families by name."""
-    return {family.name: family for family in asked(store, lambda m: m.streams.families(NOON))}
-
-
-def value(store: SqliteStore, name: str) -> float:
-    """Return the sum over the samples of a family."""
-    return sum(sample.value for sample in totals(store)[name].samples)
-
-
-def count(store: SqliteStore, name: str) -> int:
-    """Return the number of values in a histogram."""
-    return sum(sample.count for sample in totals(store)[name].samples)
 
 
 # ---------------------------------------------------------------- once, in any order
@@ -272,132 +224,6 @@ def test_the_overflow_is_a_function_of_the_facts(opened: Open, monkeypatch: pyte
     for step in (store.rebuild, lambda: store.sweep(NOON), store.rebuild):
         step()
         assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
-
-
-# ---------------------------------------------------------------- retention
-
-
-def filled(store: SqliteStore, days: int = 10, per_day: int = 3) -> list[Record]:
-    """Give the store some records on each of the last days and return them."""
-    made: list[Record] = []
-    for day in range(days):
-        for i in range(per_day):
-            ts = NOON - day * DAY - i * HOUR
-            made.append(inference(f"i{day}-{i}", ts, cost_usd=0.1, input_tokens=7, latency_ms=float(day * 10 + i)))
-            made.append(event(f"e{day}-{i}", f"u{i}", ts))
-    store.accept(made)
-    return made
-
-
-def test_retention_removes_facts_and_keeps_totals(opened: Open, tmp_path: Path) -> None:
-    """Counters do not fall, a record from before the horizon is refused, and `rebuild` changes nothing."""
-    store = opened(tmp_path / "x.db", retention_days=4)
-    made = filled(store)
-    before = _encode(asked(store, lambda m: m.streams.families(NOON)))
-    assert store.sweep(NOON) == 5 * 6
-    assert store.sweep(NOON) == 0
-    assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
-    with closed_later(sqlite3.connect(tmp_path / "x.db")) as connection:
-        rows = connection.execute("SELECT count(*), min(ts) FROM inference").fetchone()
-        assert rows == (15, NOON - 4 * DAY - 2 * HOUR)
-        assert connection.execute("SELECT count(*) FROM event").fetchone() == (15,)
-    connection.close()
-    assert store.accept([*made[-6:], event("new", ts=NOON - 9 * DAY), event("ok")]) == [TOO_OLD] * 7 + [ACCEPTED]
-    before, snapshot = _encode(asked(store, lambda m: m.streams.families(NOON))), _encode(use(store))
-    store.rebuild()
-    assert (_encode(asked(store, lambda m: m.streams.families(NOON))), _encode(use(store))) == (before, snapshot)
-
-
-def test_a_sweep_that_was_cut_short_goes_on(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its horizon stands, so what is left is refused and removed next time; a rebuild in between works."""
-    store = opened(retention_days=4)
-    filled(store)
-    before = _encode(asked(store, lambda m: m.streams.families(NOON)))
-
-    def crash(*_: object) -> int:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("otel_measure.store.sqlite.retention.purge", crash)
-        with pytest.raises(KeyboardInterrupt):
-            store.sweep(NOON)
-    assert store.accept([event("late", ts=NOON - 9 * DAY)]) == [TOO_OLD]
-    store.rebuild()
-    assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
-    assert store.sweep(NOON) == 5 * 6
-    assert _encode(asked(store, lambda m: m.streams.families(NOON))) == before
-
-
-# ---------------------------------------------------------------- faults
-
-
-def test_what_is_acknowledged_survives_a_lock(opened: Open, tmp_path: Path) -> None:
-    """The write that could not be made is all that is missing, and can be repeated as it was."""
-    store = opened(tmp_path / "x.db")
-    store.accept([event("a", "u")])
-    with store._database.write() as connection:
-        connection.execute("PRAGMA busy_timeout=10")
-    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    for attempt in (
-        lambda: store.accept([event("b", "new user"), inference("c", model="new model")]),
-        lambda: store.register_model(Model("other new model", "1")),
-        store.check,
-        store.rebuild,
-    ):
-        with pytest.raises(StoreUnavailable, match="database is locked"):
-            attempt()
-    other.execute("ROLLBACK")
-    other.close()
-    store.check()
-    assert asked(store, lambda m: m.models.models()) == []
-    assert store.accept([event("a", "u"), event("b", "new user"), inference("c", model="new model")]) == [
-        DUPLICATE,
-        ACCEPTED,
-        ACCEPTED,
-    ]
-    assert [model.name for model in asked(store, lambda m: m.models.models())] == ["new model"]
-
-
-def test_a_full_disk_takes_no_acknowledged_record(opened: Open, tmp_path: Path) -> None:
-    """503 while it is full; afterwards the same ids are accepted, and ids given in vain are forgotten."""
-    store = opened(tmp_path / "x.db")
-    assert store.accept([event("a")]) == [ACCEPTED]
-    with store._database.write() as connection:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count={pages}")
-    many = [event(f"b{n}", f"u{n}", properties={"x": "y" * 500}) for n in range(200)]
-    with pytest.raises(StoreUnavailable) as raised:
-        store.accept(many)
-    assert raised.value.cause_name == "full"
-    assert store.accept([event("a"), *many]) == [DUPLICATE] + [ACCEPTED] * 200
-    assert value(store, "otel_measure.users.events") == 201
-
-
-def test_a_store_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
-    """The error says why; no connection stays behind."""
-    SqliteStore(str(tmp_path / "x.db"), definitions=Definitions(timezone="Europe/Paris")).close()
-    with pytest.raises(StoreError) as raised:
-        SqliteStore(str(tmp_path / "x.db"), definitions=Definitions())
-    assert str(raised.value) == (
-        f"store {tmp_path / 'x.db'} keeps timezone='Europe/Paris', the settings say timezone='UTC': "
-        "set timezone='Europe/Paris' or run `otel-measure rebuild --timezone UTC`"
-    )
-    (tmp_path / "y.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(StoreUnavailable, match="foreign"):
-        SqliteStore(str(tmp_path / "y.db"))
-
-
-def test_a_record_that_does_not_fit_is_refused_whole(opened: Open) -> None:
-    """Its neighbours in the batch are not stored either, and can be without it."""
-    store = opened()
-    huge = inference("huge", input_tokens=2**70)
-    with pytest.raises(StoreRejected, match="Python int too large"):
-        store.accept([event("a"), huge])
-    wrong = msgspec.structs.replace(inference("wrong"), latency_ms="fast")
-    with pytest.raises(StoreRejected, match="cannot store TEXT value in REAL column"):
-        store.accept([event("a"), wrong])
-    assert store.accept([event("a")]) == [ACCEPTED]
 
 
 # ---------------------------------------------------------------- zones, leases, models
