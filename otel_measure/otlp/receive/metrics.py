@@ -279,7 +279,14 @@ def _with_extremes(
     maximum = _finite(data_point.max) if data_point.HasField("max") else None
     point = _point(common, data_point, now_us, _finite(data_point.sum))
     return replace(
-        point, count=count, bounds=bounds, buckets=buckets, exponential=exponential, minimum=minimum, maximum=maximum
+        point,
+        has_sum=data_point.HasField("sum"),
+        count=count,
+        bounds=bounds,
+        buckets=buckets,
+        exponential=exponential,
+        minimum=minimum,
+        maximum=maximum,
     )
 
 
