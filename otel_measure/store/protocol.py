@@ -26,7 +26,7 @@ from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.models import Model, ModelKey
-from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
+from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
@@ -110,6 +110,9 @@ class QualityQuestions(Protocol):
 
     def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
+
+    def grouped_labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, GroupedLabels]:
+        """Return the predictions of [start, end) that are about groups, and their truths, per model."""
 
     def evaluations(self, start: int, end: int) -> list[Evaluated]:
         """Return what answers were given in [start, end), sorted by model, version and name."""

@@ -19,6 +19,7 @@ from otel_measure.store.sqlite import (
     facts,
     journal,
     outbox,
+    quality,
     roll_ups,
     senders,
     streams,
@@ -140,6 +141,7 @@ def _make_anonymous(transaction: Transaction, ids: Sequence[str]) -> int:
     """Have the calls of models stay without their user; return how many there are."""
     connection, table = transaction.connection, facts.INFERENCE
     found = [key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE user_id IN", ids)]
+    hours = quality.grouped_hours(connection, ids)
     for part in chunks(found):
         calls = [
             without_user(call) for call in facts.read_by_id(connection, table, part) if isinstance(call, Inference)
@@ -149,6 +151,10 @@ def _make_anonymous(transaction: Transaction, ids: Sequence[str]) -> int:
             "UPDATE inference SET user_id = NULL, session_id = NULL, extra = ? WHERE id = ?",
             list(zip(stored["extra"], stored["id"], strict=True)),
         )
+    if hours and transaction.rolls_up:
+        quality.recount_groups(connection, hours)
+    elif hours:
+        journal.note_groups(connection, hours)
     return len(found)
 
 
