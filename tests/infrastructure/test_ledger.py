@@ -214,7 +214,8 @@ def test_unknown_services(world: World) -> None:
         "sla_compliance": None, "sla_status": "insufficient_data", "error_budget_remaining_seconds": None,
         "error_budget_remaining_ratio": None, "last_incident": None,
         "window": {
-            "start": "2026-01-15T11:00:00Z", "end": "2026-01-15T12:00:00Z", "timezone": "UTC", "definitions": "current", "environment": ""
+            "start": "2026-01-15T11:00:00Z", "end": "2026-01-15T12:00:00Z", "timezone": "UTC",
+            "definitions": "current", "environment": "",
         },
     }  # fmt: skip
     assert not world.ledger.knows("web")
