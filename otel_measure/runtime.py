@@ -78,9 +78,9 @@ class Runtime(Wired):
         """Become a process of its own, with its own threads, connections and id."""
         self._parts.after_fork_in_child()
 
-    def overview(self) -> Overview:
+    def overview(self, *, environment: str | None = None) -> Overview:
         """Return what every domain says now, from which KPIs and alerts are judged."""
-        return overview(self.infrastructure, self.ai, self.users, moment(self.clock()))
+        return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
 
     # ------------------------------------------------------------ the order
 

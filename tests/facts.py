@@ -55,7 +55,7 @@ def one_of_each() -> list[Record]:
             cost_source="caller", error_type="Timeout", provider="openai", operation="chat", response_model="m-1",
             time_to_first_chunk_ms=1.5, output_chunks=4, user_id="u", session_id="s", prediction="cat",
             features={"age": 41, "plan": "pro", "seen": [1, None, {"deep": True}]}, metadata={"region": "eu"},
-            clamped=True, **traced,
+            groups={"age_band": "60+"}, clamped=True, **traced,
         ),
         UserEvent(
             id="e", user_id="u", type="purchase", name="checkout", page_url="https://x/y?z", session_id="s",
@@ -65,7 +65,7 @@ def one_of_each() -> list[Record]:
         GroundTruth(id="g", inference_id="i", value=False, **traced),
         NpsResponse(id="n", user_id="u", score=0, survey="spring", comment="no", clamped=True, **traced),
         Exposure(id="x", user_id="u", experiment="t", variant="b", reason="split", **traced),
-        AbConversion(id="c", user_id="u", experiment="t", clamped=True, **traced),
+        AbConversion(id="c", user_id="u", experiment="t", client_clock=True, clamped=True, **traced),
         ServiceState(id="s", service="db", state="down", reason="disk", **traced),
         Maintenance(id="m", service="db", start_us=NOON, end_us=NOON + HOUR, reason="upgrade", **traced),
         EvaluationResult(
@@ -121,6 +121,7 @@ records: st.SearchStrategy[Record] = st.one_of(
             error_type=_texts, provider=_texts, operation=_texts, response_model=_texts,
             time_to_first_chunk_ms=st.floats(0, 1e12), output_chunks=_counts, user_id=_texts, session_id=_texts,
             prediction=predictions, features=_objects, metadata=_objects,
+            groups=st.dictionaries(_texts, _texts, min_size=1, max_size=3),
         ),
     ),
     st.builds(
@@ -137,7 +138,14 @@ records: st.SearchStrategy[Record] = st.one_of(
         clamped=st.booleans(),
     ),
     st.builds(Exposure, **_common, user_id=_texts, experiment=_texts, variant=_texts, reason=_texts),
-    st.builds(AbConversion, **_common, user_id=_texts, experiment=_texts, clamped=st.booleans()),
+    st.builds(
+        AbConversion,
+        **_common,
+        user_id=_texts,
+        experiment=_texts,
+        client_clock=st.booleans(),
+        clamped=st.booleans(),
+    ),
     st.builds(EvaluationResult, **_common, **_evaluated),
     st.builds(EvaluationResult, **_common, **_evaluated, model=_texts, version=_texts),
     st.builds(

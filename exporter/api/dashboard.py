@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
+from exporter.http.query import EnvironmentQuery
+from exporter.http.types import API, AnyRoute, Call, NoBody, get
 from otel_measure.ai.reports import Models
 from otel_measure.judging.alerts import Alert, Alerts, alerts
 from otel_measure.judging.scorecard import Reading, Scorecard, scorecard
@@ -23,19 +24,19 @@ class Dashboard(msgspec.Struct, frozen=True):
     alerts: tuple[Alert, ...]
 
 
-def kpis(call: Call[NoQuery, NoBody]) -> Scorecard:
+def kpis(call: Call[EnvironmentQuery, NoBody]) -> Scorecard:
     """Answer how everything stands against its KPIs."""
-    return scorecard(call.runtime.overview())
+    return scorecard(call.runtime.overview(environment=call.query.environment))
 
 
-def fired(call: Call[NoQuery, NoBody]) -> Alerts:
+def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
     """Answer what fires now."""
-    return alerts(scorecard(call.runtime.overview()))
+    return alerts(scorecard(call.runtime.overview(environment=call.query.environment)))
 
 
-def dashboard(call: Call[NoQuery, NoBody]) -> Dashboard:
+def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
     """Answer everything at once, from one reading of everything."""
-    overview = call.runtime.overview()
+    overview = call.runtime.overview(environment=call.query.environment)
     card = scorecard(overview)
     users = overview.users.summary if overview.users is not None else None
     return Dashboard(overview.machine, overview.models, users, card.kpis, alerts(card).alerts)
@@ -43,9 +44,15 @@ def dashboard(call: Call[NoQuery, NoBody]) -> Dashboard:
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
-        f"{API}/dashboard", dashboard, NoQuery,
+        f"{API}/dashboard", dashboard, EnvironmentQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
     ),
-    get(f"{API}/kpis", kpis, NoQuery, "Every KPI with value, target, alert threshold and verdict", "The scorecard."),
-    get(f"{API}/alerts", fired, NoQuery, "What is beyond its alert threshold now", "The alerts, each a sentence."),
+    get(
+        f"{API}/kpis", kpis, EnvironmentQuery,
+        "Every KPI with value, target, alert threshold and verdict", "The scorecard.",
+    ),
+    get(
+        f"{API}/alerts", fired, EnvironmentQuery,
+        "What is beyond its alert threshold now", "The alerts, each a sentence.",
+    ),
 )  # fmt: skip

@@ -64,6 +64,7 @@ ATTR_PREDICTION: Final = "otel_measure.inference.prediction"
 ATTR_GROUND_TRUTH: Final = "otel_measure.inference.ground_truth"
 ATTR_FEATURES: Final = "otel_measure.inference.features"
 ATTR_METADATA: Final = "otel_measure.inference.metadata"
+ATTR_GROUPS: Final = "otel_measure.inference.groups"
 ATTR_TIME_TO_FIRST_CHUNK_MS: Final = "otel_measure.inference.time_to_first_chunk_ms"
 ATTR_OUTPUT_CHUNKS: Final = "otel_measure.inference.output_chunks"
 
@@ -134,6 +135,7 @@ ATTR_DROP_REASON: Final = "otel_measure.drop.reason"
 ATTR_INSTRUMENT: Final = "otel_measure.instrument"
 ATTR_METRIC_OVERFLOW: Final = "otel.metric.overflow"
 OVERFLOW: Final = ((ATTR_METRIC_OVERFLOW, "true"),)  # the one attribute set in which all beyond a cap are summed
+ATTR_CLIENT_CLOCK: Final = "otel_measure.time.client_clock"
 ATTR_TIME_CLAMPED: Final = "otel_measure.time.clamped"
 
 # Event names: never with dynamic values in them; the caller's event_name is ATTR_EVENT_LABEL.

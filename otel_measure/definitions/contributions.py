@@ -4,6 +4,9 @@ The unit is the person, and the first exposure decides: who meets another varian
 logging in) stays in the first, and is counted under `CROSSED_OVER` as well. To leave such persons out would take more
 from small arms than from large ones, and a fair split would look unfair. At equal times the variant first by name is
 the first. The first conversion at or after the first exposure counts.
+
+Clocks differ by some seconds. A conversion whose time another clock told counts up to 60 s before the exposure, at the
+exposure; one of the same clock does not: what people do just before they meet the test is no effect of it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ EXPERIMENT_PROPERTY: Final = "experiment"
 """The property that names the experiment of an event of type `conversion`."""
 CROSSED_OVER: Final = ""
 """The variant under which users who met a second one are counted, beside their own; no variant has an empty name."""
+CLOCK_TOLERANCE_US: Final = 60_000_000
+"""By how much a conversion may be told to lie before the exposure, where its time is of another clock."""
 ARM_HOURS: Final = CellKind("experiment_cell", ("experiment", "hour", "variant"), ("users", "conversions"))
 
 
@@ -36,7 +41,7 @@ def add_unit(
         changes: the cells.
         experiment: its key.
         arms: each variant that the person met, and when first; one at least.
-        converted_ts: the first conversion at or after the first of these.
+        converted_ts: the first conversion that counts; at the first of these where it is told to lie before it.
         sign: -1 takes away.
         stopped_ts: from when on nothing is counted any more.
     """
@@ -46,6 +51,6 @@ def add_unit(
     first_ts, variant = ordered[0]
     changes.add(ARM_HOURS, (experiment, first_ts // HOUR_US, variant), (1, 0), sign)
     if converted_ts is not None and (stopped_ts is None or converted_ts < stopped_ts):
-        changes.add(ARM_HOURS, (experiment, converted_ts // HOUR_US, variant), (0, 1), sign)
+        changes.add(ARM_HOURS, (experiment, max(converted_ts, first_ts) // HOUR_US, variant), (0, 1), sign)
     if len(ordered) > 1:
         changes.add(ARM_HOURS, (experiment, ordered[1][0] // HOUR_US, CROSSED_OVER), (1, 0), sign)

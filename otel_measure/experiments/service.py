@@ -194,6 +194,7 @@ class ExperimentService:
             origin=self._origin,
             user_id=caller.user(user_id),
             experiment=key,
+            client_clock=timestamp is not None,
             clamped=clamped,
             trace_id=caller.trace_id,
             span_id=caller.span_id,

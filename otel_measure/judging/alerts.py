@@ -28,18 +28,22 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """What fires now; `evaluated` readings were looked at, `unknown` of them had no evidence."""
+    """What fires now; `evaluated` readings were looked at, `unknown` of them had no evidence.
+
+    Models and users are of one `environment`.
+    """
 
     alerts: tuple[Alert, ...]
     evaluated: int
     unknown: int
     timestamp: datetime
+    environment: str = ""
 
 
 def alerts(card: Scorecard) -> Alerts:
     """Return the alerts of a scorecard, in its order."""
     firing = tuple(_alert(reading) for reading in card.kpis if reading.verdict == "alert")
-    return Alerts(firing, len(card.kpis), card.verdicts["unknown"], card.timestamp)
+    return Alerts(firing, len(card.kpis), card.verdicts["unknown"], card.timestamp, card.environment)
 
 
 def _alert(reading: Reading) -> Alert:

@@ -69,12 +69,18 @@ def service_values(machine: ServiceReports) -> Iterator[Value]:
         yield instruments.OTEL_MEASURE_SERVICE_ERROR_BUDGET_REMAINING_RATIO, budget, own
 
 
+def _of(environment: str) -> Attributes:
+    """Return the attribute that says whose a value is; none for the unnamed environment."""
+    return ((semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, environment),) if environment else ()
+
+
 def model_values(models: Models) -> Iterator[Value]:
     """Yield accuracy, drift, health and data quality of every model."""
     for model in models.models:
         own = (
             (semconv.ATTR_GEN_AI_REQUEST_MODEL, model.model_name),
             (semconv.ATTR_MODEL_VERSION, model.model_version),
+            *_of(models.window.environment),
         )
         yield instruments.OTEL_MEASURE_AI_HEALTH_SCORE, model.health_score, own
         if model.accuracy is not None:
@@ -87,15 +93,16 @@ def model_values(models: Models) -> Iterator[Value]:
 def user_values(users: UsersOverview) -> Iterator[Value]:
     """Yield what is known of users; active users are those of complete days, as the KPIs have them."""
     complete, summary = users.last_week, users.summary
+    own = _of(summary.engagement.window.environment)
     for window, persons in (("1d", complete.dau), ("7d", complete.wau), ("28d", complete.mau)):
-        yield instruments.OTEL_MEASURE_USERS_ACTIVE, float(persons), ((semconv.ATTR_WINDOW, window),)
-    yield instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO, summary.engagement.stickiness, ()
-    yield instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO, summary.engagement.bounce_rate, ()
-    yield instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO, summary.conversion.conversion_rate, ()
+        yield instruments.OTEL_MEASURE_USERS_ACTIVE, float(persons), ((semconv.ATTR_WINDOW, window), *own)
+    yield instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO, summary.engagement.stickiness, own
+    yield instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO, summary.engagement.bounce_rate, own
+    yield instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO, summary.conversion.conversion_rate, own
     for day, rate in zip(RETENTION_DAYS, _retention_rates(summary.retention), strict=True):
-        yield instruments.OTEL_MEASURE_USERS_RETENTION_RATIO, rate, ((semconv.ATTR_RETENTION_DAY, str(day)),)
-    yield instruments.OTEL_MEASURE_USERS_NPS_SCORE, summary.nps.nps_score, ()
-    yield instruments.OTEL_MEASURE_USERS_NPS_RESPONSES, float(summary.nps.responses), ()
+        yield instruments.OTEL_MEASURE_USERS_RETENTION_RATIO, rate, ((semconv.ATTR_RETENTION_DAY, str(day)), *own)
+    yield instruments.OTEL_MEASURE_USERS_NPS_SCORE, summary.nps.nps_score, own
+    yield instruments.OTEL_MEASURE_USERS_NPS_RESPONSES, float(summary.nps.responses), own
 
 
 def _retention_rates(retention: Retention) -> tuple[float, float, float]:
@@ -105,11 +112,11 @@ def _retention_rates(retention: Retention) -> tuple[float, float, float]:
 def experiment_values(results: AbTestResults) -> Iterator[Value]:
     """Yield users, conversion, p-value and split of every experiment, as OpenTelemetry's feature flags name it."""
     for test in results.experiments:
-        key = (semconv.ATTR_FEATURE_FLAG_KEY, test.test_id)
+        key = ((semconv.ATTR_FEATURE_FLAG_KEY, test.test_id), *_of(test.environment))
         for variant, users in test.variant_users.items():
-            own = (key, (semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT, variant))
+            own = (*key, (semconv.ATTR_FEATURE_FLAG_RESULT_VARIANT, variant))
             yield instruments.OTEL_MEASURE_EXPERIMENT_USERS, float(users), own
             yield instruments.OTEL_MEASURE_EXPERIMENT_CONVERSION_RATIO, test.variant_conversion_rates[variant], own
             if variant in test.effects:
                 yield instruments.OTEL_MEASURE_EXPERIMENT_P_VALUE, test.effects[variant].p_value, own
-        yield instruments.OTEL_MEASURE_EXPERIMENT_SAMPLE_RATIO_P_VALUE, test.sample_ratio_p_value, (key,)
+        yield instruments.OTEL_MEASURE_EXPERIMENT_SAMPLE_RATIO_P_VALUE, test.sample_ratio_p_value, key

@@ -35,6 +35,11 @@ class Overview:
     timestamp: datetime
 
     @property
+    def environment(self) -> str:
+        """The one that models and users are of."""
+        return self.models.window.environment
+
+    @property
     def definitions(self) -> CountedBy:
         """By which definitions the windows of the reports are counted, all taken together."""
         windows = [self.models.window]
@@ -60,18 +65,20 @@ class MachineReports(Protocol):
 class ModelReports(Protocol):
     """Who answers about models."""
 
-    def list_models(self) -> Models:
-        """Return every model."""
+    def list_models(self, *, environment: str | None = None) -> Models:
+        """Return every model, of one environment."""
 
 
 class UserReports(Protocol):
     """Who answers about users."""
 
-    def get_users_overview(self) -> UsersOverview:
-        """Return everything that users are judged by."""
+    def get_users_overview(self, *, environment: str | None = None) -> UsersOverview:
+        """Return everything that users of one environment are judged by."""
 
 
-def overview(machine: MachineReports, models: ModelReports, users: UserReports, now: datetime) -> Overview:
+def overview(
+    machine: MachineReports, models: ModelReports, users: UserReports, now: datetime, environment: str | None = None
+) -> Overview:
     """Ask each domain once; without a store there are no services and no users.
 
     Args:
@@ -79,13 +86,14 @@ def overview(machine: MachineReports, models: ModelReports, users: UserReports, 
         models: the model service.
         users: the user service.
         now: the time that it is dated with.
+        environment: of models and users, chosen as for every answer where none is asked for.
     """
     return Overview(
         machine.get_metrics_summary(),
         machine.observed_seconds(),
         _services(machine),
-        models.list_models(),
-        _users(users),
+        models.list_models(environment=environment),
+        _users(users, environment),
         now,
     )
 
@@ -97,8 +105,8 @@ def _services(machine: MachineReports) -> tuple[Availability, ...]:
         return ()
 
 
-def _users(users: UserReports) -> UsersOverview | None:
+def _users(users: UserReports, environment: str | None) -> UsersOverview | None:
     try:
-        return users.get_users_overview()
+        return users.get_users_overview(environment=environment)
     except NoStore:
         return None

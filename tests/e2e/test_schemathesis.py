@@ -25,8 +25,13 @@ SEEDS: Final = (
     ("infrastructure/services/register", {"name": KNOWN}),
     ("experiments", {"test_name": KNOWN, "variants": ["a", "b"], "key": KNOWN}),
 )
-# A process id, or a name that stands in the query.
-NOT_GUESSED: Final = {f"GET {API}/infrastructure/process", f"GET {API}/ai/models/detail"}
+# A process id, a name that stands in the query, two times in their order, and a receipt of something erased.
+NOT_GUESSED: Final = {
+    f"GET {API}/infrastructure/process",
+    f"GET {API}/ai/models/detail",
+    f"POST {API}/infrastructure/services/{{service}}/maintenance",
+    f"GET {API}/erasures/{{receipt}}",
+}
 
 
 @pytest.fixture(scope="module")

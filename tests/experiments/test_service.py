@@ -362,7 +362,9 @@ def test_records_carry_what_they_need() -> None:
     assert exposure == Exposure(
         id=exposure.id, ts=exposure.ts, origin=origin, user_id="1", experiment="t", variant=exposure.variant
     )
-    assert ahead == AbConversion(id="e", ts=ahead.ts, origin=origin, user_id="1", experiment="t", clamped=True)
+    assert ahead == AbConversion(
+        id="e", ts=ahead.ts, origin=origin, user_id="1", experiment="t", client_clock=True, clamped=True
+    )
     assert exposure.ts >= now
     assert ahead.ts >= now
 

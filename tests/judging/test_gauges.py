@@ -8,7 +8,9 @@ from otel_measure.config import Settings
 from otel_measure.conventions import instruments
 from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.judging import gauges
+from otel_measure.records.kinds import Origin
 from otel_measure.runtime import Runtime
+from tests.facts import inference
 
 
 def test_unknown_values_are_left_out_and_labels_sorted() -> None:
@@ -27,6 +29,26 @@ def test_an_instrument_shows_no_more_than_the_exposed_attribute_sets() -> None:
     health = instruments.OTEL_MEASURE_AI_HEALTH_SCORE
     (family,) = gauges.families((health, 1.0, (("model", str(i)),)) for i in range(2001))
     assert len(family.samples) == 2000
+
+
+def test_gauges_are_of_one_environment_and_say_which() -> None:
+    """Staging adds nothing to them; those of machines and services carry no environment."""
+    runtime = Runtime(Settings(store=":memory:", environment="production"))
+    try:
+        assert runtime.store is not None
+        runtime.store.accept([inference("s", origin=Origin("shop", "staging"), error_type="Timeout")])
+        runtime.ai.record_inference("m", "1", 100.0)
+        runtime.users.record_nps_response(1, 10)
+        runtime.users.create_ab_test("Home", ["control", "b"])
+        found = {family.name: family.samples for family in runtime.exposition.families()}
+        where = 'deployment_environment_name="production"'
+        assert found["otel_measure.ai.health.score"] == [
+            Sample(f'{where},gen_ai_request_model="m",otel_measure_model_version="1"', 100.0)
+        ]
+        assert found["otel_measure.users.nps.score"] == [Sample(where, 100.0)]
+        assert all(sample.labels.startswith(where) for sample in found["otel_measure.experiment.users"])
+    finally:
+        runtime.shutdown()
 
 
 def test_the_exposition_has_what_the_reports_say() -> None:

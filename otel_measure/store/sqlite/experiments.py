@@ -21,7 +21,7 @@ import msgspec
 
 from otel_measure.conventions import semconv
 from otel_measure.definitions.cells import CellChanges
-from otel_measure.definitions.contributions import ARM_HOURS, EXPERIMENT_PROPERTY, add_unit
+from otel_measure.definitions.contributions import ARM_HOURS, CLOCK_TOLERANCE_US, EXPERIMENT_PROPERTY, add_unit
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
 from otel_measure.store.sqlite import environments, facts
@@ -64,10 +64,10 @@ _decode_weights: Final = msgspec.json.Decoder(tuple[float, ...]).decode
 
 
 class _Facts(NamedTuple):
-    """What a batch says: the first exposure per (uid, experiment, variant), and (uid, experiment, time)."""
+    """What a batch says: the first exposure per (uid, experiment, variant), and (uid, experiment, time, tolerance)."""
 
     exposures: dict[tuple[int, str, str], int]
-    conversions: set[tuple[int, str, int]]
+    conversions: set[tuple[int, str, int, int]]
 
 
 class SqliteExperimentQuestions:
@@ -138,12 +138,13 @@ def _definition(row: tuple[Any, ...]) -> Experiment:
 
 # ---------------------------------------------------------------- roll-up
 
-# The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit, and
-# with the time from when on nothing is counted.
+# The arms of persons, unit by unit, each with the first conversion at or after the first exposure of its unit, as far
+# as their clocks tell, and with the time from when on nothing is counted.
 _ARMS: Final = """
     SELECT a.uid, a.experiment, a.variant, a.first_ts, (
         SELECT min(c.ts) FROM experiment_conversion c
-        WHERE c.uid = a.uid AND c.environment = a.environment AND c.experiment = a.experiment AND c.ts >= (
+        WHERE c.uid = a.uid AND c.environment = a.environment AND c.experiment = a.experiment
+        AND c.ts + c.tolerance_us >= (
             SELECT min(e.first_ts) FROM experiment_arm e
             WHERE e.uid = a.uid AND e.environment = a.environment AND e.experiment = a.experiment
         )
@@ -156,10 +157,16 @@ _ADD_ARM: Final = (
 )
 
 
+_ADD_CONVERSION: Final = (
+    "ON CONFLICT (uid, environment, experiment, ts) DO UPDATE SET"
+    " tolerance_us = max(tolerance_us, excluded.tolerance_us)"
+)
+
+
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted exposures and conversions."""
     for environment, found in _facts(transaction, new).items():
-        uids = {uid for uid, _, _ in (*found.exposures, *found.conversions)}
+        uids = {uid for uid, _, _ in found.exposures} | {uid for uid, _, _, _ in found.conversions}
         person = _persons(transaction.connection, uids)
         with _changing(transaction.connection, environment, set(person.values())) as connection:
             connection.executemany(
@@ -167,7 +174,7 @@ def add(transaction: Transaction, new: Accepted) -> None:
                 [(environment, person[uid], *key, ts) for (uid, *key), ts in found.exposures.items()],
             )
             connection.executemany(
-                "INSERT OR IGNORE INTO experiment_conversion VALUES (?, ?, ?, ?)",
+                f"INSERT INTO experiment_conversion VALUES (?, ?, ?, ?, ?) {_ADD_CONVERSION}",
                 [(environment, person[uid], *key) for uid, *key in found.conversions],
             )
 
@@ -179,8 +186,8 @@ def _facts(transaction: Transaction, new: Accepted) -> dict[int, _Facts]:
         for environment, columns in _apart(transaction, new[Exposure], "experiment", "variant", "reason", "ts"):
             found[environment].exposures.update(_exposures(columns))
     if AbConversion in new:
-        for environment, columns in _apart(transaction, new[AbConversion], "experiment", "ts"):
-            found[environment].conversions.update(zip(*columns, strict=True))
+        for environment, columns in _apart(transaction, new[AbConversion], "experiment", "ts", "client_clock"):
+            found[environment].conversions.update(_conversions(columns))
     converting = transaction.definitions.experiment_event_types
     if UserEvent in new and not converting.isdisjoint(new[UserEvent].fields["type"]):
         for environment, columns in _apart(transaction, new[UserEvent], "type", "properties", "ts"):
@@ -203,12 +210,17 @@ def _exposures(columns: Columns) -> dict[tuple[int, str, str], int]:
     return found
 
 
-def _told_by_events(columns: Columns, converting: Container[str]) -> Iterator[tuple[int, str, int]]:
+def _conversions(columns: Columns) -> Iterator[tuple[int, str, int, int]]:
+    for uid, experiment, ts, client_clock in zip(*columns, strict=True):
+        yield uid, experiment, ts, CLOCK_TOLERANCE_US if client_clock else 0
+
+
+def _told_by_events(columns: Columns, converting: Container[str]) -> Iterator[tuple[int, str, int, int]]:
     uids, types, properties, times = columns
     for i in compress(count(), map(converting.__contains__, types)):
         experiment = _experiment_of(properties[i])
         if experiment is not None:
-            yield uids[i], experiment, times[i]
+            yield uids[i], experiment, times[i], 0
 
 
 def _experiment_of(properties: dict[str, Json] | None) -> str | None:
@@ -268,8 +280,9 @@ def unite(transaction: Transaction, into: int, gone: int) -> None:
                 given,
             )
             connection.execute(
-                "INSERT OR IGNORE INTO experiment_conversion SELECT environment, :into, experiment, ts"
-                " FROM experiment_conversion WHERE environment = :environment AND uid = :gone",
+                "INSERT INTO experiment_conversion SELECT environment, :into, experiment, ts, tolerance_us"
+                " FROM experiment_conversion WHERE environment = :environment AND uid = :gone"
+                f" {_ADD_CONVERSION}",
                 given,
             )
             _delete(connection, environment, {gone})
@@ -332,11 +345,12 @@ _RECOUNT_ARMS: Final = (
     f" GROUP BY 1, 2, 3, 4 {_ADD_ARM}"
 )
 _RECOUNT_CONVERSIONS: Final = (
-    "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment, ts FROM ab_conversion"
-    " JOIN person_of USING (uid) JOIN environment_of USING (origin) WHERE id BETWEEN ? AND ?"
+    "INSERT INTO experiment_conversion SELECT environment, person, experiment, ts,"
+    f" iif(json_extract(extra, '$.client_clock'), {CLOCK_TOLERANCE_US}, 0) FROM ab_conversion"
+    f" JOIN person_of USING (uid) JOIN environment_of USING (origin) WHERE id BETWEEN ? AND ? {_ADD_CONVERSION}"
 )
 _RECOUNT_TOLD_BY_EVENTS: Final = (
-    "INSERT OR IGNORE INTO experiment_conversion SELECT environment, person, experiment_in(extra), ts"
+    "INSERT INTO experiment_conversion SELECT environment, person, experiment_in(extra), ts, 0"
     " FROM event JOIN person_of USING (uid) JOIN environment_of USING (origin)"
-    " WHERE id BETWEEN ? AND ? AND type IN ({}) AND experiment_in(extra) IS NOT NULL"
+    f" WHERE id BETWEEN ? AND ? AND type IN ({{}}) AND experiment_in(extra) IS NOT NULL {_ADD_CONVERSION}"
 )

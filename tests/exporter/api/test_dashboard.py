@@ -13,8 +13,10 @@ from starlette.testclient import TestClient
 from exporter.app import create_app
 from otel_measure.config import Settings
 from otel_measure.definitions.kpis import KPIS
+from otel_measure.records.kinds import Origin
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
+from tests.facts import inference
 
 BASE = "/api/v1/metrics"
 
@@ -42,6 +44,22 @@ def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
     assert page["ai"]["total_inferences"] == 20
     assert page["users"]["total_users"] == 0
     assert "latency_p95_ms" in {one["key"] for one in page["alerts"]}
+
+
+def test_a_load_test_in_staging_wakes_nobody(client: TestClient, runtime: Runtime) -> None:
+    """KPIs and alerts are about one environment: the one asked for, else production, and say which."""
+    assert runtime.store is not None
+    slow = [inference(f"s{n}", runtime.clock(), origin=Origin("shop", "staging"), latency_ms=900.0) for n in range(40)]
+    runtime.store.accept([*slow, inference("p", runtime.clock(), origin=Origin("shop", "production"))])
+    for query, environment, calls, fires in (
+        ("", "production", 1, False),
+        ("?environment=staging", "staging", 40, True),
+    ):
+        card = client.get(f"{BASE}/kpis{query}").json()["data"]
+        (latency,) = (one for one in card["kpis"] if one["key"] == "latency_p95_ms")
+        fired = client.get(f"{BASE}/alerts{query}").json()["data"]
+        assert (card["environment"], fired["environment"]) == (environment, environment)
+        assert (latency["evidence"], "latency_p95_ms" in {one["key"] for one in fired["alerts"]}) == (calls, fires)
 
 
 def test_everything_is_read_once_per_request(

@@ -32,9 +32,12 @@ def met(user: str, variant: str, ts: int, *, id: str = "", test: str = "t", reas
     )  # fmt: skip
 
 
-def converted(user: str, ts: int, *, test: str = "t") -> AbConversion:
+def converted(user: str, ts: int, *, test: str = "t", client_clock: bool = False) -> AbConversion:
     """A user converted."""
-    return AbConversion(id=f"c-{user}-{ts}-{test}", ts=ts, origin=HERE, user_id=user, experiment=test)
+    return AbConversion(
+        id=f"c-{user}-{ts}-{test}-{client_clock}", ts=ts, origin=HERE, user_id=user, experiment=test,
+        client_clock=client_clock,
+    )  # fmt: skip
 
 
 def told(user: str, ts: int, *, id: str = "", test: object = "t", type: str = "conversion") -> UserEvent:
@@ -69,6 +72,11 @@ def converts(record: Record, test: str) -> bool:
     return isinstance(record, AbConversion) and record.experiment == test
 
 
+def tolerance_us(record: Record) -> int:
+    """By how much the conversion may be told to lie before the exposure."""
+    return 60_000_000 if isinstance(record, AbConversion) and record.client_clock else 0
+
+
 def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str] = NOBODY) -> list[ArmHour]:
     """The definition, a person at a time: what changes in an arm at each moment; `same` tells who is whom."""
     users: Counter[tuple[int, str]] = Counter()
@@ -83,7 +91,11 @@ def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str]
             continue
         first, variant = seen[0]
         crossed = min((ts for ts, other in seen if other != variant), default=None)
-        goals = [r.ts for r in records if converts(r, test) and who(r, same) == user and r.ts >= first]
+        goals = [
+            max(r.ts, first)
+            for r in records
+            if converts(r, test) and who(r, same) == user and r.ts + tolerance_us(r) >= first
+        ]
         users[first // HOUR_US, variant] += 1
         if goals:
             conversions[min(goals) // HOUR_US, variant] += 1
@@ -115,6 +127,22 @@ def test_the_first_exposure_and_the_first_conversion_after_it_count(engine: Engi
         converted("never assigned", 9 * h),
     ]  # fmt: skip
     assert cells_of(engine, records) == [ArmHour(2, "a", 2, 0), ArmHour(2, "b", 1, 1), ArmHour(4, "a", 0, 1)]
+
+
+def test_a_conversion_of_another_clock_counts_a_minute_before_the_exposure(engine: EngineCase) -> None:
+    """At the exposure, when it is told to lie up to 60 s before; one whose time is of the same clock does not."""
+    h, minute = HOUR_US, 60_000_000
+    other_clock: list[Record] = [
+        met("1", "a", 2 * h), converted("1", 2 * h - minute, client_clock=True),
+        met("2", "a", 2 * h), converted("2", 2 * h - minute - 1, client_clock=True),
+        met("3", "a", 2 * h), converted("3", 2 * h - 1),
+        met("4", "b", 2 * h), converted("4", h, client_clock=True), converted("4", 4 * h, client_clock=True),
+    ]  # fmt: skip
+    counted = [ArmHour(2, "a", 3, 1), ArmHour(2, "b", 1, 0), ArmHour(4, "b", 0, 1)]
+    assert cells_of(engine, other_clock) == cells_of(engine, other_clock[::-1], rebuilt=True) == counted
+    both: list[Record] = [met("1", "a", h), converted("1", h - 1), converted("1", h - 1, client_clock=True)]
+    for records in (both, both[::-1]):
+        assert cells_of(engine, records[:2], records[2:]) == [ArmHour(1, "a", 1, 1)]
 
 
 def test_who_is_seen_in_two_arms_stays_in_the_first_and_is_counted(engine: EngineCase) -> None:
@@ -187,7 +215,10 @@ _EXPOSURES = st.builds(
     st.sampled_from("123"), st.sampled_from(["a", "a", "b", ""]), _TIMES, _TESTS,
     st.sampled_from(["split"] * 5 + ["static"]),
 )  # fmt: skip
-_CONVERSIONS = st.builds(lambda user, ts, test: converted(user, ts, test=test), st.sampled_from("1234"), _TIMES, _TESTS)
+_CONVERSIONS = st.builds(
+    lambda user, ts, early, test, client: converted(user, max(ts - early, 0), test=test, client_clock=client),
+    st.sampled_from("1234"), _TIMES, st.sampled_from([0, 0, 1, 60_000_000, 60_000_001]), _TESTS, st.booleans(),
+)  # fmt: skip
 _TOLD = st.builds(
     lambda user, ts, test, type: told(user, ts, test=test, type=type),
     st.sampled_from("1234"), _TIMES, _TESTS | st.just(3), st.sampled_from(["conversion"] * 5 + ["purchase"]),
