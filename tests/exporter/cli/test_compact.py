@@ -22,8 +22,8 @@ def test_compact(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE filler AS SELECT zeroblob(3000000) AS bytes")
         connection.execute("DROP TABLE filler")
         connection.commit()
-    before = path.stat().st_size
         needed = 2 * used_bytes(connection) + 16 * 2**20
+    before = path.stat().st_size
     answer = json.loads(run("compact", "--store", str(path), "--json").output)
     assert answer == {"store": str(path), "before": before, "after": path.stat().st_size, "needed": needed}
     assert path.stat().st_size < before - 2_900_000
