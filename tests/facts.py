@@ -55,7 +55,7 @@ def one_of_each() -> list[Record]:
             cost_source="caller", error_type="Timeout", provider="openai", operation="chat", response_model="m-1",
             time_to_first_chunk_ms=1.5, output_chunks=4, user_id="u", session_id="s", prediction="cat",
             features={"age": 41, "plan": "pro", "seen": [1, None, {"deep": True}]}, metadata={"region": "eu"},
-            clamped=True, **traced,
+            groups={"age_band": "60+"}, clamped=True, **traced,
         ),
         UserEvent(
             id="e", user_id="u", type="purchase", name="checkout", page_url="https://x/y?z", session_id="s",
@@ -121,6 +121,7 @@ records: st.SearchStrategy[Record] = st.one_of(
             error_type=_texts, provider=_texts, operation=_texts, response_model=_texts,
             time_to_first_chunk_ms=st.floats(0, 1e12), output_chunks=_counts, user_id=_texts, session_id=_texts,
             prediction=predictions, features=_objects, metadata=_objects,
+            groups=st.dictionaries(_texts, _texts, min_size=1, max_size=3),
         ),
     ),
     st.builds(

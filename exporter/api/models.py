@@ -10,11 +10,12 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, JsonObject, Name, RecordId, body_of, item_like
-from exporter.http.query import ModelQuery, NamedModelQuery, narrowing
+from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, body_of, item_like
+from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
@@ -33,6 +34,7 @@ InferenceBody: Final = body_of(
     model_name=Name,
     model_version=Name,
     inference_id=RecordId,
+    groups=Groups,
     without=frozenset({"usage"}),
     also={"ground_truth": Prediction},
 )  # fmt: skip
@@ -186,13 +188,19 @@ def accuracy(call: Call[ModelQuery, NoBody]) -> Accuracy | None:
     return call.runtime.ai.get_accuracy_metrics(name, version, **narrowing(call.query))
 
 
+def fairness(call: Call[FairnessQuery, NoBody]) -> FairnessReport:
+    """Answer how groups are treated."""
+    name, version = _known(call)
+    return call.runtime.ai.get_fairness_metrics(name, version, positive=call.query.positive, **narrowing(call.query))
+
+
 def drift(call: Call[NoQuery, NoBody]) -> Drift | None:
     """Answer how far the data moved; null without a reference or with too few records."""
     name, version = _known(call)
     return call.runtime.ai.detect_model_drift(name, version)
 
 
-def _known(call: Call[ModelQuery, NoBody] | Call[NoQuery, NoBody]) -> tuple[str, str]:
+def _known(call: Call[ModelQuery, NoBody] | Call[FairnessQuery, NoBody] | Call[NoQuery, NoBody]) -> tuple[str, str]:
     """Return name and version of the model that the path names.
 
     Raises:
@@ -237,6 +245,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(f"{_MODEL}/latency", latency, ModelQuery, "How long its calls take", "Percentiles with their error bound."),
     get(f"{_MODEL}/cost", cost, ModelQuery, "What its calls cost", "Cost and tokens with their coverage."),
     get(f"{_MODEL}/accuracy", accuracy, ModelQuery, "How right it is", "Accuracy over the labelled predictions."),
+    get(f"{_MODEL}/fairness", fairness, FairnessQuery, "How it treats groups", "Rates and gaps by attribute."),
     get(f"{_MODEL}/drift", drift, NoQuery, "How far its data moved", "Drift against the reference, or null."),
     post(
         f"{_BASE}/models/register", register, RegisterBody,

@@ -40,6 +40,19 @@ SentAt: TypeAlias = Annotated[
 JsonObject: TypeAlias = dict[str, Any]
 Address: TypeAlias = Annotated[str, Meta(description=f"Cut to {limits.MAX_TEXT_CHARS} characters where it is longer.")]
 
+_LABEL: Final = {"minLength": 1, "maxLength": limits.MAX_GROUP_CHARS, "pattern": _NOT_BLANK}
+Groups: TypeAlias = Annotated[
+    dict[str, str],
+    Meta(
+        description="Whom the call is about: attribute and label, for fairness.",
+        extra_json_schema={
+            "maxProperties": limits.MAX_GROUPS,
+            "propertyNames": _LABEL,
+            "additionalProperties": {"type": "string", **_LABEL},
+        },
+    ),
+]
+
 # Arguments that are written in another form than the field that they become.
 _ARGUMENTS: Final[dict[str, Any]] = {"user_id": UserId, "timestamp": Moment, "sent_at": SentAt, "currency": Currency}
 _RULES: Final = (("min_length", "minLength"), ("max_length", "maxLength"), ("ge", "minimum"), ("le", "maximum"))

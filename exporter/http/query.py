@@ -27,6 +27,7 @@ _Service = Annotated[str | None, Meta(description="Only records of this `service
 _Environment = Annotated[
     str | None, Meta(description="Of this `deployment.environment.name`; an answer is always of one.")
 ]
+_Positive = Annotated[str | None, Meta(description="The class that counts as selected; `true` or `1` when not given.")]
 _Name = Annotated[str, Meta(description="Name of the model, as it was recorded.")]
 _Version = Annotated[str, Meta(description="Version of the model, as it was recorded.")]
 
@@ -45,6 +46,12 @@ class NamedModelQuery(ModelQuery, frozen=True, kw_only=True):
 
     name: _Name
     version: _Version
+
+
+class FairnessQuery(ModelQuery, frozen=True, kw_only=True):
+    """What narrows an answer about fairness, and which class counts as selected."""
+
+    positive: _Positive = None
 
 
 class UserQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ def _calls(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
     use.binned = Binned()
     use.binned.extend(
         ((low * unit, high * unit, n) for low, high, n in increment.bins),
-        round(increment.value * unit * 1000),
+        round(increment.value * unit * 1000) if increment.point.has_sum else None,
         *(None if edge is None else edge * unit for edge in (increment.point.minimum, increment.point.maximum)),
     )
     outcome = semconv.OUTCOME_ERROR if series.error_type else semconv.OUTCOME_OK
@@ -78,7 +78,7 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
         use.priced_tokens = tokens
     if price is not None:
         use.cost_nano_usd = round(price.usd * instruments.NANO)
-        use.priced = increment.count if is_input and not is_cached else 0
+        use.priced = calls if is_input else 0
         use.sources = {price.source: use.priced} if use.priced else {}
         sums.append(_cost_sum(series, price.usd, price.source))
     return _interpreted(increment, series, use, *sums)

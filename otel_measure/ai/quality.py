@@ -16,6 +16,7 @@ from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.quality import GRID_BITS, Confusion, RegressionTotals, predicts_numbers, with_booleans
 from otel_measure.definitions.verdicts import Verdict, judge
 from otel_measure.definitions.windows import Window
+from otel_measure.stats.intervals import Interval, widest_difference
 from otel_measure.store.types.quality import Labels
 
 CALIBRATION_BINS: Final = 15
@@ -306,10 +307,13 @@ class Fairness:
     """How differently groups are treated; differences are largest − smallest rate, ratios smallest / largest.
 
     Attributes:
+        n: records by group.
         selection_rate: by group: selected / n.
         true_positive_rate: by group: true positives / positives.
         false_positive_rate: by group: false positives / negatives.
         demographic_parity_difference: of selection rates; the *fairness gap* of the health score.
+        demographic_parity_difference_ci: its 95 % interval: for all pairs of groups together (Newcombe 1998,
+            Bonferroni).
         demographic_parity_ratio: of selection rates.
         equal_opportunity_difference: of true positive rates.
         equal_opportunity_ratio: of true positive rates.
@@ -320,10 +324,12 @@ class Fairness:
         verdict: of the gap against its KPI; ``unknown`` when a group has fewer records than it needs.
     """
 
+    n: dict[str, int]
     selection_rate: dict[str, float]
     true_positive_rate: dict[str, float]
     false_positive_rate: dict[str, float]
     demographic_parity_difference: float
+    demographic_parity_difference_ci: Interval
     demographic_parity_ratio: float
     equal_opportunity_difference: float
     equal_opportunity_ratio: float
@@ -348,12 +354,14 @@ def fairness(groups: Mapping[str, GroupCounts]) -> Fairness:
     alarm = _rates(groups, lambda g: _ratio(g.false_positives, g.negatives))
     named = (("selection_rate", selection), ("true_positive_rate", opportunity), ("false_positive_rate", alarm))
     smallest = min((group.n for group in groups.values()), default=0)
-    gap = _difference(selection)
+    gap, interval = _difference(selection), widest_difference([(group.selected, group.n) for group in groups.values()])
     return Fairness(
+        n={name: groups[name].n for name in sorted(groups)},
         selection_rate=selection,
         true_positive_rate=opportunity,
         false_positive_rate=alarm,
         demographic_parity_difference=gap,
+        demographic_parity_difference_ci=interval,
         demographic_parity_ratio=_quotient(selection),
         equal_opportunity_difference=_difference(opportunity),
         equal_opportunity_ratio=_quotient(opportunity),
@@ -361,7 +369,7 @@ def fairness(groups: Mapping[str, GroupCounts]) -> Fairness:
         equalized_odds_ratio=_worst(min, _quotient(opportunity), _quotient(alarm)),
         undefined=tuple(f"{group}: {name}" for name, rates in named for group in rates if math.isnan(rates[group])),
         smallest_group=smallest,
-        verdict=judge(BY_KEY["fairness_gap"], gap, evidence=smallest),
+        verdict=judge(BY_KEY["fairness_gap"], gap, evidence=smallest, interval=interval),
     )
 
 

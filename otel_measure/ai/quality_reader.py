@@ -9,6 +9,7 @@ from typing import Final
 
 from otel_measure.ai.drift import Drift, columns, reference_of
 from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch
+from otel_measure.ai.fairness import FairnessReport, fairness_report
 from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
@@ -18,11 +19,12 @@ from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
+from otel_measure.records.kinds import Prediction
 from otel_measure.stats.cells import MIN_SAMPLES, Value
 from otel_measure.store.protocol import Moment, Store
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.store.types.models import ModelKey
-from otel_measure.store.types.quality import Labels, Reference
+from otel_measure.store.types.quality import GroupedLabels, Labels, Reference
 
 _BOOLEANS: Final = frozenset({"bool", "bool_"})
 
@@ -69,6 +71,16 @@ class QualityReader:
             span = counted(span, moment.quality)
         return regression(labels.regression, labels.predictions, span.window)
 
+    def fairness(self, model: ModelKey, span: TimeSpan, where: Filter, positive: Prediction | None) -> FairnessReport:
+        """Return how a model treats groups; one nobody has told groups of has no attribute.
+
+        Raises:
+            ValueError: nobody can know which class counts as selected.
+        """
+        with self.asking(where) as moment:
+            grouped = moment.quality.grouped_labels(span.start, span.end, model).get(model) or GroupedLabels()
+        return fairness_report(grouped, positive, span.window)
+
     def evaluations(self, span: TimeSpan, where: Filter) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them."""
         with self.asking(where) as moment:
@@ -83,13 +95,20 @@ class QualityReader:
     def of_model(self, moment: Moment, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
         """Return what is known of one model; drift is known as of now, and over all services."""
         labels = moment.quality.labels(span.start, span.end, model).get(model)
-        return ModelQuality(labels, self._drift.detect(moment, model) if _is_now(span, where) else None)
+        grouped = moment.quality.grouped_labels(span.start, span.end, model).get(model)
+        return ModelQuality(
+            labels, _fairness(grouped, span), self._drift.detect(moment, model) if _is_now(span, where) else None
+        )
 
     def of_models(self, moment: Moment, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
         """Return what is known of every model, in as many queries however many models there are."""
         labels = moment.quality.labels(span.start, span.end)
+        grouped = moment.quality.grouped_labels(span.start, span.end)
         drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
-        return {model: ModelQuality(labels.get(model), drifts.get(model)) for model in {*labels, *drifts}}
+        return {
+            model: ModelQuality(labels.get(model), _fairness(grouped.get(model), span), drifts.get(model))
+            for model in {*labels, *grouped, *drifts}
+        }
 
     def set_reference(
         self,
@@ -115,6 +134,15 @@ class QualityReader:
         with self._store.asking() as moment:
             records = moment.quality.newest(model, span.start, span.end, MAX_REFERENCE_RECORDS)
         return _usable(reference_of("window", columns(records)), f"window={window!r}", len(records))
+
+
+def _fairness(grouped: GroupedLabels | None, span: TimeSpan) -> FairnessReport | None:
+    """Return how a model treats groups, where the classes themselves say which is the positive one."""
+    if grouped is None:
+        return None
+    with suppress(ValueError):
+        return fairness_report(grouped, None, span.window)
+    return None
 
 
 def _is_now(span: TimeSpan, where: Filter) -> bool:

@@ -9,6 +9,7 @@ from typing import TypedDict, Unpack
 
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
@@ -102,6 +103,31 @@ class ModelQuestions:
         quality = self._quality_for("get_regression_metrics")
         where, span = self._narrowed(window, **narrowing)
         return quality.regression((model_name, model_version), span, where)
+
+    def get_fairness_metrics(
+        self,
+        model_name: str,
+        model_version: str,
+        window: str = "24h",
+        *,
+        positive: str | float | bool | None = None,
+        **narrowing: Unpack[QuestionFilter],
+    ) -> FairnessReport:
+        """Return how a model treats the groups that its calls were recorded with, by the time of its predictions.
+
+        Args:
+            model_name: a model.
+            model_version: of it.
+            window: such as "24h".
+            positive: the class that counts as selected, such as "approved"; `True` or 1 where these are the classes.
+            narrowing: see `QuestionFilter`.
+
+        Raises:
+            ValueError: the classes are no booleans and `positive` is not given.
+        """
+        quality = self._quality_for("get_fairness_metrics")
+        where, span = self._narrowed(window, **narrowing)
+        return quality.fairness((model_name, model_version), span, where, positive)
 
     def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Evaluations:
         """Return what answers of models were given by whoever evaluated them, by the events that say so."""

@@ -44,6 +44,7 @@ class CallFields(TypedDict, total=False):
     operation: str | None
     error_type: str | None
     metadata: Mapping[str, object] | None
+    groups: Mapping[str, str] | None
     timestamp: datetime | None
     inference_id: str | None
     time_to_first_chunk_ms: float | None
@@ -99,6 +100,7 @@ class InferenceBuilder:
         operation: str | None = None,
         error_type: str | None = None,
         metadata: Mapping[str, object] | None = None,
+        groups: Mapping[str, str] | None = None,
         timestamp: datetime | None = None,
         inference_id: str | None = None,
         time_to_first_chunk_ms: float | None = None,
@@ -122,10 +124,7 @@ class InferenceBuilder:
         caller = current_caller()
         return Inference(
             id=self._new_id() if inference_id is None else checks.id_text("inference_id", inference_id),
-            ts=ts,
-            origin=self._origin,
-            model=model,
-            version=version,
+            ts=ts, origin=self._origin, model=model, version=version,
             latency_ms=checks.number("latency_ms", latency_ms, low=0.0, high=MAX_LATENCY_MS),
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
@@ -147,10 +146,9 @@ class InferenceBuilder:
             prediction=stored_prediction,
             features=self._stored_features(features),
             metadata=checks.json_object("metadata", {**(metadata or {}), **lengths} if lengths else metadata),
-            clamped=clamped,
-            trace_id=caller.trace_id,
-            span_id=caller.span_id,
-        )
+            groups=checks.groups("groups", groups),
+            clamped=clamped, trace_id=caller.trace_id, span_id=caller.span_id,
+        )  # fmt: skip
 
     def truth_of(self, inference: Inference, value: object) -> GroundTruth | None:
         """Return the truth that was known with a prediction; `None` for text that is not stored.

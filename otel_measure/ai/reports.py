@@ -9,6 +9,7 @@ from math import isfinite, nan
 from typing import Final, NamedTuple
 
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, accuracy_of_classes
 from otel_measure.conventions import instruments
@@ -73,6 +74,7 @@ class Snapshot:
         deductions: what takes points, largest first; they add to exactly 100 - health_score.
         recommendations: one sentence per deduction.
         accuracy: of a classifier with predictions in the window, else `None`.
+        fairness: by attribute; `None` without groups, and where nobody can know which class is the positive one.
         targets: its own, given with `register_model`; empty where the KPI table's count.
         drift: as it is now, where its window reaches into the snapshot's; `None` for other days and narrowed answers.
     """
@@ -88,6 +90,7 @@ class Snapshot:
     cost: Cost
     errors: Errors
     accuracy: Accuracy | None
+    fairness: FairnessReport | None
     drift: Drift | None
     targets: dict[str, float]
     inference_count: int
@@ -219,6 +222,7 @@ class ModelQuality(NamedTuple):
     """What is known of a model besides its use."""
 
     labels: Labels | None = None
+    fairness: FairnessReport | None = None
     drift: Drift | None = None
 
 
@@ -239,7 +243,7 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
     model_latency, model_cost, model_errors = latency(use, span), cost(use, span), errors(use)
     model_accuracy = accuracy(model.type, quality.labels, span)
     drift = quality.drift if quality.drift and quality.drift.window.end > span.window.start else None
-    scored = _health(model, use, model_accuracy, drift, model_latency, model_cost, model_errors)
+    scored = _health(model, use, model_accuracy, quality.fairness, drift, model_latency, model_cost, model_errors)
     return Snapshot(
         model_name=model.name,
         model_version=model.version,
@@ -252,6 +256,7 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
         cost=model_cost,
         errors=model_errors,
         accuracy=model_accuracy,
+        fairness=quality.fairness,
         drift=drift,
         targets=dict(model.targets or {}),
         inference_count=use.requests,
@@ -264,6 +269,7 @@ def _health(
     model: Model,
     use: ModelUse,
     right: Accuracy | None,
+    fairness: FairnessReport | None,
     drift: Drift | None,
     took: Latency,
     paid: Cost,
@@ -283,6 +289,10 @@ def _health(
     if right is not None:
         values["accuracy"] = right.accuracy
         evidence["accuracy"] = f"{right.labelled:,} labelled predictions"
+    if fairness is not None and fairness.widest is not None:
+        attribute, gap = fairness.widest
+        values["fairness_gap"] = gap.demographic_parity_difference
+        evidence["fairness_gap"] = f"{attribute}: {gap.smallest_group:,} records in the smallest of {len(gap.n)} groups"
     if drift is not None:
         # A score without an alarm is what chance gives, and takes no points.
         values["drift_score"] = drift.drift_score if drift.evidence.alarm else 0.0

@@ -149,6 +149,7 @@ class AiModelService(ModelQuestions):
         operation: str | None = None,
         error_type: str | None = None,
         metadata: Mapping[str, object] | None = None,
+        groups: Mapping[str, str] | None = None,
         timestamp: datetime | None = None,
         inference_id: str | None = None,
     ) -> str:
@@ -176,6 +177,8 @@ class AiModelService(ModelQuestions):
             operation: such as "chat"; found from the model's type where not given.
             error_type: why the call failed; `None` when it did not.
             metadata: kept as it is.
+            groups: whom the call is about, such as `{"age_band": "60+"}`, at most 8 attributes with a label of at most
+                64 characters each: fairness compares them. No metric has them, and they go when the user is erased.
             timestamp: aware; now when not given.
             inference_id: a second call with the same id is a duplicate; give it to `record_ground_truth` later.
 
@@ -190,7 +193,7 @@ class AiModelService(ModelQuestions):
             cached_input_tokens=cached_input_tokens, cache_write_tokens=cache_write_tokens,
             reasoning_tokens=reasoning_tokens, units=units, service_tier=service_tier, prediction=prediction,
             features=features, user_id=user_id, session_id=session_id, provider=provider, operation=operation,
-            error_type=error_type, metadata=metadata, timestamp=timestamp, inference_id=inference_id,
+            error_type=error_type, metadata=metadata, groups=groups, timestamp=timestamp, inference_id=inference_id,
         )  # fmt: skip
         return self._recording.put(self._recording.with_truth(inference, ground_truth))
 

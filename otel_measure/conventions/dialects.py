@@ -48,7 +48,7 @@ OUTPUT_TOKENS: Final[Names] = (
 CACHED_INPUT_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
     *("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.input_tokens.cached"),
-    *("gen_ai.usage.details.cache_read_tokens", "llm.usage.cache_read_input_tokens"),
+    *("gen_ai.usage.details.cache_read_tokens", "llm.usage.cache_read_input_tokens", "ai.usage.cachedInputTokens"),
     "llm.token_count.prompt_details.cache_read",
 )
 CACHE_WRITE_TOKENS: Final[Names] = (
@@ -108,7 +108,9 @@ RENAMED_METRICS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 # Metrics that say what calls cost, in USD; we emit no such name.
-COST_METRICS: Final = frozenset({"gen_ai.usage.cost", "gen_ai.client.operation.cost", "gen_ai.client.cost"})
+COST_METRICS: Final = frozenset(
+    {"gen_ai.usage.cost", "gen_ai.client.operation.cost", "gen_ai.client.cost", "operation.cost"}
+)
 RENAMED_TOKEN_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {"prompt": semconv.TOKEN_TYPE_INPUT, "completion": semconv.TOKEN_TYPE_OUTPUT}
 )

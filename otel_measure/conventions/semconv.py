@@ -64,6 +64,7 @@ ATTR_PREDICTION: Final = "otel_measure.inference.prediction"
 ATTR_GROUND_TRUTH: Final = "otel_measure.inference.ground_truth"
 ATTR_FEATURES: Final = "otel_measure.inference.features"
 ATTR_METADATA: Final = "otel_measure.inference.metadata"
+ATTR_GROUPS: Final = "otel_measure.inference.groups"
 ATTR_TIME_TO_FIRST_CHUNK_MS: Final = "otel_measure.inference.time_to_first_chunk_ms"
 ATTR_OUTPUT_CHUNKS: Final = "otel_measure.inference.output_chunks"
 

@@ -77,6 +77,11 @@ class Growth(NamedTuple):
         return ModelNames(said.request_model or "", said.response_model or "") if said is not None else ModelNames()
 
 
+def says_something(increment: Increment, series: ModelSeries) -> bool:
+    """Tell whether an increment tells of calls: a cost of 0 says that its sender knows no price."""
+    return series.role != "cost" or increment.value > 0
+
+
 def left_of(growth: Sequence[Growth], singles: Sequence[KnownSingles], ties: ModelTies) -> dict[int, Increment | None]:
     """Return what is left of each increment, under the names of its calls; `None` where nothing is.
 

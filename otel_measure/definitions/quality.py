@@ -88,11 +88,18 @@ def predicts_numbers(model_type: str, confusion: Confusion, regression: Regressi
     )
 
 
-def with_booleans(confusion: Confusion) -> Confusion:
-    """Read 1 and 0, and words in any case, as true and false where another spelling of the same boolean stands too."""
-    classes = {name for pair in confusion for name in pair}
+def boolean_spellings(classes: Iterable[str]) -> Mapping[str, str]:
+    """Return which classes are `true` and `false`: 1, 0 and words in any case, where one boolean has two spellings."""
     booleans = {name: boolean for name in classes if (boolean := _BOOLEAN_OF.get(name.casefold()))}
     if booleans.keys() <= _DIGITS or len(booleans) == len(set(booleans.values())):
+        return {}
+    return booleans
+
+
+def with_booleans(confusion: Confusion) -> Confusion:
+    """Return a matrix in which every boolean has one spelling."""
+    booleans = boolean_spellings({name for pair in confusion for name in pair})
+    if not booleans:
         return confusion
     merged: dict[tuple[str, str], int] = {}
     for (guess, truth), n in confusion.items():
@@ -126,6 +133,10 @@ def _position(truth: Truth) -> tuple[int, bool, bytes | str]:
 _INTERVAL: Final = ("seconds", "start", "model", "origin")
 JUDGED: Final = CellKind("quality_cell", _INTERVAL, ("predictions", "judged"))
 CONFUSION: Final = CellKind("confusion_cell", (*_INTERVAL, "prediction", "truth"), ("n",))
+GROUPED: Final = CellKind("group_cell", (*_INTERVAL, "attribute", "label", "prediction"), ("n",))
+GROUPED_CONFUSION: Final = CellKind(
+    "group_confusion_cell", (*_INTERVAL, "attribute", "label", "prediction", "truth"), ("n",)
+)
 IntervalKey: TypeAlias = tuple[int, int, int, int]
 """Seconds, start (microseconds), model and origin of a cell, the last two as the store numbers them."""
 
@@ -137,6 +148,7 @@ class Predicted(NamedTuple):
     model: int
     origin: int
     prediction: Prediction
+    groups: Mapping[str, str] | None = None
 
 
 class QualityChanges:
@@ -156,8 +168,25 @@ class QualityChanges:
         for interval in _intervals(ts, model, origin):
             self.cells.add(JUDGED, interval, (predictions, judged))
 
+    def predicted_of_groups(self, predicted: Predicted) -> None:
+        """Add what a prediction contributes to the groups that it is of."""
+        guess = label(predicted.prediction) if predicted.groups else None
+        if guess is not None:
+            for interval in _intervals(*predicted[:3]):
+                for group in (predicted.groups or {}).items():
+                    self.cells.add(GROUPED, (*interval, *group, guess), (1,))
+
+    def pair_of_groups(self, predicted: Predicted, truth: Prediction, sign: int) -> None:
+        """Add what a prediction and its winning truth contribute to the groups that it is of."""
+        guess, true = label(predicted.prediction), label(truth)
+        if predicted.groups and guess is not None and true is not None:
+            for interval in _intervals(*predicted[:3]):
+                for group in predicted.groups.items():
+                    self.cells.add(GROUPED_CONFUSION, (*interval, *group, guess, true), (1,), sign)
+
     def pair(self, predicted: Predicted, truth: Prediction, sign: int) -> None:
         """Add what a prediction and its winning truth contribute, or with `sign=-1` take it away."""
+        self.pair_of_groups(predicted, truth, sign)
         guess = predicted.prediction
         classes = (label(guess), label(truth))
         sums = RegressionTotals.of(guess, truth)

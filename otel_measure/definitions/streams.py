@@ -57,6 +57,7 @@ class Point:
         count, bounds, buckets: of a histogram; `buckets` has one entry more than `bounds`.
         exponential: the buckets of an exponential histogram, from which the explicit ones are counted.
         minimum, maximum: of a histogram, where it says them.
+        has_sum: of a histogram, whether it says the sum, which `value` is.
         received_ts: when it came by the receiver's clock, 0 where `ts` is of that clock.
         sender_ts: the time by the clock of a sender that is ahead, 0 elsewhere; `ts` is then when it came.
         ends: it says no value, but that its series has ended; until the next value nothing of it is shown.
@@ -79,6 +80,7 @@ class Point:
     exponential: Exponential | None = None
     minimum: float | None = None
     maximum: float | None = None
+    has_sum: bool = True
     delta: bool = False
     ends: bool = False
     model_series: ModelSeries | None = None

@@ -141,6 +141,7 @@ class InfrastructureService:
         Raises:
             ValueError: an argument breaks its rule.
             NoStore: there is none to keep it.
+            StoreRejected: 1,000 are registered.
         """
         registered = self._ledger.register(name, sla_target)
         self.keep_watch()

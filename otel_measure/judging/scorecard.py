@@ -13,6 +13,7 @@ from datetime import datetime
 from math import isnan, nan
 from typing import Any, Final, NamedTuple
 
+from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.reports import Cost, Models
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
 from otel_measure.definitions.kpis import BY_KEY, KPIS, Kpi
@@ -191,12 +192,26 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
         right = round(accuracy.accuracy * accuracy.labelled) if accuracy.labelled else 0
         interval = wilson_interval(right, accuracy.labelled)
         yield _Unjudged("accuracy", accuracy.accuracy, evidence=accuracy.labelled, interval=interval)
+    if model.fairness is not None and model.fairness.attributes:
+        yield _fairness(model.fairness)
     if drift is not None:
         # A score whose own detector has looked and found nothing is chance.
         calm: Verdict = "ok" if drift.drift_status is DriftStatus.NO_DRIFT else "alert"
         doubt = "the detector of drift has looked and found none: a score by chance"
         yield _Unjudged("drift_score", drift.drift_score, at_worst=calm, doubt=doubt)
         yield _Unjudged("data_quality", drift.data_quality_score)
+
+
+def _fairness(report: FairnessReport) -> _Unjudged:
+    """The widest gap that can be judged; where none can, the one that has most to go on."""
+    of_most = max(report.attributes.values(), key=lambda one: one.smallest_group)
+    shown = report.widest[1] if report.widest else of_most
+    return _Unjudged(
+        "fairness_gap",
+        shown.demographic_parity_difference,
+        evidence=shown.smallest_group,
+        interval=shown.demographic_parity_difference_ci,
+    )
 
 
 def _priced(cost: Cost) -> int:

@@ -8,9 +8,9 @@ from otel_measure.records.kinds import Inference, Json
 
 
 def without_user(inference: Inference) -> Inference:
-    """Return a call without its user, session and metadata; of its features numbers and booleans stay."""
+    """Return a call without its user, session, groups and metadata; of its features numbers and booleans stay."""
     return msgspec.structs.replace(
-        inference, user_id=None, session_id=None, metadata=None, features=_numbers(inference.features)
+        inference, user_id=None, session_id=None, groups=None, metadata=None, features=_numbers(inference.features)
     )
 
 

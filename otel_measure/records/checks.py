@@ -11,7 +11,15 @@ from typing import SupportsIndex, TypeVar
 from uuid import UUID
 
 from otel_measure.records.kinds import Json
-from otel_measure.records.limits import CURRENCY_CHARS, MAX_COUNT, MAX_ID_CHARS, MAX_NAME_CHARS, MAX_NPS_SCORE
+from otel_measure.records.limits import (
+    CURRENCY_CHARS,
+    MAX_COUNT,
+    MAX_GROUP_CHARS,
+    MAX_GROUPS,
+    MAX_ID_CHARS,
+    MAX_NAME_CHARS,
+    MAX_NPS_SCORE,
+)
 from otel_measure.records.placeholders import ZERO, is_placeholder
 
 _TOO_LONG = 10 ** (MAX_ID_CHARS - 1)
@@ -231,6 +239,20 @@ def json_object(argument: str, value: object) -> dict[str, Json] | None:
         raise ValueError(f"{argument} must be a mapping, not {value!r}")
     return {
         text(f"a key of {argument}", key): _json(f"{argument}[{key!r}]", item) for key, item in value.items()
+    } or None
+
+
+def groups(argument: str, value: object) -> dict[str, str] | None:
+    """Return a mapping of attributes to labels, both short text, or `None` when empty."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{argument} must be a mapping, not {value!r}")
+    if len(value) > MAX_GROUPS:
+        raise ValueError(f"{argument} must have at most {MAX_GROUPS} attributes, not {len(value)}")
+    return {
+        text(f"a key of {argument}", key, MAX_GROUP_CHARS): text(f"{argument}[{key!r}]", label, MAX_GROUP_CHARS)
+        for key, label in value.items()
     } or None
 
 

@@ -35,6 +35,8 @@ Amount: TypeAlias = Annotated[float, Meta(ge=-limits.MAX_VALUE, le=limits.MAX_VA
 Currency: TypeAlias = Annotated[str, Meta(min_length=limits.CURRENCY_CHARS, max_length=limits.CURRENCY_CHARS)]
 NpsScore: TypeAlias = Annotated[int, Meta(ge=0, le=limits.MAX_NPS_SCORE)]
 Prediction: TypeAlias = float | int | bool | str
+GroupLabel: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.MAX_GROUP_CHARS)]
+Groups: TypeAlias = Annotated[dict[GroupLabel, GroupLabel], Meta(max_length=limits.MAX_GROUPS)]
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +79,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     prediction: Prediction | None = field(default=None, name=semconv.ATTR_PREDICTION)
     features: dict[str, Json] | None = field(default=None, name=semconv.ATTR_FEATURES)
     metadata: dict[str, Json] | None = field(default=None, name=semconv.ATTR_METADATA)
+    groups: Groups | None = field(default=None, name=semconv.ATTR_GROUPS)
     clamped: bool = field(default=False, name=semconv.ATTR_TIME_CLAMPED)
     trace_id: str | None = None
     span_id: str | None = None

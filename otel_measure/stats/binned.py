@@ -132,15 +132,17 @@ class Binned:
     Edges are clamped to 1 µs … 7 days, as those of `ExponentialHistogram` are; minimum and maximum are not.
 
     Attributes:
-        sum_us: of all values.
+        sum_us: of all values whose sum is known.
+        without_sum: how many values there are of which no sum is known: the mean is unknown then.
         min, max: as far as known; `inf` and `-inf` when not.
     """
 
-    __slots__ = ("_bins", "max", "min", "sum_us")
+    __slots__ = ("_bins", "max", "min", "sum_us", "without_sum")
 
     def __init__(self) -> None:
         self._bins: dict[tuple[float, float], int] = {}
         self.sum_us = 0
+        self.without_sum = 0
         self.min = inf
         self.max = -inf
 
@@ -151,11 +153,11 @@ class Binned:
 
     @property
     def mean(self) -> float:
-        """Sum over count; nan when empty."""
-        return self.sum_us / 1000 / self.count if self.count else nan
+        """Sum over count; nan when empty, or where a part of the sum is unknown."""
+        return self.sum_us / 1000 / self.count if self.count and not self.without_sum else nan
 
     def extend(
-        self, bins: Iterable[Bin], sum_us: int, minimum: float | None = None, maximum: float | None = None
+        self, bins: Iterable[Bin], sum_us: int | None, minimum: float | None = None, maximum: float | None = None
     ) -> None:
         """Add bins, the sum of what is in them, and the extremes where these are known (ms).
 
@@ -166,19 +168,22 @@ class Binned:
             self._bins[key] = self._bins.get(key, 0) + n
             if not self._bins[key]:
                 del self._bins[key]
-        self.sum_us += sum_us
+            self.without_sum += n if sum_us is None else 0
+        self.sum_us += sum_us or 0
         self.min = self.min if minimum is None else min(self.min, minimum)
         self.max = self.max if maximum is None else max(self.max, maximum)
 
     def merge(self, other: Binned) -> None:
         """Add what another has counted."""
         self.extend(((low, high, n) for (low, high), n in other._bins.items()), other.sum_us, other.min, other.max)
+        self.without_sum += other.without_sum
 
     def negated(self) -> Binned:
         """Return what takes these counts off again when it is added; it knows no extremes."""
         opposite = Binned()
         opposite._bins = {key: -n for key, n in self._bins.items()}
         opposite.sum_us = -self.sum_us
+        opposite.without_sum = -self.without_sum
         return opposite
 
     def take(self, histogram: ExponentialHistogram) -> None:
@@ -231,14 +236,15 @@ class Binned:
         """Return the state as JSON, equal for equal states."""
         bins = sorted((low, high, n) for (low, high), n in self._bins.items())
         extremes = [None if abs(edge) == inf else edge for edge in (self.min, self.max)]
-        return msgspec.json.encode([self.sum_us, *extremes, bins])
+        return msgspec.json.encode([self.sum_us, *extremes, bins, *([self.without_sum] if self.without_sum else ())])
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
         """Read what `to_json` wrote."""
-        sum_us, minimum, maximum, bins = msgspec.json.decode(text)
+        sum_us, minimum, maximum, bins, *rest = msgspec.json.decode(text)
         binned = cls()
         binned.extend(((low, high, n) for low, high, n in bins), sum_us, minimum, maximum)
+        binned.without_sum = rest[0] if rest else 0
         return binned
 
     def __eq__(self, other: object) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from math import erfc, nan, sqrt
+from collections.abc import Iterable
+from itertools import combinations
+from math import erfc, hypot, nan, sqrt
 from statistics import NormalDist
 from typing import Final, TypeAlias
 
@@ -55,6 +57,39 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     low = (center - half) / (1.0 + share) if successes else 0.0
     high = (center + half) / (1.0 + share) if successes < n else 1.0
     return low, high
+
+
+def difference_interval(first: tuple[int, int], second: tuple[int, int], confidence: float = 0.95) -> Interval:
+    """Interval of the difference of two independent proportions, each (successes, n): Newcombe (1998), method 10.
+
+    Returns:
+        Its ends within -1..1; both nan when one ``n`` is 0.
+
+    Raises:
+        ValueError: successes are not in 0..n.
+    """
+    (low, high), (other_low, other_high) = (wilson_interval(*each, confidence) for each in (first, second))
+    if not first[1] or not second[1]:
+        return UNKNOWN
+    p, q = first[0] / first[1], second[0] / second[1]
+    return p - q - hypot(p - low, other_high - q), p - q + hypot(high - p, q - other_low)
+
+
+def widest_difference(proportions: Iterable[tuple[int, int]], confidence: float = 0.95) -> Interval:
+    """Interval of the largest difference between any two of several proportions, each (successes, n).
+
+    The differences of all pairs have their intervals together (Bonferroni), so that the widest is in its own.
+
+    Returns:
+        Its ends within 0..1; both nan with fewer than two proportions of anything.
+    """
+    pairs = list(combinations([each for each in proportions if each[1]], 2))
+    if not pairs:
+        return UNKNOWN
+    each = 1.0 - (1.0 - confidence) / len(pairs)
+    differences = [difference_interval(*pair, each) for pair in pairs]
+    low = max(max(low, -high) for low, high in differences)
+    return max(0.0, low), max(max(-low, high) for low, high in differences)
 
 
 def nps_score(promoters: int, detractors: int, responses: int) -> float:

@@ -24,9 +24,10 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
+from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.models import Model, ModelKey
-from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
+from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Cohort, ConversionTotals, Erasure, ErasureState, Link, SessionTotals
@@ -110,6 +111,9 @@ class QualityQuestions(Protocol):
 
     def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
+
+    def grouped_labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, GroupedLabels]:
+        """Return the predictions of [start, end) that are about groups, and their truths, per model."""
 
     def evaluations(self, start: int, end: int) -> list[Evaluated]:
         """Return what answers were given in [start, end), sorted by model, version and name."""
@@ -335,6 +339,9 @@ class Admin(Protocol):
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound where `now` is believed; return the facts removed."""
+
+    def export(self, user_id: str) -> UserExport:
+        """Return all that is stored of a person; looks through all facts."""
 
     def clear_erased(self, now: int) -> bool:
         """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""

@@ -28,6 +28,7 @@ from otel_measure.ai.quality import (
     fairness,
 )
 from otel_measure.definitions.windows import Window
+from otel_measure.stats.intervals import widest_difference
 from tests.vectors import load
 
 LABELS = st.sampled_from(["a", "b", "c", "d"])
@@ -197,10 +198,12 @@ def test_groups_without_labels_have_selection_rates_alone() -> None:
     ours = fairness({"b": GroupCounts(n=200, selected=90), "a": GroupCounts(n=100, selected=50)})
     assert repr(ours) == repr(
         Fairness(
+            n={"a": 100, "b": 200},
             selection_rate={"a": 0.5, "b": 0.45},
             true_positive_rate={"a": NAN, "b": NAN},
             false_positive_rate={"a": NAN, "b": NAN},
             demographic_parity_difference=0.5 - 0.45,
+            demographic_parity_difference_ci=widest_difference([(50, 100), (90, 200)]),
             demographic_parity_ratio=0.9,
             equal_opportunity_difference=NAN,
             equal_opportunity_ratio=NAN,

@@ -76,6 +76,7 @@ def test_the_snapshot_whole(measured: Capture) -> None:
         cost=Cost(0.1, 0.001, pytest.approx(0.1 / 1.5), 1000, 500, 100, 1.0, {"caller": 100}, DAY),  # type: ignore[arg-type]
         errors=Errors(0, 0.0),
         accuracy=accuracy,
+        fairness=None,
         drift=None,
         targets={"latency_p95_ms": 100},
         inference_count=100,

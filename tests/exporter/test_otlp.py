@@ -271,7 +271,7 @@ def test_a_partial_success_says_what_was_refused(client: TestClient) -> None:
     assert post(client, "metrics", body, content_type=JSON).json() == {
         "partialSuccess": {"rejectedDataPoints": "1", "errorMessage": "a value must be a finite number"}
     }
-    broken = span(1, {**CHAT, "gen_ai.usage.input_tokens": -1})
+    broken = span(1, {**CHAT, "gen_ai.request.model": "x" * 2000, "gen_ai.response.model": "x" * 2000})
     told = ExportTraceServiceResponse.FromString(post(client, "traces", span_request(broken)).content)
     assert told.partial_success.rejected_spans == 1
     users = client.get("/api/v1/metrics/users/summary").json()["data"]

@@ -34,6 +34,7 @@ from otel_measure.ai.instrument import MeasuredStream, ModelCall
 from otel_measure.ai.service import AiModelService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.middleware import AsgiApp, AsgiMiddleware, WsgiApp, WsgiMiddleware
+from otel_measure.store.types.exports import ExportedFact
 from otel_measure.testing import Capture
 from otel_measure.users.service import UserAnalyticsService
 
@@ -135,7 +136,7 @@ def recording() -> None:
         cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         prediction="stays", ground_truth="leaves", features={"age": 41, "plan": "pro"}, user_id=7, session_id="s-1",
         provider="openai", operation="chat", error_type=None, metadata={"region": "eu"}, timestamp=NOW,
-        inference_id="i-1",
+        inference_id="i-1", groups={"age_band": "60+"},
     )  # fmt: skip
     assert_type(ai.record_ground_truth(inference_id, True), str)
     ai.record_ground_truth(inference_id, value=1.5, timestamp=NOW, ground_truth_id="g-1")
@@ -159,6 +160,7 @@ def measured_functions() -> tuple[
         cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         ground_truth="leaves", features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat",
         error_type="Timeout", metadata={"region": "eu"}, timestamp=NOW, inference_id="i-3",
+        groups={"age_band": "60+"},
         time_to_first_chunk_ms=1.5, output_chunks=4,
     )  # fmt: skip
     async def answer_later(prompt: str) -> str:
@@ -208,6 +210,7 @@ def around_a_call() -> None:
         cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat", error_type="Timeout",
         metadata={"region": "eu"}, timestamp=NOW, inference_id="i-2", time_to_first_chunk_ms=1.5, output_chunks=4,
+        groups={"age_band": "60+"},
     ):  # fmt: skip
         pass
     chunks: Iterable[Chunk] = [Chunk("a"), Chunk("b")]
@@ -216,6 +219,7 @@ def around_a_call() -> None:
         cached_input_tokens=1, cache_write_tokens=0, reasoning_tokens=1, units={"web_searches": 1}, service_tier="flex",
         ground_truth="leaves", features={"age": 41}, user_id=7, session_id="s-1", provider="openai", operation="chat",
         error_type=None, metadata={"region": "eu"}, timestamp=NOW, inference_id="i-4", time_to_first_chunk_ms=1.5,
+        groups={"age_band": "60+"},
         output_chunks=4,
     )  # fmt: skip
     assert_type(stream, MeasuredStream[Chunk])
@@ -235,6 +239,10 @@ def model_reports() -> None:
     assert_type(accuracy.f1_macro, float)
     error = ai.get_regression_metrics("churn", "3", window="24h", as_of=TODAY, service="shop", environment="test")
     assert_type(error.mae, float)
+    fairness = ai.get_fairness_metrics(
+        "churn", "3", window="24h", positive="leaves", as_of=TODAY, service="shop", environment="test"
+    )
+    assert_type(fairness.positive, str)
     snapshot = ai.get_model_performance_snapshot(
         "churn", "3", window="24h", as_of=TODAY, service="shop", environment="test"
     )
@@ -269,6 +277,7 @@ def tracking() -> None:
     assert_type(users.record_nps_response(7, 9, "good", survey="spring", timestamp=NOW, response_id="n-1"), str)
     assert_type(users.identify("anonymous-1", "ada"), str)
     assert_type(users.unlink("anonymous-1"), bool)
+    assert_type(users.export_user("ada").facts, tuple[ExportedFact, ...])
     erasure = users.delete_user("ada")
     assert_type(erasure.events, int)
     assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)

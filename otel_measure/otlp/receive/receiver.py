@@ -247,6 +247,8 @@ _REASONS: Final = {
     "kind": "a series that was of another kind before: a gauge, a sum and a histogram need a name each",
     "too_large": "a delta whose sum with those before would be larger than can be kept",
     "cardinality": "a metric has too many series; drop attributes of high cardinality",
+    "names": "there are too many metrics; drop those that nobody looks at, and put what varies into attributes",
+    "series": "all metrics together have too many series; drop attributes of high cardinality",
 }
 
 

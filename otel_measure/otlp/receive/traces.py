@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status
@@ -12,6 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import dialects, semconv
+from otel_measure.conventions.span_dialects import in_conventional_names
 from otel_measure.definitions.same_calls import Telling, TellingKind, operation_kind
 from otel_measure.definitions.signals import Span, is_inference
 from otel_measure.otlp.receive.senders import Resource, resource_of
@@ -47,7 +48,7 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
         for scope_spans in resource_spans.scope_spans:
             for sent in scope_spans.spans:
                 try:
-                    attributes = attributes_of(sent.attributes)
+                    attributes = in_conventional_names(attributes_of(sent.attributes))
                     span = _span(sent, attributes, scope_spans.scope.name, now_us)
                     is_call = is_inference(attributes)
                     is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes)
@@ -59,7 +60,7 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
     return interpreted._replace(own=own)
 
 
-def _span(span: SentSpan, attributes: dict[str, Json], scope: str, now_us: int) -> Span:
+def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: int) -> Span:
     if not span.trace_id or not span.span_id:
         raise ValueError("a span must have a trace id and a span id")
     end_us, _ = settled_time(span.end_time_unix_nano // 1000 or now_us, now_us)

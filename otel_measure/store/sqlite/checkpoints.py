@@ -22,7 +22,9 @@ LARGEST_LOG_PAGES: Final = 8_000  # 32 MB
 COMMITS: Final = 200
 ROWS: Final = 20_000
 _BEGIN_ANEW_MS: Final = 400  # how long writers may have to wait for readers, twice, so that the log can begin anew
-_BEGIN_ANEW_PAUSE_S: Final = 10.0  # after it was in vain
+# After it was in vain, the longer the more often: readers that overlap end soon, one that was forgotten does not.
+_BEGIN_ANEW_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 10.0
 Connecting: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
 
@@ -70,6 +72,7 @@ class LogMover:
         self._log_pages = log_pages
         self._busy_timeout_ms = busy_timeout_ms
         self._begin_anew_from = 0.0
+        self._pause_s = _BEGIN_ANEW_PAUSE_S
 
     def move(self) -> None:
         """Move it, as far as nobody reads it there."""
@@ -98,7 +101,8 @@ class LogMover:
         Writers wait, readers do not. While nobody commits, readers that begin see all there is, and hold nothing back;
         so it is done when those have ended that began before. One that does not end in time makes it in vain.
         """
-        self._begin_anew_from = time.monotonic() + _BEGIN_ANEW_PAUSE_S
+        self._begin_anew_from = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         mover.execute(f"PRAGMA busy_timeout={_BEGIN_ANEW_MS}")
         with self._connection() as holder:
             holder.execute(f"PRAGMA busy_timeout={_BEGIN_ANEW_MS}")
@@ -113,7 +117,7 @@ class LogMover:
             holder.execute("ROLLBACK")
             holder.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
         if is_anew := is_moved and _move(mover, mode):
-            self._begin_anew_from = 0.0
+            self._begin_anew_from, self._pause_s = 0.0, _BEGIN_ANEW_PAUSE_S
         mover.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
         return is_anew
 

@@ -47,6 +47,7 @@ class _Kept(msgspec.Struct):
     bins: list[Bin]
     minimum: float | None
     maximum: float | None
+    has_sum: bool
     series: ModelSeries
 
 
@@ -80,7 +81,7 @@ def take(transaction: Transaction, increments: Sequence[Increment], interpreter:
     kept: dict[int, set[int]] = {}
     for each in increments:
         series = each.point.model_series
-        if series is not None:
+        if series is not None and growth.says_something(each, series):
             number = numbers[series.source]
             kept.setdefault(number, set()).add(_keep(connection, number, each, series))
     for number, keys in sorted(kept.items()):
@@ -117,7 +118,7 @@ def _keep(connection: sqlite3.Connection, process: int, increment: Increment, se
     ).fetchone()
     new = _Kept(
         point.name, point.unit, point.kind, point.ts, increment.value, increment.count, list(increment.bins),
-        point.minimum, point.maximum, series,
+        point.minimum, point.maximum, point.has_sum, series,
     )  # fmt: skip
     after, until = increment.after_us, point.ts
     if row is not None:
@@ -142,6 +143,7 @@ def _joined(known: _Kept, new: _Kept) -> _Kept:
         new,
         ts=max(known.ts, new.ts),
         value=known.value + new.value,
+        has_sum=known.has_sum and new.has_sum,
         count=known.count + new.count,
         bins=[(low, high, n) for (low, high), n in bins.items()],
     )
@@ -221,7 +223,7 @@ def _growth(
 def _increment(kept: _Kept, after: int) -> Increment:
     point = Point(
         kept.name, kept.kind, kept.unit, "", "", "instance", "", 0, kept.ts, kept.value, kept.count,
-        minimum=kept.minimum, maximum=kept.maximum, model_series=kept.series,
+        minimum=kept.minimum, maximum=kept.maximum, has_sum=kept.has_sum, model_series=kept.series,
     )  # fmt: skip
     return Increment(point, kept.value, kept.count, tuple(kept.bins), after)
 

@@ -19,6 +19,7 @@ from otel_measure.store.sqlite import (
     facts,
     journal,
     outbox,
+    quality,
     roll_ups,
     senders,
     streams,
@@ -34,7 +35,7 @@ from otel_measure.store.types.users import Erasure
 def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     """Remove a person: facts, ids, answers, exposures, roll-ups; running totals keep what they counted."""
     connection = transaction.connection
-    ids = _ids(connection, user_id)
+    ids = ids_of(connection, user_id)
     users = _add_tombstones(connection, [_user(each) for each in sorted({user_id, *ids})], now)
     receipt = erasures.note(connection, now, users)
     _count_erasure(connection)
@@ -68,7 +69,7 @@ def erase_again(transaction: Transaction, known: erasures.ErasuresFile) -> int:
     for user in _users(connection):
         digest = _digest(key, _user(user))
         if digest in missing:
-            ids = _ids(connection, user)
+            ids = ids_of(connection, user)
             persons += any(_remove_person(transaction, user, ids, missing[digest]).values()) or bool(ids)
     _count_erasure(connection)
     erasures.note_again(connection, known.erasures)
@@ -109,7 +110,7 @@ def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:
         journal.note_erasure(connection, uids, background)
 
 
-def _ids(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
+def ids_of(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
     """Return every distinct id of the person with its uid."""
     return dict(
         connection.execute(
@@ -140,6 +141,7 @@ def _make_anonymous(transaction: Transaction, ids: Sequence[str]) -> int:
     """Have the calls of models stay without their user; return how many there are."""
     connection, table = transaction.connection, facts.INFERENCE
     found = [key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE user_id IN", ids)]
+    hours = quality.grouped_hours(connection, ids)
     for part in chunks(found):
         calls = [
             without_user(call) for call in facts.read_by_id(connection, table, part) if isinstance(call, Inference)
@@ -149,6 +151,10 @@ def _make_anonymous(transaction: Transaction, ids: Sequence[str]) -> int:
             "UPDATE inference SET user_id = NULL, session_id = NULL, extra = ? WHERE id = ?",
             list(zip(stored["extra"], stored["id"], strict=True)),
         )
+    if hours and transaction.rolls_up:
+        quality.recount_groups(connection, hours)
+    elif hours:
+        journal.note_groups(connection, hours)
     return len(found)
 
 

@@ -16,9 +16,10 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import activity, facts, regrouping, roll_ups
+from otel_measure.store.sqlite import activity, facts, quality, regrouping, roll_ups
 from otel_measure.store.sqlite.activity import BackgroundEvent
 from otel_measure.store.sqlite.chunks import chunks, rows_in
+from otel_measure.store.sqlite.quality import GroupedHour
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 
 Row: TypeAlias = tuple[int, str, Any, str | None]
@@ -28,6 +29,7 @@ ROLLED_UP_TO: Final = "rolled_up_to"  # in `meta`: entries up to this one were c
 _MERGE: Final = "merge"
 _ERASURE: Final = "erasure"
 _REGROUPING: Final = "regrouping"
+_GROUPS: Final = "groups"
 _TABLES: Final = {table.name: table for table in facts.TABLES}
 
 
@@ -41,6 +43,7 @@ class _Erasure(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Erasure).decode
 _decode_uids = msgspec.json.Decoder(list[int]).decode
+_decode_hours = msgspec.json.Decoder(list[GroupedHour]).decode
 
 
 # ---------------------------------------------------------------- writing
@@ -70,6 +73,13 @@ def note_erasure(connection: sqlite3.Connection, uids: Sequence[int], background
     """Note that a person was erased, whose rows of `person` stay until this is worked off."""
     payload = _encode(_Erasure(list(uids), list(background))).decode()
     connection.execute("INSERT INTO journal (kind, id, payload) VALUES (?, ?, ?)", (_ERASURE, uids[0], payload))
+
+
+def note_groups(connection: sqlite3.Connection, hours: Sequence[GroupedHour]) -> None:
+    """Note that inferences of some hours are of no group any more."""
+    connection.execute(
+        "INSERT INTO journal (kind, id, payload) VALUES (?, ?, ?)", (_GROUPS, hours[0].model, _encode(hours).decode())
+    )
 
 
 def forget_facts(connection: sqlite3.Connection, table: facts.Table, keys: Sequence[bytes | str]) -> None:
@@ -144,6 +154,8 @@ def _apply(transaction: Transaction, rows: Sequence[Row], before: int | None = N
             erasure = _decode(payload)
             background = [event for event in erasure.background if before is None or event.ts < before]
             roll_ups.forget(transaction, erasure.uids, rolled_up(transaction.connection, background))
+        elif kind == _GROUPS and payload is not None and before is None:
+            quality.recount_groups(transaction.connection, _decode_hours(payload))
         elif kind == _REGROUPING and payload is not None and before is None:
             regroup(transaction, _decode_uids(payload))
 

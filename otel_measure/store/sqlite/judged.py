@@ -24,7 +24,15 @@ from otel_measure.store.sqlite.tellings import call_of
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ModelKey
-from otel_measure.store.types.quality import Evaluated, JudgedRecord, Labels, RecordPosition, Reference
+from otel_measure.store.types.quality import (
+    Evaluated,
+    Group,
+    GroupedLabels,
+    JudgedRecord,
+    Labels,
+    RecordPosition,
+    Reference,
+)
 
 Row: TypeAlias = tuple[Any, ...]
 _decode: Callable[[str], Json] = msgspec.json.Decoder().decode
@@ -82,6 +90,17 @@ class SqliteQualityQuestions:
                 for name, version, *rest in _cells(self._connection, table, columns, part, only, self._where):
                     merge(labels.setdefault((name, version), Labels()), rest)
         return labels
+
+    def grouped_labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, GroupedLabels]:
+        """Return the predictions of [start, end) that are about groups, and their truths, per model."""
+        grouped: dict[ModelKey, GroupedLabels] = {}
+        for part in cell_ranges(start, end):
+            for table, column in (("group_cell", "NULL"), ("group_confusion_cell", "c.truth")):
+                columns = f"c.attribute, c.label, c.prediction, {column}, c.n"
+                rows = _cells(self._connection, table, columns, part, only, self._where)
+                for name, version, attribute, label, prediction, truth, n in rows:
+                    _count(grouped.setdefault((name, version), GroupedLabels()), attribute, label, prediction, truth, n)
+        return grouped
 
     def model_of(self, inference_id: str) -> ModelKey | None:
         """Return the model of a call, `None` for a call that is not known; a span is known by the call it tells of."""
@@ -197,6 +216,16 @@ def _add_confusion(labels: Labels, row: Sequence[Any]) -> None:
 
 def _add_sums(labels: Labels, row: Sequence[Any]) -> None:
     labels.regression += unpacked(row[0])
+
+
+def _count(grouped: GroupedLabels, attribute: str, label: str, prediction: str, truth: str | None, n: int) -> None:
+    group = Group(attribute, label)
+    if truth is None:
+        counts = grouped.predictions.setdefault(group, {})
+        counts[prediction] = counts.get(prediction, 0) + n
+    else:
+        pairs = grouped.confusion.setdefault(group, {})
+        pairs[prediction, truth] = pairs.get((prediction, truth), 0) + n
 
 
 _MERGES: Final[tuple[tuple[str, str, Callable[[Labels, Sequence[Any]], None]], ...]] = (

@@ -10,13 +10,15 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import (
     CONFUSION,
+    GROUPED,
+    GROUPED_CONFUSION,
     JUDGED,
     IntervalKey,
     Predicted,
@@ -25,7 +27,7 @@ from otel_measure.definitions.quality import (
     Truth,
     winning_truth,
 )
-from otel_measure.definitions.windows import LEVELS_S, MINUTE_US
+from otel_measure.definitions.windows import HOUR_US, LEVELS_S, MINUTE_US
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import rows_in
@@ -34,12 +36,23 @@ from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction,
 
 Key: TypeAlias = bytes | str
 IS_JUDGED: Final = "(prediction IS NOT NULL OR json_type(extra, '$.features') IS NOT NULL)"
-CELLS: Final = (JUDGED.name, CONFUSION.name, "regression_cell")
+IS_GROUPED: Final = "(prediction IS NOT NULL AND json_type(extra, '$.groups') IS NOT NULL)"
+CELLS: Final = (JUDGED.name, CONFUSION.name, "regression_cell", GROUPED.name, GROUPED_CONFUSION.name)
 TABLES: Final = CELLS
 FROZEN: Final[Mapping[str, str]] = {}
 # What the journal still has will come by itself.
 _ROLLED_UP: Final = "NOT EXISTS (SELECT 1 FROM journal j WHERE j.id = {1} AND j.kind = '{0}')"
 _decode: Callable[[str], Prediction] = msgspec.json.Decoder().decode
+_decode_groups = msgspec.json.Decoder(dict[str, str]).decode
+_PREDICTED: Final = "SELECT id, ts, model, origin, prediction, json_extract(extra, '$.groups') FROM inference"
+
+
+class GroupedHour(NamedTuple):
+    """An hour of a model and an origin, as the store numbers them; `start` in microseconds."""
+
+    model: int
+    origin: int
+    start: int
 
 
 # ---------------------------------------------------------------- cells
@@ -81,11 +94,12 @@ def add(transaction: Transaction, new: Accepted) -> None:
     if Inference in new:
         inferences = new[Inference]
         columns = (inferences.stored[column] for column in ("id", "ts", "model", "origin"))
-        given = (inferences.fields[field] for field in ("prediction", "features"))
+        given = (inferences.fields[field] for field in ("prediction", "features", "groups"))
         judged: Counter[tuple[int, int, int, bool]] = Counter()
-        for key, ts, model, origin, prediction, features in zip(*columns, *given, strict=True):
+        for key, ts, model, origin, prediction, features, groups in zip(*columns, *given, strict=True):
             if prediction is not None:
-                new_predictions[key] = Predicted(ts, model, origin, prediction)
+                new_predictions[key] = Predicted(ts, model, origin, prediction, groups)
+                changes.predicted_of_groups(new_predictions[key])
             if prediction is not None or features is not None:
                 judged[ts - ts % MINUTE_US, model, origin, prediction is not None] += 1
         for (minute, model, origin, predicted), n in judged.items():
@@ -117,13 +131,14 @@ def _join(
 
 
 def _predictions(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, Predicted]:
-    rows = rows_in(
-        connection,
-        "SELECT id, ts, model, origin, prediction FROM inference"
-        f" WHERE prediction IS NOT NULL AND {_ROLLED_UP.format('inference', 'inference.id')} AND id IN",
-        keys,
-    )
-    return {key: Predicted(ts, model, origin, _decode(prediction)) for key, ts, model, origin, prediction in rows}
+    rolled_up = _ROLLED_UP.format("inference", "inference.id")
+    rows = rows_in(connection, f"{_PREDICTED} WHERE prediction IS NOT NULL AND {rolled_up} AND id IN", keys)
+    return dict(map(_predicted, rows))
+
+
+def _predicted(row: tuple[Key, int, int, int, str, str | None]) -> tuple[Key, Predicted]:
+    key, ts, model, origin, prediction, groups = row
+    return key, Predicted(ts, model, origin, _decode(prediction), _decode_groups(groups) if groups else None)
 
 
 def _truths(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, list[Truth]]:
@@ -152,10 +167,17 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
         for seconds in LEVELS_S:
             connection.execute(_COUNTS, (seconds, *ids))
         yield
+    for ids in id_ranges(connection, "inference"):
+        changes = QualityChanges()
+        rows = connection.execute(f"{_PREDICTED} WHERE id BETWEEN ? AND ? AND {IS_GROUPED}", ids)
+        for predicted in dict(map(_predicted, rows)).values():
+            changes.predicted_of_groups(predicted)
+        _write(connection, changes)
+        yield
     for ids in id_ranges(connection, "ground_truth"):
         changes = QualityChanges()
-        for ts, model, origin, prediction, value in connection.execute(_WINNERS, ids):
-            changes.pair(Predicted(ts, model, origin, _decode(prediction)), _decode(value), +1)
+        for *row, value in connection.execute(_WINNERS, ids):
+            changes.pair(_predicted(tuple(row))[1], _decode(value), +1)
         _write(connection, changes)
         yield
 
@@ -167,11 +189,45 @@ _COUNTS: Final = (
     " ON CONFLICT DO UPDATE SET predictions = predictions + excluded.predictions, judged = judged + excluded.judged"
 )
 _WINNERS: Final = """
-    SELECT i.ts, i.model, i.origin, i.prediction, t.value
+    SELECT i.id, i.ts, i.model, i.origin, i.prediction, json_extract(i.extra, '$.groups'), t.value
     FROM ground_truth t JOIN inference i ON i.id = t.inference_id
     WHERE t.id BETWEEN ? AND ? AND i.prediction IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM ground_truth e WHERE e.inference_id = t.inference_id AND (e.ts, e.id) < (t.ts, t.id))
 """
+
+
+# ---------------------------------------------------------------- groups of whom nothing is to be known any more
+
+
+def grouped_hours(connection: sqlite3.Connection, user_ids: Sequence[str]) -> list[GroupedHour]:
+    """Return the hours in which there are predictions about groups that users are of."""
+    rows = rows_in(
+        connection,
+        f"SELECT DISTINCT model, origin, ts - ts % {HOUR_US} FROM inference WHERE {IS_GROUPED} AND user_id IN",
+        user_ids,
+    )
+    return sorted({GroupedHour(*row) for row in rows})
+
+
+def recount_groups(connection: sqlite3.Connection, hours: Iterable[GroupedHour]) -> None:
+    """Count groups anew in some hours, after inferences of these lost theirs."""
+    for hour in hours:
+        span = (hour.model, hour.origin, hour.start, hour.start + HOUR_US)
+        for table in (GROUPED.name, GROUPED_CONFUSION.name):
+            connection.execute(f"DELETE FROM {table} WHERE model=? AND origin=? AND start >= ? AND start < ?", span)
+        rolled_up = _ROLLED_UP.format("inference", "inference.id")
+        rows = connection.execute(
+            f"{_PREDICTED} WHERE model=? AND origin=? AND ts >= ? AND ts < ? AND {IS_GROUPED} AND {rolled_up}", span
+        )
+        predictions = dict(map(_predicted, rows))
+        changes = QualityChanges()
+        for predicted in predictions.values():
+            changes.predicted_of_groups(predicted)
+        for key, truths in _truths(connection, list(predictions)).items():
+            winner = winning_truth(truths)
+            if winner is not None:
+                changes.pair_of_groups(predictions[key], winner.value, +1)
+        _write(connection, changes)
 
 
 def forget_found_references(connection: sqlite3.Connection, before: Definitions | None, wanted: Definitions) -> None:

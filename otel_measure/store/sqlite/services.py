@@ -7,9 +7,11 @@ from collections.abc import Collection
 from typing import Final
 
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US, joined_run
+from otel_measure.errors import StoreRejected
 from otel_measure.records.ids import id_text
 from otel_measure.store.types.services import Interval, RegisteredService, ServiceHistory, StateChange, WatchRun
 
+MAX_SERVICES: Final = 1_000
 _SERVICE: Final = "SELECT name, registered, sla_target FROM service"
 # An "up" that a "down" follows in the same microsecond is no recovery.
 _SINCE_RECOVERY: Final = """
@@ -64,7 +66,14 @@ class SqliteServiceQuestions:
 
 
 def register(connection: sqlite3.Connection, name: str, sla_target: float, now: int) -> RegisteredService:
-    """Add a service, or set the target of one that is known; a heartbeat too."""
+    """Add a service, or set the target of one that is known; a heartbeat too.
+
+    Raises:
+        StoreRejected: there are too many; each is a line of several metrics, and of the dashboard.
+    """
+    known = connection.execute("SELECT count(*), max(name = ?) FROM service", (name,)).fetchone()
+    if known[0] >= MAX_SERVICES and not known[1]:
+        raise StoreRejected(f"{MAX_SERVICES} services are registered, and no more can be: {name!r} is not watched")
     connection.execute(
         "INSERT INTO service VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
         " SET sla_target = excluded.sla_target, registered = min(registered, excluded.registered)",

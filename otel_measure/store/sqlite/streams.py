@@ -37,7 +37,16 @@ from otel_measure.store.types.streams import HostReading, Ingested
 _DAY_US: Final = 24 * 60 * MINUTE_US
 # A sender whose series never end must not fill the disk; beyond, its new series are refused and counted.
 MAX_STREAMS: Final = 10 * instruments.EXPOSED_ATTRIBUTE_SETS
+# Nor must one whose names, or whose series of many names, never end.
+MAX_NAMES: Final = 5_000
+MAX_OF_ALL_NAMES: Final = 10 * MAX_STREAMS
 _LASTS: Final = "(ended IS NULL OR ts > ended)"  # no marker has come since that its series has ended
+# From each name to the next one, by their index: to count them all would read every series.
+_COUNT_NAMES: Final = (
+    "WITH RECURSIVE each(name) AS (SELECT min(name) FROM stream UNION ALL"
+    " SELECT (SELECT min(name) FROM stream WHERE name > each.name) FROM each WHERE each.name IS NOT NULL)"
+    " SELECT count(name) FROM each"
+)
 _STATE: Final = "id, kind, start, ts, value, count, bounds, buckets, exponential"
 
 
@@ -97,11 +106,13 @@ def _take_delta(rows: _Rows, point: Point) -> Increment | None:
 
 
 class _Rows:
-    """The rows of streams, within one transaction that counts those of each name once for many points."""
+    """The rows of streams, within one transaction that counts those of each name, and all, once for many points."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._of_name: dict[str, int] = {}
+        self._names = -1
+        self._of_all = -1
 
     def known(
         self, point: Point, *, start: int | None = None, any_start: bool = False
@@ -138,7 +149,8 @@ class _Rows:
         """Add a stream and return its id.
 
         Raises:
-            PointRefused: "cardinality", its instrument has too many.
+            PointRefused: "cardinality", its instrument has too many; "names", there are too many instruments; "series",
+                all of them have too many together.
         """
         count = "SELECT count(*) FROM stream WHERE name = ?"
         of_name = self._of_name.get(point.name)
@@ -147,6 +159,8 @@ class _Rows:
         self._of_name[point.name] = of_name
         if of_name >= MAX_STREAMS:
             raise PointRefused("cardinality")
+        if point.received_ts:  # who floods us does not keep out what we tell of ourselves
+            self._refuse_too_many(is_new_name=not of_name)
         row = self._connection.execute(
             "INSERT INTO stream (name, labels, instance, start, kind, unit, description, scope, ts, value, count,"
             " bounds, buckets, exponential) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -156,8 +170,19 @@ class _Rows:
             ),
         ).fetchone()  # fmt: skip
         self._of_name[point.name] = of_name + 1
+        self._names += not of_name
+        self._of_all += 1
         self._note(row[0], point)
         return int(row[0])
+
+    def _refuse_too_many(self, *, is_new_name: bool) -> None:
+        if self._of_all < 0:
+            self._of_all = int(self._connection.execute("SELECT count(*) FROM stream").fetchone()[0])
+            self._names = int(self._connection.execute(_COUNT_NAMES).fetchone()[0])
+        if is_new_name and self._names >= MAX_NAMES:
+            raise PointRefused("names")
+        if self._of_all >= MAX_OF_ALL_NAMES:
+            raise PointRefused("series")
 
     def update(self, stream: int, point: Point) -> None:
         """Put a point in the place of what is kept."""
@@ -196,14 +221,24 @@ def _state(
 
 def forget_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Remove the series of others whose labels name one of these users: unlike ours, they would keep the name."""
-    for name, user in product(dialects.USER_ATTRIBUTES, ids):
-        rows = connection.execute(
-            "SELECT id, labels FROM stream WHERE instr(labels, ?) > 0", (escaped([(name, user)]),)
-        )
-        own = [stream for stream, text in rows if parse(text).get(label_name(name)) == user]
-        change_in(connection, "DELETE FROM history WHERE stream IN", own)
-        change_in(connection, "DELETE FROM delta WHERE stream IN", own)
-        change_in(connection, "DELETE FROM stream WHERE id IN", own)
+    own = [stream for stream, _, _ in _of_users(connection, ids)]
+    change_in(connection, "DELETE FROM history WHERE stream IN", own)
+    change_in(connection, "DELETE FROM delta WHERE stream IN", own)
+    change_in(connection, "DELETE FROM stream WHERE id IN", own)
+
+
+def of_users(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
+    """Return the series of others whose labels name one of these users, sorted."""
+    return sorted({f"{name}{{{text}}}" for _, name, text in _of_users(connection, ids)})
+
+
+def _of_users(connection: sqlite3.Connection, ids: Iterable[str]) -> list[tuple[int, str, str]]:
+    found = []
+    for attribute, user in product(dialects.USER_ATTRIBUTES, ids):
+        text = escaped([(attribute, user)])
+        rows = connection.execute("SELECT id, name, labels FROM stream WHERE instr(labels, ?) > 0", (text,))
+        found += [row for row in rows if parse(row[2]).get(label_name(attribute)) == user]
+    return found
 
 
 def _bounds(text: str | None) -> tuple[float, ...]:

@@ -35,6 +35,26 @@ class Labels:
     regression: RegressionTotals = field(default_factory=RegressionTotals)
 
 
+class Group(NamedTuple):
+    """Whom some predictions are about: those that have this label of this attribute."""
+
+    attribute: str
+    label: str
+
+
+@dataclass(slots=True)
+class GroupedLabels:
+    """Predictions of a model in a window about groups, by the classes that they name.
+
+    Attributes:
+        predictions: group → class → how often it was predicted.
+        confusion: group → (prediction, truth) → how often.
+    """
+
+    predictions: dict[Group, dict[str, int]] = field(default_factory=dict)
+    confusion: dict[Group, dict[tuple[str, str], int]] = field(default_factory=dict)
+
+
 class Evaluated(NamedTuple):
     """What answers of one model were given under one name of an evaluation: how many, their scores, their labels."""
 

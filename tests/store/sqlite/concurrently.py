@@ -92,6 +92,7 @@ _inferences: st.SearchStrategy[dict[str, Any]] = st.builds(
     model=st.sampled_from("mn"),
     prediction=st.sampled_from([None, True, False, 1.5]),
     features=st.sampled_from([None, {"age": 3}]),
+    groups=st.sampled_from([None, {"age": "60+"}, {"age": "20-29", "sex": "f"}]),
     user_id=st.sampled_from([None, *USERS]),
 )
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from otel_measure.definitions.quality import RegressionTotals, label
 from otel_measure.records.kinds import GroundTruth, Inference, Origin, Prediction, Record
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.quality import CELLS
-from otel_measure.store.types.quality import Labels
+from otel_measure.store.types.quality import Group, GroupedLabels, Labels
 from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
 from tests.store.asking import asked
@@ -54,6 +55,8 @@ def _records(draw: st.DrawFn) -> list[Record]:
             NOON + draw(st.integers(0, 3)) * 40 * MINUTE,
             prediction=draw(st.none() | _VALUES),
             features=draw(st.none() | st.just({"x": 1})),
+            groups=draw(st.sampled_from([None, {"age": "60+"}, {"age": "20-29", "sex": "f"}])),
+            user_id=draw(st.sampled_from([None, "ann", "ben"])),
             version=draw(st.sampled_from(["1", "2"])),
         )
         for i in range(draw(st.integers(0, 6)))
@@ -93,6 +96,24 @@ def brute_force(records: Sequence[Record]) -> dict[tuple[str, str], Labels]:
     return found
 
 
+def brute_force_of_groups(records: Sequence[Record]) -> dict[tuple[str, str], GroupedLabels]:
+    """Labels by group: those of the inferences of each group, taken alone."""
+    found: dict[tuple[str, str], GroupedLabels] = {}
+    inferences = [one for one in records if isinstance(one, Inference)]
+    for group in sorted({Group(*item) for one in inferences for item in (one.groups or {}).items()}):
+        of_group = [one for one in inferences if (one.groups or {}).get(group.attribute) == group.label]
+        for one in of_group:
+            named = None if one.prediction is None else label(one.prediction)
+            if named is not None:
+                counts = found.setdefault((one.model, one.version), GroupedLabels()).predictions.setdefault(group, {})
+                counts[named] = counts.get(named, 0) + 1
+        truths = [one for one in records if isinstance(one, GroundTruth)]
+        for model, labels in brute_force([*of_group, *truths]).items():
+            if labels.confusion:
+                found[model].confusion[group] = labels.confusion
+    return found
+
+
 @given(records=_records(), data=st.data())
 def test_labels_are_a_function_of_the_facts(records: list[Record], data: st.DataObject) -> None:
     """Any order, batching and repetition gives the brute force's labels, and a rebuild the same rows."""
@@ -104,9 +125,14 @@ def test_labels_are_a_function_of_the_facts(records: list[Record], data: st.Data
         batch, shuffled = shuffled[:size], shuffled[size:]
         store.accept(batch)
     assert asked(store, lambda m: m.quality.labels(NOON - DAY, NOON + DAY)) == brute_force(records)
+    assert asked(store, lambda m: m.quality.grouped_labels(NOON - DAY, NOON + DAY)) == brute_force_of_groups(records)
     before = dumped(store)
     store.rebuild()
     assert dumped(store) == before
+    store.erase("ann", NOON + DAY)
+    never = closed_later(SqliteStore(":memory:"))
+    never.accept([replace(one, groups=None) if getattr(one, "user_id", "") == "ann" else one for one in records])
+    assert dumped(store) == dumped(never)
 
 
 def test_four_writers_add(tmp_path: Path) -> None:

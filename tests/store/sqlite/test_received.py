@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,3 +59,19 @@ def test_series_without_end_are_refused(store: SqliteStore, monkeypatch: pytest.
     points = [calls(1, source=str(n)) for n in range(3)]
     assert store.ingest(points).refused == {"cardinality": 1}
     assert store.ingest([calls(2, NOON + 1, source="0")]).accepted == 1
+
+
+def test_names_and_series_of_all_names_without_end_are_refused(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender fills the disk by no other way; what is known goes on, and so does what this process says of itself."""
+    monkeypatch.setattr("otel_measure.store.sqlite.streams.MAX_NAMES", 2)
+    monkeypatch.setattr("otel_measure.store.sqlite.streams.MAX_OF_ALL_NAMES", 4)
+
+    def sent(name: str, source: str, at: int = NOON) -> Point:
+        return replace(calls(1, at, source=source), name=name, received_ts=at)
+
+    assert store.ingest([sent(name, "0") for name in ("a", "b", "c", "d")]).refused == {"names": 2}
+    assert store.ingest([sent("a", str(n)) for n in range(5)]).refused == {"series": 2}
+    assert store.ingest([sent("a", "0", NOON + 1)]).accepted == 1
+    assert store.ingest([replace(calls(1, source="own"), name="own")]).accepted == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_measure.errors import StoreRejected
 from otel_measure.records.kinds import ServiceState
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange
@@ -44,6 +45,15 @@ def test_registration_survives(tmp_path: Path) -> None:
     ]
     first.close()
     second.close()
+
+
+def test_services_without_end_are_refused(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a line of several metrics; those that are known may be registered again."""
+    monkeypatch.setattr("otel_measure.store.sqlite.services.MAX_SERVICES", 2)
+    for name in ("a", "b", "a"):
+        store.register_service(name, 99.9, NOON)
+    with pytest.raises(StoreRejected, match="2 services are registered, and no more can be: 'c' is not watched"):
+        store.register_service("c", 99.9, NOON)
 
 
 def test_registration_survives_power_loss(store: SqliteStore) -> None:
