@@ -16,6 +16,7 @@ from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, No
 from otel_measure.errors import NotFound
 from otel_measure.records.events import USER_EVENT_TYPES
 from otel_measure.records.kinds import NpsResponse, UserEvent
+from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import Outcome
 from otel_measure.store.types.users import Erasure, ErasureState
 from otel_measure.users.answers import AnswerBuilder
@@ -188,6 +189,16 @@ def erase_named(call: Call[UserIdQuery, NoBody]) -> Erasure:
     return call.runtime.users.delete_user(call.query.user_id)
 
 
+def export(call: Call[NoQuery, NoBody]) -> UserExport:
+    """Answer all that is stored of the user that the path names."""
+    return call.runtime.users.export_user(call.path_params["user_id"])
+
+
+def export_named(call: Call[UserIdQuery, NoBody]) -> UserExport:
+    """Answer all that is stored of the user that the query names."""
+    return call.runtime.users.export_user(call.query.user_id)
+
+
 def erasure(call: Call[NoQuery, NoBody]) -> ErasureState:
     """Answer whether the bytes of an erased user are cleared."""
     receipt = call.path_params["receipt"]
@@ -263,6 +274,16 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     delete(
         f"{_BASE}/{{user_id}}", erase, NoQuery,
         "Erase a user, named in the path (a `/` in an id is `%2F`)", "The receipt: what was removed.", access="admin",
+    ),
+    get(
+        f"{_BASE}/{{user_id}}/export", export, NoQuery,
+        "All that is stored of a user, named in the path", "Facts, links and what is rolled up of them.",
+        access="admin",
+    ),
+    get(
+        f"{_BASE}/export", export_named, UserIdQuery,
+        "All that is stored of a user, named in the query", "Facts, links and what is rolled up of them.",
+        access="admin",
     ),
     get(
         f"{API}/erasures/{{receipt}}", erasure, NoQuery,

@@ -72,7 +72,15 @@ class Dispatcher:
             pending = call.runtime.recorder.settle() if asks else 0
             return _content(route, call, route.handler(call), pending)
 
-        return await in_thread(handle, kind_of(route))
+        def answer() -> Content:
+            try:
+                return handle()
+            except Exception as fault:
+                # On its way to the event loop it would keep the body, and all that was made of it, in a circle with
+                # the future that brings it, until the collector of garbage comes by.
+                return match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
+
+        return await in_thread(answer, kind_of(route))
 
 
 async def _body(bound: BoundRoute, scope: Scope, receive: Receive) -> msgspec.Struct:

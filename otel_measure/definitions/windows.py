@@ -92,6 +92,8 @@ def time_span(window: object, now_us: int, timezone: str, as_of: date | None = N
     day = today if as_of is None else day_number(as_of)
     if day > today:
         raise ValueError(f"as_of must not lie in the future, not {as_of}")
+    if day < 0:
+        raise ValueError(f"as_of must be a day from 1970-01-01 on, not {as_of}")
     end = now_us + 1 if day == today else day_start(day + 1, zone)
     return TimeSpan(max(end - length, 0), end, day, day == today, timezone)
 

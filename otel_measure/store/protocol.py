@@ -24,6 +24,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
+from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
@@ -338,6 +339,9 @@ class Admin(Protocol):
 
     def sweep(self, now: int) -> int:
         """Apply retention and the disk bound where `now` is believed; return the facts removed."""
+
+    def export(self, user_id: str) -> UserExport:
+        """Return all that is stored of a person; looks through all facts."""
 
     def clear_erased(self, now: int) -> bool:
         """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""

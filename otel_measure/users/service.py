@@ -11,17 +11,16 @@ from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_date
 from otel_measure.definitions.windows import DaySpan, counted, day_span
-from otel_measure.errors import NoStore, NotFound
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import Store, UserQuestions
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.users import Erasure, ErasureState
 from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder
+from otel_measure.users.persons import PersonCalls
 from otel_measure.users.track import EventBuilder
 
 DEFAULT_CONVERSION: Final = EventType.CONVERSION.value
@@ -30,7 +29,7 @@ MONTH: Final = "30d"
 QUARTER: Final = "90d"
 
 
-class UserAnalyticsService(AbTestCalls):
+class UserAnalyticsService(AbTestCalls, PersonCalls):
     """What `get_user_analytics_service()` returns.
 
     A `window` ("30d") is a number of whole local days that end with today or with the day `as_of`. An answer is about
@@ -63,10 +62,8 @@ class UserAnalyticsService(AbTestCalls):
         *,
         ab_tests: AbTests,
     ) -> None:
-        super().__init__(ab_tests)
-        self._recorder = recorder
-        self._store = store
-        self._now_us = now_us
+        AbTestCalls.__init__(self, ab_tests)
+        PersonCalls.__init__(self, recorder, store, now_us)
         self._new_id = new_id
         self._timezone = timezone
         origin = Origin(settings.service_name, settings.environment)
@@ -220,52 +217,6 @@ class UserAnalyticsService(AbTestCalls):
         """
         anonymous = checks.stored_user_id("anonymous_id", anonymous_id)
         return self._store_for("unlink").unlink(anonymous)
-
-    def delete_user(self, user_id: object) -> Erasure:
-        """Erase a user under all ids: events, answers, assignments, and the user and texts of inferences.
-
-        What was removed is overwritten; copies that the file and its log still hold are cleared within a minute, unless
-        somebody reads for longer: `get_erasure` tells. A keyed hash stays, so that a replay of what was erased is
-        dropped; what the same id does from now on is somebody new. Reports are as if the user had never been; running
-        totals do not fall.
-
-        Returns:
-            The receipt: what was removed.
-
-        Raises:
-            ValueError: the id is none.
-            NoStore: there is none to erase from.
-        """
-        user = checks.stored_user_id("user_id", user_id)
-        return self._settled_store("delete_user").erase(user, self._now_us())
-
-    def get_erasure(self, receipt: int) -> ErasureState:
-        """Return whether the bytes of an erased user are cleared.
-
-        Args:
-            receipt: of `delete_user`.
-
-        Raises:
-            NotFound: no erasure has this receipt.
-            NoStore: there is none that could.
-        """
-        if self._store is None:
-            raise NoStore("get_erasure")
-        state = self._store.erasure(receipt)
-        if state is None:
-            raise NotFound("erasure", str(receipt))
-        return state
-
-    def _store_for(self, question: str) -> Store:
-        if self._store is None:
-            raise NoStore(question)
-        return self._store
-
-    def _settled_store(self, act: str) -> Store:
-        """Return the store, which has what was recorded before where it can be had in time."""
-        store = self._store_for(act)
-        self._recorder.flush()
-        return store
 
     # ------------------------------------------------------------ questions
 

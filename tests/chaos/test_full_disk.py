@@ -13,7 +13,6 @@ import pytest
 
 from tests.chaos.asking import status_of
 from tests.chaos.victim import ROOT, Victim, victim
-from tests.components import missing
 from tests.e2e.talking import Exporter, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -28,7 +27,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)], capture_output=True)
     if mounted.returncode:
-        missing("needs the right to mount a disk of its own: run as root")
+        pytest.skip("needs the right to mount a disk of its own: run as root")
     try:
         yield place
     finally:

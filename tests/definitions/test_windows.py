@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from otel_measure.definitions.days import day_number, micros
-from otel_measure.definitions.windows import TimeSpan, Window, cell_ranges, minutes, time_span
+from otel_measure.definitions.windows import TimeSpan, Window, cell_ranges, day_span, minutes, time_span
 from tests.facts import HOUR, MINUTE, NOON
 
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
@@ -62,6 +63,14 @@ def test_today_is_the_day_of_the_zone() -> None:
 def test_a_window_does_not_begin_before_1970() -> None:
     """A long window of an early clock is cut, not negative."""
     assert time_span("30d", 5, "UTC").start == 0
+
+
+@pytest.mark.parametrize("span", [time_span, day_span])
+def test_a_day_before_1970_is_refused(span: Callable[[object, int, str, date], object]) -> None:
+    """No record is of such a day, and its window would end before it begins."""
+    for day in (date(1, 1, 1), date(1969, 12, 31)):
+        with pytest.raises(ValueError, match=f"as_of must be a day from 1970-01-01 on, not {day}"):
+            span("1d", micros(NOW), "UTC", day)
 
 
 def test_a_day_in_the_future_is_refused() -> None:

@@ -144,3 +144,16 @@ def test_zeros_have_a_bin_of_their_own() -> None:
     found = Binned()
     found.extend(Exponential(0, 2, 0, ()).bins(), 0)
     assert found.quantile(0.5).value == 0.001
+
+
+def test_the_mean_of_values_without_a_sum_is_not_known() -> None:
+    """Of all of them, whatever the others say; taken off again, it is known again, and it is kept."""
+    summed, without, both = Binned(), Binned(), Binned()
+    summed.extend([(1.0, 2.0, 2)], 3000)
+    without.extend([(1.0, 2.0, 2)], None)
+    both.merge(summed)
+    both.merge(without)
+    assert (summed.mean, isnan(without.mean), isnan(both.mean), both.count) == (1.5, True, True, 4)
+    assert Binned.from_json(both.to_json()) == both
+    both.merge(without.negated())
+    assert both == summed

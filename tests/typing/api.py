@@ -34,6 +34,7 @@ from otel_measure.ai.instrument import MeasuredStream, ModelCall
 from otel_measure.ai.service import AiModelService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.middleware import AsgiApp, AsgiMiddleware, WsgiApp, WsgiMiddleware
+from otel_measure.store.types.exports import ExportedFact
 from otel_measure.testing import Capture
 from otel_measure.users.service import UserAnalyticsService
 
@@ -276,6 +277,7 @@ def tracking() -> None:
     assert_type(users.record_nps_response(7, 9, "good", survey="spring", timestamp=NOW, response_id="n-1"), str)
     assert_type(users.identify("anonymous-1", "ada"), str)
     assert_type(users.unlink("anonymous-1"), bool)
+    assert_type(users.export_user("ada").facts, tuple[ExportedFact, ...])
     erasure = users.delete_user("ada")
     assert_type(erasure.events, int)
     assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)

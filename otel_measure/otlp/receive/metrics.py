@@ -278,6 +278,8 @@ def _with_extremes(
     minimum = _finite(data_point.min) if data_point.HasField("min") else None
     maximum = _finite(data_point.max) if data_point.HasField("max") else None
     point = _point(common, data_point, now_us, _finite(data_point.sum))
+    if point.model_series is not None and point.model_series.role != "calls" and not data_point.HasField("sum"):
+        point = replace(point, model_series=None)  # of tokens and costs it says nothing but how many calls had any
     return replace(
         point,
         has_sum=data_point.HasField("sum"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
@@ -23,7 +24,7 @@ from otel_measure.store.sqlite.opening import connected, prepared
 from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
-_EMPTYING_ATTEMPTS: Final = 2
+_EMPTYING_S: Final = 0.1  # how long the log is emptied again when another process has written in between
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
@@ -120,19 +121,21 @@ class Database:
             return
         try:
             with self._turn():
-                for _ in range(_EMPTYING_ATTEMPTS):
-                    if not self._mover.truncate():
-                        break
-                    connection = self._open_file(file)
-                    try:
-                        connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
+                until_s = time.monotonic() + _EMPTYING_S
+                connection = self._open_file(file)
+                try:
+                    connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
+                    while self._mover.truncate():
                         connection.execute("BEGIN IMMEDIATE")
-                        if not file.log_bytes():  # else another process has been faster
+                        if not file.log_bytes():
                             yield connection, file
                             connection.execute("COMMIT")
                             return
-                    finally:
-                        self._close(connection)
+                        connection.execute("ROLLBACK")  # another process has been faster
+                        if time.monotonic() >= until_s:
+                            break
+                finally:
+                    self._close(connection)
                 yield None
         except sqlite3.Error as error:
             raise self.damage.noted(error) from error

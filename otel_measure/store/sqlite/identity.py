@@ -35,7 +35,7 @@ from otel_measure.store.types.users import Erasure
 def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
     """Remove a person: facts, ids, answers, exposures, roll-ups; running totals keep what they counted."""
     connection = transaction.connection
-    ids = _ids(connection, user_id)
+    ids = ids_of(connection, user_id)
     users = _add_tombstones(connection, [_user(each) for each in sorted({user_id, *ids})], now)
     receipt = erasures.note(connection, now, users)
     _count_erasure(connection)
@@ -69,7 +69,7 @@ def erase_again(transaction: Transaction, known: erasures.ErasuresFile) -> int:
     for user in _users(connection):
         digest = _digest(key, _user(user))
         if digest in missing:
-            ids = _ids(connection, user)
+            ids = ids_of(connection, user)
             persons += any(_remove_person(transaction, user, ids, missing[digest]).values()) or bool(ids)
     _count_erasure(connection)
     erasures.note_again(connection, known.erasures)
@@ -110,7 +110,7 @@ def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:
         journal.note_erasure(connection, uids, background)
 
 
-def _ids(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
+def ids_of(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
     """Return every distinct id of the person with its uid."""
     return dict(
         connection.execute(

@@ -221,14 +221,24 @@ def _state(
 
 def forget_users(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Remove the series of others whose labels name one of these users: unlike ours, they would keep the name."""
-    for name, user in product(dialects.USER_ATTRIBUTES, ids):
-        rows = connection.execute(
-            "SELECT id, labels FROM stream WHERE instr(labels, ?) > 0", (escaped([(name, user)]),)
-        )
-        own = [stream for stream, text in rows if parse(text).get(label_name(name)) == user]
-        change_in(connection, "DELETE FROM history WHERE stream IN", own)
-        change_in(connection, "DELETE FROM delta WHERE stream IN", own)
-        change_in(connection, "DELETE FROM stream WHERE id IN", own)
+    own = [stream for stream, _, _ in _of_users(connection, ids)]
+    change_in(connection, "DELETE FROM history WHERE stream IN", own)
+    change_in(connection, "DELETE FROM delta WHERE stream IN", own)
+    change_in(connection, "DELETE FROM stream WHERE id IN", own)
+
+
+def of_users(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
+    """Return the series of others whose labels name one of these users, sorted."""
+    return sorted({f"{name}{{{text}}}" for _, name, text in _of_users(connection, ids)})
+
+
+def _of_users(connection: sqlite3.Connection, ids: Iterable[str]) -> list[tuple[int, str, str]]:
+    found = []
+    for attribute, user in product(dialects.USER_ATTRIBUTES, ids):
+        text = escaped([(attribute, user)])
+        rows = connection.execute("SELECT id, name, labels FROM stream WHERE instr(labels, ?) > 0", (text,))
+        found += [row for row in rows if parse(row[2]).get(label_name(attribute)) == user]
+    return found
 
 
 def _bounds(text: str | None) -> tuple[float, ...]:

@@ -308,15 +308,23 @@ def sweep(connection: sqlite3.Connection, now: int) -> int:
 
 def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
     """Take the users out of all that tells of their calls, whoever of these names them."""
+    connection.executemany(
+        "UPDATE telling SET record = ? WHERE id = ?",
+        [(_encode(without_user(_record(record))).decode(), each) for each, record in _of_users(connection, ids)],
+    )
+
+
+def of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Inference]:
+    """Return what tells of the calls of users, as if each were the call."""
+    return [_record(record) for _, record in _of_users(connection, ids)]
+
+
+def _of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[tuple[str, str]]:
     calls = {call for (call,) in rows_in(connection, f"SELECT call FROM telling WHERE {_USER} IN", ids) if call}
-    rows = {
+    return {
         *rows_in(connection, f"SELECT id, record FROM telling WHERE {_USER} IN", ids),
         *rows_in(connection, "SELECT id, record FROM telling WHERE record IS NOT NULL AND call IN", sorted(calls)),
     }
-    connection.executemany(
-        "UPDATE telling SET record = ? WHERE id = ?",
-        [(_encode(without_user(_record(record))).decode(), each) for each, record in rows],
-    )
 
 
 def users(connection: sqlite3.Connection) -> list[str]:

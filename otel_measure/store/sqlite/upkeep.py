@@ -1,4 +1,4 @@
-"""What an operator asks of a store beside what it counts: erasures, the bytes of the erased, backups."""
+"""What an operator asks of a store beside what it counts: erasures, exports, backups."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from otel_measure.store.sqlite import erasures, identity
 from otel_measure.store.sqlite.backups import back_up
 from otel_measure.store.sqlite.clearing import Clearing
 from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.export import export
 from otel_measure.store.sqlite.transaction import Writing
 from otel_measure.store.types.backups import Backup, Progress
+from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.users import Erasure, ErasureState
 
 _CLEARING_AT_ONCE_S: Final = 1.0  # enough for a store of some megabytes
@@ -45,6 +47,11 @@ class SqliteUpkeep:
             state = self.erasure(erasure.receipt)
             return replace(erasure, bytes_cleared=state is not None and state.bytes_cleared)
         return erasure
+
+    def export(self, user_id: str) -> UserExport:
+        """Return all that is stored of a person."""
+        with self._database.read() as connection:
+            return export(connection, user_id)
 
     def erase_again(self, known: erasures.ErasuresFile) -> int:
         """Remove whoever was erased since this store was copied; return how many persons that were."""

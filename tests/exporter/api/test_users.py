@@ -300,6 +300,20 @@ def test_erasure_answers_with_a_receipt(client: TestClient, runtime: Runtime) ->
     assert client.delete(f"{BASE}/nobody").json()["data"]["events"] == 0
 
 
+@pytest.mark.parametrize("user_id", ["ada", "nps", "nps/record", ".."])
+def test_all_that_is_stored_of_a_user(client: TestClient, user_id: str) -> None:
+    """The answer of the path and that of the query are the same; of somebody unknown it is empty."""
+    track(client, user_id)
+    found = client.get(f"{BASE}/export", params={"user_id": user_id})
+    assert found.status_code == 200
+    (fact,) = found.json()["data"]["facts"]
+    assert fact["attributes"]["user.id"] == user_id
+    assert client.get(f"{BASE}/{quote(user_id, safe='').replace('.', '%2e')}/export").json() == found.json()
+    assert client.get(f"{BASE}/nobody/export").json()["data"] == {
+        "user_id": "nobody", "ids": [], "facts": [], "rolled_up": {}, "series": [],
+    }  # fmt: skip
+
+
 def test_whether_the_bytes_are_cleared(client: TestClient) -> None:
     """The receipt of an erasure asks later; another one is not found."""
     track(client, 123)

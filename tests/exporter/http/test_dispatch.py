@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from typing import Any
 
 import msgspec
@@ -42,6 +44,20 @@ def named(call: PlainCall) -> dict[str, str]:
     return dict(call.path_params)
 
 
+class Large:
+    """What a request was made into, which takes memory."""
+
+
+made: list[weakref.ref[Large]] = []
+
+
+def large(call: PlainCall) -> None:
+    """Fail in the middle of something large."""
+    something = Large()
+    made.append(weakref.ref(something))
+    raise ValueError("too large")
+
+
 async def doubled(call: Call[NoQuery, Payload]) -> dict[str, int]:
     """Answer with twice the number."""
     return {"n": call.body.n * 2}
@@ -60,6 +76,7 @@ def greedy(call: PlainCall) -> object:
 ROWS: tuple[AnyRoute, ...] = (
     get("/loop", on_the_loop, NoQuery, "s", "r"),
     get("/broken", broken, NoQuery, "s", "r"),
+    get("/large/{name}", large, NoQuery, "s", "r"),
     get("/wrong", wrong, NoQuery, "s", "r"),
     get("/greedy", greedy, NoQuery, "s", "r", needs_runtime=False),
     get("/named/{name}", named, NoQuery, "s", "r"),
@@ -104,6 +121,17 @@ def test_error_about_an_argument(rows_client: TestClient) -> None:
     assert rows_client.get("/named/good").json() == {"status": "success", "data": {"name": "good"}}
     answer = rows_client.get("/named/bad")
     assert (answer.status_code, answer.json()) == (400, {"status": "error", "message": "name must not be 'bad'"})
+
+
+def test_what_a_refused_request_was_made_into_is_gone_at_once(rows_client: TestClient) -> None:
+    """Nothing of it waits for the collector of garbage, which for large bodies would come much too late."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert [rows_client.get("/large/x").status_code for _ in range(3)] == [400] * 3
+        assert [each() for each in made] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_body(rows_client: TestClient) -> None:

@@ -220,6 +220,17 @@ def test_attributes_that_are_nested_too_deeply() -> None:
     )
 
 
+def test_a_histogram_without_a_sum_tells_of_calls_whose_mean_is_not_known() -> None:
+    """Of tokens it tells nothing: they are what it would sum."""
+    tokens = {**CHAT, "gen_ai.token.type": "input"}
+    metrics = Metrics().histogram(DURATION, [1, 0, 0], 0.0, CHAT).histogram(TOKENS, [1, 0, 0], 0.0, tokens)
+    for metric in metrics.request.resource_metrics[0].scope_metrics[0].metrics:
+        metric.histogram.data_points[0].ClearField("sum")
+    calls, used = points(metrics)
+    assert calls.model_series is not None
+    assert (calls.has_sum, calls.count, used.model_series) == (False, 1, None)
+
+
 def test_a_count_that_is_not_that_of_the_buckets() -> None:
     """One of the two is wrong, and nobody knows which."""
     metrics = Metrics().histogram("a", [1, 0, 0], 1.0)
