@@ -67,8 +67,8 @@ def _plain(body: bytes) -> int:
                     record.severity_number,
                     record.severity_text,
                     record.event_name,
-                    _value(record.body),
-                    {pair.key: _value(pair.value) for pair in record.attributes},
+                    plain_value(record.body),
+                    {pair.key: plain_value(pair.value) for pair in record.attributes},
                     record.dropped_attributes_count,
                     record.flags,
                     record.trace_id,
@@ -78,14 +78,15 @@ def _plain(body: bytes) -> int:
     return read
 
 
-def _value(value: AnyValue) -> object:
+def plain_value(value: AnyValue) -> object:
+    """Return the value of an attribute, whatever kind it is of."""
     kind = value.WhichOneof("value")
     if kind is None:
         return None
     if kind == "array_value":
-        return [_value(item) for item in value.array_value.values]
+        return [plain_value(item) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return {pair.key: _value(pair.value) for pair in value.kvlist_value.values}
+        return {pair.key: plain_value(pair.value) for pair in value.kvlist_value.values}
     return getattr(value, kind)
 
 
