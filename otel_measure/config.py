@@ -43,7 +43,8 @@ class Settings:
 
     Attributes:
         service_name: `service.name` of every record (`OTEL_SERVICE_NAME`).
-        environment: `deployment.environment.name` of every record.
+        environment: `deployment.environment.name` of every record, and what answers are about unless another is asked
+            for.
         store: a path, `":memory:"`, or `None` for no store (`OTEL_MEASURE_STORE`, where `none` means no store).
         otlp_endpoint: where metrics and events go by OTLP/HTTP; `None` sends nothing.
         timezone: the IANA zone whose calendar days are "days" in every user report.

@@ -213,7 +213,10 @@ def test_unknown_services(world: World) -> None:
         "coverage_ratio": None, "incidents": 0, "mtbf_seconds": None, "mttr_seconds": None, "sla_target": None,
         "sla_compliance": None, "sla_status": "insufficient_data", "error_budget_remaining_seconds": None,
         "error_budget_remaining_ratio": None, "last_incident": None,
-        "window": {"start": "2026-01-15T11:00:00Z", "end": "2026-01-15T12:00:00Z", "timezone": "UTC"},
+        "window": {
+            "start": "2026-01-15T11:00:00Z", "end": "2026-01-15T12:00:00Z", "timezone": "UTC",
+            "definitions": "current", "environment": "",
+        },
     }  # fmt: skip
     assert not world.ledger.knows("web")
     assert world.ledger.knows("api")

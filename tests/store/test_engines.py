@@ -10,8 +10,11 @@ import pytest
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import SETTABLE
 from otel_measure.errors import ConfigurationError, StoreError
+from otel_measure.records.kinds import Origin
 from otel_measure.store.engines import definitions_of, installed, open_store, store_checks
+from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.findings import Finding
+from tests.facts import event
 
 
 def test_no_store_is_opened_where_none_is_wanted() -> None:
@@ -26,6 +29,17 @@ def test_a_place_that_no_engine_knows_is_refused_by_name() -> None:
     assert str(refusal.value) == (
         "store must be a path, \":memory:\" or None, not 'mysql://db/measure': SQLite is the only engine so far"
     )
+
+
+def test_answers_are_about_the_environment_of_the_settings() -> None:
+    """Also where production was seen; where the settings name none, about production, and about what is asked for."""
+    for given, asked, expected in (("staging", None, "staging"), ("", None, "production"), ("staging", "", "")):
+        store = open_store(Settings(store=":memory:", environment=given))
+        assert store is not None
+        store.accept([event(place, origin=Origin("shop", place)) for place in ("test", "production")])
+        with store.asking(Filter(None, asked)) as moment:
+            assert moment.users.environment == expected
+        store.close()
 
 
 def test_a_rebuild_opens_a_store_of_another_zone(tmp_path: Path) -> None:

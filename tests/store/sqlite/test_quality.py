@@ -20,7 +20,7 @@ from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
 from tests.store.asking import asked
 
-THERE = Origin("other", "prod")
+THERE = Origin("other", "test")  # of the same environment: an answer is about one
 
 
 def truth(id: str, of: str, value: Prediction, ts: int = NOON) -> GroundTruth:
@@ -54,7 +54,7 @@ def _records(draw: st.DrawFn) -> list[Record]:
             f"i{i}",
             NOON + draw(st.integers(0, 3)) * 40 * MINUTE,
             prediction=draw(st.none() | _VALUES),
-            features=draw(st.none() | st.just({"x": 1})),
+            features=draw(st.sampled_from([None, {"x": 1}, {"x": "red"}])),
             groups=draw(st.sampled_from([None, {"age": "60+"}, {"age": "20-29", "sex": "f"}])),
             user_id=draw(st.sampled_from([None, "ann", "ben"])),
             version=draw(st.sampled_from(["1", "2"])),

@@ -25,6 +25,7 @@ from unittest.mock import patch
 import msgspec
 
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import GroundTruth, Record
 from otel_measure.store.sqlite import SqliteStore, totals, updating
 from tests.facts import NOON, event
@@ -133,8 +134,10 @@ class Slowest:
     def timed(self, what: Callable[[], str]) -> Iterator[None]:
         """Take the time of what is done inside."""
         began, worked = time.perf_counter(), time.thread_time()
-        yield
-        self.times.append((time.perf_counter() - began, time.thread_time() - worked, what()))
+        try:
+            yield
+        finally:
+            self.times.append((time.perf_counter() - began, time.thread_time() - worked, what()))
 
     def longest(self) -> list[str]:
         """Return the longest ones: first by the clock, then by the processor, which other programs do not lengthen."""
@@ -151,6 +154,7 @@ class Figures:
         write: the longest write transaction of it, during which no other process may write.
         wait: how long a writer beside it waited for one event, at most.
         written: what those writers wrote.
+        refused: how often one of them did not get the lock in time, and tried again.
     """
 
     facts: int = 0
@@ -159,6 +163,7 @@ class Figures:
     write: Slowest = field(default_factory=Slowest)
     wait: Slowest = field(default_factory=Slowest)
     written: list[Record] = field(default_factory=list)
+    refused: int = 0
 
 
 def bring_up_to_date(path: Path, definitions: Definitions) -> Figures:
@@ -177,6 +182,7 @@ def bring_up_to_date(path: Path, definitions: Definitions) -> Figures:
     while more:
         with figures.step.timed(lambda: _where(store)):
             more = store.bring_up_to_date("step", now)
+        time.sleep(PAUSE_S)  # as the background does, so that others get to write
         now += 1
     done.set()
     for writer in writers:
@@ -193,8 +199,12 @@ def _write(path: Path, definitions: Definitions, name: str, figures: Figures, do
         number = 0
         while not done.wait(PAUSE_S):
             record = event(f"{name}-{number}", f"{name}{number % 50}", NOON - number % 1000 * 1_000_000)
-            with figures.wait.timed(lambda: name):
-                (receipt,) = store.accept([record])
+            try:
+                with figures.wait.timed(lambda: name):
+                    (receipt,) = store.accept([record])
+            except StoreUnavailable:  # the lock was not had in time: as the recorder does, again
+                figures.refused += 1
+                continue
             assert receipt.outcome == "accepted"
             figures.written.append(record)
             number += 1
@@ -256,6 +266,7 @@ def main() -> None:
         figures, different = run(Path(folder), arguments.facts // len(last_release.FACTS))
     writes = len(figures.written)
     print(f"{figures.facts:,} facts, brought up to date in {figures.total_s:.1f} s beside {writes:,} writes of others")
+    print(f"{figures.refused} writes of others did not get the lock in time and were repeated")
     measured = {"step": figures.step, "write transaction": figures.write, "wait of a writer": figures.wait}
     for what, slowest in measured.items():
         print(f"longest {what}:", *slowest.longest(), sep="\n  ")

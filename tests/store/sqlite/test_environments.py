@@ -1,0 +1,39 @@
+"""A store from before environments were told apart: whose its roll-ups are until they are counted anew."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from otel_measure.store.sqlite import schema_scripts
+
+BEFORE = 16
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (["staging", "", "production"], "production"),
+        (["staging", "", "test"], ""),
+        (["staging", "test", "staging"], "staging"),
+    ],
+)
+def test_what_was_added_up_over_all_is_of_the_environment_that_answers_are_about(
+    seen: list[str], expected: str
+) -> None:
+    """Production, else the unnamed, else the first one seen: what facts that are gone have left stays there."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema_scripts.run(connection, 0, BEFORE)
+        services = [(f"s{n}", environment) for n, environment in enumerate(seen)]
+        connection.executemany("INSERT INTO origin (service, environment) VALUES (?, ?)", services)
+        connection.execute("INSERT INTO gap_cell VALUES (7, -1, 3)")
+        connection.execute("INSERT INTO session VALUES (1, '', 10, 20, 2, 1, 0)")
+        schema_scripts.run(connection, BEFORE, schema_scripts.latest())
+        name = "(SELECT name FROM environment WHERE id = environment)"
+        assert connection.execute(f"SELECT {name}, day, gap, n FROM gap_cell").fetchall() == [(expected, 7, -1, 3)]
+        assert connection.execute(f"SELECT {name}, uid, ended FROM session").fetchall() == [(expected, 1, 20)]
+        assert [name for (name,) in connection.execute("SELECT name FROM environment ORDER BY id")] == [
+            *dict.fromkeys(seen)
+        ]
