@@ -107,6 +107,11 @@ def linked_id(argument: str, value: object) -> str:
     return linked
 
 
+def identified_user_id(argument: str, value: object) -> str:
+    """Return the id of a user whom somebody else turned out to be: as `linked_id`, but the number 0 may be a user."""
+    return user_id(argument, value) if isinstance(value, SupportsIndex) else linked_id(argument, value)
+
+
 def _nobody(argument: str, value: object) -> str:
     return f"{argument} must be an id of somebody, not the placeholder {value!r}: leave out who is not known"
 

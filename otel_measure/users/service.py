@@ -199,7 +199,7 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
             NoStore: there is none to remember it.
         """
         anonymous = checks.linked_id("anonymous_id", anonymous_id)
-        link = self._settled_store("identify").identify(anonymous, checks.linked_id("user_id", user_id))
+        link = self._settled_store("identify").identify(anonymous, checks.identified_user_id("user_id", user_id))
         return self._new_id() if link == "refused" else anonymous
 
     def unlink(self, anonymous_id: object) -> bool:

@@ -32,7 +32,7 @@ def recorded(server: Victim, names: list[str]) -> int:
 
 def answered(server: Victim, path: str) -> bytes:
     """Return the body of an answer."""
-    return server.ask(question(path), 60).partition(b"\r\n\r\n")[2]
+    return server.ask(question(path), 300).partition(b"\r\n\r\n")[2]
 
 
 def test_models_without_number(tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def test_answer_record(users: UserAnalyticsService) -> None:
             lambda u: u.identify("Undefined", 1),
             "anonymous_id must be an id of somebody, not the placeholder 'Undefined'",
         ),
-        (lambda u: u.identify("a", 0), "user_id must be an id of somebody, not the placeholder 0: leave out who"),
+        (lambda u: u.identify("a", "0"), "user_id must be an id of somebody, not the placeholder '0': leave out who"),
+        (lambda u: u.identify(0, "u"), "anonymous_id must be an id of somebody, not the placeholder 0: leave out who"),
         (
             lambda u: u.track_event("guest", "click", "x"),
             "user_id must be an id of somebody, not the placeholder 'guest'",

@@ -282,7 +282,9 @@ def test_a_link_is_taken_back(client: TestClient) -> None:
     assert data(client, "summary")["total_users"] == 2
 
 
-@pytest.mark.parametrize("body", [{"anonymous_id": "undefined", "user_id": "ada"}, {"anonymous_id": "a", "user_id": 0}])
+@pytest.mark.parametrize(
+    "body", [{"anonymous_id": "undefined", "user_id": "ada"}, {"anonymous_id": "a", "user_id": "0"}]
+)
 def test_nobody_is_linked_to_a_placeholder(client: TestClient, body: dict[str, Any]) -> None:
     """It would make one person of all who have no id."""
     answer = client.post(f"{BASE}/identify", json=body)
