@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from otel_measure.conventions import dialects, instruments, model_names, semconv
-from otel_measure.definitions.model_ties import Likeness, ModelNames, ModelTies
+from otel_measure.definitions.cells import LARGEST
+from otel_measure.definitions.model_ties import ModelNames, ModelTies
 from otel_measure.definitions.signals import ModelSeries, Role
 from otel_measure.definitions.streams import Increment
 from otel_measure.definitions.surplus import MetricIncrement, Remainder, SingleCalls, surplus
@@ -123,7 +124,7 @@ def _scale(role: Role) -> float:
 
 def _metric_increment(growth: Growth) -> MetricIncrement:
     increment, role = growth.increment, _role(growth)
-    amount = increment.count if role in _BY_COUNT else round(increment.value * _scale(role))
+    amount = increment.count if role in _BY_COUNT else round(min(increment.value * _scale(role), LARGEST))
     series = increment.point.model_series
     return MetricIncrement(
         growth.key,
@@ -164,31 +165,21 @@ def _share_that_counts(singles: Sequence[KnownSingles]) -> float:
 
 def _counting_scopes(growth: Sequence[Growth], ties: ModelTies) -> set[int]:
     """Return the keys of the increments that count: of scopes that tell of one model, the one that tells the most."""
-    told: dict[Role, dict[tuple[str, ModelNames], int]] = defaultdict(Counter)
+    told: dict[tuple[Role, str], Counter[str]] = defaultdict(Counter)
     for each in growth:
-        told[_role(each)][_scope(each), each.names] += _metric_increment(each).units
-    counting = set()
-    for each in growth:
-        ours, rivals = 0, Counter[str]()
-        for (scope, names), units in told[_role(each)].items():
-            likeness = ties.likeness(each.names, names)
-            if scope == _scope(each):
-                ours += units if likeness is not None else 0
-            elif likeness is not None and likeness is not Likeness.NAMELESS:
-                rivals[scope] += units
-        if all((ours, _reversed(_scope(each))) >= (units, _reversed(scope)) for scope, units in rivals.items()):
-            counting.add(each.key)
-    return counting
+        told[_role(each), _model(each, ties)][_scope(each)] += _metric_increment(each).units
+    chosen = {model: min(scopes, key=lambda scope: (-scopes[scope], scope)) for model, scopes in told.items()}
+    return {each.key for each in growth if _scope(each) == chosen[_role(each), _model(each, ties)]}
+
+
+def _model(growth: Growth, ties: ModelTies) -> str:
+    """Return the name asked for, "" where neither name is said."""
+    return growth.names.asked or (ties.asked_of(growth.names.answered) if growth.names.answered else "")
 
 
 def _scope(growth: Growth) -> str:
     series = growth.increment.point.model_series
     return series.scope if series is not None else ""
-
-
-def _reversed(text: str) -> tuple[int, ...]:
-    """Return what sorts texts the other way round: of equals the first one counts."""
-    return tuple(-ord(char) for char in text)
 
 
 # ---------------------------------------------------------------- names

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from otel_measure.records.kinds import Inference
+
 _JOINTS: Final = ("-", "@", ":", "/", "_")
 
 
@@ -82,6 +84,17 @@ class ModelTies:
 def is_longer_name(answered: str, asked: str) -> bool:
     """Tell whether a name is another one with something behind it: `gpt-4o-2024-08-06` is `gpt-4o`'s."""
     return bool(asked) and answered.startswith(asked) and answered[len(asked) :].startswith(_JOINTS)
+
+
+def names_of(record: Inference) -> ModelNames:
+    """Return what a call says of its model."""
+    return ModelNames(record.model, record.response_model or "")
+
+
+def are_tied(one: ModelNames, other: ModelNames) -> bool:
+    """Tell whether names alone tie two calls: a name that both say, or one that goes on from the other."""
+    said, others = {name for name in one if name}, {name for name in other if name}
+    return bool(said & others) or any(is_longer_name(a, b) or is_longer_name(b, a) for a in said for b in others)
 
 
 def _lonely(pairs: Mapping[ModelNames, int]) -> ModelNames | None:

@@ -12,17 +12,20 @@ All of it is a function of the set of what is told about one trace or one respon
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure.conventions import model_names
-from otel_measure.definitions.model_ties import ModelNames, is_longer_name
+from otel_measure.definitions.model_ties import ModelNames, are_tied, names_of
 from otel_measure.records.kinds import Inference, Record, with_fields
 
 OVERLAP_US: Final = 2_000_000
 """How far the times of two spans of one response may lie apart."""
+MOST_OF_A_RESPONSE: Final = 32
+"""An id that more calls say at a time tells nothing: its server does not mean one answer by it."""
+_MOST_AROUND: Final = 100  # spans of calls around a call that complete it: no framework has as many
 _CLOCK_US: Final = 50_000  # how far a span inside a measured block may reach beyond it: two clocks are read
 # Operations that answer a prompt, by several names: one of them around another is the same call.
 GENERATION: Final = "chat"
@@ -70,7 +73,7 @@ class Telling(NamedTuple):
     @property
     def id(self) -> str:
         """What tells it from all others."""
-        return self.record.id if self.record is not None else f"{self.trace_id}/{self.span_id}"
+        return self.record.id if self.record is not None else f"span:{self.trace_id}/{self.span_id}"
 
     def of(self, record: Record | None) -> Telling:
         """Return what is told with another record of the call, such as one without its user."""
@@ -96,23 +99,14 @@ class SameCall(NamedTuple):
 AreTied: TypeAlias = Callable[[ModelNames, ModelNames], bool]
 
 
-def names_of(record: Inference) -> ModelNames:
-    """Return what a call says of its model."""
-    return ModelNames(record.model, record.response_model or "")
-
-
-def are_tied(one: ModelNames, other: ModelNames) -> bool:
-    """Tell whether names alone tie two calls: a name that both say, or one that goes on from the other."""
-    said, others = {name for name in one if name}, {name for name in other if name}
-    return bool(said & others) or any(is_longer_name(a, b) or is_longer_name(b, a) for a in said for b in others)
-
-
 def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[SameCall]:
     """Return the calls that tellings of one or several traces tell of, sorted by id."""
     told = sorted(tellings, key=lambda each: (each.trace_id, each.span_id, each.kind, each.id))
     spans = {each.key: each for each in told if each.kind != "fact"}
     outer = {key: _outer(each, spans) for key, each in spans.items() if each.kind == "call"}
+    _break_circles(outer)
     wrappers = {each.key for each in outer.values() if each is not None}
+    inside = Counter(each.key for each in outer.values() if each is not None)
     groups = [
         _CallGroup([span], _wrapping(span, outer))
         for key, span in spans.items()
@@ -121,7 +115,24 @@ def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[Sa
     facts = [each for each in told if each.kind == "fact"]
     groups = _with_facts(groups, facts, spans, tied)
     groups = _by_response(groups, tied)
-    return sorted((_call(group, spans, outer) for group in groups), key=lambda call: call.record.id)
+    return sorted((_call(group, inside) for group in groups), key=lambda call: call.record.id)
+
+
+def _break_circles(outer: dict[SpanKey, Telling | None]) -> None:
+    """Have the first span of each circle stand inside none: whoever sends such spans made a call all the same."""
+    settled: set[SpanKey] = set()
+    for key in sorted(outer):
+        path: list[SpanKey] = []
+        passed: set[SpanKey] = set()
+        at: SpanKey | None = key
+        while at is not None and at not in settled and at not in passed:
+            path.append(at)
+            passed.add(at)
+            above = outer.get(at)
+            at = above.key if above is not None else None
+        if at is not None and at in passed:
+            outer[min(path[path.index(at) :])] = None
+        settled |= passed
 
 
 class _CallGroup:
@@ -164,7 +175,7 @@ def _above(telling: Telling, spans: Mapping[SpanKey, Telling]) -> Iterator[Telli
 def _wrapping(call: Telling, outer: Mapping[SpanKey, Telling | None]) -> list[Telling]:
     around: list[Telling] = []
     at = outer[call.key]
-    while at is not None and at not in around and at is not call:
+    while at is not None and len(around) < _MOST_AROUND:
         around.append(at)
         at = outer.get(at.key)
     return around
@@ -190,7 +201,8 @@ def _with_facts(
             continue
         whole = of_fact[its_fact.id]
         whole.inner += group.inner
-        whole.around += [each for each in group.around if each not in whole.around]
+        known = {each.id for each in whole.around}
+        whole.around += [each for each in group.around if each.id not in known]
     return [*kept, *of_fact.values()]
 
 
@@ -253,6 +265,7 @@ def _by_response(groups: Sequence[_CallGroup], tied: AreTied) -> list[_CallGroup
     pairs = sorted(
         (_distance_us(groups[i], groups[j]), i, j)
         for members in by_id.values()
+        if len(members) <= MOST_OF_A_RESPONSE
         for i, j in combinations(members, 2)
         if _may_be_one(groups[i], groups[j], tied)
     )
@@ -317,9 +330,9 @@ _OF_ONE: Final = (
 )
 
 
-def _call(group: _CallGroup, spans: Mapping[SpanKey, Telling], outer: Mapping[SpanKey, Telling | None]) -> SameCall:
+def _call(group: _CallGroup, inside: Mapping[SpanKey, int]) -> SameCall:
     inner = sorted(group.inner, key=lambda each: (_latency_us(each), each.id))
-    around_several = {wrapper.key for wrapper in group.around if _calls_inside(wrapper, outer) > 1}
+    around_several = {wrapper.key for wrapper in group.around if inside[wrapper.key] > 1}
     base = group.fact or inner[0]
     record = base.record
     assert record is not None
@@ -335,10 +348,6 @@ def _call(group: _CallGroup, spans: Mapping[SpanKey, Telling], outer: Mapping[Sp
         record = _with_sums(record, [each.record for each in inner if each.record is not None])
     record = _asked_by(record, group)
     return SameCall(record, base.process, tuple(sorted(each.id for each in group.told)), tuple(_singles(group)))
-
-
-def _calls_inside(wrapper: Telling, outer: Mapping[SpanKey, Telling | None]) -> int:
-    return sum(above is not None and above.key == wrapper.key for above in outer.values())
 
 
 def _completed(record: Inference, other: Inference, fields: Iterable[str]) -> Inference:

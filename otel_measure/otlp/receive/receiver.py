@@ -170,10 +170,18 @@ class Receiver:
         store = self._store
         if not told:
             return Counter()
-        taken = store.take_tellings(told)
+        try:
+            taken = store.take_tellings(told)
+        except StoreRejected as fault:
+            if len(told) == 1:
+                _log.warning("what tells of a call cannot be kept: %r", fault)
+                tally("rejected", 1, "invalid")
+                return Counter({"a span or fact that cannot be kept": 1})
+            middle = len(told) // 2
+            return self._take_tellings(tally, told[:middle], own) + self._take_tellings(tally, told[middle:])
         outcomes = Counter(taken.outcomes)
         self._count_reassigned(taken.reassigned)
-        tally("ignored", outcomes["span"] - own)
+        tally("ignored", max(outcomes["span"] - own, 0))
         for outcome in ("accepted", "same_call", "duplicate"):
             tally(outcome, outcomes[outcome])
         refused = Counter({_REASONS[each]: n for each in ("too_old", "erased") if (n := outcomes[each])})

@@ -19,6 +19,7 @@ from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Inference, Json
+from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
 
 
 class InterpretedSpans(NamedTuple):
@@ -63,6 +64,8 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
 def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: int) -> Span:
     if not span.trace_id or not span.span_id:
         raise ValueError("a span must have a trace id and a span id")
+    if len(span.trace_id) != 16 or len(span.span_id) != 8 or len(span.parent_span_id) not in (0, 8):
+        raise ValueError("a trace id must have 16 bytes, and a span id 8")
     end_us, _ = settled_time(span.end_time_unix_nano // 1000 or now_us, now_us)
     duration_us = max(span.end_time_unix_nano - span.start_time_unix_nano, 0) // 1000
     return Span(
@@ -93,9 +96,9 @@ def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own
         parent_id=span.parent_span_id,
         process=resource.source,
         # Two instrumentations may stand in one scope; one names the spans of a kind alike.
-        scope=f"{span.scope}/{span.name}",
-        operation=operation_kind(operation if isinstance(operation, str) else None),
-        response_id=response_id if isinstance(response_id, str) and response_id else None,
+        scope=f"{span.scope}/{span.name}"[:MAX_NAME_CHARS],
+        operation=operation_kind(operation[:MAX_LABEL_CHARS] if isinstance(operation, str) else None),
+        response_id=response_id[:MAX_NAME_CHARS] if isinstance(response_id, str) and response_id else None,
         began_us=span.start_us,
         ended_us=span.end_us,
         record=record,

@@ -29,7 +29,7 @@ class Correction:
     Args:
         process_of: the process that tells of a call, by the id of the call.
         measured: the processes whose metrics tell of calls as well: what counters show of them is decided with these.
-        told_by_spans: the ids of calls that no fact tells of: metrics of the conventions may come as well.
+        told_by_spans: the ids of tellings that are spans: metrics of the conventions may come of their process.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Correction:
         if gone:
             change_in(transaction.connection, "DELETE FROM inference WHERE id IN", id_keys([each.id for each in gone]))
         for process, records in self._by_process(gone).items():
-            reassigned += overshown.take_back(transaction, process, summed(records), of_facts=True)
+            reassigned += self._take_back(transaction, process, records)
         if came:
             given = facts.facts_of(facts.INFERENCE, came, transaction.names)
             facts.insert_new(transaction.connection, facts.INFERENCE, given)
@@ -61,6 +61,21 @@ class Correction:
             roll_ups.add(transaction, {Inference: given})
         models.recount_minutes(transaction, _cells(transaction, [*gone, *(new for _, new in self.replaced)]))
         return max(reassigned - len(came), 0)
+
+    def _take_back(self, transaction: Transaction, process: int, records: Sequence[Inference]) -> int:
+        """Take calls off the counters; what was not shown yet, or is shown by the process itself, is not owed."""
+        sums = summed(record for record in records if record.id not in self._told_by_spans)
+        for key, whole in summed(record for record in records if record.id in self._told_by_spans).items():
+            is_own = key.instrument.startswith(semconv.GEN_AI_PREFIX)
+            if is_own and overshown.withdraw(transaction, process, key, whole):
+                continue
+            if is_own and process in self._measured:
+                overshown.leave_out(transaction, {key: whole})
+            elif key in sums:
+                sums[key].add(whole)
+            else:
+                sums[key] = whole
+        return overshown.take_back(transaction, process, sums, of_facts=True)
 
     def _show(self, transaction: Transaction, process: int, records: Sequence[Inference]) -> None:
         """Add calls to the counters: what a process with spans alone has, when its metrics had time to come."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Final
 
 import msgspec
 
 from otel_measure.conventions import instruments
 from otel_measure.definitions import growth
+from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.growth import Growth, KnownSingles
 from otel_measure.definitions.measurements import Attributes
 from otel_measure.definitions.model_ties import ModelNames, ModelTies
@@ -33,6 +35,8 @@ from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.streams import Interpreted, Interpreter
 
 SETTLED_US: Final = 3 * HOUR_US
+_COUNTED_AT_ONCE: Final = 1000  # rows; a process with more is counted in the background
+_SILENT_AT_ONCE: Final = 10_000
 
 
 class _Kept(msgspec.Struct):
@@ -91,8 +95,14 @@ def take(transaction: Transaction, increments: Sequence[Increment], interpreter:
         elif _counts_by_itself(connection, number):
             grown, placed = _growth(connection, "id IN", sorted(keys))
             _place(transaction, number, {each.key: each.increment for each in grown}, placed, interpreter)
-        else:
+        elif _rows_of(connection, number) <= _COUNTED_AT_ONCE:
             count(transaction, number, interpreter)
+        else:
+            tellings.note_changed(connection, [number])
+
+
+def _rows_of(connection: sqlite3.Connection, process: int) -> int:
+    return int(connection.execute("SELECT count(*) FROM growth WHERE process = ?", (process,)).fetchone()[0])
 
 
 def _counts_by_itself(connection: sqlite3.Connection, process: int) -> bool:
@@ -112,7 +122,8 @@ def _counts_by_itself(connection: sqlite3.Connection, process: int) -> bool:
 def _keep(connection: sqlite3.Connection, process: int, increment: Increment, series: ModelSeries) -> int:
     """Keep an increment, joined with what its series has grown by in the same minute; return the row."""
     point = increment.point
-    key = (process, f"{point.name}{{{point.labels}}}", point.ts // MINUTE_US)
+    # Labels may name users, and which series it is suffices.
+    key = (process, sha256(f"{point.name}{{{point.labels}}}".encode()).hexdigest(), point.ts // MINUTE_US)
     row = connection.execute(
         "SELECT after, until, increment FROM growth WHERE process = ? AND series = ? AND minute = ?", key
     ).fetchone()
@@ -254,7 +265,7 @@ def _to_place(of: tuple[str, str, float, int, bool] | None, interpreted: Interpr
         interpreted.origin,
         use.model,
         use.version,
-        [getattr(use, column) for column in SUMS],
+        [min(getattr(use, column), LARGEST) for column in SUMS],
         use.sources,
         (use.binned or Binned()).to_json(),
         [(instrument.name, attributes, value) for instrument, value, attributes in interpreted.sums],
@@ -292,7 +303,7 @@ def _sums(placed: Iterable[_Placed]) -> dict[TotalKey, Sum]:
     for each in placed:
         for name, attributes, value in each.sums:
             whole = sums.setdefault(TotalKey(name, attributes, each.origin), Sum(0))
-            whole.value += round(value * instruments.BY_NAME[name].units_per_value)
+            whole.value += min(round(value * instruments.BY_NAME[name].units_per_value), LARGEST)
             whole.count += 1
     return sums
 
@@ -323,11 +334,12 @@ def _name_versions(transaction: Transaction, process: int) -> int:
     ).fetchall()
     if not silent:
         return 0
-    near = [_answered(connection, process), _answered_in_service(connection, process)]
-    wanted: dict[str, str] = {}
-    for call, ts, asked in silent:
-        name = next((name for calls in near if (name := calls.nearest(asked, ts)) is not None), None)
-        wanted[call] = growth.version_of(asked, name)
+    own = _answered(connection, process)
+    nearest = {call: own.nearest(asked, ts) for call, ts, asked in silent}
+    if missing := [(ts, asked) for call, ts, asked in silent if nearest[call] is None]:
+        of_service = _answered_in_service(connection, process, missing)
+        nearest = {call: nearest[call] or of_service.nearest(asked, ts) for call, ts, asked in silent}
+    wanted = {call: growth.version_of(asked, nearest[call]) for call, _, asked in silent}
     correction = Correction(dict.fromkeys(wanted, process), tellings.measured(connection, [process]), wanted)
     for record in facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(wanted))):
         if isinstance(record, Inference) and record.response_model is None and record.version != wanted[record.id]:
@@ -340,13 +352,22 @@ def _answered(connection: sqlite3.Connection, process: int) -> growth.AnsweredCa
     return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
 
 
-def _answered_in_service(connection: sqlite3.Connection, process: int) -> growth.AnsweredCalls:
+def _answered_in_service(
+    connection: sqlite3.Connection, process: int, missing: Sequence[tuple[int, str]]
+) -> growth.AnsweredCalls:
+    """Return the answered calls of the service around calls for which the process itself has none."""
     (source,) = connection.execute("SELECT source FROM process WHERE id = ?", (process,)).fetchone()
     service = source.rsplit("\n", 1)[0] + "\n"
     rows = connection.execute(
         "SELECT s.ts, s.asked, s.answered FROM process p JOIN single s ON s.process = p.id"
-        " WHERE p.source >= ? AND p.source < ? AND s.answered <> ''",
-        (service, service[:-1] + "\x0b"),
+        " WHERE p.source >= ? AND p.source < ? AND s.answered <> '' AND s.ts BETWEEN ? AND ? LIMIT ?",
+        (
+            service,
+            service[:-1] + "\x0b",
+            min(missing)[0] - growth.NEAREST_US,
+            max(missing)[0] + growth.NEAREST_US,
+            _SILENT_AT_ONCE,
+        ),
     )
     return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
 

@@ -74,6 +74,23 @@ def defer(transaction: Transaction, process: int, sums: Mapping[TotalKey, Sum], 
     )
 
 
+def withdraw(transaction: Transaction, process: int, key: TotalKey, whole: Sum) -> bool:
+    """Take off what is still to be shown; `False` where nothing of that series is."""
+    row = transaction.connection.execute(
+        "SELECT due FROM unshown WHERE process = ? AND due > 0 AND name = ? AND attributes = ? AND origin = ? LIMIT 1",
+        (process, key.instrument, _encode(key.attributes).decode(), transaction.names.origin(key.origin)),
+    ).fetchone()
+    if row is None:
+        return False
+    defer(transaction, process, {key: _difference(_nothing(whole), whole)}, due=row[0])
+    return True
+
+
+def leave_out(transaction: Transaction, sums: Mapping[TotalKey, Sum]) -> None:
+    """Have a rebuild not miss what facts that are gone would have added: counters have it already, or never had it."""
+    _add(transaction, sums, "total_base")
+
+
 def deferred(transaction: Transaction, process: int) -> dict[TotalKey, Sum]:
     """Return and forget what facts of a process have still to add to the totals."""
     return _taken(transaction, "process = ? AND due = 0", process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from typing import Final
 
@@ -9,6 +10,7 @@ from otel_measure.store.sqlite import growing, overshown, tellings
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.streams import Interpreter
 
+_log: Final = logging.getLogger(__name__)
 _TELLINGS_AT_ONCE: Final = 1000
 _PROCESSES_AT_ONCE: Final = 20
 
@@ -27,7 +29,23 @@ def count(transaction: Transaction, interpreter: Interpreter, now: int) -> int:
     if transaction.rolls_up and (waiting := tellings.untold(transaction.connection, _TELLINGS_AT_ONCE)):
         _, reassigned = tellings.follow(transaction, waiting)
     for process in growing.changed(transaction.connection, _PROCESSES_AT_ONCE):
-        reassigned += growing.count(transaction, process, interpreter)
+        reassigned += _count_one(transaction, process, interpreter)
+    return reassigned
+
+
+def _count_one(transaction: Transaction, process: int, interpreter: Interpreter) -> int:
+    """Count one process; a fault in what it told costs no other."""
+    connection = transaction.connection
+    connection.execute("SAVEPOINT process")
+    try:
+        reassigned = growing.count(transaction, process, interpreter)
+    except (ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError) as fault:
+        connection.execute("ROLLBACK TO process")
+        transaction.names.clear()
+        connection.execute("UPDATE process SET changed = 0 WHERE id = ?", (process,))
+        _log.warning("what the metrics of a process tell of calls is left as it was: %r", fault)
+        reassigned = 0
+    connection.execute("RELEASE process")
     return reassigned
 
 

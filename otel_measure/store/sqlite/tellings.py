@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from otel_measure.conventions import instruments, semconv
-from otel_measure.definitions.same_calls import OVERLAP_US, SameCall, Telling, names_of, same_calls
+from otel_measure.definitions.model_ties import names_of
+from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, OVERLAP_US, SameCall, Telling, same_calls
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference, Record
@@ -25,8 +26,9 @@ from otel_measure.store.types.calls import TakenTellings, TellingOutcome
 from otel_measure.store.types.facts import ERASED, TOO_OLD, Receipt
 
 KEPT_US: Final = 2 * 3_600_000_000
+_DAY_US: Final = 24 * 3_600_000_000
 MAX_SPANS: Final = 1_000_000
-_ROUNDS: Final = 4  # of responses in traces of other responses
+_ROUNDS: Final = 16  # of responses in traces of other responses
 _COLUMNS: Final = "id, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call"
 _MARKS: Final = ",".join("?" * len(_COLUMNS.split(",")))
 _REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
@@ -54,7 +56,10 @@ def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
     """Store what tells of calls, and have the calls follow; while nothing may be rolled up, they follow later."""
     fresh = store(transaction, told)
     if not transaction.rolls_up:
-        return TakenTellings(["accepted" if is_new else "duplicate" for is_new in fresh], [], 0)
+        return TakenTellings(
+            ["duplicate" if not is_new else "span" if each.record is None else "accepted"
+             for each, is_new in zip(told, fresh, strict=True)], [], 0,
+        )  # fmt: skip
     new_calls, reassigned = follow(transaction, [each.id for each, is_new in zip(told, fresh, strict=True) if is_new])
     return TakenTellings(outcomes_of(transaction.connection, told, fresh, new_calls), sorted(new_calls), reassigned)
 
@@ -152,17 +157,19 @@ def follow(transaction: Transaction, ids: Iterable[str]) -> tuple[set[str], int]
     if not rows:
         return set(), 0
     calls = {call.record.id: call for call in same_calls(row.telling for row in rows.values())}
+    call_of = {told: call.record.id for call in calls.values() for told in call.told_by}
     present = {row.call for row in rows.values() if row.call is not None}
     stored = _inferences(transaction.connection, {*present, *calls})
-    process_of = {row.telling.id: row.process for row in rows.values()}
-    facts_among = {each for each, row in rows.items() if row.telling.kind == "fact"}
-    by_spans = {call.record.id for call in calls.values() if call.record.id not in facts_among}
+    # What a call adds to counters goes from the process that told of it to the one that tells of it now.
+    process_of = {each: rows[call_of.get(each, each)].process for each in rows}
+    by_spans = {each for each, row in rows.items() if row.telling.kind == "call"}
     correction = Correction(process_of, measured(transaction.connection, process_of.values()), by_spans)
-    for call in calls.values():
-        _compare(call, stored.get(call.record.id), correction)
-    correction.removed += [stored[each] for each in sorted(present - calls.keys()) if each in stored]
+    for each, call in calls.items():
+        if each in stored or each not in present:  # else it was counted, and purged since
+            _compare(call, stored.get(each), correction)
+    correction.removed += [stored[each] for each in sorted(present - calls.keys()) if each in stored and each in rows]
     reassigned = correction.apply(transaction)
-    _note_calls(transaction.connection, rows, calls, present)
+    _note_calls(transaction.connection, rows, calls, call_of)
     return {each.id for each in correction.added} - present, reassigned
 
 
@@ -192,7 +199,8 @@ def _around(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, _Ro
         asked |= {row.telling.id for row in responses}
         for row in responses:
             rows |= _of_response(connection, row)
-    return rows if any(row.telling.record is not None for row in rows.values()) else {}
+    whole = {each: row for each, row in rows.items() if bytes.fromhex(row.telling.trace_id) in {*traces, b""}}
+    return whole if any(row.telling.record is not None for row in whole.values()) else {}
 
 
 def _with_calls(connection: sqlite3.Connection, traces: Iterable[bytes]) -> set[bytes]:
@@ -208,7 +216,7 @@ def _load(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> 
 def _of_response(connection: sqlite3.Connection, row: _Row) -> dict[str, _Row]:
     """Return what tells of the same response at the same time."""
     rows = connection.execute(
-        f"{_SELECT} WHERE t.response = ? AND t.ts >= ? AND t.began <= ?",
+        f"{_SELECT} WHERE t.response = ? AND t.ts >= ? AND t.began <= ? LIMIT {4 * MOST_OF_A_RESPONSE}",
         (row.telling.response_id, row.telling.began_us - OVERLAP_US, row.telling.ended_us + OVERLAP_US),
     )
     return {each.telling.id: each for each in map(_row, rows)}
@@ -223,14 +231,17 @@ def _inferences(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str,
 
 
 def _note_calls(
-    connection: sqlite3.Connection, rows: Mapping[str, _Row], calls: Mapping[str, SameCall], present: set[str]
+    connection: sqlite3.Connection,
+    rows: Mapping[str, _Row],
+    calls: Mapping[str, SameCall],
+    call_of: Mapping[str, str],
 ) -> None:
     """Note of which call each telling tells, and by which record the metrics of each process know it."""
-    call_of = {told: call.record.id for call in calls.values() for told in call.told_by}
     changed = [(call_of[each], each) for each, row in rows.items() if call_of.get(each, row.call) != row.call]
     connection.executemany("UPDATE telling SET call = ? WHERE id = ?", changed)
     number = {row.telling.process: row.process for row in rows.values()}
-    change_in(connection, "DELETE FROM single WHERE call IN", sorted(present | calls.keys()))
+    before = {row.call for row in rows.values() if row.call in rows}
+    change_in(connection, "DELETE FROM single WHERE call IN", sorted(before | calls.keys()))
     connection.executemany(
         "INSERT INTO single VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -295,7 +306,21 @@ def call_of(connection: sqlite3.Connection, telling_id: str) -> str | None:
 
 def sweep(connection: sqlite3.Connection, now: int) -> int:
     """Forget what is older than two hours, and of the spans between calls what is beyond a million; return how many."""
-    connection.execute("DELETE FROM telling WHERE ts < ? AND (record IS NULL OR call IS NOT NULL)", (now - KEPT_US,))
+    connection.execute(
+        "DELETE FROM telling WHERE trace = x'' AND ts < ? AND call IS NOT NULL OR ts < ? OR ts > ?",
+        (now - KEPT_US, now - _DAY_US, now + _DAY_US),
+    )
+    # A trace goes as a whole: of a part of it another call would be made.
+    connection.execute(
+        "DELETE FROM telling WHERE trace <> x'' AND trace IN"
+        " (SELECT trace FROM telling GROUP BY trace HAVING max(ts) < ?)",
+        (now - KEPT_US,),
+    )
+    connection.execute(
+        "DELETE FROM process WHERE changed = 0 AND id NOT IN (SELECT process FROM telling UNION"
+        " SELECT process FROM growth UNION SELECT process FROM single UNION SELECT process FROM unshown)"
+    )
+    connection.execute("DELETE FROM overshown WHERE process NOT IN (SELECT id FROM process)")
     beyond = int(connection.execute("SELECT count(*) FROM telling WHERE record IS NULL").fetchone()[0]) - MAX_SPANS
     if beyond <= 0:
         return 0
@@ -320,11 +345,11 @@ def of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Inferen
 
 
 def _of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[tuple[str, str]]:
-    calls = {call for (call,) in rows_in(connection, f"SELECT call FROM telling WHERE {_USER} IN", ids) if call}
-    return {
-        *rows_in(connection, f"SELECT id, record FROM telling WHERE {_USER} IN", ids),
-        *rows_in(connection, "SELECT id, record FROM telling WHERE record IS NOT NULL AND call IN", sorted(calls)),
-    }
+    naming = list(rows_in(connection, f"SELECT id, record, trace FROM telling WHERE {_USER} IN", ids))
+    # What names nobody in the same trace may be of theirs as well: a span around several calls says it of all.
+    nameless = f"SELECT id, record, trace FROM telling WHERE record IS NOT NULL AND {_USER} IS NULL AND trace IN"
+    traces = sorted({trace for *_, trace in naming} - {b""})
+    return {(each, record) for each, record, _ in (*naming, *rows_in(connection, nameless, traces))}
 
 
 def users(connection: sqlite3.Connection) -> list[str]:

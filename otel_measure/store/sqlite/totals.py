@@ -49,8 +49,9 @@ def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[TotalKey, 
             by_id.setdefault(names.overflow(name), Sum(bounds)).add(added)
     connection.executemany(
         f"INSERT INTO {into} VALUES (?, ?, ?, NULL) ON CONFLICT (series)"
-        f" DO UPDATE SET value = min(value + excluded.value, {LARGEST}), count = count + excluded.count",
-        [(series, min(s.value, LARGEST), s.count) for series, s in by_id.items() if s.buckets is None],
+        f" DO UPDATE SET value = max(min(value + excluded.value, {LARGEST}), -{LARGEST}),"
+        " count = count + excluded.count",
+        [(series, max(min(s.value, LARGEST), -LARGEST), s.count) for series, s in by_id.items() if s.buckets is None],
     )
     for series, s in by_id.items():
         if s.buckets is not None:
@@ -63,7 +64,7 @@ def _add_histogram(connection: sqlite3.Connection, into: str, series: int, added
     if row is not None:
         value, count = row[0] + value, row[1] + count
         buckets = [a + b for a, b in zip(unpacked(row[2]), buckets, strict=True)]
-    value = min(value, LARGEST)
+    value = max(min(value, LARGEST), -LARGEST)
     connection.execute(f"INSERT OR REPLACE INTO {into} VALUES (?, ?, ?, ?)", (series, value, count, packed(buckets)))
 
 
