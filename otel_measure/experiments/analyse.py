@@ -243,6 +243,7 @@ def _verdict(
         return "effect_changed"
     if winner is not None:
         return "winner"
-    control, *others = arms.items()
-    pairs = [(control[1], arm) for variant, arm in others if weights[variant]]
-    return "no_winner_yet" if all(_have_enough(*pair) for pair in pairs or [(control[1],)]) else "not_enough_data"
+    (_, control), *others = arms.items()
+    rivals = [arm for variant, arm in others if weights[variant]]
+    is_enough = all(_have_enough(control, rival) for rival in rivals) if rivals else _have_enough(control)
+    return "no_winner_yet" if is_enough else "not_enough_data"
