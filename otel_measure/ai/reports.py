@@ -289,10 +289,11 @@ def _health(
     if right is not None:
         values["accuracy"] = right.accuracy
         evidence["accuracy"] = f"{right.labelled:,} labelled predictions"
-    if fairness is not None and fairness.widest is not None:
-        attribute, gap = fairness.widest
+    if fairness is not None and fairness.worst is not None:
+        attribute, gap = fairness.worst
         values["fairness_gap"] = gap.demographic_parity_difference
-        evidence["fairness_gap"] = f"{attribute}: {gap.smallest_group:,} records in the smallest of {len(gap.n)} groups"
+        compared = len(gap.n) - len(gap.left_out)
+        evidence["fairness_gap"] = f"{attribute}: {gap.smallest_group:,} records in the smallest of {compared} groups"
     if drift is not None:
         # A score without an alarm is what chance gives, and takes no points.
         values["drift_score"] = drift.drift_score if drift.evidence.alarm else 0.0
