@@ -202,7 +202,7 @@ KEYS = ", ".join(row[0] for row in TABLE)
 def test_the_alert_of_a_share_stays_in_reach(key: str, target: float, alert: float) -> None:
     """The alert that moves with an own target is at most halfway to 1 for a share, where it can be passed."""
     (component,) = (part for part in COMPONENTS if part.key == key)
-    assert component.bounds(target) == (target, pytest.approx(alert))
+    assert component.bounds(target) == pytest.approx((target, alert))
     assert health({key: target}, targets={key: target}).score == 100.0
 
 
