@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from otel_measure.ai.quality import Fairness, GroupCounts, fairness
 from otel_measure.definitions.quality import boolean_spellings, label
+from otel_measure.definitions.verdicts import WORST_FIRST
 from otel_measure.definitions.windows import Window
 from otel_measure.records.kinds import Prediction
 from otel_measure.store.types.quality import GroupedLabels
@@ -27,10 +28,17 @@ class FairnessReport:
     window: Window
 
     @property
-    def widest(self) -> tuple[str, Fairness] | None:
-        """The attribute with the largest gap among those with enough records in each group, and its fairness."""
+    def worst(self) -> tuple[str, Fairness] | None:
+        """The attribute with the worst verdict, of several the one whose gap is surely the largest, and its fairness.
+
+        The gap itself does not decide: that of few records is wide by chance.
+        """
         judged = [(name, one) for name, one in self.attributes.items() if one.verdict != "unknown"]
-        return max(judged, key=lambda named: named[1].demographic_parity_difference, default=None)
+        return max(judged, key=lambda named: _badness(named[1]), default=None)
+
+
+def _badness(one: Fairness) -> tuple[int, float]:
+    return -WORST_FIRST.index(one.verdict), one.demographic_parity_difference_ci[0]
 
 
 def fairness_report(grouped: GroupedLabels, positive: Prediction | None, window: Window) -> FairnessReport:

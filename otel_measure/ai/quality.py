@@ -320,8 +320,9 @@ class Fairness:
         equalized_odds_difference: the larger of the true and false positive rates' differences.
         equalized_odds_ratio: the smaller of their ratios.
         undefined: the rates that are a ratio of nothing, as ``group: rate``; they count as no disparity.
-        smallest_group: records of the smallest group.
-        verdict: of the gap against its KPI; ``unknown`` when a group has fewer records than it needs.
+        smallest_group: records of the smallest group compared.
+        left_out: groups of fewer records than the KPI needs, when two others have them; they are not compared.
+        verdict: of the gap against its KPI; ``unknown`` when a group compared has fewer records than it needs.
     """
 
     n: dict[str, int]
@@ -337,24 +338,26 @@ class Fairness:
     equalized_odds_ratio: float
     undefined: tuple[str, ...]
     smallest_group: int
+    left_out: tuple[str, ...]
     verdict: Verdict
 
 
 def fairness(groups: Mapping[str, GroupCounts]) -> Fairness:
-    """Compare the rates of groups.
+    """Compare the rates of groups, counted by name of the group.
 
-    The definitions are fairlearn's (``between_groups``, ``worst_case``). With fewer than two groups that have a rate
-    its difference and ratio are ``nan``.
-
-    Args:
-        groups: counts by name of the group.
+    The definitions are fairlearn's (``between_groups``, ``worst_case``), of the groups that have enough records where
+    two or more have. With fewer than two groups that have a rate its difference and ratio are ``nan``.
     """
+    kpi = BY_KEY["fairness_gap"]
+    large = {name: group for name, group in groups.items() if group.n >= kpi.min_evidence}
+    compared = large if len(large) > 1 else groups
     selection = _rates(groups, lambda g: _ratio(g.selected, g.n))
     opportunity = _rates(groups, lambda g: _ratio(g.true_positives, g.positives))
     alarm = _rates(groups, lambda g: _ratio(g.false_positives, g.negatives))
     named = (("selection_rate", selection), ("true_positive_rate", opportunity), ("false_positive_rate", alarm))
-    smallest = min((group.n for group in groups.values()), default=0)
-    gap, interval = _difference(selection), widest_difference([(group.selected, group.n) for group in groups.values()])
+    of_selection, of_opportunity, of_alarm = ({name: rates[name] for name in compared} for _, rates in named)
+    smallest = min((group.n for group in compared.values()), default=0)
+    gap, interval = _difference(of_selection), widest_difference([(g.selected, g.n) for g in compared.values()])
     return Fairness(
         n={name: groups[name].n for name in sorted(groups)},
         selection_rate=selection,
@@ -362,14 +365,15 @@ def fairness(groups: Mapping[str, GroupCounts]) -> Fairness:
         false_positive_rate=alarm,
         demographic_parity_difference=gap,
         demographic_parity_difference_ci=interval,
-        demographic_parity_ratio=_quotient(selection),
-        equal_opportunity_difference=_difference(opportunity),
-        equal_opportunity_ratio=_quotient(opportunity),
-        equalized_odds_difference=_worst(max, _difference(opportunity), _difference(alarm)),
-        equalized_odds_ratio=_worst(min, _quotient(opportunity), _quotient(alarm)),
+        demographic_parity_ratio=_quotient(of_selection),
+        equal_opportunity_difference=_difference(of_opportunity),
+        equal_opportunity_ratio=_quotient(of_opportunity),
+        equalized_odds_difference=_worst(max, _difference(of_opportunity), _difference(of_alarm)),
+        equalized_odds_ratio=_worst(min, _quotient(of_opportunity), _quotient(of_alarm)),
         undefined=tuple(f"{group}: {name}" for name, rates in named for group in rates if math.isnan(rates[group])),
         smallest_group=smallest,
-        verdict=judge(BY_KEY["fairness_gap"], gap, evidence=smallest, interval=interval),
+        left_out=tuple(sorted(groups.keys() - compared.keys())),
+        verdict=judge(kpi, gap, evidence=smallest, interval=interval),
     )
 
 

@@ -301,9 +301,10 @@ def _health(
     if right is not None:
         labelled = f"{right.labelled:,} labelled predictions"
         parts["accuracy"] = _Part(right.accuracy, right.labelled, labelled)
-    if fairness is not None and fairness.widest is not None:
-        attribute, gap = fairness.widest
-        groups = f"{attribute}: {gap.smallest_group:,} records in the smallest of {len(gap.n)} groups"
+    if fairness is not None and fairness.worst is not None:
+        attribute, gap = fairness.worst
+        compared = len(gap.n) - len(gap.left_out)
+        groups = f"{attribute}: {gap.smallest_group:,} records in the smallest of {compared} groups"
         parts["fairness_gap"] = _Part(gap.demographic_parity_difference, gap.smallest_group, groups)
     if drift is not None:
         # A score without an alarm is what chance gives, and takes no points.

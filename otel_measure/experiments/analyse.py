@@ -13,7 +13,7 @@ left: then the effect has changed while the test ran, and no winner stands for i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf, nan
 from typing import Final
@@ -30,6 +30,8 @@ from otel_measure.store.types.experiments import ArmHour, Experiment
 ALPHA: Final = 0.05
 MIN_USERS: Final = 100
 MIN_CONVERSIONS: Final = 10
+IMAGINED: Final = 3.0**2 / 2.0
+"""z²/2 for the z of a confidence sequence, whose half-width is 3 standard errors where it is tightest."""
 
 
 @dataclass(slots=True)
@@ -45,17 +47,22 @@ class Arm:
         return SampleStatistics.proportion(self.conversions, self.users)
 
     @property
-    def has_enough(self) -> bool:
-        """Whether anything may be concluded from it."""
-        return self.users >= MIN_USERS and self.conversions >= MIN_CONVERSIONS
+    def cautious_sample(self) -> SampleStatistics:
+        """The arm with the variance of z²/2 conversions and as many other users more (Agresti and Coull 1998).
+
+        Its own variance is 0 while nobody has converted, as if the rate were known to be 0.
+        """
+        rate = (self.conversions + IMAGINED) / (self.users + 2.0 * IMAGINED)
+        return replace(self.sample, variance=rate * (1.0 - rate))
 
 
 @dataclass(slots=True)
 class _Looks:
     """What all looks at one variant so far say together, each at the error rate `alpha`.
 
-    Looks count from 100 users and 10 conversions in both arms on: with fewer, a confidence sequence that rests on the
-    central limit theorem does not hold.
+    Looks count from 100 users in both arms and 10 conversions in the two together on: with fewer, a confidence sequence
+    that rests on the central limit theorem does not hold. One of the two may have none: a variant that nobody converts
+    in can lose. The delta method of the relative effect needs 10 conversions in each.
     """
 
     alpha: float
@@ -65,15 +72,15 @@ class _Looks:
 
     def look(self, control: Arm, treatment: Arm) -> None:
         """Look once more."""
-        if not (control.has_enough and treatment.has_enough):
+        if not _have_enough(control, treatment):
             return
-        absolute, relative = (
-            confidence_sequence(difference(control.sample, treatment.sample, relative=relative), alpha=self.alpha)
-            for relative in (False, True)
-        )
+        absolute = confidence_sequence(difference(control.cautious_sample, treatment.cautious_sample), alpha=self.alpha)
         self.p_value = published_p(self.p_value, absolute.p_value)
         self.absolute = _intersection(self.absolute, (absolute.low, absolute.high))
-        self.relative = _intersection(self.relative, (relative.low, relative.high))
+        if min(control.conversions, treatment.conversions) >= MIN_CONVERSIONS:
+            ratio = difference(control.sample, treatment.sample, relative=True)
+            relative = confidence_sequence(ratio, alpha=self.alpha)
+            self.relative = _intersection(self.relative, (relative.low, relative.high))
 
     @property
     def has_changed(self) -> bool:
@@ -111,6 +118,11 @@ def analyse(
         split = sample_ratio([arm.users for arm in arms.values()], experiment.weights)
         split_p_value = published_p(split_p_value, split.p_value)
     return _result(experiment, arms, looks, split_p_value, crossed_over, excluded, definitions, environment)
+
+
+def _have_enough(*arms: Arm) -> bool:
+    """Tell whether anything may be concluded from arms that are compared."""
+    return all(arm.users >= MIN_USERS for arm in arms) and sum(arm.conversions for arm in arms) >= MIN_CONVERSIONS
 
 
 def _effect(control: Arm, treatment: Arm, looks: _Looks, comparisons: int) -> Effect:
@@ -227,8 +239,11 @@ def _verdict(
 ) -> Verdict:
     if mismatch:
         return "sample_ratio_mismatch"
-    if not all(arm.has_enough for variant, arm in arms.items() if weights[variant]):
-        return "not_enough_data"
     if any(each.has_changed for each in looks.values()):
         return "effect_changed"
-    return "winner" if winner is not None else "no_winner_yet"
+    if winner is not None:
+        return "winner"
+    (_, control), *others = arms.items()
+    rivals = [arm for variant, arm in others if weights[variant]]
+    is_enough = all(_have_enough(control, rival) for rival in rivals) if rivals else _have_enough(control)
+    return "no_winner_yet" if is_enough else "not_enough_data"

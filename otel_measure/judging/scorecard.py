@@ -220,9 +220,9 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
 
 
 def _fairness(report: FairnessReport) -> _Unjudged:
-    """The widest gap that can be judged; where none can, the one that has most to go on."""
+    """The gap with the worst verdict; where none can be judged, the one that has most to go on."""
     of_most = max(report.attributes.values(), key=lambda one: one.smallest_group)
-    shown = report.widest[1] if report.widest else of_most
+    shown = report.worst[1] if report.worst else of_most
     return _Unjudged(
         "fairness_gap",
         shown.demographic_parity_difference,

@@ -18,9 +18,10 @@ class Effect:
     Attributes:
         absolute: difference of the conversion rates.
         absolute_ci: what the confidence sequences of all looks have in common, at 95 % for all variants of the test
-            together; unknown before both arms have 100 users and 10 conversions, and when nothing is left of it.
+            together; unknown before both arms have 100 users and the two 10 conversions together, and when nothing
+            is left of it.
         relative: the difference as a share of the control's rate; unknown under 10 conversions of the control.
-        relative_ci: likewise; on the side of 0 that `absolute_ci` is on.
+        relative_ci: likewise, unknown before both arms have 10 conversions; on the side of 0 that `absolute_ci` is on.
         p_value: the smallest of all looks.
         adjusted_p_value: the same, times the number of variants beside the control: it is at most 0.05 exactly when
             some look's interval excluded 0.
@@ -48,8 +49,9 @@ class AbTest:
         sample_ratio_mismatch: whether they do not (p <= 0.001, or anybody in a variant of weight 0).
         p_value: the smallest adjusted one of the effects.
         verdict: `sample_ratio_mismatch` before anything else, since then no other figure means what it says;
-            `not_enough_data` under 100 users or 10 conversions in any variant; `effect_changed` when no effect is left
-            that all looks allow; `winner`; else `no_winner_yet`.
+            `effect_changed` when no effect is left that all looks allow; `winner`; `not_enough_data` while some
+            variant that takes part has under 100 users or under 10 conversions together with the control; else
+            `no_winner_yet`.
         winner: the variant with the highest rate among those whose `absolute_ci` lies above 0; the control when that
             of every other lies below; `None` without one.
         stopped_at: from when on nothing is counted any more; `None` while the test runs.

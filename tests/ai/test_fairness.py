@@ -109,6 +109,26 @@ def test_a_gap_is_judged_from_100_in_each_group_on(measured: Capture) -> None:
     assert taken.evidence == "age_band: 100 records in the smallest of 2 groups"
 
 
+def test_the_worst_verdict_is_shown_not_the_widest_gap() -> None:
+    """A gap of 0.32 that may be chance hides none of 0.3 that is not; of two alerts the surer one is shown."""
+
+    def counts(attribute: str, **selected: tuple[int, int]) -> dict[Group, dict[str, int]]:
+        return {Group(attribute, name): {"true": k, "false": n - k} for name, (k, n) in selected.items()}
+
+    age = counts("age", old=(38, 100), young=(70, 100))
+    sex = counts("sex", f=(3_000, 10_000), m=(6_000, 10_000))
+    region = counts("region", north=(100, 200), south=(180, 200))
+    for predictions, shown in (
+        (age, ("age", "warning")),
+        ({**age, **sex}, ("sex", "alert")),
+        ({**age, **sex, **region}, ("region", "alert")),
+        ({**sex, **counts("place", a=(100, 200), b=(170, 200))}, ("sex", "alert")),
+    ):
+        worst = fairness_report(GroupedLabels(predictions), None, WINDOW).worst
+        assert worst is not None
+        assert (worst[0], worst[1].verdict) == shown
+
+
 def test_the_interval_of_a_gap_holds_for_all_pairs() -> None:
     """Newcombe's interval of two, known from his table; of several the widest, each at 95 % for all pairs together."""
     assert difference_interval((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from itertools import starmap
@@ -216,6 +217,7 @@ def test_groups_without_labels_have_selection_rates_alone() -> None:
                 "b: false_positive_rate",
             ),
             smallest_group=100,
+            left_out=(),
             verdict="ok",
         )
     )
@@ -243,6 +245,23 @@ def test_one_undefined_rate_does_not_hide_the_other() -> None:
 def test_small_groups_give_no_verdict(groups: dict[str, GroupCounts], verdict: str) -> None:
     """Under two groups of 100 records there is no verdict, whatever the gap."""
     assert fairness(groups).verdict == verdict
+
+
+def test_a_small_group_is_left_out_and_named() -> None:
+    """One record with a label of its own changes no difference and no verdict of the groups of 10,000 beside it."""
+    large = {"f": GroupCounts(10_000, 3_000, 500, 400, 500, 90), "m": GroupCounts(10_000, 6_000, 500, 450, 500, 60)}
+    alone = fairness(large)
+    typo = fairness({**large, "typo": GroupCounts(1, 1, 1, 0)})
+    assert (alone.left_out, alone.verdict) == ((), "alert")
+    assert typo == replace(
+        alone,
+        n={"f": 10_000, "m": 10_000, "typo": 1},
+        selection_rate={**alone.selection_rate, "typo": 1.0},
+        true_positive_rate={**alone.true_positive_rate, "typo": 0.0},
+        false_positive_rate=typo.false_positive_rate,
+        undefined=("typo: false_positive_rate",),
+        left_out=("typo",),
+    )
 
 
 def test_selecting_nobody_is_equal_and_has_no_ratio() -> None:

@@ -75,15 +75,45 @@ def test_s02_effect_and_confidence_sequence() -> None:
 
 
 def test_intervals_hold_nothing_impossible() -> None:
-    """A relative effect is above -1; before either arm has 100 users and 10 conversions no interval is known."""
-    least, fewer = (
+    """A relative effect is above -1; before the arms have 10 conversions together no interval is known."""
+    least, fewer, fewest = (
         analyse(TWO, hour((100, 10), (100, 10))).effects[B],
         analyse(TWO, hour((100, 9), (100, 50))).effects[B],
+        analyse(TWO, hour((1000, 4), (1000, 5))).effects[B],
     )
     assert least.relative_ci[0] == -1.0
     assert -1.0 <= least.absolute_ci[0] < 0.0 < least.absolute_ci[1] <= 1.0
     assert (round(fewer.absolute, 9), math.isnan(fewer.relative)) == (0.41, True)
-    assert all(math.isnan(end) for end in (*fewer.absolute_ci, *fewer.relative_ci, fewer.p_value))
+    assert all(math.isnan(end) for end in (*fewer.relative_ci, *fewest.absolute_ci, fewest.p_value))
+
+
+def test_a_variant_that_kills_conversion_loses() -> None:
+    """10 conversions in the two arms together are enough to tell them apart; the relative interval needs 10 in each."""
+    dead = analyse(TWO, hour((50_000, 5_000), (50_000, 0)))
+    effect = dead.effects[B]
+    assert (dead.verdict, dead.winner, effect.absolute, effect.relative) == ("winner", A, -0.1, -1.0)
+    assert -0.11 < effect.absolute_ci[0] < -0.1 < effect.absolute_ci[1] < -0.09
+    assert (effect.p_value < 1e-9, all(math.isnan(end) for end in effect.relative_ci)) == (True, True)
+    beside_a_better_one = analyse(THREE, hour((50_000, 5_000), (25_000, 0), (25_000, 4_000)))
+    assert (beside_a_better_one.verdict, beside_a_better_one.winner) == ("winner", C)
+    revived = analyse(TWO, hour((50_000, 0), (50_000, 5_000)))
+    assert (revived.verdict, revived.winner, math.isnan(revived.effects[B].relative)) == ("winner", B, True)
+
+
+@pytest.mark.parametrize(
+    ("users", "rates"), [((950, 50), (0.002, 0.002)), ((950, 50), (0.002, 0.02)), ((50, 950), (0.005, 0.001))]
+)
+def test_rare_conversions_keep_the_intervals_valid(users: tuple[int, int], rates: tuple[float, float]) -> None:
+    """Of 100 tests with a small arm and few conversions at most 5 ever have a look whose interval misses the effect."""
+    generator = np.random.default_rng(20_261_128)
+    experiment = replace(TWO, weights=(users[0] / 1000, users[1] / 1000))
+    missed = 0
+    for _ in range(100):
+        each = (generator.binomial(n, rate, size=100).tolist() for n, rate in zip(users, rates, strict=True))
+        looks = [list(zip(users, arms, strict=True)) for arms in zip(*each, strict=True)]
+        low, high = analyse(experiment, history(looks)).effects[B].absolute_ci
+        missed += not low <= rates[1] - rates[0] <= high
+    assert missed <= 5
 
 
 @pytest.mark.parametrize(("vector_id", "is_mismatch"), [("R01", False), ("R03", True)])
@@ -114,7 +144,13 @@ def test_a_mismatch_that_was_seen_stays() -> None:
         (TWO, [(1000, 300), (1000, 100)], "winner", A),
         (TWO, [(1000, 100), (1000, 101)], "no_winner_yet", None),
         (TWO, [(99, 20), (100, 90)], "not_enough_data", None),
-        (TWO, [(1000, 9), (1000, 300)], "not_enough_data", None),
+        (TWO, [(1000, 9), (1000, 300)], "winner", B),
+        (TWO, [(1000, 4), (1000, 5)], "not_enough_data", None),
+        (TWO, [(1000, 0), (1000, 0)], "not_enough_data", None),
+        (TWO, [(1000, 1000), (1000, 1000)], "no_winner_yet", None),
+        (THREE, [(2000, 5), (1000, 4), (1000, 300)], "winner", C),
+        (THREE, [(2000, 5), (1000, 4), (1000, 6)], "not_enough_data", None),
+        (Experiment("t", "T", (A, B), (1.0, 0.0), 1.0), [(1000, 9), (0, 0)], "not_enough_data", None),
         (TWO, [(100, 10), (100, 95)], "winner", B),
         (TWO, [(1000, 100), (1400, 300)], "sample_ratio_mismatch", None),
         (TWO, [(2, 0), (0, 0)], "not_enough_data", None),
@@ -202,8 +238,9 @@ def test_verdict_and_interval_never_disagree(hours: list[tuple[tuple[int, int], 
         (low, high), (relative_low, relative_high) = effect.absolute_ci, effect.relative_ci
         if low > 0.0 or high < 0.0:
             assert effect.adjusted_p_value <= 0.05
-        if math.isnan(low) or math.isnan(relative_low):
+        if math.isnan(low):
             assert result.winner != variant
+        if math.isnan(low) or math.isnan(relative_low):
             continue
         assert (low > 0.0) <= (relative_low >= 0.0)
         assert (high < 0.0) <= (relative_high <= 0.0)
