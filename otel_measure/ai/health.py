@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_measure.definitions.kpis import BY_KEY
-from otel_measure.definitions.verdicts import format_value, with_target
+from otel_measure.definitions.verdicts import SHARES, format_value, with_target
 
 MEAN_POINTS: Final = 65.0
 LOWEST_POINTS: Final = 35.0
@@ -123,7 +123,7 @@ def health(
         values: measured values by KPI key of ``COMPONENTS``; a missing one or ``nan`` is not measured.
         targets: targets of this model in place of the table's, see ``check_targets``. The alert threshold moves with
             the target, in the table's proportion: latency p95 has 200 and 500 ms, so a target of 5,000 ms means an
-            alert at 12,500 ms.
+            alert at 12,500 ms; that of a share is at most halfway between the target and 1.
         evidence: what each value rests on, as words (``"1,234 inferences in 24h"``).
 
     Raises:
@@ -163,7 +163,7 @@ def check_targets(targets: Mapping[str, float]) -> None:
     """
     _refuse_unknown("targets", targets)
     for key, target in targets.items():
-        limit = 1.0 if BY_KEY[key].unit in ("ratio", "score") else math.inf
+        limit = 1.0 if BY_KEY[key].unit in SHARES else math.inf
         if isinstance(target, bool) or not 0 < target <= limit or math.isinf(target):
             rule = "a finite number above 0" if limit == math.inf else "above 0 and at most 1"
             raise ValueError(f"targets[{key!r}] is {target!r}; it must be {rule}")
@@ -178,7 +178,9 @@ def _refuse_unknown(argument: str, given: Mapping[str, float]) -> None:
 
 def _measure(component: Component, value: float, own_target: float | None) -> _Measured:
     target, alert = component.bounds(own_target)
-    score = min(1.0, max(0.0, 1.0 - 0.5 * (value - target) / (alert - target)))
+    # A share whose target is 1 has no room beyond it, and takes no points.
+    beyond = (value - target) / (alert - target) if alert != target else 0.0
+    score = min(1.0, max(0.0, 1.0 - 0.5 * beyond))
     return _Measured(component, target, alert, value, score)
 
 

@@ -13,6 +13,7 @@ from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, accuracy_of_classes
 from otel_measure.conventions import instruments
+from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
@@ -132,6 +133,9 @@ class Models:
 
 
 _PERCENTILES: Final = (0.5, 0.95, 0.99, 0.999)
+MIN_PRICED_RATIO: Final = 0.5
+# What every call tells of is in the score from the first one; the score itself is judged only after 20 calls.
+_OF_EVERY_CALL: Final = ("error_rate", "latency_p95_ms")
 
 
 def latency(use: ModelUse, span: TimeSpan) -> Latency:
@@ -193,6 +197,11 @@ def cost(use: ModelUse, span: TimeSpan) -> Cost:
         sources=dict(sorted(use.sources.items())),
         window=span.window,
     )
+
+
+def priced_evidence(paid: Cost) -> int:
+    """Return the priced calls, as evidence for what a call costs; none where most calls have no price."""
+    return round(paid.priced_ratio * paid.requests) if paid.priced_ratio >= MIN_PRICED_RATIO else 0
 
 
 def evaluations(evaluated: Iterable[Evaluated], span: TimeSpan) -> Evaluations:
@@ -265,6 +274,14 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
     )
 
 
+class _Part(NamedTuple):
+    """A component of the health score: its value, what that rests on as a number, and in words."""
+
+    value: float
+    evidence: int
+    basis: str
+
+
 def _health(
     model: Model,
     use: ModelUse,
@@ -276,31 +293,34 @@ def _health(
     failed: Errors,
 ) -> Health:
     calls = f"{use.requests:,} inferences"
-    values = {
-        "error_rate": failed.rate,
-        "latency_p95_ms": took.p95_ms,
-        "cost_per_request_usd": paid.per_request_usd,
-    }
-    evidence = {
-        "error_rate": calls,
-        "latency_p95_ms": calls,
-        "cost_per_request_usd": f"{use.priced:,} priced inferences",
+    parts = {
+        "error_rate": _Part(failed.rate, use.requests, calls),
+        "latency_p95_ms": _Part(took.p95_ms, took.sample_count, calls),
+        "cost_per_request_usd": _Part(paid.per_request_usd, priced_evidence(paid), f"{use.priced:,} priced inferences"),
     }
     if right is not None:
-        values["accuracy"] = right.accuracy
-        evidence["accuracy"] = f"{right.labelled:,} labelled predictions"
+        labelled = f"{right.labelled:,} labelled predictions"
+        parts["accuracy"] = _Part(right.accuracy, right.labelled, labelled)
     if fairness is not None and fairness.worst is not None:
         attribute, gap = fairness.worst
-        values["fairness_gap"] = gap.demographic_parity_difference
         compared = len(gap.n) - len(gap.left_out)
-        evidence["fairness_gap"] = f"{attribute}: {gap.smallest_group:,} records in the smallest of {compared} groups"
+        groups = f"{attribute}: {gap.smallest_group:,} records in the smallest of {compared} groups"
+        parts["fairness_gap"] = _Part(gap.demographic_parity_difference, gap.smallest_group, groups)
     if drift is not None:
         # A score without an alarm is what chance gives, and takes no points.
-        values["drift_score"] = drift.drift_score if drift.evidence.alarm else 0.0
-        values["data_quality"] = drift.data_quality_score
-        evidence["drift_score"] = f"{drift.samples:,} records; drifted: {_listed(drift.evidence.drifted)}"
-        evidence["data_quality"] = f"{drift.samples:,} records"
-    return health(values, targets=model.targets, evidence=evidence)
+        score = drift.drift_score if drift.evidence.alarm else 0.0
+        drifted = f"{drift.samples:,} records; drifted: {_listed(drift.evidence.drifted)}"
+        parts["drift_score"] = _Part(score, drift.samples, drifted)
+        parts["data_quality"] = _Part(drift.data_quality_score, drift.samples, f"{drift.samples:,} records")
+    # One wrong answer is no unhealthy model: what is too little for a verdict is too little for points.
+    enough = {
+        key: part for key, part in parts.items() if key in _OF_EVERY_CALL or part.evidence >= BY_KEY[key].min_evidence
+    }
+    return health(
+        {key: part.value for key, part in enough.items()},
+        targets=model.targets,
+        evidence={key: part.basis for key, part in enough.items()},
+    )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -120,7 +120,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=99.9,
         alert_rule="Availability < 99.9 %",
         metric=instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO.name,
-        needs="observed time",
+        needs="an hour of observed time, and 90 % of the window",
     ),
     Kpi(
         key="latency_p95_ms",
@@ -241,7 +241,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         direction="above",
         target=0.2,
         metric=instruments.OTEL_MEASURE_USERS_STICKINESS_RATIO.name,
-        needs="28 complete days with an active person",
+        needs="28 complete days with 30 active persons",
+        min_evidence=30,
     ),
     Kpi(
         key="conversion_rate",
@@ -252,7 +253,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         direction="above",
         target=0.05,
         metric=instruments.OTEL_MEASURE_USERS_CONVERSION_RATIO.name,
-        needs="a person who entered",
+        needs="30 persons who entered",
+        min_evidence=30,
     ),
     Kpi(
         key="day_7_retention",
@@ -263,7 +265,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         direction="above",
         target=0.40,
         metric=instruments.OTEL_MEASURE_USERS_RETENTION_RATIO.name,
-        needs="a mature cohort",
+        needs="30 persons in mature cohorts",
+        min_evidence=30,
     ),
     Kpi(
         key="nps_score",
@@ -288,7 +291,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         direction="below",
         target=0.40,
         metric=instruments.OTEL_MEASURE_USERS_BOUNCE_RATIO.name,
-        needs="a finished session with a view",
+        needs="30 finished sessions with a view",
+        min_evidence=30,
     ),
     Kpi(
         key="dau_drop",

@@ -29,6 +29,7 @@ _FORMATS: Final[dict[Unit, tuple[str, float, int, str]]] = {
 }
 WORST_FIRST: Final[tuple[Verdict, ...]] = ("alert", "warning", "ok", "unknown")
 ENOUGH_OF_THE_TIME: Final = 0.9
+SHARES: Final[frozenset[Unit]] = frozenset({"ratio", "score"})  # units of 0 to 1
 _MOST_DIGITS: Final = 17  # that many tell any two floats apart
 
 
@@ -90,11 +91,17 @@ def with_target(kpi: Kpi, target: float | None) -> Kpi:
     """Return a KPI with a target of its own, `None` keeping the table's.
 
     The alert threshold moves with the target, in the table's proportion: latency p95 has 200 and 500 ms, so a target
-    of 5,000 ms means an alert at 12,500 ms.
+    of 5,000 ms means an alert at 12,500 ms. That of a share is at most halfway between the target and 1, or nothing
+    could go beyond it: an error rate has 0.01 and 0.05, and a target of 0.25 means an alert at 0.625.
     """
     if target is None or kpi.target is None:
         return kpi
-    return replace(kpi, target=target, alert=None if kpi.alert is None else target * (kpi.alert / kpi.target))
+    if kpi.alert is None:
+        return replace(kpi, target=target)
+    alert = target * (kpi.alert / kpi.target)
+    if kpi.direction == "below" and kpi.unit in SHARES:
+        alert = min(alert, (target + 1.0) / 2.0)
+    return replace(kpi, target=target, alert=alert)
 
 
 def host_status(

@@ -29,7 +29,7 @@ Interval: TypeAlias = tuple[int, int]
 
 SECOND_US: Final = 1_000_000
 ENOUGH_COVERAGE: Final = 0.9
-ENOUGH_OBSERVED_US: Final = 3600 * SECOND_US
+ENOUGH_OBSERVED_S: Final = 3600
 _EARLIEST_US: Final = -(2**63)
 ROUNDING: Final = 1e-9  # a target met to the microsecond is met
 
@@ -218,7 +218,7 @@ def _compliance(ratio: float, high: float, coverage: float, observed_us: int, sl
     """False when even the optimistic bound misses, True when it holds and enough was seen, else None."""
     if 100 * high < sla_target - ROUNDING:
         return False
-    is_enough = coverage >= ENOUGH_COVERAGE and observed_us >= ENOUGH_OBSERVED_US
+    is_enough = coverage >= ENOUGH_COVERAGE and observed_us >= ENOUGH_OBSERVED_S * SECOND_US
     return True if 100 * ratio >= sla_target - ROUNDING and is_enough else None
 
 

@@ -14,7 +14,7 @@ from math import isnan, nan
 from typing import Any, Final, NamedTuple
 
 from otel_measure.ai.fairness import FairnessReport
-from otel_measure.ai.reports import Cost, Models
+from otel_measure.ai.reports import Models, priced_evidence
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
 from otel_measure.definitions.kpis import BY_KEY, KPIS, Kpi
 from otel_measure.definitions.verdicts import (
@@ -27,7 +27,7 @@ from otel_measure.definitions.verdicts import (
     with_target,
 )
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.infrastructure.availability import Availability
+from otel_measure.infrastructure.availability import ENOUGH_COVERAGE, ENOUGH_OBSERVED_S, Availability
 from otel_measure.judging.overview import Overview
 from otel_measure.records.enums import DriftStatus
 from otel_measure.stats.drops import Drop, proportion_drop, weekday_drop
@@ -35,7 +35,6 @@ from otel_measure.stats.intervals import Interval, wilson_interval
 from otel_measure.users.reports import CompleteWeek, UsersOverview
 
 DROP_P: Final = 0.001
-MIN_PRICED_RATIO: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Reading:
     Attributes:
         value: `nan` where nothing is known.
         value_ci: its 95 % interval, `None` where it has none.
-        evidence: how many calls, labels, answers or persons it rests on; `None` where none are counted.
+        evidence: how many calls, labels, answers, sessions or persons it rests on; `None` where none are counted.
         verdict: "unknown" with less evidence than the KPI needs.
         missing: what is missing for a verdict, as a sentence; empty where nothing is.
     """
@@ -159,12 +158,30 @@ def _machine(summary: dict[str, Any], observed_s: float) -> Iterator[_Unjudged]:
 
 def _services(services: Iterable[Availability]) -> Iterator[_Unjudged]:
     for service in services:
+        observed_s = service.uptime_seconds + service.downtime_seconds
         yield _Unjudged(
             "availability_percent",
             service.availability_percent,
             service.service_name,
+            at_worst=_by_sla(service, observed_s),
+            doubt="" if service.sla_status == "met" else _little_seen(service, observed_s),
             own_target=service.sla_target,
         )
+
+
+def _by_sla(service: Availability, observed_s: float) -> Verdict:
+    """The verdict that agrees with the SLA: where that is open, a missed target is a warning after an hour observed."""
+    if service.sla_status != "insufficient_data":
+        return "alert" if service.sla_status == "breached" else "ok"
+    is_missed = service.availability_percent < service.sla_target and observed_s >= ENOUGH_OBSERVED_S
+    return "warning" if is_missed else "unknown"
+
+
+def _little_seen(service: Availability, observed_s: float) -> str:
+    return (
+        f"needs an hour observed, and {ENOUGH_COVERAGE:.0%} of the window; "
+        f"{observed_s:,.0f} s were seen so far, {service.coverage_ratio:.1%} of it"
+    )
 
 
 def _models(models: Models) -> Iterator[_Unjudged]:
@@ -184,7 +201,7 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
         *(model.accuracy, model.drift),
     )
     yield _Unjudged("latency_p95_ms", latency.p95_ms, evidence=latency.sample_count)
-    yield _Unjudged("cost_per_request_usd", cost.per_request_usd, evidence=_priced(cost))
+    yield _Unjudged("cost_per_request_usd", cost.per_request_usd, evidence=priced_evidence(cost))
     yield _Unjudged(
         "error_rate", model.errors.rate, evidence=calls, interval=wilson_interval(model.errors.count, calls)
     )
@@ -214,11 +231,6 @@ def _fairness(report: FairnessReport) -> _Unjudged:
     )
 
 
-def _priced(cost: Cost) -> int:
-    """The priced calls, as evidence for what a call costs; none where most calls have no price."""
-    return round(cost.priced_ratio * cost.requests) if cost.priced_ratio >= MIN_PRICED_RATIO else 0
-
-
 def _health(model: ModelSnapshot, alerting: bool) -> _Unjudged:
     """The score is always shown, and alerts only with one of its components: one error in 20 calls lowers it too."""
     is_measured = model.latency.sample_count and model.errors.rate == model.errors.rate
@@ -237,10 +249,26 @@ def _users(users: UsersOverview) -> Iterator[_Unjudged]:
         *(users.summary.engagement, users.summary.conversion),
         *(users.summary.retention, users.summary.nps),
     )
-    yield _Unjudged("stickiness", engagement.stickiness)
-    yield _Unjudged("bounce_rate", engagement.bounce_rate)
-    yield _Unjudged("conversion_rate", conversion.conversion_rate, interval=conversion.conversion_rate_ci)
-    yield _Unjudged("day_7_retention", retention.day_7_retention, interval=retention.day_7_retention_ci)
+    # The month of the last complete week is the one that stickiness is of.
+    yield _Unjudged("stickiness", engagement.stickiness, evidence=users.last_week.mau)
+    yield _Unjudged(
+        "bounce_rate",
+        engagement.bounce_rate,
+        evidence=engagement.bounce_rate_n,
+        interval=engagement.bounce_rate_ci,
+    )
+    yield _Unjudged(
+        "conversion_rate",
+        conversion.conversion_rate,
+        evidence=conversion.entered_users,
+        interval=conversion.conversion_rate_ci,
+    )
+    yield _Unjudged(
+        "day_7_retention",
+        retention.day_7_retention,
+        evidence=retention.day_7_retention_n,
+        interval=retention.day_7_retention_ci,
+    )
     yield _Unjudged("nps_score", nps.nps_score, evidence=nps.responses, interval=nps.nps_score_ci)
     yield _dau_drop(users.daily_active)
     yield _conversion_drop(users.last_week, users.week_before)

@@ -188,6 +188,25 @@ KEYS = ", ".join(row[0] for row in TABLE)
 
 
 @pytest.mark.parametrize(
+    ("key", "target", "alert"),
+    [
+        ("error_rate", 0.05, 0.25),
+        ("error_rate", 0.25, 0.625),
+        ("fairness_gap", 0.6, 0.8),
+        ("drift_score", 0.4, 0.7),
+        ("error_rate", 1.0, 1.0),
+        ("cost_per_request_usd", 0.5, 2.5),
+        ("accuracy", 1.0, 0.90 / 0.95),
+    ],
+)
+def test_the_alert_of_a_share_stays_in_reach(key: str, target: float, alert: float) -> None:
+    """The alert that moves with an own target is at most halfway to 1 for a share, where it can be passed."""
+    (component,) = (part for part in COMPONENTS if part.key == key)
+    assert component.bounds(target) == pytest.approx((target, alert))
+    assert health({key: target}, targets={key: target}).score == 100.0
+
+
+@pytest.mark.parametrize(
     ("targets", "message"),
     [
         ({"latency": 5.0}, f"targets has the unknown key 'latency'; the components are {KEYS}"),

@@ -87,6 +87,19 @@ def test_the_snapshot_whole(measured: Capture) -> None:
     assert ai.list_models().models == (found,)
 
 
+@pytest.mark.parametrize(("labelled", "coverage"), [(1, 0.4), (49, 0.4), (50, 0.65)])
+def test_too_few_labels_take_no_points(measured: Capture, labelled: int, coverage: float) -> None:
+    """Wrong labels lower the health of a model when there are as many as a verdict on accuracy needs."""
+    ai = measured.ai
+    for number in range(60):
+        truth = "b" if number < labelled else None
+        ai.record_inference("m", "1", 100.0, prediction="a", ground_truth=truth)
+    found = ai.get_model_performance_snapshot("m", "1")
+    components = [one.component for one in found.deductions]
+    assert (components, found.health_coverage) == (["accuracy"] if labelled >= 50 else [], coverage)
+    assert (found.health_score == 100.0) == (labelled < 50)
+
+
 def test_fast_calls_have_true_percentiles(measured: Capture) -> None:
     """Calls of 1 to 100 µs have their percentiles, and an error that is stated; among calls of 0 µs it has no bound."""
     ai = measured.ai

@@ -75,7 +75,7 @@ def test_an_alert_is_beyond_doubt_and_a_warning_is_not(
         ("error_rate", 1.0, 3, "needs 20 calls; there are 3 so far"),
         ("error_rate", math.nan, 0, "needs 20 calls"),
         ("error_rate", 0.5, 20, ""),
-        ("stickiness", math.nan, None, "needs 28 complete days with an active person"),
+        ("stickiness", math.nan, None, "needs 28 complete days with 30 active persons"),
         ("disk_usage_percent", 12.0, None, ""),
     ],
 )

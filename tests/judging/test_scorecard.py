@@ -14,6 +14,7 @@ from otel_measure.ai import reports as ai_reports
 from otel_measure.definitions.kpis import KPIS
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan
+from otel_measure.infrastructure.availability import SECOND_US, Availability, Transition, availability
 from otel_measure.judging.overview import Overview
 from otel_measure.judging.scorecard import scorecard
 from otel_measure.records.enums import DriftStatus
@@ -41,7 +42,7 @@ def changed(snapshot: ai_reports.Snapshot, **given: Any) -> ai_reports.Snapshot:
 
 def week(converted: int = 6, entered: int = 100) -> Any:
     """A complete week."""
-    return SimpleNamespace(conversion=SimpleNamespace(converted_users=converted, entered_users=entered))
+    return SimpleNamespace(mau=entered, conversion=SimpleNamespace(converted_users=converted, entered_users=entered))
 
 
 STEADY = (100, 104, 97, 101, 99, 60, 61) * 5
@@ -51,9 +52,13 @@ def users(last_week: Any = None, week_before: Any = None, daily_active: tuple[in
     """Users of whom nothing changes, but for what a test gives."""
     earlier = replace(SPAN.window, definitions="earlier")
     summary = SimpleNamespace(
-        engagement=SimpleNamespace(stickiness=0.1, bounce_rate=nan, window=SPAN.window),
-        conversion=SimpleNamespace(conversion_rate=0.06, conversion_rate_ci=(0.03, 0.12)),
-        retention=SimpleNamespace(day_7_retention=0.5, day_7_retention_ci=(0.4, 0.6), window=earlier),
+        engagement=SimpleNamespace(
+            stickiness=0.1, bounce_rate=nan, bounce_rate_n=0, bounce_rate_ci=(nan, nan), window=SPAN.window
+        ),
+        conversion=SimpleNamespace(conversion_rate=0.06, conversion_rate_ci=(0.03, 0.12), entered_users=200),
+        retention=SimpleNamespace(
+            day_7_retention=0.5, day_7_retention_ci=(0.4, 0.6), day_7_retention_n=100, window=earlier
+        ),
         nps=SimpleNamespace(nps_score=-1.0, nps_score_ci=(-20.0, 18.0), responses=40),
     )
     return SimpleNamespace(
@@ -61,6 +66,24 @@ def users(last_week: Any = None, week_before: Any = None, daily_active: tuple[in
         last_week=last_week or week(),
         week_before=week_before or week(),
         daily_active=daily_active,
+    )
+
+
+MONTH_S = 30 * 86_400
+
+
+def service(name: str = "api", *, down_s: int, seen_s: int = MONTH_S, sla_target: float = 99.9) -> Availability:
+    """A service of 30 days of which the last `seen_s` were seen, down at their end for `down_s`."""
+    now_us = MONTH_S * SECOND_US
+    down = [Transition(now_us - down_s * SECOND_US, "down"), Transition(now_us, "up", event_id="z")] if down_s else []
+    return availability(
+        name,
+        registered_us=0,
+        transitions=down,
+        unwatched=[(0, now_us - seen_s * SECOND_US)],
+        now_us=now_us,
+        window_s=MONTH_S,
+        sla_target=sla_target,
     )
 
 
@@ -72,9 +95,8 @@ def overview(cpu: float = 10.0, observed_s: float = 300.0, **services: float) ->
         "disk": {"used_percent": 95.0},
         "network": {"sent_bytes_per_second": 10.0, "received_bytes_per_second": 5.0},
     }
-    available: Any = tuple(
-        SimpleNamespace(service_name=name, availability_percent=percent, sla_target=99.9)
-        for name, percent in services.items()
+    available = tuple(
+        service(name, down_s=round((100 - percent) / 100 * MONTH_S)) for name, percent in services.items()
     )
     return Overview(machine, observed_s, available, models(), users(), NOW)
 
@@ -151,10 +173,60 @@ def test_a_drop_from_nothing_is_unknown() -> None:
 
 def test_a_service_is_judged_by_its_own_target() -> None:
     """The target that a service was registered with is the target and the threshold of its KPI."""
-    modest: Any = SimpleNamespace(service_name="batch", availability_percent=96.0, sla_target=95.0)
+    modest = service(down_s=MONTH_S // 25, sla_target=95.0)
     card = scorecard(replace(overview(), services=(modest,)))
     (reading,) = (reading for reading in card.kpis if reading.key == "availability_percent")
     assert (reading.verdict, reading.target, reading.alert) == ("ok", 95.0, 95.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "sla_status", "verdict", "lacks"),
+    [
+        (service(down_s=0, sla_target=100.0), "met", "ok", ""),
+        (service(down_s=2592), "met", "ok", ""),
+        (service(down_s=2593), "breached", "alert", ""),
+        (
+            service(down_s=120, seen_s=86_400),
+            "insufficient_data",
+            "warning",
+            "needs an hour observed, and 90% of the window; 86,400 s were seen so far, 3.3% of it",
+        ),
+        (
+            service(down_s=10, seen_s=30),
+            "insufficient_data",
+            "unknown",
+            "needs an hour observed, and 90% of the window; 30 s were seen so far, 0.0% of it",
+        ),
+        (
+            service(down_s=0, seen_s=30),
+            "insufficient_data",
+            "unknown",
+            "needs an hour observed, and 90% of the window; 30 s were seen so far, 0.0% of it",
+        ),
+    ],
+)
+def test_availability_and_the_sla_say_the_same(given: Availability, sla_status: str, verdict: str, lacks: str) -> None:
+    """A breached SLA alerts, a target that is reached is met, and what was not seen is neither."""
+    (reading,) = (r for r in scorecard(replace(overview(), services=(given,))).kpis if r.key == "availability_percent")
+    assert (given.sla_status, reading.verdict, reading.missing) == (sla_status, verdict, lacks)
+
+
+@pytest.mark.parametrize(("persons", "verdict"), [(1, "unknown"), (29, "unknown"), (30, "warning")])
+def test_shares_of_persons_need_thirty_of_them(persons: int, verdict: str) -> None:
+    """Stickiness, bounces, conversion and retention of fewer than 30 are unknown, and say of how many they are."""
+    given = users()
+    summary = given.summary
+    summary.engagement = SimpleNamespace(
+        stickiness=0.01, bounce_rate=1.0, bounce_rate_n=persons, bounce_rate_ci=(0.2, 1.0), window=SPAN.window
+    )
+    summary.conversion.conversion_rate, summary.conversion.entered_users = 0.0, persons
+    summary.retention.day_7_retention, summary.retention.day_7_retention_n = 0.0, persons
+    given.last_week = week(converted=0, entered=persons)
+    card = scorecard(replace(overview(), users=given))
+    keys = ("stickiness", "conversion_rate", "day_7_retention", "bounce_rate")
+    assert [(r.key, r.verdict, r.evidence) for r in card.kpis if r.key in keys] == [
+        (key, verdict, persons) for key in keys
+    ]
 
 
 def judged(calls: int, errors: int, **changes: Any) -> dict[str, tuple[str, str]]:
