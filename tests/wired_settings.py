@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -330,12 +331,13 @@ def sessions(given: Given) -> object:
 
 
 def drift_samples(given: Given) -> object:
-    """How many records the window of drift has, of 80 two hours ago and 60 now."""
+    """How many records the window of drift has, of 80 two hours ago and 260 now."""
     with given.capture() as capture:
-        capture.ai.set_drift_reference("m", "1", predictions=[float(n % 10) for n in range(200)])
-        for n in range(140):
+        drawn = Random(4)  # in an order that tells nothing of the next one
+        capture.ai.set_drift_reference("m", "1", predictions=[float(drawn.randrange(10)) for _ in range(200)])
+        for n in range(340):
             at = moment(NOW_US).replace(minute=0) - timedelta(hours=2 if n < 80 else 0) + timedelta(seconds=n)
-            capture.ai.record_inference("m", "1", 5.0, prediction=float(n % 10), timestamp=at)
+            capture.ai.record_inference("m", "1", 5.0, prediction=float(drawn.randrange(10)), timestamp=at)
         capture.clock.now_us += 3600 * 1_000_000
         drift = capture.ai.detect_model_drift("m", "1")
         assert drift is not None

@@ -51,6 +51,7 @@ def test_the_signature_others_rely_on() -> None:
         "operation",
         "error_type",
         "metadata",
+        "groups",
         "timestamp",
         "inference_id",
     ]

@@ -263,13 +263,17 @@ def test_what_is_not_counted_yet_is_said(local: Local, tmp_path: Path) -> None:
     path, asked = str(tmp_path / "a.db"), "/api/v1/metrics/users/engagement"
     with closing(SqliteStore(path, definitions=Definitions(rules=RULES + 1))):
         pass
-    client = local(create_app(Settings(store=path)))  # of older rules: it stores facts only, and counts none
-    assert "definitions" not in client.get(asked).json()
-    assert client.get("/readyz").json() == {"status": "ready"}
-    with closing(SqliteStore(path, definitions=Definitions())) as older:
-        older.accept([event("a")])
-    assert client.get(asked).json()["definitions"] == "updating"
-    assert client.get("/readyz").json() == {"status": "ready", "definitions": "updating"}
+    runtime = Runtime(Settings(store=path))  # of older rules: it stores facts only, and counts none
+    try:
+        client = local(create_app(runtime=runtime))
+        assert "definitions" not in client.get(asked).json()
+        assert client.get("/readyz").json() == {"status": "ready"}
+        with closing(SqliteStore(path, definitions=Definitions())) as older:
+            older.accept([event("a")])
+        assert client.get(asked).json()["definitions"] == "updating"
+        assert client.get("/readyz").json() == {"status": "ready", "definitions": "updating"}
+    finally:
+        runtime.shutdown()
 
 
 def test_days_of_earlier_definitions_are_said(local: Local, tmp_path: Path) -> None:
