@@ -331,12 +331,12 @@ def sessions(given: Given) -> object:
 
 
 def drift_samples(given: Given) -> object:
-    """How many records the window of drift has, of 80 two hours ago and 600 now."""
+    """How many records the window of drift has, of 400 two hours ago and 300 now."""
     with given.capture() as capture:
         drawn = Random(4)  # in an order that tells nothing of the next one
         capture.ai.set_drift_reference("m", "1", predictions=[float(drawn.randrange(10)) for _ in range(200)])
-        for n in range(680):
-            at = moment(NOW_US).replace(minute=0) - timedelta(hours=2 if n < 80 else 0) + timedelta(seconds=n)
+        for n in range(700):
+            at = moment(NOW_US).replace(minute=0) - timedelta(hours=2 if n < 400 else 0) + timedelta(seconds=n)
             capture.ai.record_inference("m", "1", 5.0, prediction=float(drawn.randrange(10)), timestamp=at)
         capture.clock.now_us += 3600 * 1_000_000
         drift = capture.ai.detect_model_drift("m", "1")
