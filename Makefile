@@ -33,12 +33,9 @@ lint:
 	@echo '== import-linter' && .venv/bin/lint-imports --no-logo
 	@echo '== mypy' && $(PY) -m mypy $(CODE)
 
-# -rs names what was skipped and what to install for it. Tests that time something, or fill the machine, run by themselves.
+# On all cores, a file on one. The last line is pytest's own count; -rs names what was skipped and what to install for it.
 test: lint
-	@echo '== pytest, on all cores'
-	@$(PY) -m pytest -q -rs -n logical --dist loadfile -m 'not alone' --cov --cov-report= --cov-fail-under=0 $(ARGS)
-	@echo '== pytest, what runs alone'
-	@$(PY) -m pytest -q -rs -m alone --cov --cov-append --cov-report=term $(ARGS)
+	@echo '== pytest' && $(PY) -m pytest -q -rs -n logical --dist loadfile --cov --cov-report=term $(ARGS)
 
 test-newest:
 	@.ci/venv dev
