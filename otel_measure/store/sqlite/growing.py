@@ -329,7 +329,8 @@ def _name_versions(transaction: Transaction, process: int) -> int:
     """Have the single calls that do not say which version answered count to the one that answered nearest in time."""
     connection = transaction.connection
     silent: list[tuple[str, int, str]] = connection.execute(
-        "SELECT call, ts, asked FROM single WHERE process = ? AND answered = '' AND asked <> '' AND counts = 1",
+        "SELECT s.call, s.ts, s.asked FROM single s JOIN telling t ON t.id = s.call AND t.kind = 'call'"
+        " WHERE s.process = ? AND s.answered = '' AND s.asked <> '' AND s.counts = 1",
         (process,),
     ).fetchall()
     if not silent:

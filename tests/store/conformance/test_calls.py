@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from otel_measure.definitions.same_calls import Telling
+from otel_measure.records.kinds import with_fields
 from otel_measure.store.protocol import Store
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND
 from tests.store.asking import asked
@@ -280,6 +281,14 @@ def test_a_failure_counts_to_the_version_that_answered_nearest(store: Store) -> 
         ("m", "1"): (1, 0),
         ("m", "2"): (2, 1),
     }
+
+
+def test_a_fact_keeps_the_version_that_it_says(store: Store) -> None:
+    """Its caller knows it, and no answer's name is asked for."""
+    fact = told(2, kind="fact", trace=0, response_model=None)
+    assert fact.record is not None
+    take(store, fact.of(with_fields(fact.record, version="mine")), told(1, trace=5))
+    assert {key: use.requests for key, use in uses(store).items()} == {("m", "1"): 1, ("m", "mine"): 1}
 
 
 def test_the_metrics_of_a_client_add_nothing_to_what_its_gateway_tells(store: Store) -> None:
