@@ -6,7 +6,7 @@ A tie compares signals; it never renames a call that says its own names.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -41,15 +41,13 @@ class ModelTies:
 
     Args:
         pairs: names that calls of this process said, each as often as it was said; incomplete ones as well.
-        elsewhere: pairs of other processes, which tie where none of this process does.
     """
 
-    def __init__(self, pairs: Mapping[ModelNames, int], elsewhere: Iterable[ModelNames] = ()) -> None:
+    def __init__(self, pairs: Mapping[ModelNames, int]) -> None:
         self._asked_for: dict[str, Counter[str]] = defaultdict(Counter)
         for names, n in pairs.items():
             if names.asked and names.answered:
                 self._asked_for[names.answered][names.asked] += n
-        self._elsewhere = {names for names in elsewhere if names.asked and names.answered}
         self._lonely = _lonely(pairs)
 
     def likeness(self, one: ModelNames, other: ModelNames) -> Likeness | None:
@@ -71,7 +69,7 @@ class ModelTies:
         """Tell whether a call that asked for one name may be the one that another name answered."""
         if asked == answered or asked in self._asked_for.get(answered, ()):
             return True
-        if ModelNames(asked, answered) in self._elsewhere or is_longer_name(answered, asked):
+        if is_longer_name(answered, asked):
             return True
         return self._lonely == ModelNames(asked, answered)
 

@@ -146,8 +146,9 @@ class Receiver:
         """Take in calls of models; of all other spans, which stands inside which."""
         interpreted = traces.interpret(request.resource_spans, self._pricer, self._now_us())
         tally = self._tally("traces")
-        refused = interpreted.refused + self._take_tellings(tally, interpreted.tellings, own=interpreted.own)
+        refused = interpreted.refused + self._take_tellings(tally, interpreted.tellings)
         tally("own", interpreted.own)
+        tally("ignored", sum(each.record is None for each in interpreted.tellings) - interpreted.own)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 
@@ -165,7 +166,7 @@ class Receiver:
         samples = [Sample(_target(sender), 1.0) for sender in senders]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
-    def _take_tellings(self, tally: Callable[..., None], told: Sequence[Telling], own: int = 0) -> Counter[str]:
+    def _take_tellings(self, tally: Callable[..., None], told: Sequence[Telling]) -> Counter[str]:
         """Have the store take what tells of calls, and count what became of it; return what was refused, by reason."""
         store = self._store
         if not told:
@@ -178,10 +179,9 @@ class Receiver:
                 tally("rejected", 1, "invalid")
                 return Counter({"a span or fact that cannot be kept": 1})
             middle = len(told) // 2
-            return self._take_tellings(tally, told[:middle], own) + self._take_tellings(tally, told[middle:])
+            return self._take_tellings(tally, told[:middle]) + self._take_tellings(tally, told[middle:])
         outcomes = Counter(taken.outcomes)
         self._count_reassigned(taken.reassigned)
-        tally("ignored", max(outcomes["span"] - own, 0))
         for outcome in ("accepted", "same_call", "duplicate"):
             tally(outcome, outcomes[outcome])
         refused = Counter({_REASONS[each]: n for each in ("too_old", "erased") if (n := outcomes[each])})

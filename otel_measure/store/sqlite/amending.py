@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 from otel_measure.conventions import semconv
-from otel_measure.definitions.totals import summed
+from otel_measure.definitions.totals import Sum, TotalKey, summed
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference
@@ -51,53 +51,60 @@ class Correction:
             change_in(transaction.connection, "DELETE FROM inference WHERE id IN", id_keys([each.id for each in gone]))
         for process, records in self._by_process(gone).items():
             reassigned += self._take_back(transaction, process, records)
-        if came:
-            given = facts.facts_of(facts.INFERENCE, came, transaction.names)
-            facts.insert_new(transaction.connection, facts.INFERENCE, given)
+        inserted = facts.facts_of(facts.INFERENCE, came, transaction.names) if came else None
+        if inserted is not None:
+            facts.insert_new(transaction.connection, facts.INFERENCE, inserted)
         for process, records in self._by_process(came).items():
             self._show(transaction, process, records)
-        if self.added:
-            given = facts.facts_of(facts.INFERENCE, self.added, transaction.names)
-            roll_ups.add(transaction, {Inference: given})
+        if inserted is not None and self.added:  # those replaced come after them, and are counted below
+            replaced = range(len(self.added), len(came))
+            roll_ups.add(transaction, {Inference: inserted.without(replaced) if replaced else inserted})
         models.recount_minutes(transaction, _cells(transaction, [*gone, *(new for _, new in self.replaced)]))
         return max(reassigned - len(came), 0)
 
     def _take_back(self, transaction: Transaction, process: int, records: Sequence[Inference]) -> int:
         """Take calls off the counters; what was not shown yet, or is shown by the process itself, is not owed."""
-        sums = summed(record for record in records if record.id not in self._told_by_spans)
-        for key, whole in summed(record for record in records if record.id in self._told_by_spans).items():
-            is_own = key.instrument.startswith(semconv.GEN_AI_PREFIX)
-            if is_own and overshown.withdraw(transaction, process, key, whole):
+        sums, of_conventions = self._sums(records)
+        for key, whole in of_conventions.items():
+            if overshown.withdraw(transaction, process, key, whole):
                 continue
-            if is_own and process in self._measured:
+            if process in self._measured:
                 overshown.leave_out(transaction, {key: whole})
-            elif key in sums:
-                sums[key].add(whole)
             else:
-                sums[key] = whole
+                _add(sums, key, whole)
         return overshown.take_back(transaction, process, sums, of_facts=True)
 
     def _show(self, transaction: Transaction, process: int, records: Sequence[Inference]) -> None:
         """Add calls to the counters: what a process with spans alone has, when its metrics had time to come."""
-        by_spans = [record for record in records if record.id in self._told_by_spans]
-        sums = summed(record for record in records if record.id not in self._told_by_spans)
-        for key, whole in summed(by_spans).items():
-            if key.instrument.startswith(semconv.GEN_AI_PREFIX):
-                overshown.defer(transaction, process, {key: whole}, due=max(r.ts for r in by_spans) + SHOWN_AFTER_US)
-            elif key in sums:
-                sums[key].add(whole)
-            else:
-                sums[key] = whole
+        sums, of_conventions = self._sums(records)
+        if of_conventions:
+            last = max(record.ts for record in records if record.id in self._told_by_spans)
+            overshown.defer(transaction, process, of_conventions, due=last + SHOWN_AFTER_US)
         if process in self._measured:
             overshown.defer(transaction, process, sums)
         else:
             overshown.show(transaction, process, sums, of_facts=True)
+
+    def _sums(self, records: Sequence[Inference]) -> tuple[dict[TotalKey, Sum], dict[TotalKey, Sum]]:
+        """Return what calls add to counters, and apart what metrics of the conventions may show of those by spans."""
+        sums = summed(record for record in records if record.id not in self._told_by_spans)
+        of_conventions: dict[TotalKey, Sum] = {}
+        for key, whole in summed(record for record in records if record.id in self._told_by_spans).items():
+            _add(of_conventions if key.instrument.startswith(semconv.GEN_AI_PREFIX) else sums, key, whole)
+        return sums, of_conventions
 
     def _by_process(self, records: Sequence[Inference]) -> dict[int, list[Inference]]:
         by_process: dict[int, list[Inference]] = {}
         for record in records:
             by_process.setdefault(self._process_of[record.id], []).append(record)
         return by_process
+
+
+def _add(sums: dict[TotalKey, Sum], key: TotalKey, whole: Sum) -> None:
+    if key in sums:
+        sums[key].add(whole)
+    else:
+        sums[key] = whole
 
 
 def _cells(transaction: Transaction, records: Iterable[Inference]) -> set[CellKey]:

@@ -7,7 +7,7 @@ adds next is taken off first, until they are right again: totals are exact, labe
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -152,11 +152,6 @@ def take_back(transaction: Transaction, process: int, sums: Mapping[TotalKey, Su
     if of_facts:
         _add(transaction, sums, "total_base")
     return sum(whole.value for key, whole in sums.items() if key[0] == instruments.OTEL_MEASURE_AI_INFERENCES.name)
-
-
-def forget(transaction: Transaction, processes: Iterable[int]) -> None:
-    """Forget what is shown too much of processes that were not heard of for long."""
-    transaction.connection.executemany("DELETE FROM overshown WHERE process = ?", [(each,) for each in processes])
 
 
 _encode = msgspec.json.Encoder().encode

@@ -57,7 +57,7 @@ def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
     fresh = store(transaction, told)
     if not transaction.rolls_up:
         return TakenTellings(
-            ["duplicate" if not is_new else "span" if each.record is None else "accepted"
+            ["span" if each.record is None else "accepted" if is_new else "duplicate"
              for each, is_new in zip(told, fresh, strict=True)], [], 0,
         )  # fmt: skip
     new_calls, reassigned = follow(transaction, [each.id for each, is_new in zip(told, fresh, strict=True) if is_new])
@@ -89,8 +89,9 @@ def store(transaction: Transaction, tellings: Sequence[Telling]) -> list[bool]:
     ids = [each.id for each in tellings]
     known = {each for (each,) in rows_in(connection, "SELECT id FROM telling WHERE id IN", ids)}
     of_calls = [each.id for each in tellings if each.record is not None and each.id not in known]
-    stored = {key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE id IN", id_keys(of_calls))}
-    known |= {each for each, key in zip(of_calls, id_keys(of_calls), strict=True) if key in stored}
+    keys = id_keys(of_calls)
+    stored = {key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE id IN", keys)}
+    known |= {each for each, key in zip(of_calls, keys, strict=True) if key in stored}
     fresh, rows = [], []
     for telling in tellings:
         is_new = telling.id not in known
@@ -283,10 +284,10 @@ def outcomes_of(
     outcomes: list[TellingOutcome] = []
     not_said = set(new_calls)
     for telling, is_new in zip(tellings, fresh, strict=True):
-        if not is_new:
-            outcomes.append("duplicate")
-        elif telling.record is None:
+        if telling.record is None:
             outcomes.append("span")
+        elif not is_new:
+            outcomes.append("duplicate")
         elif call_of.get(telling.id) in not_said:
             not_said.discard(call_of[telling.id])
             outcomes.append("accepted")
@@ -304,8 +305,8 @@ def call_of(connection: sqlite3.Connection, telling_id: str) -> str | None:
 # ---------------------------------------------------------------- upkeep
 
 
-def sweep(connection: sqlite3.Connection, now: int) -> int:
-    """Forget what is older than two hours, and of the spans between calls what is beyond a million; return how many."""
+def sweep(connection: sqlite3.Connection, now: int) -> None:
+    """Forget what is older than two hours, and of the spans between calls the oldest beyond a million."""
     connection.execute(
         "DELETE FROM telling WHERE trace = x'' AND ts < ? AND call IS NOT NULL OR ts < ? OR ts > ?",
         (now - KEPT_US, now - _DAY_US, now + _DAY_US),
@@ -322,13 +323,10 @@ def sweep(connection: sqlite3.Connection, now: int) -> int:
     )
     connection.execute("DELETE FROM overshown WHERE process NOT IN (SELECT id FROM process)")
     beyond = int(connection.execute("SELECT count(*) FROM telling WHERE record IS NULL").fetchone()[0]) - MAX_SPANS
-    if beyond <= 0:
-        return 0
     connection.execute(
         "DELETE FROM telling WHERE id IN (SELECT id FROM telling WHERE record IS NULL ORDER BY ts, id LIMIT ?)",
-        (beyond,),
+        (max(beyond, 0),),
     )
-    return beyond
 
 
 def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
