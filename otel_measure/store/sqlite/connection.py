@@ -15,7 +15,7 @@ from math import ceil
 from typing import Final
 
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints, LogMover
+from otel_measure.store.sqlite.checkpoints import BEGIN_ANEW_S, LARGEST_LOG_PAGES, Checkpoints, LogMover
 from otel_measure.store.sqlite.damage import Damage, DamageScan
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
@@ -76,7 +76,7 @@ class Database:
         self._synchronous = ""
         self._waits_ms = -1
         self._idle: list[sqlite3.Connection] = []
-        self._mover = LogMover(self._connection, self._lock, self._log_pages, self._busy_timeout_ms)
+        self._mover = LogMover(self._connection, self._log_pages, self._busy_timeout_ms)
         self._checkpoints = Checkpoints(self._mover.move, self._log_pages)
         self._inherited: list[object] = []
 
@@ -93,12 +93,14 @@ class Database:
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
+                self._empty_log(connection)
                 self._let_wait(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
                     connection.execute("COMMIT")
-                    if self.path != MEMORY:
+                    if self._file is not None:
+                        self._file.log = self._file.log or self._file.log_now()  # a new file has none before
                         self._checkpoints.committed(connection.total_changes)
                 except BaseException:
                     rolled_back()
@@ -108,6 +110,15 @@ class Database:
             except sqlite3.Error as error:
                 self._forget_writer_after(error)
                 raise self.damage.noted(error) from error
+
+    def _empty_log(self, writer: sqlite3.Connection) -> None:
+        """Have a log that is too large begin anew, where there is time for it."""
+        if self._file is None or not self._mover.is_due(self._file.log_size):
+            return
+        if not (within_s := wait_s(BEGIN_ANEW_S)):  # on an event loop; a thread does it then
+            raise sqlite3.OperationalError("database is locked (its log is to be emptied)")
+        self._mover.begin_anew(writer, self._file.log_size, within_s=within_s)
+        self._waits_ms = -1
 
     @contextmanager
     def with_empty_log(self) -> Iterator[tuple[sqlite3.Connection, DatabaseFile] | None]:
@@ -124,10 +135,10 @@ class Database:
                 until_s = time.monotonic() + _EMPTYING_S
                 connection = self._open_file(file)
                 try:
-                    connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
-                    while self._mover.truncate():
+                    while not self._mover.is_in_vain() and self._mover.begin_anew(connection, mode="TRUNCATE"):
+                        connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
                         connection.execute("BEGIN IMMEDIATE")
-                        if not file.log_bytes():
+                        if file.log_now() and not file.log_size:
                             yield connection, file
                             connection.execute("COMMIT")
                             return

@@ -7,7 +7,6 @@ can be, `origin`, model and users as numbers), and the rare fields share the JSO
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -278,13 +277,21 @@ def oldest(connection: sqlite3.Connection) -> int | None:
     return min((ts for ts in times if ts is not None), default=None)
 
 
-def by_hour(connection: sqlite3.Connection) -> dict[int, int]:
-    """Return how many facts there are of each hour since 1970; states of services do not count, as above."""
-    hours: Counter[int] = Counter()
-    for table in TABLES:
-        if table is not SERVICE_STATE:
-            hours.update(dict(connection.execute(f"SELECT ts / {HOUR_US}, count(*) FROM {table.name} GROUP BY 1")))
-    return hours
+def by_hour(
+    connection: sqlite3.Connection, table: Table, after: bytes | str | None
+) -> tuple[dict[int, int], bytes | str | None]:
+    """Return how many of some facts there are by hour since 1970, and the last id of them, `None` for no facts.
+
+    Args:
+        connection: to the store.
+        table: of the facts.
+        after: their ids come after it; `None` for the first ones.
+    """
+    where, given = ("", ()) if after is None else ("WHERE id > ?", (after,))
+    some = f"SELECT ts, id FROM {table.name} {where} ORDER BY id LIMIT {READ_AT_ONCE}"
+    hours = dict(connection.execute(f"SELECT ts / {HOUR_US}, count(*) FROM ({some}) GROUP BY 1", given))
+    (last,) = connection.execute(f"SELECT max(id) FROM ({some})", given).fetchone()
+    return hours, last
 
 
 def before(connection: sqlite3.Connection, table: Table, ts: int, after: bytes | str | None) -> list[bytes | str]:
