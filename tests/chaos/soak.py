@@ -1,7 +1,7 @@
 """`make soak`: a server with a small bound for half an hour, and whether what it takes of the machine stays flat.
 
-Writers send 1,500 events a second whose times are spread over 30 days, readers ask meanwhile, a backup is made once
-a minute. Memory, descriptors and files are sampled; from minute 5 on each has to stay within a tenth of its median, and
+The store is nearly full when it begins, so that the bound matters from the start, however fast the machine is. Writers
+send 1,500 events a second whose times are spread over 30 days, readers ask meanwhile, a backup is made once a minute. Memory, descriptors and files are sampled; from minute 5 on each has to stay within a tenth of its median, and
 file and log within 110 % of the bound, always. Nothing acknowledged may be missing that is not older than the horizon.
 
     python -m tests.chaos.soak [--minutes 30] [--max-mib 64] [--rate 1500] [--warm-up-minutes 5]
@@ -32,6 +32,10 @@ from typing import Any, Final
 
 import psutil
 
+from otel_measure.records.kinds import Origin, UserEvent
+from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.sqlite.bound import used_bytes
+from otel_measure.store.types.facts import ACCEPTED
 from tests.chaos.victim import ROOT, victim
 
 MIB: Final = 2**20
@@ -51,6 +55,7 @@ _WRITERS: Final = 3
 _PER_REQUEST: Final = 200
 _MOST_FAULTS: Final = 50
 _USERS: Final = 2000
+FILLED: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,30 @@ def made(rng: random.Random, now: datetime, *, has_id: bool) -> dict[str, object
         "timestamp": ts.isoformat(),
     }
     return event | {"event_id": str(uuid.UUID(int=rng.getrandbits(128), version=4))} if has_id else event
+
+
+def fill(store: Path, max_bytes: int, traffic: Traffic) -> None:
+    """Give a new store events of the same kind, until as much of the bound is used as is before the oldest ones go."""
+    rng, origin = random.Random(99), Origin("soak", "")
+    with closing(SqliteStore(str(store), max_bytes=max_bytes)) as filled, closing(sqlite3.connect(store)) as looked_at:
+        filled.keep_time(round(time.time() * 1e6))
+        while used_bytes(looked_at) < FILLED * max_bytes:
+            events = (made(rng, datetime.now(UTC), has_id=True) for _ in range(_PER_REQUEST))
+            receipts = filled.accept([_record(event, origin) for event in events])
+            traffic.outcomes["accepted"] += receipts.count(ACCEPTED)
+
+
+def _record(event: dict[str, object], origin: Origin) -> UserEvent:
+    ts = datetime.fromisoformat(str(event["timestamp"]))
+    return UserEvent(
+        id=str(event["event_id"]),
+        ts=round(ts.timestamp() * 1e6),
+        origin=origin,
+        user_id=str(event["user_id"]),
+        type=str(event["event_type"]),
+        name=str(event["event_name"]),
+        session_id=str(event["session_id"]),
+    )
 
 
 def write(port: int, rate: float, traffic: Traffic, ended: threading.Event, seed: int) -> None:
@@ -242,6 +271,8 @@ def soak(folder: Path, minutes: float, max_mib: int, rate: float, warm_up_minute
     traffic, ended, samples = Traffic(), threading.Event(), list[SoakSample]()
     bound: dict[str, Any] = {"OTEL_MEASURE_STORE_MAX_BYTES": str(max_mib * MIB)}
     store = folder / "measure.db"
+    fill(store, max_mib * MIB, traffic)
+    print(f"filled with {traffic.outcomes['accepted']:,} events", flush=True)
     with victim(folder, **bound) as server:
         process, began_s = psutil.Process(server.process.pid), time.monotonic()
         writers = [
