@@ -1,8 +1,9 @@
 """`make soak`: a server with a small bound for half an hour, and whether what it takes of the machine stays flat.
 
 The store is nearly full when it begins, so that the bound matters from the start, however fast the machine is. Writers
-send 1,500 events a second whose times are spread over 30 days, readers ask meanwhile, a backup is made once a minute. Memory, descriptors and files are sampled; from minute 5 on each has to stay within a tenth of its median, and
-file and log within 110 % of the bound, always. Nothing acknowledged may be missing that is not older than the horizon.
+send 1,500 events a second whose times are spread over 30 days, readers ask meanwhile, a backup is made once a minute.
+Memory, descriptors and files are sampled; from minute 5 on each has to stay within a tenth of its median, and file and
+log within 110 % of the bound, always. Nothing acknowledged may be missing that is not older than the horizon.
 
     python -m tests.chaos.soak [--minutes 30] [--max-mib 64] [--rate 1500] [--warm-up-minutes 5]
 """
@@ -53,6 +54,7 @@ SAMPLE_S: Final = 5.0
 COPY_S: Final = 60.0
 _WRITERS: Final = 3
 _PER_REQUEST: Final = 200
+_AT_ONCE: Final = 5000
 _MOST_FAULTS: Final = 50
 _USERS: Final = 2000
 FILLED: Final = 0.85
@@ -140,10 +142,10 @@ def made(rng: random.Random, now: datetime, *, has_id: bool) -> dict[str, object
 def fill(store: Path, max_bytes: int, traffic: Traffic) -> None:
     """Give a new store events of the same kind, until as much of the bound is used as is before the oldest ones go."""
     rng, origin = random.Random(99), Origin("soak", "")
-    with closing(SqliteStore(str(store), max_bytes=max_bytes)) as filled, closing(sqlite3.connect(store)) as looked_at:
+    with closing(SqliteStore(str(store))) as filled, closing(sqlite3.connect(store)) as looked_at:
         filled.keep_time(round(time.time() * 1e6))
         while used_bytes(looked_at) < FILLED * max_bytes:
-            events = (made(rng, datetime.now(UTC), has_id=True) for _ in range(_PER_REQUEST))
+            events = (made(rng, datetime.now(UTC), has_id=True) for _ in range(_AT_ONCE))
             receipts = filled.accept([_record(event, origin) for event in events])
             traffic.outcomes["accepted"] += receipts.count(ACCEPTED)
 
