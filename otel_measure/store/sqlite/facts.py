@@ -277,6 +277,35 @@ def oldest(connection: sqlite3.Connection) -> int | None:
     return min((ts for ts in times if ts is not None), default=None)
 
 
+def whose(
+    connection: sqlite3.Connection,
+    table: Table,
+    column: str,
+    values: Sequence[int | str],
+    after: bytes | str | None,
+) -> tuple[list[bytes | str], bytes | str | None]:
+    """Return the ids of those of some facts that have one of the values, and the last id of all; `None` for no facts.
+
+    Args:
+        connection: to the store.
+        table: of the facts.
+        column: of the values.
+        values: any number of them.
+        after: the ids come after it; `None` for the first ones.
+    """
+    some, given = _some(f"id, {column}", table, after)
+    wanted = f"SELECT id FROM ({some}) WHERE {column} IN (SELECT value FROM json_each(?))"
+    keys = [key for (key,) in connection.execute(wanted, (*given, _encode(values).decode()))]
+    (last,) = connection.execute(f"SELECT max(id) FROM ({some})", given).fetchone()
+    return keys, last
+
+
+def _some(columns: str, table: Table, after: bytes | str | None) -> tuple[str, Row]:
+    """Return the query for columns of the next facts by their ids, and its parameters."""
+    where, given = ("", ()) if after is None else ("WHERE id > ?", (after,))
+    return f"SELECT {columns} FROM {table.name} {where} ORDER BY id LIMIT {READ_AT_ONCE}", given
+
+
 def by_hour(
     connection: sqlite3.Connection, table: Table, after: bytes | str | None
 ) -> tuple[dict[int, int], bytes | str | None]:
@@ -287,8 +316,7 @@ def by_hour(
         table: of the facts.
         after: their ids come after it; `None` for the first ones.
     """
-    where, given = ("", ()) if after is None else ("WHERE id > ?", (after,))
-    some = f"SELECT ts, id FROM {table.name} {where} ORDER BY id LIMIT {READ_AT_ONCE}"
+    some, given = _some("ts, id", table, after)
     hours = dict(connection.execute(f"SELECT ts / {HOUR_US}, count(*) FROM ({some}) GROUP BY 1", given))
     (last,) = connection.execute(f"SELECT max(id) FROM ({some})", given).fetchone()
     return hours, last
