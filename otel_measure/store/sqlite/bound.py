@@ -79,6 +79,7 @@ class Bound:
         self._is_tight = False
         self._used_after = 0  # when facts went last
         self._not_before_s = 0.0
+        self._filled_by = ""
 
     def look(self, connection: sqlite3.Connection, n: int = 0) -> None:
         """Look at the bound where it is time to, inside a write transaction, before and after `n` facts are inserted.
@@ -113,7 +114,7 @@ class Bound:
             raise self._full(used)
 
     def _full(self, used: int) -> StoreUnavailable:
-        what = f"{self._path} uses {used:,} bytes, store_max_bytes allows {self._max_bytes:,}"
+        what = f"{self._path} uses {used:,} bytes, store_max_bytes allows {self._max_bytes:,}{self._filled_by}"
         return StoreUnavailable("full", what, "raise store_max_bytes; the oldest facts go, but none of the last hour")
 
     def excess(self, connection: sqlite3.Connection) -> float:
@@ -126,9 +127,10 @@ class Bound:
             return 0.0
         return 1 - ROOM_UNTIL * self._max_bytes / used
 
-    def went(self, connection: sqlite3.Connection, n: int) -> None:
-        """Note that so many facts went."""
+    def went(self, connection: sqlite3.Connection, n: int, filled_by: str = "") -> None:
+        """Note that so many facts went, or what else fills the store or keeps them, as a part of a sentence."""
         self._used_after = used_bytes(connection)
+        self._filled_by = f"; {filled_by}" if filled_by else ""
         self._not_before_s = 0.0 if n else self._monotonic() + _IN_VAIN_PAUSE_S
 
     def end(self, timeout_s: float) -> None:

@@ -17,7 +17,19 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import summed
 from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.errors import StoreError
-from otel_measure.store.sqlite import facts, journal, kept, models, quality, senders, services, signals, streams, totals
+from otel_measure.store.sqlite import (
+    facts,
+    journal,
+    kept,
+    models,
+    quality,
+    roll_ups,
+    senders,
+    services,
+    signals,
+    streams,
+    totals,
+)
 from otel_measure.store.sqlite.bound import Bound
 from otel_measure.store.sqlite.chunks import change_in, chunks
 from otel_measure.store.sqlite.clock import kept_clock
@@ -107,10 +119,12 @@ class Sweeper:
             excess = self.bound.excess(connection)
         if not excess:
             return 0
-        horizon = None if now is None else _end_of_oldest(by_hour(self._database), excess, now - HOUR_US)
+        hours = by_hour(self._database)
+        horizon = None if now is None else _end_of_oldest(hours, excess, now - HOUR_US)
         went = 0 if horizon is None else self._purge(horizon)
         with self._database.read() as connection:
-            self.bound.went(connection, went)
+            why = "" if went else _why_nothing_went(connection, hours.total(), now, horizon)
+            self.bound.went(connection, went, why)
         return went
 
     # ------------------------------------------------------------ removing
@@ -126,6 +140,15 @@ class Sweeper:
                 return 0
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (kept.HORIZON, str(horizon)))
         return purge(self._database, self._names, horizon, lambda: self.bound.is_ended) if self._work_off() else 0
+
+
+def _why_nothing_went(connection: sqlite3.Connection, n: int, now: int | None, horizon: int | None) -> str:
+    if now is None:
+        return "no fact goes while the clock is doubted: see `otel-measure doctor`"
+    if horizon is not None:
+        return "no fact goes before all are rolled up, which the background does"
+    rows = roll_ups.personal_rows(connection)
+    return f"it is filled by {n:,} facts, none of them older than an hour, and {rows:,} rows of roll-ups of persons"
 
 
 def by_hour(database: Database) -> Counter[int]:

@@ -118,6 +118,11 @@ def test_nothing_of_the_last_hour_goes(tmp_path: Path) -> None:
         fill(store, ts, 8_000)
     assert refusal.value.cause_name == "full"
     assert f"store_max_bytes allows {MAX:,}" in refusal.value.what
+    settle(store)
+    with pytest.raises(
+        StoreUnavailable, match=r"filled by [\d,]+ facts, none of them older than an hour, and \d+ rows"
+    ):
+        store.check()
     assert horizon(store) == 0
     taken = sum(hours(store).values())
     assert 0.9 * MAX < used(store) < MAX
@@ -157,6 +162,9 @@ def test_a_doubted_clock_has_nothing_go(tmp_path: Path) -> None:
     store.keep_time(NOON + 800 * DAY)
     with pytest.raises(StoreUnavailable, match=r"\(full\)"):
         fill(store, lambda i: NOON - 20 * DAY + i * 2 * MINUTE, 8_000)
+    settle(store)
+    with pytest.raises(StoreUnavailable, match="no fact goes while the clock is doubted"):
+        store.check()
     assert horizon(store) == 0
 
 
