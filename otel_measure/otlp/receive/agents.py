@@ -9,6 +9,7 @@ from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import agents, dialects, semconv
 from otel_measure.definitions.signals import Span
 from otel_measure.otlp.receive.senders import Resource
+from otel_measure.records.checks import names_nobody
 from otel_measure.records.events import Event
 from otel_measure.records.kinds import Inference, Json, with_fields
 from otel_measure.records.limits import MAX_LATENCY_MS
@@ -39,12 +40,22 @@ def call_of_event(name: str, event: Event, resource: Resource, pricer: Pricer) -
         return None
     took_ms = agents.duration_ms(dialect, event.attributes)
     attributes: dict[str, Json] = {**agents.in_conventional_names(dialect, event.attributes)}
-    if user := resource.attributes.get(agents.PERSON):
-        attributes[semconv.ATTR_USER_ID] = user
     took_us = round(min(took_ms or 0.0, MAX_LATENCY_MS) * 1000)
     span = Span(
         event.trace_id or "", event.span_id or "", None, name, event.ts - took_us, event.ts, attributes,
         dialect.failed, "",
     )  # fmt: skip
     call = inference_of(span, resource.origin, pricer, str(event.attributes[semconv.ATTR_LOG_RECORD_UID]))
-    return with_fields(call, repository=resource.repository, untimed=took_ms is None)
+    return made_at(with_fields(call, untimed=took_ms is None), resource)
+
+
+def made_at(call: Inference, resource: Resource) -> Inference:
+    """Return a call with what the resource of an agent says of all its calls: who works with it, on what.
+
+    Whoever sets that names a person; what the agent says by itself is an installation or an account.
+    """
+    person = resource.attributes.get(agents.PERSON)
+    user_id = call.user_id if person is None or names_nobody(person) else person
+    if (user_id, resource.repository) == (call.user_id, call.repository):
+        return call
+    return with_fields(call, user_id=user_id, repository=resource.repository)

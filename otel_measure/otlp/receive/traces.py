@@ -15,10 +15,11 @@ from otel_measure.conventions import agents, dialects, semconv
 from otel_measure.conventions.span_dialects import in_conventional_names
 from otel_measure.definitions.same_calls import Telling, TellingKind, operation_kind
 from otel_measure.definitions.signals import Span, is_inference
+from otel_measure.otlp.receive.agents import made_at
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
-from otel_measure.records.kinds import Inference, Json, with_fields
+from otel_measure.records.kinds import Inference, Json
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
 
 
@@ -69,8 +70,7 @@ def _conventional(name: str, attributes: Mapping[str, Json]) -> Mapping[str, Jso
 
 
 def _call(span: Span, resource: Resource, pricer: Pricer) -> Inference:
-    call = inference_of(span, resource.origin, pricer)
-    return call if resource.repository is None else with_fields(call, repository=resource.repository)
+    return made_at(inference_of(span, resource.origin, pricer), resource)
 
 
 def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: int) -> Span:
