@@ -90,8 +90,8 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
 def _cost(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
     calls = max(increment.count, 1)
     use = ModelUse(series.model, series.version, cost_nano_usd=round(increment.value * instruments.NANO), priced=calls)
-    use.sources, use.sources_nano_usd = {"provider": calls}, {"provider": use.cost_nano_usd}
-    return _interpreted(increment, series, use, _cost_sum(series, increment.value, "provider"))
+    use.sources, use.sources_nano_usd = {"instrumentation": calls}, {"instrumentation": use.cost_nano_usd}
+    return _interpreted(increment, series, use, _cost_sum(series, increment.value, "instrumentation"))
 
 
 def _cost_sum(series: ModelSeries, usd: float, source: str) -> Measurement:

@@ -147,7 +147,8 @@ def use_by_minute(calls: Iterable[Inference]) -> dict[UseKey, ModelUse]:
             use = uses[key] = ModelUse(call.model, call.version)
             latencies[key] = []
         use.count(call)
-        latencies[key].append(call.latency_ms)
+        if not call.untimed:
+            latencies[key].append(call.latency_ms)
         if call.time_to_first_chunk_ms is not None:
             first_chunks.setdefault(key, []).append(call.time_to_first_chunk_ms)
     for key, use in uses.items():

@@ -323,7 +323,7 @@ def _distance_us(one: _CallGroup, other: _CallGroup) -> int:
 # ---------------------------------------------------------------- what they say together
 
 # What a telling that stands around several calls says of all of them, and what it can only say of one.
-_OF_ALL: Final = ("user_id", "session_id")
+_OF_ALL: Final = ("user_id", "session_id", "repository")
 _TOKENS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
 _COST: Final = ("cost_usd", "cost_source", "cache_savings_usd")
 _OF_ONE: Final = (

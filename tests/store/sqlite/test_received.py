@@ -85,13 +85,13 @@ def test_names_and_series_of_all_names_without_end_are_refused(
 def test_cells_of_before_know_the_cost_of_a_source_that_is_the_only_one() -> None:
     """No fact brings cells of metrics back: where two sources share a cell, which cost was whose stays unknown."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        schema_scripts.run(connection, 0, 20)
+        schema_scripts.run(connection, 0, 21)
         for start, sources in ((0, '{"table":2}'), (60, '{"provider":1,"table":1}'), (120, "{}")):
             connection.execute(
                 "INSERT INTO received_cell VALUES (60, ?, 1, 1, 2, 0, 9, 2, 5, 2, 7000, 2, 14, ?, '[]')",
                 (start, sources),
             )
-        schema_scripts.run(connection, 20, 21)
+        schema_scripts.run(connection, 21, 22)
         rows = connection.execute(
             "SELECT sources_nano_usd, cached_known, cache_savings_known FROM received_cell ORDER BY start"
         ).fetchall()
