@@ -275,14 +275,15 @@ def test_without_a_store_models_are_what_was_recorded() -> None:
         assert without.ai.knows_model("m/0", "1")
         assert not without.ai.knows_model("m/2", "1")
     assert (models.total_models, models.total_inferences) == (2, 100)
-    for one, other in ((models.summary, expected.summary), *zip(models.models, expected.models, strict=True)):
-        assert _said(one, models.window) == _said(other, models.window)
-        assert one.inference_count == other.inference_count
+    answers: list[Snapshot | ModelsSummary] = [models.summary, *models.models]
+    right: list[Snapshot | ModelsSummary] = [expected.summary, *expected.models]
+    assert [_said(one, models.window) for one in answers] == [_said(one, models.window) for one in right]
 
 
 def _said(answer: Snapshot | ModelsSummary, window: Window) -> str:
     """Return cost, latency and errors of an answer as text: what is unknown is not equal to itself."""
-    return repr((replace(answer.cost, window=window), replace(answer.latency, window=window), answer.errors))
+    said = (replace(answer.cost, window=window), replace(answer.latency, window=window))
+    return repr((answer.inference_count, answer.errors, *said))
 
 
 def test_without_a_store_the_official_exporter_serves_the_exposition() -> None:
