@@ -18,6 +18,7 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import Record
@@ -26,7 +27,7 @@ from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
-from otel_measure.store.types.models import Model, ModelKey
+from otel_measure.store.types.models import ALL_MODELS, GroupBy, GroupKey, Model, ModelChoice, ModelKey
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
@@ -94,6 +95,18 @@ class RecordedModels(Protocol):
 
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did in [start, end), sorted by name and version."""
+
+
+class StoredModels(RecordedModels, Protocol):
+    """What reports over models ask a store, which knows when each call was."""
+
+    def use_by_step(
+        self, steps: Steps, by: GroupBy | None = None, only: ModelChoice = ALL_MODELS
+    ) -> dict[GroupKey, dict[int, ModelUse]]:
+        """Return what each group of models did in each step of a series; steps without a call are left out.
+
+        The uses name no model: what they are of stands in the key.
+        """
 
 
 class QualityQuestions(Protocol):
@@ -202,7 +215,7 @@ class Moment(Protocol):
         """Persons, sessions, conversions, answers."""
 
     @property
-    def models(self) -> RecordedModels:
+    def models(self) -> StoredModels:
         """What models did."""
 
     @property
