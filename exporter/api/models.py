@@ -17,6 +17,7 @@ from exporter.http.query import (
     ModelSeriesQuery,
     NamedModelQuery,
     SeriesQuery,
+    SpendingQuery,
     narrowing,
     series_narrowing,
 )
@@ -27,6 +28,7 @@ from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
+from otel_measure.ai.spending import Spending
 from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
@@ -166,6 +168,11 @@ def evaluations(call: Call[ModelQuery, NoBody]) -> reports.Evaluations:
     return call.runtime.ai.get_evaluations(**narrowing(call.query))
 
 
+def spending(call: Call[SpendingQuery, NoBody]) -> Spending:
+    """Answer what calls cost by whom and what they were made for."""
+    return call.runtime.ai.get_spending(call.query.by, **narrowing(call.query))
+
+
 def model(call: Call[ModelQuery, NoBody]) -> reports.Snapshot:
     """Answer what can be said about the model that the path names."""
     name, version = _known(call)
@@ -263,6 +270,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,
         "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
+    ),
+    get(
+        f"{_BASE}/spending", spending, SpendingQuery,
+        "What calls cost by user, repository and model", "Calls, tokens and cost, the dearest first.", access="admin",
     ),
     post(
         f"{_BASE}/inferences/record", record_inference, InferenceBody,

@@ -23,6 +23,24 @@ class ModelChoice(NamedTuple):
 ALL_MODELS: Final = ModelChoice()
 
 
+class Spent(NamedTuple):
+    """What calls cost that have something in common.
+
+    Attributes:
+        keys: what they have in common, in the order asked for; `None` where a call does not say it.
+        priced: calls with a cost.
+    """
+
+    keys: tuple[str | None, ...]
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    cost_nano_usd: int
+    priced: int
+
+
 class Model(NamedTuple):
     """A registered model."""
 
