@@ -22,7 +22,7 @@ from otel_measure.definitions.steps import SeriesWindow, series_span, step_for
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
-from otel_measure.store.protocol import Moment, RecordedModels
+from otel_measure.store.questions import Moment, RecordedModels
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.store.types.models import GroupBy, Model, ModelChoice, ModelKey
 

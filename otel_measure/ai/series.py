@@ -11,7 +11,7 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series, SeriesGroup
 from otel_measure.definitions.steps import Steps, earlier, steps
 from otel_measure.definitions.windows import TimeSpan, counted
-from otel_measure.store.protocol import StoredModels
+from otel_measure.store.questions import StoredModels
 from otel_measure.store.types.models import GroupBy, GroupKey, ModelChoice
 
 MAX_GROUPS: Final = 20

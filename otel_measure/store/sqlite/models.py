@@ -169,7 +169,7 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
 
 
 class SqliteRecordedModels:
-    """Satisfies `otel_measure.store.protocol.StoredModels`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.StoredModels`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState) -> None:
         self._connection = connection
