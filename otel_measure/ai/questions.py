@@ -9,6 +9,7 @@ from typing import TypedDict, Unpack
 
 from otel_measure.ai import reports, series
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
@@ -132,7 +133,7 @@ class ModelQuestions:
         where, span = self._narrowed(window, **narrowing)
         return quality.fairness((model_name, model_version), span, where, positive)
 
-    def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Evaluations:
+    def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them, by the events that say so."""
         quality = self._quality_for("get_evaluations")
         where, span = self._narrowed(window, **narrowing)
@@ -223,6 +224,13 @@ class ModelQuestions:
         self._recorder.settle()
         with quality.asking(Filter(service, environment)) as moment:
             return series.model_series(moment.models, moment.horizon, span, now_us, asked)
+
+    def get_models_summary(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.ModelsSummary:
+        """Return what all models did together: latency, cost and errors over all calls."""
+        where, span = self._narrowed(window, **narrowing)
+        with self._asking(where) as (recorded, _):
+            span = counted(span, recorded)
+            return reports.summary(recorded.model_use(span.start, span.end), span)
 
     @contextmanager
     def _asking(self, where: Filter = EVERYTHING) -> Iterator[tuple[RecordedModels, Moment | None]]:

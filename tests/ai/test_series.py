@@ -26,7 +26,10 @@ def known(column: tuple[float, ...]) -> list[float | None]:
 
 def test_the_series_whole(measured: Capture) -> None:
     """Sums are 0 in a step without calls, what describes calls is unknown there, and the running step is marked."""
-    call(measured, 0, input_tokens=10, output_tokens=2, cost_usd=0.5)
+    call(
+        measured, 0, input_tokens=10, output_tokens=2, cached_input_tokens=4, reasoning_tokens=1,
+        cost_usd=0.5,
+    )  # fmt: skip
     call(measured, 1, error_type="Timeout")
     call(measured, 11, cost_usd=0.25)
     series = measured.ai.get_model_series(window="15m", step="5m")
@@ -40,8 +43,13 @@ def test_the_series_whole(measured: Capture) -> None:
         "p95_ms": [100, None, 100, 100],
         "p99_ms": [100, None, 100, 100],
         "mean_ms": [100, None, 100, 100],
+        "first_chunk_p50_ms": [None] * 4,
+        "first_chunk_p95_ms": [None] * 4,
         "input_tokens": [None, 0, None, 10],
         "output_tokens": [None, 0, None, 2],
+        "cached_input_tokens": [None, 0, None, 4],
+        "reasoning_tokens": [None, 0, None, 1],
+        "cache_hit_ratio": [None, None, None, 0.4],
         "cost_usd": [0.25, 0, None, 0.5],
         "cost_per_request_usd": [0.25, None, None, 0.5],
         "priced_ratio": [1, None, 0, 1],
