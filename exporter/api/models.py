@@ -14,6 +14,7 @@ from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, body
 from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
+from otel_measure.ai.agents import Agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy
@@ -157,6 +158,11 @@ def evaluations(call: Call[ModelQuery, NoBody]) -> reports.Evaluations:
     return call.runtime.ai.get_evaluations(**narrowing(call.query))
 
 
+def agents(call: Call[ModelQuery, NoBody]) -> Agents:
+    """Answer what agents and tools did."""
+    return call.runtime.ai.get_agents(**narrowing(call.query))
+
+
 def model(call: Call[ModelQuery, NoBody]) -> reports.Snapshot:
     """Answer what can be said about the model that the path names."""
     name, version = _known(call)
@@ -232,6 +238,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,
         "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
+    ),
+    get(
+        f"{_BASE}/agents", agents, ModelQuery,
+        "Every agent and tool", "Runs with their duration, calls, tokens, cost and errors, tools, and loops.",
     ),
     post(
         f"{_BASE}/inferences/record", record_inference, InferenceBody,

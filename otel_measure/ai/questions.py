@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import TypedDict, Unpack
 
 from otel_measure.ai import reports
+from otel_measure.ai.agents import Agents, agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy, Regression
@@ -134,6 +136,15 @@ class ModelQuestions:
         quality = self._quality_for("get_evaluations")
         where, span = self._narrowed(window, **narrowing)
         return quality.evaluations(span, where)
+
+    def get_agents(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> Agents:
+        """Return what runs of agents took, cost and went through, and how tools did, by what spans say of them."""
+        quality = self._quality_for("get_agents")
+        where, span = self._narrowed(window, **narrowing)
+        with quality.asking(where) as moment:
+            activity = moment.agents.activity(span.start, span.end)
+            span = replace(span, environment=moment.agents.environment)
+        return agents(activity, span)
 
     def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""

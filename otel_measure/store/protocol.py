@@ -17,6 +17,7 @@ from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.windows import CountedBy
@@ -144,6 +145,17 @@ class QualityQuestions(Protocol):
         """Return the first records of a model, at most `limit`, in order."""
 
 
+class AgentQuestions(Protocol):
+    """What is known of runs of agents and uses of tools."""
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
+
+    def activity(self, start: int, end: int) -> AgentActivity:
+        """Return the runs and uses that ended in [start, end), by their end."""
+
+
 class ExperimentQuestions(Protocol):
     """What is known of experiments."""
 
@@ -208,6 +220,10 @@ class Moment(Protocol):
     @property
     def quality(self) -> QualityQuestions:
         """How good models are."""
+
+    @property
+    def agents(self) -> AgentQuestions:
+        """Runs of agents and uses of tools."""
 
     @property
     def experiments(self) -> ExperimentQuestions:

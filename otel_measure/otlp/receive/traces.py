@@ -1,14 +1,15 @@
-"""OTLP spans as what they tell of calls of models; all others are kept as what stands between such."""
+"""OTLP spans as what they tell of calls of models, agents and tools; the others are kept as what stands between."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
+from otel_measure.ai.agent_spans import step_of
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import dialects, semconv
@@ -17,6 +18,7 @@ from otel_measure.definitions.same_calls import Telling, TellingKind, operation_
 from otel_measure.definitions.signals import Span, is_inference
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
+from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Inference, Json
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
@@ -55,7 +57,8 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
                     is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes)
                     own += is_own
                     record = inference_of(span, resource.origin, pricer) if is_call and not is_own else None
-                    interpreted.tellings.append(_telling(span, resource, record, is_own=is_own))
+                    step = step_of(span, resource.origin, is_call=is_call)
+                    interpreted.tellings.append(_telling(span, resource, record, step, is_own=is_own))
                 except ValueError as rule:
                     interpreted.refused[str(rule)] += 1
     return interpreted._replace(own=own)
@@ -81,13 +84,21 @@ def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: in
     )
 
 
-def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own: bool) -> Telling:
+# A chain, and what is read of an MCP server, may stand between the spans of one call.
+_APART: Final = frozenset({"agent", "workflow", "tool"})
+
+
+def _telling(
+    span: Span, resource: Resource, record: Inference | None, step: AgentStep | None, *, is_own: bool
+) -> Telling:
     operation = span.attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
     response_id = span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID)
     kind: TellingKind = "plain"
     if record is not None:
         kind = "call"
-    elif not is_own and operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL:
+    elif not is_own and (
+        operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL or (step is not None and step.kind in _APART)
+    ):
         kind = "other"
     return Telling(
         kind=kind,
@@ -102,6 +113,7 @@ def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own
         began_us=span.start_us,
         ended_us=span.end_us,
         record=record,
+        step=step,
     )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from otel_measure.definitions.exposition import Family
 from otel_measure.store.sqlite import environments, senders, streams, totals, users
+from otel_measure.store.sqlite.agents import SqliteAgentQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -38,6 +39,7 @@ class SqliteMoment:
         self._where = where = where._replace(environment=self._environment.name)
         self.models = SqliteRecordedModels(connection, where, seen)
         self.quality = SqliteQualityQuestions(connection, where, seen)
+        self.agents = SqliteAgentQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
         self.services = SqliteServiceQuestions(connection)
         self.streams = SqliteStreamQuestions(connection)
