@@ -55,7 +55,7 @@ def one_of_each() -> list[Record]:
             cost_source="caller", error_type="Timeout", provider="openai", operation="chat", response_model="m-1",
             time_to_first_chunk_ms=1.5, output_chunks=4, user_id="u", session_id="s", prediction="cat",
             features={"age": 41, "plan": "pro", "seen": [1, None, {"deep": True}]}, metadata={"region": "eu"},
-            groups={"age_band": "60+"}, clamped=True, **traced,
+            groups={"age_band": "60+"}, repository="github.com/acme/shop", untimed=True, clamped=True, **traced,
         ),
         UserEvent(
             id="e", user_id="u", type="purchase", name="checkout", page_url="https://x/y?z", session_id="s",
@@ -115,13 +115,14 @@ _evaluated: dict[str, st.SearchStrategy[Any]] = {
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(
         Inference, **_common, model=_texts, version=_texts, latency_ms=st.floats(0, 1e12), clamped=st.booleans(),
+        untimed=st.booleans(),
         **_optional(
             input_tokens=_counts, output_tokens=_counts, cached_input_tokens=_counts, cache_write_tokens=_counts,
             reasoning_tokens=_counts, units=_units, service_tier=_texts, cost_usd=st.floats(0, 1e6), cost_source=_texts,
             error_type=_texts, provider=_texts, operation=_texts, response_model=_texts,
             time_to_first_chunk_ms=st.floats(0, 1e12), output_chunks=_counts, user_id=_texts, session_id=_texts,
             prediction=predictions, features=_objects, metadata=_objects,
-            groups=st.dictionaries(_texts, _texts, min_size=1, max_size=3),
+            groups=st.dictionaries(_texts, _texts, min_size=1, max_size=3), repository=_texts,
         ),
     ),
     st.builds(

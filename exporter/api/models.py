@@ -11,7 +11,7 @@ from msgspec import Meta
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, body_of, item_like
-from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, narrowing
+from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, SpendingQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents
@@ -20,6 +20,7 @@ from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
+from otel_measure.ai.spending import Spending
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction, Record
@@ -163,6 +164,11 @@ def agents(call: Call[ModelQuery, NoBody]) -> Agents:
     return call.runtime.ai.get_agents(**narrowing(call.query))
 
 
+def spending(call: Call[SpendingQuery, NoBody]) -> Spending:
+    """Answer what calls cost by whom and what they were made for."""
+    return call.runtime.ai.get_spending(call.query.by, **narrowing(call.query))
+
+
 def model(call: Call[ModelQuery, NoBody]) -> reports.Snapshot:
     """Answer what can be said about the model that the path names."""
     name, version = _known(call)
@@ -242,6 +248,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/agents", agents, ModelQuery,
         "Every agent and tool", "Runs with their duration, calls, tokens, cost and errors, tools, and loops.",
+    ),
+    get(
+        f"{_BASE}/spending", spending, SpendingQuery,
+        "What calls cost by user, repository and model", "Calls, tokens and cost, the dearest first.", access="admin",
     ),
     post(
         f"{_BASE}/inferences/record", record_inference, InferenceBody,

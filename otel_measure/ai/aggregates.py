@@ -87,8 +87,8 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
 def _cost(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
     calls = max(increment.count, 1)
     use = ModelUse(series.model, series.version, cost_nano_usd=round(increment.value * instruments.NANO), priced=calls)
-    use.sources = {"provider": calls}
-    return _interpreted(increment, series, use, _cost_sum(series, increment.value, "provider"))
+    use.sources = {"instrumentation": calls}
+    return _interpreted(increment, series, use, _cost_sum(series, increment.value, "instrumentation"))
 
 
 def _cost_sum(series: ModelSeries, usd: float, source: str) -> Measurement:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date
 from typing import TypedDict, Unpack
 
@@ -16,6 +15,7 @@ from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
+from otel_measure.ai.spending import Spending, dimensions, spending
 from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
@@ -142,9 +142,24 @@ class ModelQuestions:
         quality = self._quality_for("get_agents")
         where, span = self._narrowed(window, **narrowing)
         with quality.asking(where) as moment:
-            activity = moment.agents.activity(span.start, span.end)
-            span = replace(span, environment=moment.agents.environment)
+            activity, span = moment.agents(span.start, span.end), counted(span, moment.models)
         return agents(activity, span)
+
+    def get_spending(
+        self, by: str | Sequence[str] = "user", window: str = "30d", **narrowing: Unpack[QuestionFilter]
+    ) -> Spending:
+        """Return what calls cost by user (as recorded), repository, model and version; some of them, in any order.
+
+        Raises:
+            ValueError: `by` names something else, or something twice.
+        """
+        asked = dimensions(by)
+        quality = self._quality_for("get_spending")
+        where, span = self._narrowed(window, **narrowing)
+        with quality.asking(where) as moment:
+            spent = moment.spending.spent(span.start, span.end, asked)
+            uses, span = moment.models.model_use(span.start, span.end), counted(span, moment.models)
+        return spending(spent, uses, asked, span)
 
     def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""

@@ -43,13 +43,14 @@ class SpanCalls:
             self._recorder.fault("span", f"a call of a model was not recorded: {error}", error)
 
 
-def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
+def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None = None) -> Inference:
     """Return the call of a model that a span tells of, priced; of what was said, nothing is kept.
 
     Args:
-        span: one for which `is_inference` holds.
+        span: one for which `is_inference` holds, or an event of one call in the form of one.
         origin: of its resource.
         pricer: finds the cost where the span does not say it.
+        call_id: of an event: several of them may stand in one span.
 
     Raises:
         ValueError: what a call cannot be without breaks the rule of its field; the message names it.
@@ -59,7 +60,7 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
     model = _text(attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
     first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
     values: dict[str, object] = {
-        semconv.ATTR_LOG_RECORD_UID: inference_id(span.trace_id, span.span_id),
+        semconv.ATTR_LOG_RECORD_UID: call_id or inference_id(span.trace_id, span.span_id),
         "ts": span.end_us,
         "origin": origin,
         semconv.ATTR_GEN_AI_REQUEST_MODEL: model,
@@ -74,8 +75,8 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
         semconv.ATTR_TIME_TO_FIRST_CHUNK_MS: first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
         semconv.ATTR_USER_ID: user_of(attributes),
         semconv.ATTR_SESSION_ID: _written(attributes.get(semconv.ATTR_SESSION_ID)),
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
+        "trace_id": span.trace_id or None,
+        "span_id": span.span_id or None,
     }
     usage = usage_of(attributes)
     values[semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cached_input_tokens

@@ -101,7 +101,8 @@ def use_by_minute(calls: Iterable[Inference]) -> dict[UseKey, ModelUse]:
             use = uses[key] = ModelUse(call.model, call.version)
             latencies[key] = []
         use.count(call)
-        latencies[key].append(call.latency_ms)
+        if not call.untimed:
+            latencies[key].append(call.latency_ms)
     for key, use in uses.items():
         use.latency = ExponentialHistogram()
         use.latency.extend(latencies[key])

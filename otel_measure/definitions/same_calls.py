@@ -329,7 +329,7 @@ def _distance_us(one: _CallGroup, other: _CallGroup) -> int:
 # ---------------------------------------------------------------- what they say together
 
 # What a telling that stands around several calls says of all of them, and what it can only say of one.
-_OF_ALL: Final = ("user_id", "session_id")
+_OF_ALL: Final = ("user_id", "session_id", "repository")
 _OF_ONE: Final = (
     *("input_tokens", "output_tokens", "time_to_first_chunk_ms", "output_chunks"),
     *("response_model", "provider", "operation"),

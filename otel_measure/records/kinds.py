@@ -47,7 +47,11 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 
 
 class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One call of a model, successful or not."""
+    """One call of a model, successful or not.
+
+    `untimed` says that nobody told how long it took: `latency_ms` is 0 then, and in no percentile. `repository` is the
+    one for which a coding agent worked.
+    """
 
     id: Id = field(name=semconv.ATTR_LOG_RECORD_UID)
     ts: Micros
@@ -80,6 +84,8 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     features: dict[str, Json] | None = field(default=None, name=semconv.ATTR_FEATURES)
     metadata: dict[str, Json] | None = field(default=None, name=semconv.ATTR_METADATA)
     groups: Groups | None = field(default=None, name=semconv.ATTR_GROUPS)
+    repository: Name | None = field(default=None, name=semconv.ATTR_VCS_REPOSITORY_NAME)
+    untimed: bool = field(default=False, name=semconv.ATTR_UNTIMED)
     clamped: bool = field(default=False, name=semconv.ATTR_TIME_CLAMPED)
     trace_id: str | None = None
     span_id: str | None = None

@@ -27,7 +27,7 @@ from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
-from otel_measure.store.types.models import Model, ModelKey
+from otel_measure.store.types.models import Model, ModelKey, Spent
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
@@ -145,15 +145,11 @@ class QualityQuestions(Protocol):
         """Return the first records of a model, at most `limit`, in order."""
 
 
-class AgentQuestions(Protocol):
-    """What is known of runs of agents and uses of tools."""
+class SpendingQuestions(Protocol):
+    """What calls cost by whom and what they were made for."""
 
-    @property
-    def environment(self) -> str:
-        """The one that answers are about."""
-
-    def activity(self, start: int, end: int) -> AgentActivity:
-        """Return the runs and uses that ended in [start, end), by their end."""
+    def spent(self, start: int, end: int, by: Sequence[str]) -> list[Spent]:
+        """Return what calls of [start, end) cost by "user", "repository", "model", "version"; the dearest first."""
 
 
 class ExperimentQuestions(Protocol):
@@ -221,9 +217,12 @@ class Moment(Protocol):
     def quality(self) -> QualityQuestions:
         """How good models are."""
 
+    def agents(self, start: int, end: int) -> AgentActivity:
+        """Return the runs of agents and the uses of tools that ended in [start, end), by their end."""
+
     @property
-    def agents(self) -> AgentQuestions:
-        """Runs of agents and uses of tools."""
+    def spending(self) -> SpendingQuestions:
+        """What calls cost that name a user or a repository."""
 
     @property
     def experiments(self) -> ExperimentQuestions:

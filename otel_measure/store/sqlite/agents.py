@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.runs import AgentActivity, AgentRun, CallSums, ToolUse, runs_of
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.records.kinds import Inference, Origin
@@ -111,31 +110,24 @@ def _use(row: Row) -> ToolUse:
 # ---------------------------------------------------------------- questions
 
 
-class SqliteAgentQuestions:
-    """Satisfies `otel_measure.store.protocol.AgentQuestions`, within one read transaction."""
+def activity(connection: sqlite3.Connection, where: Filter, start: int, end: int) -> AgentActivity:
+    """Return the runs and uses that ended in [start, end), by their end."""
+    return AgentActivity(
+        list(map(_run, _rows(connection, "agent_run", where, start, end))),
+        list(map(_use, _rows(connection, "tool_use", where, start, end))),
+        _dropped(connection, "agent_run"),
+        _dropped(connection, "tool_use"),
+    )
 
-    def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
-        self._connection = connection
-        self._where = where
-        self.environment: Final = where.environment or UNNAMED
 
-    def activity(self, start: int, end: int) -> AgentActivity:
-        """Return the runs and uses that ended in [start, end), by their end."""
-        return AgentActivity(
-            list(map(_run, self._rows("agent_run", start, end))),
-            list(map(_use, self._rows("tool_use", start, end))),
-            _dropped(self._connection, "agent_run"),
-            _dropped(self._connection, "tool_use"),
-        )
-
-    def _rows(self, table: str, start: int, end: int) -> sqlite3.Cursor:
-        wanted = {"service": self._where.service, "environment": self._where.environment}
-        given = {column: value for column, value in wanted.items() if value is not None}
-        narrowed = "".join(f" AND o.{column} = ?" for column in given)
-        return self._connection.execute(
-            f"{_WITH_ORIGIN.format(table)} WHERE r.ts >= ? AND r.ts < ?{narrowed} ORDER BY r.ts, r.span",
-            (start, end, *given.values()),
-        )
+def _rows(connection: sqlite3.Connection, table: str, where: Filter, start: int, end: int) -> sqlite3.Cursor:
+    wanted = {"service": where.service, "environment": where.environment}
+    given = {column: value for column, value in wanted.items() if value is not None}
+    narrowed = "".join(f" AND o.{column} = ?" for column in given)
+    return connection.execute(
+        f"{_WITH_ORIGIN.format(table)} WHERE r.ts >= ? AND r.ts < ?{narrowed} ORDER BY r.ts, r.span",
+        (start, end, *given.values()),
+    )
 
 
 def _dropped(connection: sqlite3.Connection, table: str) -> int:

@@ -28,7 +28,7 @@ def store(engine: EngineCase) -> Store:
 
 def activity(store: Store, where: Filter = EVERYTHING) -> AgentActivity:
     """Return all runs and uses."""
-    return asked(store, lambda moment: moment.agents.activity(NOON - DAY, NOON + DAY), where)
+    return asked(store, lambda moment: moment.agents(NOON - DAY, NOON + DAY), where)
 
 
 def runs(store: Store) -> dict[str, AgentRun]:

@@ -268,7 +268,12 @@ def test_a_cost_that_comes_wins_over_the_price_of_tokens(store: Store) -> None:
     store.ingest([tokens(2, 100.0), paid], LEARN)
     store.ingest([tokens(3, 150.0, ts=NOON + SECOND)], LEARN)
     use = used(store)
-    assert (use.cost_nano_usd, use.priced, use.sources, use.input_tokens) == (500_000_000, 2, {"provider": 2}, 150)
+    assert (use.cost_nano_usd, use.priced, use.sources, use.input_tokens) == (
+        500_000_000,
+        2,
+        {"instrumentation": 2},
+        150,
+    )
     assert use.priced_tokens == 150
 
 

@@ -17,7 +17,7 @@ Open = Callable[..., SqliteStore]
 
 def counts(store: SqliteStore) -> tuple[int, int, int, int]:
     """Return how many runs and uses there are, and how many went."""
-    found = asked(store, lambda moment: moment.agents.activity(NOON - DAY, NOON + DAY))
+    found = asked(store, lambda moment: moment.agents(NOON - DAY, NOON + DAY))
     return len(found.runs), len(found.uses), found.dropped_runs, found.dropped_uses
 
 
@@ -31,7 +31,7 @@ def test_arguments_are_never_stored_as_text(opened: Open, path: Path) -> None:
     with store._database.read() as connection:
         said = {row[0] for row in connection.execute("SELECT json_extract(step, '$.arguments') FROM telling")}
     assert len(said - {None}) == 2
-    assert {run.loops for run in asked(store, lambda m: m.agents.activity(NOON, NOON + DAY)).runs} == {1}
+    assert {run.loops for run in asked(store, lambda m: m.agents(NOON, NOON + DAY)).runs} == {1}
     assert all(b"DE021203" not in file.read_bytes() for file in path.parent.iterdir())
 
 
@@ -55,7 +55,7 @@ def test_a_trace_that_is_too_large_is_followed_no_further(opened: Open, monkeypa
     store = opened()
     store.take_tellings([agent(1), told(2, parent=1), agent(1, "other", trace=2)])
     store.take_tellings([told(3, parent=1), told(4, parent=1), told(2, parent=1, trace=2)])
-    found = asked(store, lambda moment: moment.agents.activity(NOON - DAY, NOON + DAY)).runs
+    found = asked(store, lambda moment: moment.agents(NOON - DAY, NOON + DAY)).runs
     assert {(run.name, run.own.calls, run.incomplete) for run in found} == {("planner", 1, True), ("other", 1, False)}
 
 
@@ -65,7 +65,7 @@ def test_runs_of_spans_that_went_to_make_room_are_incomplete(opened: Open, monke
     store = opened()
     store.take_tellings([agent(1), told(2, parent=1), agent(1, "other", trace=2, began=NOON + SECOND)])
     store.sweep(NOON + HOUR)
-    found = asked(store, lambda moment: moment.agents.activity(NOON - DAY, NOON + DAY)).runs
+    found = asked(store, lambda moment: moment.agents(NOON - DAY, NOON + DAY)).runs
     assert {(run.name, run.own.calls, run.incomplete) for run in found} == {("planner", 1, True), ("other", 0, False)}
 
 
