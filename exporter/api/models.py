@@ -16,6 +16,7 @@ from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, No
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
@@ -154,7 +155,12 @@ def models(call: Call[ModelQuery, NoBody]) -> reports.Models:
     return call.runtime.ai.list_models(**narrowing(call.query))
 
 
-def evaluations(call: Call[ModelQuery, NoBody]) -> reports.Evaluations:
+def summary(call: Call[ModelQuery, NoBody]) -> reports.ModelsSummary:
+    """Answer what all models did together."""
+    return call.runtime.ai.get_models_summary(**narrowing(call.query))
+
+
+def evaluations(call: Call[ModelQuery, NoBody]) -> Evaluations:
     """Answer what answers of models were given by whoever evaluated them."""
     return call.runtime.ai.get_evaluations(**narrowing(call.query))
 
@@ -232,6 +238,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/models", models, ModelQuery,
         "Every model", "A snapshot of every model over the window.",
+    ),
+    get(
+        f"{_BASE}/summary", summary, ModelQuery,
+        "All models together", "Latency, cost and errors over all calls of the window.",
     ),
     get(
         f"{_BASE}/models/detail", model_detail, NamedModelQuery,

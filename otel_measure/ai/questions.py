@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents, agents
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
@@ -131,7 +132,7 @@ class ModelQuestions:
         where, span = self._narrowed(window, **narrowing)
         return quality.fairness((model_name, model_version), span, where, positive)
 
-    def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Evaluations:
+    def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them, by the events that say so."""
         quality = self._quality_for("get_evaluations")
         where, span = self._narrowed(window, **narrowing)
@@ -187,6 +188,13 @@ class ModelQuestions:
             uses = recorded.model_use(span.start, span.end)
             qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
         return reports.all_models(models, uses, qualities, span, utc(self._now_us()))
+
+    def get_models_summary(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.ModelsSummary:
+        """Return what all models did together: latency, cost and errors over all calls."""
+        where, span = self._narrowed(window, **narrowing)
+        with self._asking(where) as (recorded, _):
+            span = counted(span, recorded)
+            return reports.summary(recorded.model_use(span.start, span.end), span)
 
     @contextmanager
     def _asking(self, where: Filter = EVERYTHING) -> Iterator[tuple[RecordedModels, Moment | None]]:

@@ -15,7 +15,7 @@ from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.checks import names_nobody
 from otel_measure.records.events import record_of
-from otel_measure.records.kinds import Inference, Json, Origin
+from otel_measure.records.kinds import Inference, Json, Origin, with_fields
 from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS
 
 
@@ -123,9 +123,10 @@ def _provider(attributes: Mapping[str, Json]) -> str | None:
 
 def _priced(inference: Inference, usage: Usage, pricer: Pricer) -> Inference:
     price = pricer.price(inference.model, usage, ts=inference.ts, provider=usage.provider)
+    saved_usd = pricer.cache_savings_usd(inference.model, usage, ts=inference.ts, provider=usage.provider)
     if price is None:
-        return inference
-    return msgspec.structs.replace(inference, cost_usd=price.usd, cost_source=price.source)
+        return inference if saved_usd is None else with_fields(inference, cache_savings_usd=saved_usd)
+    return with_fields(inference, cost_usd=price.usd, cost_source=price.source, cache_savings_usd=saved_usd)
 
 
 def _text(value: Json) -> str | None:
