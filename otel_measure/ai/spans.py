@@ -10,13 +10,14 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
 from otel_measure.conventions import dialects, model_names, semconv
 from otel_measure.conventions.dialects import first_of
+from otel_measure.conventions.private import error_class
 from otel_measure.definitions.signals import Span, inference_id
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.checks import names_nobody
 from otel_measure.records.events import record_of
 from otel_measure.records.kinds import Inference, Json, Origin, with_fields
-from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS
+from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT
 
 
 class SpanCalls:
@@ -139,11 +140,9 @@ def _written(value: Json) -> str | None:
 
 
 def error_type_of(span: Span) -> str | None:
-    """Return why a span failed, `None` where it did not."""
+    """Return the class of the error with which a span failed, `None` where it did not."""
     error_type = _written(span.attributes.get(semconv.ATTR_ERROR_TYPE))
-    if error_type is not None and len(error_type) > MAX_LABEL_CHARS:
-        return semconv.OTHER  # a message in place of a type: that it failed is known
-    return error_type or (semconv.OTHER if span.failed else None)
+    return error_class(error_type) if error_type else (semconv.OTHER if span.failed else None)
 
 
 def user_of(attributes: Mapping[str, Json]) -> str | None:

@@ -19,6 +19,7 @@ SCOPE_EVENTS: Final = "otel_measure"
 # Attributes: resource
 
 ATTR_SERVICE_NAME: Final = "service.name"
+ATTR_TELEMETRY_SDK_LANGUAGE: Final = "telemetry.sdk.language"
 ATTR_SERVICE_INSTANCE_ID: Final = "service.instance.id"
 ATTR_DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
 ATTR_HOST_ID: Final = "host.id"

@@ -21,7 +21,8 @@ from typing import Final, NamedTuple
 
 from otel_measure.conventions import instruments
 from otel_measure.conventions.step_dialects import StepKind
-from otel_measure.definitions.same_calls import SpanKey, Telling, break_circles
+from otel_measure.definitions.circles import first_of_circles
+from otel_measure.definitions.same_calls import SpanKey, Telling
 from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.kinds import Inference, Origin
 
@@ -186,7 +187,9 @@ class _Layout:
         self.calls: dict[str, tuple[Inference, Telling, Telling]] = {}  # with its run
         parents = {key: spans.get((each.trace_id, each.parent_id or "")) for key, each in spans.items()}
         missing = any(each.parent_id and parents[key] is None for key, each in spans.items())
-        self.is_whole = not break_circles(parents) and not missing
+        circles = first_of_circles({key: each.key if each is not None else None for key, each in parents.items()})
+        parents |= dict.fromkeys(circles)
+        self.is_whole = not circles and not missing
         self._places: dict[SpanKey, _Place] = {}
         for key in sorted(spans):
             self._place(key, parents)

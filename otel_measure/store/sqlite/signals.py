@@ -27,7 +27,7 @@ def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
     agents.follow(transaction, followed.traces | {bytes.fromhex(each.trace_id) for each in new})
     if not transaction.rolls_up:
         return TakenTellings(
-            ["span" if each.record is None else "accepted" if is_new else "duplicate"
+            ["span" if each.record is None and each.step is None else "accepted" if is_new else "duplicate"
              for each, is_new in zip(told, fresh, strict=True)], [], 0,
         )  # fmt: skip
     outcomes = _outcomes(transaction.connection, told, fresh, followed.new_calls)
@@ -43,10 +43,12 @@ def _outcomes(
     outcomes: list[TellingOutcome] = []
     not_said = set(new_calls)
     for telling, is_new in zip(tellings, fresh, strict=True):
-        if telling.record is None:
+        if telling.record is None and telling.step is None:
             outcomes.append("span")
         elif not is_new:
             outcomes.append("duplicate")
+        elif telling.record is None:
+            outcomes.append("accepted")
         elif call_of.get(telling.id) in not_said:
             not_said.discard(call_of[telling.id])
             outcomes.append("accepted")
