@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import gather
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -11,7 +11,16 @@ from msgspec import Meta
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, body_of, item_like
-from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, SpendingQuery, narrowing
+from exporter.http.query import (
+    FairnessQuery,
+    ModelQuery,
+    ModelSeriesQuery,
+    NamedModelQuery,
+    SeriesQuery,
+    SpendingQuery,
+    narrowing,
+    series_narrowing,
+)
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents
@@ -22,6 +31,7 @@ from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spending import Spending
+from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction, Record
@@ -218,7 +228,21 @@ def drift(call: Call[NoQuery, NoBody]) -> Drift | None:
     return call.runtime.ai.detect_model_drift(name, version)
 
 
-def _known(call: Call[ModelQuery, NoBody] | Call[FairnessQuery, NoBody] | Call[NoQuery, NoBody]) -> tuple[str, str]:
+def series(call: Call[ModelSeriesQuery, NoBody]) -> Series:
+    """Answer what models did over time."""
+    query = call.query
+    return call.runtime.ai.get_model_series(
+        query.model, query.version, group_by=query.group_by, **series_narrowing(query)
+    )
+
+
+def version_series(call: Call[SeriesQuery, NoBody]) -> Series:
+    """Answer what one version of a model did over time."""
+    name, version = _known(call)
+    return call.runtime.ai.get_model_series(name, version, **series_narrowing(call.query))
+
+
+def _known(call: Call[Any, NoBody]) -> tuple[str, str]:
     """Return name and version of the model that the path names.
 
     Raises:
@@ -250,6 +274,14 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/models/{{name}}/{{version}}", model, ModelQuery,
         "One model, named in the path (a `/` in a name is `%2F`)", "A snapshot of the model over the window.",
+    ),
+    get(
+        f"{_BASE}/series", series, ModelSeriesQuery,
+        "What models did over time", "A number per column and step: calls, errors, latencies, tokens and cost.",
+    ),
+    get(
+        f"{_MODEL}/series", version_series, SeriesQuery,
+        "What it did over time", "A number per column and step: calls, errors, latencies, tokens and cost.",
     ),
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,

@@ -24,7 +24,8 @@ from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
 from otel_measure.records.kinds import EvaluationResult, Record
-from otel_measure.store.protocol import QualityQuestions, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import QualityQuestions
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
 

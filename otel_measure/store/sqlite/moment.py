@@ -23,7 +23,7 @@ from otel_measure.store.types.streams import HostReading, Sender
 
 
 class SqliteMoment:
-    """Satisfies `otel_measure.store.protocol.Moment`.
+    """Satisfies `otel_measure.store.questions.Moment`.
 
     Args:
         transaction: a read transaction.
@@ -70,7 +70,7 @@ class SqliteMoment:
 
 
 class SqliteStreamQuestions:
-    """Satisfies `otel_measure.store.protocol.StreamQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.StreamQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
