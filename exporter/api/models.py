@@ -23,6 +23,7 @@ from exporter.http.query import (
 )
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
+from otel_measure.ai.agents import Agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -174,6 +175,11 @@ def evaluations(call: Call[ModelQuery, NoBody]) -> Evaluations:
     return call.runtime.ai.get_evaluations(**narrowing(call.query))
 
 
+def agents(call: Call[ModelQuery, NoBody]) -> Agents:
+    """Answer what agents and tools did."""
+    return call.runtime.ai.get_agents(**narrowing(call.query))
+
+
 def spending(call: Call[SpendingQuery, NoBody]) -> Spending:
     """Answer what calls cost by whom and what they were made for."""
     return call.runtime.ai.get_spending(call.query.by, **narrowing(call.query))
@@ -280,6 +286,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,
         "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
+    ),
+    get(
+        f"{_BASE}/agents", agents, ModelQuery,
+        "Every agent and tool", "Runs with their duration, calls, tokens, cost and errors, tools, and loops.",
     ),
     get(
         f"{_BASE}/spending", spending, SpendingQuery,

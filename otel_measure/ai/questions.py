@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import TypedDict, Unpack
 
 from otel_measure.ai import reports, series
+from otel_measure.ai.agents import Agents, agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -138,6 +139,14 @@ class ModelQuestions:
         quality = self._quality_for("get_evaluations")
         where, span = self._narrowed(window, **narrowing)
         return quality.evaluations(span, where)
+
+    def get_agents(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> Agents:
+        """Return what runs of agents took, cost and went through, and how tools did, by what spans say of them."""
+        quality = self._quality_for("get_agents")
+        where, span = self._narrowed(window, **narrowing)
+        with quality.asking(where) as moment:
+            activity, span = moment.agents(span.start, span.end), counted(span, moment.models)
+        return agents(activity, span)
 
     def get_spending(
         self, by: str | Sequence[str] = "user", window: str = "30d", **narrowing: Unpack[QuestionFilter]

@@ -14,6 +14,7 @@ from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
@@ -217,6 +218,9 @@ class Moment(Protocol):
     @property
     def quality(self) -> QualityQuestions:
         """How good models are."""
+
+    def agents(self, start: int, end: int) -> AgentActivity:
+        """Return the runs of agents and the uses of tools that ended in [start, end), by their end."""
 
     @property
     def spending(self) -> SpendingQuestions:

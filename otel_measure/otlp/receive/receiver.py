@@ -140,12 +140,12 @@ class Receiver:
             return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
-        """Take in calls of models; of all other spans, which stands inside which."""
+        """Take in calls of models, runs of agents and uses of tools; of all other spans, which stands inside which."""
         interpreted = traces.interpret(request.resource_spans, self._rules.pricer, self._now_us())
         tally = self._tally("traces")
         refused = interpreted.refused + self._take_tellings(tally, interpreted.tellings)
         tally("own", interpreted.own)
-        tally("ignored", sum(each.record is None for each in interpreted.tellings) - interpreted.own)
+        tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 
