@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite.one_at_a_time import OneAtATime
 from otel_measure.store.sqlite.opening import PAGE_BYTES, emptied_from_pages
+from otel_measure.store.waiting import wait_s
 
 LARGEST_LOG_PAGES: Final = 8_000  # 32 MB
 # Of a log of that size; of a smaller one, so many less.
@@ -86,6 +87,19 @@ class LogMover:
         if log_bytes <= self._from_bytes:
             return False
         return log_bytes >= self._tried_at_bytes + self._grown_bytes or time.monotonic() >= self._not_before_s
+
+    def relieve(self, writer: sqlite3.Connection, log_bytes: int) -> bool:
+        """Have a log of this size begin anew where that is due; return whether it was tried.
+
+        Raises:
+            sqlite3.OperationalError: "locked", there is no time for it: on an event loop; a thread does it then.
+        """
+        if not self.is_due(log_bytes):
+            return False
+        if not (within_s := wait_s(BEGIN_ANEW_S)):
+            raise sqlite3.OperationalError("database is locked (its log is to be emptied)")
+        self.begin_anew(writer, log_bytes, within_s=within_s)
+        return True
 
     def begin_anew(
         self, holder: sqlite3.Connection, log_bytes: int = 0, *, mode: str = "RESTART", within_s: float = BEGIN_ANEW_S

@@ -15,7 +15,7 @@ from math import ceil
 from typing import Final
 
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite.checkpoints import BEGIN_ANEW_S, LARGEST_LOG_PAGES, Checkpoints, LogMover
+from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints, LogMover
 from otel_measure.store.sqlite.damage import Damage, DamageScan
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
@@ -93,7 +93,8 @@ class Database:
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
-                self._empty_log(connection)
+                if self._file is not None and self._mover.relieve(connection, self._file.log_size):
+                    self._waits_ms = -1
                 self._let_wait(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -110,15 +111,6 @@ class Database:
             except sqlite3.Error as error:
                 self._forget_writer_after(error)
                 raise self.damage.noted(error) from error
-
-    def _empty_log(self, writer: sqlite3.Connection) -> None:
-        """Have a log that is too large begin anew, where there is time for it."""
-        if self._file is None or not self._mover.is_due(self._file.log_size):
-            return
-        if not (within_s := wait_s(BEGIN_ANEW_S)):  # on an event loop; a thread does it then
-            raise sqlite3.OperationalError("database is locked (its log is to be emptied)")
-        self._mover.begin_anew(writer, self._file.log_size, within_s=within_s)
-        self._waits_ms = -1
 
     @contextmanager
     def with_empty_log(self) -> Iterator[tuple[sqlite3.Connection, DatabaseFile] | None]:
