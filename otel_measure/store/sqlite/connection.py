@@ -7,7 +7,6 @@ begins by reading would get `SQLITE_BUSY` at once when it turns to writing, whic
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
 from otel_measure.store.sqlite.gate import Gate
 from otel_measure.store.sqlite.opening import connected, prepared
+from otel_measure.store.sqlite.turns import Turns
 from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
@@ -67,7 +67,7 @@ class Database:
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = Turns()
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
         self._log_was_moved = False
@@ -369,7 +369,7 @@ class Database:
         inherited = [*self._inherited, self._writer, *self._idle]
         if self.path == MEMORY:
             # A private copy of the parent's memory: the data is this process's own from here on.
-            self._lock = threading.RLock()
+            self._lock = Turns()
             return
         self._reset()
         self._inherited = inherited
