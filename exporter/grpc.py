@@ -6,6 +6,7 @@ particular to gRPC is here: its limits, and its words for an answer. It is impor
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
@@ -36,6 +37,7 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 HELD_BYTES: Final = 64 * 1024 * 1024
 CALLS_AT_ONCE: Final = 32
 SMALL_BYTES: Final = 16 * 1024  # let pass all the same: large messages of others do not shut it out
+_ANSWERED_BY_S: Final = 10.0
 _OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     # Also of what a message holds when it is decompressed.
     ("grpc.max_receive_message_length", MAX_BYTES),
@@ -139,6 +141,9 @@ class GrpcServer:
             self._calls -= 1
         if content.status == 200:
             return content.body
+        if content is _NO_MESSAGE:
+            # gRPC has answered a message that was too large, and cancels this task; whoever sent none has to wait.
+            await asyncio.sleep(_ANSWERED_BY_S)
         return await _abort(context, content)
 
     async def _answer(self, path: str, context: Any) -> Content:
