@@ -58,7 +58,8 @@ class Settings:
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
         event_types: name of an event of others to the `EventType` it is, or "ignore"; "*" stands for all not named.
         auto_instrument: turn on the official GenAI instrumentations that are installed.
-        store_text: keep predictions that are text; off, only their length is kept.
+        store_text: keep text: predictions (off, only their length is kept), and what others send of messages, prompts,
+            answers and arguments of commands in attributes.
         session_gap_s: how long a person may pause within one session.
         drift_window_records, drift_window_hours: a drift window ends with whichever comes first.
         host, port: where `serve` listens.

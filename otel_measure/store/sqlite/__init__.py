@@ -266,7 +266,9 @@ class SqliteStore(SqliteUpkeep):
             records = [each.record for each in told if each.record is not None]
             allowed, receipts = self._admitted(records)
             kept, refused = tellings.admitted(told, records, allowed, receipts)
-            taken = tellings.take(transaction, kept)
+            if self._state.erasures is not None:
+                kept = identity.without_erased_steps(transaction.connection, kept)
+            taken = signals.take(transaction, kept)
             if self._notes_outbox:
                 outbox.note(transaction.connection, facts.INFERENCE, id_keys(taken.new_calls))
         return taken.with_refused(told, refused)
