@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
@@ -190,6 +191,9 @@ class StreamQuestions(Protocol):
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""
 
+    def arrived(self, since: int) -> Mapping[Arrival, int]:
+        """Return how many items came since then, to five minutes."""
+
 
 class OutboxQuestions(Protocol):
     """Accepted facts that are to leave by OTLP, in the order in which they were accepted."""
@@ -304,6 +308,9 @@ class Writer(Protocol):
 
     def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
+
+    def note_arrivals(self, arrived: Mapping[Arrival, int], now: int) -> None:
+        """Add what came, by who sent it and what became of it."""
 
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""

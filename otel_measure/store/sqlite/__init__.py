@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
 
+from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.clock import Heartbeat, KeptClock, believed_us, believes, is_of_doubted_time
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.same_calls import Telling
@@ -15,6 +16,7 @@ from otel_measure.definitions.streams import Point
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
+    arrivals,
     clock,
     experiments,
     facts,
@@ -259,6 +261,11 @@ class SqliteStore(SqliteUpkeep):
         """Note who sends, and with which resource attributes."""
         with self._database.write() as connection:
             senders.note_senders(connection, sending)
+
+    def note_arrivals(self, arrived: Mapping[Arrival, int], now: int) -> None:
+        """Add what came, by who sent it and what became of it."""
+        with self._database.write() as connection:
+            arrivals.note(connection, arrived, self._believed_us(now))
 
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""

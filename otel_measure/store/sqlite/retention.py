@@ -16,7 +16,19 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import summed
 from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.errors import StoreError
-from otel_measure.store.sqlite import facts, journal, kept, models, quality, senders, services, signals, streams, totals
+from otel_measure.store.sqlite import (
+    arrivals,
+    facts,
+    journal,
+    kept,
+    models,
+    quality,
+    senders,
+    services,
+    signals,
+    streams,
+    totals,
+)
 from otel_measure.store.sqlite.bound import Bound
 from otel_measure.store.sqlite.chunks import change_in, chunks
 from otel_measure.store.sqlite.clock import kept_clock
@@ -78,6 +90,7 @@ class Sweeper:
             if clock is None or now - clock.since >= _SETTLES_US:
                 streams.sweep(connection, now, self._limits.history_days)
                 senders.sweep(connection, now, self._limits.history_days)
+                arrivals.sweep(connection, now)
                 signals.sweep(connection, now)
         definitions = self._definitions()
         oldest_day = definitions.day_of(now) - self._limits.retention_days
