@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 Signal: TypeAlias = Literal["metrics", "logs", "traces"]
-Outcome: TypeAlias = Literal["call", "same_call", "event", "host", "series", "own", "duplicate", "ignored", "rejected"]
+Outcome: TypeAlias = Literal[
+    "call", "same_call", "step", "event", "host", "series", "own", "duplicate", "ignored", "rejected"
+]
 # Why an item becomes nothing although no rule is broken, or less than whoever sends it may expect.
 IgnoredReason: TypeAlias = Literal[
     "no_event", "no_call", "no_user", "not_wanted", "told_by_spans", "no_model_call", "tool_or_agent"
@@ -60,7 +62,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             "nothing, where they are of other work; else use an instrumentation that sets `gen_ai.request.model` and"
             " `gen_ai.operation.name`, or names of docs/collector.md",
         ),
-        "tool_or_agent": Explanation("spans of tools and agents: the calls inside them count", ""),
+        "tool_or_agent": Explanation("spans of other work for calls of models: the calls inside them count", ""),
         "no_model": Explanation(
             "metrics of calls of models that name no model: shown as series, not as calls",
             "let the instrumentation set `gen_ai.request.model`",

@@ -25,8 +25,8 @@ class Became:
 
     Attributes:
         signal: metrics (data points), logs (records) or traces (spans).
-        outcome: call (counted as one, or told of some), same_call (of a call that was known), event, host, series (of
-            `/metrics`), own (a fact of ours says it too), duplicate, ignored or rejected.
+        outcome: call (counted as one, or told of some), same_call (of a call that was known), step (of an agent),
+            event, host, series (of `/metrics`), own (a fact of ours says it too), duplicate, ignored or rejected.
         why: they became nothing, or less than one may expect; "" where all is well.
         remedy: what to do, if anything.
     """

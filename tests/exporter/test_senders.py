@@ -89,7 +89,11 @@ SENDINGS: Final[dict[str, tuple[str, Message, list[tuple[str, str, int, str]]]]]
     ),
     "tools": (
         "traces", span_request(span(2, {**CHAT, "gen_ai.operation.name": "execute_tool"})),
-        [("traces", "ignored", 1, "spans of tools and a")],
+        [("traces", "step", 1, "")],
+    ),
+    "retrievals": (
+        "traces", span_request(span(2, {**CHAT, "gen_ai.operation.name": "retrieval"})),
+        [("traces", "ignored", 1, "spans of other work ")],
     ),
     "our own": (
         "traces", span_request(span(2, {**CHAT, "otel_measure.inference.id": "i"})), [("traces", "own", 1, "")],

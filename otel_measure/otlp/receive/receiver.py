@@ -28,7 +28,8 @@ from otel_measure.otlp.receive.senders import Resource
 from otel_measure.otlp.sending import OtlpSenders, senders_report
 from otel_measure.recorder import Recorder
 from otel_measure.records.kinds import EvaluationResult, Record
-from otel_measure.store.protocol import QualityQuestions, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import QualityQuestions
 from otel_measure.store.types.calls import TellingOutcome
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
@@ -151,15 +152,15 @@ class Receiver:
             return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
-        """Take in calls of models; of all other spans, which stands inside which."""
+        """Take in calls of models, runs of agents and uses of tools; of all other spans, which stands inside which."""
         interpreted = traces.interpret(request.resource_spans, self._rules.pricer, self._now_us())
         tally = self._tally("traces")
         told = self._take_tellings(interpreted.tellings)
         refused = interpreted.refused + self._count_tellings(tally, told)
-        became = map(_of_telling, interpreted.sources, told)
+        became = map(_of_span, interpreted.sources, interpreted.tellings, told)
         self._arrivals.add("traces", (each for each in became if each.outcome != "ignored"), interpreted.turned)
         tally("own", interpreted.own)
-        tally("ignored", sum(each.record is None for each in interpreted.tellings) - interpreted.own)
+        tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 
@@ -281,6 +282,12 @@ _OF_TELLING: Final[Mapping[TellingOutcome, tuple[Outcome, str]]] = {
 
 def _of_telling(source: ArrivalSource, outcome: TellingOutcome) -> Turned:
     return Turned(source, *_OF_TELLING.get(outcome, ("rejected", _REASONS.get(outcome, outcome))))
+
+
+def _of_span(source: ArrivalSource, telling: Telling, outcome: TellingOutcome) -> Turned:
+    if telling.record is None and telling.step is not None and outcome == "accepted":
+        return Turned(source, "step", "")
+    return _of_telling(source, outcome)
 
 
 def _of_receipt(source: ArrivalSource, receipt: Receipt) -> Turned:

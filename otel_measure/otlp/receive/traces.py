@@ -1,14 +1,15 @@
-"""OTLP spans as what they tell of calls of models; all others are kept as what stands between such."""
+"""OTLP spans as what they tell of calls of models, agents and tools; the others are kept as what stands between."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
+from otel_measure.ai.agent_spans import step_of
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import agents, dialects, semconv
@@ -20,6 +21,7 @@ from otel_measure.otlp.receive.agents import made_at
 from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
+from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Inference, Json
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
@@ -31,7 +33,7 @@ class InterpretedSpans(NamedTuple):
     Attributes:
         tellings: of each span, in the order of the request.
         sources: who sent each of them.
-        turned: the spans that tell of no call of a model, or of one that facts of ours tell of too.
+        turned: the spans that tell of no call, run or use, or of a call that facts of ours tell of too.
     """
 
     tellings: list[Telling]
@@ -47,6 +49,11 @@ class InterpretedSpans(NamedTuple):
     def own(self) -> int:
         """How many calls are recorded as facts of ours too."""
         return by_reason(self.turned, "own").total()
+
+    @property
+    def ignored(self) -> int:
+        """How many tell of no call, run or use."""
+        return by_reason(self.turned, "ignored").total()
 
 
 def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
@@ -72,7 +79,7 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
                 interpreted.sources.append(source)
                 if is_own:
                     interpreted.turned[Turned(source, "own", "")] += 1
-                elif telling.record is None:
+                elif telling.record is None and telling.step is None:
                     interpreted.turned[Turned(source, "ignored", _why_no_call(telling))] += 1
     return interpreted
 
@@ -83,7 +90,8 @@ def _told(sent: SentSpan, scope: str, resource: Resource, pricer: Pricer, now_us
     is_call = is_inference(span.attributes)
     is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in span.attributes)
     record = made_at(inference_of(span, resource.origin, pricer), resource) if is_call and not is_own else None
-    return _telling(span, resource, record, is_own=is_own), is_own
+    step = step_of(span, resource.origin, is_call=is_call)
+    return _telling(span, resource, record, step, is_own=is_own), is_own
 
 
 def _why_no_call(telling: Telling) -> IgnoredReason:
@@ -117,13 +125,21 @@ def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: in
     )
 
 
-def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own: bool) -> Telling:
+# A chain, and what is read of an MCP server, may stand between the spans of one call.
+_APART: Final = frozenset({"agent", "workflow", "tool"})
+
+
+def _telling(
+    span: Span, resource: Resource, record: Inference | None, step: AgentStep | None, *, is_own: bool
+) -> Telling:
     operation = span.attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
     response_id = span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID)
     kind: TellingKind = "plain"
     if record is not None:
         kind = "call"
-    elif not is_own and operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL:
+    elif not is_own and (
+        operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL or (step is not None and step.kind in _APART)
+    ):
         kind = "other"
     return Telling(
         kind=kind,
@@ -139,6 +155,7 @@ def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own
         began_us=span.start_us,
         ended_us=span.end_us,
         record=record,
+        step=step,
     )
 
 

@@ -273,18 +273,15 @@ class SqliteStore(SqliteUpkeep):
             records = [each.record for each in told if each.record is not None]
             allowed, receipts = self._admitted(records)
             kept, refused = tellings.admitted(told, records, allowed, receipts)
-            taken = tellings.take(transaction, kept)
+            if self._state.erasures is not None:
+                kept = identity.without_erased_steps(transaction.connection, kept)
+            taken = signals.take(transaction, kept)
             if self._notes_outbox:
                 outbox.note(transaction.connection, facts.INFERENCE, id_keys(taken.new_calls))
         return taken.with_refused(told, refused)
 
     def count_signals(self, interpret: Interpreter, now: int) -> int:
-        """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
-
-        Args:
-            interpret: tells what growth of series means.
-            now: microseconds.
-        """
+        """Count what metrics tell beyond the single calls; return how many calls that counters show were taken back."""
         with self._database.read() as connection:
             if not signals.has_changed(connection, self._believed_us(now)):
                 return 0

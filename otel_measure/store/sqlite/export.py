@@ -10,7 +10,7 @@ from otel_measure.definitions.days import moment
 from otel_measure.records.events import to_event
 from otel_measure.records.ids import id_text
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import facts, identity, roll_ups, streams, tellings
+from otel_measure.store.sqlite import agents, facts, identity, roll_ups, streams, tellings
 from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.types.exports import ExportedFact, PersonalId, UserExport
 
@@ -37,7 +37,7 @@ def export(connection: sqlite3.Connection, user_id: str) -> UserExport:
         user_id,
         tuple(_ids(connection, uid_of)),
         tuple(_exported(record, is_telling=is_telling) for record, is_telling in found),
-        {table: rows for table in roll_ups.TABLES if (rows := _rolled_up(connection, table, uid_of.values()))},
+        _rows_of(connection, ids, uid_of.values()),
         tuple(streams.of_users(connection, ids)),
     )
 
@@ -76,6 +76,15 @@ def _exported(record: Record, *, is_telling: bool) -> ExportedFact:
         event.name, moment(event.ts), event.origin.service, event.origin.environment, event.attributes,
         event.trace_id, event.span_id, is_telling,
     )  # fmt: skip
+
+
+def _rows_of(
+    connection: sqlite3.Connection, ids: Sequence[str], uids: Iterable[int]
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Return the rows of a person beside the facts, by table."""
+    rows = {table: _rolled_up(connection, table, uids) for table in roll_ups.TABLES}
+    rows["agent_run"] = agents.of_users(connection, ids)
+    return {table: of_person for table, of_person in rows.items() if of_person}
 
 
 def _rolled_up(connection: sqlite3.Connection, table: str, uids: Iterable[int]) -> tuple[Mapping[str, Any], ...]:

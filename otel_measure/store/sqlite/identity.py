@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.totals import summed
 from otel_measure.errors import StoreError
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
     activity,
+    agents,
     erasures,
     facts,
     journal,
@@ -81,7 +83,7 @@ def _users(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(
         "SELECT distinct_id FROM alias UNION SELECT user_id FROM inference WHERE user_id IS NOT NULL"
     )
-    return [*(user for (user,) in rows), *tellings.users(connection)]
+    return [*(user for (user,) in rows), *tellings.users(connection), *agents.users(connection)]
 
 
 def _remove_person(transaction: Transaction, user_id: str, ids: Mapping[str, int], now: int) -> dict[str, int]:
@@ -91,6 +93,7 @@ def _remove_person(transaction: Transaction, user_id: str, ids: Mapping[str, int
         _take_back(transaction, uids)
     removed = {table.name: _remove(transaction, table, uids, now) for table in facts.TABLES if "uid" in table.columns}
     removed[facts.INFERENCE.name] = _make_anonymous(transaction, erased_ids)
+    agents.forget_users(connection, erased_ids)
     tellings.forget_users(connection, erased_ids)
     senders.forget_users(connection, erased_ids)
     streams.forget_users(connection, erased_ids)
@@ -207,6 +210,17 @@ def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) ->
         elif before:
             kept[i] = without_user(record)
     return kept, refused
+
+
+def without_erased_steps(connection: sqlite3.Connection, told: Sequence[Telling]) -> list[Telling]:
+    """Return tellings of which none tells of a run or use from before its user was erased."""
+    key = erasures.key(connection)
+    user_of = {each.id: _digest(key, _user(step.user_id)) for each in told if (step := each.step) and step.user_id}
+    erased_at = _erased_at(connection, set(user_of.values()))
+    return [
+        each._replace(step=None) if each.ended_us <= erased_at.get(user_of.get(each.id, b""), -1) else each
+        for each in told
+    ]
 
 
 def _user_of(record: Record) -> str | None:

@@ -45,7 +45,7 @@ def forget_facts(connection: sqlite3.Connection, table: facts.Table, keys: Seque
 
 
 class SqliteOutboxQuestions:
-    """Satisfies `otel_measure.store.protocol.OutboxQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.OutboxQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -17,6 +17,7 @@ from otel_measure.definitions.totals import summed
 from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import (
+    agents,
     arrivals,
     facts,
     journal,
@@ -173,6 +174,7 @@ def purge(database: Database, names: Names, horizon: int, is_ended: Callable[[],
                 removed += _remove(connection, names, table, keys)
     with database.write() as connection:
         services.forget_heartbeats(connection, horizon)
+        agents.forget_before(connection, horizon)
         for seconds, cells in product(LEVELS_S, (*models.CELLS, *quality.CELLS)):
             connection.execute(
                 f"DELETE FROM {cells} WHERE seconds = ?1 AND start + ?1 * 1000000 <= ?2", (seconds, horizon)
