@@ -14,7 +14,7 @@ from otel_measure.definitions.windows import HOUR_US
 MAX_SENDERS: Final = 1000
 NOTHING_CAME: Final = (
     "nothing came in the last hour: set OTEL_EXPORTER_OTLP_ENDPOINT to the address of this exporter and"
-    " OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf where the application runs (OTLP/gRPC needs a Collector), and look"
+    " OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf where the application runs (OTLP/gRPC has a port of its own, with the extra `grpc`), and look"
     " there for errors of its exporter: a 401 or 403 is a missing token"
 )
 

@@ -172,6 +172,7 @@ class SqliteStore(SqliteUpkeep):
     @contextmanager
     def _growing(self, n: int, *, durable: bool = False) -> Iterator[Transaction]:
         """Yield a write transaction that adds at most `n` rows of facts or points; refused where there is no room."""
+        self._bound.let_go_first()
         with self._transaction(durable=durable) as transaction:
             self._bound.look(transaction.connection)
             yield transaction
