@@ -14,8 +14,8 @@ from otel_measure.definitions.windows import HOUR_US
 MAX_SENDERS: Final = 1000
 NOTHING_CAME: Final = (
     "nothing came in the last hour: set OTEL_EXPORTER_OTLP_ENDPOINT to the address of this exporter and"
-    " OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf where the application runs (OTLP/gRPC has a port of its own, with the extra `grpc`), and look"
-    " there for errors of its exporter: a 401 or 403 is a missing token"
+    " OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf where the application runs (grpc needs the extra `grpc`, and its"
+    " port), and look there for errors of its exporter: a 401 or 403 is a missing token"
 )
 
 
