@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
@@ -192,6 +193,9 @@ class StreamQuestions(Protocol):
 
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""
+
+    def arrived(self, since: int) -> Mapping[Arrival, int]:
+        """Return how many items came since then, to five minutes."""
 
 
 class OutboxQuestions(Protocol):
