@@ -184,12 +184,26 @@ class ModelQuestions:
 
     def list_models(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Models:
         """Return a snapshot of every model."""
-        where, span = self._narrowed(window, **narrowing)
+        return self._all(*self._narrowed(window, **narrowing))[0]
+
+    def first_models(self, at_most: int) -> tuple[reports.Models, int]:
+        """Return a snapshot of the first models, by name, of which the last 24 hours tell, and how many more there are.
+
+        A snapshot takes a tenth of a millisecond: of a hundred thousand models, ten seconds.
+        """
+        return self._all(*self._narrowed("24h"), at_most)
+
+    def _all(self, where: Filter, span: TimeSpan, at_most: int | None = None) -> tuple[reports.Models, int]:
         with self._asking(where) as (recorded, moment):
             models, span = self._registry.models(recorded), counted(span, recorded)
             uses = recorded.model_use(span.start, span.end)
             qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
-        return reports.all_models(models, uses, qualities, span, utc(self._now_us()))
+        beyond = 0
+        if at_most is not None:
+            told = {*((use.model, use.version) for use in uses), *qualities}
+            models = [model for model in models if (model.name, model.version) in told]
+            models, beyond = models[:at_most], max(len(models) - at_most, 0)
+        return reports.all_models(models, uses, qualities, span, utc(self._now_us())), beyond
 
     def get_model_series(
         self,
