@@ -224,7 +224,7 @@ class Moment(Protocol):
         """How good models are."""
 
     def agents(self, start: int, end: int) -> AgentActivity:
-        """Return the runs of agents and the uses of tools that ended in [start, end), by their end."""
+        """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
 
     @property
     def spending(self) -> SpendingQuestions:

@@ -56,7 +56,7 @@ class SqliteMoment:
         return SqliteUserQuestions(self._transaction, self._environment, self._seen, is_narrowed=self._is_narrowed)
 
     def agents(self, start: int, end: int) -> AgentActivity:
-        """Return the runs of agents and the uses of tools that ended in [start, end), by their end."""
+        """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
         return agents.activity(self._transaction.connection, self._where, start, end)
 
     @property
