@@ -18,7 +18,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import HOUR_US
 from otel_measure.stats import cells
 from otel_measure.stats.dependence import autocorrelation_time
-from otel_measure.store.protocol import Moment
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference
 

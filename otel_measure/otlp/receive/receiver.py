@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -13,7 +13,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_measure.ai.aggregates import interpreter
-from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.exposition import STALE_US, Family, Sample
@@ -25,7 +24,8 @@ from otel_measure.otlp.receive import logs, metrics, traces
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.recorder import Recorder
 from otel_measure.records.kinds import EvaluationResult, Record
-from otel_measure.store.protocol import QualityQuestions, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import QualityQuestions
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
 
@@ -54,10 +54,9 @@ class Receiver:
     Args:
         store: keeps what comes; without one every request raises `NoStore`.
         recorder: commits records.
-        pricer: prices calls.
         count: told of every item.
         now_us: the clock.
-        event_types: see `logs.interpret`.
+        rules: by which events of others are understood, and calls are priced.
 
     Attributes:
         interpret: tells what growth of series means.
@@ -67,18 +66,16 @@ class Receiver:
         self,
         store: Store | None,
         recorder: Recorder,
-        pricer: Pricer,
+        rules: logs.EventRules,
         count: CountReceived,
         now_us: Callable[[], int],
-        event_types: Mapping[str, str],
     ) -> None:
         self._optional_store = store
         self._recorder = recorder
-        self._pricer = pricer
-        self.interpret = interpreter(pricer)
+        self._rules = rules
+        self.interpret = interpreter(rules.pricer)
         self._count = count
         self._now_us = now_us
-        self._event_types = event_types
         self._noted: dict[str, int] = {}
 
     @property
@@ -90,7 +87,7 @@ class Receiver:
     def metrics(self, request: ExportMetricsServiceRequest) -> RefusedItems:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
-        interpreted = metrics.interpret(request.resource_metrics, now)
+        interpreted = metrics.interpret(request.resource_metrics, now, keeps_text=self._rules.keeps_text)
         ingested = self._ingest(interpreted.points)
         self._note_senders(interpreted.resources, now)
         refused = Counter(ingested.refused)
@@ -125,7 +122,7 @@ class Receiver:
             request: all of a request, or a portion of it.
             made_ids: those of all portions.
         """
-        interpreted = logs.interpret(request.resource_logs, self._pricer, self._now_us(), self._event_types, made_ids)
+        interpreted = logs.interpret(request.resource_logs, self._rules, self._now_us(), made_ids)
         tally = self._tally("logs")
         refused = interpreted.refused + self._take_tellings(tally, interpreted.calls)
         records = self._with_models(interpreted.records)  # with the models of calls of this very request, too
@@ -143,12 +140,12 @@ class Receiver:
             return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
-        """Take in calls of models; of all other spans, which stands inside which."""
-        interpreted = traces.interpret(request.resource_spans, self._pricer, self._now_us())
+        """Take in calls of models, runs of agents and uses of tools; of all other spans, which stands inside which."""
+        interpreted = traces.interpret(request.resource_spans, self._rules.pricer, self._now_us())
         tally = self._tally("traces")
         refused = interpreted.refused + self._take_tellings(tally, interpreted.tellings)
         tally("own", interpreted.own)
-        tally("ignored", sum(each.record is None for each in interpreted.tellings) - interpreted.own)
+        tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 

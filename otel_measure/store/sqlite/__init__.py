@@ -170,6 +170,7 @@ class SqliteStore(SqliteUpkeep):
     @contextmanager
     def _growing(self, n: int, *, durable: bool = False) -> Iterator[Transaction]:
         """Yield a write transaction that adds at most `n` rows of facts or points; refused where there is no room."""
+        self._bound.let_go_first()
         with self._transaction(durable=durable) as transaction:
             self._bound.look(transaction.connection)
             yield transaction
@@ -266,7 +267,9 @@ class SqliteStore(SqliteUpkeep):
             records = [each.record for each in told if each.record is not None]
             allowed, receipts = self._admitted(records)
             kept, refused = tellings.admitted(told, records, allowed, receipts)
-            taken = tellings.take(transaction, kept)
+            if self._state.erasures is not None:
+                kept = identity.without_erased_steps(transaction.connection, kept)
+            taken = signals.take(transaction, kept)
             if self._notes_outbox:
                 outbox.note(transaction.connection, facts.INFERENCE, id_keys(taken.new_calls))
         return taken.with_refused(told, refused)

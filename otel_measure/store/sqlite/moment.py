@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from otel_measure.definitions.exposition import Family
-from otel_measure.store.sqlite import environments, senders, streams, totals, users
+from otel_measure.definitions.runs import AgentActivity
+from otel_measure.store.sqlite import agents, environments, senders, streams, totals, users
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -22,7 +23,7 @@ from otel_measure.store.types.streams import HostReading, Sender
 
 
 class SqliteMoment:
-    """Satisfies `otel_measure.store.protocol.Moment`.
+    """Satisfies `otel_measure.store.questions.Moment`.
 
     Args:
         transaction: a read transaction.
@@ -53,6 +54,10 @@ class SqliteMoment:
             users.narrow(self._transaction, self._where)
         return SqliteUserQuestions(self._transaction, self._environment, self._seen, is_narrowed=self._is_narrowed)
 
+    def agents(self, start: int, end: int) -> AgentActivity:
+        """Return the runs of agents and the uses of tools that ended in [start, end), by their end."""
+        return agents.activity(self._transaction.connection, self._where, start, end)
+
     @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""
@@ -65,7 +70,7 @@ class SqliteMoment:
 
 
 class SqliteStreamQuestions:
-    """Satisfies `otel_measure.store.protocol.StreamQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.StreamQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

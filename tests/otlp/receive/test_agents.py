@@ -7,7 +7,7 @@ import pytest
 
 from otel_measure.ai.pricing import Pricer, override_rates
 from otel_measure.definitions.signals import model_series
-from otel_measure.otlp.receive.logs import InterpretedLogs, interpret
+from otel_measure.otlp.receive.logs import EventRules, InterpretedLogs, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import interpret as interpret_spans
 from otel_measure.records.kinds import Inference, Json, Origin
@@ -43,7 +43,7 @@ def read(
 ) -> InterpretedLogs:
     """Return what one log record of an agent says."""
     request = log_request_of(attributes, name=name, body=body, trace_id=trace, span_id=at, resource=RESOURCE)
-    return interpret(request.resource_logs, PRICER, NOW_US, {"*": "custom"})
+    return interpret(request.resource_logs, EventRules(PRICER, {"*": "custom"}), NOW_US)
 
 
 def call(attributes: Mapping[str, Json], **record: str) -> Inference:
@@ -166,7 +166,7 @@ def test_equal_events_are_known_by_time_and_content() -> None:
 def test_a_resource_says_who_works() -> None:
     """`enduser.id` of the resource counts before the installation's id."""
     request = log_request_of(CLAUDE, body="claude_code.api_request", resource={**RESOURCE, "enduser.id": "ann"})
-    (told,) = interpret(request.resource_logs, PRICER, NOW_US, {}).calls
+    (told,) = interpret(request.resource_logs, EventRules(PRICER, {}), NOW_US).calls
     assert told.record is not None
     assert told.record.user_id == "ann"
 
