@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.recordings.sink import Request
+from tests.recordings.sink import SentRequest
 
 _MESSAGES: Final[dict[str, type[Message]]] = {
     "/v1/logs": ExportLogsServiceRequest,
@@ -33,11 +33,11 @@ class Neutral:
         self._names = [(folder, "/there") for folder in sorted(folders, key=len, reverse=True)]
         self._names.append((socket.gethostname(), "machine"))
 
-    def requests(self, requests: Sequence[Request]) -> list[Request]:
+    def requests(self, requests: Sequence[SentRequest]) -> list[SentRequest]:
         """Return the same requests without names and paths of this machine."""
         return [each._replace(body=self._body(each)) for each in requests]
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, request: SentRequest) -> bytes:
         if request.content_type != "application/x-protobuf":
             return self._text(request.body.decode()).encode()
         message = _MESSAGES[request.path].FromString(request.body)

@@ -19,14 +19,14 @@ from otel_measure.records.kinds import Inference
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import facts
 from otel_measure.testing import Clock
-from tests.recordings.sink import Request, read
+from tests.recordings.sink import SentRequest, read
 
 HERE: Final = Path(__file__).parent
 COMPARED: Final = (*("calls", "errors", "input_tokens", "output_tokens", "cached_input_tokens", "cost_usd", "users"),)
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordedProgram:
     """What a program sent, and what it did.
 
     Attributes:
@@ -38,7 +38,7 @@ class Recording:
     """
 
     folder: Path
-    requests: list[Request]
+    requests: list[SentRequest]
     recorded_us: int
     models: Mapping[str, Mapping[str, Any]]
     not_told: Mapping[str, str]
@@ -54,11 +54,11 @@ def recordings() -> list[Path]:
     return sorted(file.parent for file in HERE.glob("*/*/ledger.json"))
 
 
-def recording(folder: Path) -> Recording:
+def recording(folder: Path) -> RecordedProgram:
     """Read a recording."""
     ledger = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
     recorded_us = ledger["recorded_unix_nano"] // 1000
-    return Recording(folder, read(folder / "requests.gz"), recorded_us, ledger["models"], ledger["not_told"])
+    return RecordedProgram(folder, read(folder / "requests.gz"), recorded_us, ledger["models"], ledger["not_told"])
 
 
 def comparable(models: Mapping[str, Mapping[str, Any]], not_told: Container[str]) -> dict[str, dict[str, Any]]:
@@ -82,7 +82,7 @@ def comparable(models: Mapping[str, Mapping[str, Any]], not_told: Container[str]
     return by_model
 
 
-def replay(requests: Iterable[Request], recorded_us: int, store: Path) -> dict[str, dict[str, Any]]:
+def replay(requests: Iterable[SentRequest], recorded_us: int, store: Path) -> dict[str, dict[str, Any]]:
     """Post requests to an exporter over a new store, and return what it says of each model."""
     runtime = Runtime(Settings(store=str(store)), clock=Clock(moment(recorded_us)))
     try:

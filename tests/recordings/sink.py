@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tests.recordings.provider.server import serving
 
 
-class Request(NamedTuple):
+class SentRequest(NamedTuple):
     """An OTLP request, its body decompressed."""
 
     path: str
@@ -23,9 +23,9 @@ class Request(NamedTuple):
 
 
 @contextmanager
-def sink() -> Iterator[tuple[str, list[Request]]]:
+def sink() -> Iterator[tuple[str, list[SentRequest]]]:
     """Take OTLP over HTTP for the length of a `with` block; yield the address and the list of what has come."""
-    taken: list[Request] = []
+    taken: list[SentRequest] = []
 
     class SinkHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -34,7 +34,7 @@ def sink() -> Iterator[tuple[str, list[Request]]]:
             body = self._body()
             if self.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
-            taken.append(Request(self.path, self.headers["Content-Type"], body))
+            taken.append(SentRequest(self.path, self.headers["Content-Type"], body))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -56,13 +56,13 @@ def sink() -> Iterator[tuple[str, list[Request]]]:
         yield url, taken
 
 
-def write(file: Path, requests: Sequence[Request]) -> None:
+def write(file: Path, requests: Sequence[SentRequest]) -> None:
     """Write requests, one a line; equal requests make equal files."""
     lines = [json.dumps([path, kind, base64.b64encode(body).decode()]) for path, kind, body in requests]
     file.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
 
 
-def read(file: Path) -> list[Request]:
+def read(file: Path) -> list[SentRequest]:
     """Read what was written."""
     lines = map(json.loads, gzip.decompress(file.read_bytes()).decode().splitlines())
-    return [Request(path, kind, base64.b64decode(body)) for path, kind, body in lines]
+    return [SentRequest(path, kind, base64.b64decode(body)) for path, kind, body in lines]

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, Final
 
-from tests.recordings.provider.ledger import Ledger, Usage
-from tests.recordings.provider.talk import WORDS, Answer, Asked, sse
+from tests.recordings.provider.ledger import ProviderLedger, Used
+from tests.recordings.provider.talk import WORDS, Answer, Prompt, sse
 
 ANSWERED: Final = {"claude-sonnet-4-5": "claude-sonnet-4-5-20250929"}
 _numbers = count(1)
 
 
-def messages(asked: Asked, ledger: Ledger) -> Answer:
+def messages(asked: Prompt, ledger: ProviderLedger) -> Answer:
     """POST /v1/messages."""
     model, user = asked.body["model"], (asked.body.get("metadata") or {}).get("user_id")
     if asked.fails:
@@ -32,7 +32,7 @@ def messages(asked: Asked, ledger: Ledger) -> Answer:
     return sse((event["type"], event) for event in _events(whole)) if asked.body.get("stream") else Answer(200, whole)
 
 
-def _usage(used: Usage) -> dict[str, Any]:
+def _usage(used: Used) -> dict[str, Any]:
     return {
         "input_tokens": used.input - used.cached - used.written, "output_tokens": used.output,
         "cache_read_input_tokens": used.cached, "cache_creation_input_tokens": used.written,

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-from tests.recordings.provider.ledger import Ledger
-from tests.recordings.provider.talk import WORDS, Answer, Asked
+from tests.recordings.provider.ledger import ProviderLedger
+from tests.recordings.provider.talk import WORDS, Answer, Prompt
 
 
-def converse(asked: Asked, ledger: Ledger) -> Answer:
+def converse(asked: Prompt, ledger: ProviderLedger) -> Answer:
     """POST /model/MODEL/converse and /converse-stream."""
     model = asked.path["model"]
     if asked.fails:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from tests.recordings.provider.ledger import Ledger
-from tests.recordings.provider.talk import WORDS, Answer, Asked, sse
+from tests.recordings.provider.ledger import ProviderLedger
+from tests.recordings.provider.talk import WORDS, Answer, Prompt, sse
 
 _numbers = count(1)
 
 
-def generate(asked: Asked, ledger: Ledger) -> Answer:
+def generate(asked: Prompt, ledger: ProviderLedger) -> Answer:
     """POST /v1beta/models/MODEL:generateContent and :streamGenerateContent."""
     model = asked.path["model"]
     if asked.fails:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 
-class Price(NamedTuple):
+class ListPrice(NamedTuple):
     """USD per million tokens, as the provider's page has it; typed by hand, so that it checks the price table too."""
 
     input: str
@@ -18,19 +18,19 @@ class Price(NamedTuple):
 
 
 PRICES: Final = {
-    "gpt-4o": Price("2.5", "1.25", "2.5", "10"),
-    "gpt-4o-mini": Price("0.15", "0.075", "0.15", "0.6"),
-    "gpt-4.1-mini": Price("0.4", "0.1", "0.4", "1.6"),
-    "text-embedding-3-small": Price("0.02", "0.02", "0.02", "0"),
-    "claude-sonnet-4-5": Price("3", "0.3", "3.75", "15"),
-    "claude-3-5-haiku-latest": Price("0.8", "0.08", "1", "4"),
-    "gemini-2.0-flash": Price("0.1", "0.025", "0.1", "0.4"),
-    "amazon.nova-lite-v1:0": Price("0.06", "0.015", "0.06", "0.24"),
+    "gpt-4o": ListPrice("2.5", "1.25", "2.5", "10"),
+    "gpt-4o-mini": ListPrice("0.15", "0.075", "0.15", "0.6"),
+    "gpt-4.1-mini": ListPrice("0.4", "0.1", "0.4", "1.6"),
+    "text-embedding-3-small": ListPrice("0.02", "0.02", "0.02", "0"),
+    "claude-sonnet-4-5": ListPrice("3", "0.3", "3.75", "15"),
+    "claude-3-5-haiku-latest": ListPrice("0.8", "0.08", "1", "4"),
+    "gemini-2.0-flash": ListPrice("0.1", "0.025", "0.1", "0.4"),
+    "amazon.nova-lite-v1:0": ListPrice("0.06", "0.015", "0.06", "0.24"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Used:
     """Tokens of one call; those read from and written to a cache are part of the input."""
 
     input: int
@@ -54,7 +54,7 @@ class Entry:
     failed_users: dict[str, int] = field(default_factory=dict)
 
 
-class Ledger:
+class ProviderLedger:
     """Counts each call once, when it is answered."""
 
     def __init__(self) -> None:
@@ -70,12 +70,12 @@ class Ledger:
         is_embedding: bool = False,
         is_cached: bool = False,
         is_written: bool = False,
-    ) -> Usage:
+    ) -> Used:
         """Enter a call that succeeds, and return what it used: other numbers than any other call."""
         with self._lock:
             entry = self._enter(asked, user)
             n = self._calls
-            used = Usage(
+            used = Used(
                 (2000 if is_cached or is_written else 100) + 7 * n,
                 0 if is_embedding else 20 + 3 * n,
                 1536 if is_cached else 0,
@@ -89,7 +89,7 @@ class Ledger:
                 entry.cost_usd = entry.uncached_cost_usd = None
             else:
                 entry.cost_usd += cost_usd(price, used)
-                entry.uncached_cost_usd += cost_usd(price, Usage(used.input, used.output))
+                entry.uncached_cost_usd += cost_usd(price, Used(used.input, used.output))
             return used
 
     def failure(self, asked: str, user: str | None = None) -> None:
@@ -128,7 +128,7 @@ class Ledger:
             }
 
 
-def cost_usd(price: Price, used: Usage) -> Decimal:
+def cost_usd(price: ListPrice, used: Used) -> Decimal:
     """Return what a call costs."""
     parts = (
         (used.input - used.cached - used.written, price.input),

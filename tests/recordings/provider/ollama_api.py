@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.recordings.provider.ledger import Ledger
-from tests.recordings.provider.talk import WORDS, Answer, Asked
+from tests.recordings.provider.ledger import ProviderLedger
+from tests.recordings.provider.talk import WORDS, Answer, Prompt
 
 
-def answer(asked: Asked, ledger: Ledger) -> Answer:
+def answer(asked: Prompt, ledger: ProviderLedger) -> Answer:
     """POST /api/chat and /api/embed."""
     model = asked.body["model"]
     if asked.fails:

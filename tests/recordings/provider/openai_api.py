@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, Final
 
-from tests.recordings.provider.ledger import Ledger, Usage
-from tests.recordings.provider.talk import WORDS, Answer, Asked, sse
+from tests.recordings.provider.ledger import ProviderLedger, Used
+from tests.recordings.provider.talk import WORDS, Answer, Prompt, sse
 
 ANSWERED: Final = {
     "gpt-4o": "gpt-4o-2024-08-06",
@@ -20,7 +20,7 @@ _ARGUMENTS: Final = '{"city": "Oslo"}'
 _numbers = count(1)
 
 
-def chat(asked: Asked, ledger: Ledger) -> Answer:
+def chat(asked: Prompt, ledger: ProviderLedger) -> Answer:
     """POST /v1/chat/completions."""
     model, user = asked.body["model"], asked.body.get("user") or asked.user
     if asked.fails:
@@ -40,7 +40,7 @@ def chat(asked: Asked, ledger: Ledger) -> Answer:
 
 
 def _chat_chunks(
-    head: dict[str, Any], message: dict[str, Any], used: Usage | None
+    head: dict[str, Any], message: dict[str, Any], used: Used | None
 ) -> Iterator[tuple[None, dict[str, Any] | str]]:
     head = head | {"object": "chat.completion.chunk"}
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": word} for word in WORDS)]
@@ -55,7 +55,7 @@ def _chat_chunks(
     yield None, "[DONE]"
 
 
-def responses(asked: Asked, ledger: Ledger) -> Answer:
+def responses(asked: Prompt, ledger: ProviderLedger) -> Answer:
     """POST /v1/responses."""
     model, user = asked.body["model"], asked.body.get("user") or asked.user
     if asked.fails:
@@ -111,7 +111,7 @@ def _response_events(whole: dict[str, Any], output: dict[str, Any]) -> Iterator[
     yield {"type": "response.completed", "sequence_number": 9, "response": whole}
 
 
-def embeddings(asked: Asked, ledger: Ledger) -> Answer:
+def embeddings(asked: Prompt, ledger: ProviderLedger) -> Answer:
     """POST /v1/embeddings."""
     model, user = asked.body["model"], asked.body.get("user") or asked.user
     if asked.fails:
@@ -128,7 +128,7 @@ def embeddings(asked: Asked, ledger: Ledger) -> Answer:
     return Answer(200, {"object": "list", "data": vectors, "model": model, "usage": usage})
 
 
-def _chat_usage(used: Usage) -> dict[str, Any]:
+def _chat_usage(used: Used) -> dict[str, Any]:
     return {
         "prompt_tokens": used.input, "completion_tokens": used.output, "total_tokens": used.input + used.output,
         "prompt_tokens_details": {"cached_tokens": used.cached, "audio_tokens": 0},

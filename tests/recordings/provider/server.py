@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, TypeAlias
 
 from tests.recordings.provider import anthropic_api, bedrock_api, google_api, ollama_api, openai_api
-from tests.recordings.provider.ledger import Ledger
-from tests.recordings.provider.talk import Answer, Asked
+from tests.recordings.provider.ledger import ProviderLedger
+from tests.recordings.provider.talk import Answer, Prompt
 
-Endpoint: TypeAlias = Callable[[Asked, Ledger], Answer]
+Endpoint: TypeAlias = Callable[[Prompt, ProviderLedger], Answer]
 
 ENDPOINTS: Final[tuple[tuple[str, Endpoint], ...]] = (
     (r"/v1/chat/completions", openai_api.chat),
@@ -38,21 +38,21 @@ class Provider:
     """
 
     url: str
-    ledger: Ledger
+    ledger: ProviderLedger
 
 
-def answer(path: str, body: Mapping[str, Any], ledger: Ledger, user: str | None) -> Answer:
+def answer(path: str, body: Mapping[str, Any], ledger: ProviderLedger, user: str | None) -> Answer:
     """Return what the API of some provider says to a request."""
     for pattern, endpoint in ENDPOINTS:
         if matched := re.fullmatch(pattern, path):
-            return endpoint(Asked(body, matched.groupdict(), user), ledger)
+            return endpoint(Prompt(body, matched.groupdict(), user), ledger)
     return Answer(404, {"error": {"message": f"there is no {path}"}})
 
 
 @contextmanager
 def provider() -> Iterator[Provider]:
     """Run a provider for the length of a `with` block."""
-    ledger = Ledger()
+    ledger = ProviderLedger()
 
     class ProviderHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

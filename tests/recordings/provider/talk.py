@@ -13,7 +13,7 @@ WORDS: Final = ("All", " is", " well.")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Prompt:
     """A request: its body, what its path says, and the user whom a header names where the API has no field for one."""
 
     body: Mapping[str, Any]
