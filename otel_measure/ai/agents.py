@@ -11,10 +11,11 @@ from typing import Final
 
 from otel_measure.conventions import instruments
 from otel_measure.definitions.days import moment
-from otel_measure.definitions.runs import MAX_USES_OF_A_RUN, AgentActivity, AgentRun, CallSums, ToolUse
+from otel_measure.definitions.runs import MAX_USES_OF_A_RUN, AgentActivity, AgentRun, CallSums, ToolUses
 from otel_measure.definitions.windows import TimeSpan, Window
 
 COSTLIEST: Final = 20
+LISTED: Final = 1000  # agents and tools: whoever sends may name them as they like
 _US_PER_MS: Final = 1000
 
 
@@ -104,7 +105,7 @@ class Loops:
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """All agents and tools of a window, those with the most runs and uses first."""
+    """The agents and tools of a window, a thousand of each, those with the most runs and uses first."""
 
     agents: tuple[AgentSummary, ...]
     tools: tuple[ToolSummary, ...]
@@ -119,19 +120,16 @@ class Agents:
 
 def agents(activity: AgentActivity, span: TimeSpan) -> Agents:
     """Return what agents and tools did in a window."""
-    runs_of, uses_of = (
-        defaultdict[tuple[str, str], list[AgentRun]](list),
-        defaultdict[tuple[str, str], list[ToolUse]](list),
-    )
+    runs_of = defaultdict[tuple[str, str], list[AgentRun]](list)
     for run in activity.runs:
         runs_of[run.name, run.kind].append(run)
-    for use in activity.uses:
-        uses_of[use.name, use.kind].append(use)
+    most_runs = sorted(runs_of, key=lambda agent: (-len(runs_of[agent]), agent))
+    most_uses = sorted(activity.tools, key=lambda tool: (-len(tool.took_us), tool.name, tool.kind))
     own = _together(run.own for run in activity.runs)
     costliest = sorted(activity.runs, key=lambda run: (-run.whole.cost_nano_usd, run.ended_us, run.span_id))
     return Agents(
-        agents=tuple(_agent(*key, runs_of[key]) for key in sorted(runs_of, key=lambda key: (-len(runs_of[key]), key))),
-        tools=tuple(_tool(*key, uses_of[key]) for key in sorted(uses_of, key=lambda key: (-len(uses_of[key]), key))),
+        agents=tuple(_agent(*agent, runs_of[agent]) for agent in most_runs[:LISTED]),
+        tools=tuple(map(_tool, most_uses[:LISTED])),
         loops=_loops(activity.runs),
         costliest_runs=tuple(_summary(run) for run in costliest[:COSTLIEST] if run.whole.priced),
         total_runs=len(activity.runs),
@@ -168,10 +166,9 @@ def _agent(name: str, kind: str, runs: Sequence[AgentRun]) -> AgentSummary:
     )
 
 
-def _tool(name: str, kind: str, uses: Sequence[ToolUse]) -> ToolSummary:
-    errors = sum(use.error_type is not None for use in uses)
-    latency_ms = _spread((use.ended_us - use.began_us for use in uses), _US_PER_MS)
-    return ToolSummary(name, kind, len(uses), errors, errors / len(uses), latency_ms)
+def _tool(tool: ToolUses) -> ToolSummary:
+    n = len(tool.took_us)
+    return ToolSummary(tool.name, tool.kind, n, tool.failed, tool.failed / n, _spread(tool.took_us, _US_PER_MS))
 
 
 def _loops(runs: Sequence[AgentRun]) -> Loops:

@@ -117,11 +117,20 @@ class TraceRuns(NamedTuple):
     uses: list[ToolUse]
 
 
+class ToolUses(NamedTuple):
+    """The uses of one tool: how long each took, in no order, and how many failed."""
+
+    kind: StepKind
+    name: str
+    took_us: list[int]
+    failed: int
+
+
 class AgentActivity(NamedTuple):
-    """What a time holds, each sorted by its end, and how many runs and uses ever went to make room."""
+    """What a time holds: runs by their end, tools by kind and name; and how many runs and uses ever made room."""
 
     runs: list[AgentRun]
-    uses: list[ToolUse]
+    tools: list[ToolUses]
     dropped_runs: int
     dropped_uses: int
 

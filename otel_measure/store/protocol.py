@@ -6,11 +6,12 @@ What may be asked is told in `questions`. Every method may raise `StoreUnavailab
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
@@ -88,6 +89,9 @@ class Writer(Protocol):
 
     def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
+
+    def note_arrivals(self, arrived: Mapping[Arrival, int], now: int) -> None:
+        """Add what came, by who sent it and what became of it."""
 
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""

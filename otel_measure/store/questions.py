@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
@@ -193,6 +194,9 @@ class StreamQuestions(Protocol):
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""
 
+    def arrived(self, since: int) -> Mapping[Arrival, int]:
+        """Return how many items came since then, to five minutes."""
+
 
 class OutboxQuestions(Protocol):
     """Accepted facts that are to leave by OTLP, in the order in which they were accepted."""
@@ -220,7 +224,7 @@ class Moment(Protocol):
         """How good models are."""
 
     def agents(self, start: int, end: int) -> AgentActivity:
-        """Return the runs of agents and the uses of tools that ended in [start, end), by their end."""
+        """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
 
     @property
     def spending(self) -> SpendingQuestions:

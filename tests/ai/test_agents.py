@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import isnan, nan
 
 from otel_measure.ai.agents import Agents, AgentSummary, Loops, PerRun, RunSummary, ToolSummary, agents
-from otel_measure.definitions.runs import AgentActivity, AgentRun, CallSums, ToolUse
+from otel_measure.definitions.runs import AgentActivity, AgentRun, CallSums, ToolUses
 from otel_measure.definitions.windows import time_span
 from tests.facts import HERE, NOON
 
@@ -24,11 +24,6 @@ def run(n: int, name: str = "planner", **fields: object) -> AgentRun:
         whole=sums, uses=0, compared=0, loops=0, repeated=0, loop_cost_nano_usd=0,
     )  # fmt: skip
     return plain._replace(**fields)  # type: ignore[arg-type]
-
-
-def use(n: int, name: str = "search", error_type: str | None = None) -> ToolUse:
-    """Return a use of n milliseconds."""
-    return ToolUse(f"{1:032x}", f"{n:016x}", "", "tool", name, HERE, NOON - n * 1000, NOON, error_type)
 
 
 def test_nothing() -> None:
@@ -89,11 +84,19 @@ def test_what_is_not_known_is_no_zero() -> None:
 def test_tools_and_loops() -> None:
     """The tools that are used most come first; loops are added up over runs."""
     runs = [run(1, uses=4, compared=3, loops=1, repeated=2, loop_cost_nano_usd=30_000_000), run(2, uses=1004)]
-    uses = [use(10, "book"), *(use(n, error_type="Timeout" if n == 1 else None) for n in (1, 2, 3, 4))]
-    found = agents(AgentActivity(runs, uses, 5, 6), SPAN)
+    tools = [ToolUses("tool", "book", [10_000], 0), ToolUses("tool", "search", [4000, 1000, 3000, 2000], 1)]
+    found = agents(AgentActivity(runs, tools, 5, 6), SPAN)
     assert found.tools == (
         ToolSummary("search", "tool", 4, 1, 0.25, PerRun(2.5, 2.0, 4.0, 4.0)),
         ToolSummary("book", "tool", 1, 0, 0.0, PerRun(10.0, 10.0, 10.0, 10.0)),
     )
     assert found.loops == Loops(1, 1, 2, 0.03, 3 / 1008)
     assert (found.dropped_runs, found.dropped_uses) == (5, 10)
+
+
+def test_a_thousand_of_each_are_listed() -> None:
+    """Those with the most runs; all are in the totals."""
+    runs = [*(run(1, f"agent {n}") for n in range(1001)), run(2, "agent 1000")]
+    found = agents(AgentActivity(runs, [ToolUses("tool", str(n), [1], 0) for n in range(1001)], 0, 0), SPAN)
+    assert (len(found.agents), len(found.tools), found.total_runs) == (1000, 1000, 1002)
+    assert (found.agents[0].agent, found.total_cost_usd) == ("agent 1000", 10.03)

@@ -66,11 +66,16 @@ def reference_runs(tellings: Iterable[Telling], call_of: Mapping[str, Inference]
         each.span_id and each.span_id not in spans for each in told
     )
 
+    def arguments(use: Telling) -> str | None:
+        twins = [each for each in spans.values() if is_twin(each) and next(filter(is_node, above(each))) is use]
+        known = [each.step.arguments for each in (use, *sorted(twins, key=lambda twin: twin.key)) if each.step]
+        return next((each for each in known if each is not None), None)
+
     def of(run: Telling) -> ReferenceRun:
         own = [cost for cost, its in calls.values() if its is run]
         whole = [cost for cost, its in calls.values() if its is run or run in above(its)]
-        mine = [use.step for use in uses if run_around(use) is run and use.step]
-        said = [(use.name, use.arguments) for use in mine if use.arguments is not None]
+        mine = [use for use in uses if run_around(use) is run]
+        said = [(use.step and use.step.name, said) for use in mine if (said := arguments(use)) is not None]
         outer = run_around(run)
         return ReferenceRun(
             outer.span_id if outer else "", len(own), sum(own), len(whole), sum(whole), len(mine),

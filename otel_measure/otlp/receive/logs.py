@@ -12,10 +12,11 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import dialects, semconv
 from otel_measure.conventions.private import error_class, without_private
+from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, IgnoredReason
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.otlp.events import event_name, from_log_record, own_record, refuse_too_large
 from otel_measure.otlp.receive.agents import agent_event, call_of_event
-from otel_measure.otlp.receive.arrivals import UNKNOWN_SOURCE, IgnoredReason, Turned, by_reason, source_of
+from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.otlp.values import attributes_of
@@ -24,7 +25,6 @@ from otel_measure.records.events import SCHEMA_OF_EVENT, Event, from_event, reco
 from otel_measure.records.ids import content_id
 from otel_measure.records.kinds import Inference, Json, Record, UserEvent, with_fields
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
-from otel_measure.store.types.arrivals import ArrivalSource
 
 _sorted_json = msgspec.json.Encoder(order="deterministic").encode
 

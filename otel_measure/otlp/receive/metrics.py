@@ -23,14 +23,14 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from otel_measure.conventions import dialects, instruments, semconv
 from otel_measure.conventions.labels import EXPORTED, escaped
 from otel_measure.conventions.private import shown_of_series
+from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource
 from otel_measure.definitions.signals import model_series
 from otel_measure.definitions.streams import FACT_SCOPES, Point, StreamScope, stream_scope
-from otel_measure.otlp.receive.arrivals import UNKNOWN_SOURCE, Turned, by_reason, source_of
+from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of
 from otel_measure.otlp.receive.senders import Resource, resource_of, text
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.binned import Exponential
-from otel_measure.store.types.arrivals import ArrivalSource
 
 MAX_LABEL_CHARS: Final = 16_384
 MAX_BUCKETS: Final = 4096

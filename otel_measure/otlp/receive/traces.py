@@ -14,17 +14,17 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import agents, dialects, semconv
 from otel_measure.conventions.span_dialects import in_conventional_names
+from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, IgnoredReason
 from otel_measure.definitions.same_calls import Telling, TellingKind, operation_kind
 from otel_measure.definitions.signals import Span, is_inference
 from otel_measure.otlp.receive.agents import made_at
-from otel_measure.otlp.receive.arrivals import UNKNOWN_SOURCE, IgnoredReason, Turned, by_reason, source_of
+from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Inference, Json
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
-from otel_measure.store.types.arrivals import ArrivalSource
 
 
 class InterpretedSpans(NamedTuple):

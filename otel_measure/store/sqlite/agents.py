@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from otel_measure.definitions.runs import AgentActivity, AgentRun, CallSums, ToolUse, runs_of
+from otel_measure.conventions.step_dialects import StepKind
+from otel_measure.definitions.runs import AgentActivity, AgentRun, CallSums, ToolUse, ToolUses, runs_of
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.sqlite import tellings
@@ -19,9 +20,9 @@ from otel_measure.store.types.facts import Filter
 Row: TypeAlias = tuple[Any, ...]
 MAX_SPANS_OF_A_TRACE: Final = 20_000
 """A trace that has more is followed no further, and its runs are incomplete."""
-MAX_ROWS: Final[Mapping[str, int]] = {"agent_run": 200_000, "tool_use": 2_000_000}
+RUNS: Final = "agent_run"
+MAX_ROWS: Final[Mapping[str, int]] = {RUNS: 200_000, "tool_use": 2_000_000}
 _DROPPED: Final = "dropped_"  # in `meta`, how many rows of a table went to make room
-_WITH_ORIGIN: Final = "SELECT r.*, o.service, o.environment FROM {} r JOIN origin o ON o.id = r.origin"
 
 
 # ---------------------------------------------------------------- following
@@ -51,7 +52,7 @@ def _follow(transaction: Transaction, traces: Sequence[bytes]) -> None:
         known: dict[str, Inference] = {each.id: calls[call] for each in told if (call := call_of.get(each.id)) in calls}
         said = runs_of(told, known)
         spans = {bytes.fromhex(each.span_id) for each in told if each.step is not None}
-        _replace(connection, "agent_run", trace, spans, [_run_row(run, names) for run in said.runs])
+        _replace(connection, RUNS, trace, spans, [_run_row(run, names) for run in said.runs])
         _replace(connection, "tool_use", trace, spans, [_use_row(use, names) for use in said.uses])
 
 
@@ -101,31 +102,33 @@ def _use_row(use: ToolUse, names: Names) -> Row:
     )
 
 
-def _use(row: Row) -> ToolUse:
-    trace, span, run, kind, name, _, began, ts, error_type, service, environment = row
-    origin = Origin(service, environment)
-    return ToolUse(trace.hex(), span.hex(), (run or b"").hex(), kind, name, origin, began, ts, error_type)
-
-
 # ---------------------------------------------------------------- questions
 
 
 def activity(connection: sqlite3.Connection, where: Filter, start: int, end: int) -> AgentActivity:
-    """Return the runs and uses that ended in [start, end), by their end."""
+    """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
+    runs = map(_run, _rows(connection, RUNS, "r.*, o.service, o.environment", where, start, end))
+    took_us, failed = defaultdict[tuple[StepKind, str], list[int]](list), Counter[tuple[StepKind, str]]()
+    columns = "r.kind, r.name, r.ts - r.began, r.error_type IS NOT NULL"
+    for kind, name, took, has_failed in _rows(connection, "tool_use", columns, where, start, end):
+        took_us[kind, name].append(took)
+        failed[kind, name] += has_failed
     return AgentActivity(
-        list(map(_run, _rows(connection, "agent_run", where, start, end))),
-        list(map(_use, _rows(connection, "tool_use", where, start, end))),
-        _dropped(connection, "agent_run"),
+        sorted(runs, key=lambda run: (run.ended_us, run.span_id)),
+        [ToolUses(*tool, took_us[tool], failed[tool]) for tool in sorted(took_us)],
+        _dropped(connection, RUNS),
         _dropped(connection, "tool_use"),
     )
 
 
-def _rows(connection: sqlite3.Connection, table: str, where: Filter, start: int, end: int) -> sqlite3.Cursor:
+def _rows(
+    connection: sqlite3.Connection, table: str, columns: str, where: Filter, start: int, end: int
+) -> sqlite3.Cursor:
     wanted = {"service": where.service, "environment": where.environment}
     given = {column: value for column, value in wanted.items() if value is not None}
     narrowed = "".join(f" AND o.{column} = ?" for column in given)
     return connection.execute(
-        f"{_WITH_ORIGIN.format(table)} WHERE r.ts >= ? AND r.ts < ?{narrowed} ORDER BY r.ts, r.span",
+        f"SELECT {columns} FROM {table} r JOIN origin o ON o.id = r.origin WHERE r.ts >= ? AND r.ts < ?{narrowed}",
         (start, end, *given.values()),
     )
 

@@ -19,6 +19,7 @@ from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import (
     agents,
+    arrivals,
     facts,
     journal,
     kept,
@@ -94,6 +95,7 @@ class Sweeper:
             if clock is None or now - clock.since >= _SETTLES_US:
                 streams.sweep(connection, now, self._limits.history_days)
                 senders.sweep(connection, now, self._limits.history_days)
+                arrivals.sweep(connection, now)
                 signals.sweep(connection, now)
         definitions = self._definitions()
         oldest_day = definitions.day_of(now) - self._limits.retention_days

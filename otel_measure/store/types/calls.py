@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from otel_measure.definitions.same_calls import Telling
 
-TellingOutcome: TypeAlias = Literal["accepted", "same_call", "duplicate", "span", "too_old", "erased"]
+TellingOutcome: TypeAlias = Literal["accepted", "same_call", "duplicate", "span", "too_old", "erased", "invalid"]
 
 
 class TakenTellings(NamedTuple):

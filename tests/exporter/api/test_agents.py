@@ -8,7 +8,8 @@ from starlette.testclient import TestClient
 
 from exporter.otlp import PROTOBUF
 from otel_measure.records.kinds import Json
-from tests.otlp.requests import CHAT, span, span_request
+from tests.facts import inference
+from tests.otlp.requests import CHAT, NOW_US, record_request, span, span_request
 
 AGENTS = "/api/v1/metrics/ai/agents"
 WINDOW = {
@@ -80,3 +81,17 @@ def test_a_run_whose_root_did_not_come_says_so(client: TestClient) -> None:
     assert data(client)["agents"][0]["incomplete_runs"] == 1
     send(client, span(9, {"http.request.method": "POST"}))
     assert data(client)["agents"][0]["incomplete_runs"] == 0
+
+
+def test_calls_that_our_sdk_records_are_in_the_run_around_them(client: TestClient) -> None:
+    """Its fact comes as an event with the span that was current, its spans say whose they are; the call counts once."""
+    agent: dict[str, Json] = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"}
+    measured: dict[str, Json] = {**CHAT, "otel_measure.inference.id": "i-1"}
+    send(client, span(2, agent), span(3, measured, parent=2), span(4, {"http.request.method": "GET"}, parent=2))
+    at = {"trace_id": f"{1:032x}", "cost_usd": 0.25, "cost_source": "caller"}
+    facts = [inference("i-1", NOW_US, span_id=f"{3:016x}", **at), inference("i-2", NOW_US, span_id=f"{4:016x}", **at)]
+    body = record_request(facts).SerializeToString()
+    answer = client.post("/v1/logs", content=body, headers={"content-type": PROTOBUF})
+    assert answer.status_code == 200
+    (run,) = data(client)["agents"]
+    assert (run["runs"], run["calls"], run["cost_usd"], run["incomplete_runs"]) == (1, 2, 0.5, 0)

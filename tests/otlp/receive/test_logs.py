@@ -8,13 +8,13 @@ import pytest
 
 from otel_measure.ai.pricing import Pricer, override_rates
 from otel_measure.conventions import semconv
+from otel_measure.definitions.arrivals import ArrivalSource
 from otel_measure.otlp.receive.arrivals import Turned
 from otel_measure.otlp.receive.logs import EventRules, InterpretedLogs, MadeIds, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.events import Event, to_event
 from otel_measure.records.kinds import Exposure, Inference, Json, Origin, Record, UserEvent
-from otel_measure.store.types.arrivals import ArrivalSource
 from tests.facts import event as user_event
 from tests.facts import inference, one_of_each
 from tests.otlp.requests import NOW_US, PROCESS, SECOND_US, event, log_request, record_request

@@ -6,12 +6,12 @@ from collections import Counter
 import pytest
 
 from otel_measure.ai.pricing import Pricer
+from otel_measure.definitions.arrivals import ArrivalSource
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.signals import is_inference
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import InterpretedSpans, interpret
 from otel_measure.records.kinds import Inference, Json, Origin
-from otel_measure.store.types.arrivals import ArrivalSource
 from tests.otlp.requests import CHAT, NOW_US, PROCESS, span, span_request
 
 SOURCE = resource_of(PROCESS).source

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_measure.definitions.runs import AgentActivity, AgentRun
+from otel_measure.definitions.runs import AgentActivity, AgentRun, ToolUses
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import EVERYTHING, Filter
@@ -82,11 +82,11 @@ def test_a_run_is_there_when_its_span_comes_and_whole_when_its_root_does(store: 
     """Before, its calls are calls of models, and its tools are tools."""
     spans = a_run(parent=9)
     store.take_tellings(spans[1:])
-    assert (activity(store).runs, [use.run_span_id for use in activity(store).uses]) == ([], [""])
+    assert activity(store) == AgentActivity([], [ToolUses("tool", "search", [100_000], 0)], 0, 0)
     store.take_tellings(spans[:1])
     (run,) = activity(store).runs
     assert (run.own.calls, run.own.cost_nano_usd, run.uses, run.incomplete) == (2, 40_000_000, 1, True)
-    assert [use.run_span_id for use in activity(store).uses] == [run.span_id]
+    assert activity(store).tools == [ToolUses("tool", "search", [100_000], 0)]
     store.take_tellings([told(9, kind="plain")])
     assert [run.incomplete for run in activity(store).runs] == [False]
 
@@ -143,9 +143,9 @@ def test_runs_go_with_their_user(store: Store) -> None:
     assert [(row["trace"][-1], row["name"], row["user_id"]) for row in exported] == [
         ("1", "planner", "ann"), ("1", "inner", "ann"), ("4", "planner", "ann"),
     ]  # fmt: skip
-    store.erase("ann", NOON + MINUTE)
+    assert store.erase("ann", NOON + MINUTE).agent_runs == 3
     assert {run.trace_id[-1] for run in activity(store).runs} == {"2", "3"}
-    assert {use.trace_id[-1] for use in activity(store).uses} == {"2", "3"}
+    assert [len(tool.took_us) for tool in activity(store).tools] == [2]
     assert store.export("ann").rolled_up == {}
     store.take_tellings([*spans, told(7, parent=1, trace=1), told(7, parent=1, trace=4)])
     assert {run.trace_id[-1] for run in activity(store).runs} == {"2", "3"}
@@ -174,4 +174,4 @@ def test_runs_go_when_retention_says_so(engine: EngineCase) -> None:
     store.sweep(NOON + DAY)
     assert len(activity(store).runs) == 1
     store.sweep(NOON + 4 * DAY)
-    assert (activity(store).runs, activity(store).uses) == ([], [])
+    assert activity(store) == AgentActivity([], [], 0, 0)

@@ -18,7 +18,7 @@ Open = Callable[..., SqliteStore]
 def counts(store: SqliteStore) -> tuple[int, int, int, int]:
     """Return how many runs and uses there are, and how many went."""
     found = asked(store, lambda moment: moment.agents(NOON - DAY, NOON + DAY))
-    return len(found.runs), len(found.uses), found.dropped_runs, found.dropped_uses
+    return len(found.runs), sum(len(tool.took_us) for tool in found.tools), found.dropped_runs, found.dropped_uses
 
 
 def test_arguments_are_never_stored_as_text(opened: Open, path: Path) -> None:
