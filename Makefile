@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-newest lint lock chaos soak clean
+.PHONY: help serve demo test test-newest lint lock chaos soak recordings clean
 
 PY := .venv/bin/python
 CODE := $(wildcard otel_measure exporter tests examples benchmarks)
@@ -17,6 +17,7 @@ help:
 	@echo 'make soak [ARGS="--minutes 8"]    half an hour of traffic on a small bound: is what it takes flat?'
 	@echo 'make lint                         run the checks but for the tests'
 	@echo 'make test-newest                  run the tests that need no real component on the newest Python of this machine'
+	@echo 'make recordings [ARGS=EMITTER]    record anew what real programs send (needs Node.js and Go)'
 	@echo 'make lock [ARGS=--upgrade]        write the lock files anew from pyproject.toml'
 	@echo 'make clean                        remove .venv and what the tools left'
 
@@ -33,9 +34,9 @@ lint:
 	@echo '== import-linter' && .venv/bin/lint-imports --no-logo
 	@echo '== mypy' && $(PY) -m mypy $(CODE)
 
-# On all cores, a file on one. The last line is pytest's own count; -rs names what was skipped and what to install for it.
+# On all cores; who is done takes over from the other. The last line is pytest's own count; -rs names what was skipped and what to install for it.
 test: lint
-	@echo '== pytest' && $(PY) -m pytest -q -rs -n logical --dist loadfile --cov --cov-report=term $(ARGS)
+	@echo '== pytest' && $(PY) -m pytest -q -rs -n logical --dist worksteal --cov --cov-report=term $(ARGS)
 
 test-newest:
 	@.ci/venv dev
@@ -51,6 +52,12 @@ chaos:
 soak:
 	@.ci/venv dev
 	@$(PY) -m tests.chaos.soak $(ARGS)
+
+recordings:
+	@.ci/venv dev
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@$(PY) -m tests.recordings.make $(ARGS)
+	@$(PY) -m tests.conventions.dialects_page
 
 lock:
 	@.ci/venv core
