@@ -297,6 +297,9 @@ def tracking() -> None:
     assert_type(users.export_user("ada").facts, tuple[ExportedFact, ...])
     erasure = users.delete_user("ada")
     assert_type(erasure.events, int)
+    assert_type(
+        users.get_user_series("30d", step="1w", compare="previous", as_of=TODAY).columns["active"], tuple[float, ...]
+    )
     assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)
 
 
