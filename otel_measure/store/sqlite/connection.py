@@ -25,6 +25,7 @@ from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
 _EMPTYING_S: Final = 0.1  # how long the log is emptied again when another process has written in between
+_WRITER_CACHE_KIB: Final = 16_384  # of those that read, each has a quarter of it: there are as many as threads that ask
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
@@ -260,6 +261,7 @@ class Database:
         self._refuse_closed()
         if self._writer is None:
             self._writer = self._open()
+            self._writer.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
             self._synchronous = ""
             self._waits_ms = -1
         elif self._file is not None:
