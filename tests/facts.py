@@ -50,12 +50,12 @@ def one_of_each() -> list[Record]:
     return [
         Inference(
             id="i", model="m", version="1", latency_ms=12.5, input_tokens=3, output_tokens=0, cost_usd=0.25,
-            cached_input_tokens=2, cache_write_tokens=1, reasoning_tokens=0, units={"web_searches": 2.0},
-            service_tier="flex",
+            cache_savings_usd=-0.125, cached_input_tokens=2, cache_write_tokens=1, reasoning_tokens=0,
+            units={"web_searches": 2.0}, service_tier="flex",
             cost_source="caller", error_type="Timeout", provider="openai", operation="chat", response_model="m-1",
             time_to_first_chunk_ms=1.5, output_chunks=4, user_id="u", session_id="s", prediction="cat",
             features={"age": 41, "plan": "pro", "seen": [1, None, {"deep": True}]}, metadata={"region": "eu"},
-            groups={"age_band": "60+"}, clamped=True, **traced,
+            groups={"age_band": "60+"}, repository="github.com/acme/shop", untimed=True, clamped=True, **traced,
         ),
         UserEvent(
             id="e", user_id="u", type="purchase", name="checkout", page_url="https://x/y?z", session_id="s",
@@ -115,13 +115,15 @@ _evaluated: dict[str, st.SearchStrategy[Any]] = {
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(
         Inference, **_common, model=_texts, version=_texts, latency_ms=st.floats(0, 1e12), clamped=st.booleans(),
+        untimed=st.booleans(),
         **_optional(
             input_tokens=_counts, output_tokens=_counts, cached_input_tokens=_counts, cache_write_tokens=_counts,
             reasoning_tokens=_counts, units=_units, service_tier=_texts, cost_usd=st.floats(0, 1e6), cost_source=_texts,
+            cache_savings_usd=st.floats(-1e6, 1e6),
             error_type=_texts, provider=_texts, operation=_texts, response_model=_texts,
             time_to_first_chunk_ms=st.floats(0, 1e12), output_chunks=_counts, user_id=_texts, session_id=_texts,
             prediction=predictions, features=_objects, metadata=_objects,
-            groups=st.dictionaries(_texts, _texts, min_size=1, max_size=3),
+            groups=st.dictionaries(_texts, _texts, min_size=1, max_size=3), repository=_texts,
         ),
     ),
     st.builds(

@@ -87,7 +87,7 @@ WIRINGS: Final = (
         InferenceBody,
         "ai/inferences/record",
         {"id": "inference_id", "ts": "timestamp", "model": "model_name", "version": "model_version"},
-        made=frozenset({"cost_source", "response_model"}),
+        made=frozenset({"cost_source", "cache_savings_usd", "response_model", "repository", "untimed"}),
         not_in_call=frozenset({"time_to_first_chunk_ms", "output_chunks"}),
         no_field=frozenset({"ground_truth"}),
     ),

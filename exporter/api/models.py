@@ -11,14 +11,16 @@ from msgspec import Meta
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, body_of, item_like
-from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, narrowing
+from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, SpendingQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
+from otel_measure.ai.spending import Spending
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction, Record
@@ -152,9 +154,19 @@ def models(call: Call[ModelQuery, NoBody]) -> reports.Models:
     return call.runtime.ai.list_models(**narrowing(call.query))
 
 
-def evaluations(call: Call[ModelQuery, NoBody]) -> reports.Evaluations:
+def summary(call: Call[ModelQuery, NoBody]) -> reports.ModelsSummary:
+    """Answer what all models did together."""
+    return call.runtime.ai.get_models_summary(**narrowing(call.query))
+
+
+def evaluations(call: Call[ModelQuery, NoBody]) -> Evaluations:
     """Answer what answers of models were given by whoever evaluated them."""
     return call.runtime.ai.get_evaluations(**narrowing(call.query))
+
+
+def spending(call: Call[SpendingQuery, NoBody]) -> Spending:
+    """Answer what calls cost by whom and what they were made for."""
+    return call.runtime.ai.get_spending(call.query.by, **narrowing(call.query))
 
 
 def model(call: Call[ModelQuery, NoBody]) -> reports.Snapshot:
@@ -222,6 +234,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Every model", "A snapshot of every model over the window.",
     ),
     get(
+        f"{_BASE}/summary", summary, ModelQuery,
+        "All models together", "Latency, cost and errors over all calls of the window.",
+    ),
+    get(
         f"{_BASE}/models/detail", model_detail, NamedModelQuery,
         "One model, named in the query", "A snapshot of the model over the window.",
     ),
@@ -232,6 +248,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,
         "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
+    ),
+    get(
+        f"{_BASE}/spending", spending, SpendingQuery,
+        "What calls cost by user, repository and model", "Calls, tokens and cost, the dearest first.", access="admin",
     ),
     post(
         f"{_BASE}/inferences/record", record_inference, InferenceBody,

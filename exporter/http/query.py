@@ -54,6 +54,15 @@ class FairnessQuery(ModelQuery, frozen=True, kw_only=True):
     positive: _Positive = None
 
 
+class SpendingQuery(ModelQuery, frozen=True, kw_only=True):
+    """By what costs are told, and what narrows the answer."""
+
+    by: Annotated[
+        str, Meta(description="Some of `user`, `repository`, `model` and `version`, with commas between.")
+    ] = "user"
+    window: _Window = "30d"
+
+
 class UserQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What narrows an answer about users."""
 

@@ -52,6 +52,8 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
     is_input = is_cached or series.role == "input_tokens"
     calls = 0 if is_cached else max(increment.count, 1)  # those of the cache are calls of the other series too
     use = ModelUse(series.model, series.version)
+    if is_cached:
+        use.cached_input_tokens, use.cached_known = tokens, max(increment.count, 1)
     if is_input:
         use.input_tokens, use.input_known = tokens, calls
     else:
@@ -78,6 +80,7 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
         use.priced_tokens = tokens
     if price is not None:
         use.cost_nano_usd = round(price.usd * instruments.NANO)
+        use.sources_nano_usd = {price.source: use.cost_nano_usd}
         use.priced = calls if is_input else 0
         use.sources = {price.source: use.priced} if use.priced else {}
         sums.append(_cost_sum(series, price.usd, price.source))
@@ -87,8 +90,8 @@ def _tokens(increment: Increment, series: ModelSeries, pricer: Pricer) -> Interp
 def _cost(increment: Increment, series: ModelSeries, _: Pricer) -> Interpreted:
     calls = max(increment.count, 1)
     use = ModelUse(series.model, series.version, cost_nano_usd=round(increment.value * instruments.NANO), priced=calls)
-    use.sources = {"provider": calls}
-    return _interpreted(increment, series, use, _cost_sum(series, increment.value, "provider"))
+    use.sources, use.sources_nano_usd = {"instrumentation": calls}, {"instrumentation": use.cost_nano_usd}
+    return _interpreted(increment, series, use, _cost_sum(series, increment.value, "instrumentation"))
 
 
 def _cost_sum(series: ModelSeries, usd: float, source: str) -> Measurement:

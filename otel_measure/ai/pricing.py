@@ -159,6 +159,21 @@ class Pricer:
             return None if told is None else Price(told, told_by)
         return _priced(known.cost_usd(usage, ts), "table")
 
+    def cache_savings_usd(self, model: str, usage: Usage, *, ts: int, provider: str | None = None) -> float | None:
+        """Return by how much one inference is cheaper than without a cache, by our prices; below 0 it is dearer.
+
+        ``None`` where no token is known to have met a cache, and where the model has no price. The arguments are as for
+        ``price``; what somebody else says that it cost has no part in it.
+        """
+        if not usage.cached_input_tokens and not usage.cache_write_tokens:
+            return None
+        known = self._override(usage.response_model, model) or self._find(provider, model, usage.response_model)
+        if known is None:
+            return None
+        with_cache, without = known.cost_usd(usage, ts), known.cost_usd(usage.without_cache(), ts)
+        saved = None if with_cache is None or without is None else without - with_cache
+        return None if saved is None or abs(saved) > MAX_COST_USD else saved
+
     def price_aggregate(
         self,
         model: str,

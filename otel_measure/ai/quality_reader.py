@@ -9,10 +9,11 @@ from typing import Final
 
 from otel_measure.ai.drift import Drift, columns, reference_of
 from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch
+from otel_measure.ai.evaluations import Evaluations, evaluations
 from otel_measure.ai.fairness import FairnessReport, fairness_report
 from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
 from otel_measure.ai.record import LABEL_CHARS
-from otel_measure.ai.reports import Evaluations, ModelQuality, evaluations
+from otel_measure.ai.reports import ModelQuality
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import TimeSpan, counted, time_span

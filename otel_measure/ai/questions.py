@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TypedDict, Unpack
 
 from otel_measure.ai import reports
 from otel_measure.ai.drift import Drift
+from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
+from otel_measure.ai.spending import Spending, dimensions, spending
 from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
@@ -129,11 +131,27 @@ class ModelQuestions:
         where, span = self._narrowed(window, **narrowing)
         return quality.fairness((model_name, model_version), span, where, positive)
 
-    def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Evaluations:
+    def get_evaluations(self, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> Evaluations:
         """Return what answers of models were given by whoever evaluated them, by the events that say so."""
         quality = self._quality_for("get_evaluations")
         where, span = self._narrowed(window, **narrowing)
         return quality.evaluations(span, where)
+
+    def get_spending(
+        self, by: str | Sequence[str] = "user", window: str = "30d", **narrowing: Unpack[QuestionFilter]
+    ) -> Spending:
+        """Return what calls cost by user (as recorded), repository, model and version; some of them, in any order.
+
+        Raises:
+            ValueError: `by` names something else, or something twice.
+        """
+        asked = dimensions(by)
+        quality = self._quality_for("get_spending")
+        where, span = self._narrowed(window, **narrowing)
+        with quality.asking(where) as moment:
+            spent = moment.spending.spent(span.start, span.end, asked)
+            uses, span = moment.models.model_use(span.start, span.end), counted(span, moment.models)
+        return spending(spent, uses, asked, span)
 
     def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
@@ -161,6 +179,13 @@ class ModelQuestions:
             uses = recorded.model_use(span.start, span.end)
             qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
         return reports.all_models(models, uses, qualities, span, utc(self._now_us()))
+
+    def get_models_summary(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.ModelsSummary:
+        """Return what all models did together: latency, cost and errors over all calls."""
+        where, span = self._narrowed(window, **narrowing)
+        with self._asking(where) as (recorded, _):
+            span = counted(span, recorded)
+            return reports.summary(recorded.model_use(span.start, span.end), span)
 
     @contextmanager
     def _asking(self, where: Filter = EVERYTHING) -> Iterator[tuple[RecordedModels, Moment | None]]:

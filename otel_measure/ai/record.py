@@ -119,6 +119,7 @@ class InferenceBuilder:
         named_provider = checks.optional_text("provider", provider) or usage.provider
         cost = checks.optional_number("cost_usd", cost_usd, low=0.0, high=MAX_COST_USD)
         price = self._pricer.price(model, used, ts=ts, provider=named_provider, caller_usd=cost)
+        saved_usd = self._pricer.cache_savings_usd(model, used, ts=ts, provider=named_provider)
         model_type = self._type_of(model, version)
         stored_prediction, lengths = self._stored("prediction", prediction, model_type)
         caller = current_caller()
@@ -135,6 +136,7 @@ class InferenceBuilder:
             service_tier=used.service_tier,
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
+            cache_savings_usd=saved_usd,
             error_type=checks.optional_text("error_type", error_type, MAX_LABEL_CHARS),
             provider=named_provider or provider_of(model),
             operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS) or operation_of(model_type),

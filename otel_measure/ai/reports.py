@@ -20,7 +20,17 @@ from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.stats.binned import Binned
 from otel_measure.store.protocol import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
-from otel_measure.store.types.quality import Evaluated, Labels
+from otel_measure.store.types.quality import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToFirstChunk:
+    """How long calls that were streamed took to their first chunk; as for `Latency`."""
+
+    p50_ms: float
+    p95_ms: float
+    sample_count: int
+    relative_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,7 @@ class Latency:
     max_ms: float
     sample_count: int
     relative_error: float
+    time_to_first_chunk: TimeToFirstChunk
     window: Window
 
 
@@ -43,7 +54,9 @@ class Latency:
 class Cost:
     """What calls cost: sums and ratios over the *priced* calls; `priced_ratio` says how many those are.
 
-    Tokens are `nan` when no call reported any. `sources` counts calls by where their cost comes from.
+    Tokens are `nan` when no call reported any. `sources` counts calls by where their cost comes from, `usd_by_source`
+    adds up these costs. `cache_hit_ratio` is the share of the input tokens that came from a cache, of the calls that
+    say so; `cache_savings_usd` what the input of calls would have cost more without a cache (less, below 0).
     """
 
     total_usd: float
@@ -51,9 +64,15 @@ class Cost:
     per_1k_tokens_usd: float
     input_tokens: float
     output_tokens: float
+    cached_input_tokens: float
+    reasoning_tokens: float
+    cache_hit_ratio: float
+    cache_savings_usd: float
     requests: int
+    unpriced_requests: int
     priced_ratio: float
     sources: dict[str, int]
+    usd_by_source: dict[str, float]
     window: Window
 
 
@@ -100,39 +119,30 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What answers of one model were given under one name of an evaluation; `model_name` is "" where nobody says."""
+class ModelsSummary:
+    """The calls of all models together."""
 
-    model_name: str
-    model_version: str
-    evaluation: str
-    count: int
-    mean_score: float
-    min_score: float
-    max_score: float
-    labels: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluations:
-    """All evaluations of a window, sorted by model, version and name."""
-
-    evaluations: tuple[Evaluation, ...]
-    total_evaluations: int
+    latency: Latency
+    cost: Cost
+    errors: Errors
+    models_used: int
+    inference_count: int
     window: Window
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """All models, sorted by name and version."""
+    """All models, sorted by name and version, and what they did together."""
 
     models: tuple[Snapshot, ...]
+    summary: ModelsSummary
     total_models: int
     total_inferences: int
     window: Window
 
 
 _PERCENTILES: Final = (0.5, 0.95, 0.99, 0.999)
+_OF_FIRST_CHUNK: Final = (0.5, 0.95)
 MIN_PRICED_RATIO: Final = 0.5
 # What every call tells of is in the score from the first one; the score itself is judged only after 20 calls.
 _OF_EVERY_CALL: Final = ("error_rate", "latency_p95_ms")
@@ -143,22 +153,31 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
     if use.binned is not None and use.binned.count:
         return _binned_latency(use, use.binned, span)
     histogram = use.latency
+    first_chunk = _first_chunk(use)
     if histogram is None or not histogram.count:
-        return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, span.window)
-    unit = use.latency_unit_ms
-    p50, p95, p99, p999 = (histogram.quantile(q) * unit for q in _PERCENTILES)
+        return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, first_chunk, span.window)
+    p50, p95, p99, p999 = (histogram.quantile(q) for q in _PERCENTILES)
     return Latency(
         p50,
         p95,
         p99,
         p999,
-        histogram.mean * unit,
-        histogram.min * unit,
-        histogram.max * unit,
+        histogram.mean,
+        histogram.min,
+        histogram.max,
         histogram.count,
         max(histogram.quantile_error(q) for q in _PERCENTILES),
+        first_chunk,
         span.window,
     )
+
+
+def _first_chunk(use: ModelUse) -> TimeToFirstChunk:
+    histogram = use.first_chunk
+    if histogram is None or not histogram.count:
+        return TimeToFirstChunk(nan, nan, 0, nan)
+    p50, p95 = (histogram.quantile(q) for q in _OF_FIRST_CHUNK)
+    return TimeToFirstChunk(p50, p95, histogram.count, max(histogram.quantile_error(q) for q in _OF_FIRST_CHUNK))
 
 
 def _binned_latency(use: ModelUse, binned: Binned, span: TimeSpan) -> Latency:
@@ -179,6 +198,7 @@ def _binned_latency(use: ModelUse, binned: Binned, span: TimeSpan) -> Latency:
         merged.max if isfinite(merged.max) else nan,
         merged.count,
         max(estimate.relative_error for estimate in estimates),
+        _first_chunk(use),
         span.window,
     )
 
@@ -192,9 +212,15 @@ def cost(use: ModelUse, span: TimeSpan) -> Cost:
         per_1k_tokens_usd=total_usd / use.priced_tokens * 1000 if use.priced_tokens else nan,
         input_tokens=use.input_tokens if use.input_known else nan,
         output_tokens=use.output_tokens if use.output_known else nan,
+        cached_input_tokens=use.cached_input_tokens if use.cached_known else nan,
+        reasoning_tokens=use.reasoning_tokens if use.reasoning_known else nan,
+        cache_hit_ratio=use.hit_cached_tokens / use.hit_input_tokens if use.hit_input_tokens else nan,
+        cache_savings_usd=use.cache_savings_nano_usd / instruments.NANO if use.cache_savings_known else nan,
         requests=use.requests,
+        unpriced_requests=max(use.requests - use.priced, 0),
         priced_ratio=use.priced / use.requests if use.requests else nan,
         sources=dict(sorted(use.sources.items())),
+        usd_by_source={source: nano / instruments.NANO for source, nano in sorted(use.sources_nano_usd.items())},
         window=span.window,
     )
 
@@ -202,24 +228,6 @@ def cost(use: ModelUse, span: TimeSpan) -> Cost:
 def priced_evidence(paid: Cost) -> int:
     """Return the priced calls, as evidence for what a call costs; none where most calls have no price."""
     return round(paid.priced_ratio * paid.requests) if paid.priced_ratio >= MIN_PRICED_RATIO else 0
-
-
-def evaluations(evaluated: Iterable[Evaluated], span: TimeSpan) -> Evaluations:
-    """Means over the answers that have a score; labels are counted."""
-    reports = tuple(
-        Evaluation(
-            answers.model,
-            answers.version,
-            answers.name,
-            answers.answers,
-            answers.score_sum / answers.scored if answers.scored else nan,
-            answers.score_min if answers.scored else nan,
-            answers.score_max if answers.scored else nan,
-            dict(sorted(answers.labels.items())),
-        )
-        for answers in evaluated
-    )
-    return Evaluations(reports, sum(report.count for report in reports), span.window)
 
 
 def errors(use: ModelUse) -> Errors:
@@ -353,4 +361,16 @@ def all_models(
         )
         for model in models
     )
-    return Models(snapshots, len(snapshots), sum(snapshot.inference_count for snapshot in snapshots), span.window)
+    whole = summary(used.values(), span)
+    return Models(snapshots, whole, len(snapshots), whole.inference_count, span.window)
+
+
+def summary(uses: Iterable[ModelUse], span: TimeSpan) -> ModelsSummary:
+    """Return what all models did together: percentiles and ratios are over all calls, no means of those of models."""
+    whole, models_used = ModelUse("", ""), 0
+    for use in uses:
+        whole.add(use)
+        models_used += use.requests > 0
+    return ModelsSummary(
+        latency(whole, span), cost(whole, span), errors(whole), models_used, whole.requests, span.window
+    )

@@ -15,7 +15,7 @@ from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.checks import names_nobody
 from otel_measure.records.events import record_of
-from otel_measure.records.kinds import Inference, Json, Origin
+from otel_measure.records.kinds import Inference, Json, Origin, with_fields
 from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS
 
 
@@ -43,13 +43,14 @@ class SpanCalls:
             self._recorder.fault("span", f"a call of a model was not recorded: {error}", error)
 
 
-def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
+def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None = None) -> Inference:
     """Return the call of a model that a span tells of, priced; of what was said, nothing is kept.
 
     Args:
-        span: one for which `is_inference` holds.
+        span: one for which `is_inference` holds, or an event of one call in the form of one.
         origin: of its resource.
         pricer: finds the cost where the span does not say it.
+        call_id: of an event: several of them may stand in one span.
 
     Raises:
         ValueError: what a call cannot be without breaks the rule of its field; the message names it.
@@ -62,7 +63,7 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
         error_type = semconv.OTHER  # a message in place of a type: that it failed is known
     first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
     values: dict[str, object] = {
-        semconv.ATTR_LOG_RECORD_UID: inference_id(span.trace_id, span.span_id),
+        semconv.ATTR_LOG_RECORD_UID: call_id or inference_id(span.trace_id, span.span_id),
         "ts": span.end_us,
         "origin": origin,
         semconv.ATTR_GEN_AI_REQUEST_MODEL: model,
@@ -77,8 +78,8 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer) -> Inference:
         semconv.ATTR_TIME_TO_FIRST_CHUNK_MS: first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
         semconv.ATTR_USER_ID: _user(attributes.get(semconv.ATTR_USER_ID)),
         semconv.ATTR_SESSION_ID: _written(attributes.get(semconv.ATTR_SESSION_ID)),
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
+        "trace_id": span.trace_id or None,
+        "span_id": span.span_id or None,
     }
     usage = usage_of(attributes)
     values[semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cached_input_tokens
@@ -125,9 +126,10 @@ def _provider(attributes: Mapping[str, Json]) -> str | None:
 
 def _priced(inference: Inference, usage: Usage, pricer: Pricer) -> Inference:
     price = pricer.price(inference.model, usage, ts=inference.ts, provider=usage.provider)
+    saved_usd = pricer.cache_savings_usd(inference.model, usage, ts=inference.ts, provider=usage.provider)
     if price is None:
-        return inference
-    return msgspec.structs.replace(inference, cost_usd=price.usd, cost_source=price.source)
+        return inference if saved_usd is None else with_fields(inference, cache_savings_usd=saved_usd)
+    return with_fields(inference, cost_usd=price.usd, cost_source=price.source, cache_savings_usd=saved_usd)
 
 
 def _text(value: Json) -> str | None:

@@ -23,6 +23,8 @@ _ABSENT: Final = object()
 # Objects that hold the body of an answer as it came; others of their kind may have to read it first.
 _RAW_RESPONSES: Final = frozenset({"APIResponse", "LegacyAPIResponse"})
 
+_CACHE_UNITS: Final = "cache_"
+
 
 class Usage(msgspec.Struct, frozen=True):
     """What one answer of a model reports.
@@ -62,6 +64,11 @@ class Usage(msgspec.Struct, frozen=True):
     def counts_anything(self) -> bool:
         """Whether anything is known that could be charged."""
         return self.input_tokens is not None or bool(self.units)
+
+    def without_cache(self) -> Usage:
+        """Return the same tokens, none of them read from or written to a cache."""
+        units = {unit: n for unit, n in self.units.items() if not unit.startswith(_CACHE_UNITS)}
+        return msgspec.structs.replace(self, cached_input_tokens=0, cache_write_tokens=0, units=units)
 
     def completed(self, other: Usage) -> Usage:
         """Return this usage, with what it does not know from another."""

@@ -31,6 +31,10 @@ ATTR_CONTAINER_ID: Final = "container.id"
 ATTR_PROCESS_PID: Final = "process.pid"
 ATTR_OWN_FACTS: Final = "otel_measure.own_facts"  # marks telemetry whose facts a store of ours has
 
+ATTR_VCS_REPOSITORY_NAME: Final = "vcs.repository.name"
+ATTR_VCS_REPOSITORY_URL_FULL: Final = "vcs.repository.url.full"
+ATTR_VCS_OWNER_NAME: Final = "vcs.owner.name"
+
 # What Prometheus calls a resource: one series per process, with its attributes (specification: "Resource Attributes").
 TARGET_INFO: Final = "target.info"
 
@@ -47,6 +51,7 @@ ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+ATTR_UNTIMED: Final = "otel_measure.inference.untimed"
 ATTR_USAGE_UNITS: Final = "otel_measure.inference.units"
 ATTR_SERVICE_TIER: Final = "otel_measure.inference.service_tier"
 ATTR_GEN_AI_EVALUATION_NAME: Final = "gen_ai.evaluation.name"
@@ -55,6 +60,7 @@ ATTR_GEN_AI_EVALUATION_SCORE_LABEL: Final = "gen_ai.evaluation.score.label"
 ATTR_ERROR_TYPE: Final = "error.type"
 ATTR_MODEL_VERSION: Final = "otel_measure.model.version"
 ATTR_COST_SOURCE: Final = "otel_measure.cost.source"
+ATTR_CACHE_SAVINGS_USD: Final = "otel_measure.cost.cache_savings_usd"
 ATTR_COST_USD: Final = "otel_measure.cost.usd"
 ATTR_OUTCOME: Final = "otel_measure.outcome"
 ATTR_PRICED: Final = "otel_measure.priced"

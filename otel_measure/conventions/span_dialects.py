@@ -107,6 +107,7 @@ SPAN_DIALECTS: Final[tuple[SpanDialect, ...]] = (
             "ai.toolCall": "execute_tool",
         },
     ),
+    SpanDialect("Gemini CLI", {}, {"llm_call": "chat", "tool_call": "execute_tool", "agent_call": "invoke_agent"}),
     SpanDialect("Langfuse", {"langfuse.user.id": _USER, "langfuse.session.id": _SESSION}),
 )
 _NAMES: Final[Mapping[str, str]] = {

@@ -50,7 +50,7 @@ def _inference(record: Inference) -> list[Measurement]:
     found = [
         Measurement(instruments.GEN_AI_CLIENT_OPERATION_DURATION, record.latency_ms / 1000, sets.call),
         Measurement(instruments.OTEL_MEASURE_AI_INFERENCES, 1, sets.outcome),
-    ]
+    ][record.untimed :]
     if record.input_tokens is not None:
         found.append(Measurement(instruments.GEN_AI_CLIENT_TOKEN_USAGE, record.input_tokens, sets.call_input))
         found.append(Measurement(instruments.OTEL_MEASURE_AI_TOKENS, record.input_tokens, sets.tokens_input))
@@ -67,7 +67,7 @@ def _inference(record: Inference) -> list[Measurement]:
 
 def _stream(record: Inference, first_ms: float, call: Attributes) -> Iterable[Measurement]:
     yield Measurement(instruments.GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK, first_ms / 1000, call)
-    if record.output_chunks is not None and record.output_chunks > 1:
+    if record.output_chunks is not None and record.output_chunks > 1 and not record.untimed:
         per_chunk_s = max(record.latency_ms - first_ms, 0.0) / 1000 / (record.output_chunks - 1)
         yield Measurement(instruments.GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK, per_chunk_s, call)
 

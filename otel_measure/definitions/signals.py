@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from otel_measure.conventions import dialects, instruments, model_names, semconv
+from otel_measure.conventions import agents, dialects, instruments, model_names, semconv
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
 
@@ -54,7 +54,8 @@ def model_series(
     name: str, attributes: Mapping[str, str], origin: Origin, source: str, scope: str = ""
 ) -> ModelSeries | None:
     """Return what a metric says of calls of a model, `None` when it says nothing of the kind."""
-    role = _role(dialects.RENAMED_METRICS.get(name, name), attributes)
+    conventional, attributes = agents.conventional_series(name, attributes)
+    role = _role(dialects.RENAMED_METRICS.get(conventional, conventional), attributes)
     request = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)
     response = attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)
     error_type = attributes.get(semconv.ATTR_ERROR_TYPE)

@@ -31,6 +31,7 @@ WholeNumber: TypeAlias = Annotated[int, Meta(ge=0, le=limits.MAX_COUNT)]
 UnitCount: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_COUNT)]
 DurationMs: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_LATENCY_MS)]
 CostUsd: TypeAlias = Annotated[float, Meta(ge=0.0, le=limits.MAX_COST_USD)]
+SavedUsd: TypeAlias = Annotated[float, Meta(ge=-limits.MAX_COST_USD, le=limits.MAX_COST_USD)]
 Amount: TypeAlias = Annotated[float, Meta(ge=-limits.MAX_VALUE, le=limits.MAX_VALUE)]
 Currency: TypeAlias = Annotated[str, Meta(min_length=limits.CURRENCY_CHARS, max_length=limits.CURRENCY_CHARS)]
 NpsScore: TypeAlias = Annotated[int, Meta(ge=0, le=limits.MAX_NPS_SCORE)]
@@ -47,7 +48,11 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 
 
 class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One call of a model, successful or not."""
+    """One call of a model, successful or not.
+
+    `untimed` says that nobody told how long it took: `latency_ms` is 0 then, and in no percentile. `repository` is the
+    one for which a coding agent worked.
+    """
 
     id: Id = field(name=semconv.ATTR_LOG_RECORD_UID)
     ts: Micros
@@ -68,6 +73,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     service_tier: Label | None = field(default=None, name=semconv.ATTR_SERVICE_TIER)
     cost_usd: CostUsd | None = field(default=None, name=semconv.ATTR_COST_USD)
     cost_source: Label | None = field(default=None, name=semconv.ATTR_COST_SOURCE)
+    cache_savings_usd: SavedUsd | None = field(default=None, name=semconv.ATTR_CACHE_SAVINGS_USD)
     error_type: Label | None = field(default=None, name=semconv.ATTR_ERROR_TYPE)
     provider: Name | None = field(default=None, name=semconv.ATTR_GEN_AI_PROVIDER_NAME)
     operation: Label | None = field(default=None, name=semconv.ATTR_GEN_AI_OPERATION_NAME)
@@ -80,6 +86,8 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     features: dict[str, Json] | None = field(default=None, name=semconv.ATTR_FEATURES)
     metadata: dict[str, Json] | None = field(default=None, name=semconv.ATTR_METADATA)
     groups: Groups | None = field(default=None, name=semconv.ATTR_GROUPS)
+    repository: Name | None = field(default=None, name=semconv.ATTR_VCS_REPOSITORY_NAME)
+    untimed: bool = field(default=False, name=semconv.ATTR_UNTIMED)
     clamped: bool = field(default=False, name=semconv.ATTR_TIME_CLAMPED)
     trace_id: str | None = None
     span_id: str | None = None

@@ -26,7 +26,7 @@ from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
-from otel_measure.store.types.models import Model, ModelKey
+from otel_measure.store.types.models import Model, ModelKey, Spent
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import RegisteredService, ServiceHistory
 from otel_measure.store.types.streams import HostReading, Ingested, Interpreter, Sender
@@ -144,6 +144,13 @@ class QualityQuestions(Protocol):
         """Return the first records of a model, at most `limit`, in order."""
 
 
+class SpendingQuestions(Protocol):
+    """What calls cost by whom and what they were made for."""
+
+    def spent(self, start: int, end: int, by: Sequence[str]) -> list[Spent]:
+        """Return what calls of [start, end) cost by "user", "repository", "model", "version"; the dearest first."""
+
+
 class ExperimentQuestions(Protocol):
     """What is known of experiments."""
 
@@ -208,6 +215,10 @@ class Moment(Protocol):
     @property
     def quality(self) -> QualityQuestions:
         """How good models are."""
+
+    @property
+    def spending(self) -> SpendingQuestions:
+        """What calls cost that name a user or a repository."""
 
     @property
     def experiments(self) -> ExperimentQuestions:

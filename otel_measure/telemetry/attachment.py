@@ -19,7 +19,13 @@ from otel_measure.telemetry.forks import SinceFork
 from otel_measure.telemetry.otlp_export import OtlpReader, in_background, load_client
 from otel_measure.telemetry.providers import set_meter_provider
 from otel_measure.telemetry.proxies import OwnMeterProvider, own_meter
-from otel_measure.telemetry.readers import PrometheusExposition, StreamReader, is_read, readers_that_send_to
+from otel_measure.telemetry.readers import (
+    PrometheusExposition,
+    StreamReader,
+    is_read,
+    readers_that_send_to,
+    wait_for_callbacks,
+)
 from otel_measure.telemetry.sdk_internals import free_locks, leave_out
 
 _log: Final = logging.getLogger("otel_measure")
@@ -57,6 +63,9 @@ class Attachment:
         served = self.exposition.reader if self.exposition is not None else None
         self.own: list[MetricReader] = [r for r in (self.streams, served, self.otlp) if r is not None]
         self.provider = self._attached(provider, resource)
+        for reader in (self.streams, served):
+            if reader is not None:
+                wait_for_callbacks(reader)
         self._since_fork = [
             since for reader in (*self.own, *self.shared) if (since := SinceFork.of(reader, inside_sdk)) is not None
         ]

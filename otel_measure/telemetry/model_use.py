@@ -1,62 +1,47 @@
-"""What models did, where there is no store: from the histograms and counters of our own scope."""
+"""What models did, where there is no store: the calls of this process added up, of all its time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Sequence
 
-from opentelemetry.sdk.metrics.export import ExponentialHistogramDataPoint, MetricsData, NumberDataPoint
-
-from otel_measure.conventions import instruments, semconv
-from otel_measure.definitions.model_use import ModelUse
-from otel_measure.telemetry.collected import DataPoint, attributes_of, data_points, histogram_of
-
-
-def model_use(collected: Iterable[MetricsData]) -> list[ModelUse]:
-    """Return what models did, from the histograms of our own scope, sorted by name and version."""
-    uses: dict[tuple[str, str], ModelUse] = {}
-    for scope, metric, point in data_points(collected):
-        attributes = attributes_of(point)
-        version = attributes.get(semconv.ATTR_MODEL_VERSION)
-        if scope == semconv.SCOPE_AI and version is not None:
-            model = attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL, semconv.OTHER)
-            use = uses.setdefault((model, version), ModelUse(model, version))
-            _add(use, metric.name, point, attributes)
-    for use in uses.values():
-        # Which calls had a cost is not known here, but for when all of them had.
-        use.priced_tokens = use.input_tokens + use.output_tokens if use.priced == use.requests else 0
-    return [uses[key] for key in sorted(uses)]
+from otel_measure.conventions import semconv
+from otel_measure.conventions.instruments import EXPOSED_ATTRIBUTE_SETS
+from otel_measure.definitions.model_use import ModelUse, use_by_minute
+from otel_measure.records.kinds import Inference, Record
+from otel_measure.store.types.models import ModelKey
 
 
-def _add(use: ModelUse, name: str, point: DataPoint, attributes: dict[str, str]) -> None:
-    if name == instruments.OTEL_MEASURE_AI_INFERENCES.name and isinstance(point, NumberDataPoint):
-        use.requests += int(point.value)
-        if attributes.get(semconv.ATTR_OUTCOME) == semconv.OUTCOME_ERROR:
-            use.errors += int(point.value)
-        return
-    if not isinstance(point, ExponentialHistogramDataPoint):
-        return
-    if name == instruments.GEN_AI_CLIENT_OPERATION_DURATION.name:
-        _add_latency(use, point)
-    elif name == instruments.GEN_AI_CLIENT_TOKEN_USAGE.name:
-        _add_tokens(use, point, attributes.get(semconv.ATTR_GEN_AI_TOKEN_TYPE, ""))
-    elif name == instruments.OTEL_MEASURE_AI_INFERENCE_COST_USD.name:
-        source = attributes.get(semconv.ATTR_COST_SOURCE, "caller")
-        use.cost_nano_usd += round(point.sum * instruments.NANO)
-        use.priced += point.count
-        use.sources[source] = use.sources.get(source, 0) + point.count
+class ModelUses:
+    """What each model did by this process; models beyond so many are one, as in the exposition."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._uses: dict[ModelKey, ModelUse] = {}
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Add the calls among records."""
+        parts = use_by_minute(record for record in records if isinstance(record, Inference))
+        with self._lock:
+            for part in parts.values():
+                key = (part.model, part.version)
+                if key not in self._uses and len(self._uses) >= EXPOSED_ATTRIBUTE_SETS:
+                    key = (semconv.OTHER, semconv.OTHER)
+                self._uses.setdefault(key, ModelUse(*key)).add(part)
+
+    def uses(self, only: ModelKey | None = None) -> list[ModelUse]:
+        """Return what models did (or one), sorted by name and version."""
+        with self._lock:
+            return [_copied(self._uses[key]) for key in sorted(self._uses) if only is None or key == only]
+
+    def after_fork_in_child(self) -> None:
+        """Begin at nothing: what the parent counted is the parent's, and so is a lock that its thread holds."""
+        self._lock = threading.Lock()
+        self._uses = {}
 
 
-def _add_tokens(use: ModelUse, point: ExponentialHistogramDataPoint, token_type: str) -> None:
-    if token_type == semconv.TOKEN_TYPE_INPUT:
-        use.input_tokens += round(point.sum)
-        use.input_known += point.count
-    else:
-        use.output_tokens += round(point.sum)
-        use.output_known += point.count
-
-
-def _add_latency(use: ModelUse, point: ExponentialHistogramDataPoint) -> None:
-    """Add a histogram in its own unit, seconds: moving its buckets to milliseconds would cost exactness."""
-    seconds = histogram_of(point)
-    use.latency_unit_ms = 1000.0
-    use.latency = seconds if use.latency is None else use.latency + seconds
+def _copied(use: ModelUse) -> ModelUse:
+    """Return a copy that stays as it is when calls are added."""
+    copy = ModelUse(use.model, use.version)
+    copy.add(use)
+    return copy

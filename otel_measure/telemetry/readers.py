@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from opentelemetry.sdk.metrics import Histogram
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
-from otel_measure.telemetry.sdk_internals import endpoint_of, readers_of
+from otel_measure.telemetry.sdk_internals import Collect, endpoint_of, intercept_collect, readers_of
 
 MAX_BUCKETS: Final = 160
 
@@ -43,6 +44,22 @@ class PrometheusExposition:
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+def wait_for_callbacks(reader: MetricReader) -> None:
+    """Let a reader wait for the callbacks of observable instruments, however long they take.
+
+    The SDK has no way to end a callback. It looks at the wall clock after each one and gives up the whole collection
+    once 10 s are over: a slow callback, or a clock that was set ahead, would be an error in the place of an answer.
+    """
+
+    def patiently(collect: Collect) -> Collect:
+        def without_deadline(reader: MetricReader, **given: Any) -> MetricsData | None:
+            return collect(reader, **(given | {"timeout_millis": math.inf}))
+
+        return without_deadline
+
+    intercept_collect(reader, patiently)
 
 
 def is_read(provider: object) -> bool:

@@ -299,7 +299,7 @@ INTERNALS: Final = (
     ),
     Internal(
         "MetricReader._collect, ._set_collect_callback",
-        "a forked child tells what its parent had counted once more, and a fork may meet a collection",
+        "a child tells what its parent had counted, a fork may meet a collection, a slow callback fails an answer",
         lambda probe: intercept_collect(probe.reader, lambda collect: collect),
     ),
     Internal(

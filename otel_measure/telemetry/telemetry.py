@@ -32,7 +32,7 @@ from otel_measure.telemetry.attachment import Attachment
 from otel_measure.telemetry.collected import DataPoint, SeriesKey, series_key, starts_of, with_metrics, with_points
 from otel_measure.telemetry.fact_instruments import FactInstruments, gauge_callback
 from otel_measure.telemetry.log_events import LogEvents
-from otel_measure.telemetry.model_use import model_use
+from otel_measure.telemetry.model_use import ModelUses
 from otel_measure.telemetry.observables import Observables, ScopedObservables
 from otel_measure.telemetry.otlp_export import call_within, signal_url, span_exporter
 from otel_measure.telemetry.providers import (
@@ -80,6 +80,7 @@ class Telemetry:
         self._inside_sdk = threading.RLock()
         self._models_with_facts: set[str] = set()
         self._facts = FactInstruments()
+        self._uses = ModelUses() if exposition else None
         self._was_read = False
         self._observables = Observables()
         self._resource = ProcessResource(settings, instance_id, host)
@@ -204,6 +205,8 @@ class Telemetry:
         """Turn accepted records into measurements and into events, where somebody reads or exports them."""
         with self._inside_sdk:
             self._note_models(records)
+            if self._uses is not None:
+                self._uses.add(records)
             attached = self._follow()
             is_read = attached is not None and attached.is_read
             if is_read and not self._was_read:
@@ -284,8 +287,8 @@ class Telemetry:
         return [Model(use.model, use.version) for use in self.model_use(0, 0, only)]
 
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
-        """Return what models did since this process began; an in-memory reader knows no windows."""
-        return [use for use in model_use(self.collect()) if only is None or (use.model, use.version) == only]
+        """Return what models did since this process began, which knows no windows; nothing where there is a store."""
+        return self._uses.uses(only) if self._uses is not None else []
 
     @property
     def environment(self) -> str:
@@ -345,6 +348,8 @@ class Telemetry:
         self._before, self._began_ns = [], {}
         self._models_with_facts.clear()
         self._facts.after_fork_in_child()
+        if self._uses is not None:
+            self._uses.after_fork_in_child()
         if self._span_processor is not None:
             self._span_processor.after_fork_in_child()
         if self._attached is not None:

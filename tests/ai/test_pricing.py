@@ -53,6 +53,38 @@ def test_each_source_is_asked_when_those_before_it_say_nothing() -> None:
     ]
 
 
+CACHED = Usage(input_tokens=100, output_tokens=10, cached_input_tokens=60)
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "saved_usd"),
+    [
+        ("read", CACHED, 60 * 9e-6),
+        ("read", Usage(100, 10, 20, 50), 20 * 9e-6 - 50 * 2.5e-6),
+        ("read", Usage(100, 10, cached_input_tokens=60, cost_usd=0.5), 60 * 9e-6),
+        ("read", Usage(100, 10, cached_input_tokens=0), None),
+        ("read", Usage(None, 10, cached_input_tokens=5), None),
+        ("unknown", CACHED, None),
+    ],
+    ids=["cached", "writes cost more", "whoever said the cost", "nothing cached", "input unknown", "no price"],
+)
+def test_a_cache_saves_what_the_same_tokens_cost_more_without_it(
+    model: str, usage: Usage, saved_usd: float | None
+) -> None:
+    """By our prices: cached tokens at the price of others, less what writing them to the cache cost more."""
+    pricer = Pricer({"read": Rates(1e-5, 0.0, cached_input_usd=1e-6, cache_write_usd=1.25e-5)}, table)
+    saved = pricer.cache_savings_usd(model, usage, ts=TS)
+    assert saved == (None if saved_usd is None else pytest.approx(saved_usd))
+
+
+def test_savings_by_the_table_are_those_of_the_rates() -> None:
+    """Of gpt-4o a cached token costs half; writes for an hour are charged apart and are part of the comparison."""
+    saved = Pricer().cache_savings_usd("gpt-4o", CACHED, ts=TS)
+    assert saved == pytest.approx(60 * 1.25e-6)
+    hour = Usage(100, 10, 0, 50, units={"cache_write_1h_tokens": 50})
+    assert Pricer().cache_savings_usd("claude-sonnet-4-5", hour, ts=TS) == pytest.approx(-50 * 3e-6)
+
+
 def test_an_override_that_lacks_a_count_leaves_the_word_to_the_provider() -> None:
     """Without tokens nothing can be reckoned, and what was charged is known all the same."""
     pricer = Pricer(overrides={"mine": Rates(1e-6, 1e-6)}, table=table)

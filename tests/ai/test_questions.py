@@ -19,14 +19,34 @@ from otel_measure.testing import START, Capture
 DAY = Window(START - timedelta(days=1) + timedelta(microseconds=1), START + timedelta(microseconds=1), "UTC")
 
 
+USED = Cost(
+    total_usd=0.1,
+    per_request_usd=0.001,
+    per_1k_tokens_usd=pytest.approx(0.1 / 1.5),  # type: ignore[arg-type]
+    input_tokens=1000,
+    output_tokens=500,
+    cached_input_tokens=400,
+    reasoning_tokens=100,
+    cache_hit_ratio=0.4,
+    cache_savings_usd=math.nan,
+    requests=100,
+    unpriced_requests=0,
+    priced_ratio=1.0,
+    sources={"caller": 100},
+    usd_by_source={"caller": 0.1},
+    window=DAY,
+)
+
+
 def test_the_snapshot_whole(measured: Capture) -> None:
     """Everything about a model with a target of its own, slow calls, wrong answers and a price."""
     ai = measured.ai
     ai.register_model("m", "1", "classification", {"team": "a"}, targets={"latency_p95_ms": 100})
     for i in range(100):
         ai.record_inference(
-            "m", "1", 175.0, 10, 5, 0.001, prediction="ab"[i % 2], ground_truth="ab"[i % 2 if i < 93 else 1 - i % 2]
-        )
+            "m", "1", 175.0, 10, 5, 0.001, cached_input_tokens=4, reasoning_tokens=1,
+            prediction="ab"[i % 2], ground_truth="ab"[i % 2 if i < 93 else 1 - i % 2],
+        )  # fmt: skip
     found = ai.get_model_performance_snapshot("m", "1")
     accuracy = Accuracy(
         accuracy=0.93,
@@ -72,8 +92,8 @@ def test_the_snapshot_whole(measured: Capture) -> None:
         health_coverage=0.7,
         deductions=(slow, wrong),
         recommendations=(slow.recommendation, wrong.recommendation),
-        latency=Latency(*(175.0,) * 7, 100, found.latency.relative_error, DAY),
-        cost=Cost(0.1, 0.001, pytest.approx(0.1 / 1.5), 1000, 500, 100, 1.0, {"caller": 100}, DAY),  # type: ignore[arg-type]
+        latency=Latency(*(175.0,) * 7, 100, found.latency.relative_error, found.latency.time_to_first_chunk, DAY),
+        cost=USED,
         errors=Errors(0, 0.0),
         accuracy=accuracy,
         fairness=None,

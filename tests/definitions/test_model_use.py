@@ -25,11 +25,52 @@ THERE = Origin("other", "prod")
         ({"error_type": "Timeout"}, {"errors": 1}),
         ({"input_tokens": 7}, {"input_tokens": 7, "input_known": 1}),
         ({"output_tokens": 0}, {"output_known": 1}),
-        ({"cost_usd": 0.25}, {"cost_nano_usd": 250_000_000, "priced": 1, "sources": {"caller": 1}}),
+        (
+            {"cost_usd": 0.25},
+            {
+                "cost_nano_usd": 250_000_000,
+                "priced": 1,
+                "sources": {"caller": 1},
+                "sources_nano_usd": {"caller": 250_000_000},
+            },
+        ),
         (
             {"cost_usd": 4e-10, "cost_source": "table", "output_tokens": 3},
-            {"priced": 1, "priced_tokens": 3, "output_tokens": 3, "output_known": 1, "sources": {"table": 1}},
+            {
+                "priced": 1,
+                "priced_tokens": 3,
+                "output_tokens": 3,
+                "output_known": 1,
+                "sources": {"table": 1},
+                "sources_nano_usd": {"table": 0},
+            },
         ),
+        ({"reasoning_tokens": 0}, {"reasoning_known": 1}),
+        ({"cached_input_tokens": 4}, {"cached_input_tokens": 4, "cached_known": 1}),
+        (
+            {"cached_input_tokens": 4, "input_tokens": 10, "cache_savings_usd": -2e-9},
+            {
+                "input_tokens": 10,
+                "input_known": 1,
+                "cached_input_tokens": 4,
+                "cached_known": 1,
+                "hit_input_tokens": 10,
+                "hit_cached_tokens": 4,
+                "cache_savings_nano_usd": -2,
+                "cache_savings_known": 1,
+            },
+        ),
+        (
+            {"cached_input_tokens": 0, "input_tokens": 10},
+            {
+                "input_tokens": 10,
+                "input_known": 1,
+                "cached_known": 1,
+                "hit_input_tokens": 10,
+                "cache_savings_known": 1,
+            },
+        ),
+        ({"cached_input_tokens": 0, "cache_write_tokens": 7}, {"cached_known": 1}),
     ],
 )
 def test_a_call_counts_what_is_known_of_it(fields: dict[str, Any], counted: dict[str, Any]) -> None:
@@ -64,7 +105,7 @@ def test_calls_add_up_by_minute_model_version_and_origin() -> None:
 def test_any_parts_add_up_to_the_whole(rows: list[tuple[int, float, float | None]]) -> None:
     """Two parts of a window, counted apart and added, are the window."""
     calls: list[Inference] = [
-        inference(f"i{i}", latency_ms=latency, input_tokens=tokens, cost_usd=cost)
+        inference(f"i{i}", latency_ms=latency, input_tokens=tokens, cost_usd=cost, time_to_first_chunk_ms=cost)
         for i, (tokens, latency, cost) in enumerate(rows)
     ]
     whole, parts = ModelUse("m", "1"), ModelUse("m", "1")
@@ -74,7 +115,9 @@ def test_any_parts_add_up_to_the_whole(rows: list[tuple[int, float, float | None
         for use in use_by_minute(half).values():
             parts.add(use)
     assert (whole.sources, astuple(whole)[: len(SUMS) + 2]) == (parts.sources, astuple(parts)[: len(SUMS) + 2])
-    assert (whole.latency or ExponentialHistogram()).to_bytes() == (parts.latency or ExponentialHistogram()).to_bytes()
+    for times in ("latency", "first_chunk"):
+        of_whole, of_parts = (getattr(use, times) or ExponentialHistogram() for use in (whole, parts))
+        assert of_whole.to_bytes() == of_parts.to_bytes()
 
 
 def test_latencies_of_others_add_beside_our_own() -> None:

@@ -29,9 +29,9 @@ def models(**p95_ms: float) -> ai_reports.Models:
     snapshots = []
     for name, value in p95_ms.items():
         empty = ai_reports.snapshot(Model(name, "1"), ModelUse(name, "1"), ai_reports.UNKNOWN_QUALITY, SPAN, NOW)
-        latency = ai_reports.Latency(nan, value, nan, nan, nan, nan, nan, 20, nan, SPAN.window)
+        latency = replace(empty.latency, p95_ms=value, sample_count=20)
         snapshots.append(changed(empty, latency=latency))
-    return ai_reports.Models(tuple(snapshots), len(snapshots), 0, SPAN.window)
+    return ai_reports.Models(tuple(snapshots), ai_reports.summary([], SPAN), len(snapshots), 0, SPAN.window)
 
 
 def changed(snapshot: ai_reports.Snapshot, **given: Any) -> ai_reports.Snapshot:
@@ -232,7 +232,7 @@ def test_shares_of_persons_need_thirty_of_them(persons: int, verdict: str) -> No
 def judged(calls: int, errors: int, **changes: Any) -> dict[str, tuple[str, str]]:
     """Verdict and what is missing, by KPI, of one model with so many calls and errors."""
     (model,) = models(m=600 if errors else 10).models
-    latency = ai_reports.Latency(nan, model.latency.p95_ms, nan, nan, nan, nan, nan, calls, nan, SPAN.window)
+    latency = replace(model.latency, sample_count=calls)
     failed = ai_reports.Errors(errors, errors / calls)
     known = {"latency": latency, "errors": failed, "inference_count": calls, "health_score": 40.0}
     model = changed(model, **{**known, **changes})
@@ -259,8 +259,8 @@ def test_health_alerts_only_with_one_of_its_components() -> None:
 
 def test_what_calls_cost_is_judged_where_half_of_them_have_a_price() -> None:
     """Twenty priced calls of a hundred are none to judge by; fifty are."""
-    window = SPAN.window
-    paid = {ratio: ai_reports.Cost(5.0, 0.1, nan, nan, nan, 100, ratio, {}, window) for ratio in (0.2, 0.5)}
+    unpriced = ai_reports.cost(ModelUse("m", "1", requests=100), SPAN)
+    paid = {ratio: replace(unpriced, total_usd=5.0, per_request_usd=0.1, priced_ratio=ratio) for ratio in (0.2, 0.5)}
     verdicts = {ratio: judged(100, 0, cost=cost)["cost_per_request_usd"][0] for ratio, cost in paid.items()}
     assert verdicts == {0.2: "unknown", 0.5: "alert"}
 

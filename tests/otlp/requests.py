@@ -141,6 +141,36 @@ def log_request(events: Sequence[Event], resource: Mapping[str, Json] = PROCESS)
     return request
 
 
+def log_request_of(
+    attributes: Mapping[str, Json],
+    *,
+    name: str = "",
+    body: str = "",
+    trace_id: str = "",
+    span_id: str = "",
+    ts: int = NOW_US,
+    resource: Mapping[str, Json] = PROCESS,
+    scope: str = "",
+) -> ExportLogsServiceRequest:
+    """Return a request with one log record, as a logger of another SDK writes it."""
+    request = ExportLogsServiceRequest()
+    of_resource = request.resource_logs.add()
+    fill_pairs(of_resource.resource.attributes, resource)
+    of_scope = of_resource.scope_logs.add()
+    of_scope.scope.name = scope
+    record = of_scope.log_records.add(
+        time_unix_nano=ts * 1000,
+        observed_time_unix_nano=ts * 1000,
+        event_name=name,
+        trace_id=bytes.fromhex(trace_id),
+        span_id=bytes.fromhex(span_id),
+    )
+    if body:
+        record.body.string_value = body
+    fill_pairs(record.attributes, attributes)
+    return request
+
+
 def record_request(records: Sequence[Record], resource: Mapping[str, Json] = PROCESS) -> ExportLogsServiceRequest:
     """Return a request with the events of records."""
     return log_request([to_event(record) for record in records], resource)
@@ -160,7 +190,7 @@ def span_request(
             trace_id=bytes.fromhex(given["trace_id"]),
             span_id=bytes.fromhex(given["span_id"]),
             parent_span_id=bytes.fromhex(given["parent"]),
-            name="chat",
+            name=given.get("name", "chat"),
             start_time_unix_nano=given["start"] * 1000,
             end_time_unix_nano=given["end"] * 1000,
         )

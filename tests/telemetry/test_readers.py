@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics._internal import measurement_consumer
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     ConsoleMetricExporter,
@@ -182,3 +184,15 @@ def test_where_readers_cannot_be_seen_there_is_one() -> None:
     meters = MeterProvider([StreamReader()], shutdown_on_exit=False)
     assert not is_read(meters)
     meters.shutdown()
+
+
+def test_an_answer_outlasts_a_slow_callback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback of a day by the wall clock costs no answer, ours or to Prometheus; the SDK gives up after 10 s."""
+    application = CallingApplication(store=None)
+    application.call(1)
+    days = itertools.count()
+    monkeypatch.setattr(measurement_consumer, "time_ns", lambda: next(days) * 86_400 * 10**9)
+    assert application.runtime.ai.list_models().total_inferences == 1
+    exposed, _ = application.runtime.telemetry.prometheus_text()
+    assert b"system_memory_usage" in exposed
+    application.close()

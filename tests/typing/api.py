@@ -247,6 +247,9 @@ def model_reports() -> None:
         "churn", "3", window="24h", as_of=TODAY, service="shop", environment="test"
     )
     assert_type(snapshot.health_score, float)
+    assert_type(
+        ai.get_models_summary(window="7d", as_of=TODAY, service="shop", environment="test").inference_count, int
+    )
     assert_type(ai.list_models(window="7d", as_of=TODAY, service="shop", environment="test").total_inferences, int)
     assert_type(ai.get_evaluations(window="7d", as_of=TODAY, service="shop", environment="test").total_evaluations, int)
     ai.set_drift_reference("churn", "3", predictions=[n / 100 for n in range(100)], features={"age": range(100)})

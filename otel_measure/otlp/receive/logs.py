@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 import msgspec
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 
+from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import dialects, semconv
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.otlp.events import event_name, from_log_record, own_record, refuse_too_large
+from otel_measure.otlp.receive.agents import agent_event, call_of_event
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.otlp.values import attributes_of
@@ -63,12 +65,17 @@ class MadeIds:
 
 
 def interpret(
-    requested: Iterable[ResourceLogs], now_us: int, event_types: Mapping[str, str], made_ids: MadeIds | None = None
+    requested: Iterable[ResourceLogs],
+    pricer: Pricer,
+    now_us: int,
+    event_types: Mapping[str, str],
+    made_ids: MadeIds | None = None,
 ) -> InterpretedLogs:
     """Return the records of a request; one that breaks a rule does not fail the others.
 
     Args:
         requested: the logs of the request, by resource.
+        pricer: finds what calls cost that events of others tell of.
         now_us: microseconds; what lies further in the future counts as now.
         event_types: names of events of others → `EventType`, or "ignore"; "*" stands for all that are not named.
         made_ids: those of the request, where it comes in portions.
@@ -89,7 +96,7 @@ def interpret(
                 try:
                     record = own_record(log_record, resource.origin, now_us)
                     if record is None:
-                        record = _completed_or_of_others(log_record, resource, now_us, event_types, made_ids)
+                        record = _foreign(log_record, resource, now_us, event_types, made_ids, pricer)
                     if names_nobody(getattr(record, "user_id", None)):
                         record = _without_user(record)
                 except ValueError as error:
@@ -107,15 +114,23 @@ def interpret(
     return InterpretedLogs(records, calls, refused, ignored)
 
 
-def _completed_or_of_others(
-    log_record: LogRecord, resource: Resource, now_us: int, event_types: Mapping[str, str], made_ids: MadeIds
+def _foreign(
+    log_record: LogRecord,
+    resource: Resource,
+    now_us: int,
+    event_types: Mapping[str, str],
+    made_ids: MadeIds,
+    pricer: Pricer,
 ) -> Record | None:
-    if not event_name(log_record):
+    of_agent = agent_event(log_record)
+    if not event_name(log_record) and of_agent is None:
         return None
     refuse_too_large(log_record)
     event = from_log_record(log_record, resource.origin, now_us)
     if not event.attributes.get(semconv.ATTR_LOG_RECORD_UID):
         event.attributes[semconv.ATTR_LOG_RECORD_UID] = made_ids.of(event, resource, log_record.observed_time_unix_nano)
+    if of_agent is not None:  # it tells of a call, or of nothing, and never of what a user did
+        return call_of_event(of_agent, event, resource, pricer)
     completed = _completed(event)
     return from_event(completed) if completed is not None else _of_others(event, event_types)
 

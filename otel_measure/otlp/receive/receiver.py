@@ -125,7 +125,7 @@ class Receiver:
             request: all of a request, or a portion of it.
             made_ids: those of all portions.
         """
-        interpreted = logs.interpret(request.resource_logs, self._now_us(), self._event_types, made_ids)
+        interpreted = logs.interpret(request.resource_logs, self._pricer, self._now_us(), self._event_types, made_ids)
         tally = self._tally("logs")
         refused = interpreted.refused + self._take_tellings(tally, interpreted.calls)
         records = self._with_models(interpreted.records)  # with the models of calls of this very request, too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -15,6 +16,10 @@ from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
 
 _UNKNOWN_SERVICE: Final = "unknown_service"
+# A URL, or what `git remote` prints for SSH; a password may stand before the host.
+_ADDRESS: Final = re.compile(
+    r"(?:[a-z+]+://)?(?:[^@/]*@)?(?P<host>[^@/:?#]+)(?::\d+)?[/:](?P<path>[^?#]+?)/?(?:\.git)?/?"
+)
 
 
 class Resource(NamedTuple):
@@ -26,6 +31,7 @@ class Resource(NamedTuple):
         host, container: "" when unknown.
         has_facts: whether it records facts of ours, which its metrics and spans say again.
         attributes: all of them, as text.
+        repository: the one that a coding agent worked for, `None` when unknown.
     """
 
     origin: Origin
@@ -34,6 +40,7 @@ class Resource(NamedTuple):
     container: str
     has_facts: bool
     attributes: dict[str, str]
+    repository: str | None = None
 
     @property
     def source(self) -> str:
@@ -51,7 +58,17 @@ def resource_of(attributes: Mapping[str, Json]) -> Resource:
         given.get(semconv.ATTR_CONTAINER_ID, ""),
         attributes.get(semconv.ATTR_OWN_FACTS) is True,
         given,
+        _repository(given),
     )
+
+
+def _repository(given: Mapping[str, str]) -> str | None:
+    """Return where a repository lies, `host/owner/name`, or the part of it that is said; never who may read it."""
+    url = given.get(semconv.ATTR_VCS_REPOSITORY_URL_FULL, "")
+    if address := _ADDRESS.fullmatch(url.strip()):
+        return "/".join((address["host"].lower(), address["path"]))
+    named = (given.get(semconv.ATTR_VCS_OWNER_NAME), given.get(semconv.ATTR_VCS_REPOSITORY_NAME))
+    return "/".join(filter(None, named)) if named[1] else None
 
 
 def _instance(given: Mapping[str, str]) -> str:

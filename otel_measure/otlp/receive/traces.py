@@ -11,10 +11,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
-from otel_measure.conventions import dialects, semconv
+from otel_measure.conventions import agents, dialects, semconv
 from otel_measure.conventions.span_dialects import in_conventional_names
 from otel_measure.definitions.same_calls import Telling, TellingKind, operation_kind
 from otel_measure.definitions.signals import Span, is_inference
+from otel_measure.otlp.receive.agents import made_at
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.checks import settled_time
@@ -49,16 +50,27 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
         for scope_spans in resource_spans.scope_spans:
             for sent in scope_spans.spans:
                 try:
-                    attributes = in_conventional_names(attributes_of(sent.attributes))
+                    attributes = _conventional(sent.name, attributes_of(sent.attributes))
                     span = _span(sent, attributes, scope_spans.scope.name, now_us)
                     is_call = is_inference(attributes)
                     is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes)
                     own += is_own
-                    record = inference_of(span, resource.origin, pricer) if is_call and not is_own else None
+                    record = _call(span, resource, pricer) if is_call and not is_own else None
                     interpreted.tellings.append(_telling(span, resource, record, is_own=is_own))
                 except ValueError as rule:
                     interpreted.refused[str(rule)] += 1
     return interpreted._replace(own=own)
+
+
+def _conventional(name: str, attributes: Mapping[str, Json]) -> Mapping[str, Json]:
+    agent = agents.CALL_SPANS.get(name)
+    if agent is not None:
+        attributes = {**attributes, **agents.in_conventional_names(agent, attributes)}
+    return in_conventional_names(attributes)
+
+
+def _call(span: Span, resource: Resource, pricer: Pricer) -> Inference:
+    return made_at(inference_of(span, resource.origin, pricer), resource)
 
 
 def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: int) -> Span:

@@ -36,7 +36,7 @@ Row: TypeAlias = tuple[Any, ...]
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
-# One statement for so many rows costs a fifth less than one for each; 17 columns of them are below any SQLite's limit.
+# One statement for so many rows costs a fifth less than one for each; 18 columns of them are below any SQLite's limit.
 _ROWS_AT_ONCE: Final = 50
 READ_AT_ONCE: Final = 5000
 HOUR_US: Final = 3_600_000_000
@@ -84,7 +84,7 @@ def _table(record: type[Record], name: str, *columns: str) -> Table:
 INFERENCE: Final = _table(
     Inference, "inference",
     "id", "ts", "origin", "model", "latency_ms", "input_tokens", "output_tokens", "cost_usd", "cost_source",
-    "error_type", "provider", "operation", "response_model", "user_id", "session_id", "prediction",
+    "error_type", "provider", "operation", "response_model", "user_id", "session_id", "prediction", "repository",
 )  # fmt: skip
 EVENT: Final = _table(
     UserEvent, "event",

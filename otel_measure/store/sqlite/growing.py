@@ -65,6 +65,7 @@ class _Placed(msgspec.Struct):
     version: str
     counts: list[int]
     sources: dict[str, int]
+    sources_nano_usd: dict[str, int]
     binned: bytes
     sums: list[tuple[str, Attributes, float]]
 
@@ -267,6 +268,7 @@ def _to_place(of: tuple[str, str, float, int, bool] | None, interpreted: Interpr
         use.version,
         [min(getattr(use, column), LARGEST) for column in SUMS],
         use.sources,
+        use.sources_nano_usd,
         (use.binned or Binned()).to_json(),
         [(instrument.name, attributes, value) for instrument, value, attributes in interpreted.sums],
     )
@@ -293,6 +295,7 @@ def _use(placed: _Placed, sign: int) -> ModelUse:
     for column, n in zip(SUMS, placed.counts, strict=True):
         setattr(use, column, sign * n)
     use.sources = {source: sign * n for source, n in placed.sources.items()}
+    use.sources_nano_usd = {source: sign * n for source, n in placed.sources_nano_usd.items()}
     binned = Binned.from_json(placed.binned)
     use.binned = binned if sign > 0 else binned.negated()
     return use

@@ -17,7 +17,7 @@ from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.sqlite import facts
-from otel_measure.store.sqlite.chunks import chunks
+from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
@@ -30,6 +30,9 @@ Cells: TypeAlias = Literal["model_cell", "received_cell"]
 CELLS: Final[tuple[Cells, ...]] = ("model_cell", "received_cell")
 TABLES: Final = ("model_cell",)
 FROZEN: Final[Mapping[str, str]] = {}
+# The histograms of a cell; of calls that only metrics tell of there are bins, and nothing of first chunks.
+_HISTOGRAMS: Final[Mapping[Cells, str]] = {"model_cell": "latency, first_chunk", "received_cell": "latency"}
+_BY_SOURCE: Final = "sources, sources_nano_usd"
 _OF_CELL: Final = "seconds=? AND start=? AND model=? AND origin=?"
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
@@ -87,7 +90,7 @@ def _recount_hour(connection: sqlite3.Connection, key: CellKey) -> None:
     _, start, model, origin = key
     connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", key)
     rows = connection.execute(
-        f"SELECT {','.join(SUMS)}, sources, latency FROM model_cell"
+        f"SELECT {_columns('model_cell')} FROM model_cell"
         " WHERE seconds = 60 AND start >= ? AND start < ? AND model = ? AND origin = ? ORDER BY start",
         (start, start + HOUR_US, model, origin),
     ).fetchall()
@@ -100,34 +103,43 @@ def _recount_hour(connection: sqlite3.Connection, key: CellKey) -> None:
 
 
 def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells: Cells) -> None:
-    stored = connection.execute(
-        f"SELECT {','.join(SUMS)}, sources, latency FROM {cells} WHERE {_OF_CELL}",
-        key,
-    ).fetchone()
+    columns = _columns(cells)
+    stored = connection.execute(f"SELECT {columns} FROM {cells} WHERE {_OF_CELL}", key).fetchone()
     if stored:
         use.add(_use(use.model, use.version, stored, cells))
-    marks = ",".join("?" * (len(SUMS) + 6))
+    values = (
+        *key,
+        *(min(getattr(use, c), LARGEST) for c in SUMS),
+        _encode_sources(use.sources).decode(),
+        _encode_sources(use.sources_nano_usd).decode(),
+        *_histograms(use, cells),
+    )
     connection.execute(
-        f"INSERT OR REPLACE INTO {cells} (seconds, start, model, origin, {','.join(SUMS)}, sources, latency)"
-        f" VALUES ({marks})",
-        (
-            *key,
-            *(min(getattr(use, c), LARGEST) for c in SUMS),
-            _encode_sources(use.sources).decode(),
-            (use.latency or ExponentialHistogram()).to_bytes()
-            if cells == "model_cell"
-            else (use.binned or Binned()).to_json().decode(),
-        ),
+        f"INSERT OR REPLACE INTO {cells} (seconds, start, model, origin, {columns}) VALUES {marks(len(values))}", values
     )
 
 
+def _columns(cells: Cells) -> str:
+    return f"{','.join(SUMS)}, {_BY_SOURCE}, {_HISTOGRAMS[cells]}"
+
+
+def _histograms(use: ModelUse, cells: Cells) -> tuple[bytes | str | None, ...]:
+    if cells == "received_cell":
+        return ((use.binned or Binned()).to_json().decode(),)
+    first_chunk = use.first_chunk.to_bytes() if use.first_chunk is not None else None
+    return ((use.latency or ExponentialHistogram()).to_bytes(), first_chunk)
+
+
 def _use(name: str, version: str, row: tuple[Any, ...], cells: Cells) -> ModelUse:
-    use = ModelUse(name, version, *row[: len(SUMS)])
-    use.sources = _decode_sources(row[-2])
-    if cells == "model_cell":
-        use.latency = ExponentialHistogram.from_bytes(row[-1])
-    else:
-        use.binned = Binned.from_json(row[-1])
+    n = len(SUMS)
+    use = ModelUse(name, version, *row[:n])
+    use.sources, use.sources_nano_usd = map(_decode_sources, row[n : n + 2])
+    if cells == "received_cell":
+        use.binned = Binned.from_json(row[n + 2])
+        return use
+    latency, first_chunk = row[n + 2 :]
+    use.latency = ExponentialHistogram.from_bytes(latency)
+    use.first_chunk = ExponentialHistogram.from_bytes(first_chunk) if first_chunk is not None else None
     return use
 
 
@@ -186,7 +198,7 @@ class SqliteRecordedModels:
         uses: dict[ModelKey, ModelUse] = {}
         for (seconds, first, last), cells in product(cell_ranges(start, end), CELLS):
             rows = self._connection.execute(
-                f"SELECT m.name, m.version, {','.join('c.' + c for c in SUMS)}, c.sources, c.latency"
+                f"SELECT m.name, m.version, {_columns(cells)}"
                 f" FROM {cells} c JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
                 f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
                 (seconds, first, last, *parameters),

@@ -14,6 +14,7 @@ from otel_measure.store.sqlite.kept import StoreState
 from otel_measure.store.sqlite.models import SqliteRecordedModels
 from otel_measure.store.sqlite.outbox import SqliteOutboxQuestions
 from otel_measure.store.sqlite.services import SqliteServiceQuestions
+from otel_measure.store.sqlite.spending import SqliteSpendingQuestions
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.users import SqliteUserQuestions
 from otel_measure.store.types.facts import Filter
@@ -38,6 +39,7 @@ class SqliteMoment:
         self._where = where = where._replace(environment=self._environment.name)
         self.models = SqliteRecordedModels(connection, where, seen)
         self.quality = SqliteQualityQuestions(connection, where, seen)
+        self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
         self.services = SqliteServiceQuestions(connection)
         self.streams = SqliteStreamQuestions(connection)

@@ -42,6 +42,8 @@ def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
     page = client.get(f"{BASE}/dashboard").json()["data"]
     assert set(page) == {"infrastructure", "ai", "users", "kpis", "alerts"}
     assert page["ai"]["total_inferences"] == 20
+    assert page["ai"]["summary"] == client.get(f"{BASE}/ai/summary").json()["data"]
+    assert (page["ai"]["summary"]["inference_count"], page["ai"]["summary"]["latency"]["p95_ms"]) == (20, 900.0)
     assert page["users"]["total_users"] == 0
     assert "latency_p95_ms" in {one["key"] for one in page["alerts"]}
 

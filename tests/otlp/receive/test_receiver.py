@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otel_measure.ai.reports import Evaluation
+from otel_measure.ai.evaluations import Evaluation
 from otel_measure.definitions.streams import Increment, Point
 from otel_measure.errors import StoreError
 from otel_measure.records.kinds import Json

@@ -141,6 +141,33 @@ def test_windows_of_models_are_whole_minutes(engine: EngineCase) -> None:
         assert sum(use.requests for use in uses) == sum(floor <= ts < ceiling for ts in times)
 
 
+def test_cached_and_reasoning_tokens_are_answered_for_whoever_knows_them(engine: EngineCase) -> None:
+    """The hit ratio is over the input of calls that know their cached part, and percentiles over calls with a chunk."""
+    store = engine.open()
+    told = [
+        inference("a", input_tokens=100, cached_input_tokens=60, reasoning_tokens=5, cache_savings_usd=0.25),
+        inference("b", input_tokens=100, cached_input_tokens=0, time_to_first_chunk_ms=40.0),
+        inference("c", input_tokens=700, time_to_first_chunk_ms=40.0),
+        inference("d", NOON - 2 * HOUR, cached_input_tokens=9, cost_usd=1.0, cost_source="table"),
+        inference("e", model="other", latency_ms=300.0, cost_usd=2.0, cost_source="provider", error_type="Timeout"),
+    ]
+    store.accept(told)
+    span = time_span("24h", NOON + 1, "UTC")
+    use = asked(store, lambda m: models.use_of(m.models, ("m", "1"), span))
+    cost, first_chunk = models.cost(use, span), models.latency(use, span).time_to_first_chunk
+    assert (cost.cached_input_tokens, cost.cache_hit_ratio, cost.cache_savings_usd) == (69, 60 / 200, 0.25)
+    assert (cost.reasoning_tokens, cost.input_tokens) == (5, 900)
+    assert (first_chunk.p50_ms, first_chunk.p95_ms, first_chunk.sample_count) == (40.0, 40.0, 2)
+    whole = models.summary(asked(store, lambda m: m.models.model_use(span.start, span.end)), span)
+    assert (whole.inference_count, whole.models_used, whole.latency.max_ms, whole.errors.rate) == (5, 2, 300.0, 1 / 5)
+    assert (whole.cost.total_usd, whole.cost.usd_by_source) == (3.0, {"provider": 2.0, "table": 1.0})
+    silent = models.cost(asked(store, lambda m: models.use_of(m.models, ("other", "1"), span)), span)
+    assert all(
+        math.isnan(n)
+        for n in (silent.cached_input_tokens, silent.reasoning_tokens, silent.cache_hit_ratio, silent.cache_savings_usd)
+    )
+
+
 def test_costs_are_exact_sums(engine: EngineCase) -> None:
     """Ten cents ten times are a dollar: whole nano-dollars are added, and coverage is beside the sum."""
     store = engine.open()
@@ -152,6 +179,7 @@ def test_costs_are_exact_sums(engine: EngineCase) -> None:
     assert (cost.total_usd, cost.per_request_usd, cost.priced_ratio) == (1.0, 0.1, 10 / 12)
     assert (cost.input_tokens, cost.output_tokens, cost.sources) == (10, 2, {"caller": 10})
     assert (errors.count, errors.rate) == (1, 1 / 12)
+    assert (cost.unpriced_requests, cost.usd_by_source) == (2, {"caller": 1.0})
     assert value(store, "otel_measure.ai.cost.usd") == 1.0
     nobody = asked(store, lambda m: models.use_of(m.models, ("nobody", "1"), span))
     assert math.isnan(models.cost(nobody, span).total_usd)

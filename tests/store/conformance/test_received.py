@@ -256,7 +256,7 @@ def test_tokens_and_their_price(store: Store) -> None:
     use = used(store)
     assert (use.input_tokens, use.input_known, use.output_tokens, use.output_known) == (100, 2, 50, 2)
     assert (use.cost_nano_usd, use.priced, use.priced_tokens) == (200_000_000, 2, 150)
-    assert use.sources == {"aggregate": 2}
+    assert (use.sources, use.sources_nano_usd) == ({"aggregate": 2}, {"aggregate": 200_000_000})
     found = totals(store)
     assert [value for _, value in found["otel_measure.ai.cost.usd"]] == [pytest.approx(0.2)]
     assert sorted(value for _, value in found["otel_measure.ai.tokens"]) == [50, 100]
@@ -268,8 +268,13 @@ def test_a_cost_that_comes_wins_over_the_price_of_tokens(store: Store) -> None:
     store.ingest([tokens(2, 100.0), paid], LEARN)
     store.ingest([tokens(3, 150.0, ts=NOON + SECOND)], LEARN)
     use = used(store)
-    assert (use.cost_nano_usd, use.priced, use.sources, use.input_tokens) == (500_000_000, 2, {"provider": 2}, 150)
-    assert use.priced_tokens == 150
+    assert (use.cost_nano_usd, use.priced, use.sources, use.input_tokens) == (
+        500_000_000,
+        2,
+        {"instrumentation": 2},
+        150,
+    )
+    assert (use.priced_tokens, use.sources_nano_usd) == (150, {"instrumentation": 500_000_000})
 
 
 def test_failed_calls(store: Store) -> None:

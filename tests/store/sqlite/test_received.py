@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
-from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.sqlite import SqliteStore, schema_scripts
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON
 
 STARTED = NOON - MINUTE
@@ -75,3 +77,22 @@ def test_names_and_series_of_all_names_without_end_are_refused(
     assert store.ingest([sent("a", str(n)) for n in range(5)]).refused == {"series": 2}
     assert store.ingest([sent("a", "0", NOON + 1)]).accepted == 1
     assert store.ingest([replace(calls(1, source="own"), name="own")]).accepted == 1
+
+
+# ---------------------------------------------------------------- cells of a store of before
+
+
+def test_cells_of_before_know_the_cost_of_a_source_that_is_the_only_one() -> None:
+    """No fact brings cells of metrics back: where two sources share a cell, which cost was whose stays unknown."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema_scripts.run(connection, 0, 21)
+        for start, sources in ((0, '{"table":2}'), (60, '{"provider":1,"table":1}'), (120, "{}")):
+            connection.execute(
+                "INSERT INTO received_cell VALUES (60, ?, 1, 1, 2, 0, 9, 2, 5, 2, 7000, 2, 14, ?, '[]')",
+                (start, sources),
+            )
+        schema_scripts.run(connection, 21, 22)
+        rows = connection.execute(
+            "SELECT sources_nano_usd, cached_known, cache_savings_known FROM received_cell ORDER BY start"
+        ).fetchall()
+    assert rows == [('{"table":7000}', 0, 0), ("{}", 0, 0), ("{}", 0, 0)]
