@@ -173,7 +173,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=0.3,
         alert_rule="Drift score > 0.3",
         metric=instruments.OTEL_MEASURE_AI_DRIFT_SCORE.name,
-        needs="50 records in the window and in the reference",
+        needs="50 independent records in the window, a reference, and a shift of 2 σ to be one that would be found",
         min_evidence=50,
     ),
     Kpi(
@@ -215,7 +215,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=0.90,
         alert_rule="Data quality < 90 %",
         metric=instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO.name,
-        needs="a record with features and a reference",
+        needs="50 records with features, and a reference",
+        min_evidence=50,
         source="ours",
     ),
     Kpi(

@@ -216,7 +216,8 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
         calm: Verdict = "ok" if drift.drift_status is DriftStatus.NO_DRIFT else "alert"
         doubt = "the detector of drift has looked and found none: a score by chance"
         yield _Unjudged("drift_score", drift.drift_score, at_worst=calm, doubt=doubt)
-        yield _Unjudged("data_quality", drift.data_quality_score)
+        interval = drift.data_quality_score_ci
+        yield _Unjudged("data_quality", drift.data_quality_score, evidence=drift.samples, interval=interval)
 
 
 def _fairness(report: FairnessReport) -> _Unjudged:

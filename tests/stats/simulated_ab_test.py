@@ -98,7 +98,7 @@ class Simulated:
 
 
 @dataclass(slots=True)
-class Outcome:
+class LooksOutcome:
     """How often, of all tests of one course, something ever happened at a look, or stood at the end."""
 
     ever_missed: int = 0
@@ -110,10 +110,10 @@ class Outcome:
     winner_hours: float = 0.0
 
 
-def simulate(course: Course, tests: int, look_every: int, seed: int) -> Outcome:
+def simulate(course: Course, tests: int, look_every: int, seed: int) -> LooksOutcome:
     """Look at tests again and again."""
     generator = np.random.default_rng(seed)
-    outcome = Outcome()
+    outcome = LooksOutcome()
     first_wins = []
     for _ in range(tests):
         simulated = Simulated(course, generator)
