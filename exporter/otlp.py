@@ -27,6 +27,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from exporter.http.body import decompressed
 from exporter.http.envelope import HttpError, failure
 from exporter.http.types import JSON, AnyRoute, BodyHeaders, Call, Content, Header, NoQuery, Route
+from otel_measure.definitions.arrivals import Signal
 from otel_measure.otlp.receive import json, wire
 from otel_measure.otlp.receive.logs import MadeIds
 from otel_measure.otlp.receive.receiver import Receiver, RefusedItems, together
@@ -108,7 +109,7 @@ class OtlpSignal(NamedTuple):
         taking: returns what takes in the portions of one request.
     """
 
-    name: str
+    name: Signal
     request: type[Message]
     shape: MessageShape
     taking: Callable[[Receiver], Callable[[Any], RefusedItems]]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         flush,
         get_ai_model_service,
         get_infrastructure_service,
+        get_otlp_senders,
         get_user_analytics_service,
         shutdown,
     )
@@ -31,6 +32,7 @@ _HOMES = {
     "flush": "process",
     "get_ai_model_service": "process",
     "get_infrastructure_service": "process",
+    "get_otlp_senders": "process",
     "get_user_analytics_service": "process",
     "shutdown": "process",
 }
@@ -46,6 +48,7 @@ __all__ = [
     "flush",
     "get_ai_model_service",
     "get_infrastructure_service",
+    "get_otlp_senders",
     "get_user_analytics_service",
     "shutdown",
 ]

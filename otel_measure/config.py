@@ -58,10 +58,12 @@ class Settings:
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
         event_types: name of an event of others to the `EventType` it is, or "ignore"; "*" stands for all not named.
         auto_instrument: turn on the official GenAI instrumentations that are installed.
-        store_text: keep predictions that are text; off, only their length is kept.
+        store_text: keep text: predictions (off, only their length is kept), and what others send of messages, prompts,
+            answers and arguments of commands in attributes.
         session_gap_s: how long a person may pause within one session.
         drift_window_records, drift_window_hours: a drift window ends with whichever comes first.
         host, port: where `serve` listens.
+        grpc_port: where it takes OTLP over gRPC, with the extra `grpc`; `None` for 4317, unless somebody has that.
         token: the bearer token that may do everything; `None` answers direct loopback clients only.
         read_token, write_token: bearer tokens that may only read, or only write.
         tokens_file: a file of more tokens, each by its hash; read anew when it changes.
@@ -90,6 +92,7 @@ class Settings:
     drift_window_hours: int = 24
     host: str = "127.0.0.1"
     port: int = 5000
+    grpc_port: int | None = None
     token: str | None = field(default=None, repr=False)
     read_token: str | None = field(default=None, repr=False)
     write_token: str | None = field(default=None, repr=False)
@@ -225,6 +228,7 @@ def _text_or_none(value: Any) -> bool:
 
 _EVENT_TYPES: Final = frozenset({*(member.value for member in EventType), dialects.IGNORED_EVENT})
 _FLAG = (lambda v: isinstance(v, bool), "true or false")
+_PORT: Final = _whole(0, 65_535)
 _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
     _check("environment", lambda v: isinstance(v, str), "a string"),
@@ -258,7 +262,8 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("drift_window_records", *_whole(50, 100_000)),
     _check("drift_window_hours", *_whole(1, 24 * 365)),
     _check("host", lambda v: isinstance(v, str) and v != "", "a host name or address"),
-    _check("port", *_whole(0, 65_535)),
+    _check("port", *_PORT),
+    _check("grpc_port", lambda v: v is None or _PORT[0](v), _PORT[1]),
     *(_check(name, _text_or_none, "a non-empty string") for name in ("token", "read_token", "write_token")),
     _check("tokens_file", _text_or_none, "the path of a file, or None"),
     _check("insecure", *_FLAG),
@@ -342,6 +347,7 @@ def _table(raw: str) -> Any:
 
 _WHOLE_NUMBERS: Final = (
     *("queue_size", "flush_interval_ms", "retention_days", "store_max_bytes", "history_days", "session_gap_s", "port"),
+    "grpc_port",
     *("drift_window_records", "drift_window_hours"),
 )
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {

@@ -13,6 +13,7 @@ from otel_measure.ai.service import AiModelService
 from otel_measure.config import DEFAULT, Default, Settings
 from otel_measure.errors import ConfigurationError
 from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.otlp.sending import OtlpSenders
 from otel_measure.runtime import Runtime
 from otel_measure.users.service import UserAnalyticsService
 
@@ -115,6 +116,15 @@ def get_ai_model_service() -> AiModelService:
 def get_user_analytics_service() -> UserAnalyticsService:
     """Return the service that knows the users."""
     return current().users
+
+
+def get_otlp_senders() -> OtlpSenders:
+    """Return who sent what by OTLP in the last hour to the processes that share the store, and what became of it.
+
+    Raises:
+        NoStore: this process has none.
+    """
+    return current().receiver.senders()
 
 
 def _each(step: Callable[[Runtime], None]) -> Callable[[], None]:

@@ -26,6 +26,7 @@ from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging.exposition import Exposition
 from otel_measure.leases import LASTS_US, StoreLease
+from otel_measure.otlp.receive.logs import EventRules
 from otel_measure.otlp.receive.receiver import Receiver
 from otel_measure.otlp.send.push import LEASE_US, HttpPost, Push
 from otel_measure.recorder import Recorder
@@ -131,10 +132,9 @@ class Wired:
         self.receiver = Receiver(
             store,
             recorder,
-            self.ai.pricer,
+            EventRules(self.ai.pricer, {**dialects.EVENT_TYPES, **settings.event_types}, settings.store_text),
             self.telemetry.count_received,
             clock,
-            {**dialects.EVENT_TYPES, **settings.event_types},
         )
         self.exposition = Exposition(
             store,

@@ -31,6 +31,7 @@ EVERYTHING = {
     "OTEL_MEASURE_DRIFT_WINDOW_HOURS": "1",
     "OTEL_MEASURE_HOST": "0.0.0.0",
     "OTEL_MEASURE_PORT": "0",
+    "OTEL_MEASURE_GRPC_PORT": "4318",
     "OTEL_MEASURE_TOKEN": "t",
     "OTEL_MEASURE_READ_TOKEN": "r",
     "OTEL_MEASURE_WRITE_TOKEN": "w",
@@ -59,6 +60,7 @@ MEANT = Settings(
     drift_window_records=50,
     drift_window_hours=1,
     host="0.0.0.0",
+    grpc_port=4318,
     port=0,
     token="t",
     read_token="r",
@@ -104,6 +106,7 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         drift_window_hours = 1
         host = "0.0.0.0"
         port = 0
+        grpc_port = 4318
         token = "t"
         read_token = "r"
         write_token = "w"

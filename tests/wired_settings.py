@@ -21,7 +21,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.testing import Capture
 from otel_measure.wiring import wall_clock_us
-from tests.otlp.requests import NOW_US, event, log_request, span, span_request
+from tests.otlp.requests import NOW_US, PROCESS, Metrics, event, log_request, span, span_request
 
 TEXT: Final = "A sentence that is no label, for it is far too long to be one. " * 5
 NOWHERE: Final = "http://127.0.0.1:9"
@@ -316,9 +316,13 @@ def instrumented(given: Given) -> object:
 
 
 def text_kept(given: Given) -> object:
-    """Whether a text that was predicted is kept."""
-    records = everything_recorded(given.runtime(otlp_endpoint=NOWHERE))
-    return [record.prediction == TEXT for record in records if hasattr(record, "prediction")]
+    """Whether a text that was predicted is kept, and whether arguments of the command of who sends are."""
+    runtime = given.runtime(otlp_endpoint=NOWHERE)
+    sent = Metrics({**PROCESS, "process.command_args": TEXT}, "other").counter("jobs", 1)
+    runtime.receiver.metrics(sent.request)
+    shown = any(TEXT in sample.labels for family in runtime.receiver.families() for sample in family.samples)
+    records = everything_recorded(runtime)
+    return [record.prediction == TEXT for record in records if hasattr(record, "prediction")], shown
 
 
 def sessions(given: Given) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.api import dashboard, experiments, infrastructure, models, users
+from exporter.api import dashboard, experiments, infrastructure, models, senders, users
 from exporter.http.types import AnyRoute
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -13,4 +13,5 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     *users.ROUTES,
     *experiments.ROUTES,
     *dashboard.ROUTES,
+    *senders.ROUTES,
 )

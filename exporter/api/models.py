@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import gather
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -11,9 +11,19 @@ from msgspec import Meta
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, body_of, item_like
-from exporter.http.query import FairnessQuery, ModelQuery, NamedModelQuery, SpendingQuery, narrowing
+from exporter.http.query import (
+    FairnessQuery,
+    ModelQuery,
+    ModelSeriesQuery,
+    NamedModelQuery,
+    SeriesQuery,
+    SpendingQuery,
+    narrowing,
+    series_narrowing,
+)
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
+from otel_measure.ai.agents import Agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -21,6 +31,7 @@ from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spending import Spending
+from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import GroundTruth, Inference, Prediction, Record
@@ -164,6 +175,11 @@ def evaluations(call: Call[ModelQuery, NoBody]) -> Evaluations:
     return call.runtime.ai.get_evaluations(**narrowing(call.query))
 
 
+def agents(call: Call[ModelQuery, NoBody]) -> Agents:
+    """Answer what agents and tools did."""
+    return call.runtime.ai.get_agents(**narrowing(call.query))
+
+
 def spending(call: Call[SpendingQuery, NoBody]) -> Spending:
     """Answer what calls cost by whom and what they were made for."""
     return call.runtime.ai.get_spending(call.query.by, **narrowing(call.query))
@@ -212,7 +228,21 @@ def drift(call: Call[NoQuery, NoBody]) -> Drift | None:
     return call.runtime.ai.detect_model_drift(name, version)
 
 
-def _known(call: Call[ModelQuery, NoBody] | Call[FairnessQuery, NoBody] | Call[NoQuery, NoBody]) -> tuple[str, str]:
+def series(call: Call[ModelSeriesQuery, NoBody]) -> Series:
+    """Answer what models did over time."""
+    query = call.query
+    return call.runtime.ai.get_model_series(
+        query.model, query.version, group_by=query.group_by, **series_narrowing(query)
+    )
+
+
+def version_series(call: Call[SeriesQuery, NoBody]) -> Series:
+    """Answer what one version of a model did over time."""
+    name, version = _known(call)
+    return call.runtime.ai.get_model_series(name, version, **series_narrowing(call.query))
+
+
+def _known(call: Call[Any, NoBody]) -> tuple[str, str]:
     """Return name and version of the model that the path names.
 
     Raises:
@@ -246,8 +276,20 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "One model, named in the path (a `/` in a name is `%2F`)", "A snapshot of the model over the window.",
     ),
     get(
+        f"{_BASE}/series", series, ModelSeriesQuery,
+        "What models did over time", "A number per column and step: calls, errors, latencies, tokens and cost.",
+    ),
+    get(
+        f"{_MODEL}/series", version_series, SeriesQuery,
+        "What it did over time", "A number per column and step: calls, errors, latencies, tokens and cost.",
+    ),
+    get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,
         "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
+    ),
+    get(
+        f"{_BASE}/agents", agents, ModelQuery,
+        "Every agent and tool", "Runs with their duration, calls, tokens, cost and errors, tools, and loops.",
     ),
     get(
         f"{_BASE}/spending", spending, SpendingQuery,

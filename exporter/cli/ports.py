@@ -34,13 +34,16 @@ class Listening(NamedTuple):
     pid: int | None
 
 
-def listen(host: str, port: int, holder: Callable[[int], Holder | None] | None = None) -> socket.socket:
+def listen(
+    host: str, port: int, holder: Callable[[int], Holder | None] | None = None, option: str = "--port"
+) -> socket.socket:
     """Return a socket that listens on `host` and `port`; port 0 takes a free one.
 
     Args:
         host: a name or an address, IPv4 or IPv6.
         port: 0 to 65535.
         holder: who has a port; asked when it is taken.
+        option: which option takes another port.
 
     Raises:
         CannotListen: the port is taken or reserved, or the address is not one of this machine.
@@ -58,18 +61,18 @@ def listen(host: str, port: int, holder: Callable[[int], Holder | None] | None =
         sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
-        raise CannotListen(_refusal(host, port, error, holder or holder_of)) from error
+        raise CannotListen(_refusal(host, port, error, holder or holder_of, option)) from error
     return sock
 
 
-def _refusal(host: str, port: int, error: OSError, holder: Callable[[int], Holder | None]) -> str:
+def _refusal(host: str, port: int, error: OSError, holder: Callable[[int], Holder | None], option: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"port {port} on {host} is taken by {described(holder(port))}; "
-            "stop it, or take another with --port (0 takes a free one)"
+            f"stop it, or take another with {option} (0 takes a free one)"
         )
     if error.errno == errno.EACCES:
-        return f"port {port} needs privileges that this user does not have; take one from 1024 on: --port 5000"
+        return f"port {port} needs privileges that this user does not have; take one from 1024 on: {option} 5000"
     return f"cannot listen on {host} port {port}: {error.strerror}; try --host 127.0.0.1"
 
 

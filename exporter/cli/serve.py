@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +18,9 @@ from exporter.cli.options import PORT, json_option, load_settings, store_option
 from exporter.http.tokens import read_tokens
 from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError, MeasureError
+
+if TYPE_CHECKING:
+    from exporter.server.tls import PemFiles
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -34,6 +36,7 @@ Examples:
 )
 @click.option("--host", help="Where to listen; not loopback needs a token.  [default: 127.0.0.1]")
 @click.option("--port", type=PORT, help="0 takes a free one.  [default: 5000]")
+@click.option("--grpc-port", type=PORT, help="Of OTLP over gRPC, with the extra [grpc].  [default: 4317]")
 @store_option
 @click.option("--tokens-file", type=_FILE, help="A file of tokens, made by `otel-measure token new`.")
 @click.option("--ssl-certfile", type=_FILE, help="Serve HTTPS: a PEM file with the certificate, its issuers after it.")
@@ -44,6 +47,7 @@ Examples:
 def serve(
     host: str | None,
     port: int | None,
+    grpc_port: int | None,
     store: str | None,
     tokens_file: Path | None,
     ssl_certfile: Path | None,
@@ -55,7 +59,7 @@ def serve(
     """Serve the page, the JSON API, /metrics and the OTLP receiver until SIGTERM or Ctrl-C."""
     with ExitStack() as stack:
         given = {
-            "host": host, "port": port, "store": store, "insecure": insecure or None,
+            "host": host, "port": port, "grpc_port": grpc_port, "store": store, "insecure": insecure or None,
             "tokens_file": None if tokens_file is None else str(tokens_file),
         }  # fmt: skip
         if demo and store is None:
@@ -67,18 +71,18 @@ def serve(
         refuse_exposure(settings)
         if settings.tokens_file is not None:
             read_tokens(Path(settings.tokens_file))  # said here, before anything is opened
-        tls = _tls(ssl_certfile, ssl_keyfile)
+        pem = _pem_files(ssl_certfile, ssl_keyfile)
         temporary = demo and store is None
-        committed = _serve(settings, tls, demo=demo, temporary=temporary, as_json=as_json, tidy_up=stack.close)
+        committed = _serve(settings, pem, demo=demo, temporary=temporary, as_json=as_json, tidy_up=stack.close)
     if not committed:
         raise MeasureError("stopped before everything was committed; the log says what is missing")
 
 
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+def _pem_files(certificate: Path | None, key: Path | None) -> PemFiles | None:
     if certificate is not None:
-        from exporter.server.tls import tls_context
+        from exporter.server.tls import PemFiles
 
-        return tls_context(certificate, key)
+        return PemFiles(certificate, key)
     if key is not None:
         raise ConfigurationError(f"the key {key} needs its certificate: --ssl-certfile FILE")
     return None
@@ -99,7 +103,7 @@ def refuse_exposure(settings: Settings) -> None:
 
 def _serve(
     settings: Settings,
-    tls: ssl.SSLContext | None,
+    pem: PemFiles | None,
     *,
     demo: bool,
     temporary: bool,
@@ -107,15 +111,17 @@ def _serve(
     tidy_up: Callable[[], None],
 ) -> bool:
     from exporter.cli import serving
+    from exporter.server.tls import tls_context
 
-    def announce(url: str) -> None:
-        banner = Banner.of(settings, url, demo=demo, temporary=temporary)
+    def announce(url: str, grpc: str | None) -> None:
+        banner = Banner.of(settings, url, grpc, demo=demo, temporary=temporary)
         click.echo(banner.json() if as_json else banner.text())
 
     def warn(message: str) -> None:
         click.echo(f"otel-measure: {message}", err=True)
 
-    return serving.serve(settings, announce, warn, tls=tls, with_demo=demo, tidy_up=tidy_up)
+    tls = None if pem is None else tls_context(*pem)
+    return serving.serve(settings, announce, warn, tls=tls, pem=pem, with_demo=demo, tidy_up=tidy_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +129,15 @@ class Banner:
     """What a person, or a script, needs to know of a server that is ready."""
 
     url: str
+    grpc: str | None
     store: str
     access: str
     demo: bool
     pid: int
 
     @classmethod
-    def of(cls, settings: Settings, url: str, *, demo: bool, temporary: bool) -> Banner:
-        """Return the banner of a server that answers at `url`."""
+    def of(cls, settings: Settings, url: str, grpc: str | None, *, demo: bool, temporary: bool) -> Banner:
+        """Return the banner of a server that answers at `url`, and by gRPC at an address or not at all."""
         access = (
             "anybody who reaches the port"
             if settings.insecure
@@ -139,13 +146,14 @@ class Banner:
             else "this machine only"
         )
         store = f"{settings.store or 'none'}{' (removed at the end)' if temporary else ''}"
-        return cls(url, store, access, demo, os.getpid())
+        return cls(url, grpc, store, access, demo, os.getpid())
 
     def text(self) -> str:
         """Return the banner for people."""
         rows = [
             ("page", self.url),
             ("metrics", f"{self.url}metrics"),
+            *([("grpc", f"{self.grpc} (OTLP)")] if self.grpc else []),
             ("store", self.store),
             ("access", self.access),
             *([("demo", "a synthetic workload is running")] if self.demo else []),

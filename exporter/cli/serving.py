@@ -21,16 +21,17 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from exporter.app import create_app
-from exporter.cli import ports
+from exporter.cli import otlp_grpc, ports
+from exporter.cli.otlp_grpc import GrpcListener
 from exporter.demo import outcomes as demo_outcomes
 from exporter.demo import workload as demo
 from exporter.http.refusals import RefusalLog
-from exporter.server.config import ServerConfig
+from exporter.server.config import DRAIN_S, ServerConfig
 from exporter.server.connections import Connections
 from exporter.server.limits import ConnectionLimits
 from exporter.server.protocol import LimitedProtocol
 from exporter.server.relied_on import require_names
-from exporter.server.tls import TlsListener
+from exporter.server.tls import PemFiles, TlsListener
 from otel_measure import process
 from otel_measure.config import Settings
 from otel_measure.runtime import Runtime
@@ -86,11 +87,19 @@ class ExporterServer(uvicorn.Server):
         config: as uvicorn has it.
         ready: called once requests are answered.
         tls: the certificate; `None` for plain HTTP.
+        grpc: takes OTLP over gRPC beside; `None` for nobody.
     """
 
-    def __init__(self, config: ServerConfig, ready: Callable[[], None], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        ready: Callable[[], None],
+        tls: ssl.SSLContext | None = None,
+        grpc: GrpcListener | None = None,
+    ) -> None:
         super().__init__(config)
         self._config = config
+        self._grpc = grpc
         self._ready = ready
         self._tls = tls
         self._tls_listeners: list[TlsListener] = []
@@ -105,8 +114,11 @@ class ExporterServer(uvicorn.Server):
             self._tls_listeners = [
                 TlsListener(sock, self._tls, self._config.connections, self._protocol) for sock in sockets or ()
             ]
-        if not self.should_exit:
-            self._ready()
+        if self.should_exit:
+            return
+        if self._grpc is not None:
+            await self._grpc.start(self._config.application)
+        self._ready()
 
     def _protocol(self) -> LimitedProtocol:
         return LimitedProtocol(self._config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
@@ -115,7 +127,10 @@ class ExporterServer(uvicorn.Server):
         """Accept no more, let requests finish, and end the application."""
         for listener in self._tls_listeners:
             listener.close()
-        await super().shutdown(sockets)
+        if self._grpc is None:
+            await super().shutdown(sockets)
+        else:  # gRPC before the application ends, both within the one time
+            await asyncio.gather(self._grpc.stop(DRAIN_S), super().shutdown(sockets))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop because of a signal."""
@@ -134,28 +149,36 @@ class ExporterServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def server_of(settings: Settings, ready: Callable[[], None], tls: ssl.SSLContext | None = None) -> ExporterServer:
+def server_of(
+    settings: Settings,
+    ready: Callable[[], None],
+    tls: ssl.SSLContext | None = None,
+    grpc: GrpcListener | None = None,
+) -> ExporterServer:
     """Return the server of the application, not yet started.
 
     Args:
         settings: of the application.
         ready: called once requests are answered.
         tls: its certificate; `None` for plain HTTP.
+        grpc: takes OTLP over gRPC beside; `None` for nobody.
 
     Raises:
         UnsupportedUvicorn: the installed one lacks what the limits of the server stand on.
     """
     require_names()
     connections = Connections(ConnectionLimits.of_this_process(), RefusalLog())
-    return ExporterServer(ServerConfig(create_app(settings), http=LimitedProtocol, connections=connections), ready, tls)
+    config = ServerConfig(create_app(settings), http=LimitedProtocol, connections=connections)
+    return ExporterServer(config, ready, tls, grpc)
 
 
 def serve(
     settings: Settings,
-    announce: Callable[[str], None],
+    announce: Callable[[str, str | None], None],
     warn: Callable[[str], None],
     *,
     tls: ssl.SSLContext | None = None,
+    pem: PemFiles | None = None,
     with_demo: bool = False,
     tidy_up: Callable[[], None] = lambda: None,
     limit_s: float = LIMIT_S,
@@ -164,15 +187,16 @@ def serve(
 
     Args:
         settings: of the runtime, and where to listen.
-        announce: told the address of the page when it is ready.
+        announce: told the address of the page, and that of OTLP over gRPC or `None`, when it is ready.
         warn: told how it ended: that everything is committed, or what the process leaves undone.
-        tls: the certificate of the server; `None` for plain HTTP.
+        tls: the certificate of the server, for HTTP; `None` for no TLS.
+        pem: its files, for gRPC.
         with_demo: feed a synthetic workload; its past only into a new store.
         tidy_up: what is left to do when the process has to leave at once.
         limit_s: seconds from the signal to the end, whatever is still waited for.
 
     Raises:
-        CannotListen: the port cannot be had.
+        CannotListen: a port cannot be had.
         MeasureError: the store cannot be opened.
     """
     # Opening the store says it, and the way out, when this user may not even look there; `Path.exists` would raise.
@@ -182,7 +206,8 @@ def serve(
         number = int(sock.getsockname()[1])
         address = ports.url(settings.host, number, "http" if tls is None else "https")
         settings = _not_to_itself(settings, number, warn)
-        server = server_of(settings, lambda: announce(address), tls)
+        grpc = otlp_grpc.listener(settings, pem, warn)
+        server = server_of(settings, lambda: announce(address, grpc.address if grpc else None), tls, grpc)
         with server.stopped_by_signals():
             live = process.adopt(settings)
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from exporter.http.envelope import HttpError, explained
 from exporter.http.types import NoQuery
+from otel_measure.definitions.steps import LADDER
 
 _MAX_PARAMETERS: Final = 32
 
@@ -70,6 +71,68 @@ class UserQuery(msgspec.Struct, frozen=True, kw_only=True):
     as_of: _AsOf = None
     service: _Service = None
     environment: _Environment = None
+
+
+class SeriesQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Over which time a series is, in which steps, and of what."""
+
+    window: Annotated[
+        str | None,
+        Meta(
+            description="How far to look back: a number and m, h, d or w; instead of `start` and `end`.",
+            examples=["24h", "30d"],
+        ),
+    ] = None
+    start: Annotated[dt.datetime | None, Meta(description="From when, with its zone: 2026-01-31T12:00:00Z.")] = None
+    end: Annotated[dt.datetime | None, Meta(description="Until when; now when absent.")] = None
+    step: Annotated[
+        str | None,
+        Meta(
+            description="How long a step is; the shortest that makes at most 300 when absent.",
+            extra_json_schema={"enum": list(LADDER)},
+        ),
+    ] = None
+    compare: Annotated[
+        Literal["previous"] | None, Meta(description="`previous` adds the equally long time before.")
+    ] = None
+    service: _Service = None
+    environment: _Environment = None
+
+
+class ModelSeriesQuery(SeriesQuery, frozen=True, kw_only=True):
+    """A series about models: of all, of one, or of one version, and what it tells apart."""
+
+    model: Annotated[str | None, Meta(description="One model; all of them when absent.")] = None
+    version: Annotated[str | None, Meta(description="One version of it; all of them together when absent.")] = None
+    group_by: Annotated[
+        Literal["model", "version", "service"] | None,
+        Meta(description="What has columns of its own: the 20 groups with the most calls, and the others together."),
+    ] = None
+
+
+class SeriesNarrowing(TypedDict):
+    """What narrows a series, as keywords of the services' getters."""
+
+    window: str | None
+    start: dt.datetime | None
+    end: dt.datetime | None
+    step: str | None
+    compare: Literal["previous"] | None
+    service: str | None
+    environment: str | None
+
+
+def series_narrowing(query: SeriesQuery) -> SeriesNarrowing:
+    """Return the keywords that narrow a series."""
+    return SeriesNarrowing(
+        window=query.window,
+        start=query.start,
+        end=query.end,
+        step=query.step,
+        compare=query.compare,
+        service=query.service,
+        environment=query.environment,
+    )
 
 
 class Narrowing(TypedDict):

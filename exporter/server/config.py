@@ -42,4 +42,5 @@ class ServerConfig(uvicorn.Config):
             lifespan="on",
             timeout_graceful_shutdown=DRAIN_S,
         )
+        self.application = app
         self.connections = connections

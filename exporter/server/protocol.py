@@ -27,6 +27,7 @@ from exporter.server.config import ServerConfig
 from exporter.server.connections import UNREAD, Phase
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n"  # what a client of HTTP/2 says first (RFC 9113, 3.4)
 _RETRY_AFTER: Final[tuple[Header, ...]] = ((b"retry-after", b"1"),)
 _SMALL_HEAD_BYTES: Final = 4096  # what every connection may hold without being counted
 _PROGRESS_BYTES: Final = 64 * 1024  # less of it in all the time is none
@@ -50,6 +51,12 @@ def _refusal(status: int, kind: str, message: str, headers: tuple[Header, ...] =
 
 NO_ROOM: Final = _refusal(503, "", "too many connections are open; try again", _RETRY_AFTER).answer
 MALFORMED: Final = _refusal(400, "a request was refused: it is not valid HTTP/1.1", "the request is not valid HTTP/1.1")
+HTTP_2: Final = _refusal(
+    400,
+    "a request was refused: it is HTTP/2, as senders of OTLP over gRPC speak: let them send OTLP/HTTP"
+    " (OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf), or send to port 4317 of a server with otel-measure[grpc]",
+    "this port speaks HTTP/1.1: send OTLP/HTTP here, and OTLP over gRPC to port 4317",
+)
 LARGE_HEAD: Final = _refusal(
     431, "a request was refused: its head is too large", "request line and headers must have at most 64 KiB"
 )
@@ -163,6 +170,9 @@ class LimitedProtocol(HttpToolsProtocol):
             at += len(piece)
             if in_head and self._is_head_too_large(len(piece)):
                 self._refuse(LARGE_HEAD)
+                return
+            if self._head_bytes == len(piece) and piece.startswith(_PREFACE):
+                self._refuse(HTTP_2)
                 return
             self._bytes_since_body += len(piece)
             self._parse(piece)

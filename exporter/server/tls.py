@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.server.connections import Connections, Phase
 from exporter.server.protocol import LimitedProtocol
@@ -16,6 +16,17 @@ from otel_measure.errors import ConfigurationError
 NO_HANDSHAKE: Final = "a TLS handshake failed or took too long"
 _CLOSE_S: Final = 5.0
 _ACCEPT_AGAIN_S: Final = 0.1
+
+
+class PemFiles(NamedTuple):
+    """The certificate of a server, those of its issuers after it, and its key, where that is not in the same file."""
+
+    certificate: Path
+    key: Path | None
+
+    def read(self) -> tuple[bytes, bytes]:
+        """Return what the files hold: certificate and key."""
+        return self.certificate.read_bytes(), (self.key or self.certificate).read_bytes()
 
 
 def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:

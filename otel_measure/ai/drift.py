@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, inf, log, nan
+from math import fsum, log, nan
 from typing import Final
 
 from otel_measure.definitions.days import moment
@@ -54,9 +54,8 @@ class Drift:
     evidence is there and stays until a whole window without drift has passed.
 
     Attributes:
-        drift_status: by the score, and `NO_DRIFT` unless the model alarms; `None` while no feature can be judged.
-        drift_score: 0 to 1, the largest of the drifted features (of all, when none is); 0.1 is about 0.24 σ; `nan`
-            while no feature can be judged.
+        drift_status: by the score, and `NO_DRIFT` unless the model alarms.
+        drift_score: 0 to 1, the largest of the drifted features (of all, when none is); 0.1 is about 0.24 σ.
         prediction_drift: the score of the prediction; `nan` when it has no verdict.
         feature_drift: the score of every feature that has a verdict.
         not_judged: why each of the others has none.
@@ -69,7 +68,7 @@ class Drift:
         window: from the first to the last record of the window.
     """
 
-    drift_status: DriftStatus | None
+    drift_status: DriftStatus
     drift_score: float
     prediction_drift: float
     feature_drift: dict[str, float]
@@ -144,16 +143,16 @@ class CountedWindow:
                 self._predicts = self._predicts or record.values.get(PREDICTION) is not None
 
     def verdict(self) -> Drift | None:
-        """Return the drift of the window; `None` under 50 records, and where nothing of the reference compares."""
+        """Return the drift of the window; `None` when no feature has a verdict."""
         if self._verdict[0] != self.counts.records:
             self._verdict = self.counts.records, self._judged()
         return self._verdict[1]
 
     def _judged(self) -> Drift | None:
         reference = self._reference
-        if self.counts.records < cells.MIN_SAMPLES or self.last is None or not reference.cells:
-            return None
         measured = drift.model_drift(reference.cells, self.counts.counts, self._times)
+        if measured is None or self.last is None:
+            return None
         scores = {name: feature.score for name, feature in measured.features.items()}
         unknown = self._unknown if self._predicts else self._unknown - {PREDICTION}
         not_judged = {
@@ -162,7 +161,7 @@ class CountedWindow:
             **measured.not_judged,
         }
         return Drift(
-            drift_status=DriftStatus(measured.status) if measured.features else None,
+            drift_status=DriftStatus(measured.status),
             drift_score=measured.score,
             prediction_drift=scores.pop(PREDICTION, nan),
             feature_drift=scores,
@@ -179,8 +178,6 @@ class CountedWindow:
 
 def _evidence(measured: drift.ModelDrift) -> Evidence:
     features = measured.features.values()
-    if not features:
-        return Evidence(nan, False, (), nan, inf, "No verdict yet: `not_judged` says what each feature lacks.")
     fewest = min(features, key=lambda feature: feature.effective_samples)
     least = fewest.least_shift(len(measured.features))
     return Evidence(

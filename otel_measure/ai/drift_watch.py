@@ -19,7 +19,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import HOUR_US
 from otel_measure.stats import cells
 from otel_measure.stats.dependence import LEAST_LEARNT_FROM, MAX_LEARNT_FROM, known_time
-from otel_measure.store.protocol import Moment
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference
 
@@ -275,6 +275,4 @@ def _shown(recent: _RecentWindows) -> Drift | None:
     running = recent.running.verdict()
     if running is not None and running.evidence.alarm:
         return running
-    complete = recent.complete.verdict() if recent.complete else None
-    shown = [drift for drift in (complete, running) if drift is not None]
-    return next((drift for drift in shown if drift.drift_status is not None), next(iter(shown), None))
+    return (recent.complete.verdict() if recent.complete else None) or running

@@ -22,7 +22,8 @@ from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import Prediction
 from otel_measure.stats.cells import MIN_SAMPLES, Value
-from otel_measure.store.protocol import Moment, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import GroupedLabels, Labels, Reference

@@ -11,6 +11,7 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
 from otel_measure.ai.usage_shapes import CHARGED_UNITS
 from otel_measure.conventions.model_names import operation_of, provider_of
+from otel_measure.conventions.private import error_class
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import GroundTruth, Inference, Json, Origin, Prediction
@@ -137,7 +138,7 @@ class InferenceBuilder:
             cost_usd=price.usd if price else None,
             cost_source=price.source if price else None,
             cache_savings_usd=saved_usd,
-            error_type=checks.optional_text("error_type", error_type, MAX_LABEL_CHARS),
+            error_type=_error_type(error_type),
             provider=named_provider or provider_of(model),
             operation=checks.optional_text("operation", operation, MAX_LABEL_CHARS) or operation_of(model_type),
             response_model=usage.response_model,
@@ -228,6 +229,11 @@ class InferenceBuilder:
         if plain is None or self._store_text:
             return plain
         return dict(map(_text_as_length, plain.items()))
+
+
+def _error_type(given: str | None) -> str | None:
+    said = checks.optional_text("error_type", given, MAX_LABEL_CHARS)
+    return None if said is None else error_class(said)
 
 
 def _duration_ms(argument: str, value: float | None) -> float | None:

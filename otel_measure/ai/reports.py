@@ -18,7 +18,7 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.stats.binned import Binned
-from otel_measure.store.protocol import RecordedModels
+from otel_measure.store.questions import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Labels
 
@@ -316,7 +316,7 @@ def _health(
         parts["fairness_gap"] = _Part(gap.demographic_parity_difference, gap.smallest_group, groups)
     if drift is not None:
         # A score without an alarm is what chance gives, and takes no points.
-        score = drift.drift_score if drift.evidence.alarm or not drift.feature_drift else 0.0
+        score = drift.drift_score if drift.evidence.alarm else 0.0
         drifted = f"{drift.samples:,} records; drifted: {_listed(drift.evidence.drifted)}"
         parts["drift_score"] = _Part(score, drift.samples, drifted)
         parts["data_quality"] = _Part(drift.data_quality_score, drift.samples, f"{drift.samples:,} records")

@@ -10,13 +10,14 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.usage import Usage
 from otel_measure.conventions import dialects, model_names, semconv
 from otel_measure.conventions.dialects import first_of
+from otel_measure.conventions.private import error_class
 from otel_measure.definitions.signals import Span, inference_id
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.checks import names_nobody
 from otel_measure.records.events import record_of
 from otel_measure.records.kinds import Inference, Json, Origin, with_fields
-from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT, MAX_LABEL_CHARS
+from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT
 
 
 class SpanCalls:
@@ -58,9 +59,6 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
     attributes = span.attributes
     response = _text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
     model = _text(attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
-    error_type = _written(attributes.get(semconv.ATTR_ERROR_TYPE))
-    if error_type is not None and len(error_type) > MAX_LABEL_CHARS:
-        error_type = semconv.OTHER  # a message in place of a type: that it failed is known
     first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
     values: dict[str, object] = {
         semconv.ATTR_LOG_RECORD_UID: call_id or inference_id(span.trace_id, span.span_id),
@@ -71,12 +69,12 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
         semconv.ATTR_LATENCY_MS: max(span.end_us - span.start_us, 0) / 1000,
         semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: _count(first_of(attributes, dialects.INPUT_TOKENS)),
         semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: _count(first_of(attributes, dialects.OUTPUT_TOKENS)),
-        semconv.ATTR_ERROR_TYPE: error_type or (semconv.OTHER if span.failed else None),
+        semconv.ATTR_ERROR_TYPE: error_type_of(span),
         semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(attributes) or model_names.provider_of(model),
         semconv.ATTR_GEN_AI_OPERATION_NAME: _text(attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
         semconv.ATTR_GEN_AI_RESPONSE_MODEL: response,
         semconv.ATTR_TIME_TO_FIRST_CHUNK_MS: first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
-        semconv.ATTR_USER_ID: _user(attributes.get(semconv.ATTR_USER_ID)),
+        semconv.ATTR_USER_ID: user_of(attributes),
         semconv.ATTR_SESSION_ID: _written(attributes.get(semconv.ATTR_SESSION_ID)),
         "trace_id": span.trace_id or None,
         "span_id": span.span_id or None,
@@ -141,8 +139,15 @@ def _written(value: Json) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
-def _user(value: Json) -> str | None:
-    user = _written(value)
+def error_type_of(span: Span) -> str | None:
+    """Return the class of the error with which a span failed, `None` where it did not."""
+    error_type = _written(span.attributes.get(semconv.ATTR_ERROR_TYPE))
+    return error_class(error_type) if error_type else (semconv.OTHER if span.failed else None)
+
+
+def user_of(attributes: Mapping[str, Json]) -> str | None:
+    """Return the user that the attributes of a span name, `None` for nobody."""
+    user = _written(attributes.get(semconv.ATTR_USER_ID))
     return None if user is None or names_nobody(user) else user
 
 

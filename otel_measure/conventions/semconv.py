@@ -19,6 +19,7 @@ SCOPE_EVENTS: Final = "otel_measure"
 # Attributes: resource
 
 ATTR_SERVICE_NAME: Final = "service.name"
+ATTR_TELEMETRY_SDK_LANGUAGE: Final = "telemetry.sdk.language"
 ATTR_SERVICE_INSTANCE_ID: Final = "service.instance.id"
 ATTR_DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
 ATTR_HOST_ID: Final = "host.id"
@@ -54,6 +55,9 @@ ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.outpu
 ATTR_UNTIMED: Final = "otel_measure.inference.untimed"
 ATTR_USAGE_UNITS: Final = "otel_measure.inference.units"
 ATTR_SERVICE_TIER: Final = "otel_measure.inference.service_tier"
+ATTR_GEN_AI_AGENT_NAME: Final = "gen_ai.agent.name"
+ATTR_GEN_AI_TOOL_NAME: Final = "gen_ai.tool.name"
+ATTR_GEN_AI_TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 ATTR_GEN_AI_EVALUATION_NAME: Final = "gen_ai.evaluation.name"
 ATTR_GEN_AI_EVALUATION_SCORE_VALUE: Final = "gen_ai.evaluation.score.value"
 ATTR_GEN_AI_EVALUATION_SCORE_LABEL: Final = "gen_ai.evaluation.score.label"

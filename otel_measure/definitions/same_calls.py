@@ -18,7 +18,9 @@ from itertools import combinations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure.conventions import model_names
+from otel_measure.definitions.circles import first_of_circles
 from otel_measure.definitions.model_ties import ModelNames, are_tied, names_of
+from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.kinds import Inference, Record, with_fields
 
 OVERLAP_US: Final = 2_000_000
@@ -51,6 +53,7 @@ class Telling(NamedTuple):
         operation: of a call: only calls of one kind of operation are one inside the other.
         began_us, ended_us: microseconds since 1970.
         record: the call as this telling alone has it, `None` for spans that tell of none.
+        step: what it says of a run of an agent or the use of a tool (`runs.py`).
     """
 
     kind: TellingKind
@@ -64,6 +67,7 @@ class Telling(NamedTuple):
     began_us: int
     ended_us: int
     record: Inference | None
+    step: AgentStep | None = None
 
     @property
     def key(self) -> SpanKey:
@@ -104,7 +108,9 @@ def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[Sa
     told = sorted(tellings, key=lambda each: (each.trace_id, each.span_id, each.kind, each.id))
     spans = {each.key: each for each in told if each.kind != "fact"}
     outer = {key: _outer(each, spans) for key, each in spans.items() if each.kind == "call"}
-    _break_circles(outer)
+    # Whoever sends spans in a circle made a call all the same.
+    for key in first_of_circles({key: each.key if each is not None else None for key, each in outer.items()}):
+        outer[key] = None
     wrappers = {each.key for each in outer.values() if each is not None}
     inside = Counter(each.key for each in outer.values() if each is not None)
     groups = [
@@ -116,23 +122,6 @@ def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[Sa
     groups = _with_facts(groups, facts, spans, tied)
     groups = _by_response(groups, tied)
     return sorted((_call(group, inside) for group in groups), key=lambda call: call.record.id)
-
-
-def _break_circles(outer: dict[SpanKey, Telling | None]) -> None:
-    """Have the first span of each circle stand inside none: whoever sends such spans made a call all the same."""
-    settled: set[SpanKey] = set()
-    for key in sorted(outer):
-        path: list[SpanKey] = []
-        passed: set[SpanKey] = set()
-        at: SpanKey | None = key
-        while at is not None and at not in settled and at not in passed:
-            path.append(at)
-            passed.add(at)
-            above = outer.get(at)
-            at = above.key if above is not None else None
-        if at is not None and at in passed:
-            outer[min(path[path.index(at) :])] = None
-        settled |= passed
 
 
 class _CallGroup:

@@ -78,6 +78,18 @@ def model_series(
     )
 
 
+def tells_of_calls(name: str) -> bool:
+    """Tell whether a metric of this name tells of calls of models where its series names one."""
+    conventional, _ = agents.conventional_series(name, {})
+    conventional = dialects.RENAMED_METRICS.get(conventional, conventional)
+    return conventional in _OF_CALLS or conventional in dialects.COST_METRICS
+
+
+_OF_CALLS: Final = frozenset(
+    {instruments.GEN_AI_CLIENT_OPERATION_DURATION.name, instruments.GEN_AI_CLIENT_TOKEN_USAGE.name}
+)
+
+
 def _role(name: str, attributes: Mapping[str, str]) -> Role | None:
     operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
     if operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL:

@@ -17,7 +17,8 @@ from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import AbConversion, Exposure, Origin
 from otel_measure.stats.ab_test import AbTest
-from otel_measure.store.protocol import ExperimentQuestions, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import ExperimentQuestions
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import Filter
 

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Final, Literal, TypeAlias
 
 from otel_measure.ai.service import AiModelService
+from otel_measure.conventions.instruments import EXPOSED_ATTRIBUTE_SETS, OTEL_MEASURE_AI_HEALTH_SCORE
 from otel_measure.definitions.exposition import Family
 from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
@@ -85,10 +86,12 @@ class Exposition:
 
     def _derived(self) -> list[Family]:
         """Return the gauges of models, users and experiments, from the same reports as the JSON."""
+        models, beyond = self._ai.first_models(EXPOSED_ATTRIBUTE_SETS)
         return gauges.families(
             chain(
-                gauges.model_values(self._ai.list_models()),
+                gauges.model_values(models),
                 gauges.user_values(self._users.get_users_overview()),
                 gauges.experiment_values(self._experiments.list_ab_tests()),
-            )
+            ),
+            {OTEL_MEASURE_AI_HEALTH_SCORE: beyond},
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from math import isnan
 from typing import Protocol, TypeAlias
 
@@ -10,7 +11,7 @@ from otel_measure.ai.reports import Models
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
-from otel_measure.definitions.exposition import Family, Sample
+from otel_measure.definitions.exposition import Family, Sample, overflow_family
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.users.reports import RETENTION_DAYS, Retention, UsersOverview
@@ -29,12 +30,18 @@ class ServiceReports(Protocol):
         """Return the availability of every service over the window in which its target is judged."""
 
 
-def families(values: Iterator[Value]) -> list[Family]:
+def families(values: Iterator[Value], not_given: Mapping[Instrument, int] | None = None) -> list[Family]:
     """Return the known values as exposed; an unknown one is left out, for an absent series is not a zero.
 
-    At most the exposed number of attribute sets per instrument, the first in the order given.
+    At most the exposed number of attribute sets per instrument, the first in the order given, and how many there are
+    beyond.
+
+    Args:
+        values: instrument, value and attributes.
+        not_given: how many attribute sets of an instrument are beyond and not among the values.
     """
     by_name: dict[str, Family] = {}
+    beyond = Counter({instrument.name: n for instrument, n in (not_given or {}).items()})
     for instrument, value, attributes in values:
         if isnan(value):
             continue
@@ -44,7 +51,10 @@ def families(values: Iterator[Value]) -> list[Family]:
         )
         if len(family.samples) < instruments.EXPOSED_ATTRIBUTE_SETS:
             family.samples.append(Sample(escaped(attributes), value))
-    return [family._replace(samples=sorted(family.samples, key=lambda s: s.labels)) for family in by_name.values()]
+        else:
+            beyond[instrument.name] += 1
+    shown = [family._replace(samples=sorted(family.samples, key=lambda s: s.labels)) for family in by_name.values()]
+    return [*shown, overflow_family(sorted(beyond.items()))] if (beyond := +beyond) else shown
 
 
 def service_values(machine: ServiceReports) -> Iterator[Value]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from math import exp, inf, lgamma, log, log2, nan, sqrt
+from math import exp, inf, lgamma, log, log2, sqrt
 from operator import add
 from statistics import NormalDist
 from typing import Final, Literal, TypeAlias
@@ -127,7 +127,7 @@ def reason_without_verdict(cells: Cells, counts: Sequence[int], time: float = 1.
 
 def model_drift(
     reference: Mapping[str, Cells], counts: Mapping[str, Sequence[int]], times: Mapping[str, float] | None = None
-) -> ModelDrift:
+) -> ModelDrift | None:
     """Drift of a model, from the counts of a window per feature (its prediction is one of them).
 
     Every feature with enough values has a part in the evidence. One that is not listed as drifted has a verdict where a
@@ -139,7 +139,7 @@ def model_drift(
         times: autocorrelation times, 1 where none is given.
 
     Returns:
-        The drift; without a verdict on any feature its score and evidence are nan.
+        The drift; None when no feature has a verdict.
     """
     features: dict[str, FeatureDrift] = {}
     not_judged: dict[str, str] = {}
@@ -152,7 +152,7 @@ def model_drift(
             else:
                 features[name] = drift
     if not features:
-        return _nothing_judged(not_judged)
+        return None
     log_es = {name: drift.log_e for name, drift in features.items()}
     drifted = e_bh(log_es)
     log_e = log_mean_exp(list(log_es.values()))
@@ -165,14 +165,10 @@ def model_drift(
         else:
             not_judged[name] = _reason_without_power(drift, least)
     if not judged:
-        return _nothing_judged(not_judged)
+        return None
     score = max(judged[name].score for name in drifted or judged)
     status = drift_status(score) if alarm else "no_drift"
     return ModelDrift(status, score, alarm, log_e, drifted, judged, not_judged)
-
-
-def _nothing_judged(why: Mapping[str, str]) -> ModelDrift:
-    return ModelDrift("no_drift", nan, False, nan, (), {}, why)
 
 
 def _reason_without_power(drift: FeatureDrift, least: float) -> str:

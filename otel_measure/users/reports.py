@@ -16,7 +16,7 @@ from otel_measure.definitions.active_days import unknown_before
 from otel_measure.definitions.days import Days, day_date
 from otel_measure.definitions.windows import DaySpan, Window
 from otel_measure.stats.intervals import UNKNOWN, Interval, nps_interval, nps_score, wilson_interval
-from otel_measure.store.protocol import UserQuestions
+from otel_measure.store.questions import UserQuestions
 from otel_measure.store.types.users import Cohort
 
 MAU_DAYS: Final = 28

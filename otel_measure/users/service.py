@@ -15,7 +15,8 @@ from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import EventType
 from otel_measure.records.kinds import Origin
-from otel_measure.store.protocol import Store, UserQuestions
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import UserQuestions
 from otel_measure.store.types.facts import Filter
 from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests

@@ -93,9 +93,7 @@ def slow_time(ordered: Sequence[Inference]) -> float | None:
     return known_time([r.prediction for r in ordered[:learnt_from]]) or math.inf
 
 
-def slow_drift(
-    store: SqliteStore, records: Sequence[Inference], size: int, now: int
-) -> tuple[int, int, float | None] | None:
+def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now: int) -> tuple[int, int, float] | None:
     """Samples, start and score of the window that is shown, straight from the definition."""
     reference = asked(store, lambda m: m.quality.references(MODEL).get(MODEL))
     assert reference is not None
@@ -109,23 +107,14 @@ def slow_drift(
         for record in window:
             counted.add({"prediction": record.prediction})
         judged = model_drift(reference.cells, counted.counts, {"prediction": time})
-        found.append((len(window), window[0].ts, judged) if len(window) >= 50 else None)
-    running, complete = found
-    if running is not None and running[2].alarm:
-        complete = None
-    large = [one for one in (complete, running) if one is not None]
-    shown = next((one for one in large if one[2].features), large[0] if large else None)
-    return (shown[0], shown[1], shown_score(shown[2].score)) if shown else None
+        found.append(None if judged is None else (len(window), window[0].ts, judged))
+    shown = found[0] if found[0] and found[0][2].alarm else found[1] or found[0]
+    return (shown[0], shown[1], shown[2].score) if shown else None
 
 
-def shown_score(score: float) -> float | None:
-    """A score that compares."""
-    return None if math.isnan(score) else score
-
-
-def summary(found: Drift | None) -> tuple[int, datetime, float | None] | None:
+def summary(found: Drift | None) -> tuple[int, datetime, float] | None:
     """What `slow_drift` says, of a drift."""
-    return (found.samples, found.window.start, shown_score(found.drift_score)) if found else None
+    return (found.samples, found.window.start, found.drift_score) if found else None
 
 
 @settings(max_examples=25)

@@ -18,7 +18,8 @@ from otel_measure.errors import Conflict, NoStore, NotFound, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.records.kinds import AbConversion, Exposure, Origin, Record
 from otel_measure.runtime import Runtime
-from otel_measure.store.protocol import Moment, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.testing import Capture

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from exporter.app import create_app
-from exporter.cli import ports, serving
+from exporter.cli import otlp_grpc, ports, serving
 from exporter.http.tokens import digest_of
 from exporter.running import RuntimeOnDemand
 from otel_measure import process
@@ -29,8 +29,13 @@ def listening(given: Given) -> object:
 
     given.monkeypatch.setattr(ports, "listen", listen)
     with pytest.raises(SystemExit):
-        serving.serve(given.with_settings(), announce=lambda _: None, warn=lambda _: None, tls=None)
+        serving.serve(given.with_settings(), announce=lambda *_: None, warn=lambda _: None, tls=None)
     return asked[0]
+
+
+def listening_for_grpc(given: Given) -> object:
+    """On which port the server takes OTLP over gRPC."""
+    return otlp_grpc.wanted_port(given.with_settings())
 
 
 def answers(given: Given, *, token: str | None = None, client: str = "127.0.0.1") -> tuple[int, int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from math import nan
 
+import pytest
+
 from otel_measure.config import Settings
 from otel_measure.conventions import instruments
-from otel_measure.definitions.exposition import Family, Sample
-from otel_measure.judging import gauges
+from otel_measure.definitions.exposition import Family, Sample, overflow_family
+from otel_measure.judging import exposition, gauges
 from otel_measure.records.kinds import Origin
 from otel_measure.runtime import Runtime
 from tests.facts import inference
@@ -25,10 +27,29 @@ def test_unknown_values_are_left_out_and_labels_sorted() -> None:
 
 
 def test_an_instrument_shows_no_more_than_the_exposed_attribute_sets() -> None:
-    """A gauge of 2,001 models has 2,000 series."""
+    """A gauge of 2,001 models has 2,000 series, and how many there are beyond is a number."""
     health = instruments.OTEL_MEASURE_AI_HEALTH_SCORE
-    (family,) = gauges.families((health, 1.0, (("model", str(i)),)) for i in range(2001))
+    family, beyond = gauges.families(((health, 1.0, (("model", str(i)),)) for i in range(2001)), {health: 5})
     assert len(family.samples) == 2000
+    assert beyond == overflow_family([("otel_measure.ai.health.score", 6)])
+
+
+def test_no_more_models_are_judged_than_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of models without number the first are shown, by name; one that nothing is known of lately is none of them."""
+    monkeypatch.setattr(exposition, "EXPOSED_ATTRIBUTE_SETS", 2)
+    runtime = Runtime(Settings(store=":memory:"))
+    try:
+        for name in ("d", "c", "b"):
+            runtime.ai.record_inference(name, "1", 100.0)
+        runtime.ai.register_model("a", "1", "classification")
+        models, beyond = runtime.ai.first_models(2)
+        assert ([model.model_name for model in models.models], beyond) == (["b", "c"], 1)
+        shown = {family.name: family.samples for family in runtime.exposition.families()}
+        assert len(shown["otel_measure.ai.health.score"]) == 2
+        beyond_of = {sample.labels: sample.value for sample in shown["otel_measure.self.overflow.attribute_sets"]}
+        assert beyond_of['otel_measure_instrument="otel_measure.ai.health.score"'] == 1
+    finally:
+        runtime.shutdown()
 
 
 def test_gauges_are_of_one_environment_and_say_which() -> None:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from otel_measure.definitions.days import Days
-from otel_measure.store.protocol import Moment, Reader, UserQuestions
+from otel_measure.store.protocol import Reader
+from otel_measure.store.questions import Moment, UserQuestions
 from otel_measure.store.types.facts import EVERYTHING, Filter
 
 T = TypeVar("T")

@@ -251,7 +251,13 @@ def model_reports() -> None:
         ai.get_models_summary(window="7d", as_of=TODAY, service="shop", environment="test").inference_count, int
     )
     assert_type(ai.list_models(window="7d", as_of=TODAY, service="shop", environment="test").total_inferences, int)
+    assert_type(
+        ai.get_model_series("m", "1", "24h", step="5m", group_by="version").columns["p95_ms"], tuple[float, ...]
+    )
+    assert_type(ai.get_model_series(start=NOW, end=NOW, compare="previous", service="shop").window.start, datetime)
     assert_type(ai.get_evaluations(window="7d", as_of=TODAY, service="shop", environment="test").total_evaluations, int)
+    seen = ai.get_agents(window="7d", as_of=TODAY, service="shop", environment="test")
+    assert_type(seen.agents[0].cost_per_run_usd.p95 if seen.agents else seen.loops.cost_usd, float)
     ai.set_drift_reference("churn", "3", predictions=[n / 100 for n in range(100)], features={"age": range(100)})
     for n in range(60):
         ai.record_inference("churn", "3", 12.5, prediction=n / 60, timestamp=NOW)

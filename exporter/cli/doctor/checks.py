@@ -34,6 +34,7 @@ def _row(name: str, look: Callable[[], Finding], fix: Callable[[], None] | None 
 
 CHECKS: Final = (
     Check("port", host.port),
+    Check("grpc port", host.grpc_port),
     Check("access", access.access),
     Check("clock", host.clock),
     Check("time zone data", host.time_zone_data),

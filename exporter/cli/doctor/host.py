@@ -6,6 +6,7 @@ import time
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from exporter.cli import otlp_grpc
 from exporter.cli.doctor.surroundings import Surroundings
 from exporter.cli.ports import CannotListen, described, listen
 from otel_measure.store.types.findings import Finding, ok, warning, wrong
@@ -17,9 +18,20 @@ _CLOCK_TOLERANCE_S: Final = 0.05
 
 def port(s: Surroundings) -> Finding:
     """Whether `serve` could listen, or already does."""
-    host, number = s.settings.host, s.settings.port
+    return _listens(s, s.settings.port, "--port")
+
+
+def grpc_port(s: Surroundings) -> Finding:
+    """Whether `serve` could take OTLP over gRPC, or already does."""
+    if not s.has_grpc():
+        return ok(f"OTLP over gRPC is not installed: {otlp_grpc.INSTALL}")
+    return _listens(s, otlp_grpc.wanted_port(s.settings), "--grpc-port")
+
+
+def _listens(s: Surroundings, number: int, option: str) -> Finding:
+    host = s.settings.host
     try:
-        listen(host, number, s.holder).close()
+        listen(host, number, s.holder, option).close()
     except CannotListen as error:
         holder = s.holder(number)
         if holder is not None and "otel-measure" in holder.command:

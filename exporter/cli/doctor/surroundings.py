@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exporter.cli.otlp_grpc import is_installed
 from exporter.cli.ports import Holder, can_connect, holder_of
 from otel_measure.config import Settings, otlp_logs
 from otel_measure.otlp.send.push import HttpPost, PostResponse
@@ -49,6 +50,7 @@ class Surroundings:
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     holder: Callable[[int], Holder | None] = holder_of
+    has_grpc: Callable[[], bool] = is_installed
     version_of: Callable[[str], str] = metadata.version
     meter_provider: Callable[[], object] = global_meter_provider
     missing_internals: Callable[[], list[Internal]] = missing_internals

@@ -22,8 +22,11 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from otel_measure.conventions import dialects, instruments, semconv
 from otel_measure.conventions.labels import EXPORTED, escaped
+from otel_measure.conventions.private import shown_of_series
+from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource
 from otel_measure.definitions.signals import model_series
 from otel_measure.definitions.streams import FACT_SCOPES, Point, StreamScope, stream_scope
+from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of
 from otel_measure.otlp.receive.senders import Resource, resource_of, text
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.limits import MAX_NAME_CHARS
@@ -56,15 +59,25 @@ class InterpretedMetrics(NamedTuple):
 
     Attributes:
         points: in the order of the request.
+        sources: who sent each of them.
         resources: from which they come.
-        refused: how many data points broke a rule, by the rule.
-        own: how many say again what facts of ours say.
+        turned: the data points of which nothing is made: they break a rule, or say again what facts of ours say.
     """
 
     points: list[Point]
+    sources: list[ArrivalSource]
     resources: list[Resource]
-    refused: Counter[str]
-    own: int
+    turned: Counter[Turned]
+
+    @property
+    def refused(self) -> Counter[str]:
+        """How many data points broke a rule, by the rule."""
+        return by_reason(self.turned, "rejected")
+
+    @property
+    def own(self) -> int:
+        """How many say again what facts of ours say."""
+        return by_reason(self.turned, "own").total()
 
 
 class _MetricContext(NamedTuple):
@@ -75,32 +88,42 @@ class _MetricContext(NamedTuple):
     metric: Metric
     kind: str
     delta: bool
+    keeps_text: bool
 
 
-def interpret(requested: Iterable[ResourceMetrics], now_us: int) -> InterpretedMetrics:
-    """Return the points of a request; one that breaks a rule does not fail the others."""
-    interpreted = InterpretedMetrics([], [], Counter(), 0)
-    own = 0
+def interpret(requested: Iterable[ResourceMetrics], now_us: int, *, keeps_text: bool = False) -> InterpretedMetrics:
+    """Return the points of a request; one that breaks a rule does not fail the others.
+
+    Args:
+        requested: the metrics of the request, by resource.
+        now_us: microseconds; what lies further in the future counts as now.
+        keeps_text: show attributes that are messages, prompts or arguments, too.
+    """
+    interpreted = InterpretedMetrics([], [], [], Counter())
     for resource_metrics in requested:
         try:
-            resource = resource_of(attributes_of(resource_metrics.resource.attributes))
+            resource = resource_of(attributes_of(resource_metrics.resource.attributes), keeps_text=keeps_text)
         except ValueError as rule:
             n = sum(len(points_of(m)) for scope in resource_metrics.scope_metrics for m in scope.metrics)
-            interpreted.refused[f"its resource: {rule}"] += n
+            interpreted.turned[Turned(UNKNOWN_SOURCE, "rejected", f"its resource: {rule}")] += n
             continue
         interpreted.resources.append(resource)
         for scope_metrics in resource_metrics.scope_metrics:
+            source = source_of(resource, scope_metrics.scope.name)
             for metric in scope_metrics.metrics:
-                common, data_points = _common(resource, scope_metrics.scope.name, metric)
+                common, data_points = _common(resource, scope_metrics.scope.name, metric, keeps_text=keeps_text)
                 if common.scope in FACT_SCOPES:
-                    own += len(data_points)
+                    interpreted.turned[Turned(source, "own", "")] += len(data_points)
                     continue
                 for data_point in data_points:
                     try:
-                        interpreted.points.extend(_points(common, data_point, now_us))
+                        points = list(_points(common, data_point, now_us))
                     except PointError as rule:
-                        interpreted.refused[str(rule)] += 1
-    return interpreted._replace(own=own)
+                        interpreted.turned[Turned(source, "rejected", str(rule))] += 1
+                        continue
+                    interpreted.points.extend(points)
+                    interpreted.sources.extend([source] * len(points))
+    return interpreted
 
 
 def points_of(metric: Metric) -> Sequence[DataPoint]:
@@ -110,18 +133,19 @@ def points_of(metric: Metric) -> Sequence[DataPoint]:
     return points
 
 
-def _common(resource: Resource, scope: str, metric: Metric) -> tuple[_MetricContext, Sequence[DataPoint]]:
+def _common(
+    resource: Resource, scope: str, metric: Metric, *, keeps_text: bool
+) -> tuple[_MetricContext, Sequence[DataPoint]]:
     form = metric.WhichOneof("data")
     if form is None:
-        return _MetricContext(resource, scope, metric, "gauge", False), ()
+        return _MetricContext(resource, scope, metric, "gauge", False, keeps_text), ()
     data = getattr(metric, form)
     delta = getattr(data, "aggregation_temporality", None) == _DELTA
     if form == "sum":
-        return _MetricContext(resource, scope, metric, "counter" if data.is_monotonic else "updowncounter", delta), (
-            data.data_points
-        )
+        kind = "counter" if data.is_monotonic else "updowncounter"
+        return _MetricContext(resource, scope, metric, kind, delta, keeps_text), data.data_points
     kind = {"gauge": "gauge", "summary": "summary"}.get(form, "histogram")
-    return _MetricContext(resource, scope, metric, kind, delta), data.data_points
+    return _MetricContext(resource, scope, metric, kind, delta, keeps_text), data.data_points
 
 
 def _points(common: _MetricContext, data_point: DataPoint, now_us: int) -> Iterator[Point]:
@@ -174,9 +198,10 @@ def _point(
     if (scope == "host" and not (resource.host or resource.container)) or scope == "add":
         scope = "instance"
     try:
-        attributes = {key: text(attribute) for key, attribute in attributes_of(data_point.attributes).items()}
+        shown = shown_of_series(attributes_of(data_point.attributes), keeps_text=common.keeps_text)
     except ValueError as rule:
         raise PointError(str(rule)) from None
+    attributes = {key: text(attribute) for key, attribute in shown.items()}
     labels = _labels(attributes, {**dict(more), **{key: value for key, value in _own_labels(scope, common) if value}})
     if len(labels) > MAX_LABEL_CHARS:
         raise PointError(f"the attributes of a data point must have at most {MAX_LABEL_CHARS} characters as labels")

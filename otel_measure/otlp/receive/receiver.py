@@ -13,19 +13,24 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_measure.ai.aggregates import interpreter
-from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, Outcome, Signal
 from otel_measure.definitions.exposition import STALE_US, Family, Sample
 from otel_measure.definitions.same_calls import Telling
-from otel_measure.definitions.signals import inference_id
-from otel_measure.definitions.streams import Point
+from otel_measure.definitions.signals import inference_id, tells_of_calls
+from otel_measure.definitions.streams import Point, stream_scope
+from otel_measure.definitions.windows import HOUR_US
 from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
+from otel_measure.otlp.receive.arrivals import Arrivals, Turned
 from otel_measure.otlp.receive.senders import Resource
+from otel_measure.otlp.sending import OtlpSenders, senders_report
 from otel_measure.recorder import Recorder
 from otel_measure.records.kinds import EvaluationResult, Record
-from otel_measure.store.protocol import QualityQuestions, Store
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import QualityQuestions
+from otel_measure.store.types.calls import TellingOutcome
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender
 
@@ -54,10 +59,9 @@ class Receiver:
     Args:
         store: keeps what comes; without one every request raises `NoStore`.
         recorder: commits records.
-        pricer: prices calls.
         count: told of every item.
         now_us: the clock.
-        event_types: see `logs.interpret`.
+        rules: by which events of others are understood, and calls are priced.
 
     Attributes:
         interpret: tells what growth of series means.
@@ -67,19 +71,18 @@ class Receiver:
         self,
         store: Store | None,
         recorder: Recorder,
-        pricer: Pricer,
+        rules: logs.EventRules,
         count: CountReceived,
         now_us: Callable[[], int],
-        event_types: Mapping[str, str],
     ) -> None:
         self._optional_store = store
         self._recorder = recorder
-        self._pricer = pricer
-        self.interpret = interpreter(pricer)
+        self._rules = rules
+        self.interpret = interpreter(rules.pricer)
         self._count = count
         self._now_us = now_us
-        self._event_types = event_types
         self._noted: dict[str, int] = {}
+        self._arrivals = Arrivals()
 
     @property
     def _store(self) -> Store:
@@ -90,10 +93,12 @@ class Receiver:
     def metrics(self, request: ExportMetricsServiceRequest) -> RefusedItems:
         """Take in data points; one sent again changes nothing."""
         now = self._now_us()
-        interpreted = metrics.interpret(request.resource_metrics, now)
+        interpreted = metrics.interpret(request.resource_metrics, now, keeps_text=self._rules.keeps_text)
         ingested = self._ingest(interpreted.points)
         self._note_senders(interpreted.resources, now)
-        refused = Counter(ingested.refused)
+        became = zip(interpreted.sources, interpreted.points, ingested.outcomes, strict=True)
+        self._arrivals.add("metrics", (_of_point(*each) for each in became), interpreted.turned)
+        refused = ingested.refused
         tally = self._tally("metrics")
         tally("accepted", ingested.accepted)
         tally("duplicate", ingested.duplicate)
@@ -112,11 +117,9 @@ class Receiver:
         except StoreRejected as fault:
             if len(points) == 1:
                 _log.warning("a data point of %r cannot be kept: %r", points[0].name, fault)
-                return Ingested(0, 0, {"invalid": 1})
+                return Ingested(("invalid",))
         middle = len(points) // 2
-        first, second = self._ingest(points[:middle]), self._ingest(points[middle:])
-        refused = Counter(first.refused) + Counter(second.refused)
-        return Ingested(first.accepted + second.accepted, first.duplicate + second.duplicate, refused)
+        return Ingested(self._ingest(points[:middle]).outcomes + self._ingest(points[middle:]).outcomes)
 
     def logs(self, request: ExportLogsServiceRequest, made_ids: logs.MadeIds | None = None) -> RefusedItems:
         """Take in events; one sent again is a duplicate by its id.
@@ -125,12 +128,18 @@ class Receiver:
             request: all of a request, or a portion of it.
             made_ids: those of all portions.
         """
-        interpreted = logs.interpret(request.resource_logs, self._pricer, self._now_us(), self._event_types, made_ids)
+        interpreted = logs.interpret(request.resource_logs, self._rules, self._now_us(), made_ids)
         tally = self._tally("logs")
-        refused = interpreted.refused + self._take_tellings(tally, interpreted.calls)
+        told = self._take_tellings(interpreted.calls)
+        refused = interpreted.refused + self._count_tellings(tally, told)
         records = self._with_models(interpreted.records)  # with the models of calls of this very request, too
         receipts = self._recorder.commit(records, own=False) if records else []
         refused += self._count_receipts(tally, receipts)
+        became = (
+            *map(_of_telling, interpreted.call_sources, told),
+            *map(_of_receipt, interpreted.record_sources, receipts),
+        )
+        self._arrivals.add("logs", became, interpreted.turned)
         tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
@@ -143,19 +152,35 @@ class Receiver:
             return [_with_model(r, moment.quality) if isinstance(r, EvaluationResult) else r for r in records]
 
     def traces(self, request: ExportTraceServiceRequest) -> RefusedItems:
-        """Take in calls of models; of all other spans, which stands inside which."""
-        interpreted = traces.interpret(request.resource_spans, self._pricer, self._now_us())
+        """Take in calls of models, runs of agents and uses of tools; of all other spans, which stands inside which."""
+        interpreted = traces.interpret(request.resource_spans, self._rules.pricer, self._now_us())
         tally = self._tally("traces")
-        refused = interpreted.refused + self._take_tellings(tally, interpreted.tellings)
+        told = self._take_tellings(interpreted.tellings)
+        refused = interpreted.refused + self._count_tellings(tally, told)
+        became = map(_of_span, interpreted.sources, interpreted.tellings, told)
+        self._arrivals.add("traces", (each for each in became if each.outcome != "ignored"), interpreted.turned)
         tally("own", interpreted.own)
-        tally("ignored", sum(each.record is None for each in interpreted.tellings) - interpreted.own)
+        tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
 
-    def refuse(self, signal: str, refused: Counter[str]) -> RefusedItems:
+    def refuse(self, signal: Signal, refused: Counter[str]) -> RefusedItems:
         """Count items that were passed over before they were decoded, by the rule that they break."""
         self._tally(signal)("rejected", refused.total(), "too_large")
+        passed_over = Counter({Turned(UNKNOWN_SOURCE, "rejected", "too_large"): refused.total()})
+        self._arrivals.add(signal, (), +passed_over)
         return _refusal(refused)
+
+    def senders(self) -> OtlpSenders:
+        """Return who sent what in the last hour, in all processes that share the store, and what became of it.
+
+        Raises:
+            NoStore: there is none.
+        """
+        now = self._now_us()
+        self._arrivals.tell(self._store, now)
+        with self._store.asking() as moment:
+            return senders_report(moment.streams.arrived(now - HOUR_US), now)
 
     def families(self) -> list[Family]:
         """Return who sends, with the attributes of their resources: what the `target_info` of Prometheus is."""
@@ -166,32 +191,38 @@ class Receiver:
         samples = [Sample(_target(sender), 1.0) for sender in senders]
         return [Family(semconv.TARGET_INFO, "gauge", "", "Which process sends, and what it is.", (), samples)]
 
-    def _take_tellings(self, tally: Callable[..., None], told: Sequence[Telling]) -> Counter[str]:
-        """Have the store take what tells of calls, and count what became of it; return what was refused, by reason."""
+    def _take_tellings(self, told: Sequence[Telling]) -> list[TellingOutcome]:
+        """Have the store take what tells of calls; return what became of each."""
         store = self._store
         if not told:
-            return Counter()
+            return []
         try:
             taken = store.take_tellings(told)
         except StoreRejected as fault:
             if len(told) == 1:
                 _log.warning("what tells of a call cannot be kept: %r", fault)
-                tally("rejected", 1, "invalid")
-                return Counter({"a span or fact that cannot be kept": 1})
+                return ["invalid"]
             middle = len(told) // 2
-            return self._take_tellings(tally, told[:middle]) + self._take_tellings(tally, told[middle:])
-        outcomes = Counter(taken.outcomes)
+            return self._take_tellings(told[:middle]) + self._take_tellings(told[middle:])
         self._count_reassigned(taken.reassigned)
+        return taken.outcomes
+
+    def _count_tellings(self, tally: Callable[..., None], told: Sequence[TellingOutcome]) -> Counter[str]:
+        """Count what became of what tells of calls; return what was refused, by reason."""
+        outcomes = Counter(told)
         for outcome in ("accepted", "same_call", "duplicate"):
             tally(outcome, outcomes[outcome])
         refused = Counter({_REASONS[each]: n for each in ("too_old", "erased") if (n := outcomes[each])})
         tally("rejected", refused.total(), "store")
-        return refused
+        tally("rejected", outcomes["invalid"], "invalid")
+        return refused + Counter({_CANNOT_BE_KEPT: outcomes["invalid"]})
 
     def count_signals(self) -> None:
-        """Count what metrics tell of calls beyond what is told of them one by one."""
+        """Count what metrics tell of calls beyond what is told of them one by one, and tell what came."""
         if self._optional_store is not None:
-            self._count_reassigned(self._optional_store.count_signals(self.interpret, self._now_us()))
+            now = self._now_us()
+            self._count_reassigned(self._optional_store.count_signals(self.interpret, now))
+            self._arrivals.tell(self._optional_store, now)
 
     def _count_reassigned(self, calls: int) -> None:
         if calls:
@@ -226,6 +257,45 @@ class Receiver:
         )
 
 
+def _of_point(source: ArrivalSource, point: Point, outcome: str) -> Turned:
+    """Return what became of a point: it tells of calls or of a host, is shown as a series, or was refused."""
+    if outcome == "duplicate":
+        return Turned(source, "duplicate", "")
+    if outcome != "accepted":
+        return Turned(source, "rejected", _REASONS.get(outcome, outcome))
+    if point.model_series is not None:
+        return Turned(source, "call", "")
+    if point.scope == "host":
+        return Turned(source, "host", "")
+    if stream_scope(point.name, point.kind) == "host":
+        return Turned(source, "series", "no_host_name")
+    return Turned(source, "series", "no_model" if tells_of_calls(point.name) else "")
+
+
+_OF_TELLING: Final[Mapping[TellingOutcome, tuple[Outcome, str]]] = {
+    "accepted": ("call", ""),
+    "same_call": ("same_call", ""),
+    "duplicate": ("duplicate", ""),
+    "span": ("ignored", ""),  # why is told beside it
+}
+
+
+def _of_telling(source: ArrivalSource, outcome: TellingOutcome) -> Turned:
+    return Turned(source, *_OF_TELLING.get(outcome, ("rejected", _REASONS.get(outcome, outcome))))
+
+
+def _of_span(source: ArrivalSource, telling: Telling, outcome: TellingOutcome) -> Turned:
+    if telling.record is None and telling.step is not None and outcome == "accepted":
+        return Turned(source, "step", "")
+    return _of_telling(source, outcome)
+
+
+def _of_receipt(source: ArrivalSource, receipt: Receipt) -> Turned:
+    if receipt.outcome == "rejected":
+        return Turned(source, "rejected", receipt.reason or "not accepted")
+    return Turned(source, "duplicate" if receipt.outcome == "duplicate" else "event", "")
+
+
 def _with_model(record: EvaluationResult, quality: QualityQuestions) -> EvaluationResult:
     if record.model and record.version:
         return record
@@ -245,6 +315,7 @@ def _target(sender: Sender) -> str:
     return escaped({**sender.attributes, **own}.items())
 
 
+_CANNOT_BE_KEPT: Final = "a span or fact that cannot be kept"
 _REASONS: Final = {
     "too_old": "older than what retention keeps",
     "erased": "of a user who was erased",

@@ -11,6 +11,7 @@ import msgspec
 
 from otel_measure.conventions import dialects, semconv
 from otel_measure.conventions.dialects import first_of
+from otel_measure.conventions.private import is_private
 from otel_measure.definitions.signals import source_of
 from otel_measure.records.kinds import Json, Origin
 from otel_measure.records.limits import MAX_NAME_CHARS
@@ -48,8 +49,13 @@ class Resource(NamedTuple):
         return source_of(self.origin, self.instance)
 
 
-def resource_of(attributes: Mapping[str, Json]) -> Resource:
-    """Return what the attributes of a resource say."""
+def resource_of(attributes: Mapping[str, Json], *, keeps_text: bool = False) -> Resource:
+    """Return what the attributes of a resource say.
+
+    Args:
+        attributes: as they came.
+        keeps_text: keep what programs were called with, and what people wrote, too.
+    """
     given = {key: text(value)[:MAX_NAME_CHARS] for key, value in attributes.items() if value is not None}
     return Resource(
         Origin(given.get(semconv.ATTR_SERVICE_NAME) or _UNKNOWN_SERVICE, first_of(given, dialects.ENVIRONMENT) or ""),
@@ -57,7 +63,7 @@ def resource_of(attributes: Mapping[str, Json]) -> Resource:
         first_of(given, dialects.HOST) or "",
         given.get(semconv.ATTR_CONTAINER_ID, ""),
         attributes.get(semconv.ATTR_OWN_FACTS) is True,
-        given,
+        given if keeps_text else {key: value for key, value in given.items() if not is_private(key)},
         _repository(given),
     )
 

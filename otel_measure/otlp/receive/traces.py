@@ -1,23 +1,27 @@
-"""OTLP spans as what they tell of calls of models; all others are kept as what stands between such."""
+"""OTLP spans as what they tell of calls of models, agents and tools; the others are kept as what stands between."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
+from otel_measure.ai.agent_spans import step_of
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import agents, dialects, semconv
 from otel_measure.conventions.span_dialects import in_conventional_names
+from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, IgnoredReason
 from otel_measure.definitions.same_calls import Telling, TellingKind, operation_kind
 from otel_measure.definitions.signals import Span, is_inference
 from otel_measure.otlp.receive.agents import made_at
+from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of
 from otel_measure.otlp.receive.senders import Resource, resource_of
 from otel_measure.otlp.values import attributes_of
+from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.checks import settled_time
 from otel_measure.records.kinds import Inference, Json
 from otel_measure.records.limits import MAX_LABEL_CHARS, MAX_NAME_CHARS
@@ -28,38 +32,70 @@ class InterpretedSpans(NamedTuple):
 
     Attributes:
         tellings: of each span, in the order of the request.
-        refused: how many break a rule, by what was wrong.
-        own: how many calls are recorded as facts of ours too.
+        sources: who sent each of them.
+        turned: the spans that tell of no call, run or use, or of a call that facts of ours tell of too.
     """
 
     tellings: list[Telling]
-    refused: Counter[str]
-    own: int
+    sources: list[ArrivalSource]
+    turned: Counter[Turned]
+
+    @property
+    def refused(self) -> Counter[str]:
+        """How many break a rule, by what was wrong."""
+        return by_reason(self.turned, "rejected")
+
+    @property
+    def own(self) -> int:
+        """How many calls are recorded as facts of ours too."""
+        return by_reason(self.turned, "own").total()
+
+    @property
+    def ignored(self) -> int:
+        """How many tell of no call, run or use."""
+        return by_reason(self.turned, "ignored").total()
 
 
 def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -> InterpretedSpans:
     """Return what the spans of a request tell; one that breaks a rule does not fail the others."""
-    interpreted = InterpretedSpans([], Counter(), 0)
-    own = 0
+    interpreted = InterpretedSpans([], [], Counter())
     for resource_spans in requested:
         try:
             resource = resource_of(attributes_of(resource_spans.resource.attributes))
         except ValueError as rule:
-            interpreted.refused[str(rule)] += sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
+            n = sum(len(scope_spans.spans) for scope_spans in resource_spans.scope_spans)
+            interpreted.turned[Turned(UNKNOWN_SOURCE, "rejected", str(rule))] += n
             continue
         for scope_spans in resource_spans.scope_spans:
+            scope = scope_spans.scope.name
+            source = source_of(resource, scope)
             for sent in scope_spans.spans:
                 try:
-                    attributes = _conventional(sent.name, attributes_of(sent.attributes))
-                    span = _span(sent, attributes, scope_spans.scope.name, now_us)
-                    is_call = is_inference(attributes)
-                    is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in attributes)
-                    own += is_own
-                    record = _call(span, resource, pricer) if is_call and not is_own else None
-                    interpreted.tellings.append(_telling(span, resource, record, is_own=is_own))
+                    telling, is_own = _told(sent, scope, resource, pricer, now_us)
                 except ValueError as rule:
-                    interpreted.refused[str(rule)] += 1
-    return interpreted._replace(own=own)
+                    interpreted.turned[Turned(source, "rejected", str(rule))] += 1
+                    continue
+                interpreted.tellings.append(telling)
+                interpreted.sources.append(source)
+                if is_own:
+                    interpreted.turned[Turned(source, "own", "")] += 1
+                elif telling.record is None and telling.step is None:
+                    interpreted.turned[Turned(source, "ignored", _why_no_call(telling))] += 1
+    return interpreted
+
+
+def _told(sent: SentSpan, scope: str, resource: Resource, pricer: Pricer, now_us: int) -> tuple[Telling, bool]:
+    """Return what a span tells, and whether a fact of ours tells of the same call."""
+    span = _span(sent, _conventional(sent.name, attributes_of(sent.attributes)), scope, now_us)
+    is_call = is_inference(span.attributes)
+    is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in span.attributes)
+    record = made_at(inference_of(span, resource.origin, pricer), resource) if is_call and not is_own else None
+    step = step_of(span, resource.origin, is_call=is_call)
+    return _telling(span, resource, record, step, is_own=is_own), is_own
+
+
+def _why_no_call(telling: Telling) -> IgnoredReason:
+    return "tool_or_agent" if telling.kind == "other" else "no_model_call"
 
 
 def _conventional(name: str, attributes: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -67,10 +103,6 @@ def _conventional(name: str, attributes: Mapping[str, Json]) -> Mapping[str, Jso
     if agent is not None:
         attributes = {**attributes, **agents.in_conventional_names(agent, attributes)}
     return in_conventional_names(attributes)
-
-
-def _call(span: Span, resource: Resource, pricer: Pricer) -> Inference:
-    return made_at(inference_of(span, resource.origin, pricer), resource)
 
 
 def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: int) -> Span:
@@ -93,13 +125,21 @@ def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: in
     )
 
 
-def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own: bool) -> Telling:
+# A chain, and what is read of an MCP server, may stand between the spans of one call.
+_APART: Final = frozenset({"agent", "workflow", "tool"})
+
+
+def _telling(
+    span: Span, resource: Resource, record: Inference | None, step: AgentStep | None, *, is_own: bool
+) -> Telling:
     operation = span.attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
     response_id = span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID)
     kind: TellingKind = "plain"
     if record is not None:
         kind = "call"
-    elif not is_own and operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL:
+    elif not is_own and (
+        operation in dialects.OPERATIONS_WITHOUT_MODEL_CALL or (step is not None and step.kind in _APART)
+    ):
         kind = "other"
     return Telling(
         kind=kind,
@@ -107,13 +147,15 @@ def _telling(span: Span, resource: Resource, record: Inference | None, *, is_own
         span_id=span.span_id,
         parent_id=span.parent_span_id,
         process=resource.source,
-        # Two instrumentations may stand in one scope; one names the spans of a kind alike.
-        scope=f"{span.scope}/{span.name}"[:MAX_NAME_CHARS],
+        # Two instrumentations may stand in one scope; one names the spans of a kind alike. Of no other span the name
+        # is looked at: it may say what somebody asked for.
+        scope=f"{span.scope}/{span.name}"[:MAX_NAME_CHARS] if record is not None else "",
         operation=operation_kind(operation[:MAX_LABEL_CHARS] if isinstance(operation, str) else None),
         response_id=response_id[:MAX_NAME_CHARS] if isinstance(response_id, str) and response_id else None,
         began_us=span.start_us,
         ended_us=span.end_us,
         record=record,
+        step=step,
     )
 
 

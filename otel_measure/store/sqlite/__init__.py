@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
 
+from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.clock import Heartbeat, KeptClock, believed_us, believes, is_of_doubted_time
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.same_calls import Telling
@@ -15,6 +16,7 @@ from otel_measure.definitions.streams import Point
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
+    arrivals,
     clock,
     experiments,
     facts,
@@ -170,6 +172,7 @@ class SqliteStore(SqliteUpkeep):
     @contextmanager
     def _growing(self, n: int, *, durable: bool = False) -> Iterator[Transaction]:
         """Yield a write transaction that adds at most `n` rows of facts or points; refused where there is no room."""
+        self._bound.let_go_first()
         with self._transaction(durable=durable) as transaction:
             self._bound.look(transaction.connection)
             yield transaction
@@ -260,24 +263,26 @@ class SqliteStore(SqliteUpkeep):
         with self._database.write() as connection:
             senders.note_senders(connection, sending)
 
+    def note_arrivals(self, arrived: Mapping[Arrival, int], now: int) -> None:
+        """Add what came, by who sent it and what became of it."""
+        with self._database.write() as connection:
+            arrivals.note(connection, arrived, self._believed_us(now))
+
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
         with rejecting(), self._growing(len(told)) as transaction:
             records = [each.record for each in told if each.record is not None]
             allowed, receipts = self._admitted(records)
             kept, refused = tellings.admitted(told, records, allowed, receipts)
-            taken = tellings.take(transaction, kept)
+            if self._state.erasures is not None:
+                kept = identity.without_erased_steps(transaction.connection, kept)
+            taken = signals.take(transaction, kept)
             if self._notes_outbox:
                 outbox.note(transaction.connection, facts.INFERENCE, id_keys(taken.new_calls))
         return taken.with_refused(told, refused)
 
     def count_signals(self, interpret: Interpreter, now: int) -> int:
-        """Count what metrics tell beyond the single calls, where something came; return how many calls were taken back.
-
-        Args:
-            interpret: tells what growth of series means.
-            now: microseconds.
-        """
+        """Count what metrics tell beyond the single calls; return how many calls that counters show were taken back."""
         with self._database.read() as connection:
             if not signals.has_changed(connection, self._believed_us(now)):
                 return 0

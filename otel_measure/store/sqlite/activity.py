@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,7 +18,7 @@ from otel_measure.definitions.sessions import SessionKey, SessionSpan, add_backg
 from otel_measure.records.kinds import UserEvent
 from otel_measure.store.sqlite import environments
 from otel_measure.store.sqlite.cells import add_cells
-from otel_measure.store.sqlite.chunks import chunks, marks
+from otel_measure.store.sqlite.chunks import chunks, rows_in
 from otel_measure.store.sqlite.conversions import ConversionChange, conversions_of, write_conversions
 from otel_measure.store.sqlite.persons import DayChange, Person, roots, walk
 from otel_measure.store.sqlite.sessions import SessionChange, sessions_of
@@ -198,11 +198,21 @@ def forget_background(transaction: Transaction, events: Iterable[BackgroundEvent
 
 def background_of(connection: sqlite3.Connection, uids: Sequence[int]) -> list[BackgroundEvent]:
     """Return the events of users that belong to no session."""
-    rows = connection.execute(
+    return _background(connection, "uid", uids)
+
+
+def background_among(connection: sqlite3.Connection, events: Sequence[bytes | str]) -> list[BackgroundEvent]:
+    """Return those of some events, by their ids, that belong to no session."""
+    return _background(connection, "id", events)
+
+
+def _background(connection: sqlite3.Connection, column: str, values: Sequence[Any]) -> list[BackgroundEvent]:
+    rows = rows_in(
+        connection,
         "SELECT o.environment, e.ts, e.type, j.seq, e.extra FROM event e JOIN environment_of o ON o.origin = e.origin"
         " LEFT JOIN journal j ON j.id = e.id AND j.kind = 'event'"
-        f" WHERE e.extra IS NOT NULL AND e.uid IN {marks(len(uids))}",
-        uids,
+        f" WHERE e.extra IS NOT NULL AND e.{column} IN",
+        values,
     )
     return [BackgroundEvent(*row) for *row, extra in rows if rare_fields(extra).background]
 

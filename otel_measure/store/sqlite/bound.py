@@ -15,6 +15,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES
 from otel_measure.store.sqlite.one_at_a_time import OneAtATime
 from otel_measure.store.sqlite.opening import PAGE_BYTES
+from otel_measure.store.waiting import wait_s
 
 LOOK_EVERY: Final = 10_000
 ROOM_FROM: Final = 0.90
@@ -23,6 +24,9 @@ ROOM_UNTIL: Final = 0.85
 # many have to go before the first page does, and what comes meanwhile takes their place: so from here on, and below
 # only where the pages have grown since facts went last.
 _AT_ANY_RATE_FROM: Final = 0.95
+# From here on whoever adds something lets facts go first: they go more slowly than many writers fill the store.
+_WAITS_FROM: Final = 0.97
+_WAITS_S: Final = 1.0
 _GROWN: Final = 0.005
 _LARGEST_FACT_BYTES: Final = 64 * 1024
 _LEAST_LOG_PAGES: Final = 64
@@ -72,8 +76,10 @@ class Bound:
         self._making_room = OneAtATime("otel-measure-bound", self._make_room)
         self._left = 0  # facts that may come before it is looked at
         self._refused = False  # the last write that adds something
+        self._is_tight = False
         self._used_after = 0  # when facts went last
         self._not_before_s = 0.0
+        self._filled_by = ""
 
     def look(self, connection: sqlite3.Connection, n: int = 0) -> None:
         """Look at the bound where it is time to, inside a write transaction, before and after `n` facts are inserted.
@@ -85,6 +91,7 @@ class Bound:
         if self._left > 0:
             return
         used = used_bytes(connection)
+        self._is_tight = used >= _WAITS_FROM * self._max_bytes
         room = int(ROOM_FROM * self._max_bytes) - used
         if room <= 0 and self._monotonic() >= self._not_before_s:
             self._making_room.start()
@@ -95,6 +102,11 @@ class Bound:
         self._left = min(max(room // _LARGEST_FACT_BYTES, 1), LOOK_EVERY)
         self._refused = self._refused and not n
 
+    def let_go_first(self) -> None:
+        """Wait for a moment where facts are going and little room is left; outside of a transaction."""
+        if self._is_tight:
+            self._making_room.wait(wait_s(_WAITS_S))
+
     def refuse_full(self, connection: sqlite3.Connection) -> None:
         """Raise when a write would be refused, or the last one was and nothing has gone since."""
         used = used_bytes(connection)
@@ -102,7 +114,7 @@ class Bound:
             raise self._full(used)
 
     def _full(self, used: int) -> StoreUnavailable:
-        what = f"{self._path} uses {used:,} bytes, store_max_bytes allows {self._max_bytes:,}"
+        what = f"{self._path} uses {used:,} bytes, store_max_bytes allows {self._max_bytes:,}{self._filled_by}"
         return StoreUnavailable("full", what, "raise store_max_bytes; the oldest facts go, but none of the last hour")
 
     def excess(self, connection: sqlite3.Connection) -> float:
@@ -115,9 +127,10 @@ class Bound:
             return 0.0
         return 1 - ROOM_UNTIL * self._max_bytes / used
 
-    def went(self, connection: sqlite3.Connection, n: int) -> None:
-        """Note that so many facts went."""
+    def went(self, connection: sqlite3.Connection, n: int, filled_by: str = "") -> None:
+        """Note that so many facts went, or what else fills the store or keeps them, as a part of a sentence."""
         self._used_after = used_bytes(connection)
+        self._filled_by = f"; {filled_by}" if filled_by else ""
         self._not_before_s = 0.0 if n else self._monotonic() + _IN_VAIN_PAUSE_S
 
     def end(self, timeout_s: float) -> None:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite import checkup_limits, journal, kept
+from otel_measure.store.sqlite import checkup_limits, checkup_senders, journal, kept
 from otel_measure.store.sqlite.checked_file import MIB, StoreFile, existing, mib, opened, size_of
 from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
 from otel_measure.store.sqlite.faults import RECOVER
@@ -206,6 +206,7 @@ _CHECKS: Final = (
     _Check("store time zone", time_zone, _can_be_opened),
     _Check("store definitions", definitions, _can_be_opened),
     _Check("store counting", counting, _can_be_opened),
+    _Check("otlp senders", checkup_senders.senders, _can_be_opened),
 )
 
 

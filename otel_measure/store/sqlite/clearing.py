@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite import erasures, journal, kept, pages
+from otel_measure.store.sqlite import erasures, identity, journal, kept, pages
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.faults import RECOVER
 from otel_measure.store.sqlite.file import MEMORY
@@ -59,7 +59,11 @@ class Clearing:
                 "SELECT count(*), coalesce(sum(in_pass), 0) FROM erasure WHERE cleared_at IS NULL"
             ).fetchone()
             # Until all is counted there are roll-ups, or a file beside the store, that still know the person.
-            is_behind = kept.state(connection).updating is not None or not journal.is_empty(connection)
+            is_behind = (
+                kept.state(connection).updating is not None
+                or not journal.is_empty(connection)
+                or identity.is_unfinished(connection)
+            )
             next_page = self._next_page(connection)
         if not waiting or (is_behind and not passing):
             return False

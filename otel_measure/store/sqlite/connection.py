@@ -76,7 +76,7 @@ class Database:
         self._synchronous = ""
         self._waits_ms = -1
         self._idle: list[sqlite3.Connection] = []
-        self._mover = LogMover(self._connection, self._lock, self._log_pages, self._busy_timeout_ms)
+        self._mover = LogMover(self._connection, self._log_pages, self._busy_timeout_ms)
         self._checkpoints = Checkpoints(self._mover.move, self._log_pages)
         self._inherited: list[object] = []
 
@@ -93,12 +93,15 @@ class Database:
         with self._turn():
             try:
                 connection = self._writing_connection(durable)
+                if self._file is not None and self._mover.relieve(connection, self._file.log_size):
+                    self._waits_ms = -1
                 self._let_wait(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
                     connection.execute("COMMIT")
-                    if self.path != MEMORY:
+                    if self._file is not None:
+                        self._file.log = self._file.log or self._file.log_now()  # a new file has none before
                         self._checkpoints.committed(connection.total_changes)
                 except BaseException:
                     rolled_back()
@@ -124,10 +127,10 @@ class Database:
                 until_s = time.monotonic() + _EMPTYING_S
                 connection = self._open_file(file)
                 try:
-                    connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
-                    while self._mover.truncate():
+                    while not self._mover.is_in_vain() and self._mover.begin_anew(connection, mode="TRUNCATE"):
+                        connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
                         connection.execute("BEGIN IMMEDIATE")
-                        if not file.log_bytes():
+                        if file.log_now() and not file.log_size:
                             yield connection, file
                             connection.execute("COMMIT")
                             return

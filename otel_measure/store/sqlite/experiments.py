@@ -71,7 +71,7 @@ class _Facts(NamedTuple):
 
 
 class SqliteExperimentQuestions:
-    """Satisfies `otel_measure.store.protocol.ExperimentQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.ExperimentQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, environment: Environment, seen: StoreState) -> None:
         self._connection = connection

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from otel_measure.definitions.days import moment
 from otel_measure.records.events import to_event
 from otel_measure.records.ids import id_text
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import facts, identity, roll_ups, streams, tellings
-from otel_measure.store.sqlite.chunks import chunks, marks
+from otel_measure.store.sqlite import agents, facts, identity, roll_ups, streams, tellings
+from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
 from otel_measure.store.types.exports import ExportedFact, PersonalId, UserExport
 
 # Of the tables of facts that name no person themselves: by which column they are of one, and its values from the
@@ -28,25 +29,28 @@ OF_A_PERSON: Final[Mapping[str, _Of]] = {
 
 def export(connection: sqlite3.Connection, user_id: str) -> UserExport:
     """Return all that is stored of a person, within one read transaction."""
-    uid_of = identity.ids_of(connection, user_id)
-    ids = sorted({user_id, *uid_of})
-    found = [(record, False) for record in _facts(connection, ids, sorted(uid_of.values()))]
+    person = identity.person_of(connection, user_id)
+    ids, uids = person.ids, person.uids
+    found = [(record, False) for record in _facts(connection, ids, uids)]
     found += [(call, True) for call in tellings.of_users(connection, ids)]
     found.sort(key=lambda one: (one[0].ts, one[0].id))
     return UserExport(
         user_id,
-        tuple(_ids(connection, uid_of)),
+        tuple(_ids(connection, uids)),
         tuple(_exported(record, is_telling=is_telling) for record, is_telling in found),
-        {table: rows for table in roll_ups.TABLES if (rows := _rolled_up(connection, table, uid_of.values()))},
+        _rows_of(connection, ids, uids),
         tuple(streams.of_users(connection, ids)),
     )
 
 
-def _ids(connection: sqlite3.Connection, uid_of: Mapping[str, int]) -> Iterator[PersonalId]:
-    select = "SELECT a.distinct_id FROM person p JOIN alias a ON a.uid = p.linked_to WHERE p.uid = ?"
-    for each in sorted(uid_of):
-        row = connection.execute(select, (uid_of[each],)).fetchone()
-        yield PersonalId(each, row[0] if row else None)
+def _ids(connection: sqlite3.Connection, uids: Sequence[int]) -> list[PersonalId]:
+    rows = rows_in(
+        connection,
+        "SELECT a.distinct_id, l.distinct_id FROM alias a JOIN person p ON p.uid = a.uid"
+        " LEFT JOIN alias l ON l.uid = p.linked_to WHERE a.uid IN",
+        uids,
+    )
+    return sorted((PersonalId(*row) for row in rows), key=attrgetter("id"))
 
 
 def _facts(connection: sqlite3.Connection, ids: Sequence[str], uids: Sequence[int]) -> Iterator[Record]:
@@ -76,6 +80,15 @@ def _exported(record: Record, *, is_telling: bool) -> ExportedFact:
         event.name, moment(event.ts), event.origin.service, event.origin.environment, event.attributes,
         event.trace_id, event.span_id, is_telling,
     )  # fmt: skip
+
+
+def _rows_of(
+    connection: sqlite3.Connection, ids: Sequence[str], uids: Iterable[int]
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Return the rows of a person beside the facts, by table."""
+    rows = {table: _rolled_up(connection, table, uids) for table in roll_ups.TABLES}
+    rows["agent_run"] = agents.of_users(connection, ids)
+    return {table: of_person for table, of_person in rows.items() if of_person}
 
 
 def _rolled_up(connection: sqlite3.Connection, table: str, uids: Iterable[int]) -> tuple[Mapping[str, Any], ...]:

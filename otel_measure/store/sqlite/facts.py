@@ -7,7 +7,6 @@ can be, `origin`, model and users as numbers), and the rare fields share the JSO
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -278,13 +277,49 @@ def oldest(connection: sqlite3.Connection) -> int | None:
     return min((ts for ts in times if ts is not None), default=None)
 
 
-def by_hour(connection: sqlite3.Connection) -> dict[int, int]:
-    """Return how many facts there are of each hour since 1970; states of services do not count, as above."""
-    hours: Counter[int] = Counter()
-    for table in TABLES:
-        if table is not SERVICE_STATE:
-            hours.update(dict(connection.execute(f"SELECT ts / {HOUR_US}, count(*) FROM {table.name} GROUP BY 1")))
-    return hours
+def whose(
+    connection: sqlite3.Connection,
+    table: Table,
+    column: str,
+    values: Sequence[int | str],
+    after: bytes | str | None,
+) -> tuple[list[bytes | str], bytes | str | None]:
+    """Return the ids of those of some facts that have one of the values, and the last id of all; `None` for no facts.
+
+    Args:
+        connection: to the store.
+        table: of the facts.
+        column: of the values.
+        values: any number of them.
+        after: the ids come after it; `None` for the first ones.
+    """
+    some, given = _some(f"id, {column}", table, after)
+    wanted = f"SELECT id FROM ({some}) WHERE {column} IN (SELECT value FROM json_each(?))"
+    keys = [key for (key,) in connection.execute(wanted, (*given, _encode(values).decode()))]
+    (last,) = connection.execute(f"SELECT max(id) FROM ({some})", given).fetchone()
+    return keys, last
+
+
+def _some(columns: str, table: Table, after: bytes | str | None) -> tuple[str, Row]:
+    """Return the query for columns of the next facts by their ids, and its parameters."""
+    where, given = ("", ()) if after is None else ("WHERE id > ?", (after,))
+    return f"SELECT {columns} FROM {table.name} {where} ORDER BY id LIMIT {READ_AT_ONCE}", given
+
+
+def by_hour(
+    connection: sqlite3.Connection, table: Table, after: bytes | str | None
+) -> tuple[dict[int, int], bytes | str | None]:
+    """Return how many of some facts there are by hour since 1970, and the last id of them, `None` for no facts.
+
+    Args:
+        connection: to the store.
+        table: of the facts.
+        after: their ids come after it; `None` for the first ones.
+    """
+    some, given = _some("ts, id", table, after)
+    hours = dict(connection.execute(f"SELECT ts / {HOUR_US}, count(*) FROM ({some}) GROUP BY 1", given))
+    (last,) = connection.execute(f"SELECT max(id) FROM ({some})", given).fetchone()
+    return hours, last
 
 
 def before(connection: sqlite3.Connection, table: Table, ts: int, after: bytes | str | None) -> list[bytes | str]:

@@ -50,6 +50,7 @@ class DatabaseFile:
 
     Attributes:
         log: the inode of the log that the connections of this process have; `None` while there are none.
+        log_size: of the log when it was looked at last, bytes.
         lost_log: the log was no longer at its path when that was looked at last.
         was_cut: the file was once larger than when it was looked at next.
 
@@ -62,6 +63,7 @@ class DatabaseFile:
         self.log_path = log_of(path)
         self.inode: Inode | None = None
         self.log: Inode | None = None
+        self.log_size = 0
         self.lost_log = False
         self.was_cut = False
         self._size = 0
@@ -110,12 +112,8 @@ class DatabaseFile:
     def log_now(self) -> Inode | None:
         """Return device and inode of the log at its path, `None` for nothing."""
         status = _status(self.log_path)
+        self.log_size = 0 if status is None else status.st_size
         return None if status is None else (status.st_dev, status.st_ino)
-
-    def log_bytes(self) -> int:
-        """Return the size of the log, 0 when there is none."""
-        status = _status(self.log_path)
-        return 0 if status is None else status.st_size
 
     def descriptor(self) -> int:
         """Return a descriptor of the file that was opened, to read and write.

@@ -1,20 +1,30 @@
-"""The removal of a person, and what keeps a replay of it out."""
+"""The removal of a person, and what keeps a replay of it out.
+
+To search all facts for those of one person takes milliseconds per megabyte, which no writer is made to wait. So there
+are two transactions. The first one hides the ids of the person: whatever comes under them from then on is somebody
+new, and no fact of the person can come any more. Between the two the facts are searched, a part at a time. The second
+one removes what was found. A process that ends in between leaves hidden ids, and another one goes on.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.totals import summed
 from otel_measure.errors import StoreError
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.store.sqlite import (
     activity,
+    agents,
     erasures,
     facts,
     journal,
@@ -28,26 +38,85 @@ from otel_measure.store.sqlite import (
 )
 from otel_measure.store.sqlite.chunks import change_in, chunks, rows_in
 from otel_measure.store.sqlite.kept import ERASURES
+from otel_measure.store.sqlite.names import HIDDEN
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.users import Erasure
 
+Keys: TypeAlias = Mapping[str, Sequence[bytes | str]]  # of facts, by their table
+Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
+_GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody searches so long
+_IS_SHOWN: Final = "distinct_id >= CAST(x'01' AS TEXT)"
+_IS_HIDDEN: Final = "distinct_id < CAST(x'01' AS TEXT)"
+_OF_PERSONS: Final = tuple(table for table in facts.TABLES if "uid" in table.columns)
 
-def erase(transaction: Transaction, user_id: str, now: int) -> Erasure:
-    """Remove a person: facts, ids, answers, exposures, roll-ups; running totals keep what they counted."""
+
+class ErasedPerson(NamedTuple):
+    """Whose facts are removed: all ids that are of the person, as they were given and as they are stored."""
+
+    ids: tuple[str, ...]
+    uids: tuple[int, ...]
+
+
+def begin(transaction: Transaction, user_id: str, now: int) -> tuple[int, ErasedPerson]:
+    """Hide the ids of a person, and return the number of the receipt and whom to search for."""
     connection = transaction.connection
-    ids = ids_of(connection, user_id)
-    users = _add_tombstones(connection, [_user(each) for each in sorted({user_id, *ids})], now)
+    person = person_of(connection, user_id)
+    users = _add_tombstones(connection, [_user(each) for each in person.ids], now)
     receipt = erasures.note(connection, now, users)
+    shown = rows_in(connection, f"SELECT distinct_id, uid FROM alias WHERE {_IS_SHOWN} AND uid IN", person.uids)
+    connection.executemany(
+        "UPDATE alias SET distinct_id = ? WHERE distinct_id = ?",
+        [(f"{HIDDEN}{uid}:{stored}", stored) for stored, uid in list(shown)],
+    )
     _count_erasure(connection)
-    removed = _remove_person(transaction, user_id, ids, now)
+    transaction.names.clear()
+    return receipt, person
+
+
+def search(reading: Reading, person: ErasedPerson) -> Keys:
+    """Return the ids of the facts of a person, by their table, a part of all facts in a transaction of its own."""
+    keys: dict[str, list[bytes | str]] = {}
+    for table in (*_OF_PERSONS, facts.INFERENCE):
+        column, values = ("uid", person.uids) if "uid" in table.columns else ("user_id", person.ids)
+        keys[table.name], last = [], None
+        while True:
+            with reading() as connection:
+                mine, last = facts.whose(connection, table, column, values, last)
+            if last is None:
+                break
+            keys[table.name] += mine
+    return keys
+
+
+def finish(transaction: Transaction, user_id: str, receipt: int, person: ErasedPerson, keys: Keys, now: int) -> Erasure:
+    """Remove a person whose ids are hidden: facts, ids, answers, exposures, roll-ups; totals keep what they counted."""
+    removed = _remove_person(transaction, person, keys, now)
     return Erasure(
-        user_id, receipt, moment(now), len(ids),
+        user_id, receipt, moment(now), len(person.uids),
         events=removed[facts.EVENT.name],
         nps_responses=removed[facts.NPS_RESPONSE.name],
         exposures=removed[facts.EXPOSURE.name],
         ab_conversions=removed[facts.AB_CONVERSION.name],
         inferences=removed[facts.INFERENCE.name],
     )  # fmt: skip
+
+
+def is_unfinished(connection: sqlite3.Connection) -> bool:
+    """Tell whether somebody is being erased."""
+    return bool(_hidden(connection))
+
+
+def left_over(connection: sqlite3.Connection, now: int) -> list[str]:
+    """Return who is being erased, and not by anybody any more."""
+    (last,) = connection.execute("SELECT max(erased_at) FROM erasure WHERE cleared_at IS NULL").fetchone()
+    if last is None or last > now - _GIVEN_UP_AFTER_US:
+        return []
+    return sorted({_shown(hidden) for hidden, _ in _hidden(connection)})
+
+
+def finish_left_over(transaction: Transaction, person: ErasedPerson, keys: Keys, now: int) -> None:
+    """Remove a person whom another process has begun to remove."""
+    _remove_person(transaction, person, keys, now)
 
 
 def erase_again(transaction: Transaction, known: erasures.ErasuresFile) -> int:
@@ -69,8 +138,9 @@ def erase_again(transaction: Transaction, known: erasures.ErasuresFile) -> int:
     for user in _users(connection):
         digest = _digest(key, _user(user))
         if digest in missing:
-            ids = ids_of(connection, user)
-            persons += any(_remove_person(transaction, user, ids, missing[digest]).values()) or bool(ids)
+            person = person_of(connection, user)
+            keys = search(lambda: nullcontext(connection), person)
+            persons += any(_remove_person(transaction, person, keys, missing[digest]).values()) or bool(person.uids)
     _count_erasure(connection)
     erasures.note_again(connection, known.erasures)
     return persons
@@ -81,28 +151,29 @@ def _users(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(
         "SELECT distinct_id FROM alias UNION SELECT user_id FROM inference WHERE user_id IS NOT NULL"
     )
-    return [*(user for (user,) in rows), *tellings.users(connection)]
+    return [*(_shown(user) for (user,) in rows), *tellings.users(connection), *agents.users(connection)]
 
 
-def _remove_person(transaction: Transaction, user_id: str, ids: Mapping[str, int], now: int) -> dict[str, int]:
+def _remove_person(transaction: Transaction, person: ErasedPerson, keys: Keys, now: int) -> dict[str, int]:
     """Remove all of a person but the tombstones of the ids; return how many facts, by their table."""
-    connection, uids, erased_ids = transaction.connection, sorted(ids.values()), sorted({user_id, *ids})
-    if uids:
-        _take_back(transaction, uids)
-    removed = {table.name: _remove(transaction, table, uids, now) for table in facts.TABLES if "uid" in table.columns}
-    removed[facts.INFERENCE.name] = _make_anonymous(transaction, erased_ids)
-    tellings.forget_users(connection, erased_ids)
-    senders.forget_users(connection, erased_ids)
-    streams.forget_users(connection, erased_ids)
-    connection.executemany("DELETE FROM alias WHERE distinct_id = ?", [(each,) for each in ids])
+    connection = transaction.connection
+    if person.uids:
+        _take_back(transaction, person.uids, keys[facts.EVENT.name])
+    removed = {table.name: _remove(transaction, table, keys[table.name], now) for table in _OF_PERSONS}
+    removed[facts.INFERENCE.name] = _make_anonymous(transaction, keys[facts.INFERENCE.name])
+    agents.forget_users(connection, person.ids)
+    tellings.forget_users(connection, person.ids)
+    senders.forget_users(connection, person.ids)
+    streams.forget_users(connection, person.ids)
+    connection.executemany("DELETE FROM alias WHERE uid = ?", [(uid,) for uid in person.uids])
     transaction.names.clear()
     return removed
 
 
-def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:
+def _take_back(transaction: Transaction, uids: Sequence[int], events: Sequence[bytes | str]) -> None:
     """Have the roll-ups forget a person whose facts are still there."""
     connection = transaction.connection
-    background = activity.background_of(connection, uids)
+    background = activity.background_among(connection, events)
     if transaction.rolls_up:
         roll_ups.forget(transaction, uids, journal.rolled_up(connection, background))
         connection.executemany("DELETE FROM person WHERE uid = ?", [(uid,) for uid in uids])
@@ -110,23 +181,39 @@ def _take_back(transaction: Transaction, uids: Sequence[int]) -> None:
         journal.note_erasure(connection, uids, background)
 
 
-def ids_of(connection: sqlite3.Connection, user_id: str) -> dict[str, int]:
-    """Return every distinct id of the person with its uid."""
-    return dict(
-        connection.execute(
-            "SELECT a.distinct_id, a.uid FROM alias a JOIN person_of p ON p.uid = a.uid WHERE p.person ="
-            " (SELECT p.person FROM alias a JOIN person_of p ON p.uid = a.uid WHERE a.distinct_id = ?)",
-            (user_id,),
+# ---------------------------------------------------------------- who it is
+
+
+def person_of(connection: sqlite3.Connection, user_id: str) -> ErasedPerson:
+    """Return every id of the person who has this one, those as well that are hidden while they are erased."""
+    hidden = [stored for stored, _ in _hidden(connection) if _shown(stored) == user_id]
+    rows = set(
+        rows_in(
+            connection,
+            "SELECT o.distinct_id, o.uid FROM alias a JOIN person_of p ON p.uid = a.uid"
+            " JOIN person_of q ON q.person = p.person JOIN alias o ON o.uid = q.uid WHERE a.distinct_id IN",
+            [user_id, *hidden],
         )
     )
+    ids = {user_id, *(_shown(stored) for stored, _ in rows)}
+    return ErasedPerson(tuple(sorted(ids)), tuple(sorted(uid for _, uid in rows)))
 
 
-def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], now: int) -> int:
+def _hidden(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    return connection.execute(f"SELECT distinct_id, uid FROM alias WHERE {_IS_HIDDEN}").fetchall()
+
+
+def _shown(stored: str) -> str:
+    """Return an id as it was given: hidden ones have their number before it, so that somebody new may have the same."""
+    return stored.partition(":")[2] if stored.startswith(HIDDEN) else stored
+
+
+# ---------------------------------------------------------------- their facts
+
+
+def _remove(transaction: Transaction, table: facts.Table, keys: Sequence[bytes | str], now: int) -> int:
     """Remove facts; what they added to the totals stays, as when retention removes them."""
     connection, removed = transaction.connection, 0
-    if not uids:
-        return removed
-    keys = [key for (key,) in rows_in(connection, f"SELECT id FROM {table.name} WHERE uid IN", uids)]
     for part in chunks(keys):
         records = list(facts.read_by_id(connection, table, part))
         totals.merge(connection, transaction.names, summed(records), into="total_base")
@@ -137,25 +224,28 @@ def _remove(transaction: Transaction, table: facts.Table, uids: Sequence[int], n
     return removed
 
 
-def _make_anonymous(transaction: Transaction, ids: Sequence[str]) -> int:
+def _make_anonymous(transaction: Transaction, keys: Sequence[bytes | str]) -> int:
     """Have the calls of models stay without their user; return how many there are."""
     connection, table = transaction.connection, facts.INFERENCE
-    found = [key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE user_id IN", ids)]
-    hours = quality.grouped_hours(connection, ids)
-    for part in chunks(found):
+    hours = quality.grouped_hours(connection, keys)
+    anonymous = 0
+    for part in chunks(keys):
         calls = [
             without_user(call) for call in facts.read_by_id(connection, table, part) if isinstance(call, Inference)
         ]
+        if not calls:  # retention has been faster
+            continue
         stored = facts.facts_of(table, calls, transaction.names).stored
         connection.executemany(
             "UPDATE inference SET user_id = NULL, session_id = NULL, extra = ? WHERE id = ?",
             list(zip(stored["extra"], stored["id"], strict=True)),
         )
+        anonymous += len(calls)
     if hours and transaction.rolls_up:
         quality.recount_groups(connection, hours)
     elif hours:
         journal.note_groups(connection, hours)
-    return len(found)
+    return anonymous
 
 
 # ---------------------------------------------------------------- tombstones
@@ -207,6 +297,17 @@ def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) ->
         elif before:
             kept[i] = without_user(record)
     return kept, refused
+
+
+def without_erased_steps(connection: sqlite3.Connection, told: Sequence[Telling]) -> list[Telling]:
+    """Return tellings of which none tells of a run or use from before its user was erased."""
+    key = erasures.key(connection)
+    user_of = {each.id: _digest(key, _user(step.user_id)) for each in told if (step := each.step) and step.user_id}
+    erased_at = _erased_at(connection, set(user_of.values()))
+    return [
+        each._replace(step=None) if each.ended_us <= erased_at.get(user_of.get(each.id, b""), -1) else each
+        for each in told
+    ]
 
 
 def _user_of(record: Record) -> str | None:

@@ -12,6 +12,7 @@ import msgspec
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.model_use import SUMS, ModelUse, use_by_minute
+from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US, CountedBy, cell_ranges
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
@@ -22,7 +23,7 @@ from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import Model, ModelKey
+from otel_measure.store.types.models import ALL_MODELS, GroupBy, GroupKey, Model, ModelChoice, ModelKey
 
 CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
 # Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
@@ -35,6 +36,12 @@ _HISTOGRAMS: Final[Mapping[Cells, str]] = {"model_cell": "latency, first_chunk",
 _BY_SOURCE: Final = "sources, sources_nano_usd"
 _OF_CELL: Final = "seconds=? AND start=? AND model=? AND origin=?"
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
+_GROUPED_BY: Final[Mapping[GroupBy | None, tuple[str, ...]]] = {
+    None: (),
+    "model": ("m.name",),
+    "version": ("m.name", "m.version"),
+    "service": ("o.service",),
+}
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
 _encode_sources = msgspec.json.Encoder(order="sorted").encode
 
@@ -174,7 +181,7 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
 
 
 class SqliteRecordedModels:
-    """Satisfies `otel_measure.store.protocol.RecordedModels`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.StoredModels`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState) -> None:
         self._connection = connection
@@ -208,8 +215,31 @@ class SqliteRecordedModels:
                 use.add(_use(name, version, tuple(rest), cells))
         return [uses[key] for key in sorted(uses)]
 
+    def use_by_step(
+        self, steps: Steps, by: GroupBy | None = None, only: ModelChoice = ALL_MODELS
+    ) -> dict[GroupKey, dict[int, ModelUse]]:
+        """Return what each group of models did in each step, from the cells that lie in it."""
+        condition, parameters = conditions(only, self._where)
+        key = _GROUPED_BY[by]
+        groups: dict[GroupKey, dict[int, ModelUse]] = {}
+        for (seconds, first, last), cells in product(steps.cells, CELLS):
+            rows = self._connection.execute(
+                f"SELECT {','.join(('c.start', *key))}, {_columns(cells)} FROM {cells} c"
+                " JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
+                f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
+                (seconds, first, last, *parameters),
+            )
+            for row in rows:
+                step, group = steps.step_of(row[0]), groups.setdefault(row[1 : len(key) + 1], {})
+                use = _use("", "", row[len(key) + 1 :], cells)
+                if step in group:
+                    group[step].add(use)
+                else:
+                    group[step] = use
+        return groups
 
-def conditions(only: ModelKey | None, where: Filter) -> tuple[str, list[str]]:
+
+def conditions(only: tuple[str | None, str | None] | None, where: Filter) -> tuple[str, list[str]]:
     """Return what narrows a query over `model m` and `origin o`, and its parameters."""
     wanted = {
         "m.name": only[0] if only else None,

@@ -6,8 +6,10 @@ import sqlite3
 from collections.abc import Sequence
 from functools import cached_property
 
+from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.exposition import Family
-from otel_measure.store.sqlite import environments, senders, streams, totals, users
+from otel_measure.definitions.runs import AgentActivity
+from otel_measure.store.sqlite import agents, arrivals, environments, senders, streams, totals, users
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -22,7 +24,7 @@ from otel_measure.store.types.streams import HostReading, Sender
 
 
 class SqliteMoment:
-    """Satisfies `otel_measure.store.protocol.Moment`.
+    """Satisfies `otel_measure.store.questions.Moment`.
 
     Args:
         transaction: a read transaction.
@@ -53,6 +55,10 @@ class SqliteMoment:
             users.narrow(self._transaction, self._where)
         return SqliteUserQuestions(self._transaction, self._environment, self._seen, is_narrowed=self._is_narrowed)
 
+    def agents(self, start: int, end: int) -> AgentActivity:
+        """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
+        return agents.activity(self._transaction.connection, self._where, start, end)
+
     @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""
@@ -65,7 +71,7 @@ class SqliteMoment:
 
 
 class SqliteStreamQuestions:
-    """Satisfies `otel_measure.store.protocol.StreamQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.StreamQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -82,3 +88,7 @@ class SqliteStreamQuestions:
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""
         return senders.senders(self._connection, since)
+
+    def arrived(self, since: int) -> dict[Arrival, int]:
+        """Return how many items came since then, to five minutes."""
+        return arrivals.arrived(self._connection, since)

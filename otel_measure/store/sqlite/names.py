@@ -15,6 +15,7 @@ from otel_measure.store.sqlite.chunks import marks, rows_in
 K = TypeVar("K")
 V = TypeVar("V")
 _NOWHERE: Final = Origin("")
+HIDDEN: Final = "\0"  # begins the ids of whoever is being erased; no id that anybody gives has it
 
 
 class Cache(Generic[K, V]):

@@ -14,6 +14,7 @@ import msgspec
 
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import facts
+from otel_measure.store.sqlite.names import HIDDEN
 from otel_measure.store.types.facts import OutboxBatch
 
 _TABLES: Final = {table.name: table for table in facts.TABLES}
@@ -45,7 +46,7 @@ def forget_facts(connection: sqlite3.Connection, table: facts.Table, keys: Seque
 
 
 class SqliteOutboxQuestions:
-    """Satisfies `otel_measure.store.protocol.OutboxQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.OutboxQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -65,5 +66,9 @@ class SqliteOutboxQuestions:
                 break
             taken.append(seq)
             total += n
-            records.extend(facts.read_by_id(self._connection, _TABLES[kind], _decode(ids)))
+            records.extend(
+                record
+                for record in facts.read_by_id(self._connection, _TABLES[kind], _decode(ids))
+                if not str(getattr(record, "user_id", "")).startswith(HIDDEN)  # whoever is being erased
+            )
         return OutboxBatch(tuple(taken), records) if taken else None

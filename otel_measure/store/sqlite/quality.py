@@ -199,12 +199,12 @@ _WINNERS: Final = """
 # ---------------------------------------------------------------- groups of whom nothing is to be known any more
 
 
-def grouped_hours(connection: sqlite3.Connection, user_ids: Sequence[str]) -> list[GroupedHour]:
-    """Return the hours in which there are predictions about groups that users are of."""
+def grouped_hours(connection: sqlite3.Connection, keys: Sequence[bytes | str]) -> list[GroupedHour]:
+    """Return the hours of those inferences, by their ids, that are about groups."""
     rows = rows_in(
         connection,
-        f"SELECT DISTINCT model, origin, ts - ts % {HOUR_US} FROM inference WHERE {IS_GROUPED} AND user_id IN",
-        user_ids,
+        f"SELECT DISTINCT model, origin, ts - ts % {HOUR_US} FROM inference WHERE {IS_GROUPED} AND id IN",
+        keys,
     )
     return sorted({GroupedHour(*row) for row in rows})
 

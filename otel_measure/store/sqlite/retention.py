@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import product
 from math import ceil
@@ -16,7 +17,21 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import summed
 from otel_measure.definitions.windows import LEVELS_S
 from otel_measure.errors import StoreError
-from otel_measure.store.sqlite import facts, journal, kept, models, quality, senders, services, signals, streams, totals
+from otel_measure.store.sqlite import (
+    agents,
+    arrivals,
+    facts,
+    journal,
+    kept,
+    models,
+    quality,
+    roll_ups,
+    senders,
+    services,
+    signals,
+    streams,
+    totals,
+)
 from otel_measure.store.sqlite.bound import Bound
 from otel_measure.store.sqlite.chunks import change_in, chunks
 from otel_measure.store.sqlite.clock import kept_clock
@@ -27,6 +42,8 @@ from otel_measure.store.sqlite.transaction import Transaction
 
 # After a doubt, until every stream that goes on has said something by the right clock.
 _SETTLES_US: Final = 2 * STALE_US
+# Facts that came together need not go together: each may be on a page of its own, all of which the log has to hold.
+_AT_ONCE: Final = 200
 
 
 class Limits(NamedTuple):
@@ -78,6 +95,7 @@ class Sweeper:
             if clock is None or now - clock.since >= _SETTLES_US:
                 streams.sweep(connection, now, self._limits.history_days)
                 senders.sweep(connection, now, self._limits.history_days)
+                arrivals.sweep(connection, now)
                 signals.sweep(connection, now)
         definitions = self._definitions()
         oldest_day = definitions.day_of(now) - self._limits.retention_days
@@ -102,12 +120,14 @@ class Sweeper:
     def _make_some_room(self, now: int | None) -> int:
         with self._database.read() as connection:
             excess = self.bound.excess(connection)
-            if not excess:
-                return 0
-            horizon = None if now is None else _end_of_oldest(facts.by_hour(connection), excess, now - HOUR_US)
+        if not excess:
+            return 0
+        hours = by_hour(self._database)
+        horizon = None if now is None else _end_of_oldest(hours, excess, now - HOUR_US)
         went = 0 if horizon is None else self._purge(horizon)
         with self._database.read() as connection:
-            self.bound.went(connection, went)
+            why = "" if went else _why_nothing_went(connection, hours.total(), now, horizon)
+            self.bound.went(connection, went, why)
         return went
 
     # ------------------------------------------------------------ removing
@@ -125,7 +145,32 @@ class Sweeper:
         return purge(self._database, self._names, horizon, lambda: self.bound.is_ended) if self._work_off() else 0
 
 
-def _end_of_oldest(hours: dict[int, int], share: float, latest: int) -> int | None:
+def _why_nothing_went(connection: sqlite3.Connection, n: int, now: int | None, horizon: int | None) -> str:
+    if now is None:
+        return "no fact goes while the clock is doubted: see `otel-measure doctor`"
+    if horizon is not None:
+        return "no fact goes before all are rolled up, which the background does"
+    rows = roll_ups.personal_rows(connection)
+    return f"it is filled by {n:,} facts, none of them older than an hour, and {rows:,} rows of roll-ups of persons"
+
+
+def by_hour(database: Database) -> Counter[int]:
+    """Return how many facts there are of each hour since 1970, but for states of services: those of an outage stay."""
+    hours = Counter[int]()
+    for table in facts.TABLES:
+        if table is facts.SERVICE_STATE:
+            continue
+        last: bytes | str | None = None
+        while True:
+            with database.read() as connection:  # one for all would keep the log from beginning anew
+                some, last = facts.by_hour(connection, table, last)
+            if last is None:
+                break
+            hours.update(some)
+    return hours
+
+
+def _end_of_oldest(hours: Mapping[int, int], share: float, latest: int) -> int | None:
     """Return when the last of the oldest hours ends that together have this share of the facts, `None` for none.
 
     Args:
@@ -160,6 +205,7 @@ def purge(database: Database, names: Names, horizon: int, is_ended: Callable[[],
                 removed += _remove(connection, names, table, keys)
     with database.write() as connection:
         services.forget_heartbeats(connection, horizon)
+        agents.forget_before(connection, horizon)
         for seconds, cells in product(LEVELS_S, (*models.CELLS, *quality.CELLS)):
             connection.execute(
                 f"DELETE FROM {cells} WHERE seconds = ?1 AND start + ?1 * 1000000 <= ?2", (seconds, horizon)
@@ -175,7 +221,7 @@ def _keys_before(database: Database, table: facts.Table, horizon: int) -> Iterat
             keys = facts.before(connection, table, horizon, last)
         if not keys:
             return
-        yield from chunks(keys)
+        yield from chunks(keys, _AT_ONCE)
         last = keys[-1]
 
 

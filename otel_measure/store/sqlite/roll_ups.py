@@ -22,6 +22,13 @@ ROLL_UPS: Final[tuple[RollUp, ...]] = (models, activity, answers, experiments, q
 TABLES: Final = tuple(table for roll_up in ROLL_UPS for table in roll_up.TABLES)
 
 
+def personal_rows(connection: sqlite3.Connection) -> int:
+    """Return how many rows there are of single persons, which stay when their facts go."""
+    personal = "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE c.name = 'uid'"
+    tables = {name for (name,) in connection.execute(personal)} & {*TABLES}
+    return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in sorted(tables))
+
+
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted facts."""
     for roll_up in ROLL_UPS:

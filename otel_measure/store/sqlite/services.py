@@ -33,7 +33,7 @@ _LASTING: Final = """
 
 
 class SqliteServiceQuestions:
-    """Satisfies `otel_measure.store.protocol.ServiceQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.ServiceQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

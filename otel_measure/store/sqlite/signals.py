@@ -1,18 +1,60 @@
-"""What others tell of calls of models, kept right: what came is followed, what is settled is forgotten."""
+"""What others tell of calls of models and runs of agents, kept right: what came is followed, what settled forgotten."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
-from otel_measure.store.sqlite import growing, overshown, tellings
+from otel_measure.definitions.same_calls import Telling
+from otel_measure.store.sqlite import agents, growing, overshown, tellings
+from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.transaction import Transaction
+from otel_measure.store.types.calls import TakenTellings, TellingOutcome
 from otel_measure.store.types.streams import Interpreter
 
 _log: Final = logging.getLogger(__name__)
 _TELLINGS_AT_ONCE: Final = 1000
 _PROCESSES_AT_ONCE: Final = 20
+
+
+def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
+    """Store what tells of calls and runs, and have these follow; while nothing may be rolled up, calls follow later."""
+    fresh = tellings.store(transaction, told)
+    new = [each for each, is_new in zip(told, fresh, strict=True) if is_new]
+    followed = tellings.follow(transaction, [each.id for each in new] if transaction.rolls_up else [])
+    agents.follow(transaction, followed.traces | {bytes.fromhex(each.trace_id) for each in new})
+    if not transaction.rolls_up:
+        return TakenTellings(
+            ["span" if each.record is None and each.step is None else "accepted" if is_new else "duplicate"
+             for each, is_new in zip(told, fresh, strict=True)], [], 0,
+        )  # fmt: skip
+    outcomes = _outcomes(transaction.connection, told, fresh, followed.new_calls)
+    return TakenTellings(outcomes, sorted(followed.new_calls), followed.reassigned)
+
+
+def _outcomes(
+    connection: sqlite3.Connection, tellings: Sequence[Telling], fresh: Sequence[bool], new_calls: set[str]
+) -> list[TellingOutcome]:
+    """Return what became of tellings: the first one of a new call is the call, the others tell of the same."""
+    ids = [each.id for each, is_new in zip(tellings, fresh, strict=True) if is_new]
+    call_of = dict(rows_in(connection, "SELECT id, call FROM telling WHERE id IN", ids))
+    outcomes: list[TellingOutcome] = []
+    not_said = set(new_calls)
+    for telling, is_new in zip(tellings, fresh, strict=True):
+        if telling.record is None and telling.step is None:
+            outcomes.append("span")
+        elif not is_new:
+            outcomes.append("duplicate")
+        elif telling.record is None:
+            outcomes.append("accepted")
+        elif call_of.get(telling.id) in not_said:
+            not_said.discard(call_of[telling.id])
+            outcomes.append("accepted")
+        else:
+            outcomes.append("same_call")
+    return outcomes
 
 
 def has_changed(connection: sqlite3.Connection, now: int) -> bool:
@@ -27,7 +69,9 @@ def count(transaction: Transaction, interpreter: Interpreter, now: int) -> int:
     reassigned = 0
     overshown.show_overdue(transaction, now)
     if transaction.rolls_up and (waiting := tellings.untold(transaction.connection, _TELLINGS_AT_ONCE)):
-        _, reassigned = tellings.follow(transaction, waiting)
+        followed = tellings.follow(transaction, waiting)
+        agents.follow(transaction, followed.traces)
+        reassigned = followed.reassigned
     for process in growing.changed(transaction.connection, _PROCESSES_AT_ONCE):
         reassigned += _count_one(transaction, process, interpreter)
     return reassigned
@@ -53,3 +97,4 @@ def sweep(connection: sqlite3.Connection, now: int) -> None:
     """Forget what cannot change any more."""
     growing.settle(connection, now)
     tellings.sweep(connection, now)
+    agents.sweep(connection)

@@ -6,7 +6,6 @@ What a point does to its stream is told in `definitions/streams.py`, what is sho
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable
 from itertools import product
 from math import isfinite
@@ -52,26 +51,22 @@ _STATE: Final = "id, kind, start, ts, value, count, bounds, buckets, exponential
 
 def ingest(connection: sqlite3.Connection, points: Iterable[Point]) -> tuple[Ingested, list[Increment]]:
     """Take in points; return what became of them, and what those that tell of models have added."""
-    accepted, duplicate, refused = 0, 0, Counter[str]()
     rows = _Rows(connection)
+    outcomes: list[str] = []
     increments: list[Increment] = []
     for point in points:
         if point.ends:
-            ended = rows.end(point)
-            accepted, duplicate = accepted + ended, duplicate + (not ended)
+            outcomes.append("accepted" if rows.end(point) else "duplicate")
             continue
         try:
             increment = _take_delta(rows, point) if point.delta else _take_cumulative(rows, point)
         except PointRefused as refusal:
-            refused[refusal.reason] += 1
+            outcomes.append(refusal.reason)
             continue
-        if increment is None:
-            duplicate += 1
-            continue
-        accepted += 1
-        if point.model_series is not None and (increment.value or increment.count):
+        outcomes.append("duplicate" if increment is None else "accepted")
+        if increment is not None and point.model_series is not None and (increment.value or increment.count):
             increments.append(increment)
-    return Ingested(accepted, duplicate, dict(refused)), increments
+    return Ingested(tuple(outcomes)), increments
 
 
 def _take_cumulative(rows: _Rows, point: Point) -> Increment | None:

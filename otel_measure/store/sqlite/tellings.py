@@ -6,6 +6,8 @@ Which of them tell of one call is a function of all that is known of a trace and
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -14,27 +16,29 @@ import msgspec
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.model_ties import names_of
+from otel_measure.definitions.runs import SPANS_KEPT_US
 from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, OVERLAP_US, SameCall, Telling, same_calls
+from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import facts
+from otel_measure.store.sqlite import erasures, facts
 from otel_measure.store.sqlite.amending import Correction
 from otel_measure.store.sqlite.chunks import change_in, rows_in
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.calls import TakenTellings, TellingOutcome
+from otel_measure.store.types.calls import TellingOutcome
 from otel_measure.store.types.facts import ERASED, TOO_OLD, Receipt
 
-KEPT_US: Final = 2 * 3_600_000_000
 _DAY_US: Final = 24 * 3_600_000_000
 MAX_SPANS: Final = 1_000_000
 _ROUNDS: Final = 16  # of responses in traces of other responses
-_COLUMNS: Final = "id, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call"
+_COLUMNS: Final = "id, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call, step"
 _MARKS: Final = ",".join("?" * len(_COLUMNS.split(",")))
 _REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
 _USER: Final = f"json_extract(record, '$.\"{semconv.ATTR_USER_ID}\"')"
 _encode = msgspec.json.Encoder().encode
 _record = msgspec.json.Decoder(Inference).decode
+_step = msgspec.json.Decoder(AgentStep).decode
 
 
 class _Row(NamedTuple):
@@ -50,18 +54,6 @@ def processes(connection: sqlite3.Connection, sources: Iterable[str]) -> dict[st
     wanted = sorted(set(sources))
     connection.executemany("INSERT OR IGNORE INTO process (source) VALUES (?)", [(each,) for each in wanted])
     return dict(rows_in(connection, "SELECT source, id FROM process WHERE source IN", wanted))
-
-
-def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
-    """Store what tells of calls, and have the calls follow; while nothing may be rolled up, they follow later."""
-    fresh = store(transaction, told)
-    if not transaction.rolls_up:
-        return TakenTellings(
-            ["span" if each.record is None else "accepted" if is_new else "duplicate"
-             for each, is_new in zip(told, fresh, strict=True)], [], 0,
-        )  # fmt: skip
-    new_calls, reassigned = follow(transaction, [each.id for each, is_new in zip(told, fresh, strict=True) if is_new])
-    return TakenTellings(outcomes_of(transaction.connection, told, fresh, new_calls), sorted(new_calls), reassigned)
 
 
 def admitted(
@@ -92,18 +84,32 @@ def store(transaction: Transaction, tellings: Sequence[Telling]) -> list[bool]:
     keys = id_keys(of_calls)
     stored = {key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE id IN", keys)}
     known |= {each for each, key in zip(of_calls, keys, strict=True) if key in stored}
+    known |= _told_before(connection, [each for each in tellings if each.step is not None and each.id not in known])
     fresh, rows = [], []
+    key = erasures.key(connection) if any(each.step is not None for each in tellings) else b""
     for telling in tellings:
         is_new = telling.id not in known
         fresh.append(is_new)
         if is_new:
             known.add(telling.id)
-            rows.append(_stored(telling, numbers[telling.process]))
+            rows.append(_stored(telling, numbers[telling.process], key))
     connection.executemany(f"INSERT INTO telling ({_COLUMNS}) VALUES ({_MARKS})", rows)
     return fresh
 
 
-def _stored(telling: Telling, process: int) -> tuple[Any, ...]:
+def _told_before(connection: sqlite3.Connection, steps: Sequence[Telling]) -> set[str]:
+    """Return the ids of those whose run or use is stored: they were told before, and are forgotten as tellings."""
+    spans = {(bytes.fromhex(each.trace_id), bytes.fromhex(each.span_id)): each.id for each in steps}
+    traces = sorted({trace for trace, _ in spans})
+    stored = {
+        (trace, span)
+        for table in ("agent_run", "tool_use")
+        for trace, span in rows_in(connection, f"SELECT trace, span FROM {table} WHERE trace IN", traces)
+    }
+    return {spans[key] for key in spans.keys() & stored}
+
+
+def _stored(telling: Telling, process: int, key: bytes) -> tuple[Any, ...]:
     record = None if telling.record is None else _encode(telling.record).decode()
     return (
         telling.id,
@@ -119,11 +125,21 @@ def _stored(telling: Telling, process: int) -> tuple[Any, ...]:
         telling.response_id,
         record,
         None,
+        None if telling.step is None else _encode(_hashed(telling.step, telling.trace_id, key)).decode(),
     )
 
 
+def _hashed(step: AgentStep, trace_id: str, key: bytes) -> AgentStep:
+    """Return a step with a keyed hash in place of its arguments: what is equal in one trace is seen to be equal."""
+    if step.arguments is None:
+        return step
+    said = "\0".join((trace_id, step.name, step.arguments))
+    digest = hmac.digest(key, said.encode("utf-8", "surrogatepass"), hashlib.sha256)[: erasures.DIGEST_BYTES]
+    return msgspec.structs.replace(step, arguments=digest.hex())
+
+
 def _row(row: tuple[Any, ...]) -> _Row:
-    _, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call, source = row
+    _, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call, step, source = row
     telling = Telling(
         kind,
         trace.hex(),
@@ -136,6 +152,7 @@ def _row(row: tuple[Any, ...]) -> _Row:
         began,
         ts,
         _record(record) if record else None,
+        _step(step) if step else None,
     )
     return _Row(telling, process, call)
 
@@ -152,15 +169,23 @@ def untold(connection: sqlite3.Connection, limit: int) -> list[str]:
     return [each for (each,) in rows]
 
 
-def follow(transaction: Transaction, ids: Iterable[str]) -> tuple[set[str], int]:
-    """Have what is stored follow what new tellings say; return the ids of new calls, and how many were taken back."""
+class Followed(NamedTuple):
+    """What became of calls: the ids of new ones, how many were taken back, and the traces that tell of any of them."""
+
+    new_calls: set[str]
+    reassigned: int
+    traces: set[bytes]
+
+
+def follow(transaction: Transaction, ids: Iterable[str]) -> Followed:
+    """Have the calls that are stored follow what new tellings say."""
     rows = _around(transaction.connection, list(ids))
     if not rows:
-        return set(), 0
+        return Followed(set(), 0, set())
     calls = {call.record.id: call for call in same_calls(row.telling for row in rows.values())}
     call_of = {told: call.record.id for call in calls.values() for told in call.told_by}
     present = {row.call for row in rows.values() if row.call is not None}
-    stored = _inferences(transaction.connection, {*present, *calls})
+    stored = stored_calls(transaction.connection, {*present, *calls})
     # What a call adds to counters goes from the process that told of it to the one that tells of it now.
     process_of = {each: rows[call_of.get(each, each)].process for each in rows}
     by_spans = {each for each, row in rows.items() if row.telling.kind == "call"}
@@ -171,7 +196,8 @@ def follow(transaction: Transaction, ids: Iterable[str]) -> tuple[set[str], int]
     correction.removed += [stored[each] for each in sorted(present - calls.keys()) if each in stored and each in rows]
     reassigned = correction.apply(transaction)
     _note_calls(transaction.connection, rows, calls, call_of)
-    return {each.id for each in correction.added} - present, reassigned
+    traces = {bytes.fromhex(row.telling.trace_id) for row in rows.values()}
+    return Followed({each.id for each in correction.added} - present, reassigned, traces)
 
 
 def _compare(call: SameCall, stored: Inference | None, correction: Correction) -> None:
@@ -204,6 +230,11 @@ def _around(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, _Ro
     return whole if any(row.telling.record is not None for row in whole.values()) else {}
 
 
+def of_traces(connection: sqlite3.Connection, traces: Sequence[bytes]) -> list[tuple[Telling, str | None]]:
+    """Return all that is told about traces, each with the call that it tells of."""
+    return [(row.telling, row.call) for row in _load(connection, "t.trace IN", traces).values()]
+
+
 def _with_calls(connection: sqlite3.Connection, traces: Iterable[bytes]) -> set[bytes]:
     select = "SELECT DISTINCT trace FROM telling WHERE record IS NOT NULL AND trace IN"
     return {trace for (trace,) in rows_in(connection, select, sorted(traces))}
@@ -223,8 +254,9 @@ def _of_response(connection: sqlite3.Connection, row: _Row) -> dict[str, _Row]:
     return {each.telling.id: each for each in map(_row, rows)}
 
 
-def _inferences(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Inference]:
-    records = facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(ids)))
+def stored_calls(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Inference]:
+    """Return calls as they are stored, by their ids."""
+    records = facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(set(ids))))
     return {record.id: record for record in records if isinstance(record, Inference)}
 
 
@@ -275,27 +307,6 @@ def note_changed(connection: sqlite3.Connection, numbers: Iterable[int]) -> None
     connection.executemany("UPDATE process SET changed = 1 WHERE id = ? AND changed = 0", [(n,) for n in set(numbers)])
 
 
-def outcomes_of(
-    connection: sqlite3.Connection, tellings: Sequence[Telling], fresh: Sequence[bool], new_calls: set[str]
-) -> list[TellingOutcome]:
-    """Return what became of tellings: the first one of a new call is the call, the others tell of the same."""
-    ids = [each.id for each, is_new in zip(tellings, fresh, strict=True) if is_new]
-    call_of = dict(rows_in(connection, "SELECT id, call FROM telling WHERE id IN", ids))
-    outcomes: list[TellingOutcome] = []
-    not_said = set(new_calls)
-    for telling, is_new in zip(tellings, fresh, strict=True):
-        if telling.record is None:
-            outcomes.append("span")
-        elif not is_new:
-            outcomes.append("duplicate")
-        elif call_of.get(telling.id) in not_said:
-            not_said.discard(call_of[telling.id])
-            outcomes.append("accepted")
-        else:
-            outcomes.append("same_call")
-    return outcomes
-
-
 def call_of(connection: sqlite3.Connection, telling_id: str) -> str | None:
     """Return the id of the call that a span or fact tells of, `None` where it is not known."""
     row = connection.execute("SELECT call FROM telling WHERE id = ?", (telling_id,)).fetchone()
@@ -309,13 +320,13 @@ def sweep(connection: sqlite3.Connection, now: int) -> None:
     """Forget what is older than two hours, and of the spans between calls the oldest beyond a million."""
     connection.execute(
         "DELETE FROM telling WHERE trace = x'' AND ts < ? AND call IS NOT NULL OR ts < ? OR ts > ?",
-        (now - KEPT_US, now - _DAY_US, now + _DAY_US),
+        (now - SPANS_KEPT_US, now - _DAY_US, now + _DAY_US),
     )
     # A trace goes as a whole: of a part of it another call would be made.
     connection.execute(
         "DELETE FROM telling WHERE trace <> x'' AND trace IN"
         " (SELECT trace FROM telling GROUP BY trace HAVING max(ts) < ?)",
-        (now - KEPT_US,),
+        (now - SPANS_KEPT_US,),
     )
     connection.execute(
         "DELETE FROM process WHERE changed = 0 AND id NOT IN (SELECT process FROM telling UNION"
@@ -323,10 +334,10 @@ def sweep(connection: sqlite3.Connection, now: int) -> None:
     )
     connection.execute("DELETE FROM overshown WHERE process NOT IN (SELECT id FROM process)")
     beyond = int(connection.execute("SELECT count(*) FROM telling WHERE record IS NULL").fetchone()[0]) - MAX_SPANS
-    connection.execute(
-        "DELETE FROM telling WHERE id IN (SELECT id FROM telling WHERE record IS NULL ORDER BY ts, id LIMIT ?)",
-        (max(beyond, 0),),
-    )
+    if beyond > 0:
+        oldest = "SELECT {} FROM telling WHERE record IS NULL ORDER BY ts, id LIMIT ?"
+        connection.execute(f"UPDATE agent_run SET incomplete = 1 WHERE trace IN ({oldest.format('trace')})", (beyond,))
+        connection.execute(f"DELETE FROM telling WHERE id IN ({oldest.format('id')})", (beyond,))
 
 
 def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
@@ -335,6 +346,12 @@ def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
         "UPDATE telling SET record = ? WHERE id = ?",
         [(_encode(without_user(_record(record))).decode(), each) for each, record in _of_users(connection, ids)],
     )
+
+
+def forget_steps(connection: sqlite3.Connection, ids: Sequence[str], traces: Iterable[bytes]) -> None:
+    """Have tellings that name users, and all of some traces, tell of no run and of no use any more."""
+    change_in(connection, "UPDATE telling SET step = NULL WHERE step IS NOT NULL AND trace IN", sorted(traces))
+    change_in(connection, "UPDATE telling SET step = NULL WHERE json_extract(step, '$.user_id') IN", ids)
 
 
 def of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Inference]:
@@ -353,4 +370,5 @@ def _of_users(connection: sqlite3.Connection, ids: Sequence[str]) -> set[tuple[s
 def users(connection: sqlite3.Connection) -> list[str]:
     """Return the users whom tellings name."""
     rows = connection.execute(f"SELECT DISTINCT {_USER} FROM telling WHERE record IS NOT NULL")
-    return [user for (user,) in rows if user is not None]
+    of_steps = connection.execute("SELECT DISTINCT json_extract(step, '$.user_id') FROM telling WHERE step IS NOT NULL")
+    return sorted({user for (user,) in (*rows, *of_steps) if user is not None})

@@ -39,14 +39,21 @@ class SqliteUpkeep:
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
-        with self._writing(durable=True) as transaction:
-            # Later than what is believed, where the clock says so: what was recorded by this clock is erased as well.
-            erasure = identity.erase(transaction, user_id, max(now, self._believed_at(now)))
+        erasure = self._remove(user_id, now)
         with suppress(StoreError):  # the person is gone; the background goes on
             self._clearing.run(now, _CLEARING_AT_ONCE_S)
             state = self.erasure(erasure.receipt)
             return replace(erasure, bytes_cleared=state is not None and state.bytes_cleared)
         return erasure
+
+    def _remove(self, user_id: str, now: int) -> Erasure:
+        with self._writing(durable=True) as transaction:
+            # Later than what is believed, where the clock says so: what was recorded by this clock is erased as well.
+            at = max(now, self._believed_at(now))
+            receipt, person = identity.begin(transaction, user_id, at)
+        keys = identity.search(self._database.read, person)
+        with self._writing(durable=True) as transaction:
+            return identity.finish(transaction, user_id, receipt, person, keys, at)
 
     def export(self, user_id: str) -> UserExport:
         """Return all that is stored of a person."""
@@ -63,7 +70,16 @@ class SqliteUpkeep:
         return back_up(self._database, target, progress)
 
     def clear_erased(self, now: int) -> bool:
-        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once.
+
+        Whoever is being erased by a process that has ended is erased first.
+        """
+        with self._database.read() as connection:
+            persons = [identity.person_of(connection, user) for user in identity.left_over(connection, now)]
+        for person in persons:
+            keys = identity.search(self._database.read, person)
+            with self._writing(durable=True) as transaction:
+                identity.finish_left_over(transaction, person, keys, now)
         return self._clearing.step(now)
 
     def erasure(self, receipt: int) -> ErasureState | None:

@@ -58,7 +58,7 @@ def _hide_roll_ups(connection: sqlite3.Connection, where: Filter) -> None:
 
 
 class SqliteUserQuestions:
-    """Satisfies `otel_measure.store.protocol.UserQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.questions.UserQuestions`, within one read transaction."""
 
     def __init__(
         self, transaction: Transaction, environment: Environment, seen: StoreState, *, is_narrowed: bool

@@ -7,15 +7,15 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from otel_measure.definitions.same_calls import Telling
 
-TellingOutcome: TypeAlias = Literal["accepted", "same_call", "duplicate", "span", "too_old", "erased"]
+TellingOutcome: TypeAlias = Literal["accepted", "same_call", "duplicate", "span", "too_old", "erased", "invalid"]
 
 
 class TakenTellings(NamedTuple):
     """What became of tellings.
 
     Attributes:
-        outcomes: of each, in the order given: a call of its own ("accepted"), told of a known call ("same_call"), was
-            known itself ("duplicate"), tells of no call ("span"), or was refused.
+        outcomes: of each, in the order given: a call of its own, or of a run or use ("accepted"), told of a known call
+            ("same_call"), was known itself ("duplicate"), tells of none ("span"), or was refused.
         new_calls: the ids of calls that were not known.
         reassigned: how many calls the counters show that later words took back.
     """

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure.records.kinds import Json
 
 ModelKey: TypeAlias = tuple[str, str]
+GroupBy: TypeAlias = Literal["model", "version", "service"]
+"""What uses of models are told apart by; a version is one of its model's."""
+GroupKey: TypeAlias = tuple[str, ...]
+"""Which group it is: a model, a model and its version, or a service; empty where nothing is told apart."""
+
+
+class ModelChoice(NamedTuple):
+    """Models that a question is about: all, all versions of one, or one version."""
+
+    name: str | None = None
+    version: str | None = None
+
+
+ALL_MODELS: Final = ModelChoice()
 
 
 class Spent(NamedTuple):

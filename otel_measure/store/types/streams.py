@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -25,11 +26,24 @@ Interpreter: TypeAlias = Callable[[Sequence[Increment]], list[Interpreted]]
 
 
 class Ingested(NamedTuple):
-    """What became of points: how many were taken, were known already, and were refused by reason."""
+    """What became of points, in the order given: "accepted", "duplicate", or the reason why one was refused."""
 
-    accepted: int
-    duplicate: int
-    refused: Mapping[str, int]
+    outcomes: tuple[str, ...]
+
+    @property
+    def accepted(self) -> int:
+        """How many were taken."""
+        return self.outcomes.count("accepted")
+
+    @property
+    def duplicate(self) -> int:
+        """How many were known already."""
+        return self.outcomes.count("duplicate")
+
+    @property
+    def refused(self) -> Counter[str]:
+        """How many were refused, by reason."""
+        return Counter(outcome for outcome in self.outcomes if outcome not in ("accepted", "duplicate"))
 
 
 class HostReading(NamedTuple):

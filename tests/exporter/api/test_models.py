@@ -219,3 +219,32 @@ def test_a_truth_learnt_later_counts(known: TestClient) -> None:
         assert (answer.status_code, answer.json()["data"]["inference_id"]) == (201, "i-1")
     accuracy = known.get(f"{MODEL}/accuracy").json()["data"]
     assert (accuracy["accuracy"], accuracy["labelled"], accuracy["label_coverage"]) == (1.0, 1, 1.0)
+
+
+def test_series(client: TestClient) -> None:
+    """Columns over the steps of a window: of all models, of one version, and told apart."""
+    call = CALL | {"model_version": "1/beta"}
+    assert client.post(f"{BASE}/inferences/record", json=call).status_code == 201
+    every = client.get(f"{BASE}/series?window=15m&step=5m&group_by=version&compare=previous").json()["data"]
+    assert (every["step_seconds"], every["partial"], every["columns"]["requests"]) == (300, [3], [0, 0, 0, 1])
+    assert every["columns"]["error_rate"] == [None, None, None, 0]
+    assert [group["key"] for group in every["groups"]] == [{"model_name": "gpt-4", "model_version": "1/beta"}]
+    assert sum(every["previous"]["columns"]["requests"]) == 0
+    one = client.get(f"{BASE}/models/gpt-4/1%2Fbeta/series?start=2026-01-01T11:00:00Z&step=1h").json()["data"]
+    assert (one["start"], one["columns"]["requests"]) == (["2026-01-01T11:00:00Z", "2026-01-01T12:00:00Z"], [0, 1])
+    assert client.get(f"{BASE}/models/gpt-4/2/series").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("step=2m", "step must be one of 1m, 5m, 15m, 1h, 6h, 1d, 1w, not '2m'"),
+        ("window=24h&start=2026-01-01T11:00:00Z", "window='24h' and start or end exclude each other: give one of them"),
+        ("version=1", "model_version='1' needs a model_name"),
+        ("window=30d&step=1m", "step='1m' would make over 1,500 points: ask for a longer step or less time"),
+    ],
+)
+def test_a_series_that_cannot_be(client: TestClient, query: str, message: str) -> None:
+    """400 says which parameter, its rule and the value."""
+    answer = client.get(f"{BASE}/series?{query}")
+    assert (answer.status_code, answer.json()) == (400, error(message))

@@ -80,11 +80,13 @@ def test_what_is_not_committed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_banner_for_people() -> None:
     """For people the banner is a short list that says how to stop."""
-    banner = Banner("http://127.0.0.1:5000/", "/tmp/a.db (removed at the end)", "this machine only", True, 1)
+    store = "/tmp/a.db (removed at the end)"
+    banner = Banner("http://127.0.0.1:5000/", "127.0.0.1:4317", store, "this machine only", True, 1)
     assert banner.text() == (
         "otel-measure is ready\n"
         "  page     http://127.0.0.1:5000/\n"
         "  metrics  http://127.0.0.1:5000/metrics\n"
+        "  grpc     127.0.0.1:4317 (OTLP)\n"
         "  store    /tmp/a.db (removed at the end)\n"
         "  access   this machine only\n"
         "  demo     a synthetic workload is running\n"
@@ -113,6 +115,7 @@ def test_the_banner_says_what_one_needs_to_know(tmp_path: Path) -> None:
         assert server.banner == {
             "status": "ready",
             "url": server.banner["url"],
+            "grpc": server.banner["grpc"],
             "store": str(tmp_path / "otel-measure" / "measure.db"),
             "access": "this machine only",
             "demo": False,

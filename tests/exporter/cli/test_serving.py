@@ -98,7 +98,7 @@ import os, signal, sys, threading, time
 from otel_measure import Settings, process
 from exporter.cli import serving
 
-def announce(url):
+def announce(url, grpc):
     for number in range(500):
         process.current().users.track_event(number, "click", "x")
     threading.Thread(target=hang_up, daemon=True).start()

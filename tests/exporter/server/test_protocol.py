@@ -44,6 +44,17 @@ def test_a_head_that_is_too_large() -> None:
     assert refused(b"GET /" + b"x" * 66_000, 431, message) == log
 
 
+def test_a_sender_of_grpc_is_told_where_to_send() -> None:
+    """A client that speaks HTTP/2 from its first byte on, as gRPC does, is refused with the remedy, also in the log."""
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    message = "this port speaks HTTP/1.1: send OTLP/HTTP here, and OTLP over gRPC to port 4317"
+    assert refused(preface, 400, message) == [
+        "a request was refused: it is HTTP/2, as senders of OTLP over gRPC speak: let them send OTLP/HTTP"
+        " (OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf), or send to port 4317 of a server with otel-measure[grpc]"
+        " (logged at most once a minute)"
+    ]
+
+
 def test_a_head_with_too_many_lines() -> None:
     """100 header lines are let pass, 101 are answered 431."""
 

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from exporter.server.tls import tls_context
 from otel_measure.errors import ConfigurationError
-from tests.components import requires_binary
 from tests.exporter.server.serving_limited import LimitedServer, eventually, with_server
 
 GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FAILED = ["a TLS handshake failed or took too long (logged at most once a minute)"]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for localhost and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *(requires_binary("openssl", "openssl"), "req", "-x509", "-newkey", "ec"),
-            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder / "cert.pem", folder / "key.pem"
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:

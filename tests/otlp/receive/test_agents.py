@@ -7,7 +7,7 @@ import pytest
 
 from otel_measure.ai.pricing import Pricer, override_rates
 from otel_measure.definitions.signals import model_series
-from otel_measure.otlp.receive.logs import InterpretedLogs, interpret
+from otel_measure.otlp.receive.logs import EventRules, InterpretedLogs, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import interpret as interpret_spans
 from otel_measure.records.kinds import Inference, Json, Origin
@@ -43,7 +43,7 @@ def read(
 ) -> InterpretedLogs:
     """Return what one log record of an agent says."""
     request = log_request_of(attributes, name=name, body=body, trace_id=trace, span_id=at, resource=RESOURCE)
-    return interpret(request.resource_logs, PRICER, NOW_US, {"*": "custom"})
+    return interpret(request.resource_logs, EventRules(PRICER, {"*": "custom"}), NOW_US)
 
 
 def call(attributes: Mapping[str, Json], **record: str) -> Inference:
@@ -75,7 +75,7 @@ def test_a_request_of_claude_code_is_a_call_with_the_cost_that_it_states() -> No
         "model": "claude-sonnet-4-5", "provider": "anthropic", "latency_ms": 3210.0, "untimed": False,
         "input_tokens": 21_512, "output_tokens": 345, "cached_input_tokens": 20_000, "cache_write_tokens": 1500,
         "cost_usd": 0.0412, "cost_source": "instrumentation", "user_id": "5a1c", "session_id": "s-1",
-        "time_to_first_chunk_ms": 800.0,
+        "time_to_first_chunk_ms": 800.0, "cache_savings_usd": pytest.approx((20_000 * 2.7 - 1500 * 0.75) / 1e6),
     }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_the_end_of_a_stream_of_codex_is_a_call() -> None:
         "model": "gpt-5.1-codex", "provider": "openai", "latency_ms": 0.0, "untimed": True,
         "input_tokens": 1000, "output_tokens": 100, "cached_input_tokens": 600, "reasoning_tokens": 64,
         "cost_usd": pytest.approx((400 + 60 + 1000) / 1e6), "cost_source": "override", "user_id": "acc-1",
-        "session_id": "c-1",
+        "session_id": "c-1", "cache_savings_usd": pytest.approx(600 * 0.9 / 1e6),
     }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_a_response_of_gemini_is_a_call() -> None:
         "model": "gemini-2.5-pro", "provider": "gcp.gemini", "latency_ms": 1500.0, "untimed": False,
         "input_tokens": 1020, "output_tokens": 80, "cached_input_tokens": 400, "reasoning_tokens": 30,
         "cost_usd": pytest.approx((620 + 40 + 800) / 1e6), "cost_source": "override",
-        "user_id": "bob@example.com", "session_id": "g-1",
+        "user_id": "bob@example.com", "session_id": "g-1", "cache_savings_usd": pytest.approx(400 * 0.9 / 1e6),
     }  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def test_equal_events_are_known_by_time_and_content() -> None:
 def test_a_resource_says_who_works() -> None:
     """`enduser.id` of the resource counts before the installation's id."""
     request = log_request_of(CLAUDE, body="claude_code.api_request", resource={**RESOURCE, "enduser.id": "ann"})
-    (told,) = interpret(request.resource_logs, PRICER, NOW_US, {}).calls
+    (told,) = interpret(request.resource_logs, EventRules(PRICER, {}), NOW_US).calls
     assert told.record is not None
     assert told.record.user_id == "ann"
 

@@ -8,7 +8,9 @@ import pytest
 
 from otel_measure.ai.pricing import Pricer, override_rates
 from otel_measure.conventions import semconv
-from otel_measure.otlp.receive.logs import InterpretedLogs, MadeIds, interpret
+from otel_measure.definitions.arrivals import ArrivalSource
+from otel_measure.otlp.receive.arrivals import Turned
+from otel_measure.otlp.receive.logs import EventRules, InterpretedLogs, MadeIds, interpret
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.events import Event, to_event
@@ -19,12 +21,13 @@ from tests.otlp.requests import NOW_US, PROCESS, SECOND_US, event, log_request, 
 
 TYPES = {"checkout.done": "purchase", "noise": "ignore", "*": "custom"}
 MINUTE_US = 60 * SECOND_US
+SHOP = ArrivalSource("shop", "", "", "")
 PRICER = Pricer(override_rates({"m": {"input_per_million_usd": 1.0, "output_per_million_usd": 2.0}}))
 
 
 def read(*events: Event) -> InterpretedLogs:
     """Return what a request with events says."""
-    return interpret(log_request(events).resource_logs, PRICER, NOW_US, TYPES)
+    return interpret(log_request(events).resource_logs, EventRules(PRICER, TYPES), NOW_US)
 
 
 def one(*events: Event) -> Record:
@@ -39,13 +42,14 @@ def test_records_of_ours_come_back() -> None:
     records = [msgspec.structs.replace(record, ts=NOW_US) for record in one_of_each()]
     call, *others = records
     assert isinstance(call, Inference)
-    found = interpret(record_request(records).resource_logs, PRICER, NOW_US, {})
+    found = interpret(record_request(records).resource_logs, EventRules(PRICER, {}), NOW_US)
     shop = Origin("shop")
     assert found == InterpretedLogs(
         [msgspec.structs.replace(record, origin=shop) for record in others],
+        [SHOP] * len(others),
         [telling_of_fact(msgspec.structs.replace(call, origin=shop), resource_of(PROCESS).source)],
+        [SHOP],
         Counter(),
-        0,
     )
 
 
@@ -58,16 +62,16 @@ def said(interpreted: InterpretedLogs) -> list[Record]:
 def test_a_time_in_the_future_is_clamped(record: Record) -> None:
     """As at a recording call: over 300 s ahead counts as now, and says so."""
     ahead = msgspec.structs.replace(record, ts=NOW_US + 301 * SECOND_US)
-    (found,) = said(interpret(record_request([ahead]).resource_logs, PRICER, NOW_US, {}))
+    (found,) = said(interpret(record_request([ahead]).resource_logs, EventRules(PRICER, {}), NOW_US))
     assert (found.ts, getattr(found, "clamped", None)) == (NOW_US, True)
     near = msgspec.structs.replace(record, ts=NOW_US + 300 * SECOND_US)
-    assert said(interpret(record_request([near]).resource_logs, PRICER, NOW_US, {}))[0].ts == near.ts
+    assert said(interpret(record_request([near]).resource_logs, EventRules(PRICER, {}), NOW_US))[0].ts == near.ts
 
 
 def test_a_clamped_time_where_no_field_says_so() -> None:
     """A truth has no such field; its time is clamped all the same."""
     truth = msgspec.structs.replace(one_of_each()[2], ts=NOW_US + 301 * SECOND_US)
-    assert interpret(record_request([truth]).resource_logs, PRICER, NOW_US, {}).records[0].ts == NOW_US
+    assert interpret(record_request([truth]).resource_logs, EventRules(PRICER, {}), NOW_US).records[0].ts == NOW_US
 
 
 def test_our_events_without_our_sdk() -> None:
@@ -97,21 +101,21 @@ def test_events_of_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "ignored",
+    ("ignored", "reason"),
     [
-        event("noise", user_id="u"),
-        event("checkout.done"),
-        event("checkout.done", user_id=""),
-        event("session.start", session_id="s"),
-        event("gen_ai.client.inference.operation.details", user_id="u"),
-        event("feature_flag.evaluation", feature_flag__key="f"),
-        Event(name="", ts=NOW_US, origin=Origin("shop"), attributes={"user.id": "u"}),
+        (event("noise", user_id="u"), "not_wanted"),
+        (event("checkout.done"), "no_user"),
+        (event("checkout.done", user_id=""), "no_user"),
+        (event("session.start", session_id="s"), "no_user"),
+        (event("gen_ai.client.inference.operation.details", user_id="u"), "told_by_spans"),
+        (event("feature_flag.evaluation", feature_flag__key="f"), "no_user"),
+        (Event(name="", ts=NOW_US, origin=Origin("shop"), attributes={"user.id": "u"}), "no_event"),
     ],
 )
-def test_what_tells_nothing_of_a_user_is_let_pass(ignored: Event) -> None:
-    """It is no fault of the sender's."""
-    assert read(ignored) == InterpretedLogs([], [], Counter(), 1)
-    assert interpret(log_request([event("x", user_id="u")]).resource_logs, PRICER, NOW_US, {}).ignored == 1
+def test_what_tells_nothing_of_a_user_is_let_pass(ignored: Event, reason: str) -> None:
+    """It is no fault of the sender's, and the reason is known."""
+    assert read(ignored) == InterpretedLogs([], [], [], [], Counter({Turned(SHOP, "ignored", reason): 1}))
+    assert interpret(log_request([event("x", user_id="u")]).resource_logs, EventRules(PRICER, {}), NOW_US).ignored == 1
 
 
 def test_an_evaluation_of_a_feature_flag_is_an_exposure() -> None:
@@ -178,13 +182,15 @@ def test_equal_records_of_one_request_are_several_events() -> None:
     assert ids == [record.id for record in read(*equal, event("other", user_id="v")).records][:3]
     assert len(set(ids)) == 3
     made = MadeIds()
-    portions = [interpret(log_request([one]).resource_logs, PRICER, NOW_US, {"*": "custom"}, made) for one in equal]
+    portions = [
+        interpret(log_request([one]).resource_logs, EventRules(PRICER, {"*": "custom"}), NOW_US, made) for one in equal
+    ]
     assert [portion.records[0].id for portion in portions] == ids
     observed = []
     for seconds in (1, 2):
         request = log_request(equal[:1])
         request.resource_logs[0].scope_logs[0].log_records[0].observed_time_unix_nano = NOW_US * 1000 + seconds
-        observed.append(interpret(request.resource_logs, PRICER, NOW_US, {"*": "custom"}).records[0].id)
+        observed.append(interpret(request.resource_logs, EventRules(PRICER, {"*": "custom"}), NOW_US).records[0].id)
     assert len({*ids, *observed}) == 5
 
 
@@ -195,7 +201,7 @@ def test_a_bad_resource_of_many() -> None:
         deep = [deep]
     request = log_request([event("other", user_id="u"), event("other", user_id="v")], {"x": deep})
     request.MergeFrom(log_request([event("other", user_id="w")]))
-    found = interpret(request.resource_logs, PRICER, NOW_US, {"*": "custom"})
+    found = interpret(request.resource_logs, EventRules(PRICER, {"*": "custom"}), NOW_US)
     assert found.refused == Counter({"an attribute's value must be nested at most 16 deep": 2})
     assert [record.user_id for record in found.records if isinstance(record, UserEvent)] == ["w"]
 

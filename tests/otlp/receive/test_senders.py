@@ -7,7 +7,7 @@ from otel_measure.records.kinds import Json, Origin
 
 
 def test_what_a_resource_says() -> None:
-    """Service, environment (also by its older name), process, host; every attribute is kept as text."""
+    """Service, environment (also by its older name), process, host; all but private attributes is kept as text."""
     said: dict[str, Json] = {
         "service.name": "shop",
         "deployment.environment": "prod",
@@ -33,9 +33,9 @@ def test_what_a_resource_says() -> None:
             "container.id": "c",
             "process.pid": "7",
             "otel_measure.own_facts": "true",
-            "process.command_args": '["a","b"]',
         },
     )
+    assert resource_of(said, keeps_text=True).attributes["process.command_args"] == '["a","b"]'
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from otel_measure.ai.pricing import Pricer
+from otel_measure.definitions.arrivals import ArrivalSource
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.signals import is_inference
 from otel_measure.otlp.receive.senders import resource_of
@@ -45,7 +46,7 @@ def test_a_call_of_a_model() -> None:
         kind="call", trace_id=f"{1:032x}", span_id=f"{2:016x}", parent_id=f"{9:016x}", process=SOURCE,
         scope="other/chat", operation="chat", response_id=None, began_us=NOW_US - 250_000, ended_us=NOW_US, record=CALL,
     )  # fmt: skip
-    assert read(span(2, parent=9)) == InterpretedSpans([told], Counter(), 0)
+    assert read(span(2, parent=9)) == InterpretedSpans([told], [ArrivalSource("shop", "", "", "other")], Counter())
 
 
 def test_what_older_instrumentations_say() -> None:
@@ -160,7 +161,8 @@ def test_what_breaks_a_rule() -> None:
         ({"gen_ai.usage.input_tokens": True}, {"input_tokens": None}),
         ({"gen_ai.usage.input_tokens": "9" * 400}, {"input_tokens": None}),
         ({"gen_ai.usage.input_tokens": [1]}, {"input_tokens": None}),
-        ({"error.type": "RateLimitError: " + "x" * 300}, {"error_type": "_OTHER"}),
+        ({"error.type": "RateLimitError: " + "x" * 300}, {"error_type": "RateLimitError"}),
+        ({"error.type": "what is told to " + "x" * 300}, {"error_type": "_OTHER"}),
         ({"error.type": 429}, {"error_type": "429"}),
         ({"session.id": 7}, {"session_id": "7"}),
         ({"user.id": "u" * 513}, {"user_id": None}),

@@ -8,10 +8,12 @@ from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.rates import Rates
 from otel_measure.conventions import model_names
+from otel_measure.conventions.step_dialects import StepKind
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.same_calls import Telling, TellingKind
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
+from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.protocol import Store
 from tests.facts import DAY, NOON, SECOND
@@ -39,6 +41,7 @@ def told(
     began: int = NOON,
     took_ms: float = 1000.0,
     span: int | None = None,
+    step: AgentStep | None = None,
     **fields: Any,
 ) -> Telling:
     """Return span `n` of a trace, or fact `n` of which `span` was current; `fields` are those of the call."""
@@ -71,7 +74,27 @@ def told(
         began_us=began,
         ended_us=ended,
         record=record,
+        step=step,
     )
+
+
+def agent(
+    n: int, name: str = "planner", *, kind: StepKind = "agent", user: str | None = None, **fields: Any
+) -> Telling:
+    """Return span `n` of a trace, which is a run of an agent."""
+    error_type, environment = fields.pop("error_type", None), fields.pop("environment", "")
+    step = AgentStep(kind, name, Origin(fields.get("service", "shop"), environment), error_type, user)
+    given: dict[str, Any] = {"scope": "framework"} | fields
+    return told(n, kind="plain" if kind == "chain" else "other", step=step, **given)
+
+
+def tool(
+    n: int, name: str = "search", arguments: str | None = None, *, kind: StepKind = "tool", **fields: Any
+) -> Telling:
+    """Return span `n` of a trace, which is the use of a tool."""
+    step = AgentStep(kind, name, Origin(fields.get("service", "shop")), fields.pop("error_type", None), None, arguments)
+    given: dict[str, Any] = {"scope": "framework", "took_ms": 100.0} | fields
+    return told(n, kind="other", step=step, **given)
 
 
 def duration(

@@ -114,7 +114,7 @@ def test_a_series_that_has_ended_is_shown_no_more(store: Store, scope: str, kind
 
 def test_what_nobody_knows_cannot_end(store: Store) -> None:
     """Nothing is kept of it."""
-    assert store.ingest([point(0.0, ends=True)]) == Ingested(0, 1, {})
+    assert store.ingest([point(0.0, ends=True)]) == Ingested(("duplicate",))
     assert shown(store) == {}
 
 

@@ -6,15 +6,18 @@ import shutil
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from otel_measure.errors import StoreError
-from otel_measure.store.sqlite import SqliteStore
+from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.store.sqlite import SqliteStore, checkpoints
 from otel_measure.store.sqlite.checkpoints import COMMITS, ROWS, Checkpoints
 from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.waiting import waiting_until
 from tests.closing import closed_later
 from tests.facts import event
 
@@ -91,10 +94,7 @@ def test_what_was_committed_gets_into_the_file(tmp_path: Path) -> None:
     assert there >= COMMITS - 5  # opening the store is some commits as well
 
 
-def log_pages(path: Path) -> int:
-    """Return how many pages the log holds."""
-    with closing(sqlite3.connect(path)) as connection:
-        return int(connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
+PAGE = 4096 + 24  # with its header in the log
 
 
 def fill(database: Database, commits: int) -> None:
@@ -106,10 +106,35 @@ def fill(database: Database, commits: int) -> None:
 
 
 def with_small_log(path: Path) -> Database:
-    """Return a database whose log may have 50 pages, and is moved when it is told to be."""
-    database = Database(str(path), log_pages=50)
-    database._checkpoints = Checkpoints(database._mover.move)
-    return database
+    """Return a database whose log may have 50 pages: from 25 on it begins anew."""
+    return closed_later(Database(str(path), log_pages=50))
+
+
+def log_bytes(path: Path) -> int:
+    """Return the size of the log's file."""
+    return path.with_name(f"{path.name}-wal").stat().st_size
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Read one moment of a database for the length of a `with` block."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM t").fetchone()
+        yield
+        other.execute("COMMIT")
+
+
+def test_writers_that_never_pause_keep_the_log_small(tmp_path: Path) -> None:
+    """The next one has a log of half its size begin anew, whether or not a thread has moved anything by then."""
+    path = tmp_path / "m.db"
+    database = with_small_log(path)
+    database._checkpoints = Checkpoints(lambda: None)
+    largest = 0
+    for _ in range(60):
+        fill(database, 1)
+        largest = max(largest, log_bytes(path))
+    assert 25 * PAGE < largest <= 50 * PAGE
 
 
 def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> None:
@@ -120,79 +145,63 @@ def test_the_log_begins_anew_although_somebody_always_reads(tmp_path: Path) -> N
     done = threading.Event()
 
     def read() -> None:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            while not done.is_set():
-                connection.execute("BEGIN")
-                connection.execute("SELECT count(*) FROM t").fetchone()
+        while not done.is_set():
+            with reading(path):
                 time.sleep(0.03)
-                connection.execute("COMMIT")
 
     readers = [threading.Thread(target=read) for _ in range(6)]
     for reader in readers:
         reader.start()
         time.sleep(0.005)
-    fill(database, 40)
-    before = log_pages(path)
-    database._mover.move()
-    fill(database, 1)
-    after = log_pages(path)
+    fill(database, 60)
     done.set()
     for reader in readers:
         reader.join()
-    database.close()
-    assert before > 200
-    assert after < 20
+    fill(database, 1)
+    assert log_bytes(path) < 200 * PAGE  # of more than 400 that were written
 
 
 def test_a_reader_that_does_not_end_holds_nobody_up_for_long(tmp_path: Path) -> None:
-    """The log goes on to grow, is not tried again at once, and gives its room back when the reader has ended."""
+    """The log goes on to grow, is tried again some times, and gives its room back when the reader has ended."""
     path = tmp_path / "m.db"
     database = with_small_log(path)
+    tried = list[int]()
+    begin_anew = database._mover.begin_anew
+
+    def counting(holder: sqlite3.Connection, size: int, *, within_s: float) -> bool:
+        tried.append(size)
+        return begin_anew(holder, size, within_s=0.01)
+
     fill(database, 1)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN")
-    other.execute("SELECT count(*) FROM t").fetchone()
-    fill(database, 40)
-    began = time.monotonic()
-    database._mover.move()
-    took_first = time.monotonic() - began
-    database._mover.move()
-    took_both = time.monotonic() - began
+    with pytest.MonkeyPatch.context() as patch, reading(path):
+        patch.setattr(database._mover, "begin_anew", counting)
+        patch.setattr(checkpoints, "_BEGIN_ANEW_PAUSE_S", 1000.0)
+        patch.setattr(checkpoints, "_LONGEST_PAUSE_S", 1000.0)
+        database._mover._succeeded()
+        fill(database, 60)
+        assert log_bytes(path) > 300 * PAGE
+    assert [later - size >= 25 * 4096 for size, later in pairwise(tried)] == [True] * 3
+    database._mover._not_before_s = 0.0
     fill(database, 1)
-    other.execute("COMMIT")
-    other.close()
-    assert log_pages(path) > 200
-    assert took_first < 1
-    assert took_both - took_first < 0.1
-    database._mover._begin_anew_from = 0
-    database._mover.move()
-    fill(database, 1)
-    assert path.with_name("m.db-wal").stat().st_size <= 51 * 4200
-    database.close()
+    assert log_bytes(path) <= 26 * PAGE
 
 
 def test_who_asks_learns_that_writers_are_held_up(tmp_path: Path) -> None:
-    """An event loop then does not write by itself; and a writer at work is not in for a wait without end."""
+    """An event loop then does not write by itself: it waits for nobody, and a thread waits no longer than it may."""
     path = tmp_path / "m.db"
     database = with_small_log(path)
     fill(database, 1)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN")
-        other.execute("SELECT count(*) FROM t").fetchone()
-        fill(database, 40)
-        move = threading.Thread(target=database._mover.move)
-        move.start()
-        time.sleep(0.1)
-        while_it_moves = database.is_busy()
-        move.join()
-        assert (while_it_moves, database.is_busy()) == (True, False)
-        database._mover._begin_anew_from = 0
-        with database.write():
-            move = threading.Thread(target=database._mover.move)
-            move.start()
-            move.join(5)
-            assert not move.is_alive()
-    database.close()
+    with reading(path):
+        fill(database, 5)
+        database._mover._not_before_s = 0.0
+        with waiting_until(0.0), pytest.raises(StoreUnavailable, match=r"\(locked\).*its log is to be emptied"):
+            fill(database, 1)
+        writer = threading.Thread(target=lambda: fill(database, 1))
+        writer.start()
+        while not (while_it_waits := database.is_busy()) and writer.is_alive():
+            pass
+        writer.join()
+        assert (while_it_waits, database.is_busy()) == (True, False)
 
 
 def test_a_move_that_fails(tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ def test_a_port_that_is_taken(port: int) -> None:
     assert ours == Finding("ok", f"127.0.0.1 port {port}: otel-measure is serving, pid 8 (python otel-measure serve)")
 
 
+def test_the_port_of_grpc(port: int) -> None:
+    """It is looked at where gRPC is installed; where it is not, the finding says how it would be."""
+    missing = host.grpc_port(around(has_grpc=lambda: False))
+    taken = host.grpc_port(around(grpc_port=port, has_grpc=lambda: True, holder=lambda n: Holder(7, "otelcol")))
+    assert missing == Finding("ok", "OTLP over gRPC is not installed: pip install 'otel-measure[grpc]'")
+    way_out = "stop it, or take another with --grpc-port (0 takes a free one)"
+    assert taken == Finding("wrong", f"port {port} on 127.0.0.1 is taken by pid 7 (otelcol)", way_out)
+
+
 @pytest.mark.parametrize(
     ("wall", "monotonic", "expected"),
     [

@@ -1,0 +1,141 @@
+"""What models did over time: pure functions of what they did in each step of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import nan
+from typing import Final, NamedTuple
+
+from otel_measure.ai import reports
+from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series, SeriesGroup
+from otel_measure.definitions.steps import Steps, earlier, steps
+from otel_measure.definitions.windows import TimeSpan, counted
+from otel_measure.store.questions import StoredModels
+from otel_measure.store.types.models import GroupBy, GroupKey, ModelChoice
+
+MAX_GROUPS: Final = 20
+_KEYS: Final[Mapping[GroupBy, tuple[str, ...]]] = {
+    "model": ("model_name",),
+    "version": ("model_name", "model_version"),
+    "service": ("service",),
+}
+
+
+class _Step(NamedTuple):
+    """One step as its report says it."""
+
+    use: ModelUse
+    latency: reports.Latency
+    cost: reports.Cost
+    errors: reports.Errors
+
+
+_NOTHING: Final = ModelUse("", "")
+# Sums are 0 where no call was, and unknown where calls were that did not tell; what describes calls needs one.
+_COLUMNS: Final[Mapping[str, Callable[[_Step], float]]] = {
+    "requests": lambda step: step.use.requests,
+    "errors": lambda step: step.use.errors,
+    "error_rate": lambda step: step.errors.rate,
+    "p50_ms": lambda step: step.latency.p50_ms,
+    "p95_ms": lambda step: step.latency.p95_ms,
+    "p99_ms": lambda step: step.latency.p99_ms,
+    "mean_ms": lambda step: step.latency.mean_ms,
+    "first_chunk_p50_ms": lambda step: step.latency.time_to_first_chunk.p50_ms,
+    "first_chunk_p95_ms": lambda step: step.latency.time_to_first_chunk.p95_ms,
+    "input_tokens": lambda step: step.cost.input_tokens if step.use.requests else 0,
+    "output_tokens": lambda step: step.cost.output_tokens if step.use.requests else 0,
+    "cached_input_tokens": lambda step: step.cost.cached_input_tokens if step.use.requests else 0,
+    "reasoning_tokens": lambda step: step.cost.reasoning_tokens if step.use.requests else 0,
+    "cache_hit_ratio": lambda step: step.cost.cache_hit_ratio,
+    "cost_usd": lambda step: step.cost.total_usd if step.use.requests else 0,
+    "cost_per_request_usd": lambda step: step.cost.per_request_usd,
+    "priced_ratio": lambda step: step.cost.priced_ratio,
+}
+
+
+class SeriesAsked(NamedTuple):
+    """How a series is told: the step, what to tell apart, what to set beside it, and which models it is about."""
+
+    step: str
+    group_by: GroupBy | None
+    compare: Compare | None
+    only: ModelChoice
+
+
+def check(group_by: str | None, compare: str | None) -> None:
+    """Check what a series is told apart by and set beside.
+
+    Raises:
+        ValueError: there is no such thing.
+    """
+    if group_by is not None and group_by not in _KEYS:
+        raise ValueError(f"group_by must be one of {', '.join(_KEYS)}, not {group_by!r}")
+    if compare is not None and compare != "previous":
+        raise ValueError(f"compare must be 'previous', not {compare!r}")
+
+
+def model_series(ask: StoredModels, horizon: int, span: TimeSpan, now_us: int, asked: SeriesAsked) -> Series:
+    """Return what models did over time.
+
+    Args:
+        ask: the store, at one moment.
+        horizon: cells that end before it are gone, microseconds.
+        span: the window.
+        now_us: tells which step is running.
+        asked: how it is told.
+    """
+    span, made = counted(span, ask), steps(span, now_us, asked.step)
+    uses = ask.use_by_step(made, asked.group_by, asked.only)
+    together = uses.get((), {}) if asked.group_by is None else _together(uses.values())
+    return Series(
+        start=made.starts,
+        step_seconds=made.seconds,
+        partial=made.partial,
+        columns=_columns(together, made, span, horizon),
+        groups=_groups(uses, asked.group_by, made, span, horizon) if asked.group_by is not None else (),
+        previous=_earlier(ask, horizon, earlier(span), now_us, asked) if asked.compare is not None else None,
+        window=span.window,
+    )
+
+
+def _earlier(ask: StoredModels, horizon: int, span: TimeSpan, now_us: int, asked: SeriesAsked) -> EarlierSeries:
+    span, made = counted(span, ask), steps(span, now_us, asked.step)
+    uses = ask.use_by_step(made, None, asked.only).get((), {})
+    return EarlierSeries(made.starts, _columns(uses, made, span, horizon), span.window)
+
+
+def _columns(uses: Mapping[int, ModelUse], made: Steps, span: TimeSpan, horizon: int) -> Columns:
+    """Return a number per column and step; all of a step that lies before the horizon is unknown."""
+    told = [_told(uses.get(step, _NOTHING), span) if end > horizon else None for step, end in enumerate(made.edges[1:])]
+    return {
+        name: tuple(float(column(step)) if step is not None else nan for step in told)
+        for name, column in _COLUMNS.items()
+    }
+
+
+def _told(use: ModelUse, span: TimeSpan) -> _Step:
+    return _Step(use, reports.latency(use, span), reports.cost(use, span), reports.errors(use))
+
+
+def _together(uses: Iterable[Mapping[int, ModelUse]]) -> dict[int, ModelUse]:
+    together: dict[int, ModelUse] = {}
+    for of_group in uses:
+        for step, use in of_group.items():
+            together.setdefault(step, ModelUse("", "")).add(use)
+    return together
+
+
+def _groups(
+    uses: Mapping[GroupKey, Mapping[int, ModelUse]], by: GroupBy, made: Steps, span: TimeSpan, horizon: int
+) -> tuple[SeriesGroup, ...]:
+    """Return the 20 groups with the most calls, the most first, and the others together."""
+    ranked = sorted(uses, key=lambda key: (-sum(use.requests for use in uses[key].values()), key))
+    largest, others = ranked[:MAX_GROUPS], ranked[MAX_GROUPS:]
+    shown = [
+        SeriesGroup(dict(zip(_KEYS[by], key, strict=True)), False, _columns(uses[key], made, span, horizon))
+        for key in largest
+    ]
+    if others:
+        shown.append(SeriesGroup({}, True, _columns(_together(uses[key] for key in others), made, span, horizon)))
+    return tuple(shown)
