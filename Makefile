@@ -33,9 +33,9 @@ lint:
 	@echo '== import-linter' && .venv/bin/lint-imports --no-logo
 	@echo '== mypy' && $(PY) -m mypy $(CODE)
 
-# On all cores, a file on one. The last line is pytest's own count; -rs names what was skipped and what to install for it.
+# On all cores; who is done takes over from the other. The last line is pytest's own count; -rs names what was skipped and what to install for it.
 test: lint
-	@echo '== pytest' && $(PY) -m pytest -q -rs -n logical --dist loadfile --cov --cov-report=term $(ARGS)
+	@echo '== pytest' && $(PY) -m pytest -q -rs -n logical --dist worksteal --cov --cov-report=term $(ARGS)
 
 test-newest:
 	@.ci/venv dev

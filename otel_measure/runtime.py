@@ -100,7 +100,7 @@ class Runtime(Wired):
                 after_fork_in_child=recurring.after_fork_in_child,
             ),
             Part(name="instrumentations", start=self._turn_on, stop=lambda _: self._turn_off()),
-            Part(name="spans", start=self.watch_spans),
+            Part(name="spans", start=self.watch_spans, after_fork_in_child=self._span_calls.after_fork_in_child),
             Part(
                 name="watched services",
                 stop=lambda _: infrastructure.stop_watching(),

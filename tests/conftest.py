@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,10 @@ settings.register_profile("brief", deadline=None, max_examples=20, derandomize=T
 settings.load_profile("ci" if ON_CI else "dev")
 
 
+# A sampler's thread is not among them: a test that plays the child of a fork forgets one, which then waits for ever.
+_AT_WORK = {"otel-measure-background", "otel-measure-push", "otel-measure-recorder"}
+
+
 @pytest.fixture(autouse=True)
 def close_what_was_opened() -> Iterator[None]:
     """Close what the test gave to `closed_later`."""
@@ -39,6 +44,23 @@ def leave_no_runtime() -> Iterator[None]:
     if left is not None and left is not before:
         left.shutdown(1.0)
         pytest.fail(f"the test has left a runtime over {left.settings.store} behind: call otel_measure.shutdown()")
+
+
+@pytest.fixture(autouse=True)
+def leave_no_background() -> Iterator[None]:
+    """Fail a test that leaves a runtime at work: what recurs in it would slow down every test that follows."""
+    before = _threads_at_work()
+    yield
+    left = _threads_at_work() - before
+    for thread in left:
+        thread.join(timeout=30)  # one that has been told to end is still at its last turn
+    if alive := sorted(thread.name for thread in left if thread.is_alive()):
+        pytest.fail(f"the test has left {', '.join(alive)} behind: call shutdown() of its runtime")
+
+
+def _threads_at_work() -> set[threading.Thread]:
+    """Return the threads of runtimes that go on until they are told to end."""
+    return {thread for thread in threading.enumerate() if thread.name in _AT_WORK}
 
 
 @pytest.fixture

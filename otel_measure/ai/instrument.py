@@ -8,12 +8,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from io import IOBase
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from otel_measure.ai.spans import usage_of
+from otel_measure.ai.spans import names_said, usage_of
 from otel_measure.ai.usage import Usage, UsageReader, read_usage
-from otel_measure.records.caller import EnclosingCall
+from otel_measure.definitions.model_ties import ModelNames, are_tied
+from otel_measure.records.caller import Caller, EnclosingCall
 from otel_measure.records.kinds import Json
 from otel_measure.records.limits import MAX_LABEL_CHARS
 
@@ -83,14 +86,27 @@ class ModelCall:
         self._measuring.check(self._model, self._version, **fields)
         self._fields.update(fields)
 
+    def is_of(self, attributes: Mapping[str, Json]) -> bool:
+        """Tell whether a span is of the model that this call names, or of the one that has answered it."""
+        return are_tied(ModelNames(self._model, self._usage.response_model or ""), names_said(attributes))
+
+    def for_whom(self, caller: Caller) -> Caller:
+        """Return a caller with the user and the session of this call, where it says them."""
+        session_id = self._fields.get("session_id")
+        return caller._replace(
+            user_id=caller.optional_user(self._fields.get("user_id")),
+            session_id=caller.session(session_id),
+        )
+
     def enrich(self, attributes: Mapping[str, Json]) -> None:
         """Learn what the span of another instrumentation says of this call; what is known already stands."""
         self._span_usage = self._span_usage.plus(usage_of(attributes))
 
     def begin(self) -> ModelCall:
-        """Start the clock."""
-        self._began = self._monotonic()
-        self.is_open = True
+        """Start the clock, which goes on where it was started before."""
+        if not self.is_open:
+            self._began = self._monotonic()
+            self.is_open = True
         return self
 
     def inside(self) -> EnclosingCall:
@@ -138,22 +154,49 @@ def measured(function: F, call: Callable[[], ModelCall]) -> F:
 
 def _function(function: Callable[..., Any], call: Callable[[], ModelCall]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
-        with call() as measuring:
+        measuring = call()
+        with _until_an_error(measuring):
             result = function(*args, **kwargs)
-            measuring.record_response(result)
-            return result
+        return _answered(result, measuring)
 
     return run
 
 
 def _coroutine(function: Callable[..., Any], call: Callable[[], ModelCall]) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> Any:
-        with call() as measuring:
+        measuring = call()
+        with _until_an_error(measuring):
             result = await function(*args, **kwargs)
-            measuring.record_response(result)
-            return result
+        return _answered(result, measuring)
 
     return run
+
+
+@contextmanager
+def _until_an_error(measuring: ModelCall) -> Iterator[None]:
+    """Begin a call and make it the enclosing one; it ends here when it fails, and else with its answer."""
+    measuring.begin()
+    try:
+        with measuring.inside():
+            yield
+    except BaseException as error:
+        measuring.end(error)
+        raise
+
+
+def _answered(result: Any, measuring: ModelCall) -> Any:
+    """End a call with its answer and return that; what streams is returned as a stream that ends the call."""
+    if _streams(result):
+        return MeasuredStream(result, measuring)
+    measuring.record_response(result)
+    measuring.end()
+    return result
+
+
+def _streams(result: object) -> bool:
+    """Tell whether an answer comes in chunks: a generator, a provider's stream, of either kind; a file is none."""
+    kind = type(result)
+    return (hasattr(kind, "__next__") or hasattr(kind, "__anext__")) and not isinstance(result, IOBase)
 
 
 def _generator(function: Callable[..., Any], call: Callable[[], ModelCall]) -> Callable[..., Any]:
@@ -228,13 +271,16 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Any]], ...] = (
 class MeasuredStream(Generic[C]):
     """A stream that measures itself while it is read: time to first chunk, per chunk; it closes when abandoned.
 
-    Iterates and async-iterates as the stream itself does, and hands every other attribute through.
+    Iterates and async-iterates as the stream itself does, once, and hands every other attribute through. A decorated
+    function that returns a stream returns this in its place.
     """
 
     def __init__(self, stream: Iterable[C] | AsyncIterable[C], call: ModelCall) -> None:
         self._stream: Any = stream
         self._call = call.begin()
         self._done = False
+        self._chunks: Iterator[C] | None = None
+        self._async_chunks: AsyncIterator[C] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -244,7 +290,26 @@ class MeasuredStream(Generic[C]):
             self._done = True
             self._call.end(error)
 
+    def __del__(self) -> None:
+        # What nobody read is a call all the same.
+        if hasattr(self, "_done"):
+            self._finish()
+
+    def __next__(self) -> C:
+        return next(iter(self))
+
+    async def __anext__(self) -> C:
+        return await anext(aiter(self))
+
     def __iter__(self) -> Iterator[C]:
+        self._chunks = self._chunks or self._read()
+        return self._chunks
+
+    def __aiter__(self) -> AsyncIterator[C]:
+        self._async_chunks = self._async_chunks or self._read_async()
+        return self._async_chunks
+
+    def _read(self) -> Iterator[C]:
         try:
             iterator = iter(self._stream)
             while True:
@@ -260,7 +325,7 @@ class MeasuredStream(Generic[C]):
         finally:
             self.close()
 
-    async def __aiter__(self) -> AsyncIterator[C]:
+    async def _read_async(self) -> AsyncIterator[C]:
         try:
             iterator = aiter(self._stream)
             while (chunk := await _next(iterator, self._call)) is not _END:

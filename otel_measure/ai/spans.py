@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -11,6 +13,8 @@ from otel_measure.ai.usage import Usage
 from otel_measure.conventions import dialects, model_names, semconv
 from otel_measure.conventions.dialects import first_of
 from otel_measure.conventions.private import error_class
+from otel_measure.definitions.model_ties import ModelNames
+from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, Telling, operation_kind, same_calls
 from otel_measure.definitions.signals import Span, inference_id
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
@@ -18,6 +22,9 @@ from otel_measure.records.checks import names_nobody
 from otel_measure.records.events import record_of
 from otel_measure.records.kinds import Inference, Json, Origin, with_fields
 from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT
+
+REMEMBERED_RESPONSES: Final = 10_000
+"""How many answers are remembered, by which several spans may tell of one call."""
 
 
 class SpanCalls:
@@ -33,15 +40,49 @@ class SpanCalls:
         self._origin = origin
         self._pricer = pricer
         self._recorder = recorder
+        self._lock = threading.Lock()
+        self._by_response: dict[str, list[Telling]] = {}
 
     def record(self, span: Span, caller: Caller) -> None:
-        """Record a call for whom it was made; never raise."""
+        """Record a call for whom it was made, unless another span has told of the same answer; never raise."""
         try:
             call = inference_of(span, self._origin, self._pricer)
+            if self._is_told(span, call):
+                return
             user_id, session_id = call.user_id or caller.user_id, call.session_id or caller.session_id
             self._recorder.put(msgspec.structs.replace(call, user_id=user_id, session_id=session_id))
         except Exception as error:
             self._recorder.fault("span", f"a call of a model was not recorded: {error}", error)
+
+    def _is_told(self, span: Span, call: Inference) -> bool:
+        """Tell whether an instrumentation beside this one has told of the call, and remember it."""
+        response_id = _text(span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID))
+        if response_id is None:
+            return False
+        telling = Telling(
+            kind="call", trace_id=span.trace_id, span_id=span.span_id, parent_id=None, process="",
+            scope=f"{span.scope}/{span.name}", operation=operation_kind(call.operation), response_id=response_id,
+            began_us=span.start_us, ended_us=span.end_us, record=call,
+        )  # fmt: skip
+        with self._lock:
+            told = self._by_response.pop(response_id, [])
+            self._by_response[response_id] = [*told, telling][-MOST_OF_A_RESPONSE:]
+            if len(self._by_response) > REMEMBERED_RESPONSES:
+                del self._by_response[next(iter(self._by_response))]
+        return bool(told) and len(same_calls([*told, telling])) == len(same_calls(told))
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: a lock of the parent may be held by a thread that is not here."""
+        self._lock = threading.Lock()
+
+
+def names_said(attributes: Mapping[str, Json]) -> ModelNames:
+    """Return what the attributes of a span say of the model."""
+    asked, answered = (
+        _text(attributes.get(name)) or ""
+        for name in (semconv.ATTR_GEN_AI_REQUEST_MODEL, semconv.ATTR_GEN_AI_RESPONSE_MODEL)
+    )
+    return ModelNames(asked, answered)
 
 
 def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None = None) -> Inference:

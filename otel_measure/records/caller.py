@@ -96,11 +96,17 @@ def _with_baggage(current: otel_context.Context, user_id: str | None, key: bytes
 
 
 class MeasuredCall(Protocol):
-    """A call of a model that is being measured; what other instrumentations see inside it is the same call."""
+    """A call of a model that is being measured; what others see of that model inside is the same call."""
 
     @property
     def is_open(self) -> bool:
         """Whether it still lasts."""
+
+    def is_of(self, attributes: Mapping[str, Json]) -> bool:
+        """Tell whether another instrumentation's span with these attributes is of the model that it names."""
+
+    def for_whom(self, caller: Caller) -> Caller:
+        """Return a caller with the user and the session of this call, where it says them."""
 
     def enrich(self, attributes: Mapping[str, Json]) -> None:
         """Take in what the attributes of another instrumentation's span say of it."""

@@ -1,7 +1,8 @@
 """Spans of this process that tell of calls of models: counted once, whoever else measures the same call.
 
-A span inside a call that is being measured is that call: it completes what is not known of it. Of spans inside each
-other (a framework's around the client's) the innermost is the call. All others are calls of their own.
+A span inside a call that is being measured, of the model that it names, is that call: it completes what is not known
+of it. Of spans inside each other (a framework's around the client's) that are of one kind of operation, and have no
+span of a tool or an agent between them, the innermost is the call. All others are calls of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import StatusCode
 
-from otel_measure.conventions import semconv
+from otel_measure.conventions import dialects, semconv
+from otel_measure.definitions.same_calls import operation_kind
 from otel_measure.definitions.signals import Span, inference_id, is_inference
 from otel_measure.records.caller import Caller, MeasuredCall, current_caller, enclosing_call
 from otel_measure.records.kinds import Json
@@ -35,6 +37,7 @@ class SpanCallback(Protocol):
 class OpenSpan(NamedTuple):
     """A span that has not ended: what it is inside of, and who made it."""
 
+    span: SdkSpan
     parent: int | None
     call: MeasuredCall | None
     caller: Caller
@@ -47,7 +50,8 @@ class InferenceSpanProcessor(SpanProcessor):
         self._callback: SpanCallback | None = None
         self._lock = threading.Lock()
         self._open: dict[int, OpenSpan] = {}
-        self._enclosing: set[int] = set()
+        # By span: which kinds of calls are inside it, through spans that are none.
+        self._inside: dict[int, set[str]] = {}
 
     @classmethod
     def of(cls, provider: TracerProvider) -> InferenceSpanProcessor:
@@ -69,11 +73,12 @@ class InferenceSpanProcessor(SpanProcessor):
             return
         parent = span.parent
         opened = OpenSpan(
-            parent.span_id if parent is not None else None, enclosing_call(), current_caller(parent_context)
+            span, parent.span_id if parent is not None else None, enclosing_call(), current_caller(parent_context)
         )
         with self._lock:
             if len(self._open) >= MAX_OPEN:
                 self._open.clear()  # spans that were started and never ended
+                self._inside.clear()
             self._open[context.span_id] = opened
         if is_inference(_attributes(span)):
             span.set_attribute(
@@ -87,28 +92,43 @@ class InferenceSpanProcessor(SpanProcessor):
             return
         with self._lock:
             opened = self._open.pop(context.span_id, None)
-            has_inner = context.span_id in self._enclosing
-            self._enclosing.discard(context.span_id)
+            inside = self._inside.pop(context.span_id, ())
         callback, attributes = self._callback, _attributes(span)
-        if opened is None or callback is None or not is_inference(attributes) or has_inner:
+        if opened is None or callback is None or not is_inference(attributes):
             return
-        self._note_enclosing(opened.parent)
+        kind = _kind(attributes)
+        self._note_around(opened.parent, kind)
+        if kind in inside:
+            return
         # A stream is opened before anybody measures it, and ends inside the call.
         call = opened.call if opened.call is not None and opened.call.is_open else enclosing_call()
-        if call is not None:
+        if call is None:
+            callback(_span(span, attributes), opened.caller)
+        elif call.is_of(attributes):
             call.enrich(attributes)
         else:
-            callback(_span(span, attributes), opened.caller)
+            callback(_span(span, attributes), call.for_whom(opened.caller))
 
-    def _note_enclosing(self, span_id: int | None) -> None:
+    def _note_around(self, span_id: int | None, kind: str) -> None:
+        """Note a call at the spans around it, up to the nearest that is a call, a tool or an agent by now."""
         with self._lock:
             while span_id is not None and (above := self._open.get(span_id)) is not None:
-                self._enclosing.add(span_id)
+                attributes = _attributes(above.span)
+                if attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME) in dialects.OPERATIONS_WITHOUT_MODEL_CALL:
+                    return
+                self._inside.setdefault(span_id, set()).add(kind)
+                if is_inference(attributes):
+                    return
                 span_id = above.parent
 
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""
         self._lock = threading.Lock()
+
+
+def _kind(attributes: Mapping[str, Json]) -> str:
+    operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
+    return operation_kind(operation if isinstance(operation, str) else None)
 
 
 def _attributes(span: ReadableSpan) -> Mapping[str, Json]:

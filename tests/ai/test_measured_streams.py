@@ -6,11 +6,12 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otel_measure.ai.instrument import MeasuredStream, ModelCall
+from otel_measure.ai.instrument import MeasuredStream, ModelCall, measured
 from tests.ai.measuring import Boom, FakeMeasuring, outcome, recorded
 
 
@@ -129,3 +130,64 @@ def test_a_stream_without_close_is_taken(measuring: FakeMeasuring, call: Callabl
     measuring.records.clear()
     asyncio.run(read())
     assert outcome(measuring) == (None, None)
+
+
+# ---------------------------------------------------------------- decorated functions that return a stream
+
+
+def test_a_function_that_returns_a_stream_is_measured_to_its_end(
+    measuring: FakeMeasuring, call: Callable[[], ModelCall]
+) -> None:
+    """A generator that it made, whether it is read by a loop or by `next`: chunks, the first of them, and usage."""
+    stream = measured(lambda n: iter(Stream(n)), call)(2)
+    assert next(stream) == {"choices": []}
+    assert measuring.records == []
+    assert len(list(stream)) == 2
+    record = recorded(measuring)
+    assert (record["output_chunks"], record["usage"].output_tokens) == (3, 5)
+    assert (round(record["time_to_first_chunk_ms"], 6), record["latency_ms"]) == (10.0, 20.0)
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
+@pytest.mark.parametrize("is_coroutine", [True, False])
+def test_a_function_that_returns_an_asynchronous_stream(
+    measuring: FakeMeasuring, call: Callable[[], ModelCall], is_coroutine: bool
+) -> None:
+    """Of a coroutine function, as asynchronous clients have it, and of a plain one."""
+
+    async def opened() -> AsyncIterator[dict[str, Any]]:
+        return aiter(AsyncStream(1))
+
+    async def read() -> int:
+        stream = await measured(opened, call)() if is_coroutine else measured(lambda: aiter(AsyncStream(1)), call)()
+        first = await anext(stream)
+        return len([first, *[chunk async for chunk in stream]])
+
+    assert asyncio.run(read()) == 2
+    assert outcome(measuring) == (2, None)
+
+
+def test_a_stream_of_a_function_that_breaks(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
+    """The error of the stream is that of the call, once."""
+    with pytest.raises(Boom):
+        list(measured(lambda: iter(Stream(1, Boom("no"))), call)())
+    assert outcome(measuring) == (1, "Boom")
+
+
+def test_a_stream_that_nobody_reads_is_a_call(measuring: FakeMeasuring, call: Callable[[], ModelCall]) -> None:
+    """It is recorded when it is let go of, without chunks."""
+    measured(lambda: iter(Stream(1)), call)()
+    gc.collect()
+    assert outcome(measuring) == (None, None)
+
+
+def test_what_is_no_stream_is_returned_as_it_is(
+    measuring: FakeMeasuring, call: Callable[[], ModelCall], tmp_path: Path
+) -> None:
+    """A list, and a file, which has lines and no chunks."""
+    with (tmp_path / "a").open("w") as file:
+        assert measured(lambda: file, call)() is file
+    chunks = [1, 2]
+    assert measured(lambda: chunks, call)() is chunks
+    assert len(measuring.records) == 2

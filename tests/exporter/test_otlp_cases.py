@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ _TIMES = re.compile(r'"(timeUnixNano|endTimeUnixNano|startTimeUnixNano|observedT
 
 
 @pytest.fixture
-def served(tmp_path: Path, local: Local, clock: Clock) -> tuple[Runtime, TestClient]:
+def served(tmp_path: Path, local: Local, clock: Clock) -> Iterator[tuple[Runtime, TestClient]]:
     """An exporter with a store of its own, and a client of it."""
     clock.now_us = NOW_US  # prices have dates
     runtime = Runtime(Settings(store=str(tmp_path / "m.db")), clock=clock)
-    return runtime, local(create_app(runtime=runtime))
+    yield runtime, local(create_app(runtime=runtime))
+    runtime.shutdown()
 
 
 def total(values: list[float | None]) -> float | None:

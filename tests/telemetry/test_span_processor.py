@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, TraceIdRatioBased
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, Tracer
 
+from otel_measure.ai import spans
 from otel_measure.config import Settings
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.records import caller
@@ -144,6 +145,77 @@ def test_of_calls_inside_each_other_the_innermost_counts(app: App) -> None:
         app.chat()
     (recorded,) = app.inferences()
     assert recorded.input_tokens == 10
+
+
+def test_a_span_of_another_model_inside_our_call_is_a_call_of_its_own(app: App) -> None:
+    """It has the user and the session of the outer call, which it tells nothing of."""
+    with app.runtime.ai.inference("judge", "1", user_id=7, session_id="s", inference_id="ours"):
+        app.chat()
+    other, ours = app.inferences()
+    assert (ours.id, ours.model, ours.input_tokens, ours.cost_usd) == ("ours", "judge", None, None)
+    assert (other.model, other.input_tokens) == ("gpt-4o", 10)
+    assert other.cost_usd == pytest.approx(PRICE_USD)
+    assert {(each.user_id, each.session_id) for each in (other, ours)} == {("7", "s")}
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "gpt-4o-2024-08-06"])
+def test_a_span_of_the_model_that_our_call_names_is_that_call(app: App, name: str) -> None:
+    """Under its id, whichever of its names the call gives: the one asked for, or the one that answers."""
+    with app.runtime.ai.inference(name, "1", inference_id="ours"):
+        app.chat()
+    assert [(each.id, each.model, each.input_tokens) for each in app.inferences()] == [("ours", name, 10)]
+
+
+def test_two_instrumentations_that_are_not_nested_tell_of_one_call(app: App) -> None:
+    """Spans beside each other are one call by the id of the answer, unless one instrumentation tells them both."""
+    other = app.tracers.get_tracer("another instrumentation")
+
+    def calls_of(response_id: str, tracers: Iterable[Tracer], **more: Any) -> int:
+        before = len(app.inferences())
+        opened = [
+            tracer.start_span("chat", attributes={**SAID, **USAGE, "gen_ai.response.id": response_id, **more})
+            for tracer in tracers
+        ]
+        for span in opened:
+            span.end()
+        return len(app.inferences()) - before
+
+    assert calls_of("r1", [app.tracer, other]) == 1
+    assert calls_of("r1", [app.tracer]) == 1
+    assert calls_of("r2", [app.tracer, app.tracer]) == 2
+    assert calls_of("r3", [app.tracer, other], **{"gen_ai.response.id": ""}) == 2
+
+
+def test_remembered_answers_have_a_bound(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes: whoever tells of it later tells of a call of its own."""
+    monkeypatch.setattr(spans, "REMEMBERED_RESPONSES", 1)
+    for n, tracer in enumerate((app.tracer, app.tracer, app.tracers.get_tracer("another instrumentation"))):
+        said = {**SAID, **USAGE, "gen_ai.response.id": f"r{n % 2}"}
+        tracer.start_span("chat", attributes=said).end()
+    assert len(app.inferences()) == 3
+
+
+def test_a_call_around_a_tool_that_calls_another_model(app: App) -> None:
+    """An answer that needs a tool which embeds is two calls; so is an embedding inside a chat without one."""
+    embedding = {**SAID, "gen_ai.operation.name": "embeddings"}
+    with (
+        app.tracer.start_as_current_span("chat", attributes=SAID),
+        app.tracer.start_as_current_span("execute_tool", attributes={"gen_ai.operation.name": "execute_tool"}),
+    ):
+        app.chat()
+    assert len(app.inferences()) == 2
+    with app.tracer.start_as_current_span("chat", attributes=SAID):
+        app.tracer.start_span("embeddings", attributes=embedding).end()
+    assert len(app.inferences()) == 4
+
+
+def test_three_spans_around_each_other_are_one_call(app: App) -> None:
+    """Also where the outer ones say only at their end that they are calls."""
+    with app.tracer.start_as_current_span("chat") as outer:
+        with app.tracer.start_as_current_span("chat", attributes=SAID):
+            app.chat()
+        outer.set_attributes(SAID)
+    assert [each.input_tokens for each in app.inferences()] == [10]
 
 
 def test_streams_end_inside_the_call(app: App) -> None:

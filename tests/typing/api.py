@@ -26,6 +26,7 @@ from otel_measure import (
     flush,
     get_ai_model_service,
     get_infrastructure_service,
+    get_otlp_senders,
     get_user_analytics_service,
     shutdown,
 )
@@ -34,6 +35,7 @@ from otel_measure.ai.instrument import MeasuredStream, ModelCall
 from otel_measure.ai.service import AiModelService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.middleware import AsgiApp, AsgiMiddleware, WsgiApp, WsgiMiddleware
+from otel_measure.otlp.sending import OtlpSenders
 from otel_measure.store.types.exports import ExportedFact
 from otel_measure.testing import Capture
 from otel_measure.users.service import UserAnalyticsService
@@ -71,10 +73,11 @@ def end() -> None:
 
 
 def services() -> None:
-    """Get the three services."""
+    """Get the three services, and who sends by OTLP."""
     assert_type(get_infrastructure_service(), InfrastructureService)
     assert_type(get_ai_model_service(), AiModelService)
     assert_type(get_user_analytics_service(), UserAnalyticsService)
+    assert_type(get_otlp_senders(), OtlpSenders)
 
 
 def caller() -> None:
@@ -255,6 +258,8 @@ def model_reports() -> None:
         ai.get_model_series("m", "1", "24h", step="5m", group_by="version").columns["p95_ms"], tuple[float, ...]
     )
     assert_type(ai.get_model_series(start=NOW, end=NOW, compare="previous", service="shop").window.start, datetime)
+    spent = ai.get_spending(by=["user", "model"], window="7d", as_of=TODAY, service="shop", environment="test")
+    assert_type(spent.total_usd, float)
     assert_type(ai.get_evaluations(window="7d", as_of=TODAY, service="shop", environment="test").total_evaluations, int)
     seen = ai.get_agents(window="7d", as_of=TODAY, service="shop", environment="test")
     assert_type(seen.agents[0].cost_per_run_usd.p95 if seen.agents else seen.loops.cost_usd, float)
