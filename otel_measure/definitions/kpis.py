@@ -31,6 +31,7 @@ class Kpi:
         window: the time the value is taken over (``5m``, ``24h``, ``28d``); ``now`` for a current reading.
         direction: the side of the target that is good; ``none`` when there is nothing to judge.
         target: strict bound of the good side; ``None`` when only a change alerts.
+        met_at_target: whether a target that is just reached is met, as that of an SLA is.
         alert: strict bound beyond which somebody has to look; ``None`` when there is no such rule.
         alert_for_s: seconds through which the alert must hold before it fires.
         alert_rule: the alert as a sentence; empty without one.
@@ -47,6 +48,7 @@ class Kpi:
     window: str
     direction: Direction
     target: float | None = None
+    met_at_target: bool = False
     alert: float | None = None
     alert_for_s: int = 0
     alert_rule: str = ""
@@ -117,6 +119,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         window="30d",
         direction="above",
         target=99.9,
+        met_at_target=True,
         alert=99.9,
         alert_rule="Availability < 99.9 %",
         metric=instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO.name,
