@@ -109,10 +109,7 @@ class InferenceBuilder:
         output_chunks: int | None = None,
         usage: Usage = _NO_USAGE,
     ) -> Inference:
-        """Return the record of one call of a model.
-
-        `sent_at` is when the client sent it, by its own clock: a difference of 60 s or more to ours corrects
-        `timestamp`.
+        """Return the record of one call of a model; `sent_at`, the client's clock as it sent it, corrects `timestamp`.
 
         Raises:
             ValueError: an argument breaks its rule; the message names it.
