@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-newest lint lock chaos soak clean
+.PHONY: help serve demo test test-newest lint lock chaos soak recordings clean
 
 PY := .venv/bin/python
 CODE := $(wildcard otel_measure exporter tests examples benchmarks)
@@ -17,6 +17,7 @@ help:
 	@echo 'make soak [ARGS="--minutes 8"]    half an hour of traffic on a small bound: is what it takes flat?'
 	@echo 'make lint                         run the checks but for the tests'
 	@echo 'make test-newest                  run the tests that need no real component on the newest Python of this machine'
+	@echo 'make recordings [ARGS=EMITTER]    record anew what real programs send (needs Node.js and Go)'
 	@echo 'make lock [ARGS=--upgrade]        write the lock files anew from pyproject.toml'
 	@echo 'make clean                        remove .venv and what the tools left'
 
@@ -51,6 +52,12 @@ chaos:
 soak:
 	@.ci/venv dev
 	@$(PY) -m tests.chaos.soak $(ARGS)
+
+recordings:
+	@.ci/venv dev
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@$(PY) -m tests.recordings.make $(ARGS)
+	@$(PY) -m tests.conventions.dialects_page
 
 lock:
 	@.ci/venv core

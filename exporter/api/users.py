@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,7 @@ from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
 from exporter.http.query import UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
+from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.records.events import USER_EVENT_TYPES
 from otel_measure.records.kinds import NpsResponse, UserEvent
@@ -33,6 +34,16 @@ class ConversionQuery(UserQuery, frozen=True, kw_only=True):
     conversion_event: Annotated[
         str, Meta(description="The type or the name of an event.", extra_json_schema={"minLength": 1})
     ] = "conversion"
+
+
+class UserSeriesQuery(ConversionQuery, frozen=True, kw_only=True):
+    """Over which days a series about users is, in which steps, and who converts."""
+
+    step: Annotated[
+        str | None,
+        Meta(description="Days or weeks; days up to 92 of them when absent.", extra_json_schema={"enum": ["1d", "1w"]}),
+    ] = None
+    compare: Annotated[Literal["previous"] | None, Meta(description="`previous` adds as many days just before.")] = None
 
 
 class QuarterQuery(UserQuery, frozen=True, kw_only=True):
@@ -237,6 +248,14 @@ def segments(call: Call[UserQuery, NoBody]) -> Segments:
     return call.runtime.users.segment_users(**narrowing(call.query))
 
 
+def series(call: Call[UserSeriesQuery, NoBody]) -> Series:
+    """Answer how users were over time."""
+    query = call.query
+    return call.runtime.users.get_user_series(
+        step=query.step, compare=query.compare, conversion_event=query.conversion_event, **narrowing(query)
+    )
+
+
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     post(
         f"{_BASE}/events/track", track_event, EventBody,
@@ -261,6 +280,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Who comes back on day 1, 7 and 30", "Retention of the cohorts of the window, with their intervals.",
     ),
     get(f"{_BASE}/nps", nps, NpsQuery, "Who would recommend", "The net promoter score with its margin."),
+    get(
+        f"{_BASE}/series", series, UserSeriesQuery,
+        "How users were over time", "A number per column and step: active, new, back, sessions, conversions, NPS.",
+    ),
     get(f"{_BASE}/segments", segments, UserQuery, "Where users stand", "Persons by segment; they add up to all."),
     post(f"{_BASE}/nps/record", record_nps, NpsBody, "Record an answer", "The id, once the answer is committed."),
     post(

@@ -19,7 +19,7 @@ from otel_measure.ai.reports import UNKNOWN_QUALITY
 from otel_measure.ai.spending import Spending, dimensions, spending
 from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.model_use import ModelUse
-from otel_measure.definitions.series import Compare, Series
+from otel_measure.definitions.series import Compare, Series, check_compare
 from otel_measure.definitions.steps import SeriesWindow, series_span, step_for
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import NoStore
@@ -240,7 +240,8 @@ class ModelQuestions:
         quality = self._quality_for("get_model_series")
         if model_version is not None and model_name is None:
             raise ValueError(f"model_version={model_version!r} needs a model_name")
-        series.check(group_by, compare)
+        series.check_group(group_by)
+        check_compare(compare)
         now_us = self._now_us()
         span = series_span(SeriesWindow(window, start, end), now_us, self._timezone, "24h")
         asked = series.SeriesAsked(step or step_for(span), group_by, compare, ModelChoice(model_name, model_version))

@@ -63,16 +63,14 @@ class SeriesAsked(NamedTuple):
     only: ModelChoice
 
 
-def check(group_by: str | None, compare: str | None) -> None:
-    """Check what a series is told apart by and set beside.
+def check_group(group_by: str | None) -> None:
+    """Check what a series is told apart by.
 
     Raises:
         ValueError: there is no such thing.
     """
     if group_by is not None and group_by not in _KEYS:
         raise ValueError(f"group_by must be one of {', '.join(_KEYS)}, not {group_by!r}")
-    if compare is not None and compare != "previous":
-        raise ValueError(f"compare must be 'previous', not {compare!r}")
 
 
 def model_series(ask: StoredModels, horizon: int, span: TimeSpan, now_us: int, asked: SeriesAsked) -> Series:

@@ -101,6 +101,7 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
     response = _text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
     model = _text(attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
     first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
+    usage = usage_of(attributes, span.scope)
     values: dict[str, object] = {
         semconv.ATTR_LOG_RECORD_UID: call_id or inference_id(span.trace_id, span.span_id),
         "ts": span.end_us,
@@ -108,8 +109,8 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
         semconv.ATTR_GEN_AI_REQUEST_MODEL: model,
         semconv.ATTR_MODEL_VERSION: model_names.version_of(model, response),
         semconv.ATTR_LATENCY_MS: max(span.end_us - span.start_us, 0) / 1000,
-        semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: _count(first_of(attributes, dialects.INPUT_TOKENS)),
-        semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: _count(first_of(attributes, dialects.OUTPUT_TOKENS)),
+        semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
+        semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
         semconv.ATTR_ERROR_TYPE: error_type_of(span),
         semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(attributes) or model_names.provider_of(model),
         semconv.ATTR_GEN_AI_OPERATION_NAME: _text(attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
@@ -120,7 +121,6 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
         "trace_id": span.trace_id or None,
         "span_id": span.span_id or None,
     }
-    usage = usage_of(attributes)
     values[semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cached_input_tokens
     values[semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS] = usage.cache_write_tokens
     values[semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
@@ -133,14 +133,24 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
     return _priced(inference, usage, pricer)
 
 
-def usage_of(attributes: Mapping[str, Json]) -> Usage:
-    """Return what the attributes of a span say of the usage of a call; what breaks a rule is not known."""
+def usage_of(attributes: Mapping[str, Json], scope: str = "") -> Usage:
+    """Return what the attributes of a span say of the usage of a call; what breaks a rule is not known.
+
+    Args:
+        attributes: of the span.
+        scope: of the instrumentation: some count what the cache read and wrote beside the input.
+    """
     cost_usd = first_of(attributes, dialects.COST_USD)
+    given = _count(first_of(attributes, dialects.INPUT_TOKENS))
+    cached = _count(first_of(attributes, dialects.CACHED_INPUT_TOKENS))
+    written = _count(first_of(attributes, dialects.CACHE_WRITE_TOKENS))
+    if given is not None and dialects.counts_cache_beside_input(scope):
+        given += (cached or 0) + (written or 0)
     return Usage(
-        input_tokens=_count(first_of(attributes, dialects.INPUT_TOKENS)),
+        input_tokens=given,
         output_tokens=_count(first_of(attributes, dialects.OUTPUT_TOKENS)),
-        cached_input_tokens=_count(first_of(attributes, dialects.CACHED_INPUT_TOKENS)),
-        cache_write_tokens=_count(first_of(attributes, dialects.CACHE_WRITE_TOKENS)),
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
         reasoning_tokens=_count(first_of(attributes, dialects.REASONING_TOKENS)),
         units=_units(attributes),
         service_tier=_text(first_of(attributes, dialects.SERVICE_TIER)),

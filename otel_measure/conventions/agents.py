@@ -87,7 +87,7 @@ _OPENAI: Final = MappingProxyType(
 )
 # Codex writes some events twice: what may be traced is told without the user.
 _TWIN: Final = MappingProxyType({"target": ("codex_otel.trace_safe",)})
-_CALL_EVENTS: Final = (
+EVENT_DIALECTS: Final = (
     CallDialect("claude_code.api_request", _ANTHROPIC),
     CallDialect("claude_code.api_error", failed=True),
     CallDialect("gemini_cli.api_response", _GOOGLE),
@@ -109,8 +109,8 @@ CALL_SPANS: Final[Mapping[str, CallDialect]] = MappingProxyType(
     {"claude_code.llm_request": CallDialect("claude_code.llm_request", _ANTHROPIC)}
 )
 _BY_NAME: Final[Mapping[str, tuple[CallDialect, ...]]] = {
-    name: tuple(dialect for dialect in _CALL_EVENTS if dialect.name == name)
-    for name in {dialect.name for dialect in _CALL_EVENTS}
+    name: tuple(dialect for dialect in EVENT_DIALECTS if dialect.name == name)
+    for name in {dialect.name for dialect in EVENT_DIALECTS}
 }
 CALL_EVENTS: Final = frozenset(_BY_NAME)
 

@@ -39,11 +39,11 @@ PROCESS: Final[tuple[Names, ...]] = (
 PROVIDER: Final[Names] = (semconv.ATTR_GEN_AI_PROVIDER_NAME, "gen_ai.system")
 INPUT_TOKENS: Final[Names] = (
     *(semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
-    "llm.token_count.prompt",
+    *("llm.token_count.prompt", "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens"),
 )
 OUTPUT_TOKENS: Final[Names] = (
     *(semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
-    "llm.token_count.completion",
+    *("llm.token_count.completion", "ai.usage.outputTokens", "ai.usage.completionTokens"),
 )
 CACHED_INPUT_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
@@ -55,12 +55,13 @@ CACHE_WRITE_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
     *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation_input_tokens"),
     *("gen_ai.usage.details.cache_write_tokens", "llm.usage.cache_creation_input_tokens"),
-    "llm.token_count.prompt_details.cache_write",
+    *("llm.token_count.prompt_details.cache_write", "ai.usage.inputTokenDetails.cacheWriteTokens"),
 )
 REASONING_TOKENS: Final[Names] = (
     semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
     *("gen_ai.usage.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning", "llm.usage.reasoning_tokens"),
     *("gen_ai.usage.details.reasoning_tokens", "llm.token_count.completion_details.reasoning"),
+    "ai.usage.reasoningTokens",
 )
 # Parts of the tokens that are charged apart, as the price table calls them.
 CHARGED_UNITS: Final[Mapping[str, Names]] = MappingProxyType(
@@ -125,6 +126,9 @@ FAILURES_BY_SCOPE_PREFIX: Final[tuple[tuple[str, Failures], ...]] = (
     ("opentelemetry.instrumentation.openai", "none"),  # OpenLLMetry, and its siblings
     ("opentelemetry.instrumentation.anthropic", "none"),
 )
+# Instrumentations that pass on what the provider says where it counts the tokens of the cache beside the input; by the
+# conventions, and for all others, they are a part of it.
+CACHE_BESIDE_INPUT_SCOPES: Final[Names] = ("opentelemetry.instrumentation.botocore.",)
 # Series of input tokens that are split by whether they were read from a cache: of the same calls, at another price.
 TOKEN_CACHE: Final = "gen_ai.token.cache"
 READ_FROM_CACHE: Final = frozenset({"read"})
@@ -156,6 +160,11 @@ EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 def failures_of(scope: str) -> Failures | None:
     """Return what the metrics of an instrumentation say of failed calls, `None` where that is not known."""
     return next((failures for prefix, failures in FAILURES_BY_SCOPE_PREFIX if scope.startswith(prefix)), None)
+
+
+def counts_cache_beside_input(scope: str) -> bool:
+    """Return whether the input tokens of an instrumentation are those beside the cache."""
+    return scope.startswith(CACHE_BESIDE_INPUT_SCOPES)
 
 
 def first_of(attributes: Mapping[str, V], names: Names) -> V | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ _SESSION: Final = semconv.ATTR_SESSION_ID
 _COST: Final = "gen_ai.usage.cost"
 
 
-# Where the name asked for stands in the JSON of the parameters of the call.
+# The JSON of the parameters of the call: the name asked for and the user stand in it.
 PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
 
 
@@ -52,6 +52,8 @@ SPAN_DIALECTS: Final[tuple[SpanDialect, ...]] = (
     SpanDialect(
         "OpenInference",
         {
+            "llm.request.model_name": _MODEL,
+            "llm.response.model_name": _ANSWERED,
             "llm.model_name": _ANSWERED,
             "embedding.model_name": _ANSWERED,
             "reranker.model_name": _ANSWERED,
@@ -74,6 +76,7 @@ SPAN_DIALECTS: Final[tuple[SpanDialect, ...]] = (
         {
             "llm.request.type": _OPERATION,
             "llm.user": _USER,
+            "gen_ai.user": _USER,
             "traceloop.association.properties.user_id": _USER,
             "traceloop.association.properties.session_id": _SESSION,
         },
@@ -108,6 +111,7 @@ SPAN_DIALECTS: Final[tuple[SpanDialect, ...]] = (
         },
     ),
     SpanDialect("Gemini CLI", {}, {"llm_call": "chat", "tool_call": "execute_tool", "agent_call": "invoke_agent"}),
+    SpanDialect("OpenLIT", {"gen_ai.request.user": _USER}),
     SpanDialect("Langfuse", {"langfuse.user.id": _USER, "langfuse.session.id": _SESSION}),
 )
 _NAMES: Final[Mapping[str, str]] = {
@@ -125,8 +129,9 @@ def in_conventional_names(attributes: Mapping[str, V]) -> Mapping[str, V | str]:
     if not theirs and operation not in _OPERATIONS:
         return attributes
     named: dict[str, V | str] = dict(attributes)
-    if _MODEL not in named and (asked := _model_of_parameters(attributes)):
-        named[_MODEL] = asked
+    parameters = _parameters_of(attributes)
+    if _MODEL not in named and parameters.model:
+        named[_MODEL] = parameters.model
     for name in sorted(theirs, key=list(_NAMES).index):
         value = attributes[name]
         if value is None or value == "" or named.get(_NAMES[name]) not in (None, ""):
@@ -136,23 +141,29 @@ def in_conventional_names(attributes: Mapping[str, V]) -> Mapping[str, V | str]:
     named_operation = named.get(_OPERATION)
     if isinstance(named_operation, str) and named_operation in _OPERATIONS:
         named[_OPERATION] = _OPERATIONS[named_operation]
+    if _USER not in named and (user := parameters.user or (parameters.metadata or {}).get("user_id")):
+        named[_USER] = str(user)
     return named
 
 
-def _model_of_parameters(attributes: Mapping[str, V]) -> str | None:
-    """Return the model that the parameters of a call name."""
+class _Parameters(msgspec.Struct, frozen=True):
+    """What a provider is given beside the prompt; OpenAI knows the user as `user`, Anthropic in `metadata`."""
+
+    model: str | None = None
+    user: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def _parameters_of(attributes: Mapping[str, V]) -> _Parameters:
+    """Return what the parameters of a call say."""
     for name in PARAMETERS:
         text = attributes.get(name)
         if isinstance(text, str):
             try:
-                return _parameters(text).model
+                return _decode(text)
             except msgspec.MsgspecError:
                 continue
-    return None
+    return _Parameters()
 
 
-class _Parameters(msgspec.Struct):
-    model: str | None = None
-
-
-_parameters = msgspec.json.Decoder(_Parameters).decode
+_decode = msgspec.json.Decoder(_Parameters).decode

@@ -48,12 +48,24 @@ class ModelTies:
         for names, n in pairs.items():
             if names.asked and names.answered:
                 self._asked_for[names.answered][names.asked] += n
+        self._asked = {names.asked for names in pairs if names.asked}
         self._lonely = _lonely(pairs)
 
     def likeness(self, one: ModelNames, other: ModelNames) -> Likeness | None:
-        """Return how sure it is that both speak of one model, `None` where they do not."""
+        """Return how sure it is that both speak of one model, `None` where they do not.
+
+        An answer's name that only repeats the name asked for may be no answer's: some senders write it so where they
+        do not know.
+        """
         if one.says_nothing or other.says_nothing:
             return Likeness.NAMELESS
+        likeness = self._likeness(one, other)
+        if likeness is None and one.answered != other.answered:
+            likeness = self._likeness(_without_repetition(one), _without_repetition(other))
+            return None if likeness is None else Likeness.TIED
+        return likeness
+
+    def _likeness(self, one: ModelNames, other: ModelNames) -> Likeness | None:
         equal = 0
         for a, b in zip(one, other, strict=True):
             if a and b:
@@ -70,13 +82,18 @@ class ModelTies:
         if asked == answered or asked in self._asked_for.get(answered, ()):
             return True
         if is_longer_name(answered, asked):
-            return True
+            # `gpt-4o-mini-2024-07-18` goes on from `gpt-4o`, and is `gpt-4o-mini`'s where that is asked for too.
+            return not any(is_longer_name(answered, longer) and is_longer_name(longer, asked) for longer in self._asked)
         return self._lonely == ModelNames(asked, answered)
 
     def asked_of(self, answered: str) -> str:
         """Return the name that was asked for most often where this one answered (a tie: the first), itself for none."""
         asked_for = self._asked_for.get(answered)
         return min(asked_for, key=lambda asked: (-asked_for[asked], asked)) if asked_for else answered
+
+
+def _without_repetition(names: ModelNames) -> ModelNames:
+    return ModelNames(names.asked) if names.asked == names.answered else names
 
 
 def is_longer_name(answered: str, asked: str) -> bool:

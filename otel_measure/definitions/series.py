@@ -50,3 +50,13 @@ class Series:
     groups: tuple[SeriesGroup, ...]
     previous: EarlierSeries | None
     window: Window
+
+
+def check_compare(compare: str | None) -> None:
+    """Check what a series is set beside.
+
+    Raises:
+        ValueError: there is no such thing.
+    """
+    if compare not in (None, "previous"):
+        raise ValueError(f"compare must be 'previous', not {compare!r}")

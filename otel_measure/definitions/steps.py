@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from otel_measure.definitions.days import day_finder, day_start, micros, moment
-from otel_measure.definitions.windows import MINUTE_US, CellRange, TimeSpan, cell_ranges, time_span
+from otel_measure.definitions.days import Days, day_finder, day_start, micros, moment
+from otel_measure.definitions.windows import MINUTE_US, CellRange, DaySpan, TimeSpan, cell_ranges, time_span
 
 DAY_S: Final = 86_400
 WEEK_S: Final = 7 * DAY_S
@@ -25,6 +25,9 @@ LADDER: Final = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "1d"
 
 DEFAULT_POINTS: Final = 300
 MAX_POINTS: Final = 1500
+MAX_DAY_POINTS: Final = 400
+_MAX_DAYS_BY_DEFAULT: Final = 92
+_DAYS: Final = {"1d": 1, "1w": 7}
 _US: Final = 1_000_000
 _MONDAY: Final = 4  # 1970-01-05
 
@@ -129,6 +132,58 @@ def steps(span: TimeSpan, now_us: int, step: str) -> Steps:
     if end < whole[-1] or now_us < end:
         cut.add(len(edges) - 2)
     return Steps(edges, seconds, tuple(sorted(cut)))
+
+
+@dataclass(frozen=True, slots=True)
+class DaySteps:
+    """The steps of a window of whole local days.
+
+    Attributes:
+        days: of each step.
+        starts: when each begins.
+        seconds: how long a whole step is, as the calendar counts it.
+        partial: the weeks that the window cuts, and the step that is still running.
+    """
+
+    days: tuple[Days, ...]
+    starts: tuple[datetime, ...]
+    seconds: int
+    partial: tuple[int, ...]
+
+    @classmethod
+    def of(cls, span: DaySpan, step: str | None) -> Self:
+        """Return the days of a window or its weeks, which begin on Monday; without a step days up to 92 of them.
+
+        Raises:
+            ValueError: there is no such step, or the window has over 400 of it.
+        """
+        length = span.last_day - span.first_day + 1
+        step = step or ("1d" if length <= _MAX_DAYS_BY_DEFAULT else "1w")
+        if step not in _DAYS:
+            raise ValueError(f"step must be one of {', '.join(_DAYS)}, not {step!r}: persons are counted by local days")
+        if length > _DAYS[step] * MAX_DAY_POINTS:
+            raise ValueError(f"step={step!r} would make over {MAX_DAY_POINTS} points: ask for less time, or for weeks")
+        firsts = [
+            day
+            for day in range(span.first_day, span.last_day + 1)
+            if step == "1d" or day == span.first_day or (day - _MONDAY) % 7 == 0
+        ]
+        days = tuple(Days(a, b - 1) for a, b in pairwise((*firsts, span.last_day + 1)))
+        cut = {k for k in (0, len(days) - 1) if days[k].length < _DAYS[step]}
+        zone = ZoneInfo(span.timezone)
+        return cls(
+            days,
+            tuple(moment(day_start(of.first, zone)) for of in days),
+            _DAYS[step] * DAY_S,
+            tuple(sorted(cut | ({len(days) - 1} if span.is_today else set()))),
+        )
+
+
+def days_before(span: DaySpan) -> DaySpan:
+    """Return as many whole days just before a window."""
+    first, last = Days(span.first_day, span.last_day).before()
+    start = day_start(first, ZoneInfo(span.timezone))
+    return replace(span, first_day=first, last_day=last, start=start, end=span.start, is_today=False)
 
 
 def _whole(start: int, end: int, seconds: int, zone: ZoneInfo) -> Iterator[int]:

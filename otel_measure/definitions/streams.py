@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from math import isfinite
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -18,7 +19,7 @@ from otel_measure.definitions.exposition import MONOTONIC, STALE_US, Sample, add
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
 
-StreamScope: TypeAlias = Literal["add", "host", "instance"]
+StreamScope: TypeAlias = Literal["add", "host", "instance", "folded"]
 FACT_SCOPES: Final = frozenset({SCOPE_AI, SCOPE_USERS})
 """Instrumentation scopes of ours whose figures are counted from facts: they are no streams."""
 # (prefix of the instrument's name, whose reading it is); everything else adds, or is a gauge of its process
@@ -49,8 +50,8 @@ class Point:
     """The value of one stream at one time: since its start, or (`delta`) since the point before.
 
     Attributes:
-        scope: "add" (summed over processes, kept when one ends), "host" (last reading, one per host) or
-            "instance" (one per process, never added).
+        scope: "add" (summed over processes, kept when one ends), "host" (last reading, one per host),
+            "instance" (one per process, never added) or "folded" (not shown: only what it says of models counts).
         instance: `service.instance.id` of the process, or the host for scope "host".
         start: when the stream began, microseconds, 0 when unknown; a restart is a new stream. Of a delta: when it did.
         value: the sum of a counter or histogram, the reading of a gauge.
@@ -91,6 +92,15 @@ class Point:
     def has_unknown_start(self) -> bool:
         """Whether it may go on from any earlier start of its stream: its sender does not say when it began."""
         return self.start == 0 and self.scope == "instance" and self.kind in MONOTONIC
+
+
+def folded(point: Point) -> Point:
+    """Return a point as one that is not shown, under a name that tells its series from others and nothing else.
+
+    What is said of models is counted by the attributes that matter. Those that do not, such as the id of a request,
+    make series without end, which are only kept to know by how much each grows.
+    """
+    return replace(point, labels=sha256(point.labels.encode()).hexdigest(), scope="folded", description="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 from otel_measure.config import Settings
 from otel_measure.conventions import semconv
 from otel_measure.definitions.days import day_date
+from otel_measure.definitions.series import Compare, Series, check_compare
 from otel_measure.definitions.windows import DaySpan, counted, day_span
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
@@ -22,6 +23,7 @@ from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.persons import PersonCalls
+from otel_measure.users.series import user_series
 from otel_measure.users.track import EventBuilder
 
 DEFAULT_CONVERSION: Final = EventType.CONVERSION.value
@@ -300,6 +302,38 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
         days = self._days(window, as_of)
         with self._asking("segments", service, environment) as ask:
             return reports.segments(ask, counted(days, ask))
+
+    def get_user_series(
+        self,
+        window: str = MONTH,
+        *,
+        step: str | None = None,
+        compare: Compare | None = None,
+        conversion_event: EventType | str = DEFAULT_CONVERSION,
+        as_of: date | None = None,
+        service: str | None = None,
+        environment: str | None = None,
+    ) -> Series:
+        """Return active users, who is new, back or gone, sessions, conversions and NPS over time.
+
+        Args:
+            window: such as "30d", whole local days that end with today or `as_of`.
+            step: "1d" or "1w"; days up to 92 of them when not given. A person counts once in a step.
+            compare: "previous" adds as many days before.
+            conversion_event: type or name of what converts.
+            as_of: the last day.
+            service: of one service alone, which reads the facts of each step.
+            environment: of this one.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NoStore: there is none.
+        """
+        check_compare(compare)
+        days = self._days(window, as_of)
+        event = checks.text("conversion_event", getattr(conversion_event, "value", conversion_event))
+        with self._asking("series", service, environment) as ask:
+            return user_series(ask, days, step, compare, event, self._now_us())
 
     def get_users_summary(
         self,

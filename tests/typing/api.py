@@ -257,7 +257,10 @@ def model_reports() -> None:
     assert_type(
         ai.get_model_series("m", "1", "24h", step="5m", group_by="version").columns["p95_ms"], tuple[float, ...]
     )
-    assert_type(ai.get_model_series(start=NOW, end=NOW, compare="previous", service="shop").window.start, datetime)
+    asked = ai.get_model_series(
+        start=NOW - timedelta(hours=1), end=NOW, compare="previous", service="shop", environment="test"
+    )
+    assert_type(asked.window.start, datetime)
     spent = ai.get_spending(by=["user", "model"], window="7d", as_of=TODAY, service="shop", environment="test")
     assert_type(spent.total_usd, float)
     assert_type(ai.get_evaluations(window="7d", as_of=TODAY, service="shop", environment="test").total_evaluations, int)
@@ -294,6 +297,9 @@ def tracking() -> None:
     assert_type(users.export_user("ada").facts, tuple[ExportedFact, ...])
     erasure = users.delete_user("ada")
     assert_type(erasure.events, int)
+    assert_type(
+        users.get_user_series("30d", step="1w", compare="previous", as_of=TODAY).columns["active"], tuple[float, ...]
+    )
     assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)
 
 

@@ -24,7 +24,16 @@ SERVICES: Final = (InfrastructureService, AiModelService, UserAnalyticsService)
 # Methods of the services that the packages call themselves; no document tells a user of them.
 INTERNAL: Final = frozenset(
     {
-        *("after_fork_in_child", "beat", "before_fork", "families", "keep_watch", "stop_watching", "warm"),
+        *(
+            "after_fork_in_child",
+            "beat",
+            "before_fork",
+            "families",
+            "first_models",
+            "keep_watch",
+            "stop_watching",
+            "warm",
+        ),
         *("ground_truth_record", "inference_record", "inference_records"),
         *("get_users_overview", "knows_model", "knows_service", "list_availability", "list_hosts", "list_services"),
         *("list_lifetimes", "observed_seconds"),

@@ -224,6 +224,7 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
         "nps_responses": 1,
         "exposures": 1,
         "ab_conversions": 1,
+        "agent_runs": 0,
         "inferences": 1,
         "bytes_cleared": True,
     }

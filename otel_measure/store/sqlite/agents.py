@@ -20,7 +20,8 @@ from otel_measure.store.types.facts import Filter
 Row: TypeAlias = tuple[Any, ...]
 MAX_SPANS_OF_A_TRACE: Final = 20_000
 """A trace that has more is followed no further, and its runs are incomplete."""
-MAX_ROWS: Final[Mapping[str, int]] = {"agent_run": 200_000, "tool_use": 2_000_000}
+RUNS: Final = "agent_run"
+MAX_ROWS: Final[Mapping[str, int]] = {RUNS: 200_000, "tool_use": 2_000_000}
 _DROPPED: Final = "dropped_"  # in `meta`, how many rows of a table went to make room
 
 
@@ -51,7 +52,7 @@ def _follow(transaction: Transaction, traces: Sequence[bytes]) -> None:
         known: dict[str, Inference] = {each.id: calls[call] for each in told if (call := call_of.get(each.id)) in calls}
         said = runs_of(told, known)
         spans = {bytes.fromhex(each.span_id) for each in told if each.step is not None}
-        _replace(connection, "agent_run", trace, spans, [_run_row(run, names) for run in said.runs])
+        _replace(connection, RUNS, trace, spans, [_run_row(run, names) for run in said.runs])
         _replace(connection, "tool_use", trace, spans, [_use_row(use, names) for use in said.uses])
 
 
@@ -106,7 +107,7 @@ def _use_row(use: ToolUse, names: Names) -> Row:
 
 def activity(connection: sqlite3.Connection, where: Filter, start: int, end: int) -> AgentActivity:
     """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
-    runs = map(_run, _rows(connection, "agent_run", "r.*, o.service, o.environment", where, start, end))
+    runs = map(_run, _rows(connection, RUNS, "r.*, o.service, o.environment", where, start, end))
     took_us, failed = defaultdict[tuple[StepKind, str], list[int]](list), Counter[tuple[StepKind, str]]()
     columns = "r.kind, r.name, r.ts - r.began, r.error_type IS NOT NULL"
     for kind, name, took, has_failed in _rows(connection, "tool_use", columns, where, start, end):
@@ -115,7 +116,7 @@ def activity(connection: sqlite3.Connection, where: Filter, start: int, end: int
     return AgentActivity(
         sorted(runs, key=lambda run: (run.ended_us, run.span_id)),
         [ToolUses(*tool, took_us[tool], failed[tool]) for tool in sorted(took_us)],
-        _dropped(connection, "agent_run"),
+        _dropped(connection, RUNS),
         _dropped(connection, "tool_use"),
     )
 

@@ -87,7 +87,7 @@ def _rows_of(
 ) -> dict[str, tuple[Mapping[str, Any], ...]]:
     """Return the rows of a person beside the facts, by table."""
     rows = {table: _rolled_up(connection, table, uids) for table in roll_ups.TABLES}
-    rows["agent_run"] = agents.of_users(connection, ids)
+    rows[agents.RUNS] = agents.of_users(connection, ids)
     return {table: of_person for table, of_person in rows.items() if of_person}
 
 

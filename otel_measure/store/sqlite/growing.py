@@ -8,7 +8,7 @@ out again when it changes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -123,8 +123,9 @@ def _counts_by_itself(connection: sqlite3.Connection, process: int) -> bool:
 def _keep(connection: sqlite3.Connection, process: int, increment: Increment, series: ModelSeries) -> int:
     """Keep an increment, joined with what its series has grown by in the same minute; return the row."""
     point = increment.point
-    # Labels may name users, and which series it is suffices.
-    key = (process, sha256(f"{point.name}{{{point.labels}}}".encode()).hexdigest(), point.ts // MINUTE_US)
+    # By what the series means: other attributes, such as the id of a request, would make rows without end.
+    meaning = _encode((point.name, point.unit, point.kind, series))
+    key = (process, sha256(meaning).hexdigest(), point.ts // MINUTE_US)
     row = connection.execute(
         "SELECT after, until, increment FROM growth WHERE process = ? AND series = ? AND minute = ?", key
     ).fetchone()
@@ -158,7 +159,13 @@ def _joined(known: _Kept, new: _Kept) -> _Kept:
         has_sum=known.has_sum and new.has_sum,
         count=known.count + new.count,
         bins=[(low, high, n) for (low, high), n in bins.items()],
+        minimum=_extreme(min, known.minimum, new.minimum),
+        maximum=_extreme(max, known.maximum, new.maximum),
     )
+
+
+def _extreme(of: Callable[[float, float], float], one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else of(one, other)
 
 
 def _has_singles(connection: sqlite3.Connection, process: int) -> bool:

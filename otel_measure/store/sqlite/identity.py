@@ -97,6 +97,7 @@ def finish(transaction: Transaction, user_id: str, receipt: int, person: ErasedP
         nps_responses=removed[facts.NPS_RESPONSE.name],
         exposures=removed[facts.EXPOSURE.name],
         ab_conversions=removed[facts.AB_CONVERSION.name],
+        agent_runs=removed[agents.RUNS],
         inferences=removed[facts.INFERENCE.name],
     )  # fmt: skip
 
@@ -155,13 +156,13 @@ def _users(connection: sqlite3.Connection) -> list[str]:
 
 
 def _remove_person(transaction: Transaction, person: ErasedPerson, keys: Keys, now: int) -> dict[str, int]:
-    """Remove all of a person but the tombstones of the ids; return how many facts, by their table."""
+    """Remove all of a person but the tombstones of the ids; return how many facts and runs, by their table."""
     connection = transaction.connection
     if person.uids:
         _take_back(transaction, person.uids, keys[facts.EVENT.name])
     removed = {table.name: _remove(transaction, table, keys[table.name], now) for table in _OF_PERSONS}
     removed[facts.INFERENCE.name] = _make_anonymous(transaction, keys[facts.INFERENCE.name])
-    agents.forget_users(connection, person.ids)
+    removed[agents.RUNS] = agents.forget_users(connection, person.ids)
     tellings.forget_users(connection, person.ids)
     senders.forget_users(connection, person.ids)
     streams.forget_users(connection, person.ids)

@@ -24,6 +24,7 @@ from otel_measure.definitions.streams import (
     StreamState,
     added_delta,
     cumulative,
+    folded,
     pooled,
     predecessor,
 )
@@ -39,6 +40,9 @@ MAX_STREAMS: Final = 10 * instruments.EXPOSED_ATTRIBUTE_SETS
 # Nor must one whose names, or whose series of many names, never end.
 MAX_NAMES: Final = 5_000
 MAX_OF_ALL_NAMES: Final = 10 * MAX_STREAMS
+# What tells of models counts beyond: such series are not shown, and forgotten when they are not heard of any more.
+MAX_FOLDED: Final = 10 * MAX_STREAMS
+_FOLDED_US: Final = 3 * 60 * MINUTE_US
 _LASTS: Final = "(ended IS NULL OR ts > ended)"  # no marker has come since that its series has ended
 # From each name to the next one, by their index: to count them all would read every series.
 _COUNT_NAMES: Final = (
@@ -76,7 +80,7 @@ def _take_cumulative(rows: _Rows, point: Point) -> Increment | None:
     if taken is None:
         return None
     if taken.begins:
-        rows.insert(taken.kept)
+        rows.insert_or_fold(taken.kept)
     else:
         rows.update(stream, taken.kept)
     return taken.increment
@@ -88,7 +92,7 @@ def _take_delta(rows: _Rows, point: Point) -> Increment | None:
     # Refused before it is noted: what was refused is no duplicate when it comes again.
     taken = added_delta(rows.predecessor(stream, known, point), point)
     if taken.begins:
-        stream = rows.insert(taken.kept)
+        stream = rows.insert_or_fold(taken.kept)
     # By the sender's own time: when a delta came is another time at each retry.
     if not rows.note_delta(stream, point.sender_ts or point.ts, point.start):
         return None
@@ -107,22 +111,33 @@ class _Rows:
         self._connection = connection
         self._of_name: dict[str, int] = {}
         self._names = -1
+        self._folded: set[int] = set()
+        self._names_with_folded: dict[str, bool] = {}
         self._of_all = -1
 
     def known(
         self, point: Point, *, start: int | None = None, any_start: bool = False
     ) -> tuple[int, StreamState | None]:
         """Return id and state of the stream of a point, or of its last start; (0, `None`) for none."""
-        values: list[str | int] = [point.name, point.labels, point.instance]
-        if any_start:
-            which = "ORDER BY start DESC LIMIT 1"
-        else:
-            which = "AND start = ?"
-            values.append(point.start if start is None else start)
-        row = self._connection.execute(
-            f"SELECT {_STATE} FROM stream WHERE name = ? AND labels = ? AND instance = ? {which}", values
-        ).fetchone()
+        which: str = "ORDER BY start DESC LIMIT 1" if any_start else "AND start = ?"
+        values: tuple[int, ...] = () if any_start else (point.start if start is None else start,)
+        select = f"SELECT {_STATE} FROM stream WHERE name = ? AND labels = ? AND instance = ? {which}"
+        row = self._connection.execute(select, (point.name, point.labels, point.instance, *values)).fetchone()
+        if row is None and point.model_series is not None and self._has_folded(point.name):
+            row = self._connection.execute(
+                select, (point.name, folded(point).labels, point.instance, *values)
+            ).fetchone()
+            if row is not None:
+                self._folded.add(row[0])
         return (0, None) if row is None else (row[0], _state(*row[1:]))
+
+    def _has_folded(self, name: str) -> bool:
+        known = self._names_with_folded.get(name)
+        if known is None:
+            select = "SELECT 1 FROM stream WHERE name = ? AND scope = 'folded' LIMIT 1"
+            known = self._connection.execute(select, (name,)).fetchone() is not None
+            self._names_with_folded[name] = known
+        return known
 
     def predecessor(self, stream: int, known: StreamState | None, point: Point) -> StreamState | None:
         """Return what a point goes on from; a stream that makes room for it is removed."""
@@ -140,7 +155,21 @@ class _Rows:
         )
         return ended.rowcount > 0
 
-    def insert(self, point: Point) -> int:
+    def insert_or_fold(self, point: Point) -> int:
+        """Add a stream, where there are too many one that is not shown when it tells of models; return its id.
+
+        Raises:
+            PointRefused: as `insert` does.
+        """
+        try:
+            return self.insert(point)
+        except PointRefused as refusal:
+            if point.model_series is None or refusal.reason == "names":
+                raise
+        self._names_with_folded[point.name] = True
+        return self.insert(folded(point), MAX_FOLDED)
+
+    def insert(self, point: Point, most: int | None = None) -> int:
         """Add a stream and return its id.
 
         Raises:
@@ -152,9 +181,9 @@ class _Rows:
         if of_name is None:
             of_name = int(self._connection.execute(count, (point.name,)).fetchone()[0])
         self._of_name[point.name] = of_name
-        if of_name >= MAX_STREAMS:
+        if of_name >= (most or MAX_STREAMS):
             raise PointRefused("cardinality")
-        if point.received_ts:  # who floods us does not keep out what we tell of ourselves
+        if point.received_ts and most is None:  # who floods us does not keep out what we tell of ourselves
             self._refuse_too_many(is_new_name=not of_name)
         row = self._connection.execute(
             "INSERT INTO stream (name, labels, instance, start, kind, unit, description, scope, ts, value, count,"
@@ -167,6 +196,8 @@ class _Rows:
         self._of_name[point.name] = of_name + 1
         self._names += not of_name
         self._of_all += 1
+        if point.scope == "folded":
+            self._folded.add(row[0])
         self._note(row[0], point)
         return int(row[0])
 
@@ -188,6 +219,8 @@ class _Rows:
         self._note(stream, point)
 
     def _note(self, stream: int, point: Point) -> None:
+        if stream in self._folded:  # nobody asks for its history
+            return
         self._connection.execute(
             "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)",
             (stream, point.ts // MINUTE_US, point.value, point.count),
@@ -266,8 +299,9 @@ def families(connection: sqlite3.Connection, now: int) -> list[Family]:
     rows = connection.execute(
         "SELECT name, kind, unit, bounds, description, scope, labels, ts, value, count, buckets, id,"
         f" ts > ? AND {_LASTS} FROM stream"
-        " WHERE scope = 'add' OR ts > ? OR (scope = 'instance' AND kind IN ('counter', 'histogram')"
-        " AND instance IN (SELECT instance FROM stream WHERE ts > ?)) ORDER BY name, labels, ts, id",
+        " WHERE scope <> 'folded' AND (scope = 'add' OR ts > ?"
+        " OR (scope = 'instance' AND kind IN ('counter', 'histogram')"
+        " AND instance IN (SELECT instance FROM stream WHERE ts > ?))) ORDER BY name, labels, ts, id",
         (now - STALE_US, now - STALE_US, now - STALE_US),
     )
     shown: dict[tuple[str, str, str, str], ShownInstrument] = {}
@@ -320,4 +354,5 @@ def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
         for name, kind, unit, description, labels, start, ts, value, count, bounds, buckets in rows
     ]  # fmt: skip
     connection.execute("DELETE FROM stream WHERE ts < ? OR (scope = 'add' AND instance = '')", (oldest,))
+    connection.execute("DELETE FROM stream WHERE scope = 'folded' AND ts < ?", (now - _FOLDED_US,))
     ingest(connection, pooled(ended))

@@ -62,6 +62,7 @@ class Erasure:
         erased_at: a later replay of anything from before is dropped.
         ids: distinct ids of the person, each erased.
         events, nps_responses, exposures, ab_conversions: facts that were removed.
+        agent_runs: runs of agents that were removed.
         inferences: facts that stay, without user, session and metadata, and with those features that are numbers.
         bytes_cleared: whether no byte of the person is left in the file, its log and its free pages.
     """
@@ -74,6 +75,7 @@ class Erasure:
     nps_responses: int
     exposures: int
     ab_conversions: int
+    agent_runs: int
     inferences: int
     bytes_cleared: bool = False
 

@@ -346,3 +346,16 @@ def test_every_id_can_be_erased(client: TestClient, user_id: str, form: str) -> 
         receipt = client.delete(f"{BASE}/{quote(user_id, safe='').replace('.', '%2e')}")
     assert receipt.status_code == 200
     assert (receipt.json()["data"]["user_id"], receipt.json()["data"]["events"]) == (user_id, 1)
+
+
+def test_series(client: TestClient) -> None:
+    """Columns over the days of a window, and 400 for what is no step of days."""
+    event = {"user_id": "a", "event_type": "page_view", "event_name": "x"}
+    assert client.post(f"{BASE}/events/track", json=event).status_code == 201
+    series = client.get(f"{BASE}/series?window=2d&compare=previous").json()["data"]
+    assert (series["start"], series["partial"]) == (["2025-12-31T00:00:00Z", "2026-01-01T00:00:00Z"], [1])
+    assert (series["columns"]["active"], series["columns"]["dormant"]) == ([None, 1], [None, None])
+    assert series["previous"]["columns"]["active"] == [None, None]
+    refused = client.get(f"{BASE}/series?step=1h")
+    message = "step must be one of 1d, 1w, not '1h': persons are counted by local days"
+    assert (refused.status_code, refused.json()) == (400, {"status": "error", "message": message})

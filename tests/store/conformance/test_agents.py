@@ -143,7 +143,7 @@ def test_runs_go_with_their_user(store: Store) -> None:
     assert [(row["trace"][-1], row["name"], row["user_id"]) for row in exported] == [
         ("1", "planner", "ann"), ("1", "inner", "ann"), ("4", "planner", "ann"),
     ]  # fmt: skip
-    store.erase("ann", NOON + MINUTE)
+    assert store.erase("ann", NOON + MINUTE).agent_runs == 3
     assert {run.trace_id[-1] for run in activity(store).runs} == {"2", "3"}
     assert [len(tool.took_us) for tool in activity(store).tools] == [2]
     assert store.export("ann").rolled_up == {}

@@ -128,7 +128,7 @@ def test_an_erased_person_has_never_been(engine: EngineCase) -> None:
     store.identify("anon", "ann")
     erased_at = datetime.fromtimestamp((NOON + DAY) // 1_000_000, UTC)
     receipt = store.erase("ann", NOON + DAY)
-    assert replace(receipt, bytes_cleared=True) == Erasure("ann", 1, erased_at, 2, 2, 1, 1, 1, 1, bytes_cleared=True)
+    assert replace(receipt, bytes_cleared=True) == Erasure("ann", 1, erased_at, 2, 2, 1, 1, 1, 0, 1, bytes_cleared=True)
     while store.clear_erased(NOON + DAY):
         pass
     assert store.erasure(1) == ErasureState(1, erased_at, True, erased_at)

@@ -1,0 +1,94 @@
+"""Users over time: each step is the report of its own days, so that persons are counted once in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import nan
+from typing import Final
+
+from otel_measure.definitions.days import Days
+from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series
+from otel_measure.definitions.steps import DaySteps, days_before
+from otel_measure.definitions.windows import DaySpan, counted
+from otel_measure.store.questions import UserQuestions
+from otel_measure.users import reports
+
+_US: Final = 1_000_000
+_COLUMNS: Final = (
+    "active", "new", "returning", "resurrecting", "dormant",
+    "sessions", "avg_session_duration_seconds", "bounce_rate",
+    "converted_users", "conversion_rate", "total_conversions", "conversion_value",
+    "nps_score", "nps_responses",
+)  # fmt: skip
+
+
+def user_series(
+    ask: UserQuestions, span: DaySpan, step: str | None, compare: Compare | None, event: str, now_us: int
+) -> Series:
+    """Return how users of one environment were, step by step.
+
+    Args:
+        ask: the store, at one moment.
+        span: the window, whole local days.
+        step: "1d" or "1w"; `None` leaves it to the length of the window.
+        compare: whether the equally long time before stands beside it.
+        event: type or name of what converts.
+        now_us: sessions that may still go on then are in no bounce rate.
+
+    Raises:
+        ValueError: there is no such step, or the window has over 400 of it.
+    """
+    span, made = counted(span, ask), DaySteps.of(span, step)
+    previous = None
+    if compare is not None:
+        before = counted(days_before(span), ask)
+        steps_before = DaySteps.of(before, step)
+        previous = EarlierSeries(steps_before.starts, _columns(ask, steps_before, before, event, now_us), before.window)
+    return Series(
+        start=made.starts,
+        step_seconds=made.seconds,
+        partial=made.partial,
+        columns=_columns(ask, made, span, event, now_us),
+        groups=(),
+        previous=previous,
+        window=span.window,
+    )
+
+
+def _columns(ask: UserQuestions, made: DaySteps, span: DaySpan, event: str, now_us: int) -> Columns:
+    """Return a number per column and step; all of a step that ends before the first day is unknown."""
+    first_day = ask.first_day()
+    told = [
+        _step(ask, days, span, event, now_us, first_day) if first_day is not None and days.last >= first_day else {}
+        for days in made.days
+    ]
+    return {name: tuple(step.get(name, nan) for step in told) for name in _COLUMNS}
+
+
+def _step(
+    ask: UserQuestions, days: Days, span: DaySpan, event: str, now_us: int, first_day: int
+) -> Mapping[str, float]:
+    of_days = replace(span, first_day=days.first, last_day=days.last)
+    persons, totals = reports.lifecycle(ask, days), ask.sessions(days, now_us)
+    conversion, nps = reports.conversion(ask, of_days, event), reports.nps(ask, of_days)
+    told: dict[str, float] = {
+        "active": persons.new + persons.returning + persons.resurrecting,
+        "new": persons.new,
+        "sessions": totals.sessions,
+        "avg_session_duration_seconds": reports.ratio(totals.duration_us / _US, totals.sessions),
+        "bounce_rate": reports.ratio(totals.bounced, totals.viewed),
+        "converted_users": conversion.converted_users,
+        "conversion_rate": conversion.conversion_rate,
+        "total_conversions": conversion.total_conversions,
+        "conversion_value": conversion.conversion_value,
+        "nps_score": nps.nps_score,
+        "nps_responses": nps.responses,
+    }
+    if days.before().first >= first_day:  # who came back, and who stayed away, needs all of the time before
+        told |= {
+            "returning": persons.returning,
+            "resurrecting": persons.resurrecting,
+            "dormant": persons.dormant,
+        }
+    return told
