@@ -38,7 +38,7 @@ from otel_measure.records.enums import HealthStatus
     ],
 )
 def test_bounds_are_strict_on_both_sides(key: str, value: float | None, verdict: str) -> None:
-    """A target is missed at its bound (but that of an SLA), no alert fires at its own, and the unknown stays unknown."""
+    """A target is missed at its bound (not that of an SLA), no alert fires at its own, and the unknown stays so."""
     assert judge(BY_KEY[key], value) == verdict
 
 
