@@ -56,6 +56,11 @@ def is_private(name: str) -> bool:
     return _PRIVATE.fullmatch(name) is not None
 
 
+@lru_cache(maxsize=4096)
+def _is_looked_at(name: str) -> bool:
+    return name in _ERROR_TYPES or is_private(name)
+
+
 def error_class(said: str) -> str:
     """Return the class of an error, of whatever was given as its type; `_OTHER` where that is a message without one.
 
@@ -95,6 +100,8 @@ def shown_of_series(attributes: Mapping[str, Any], *, keeps_text: bool = False) 
         attributes: of one series.
         keeps_text: show all but error types as it is.
     """
+    if not any(_is_looked_at(name) or isinstance(value, dict) for name, value in attributes.items()):
+        return dict(attributes)  # most series: nothing to hide, and no time to lose
     shown = without_private(attributes, keeps_text=keeps_text)
     hidden = sorted((name, repr(value)) for name, value in attributes.items() if shown.get(name) != value)
     if hidden:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Final, NamedTuple, TypeVar
 
 from otel_measure.conventions import semconv
 from otel_measure.definitions.arrivals import MAX_REASON_CHARS, OTHERS, Arrival, ArrivalSource, Outcome, Signal
@@ -13,6 +13,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.store.protocol import Store
 
+K = TypeVar("K", bound=Hashable)
 _MAX_SCOPE_CHARS: Final = 256
 _MAX_KINDS: Final = 2000  # of items between two words to the store
 
@@ -42,6 +43,14 @@ def by_reason(turned: Mapping[Turned, int], outcome: Outcome) -> Counter[str]:
     return reasons
 
 
+def counted(made: Iterable[K], turn: Callable[[K], Turned]) -> Counter[Turned]:
+    """Return how many items became what; what is made of equal ones is asked once."""
+    became: Counter[Turned] = Counter()
+    for key, n in Counter(made).items():
+        became[turn(key)] += n
+    return became
+
+
 class Arrivals:
     """Counts items by what became of them, for any number of threads."""
 
@@ -49,18 +58,10 @@ class Arrivals:
         self._lock = threading.Lock()
         self._counted: Counter[Arrival] = Counter()
 
-    def add(self, signal: Signal, became: Iterable[Turned], turned: Mapping[Turned, int]) -> None:
-        """Count items.
-
-        Args:
-            signal: as which they came.
-            became: one for each item of which something was made, or that the store refused.
-            turned: items of which nothing was made before.
-        """
-        counts = Counter(became)
-        counts.update(turned)
+    def add(self, signal: Signal, became: Counter[Turned]) -> None:
+        """Count items of a signal."""
         with self._lock:
-            for (source, outcome, reason), n in counts.items():
+            for (source, outcome, reason), n in became.items():
                 arrival = Arrival(source, signal, outcome, reason[:MAX_REASON_CHARS])
                 if len(self._counted) >= _MAX_KINDS and arrival not in self._counted:
                     arrival = Arrival(OTHERS, signal, outcome, "")

@@ -19,11 +19,11 @@ from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, Out
 from otel_measure.definitions.exposition import STALE_US, Family, Sample
 from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.signals import inference_id, tells_of_calls
-from otel_measure.definitions.streams import Point, stream_scope
+from otel_measure.definitions.streams import Point, StreamScope, stream_scope
 from otel_measure.definitions.windows import HOUR_US
 from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces
-from otel_measure.otlp.receive.arrivals import Arrivals, Turned
+from otel_measure.otlp.receive.arrivals import Arrivals, Turned, counted
 from otel_measure.otlp.receive.senders import Resource
 from otel_measure.otlp.sending import OtlpSenders, senders_report
 from otel_measure.recorder import Recorder
@@ -96,8 +96,11 @@ class Receiver:
         interpreted = metrics.interpret(request.resource_metrics, now, keeps_text=self._rules.keeps_text)
         ingested = self._ingest(interpreted.points)
         self._note_senders(interpreted.resources, now)
-        became = zip(interpreted.sources, interpreted.points, ingested.outcomes, strict=True)
-        self._arrivals.add("metrics", (_of_point(*each) for each in became), interpreted.turned)
+        made = (
+            (source, outcome, point.model_series is not None, point.scope, point.name, point.kind)
+            for source, point, outcome in zip(interpreted.sources, interpreted.points, ingested.outcomes, strict=True)
+        )
+        self._arrivals.add("metrics", counted(made, _of_point) + interpreted.turned)
         refused = ingested.refused
         tally = self._tally("metrics")
         tally("accepted", ingested.accepted)
@@ -135,11 +138,9 @@ class Receiver:
         records = self._with_models(interpreted.records)  # with the models of calls of this very request, too
         receipts = self._recorder.commit(records, own=False) if records else []
         refused += self._count_receipts(tally, receipts)
-        became = (
-            *map(_of_telling, interpreted.call_sources, told),
-            *map(_of_receipt, interpreted.record_sources, receipts),
-        )
-        self._arrivals.add("logs", became, interpreted.turned)
+        calls = counted(zip(interpreted.call_sources, told, strict=True), _of_telling)
+        others = counted(zip(interpreted.record_sources, receipts, strict=True), _of_receipt)
+        self._arrivals.add("logs", calls + others + interpreted.turned)
         tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
         return _refusal(refused)
@@ -157,8 +158,9 @@ class Receiver:
         tally = self._tally("traces")
         told = self._take_tellings(interpreted.tellings)
         refused = interpreted.refused + self._count_tellings(tally, told)
-        became = map(_of_span, interpreted.sources, interpreted.tellings, told)
-        self._arrivals.add("traces", (each for each in became if each.outcome != "ignored"), interpreted.turned)
+        spans = zip(interpreted.sources, interpreted.tellings, told, strict=True)
+        made = ((source, outcome, telling.record is None) for source, telling, outcome in spans if outcome != "span")
+        self._arrivals.add("traces", counted(made, _of_span) + interpreted.turned)
         tally("own", interpreted.own)
         tally("ignored", interpreted.ignored)
         tally("rejected", interpreted.refused.total(), "invalid")
@@ -167,8 +169,7 @@ class Receiver:
     def refuse(self, signal: Signal, refused: Counter[str]) -> RefusedItems:
         """Count items that were passed over before they were decoded, by the rule that they break."""
         self._tally(signal)("rejected", refused.total(), "too_large")
-        passed_over = Counter({Turned(UNKNOWN_SOURCE, "rejected", "too_large"): refused.total()})
-        self._arrivals.add(signal, (), +passed_over)
+        self._arrivals.add(signal, +Counter({Turned(UNKNOWN_SOURCE, "rejected", "too_large"): refused.total()}))
         return _refusal(refused)
 
     def senders(self) -> OtlpSenders:
@@ -257,40 +258,44 @@ class Receiver:
         )
 
 
-def _of_point(source: ArrivalSource, point: Point, outcome: str) -> Turned:
+def _of_point(made: tuple[ArrivalSource, str, bool, StreamScope, str, str]) -> Turned:
     """Return what became of a point: it tells of calls or of a host, is shown as a series, or was refused."""
-    if outcome == "duplicate":
-        return Turned(source, "duplicate", "")
+    source, outcome, is_of_calls, scope, name, kind = made
     if outcome != "accepted":
-        return Turned(source, "rejected", _REASONS.get(outcome, outcome))
-    if point.model_series is not None:
+        is_known = outcome == "duplicate"
+        return (
+            Turned(source, "duplicate", "") if is_known else Turned(source, "rejected", _REASONS.get(outcome, outcome))
+        )
+    if is_of_calls:
         return Turned(source, "call", "")
-    if point.scope == "host":
+    if scope == "host":
         return Turned(source, "host", "")
-    if stream_scope(point.name, point.kind) == "host":
+    if stream_scope(name, kind) == "host":
         return Turned(source, "series", "no_host_name")
-    return Turned(source, "series", "no_model" if tells_of_calls(point.name) else "")
+    return Turned(source, "series", "no_model" if tells_of_calls(name) else "")
 
 
-_OF_TELLING: Final[Mapping[TellingOutcome, tuple[Outcome, str]]] = {
-    "accepted": ("call", ""),
-    "same_call": ("same_call", ""),
-    "duplicate": ("duplicate", ""),
-    "span": ("ignored", ""),  # why is told beside it
+_OF_TELLING: Final[Mapping[TellingOutcome, Outcome]] = {
+    "accepted": "call",
+    "same_call": "same_call",
+    "duplicate": "duplicate",
 }
 
 
-def _of_telling(source: ArrivalSource, outcome: TellingOutcome) -> Turned:
-    return Turned(source, *_OF_TELLING.get(outcome, ("rejected", _REASONS.get(outcome, outcome))))
+def _of_telling(made: tuple[ArrivalSource, TellingOutcome]) -> Turned:
+    source, outcome = made
+    became = _OF_TELLING.get(outcome)
+    return Turned(source, "rejected", _REASONS.get(outcome, outcome)) if became is None else Turned(source, became, "")
 
 
-def _of_span(source: ArrivalSource, telling: Telling, outcome: TellingOutcome) -> Turned:
-    if telling.record is None and telling.step is not None and outcome == "accepted":
-        return Turned(source, "step", "")
-    return _of_telling(source, outcome)
+def _of_span(made: tuple[ArrivalSource, TellingOutcome, bool]) -> Turned:
+    """Return what became of a span that tells of a call, or of a step of an agent."""
+    source, outcome, is_step = made
+    return Turned(source, "step", "") if is_step and outcome == "accepted" else _of_telling((source, outcome))
 
 
-def _of_receipt(source: ArrivalSource, receipt: Receipt) -> Turned:
+def _of_receipt(made: tuple[ArrivalSource, Receipt]) -> Turned:
+    source, receipt = made
     if receipt.outcome == "rejected":
         return Turned(source, "rejected", receipt.reason or "not accepted")
     return Turned(source, "duplicate" if receipt.outcome == "duplicate" else "event", "")
