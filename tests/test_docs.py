@@ -206,6 +206,8 @@ def bound(kpi: Kpi, value: float | None, good: bool) -> str:
     """Return a target or alert as the page writes it: on the good side of the target, beyond the alert."""
     if value is None:
         return "–"
+    if good and kpi.met_at_target:
+        return f"{'≤' if kpi.direction == 'below' else '≥'} {value:g}"
     return f"{'<' if (kpi.direction == 'below') == good else '>'} {value:g}"
 
 

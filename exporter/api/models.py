@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from asyncio import gather
 from typing import Annotated, Any, Final
 
@@ -10,7 +11,7 @@ from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
-from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, body_of, item_like
+from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, SentAt, body_of, item_like
 from exporter.http.query import (
     FairnessQuery,
     ModelQuery,
@@ -61,9 +62,10 @@ class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class InferenceBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to 1,000 calls."""
+    """Up to 1,000 calls; `sent_at` is that of all that say none themselves."""
 
     inferences: Annotated[list[Annotated[msgspec.Raw, item_like(InferenceBody)]], BATCH]
+    sent_at: SentAt | None = None
 
 
 class InferenceResult(msgspec.Struct, frozen=True):
@@ -117,9 +119,10 @@ class TruthReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
 _decode_inference: Final = msgspec.json.Decoder(InferenceBody).decode
 
 
-def records(ai: AiModelService, body: msgspec.Struct) -> tuple[Record, ...]:
+def records(ai: AiModelService, body: msgspec.Struct, sent_at: dt.datetime | None = None) -> tuple[Record, ...]:
     """Return the records that a body stands for, validated: the inference, and its truth when that is given."""
-    return ai.inference_records(**msgspec.structs.asdict(body))
+    given = msgspec.structs.asdict(body)
+    return ai.inference_records(**given | {"sent_at": given["sent_at"] or sent_at})
 
 
 async def record_inference(call: Call[NoQuery, msgspec.Struct]) -> Recorded:
@@ -131,10 +134,10 @@ async def record_inference(call: Call[NoQuery, msgspec.Struct]) -> Recorded:
 
 def record_inferences(call: Call[NoQuery, InferenceBatch]) -> InferenceResults:
     """Commit a batch."""
-    ai = call.runtime.ai
+    ai, sent_at = call.runtime.ai, call.body.sent_at
     receipts = write_batch(
         call.body.inferences,
-        lambda item: records(ai, decode_json(item, _decode_inference, "inference")),
+        lambda item: records(ai, decode_json(item, _decode_inference, "inference"), sent_at),
         call.commits.commit_now,
     )
     n = counts(receipts)

@@ -17,7 +17,8 @@ from otel_measure.definitions.verdicts import format_value
 from otel_measure.definitions.windows import Window
 from otel_measure.records.enums import DriftStatus
 from otel_measure.stats import cells, drift
-from otel_measure.stats.dependence import autocorrelation_time
+from otel_measure.stats.dependence import known_time
+from otel_measure.stats.intervals import UNKNOWN, Interval
 from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference, ReferenceSource
 
 MAX_UNKNOWN_FEATURES: Final = 100
@@ -59,6 +60,7 @@ class Drift:
         feature_drift: the score of every feature that has a verdict.
         not_judged: why each of the others has none.
         data_quality_score: 0 to 1, mean over the features; `nan` without any.
+        data_quality_score_ci: what it may be but for chance.
         evidence: how sure one may be.
         samples: records of the window.
         reference_samples: values of the reference.
@@ -72,6 +74,7 @@ class Drift:
     feature_drift: dict[str, float]
     not_judged: dict[str, str]
     data_quality_score: float
+    data_quality_score_ci: Interval
     evidence: Evidence
     samples: int
     reference_samples: int
@@ -97,7 +100,7 @@ def reference_of(
     for name, column in values.items():
         if name == PREDICTION and not any(value is not None for value in column):
             continue  # a model that predicts nothing is judged by its features
-        counted = cells.reference_cells(column, None if source == "given" else autocorrelation_time(column))
+        counted = cells.reference_cells(column, None if source == "given" else known_time(column))
         if counted is None:
             not_judged[name] = cells.reason_without_cells(column)
         else:
@@ -164,9 +167,10 @@ class CountedWindow:
             feature_drift=scores,
             not_judged=not_judged,
             data_quality_score=_quality(reference, self.counts),
+            data_quality_score_ci=_quality_interval(reference, self.counts, self._times),
             evidence=_evidence(measured),
             samples=self.counts.records,
-            reference_samples=max(feature.samples + feature.missing for feature in reference.cells.values()),
+            reference_samples=max(one.samples + one.missing for one in reference.cells.values()),
             reference_source=reference.source,
             window=Window(moment(self._first_ts), moment(self.last.ts + 1), self._timezone),
         )
@@ -175,9 +179,7 @@ class CountedWindow:
 def _evidence(measured: drift.ModelDrift) -> Evidence:
     features = measured.features.values()
     fewest = min(features, key=lambda feature: feature.effective_samples)
-    least = drift.least_shift(
-        fewest.samples, fewest.reference_samples, fewest.autocorrelation_time, len(measured.features)
-    )
+    least = fewest.least_shift(len(measured.features))
     return Evidence(
         log10_e=measured.log_e / log(10),
         alarm=measured.alarm,
@@ -195,6 +197,19 @@ def _message(measured: drift.ModelDrift, least_shift: float) -> str:
     if measured.status == "no_drift":
         return f"The data changed beyond doubt, but by less than drift is: its score is {score}, below {minor}."
     return f"The data has drifted beyond doubt: the score is {score}."
+
+
+def _quality_interval(reference: Reference, window: cells.WindowCounts, times: Mapping[str, float]) -> Interval:
+    """Return the means of the ends of the features' intervals; unknown without a feature that has one."""
+    intervals = [
+        cells.feature_quality_interval(feature, window.counts[name], times.get(name, 1.0))
+        for name, feature in reference.cells.items()
+        if name != PREDICTION
+    ]
+    known = [interval for interval in intervals if interval[0] == interval[0]]
+    if not known:
+        return UNKNOWN
+    return fsum(low for low, _ in known) / len(known), fsum(high for _, high in known) / len(known)
 
 
 def _quality(reference: Reference, window: cells.WindowCounts) -> float:

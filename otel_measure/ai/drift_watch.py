@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final, NamedTuple
 
 from otel_measure.ai.drift import CountedWindow, Drift, columns, reference_of
@@ -17,13 +18,12 @@ from otel_measure.definitions.drift_windows import Cut, HourCount, WindowRule, c
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import HOUR_US
 from otel_measure.stats import cells
-from otel_measure.stats.dependence import autocorrelation_time
+from otel_measure.stats.dependence import LEAST_LEARNT_FROM, MAX_LEARNT_FROM, known_time
 from otel_measure.store.questions import Moment
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference
 
 MAX_REFERENCE_RECORDS: Final = 10_000
-MAX_LEARNT_FROM: Final = 1000
 MAX_REMEMBERED: Final = 1000
 _FOREVER: Final = 2**62
 
@@ -160,8 +160,8 @@ class DriftWatch:
     def _times(self, model: ModelKey, view: _Records, reference: Reference) -> Mapping[str, float] | None:
         """Return the autocorrelation time of every feature; `None` as long as too few records have come to tell.
 
-        Those of a list that somebody gave are learnt from the first records of the model, at most 1,000, ever more of
-        them as they come.
+        Those of a list that somebody gave, and of too few records to tell, are learnt from the first records of the
+        model, at most 1,000, ever more of them as they come. A time that these cannot tell yet is infinite.
         """
         known = {name: one.autocorrelation_time for name, one in reference.cells.items()}
         learnt = None if None not in known.values() else self._learn(model, view)
@@ -177,7 +177,7 @@ class DriftWatch:
         known = self._learnt.get(model)
         if known is None or known.records != wanted or self._count_to(model, view, 0, known.last) != wanted:
             records = view.oldest(wanted)
-            times = {name: autocorrelation_time(column) for name, column in columns(records).items()}
+            times = {name: known_time(column) or inf for name, column in columns(records).items()}
             known = self._learnt[model] = _Dependence(wanted, records[-1].position, times)
         return known
 
@@ -245,11 +245,11 @@ class DriftWatch:
 
 
 def _learnt_from(records: int) -> int:
-    """Return from how many of the first records dependence is learnt: 50, then a quarter more each time, to 1,000."""
-    step = next_step = cells.MIN_SAMPLES
+    """Return from how many of the first records dependence is learnt: 100, then a quarter more each time, to 1,000."""
+    step = next_step = LEAST_LEARNT_FROM
     while next_step <= records and step < MAX_LEARNT_FROM:
         step, next_step = next_step, min(next_step + next_step // 4, MAX_LEARNT_FROM)
-    return min(step, MAX_LEARNT_FROM) if records >= cells.MIN_SAMPLES else 0
+    return min(step, MAX_LEARNT_FROM) if records >= LEAST_LEARNT_FROM else 0
 
 
 def _settled(stretch: _Stretch) -> _Stretch:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from otel_measure.ai.quality import Fairness, GroupCounts, fairness
+from otel_measure.ai.groups import Fairness, GroupCounts, fairness
+from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.quality import boolean_spellings, label
-from otel_measure.definitions.verdicts import WORST_FIRST
+from otel_measure.definitions.verdicts import WORST_FIRST, with_target
 from otel_measure.definitions.windows import Window
 from otel_measure.records.kinds import Prediction
 from otel_measure.store.types.quality import GroupedLabels
@@ -27,18 +28,23 @@ class FairnessReport:
     positive: str
     window: Window
 
-    @property
-    def worst(self) -> tuple[str, Fairness] | None:
+    def worst(self, target: float | None = None) -> tuple[str, Fairness] | None:
         """The attribute with the worst verdict, of several the one whose gap is surely the largest, and its fairness.
 
         The gap itself does not decide: that of few records is wide by chance.
+
+        Args:
+            target: of the model's own; `None` for that of the KPI table.
         """
-        judged = [(name, one) for name, one in self.attributes.items() if one.verdict != "unknown"]
-        return max(judged, key=lambda named: _badness(named[1]), default=None)
-
-
-def _badness(one: Fairness) -> tuple[int, float]:
-    return -WORST_FIRST.index(one.verdict), one.demographic_parity_difference_ci[0]
+        kpi = with_target(BY_KEY["fairness_gap"], target)
+        judged = [
+            (name, one, verdict) for name, one in self.attributes.items() if (verdict := one.against(kpi)) != "unknown"
+        ]
+        ranked = {
+            (-WORST_FIRST.index(verdict), one.demographic_parity_difference_ci[0]): (name, one)
+            for name, one, verdict in reversed(judged)
+        }
+        return ranked[max(ranked)] if ranked else None
 
 
 def fairness_report(grouped: GroupedLabels, positive: Prediction | None, window: Window) -> FairnessReport:

@@ -103,18 +103,19 @@ class InferenceBuilder:
         metadata: Mapping[str, object] | None = None,
         groups: Mapping[str, str] | None = None,
         timestamp: datetime | None = None,
+        sent_at: datetime | None = None,
         inference_id: str | None = None,
         time_to_first_chunk_ms: float | None = None,
         output_chunks: int | None = None,
         usage: Usage = _NO_USAGE,
     ) -> Inference:
-        """Return the record of one call of a model.
+        """Return the record of one call of a model; `sent_at`, the client's clock as it sent it, corrects `timestamp`.
 
         Raises:
             ValueError: an argument breaks its rule; the message names it.
         """
         model, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
-        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us())
+        ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us(), sent_at)
         given = (input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens)
         used = _used(usage, given, units, service_tier)
         named_provider = checks.optional_text("provider", provider) or usage.provider

@@ -309,8 +309,10 @@ def _health(
     if right is not None:
         labelled = f"{right.labelled:,} labelled predictions"
         parts["accuracy"] = _Part(right.accuracy, right.labelled, labelled)
-    if fairness is not None and fairness.worst is not None:
-        attribute, gap = fairness.worst
+    own = (model.targets or {}).get("fairness_gap")
+    worst = None if fairness is None else fairness.worst(own)
+    if worst is not None:
+        attribute, gap = worst
         compared = len(gap.n) - len(gap.left_out)
         groups = f"{attribute}: {gap.smallest_group:,} records in the smallest of {compared} groups"
         parts["fairness_gap"] = _Part(gap.demographic_parity_difference, gap.smallest_group, groups)

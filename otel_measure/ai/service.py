@@ -122,10 +122,19 @@ class AiModelService(ModelQuestions):
         )
 
     def inference_records(
-        self, model_name: str, model_version: str, latency_ms: float, **fields: Unpack[CallFields]
+        self,
+        model_name: str,
+        model_version: str,
+        latency_ms: float,
+        *,
+        sent_at: datetime | None = None,
+        **fields: Unpack[CallFields],
     ) -> Records:
-        """Return all that `record_inference` would record: the inference, and its truth when that is given."""
-        return self._recording.records(model_name, model_version, latency_ms, **fields)
+        """Return all that `record_inference` would record: the inference, and its truth when that is given.
+
+        `sent_at` is when the client sent it, by its own clock.
+        """
+        return self._recording.records(model_name, model_version, latency_ms, sent_at=sent_at, **fields)
 
     def record_inference(
         self,

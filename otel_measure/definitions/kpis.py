@@ -31,6 +31,7 @@ class Kpi:
         window: the time the value is taken over (``5m``, ``24h``, ``28d``); ``now`` for a current reading.
         direction: the side of the target that is good; ``none`` when there is nothing to judge.
         target: strict bound of the good side; ``None`` when only a change alerts.
+        met_at_target: whether a target that is just reached is met, as that of an SLA is.
         alert: strict bound beyond which somebody has to look; ``None`` when there is no such rule.
         alert_for_s: seconds through which the alert must hold before it fires.
         alert_rule: the alert as a sentence; empty without one.
@@ -47,6 +48,7 @@ class Kpi:
     window: str
     direction: Direction
     target: float | None = None
+    met_at_target: bool = False
     alert: float | None = None
     alert_for_s: int = 0
     alert_rule: str = ""
@@ -117,6 +119,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         window="30d",
         direction="above",
         target=99.9,
+        met_at_target=True,
         alert=99.9,
         alert_rule="Availability < 99.9 %",
         metric=instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO.name,
@@ -173,7 +176,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=0.3,
         alert_rule="Drift score > 0.3",
         metric=instruments.OTEL_MEASURE_AI_DRIFT_SCORE.name,
-        needs="50 records in the window and in the reference",
+        needs="50 independent records in the window, a reference, and a shift of 2 σ to be one that would be found",
         min_evidence=50,
     ),
     Kpi(
@@ -215,7 +218,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         alert=0.90,
         alert_rule="Data quality < 90 %",
         metric=instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO.name,
-        needs="a record with features and a reference",
+        needs="50 records with features, and a reference",
+        min_evidence=50,
         source="ours",
     ),
     Kpi(

@@ -53,7 +53,9 @@ def judge(kpi: Kpi, value: float | None, *, evidence: int | None = None, interva
         return "ok"
     if kpi.alert is not None and all(_beyond(kpi.direction, end, kpi.alert) for end in interval or (value,)):
         return "alert"
-    misses_target = kpi.target is not None and not _beyond(kpi.direction, kpi.target, value)
+    misses_target = kpi.target is not None and not (
+        _beyond(kpi.direction, kpi.target, value) or (kpi.met_at_target and value == kpi.target)
+    )
     is_in_doubt = kpi.alert is not None and _beyond(kpi.direction, value, kpi.alert)
     return "warning" if misses_target or is_in_doubt else "ok"
 

@@ -229,9 +229,10 @@ class ExperimentService:
         """Return what tests say (or one, if there is one), and in which environment."""
         with self._store_for(question).asking(Filter(None, environment)) as moment:
             questions = moment.experiments
-            tests = [(each, *_counted(questions, each, self._now_us())) for each in questions.experiments(test_id)]
+            now = self._now_us()
+            tests = [(each, *_counted(questions, each, now)) for each in questions.experiments(test_id)]
             of = questions.environment
-        return [analyse(each, hours, definitions, of) for each, hours, definitions in tests], of
+        return [analyse(each, hours, definitions, of, now) for each, hours, definitions in tests], of
 
     def _log_once(self, what: str, error: StoreError) -> None:
         if not self._logged:

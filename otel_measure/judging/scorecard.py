@@ -210,19 +210,21 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
         interval = wilson_interval(right, accuracy.labelled)
         yield _Unjudged("accuracy", accuracy.accuracy, evidence=accuracy.labelled, interval=interval)
     if model.fairness is not None and model.fairness.attributes:
-        yield _fairness(model.fairness)
+        yield _fairness(model.fairness, model.targets.get("fairness_gap"))
     if drift is not None:
         # A score whose own detector has looked and found nothing is chance.
         calm: Verdict = "ok" if drift.drift_status is DriftStatus.NO_DRIFT else "alert"
         doubt = "the detector of drift has looked and found none: a score by chance"
         yield _Unjudged("drift_score", drift.drift_score, at_worst=calm, doubt=doubt)
-        yield _Unjudged("data_quality", drift.data_quality_score)
+        interval = drift.data_quality_score_ci
+        yield _Unjudged("data_quality", drift.data_quality_score, evidence=drift.samples, interval=interval)
 
 
-def _fairness(report: FairnessReport) -> _Unjudged:
+def _fairness(report: FairnessReport, own_target: float | None) -> _Unjudged:
     """The gap with the worst verdict; where none can be judged, the one that has most to go on."""
     of_most = max(report.attributes.values(), key=lambda one: one.smallest_group)
-    shown = report.worst[1] if report.worst else of_most
+    worst = report.worst(own_target)
+    shown = worst[1] if worst else of_most
     return _Unjudged(
         "fairness_gap",
         shown.demographic_parity_difference,

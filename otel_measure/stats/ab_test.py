@@ -16,15 +16,14 @@ class Effect:
     """How a variant differs from the control.
 
     Attributes:
-        absolute: difference of the conversion rates.
+        absolute: difference of the conversion rates, of the users and within the age that are compared.
         absolute_ci: what the confidence sequences of all looks have in common, at 95 % for all variants of the test
             together; unknown before both arms have 100 users and the two 10 conversions together, and when nothing
             is left of it.
         relative: the difference as a share of the control's rate; unknown under 10 conversions of the control.
-        relative_ci: likewise, unknown before both arms have 10 conversions; on the side of 0 that `absolute_ci` is on.
+        relative_ci: `absolute_ci` as a share of the confidence sequence of the control's rate, likewise.
         p_value: the smallest of all looks.
-        adjusted_p_value: the same, times the number of variants beside the control: it is at most 0.05 exactly when
-            some look's interval excluded 0.
+        adjusted_p_value: for all that holds together: it is at most 0.05 exactly when some look's interval excluded 0.
     """
 
     absolute: float
@@ -42,7 +41,10 @@ class AbTest:
     Attributes:
         control_conversion_rate_ci, variant_conversion_rates_ci: 95 % Wilson intervals.
         variant_conversion_rates, variant_users, variant_conversions: of every variant, the control too.
-        effects: of every variant but the control.
+        compared_within_hours: the age within which conversions are compared, the largest that nine in ten of the users
+            have reached; 0 is the hour of the exposure.
+        compared_users, compared_conversions: of every variant, those who have reached it, and converted by then.
+        effects: of every variant but the control, among those.
         crossed_over: of `users`, those who met a second variant later; they stay in the first.
         excluded_users: first seen in a variant that the test does not have; they count nowhere else.
         sample_ratio_p_value: of users falling into the variants as the weights say, the smallest of all looks.
@@ -52,7 +54,7 @@ class AbTest:
             `effect_changed` when no effect is left that all looks allow; `winner`; `not_enough_data` while some
             variant that takes part has under 100 users or under 10 conversions together with the control; else
             `no_winner_yet`.
-        winner: the variant with the highest rate among those whose `absolute_ci` lies above 0; the control when that
+        winner: the variant with the most effect among those whose `absolute_ci` lies above 0; the control when that
             of every other lies below; `None` without one.
         stopped_at: from when on nothing is counted any more; `None` while the test runs.
         served_variant: what everybody gets of a test that was stopped, else `None`.
@@ -70,6 +72,9 @@ class AbTest:
     variant_users: dict[str, int]
     variant_conversions: dict[str, int]
     variant_weights: dict[str, float]
+    compared_within_hours: int
+    compared_users: dict[str, int]
+    compared_conversions: dict[str, int]
     effects: dict[str, Effect]
     users: int
     conversions: int

@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf, nextafter
+from math import inf, nextafter, prod
 from sys import float_info
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from otel_measure.stats.intervals import UNKNOWN, Interval, difference_interval, wilson_interval
 
 Category: TypeAlias = str | int | float | bool
 Value: TypeAlias = Category | None
@@ -261,20 +263,73 @@ class WindowCounts:
 def feature_quality(cells: Cells, counts: Sequence[int]) -> float | None:
     """Data quality of one feature in a window, 0..1.
 
-    ``(1 - excess missing)(1 - out of range)(1 - type errors)(1 - new categories)``, each a share of the window. Missing
-    is in excess of the reference's share; new categories are the excess of all that have no cell of their own.
+    ``(1 - excess missing)(1 - out of range)(1 - new categories)(1 - type errors)``, each a share of the window, as far
+    as it exceeds that of the reference. Of the next values of what a reference of m numbers is from, 2 / (m + 1) lie
+    outside its range; new categories are all that have no cell of their own.
 
     Returns:
         The quality; None for a window without records.
     """
-    *inner, missing, wrong_type = counts
-    records, present = sum(counts), sum(inner)
-    if not records:
+    if not sum(counts):
         return None
-    excess_missing = max(0.0, missing / records - cells.missing / (cells.missing + cells.samples))
-    strange = 0.0
-    if present and cells.kind == "numeric":
-        strange = (inner[0] + inner[-1]) / present
-    elif present:
-        strange = max(0.0, inner[-1] / present - (1.0 - cells.own_share))
-    return (1.0 - excess_missing) * (1.0 - strange) * (1.0 - wrong_type / records)
+    return prod(
+        1.0 - max(0.0, _share(seen) - _share(expected)) for seen, expected in _defects(cells, counts) if seen.of
+    )
+
+
+def feature_quality_interval(cells: Cells, counts: Sequence[int], time: float = 1.0) -> Interval:
+    """What the quality may be but for chance: each share within its 95 % interval (Wilson, Newcombe).
+
+    Args:
+        cells: of the reference.
+        counts: of the window.
+        time: the autocorrelation time of both.
+
+    Returns:
+        The interval; unknown where the window holds no independent record.
+    """
+    if sum(counts) < time:
+        return UNKNOWN
+    excesses = [
+        difference_interval(_effective(seen, time), _effective(expected, time))
+        if expected.of
+        else wilson_interval(*_effective(seen, time))
+        for seen, expected in _defects(cells, counts)
+        if seen.of
+    ]
+    return (
+        prod(1.0 - max(0.0, most) for _, most in excesses if most == most),
+        prod(1.0 - max(0.0, least) for least, _ in excesses if least == least),
+    )
+
+
+class _Defects(NamedTuple):
+    """How many of how many values are not as they should be."""
+
+    bad: int
+    of: int
+
+
+def _defects(cells: Cells, counts: Sequence[int]) -> list[tuple[_Defects, _Defects]]:
+    """Return what is missing, strange and of a wrong type in a window, each beside the same of the reference."""
+    *inner, missing, wrong_type = counts
+    records, present, samples = sum(counts), sum(inner), cells.samples
+    if cells.kind == "numeric":
+        strange, expected = inner[0] + inner[-1], _Defects(2, samples + 1)
+    else:
+        strange, expected = inner[-1], _Defects(round((1.0 - cells.own_share) * samples), samples)
+    return [
+        (_Defects(missing, records), _Defects(cells.missing, cells.missing + samples)),
+        (_Defects(strange, present), expected),
+        (_Defects(wrong_type, records), _Defects(0, 0)),
+    ]
+
+
+def _share(defects: _Defects) -> float:
+    return defects.bad / defects.of if defects.of else 0.0
+
+
+def _effective(defects: _Defects, time: float) -> tuple[int, int]:
+    """As many independent values as tell the same."""
+    n = round(defects.of / time)
+    return min(n, round(defects.bad / time)), n

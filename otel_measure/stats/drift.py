@@ -22,8 +22,8 @@ Status: TypeAlias = Literal["no_drift", "minor_drift", "moderate_drift", "severe
 
 KAPPAS: Final = (10.0, 100.0, 1_000.0, 10_000.0)
 ALPHA: Final = 0.001
+NEEDED_SHIFT: Final = 2.0
 _NORMAL: Final = NormalDist()
-_DECILES: Final = tuple(_NORMAL.inv_cdf(k / MAX_BINS) for k in range(1, MAX_BINS))
 _LARGEST_SHIFT: Final = 10.0
 _SHIFT_STEP: Final = 0.001
 STATUS_FROM: Final[tuple[tuple[float, Status], ...]] = (
@@ -38,6 +38,7 @@ class FeatureDrift:
     """Drift of one feature in one window.
 
     Attributes:
+        cells: how many cells both are compared over.
         score: 0 (same distribution) .. 1 (nothing in common); 0.1 is about a mean shift of 0.24 standard deviations.
         log_e: natural logarithm of the e-value against "no drift".
         samples: values of the window.
@@ -50,6 +51,7 @@ class FeatureDrift:
     samples: int
     reference_samples: int
     autocorrelation_time: float = 1.0
+    cells: int = MAX_BINS
 
     @property
     def alarm(self) -> bool:
@@ -60,6 +62,10 @@ class FeatureDrift:
     def effective_samples(self) -> float:
         """How many independent values tell as much as those of the window."""
         return self.samples / self.autocorrelation_time
+
+    def least_shift(self, features: int) -> float:
+        """The mean shift, in standard deviations, that this window would have shown among so many features."""
+        return least_shift(self.samples, self.reference_samples, self.autocorrelation_time, features, self.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +107,15 @@ def feature_drift(cells: Cells, counts: Sequence[int], time: float = 1.0) -> Fea
     if samples < MIN_SAMPLES * time or cells.samples < MIN_SAMPLES:
         return None
     score = drift_score(folded, cells.alpha, cells.samples, time)
-    return FeatureDrift(score, log_e_value(folded, cells.alpha, time), samples, cells.samples, time)
+    return FeatureDrift(score, log_e_value(folded, cells.alpha, time), samples, cells.samples, time, len(cells.alpha))
 
 
 def reason_without_verdict(cells: Cells, counts: Sequence[int], time: float = 1.0) -> str:
     """Why ``feature_drift`` gives no verdict, as words."""
     if cells.samples < MIN_SAMPLES:
         return f"{cells.samples} values in the reference; {MIN_SAMPLES} are needed"
+    if time == inf:
+        return "too few records have come to tell how much each depends on those before it"
     *_, missing, wrong_type = counts
     samples = sum(counts) - missing - wrong_type
     beside = f" beside {missing} missing ones and {wrong_type} of another type" if missing or wrong_type else ""
@@ -121,6 +129,9 @@ def model_drift(
     reference: Mapping[str, Cells], counts: Mapping[str, Sequence[int]], times: Mapping[str, float] | None = None
 ) -> ModelDrift | None:
     """Drift of a model, from the counts of a window per feature (its prediction is one of them).
+
+    Every feature with enough values has a part in the evidence. One that is not listed as drifted has a verdict where a
+    mean shift of 2 standard deviations would have been found: otherwise nothing speaks against drift.
 
     Args:
         reference: the cells of each feature.
@@ -146,9 +157,29 @@ def model_drift(
     drifted = e_bh(log_es)
     log_e = log_mean_exp(list(log_es.values()))
     alarm = log_e >= -log(ALPHA)
-    score = max(features[name].score for name in drifted or features)
+    judged: dict[str, FeatureDrift] = {}
+    for name, drift in features.items():
+        least = 0.0 if alarm or name in drifted else drift.least_shift(len(features))
+        if least <= NEEDED_SHIFT:
+            judged[name] = drift
+        else:
+            not_judged[name] = _reason_without_power(drift, least)
+    if not judged:
+        return None
+    score = max(judged[name].score for name in drifted or judged)
     status = drift_status(score) if alarm else "no_drift"
-    return ModelDrift(status, score, alarm, log_e, drifted, features, not_judged)
+    return ModelDrift(status, score, alarm, log_e, drifted, judged, not_judged)
+
+
+def _reason_without_power(drift: FeatureDrift, least: float) -> str:
+    would = (
+        "no mean shift would be found" if least == inf else f"the least mean shift that would be found is {least:.2g} σ"
+    )
+    time = drift.autocorrelation_time
+    of = (
+        f"{int(drift.samples / time)} independent values against {int(drift.reference_samples / time)} of the reference"
+    )
+    return f"of {of} {would}; one of {NEEDED_SHIFT:.0f} σ has to be"
 
 
 def drift_status(score: float) -> Status:
@@ -190,26 +221,28 @@ def log_e_value(counts: Sequence[float], alpha: Sequence[float], time: float = 1
 
 
 @lru_cache(maxsize=1024)
-def least_shift(samples: int, reference_samples: int, time: float, features: int) -> float:
+def least_shift(samples: int, reference_samples: int, time: float, features: int, cells: int = MAX_BINS) -> float:
     """The mean shift of a normally distributed feature that its window would have shown in 95 of 100 cases.
 
-    It is the shift, alone among ``features``, at which the expected counts in the ten bins of the reference reach the
-    evidence of an alarm, and 1.645 standard errors of the difference of two means more.
+    It is the shift, alone among ``features``, at which the expected counts in the cells of the reference, taken as
+    equal bins, reach the evidence of an alarm, and 1.645 standard errors of the difference of two means more.
 
     Args:
         samples: values of the window.
         reference_samples: values of the reference.
         time: the autocorrelation time of both.
         features: how many share the mean e-value.
+        cells: how many the reference has.
 
     Returns:
         The shift in standard deviations; inf where even one of 10 would not have been found.
     """
-    alpha = (reference_samples / MAX_BINS,) * MAX_BINS
+    alpha = (reference_samples / cells,) * cells
+    edges = [_NORMAL.inv_cdf(k / cells) for k in range(1, cells)]
     needed = log(features) - log(ALPHA)
 
     def is_found(shift: float) -> bool:
-        below = [0.0, *(_NORMAL.cdf(edge - shift) for edge in _DECILES), 1.0]
+        below = [0.0, *(_NORMAL.cdf(edge - shift) for edge in edges), 1.0]
         return log_e_value([samples * (b - a) for a, b in pairwise(below)], alpha, time) >= needed
 
     low, high = 0.0, _LARGEST_SHIFT

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log, nan, sqrt
+from statistics import NormalDist
 from typing import Final
 
 from otel_measure.stats.special import student_t_sf
@@ -13,6 +14,12 @@ WEEK: Final = 7
 BASELINE_WEEKS: Final = 4
 RATIO_DAYS: Final = 28
 MIN_HISTORY_DAYS: Final = 14
+COMPARABLE_SHARE: Final = 0.25
+TRIMMED_SHARE: Final = 1.0 / 7.0
+KEPT_DEGREES_OF_FREEDOM: Final = 0.75
+_LARGEST_KEPT: Final = NormalDist().inv_cdf(1.0 - TRIMMED_SHARE / 2.0)
+_KEPT_SQUARE: Final = 1.0 - 2.0 * _LARGEST_KEPT * NormalDist().pdf(_LARGEST_KEPT) / (1.0 - TRIMMED_SHARE)
+"""The mean of the squares that are kept of standard normal numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +41,22 @@ UNKNOWN_DROP: Final = Drop(nan, nan, nan)
 
 
 def weekday_drop(days: Sequence[int]) -> Drop:
-    """The last day against the mean of the same weekdays of the last four weeks, as far as there are any.
+    """The last day against the mean of the same weekdays of the last four weeks, as far as there was anybody.
 
     Weekdays are compared with themselves, so a weekly season is no drop. How much a day strays is read off the history:
     with r_t = ln(x_t / x_(t-7)) over the last 28 days before the one in question, a single day has the variance
-    s^2 = mean(r^2) / 2 (the mean square successive difference of von Neumann, 1941, weekdays apart), and
-    ln(x / mean of k weekdays) the variance s^2 (1 + 1/k). The drop over its standard error is compared with Student's
-    t, two-sided; m = 7 w ratios have m 2w / (3w - 1) degrees of freedom, as neighbours in time share a day. The mean
-    ratio is not taken away: steady growth or decline makes the test more careful.
+    mean(r^2) / 2 (the mean square successive difference of von Neumann, 1941, weekdays apart). Of it the part
+    mean(1 / x_t + 1 / x_(t-7)) / 2 is that of Poisson counts of these days; the day in question has the rest, and 1 / x
+    of its own for the x expected of it. So ln(x / mean of k weekdays) has that variance times 1 + 1/k. The drop over
+    its standard error is compared with Student's t, two-sided; m = 7 w ratios have m 2w / (3w - 1) degrees of freedom,
+    as neighbours in time share a day. The mean ratio is not taken away: steady growth or decline makes the test more
+    careful.
+
+    A day with nobody is one on which nothing was collected, and no day to compare with. It also makes two ratios that
+    tell nothing of other days, as one with a part of the persons does, so the largest seventh of the squares is left
+    out, and what is left is divided by what it is of normally distributed ratios; that leaves three quarters of the
+    degrees of freedom (simulated). Weekdays with less than a quarter of the persons are left out too: few persons stray
+    by more than their Poisson part tells.
 
     Args:
         days: a count for each day, the last one in question, without gaps.
@@ -52,21 +67,39 @@ def weekday_drop(days: Sequence[int]) -> Drop:
     *history, now = days if days else (0,)
     if len(history) < MIN_HISTORY_DAYS:
         return UNKNOWN_DROP
-    same_weekdays = history[-WEEK::-WEEK][:BASELINE_WEEKS]
-    before = sum(same_weekdays) / len(same_weekdays)
-    if not before:
+    same_weekdays = [count for count in history[-WEEK::-WEEK][:BASELINE_WEEKS] if count]
+    if not same_weekdays:
         return UNKNOWN_DROP
-    ratios = [
-        log(_at_least_one_half(history[-i]) / _at_least_one_half(history[-i - WEEK]))
-        for i in range(1, min(RATIO_DAYS, len(history) - WEEK) + 1)
-    ]
-    # A day of n persons strays by 1 / n at least, even where the history happens to be smooth.
-    variance = max(sum(r * r for r in ratios) / len(ratios) / 2.0, 1.0 / before)
-    error = sqrt(variance * (1.0 + 1.0 / len(same_weekdays)))
+    before = sum(same_weekdays) / len(same_weekdays)
+    pairs = _comparable_pairs(history, before)
+    error = sqrt(_day_variance(pairs, before) * (1.0 + 1.0 / len(same_weekdays)))
     t = -log(_at_least_one_half(now) / before) / error
-    weeks = len(ratios) / WEEK
-    p_value = 2.0 * min(student_t_sf(t, len(ratios) * 2.0 * weeks / (3.0 * weeks - 1.0)), 0.5)
+    weeks = len(pairs) / WEEK
+    degrees_of_freedom = max(1.0, KEPT_DEGREES_OF_FREEDOM * len(pairs) * 2.0 * weeks / max(3.0 * weeks - 1.0, weeks))
+    p_value = 2.0 * min(student_t_sf(t, degrees_of_freedom), 0.5)
     return Drop(1.0 - now / before, before, p_value)
+
+
+def _comparable_pairs(history: Sequence[int], before: float) -> list[tuple[float, float]]:
+    """Days of the last 28 and those a week before them, of the weekdays that have a quarter of the persons."""
+    lags = range(1, min(RATIO_DAYS, len(history) - WEEK) + 1)
+    of_weekday = [history[-lag::-WEEK][: BASELINE_WEEKS + 1] for lag in range(1, WEEK + 1)]
+    is_comparable = [sum(counts) / len(counts) >= COMPARABLE_SHARE * before for counts in of_weekday]
+    return [
+        (_at_least_one_half(history[-lag]), _at_least_one_half(history[-lag - WEEK]))
+        for lag in lags
+        if is_comparable[(lag - 1) % WEEK]
+    ]
+
+
+def _day_variance(pairs: Sequence[tuple[float, float]], expected: float) -> float:
+    """The variance of the logarithm of a day's count, of which so many persons are expected."""
+    squares = sorted((log(x / y) ** 2, 1.0 / x + 1.0 / y) for x, y in pairs)
+    kept = squares[: len(squares) - int(len(squares) * TRIMMED_SHARE)]
+    of_ratios = sum(square for square, _ in kept) / len(kept) / _KEPT_SQUARE
+    of_counts = sum(poisson for _, poisson in kept) / len(kept)
+    # A day of n persons strays by 1 / n at least, even where the history happens to be smooth.
+    return max(0.0, of_ratios - of_counts) / 2.0 + 1.0 / expected
 
 
 def _at_least_one_half(count: int) -> float:

@@ -7,15 +7,17 @@ theory and asymptotic confidence sequences" (2021), and the e-value of the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate
-from math import exp, inf, log, nan, sqrt
+from math import exp, inf, lgamma, log, log1p, nan, sqrt
 from typing import Final
 
+from otel_measure.stats.intervals import UNKNOWN, Interval
 from otel_measure.stats.tests import Difference
 
 TUNING_UNITS: Final = 5000
+_HALVINGS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,42 @@ def confidence_sequence(effect: Difference, *, alpha: float = 0.05, tuning_units
     half_width = se * sqrt(2.0 * (r + 1.0) / r * (log(r + 1.0) / 2.0 - log(alpha)))
     log_e = r * (d / se) ** 2 / (2.0 * (r + 1.0)) - log(r + 1.0) / 2.0
     return AnytimeEffect(d, d - half_width, d + half_width, log_e, exp(min(0.0, -log_e)))
+
+
+def proportion_sequence(successes: int, n: int, *, alpha: float) -> Interval:
+    """Confidence sequence of a proportion, exact at every n: it misses it at any look in at most alpha of cases.
+
+    The rates p at which the likelihood of the order in which x of n succeeded, mixed over Jeffreys' distribution, is
+    less than 1 / alpha times as large as at p (Robbins 1970, Ville's inequality):
+    ``ln B(x + 1/2, n - x + 1/2) - ln B(1/2, 1/2) - x ln p - (n - x) ln(1 - p) < -ln alpha``.
+
+    Args:
+        successes: x, in 0..n.
+        n: units.
+        alpha: error rate over all looks together, inside 0..1.
+
+    Returns:
+        The interval; unknown without units.
+    """
+    if not n:
+        return UNKNOWN
+    x, failures = successes, n - successes
+    mixture = lgamma(x + 0.5) + lgamma(failures + 0.5) - lgamma(n + 1.0) - 2.0 * lgamma(0.5)
+
+    def is_held(p: float) -> bool:
+        log_likelihood = (x * log(p) if x else 0.0) + (failures * log1p(-p) if failures else 0.0)
+        return mixture - log_likelihood < -log(alpha)
+
+    rate = x / n
+    return _edge(is_held, rate, 0.0) if x else 0.0, _edge(is_held, rate, 1.0) if failures else 1.0
+
+
+def _edge(is_held: Callable[[float], bool], held: float, not_held: float) -> float:
+    """Where what holds at one number and not at the other ends, by bisection."""
+    for _ in range(_HALVINGS):
+        middle = (held + not_held) / 2.0
+        held, not_held = (middle, not_held) if is_held(middle) else (held, middle)
+    return not_held
 
 
 def running_minimum(p_values: Iterable[float]) -> list[float]:

@@ -22,7 +22,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
 from otel_measure.records.kinds import Inference
 from otel_measure.stats import cells
-from otel_measure.stats.dependence import autocorrelation_time
+from otel_measure.stats.dependence import known_time
 from otel_measure.stats.drift import least_shift, model_drift
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import EVERYTHING
@@ -81,13 +81,16 @@ def slow_windows(values: Sequence[Inference], size: int, time: float, now: int) 
 
 
 def slow_time(ordered: Sequence[Inference]) -> float | None:
-    """Return the autocorrelation time of the first records: of 50, or of a quarter more, and so on to 1,000."""
-    learnt_from = 50
+    """Return the autocorrelation time of the first records: of 100, or of a quarter more, and so on to 1,000.
+
+    It is infinite where these do not tell it.
+    """
+    learnt_from = 100
     while (step := min(learnt_from + learnt_from // 4, 1000)) <= len(ordered) and learnt_from < 1000:
         learnt_from = step
     if len(ordered) < learnt_from:
         return None
-    return autocorrelation_time([r.prediction for r in ordered[:learnt_from]])
+    return known_time([r.prediction for r in ordered[:learnt_from]]) or math.inf
 
 
 def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now: int) -> tuple[int, int, float] | None:
@@ -104,7 +107,7 @@ def slow_drift(store: SqliteStore, records: Sequence[Inference], size: int, now:
         for record in window:
             counted.add({"prediction": record.prediction})
         judged = model_drift(reference.cells, counted.counts, {"prediction": time})
-        found.append((len(window), window[0].ts, judged) if judged else None)
+        found.append(None if judged is None else (len(window), window[0].ts, judged))
     shown = found[0] if found[0] and found[0][2].alarm else found[1] or found[0]
     return (shown[0], shown[1], shown[2].score) if shown else None
 
@@ -151,14 +154,14 @@ def test_a_late_record_of_the_week_before_is_seen() -> None:
     store = closed_later(SqliteStore(":memory:"))
     set_normal(store, m=200)
     rng = random.Random(3)
-    records = [inference(f"{i:03}", MIDNIGHT - DAY + i, prediction=rng.gauss(0, 1)) for i in range(81)]
+    records = [inference(f"{i:03}", MIDNIGHT - DAY + i, prediction=rng.gauss(0, 1)) for i in range(181)]
     today = inference("today", MIDNIGHT, prediction=0.0)
     watching = Watched(store, MIDNIGHT + HOUR, size=1000)
-    store.accept([*records[:73], today])
+    store.accept([*records[:173], today])
     first = watching.detect(MODEL)
-    store.accept([records[73]])
+    store.accept([records[173]])
     second = watching.detect(MODEL)
-    assert (first and first.samples, second and second.samples) == (73, 74)
+    assert (first and first.samples, second and second.samples) == (173, 174)
 
 
 def test_no_reference_and_few_records_give_no_verdict() -> None:
@@ -283,6 +286,10 @@ def test_the_answer_whole() -> None:
         counted.add({"prediction": "ab"[i % 2], "x": 1000.0 if i % 2 else None})
     expected = model_drift(kept.cells, counted.counts)
     assert expected is not None
+    features = [(kept.cells[name], counted.counts[name]) for name in ("x", "flat")]
+    qualities = [cells.feature_quality(*feature) or 0.0 for feature in features]
+    intervals = [cells.feature_quality_interval(*feature) for feature in features]
+    assert max(qualities) < 0.01
     # Half the values of x are missing and the rest out of range; "flat" had one value and is all missing now.
     assert found == Drift(
         drift_status=DriftStatus.SEVERE_DRIFT,
@@ -290,7 +297,11 @@ def test_the_answer_whole() -> None:
         prediction_drift=0.0,
         feature_drift={name: one.score for name, one in expected.features.items() if name != "prediction"},
         not_judged={"flat": "0 values in the window beside 100 missing ones and 0 of another type; 50 are needed"},
-        data_quality_score=0.0,
+        data_quality_score=math.fsum(qualities) / 2,
+        data_quality_score_ci=(
+            math.fsum(low for low, _ in intervals) / 2,
+            math.fsum(high for _, high in intervals) / 2,
+        ),
         evidence=Evidence(
             log10_e=expected.log_e / math.log(10),
             alarm=True,
@@ -310,10 +321,10 @@ def test_a_model_without_features_has_no_data_quality() -> None:
     """Quality is of features; the prediction is none."""
     store = closed_later(SqliteStore(":memory:"))
     set_normal(store)
-    store.accept([inference(f"{i:03}", NOON + i, prediction=float(i * 37 % 60)) for i in range(60)])
+    store.accept([inference(f"{i:03}", NOON + i, prediction=float(i * 37 % 60)) for i in range(120)])
     found = Watched(store).detect(MODEL)
     assert found is not None
-    assert math.isnan(found.data_quality_score)
+    assert [math.isnan(x) for x in (found.data_quality_score, *found.data_quality_score_ci)] == [True] * 3
 
 
 def test_a_reference_without_cells_gives_no_verdict() -> None:
@@ -336,11 +347,11 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     cells_of = reference_of("given", {"prediction": [float(i) for i in range(100)]})
     for version in "1234":
         store.set_reference(("m", version), cells_of)
-    for version, n in (("1", 60), ("2", 49), ("3", 70), ("4", 80)):
+    for version, n in (("1", 100), ("2", 99), ("3", 170), ("4", 180)):
         store.accept([inference(f"{version}{i}", NOON + i, prediction=1.0, version=version) for i in range(n)])
     watching = Watched(store)
     found = watching.detect_all(NOON)
-    assert {model: one.samples for model, one in found.items()} == {("m", "1"): 60, ("m", "3"): 70, ("m", "4"): 80}
+    assert {model: one.samples for model, one in found.items()} == {("m", "1"): 100, ("m", "3"): 170, ("m", "4"): 180}
     assert len(watching.reader._drift._recent) <= 2
     watching.reader.after_fork_in_child()
     assert comparable(watching.detect_all(NOON)) == comparable(found)

@@ -74,15 +74,15 @@ def test_dependent_records_need_a_larger_window() -> None:
 
 
 def test_dependence_is_never_learnt_from_a_list() -> None:
-    """A list that somebody gives says nothing of time: until 50 records have come there is no verdict."""
+    """A list that somebody gives says nothing of time: until 100 records have come there is no verdict."""
     rng = random.Random(9)
     store = closed_later(SqliteStore(":memory:"))
     given_list = sorted(rng.gauss(0, 1) for _ in range(1000))
     store.set_reference(MODEL, reference_of("given", {"prediction": given_list}))
     watching = Watched(store)
     found = []
-    for first, last in ((0, 49), (49, 50), (50, 400)):
+    for first, last in ((0, 99), (99, 100), (100, 400)):
         store.accept([inference(f"{i:04}", NOON + i, prediction=rng.gauss(0, 1)) for i in range(first, last)])
         found.append(watching.detect(MODEL))
     assert found[0] is None
-    assert [one and one.evidence.effective_samples for one in found[1:]] == [50.0, 400.0]
+    assert [one and one.evidence.effective_samples for one in found[1:]] == [100.0, 400.0]

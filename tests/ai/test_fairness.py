@@ -124,9 +124,13 @@ def test_the_worst_verdict_is_shown_not_the_widest_gap() -> None:
         ({**age, **sex, **region}, ("region", "alert")),
         ({**sex, **counts("place", a=(100, 200), b=(170, 200))}, ("sex", "alert")),
     ):
-        worst = fairness_report(GroupedLabels(predictions), None, WINDOW).worst
+        worst = fairness_report(GroupedLabels(predictions), None, WINDOW).worst()
         assert worst is not None
         assert (worst[0], worst[1].verdict) == shown
+    lenient = fairness_report(GroupedLabels({**age, **sex}), None, WINDOW).worst(0.45)
+    assert lenient is not None
+    assert (lenient[0], lenient[1].verdict) == ("sex", "alert")
+    assert fairness_report(GroupedLabels({**counts("age", old=(1, 9))}), None, WINDOW).worst() is None
 
 
 def test_the_interval_of_a_gap_holds_for_all_pairs() -> None:

@@ -17,16 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import datasets, metrics
 
+from otel_measure.ai.groups import Fairness, GroupCounts, fairness
 from otel_measure.ai.quality import (
     CALIBRATION_BINS,
     Accuracy,
     Calibration,
     ClassQuality,
-    Fairness,
-    GroupCounts,
     RegressionSums,
     classification,
-    fairness,
 )
 from otel_measure.definitions.windows import Window
 from otel_measure.stats.intervals import widest_difference

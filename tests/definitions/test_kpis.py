@@ -67,6 +67,7 @@ EVIDENCE = {
     "accuracy": 50,
     "health_score": 20,
     "drift_score": 50,
+    "data_quality": 50,
     "fairness_gap": 100,
     "stickiness": 30,
     "conversion_rate": 30,

@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.contributions import CROSSED_OVER
+from otel_measure.definitions.windows import HOUR_US
 from otel_measure.experiments.analyse import analyse
 from otel_measure.stats.ab_test import AbTest, Effect
+from otel_measure.stats.sequential import proportion_sequence
 from otel_measure.store.types.experiments import ArmHour, Experiment
+from tests.stats.simulated_ab_test import Course, simulate
 from tests.vectors import load
 
 A, B, C = "control", "variant_a", "variant_b"
@@ -45,6 +48,9 @@ def test_an_empty_test_knows_nothing() -> None:
         variant_users={A: 0, B: 0},
         variant_conversions={A: 0, B: 0},
         variant_weights={A: 0.5, B: 0.5},
+        compared_within_hours=0,
+        compared_users={A: 0, B: 0},
+        compared_conversions={A: 0, B: 0},
         effects={B: effect},
         users=0,
         conversions=0,
@@ -65,13 +71,18 @@ def test_an_empty_test_knows_nothing() -> None:
     assert msgspec.json.encode(analyse(TWO, [], environment="test")) == msgspec.json.encode(expected)
 
 
-def test_s02_effect_and_confidence_sequence() -> None:
-    """The relative effect and its interval are the vector's."""
+def test_a_relative_effect_is_the_absolute_one_as_a_share_of_the_control() -> None:
+    """Its interval is every absolute effect over every rate of the control, wider than the delta method's (S02)."""
     vector = load("analytics.json", "S02")
     arms = [(vector["input"][arm]["n"], vector["input"][arm]["successes"]) for arm in ("control", "treatment")]
-    found = analyse(TWO, hour(*arms)).effects[B]
+    effect = analyse(TWO, hour(*arms)).effects[B]
     expected = vector["full_precision"]
-    assert (found.relative, *found.relative_ci) == pytest.approx((expected["effect"], *expected["ci"]), rel=1e-9)
+    least, greatest = proportion_sequence(arms[0][1], arms[0][0], alpha=0.0025)
+    assert effect.relative == pytest.approx(expected["effect"], rel=1e-9)
+    assert effect.absolute_ci[0] > 0.0
+    assert effect.relative_ci == (effect.absolute_ci[0] / greatest, effect.absolute_ci[1] / least)
+    assert 0.0 < effect.relative_ci[0] < expected["ci"][0]
+    assert effect.relative_ci[1] > expected["ci"][1]
 
 
 def test_intervals_hold_nothing_impossible() -> None:
@@ -88,12 +99,13 @@ def test_intervals_hold_nothing_impossible() -> None:
 
 
 def test_a_variant_that_kills_conversion_loses() -> None:
-    """10 conversions in the two arms together are enough to tell them apart; the relative interval needs 10 in each."""
+    """10 conversions in the two arms together are enough to tell them apart, and a relative effect ends at -1."""
     dead = analyse(TWO, hour((50_000, 5_000), (50_000, 0)))
     effect = dead.effects[B]
     assert (dead.verdict, dead.winner, effect.absolute, effect.relative) == ("winner", A, -0.1, -1.0)
     assert -0.11 < effect.absolute_ci[0] < -0.1 < effect.absolute_ci[1] < -0.09
-    assert (effect.p_value < 1e-9, all(math.isnan(end) for end in effect.relative_ci)) == (True, True)
+    assert (effect.p_value < 1e-9, effect.relative_ci[0]) == (True, -1.0)
+    assert -1.0 < effect.relative_ci[1] < -0.8
     beside_a_better_one = analyse(THREE, hour((50_000, 5_000), (25_000, 0), (25_000, 4_000)))
     assert (beside_a_better_one.verdict, beside_a_better_one.winner) == ("winner", C)
     revived = analyse(TWO, hour((50_000, 0), (50_000, 5_000)))
@@ -203,10 +215,13 @@ def test_an_effect_that_turned_round_has_changed() -> None:
 
 
 def test_several_variants_share_the_error_rate() -> None:
-    """Each p-value counts as often as there are variants beside the control, as each interval does."""
+    """Each p-value counts as often as there are variants beside the control, as each interval does.
+
+    A twentieth of the error rate is that of the control's own interval.
+    """
     result = analyse(THREE, hour((2000, 200), (1000, 130), (1000, 140)))
     for effect in (result.effects[B], result.effects[C]):
-        assert effect.adjusted_p_value == pytest.approx(min(1.0, 2 * effect.p_value))
+        assert effect.adjusted_p_value == pytest.approx(min(1.0, 2 * effect.p_value / 0.95))
     assert result.p_value == result.effects[C].adjusted_p_value
     alone = analyse(TWO, hour((2000, 200), (1000, 140), names=(A, B)))
     assert result.effects[C].absolute_ci[0] < alone.effects[B].absolute_ci[0]
@@ -222,9 +237,11 @@ _ARM = st.integers(0, 500).flatmap(lambda n: st.tuples(st.just(n), st.integers(0
 
 @given(st.lists(st.tuples(_ARM, _ARM, _ARM), min_size=2, max_size=12))
 def test_p_values_never_rise_as_hours_pass(hours: list[tuple[tuple[int, int], ...]]) -> None:
-    """Facts of later hours lower every published p-value or leave it, and never make a known one unknown."""
+    """Facts of later hours lower every p-value of an age or leave it, and never make a known one unknown."""
     looks = [analyse(THREE, history(hours[: i + 1])) for i in range(len(hours))]
     for before, after in pairwise(looks):
+        if before.compared_within_hours != after.compared_within_hours:
+            continue  # effects of another age
         for variant in (B, C):
             old, new = before.effects[variant].p_value, after.effects[variant].p_value
             assert math.isnan(old) or new <= old
@@ -247,6 +264,44 @@ def test_verdict_and_interval_never_disagree(hours: list[tuple[tuple[int, int], 
         assert (low <= 0.0 <= high) <= (relative_low <= 0.0 <= relative_high)
     if result.winner in result.effects:
         assert result.effects[result.winner].absolute_ci[0] > 0.0
+
+
+# Of each arm 10 users an hour for 10 hours, of whom 1 converts at once, 2 two hours later, 4 a day later.
+LATE = [
+    cell
+    for at in range(10)
+    for name in (A, B)
+    for cell in (ArmHour(at, name, 10, 1), ArmHour(at, name, 0, 2, 2), ArmHour(at, name, 0, 4, 24))
+]
+
+
+@pytest.mark.parametrize(
+    ("now_hour", "age", "users", "conversions"),
+    [(0, 1, 90, 9), (9, 1, 90, 9), (10, 2, 90, 27), (12, 4, 90, 27), (13, 4, 100, 30), (33, 24, 100, 70),
+     (32, 24, 90, 63), (31, 12, 100, 30), (2000, 672, 100, 70)],
+)  # fmt: skip
+def test_persons_are_compared_at_an_age_that_nine_in_ten_have_reached(
+    now_hour: int, age: int, users: int, conversions: int
+) -> None:
+    """Each by what happened until that age; younger ones wait, and older ones count no more than they did then."""
+    result = analyse(TWO, LATE, now=now_hour * HOUR_US + 5)
+    assert (result.compared_within_hours, result.compared_users[B], result.compared_conversions[B]) == (
+        age, users, conversions,
+    )  # fmt: skip
+    assert (result.users, result.conversions) == (200, 140)
+
+
+def test_after_the_stop_nobody_grows_older() -> None:
+    """Conversions do not count from then on, so who was young then is left out for good."""
+    stopped = replace(TWO, stopped=10 * HOUR_US)
+    assert {analyse(stopped, LATE, now=hours * HOUR_US).compared_within_hours for hours in (10, 2000)} == {1}
+
+
+@pytest.mark.parametrize(("lag_hours", "hours"), [(24.0, 336), (72.0, 400)])
+def test_conversions_that_come_late_are_no_change(lag_hours: float, hours: int) -> None:
+    """10 % against 13 % is a winner in all of 20 tests, however long after the exposure people convert."""
+    outcome = simulate(Course(0.10, [0.13], lag_hours, hours), tests=20, look_every=hours, seed=3)
+    assert (outcome.at_end_winner, outcome.ever_changed, outcome.ever_missed) == (20, 0, 0)
 
 
 def simulated(experiments: int, control: float, treatment: float, seed: int) -> list[list[list[tuple[int, int]]]]:

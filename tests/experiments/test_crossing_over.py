@@ -66,7 +66,9 @@ def test_every_person_counts_once_however_many_devices() -> None:
             arms.setdefault("ab"[second < WEIGHTS[1]], at + later)
         crossed += len(arms) > 1
         add_unit(changes, "t", arms.items(), None)
-    cells = sorted(ArmHour(int(hour), str(variant), *sums) for ((_, hour, variant), sums) in dict(changes)[ARM_HOURS])
+    cells = sorted(
+        ArmHour(int(hour), str(variant), *sums) for ((_, hour, variant, _), sums) in dict(changes)[ARM_HOURS]
+    )
     result = analyse(TEST, cells)
     assert (result.users, result.crossed_over, result.excluded_users) == (5000, crossed, 0)
     assert crossed > 50

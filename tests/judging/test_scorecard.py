@@ -274,7 +274,13 @@ def test_without_a_store_users_are_unknown() -> None:
 @pytest.mark.parametrize(("status", "verdict"), [("no_drift", "ok"), ("severe_drift", "alert")])
 def test_a_drift_score_alarms_only_with_its_detector(status: str, verdict: str) -> None:
     """A high score without an alarm of the detector is chance, and wakes nobody."""
-    drift = SimpleNamespace(drift_status=DriftStatus(status), drift_score=0.5, data_quality_score=1.0)
+    drift = SimpleNamespace(
+        drift_status=DriftStatus(status),
+        drift_score=0.5,
+        data_quality_score=1.0,
+        data_quality_score_ci=(0.9, 1.0),
+        samples=50,
+    )
     (calm,) = models(m=10).models
     drifting = replace(models(), models=(changed(calm, drift=drift),))
     assert of(replace(overview(), models=drifting), "drift_score") == [("m 1", verdict)]

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.stats.cells import Cells, Value, WindowCounts, feature_quality, reason_without_cells, reference_cells
+from otel_measure.stats.cells import (
+    Cells,
+    Value,
+    WindowCounts,
+    feature_quality,
+    feature_quality_interval,
+    reason_without_cells,
+    reference_cells,
+)
 
 NUMBERS = np.random.default_rng(5).standard_normal(12_000).tolist()
 
@@ -176,13 +184,52 @@ def test_windows_of_other_references_do_not_add(counts: dict[str, list[int]]) ->
 
 
 def test_quality_multiplies_what_is_wrong() -> None:
-    """Quality of numbers falls with excess missing, out-of-range values and wrong types; the reference's own is 1."""
+    """Quality of numbers falls with excess missing, out-of-range values and wrong types; the reference's own is 1.
+
+    Of the next values 2 in 91 lie outside the range of 90.
+    """
     cells = cells_of([*range(90), *[None] * 10])
     assert feature_quality(cells, [0] * cells.size) is None
     assert feature_quality(cells, [0, 90, *[0] * (cells.size - 4), 10, 0]) == 1.0
     wrong = feature_quality(cells, [5, 50, *[0] * (cells.size - 5), 5, 30, 10])
-    assert wrong == pytest.approx((1 - 0.2) * (1 - 10 / 60) * (1 - 0.1))
+    assert wrong == pytest.approx((1 - 0.2) * (1 - 10 / 60 + 2 / 91) * (1 - 0.1))
     assert feature_quality(cells, [0] * (cells.size - 2) + [4, 0]) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("missing", "at_least"), [(0.0, 5), (0.4, 100)])
+def test_clean_windows_of_50_are_not_bad_beyond_doubt(missing: float, at_least: int) -> None:
+    """Of 1,000 at most 1 has an interval below 0.9; the value alone is below it in 1 % and, with 40 % missing, 10 %."""
+    generator = np.random.default_rng(4)
+    alone = beyond_doubt = 0
+    for _ in range(1000):
+        values = [None if lost else x for x, lost in zip(*drawn(generator, 150, missing), strict=True)]
+        cells = reference_cells(values[:100])
+        if cells is None:  # 49 values are no reference
+            continue
+        window = WindowCounts({"x": cells})
+        for value in values[100:]:
+            window.add({"x": value})
+        quality = feature_quality(cells, window.counts["x"])
+        low, high = feature_quality_interval(cells, window.counts["x"])
+        assert quality is not None
+        assert low <= quality <= high
+        alone += quality < 0.9
+        beyond_doubt += high < 0.9
+    assert alone >= at_least
+    assert beyond_doubt <= 1
+
+
+def drawn(generator: np.random.Generator, n: int, missing: float) -> tuple[list[float], list[bool]]:
+    """Numbers, and which of them are missing."""
+    return generator.standard_normal(n).tolist(), (generator.random(n) < missing).tolist()
+
+
+@pytest.mark.parametrize(("time", "known"), [(1.0, True), (25.0, True), (101.0, False)])
+def test_quality_that_is_lost_is_lost_beyond_doubt(time: float, known: bool) -> None:
+    """98 of 100 values missing where none were; without an independent record it is unknown."""
+    cells = cells_of(list(range(1000)))
+    low, high = feature_quality_interval(cells, [0, 2, *[0] * (cells.size - 4), 98, 0], time)
+    assert (high < 0.9) == known == (low == low)
 
 
 def test_quality_of_categories_falls_with_new_ones() -> None:

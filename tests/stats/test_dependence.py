@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from otel_measure.stats.cells import Value
-from otel_measure.stats.dependence import ar_time, autocorrelation_time
+from otel_measure.stats.dependence import ar_time, autocorrelation_time, known_time
 from tests.stats.simulated_drift import ar1, share_of_alarms
 
 
@@ -69,6 +69,14 @@ def test_categories_that_come_again_depend_on_each_other() -> None:
 def test_what_does_not_depend(values: list[Value]) -> None:
     """Nothing, what does not vary, what alternates and one shift of the level are no dependence."""
     assert autocorrelation_time(values) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rho", "n", "is_known"), [(0.0, 99, False), (0.0, 100, True), (0.9, 200, False), (0.9, 1000, True)]
+)
+def test_few_records_do_not_tell_how_they_depend(rho: float, n: int, is_known: bool) -> None:
+    """100 are needed, and as many as 50 independent ones, to 1,000."""
+    assert (known_time(ar1(np.random.default_rng(6), n, rho).tolist()) is not None) is is_known
 
 
 # ---------------------------------------------------------------- simulated, see `simulated_drift`

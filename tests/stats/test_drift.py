@@ -197,6 +197,36 @@ def test_the_least_shift_is_found_in_95_of_100_windows(samples: int, m: int, fea
     assert found[0.5] < 0.5
 
 
+@pytest.mark.parametrize(
+    ("m", "time", "judged"), [(1000, 19.0, True), (50, 1.0, True), (50, 5.0, False), (50, 19.0, False)]
+)
+def test_no_drift_needs_a_shift_of_two_standard_deviations_to_be_one_that_would_be_found(
+    m: int, time: float, judged: bool
+) -> None:
+    """Otherwise a feature has no verdict, and `not_judged` says why; of 50 dependent records of reference none has."""
+    generator = np.random.default_rng(8)
+    blind = cells_of(generator.standard_normal(m).tolist())
+    sure = cells_of(generator.standard_normal(1000).tolist())
+    counts = [window_of(cells, generator.standard_normal(4000).tolist()) for cells in (blind, sure)]
+    drift = model_drift({"x": blind, "y": sure}, dict(zip("xy", counts, strict=True)), {"x": time})
+    assert drift is not None
+    assert (list(drift.features), drift.alarm) == (["x", "y"] if judged else ["y"], False)
+    assert judged == (model_drift({"x": blind}, {"x": counts[0]}, {"x": time}) is not None)
+    if not judged:
+        values = f"of {int(4000 / time)} independent values against {int(50 / time)} of the reference"
+        assert drift.not_judged["x"].startswith(values)
+        assert drift.not_judged["x"].endswith("; one of 2 σ has to be")
+
+
+def test_what_nobody_can_tell_is_not_judged() -> None:
+    """A feature of which too few records have come to know its dependence says so."""
+    cells = cells_of(range(100))
+    counts = window_of(cells, range(100))
+    drift = model_drift({"x": cells, "y": cells}, {"x": counts, "y": counts}, {"x": math.inf})
+    assert drift is not None
+    assert drift.not_judged == {"x": "too few records have come to tell how much each depends on those before it"}
+
+
 def test_no_shift_is_found_by_too_few() -> None:
     """Where not even 10 standard deviations would be seen the least shift is infinite."""
     assert least_shift(50, 50, 49.0, 1) == math.inf

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from otel_measure.stats.drops import proportion_drop, weekday_drop
-
-WEEKDAYS = np.array([1.2, 1.25, 1.2, 1.15, 1.0, 0.6, 0.6])
+from tests.stats.simulated_drops import TINY_WEEKENDS, alerts, halved, histories, without_collecting
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.data())
@@ -52,20 +50,7 @@ def test_a_day_is_compared_with_the_mean_of_the_same_weekdays() -> None:
     assert weekday_drop(month).share == pytest.approx(0.6)
     assert weekday_drop([*month[:-1], 0]).share == 1.0
     assert weekday_drop([100, *[50] * 6, 200, *[50] * 6, 75]).before == 150.0
-
-
-def histories(users: int, spread: float, days: int, experiments: int, seed: int) -> Any:
-    """Active users per day: a weekly season, each day off by its own factor, each person there or not."""
-    generator = np.random.default_rng(seed)
-    season = np.resize(WEEKDAYS, days) * users
-    factors = np.exp(generator.normal(0.0, spread, size=(experiments, days)))
-    return generator.poisson(season * factors)
-
-
-def alerts(days: Any) -> float:
-    """The share of these histories whose last day is said to have dropped by over 20 %."""
-    drops = [weekday_drop(row) for row in days.tolist()]
-    return sum(drop.share > 0.2 and drop.p_value < 0.001 for drop in drops) / len(drops)
+    assert weekday_drop([100, *[50] * 6, 0, *[50] * 6, 75]).before == 100.0
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.05, 0.1, 0.15])
@@ -79,9 +64,22 @@ def test_healthy_days_are_no_drop(users: int, spread: float, days: int) -> None:
 @pytest.mark.parametrize(("spread", "power"), [(0.05, 0.95), (0.10, 0.85)])
 def test_half_the_users_gone_is_found_on_the_first_day(spread: float, power: float) -> None:
     """With six weeks of history and 1,000 users."""
-    days = histories(1_000, spread, 43, 2_000, seed=3)
-    days[:, -1] //= 2
-    assert alerts(days) >= power
+    assert alerts(halved(histories(1_000, spread, 43, 2_000, seed=3))) >= power
+
+
+@pytest.mark.parametrize("ago", [1, 7, 8, 28])
+def test_a_day_on_which_nothing_was_collected_neither_blinds_nor_alarms(ago: int) -> None:
+    """Half of 1,000 users gone is found in 95 % all the same, and of 2,000 healthy days at most 2 alert."""
+    days = without_collecting(histories(1_000, 0.05, 43, 2_000, seed=5), ago)
+    assert alerts(days) <= 0.001
+    assert alerts(halved(days[:500])) >= 0.95
+
+
+def test_weekends_on_which_hardly_anybody_comes_do_not_blind_the_other_days() -> None:
+    """Half of 1,000 users gone on a Monday is found in 95 %, with 2 on Saturdays and Sundays."""
+    days = histories(1_000, 0.05, 43, 2_000, seed=6, season=TINY_WEEKENDS)
+    assert alerts(days) <= 0.001
+    assert alerts(halved(days[:500])) >= 0.95
 
 
 def test_a_conversion_that_halves_is_found_and_a_steady_one_is_not() -> None:

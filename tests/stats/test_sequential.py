@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
-from otel_measure.stats.sequential import confidence_sequence, published_p, running_minimum, tuning_rho
+from otel_measure.stats.sequential import (
+    confidence_sequence,
+    proportion_sequence,
+    published_p,
+    running_minimum,
+    tuning_rho,
+)
 from otel_measure.stats.tests import Difference, SampleStatistics, difference
 from tests.stats.test_tests import arm
 from tests.vectors import load
@@ -84,3 +91,31 @@ def test_equal_arms_rarely_show_a_winner() -> None:
         plain += any(abs(look.estimate) > 1.96 * look.standard_error for look in looks)
     assert anytime <= 50
     assert plain >= 300
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (3, 40), (12, 6_000), (500, 1_000), (9_999, 10_000)])
+def test_a_sequence_of_a_proportion_ends_where_the_mixture_is_alpha_times_likelier(successes: int, n: int) -> None:
+    """The mixture is scipy's beta-binomial likelihood; what cannot be left out is in the interval."""
+    low, high = proportion_sequence(successes, n, alpha=0.01)
+    mixture = special.betaln(successes + 0.5, n - successes + 0.5) - special.betaln(0.5, 0.5)
+    for end, is_open in ((low, successes > 0), (high, successes < n)):
+        likelihood = special.xlogy(successes, end) + special.xlog1py(n - successes, -end)
+        assert not is_open or mixture - likelihood == pytest.approx(-math.log(0.01), abs=1e-6)
+    assert (low == 0.0, high == 1.0) == (successes == 0, successes == n)
+    assert low <= successes / n <= high
+
+
+def test_a_sequence_of_a_proportion_holds_at_every_look() -> None:
+    """Of 100 series of 1,000 users looked at 50 times each at most 5 % ever have an interval that misses."""
+    generator = np.random.default_rng(11)
+    counts = generator.binomial(20, 0.01, size=(100, 50)).cumsum(axis=1)
+    missed = 0
+    for series in counts.tolist():
+        intervals = [proportion_sequence(x, 20 * k, alpha=0.05) for k, x in enumerate(series, 1)]
+        missed += any(not low <= 0.01 <= high for low, high in intervals)
+    assert missed <= 5
+
+
+def test_a_proportion_of_nobody_is_unknown() -> None:
+    """Without units there is no interval."""
+    assert all(math.isnan(end) for end in proportion_sequence(0, 0, alpha=0.05))

@@ -89,10 +89,10 @@ class SqliteExperimentQuestions:
         return [_definition(row) for row in rows]
 
     def hours(self, key: str) -> list[ArmHour]:
-        """Return what each hour added to the arms of an experiment, sorted by hour and variant."""
+        """Return what each hour added to the arms of an experiment, sorted by hour, variant and age."""
         rows = self._connection.execute(
-            "SELECT hour, variant, users, conversions FROM experiment_cell WHERE environment = ? AND experiment = ?"
-            " ORDER BY hour, variant",
+            "SELECT hour, variant, users, conversions, within_hours FROM experiment_cell"
+            " WHERE environment = ? AND experiment = ? ORDER BY hour, variant, within_hours",
             (self._environment, key),
         )
         return [ArmHour(*row) for row in rows]

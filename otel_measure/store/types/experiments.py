@@ -48,14 +48,18 @@ class PersonInTest(NamedTuple):
 
 
 class ArmHour(NamedTuple):
-    """What one hour of the facts' own time adds to an arm; the arm "" are those who met a second variant.
+    """What the users first exposed in one hour add to an arm; the arm "" are those who met a second variant in it.
 
     Attributes:
-        hour: hours since 1970 UTC.
-        conversions: users whose first conversion at or after their first exposure is in this hour.
+        hour: of the first exposure, hours since 1970 UTC.
+        users: how many they are; told where `within_hours` is 0.
+        conversions: those of them whose first conversion, at or after the exposure, came within `within_hours` and not
+            within the age before it.
+        within_hours: one of `definitions.contributions.AGES_HOURS`, or `LATER`.
     """
 
     hour: int
     variant: str
     users: int
     conversions: int
+    within_hours: int = 0

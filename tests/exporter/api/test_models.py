@@ -248,3 +248,13 @@ def test_a_series_that_cannot_be(client: TestClient, query: str, message: str) -
     """400 says which parameter, its rule and the value."""
     answer = client.get(f"{BASE}/series?{query}")
     assert (answer.status_code, answer.json()) == (400, error(message))
+
+
+def test_the_clock_of_a_client_corrects_its_calls(client: TestClient) -> None:
+    """Two days slow by its own `sent_at`, alone or of a batch, and its calls are of today."""
+    call = CALL | {"model_name": "slow", "model_version": "1", "timestamp": "2025-12-30T11:00:00Z"}
+    sent = {"sent_at": "2025-12-30T12:00:00Z"}
+    assert client.post(f"{BASE}/inferences/record", json=call | sent).status_code == 201
+    batch = {"inferences": [call, call | sent], **sent}
+    assert client.post(f"{BASE}/inferences/batch", json=batch).json()["data"]["accepted"] == 2
+    assert client.get(f"{BASE}/models/slow/1").json()["data"]["inference_count"] == 3

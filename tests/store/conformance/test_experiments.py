@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.contributions import CROSSED_OVER
+from otel_measure.definitions.contributions import AGES_HOURS, CROSSED_OVER
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import HOUR_US
 from otel_measure.records.kinds import AbConversion, Exposure, Origin, Record, UserEvent
@@ -78,9 +78,12 @@ def tolerance_us(record: Record) -> int:
 
 
 def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str] = NOBODY) -> list[ArmHour]:
-    """The definition, a person at a time: what changes in an arm at each moment; `same` tells who is whom."""
-    users: Counter[tuple[int, str]] = Counter()
-    conversions: Counter[tuple[int, str]] = Counter()
+    """The definition, a person at a time: who met an arm in each hour, and how late they converted.
+
+    `same` tells who is whom.
+    """
+    users: Counter[tuple[int, str, int]] = Counter()
+    conversions: Counter[tuple[int, str, int]] = Counter()
     for user in {who(r, same) for r in records}:
         seen = sorted(
             (r.ts, r.variant)
@@ -96,13 +99,17 @@ def expected(records: Sequence[Record], test: str = "t", same: Mapping[str, str]
             for r in records
             if converts(r, test) and who(r, same) == user and r.ts + tolerance_us(r) >= first
         ]
-        users[first // HOUR_US, variant] += 1
+        users[first // HOUR_US, variant, 0] += 1
         if goals:
-            conversions[min(goals) // HOUR_US, variant] += 1
+            later = min(goals) // HOUR_US - first // HOUR_US
+            conversions[first // HOUR_US, variant, min(age for age in AGES_HOURS if age >= later)] += 1
         if crossed is not None:
-            users[crossed // HOUR_US, CROSSED_OVER] += 1
+            users[crossed // HOUR_US, CROSSED_OVER, 0] += 1
     keys = {key for counter in (users, conversions) for key, n in counter.items() if n}
-    return [ArmHour(*key, users[key], conversions[key]) for key in sorted(keys)]
+    return [
+        ArmHour(hour, variant, users[hour, variant, age], conversions[hour, variant, age], age)
+        for hour, variant, age in sorted(keys)
+    ]
 
 
 def test_a_definition_is_kept_once(engine: EngineCase) -> None:
@@ -126,7 +133,7 @@ def test_the_first_exposure_and_the_first_conversion_after_it_count(engine: Engi
         met("3", "b", 2 * h), converted("3", 2 * h),
         converted("never assigned", 9 * h),
     ]  # fmt: skip
-    assert cells_of(engine, records) == [ArmHour(2, "a", 2, 0), ArmHour(2, "b", 1, 1), ArmHour(4, "a", 0, 1)]
+    assert cells_of(engine, records) == [ArmHour(2, "a", 2, 0), ArmHour(2, "a", 0, 1, 2), ArmHour(2, "b", 1, 1)]
 
 
 def test_a_conversion_of_another_clock_counts_a_minute_before_the_exposure(engine: EngineCase) -> None:
@@ -138,7 +145,7 @@ def test_a_conversion_of_another_clock_counts_a_minute_before_the_exposure(engin
         met("3", "a", 2 * h), converted("3", 2 * h - 1),
         met("4", "b", 2 * h), converted("4", h, client_clock=True), converted("4", 4 * h, client_clock=True),
     ]  # fmt: skip
-    counted = [ArmHour(2, "a", 3, 1), ArmHour(2, "b", 1, 0), ArmHour(4, "b", 0, 1)]
+    counted = [ArmHour(2, "a", 3, 1), ArmHour(2, "b", 1, 0), ArmHour(2, "b", 0, 1, 2)]
     assert cells_of(engine, other_clock) == cells_of(engine, other_clock[::-1], rebuilt=True) == counted
     both: list[Record] = [met("1", "a", h), converted("1", h - 1), converted("1", h - 1, client_clock=True)]
     for records in (both, both[::-1]):
@@ -149,7 +156,11 @@ def test_who_is_seen_in_two_arms_stays_in_the_first_and_is_counted(engine: Engin
     """The first arm has the user and the conversion, however much later, and the second one neither."""
     h = HOUR_US
     records: list[Record] = [met("1", "a", h), met("1", "b", 3 * h), converted("1", 4 * h)]
-    assert cells_of(engine, records) == [ArmHour(1, "a", 1, 0), ArmHour(3, CROSSED_OVER, 1, 0), ArmHour(4, "a", 0, 1)]
+    assert cells_of(engine, records) == [
+        ArmHour(1, "a", 1, 0),
+        ArmHour(1, "a", 0, 1, 4),
+        ArmHour(3, CROSSED_OVER, 1, 0),
+    ]
 
 
 def test_a_person_is_the_same_in_a_test_under_every_id(engine: EngineCase) -> None:
@@ -187,7 +198,7 @@ def test_a_stopped_test_counts_what_was_accepted_and_nothing_later(engine: Engin
     stopped = store.stop_experiment("t", "b", now)
     assert (stopped.stopped, stopped.served) == (now + 7, "b")
     store.accept([met("3", "a", now - 1), met("4", "a", now + 7), converted("1", now + 8), converted("3", now)])
-    wanted = [ArmHour(0, "a", 2, 0), ArmHour(1, "a", 0, 1), ArmHour(1, "b", 1, 1)]
+    wanted = [ArmHour(0, "a", 2, 0), ArmHour(0, "a", 0, 1, 1), ArmHour(1, "b", 1, 1)]
     assert asked(store, lambda m: m.experiments.hours("t")) == wanted
     again = store.stop_experiment("t", "a", now + HOUR_US)
     assert (again.stopped, again.served) == (now + 7, "a")
