@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,6 +41,9 @@ _log: Final = logging.getLogger("otel_measure")
 # An orchestrator kills after 10 s: requests may finish (`server.config.DRAIN_S`), then records are committed, and what
 # waits for an OTLP endpoint that does not answer is left behind.
 COMMIT_S: Final = 3.0
+# How long a thread computes before another one may: the event loop, and `/healthz` with it, waits for so many of them
+# at each turn of its own. Python's 5 ms are meant for programs that answer nobody.
+SWITCH_S: Final = 0.001
 LIMIT_S: Final = 8.0
 LAST_COMMIT_S: Final = 1.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -220,6 +224,7 @@ def serve(
             deadline = Deadline(limit_s, leave)
             server.stopping = deadline.start
             live.start()
+            sys.setswitchinterval(SWITCH_S)
             if with_demo:
                 at_end.callback(started_demo(live, timedelta(0) if not is_new else demo.HISTORY).stop)
             server.run(sockets=[sock])

@@ -18,8 +18,9 @@ T = TypeVar("T")
 Kind: TypeAlias = Literal["read", "write", "large"]
 # How long whatever a question has to have written first may wait for the store.
 READ_WAITS_S: Final = 0.2
+# Threads compute in turns, and the event loop is one of them: more of them answer no faster, and `/healthz` slower.
 # Commits take turns anyway; what large bodies become takes memory until it is committed.
-_AT_ONCE: Final[dict[Kind, int]] = {"read": 40, "write": 8, "large": 2}
+_AT_ONCE: Final[dict[Kind, int]] = {"read": 8, "write": 4, "large": 2}
 _limiters: Final[RunVar[dict[Kind, CapacityLimiter]]] = RunVar("otel_measure_threads")
 
 

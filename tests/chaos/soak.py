@@ -55,8 +55,10 @@ COPY_S: Final = 60.0
 _WRITERS: Final = 3
 _PER_REQUEST: Final = 200
 _AT_ONCE: Final = 5000
+_BYTES_OF_AN_EVENT: Final = 86  # with all that is rolled up of it, in a store of so many users and days
 _MOST_FAULTS: Final = 50
 _USERS: Final = 2000
+_NOTED: Final = 0.02
 FILLED: Final = 0.85
 
 
@@ -92,6 +94,15 @@ class Traffic:
     faults: list[str] = field(default_factory=list)
     copying: bool = False
 
+    def note(self, events: Sequence[dict[str, Any]], answer: dict[str, Any], rng: random.Random) -> None:
+        """Take what became of events, and some of those that were taken."""
+        for outcome in ("accepted", "duplicate", "rejected"):
+            self.outcomes[outcome] += answer[outcome]
+        for event, result in zip(events, answer["results"], strict=True):
+            if result["status"] == "accepted" and rng.random() < _NOTED:
+                ts = datetime.fromisoformat(event["timestamp"])
+                self.recent.append((result["event_id"], round(ts.timestamp() * 1e6)))
+
 
 class SoakClient:
     """One connection that is kept, and opened anew where it was lost."""
@@ -100,6 +111,11 @@ class SoakClient:
         self._port = port
         self._traffic = traffic
         self._connection: http.client.HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Close it."""
+        if self._connection is not None:
+            self._connection.close()
 
     def ask(self, method: str, path: str, body: object = None) -> bytes:
         """Return the body of the answer, b"" where none came."""
@@ -125,32 +141,39 @@ class SoakClient:
         return content if answer.status < 300 else b""
 
 
-def made(rng: random.Random, now: datetime, *, has_id: bool) -> dict[str, object]:
-    """Return an event of the last 30 days, with an id of its own that says nothing of its time, or without one."""
-    user, ts = rng.randrange(_USERS), now - rng.random() * SPREAD
-    event: dict[str, object] = {
+def made(rng: random.Random, ts: datetime, *, has_id: bool, text: str = "") -> dict[str, Any]:
+    """Return an event of a time, with an id of its own that says nothing of it, or without one; with some text."""
+    user = rng.randrange(_USERS)
+    event: dict[str, Any] = {
         "user_id": user,
         "event_type": rng.choice(("page_view", "page_view", "click", "purchase")),
         "event_name": f"n{rng.randrange(50)}",
         # What is rolled up of persons outlives the facts: a session a day, as people have them.
         "session_id": f"{user}-{ts:%m%d}",
         "timestamp": ts.isoformat(),
+        "properties": {"text": text} if text else None,
     }
     return event | {"event_id": str(uuid.UUID(int=rng.getrandbits(128), version=4))} if has_id else event
 
 
-def fill(store: Path, max_bytes: int, traffic: Traffic) -> None:
-    """Give a new store events of the same kind, until as much of the bound is used as is before the oldest ones go."""
-    rng, origin = random.Random(99), Origin("soak", "")
+def fill(store: Path, max_bytes: int, traffic: Traffic, share: float = FILLED, text: str = "") -> None:
+    """Give a new store events of the same kind, until as much of the bound is used as is before the oldest ones go.
+
+    They come in the order of their times, which is quicker, and leaves behind the same as any other order.
+    """
+    rng, origin, at_once = random.Random(99), Origin("soak", ""), _AT_ONCE if not text else _PER_REQUEST
+    began = datetime.now(UTC) - SPREAD
+    step = SPREAD / (share * max_bytes / (_BYTES_OF_AN_EVENT + len(text)))
     with closing(SqliteStore(str(store))) as filled, closing(sqlite3.connect(store)) as looked_at:
         filled.keep_time(round(time.time() * 1e6))
-        while used_bytes(looked_at) < FILLED * max_bytes:
-            events = (made(rng, datetime.now(UTC), has_id=True) for _ in range(_AT_ONCE))
+        while used_bytes(looked_at) < share * max_bytes and began < datetime.now(UTC) - SPREAD / 100:
+            events = [made(rng, began + i * step, has_id=True, text=text) for i in range(at_once)]
             receipts = filled.accept([_record(event, origin) for event in events])
             traffic.outcomes["accepted"] += receipts.count(ACCEPTED)
+            began += at_once * step
 
 
-def _record(event: dict[str, object], origin: Origin) -> UserEvent:
+def _record(event: dict[str, Any], origin: Origin) -> UserEvent:
     ts = datetime.fromisoformat(str(event["timestamp"]))
     return UserEvent(
         id=str(event["event_id"]),
@@ -160,35 +183,38 @@ def _record(event: dict[str, object], origin: Origin) -> UserEvent:
         type=str(event["event_type"]),
         name=str(event["event_name"]),
         session_id=str(event["session_id"]),
+        properties=event["properties"],
     )
 
 
-def write(port: int, rate: float, traffic: Traffic, ended: threading.Event, seed: int) -> None:
-    """Send events at a rate, until the end."""
-    client, rng, next_s = SoakClient(port, traffic), random.Random(seed), time.monotonic()
-    while not ended.is_set():
-        now = datetime.now(UTC)
-        events = [made(rng, now, has_id=seed % 2 == 1) for _ in range(_PER_REQUEST)]
-        told = client.ask("POST", BATCH, {"events": events})
-        if told:
-            answer = json.loads(told)["data"]
-            for outcome in ("accepted", "duplicate", "rejected"):
-                traffic.outcomes[outcome] += answer[outcome]
-            for event, result in zip(events, answer["results"], strict=True):
-                if result["status"] == "accepted" and rng.random() < 0.02:
-                    ts = datetime.fromisoformat(str(event["timestamp"]))
-                    traffic.recent.append((result["event_id"], round(ts.timestamp() * 1e6)))
-        next_s = max(next_s + _PER_REQUEST / rate, time.monotonic() - 1)  # what was missed is not caught up with
-        ended.wait(max(next_s - time.monotonic(), 0))
+def write(
+    port: int,
+    rate: float,
+    traffic: Traffic,
+    ended: threading.Event,
+    seed: int,
+    at_once: int = _PER_REQUEST,
+    text: str = "",
+) -> None:
+    """Send events at a rate, so many in a request, until the end."""
+    rng, next_s = random.Random(seed), time.monotonic()
+    with closing(SoakClient(port, traffic)) as client:
+        while not ended.is_set():
+            now = datetime.now(UTC)
+            events = [made(rng, now - rng.random() * SPREAD, has_id=seed % 2 == 1, text=text) for _ in range(at_once)]
+            if told := client.ask("POST", BATCH, {"events": events}):
+                traffic.note(events, json.loads(told)["data"], rng)
+            next_s = max(next_s + at_once / rate, time.monotonic() - 1)  # what was missed is not caught up with
+            ended.wait(max(next_s - time.monotonic(), 0))
 
 
 def read(port: int, traffic: Traffic, ended: threading.Event) -> None:
     """Ask one question after the other."""
-    client = SoakClient(port, traffic)
-    while not ended.is_set():
-        for path in QUESTIONS:
-            client.ask("GET", path)
-            ended.wait(0.2)
+    with closing(SoakClient(port, traffic)) as client:
+        while not ended.is_set():
+            for path in QUESTIONS:
+                client.ask("GET", path)
+                ended.wait(0.2)
 
 
 def back_up(store: Path, traffic: Traffic, ended: threading.Event) -> None:
@@ -251,12 +277,24 @@ def judged(samples: Sequence[SoakSample], traffic: Traffic, store: Path, max_byt
             f"file and log had {largest.file_mib:.1f} and {largest.log_mib:.1f} MiB of {max_bytes / MIB:.0f} at minute"
             f" {largest.at_s / 60:.1f}"
         )
+    wrong += missing(store, traffic)
+    # A server that has as much to write as it can says that a write would take a while: it is told to whoever asks.
+    return wrong + [fault for fault in traffic.faults if not fault.startswith("/readyz")]
+
+
+def horizon_of(store: Path) -> int:
+    """Return the time before which facts may be gone, microseconds, 0 for none."""
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        horizon = int(dict(connection.execute("SELECT key, value FROM meta")).get("horizon", 0))
+        return int(dict(connection.execute("SELECT key, value FROM meta")).get("horizon", 0))
+
+
+def missing(store: Path, traffic: Traffic) -> list[str]:
+    """Return what was acknowledged, is not older than the horizon, and is not there; or not counted."""
+    wrong, horizon = [], horizon_of(store)
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
         kept = {str(uuid.UUID(bytes=key)) for (key,) in connection.execute("SELECT id FROM event")}
-        (facts, total) = connection.execute(
-            "SELECT (SELECT count(*) FROM event), (SELECT sum(value) FROM total JOIN series ON id = series"
-            " WHERE name = 'otel_measure.users.events')"
+        (total,) = connection.execute(
+            "SELECT sum(value) FROM total JOIN series ON id = series WHERE name = 'otel_measure.users.events'"
         ).fetchone()
     lost = [id for id, ts in traffic.recent if ts >= horizon and id not in kept]
     if lost:
@@ -264,8 +302,8 @@ def judged(samples: Sequence[SoakSample], traffic: Traffic, store: Path, max_byt
     if total != traffic.outcomes["accepted"]:
         wrong.append(f"the total says {total}, accepted were {traffic.outcomes['accepted']}")
     age_h = (time.time() - horizon / 1e6) / 3600
-    print(f"kept at the end: {facts:,} events; the horizon lies {age_h:.1f} h back")
-    return wrong + traffic.faults
+    print(f"kept at the end: {len(kept):,} events; the horizon lies {age_h:.1f} h back")
+    return wrong
 
 
 def soak(folder: Path, minutes: float, max_mib: int, rate: float, warm_up_minutes: float) -> list[str]:

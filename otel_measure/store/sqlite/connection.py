@@ -7,7 +7,6 @@ begins by reading would get `SQLITE_BUSY` at once when it turns to writing, whic
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,10 +20,12 @@ from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
 from otel_measure.store.sqlite.gate import Gate
 from otel_measure.store.sqlite.opening import connected, prepared
+from otel_measure.store.sqlite.turns import Turns
 from otel_measure.store.waiting import wait_s
 
 _PATIENCE_S: Final = 0.005  # some ten small commits; a large batch takes a second
 _EMPTYING_S: Final = 0.1  # how long the log is emptied again when another process has written in between
+_WRITER_CACHE_KIB: Final = 16_384  # of those that read, each has a quarter of it: there are as many as threads that ask
 _MOVING_MS: Final = 500  # how long moving the log out of the way may wait for readers
 
 
@@ -67,7 +68,7 @@ class Database:
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = Turns()
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
         self._log_was_moved = False
@@ -260,6 +261,7 @@ class Database:
         self._refuse_closed()
         if self._writer is None:
             self._writer = self._open()
+            self._writer.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
             self._synchronous = ""
             self._waits_ms = -1
         elif self._file is not None:
@@ -369,7 +371,7 @@ class Database:
         inherited = [*self._inherited, self._writer, *self._idle]
         if self.path == MEMORY:
             # A private copy of the parent's memory: the data is this process's own from here on.
-            self._lock = threading.RLock()
+            self._lock = Turns()
             return
         self._reset()
         self._inherited = inherited

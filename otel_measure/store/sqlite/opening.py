@@ -36,5 +36,5 @@ def prepared(connection: sqlite3.Connection, log_pages: int) -> sqlite3.Connecti
     connection.execute("PRAGMA temp_store=MEMORY")
     # From the first page on: what is removed is overwritten. Some builds of SQLite do it by default.
     connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("PRAGMA cache_size=-16384")
+    connection.execute("PRAGMA cache_size=-4096")
     return connection
