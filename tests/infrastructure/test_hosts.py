@@ -29,7 +29,7 @@ def host(*readings: HostReading) -> Host:
 
 def test_nobody_sends() -> None:
     """No hosts, no processes."""
-    assert hosts([]) == Hosts((), (), 0)
+    assert hosts([]) == Hosts((), (), 0, "")
 
 
 def test_a_host_of_todays_convention() -> None:
@@ -89,7 +89,6 @@ def test_a_container_and_a_process() -> None:
             reading("system.memory.usage", 1.0, system__memory__state="used"),
             HostReading("process.memory.usage", process, "i", NOON, 7e6),
             HostReading("process.cpu.utilization", process, "i", NOON, 0.25),
-            HostReading("system.memory.usage", process, "i", NOON, 1.0),
         ]
     )
     assert [(one.host, one.kind, one.memory_used_bytes) for one in found.hosts] == [
@@ -101,3 +100,67 @@ def test_a_container_and_a_process() -> None:
     assert isnan(one.threads)
     assert isinstance(one, RemoteProcess)
     assert found.total_hosts == 2
+
+
+def test_a_collector_counts_as_free_and_df_do() -> None:
+    """What is reserved is no part of a filesystem for `df`; slabs are within other states for `free`. As captured."""
+    found = host(
+        *(
+            reading("system.filesystem.usage", value, state=state, mountpoint="/", type="ext4")
+            for state, value in (("used", 26473017344.0), ("free", 71320276992.0), ("reserved", 172759879680.0))
+        ),
+        *(
+            reading("system.memory.usage", value, state=state)
+            for state, value in (
+                ("used", 2239881216.0), ("free", 7110787072.0), ("buffered", 700293120.0),
+                ("cached", 15828717568.0), ("slab_reclaimable", 1364066304.0), ("slab_unreclaimable", 107655168.0),
+            )
+        ),
+    )  # fmt: skip
+    assert found.disk_used_percent == pytest.approx(100 * 26473017344 / (26473017344 + 71320276992))
+    assert found.memory_used_percent == pytest.approx(100 * 2239881216 / 25879678976)
+    assert found.memory_used_bytes == 2239881216.0
+
+
+def test_two_readers_of_one_host_are_not_added() -> None:
+    """A Collector on the host that we read ourselves says the same again, under other names of attributes."""
+    found = host(
+        reading("system.memory.usage", 300.0, system__memory__state="used"),
+        reading("system.memory.usage", 700.0, system__memory__state="free"),
+        reading("system.memory.usage", 310.0, state="used"),
+        reading("system.memory.usage", 690.0, state="free"),
+    )
+    assert (found.memory_used_bytes, found.memory_used_percent) == (300.0, 30.0)
+
+
+def test_shares_of_a_filesystem_by_state() -> None:
+    """Where a share is said of each state, the free one is none that is used."""
+    found = host(
+        reading("system.filesystem.utilization", 0.2, mountpoint="/", state="used"),
+        reading("system.filesystem.utilization", 0.6, mountpoint="/", state="free"),
+        reading("system.filesystem.utilization", 0.2, mountpoint="/", state="reserved"),
+    )
+    assert found.disk_used_percent == pytest.approx(25.0)
+
+
+def test_a_machine_without_a_name_is_shown_under_what_is_known() -> None:
+    """By service and instance, with a line that says how it gets its name; processes have those of their programs."""
+    own = {"service__name": "unknown_service", "service__instance__id": "a1"}
+    unnamed = hosts([HostReading("system.cpu.load_average.1m", _labels(own), "a1", NOON, 5.0)])
+    assert [(each.host, each.kind, each.load_average_1m) for each in unnamed.hosts] == [
+        ("unknown_service/a1", "host", 5.0)
+    ]
+    assert unnamed.missing == (
+        "1 sent readings of a machine without host.name and are shown under service and instance: add the processor"
+        " resourcedetection (detectors: [env, system]) to the Collector that reads them"
+    )
+    program = own | {"process__executable__name": "postgres"}
+    seen = hosts([
+        HostReading("process.cpu.utilization", _labels(program | {"state": "user"}), "a1", NOON, 0.25),
+        HostReading("process.cpu.utilization", _labels(program | {"state": "system"}), "a1", NOON, 0.05),
+    ])  # fmt: skip
+    assert [(each.name, each.cpu_used_percent) for each in seen.processes] == [("postgres", _30)]
+
+
+def _labels(given: dict[str, str]) -> str:
+    return escaped({key.replace("__", "."): text for key, text in given.items()}.items())

@@ -254,6 +254,8 @@ def _own_labels(scope: StreamScope, common: _MetricContext) -> Iterator[tuple[st
     yield semconv.ATTR_SERVICE_NAME, resource.origin.service
     yield semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, resource.origin.environment
     yield semconv.ATTR_SERVICE_INSTANCE_ID, resource.instance
+    if common.metric.name.startswith("process."):
+        yield semconv.ATTR_PROCESS_EXECUTABLE_NAME, resource.attributes.get(semconv.ATTR_PROCESS_EXECUTABLE_NAME, "")
     if not common.scope.startswith(semconv.EVENT_PREFIX):
         yield semconv.ATTR_SCOPE_NAME, common.scope
 
