@@ -18,6 +18,7 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.stats.binned import Binned
+from otel_measure.stats.intervals import UNKNOWN, Interval
 from otel_measure.store.questions import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Labels
@@ -35,7 +36,12 @@ class TimeToFirstChunk:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long calls took; `relative_error` is the worst error of the percentiles (1 % is 0.01)."""
+    """How long calls took.
+
+    Attributes:
+        relative_error: the worst error of the percentiles (1 % is 0.01).
+        p95_ms_ci: 95 % interval of `p95_ms`, which an alert has to lie beyond as a whole.
+    """
 
     p50_ms: float
     p95_ms: float
@@ -47,6 +53,7 @@ class Latency:
     sample_count: int
     relative_error: float
     time_to_first_chunk: TimeToFirstChunk
+    p95_ms_ci: Interval
     window: Window
 
 
@@ -141,7 +148,8 @@ class Models:
     window: Window
 
 
-_PERCENTILES: Final = (0.5, 0.95, 0.99, 0.999)
+_P95: Final = 0.95
+_PERCENTILES: Final = (0.5, _P95, 0.99, 0.999)
 _OF_FIRST_CHUNK: Final = (0.5, 0.95)
 MIN_PRICED_RATIO: Final = 0.5
 # What every call tells of is in the score from the first one; the score itself is judged only after 20 calls.
@@ -155,8 +163,10 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
     histogram = use.latency
     first_chunk = _first_chunk(use)
     if histogram is None or not histogram.count:
-        return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, first_chunk, span.window)
+        return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, first_chunk, UNKNOWN, span.window)
     p50, p95, p99, p999 = (histogram.quantile(q) for q in _PERCENTILES)
+    merged = Binned()
+    merged.take(histogram)
     return Latency(
         p50,
         p95,
@@ -168,6 +178,7 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
         histogram.count,
         max(histogram.quantile_error(q) for q in _PERCENTILES),
         first_chunk,
+        merged.quantile_interval(_P95),
         span.window,
     )
 
@@ -199,6 +210,7 @@ def _binned_latency(use: ModelUse, binned: Binned, span: TimeSpan) -> Latency:
         merged.count,
         max(estimate.relative_error for estimate in estimates),
         _first_chunk(use),
+        merged.quantile_interval(_P95),
         span.window,
     )
 

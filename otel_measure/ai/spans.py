@@ -100,6 +100,9 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
     attributes = span.attributes
     response = _text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL))
     model = _text(attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL)) or response or semconv.OTHER
+    error_type = error_type_of(span)
+    if error_type is not None and response == model:
+        response = None  # nothing answered: some repeat the name asked for, which is the name of no version
     first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
     usage = usage_of(attributes, span.scope)
     values: dict[str, object] = {
@@ -111,7 +114,7 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
         semconv.ATTR_LATENCY_MS: max(span.end_us - span.start_us, 0) / 1000,
         semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
         semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
-        semconv.ATTR_ERROR_TYPE: error_type_of(span),
+        semconv.ATTR_ERROR_TYPE: error_type,
         semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(attributes) or model_names.provider_of(model),
         semconv.ATTR_GEN_AI_OPERATION_NAME: _text(attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
         semconv.ATTR_GEN_AI_RESPONSE_MODEL: response,

@@ -200,7 +200,8 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
         *(model.inference_count, model.latency, model.cost),
         *(model.accuracy, model.drift),
     )
-    yield _Unjudged("latency_p95_ms", latency.p95_ms, evidence=latency.sample_count)
+    of_p95 = None if isnan(latency.p95_ms_ci[0]) else latency.p95_ms_ci
+    yield _Unjudged("latency_p95_ms", latency.p95_ms, evidence=latency.sample_count, interval=of_p95)
     yield _Unjudged("cost_per_request_usd", cost.per_request_usd, evidence=priced_evidence(cost))
     yield _Unjudged(
         "error_rate", model.errors.rate, evidence=calls, interval=wilson_interval(model.errors.count, calls)

@@ -15,6 +15,7 @@ import msgspec
 
 from otel_measure.stats.explicit import check_share
 from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, ExponentialHistogram
+from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 
 Bin = tuple[float, float, int]
 FINEST_SCALE: Final = 5  # bins of 2.2 %: finer ones of others are joined, so that a cell stays small
@@ -207,6 +208,14 @@ class Binned:
         low, high = max(low, min(self.min, high)) if self.min < inf else low, high
         high = min(high, max(self.max, low)) if self.max > -inf else high
         return Estimate(min(max(self._log_uniform(rank), low), high), low, high)
+
+    def quantile_interval(self, q: float) -> Interval:
+        """Return between which values the quantile of all that could come lies in 95 of 100 cases: order statistics.
+
+        They are those at the ends of the Wilson interval of q n of n, with the whole of the bins that they lie in.
+        """
+        low, high = wilson_interval(round(q * self.count), self.count)
+        return (self.quantile(low).low, self.quantile(high).high) if self.count else UNKNOWN
 
     def _log_uniform(self, rank: float) -> float:
         """Return where the density of all bins together, flat in the logarithm, has this much to its left."""

@@ -92,7 +92,9 @@ def test_the_snapshot_whole(measured: Capture) -> None:
         health_coverage=0.7,
         deductions=(slow, wrong),
         recommendations=(slow.recommendation, wrong.recommendation),
-        latency=Latency(*(175.0,) * 7, 100, found.latency.relative_error, found.latency.time_to_first_chunk, DAY),
+        latency=Latency(
+            *(175.0,) * 7, 100, found.latency.relative_error, found.latency.time_to_first_chunk, (175.0, 175.0), DAY
+        ),
         cost=USED,
         errors=Errors(0, 0.0),
         accuracy=accuracy,

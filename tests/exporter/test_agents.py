@@ -82,6 +82,11 @@ def test_three_variables_to_the_first_dollar(tmp_path: Path) -> None:
         ({**said, "model": "gemini-2.5-pro"}, 1, pytest.approx((1020 + 800) / 1e6)),
     ]
     assert report["total_usd"] == pytest.approx(0.0412 + 0.00182)
+    tokens = ("input_tokens", "output_tokens", "cached_input_tokens", "priced_ratio")
+    assert [tuple(row[name] for name in tokens) for row in report["rows"]] == [
+        (21_512, 345, 20_000, 1.0), (1020, 80, 400, 1.0),
+    ]  # fmt: skip
+    assert (report["unattributed_usd"], report["unattributed_requests"], report["rows_left_out"]) == (0.0, 0, 0)
 
 
 # ---------------------------------------------------------------- beside their metrics

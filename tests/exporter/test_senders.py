@@ -141,7 +141,7 @@ def test_two_workers_tell_of_all(local: Callable[[Starlette], TestClient], tmp_p
         worker.shutdown()
     finding = doctor(tmp_path)
     assert (finding["verdict"], finding["what"]) == (
-        "warning", "shop/prod/python/flask: 2 spans ignored (spans that tell of no call of a model)",
+        "warning", "shop/prod/python/flask - ignored: 2 spans (spans that tell of no call of a model)",
     )  # fmt: skip
     assert "gen_ai.request.model" in finding["way_out"]
 

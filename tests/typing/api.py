@@ -309,6 +309,11 @@ def user_reports() -> None:
     engagement = users.get_engagement_metrics(window="30d", as_of=TODAY, service="shop", environment="test")
     assert_type(engagement.dau, int)
     assert_type(engagement.bounce_rate, float)
+    over_time = users.get_user_series(
+        window="7d", step="1d", compare="previous", conversion_event="purchase", as_of=TODAY, service="shop",
+        environment="test",
+    )  # fmt: skip
+    assert_type(over_time.window.start, datetime)
     conversion = users.get_conversion_metrics(
         conversion_event="purchase", window="30d", as_of=TODAY, service="shop", environment="test"
     )

@@ -36,13 +36,13 @@ def senders(s: StoreFile) -> Finding:
 
 
 def _line(source: ArrivalSource, items: list[tuple[Arrival, int]]) -> str:
-    became = ", ".join(_became(arrival, n) for arrival, n in items)
-    return f"{'/'.join(part for part in source if part)}: {became}"
+    became = "; ".join(_became(arrival, n) for arrival, n in items)
+    return f"{'/'.join(part for part in source if part)} - {became}"
 
 
 def _became(arrival: Arrival, items: int) -> str:
     why = explained(arrival.outcome, arrival.reason).why
-    return f"{items:,} {_ITEMS[arrival.signal]} {arrival.outcome}" + (f" ({why})" if why else "")
+    return f"{arrival.outcome}: {items:,} {_ITEMS[arrival.signal]}" + (f" ({why})" if why else "")
 
 
 def _remedy(arrival: Arrival) -> str:

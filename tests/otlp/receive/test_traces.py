@@ -211,3 +211,47 @@ def test_more_tokens_than_anybody_pays_for() -> None:
     """A count gone wrong has no price."""
     found = one({**CHAT, "gen_ai.usage.input_tokens": 10**12})
     assert (found.input_tokens, found.cost_usd, found.cost_source) == (10**12, None, None)
+
+
+def test_a_failed_call_has_no_answer() -> None:
+    """Where the answer's name only repeats the name asked for, what failed is of no version yet; what succeeded is."""
+    repeated: dict[str, Json] = {**CHAT, "gen_ai.response.model": "gpt-4o"}
+    assert one(repeated).response_model == "gpt-4o"
+    assert one({**repeated, "error.type": "Timeout"}).response_model is None
+    assert one({**CHAT, "error.type": "Timeout"}).response_model == "gpt-4o-2024-08-06"
+
+
+@pytest.mark.parametrize(
+    ("said", "user"),
+    [
+        ({"llm.invocation_parameters": '{"model": "gpt-4o", "user": "ada"}'}, "ada"),
+        ({"llm.invocation_parameters": '{"metadata": {"user_id": "ada"}}'}, "ada"),
+        ({"llm.invocation_parameters": '{"user": {"name": "ada"}}'}, None),
+        ({"llm.invocation_parameters": "cut {"}, None),
+        ({"gen_ai.user": "ada"}, "ada"),
+        ({"gen_ai.request.user": "ada"}, "ada"),
+    ],
+)
+def test_the_user_in_a_dialect(said: dict[str, Json], user: str | None) -> None:
+    """OpenInference has the user in the parameters of the call, OpenLLMetry and OpenLIT in attributes of theirs."""
+    openinference: dict[str, Json] = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o", **said}
+    found = calls_of(read(span(2, openinference)))
+    assert [call.user_id for call in found] == [user]
+
+
+@pytest.mark.parametrize(
+    ("scope", "tokens"), [("opentelemetry.instrumentation.botocore.bedrock-runtime", 1110), ("other", 1000)]
+)
+def test_what_a_cache_served_beside_the_input(scope: str, tokens: int) -> None:
+    """Botocore passes on the count of Bedrock, which has the cache beside the input; the conventions have it inside."""
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "amazon.nova-lite-v1:0",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.cache_read.input_tokens": 100,
+        "gen_ai.usage.cache_creation.input_tokens": 10,
+    }
+    request = span_request(span(2, attributes))
+    request.resource_spans[0].scope_spans[0].scope.name = scope
+    call = calls_of(interpret(request.resource_spans, Pricer(), NOW_US))[0]
+    assert (call.input_tokens, call.cached_input_tokens, call.cache_write_tokens) == (tokens, 100, 10)
