@@ -187,7 +187,9 @@ class ModelQuestions:
         return self._all(*self._narrowed(window, **narrowing))[0]
 
     def first_models(self, at_most: int) -> tuple[reports.Models, int]:
-        """Return a snapshot of the first models, by name, of which the last 24 hours tell, and how many more there are.
+        """Return what the last 24 hours tell of the first models, by name, and of how many more they do.
+
+        The summary is of those models alone.
 
         A snapshot takes a tenth of a millisecond: of a hundred thousand models, ten seconds.
         """
@@ -203,6 +205,8 @@ class ModelQuestions:
             told = {*((use.model, use.version) for use in uses), *qualities}
             models = [model for model in models if (model.name, model.version) in told]
             models, beyond = models[:at_most], max(len(models) - at_most, 0)
+            shown = {(model.name, model.version) for model in models}
+            uses = [use for use in uses if (use.model, use.version) in shown]
         return reports.all_models(models, uses, qualities, span, utc(self._now_us())), beyond
 
     def get_model_series(

@@ -118,6 +118,8 @@ def entries(models: Iterable[Mapping[str, Any]], store: Path) -> dict[str, dict[
     try:
         for call in facts.read(connection, facts.INFERENCE):
             assert isinstance(call, Inference)
+            if call.model not in by_model:
+                continue  # it came after the answer
             entry = by_model[call.model]
             entry["cached_input_tokens"] += call.cached_input_tokens or 0
             if call.user_id:
