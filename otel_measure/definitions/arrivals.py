@@ -68,7 +68,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             "let the instrumentation set `gen_ai.request.model`",
         ),
         "no_host_name": Explanation(
-            "metrics of a machine that does not say which: shown as series, not as a host",
+            "metrics of a machine that does not say which: shown under service and instance",
             "set `host.name`, in a Collector with the processor `resourcedetection`",
         ),
         "too_large": Explanation("items that are larger than is read", "send less in one item; docs/collector.md"),

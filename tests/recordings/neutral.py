@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import socket
 import sys
@@ -21,6 +22,7 @@ _MESSAGES: Final[dict[str, type[Message]]] = {
     "/v1/metrics": ExportMetricsServiceRequest,
     "/v1/traces": ExportTraceServiceRequest,
 }
+_MACHINE_ID: Final = Path("/etc/machine-id")
 _FRAMES: Final = re.compile(r"(\nTraceback|Traceback|\n    at ).*", re.DOTALL)
 
 
@@ -31,7 +33,9 @@ class Neutral:
         root = Path(__file__).parents[2]
         folders = [str(environment), str(root), sys.prefix, sys.base_prefix, str(Path.home())]
         self._names = [(folder, "/there") for folder in sorted(folders, key=len, reverse=True)]
-        self._names.append((socket.gethostname(), "machine"))
+        self._names += [(socket.gethostname(), "machine"), (platform.release(), "release")]
+        if _MACHINE_ID.exists():
+            self._names.append((_MACHINE_ID.read_text(encoding="utf-8").strip(), "0" * 32))
 
     def requests(self, requests: Sequence[SentRequest]) -> list[SentRequest]:
         """Return the same requests without names and paths of this machine."""
