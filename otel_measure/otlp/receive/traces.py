@@ -87,7 +87,7 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
 def _told(sent: SentSpan, scope: str, resource: Resource, pricer: Pricer, now_us: int) -> tuple[Telling, bool]:
     """Return what a span tells, and whether a fact of ours tells of the same call."""
     span = _span(sent, _conventional(sent.name, attributes_of(sent.attributes)), scope, now_us)
-    is_call = is_inference(span.attributes, scope)
+    is_call = is_inference(span.attributes, scope, span.name)
     is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in span.attributes)
     record = made_at(inference_of(span, resource.origin, pricer), resource) if is_call and not is_own else None
     step = step_of(span, resource.origin, is_call=is_call)

@@ -127,13 +127,16 @@ def test_which_spans_are_calls_of_models(attributes: dict[str, Json], is_call: b
     assert len(calls_of(read(span(2, attributes)))) == is_call
 
 
-def test_what_an_sdk_of_a_provider_asks_beside_calls_of_models_is_none() -> None:
-    """Counting tokens, making a session: its spans name the model, and of a call the operation too."""
+def test_what_is_asked_of_a_provider_beside_calls_of_models_is_no_call() -> None:
+    """Counting tokens, making a session: the SDK's spans name the model, and of a call the operation too."""
     named: dict[str, Json] = {"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "m"}
     for scope in ("com.anthropic.sdk.python", "com.anthropic.sdk.python.bedrock"):
         assert not is_inference(named, scope)
         assert is_inference({**named, "gen_ai.operation.name": "chat"}, scope)
     assert is_inference(named, "com.anthropic.sdk.pythonic")
+    instrumentation = "openinference.instrumentation.anthropic"
+    assert is_inference(CHAT, instrumentation, "messages.create")
+    assert not is_inference(CHAT, instrumentation, "messages.count_tokens")
 
 
 def test_what_is_recorded_as_a_fact_of_ours_too() -> None:
