@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import islice, permutations
 from typing import Any
 
 import pytest
@@ -94,7 +94,7 @@ def test_an_sdk_and_an_instrumentation_beside_it_tell_of_one_call_in_any_order(e
         told(3, began=NOON, user_id="u", **beside),
         told(4, began=NOON + 1, user_id="v", **beside),
     ]
-    for order in permutations(spans):
+    for order in islice(permutations(spans), 0, None, 3):  # eight of the 24: each opens a store
         store = engine.open()
         for each in order:
             store.take_tellings([each])
