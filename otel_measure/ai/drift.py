@@ -65,7 +65,7 @@ class Drift:
         samples: records of the window.
         reference_samples: values of the reference.
         reference_source: "given" or "window" when somebody set it, else "first_records".
-        window: from the first to the last record of the window.
+        window: from the first to the last record of the window, and the environment that all this is about.
     """
 
     drift_status: DriftStatus
@@ -120,10 +120,11 @@ def columns(records: Sequence[JudgedRecord]) -> dict[str, list[cells.Value]]:
 class CountedWindow:
     """A window being counted."""
 
-    def __init__(self, reference: Reference, times: Mapping[str, float], timezone: str) -> None:
+    def __init__(self, reference: Reference, times: Mapping[str, float], timezone: str, environment: str) -> None:
         self._reference = reference
         self._times = times
         self._timezone = timezone
+        self._environment = environment
         self._unknown: set[str] = set()
         self._predicts = False
         self._verdict: tuple[int, Drift | None] = (0, None)  # by how many records it rests on
@@ -172,7 +173,9 @@ class CountedWindow:
             samples=self.counts.records,
             reference_samples=max(one.samples + one.missing for one in reference.cells.values()),
             reference_source=reference.source,
-            window=Window(moment(self._first_ts), moment(self.last.ts + 1), self._timezone),
+            window=Window(
+                moment(self._first_ts), moment(self.last.ts + 1), self._timezone, environment=self._environment
+            ),
         )
 
 

@@ -51,9 +51,9 @@ class QualityReader:
         """Yield the questions of this moment; references that were found meanwhile are kept when it is over."""
         with self._store.asking(where) as moment:
             yield moment
-        for model, reference in self._drift.new_references().items():
+        for (model, environment), reference in self._drift.new_references().items():
             with suppress(StoreUnavailable):  # it is found again from the facts, as long as they are there
-                self._store.set_reference(model, reference)
+                self._store.set_reference(model, reference, environment)
 
     def after_fork_in_child(self) -> None:
         """Forget what was counted: another thread may have been in the middle of it."""
@@ -89,9 +89,9 @@ class QualityReader:
             evaluated = moment.quality.evaluations(span.start, span.end)
         return evaluations(evaluated, span)
 
-    def drift(self, model: ModelKey) -> Drift | None:
+    def drift(self, model: ModelKey, environment: str | None = None) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
-        with self.asking() as moment:
+        with self.asking(Filter(environment=environment)) as moment:
             return self._drift.detect(moment, model)
 
     def of_model(self, moment: Moment, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
@@ -148,7 +148,7 @@ def _fairness(grouped: GroupedLabels | None, span: TimeSpan) -> FairnessReport |
 
 
 def _is_now(span: TimeSpan, where: Filter) -> bool:
-    return span.is_today and where == EVERYTHING
+    return span.is_today and where.service is None
 
 
 def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:

@@ -54,8 +54,11 @@ class Writer(Protocol):
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
 
-    def set_reference(self, model: ModelKey, reference: Reference) -> None:
-        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+    def set_reference(self, model: ModelKey, reference: Reference, environment: str | None = None) -> None:
+        """Keep a reference in place of what was kept before (one found by itself replaces none that was set).
+
+        It is of one environment, chosen as for an answer where none is given.
+        """
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
         """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""

@@ -144,6 +144,9 @@ class QualityQuestions(Protocol):
     ) -> list[JudgedRecord]:
         """Return the last records of [start, end) that come after a position, at most `limit`, in order."""
 
+    def last_judged(self, model: ModelKey, end: int) -> int | None:
+        """Return the time of the last record before `end`, a whole hour; `None` without one."""
+
     def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
         """Return the first records of a model, at most `limit`, in order."""
 

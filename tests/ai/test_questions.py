@@ -162,7 +162,7 @@ def test_true_is_one_where_truths_are_numbers(measured: Capture) -> None:
 
 
 def test_drift_takes_points_only_with_an_alarm(measured: Capture) -> None:
-    """Drift is in the snapshot of today, names the features, and is not said of another day or a part of the data."""
+    """Drift is in the snapshot of today, names the features, and is not said of another day or of one service."""
     ai, rng = measured.ai, random.Random(11)
     for i in range(1300):
         shift = 0.0 if i < 1000 else 1.0
@@ -172,7 +172,9 @@ def test_drift_takes_points_only_with_an_alarm(measured: Capture) -> None:
     assert (found.drift.samples, found.drift.reference_source) == (300, "first_records")
     assert found.deductions[0].component == "drift_score"
     assert found.deductions[0].evidence == "300 records; drifted: f0, f1, f2, f3, f4 and 2 more"
+    assert found.drift == ai.get_model_performance_snapshot("m", "1", environment="").drift
     assert ai.get_model_performance_snapshot("m", "1", environment="prod").drift is None
+    assert ai.get_model_performance_snapshot("m", "1", service="shop").drift is None
     measured.clock.advance(timedelta(days=3))
     later = ai.get_model_performance_snapshot("m", "1")
     assert (later.drift, ai.detect_model_drift("m", "1") is None) == (None, False)

@@ -18,6 +18,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
     arrivals,
     clock,
+    environments,
     experiments,
     facts,
     growing,
@@ -217,10 +218,11 @@ class SqliteStore(SqliteUpkeep):
                 growing.take(transaction, increments, interpret)
         return ingested
 
-    def set_reference(self, model: ModelKey, reference: Reference) -> None:
+    def set_reference(self, model: ModelKey, reference: Reference, environment: str | None = None) -> None:
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+        asked = environment if environment is not None else self._environment
         with self._growing(1, durable=True) as transaction:
-            judged.set_reference(transaction, model, reference)
+            judged.set_reference(transaction, model, reference, environments.chosen(transaction.connection, asked).name)
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
         """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""

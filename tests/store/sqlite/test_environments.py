@@ -8,8 +8,10 @@ from contextlib import closing
 import pytest
 
 from otel_measure.store.sqlite import schema_scripts
+from tests.facts import NOON
 
 BEFORE = 16
+BEFORE_DRIFT = 25
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,28 @@ def test_what_was_added_up_over_all_is_of_the_environment_that_answers_are_about
         assert [name for (name,) in connection.execute("SELECT name FROM environment ORDER BY id")] == [
             *dict.fromkeys(seen)
         ]
+
+
+def test_references_of_before_are_of_the_environments_that_they_were_for() -> None:
+    """One that somebody set was for all; one found among the records of all is of the one that answers are about."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema_scripts.run(connection, 0, BEFORE_DRIFT)
+        connection.executemany("INSERT INTO environment (name) VALUES (?)", [("staging",), ("production",)])
+        rows = [(1, "given", None), (2, "first_records", NOON)]
+        connection.executemany("INSERT INTO drift_reference VALUES (?, ?, ?3, ?3, NULL, '{}')", rows)
+        schema_scripts.run(connection, BEFORE_DRIFT, schema_scripts.latest())
+        kept = connection.execute("SELECT model, environment, source, first_ts FROM drift_reference ORDER BY 1, 2")
+        assert kept.fetchall() == [
+            (1, "production", "given", None),
+            (1, "staging", "given", None),
+            (2, "production", "first_records", NOON),
+        ]
+
+
+def test_a_reference_set_before_anything_came_is_of_the_unnamed_environment() -> None:
+    """It is not lost while no environment is known."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema_scripts.run(connection, 0, BEFORE_DRIFT)
+        connection.execute("INSERT INTO drift_reference VALUES (1, 'given', NULL, NULL, NULL, '{}')")
+        schema_scripts.run(connection, BEFORE_DRIFT, schema_scripts.latest())
+        assert connection.execute("SELECT model, environment FROM drift_reference").fetchall() == [(1, "")]
