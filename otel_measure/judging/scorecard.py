@@ -72,7 +72,7 @@ class Scorecard:
     Attributes:
         verdicts: how many readings have each.
         definitions: by which the windows that were read are counted.
-        environment: that models and users are of.
+        environment: that services, models and users are of.
     """
 
     kpis: tuple[Reading, ...]

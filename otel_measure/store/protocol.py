@@ -72,13 +72,13 @@ class Writer(Protocol):
             now: microseconds.
         """
 
-    def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
-        """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
+    def register_service(self, environment: str, name: str, sla_target: float, now: int) -> RegisteredService:
+        """Add a service of an environment, or set the target of one that is known; durable, and a heartbeat too."""
 
-    def beat(self, at: int, watched: Collection[str] = ()) -> None:
-        """Note that somebody was there to see at a time, and watched these services."""
+    def beat(self, environment: str, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there at a time to see an environment, and watched these services of it."""
 
-    def end_watch(self, service: str, at: int) -> None:
+    def end_watch(self, environment: str, service: str, at: int) -> None:
         """Note that somebody who watched a service until now gives it up; whoever watches it too goes on telling."""
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:

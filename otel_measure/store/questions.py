@@ -181,6 +181,10 @@ class ExperimentQuestions(Protocol):
 class ServiceQuestions(Protocol):
     """What is known of watched services."""
 
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
+
     def histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
         """Return what tells the state of every service (or one) at any time from `start` on, sorted by name."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from otel_measure.definitions.days import Days
-from otel_measure.records.kinds import Exposure, NpsResponse, Origin, Record
+from otel_measure.records.kinds import Exposure, Maintenance, NpsResponse, Origin, Record, ServiceState
 from otel_measure.stats.cells import reference_cells
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.quality import RecordPosition, Reference
-from tests.facts import DAY, HOUR, NOON, event, inference
+from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange, WatchRun
+from tests.facts import DAY, HOUR, NOON, SECOND, event, inference
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
 
@@ -127,3 +128,57 @@ def test_a_reference_is_of_one_environment(engine: EngineCase) -> None:
     store.set_reference(model, theirs, "staging")
     kept = [asked(store, lambda m: m.quality.references(), Filter(None, of)) for of in ("production", "staging", "")]
     assert kept == [{model: ours}, {model: theirs}, {}]
+
+
+def test_a_service_is_of_the_environment_that_it_is_registered_in(engine: EngineCase) -> None:
+    """So are its states, its maintenance, its watches and the heartbeats; after retention as before."""
+    store = engine.open(retention_days=10)
+    for environment, target in (("production", 99.0), ("staging", 95.0)):
+        store.register_service(environment, "api", target, NOON)
+        origin = Origin("shop", environment)
+        is_ours = environment == "production"
+        store.accept(
+            [
+                ServiceState(id=f"d{target}", ts=NOON + 1, origin=origin, service="api", state="down"),
+                *([] if is_ours else [ServiceState(id="u", ts=NOON + 2, origin=origin, service="api", state="up")]),
+                Maintenance(
+                    id=f"m{target}",
+                    ts=NOON,
+                    origin=origin,
+                    service="api",
+                    start_us=NOON + 3,
+                    end_us=NOON + DAY + is_ours,
+                ),
+            ]
+        )
+    store.beat("staging", NOON + SECOND, ["api"])
+    store.end_watch("staging", "api", NOON + 2 * SECOND)
+    down = [StateChange(NOON + 1, "down", None, f"d{target}") for target in (99.0, 95.0)]
+    ours = ServiceHistory(
+        RegisteredService("api", NOON, 99.0), (down[0],), ((NOON, NOON),), planned=((NOON + 3, NOON + DAY + 1),)
+    )
+    theirs = ServiceHistory(
+        RegisteredService("api", NOON, 95.0),
+        (down[1], StateChange(NOON + 2, "up", None, "u")),
+        ((NOON, NOON + SECOND),),
+        NOON + SECOND,
+        (WatchRun(NOON + SECOND, NOON + 2 * SECOND, True),),
+        ((NOON + 3, NOON + DAY),),
+    )
+
+    def told(environment: str | None) -> list[ServiceHistory]:
+        with store.asking(Filter(None, environment)) as moment:
+            assert moment.services.environment == (environment or "production")
+            return moment.services.histories(0)
+
+    assert [told(of) for of in (None, "production", "staging", "test")] == [[ours], [ours], [theirs], []]
+    store.sweep(NOON + 20 * DAY)
+    assert [history.changes for of in ("production", "staging") for history in told(of)] == [(down[0],), ()]
+
+
+def test_an_environment_is_seen_when_a_service_is_registered_there(engine: EngineCase) -> None:
+    """Before anything fails there is no fact of it, and answers are about it all the same."""
+    store = engine.open()
+    store.accept([inference("a", origin=Origin("shop", "staging"))])
+    store.register_service("production", "api", 99.9, NOON)
+    assert [history.service.name for history in asked(store, lambda m: m.services.histories(0))] == ["api"]
