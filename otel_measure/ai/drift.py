@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, log, nan
+from math import fsum, isnan, log, nan
 from typing import Final
 
 from otel_measure.definitions.days import moment
@@ -82,6 +82,23 @@ class Drift:
     window: Window
 
 
+@dataclass(frozen=True, slots=True)
+class DataQuality:
+    """How complete and valid the features of a window are, whether or not drift can be told from it.
+
+    Attributes:
+        score: 0 to 1, as the `data_quality_score` of its drift, where it has one.
+        score_ci: what it may be but for chance.
+        samples: records of the window.
+        window: from the first to the last record.
+    """
+
+    score: float
+    score_ci: Interval
+    samples: int
+    window: Window
+
+
 # ---------------------------------------------------------------- references
 
 
@@ -149,6 +166,20 @@ class CountedWindow:
             self._verdict = self.counts.records, self._judged()
         return self._verdict[1]
 
+    def quality(self) -> DataQuality | None:
+        """Return the data quality of the window; `None` of few records, and where no feature has a reference."""
+        if self.counts.records < cells.MIN_SAMPLES:
+            return None
+        score = _quality(self._reference, self.counts)
+        if isnan(score):
+            return None
+        interval = _quality_interval(self._reference, self.counts, self._times)
+        return DataQuality(score, interval, self.counts.records, self._window())
+
+    def _window(self) -> Window:
+        last_ts = self._first_ts if self.last is None else self.last.ts
+        return Window(moment(self._first_ts), moment(last_ts + 1), self._timezone, environment=self._environment)
+
     def _judged(self) -> Drift | None:
         reference = self._reference
         measured = drift.model_drift(reference.cells, self.counts.counts, self._times)
@@ -173,9 +204,7 @@ class CountedWindow:
             samples=self.counts.records,
             reference_samples=max(one.samples + one.missing for one in reference.cells.values()),
             reference_source=reference.source,
-            window=Window(
-                moment(self._first_ts), moment(self.last.ts + 1), self._timezone, environment=self._environment
-            ),
+            window=self._window(),
         )
 
 

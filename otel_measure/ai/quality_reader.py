@@ -8,7 +8,7 @@ from math import isnan
 from typing import Final
 
 from otel_measure.ai.drift import Drift, columns, reference_of
-from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch
+from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch, Seen
 from otel_measure.ai.evaluations import Evaluations, evaluations
 from otel_measure.ai.fairness import FairnessReport, fairness_report
 from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
@@ -92,24 +92,23 @@ class QualityReader:
     def drift(self, model: ModelKey, environment: str | None = None) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         with self.asking(Filter(environment=environment)) as moment:
-            return self._drift.detect(moment, model)
+            return self._drift.detect(moment, model).drift
 
     def of_model(self, moment: Moment, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
         """Return what is known of one model; drift is known as of now, and over all services."""
         labels = moment.quality.labels(span.start, span.end, model).get(model)
         grouped = moment.quality.grouped_labels(span.start, span.end, model).get(model)
-        return ModelQuality(
-            labels, _fairness(grouped, span), self._drift.detect(moment, model) if _is_now(span, where) else None
-        )
+        seen = self._drift.detect(moment, model) if _is_now(span, where) else Seen()
+        return ModelQuality(labels, _fairness(grouped, span), *seen)
 
     def of_models(self, moment: Moment, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
         """Return what is known of every model, in as many queries however many models there are."""
         labels = moment.quality.labels(span.start, span.end)
         grouped = moment.quality.grouped_labels(span.start, span.end)
-        drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
+        seen: Mapping[ModelKey, Seen] = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
         return {
-            model: ModelQuality(labels.get(model), _fairness(grouped.get(model), span), drifts.get(model))
-            for model in {*labels, *grouped, *drifts}
+            model: ModelQuality(labels.get(model), _fairness(grouped.get(model), span), *seen.get(model, Seen()))
+            for model in {*labels, *grouped, *seen}
         }
 
     def set_reference(

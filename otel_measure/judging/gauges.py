@@ -101,7 +101,8 @@ def model_values(models: Models) -> Iterator[Value]:
             yield instruments.OTEL_MEASURE_AI_ACCURACY_RATIO, model.accuracy.accuracy, own
         if model.drift is not None:
             yield instruments.OTEL_MEASURE_AI_DRIFT_SCORE, model.drift.drift_score, own
-            yield instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.drift.data_quality_score, own
+        if model.data_quality is not None:
+            yield instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.data_quality.score, own
 
 
 def user_values(users: UsersOverview) -> Iterator[Value]:
