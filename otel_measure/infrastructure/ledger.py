@@ -18,7 +18,6 @@ from typing import Final, Literal, NamedTuple, cast
 import msgspec
 
 from otel_measure.definitions.days import moment
-from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.definitions.windows import MINUTE_US, Window, minutes, time_span
 from otel_measure.errors import NoStore, NotFound
@@ -66,10 +65,10 @@ class Services:
     total_services: int
     services_down: int
     timestamp: datetime
-    environment: str = UNNAMED
+    environment: str
 
 
-class _Known(NamedTuple):
+class _Watched(NamedTuple):
     """What is known of the services of one environment."""
 
     environment: str
@@ -229,9 +228,9 @@ class Ledger:
 
     # ------------------------------------------------------------ answers
 
-    def _histories(self, environment: str | None, start: int, name: str | None = None) -> _Known:
+    def _histories(self, environment: str | None, start: int, name: str | None = None) -> _Watched:
         with self._store.asking(Filter(environment=environment)) as moment:
-            return _Known(moment.services.environment, moment.services.histories(start, name))
+            return _Watched(moment.services.environment, moment.services.histories(start, name))
 
     def _own(self, start: int, name: str | None = None) -> list[ServiceHistory]:
         return self._histories(self._origin.environment, start, name).histories
