@@ -15,7 +15,7 @@ MAX_SERVICES: Final = 1_000
 _SERVICE: Final = "SELECT name, registered, sla_target FROM service WHERE environment = ?"
 # An "up" that a "down" follows in the same microsecond is no recovery.
 _SINCE_RECOVERY: Final = """
-    WITH state AS (
+    WITH state AS NOT MATERIALIZED (
         SELECT ts, state, reason, id FROM service_state WHERE service = :name
         AND origin IN (SELECT id FROM origin WHERE environment = :environment)
     )
