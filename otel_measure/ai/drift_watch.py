@@ -30,7 +30,7 @@ _Key: TypeAlias = tuple[ModelKey, str]
 """A model and an environment."""
 
 
-class Seen(NamedTuple):
+class SeenOfModel(NamedTuple):
     """What was seen of a model: its drift, and how good its data is where nothing can be said of drift as well."""
 
     drift: Drift | None = None
@@ -121,18 +121,18 @@ class DriftWatch:
         """Forget what was counted: another thread may have been in the middle of it."""
         self._reset()
 
-    def detect(self, moment: Moment, model: ModelKey) -> Seen:
+    def detect(self, moment: Moment, model: ModelKey) -> SeenOfModel:
         """Return what is seen of a model; nothing without a reference or with too few records."""
         return self._detect(moment, model, moment.quality.references(model).get(model))
 
-    def detect_all(self, moment: Moment, since: int) -> dict[ModelKey, Seen]:
+    def detect_all(self, moment: Moment, since: int) -> dict[ModelKey, SeenOfModel]:
         """Return what is seen of every model that has enough records from a time on to be judged, if anything is."""
         references = moment.quality.references()
         longest_us = window_rule(self._definitions, ()).stretch_us
         counts = moment.quality.judged_counts(since - longest_us, _FOREVER)
         models = [model for model, n in counts.items() if n >= cells.MIN_SAMPLES]
         seen = {model: self._detect(moment, model, references.get(model)) for model in models}
-        return {model: one for model, one in seen.items() if one != Seen()}
+        return {model: one for model, one in seen.items() if one != SeenOfModel()}
 
     def new_references(self) -> dict[tuple[ModelKey, str], Reference]:
         """Return the references that were frozen since the last call: they are to be kept once the moment is over.
@@ -143,14 +143,14 @@ class DriftWatch:
             new, self._new_references = self._new_references, {}
         return new
 
-    def _detect(self, moment: Moment, model: ModelKey, kept: Reference | None) -> Seen:
+    def _detect(self, moment: Moment, model: ModelKey, kept: Reference | None) -> SeenOfModel:
         with self._lock:
             view = _Records(moment, model)
             reference = self._reference_in_force(view, kept)
             recent = self._recent_windows(view, reference) if reference else None
             if reference is not None and reference is not kept:
                 self._new_references[view.key] = reference
-            return _shown(recent) if recent else Seen()
+            return _shown(recent) if recent else SeenOfModel()
 
     def _reference_in_force(self, view: _Records, kept: Reference | None) -> Reference | None:
         """Return what is kept, or the first records when nobody set a reference.
@@ -284,7 +284,7 @@ def _caught_up(view: _Records, recent: _RecentWindows, records: int) -> bool:
     return len(came) == new
 
 
-def _shown(recent: _RecentWindows) -> Seen:
+def _shown(recent: _RecentWindows) -> SeenOfModel:
     """Return what is shown: of the running window where it alarms, else of the last one that has a verdict.
 
     Where none has one, the data quality is that of the complete window: nearly every value may be missing there.
@@ -293,4 +293,4 @@ def _shown(recent: _RecentWindows) -> Seen:
     in_order = [recent.running, recent.complete] if now and now.evidence.alarm else [recent.complete, recent.running]
     windows = [window for window in in_order if window is not None]
     shown = next((window for window in windows if window.verdict() is not None), windows[0])
-    return Seen(shown.verdict(), shown.quality())
+    return SeenOfModel(shown.verdict(), shown.quality())

@@ -8,7 +8,7 @@ from math import isnan
 from typing import Final
 
 from otel_measure.ai.drift import Drift, columns, reference_of
-from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch, Seen
+from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch, SeenOfModel
 from otel_measure.ai.evaluations import Evaluations, evaluations
 from otel_measure.ai.fairness import FairnessReport, fairness_report
 from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
@@ -98,16 +98,18 @@ class QualityReader:
         """Return what is known of one model; drift is known as of now, and over all services."""
         labels = moment.quality.labels(span.start, span.end, model).get(model)
         grouped = moment.quality.grouped_labels(span.start, span.end, model).get(model)
-        seen = self._drift.detect(moment, model) if _is_now(span, where) else Seen()
+        seen = self._drift.detect(moment, model) if _is_now(span, where) else SeenOfModel()
         return ModelQuality(labels, _fairness(grouped, span), *seen)
 
     def of_models(self, moment: Moment, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
         """Return what is known of every model, in as many queries however many models there are."""
         labels = moment.quality.labels(span.start, span.end)
         grouped = moment.quality.grouped_labels(span.start, span.end)
-        seen: Mapping[ModelKey, Seen] = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
+        seen: Mapping[ModelKey, SeenOfModel] = (
+            self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
+        )
         return {
-            model: ModelQuality(labels.get(model), _fairness(grouped.get(model), span), *seen.get(model, Seen()))
+            model: ModelQuality(labels.get(model), _fairness(grouped.get(model), span), *seen.get(model, SeenOfModel()))
             for model in {*labels, *grouped, *seen}
         }
 
