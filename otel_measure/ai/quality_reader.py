@@ -99,18 +99,19 @@ class QualityReader:
         labels = moment.quality.labels(span.start, span.end, model).get(model)
         grouped = moment.quality.grouped_labels(span.start, span.end, model).get(model)
         seen = self._drift.detect(moment, model) if _is_now(span, where) else SeenOfModel()
-        return ModelQuality(labels, _fairness(grouped, span), *seen)
+        return ModelQuality(labels, _fairness(grouped, span), *_lately(seen, span))
 
     def of_models(self, moment: Moment, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
         """Return what is known of every model, in as many queries however many models there are."""
         labels = moment.quality.labels(span.start, span.end)
         grouped = moment.quality.grouped_labels(span.start, span.end)
-        seen: Mapping[ModelKey, SeenOfModel] = (
-            self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
-        )
+        seen = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
+        lately = {model: _lately(one, span) for model, one in seen.items()}
         return {
-            model: ModelQuality(labels.get(model), _fairness(grouped.get(model), span), *seen.get(model, SeenOfModel()))
-            for model in {*labels, *grouped, *seen}
+            model: ModelQuality(
+                labels.get(model), _fairness(grouped.get(model), span), *lately.get(model, SeenOfModel())
+            )
+            for model in {*labels, *grouped, *lately}
         }
 
     def set_reference(
@@ -146,6 +147,12 @@ def _fairness(grouped: GroupedLabels | None, span: TimeSpan) -> FairnessReport |
     with suppress(ValueError):
         return fairness_report(grouped, None, span.window)
     return None
+
+
+def _lately(seen: SeenOfModel, span: TimeSpan) -> SeenOfModel:
+    """Return what was seen of a model, where its window reaches into that of the answer."""
+    one = seen.drift or seen.data_quality  # of the same window
+    return seen if one is not None and one.window.end > span.window.start else SeenOfModel()
 
 
 def _is_now(span: TimeSpan, where: Filter) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite, nan
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from otel_measure.ai.drift import DataQuality, Drift
 from otel_measure.ai.fairness import FairnessReport
@@ -22,8 +22,6 @@ from otel_measure.stats.intervals import UNKNOWN, Interval
 from otel_measure.store.questions import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Labels
-
-W = TypeVar("W", Drift, DataQuality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +275,6 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
     """Everything about one model."""
     model_latency, model_cost, model_errors = latency(use, span), cost(use, span), errors(use)
     model_accuracy = accuracy(model.type, quality.labels, span)
-    quality = quality._replace(drift=_lately(quality.drift, span), data_quality=_lately(quality.data_quality, span))
     scored = _health(model, use, model_accuracy, quality, model_latency, model_cost, model_errors)
     return Snapshot(
         model_name=model.name,
@@ -299,11 +296,6 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
         timestamp=now,
         window=span.window,
     )
-
-
-def _lately(seen: W | None, span: TimeSpan) -> W | None:
-    """Return what was seen, where its window reaches into that of the answer."""
-    return seen if seen is not None and seen.window.end > span.window.start else None
 
 
 class _Part(NamedTuple):
