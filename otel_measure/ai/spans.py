@@ -13,9 +13,11 @@ from otel_measure.ai.usage import Usage
 from otel_measure.conventions import dialects, model_names, semconv
 from otel_measure.conventions.dialects import first_of
 from otel_measure.conventions.private import error_class
+from otel_measure.definitions.beside_sdks import is_beside_others
 from otel_measure.definitions.model_ties import ModelNames
-from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, Telling, operation_kind, same_calls
+from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, same_calls
 from otel_measure.definitions.signals import Span, inference_id
+from otel_measure.definitions.tellings import Telling, operation_kind
 from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.checks import names_nobody
@@ -23,8 +25,8 @@ from otel_measure.records.events import record_of
 from otel_measure.records.kinds import Inference, Json, Origin, with_fields
 from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT
 
-REMEMBERED_RESPONSES: Final = 10_000
-"""How many answers are remembered, by which several spans may tell of one call."""
+REMEMBERED_KEYS: Final = 10_000
+"""How many answers, and parents of spans beside one another, are remembered, by which several may tell of one call."""
 
 
 class SpanCalls:
@@ -41,7 +43,7 @@ class SpanCalls:
         self._pricer = pricer
         self._recorder = recorder
         self._lock = threading.Lock()
-        self._by_response: dict[str, list[Telling]] = {}
+        self._told: dict[str, list[Telling]] = {}
 
     def record(self, span: Span, caller: Caller) -> None:
         """Record a call for whom it was made, unless another span has told of the same answer; never raise."""
@@ -56,24 +58,32 @@ class SpanCalls:
 
     def _is_told(self, span: Span, call: Inference) -> bool:
         """Tell whether an instrumentation beside this one has told of the call, and remember it."""
-        response_id = _text(span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID))
-        if response_id is None:
-            return False
         telling = Telling(
-            kind="call", trace_id=span.trace_id, span_id=span.span_id, parent_id=None, process="",
-            scope=f"{span.scope}/{span.name}", operation=operation_kind(call.operation), response_id=response_id,
+            kind="call", trace_id=span.trace_id, span_id=span.span_id, parent_id=span.parent_span_id, process="",
+            scope=f"{span.scope}/{span.name}", operation=operation_kind(call.operation),
+            response_id=_text(span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID)),
             began_us=span.start_us, ended_us=span.end_us, record=call,
         )  # fmt: skip
+        keys = _compared_by(telling)
         with self._lock:
-            told = self._by_response.pop(response_id, [])
-            self._by_response[response_id] = [*told, telling][-MOST_OF_A_RESPONSE:]
-            if len(self._by_response) > REMEMBERED_RESPONSES:
-                del self._by_response[next(iter(self._by_response))]
-        return bool(told) and len(same_calls([*told, telling])) == len(same_calls(told))
+            told = {each.id: each for key in keys for each in self._told.get(key, ())}
+            for key in keys:
+                self._told[key] = [*self._told.pop(key, ()), telling][-MOST_OF_A_RESPONSE:]
+            while len(self._told) > REMEMBERED_KEYS:
+                del self._told[next(iter(self._told))]
+        return bool(told) and len(same_calls([*told.values(), telling])) == len(same_calls(told.values()))
 
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""
         self._lock = threading.Lock()
+
+
+def _compared_by(telling: Telling) -> list[str]:
+    """Return the keys under which another span of the same call is found, if there is one."""
+    keys = [telling.response_id] if telling.response_id is not None else []
+    if telling.parent_id is not None and is_beside_others(telling):
+        keys.append(f"{telling.trace_id}/{telling.parent_id}")
+    return keys
 
 
 def names_said(attributes: Mapping[str, Json]) -> ModelNames:

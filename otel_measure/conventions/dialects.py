@@ -94,6 +94,25 @@ TIME_TO_FIRST_CHUNK_S: Final[Names] = ("gen_ai.response.time_to_first_chunk", "g
 OPERATIONS_WITHOUT_MODEL_CALL: Final = frozenset(
     {"execute_tool", "invoke_agent", "create_agent", "invoke_workflow", "plan", "retrieval", "rerank"}
 )
+# Spans, by scope and name, whose attributes say that they are calls of models, and that are none.
+SPANS_WITHOUT_MODEL_CALL: Final = frozenset({("openinference.instrumentation.anthropic", "messages.count_tokens")})
+# The SDKs of providers that send spans of their own, by scope. They name the operation of every call of a model.
+PROVIDER_SDKS: Final = frozenset({"com.anthropic.sdk.python"})
+# The scope of an instrumentation → that of the SDK which it instruments: it wraps methods of the SDK, so the SDK tells
+# of every call that it tells of. What sees calls of other clients as well has no place here.
+SDK_OF_INSTRUMENTATION: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "openinference.instrumentation.anthropic": "com.anthropic.sdk.python",
+        "opentelemetry.instrumentation.anthropic": "com.anthropic.sdk.python",  # OpenLLMetry
+        "opentelemetry.instrumentation.genai.anthropic": "com.anthropic.sdk.python",
+    }
+)
+
+
+def sdk_of(scope: str) -> str | None:
+    """Return the SDK of a provider that sends spans under a scope; its client for a platform has a longer one."""
+    return next((sdk for sdk in PROVIDER_SDKS if scope == sdk or scope.startswith(f"{sdk}.")), None)
+
 
 # ---------------------------------------------------------------- metrics
 

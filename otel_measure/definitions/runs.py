@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from otel_measure.conventions import instruments
 from otel_measure.conventions.step_dialects import StepKind
 from otel_measure.definitions.circles import first_of_circles
-from otel_measure.definitions.same_calls import SpanKey, Telling
+from otel_measure.definitions.tellings import SpanKey, Telling
 from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.kinds import Inference, Origin
 

@@ -6,6 +6,8 @@
   the block that the fact measured, and their models are tied. Two facts are never the same call.
 - Spans that are not nested are the same call when they say the same id of the response, their times overlap, their
   models are tied, no count that both know differs, and they come from different scopes or processes.
+- A span that the SDK of a provider sends of its own lies inside the span of an instrumentation of that SDK, also where
+  neither names the other as its parent (`beside_sdks.py`). Of one response their counts may differ.
 
 All of it is a function of the set of what is told about one trace or one response, so that no order matters.
 """
@@ -15,13 +17,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from otel_measure.conventions import model_names
+from otel_measure.definitions.beside_sdks import are_beside, spans_around
 from otel_measure.definitions.circles import first_of_circles
+from otel_measure.definitions.completing import OF_ALL, OF_ONE, completed, with_sums
 from otel_measure.definitions.model_ties import ModelNames, are_tied, names_of
-from otel_measure.records.agent_steps import AgentStep
-from otel_measure.records.kinds import Inference, Record, with_fields
+from otel_measure.definitions.tellings import SpanKey, Telling
+from otel_measure.records.kinds import Inference, with_fields
 
 OVERLAP_US: Final = 2_000_000
 """How far the times of two spans of one response may lie apart."""
@@ -29,59 +32,6 @@ MOST_OF_A_RESPONSE: Final = 32
 """An id that more calls say at a time tells nothing: its server does not mean one answer by it."""
 _MOST_AROUND: Final = 100  # spans of calls around a call that complete it: no framework has as many
 _CLOCK_US: Final = 50_000  # how far a span inside a measured block may reach beyond it: two clocks are read
-# Operations that answer a prompt, by several names: one of them around another is the same call.
-GENERATION: Final = "chat"
-_GENERATION: Final = frozenset({"chat", "text_completion", "generate_content", ""})
-TellingKind: TypeAlias = Literal["call", "fact", "other", "plain"]
-SpanKey: TypeAlias = tuple[str, str]  # trace id, span id
-
-
-def operation_kind(operation: str | None) -> str:
-    """Return what is compared of an operation: one that is not said answers a prompt, as most do."""
-    return GENERATION if (operation or "") in _GENERATION else str(operation)
-
-
-class Telling(NamedTuple):
-    """A span, fact or event that tells of a call, or a span that stands between such.
-
-    Attributes:
-        kind: "call" (a GenAI span), "fact" (of ours, or an event of others that tells of one call), "other" (a span of
-            a tool or an agent) or "plain".
-        trace_id, span_id: of a span, its own; of a fact, those of the span that was current.
-        process: who tells it.
-        scope: which instrumentation: its scope, and the name that it gives such spans.
-        operation: of a call: only calls of one kind of operation are one inside the other.
-        began_us, ended_us: microseconds since 1970.
-        record: the call as this telling alone has it, `None` for spans that tell of none.
-        step: what it says of a run of an agent or the use of a tool (`runs.py`).
-    """
-
-    kind: TellingKind
-    trace_id: str
-    span_id: str
-    parent_id: str | None
-    process: str
-    scope: str
-    operation: str
-    response_id: str | None
-    began_us: int
-    ended_us: int
-    record: Inference | None
-    step: AgentStep | None = None
-
-    @property
-    def key(self) -> SpanKey:
-        """The span."""
-        return (self.trace_id, self.span_id)
-
-    @property
-    def id(self) -> str:
-        """What tells it from all others."""
-        return self.record.id if self.record is not None else f"span:{self.trace_id}/{self.span_id}"
-
-    def of(self, record: Record | None) -> Telling:
-        """Return what is told with another record of the call, such as one without its user."""
-        return self._replace(record=record) if isinstance(record, Inference) else self
 
 
 class SameCall(NamedTuple):
@@ -108,6 +58,7 @@ def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[Sa
     told = sorted(tellings, key=lambda each: (each.trace_id, each.span_id, each.kind, each.id))
     spans = {each.key: each for each in told if each.kind != "fact"}
     outer = {key: _outer(each, spans) for key, each in spans.items() if each.kind == "call"}
+    outer |= spans_around([spans[key] for key in outer], {each.key for each in outer.values() if each is not None})
     # Whoever sends spans in a circle made a call all the same.
     for key in first_of_circles({key: each.key if each is not None else None for key, each in outer.items()}):
         outer[key] = None
@@ -294,7 +245,7 @@ def _agree(one: Telling, other: Telling, tied: AreTied) -> bool:
         return False
     if a.ts < _start_us(b) - OVERLAP_US or b.ts < _start_us(a) - OVERLAP_US:
         return False
-    return all(
+    return are_beside(one, other) or all(
         ours is None or theirs is None or ours == theirs
         for ours, theirs in ((a.input_tokens, b.input_tokens), (a.output_tokens, b.output_tokens))
     )
@@ -311,16 +262,6 @@ def _distance_us(one: _CallGroup, other: _CallGroup) -> int:
 
 # ---------------------------------------------------------------- what they say together
 
-# What a telling that stands around several calls says of all of them, and what it can only say of one.
-_OF_ALL: Final = ("user_id", "session_id", "repository")
-_TOKENS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
-_COST: Final = ("cost_usd", "cost_source", "cache_savings_usd")
-_OF_ONE: Final = (
-    *_TOKENS,
-    *("time_to_first_chunk_ms", "output_chunks"),
-    *("response_model", "provider", "operation"),
-)
-
 
 def _call(group: _CallGroup, inside: Mapping[SpanKey, int]) -> SameCall:
     inner = sorted(group.inner, key=lambda each: (_latency_us(each), each.id))
@@ -332,39 +273,12 @@ def _call(group: _CallGroup, inside: Mapping[SpanKey, int]) -> SameCall:
     for each in (*inner, *group.around):
         if each is base or each.record is None:
             continue
-        fields = (
-            _OF_ALL if each.key in around_several or (group.fact is not None and not whole) else (*_OF_ALL, *_OF_ONE)
-        )
-        record = _completed(record, each.record, fields)
+        fields = OF_ALL if each.key in around_several or (group.fact is not None and not whole) else (*OF_ALL, *OF_ONE)
+        record = completed(record, each.record, fields)
     if group.fact is not None and not whole:
-        record = _with_sums(record, [each.record for each in inner if each.record is not None])
+        record = with_sums(record, [each.record for each in inner if each.record is not None])
     record = _asked_by(record, group)
     return SameCall(record, base.process, tuple(sorted(each.id for each in group.told)), tuple(_singles(group)))
-
-
-def _completed(record: Inference, other: Inference, fields: Iterable[str]) -> Inference:
-    """Return a record with what it lacks and another one knows; tokens and their cost go together."""
-    lacking = {f: value for f in fields if getattr(record, f) is None and (value := getattr(other, f)) is not None}
-    if record.cost_usd is None and other.cost_usd is not None and "input_tokens" in fields:
-        lacking |= {field: getattr(other, field) for field in _COST}
-    if "response_model" in lacking:
-        lacking["version"] = model_names.version_of(record.model, lacking["response_model"])
-    return with_fields(record, **lacking) if lacking else record
-
-
-def _with_sums(record: Inference, inner: Sequence[Inference]) -> Inference:
-    """Return a measured call with the tokens and the cost of the calls inside it, where it knows none itself."""
-    sums: dict[str, object] = {}
-    for field in _TOKENS:
-        known = [value for each in inner if (value := getattr(each, field)) is not None]
-        if getattr(record, field) is None and known:
-            sums[field] = sum(known)
-    costs = [each.cost_usd for each in inner if each.cost_usd is not None]
-    if record.cost_usd is None and costs and len(costs) == len(inner):
-        saved = [each.cache_savings_usd for each in inner if each.cache_savings_usd is not None]
-        sums |= {"cost_usd": sum(costs), "cost_source": inner[0].cost_source}
-        sums |= {"cache_savings_usd": sum(saved)} if saved else {}
-    return with_fields(record, **sums) if sums else record
 
 
 def _asked_by(record: Inference, group: _CallGroup) -> Inference:

@@ -123,11 +123,19 @@ def inference_id(trace_id: str, span_id: str) -> str:
     return f"{trace_id}/{span_id}"
 
 
-def is_inference(attributes: Mapping[str, Json]) -> bool:
-    """Tell whether a span with these attributes is a call of a model, and not of a tool, an agent or a store."""
+def is_inference(attributes: Mapping[str, Json], scope: str = "", name: str = "") -> bool:
+    """Tell whether a span is a call of a model, and not of a tool, an agent, a store or what else a provider offers.
+
+    Args:
+        attributes: by their conventional names.
+        scope: of its instrumentation.
+        name: of the span.
+    """
+    if (scope, name) in dialects.SPANS_WITHOUT_MODEL_CALL:
+        return False
     if not (attributes.get(semconv.ATTR_GEN_AI_REQUEST_MODEL) or attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)):
         return False
     operation = attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
     if not isinstance(operation, str):
-        return not attributes.keys().isdisjoint(dialects.PROVIDER)
+        return dialects.sdk_of(scope) is None and not attributes.keys().isdisjoint(dialects.PROVIDER)
     return operation not in dialects.OPERATIONS_WITHOUT_MODEL_CALL

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
+from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import Record
 from otel_measure.store.questions import Moment
 from otel_measure.store.types.backups import Backup, Progress

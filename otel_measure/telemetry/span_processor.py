@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import StatusCode
 
 from otel_measure.conventions import dialects, semconv
-from otel_measure.definitions.same_calls import operation_kind
 from otel_measure.definitions.signals import Span, inference_id, is_inference
+from otel_measure.definitions.tellings import operation_kind
 from otel_measure.records.caller import Caller, MeasuredCall, current_caller, enclosing_call
 from otel_measure.records.kinds import Json
 
@@ -80,7 +80,7 @@ class InferenceSpanProcessor(SpanProcessor):
                 self._open.clear()  # spans that were started and never ended
                 self._inside.clear()
             self._open[context.span_id] = opened
-        if is_inference(_attributes(span)):
+        if _is_call(span):
             span.set_attribute(
                 semconv.ATTR_INFERENCE_ID, inference_id(f"{context.trace_id:032x}", f"{context.span_id:016x}")
             )
@@ -94,7 +94,7 @@ class InferenceSpanProcessor(SpanProcessor):
             opened = self._open.pop(context.span_id, None)
             inside = self._inside.pop(context.span_id, ())
         callback, attributes = self._callback, _attributes(span)
-        if opened is None or callback is None or not is_inference(attributes):
+        if opened is None or callback is None or not _is_call(span):
             return
         kind = _kind(attributes)
         self._note_around(opened.parent, kind)
@@ -117,7 +117,7 @@ class InferenceSpanProcessor(SpanProcessor):
                 if attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME) in dialects.OPERATIONS_WITHOUT_MODEL_CALL:
                     return
                 self._inside.setdefault(span_id, set()).add(kind)
-                if is_inference(attributes):
+                if _is_call(above.span):
                     return
                 span_id = above.parent
 
@@ -147,8 +147,16 @@ def _span(span: ReadableSpan, attributes: Mapping[str, Json]) -> Span:
         end_us,
         attributes,
         span.status.status_code is StatusCode.ERROR,
-        span.instrumentation_scope.name if span.instrumentation_scope is not None else "",
+        _scope(span),
     )
+
+
+def _is_call(span: ReadableSpan) -> bool:
+    return is_inference(_attributes(span), _scope(span), span.name)
+
+
+def _scope(span: ReadableSpan) -> str:
+    return span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
 
 
 def samples_all(provider: TracerProvider) -> bool:

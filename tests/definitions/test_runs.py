@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from otel_measure.conventions.step_dialects import StepKind
 from otel_measure.definitions.runs import AgentRun, CallSums, TraceRuns, runs_of
-from otel_measure.definitions.same_calls import Telling, TellingKind, same_calls
+from otel_measure.definitions.same_calls import same_calls
+from otel_measure.definitions.tellings import Telling, TellingKind
 from otel_measure.records.agent_steps import one_spelling
 from otel_measure.records.kinds import Inference, Json
 from tests.facts import HOUR, NOON, SECOND

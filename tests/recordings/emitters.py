@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 DISTRO: Final = ("opentelemetry-distro==0.66b2", "opentelemetry-exporter-otlp-proto-http==1.45.2")
 OPENAI: Final = "openai==3.57.0"
 ANTHROPIC: Final = "anthropic==0.125.0"  # later ones send spans of their own
+ANTHROPIC_WITH_SPANS: Final = "anthropic==2.14.0"
 # The last of OpenTelemetry for JavaScript that runs on Node.js 20.
 NODE_SDK: Final = (
     "@opentelemetry/sdk-node==0.223.0",
@@ -143,7 +144,24 @@ EMITTERS: Final[tuple[Emitter, ...]] = (
         "pydantic_ai_logfire.py",
         is_instrumented=False,
     ),
-    Emitter("anthropic-sdk", ("anthropic==2.14.0", *DISTRO), "anthropic_client.py", not_told=NO_USER),
+    Emitter("anthropic-sdk", (ANTHROPIC_WITH_SPANS, *DISTRO), "anthropic_client.py", not_told=NO_USER),
+    Emitter(
+        "anthropic-sdk-and-openllmetry",
+        (ANTHROPIC_WITH_SPANS, "opentelemetry-instrumentation-anthropic==0.62.4", *DISTRO),
+        "anthropic_requests.py",
+        not_told=NO_USER,
+    ),
+    Emitter(
+        "anthropic-sdk-and-openinference",
+        (ANTHROPIC_WITH_SPANS, "openinference-instrumentation-anthropic==3.1.0", *DISTRO),
+        "anthropic_requests.py",
+    ),
+    Emitter(
+        "anthropic-sdk-and-opentelemetry-genai",
+        (ANTHROPIC_WITH_SPANS, "opentelemetry-instrumentation-genai-anthropic==1.3b0", *DISTRO),
+        "anthropic_requests.py",
+        not_told=NO_USER,
+    ),
     Emitter(
         "litellm",
         ("litellm==1.110.2", *DISTRO),

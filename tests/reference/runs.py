@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import Inference
 
 

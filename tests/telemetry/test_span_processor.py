@@ -186,9 +186,25 @@ def test_two_instrumentations_that_are_not_nested_tell_of_one_call(app: App) -> 
     assert calls_of("r3", [app.tracer, other], **{"gen_ai.response.id": ""}) == 2
 
 
+def test_an_sdk_that_sends_spans_beside_an_instrumentation_of_it_tells_of_one_call(app: App) -> None:
+    """Also where nothing but their parent and their time says so: of two that fail at once there are two."""
+    sdk = app.tracers.get_tracer("com.anthropic.sdk.python")
+    instrumentation = app.tracers.get_tracer("opentelemetry.instrumentation.anthropic")
+    with app.tracer.start_as_current_span("request"):
+        opened = [tracer.start_span("chat", attributes=SAID) for tracer in (instrumentation, instrumentation, sdk, sdk)]
+        for span in reversed(opened):
+            span.set_status(Status(StatusCode.ERROR))
+            span.end()
+    assert (app.use().requests, app.use().errors) == (2, 2)
+    with app.tracer.start_as_current_span("request"):
+        for tracer in (sdk, instrumentation):
+            tracer.start_span("chat", attributes=SAID).end()
+    assert app.use().requests == 4
+
+
 def test_remembered_answers_have_a_bound(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes: whoever tells of it later tells of a call of its own."""
-    monkeypatch.setattr(spans, "REMEMBERED_RESPONSES", 1)
+    monkeypatch.setattr(spans, "REMEMBERED_KEYS", 1)
     for n, tracer in enumerate((app.tracer, app.tracer, app.tracers.get_tracer("another instrumentation"))):
         said = {**SAID, **USAGE, "gen_ai.response.id": f"r{n % 2}"}
         tracer.start_span("chat", attributes=said).end()

@@ -13,7 +13,7 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.conventions import dialects, semconv
 from otel_measure.conventions.private import error_class, without_private
 from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, IgnoredReason
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from otel_measure.otlp.events import event_name, from_log_record, own_record, refuse_too_large
 from otel_measure.otlp.receive.agents import agent_event, call_of_event
 from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of

@@ -17,9 +17,9 @@ from otel_measure.conventions import semconv
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, Outcome, Signal
 from otel_measure.definitions.exposition import STALE_US, Family, Sample
-from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.signals import inference_id, tells_of_calls
 from otel_measure.definitions.streams import Point, StreamScope, stream_scope
+from otel_measure.definitions.tellings import Telling
 from otel_measure.definitions.windows import HOUR_US
 from otel_measure.errors import NoStore, StoreRejected
 from otel_measure.otlp.receive import logs, metrics, traces

@@ -15,8 +15,8 @@ from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import agents, dialects, semconv
 from otel_measure.conventions.span_dialects import in_conventional_names
 from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, IgnoredReason
-from otel_measure.definitions.same_calls import Telling, TellingKind, operation_kind
 from otel_measure.definitions.signals import Span, is_inference
+from otel_measure.definitions.tellings import Telling, TellingKind, operation_kind
 from otel_measure.otlp.receive.agents import made_at
 from otel_measure.otlp.receive.arrivals import Turned, by_reason, source_of
 from otel_measure.otlp.receive.senders import Resource, resource_of
@@ -87,7 +87,7 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
 def _told(sent: SentSpan, scope: str, resource: Resource, pricer: Pricer, now_us: int) -> tuple[Telling, bool]:
     """Return what a span tells, and whether a fact of ours tells of the same call."""
     span = _span(sent, _conventional(sent.name, attributes_of(sent.attributes)), scope, now_us)
-    is_call = is_inference(span.attributes)
+    is_call = is_inference(span.attributes, scope, span.name)
     is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in span.attributes)
     record = made_at(inference_of(span, resource.origin, pricer), resource) if is_call and not is_own else None
     step = step_of(span, resource.origin, is_call=is_call)

@@ -11,8 +11,8 @@ from typing import Final
 from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.clock import Heartbeat, KeptClock, believed_us, believes, is_of_doubted_time
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
+from otel_measure.definitions.tellings import Telling
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (

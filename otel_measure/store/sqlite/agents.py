@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from otel_measure.conventions.step_dialects import StepKind
 from otel_measure.definitions.runs import AgentActivity, AgentRun, CallSums, ToolUse, ToolUses, runs_of
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.sqlite import tellings
 from otel_measure.store.sqlite.chunks import change_in, chunks, marks, rows_in

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.definitions.days import moment
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from otel_measure.definitions.totals import summed
 from otel_measure.errors import StoreError
 from otel_measure.records.anonymous import without_user

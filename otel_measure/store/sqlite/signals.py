@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from otel_measure.store.sqlite import agents, growing, overshown, tellings
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.transaction import Transaction

@@ -17,7 +17,8 @@ import msgspec
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.model_ties import names_of
 from otel_measure.definitions.runs import SPANS_KEPT_US
-from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, OVERLAP_US, SameCall, Telling, same_calls
+from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, OVERLAP_US, SameCall, same_calls
+from otel_measure.definitions.tellings import Telling
 from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 
 TellingOutcome: TypeAlias = Literal["accepted", "same_call", "duplicate", "span", "too_old", "erased", "invalid"]
 

@@ -7,8 +7,8 @@ import pytest
 
 from otel_measure.ai.pricing import Pricer
 from otel_measure.definitions.arrivals import ArrivalSource
-from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.signals import is_inference
+from otel_measure.definitions.tellings import Telling
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.receive.traces import InterpretedSpans, interpret
 from otel_measure.records.kinds import Inference, Json, Origin
@@ -125,6 +125,18 @@ def test_which_spans_are_calls_of_models(attributes: dict[str, Json], is_call: b
     """Those that name a model, and are no call of a tool or an agent."""
     assert is_inference(attributes) is is_call
     assert len(calls_of(read(span(2, attributes)))) == is_call
+
+
+def test_what_is_asked_of_a_provider_beside_calls_of_models_is_no_call() -> None:
+    """Counting tokens, making a session: the SDK's spans name the model, and of a call the operation too."""
+    named: dict[str, Json] = {"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "m"}
+    for scope in ("com.anthropic.sdk.python", "com.anthropic.sdk.python.bedrock"):
+        assert not is_inference(named, scope)
+        assert is_inference({**named, "gen_ai.operation.name": "chat"}, scope)
+    assert is_inference(named, "com.anthropic.sdk.pythonic")
+    instrumentation = "openinference.instrumentation.anthropic"
+    assert is_inference(CHAT, instrumentation, "messages.create")
+    assert not is_inference(CHAT, instrumentation, "messages.count_tokens")
 
 
 def test_what_is_recorded_as_a_fact_of_ours_too() -> None:

@@ -32,6 +32,11 @@ def messages(asked: Prompt, ledger: ProviderLedger) -> Answer:
     return sse((event["type"], event) for event in _events(whole)) if asked.body.get("stream") else Answer(200, whole)
 
 
+def count_tokens(_: Prompt, __: ProviderLedger) -> Answer:
+    """POST /v1/messages/count_tokens: no call of a model."""
+    return Answer(200, {"input_tokens": 7})
+
+
 def _usage(used: Used) -> dict[str, Any]:
     return {
         "input_tokens": used.input - used.cached - used.written, "output_tokens": used.output,

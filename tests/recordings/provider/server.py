@@ -22,6 +22,7 @@ ENDPOINTS: Final[tuple[tuple[str, Endpoint], ...]] = (
     (r"/v1/responses", openai_api.responses),
     (r"/v1/embeddings", openai_api.embeddings),
     (r"/v1/messages", anthropic_api.messages),
+    (r"/v1/messages/count_tokens", anthropic_api.count_tokens),
     (r"/v1(?:beta)?/models/(?P<model>[^/:]+):(?P<method>\w+)", google_api.generate),
     (r"/model/(?P<model>[^/]+)/(?P<method>converse|converse-stream)", bedrock_api.converse),
     (r"/api/(?P<method>chat|embed)", ollama_api.answer),
@@ -87,11 +88,17 @@ def provider() -> Iterator[Provider]:
         yield Provider(url, ledger)
 
 
+class BusyServer(ThreadingHTTPServer):
+    """Takes many connections at once, as a program makes them that asks many things at once."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """Serve on a free port of this machine for the length of a `with` block; yield the address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+    with BusyServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

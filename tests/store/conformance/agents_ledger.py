@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from tests.facts import NOON, SECOND
 from tests.store.conformance.telling import agent, told, tool
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
-from otel_measure.definitions.same_calls import Telling
 from otel_measure.definitions.streams import Point
+from otel_measure.definitions.tellings import Telling
 from tests.facts import MINUTE, NOON, SECOND
 from tests.store.conformance.telling import duration, told
 

@@ -10,9 +10,9 @@ from otel_measure.ai.rates import Rates
 from otel_measure.conventions import model_names
 from otel_measure.conventions.step_dialects import StepKind
 from otel_measure.definitions.model_use import ModelUse
-from otel_measure.definitions.same_calls import Telling, TellingKind
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Point
+from otel_measure.definitions.tellings import Telling, TellingKind
 from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.protocol import Store

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_measure.definitions.runs import AgentActivity, AgentRun, ToolUses
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import with_fields
 from otel_measure.store.protocol import Store
 from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND

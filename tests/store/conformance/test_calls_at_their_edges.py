@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from typing import Any
+
 import pytest
 
 from otel_measure.store.protocol import Store
@@ -77,3 +80,24 @@ def test_a_cost_beyond_all_bounds_costs_itself(store: Store) -> None:
     store.take_tellings([told(1, trace=2, instance="poor")])
     store.ingest([duration(3, NOON + MINUTE, after=NOON, instance="poor")], LEARN)
     assert counted(store) == (1 + 3, 0)
+
+
+def test_an_sdk_and_an_instrumentation_beside_it_tell_of_one_call_in_any_order(engine: EngineCase) -> None:
+    """Two failed calls under one request at once, of which nothing but their time tells that they are two."""
+    failed = {"error_type": "Timeout", "response_model": None, "input_tokens": None, "output_tokens": None}
+    failed |= {"cost_usd": None, "cost_source": None}
+    of_sdk: dict[str, Any] = {"scope": "com.anthropic.sdk.python/create", "parent": 9, "took_ms": 900.0} | failed
+    beside: dict[str, Any] = {"scope": "opentelemetry.instrumentation.anthropic/chat", "parent": 9} | failed
+    spans = [
+        told(1, began=NOON + 2, **of_sdk),
+        told(2, began=NOON + 3, **of_sdk),
+        told(3, began=NOON, user_id="u", **beside),
+        told(4, began=NOON + 1, user_id="v", **beside),
+    ]
+    for order in permutations(spans):
+        store = engine.open()
+        for each in order:
+            store.take_tellings([each])
+        assert counted(store) == (2, 2)
+        assert shown(store)["otel_measure.ai.inferences"] == 2
+        store.close()

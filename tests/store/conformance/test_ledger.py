@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.same_calls import Telling
+from otel_measure.definitions.tellings import Telling
 from tests.store.conformance.engines import EngineCase
 from tests.store.conformance.ledger import (
     COUNTED_INSIDE,
