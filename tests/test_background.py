@@ -194,34 +194,6 @@ def test_one_thread_does_what_is_due_until_the_end() -> None:
     assert faults == ["nothing: mine"] * 2
 
 
-class EndedJustAfter(threading.Event):
-    """Is set by somebody else in the moment after it was looked at."""
-
-    def __init__(self, then: Callable[[], None]) -> None:
-        super().__init__()
-        self._then = then
-
-    def is_set(self) -> bool:
-        was_set = super().is_set()
-        if not was_set:
-            self.set()
-            self._then()
-        return was_set
-
-
-def test_the_thread_ends_whenever_it_is_told_to() -> None:
-    """Told to end just when its turn begins, it does not sleep until something is due."""
-    background = Background(
-        [Job(name="work", run=lambda: None, otherwise="nothing", interval_s=3600.0)], lambda *_: None
-    )
-    background._ended = EndedJustAfter(background._wake.set)
-    background.start()
-    thread = background._thread
-    assert thread is not None
-    thread.join(30)
-    assert not thread.is_alive()
-
-
 def test_the_jobs() -> None:
     """What recurs, in its order, and how often."""
     nothing: Callable[[], None] = lambda: None  # noqa: E731

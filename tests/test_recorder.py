@@ -394,32 +394,3 @@ def test_what_others_recorded_is_no_measurement_of_this_process() -> None:
     recorder = Recorder(None, sink)
     assert recorder.commit([inference("a")], own=False) == [ACCEPTED]
     assert (sink.records, dict(sink.counts)) == ([], {("inference", "accepted", None): 1})
-
-
-class StoppedJustAfter(threading.Event):
-    """Is set by somebody else in the moment after a wait for it has ended without."""
-
-    def __init__(self, then: Callable[[], None]) -> None:
-        super().__init__()
-        self._then = then
-
-    def wait(self, timeout: float | None = None) -> bool:
-        was_set = super().wait(0)
-        if not was_set:
-            self.set()
-            self._then()
-        return was_set
-
-
-def test_the_thread_ends_whenever_it_is_told_to(make: Callable[..., Bench]) -> None:
-    """Told to stop just when it begins to commit, it does not go to sleep for ever."""
-    bench = make()
-    recorder = bench.recorder
-    recorder._stopping = StoppedJustAfter(recorder._wake.set)
-    recorder.put(event("a"))
-    thread = recorder._thread
-    assert thread is not None
-    thread.join(30)
-    assert not thread.is_alive()
-    assert recorder.stop(1.0)
-    assert bench.store.ids == ["a"]
