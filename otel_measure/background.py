@@ -160,9 +160,9 @@ class Background:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._wake.clear()
             self.run_due()
             self._wake.wait(max(min(self._due_s.values(), default=TURN_S) - self._monotonic(), 0.0))
+            self._wake.clear()  # before the end is looked at: who ends it wakes it afterwards
 
     def end(self) -> None:
         """Have the thread end after the job that it is at."""

@@ -171,6 +171,8 @@ class Recorder:
             if self._stopping.wait(self._flush_interval_s):
                 return
             self._wake.clear()
+            if self._stopping.is_set():  # since the wait, and what was to wake this thread for it is cleared
+                return
             if self._drain(None):
                 failures = 0
             else:

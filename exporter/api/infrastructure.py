@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from exporter.exposition.scopes import exposition
-from exporter.http.query import AvailabilityQuery, DiskQuery, ExpositionQuery, ProcessQuery
+from exporter.http.query import AvailabilityQuery, DiskQuery, EnvironmentQuery, ExpositionQuery, ProcessQuery
 from exporter.http.types import API, AnyRoute, Call, Content, NoBody, NoQuery, PlainCall, get, post
 from otel_measure.errors import NotFound
 from otel_measure.infrastructure.availability import Availability
@@ -101,17 +101,17 @@ def hosts(call: PlainCall) -> Hosts:
     return call.runtime.infrastructure.list_hosts()
 
 
-def services(call: PlainCall) -> Services:
+def services(call: Call[EnvironmentQuery, NoBody]) -> Services:
     """Answer which services are registered, and which of them are down."""
-    return call.runtime.infrastructure.list_services()
+    return call.runtime.infrastructure.list_services(environment=call.query.environment)
 
 
 def availability(call: Call[AvailabilityQuery, NoBody]) -> Availability:
     """Answer how available the service that the path names was."""
-    infrastructure, name = call.runtime.infrastructure, call.path_params["service"]
-    if not infrastructure.knows_service(name):
+    infrastructure, name, query = call.runtime.infrastructure, call.path_params["service"], call.query
+    if not infrastructure.knows_service(name, environment=query.environment):
         raise NotFound("service", name)
-    return infrastructure.get_availability_metrics(name, call.query.window, as_of=call.query.as_of)
+    return infrastructure.get_availability_metrics(name, query.window, as_of=query.as_of, environment=query.environment)
 
 
 def register(call: Call[NoQuery, ServiceBody]) -> Service:
@@ -139,9 +139,9 @@ def maintenance(call: Call[NoQuery, MaintenanceBody]) -> MaintenanceRecorded:
     return MaintenanceRecorded(event_id, name)
 
 
-def summary(call: PlainCall) -> dict[str, object]:
+def summary(call: Call[EnvironmentQuery, NoBody]) -> dict[str, object]:
     """Answer how the machine is, at a glance."""
-    return dict(call.runtime.infrastructure.get_metrics_summary())
+    return dict(call.runtime.infrastructure.get_metrics_summary(environment=call.query.environment))
 
 
 def prometheus(call: Call[ExpositionQuery, NoBody]) -> Content:
@@ -151,7 +151,7 @@ def prometheus(call: Call[ExpositionQuery, NoBody]) -> Content:
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
-        f"{_BASE}/summary", summary, NoQuery,
+        f"{_BASE}/summary", summary, EnvironmentQuery,
         "The machine at a glance", "Status, CPU, memory, disk and network.",
     ),
     get(
@@ -179,7 +179,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Every host that sends readings", "Hosts, containers and processes heard of in the last 5 minutes.",
     ),
     get(
-        f"{_BASE}/services", services, NoQuery,
+        f"{_BASE}/services", services, EnvironmentQuery,
         "Every registered service", "Which are up and which are down.",
     ),
     get(

@@ -13,6 +13,7 @@ from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, SentAt, body_of, item_like
 from exporter.http.query import (
+    EnvironmentQuery,
     FairnessQuery,
     ModelQuery,
     ModelSeriesQuery,
@@ -225,10 +226,10 @@ def fairness(call: Call[FairnessQuery, NoBody]) -> FairnessReport:
     return call.runtime.ai.get_fairness_metrics(name, version, positive=call.query.positive, **narrowing(call.query))
 
 
-def drift(call: Call[NoQuery, NoBody]) -> Drift | None:
+def drift(call: Call[EnvironmentQuery, NoBody]) -> Drift | None:
     """Answer how far the data moved; null without a reference or with too few records."""
     name, version = _known(call)
-    return call.runtime.ai.detect_model_drift(name, version)
+    return call.runtime.ai.detect_model_drift(name, version, environment=call.query.environment)
 
 
 def series(call: Call[ModelSeriesQuery, NoBody]) -> Series:
@@ -311,7 +312,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(f"{_MODEL}/cost", cost, ModelQuery, "What its calls cost", "Cost and tokens with their coverage."),
     get(f"{_MODEL}/accuracy", accuracy, ModelQuery, "How right it is", "Accuracy over the labelled predictions."),
     get(f"{_MODEL}/fairness", fairness, FairnessQuery, "How it treats groups", "Rates and gaps by attribute."),
-    get(f"{_MODEL}/drift", drift, NoQuery, "How far its data moved", "Drift against the reference, or null."),
+    get(f"{_MODEL}/drift", drift, EnvironmentQuery, "How far its data moved", "Drift against the reference, or null."),
     post(
         f"{_BASE}/models/register", register, RegisterBody,
         "Say what a model is", "The model, once it is committed.",

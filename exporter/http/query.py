@@ -172,6 +172,7 @@ class AvailabilityQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     window: _Window = "30d"
     as_of: _AsOf = None
+    environment: _Environment = None
 
 
 class ExpositionQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, log, nan
+from math import fsum, isnan, log, nan
 from typing import Final
 
 from otel_measure.definitions.days import moment
@@ -65,7 +65,7 @@ class Drift:
         samples: records of the window.
         reference_samples: values of the reference.
         reference_source: "given" or "window" when somebody set it, else "first_records".
-        window: from the first to the last record of the window.
+        window: from the first to the last record of the window, and the environment that all this is about.
     """
 
     drift_status: DriftStatus
@@ -79,6 +79,23 @@ class Drift:
     samples: int
     reference_samples: int
     reference_source: ReferenceSource
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class DataQuality:
+    """How complete and valid the features of a window are, whether or not drift can be told from it.
+
+    Attributes:
+        score: 0 to 1, as the `data_quality_score` of its drift, where it has one.
+        score_ci: what it may be but for chance.
+        samples: records of the window.
+        window: from the first to the last record.
+    """
+
+    score: float
+    score_ci: Interval
+    samples: int
     window: Window
 
 
@@ -120,10 +137,11 @@ def columns(records: Sequence[JudgedRecord]) -> dict[str, list[cells.Value]]:
 class CountedWindow:
     """A window being counted."""
 
-    def __init__(self, reference: Reference, times: Mapping[str, float], timezone: str) -> None:
+    def __init__(self, reference: Reference, times: Mapping[str, float], timezone: str, environment: str) -> None:
         self._reference = reference
         self._times = times
         self._timezone = timezone
+        self._environment = environment
         self._unknown: set[str] = set()
         self._predicts = False
         self._verdict: tuple[int, Drift | None] = (0, None)  # by how many records it rests on
@@ -147,6 +165,20 @@ class CountedWindow:
         if self._verdict[0] != self.counts.records:
             self._verdict = self.counts.records, self._judged()
         return self._verdict[1]
+
+    def quality(self) -> DataQuality | None:
+        """Return the data quality of the window; `None` of few records, and where no feature has a reference."""
+        if self.counts.records < cells.MIN_SAMPLES:
+            return None
+        score = _quality(self._reference, self.counts)
+        if isnan(score):
+            return None
+        interval = _quality_interval(self._reference, self.counts, self._times)
+        return DataQuality(score, interval, self.counts.records, self._window())
+
+    def _window(self) -> Window:
+        last_ts = self._first_ts if self.last is None else self.last.ts
+        return Window(moment(self._first_ts), moment(last_ts + 1), self._timezone, environment=self._environment)
 
     def _judged(self) -> Drift | None:
         reference = self._reference
@@ -172,7 +204,7 @@ class CountedWindow:
             samples=self.counts.records,
             reference_samples=max(one.samples + one.missing for one in reference.cells.values()),
             reference_source=reference.source,
-            window=Window(moment(self._first_ts), moment(self.last.ts + 1), self._timezone),
+            window=self._window(),
         )
 
 

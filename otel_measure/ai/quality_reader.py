@@ -8,7 +8,7 @@ from math import isnan
 from typing import Final
 
 from otel_measure.ai.drift import Drift, columns, reference_of
-from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch
+from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch, SeenOfModel
 from otel_measure.ai.evaluations import Evaluations, evaluations
 from otel_measure.ai.fairness import FairnessReport, fairness_report
 from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
@@ -51,9 +51,9 @@ class QualityReader:
         """Yield the questions of this moment; references that were found meanwhile are kept when it is over."""
         with self._store.asking(where) as moment:
             yield moment
-        for model, reference in self._drift.new_references().items():
+        for (model, environment), reference in self._drift.new_references().items():
             with suppress(StoreUnavailable):  # it is found again from the facts, as long as they are there
-                self._store.set_reference(model, reference)
+                self._store.set_reference(model, reference, environment)
 
     def after_fork_in_child(self) -> None:
         """Forget what was counted: another thread may have been in the middle of it."""
@@ -89,27 +89,29 @@ class QualityReader:
             evaluated = moment.quality.evaluations(span.start, span.end)
         return evaluations(evaluated, span)
 
-    def drift(self, model: ModelKey) -> Drift | None:
+    def drift(self, model: ModelKey, environment: str | None = None) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
-        with self.asking() as moment:
-            return self._drift.detect(moment, model)
+        with self.asking(Filter(environment=environment)) as moment:
+            return self._drift.detect(moment, model).drift
 
     def of_model(self, moment: Moment, model: ModelKey, span: TimeSpan, where: Filter) -> ModelQuality:
         """Return what is known of one model; drift is known as of now, and over all services."""
         labels = moment.quality.labels(span.start, span.end, model).get(model)
         grouped = moment.quality.grouped_labels(span.start, span.end, model).get(model)
-        return ModelQuality(
-            labels, _fairness(grouped, span), self._drift.detect(moment, model) if _is_now(span, where) else None
-        )
+        seen = self._drift.detect(moment, model) if _is_now(span, where) else SeenOfModel()
+        return ModelQuality(labels, _fairness(grouped, span), *_lately(seen, span))
 
     def of_models(self, moment: Moment, span: TimeSpan, where: Filter) -> Mapping[ModelKey, ModelQuality]:
         """Return what is known of every model, in as many queries however many models there are."""
         labels = moment.quality.labels(span.start, span.end)
         grouped = moment.quality.grouped_labels(span.start, span.end)
-        drifts: Mapping[ModelKey, Drift] = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
+        seen = self._drift.detect_all(moment, span.start) if _is_now(span, where) else {}
+        lately = {model: _lately(one, span) for model, one in seen.items()}
         return {
-            model: ModelQuality(labels.get(model), _fairness(grouped.get(model), span), drifts.get(model))
-            for model in {*labels, *grouped, *drifts}
+            model: ModelQuality(
+                labels.get(model), _fairness(grouped.get(model), span), *lately.get(model, SeenOfModel())
+            )
+            for model in {*labels, *grouped, *lately}
         }
 
     def set_reference(
@@ -147,8 +149,14 @@ def _fairness(grouped: GroupedLabels | None, span: TimeSpan) -> FairnessReport |
     return None
 
 
+def _lately(seen: SeenOfModel, span: TimeSpan) -> SeenOfModel:
+    """Return what was seen of a model, where its window reaches into that of the answer."""
+    one = seen.drift or seen.data_quality  # of the same window
+    return seen if one is not None and one.window.end > span.window.start else SeenOfModel()
+
+
 def _is_now(span: TimeSpan, where: Filter) -> bool:
-    return span.is_today and where == EVERYTHING
+    return span.is_today and where.service is None
 
 
 def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iterable[object]] | None) -> Reference:

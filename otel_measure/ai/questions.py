@@ -164,11 +164,13 @@ class ModelQuestions:
             uses, span = moment.models.model_use(span.start, span.end), counted(span, moment.models)
         return spending(spent, uses, asked, span)
 
-    def detect_model_drift(self, model_name: str, model_version: str) -> Drift | None:
+    def detect_model_drift(
+        self, model_name: str, model_version: str, *, environment: str | None = None
+    ) -> Drift | None:
         """Return the drift of a model as it is now; `None` without a reference or with too few records."""
         quality = self._quality_for("detect_model_drift")
         self._recorder.settle()
-        return quality.drift((model_name, model_version))
+        return quality.drift((model_name, model_version), environment)
 
     def get_model_performance_snapshot(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]

@@ -8,7 +8,7 @@ from datetime import datetime
 from math import isfinite, nan
 from typing import Final, NamedTuple
 
-from otel_measure.ai.drift import Drift
+from otel_measure.ai.drift import DataQuality, Drift
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.quality import Accuracy, accuracy_of_classes
@@ -104,6 +104,8 @@ class Snapshot:
         fairness: by attribute; `None` without groups, and where nobody can know which class is the positive one.
         targets: its own, given with `register_model`; empty where the KPI table's count.
         drift: as it is now, where its window reaches into the snapshot's; `None` for other days and narrowed answers.
+        data_quality: of the window of `drift`, or of the last one where nothing can be said of drift: nearly every
+            value is missing.
     """
 
     model_name: str
@@ -119,6 +121,7 @@ class Snapshot:
     accuracy: Accuracy | None
     fairness: FairnessReport | None
     drift: Drift | None
+    data_quality: DataQuality | None
     targets: dict[str, float]
     inference_count: int
     timestamp: datetime
@@ -253,6 +256,7 @@ class ModelQuality(NamedTuple):
     labels: Labels | None = None
     fairness: FairnessReport | None = None
     drift: Drift | None = None
+    data_quality: DataQuality | None = None
 
 
 UNKNOWN_QUALITY: Final = ModelQuality()
@@ -271,8 +275,7 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
     """Everything about one model."""
     model_latency, model_cost, model_errors = latency(use, span), cost(use, span), errors(use)
     model_accuracy = accuracy(model.type, quality.labels, span)
-    drift = quality.drift if quality.drift and quality.drift.window.end > span.window.start else None
-    scored = _health(model, use, model_accuracy, quality.fairness, drift, model_latency, model_cost, model_errors)
+    scored = _health(model, use, model_accuracy, quality, model_latency, model_cost, model_errors)
     return Snapshot(
         model_name=model.name,
         model_version=model.version,
@@ -286,7 +289,8 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
         errors=model_errors,
         accuracy=model_accuracy,
         fairness=quality.fairness,
-        drift=drift,
+        drift=quality.drift,
+        data_quality=quality.data_quality,
         targets=dict(model.targets or {}),
         inference_count=use.requests,
         timestamp=now,
@@ -306,8 +310,7 @@ def _health(
     model: Model,
     use: ModelUse,
     right: Accuracy | None,
-    fairness: FairnessReport | None,
-    drift: Drift | None,
+    quality: ModelQuality,
     took: Latency,
     paid: Cost,
     failed: Errors,
@@ -322,6 +325,7 @@ def _health(
         labelled = f"{right.labelled:,} labelled predictions"
         parts["accuracy"] = _Part(right.accuracy, right.labelled, labelled)
     own = (model.targets or {}).get("fairness_gap")
+    fairness, drift, data = quality.fairness, quality.drift, quality.data_quality
     worst = None if fairness is None else fairness.worst(own)
     if worst is not None:
         attribute, gap = worst
@@ -333,7 +337,8 @@ def _health(
         score = drift.drift_score if drift.evidence.alarm else 0.0
         drifted = f"{drift.samples:,} records; drifted: {_listed(drift.evidence.drifted)}"
         parts["drift_score"] = _Part(score, drift.samples, drifted)
-        parts["data_quality"] = _Part(drift.data_quality_score, drift.samples, f"{drift.samples:,} records")
+    if data is not None:
+        parts["data_quality"] = _Part(data.score, data.samples, f"{data.samples:,} records")
     # One wrong answer is no unhealthy model: what is too little for a verdict is too little for points.
     enough = {
         key: part for key, part in parts.items() if key in _OF_EVERY_CALL or part.evidence >= BY_KEY[key].min_evidence

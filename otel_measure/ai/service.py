@@ -283,6 +283,8 @@ class AiModelService(ModelQuestions):
     ) -> None:
         """Say what drift is measured from, in place of what was said before; it is kept when this returns.
 
+        It is said of the environment that answers of this process are about.
+
         Args:
             model_name: a model; an unknown one is registered.
             model_version: of it.

@@ -21,6 +21,7 @@ from math import nan
 from typing import Final, Literal, TypeAlias
 
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.windows import Window
 
 State = Literal["up", "down"]
@@ -117,6 +118,7 @@ def availability(
     window_s: float,
     sla_target: float = 99.9,
     timezone: str = "UTC",
+    environment: str = UNNAMED,
 ) -> Availability:
     """Reckon the availability of one service over the last `window_s` seconds.
 
@@ -130,6 +132,7 @@ def availability(
         window_s: Length of the window.
         sla_target: Percentage of the time the service has to be up, above 1 and up to 100.
         timezone: Name of the project's zone, told in the answer.
+        environment: In which the service is watched, told likewise.
 
     Raises:
         ValueError: `sla_target` or `window_s` is out of range.
@@ -168,7 +171,7 @@ def availability(
         error_budget_remaining_seconds=(budget_us - down_us) / SECOND_US,
         error_budget_remaining_ratio=1 - _share(down_us, budget_us),
         last_incident=_incident(incidents[-1]) if incidents else None,
-        window=Window(moment(window[0]), moment(window[1]), timezone),
+        window=Window(moment(window[0]), moment(window[1]), timezone, environment=environment),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import nan
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 import msgspec
 
@@ -38,6 +38,7 @@ from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.store.protocol import Store
+from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.services import ServiceHistory, StateChange
 
 DEFAULT_WINDOW: Final = "30d"
@@ -58,16 +59,27 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Every registered service, sorted by name."""
+    """Every registered service of an environment, sorted by name."""
 
     services: tuple[Service, ...]
     total_services: int
     services_down: int
     timestamp: datetime
+    environment: str
+
+
+class _Watched(NamedTuple):
+    """What is known of the services of one environment."""
+
+    environment: str
+    histories: list[ServiceHistory]
 
 
 class Ledger:
     """Records states of services and reckons their availability.
+
+    What is recorded is of the services of its own environment; an answer is about the one asked for, else the one that
+    the store chooses.
 
     Args:
         origin: of every record.
@@ -107,7 +119,7 @@ class Ledger:
         target = checks.number("sla_target", sla_target, high=100)
         check_sla_target(target)
         now = self._now_us()
-        self._store.register_service(name, target, now)
+        self._store.register_service(self._origin.environment, name, target, now)
         return _service(self._known(name, now), now)
 
     def record(self, name: str, state: State, *, at: datetime | None = None, reason: str | None = None) -> str:
@@ -196,19 +208,19 @@ class Ledger:
 
     def watch(self, name: str) -> None:
         """Note that a service is watched from now on."""
-        self._store.beat(self._now_us(), (name,))
+        self._store.beat(self._origin.environment, self._now_us(), (name,))
 
     def end_watch(self, name: str) -> None:
         """Note that this process does not watch a service any more."""
-        self._store.end_watch(name, self._now_us())
+        self._store.end_watch(self._origin.environment, name, self._now_us())
 
     def beat(self, watched: Collection[str] = ()) -> None:
         """Note that this process is alive and watches these services; state again what a clock ahead has recorded."""
         if self._kept is None:
             return
         now = self._now_us()
-        self._kept.beat(now, watched)
-        for history in self._histories(now):
+        self._kept.beat(self._origin.environment, now, watched)
+        for history in self._own(now):
             # What another process records meanwhile, or by a clock that differs a little, is not of a clock set back.
             ahead = _ahead(history, self._now_us() + LONGEST_GAP_US)
             if ahead and (ahead[-1].state == "down") != is_down(_transitions(history), now):
@@ -216,57 +228,70 @@ class Ledger:
 
     # ------------------------------------------------------------ answers
 
-    def _histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
-        with self._store.asking() as moment:
-            return moment.services.histories(start, name)
+    def _histories(self, environment: str | None, start: int, name: str | None = None) -> _Watched:
+        with self._store.asking(Filter(environment=environment)) as moment:
+            return _Watched(moment.services.environment, moment.services.histories(start, name))
+
+    def _own(self, start: int, name: str | None = None) -> list[ServiceHistory]:
+        return self._histories(self._origin.environment, start, name).histories
 
     def _known(self, name: str, start: int) -> ServiceHistory:
-        histories = self._histories(start, name)
+        histories = self._own(start, name)
         if not histories:
             raise NotFound("service", name)
         return histories[0]
 
-    def knows(self, name: str) -> bool:
-        """Whether a service of this name is registered."""
-        return bool(self._histories(self._now_us(), name))
+    def has(self, name: str) -> bool:
+        """Whether a service of this name is registered in the environment of the records."""
+        return bool(self._own(self._now_us(), name))
 
-    def services(self) -> Services:
+    def knows(self, name: str, environment: str | None = None) -> bool:
+        """Whether a service of this name is registered."""
+        return bool(self._histories(environment, self._now_us(), name).histories)
+
+    def services(self, environment: str | None = None) -> Services:
         """Return every registered service with its state now."""
         now = self._now_us()
-        services = tuple(_service(history, now) for history in self._histories(now))
-        return Services(services, len(services), sum(s.state == "down" for s in services), moment(now))
+        known = self._histories(environment, now)
+        services = tuple(_service(history, now) for history in known.histories)
+        is_down = sum(s.state == "down" for s in services)
+        return Services(services, len(services), is_down, moment(now), known.environment)
 
-    def down(self) -> int:
+    def down(self, environment: str | None = None) -> int:
         """Return how many services are down now; without a store none is registered."""
-        return 0 if self._kept is None else self.services().services_down
+        return 0 if self._kept is None else self.services(environment).services_down
 
-    def availability(self, name: str, window: str = DEFAULT_WINDOW, as_of: date | None = None) -> Availability:
+    def availability(
+        self, name: str, window: str = DEFAULT_WINDOW, as_of: date | None = None, environment: str | None = None
+    ) -> Availability:
         """Return the availability of one service; of an unknown one nothing is known."""
         checks.text("name", name)
         now = self._now_us()
         asked = self._asked(window, now, as_of)
-        histories = self._histories(asked[0], name)
-        return self._reckon(histories[0], asked, now) if histories else self._unknown(name, asked)
+        of, histories = self._histories(environment, asked[0], name)
+        return self._reckon(of, histories[0], asked, now) if histories else self._unknown(of, name, asked)
 
-    def availabilities(self, window: str = DEFAULT_WINDOW) -> list[Availability]:
+    def availabilities(self, window: str = DEFAULT_WINDOW, environment: str | None = None) -> list[Availability]:
         """Return the availability of every registered service, sorted by name."""
         now = self._now_us()
         asked = self._asked(window, now)
-        return [self._reckon(history, asked, now) for history in self._histories(asked[0])]
+        of, histories = self._histories(environment, asked[0])
+        return [self._reckon(of, history, asked, now) for history in histories]
 
     def lifetimes(self) -> Iterator[tuple[Availability, bool]]:
         """Yield the availability of every service since its registration, and whether it is down now."""
         now = self._now_us()
-        for history in self._histories(0):
+        of, histories = self._histories(None, 0)
+        for history in histories:
             since_registration = (min(history.service.registered, now - 1), now)
-            yield self._reckon(history, since_registration, now), _service(history, now).state == "down"
+            yield self._reckon(of, history, since_registration, now), _service(history, now).state == "down"
 
     def _asked(self, window: str, now: int, as_of: date | None = None) -> Interval:
         """The window as states see it: unlike that of facts it ends before the running microsecond."""
         end = min(time_span(window, now, self._timezone, as_of).end, now)
         return max(end - minutes(window) * MINUTE_US, 0), end
 
-    def _reckon(self, history: ServiceHistory, asked: Interval, now: int) -> Availability:
+    def _reckon(self, environment: str, history: ServiceHistory, asked: Interval, now: int) -> Availability:
         start, end = asked
         return availability(
             history.service.name,
@@ -278,9 +303,10 @@ class Ledger:
             window_s=(end - start) / SECOND_US,
             sla_target=history.service.sla_target,
             timezone=self._timezone,
+            environment=environment,
         )
 
-    def _unknown(self, name: str, asked: Interval) -> Availability:
+    def _unknown(self, environment: str, name: str, asked: Interval) -> Availability:
         start, end = asked
         nothing = availability(name, registered_us=end, transitions=(), unwatched=(), now_us=end, window_s=1)
         return replace(
@@ -292,7 +318,7 @@ class Ledger:
             sla_target=nan,
             error_budget_remaining_seconds=nan,
             error_budget_remaining_ratio=nan,
-            window=Window(moment(start), moment(end), self._timezone),
+            window=Window(moment(start), moment(end), self._timezone, environment=environment),
         )
 
 

@@ -119,12 +119,16 @@ class InfrastructureService:
         """Return how much of the last 5 minutes was seen: what the 5-minute averages stand on."""
         return self._sampler.fresh().averages.seconds
 
-    def get_metrics_summary(self) -> dict[str, Any]:
-        """Return the whole machine at a glance, with 5-minute averages, a status, and how many services are down."""
+    def get_metrics_summary(self, *, environment: str | None = None) -> dict[str, Any]:
+        """Return the whole machine at a glance, with 5-minute averages, a status, and how many services are down.
+
+        Args:
+            environment: of the services; chosen as for every answer when not given.
+        """
         machine = summary(
             self._sampler.fresh(),
             status_of=host_status,
-            services_down=self._ledger.down(),
+            services_down=self._ledger.down(environment),
             platform=platform.platform(terse=True),
         )
         return dict(machine)
@@ -217,7 +221,7 @@ class InfrastructureService:
             lambda down_because, failing_for_s: self._heard(name, down_because, failing_for_s),
             retries=retries,
         )
-        if not self._ledger.knows(name):
+        if not self._ledger.has(name):
             self._ledger.register(name)
         self.keep_watch()
         with self._watching:
@@ -247,20 +251,20 @@ class InfrastructureService:
         except Exception as error:  # the thread asks again, and what it hears then is compared with the ledger
             self._fault(_WATCH_FAULT, f"what was heard of service {name!r} could not be recorded: {error!r}", error)
 
-    def list_services(self) -> Services:
-        """Return every registered service and whether it is up now.
+    def list_services(self, *, environment: str | None = None) -> Services:
+        """Return every registered service of one environment and whether it is up now.
 
         Raises:
             NoStore: there is none to ask.
         """
-        return self._ledger.services()
+        return self._ledger.services(environment)
 
-    def knows_service(self, name: str) -> bool:
+    def knows_service(self, name: str, *, environment: str | None = None) -> bool:
         """Whether a service of this name is registered."""
-        return self._ledger.knows(name)
+        return self._ledger.knows(name, environment)
 
     def get_availability_metrics(
-        self, name: str, window: str = DEFAULT_WINDOW, *, as_of: date | None = None
+        self, name: str, window: str = DEFAULT_WINDOW, *, as_of: date | None = None, environment: str | None = None
     ) -> Availability:
         """Return how available a service was, with bounds, coverage and what is left of its error budget.
 
@@ -268,21 +272,22 @@ class InfrastructureService:
             name: of a service; of one that is not registered everything is `nan`.
             window: how far to look back; it never begins before the registration.
             as_of: the day with whose end the window ends; now when not given.
+            environment: in which it is watched; chosen as for every answer when not given.
 
         Raises:
             ValueError: the window is malformed, or the day lies in the future.
             NoStore: there is none to ask.
         """
-        return self._ledger.availability(name, window, as_of)
+        return self._ledger.availability(name, window, as_of, environment)
 
-    def list_availability(self, window: str = DEFAULT_WINDOW) -> list[Availability]:
-        """Return the availability of every registered service, sorted by name.
+    def list_availability(self, window: str = DEFAULT_WINDOW, *, environment: str | None = None) -> list[Availability]:
+        """Return the availability of every registered service of one environment, sorted by name.
 
         Raises:
             ValueError: the window is malformed.
             NoStore: there is none to ask.
         """
-        return self._ledger.availabilities(window)
+        return self._ledger.availabilities(window, environment)
 
     def list_lifetimes(self) -> list[tuple[Availability, bool]]:
         """Return the availability of every service since its registration, and whether it is down now.

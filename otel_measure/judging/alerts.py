@@ -30,7 +30,7 @@ class Alert:
 class Alerts:
     """What fires now; `evaluated` readings were looked at, `unknown` of them had no evidence.
 
-    Models and users are of one `environment`.
+    Services, models and users are of one `environment`.
     """
 
     alerts: tuple[Alert, ...]

@@ -60,7 +60,7 @@ def families(values: Iterator[Value], not_given: Mapping[Instrument, int] | None
 def service_values(machine: ServiceReports) -> Iterator[Value]:
     """Yield what is known of every watched service: since its registration, and over the window of its target."""
     for service, is_down in machine.list_lifetimes():
-        own = ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name),)
+        own = _of_service(service)
         yield instruments.OTEL_MEASURE_SERVICE_UP, float(not is_down), own
         yield instruments.OTEL_MEASURE_SERVICE_INCIDENTS, float(service.incidents), own
         for state, seconds in (
@@ -72,7 +72,7 @@ def service_values(machine: ServiceReports) -> Iterator[Value]:
             labels = (*own, (semconv.ATTR_MONITORED_SERVICE_STATE, state))
             yield instruments.OTEL_MEASURE_SERVICE_STATE_TIME, seconds, labels
     for service in machine.list_availability():
-        own = ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name),)
+        own = _of_service(service)
         yield instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO, service.availability_percent / 100, own
         yield instruments.OTEL_MEASURE_SERVICE_COVERAGE_RATIO, service.coverage_ratio, own
         budget = service.error_budget_remaining_ratio
@@ -82,6 +82,10 @@ def service_values(machine: ServiceReports) -> Iterator[Value]:
 def _of(environment: str) -> Attributes:
     """Return the attribute that says whose a value is; none for the unnamed environment."""
     return ((semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, environment),) if environment else ()
+
+
+def _of_service(service: Availability) -> Attributes:
+    return ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name), *_of(service.window.environment))
 
 
 def model_values(models: Models) -> Iterator[Value]:
@@ -97,7 +101,8 @@ def model_values(models: Models) -> Iterator[Value]:
             yield instruments.OTEL_MEASURE_AI_ACCURACY_RATIO, model.accuracy.accuracy, own
         if model.drift is not None:
             yield instruments.OTEL_MEASURE_AI_DRIFT_SCORE, model.drift.drift_score, own
-            yield instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.drift.data_quality_score, own
+        if model.data_quality is not None:
+            yield instruments.OTEL_MEASURE_AI_DATA_QUALITY_RATIO, model.data_quality.score, own
 
 
 def user_values(users: UsersOverview) -> Iterator[Value]:

@@ -36,7 +36,7 @@ class Overview:
 
     @property
     def environment(self) -> str:
-        """The one that models and users are of."""
+        """The one that services, models and users are of."""
         return self.models.window.environment
 
     @property
@@ -52,11 +52,11 @@ class Overview:
 class MachineReports(Protocol):
     """Who answers about the machine and its services."""
 
-    def get_metrics_summary(self) -> dict[str, Any]:
-        """Return the machine at a glance."""
+    def get_metrics_summary(self, *, environment: str | None = None) -> dict[str, Any]:
+        """Return the machine at a glance, and how many services of an environment are down."""
 
-    def list_availability(self) -> Iterable[Availability]:
-        """Return the availability of every registered service."""
+    def list_availability(self, *, environment: str | None = None) -> Iterable[Availability]:
+        """Return the availability of every registered service of one environment."""
 
     def observed_seconds(self) -> float:
         """Return how much of the last 5 minutes was seen."""
@@ -86,21 +86,21 @@ def overview(
         models: the model service.
         users: the user service.
         now: the time that it is dated with.
-        environment: of models and users, chosen as for every answer where none is asked for.
+        environment: of services, models and users, chosen as for every answer where none is asked for.
     """
     return Overview(
-        machine.get_metrics_summary(),
+        machine.get_metrics_summary(environment=environment),
         machine.observed_seconds(),
-        _services(machine),
+        _services(machine, environment),
         models.list_models(environment=environment),
         _users(users, environment),
         now,
     )
 
 
-def _services(machine: MachineReports) -> tuple[Availability, ...]:
+def _services(machine: MachineReports, environment: str | None) -> tuple[Availability, ...]:
     try:
-        return tuple(machine.list_availability())
+        return tuple(machine.list_availability(environment=environment))
     except NoStore:
         return ()
 

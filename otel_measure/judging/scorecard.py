@@ -72,7 +72,7 @@ class Scorecard:
     Attributes:
         verdicts: how many readings have each.
         definitions: by which the windows that were read are counted.
-        environment: that models and users are of.
+        environment: that services, models and users are of.
     """
 
     kpis: tuple[Reading, ...]
@@ -196,9 +196,9 @@ def _models(models: Models) -> Iterator[_Unjudged]:
 
 
 def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
-    calls, latency, cost, accuracy, drift = (
+    calls, latency, cost, accuracy, drift, data = (
         *(model.inference_count, model.latency, model.cost),
-        *(model.accuracy, model.drift),
+        *(model.accuracy, model.drift, model.data_quality),
     )
     of_p95 = None if isnan(latency.p95_ms_ci[0]) else latency.p95_ms_ci
     yield _Unjudged("latency_p95_ms", latency.p95_ms, evidence=latency.sample_count, interval=of_p95)
@@ -217,8 +217,8 @@ def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
         calm: Verdict = "ok" if drift.drift_status is DriftStatus.NO_DRIFT else "alert"
         doubt = "the detector of drift has looked and found none: a score by chance"
         yield _Unjudged("drift_score", drift.drift_score, at_worst=calm, doubt=doubt)
-        interval = drift.data_quality_score_ci
-        yield _Unjudged("data_quality", drift.data_quality_score, evidence=drift.samples, interval=interval)
+    if data is not None:
+        yield _Unjudged("data_quality", data.score, evidence=data.samples, interval=data.score_ci)
 
 
 def _fairness(report: FairnessReport, own_target: float | None) -> _Unjudged:

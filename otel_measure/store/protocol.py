@@ -54,8 +54,11 @@ class Writer(Protocol):
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
 
-    def set_reference(self, model: ModelKey, reference: Reference) -> None:
-        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+    def set_reference(self, model: ModelKey, reference: Reference, environment: str | None = None) -> None:
+        """Keep a reference in place of what was kept before (one found by itself replaces none that was set).
+
+        It is of one environment, chosen as for an answer where none is given.
+        """
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
         """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
@@ -69,13 +72,13 @@ class Writer(Protocol):
             now: microseconds.
         """
 
-    def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
-        """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
+    def register_service(self, environment: str, name: str, sla_target: float, now: int) -> RegisteredService:
+        """Add a service of an environment, or set the target of one that is known; durable, and a heartbeat too."""
 
-    def beat(self, at: int, watched: Collection[str] = ()) -> None:
-        """Note that somebody was there to see at a time, and watched these services."""
+    def beat(self, environment: str, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there at a time to see an environment, and watched these services of it."""
 
-    def end_watch(self, service: str, at: int) -> None:
+    def end_watch(self, environment: str, service: str, at: int) -> None:
         """Note that somebody who watched a service until now gives it up; whoever watches it too goes on telling."""
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:

@@ -144,6 +144,9 @@ class QualityQuestions(Protocol):
     ) -> list[JudgedRecord]:
         """Return the last records of [start, end) that come after a position, at most `limit`, in order."""
 
+    def last_judged(self, model: ModelKey, end: int) -> int | None:
+        """Return the time of the last record before `end`, a whole hour; `None` without one."""
+
     def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
         """Return the first records of a model, at most `limit`, in order."""
 
@@ -177,6 +180,10 @@ class ExperimentQuestions(Protocol):
 
 class ServiceQuestions(Protocol):
     """What is known of watched services."""
+
+    @property
+    def environment(self) -> str:
+        """The one that answers are about."""
 
     def histories(self, start: int, name: str | None = None) -> list[ServiceHistory]:
         """Return what tells the state of every service (or one) at any time from `start` on, sorted by name."""

@@ -20,7 +20,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.enums import DriftStatus
-from otel_measure.records.kinds import Inference
+from otel_measure.records.kinds import Inference, Origin
 from otel_measure.stats import cells
 from otel_measure.stats.dependence import known_time
 from otel_measure.stats.drift import least_shift, model_drift
@@ -30,7 +30,7 @@ from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference
 from tests.closing import closed_later
 from tests.comparing import comparable
-from tests.facts import DAY, HOUR, NOON, SECOND, inference
+from tests.facts import DAY, HERE, HOUR, NOON, SECOND, inference
 from tests.store.asking import asked
 
 MODEL = ("m", "1")
@@ -59,7 +59,9 @@ class Watched:
 def set_normal(store: SqliteStore, seed: int = 1, m: int = 1000) -> None:
     """Set a reference of standard normal predictions."""
     rng = random.Random(seed)
-    store.set_reference(MODEL, reference_of("given", {"prediction": [rng.gauss(0, 1) for _ in range(m)]}))
+    store.set_reference(
+        MODEL, reference_of("given", {"prediction": [rng.gauss(0, 1) for _ in range(m)]}), HERE.environment
+    )
 
 
 def slow_windows(values: Sequence[Inference], size: int, time: float, now: int) -> tuple[list[Inference], ...]:
@@ -209,7 +211,7 @@ def test_a_reference_that_cannot_be_kept_is_used_all_the_same(monkeypatch: pytes
     rng = random.Random(6)
     store.accept([inference(f"{i:04}", NOON + i, prediction=rng.gauss(0, 1)) for i in range(1100)])
 
-    def refuse(model: ModelKey, reference: Reference) -> None:
+    def refuse(model: ModelKey, reference: Reference, environment: str) -> None:
         raise StoreUnavailable("read_only", "here", "there")
 
     monkeypatch.setattr(store, "set_reference", refuse)
@@ -271,7 +273,7 @@ def test_the_answer_whole() -> None:
         "x": [float(i) for i in range(200)],
         "flat": [1.0] * 200,
     }
-    store.set_reference(MODEL, reference_of("given", reference))
+    store.set_reference(MODEL, reference_of("given", reference), HERE.environment)
     store.accept(
         [
             inference(f"{i:03}", NOON + i, prediction="ab"[i % 2], features={"x": 1000.0 if i % 2 else None})
@@ -313,7 +315,7 @@ def test_the_answer_whole() -> None:
         samples=100,
         reference_samples=200,
         reference_source="given",
-        window=Window(moment(NOON), moment(NOON + 100), "UTC"),
+        window=Window(moment(NOON), moment(NOON + 100), "UTC", environment=HERE.environment),
     )
 
 
@@ -346,7 +348,7 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     store = closed_later(SqliteStore(":memory:"))
     cells_of = reference_of("given", {"prediction": [float(i) for i in range(100)]})
     for version in "1234":
-        store.set_reference(("m", version), cells_of)
+        store.set_reference(("m", version), cells_of, HERE.environment)
     for version, n in (("1", 100), ("2", 99), ("3", 170), ("4", 180)):
         store.accept([inference(f"{version}{i}", NOON + i, prediction=1.0, version=version) for i in range(n)])
     watching = Watched(store)
@@ -355,3 +357,24 @@ def test_all_models_at_once_and_little_is_remembered(monkeypatch: pytest.MonkeyP
     assert len(watching.reader._drift._recent) <= 2
     watching.reader.after_fork_in_child()
     assert comparable(watching.detect_all(NOON)) == comparable(found)
+
+
+def test_staging_does_not_move_the_drift_of_production() -> None:
+    """Records of a load test are in no window and no reference of production, and have a drift of their own."""
+    rng = random.Random(21)
+    store = closed_later(SqliteStore(":memory:"))
+    loads = {"production": (0.0, 0.0), "staging": (5.0, 9.0)}
+    for n, (environment, (first, then)) in enumerate(loads.items()):
+        origin = Origin("shop", environment)
+        values = [rng.gauss(first if i < 1000 else then, 1) for i in range(1200)]
+        store.accept(
+            [inference(f"{n}-{i}", NOON + i * SECOND + n, prediction=v, origin=origin) for i, v in enumerate(values)]
+        )
+    reader = Watched(store, NOON + HOUR).reader
+    told = {of: reader.drift(MODEL, of) for of in (None, "production", "staging")}
+    shown = [one and (one.window.environment, one.samples, one.drift_status) for one in told.values()]
+    assert shown == [
+        ("production", 200, DriftStatus.NO_DRIFT),
+        ("production", 200, DriftStatus.NO_DRIFT),
+        ("staging", 200, DriftStatus.SEVERE_DRIFT),
+    ]

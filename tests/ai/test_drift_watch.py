@@ -12,7 +12,7 @@ from otel_measure.stats.dependence import autocorrelation_time
 from otel_measure.store.sqlite import SqliteStore
 from tests.ai.test_drift import MODEL, Watched
 from tests.closing import closed_later
-from tests.facts import HOUR, NOON, SECOND, inference
+from tests.facts import HERE, HOUR, NOON, SECOND, inference
 from tests.store.asking import asked
 
 
@@ -25,7 +25,7 @@ def test_few_ages_that_all_moved_have_drifted() -> None:
         "name": [f"n{i}" for i in range(300)],
         "few": [1.0] * 49,
     }
-    store.set_reference(MODEL, reference_of("given", reference))
+    store.set_reference(MODEL, reference_of("given", reference), HERE.environment)
     records = [{"age": rng.randint(60, 90), "name": f"m{i}", "new": 1} for i in range(300)]
     store.accept([inference(f"{i:03}", NOON + i, features=one) for i, one in enumerate(records)])
     found = Watched(store).detect(MODEL)
@@ -78,7 +78,7 @@ def test_dependence_is_never_learnt_from_a_list() -> None:
     rng = random.Random(9)
     store = closed_later(SqliteStore(":memory:"))
     given_list = sorted(rng.gauss(0, 1) for _ in range(1000))
-    store.set_reference(MODEL, reference_of("given", {"prediction": given_list}))
+    store.set_reference(MODEL, reference_of("given", {"prediction": given_list}), HERE.environment)
     watching = Watched(store)
     found = []
     for first, last in ((0, 99), (99, 100), (100, 400)):

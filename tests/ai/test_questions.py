@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from otel_measure.ai.drift import DataQuality
 from otel_measure.ai.health import Deduction
 from otel_measure.ai.quality import Accuracy, ClassQuality
 from otel_measure.ai.reports import Cost, Errors, Latency, Snapshot
 from otel_measure.definitions.windows import Window
+from otel_measure.judging.scorecard import scorecard
 from otel_measure.records.enums import DriftStatus
 from otel_measure.testing import START, Capture
 
@@ -100,6 +102,7 @@ def test_the_snapshot_whole(measured: Capture) -> None:
         accuracy=accuracy,
         fairness=None,
         drift=None,
+        data_quality=None,
         targets={"latency_p95_ms": 100},
         inference_count=100,
         timestamp=START,
@@ -162,7 +165,7 @@ def test_true_is_one_where_truths_are_numbers(measured: Capture) -> None:
 
 
 def test_drift_takes_points_only_with_an_alarm(measured: Capture) -> None:
-    """Drift is in the snapshot of today, names the features, and is not said of another day or a part of the data."""
+    """Drift is in the snapshot of today, names the features, and is not said of another day or of one service."""
     ai, rng = measured.ai, random.Random(11)
     for i in range(1300):
         shift = 0.0 if i < 1000 else 1.0
@@ -172,11 +175,57 @@ def test_drift_takes_points_only_with_an_alarm(measured: Capture) -> None:
     assert (found.drift.samples, found.drift.reference_source) == (300, "first_records")
     assert found.deductions[0].component == "drift_score"
     assert found.deductions[0].evidence == "300 records; drifted: f0, f1, f2, f3, f4 and 2 more"
+    assert found.drift == ai.get_model_performance_snapshot("m", "1", environment="").drift
     assert ai.get_model_performance_snapshot("m", "1", environment="prod").drift is None
+    assert ai.get_model_performance_snapshot("m", "1", service="shop").drift is None
     measured.clock.advance(timedelta(days=3))
     later = ai.get_model_performance_snapshot("m", "1")
     assert (later.drift, ai.detect_model_drift("m", "1") is None) == (None, False)
     assert ai.get_model_performance_snapshot("m", "1", as_of=START.date()).drift is None
+
+
+@pytest.mark.parametrize(("reference", "there"), [("found", 0), ("found", 20), ("given", 0)])
+def test_data_of_which_nearly_all_is_missing_is_the_worst(measured: Capture, reference: str, there: int) -> None:
+    """Drift cannot be told without values; health, KPI, alert and gauge see data quality near 0 all the same."""
+    ai, rng = measured.ai, random.Random(5)
+    if reference == "given":
+        ai.set_drift_reference("m", "1", features={"age": [rng.gauss(40, 9) for _ in range(1000)]})
+    else:
+        for _ in range(1000):
+            ai.record_inference("m", "1", 1.0, prediction=rng.random(), features={"age": rng.gauss(40, 9)})
+    for i in range(400):
+        ai.record_inference("m", "1", 1.0, features={"age": rng.gauss(40, 9) if i < there else None})
+    found = ai.get_model_performance_snapshot("m", "1")
+    assert (found.drift, ai.detect_model_drift("m", "1")) == (None, None)
+    assert found.data_quality is not None
+    low, high = found.data_quality.score_ci
+    assert found.data_quality.score == pytest.approx(there / 400, abs=0.001)
+    assert (found.data_quality.samples, low <= found.data_quality.score <= high < 0.1) == (400, True)
+    assert [one.component for one in found.deductions] == ["data_quality"]
+    assert ai.list_models().models == (found,)
+    (judged,) = (one for one in scorecard(measured.runtime.overview()).kpis if one.key == "data_quality")
+    assert (judged.verdict, judged.value) == ("alert", found.data_quality.score)
+    (family,) = (
+        one for one in measured.runtime.exposition.families() if one.name == "otel_measure.ai.data_quality.ratio"
+    )
+    assert [sample.value for sample in family.samples] == [found.data_quality.score]
+
+
+def test_data_quality_needs_50_records_and_a_feature_of_the_reference(measured: Capture) -> None:
+    """It is that of the window of the drift, where there is one."""
+    ai, rng = measured.ai, random.Random(6)
+    ai.set_drift_reference("m", "1", features={"age": [rng.gauss(40, 9) for _ in range(1000)]})
+    ai.set_drift_reference("p", "1", predictions=[rng.gauss(0, 1) for _ in range(1000)])
+    for i in range(200):
+        ai.record_inference("m", "1", 1.0, features={"age": rng.gauss(40, 9) if i % 2 else None})
+        ai.record_inference("p", "1", 1.0, prediction=rng.gauss(0, 1))
+    found = ai.get_model_performance_snapshot("m", "1")
+    assert found.drift is not None
+    assert found.data_quality == DataQuality(
+        found.drift.data_quality_score, found.drift.data_quality_score_ci, 200, found.drift.window
+    )
+    without = ai.get_model_performance_snapshot("p", "1")
+    assert (without.drift is None, without.data_quality) == (False, None)
 
 
 def test_nothing_is_known_of_a_model_nobody_has_heard_of(measured: Capture) -> None:

@@ -17,7 +17,7 @@ from otel_measure.infrastructure.availability import Incident
 from otel_measure.infrastructure.ledger import Ledger, Service, Services
 from otel_measure.recorder import Recorder
 from otel_measure.records.ids import Uuid7
-from otel_measure.records.kinds import Record
+from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.types.facts import Receipt
 from tests.facts import HERE, NOON
 from tests.infrastructure.worlds import START, Quiet, World
@@ -30,7 +30,7 @@ def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
     world.ledger.record("api", "down", reason="disk full")
     world.live(30)
     down = Service("api", "down", START + timedelta(seconds=60), 99.0, START)
-    assert world.ledger.services() == Services((down,), 1, 1, START + timedelta(seconds=90))
+    assert world.ledger.services() == Services((down,), 1, 1, START + timedelta(seconds=90), "test")
     assert world.ledger.down() == 1
     world.ledger.record("api", "up")
     world.live(10)
@@ -38,8 +38,10 @@ def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
     found = world.ledger.availability("api")
     ended = START + timedelta(seconds=90)
     assert found.last_incident == Incident(START + timedelta(seconds=60), ended, 30.0, "disk full")
-    assert found.window == Window(START, START + timedelta(seconds=100), "UTC")
-    assert world.ledger.services() == Services((Service("api", "up", None, 99.0, START),), 1, 0, moment(world.now_us))
+    assert found.window == Window(START, START + timedelta(seconds=100), "UTC", environment="test")
+    assert world.ledger.services() == Services(
+        (Service("api", "up", None, 99.0, START),), 1, 0, moment(world.now_us), "test"
+    )
 
 
 def test_states_survive_power_loss(world: World) -> None:
@@ -215,7 +217,7 @@ def test_unknown_services(world: World) -> None:
         "error_budget_remaining_ratio": None, "last_incident": None,
         "window": {
             "start": "2026-01-15T11:00:00Z", "end": "2026-01-15T12:00:00Z", "timezone": "UTC",
-            "definitions": "current", "environment": "",
+            "definitions": "current", "environment": "test",
         },
     }  # fmt: skip
     assert not world.ledger.knows("web")
@@ -304,7 +306,7 @@ def test_as_of_ends_the_window_with_that_day(world: World) -> None:
     world.step(86_400)
     world.ledger.beat()
     found = world.ledger.availability("api", "1d", date(2026, 1, 15))
-    assert found.window == Window(START, datetime(2026, 1, 16, tzinfo=UTC), "UTC")
+    assert found.window == Window(START, datetime(2026, 1, 16, tzinfo=UTC), "UTC", environment="test")
     assert (found.uptime_seconds, found.unknown_seconds) == (60, 43_140)
     assert isnan(world.ledger.availability("api", "1d", date(2026, 1, 14)).availability_percent)
 
@@ -317,3 +319,33 @@ def test_lifetimes_reach_back_to_the_registration(world: World) -> None:
     found = [(life.service_name, life.uptime_seconds, down) for life, down in world.ledger.lifetimes()]
     assert found == [("api", 90, False), ("new", 90, True)]
     assert [a.service_name for a in world.ledger.availabilities("1m")] == ["api", "new"]
+
+
+def test_a_service_is_watched_in_one_environment(world: World) -> None:
+    """Staging's service of the same name goes down, is watched by itself, and answers say whose they are."""
+    staging = Ledger(
+        Origin("shop", "staging"),
+        Recorder(world.store, Quiet(), raise_faults=True),
+        world.store,
+        world.clock,
+        Uuid7(world.clock),
+    )
+    with pytest.raises(NotFound, match="no service named 'api'"):
+        staging.record("api", "down")
+    staging.register("api", 95.0)
+    staging.register("db")
+    world.live(60)
+    staging.record("api", "down")
+    world.live(60)
+    ours, theirs = world.ledger.services("test"), world.ledger.services("staging")
+    told = [[(one.service_name, one.state, one.sla_target) for one in some.services] for some in (ours, theirs)]
+    assert told == [[("api", "up", 99.0)], [("api", "down", 95.0), ("db", "up", 99.9)]]
+    assert [(some.services_down, some.environment) for some in (ours, theirs)] == [(0, "test"), (1, "staging")]
+    assert [world.ledger.down(of) for of in (None, "test", "staging")] == [0, 0, 1]
+    assert [world.ledger.knows("db", of) for of in (None, "staging")] == [False, True]
+    assert [one.window.environment for one in world.ledger.availabilities(environment="staging")] == ["staging"] * 2
+    of_test, of_staging = (world.ledger.availability("api", environment=of) for of in ("test", "staging"))
+    assert (of_test.uptime_seconds, of_test.downtime_seconds) == (120.0, 0.0)
+    assert (of_staging.downtime_seconds, of_staging.uptime_seconds) == (60.0, 0.0)  # nobody of staging beat
+    world.ledger.end_watch("api")
+    assert world.ledger.availability("api", environment="staging").downtime_seconds == 60.0

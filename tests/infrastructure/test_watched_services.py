@@ -128,7 +128,7 @@ class _Refusing:
     def __init__(self) -> None:
         self.heard: list[str | None] = []
 
-    def knows(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         return True
 
     def watch(self, name: str) -> None:

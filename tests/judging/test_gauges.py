@@ -12,7 +12,7 @@ from otel_measure.definitions.exposition import Family, Sample, overflow_family
 from otel_measure.judging import exposition, gauges
 from otel_measure.records.kinds import Origin
 from otel_measure.runtime import Runtime
-from tests.facts import inference
+from tests.facts import NOON, inference
 
 
 def test_unknown_values_are_left_out_and_labels_sorted() -> None:
@@ -53,7 +53,7 @@ def test_no_more_models_are_judged_than_are_shown(monkeypatch: pytest.MonkeyPatc
 
 
 def test_gauges_are_of_one_environment_and_say_which() -> None:
-    """Staging adds nothing to them; those of machines and services carry no environment."""
+    """Staging adds nothing to them; those of the machine carry no environment."""
     runtime = Runtime(Settings(store=":memory:", environment="production"))
     try:
         assert runtime.store is not None
@@ -61,11 +61,14 @@ def test_gauges_are_of_one_environment_and_say_which() -> None:
         runtime.ai.record_inference("m", "1", 100.0)
         runtime.users.record_nps_response(1, 10)
         runtime.users.create_ab_test("Home", ["control", "b"])
+        runtime.store.register_service("staging", "db", 99.9, NOON)
+        runtime.infrastructure.register_service("api")
         found = {family.name: family.samples for family in runtime.exposition.families()}
         where = 'deployment_environment_name="production"'
         assert found["otel_measure.ai.health.score"] == [
             Sample(f'{where},gen_ai_request_model="m",otel_measure_model_version="1"', 100.0)
         ]
+        assert found["otel_measure.service.up"] == [Sample(f'{where},otel_measure_service_name="api"', 1.0)]
         assert found["otel_measure.users.nps.score"] == [Sample(where, 100.0)]
         assert all(sample.labels.startswith(where) for sample in found["otel_measure.experiment.users"])
     finally:

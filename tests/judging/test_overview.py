@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
+from otel_measure.records.kinds import Origin, ServiceState
 from otel_measure.testing import Capture
 from tests.comparing import comparable
 
@@ -35,6 +36,29 @@ def test_an_overview_is_what_the_services_answer() -> None:
             conversion = capture.users.get_conversion_metrics(window="7d", as_of=end)
             assert comparable(week.conversion) == comparable(conversion)
         assert (overview.users.last_week.dau, overview.users.week_before.dau) == (2, 3)
+
+
+def test_an_overview_is_of_the_environment_asked_for() -> None:
+    """Services with the count of those that are down, models and users; it says which, and so does each report."""
+    with Capture(Settings(store=":memory:", environment="production")) as capture:
+        store, now = capture.runtime.store, capture.clock.now_us
+        assert store is not None
+        capture.infrastructure.register_service("api")
+        for name in ("db", "queue"):
+            store.register_service("staging", name, 99.9, now)
+        fallen = ServiceState(id="d", ts=now, origin=Origin("shop", "staging"), service="db", state="down")
+        store.accept([fallen])
+        told = {}
+        for asked_for in (None, "staging"):
+            overview = capture.runtime.overview(environment=asked_for)
+            told[overview.environment] = (
+                [(one.service_name, one.window.environment) for one in overview.services],
+                overview.machine["services_down"],
+            )
+    assert told == {
+        "production": ([("api", "production")], 0),
+        "staging": ([("db", "staging"), ("queue", "staging")], 1),
+    }
 
 
 def test_without_a_store_there_are_no_services_and_no_users() -> None:

@@ -277,9 +277,6 @@ def test_a_drift_score_alarms_only_with_its_detector(status: str, verdict: str) 
     drift = SimpleNamespace(
         drift_status=DriftStatus(status),
         drift_score=0.5,
-        data_quality_score=1.0,
-        data_quality_score_ci=(0.9, 1.0),
-        samples=50,
     )
     (calm,) = models(m=10).models
     drifting = replace(models(), models=(changed(calm, drift=drift),))

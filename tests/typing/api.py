@@ -103,7 +103,7 @@ def machine() -> None:
     assert_type(infra.collect_network_metrics().sent_bytes_per_second, float)
     assert_type(infra.collect_process_metrics().memory_rss_bytes, float)
     assert_type(infra.collect_process_metrics(pid=None).threads, float)
-    assert_type(infra.get_metrics_summary(), dict[str, Any])
+    assert_type(infra.get_metrics_summary(environment="production"), dict[str, Any])
     infra.start_background_collection(interval_s=10)
     infra.stop_background_collection()
 
@@ -115,7 +115,7 @@ def availability() -> None:
     assert_type(infra.record_service_down("db", at=NOW, reason="disk full"), str)
     assert_type(infra.record_service_up("db", at=NOW), str)
     assert_type(infra.record_maintenance("db", NOW, NOW + timedelta(hours=1), "upgrade"), str)
-    found = infra.get_availability_metrics("db", window="7d", as_of=TODAY)
+    found = infra.get_availability_metrics("db", window="7d", as_of=TODAY, environment="production")
     assert_type(found.availability_percent, float)
     assert_type(found.sla_compliance, bool | None)
     infra.watch_service("db", lambda: True, interval_s=30, retries=1)
@@ -270,7 +270,7 @@ def model_reports() -> None:
     for n in range(60):
         ai.record_inference("churn", "3", 12.5, prediction=n / 60, timestamp=NOW)
     ai.set_drift_reference("churn", "3", window="7d")
-    drift = ai.detect_model_drift("churn", "3")
+    drift = ai.detect_model_drift("churn", "3", environment="production")
     assert_type(drift, Drift | None)
     if drift is not None:
         assert_type(drift.drift_status, DriftStatus)

@@ -18,6 +18,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import (
     arrivals,
     clock,
+    environments,
     experiments,
     facts,
     growing,
@@ -217,10 +218,11 @@ class SqliteStore(SqliteUpkeep):
                 growing.take(transaction, increments, interpret)
         return ingested
 
-    def set_reference(self, model: ModelKey, reference: Reference) -> None:
+    def set_reference(self, model: ModelKey, reference: Reference, environment: str | None = None) -> None:
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+        asked = environment if environment is not None else self._environment
         with self._growing(1, durable=True) as transaction:
-            judged.set_reference(transaction, model, reference)
+            judged.set_reference(transaction, model, reference, environments.chosen(transaction.connection, asked).name)
 
     def define_experiment(self, experiment: Experiment) -> Experiment:
         """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
@@ -232,21 +234,21 @@ class SqliteStore(SqliteUpkeep):
         with self._transaction(durable=True) as transaction:
             return experiments.stop(transaction.connection, key, served, self._believed_us(now))
 
-    def register_service(self, name: str, sla_target: float, now: int) -> RegisteredService:
+    def register_service(self, environment: str, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; durable, and a heartbeat too."""
         with self._growing(1, durable=True) as transaction:
-            return services.register(transaction.connection, name, sla_target, self._believed_us(now))
+            return services.register(transaction.connection, environment, name, sla_target, self._believed_us(now))
 
-    def beat(self, at: int, watched: Collection[str] = ()) -> None:
+    def beat(self, environment: str, at: int, watched: Collection[str] = ()) -> None:
         """Note that somebody was there to see at a time, and watched these services; a doubted time proves nothing."""
         with self._transaction() as transaction:
             if believes(self._clock, at):
-                services.beat(transaction.connection, at, watched)
+                services.beat(transaction.connection, environment, at, watched)
 
-    def end_watch(self, service: str, at: int) -> None:
+    def end_watch(self, environment: str, service: str, at: int) -> None:
         """Note that somebody who watched a service until now gives it up."""
         with self._transaction() as transaction:
-            services.end_watch(transaction.connection, service, self._believed_us(at))
+            services.end_watch(transaction.connection, environment, service, self._believed_us(at))
 
     def identify(self, anonymous_id: str, user_id: str) -> Link:
         """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""

@@ -36,11 +36,13 @@ from otel_measure.store.types.quality import (
 
 Row: TypeAlias = tuple[Any, ...]
 _decode: Callable[[str], Json] = msgspec.json.Decoder().decode
-_RECORDS: Final = f"FROM inference INDEXED BY inference_judged WHERE model = ? AND {IS_JUDGED}"
+_MINE: Final = "origin IN (SELECT id FROM origin WHERE environment = ?)"
+_RECORDS: Final = f"FROM inference INDEXED BY inference_judged WHERE model = ? AND {_MINE} AND {IS_JUDGED}"
+_HOURS: Final = f"FROM quality_cell WHERE model = ? AND {_MINE} AND seconds = 3600"
 _VALUES: Final = "SELECT ts, id, prediction, json_extract(extra, '$.features')"
 _REFERENCES: Final = (
     "SELECT m.name, m.version, r.source, r.first_ts, r.last_ts, r.last_id, r.cells"
-    " FROM drift_reference r JOIN model m ON m.id = r.model"
+    " FROM drift_reference r JOIN model m ON m.id = r.model WHERE r.environment = ?"
 )
 
 
@@ -112,10 +114,9 @@ class SqliteQualityQuestions:
 
     def references(self, only: ModelKey | None = None) -> Mapping[ModelKey, Reference]:
         """Return the references kept for models."""
-        one, given = ("", ()) if only is None else ("WHERE m.name = ? AND m.version = ?", only)
-        return {
-            (row[0], row[1]): _reference(row[2:]) for row in self._connection.execute(f"{_REFERENCES} {one}", given)
-        }
+        one, given = ("", ()) if only is None else ("AND m.name = ? AND m.version = ?", only)
+        rows = self._connection.execute(f"{_REFERENCES} {one}", (self.environment, *given))
+        return {(row[0], row[1]): _reference(row[2:]) for row in rows}
 
     def judged_counts(
         self, start: int, end: int, only: ModelKey | None = None, after: RecordPosition | None = None
@@ -124,8 +125,8 @@ class SqliteQualityQuestions:
         one, given = ("", ()) if only is None else ("AND m.name = ? AND m.version = ?", only)
         rows = self._connection.execute(
             "SELECT m.name, m.version, m.id, sum(c.judged) FROM quality_cell c JOIN model m ON m.id = c.model"
-            f" WHERE c.seconds = 3600 AND c.start >= ? AND c.start < ? {one} GROUP BY m.id",
-            (start - start % HOUR_US, end, *given),
+            f" WHERE c.seconds = 3600 AND c.start >= ? AND c.start < ? AND c.{_MINE} {one} GROUP BY m.id",
+            (start - start % HOUR_US, end, self.environment, *given),
         ).fetchall()
         return {
             (name, version): n - (self._count_to(model, start, after) if after else 0)
@@ -135,15 +136,15 @@ class SqliteQualityQuestions:
     def judged_hours(self, model: ModelKey, start: int, end: int) -> list[HourCount]:
         """Return how many records of [start, end), whole hours, a model has in each hour that has any, in order."""
         rows = self._connection.execute(
-            "SELECT start, sum(judged) AS records FROM quality_cell WHERE model = ? AND seconds = 3600"
+            f"SELECT start, sum(judged) AS records {_HOURS}"
             " AND start >= ? AND start < ? GROUP BY start HAVING records > 0 ORDER BY start",
-            (self._id(model), start, end),
+            (*self._mine(model), start, end),
         )
         return [HourCount(*row) for row in rows]
 
     def _count_to(self, model: int, start: int, last: RecordPosition) -> int:
         row = self._connection.execute(
-            f"SELECT count(*) {_RECORDS} AND ts >= ? AND (ts, id) <= (?, ?)", (model, start, *last)
+            f"SELECT count(*) {_RECORDS} AND ts >= ? AND (ts, id) <= (?, ?)", (model, self.environment, start, *last)
         ).fetchone()
         return int(row[0])
 
@@ -154,32 +155,42 @@ class SqliteQualityQuestions:
         beyond, position = ("AND (ts, id) > (?, ?)", tuple(after)) if after else ("", ())
         rows = self._connection.execute(
             f"{_VALUES} {_RECORDS} AND ts >= ? AND ts < ? {beyond} ORDER BY ts DESC, id DESC LIMIT ?",
-            (self._id(model), start, end, *position, limit),
+            (*self._mine(model), start, end, *position, limit),
         )
         return [_judged(row) for row in rows][::-1]
 
     def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
         """Return the first records of a model, at most `limit`, in order."""
-        rows = self._connection.execute(f"{_VALUES} {_RECORDS} ORDER BY ts, id LIMIT ?", (self._id(model), limit))
+        rows = self._connection.execute(f"{_VALUES} {_RECORDS} ORDER BY ts, id LIMIT ?", (*self._mine(model), limit))
         return [_judged(row) for row in rows]
 
-    def _id(self, model: ModelKey) -> int:
-        """Return the id of a model, 0 for one that does not exist."""
+    def last_judged(self, model: ModelKey, end: int) -> int | None:
+        """Return the time of the last record before `end`, a whole hour; `None` without one."""
+        row = self._connection.execute(
+            f"SELECT start {_HOURS} AND start < ? AND judged > 0 ORDER BY start DESC LIMIT 1", (*self._mine(model), end)
+        ).fetchone()
+        # Only the hour that has one is looked through: other environments may have had millions since.
+        newest = self.newest(model, row[0], row[0] + HOUR_US, 1) if row else []
+        return newest[0].position.ts if newest else None
+
+    def _mine(self, model: ModelKey) -> tuple[int, str]:
+        """Return whose records are asked for: a model by its id, 0 for one that does not exist, in an environment."""
         row = self._connection.execute("SELECT id FROM model WHERE name = ? AND version = ?", model).fetchone()
-        return int(row[0]) if row else 0
+        return int(row[0]) if row else 0, self.environment
 
 
-def set_reference(transaction: Transaction, model: ModelKey, reference: Reference) -> None:
+def set_reference(transaction: Transaction, model: ModelKey, reference: Reference, environment: str) -> None:
     """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
     cells = {**{feature: one.to_json() for feature, one in reference.cells.items()}, **reference.not_judged}
     first, last = reference.first, reference.last
     transaction.connection.execute(
-        "INSERT INTO drift_reference VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET"
+        "INSERT INTO drift_reference VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (model, environment) DO UPDATE SET"
         " source = excluded.source, first_ts = excluded.first_ts, last_ts = excluded.last_ts,"
         " last_id = excluded.last_id, cells = excluded.cells"
         " WHERE excluded.source <> 'first_records' OR source = 'first_records'",
         (
             transaction.names.model(*model),
+            environment,
             reference.source,
             first.ts if first else None,
             last.ts if last else None,

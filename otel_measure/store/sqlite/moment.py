@@ -43,7 +43,7 @@ class SqliteMoment:
         self.quality = SqliteQualityQuestions(connection, where, seen)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
-        self.services = SqliteServiceQuestions(connection)
+        self.services = SqliteServiceQuestions(connection, self._environment.name)
         self.streams = SqliteStreamQuestions(connection)
         self.outbox = SqliteOutboxQuestions(connection)
 

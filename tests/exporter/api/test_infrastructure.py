@@ -59,6 +59,7 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
             "total_services": 1,
             "services_down": 1,
             "timestamp": "2026-01-15T12:00:30Z",
+            "environment": "",
         },
     }
     assert client.get(f"{BASE}/summary").json()["data"]["services_down"] == 1
@@ -106,7 +107,13 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
 def test_empty_server(client: TestClient) -> None:
     """Nothing is registered, and that is a success."""
     data = client.get(f"{BASE}/services").json()["data"]
-    assert data == {"services": [], "total_services": 0, "services_down": 0, "timestamp": "2026-01-15T12:00:00Z"}
+    assert data == {
+        "services": [],
+        "total_services": 0,
+        "services_down": 0,
+        "timestamp": "2026-01-15T12:00:00Z",
+        "environment": "",
+    }
 
 
 def test_a_window_a_day_and_a_back_fill(client: TestClient, clock: Clock) -> None:
@@ -154,6 +161,16 @@ def test_writes_to_an_unknown_service_are_404(client: TestClient, path: str) -> 
     assert post(client, path, status=404) == "no service named 'web'"
 
 
+def test_services_are_of_the_environment_asked_for(client: TestClient) -> None:
+    """Of another one nothing of ours is told, and every answer says which it is about."""
+    post(client, "register", name="my-api")
+    services = client.get(f"{BASE}/services?environment=staging").json()["data"]
+    assert (services["total_services"], services["environment"]) == (0, "staging")
+    assert client.get(f"{BASE}/availability/my-api?environment=staging").status_code == 404
+    window = client.get(f"{BASE}/availability/my-api?environment=").json()["data"]["window"]
+    assert window["environment"] == ""
+
+
 def test_availability_of_an_unknown_service_is_404(client: TestClient) -> None:
     """The message names what is not known."""
     answer = client.get(f"{BASE}/availability/web")
@@ -190,8 +207,11 @@ def test_wrong_bodies_are_400(client: TestClient, path: str, body: dict[str, obj
     [
         ("availability/x?window=1y", "window"),
         ("availability/x?as_of=2026-01-16", "as_of must not lie in the future, not 2026-01-16"),
-        ("availability/x?service=y", "query parameter 'service' has no meaning here; allowed: window, as_of"),
-        ("services?window=1d", "query parameter 'window' has no meaning here; none is allowed"),
+        (
+            "availability/x?service=y",
+            "query parameter 'service' has no meaning here; allowed: window, as_of, environment",
+        ),
+        ("services?window=1d", "query parameter 'window' has no meaning here; allowed: environment"),
         ("disk?mount_point=/no/such", "mount_point must be an existing directory, not '/no/such'"),
         ("process?pid=0", "pid: expected `int` >= 1"),
         ("process?pid=me", "pid: expected `int | null`, got `str`"),

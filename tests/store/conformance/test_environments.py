@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from otel_measure.definitions.days import Days
-from otel_measure.records.kinds import Exposure, NpsResponse, Origin, Record
+from otel_measure.records.kinds import Exposure, Maintenance, NpsResponse, Origin, Record, ServiceState
+from otel_measure.stats.cells import reference_cells
 from otel_measure.store.types.facts import Filter
-from tests.facts import DAY, NOON, event, inference
+from otel_measure.store.types.quality import RecordPosition, Reference
+from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange, WatchRun
+from tests.facts import DAY, HOUR, NOON, SECOND, event, inference
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
 
@@ -76,3 +79,106 @@ def test_a_person_is_one_in_every_environment(engine: EngineCase) -> None:
     assert [asked(store, lambda m: m.users.active(TODAY), place) for place in places] == [2, 2]
     assert store.erase("ann", NOON + DAY).events == 4
     assert [asked(store, lambda m: m.users.active(TODAY), place) for place in places] == [1, 1]
+
+
+def test_drift_looks_at_the_records_of_one_environment(engine: EngineCase) -> None:
+    """Counts, hours and records are those of the environment asked for, whatever lies between and after them."""
+    store = engine.open()
+    staging = Origin("shop", "staging")
+    store.accept(
+        [
+            *(inference(f"p{n}", NOON + n, prediction=n, origin=Origin(f"s{n}", "production")) for n in range(3)),
+            *(inference(f"t{n}", NOON + n, prediction=n, origin=staging) for n in range(5)),
+            inference("later", NOON + HOUR, prediction=9, origin=staging),
+        ]
+    )
+    model, day = ("m", "1"), (NOON, NOON + DAY)
+    seen: dict[str, tuple[object, ...]] = {}
+    for environment in ("production", "staging", "test"):
+        with store.asking(Filter(None, environment)) as moment:
+            ask = moment.quality
+            seen[environment] = (
+                [one.position.id for one in ask.oldest(model, 2)],
+                [one.position.id for one in ask.newest(model, *day, 2)],
+                ask.judged_counts(*day),
+                ask.judged_counts(*day, model, RecordPosition(NOON, "z")),
+                ask.judged_hours(model, *day),
+                [ask.last_judged(model, end) for end in (NOON + DAY, NOON + HOUR, NOON)],
+            )
+    assert seen == {
+        "production": (
+            ["p0", "p1"], ["p1", "p2"], {model: 3}, {model: 2}, [(NOON, 3)], [NOON + 2, NOON + 2, None]
+        ),
+        "staging": (
+            ["t0", "t1"], ["t4", "later"], {model: 6}, {model: 5}, [(NOON, 5), (NOON + HOUR, 1)],
+            [NOON + HOUR, NOON + 4, None],
+        ),
+        "test": ([], [], {}, {}, [], [None, None, None]),
+    }  # fmt: skip
+
+
+def test_a_reference_is_of_one_environment(engine: EngineCase) -> None:
+    """The one that is named, else the one that answers are about; the others have none, or their own."""
+    cells = reference_cells([float(i) for i in range(100)])
+    assert cells is not None
+    model, ours, theirs = ("m", "1"), Reference("given", {"x": cells}), Reference("window", {"y": cells})
+    store = engine.open()
+    store.accept([inference(name, origin=Origin("shop", name)) for name in ("staging", "production")])
+    store.set_reference(model, ours)
+    store.set_reference(model, theirs, "staging")
+    kept = [asked(store, lambda m: m.quality.references(), Filter(None, of)) for of in ("production", "staging", "")]
+    assert kept == [{model: ours}, {model: theirs}, {}]
+
+
+def test_a_service_is_of_the_environment_that_it_is_registered_in(engine: EngineCase) -> None:
+    """So are its states, its maintenance, its watches and the heartbeats; after retention as before."""
+    store = engine.open(retention_days=10)
+    for environment, target in (("production", 99.0), ("staging", 95.0)):
+        store.register_service(environment, "api", target, NOON)
+        origin = Origin("shop", environment)
+        is_ours = environment == "production"
+        store.accept(
+            [
+                ServiceState(id=f"d{target}", ts=NOON + 1, origin=origin, service="api", state="down"),
+                *([] if is_ours else [ServiceState(id="u", ts=NOON + 2, origin=origin, service="api", state="up")]),
+                Maintenance(
+                    id=f"m{target}",
+                    ts=NOON,
+                    origin=origin,
+                    service="api",
+                    start_us=NOON + 3,
+                    end_us=NOON + DAY + is_ours,
+                ),
+            ]
+        )
+    store.beat("staging", NOON + SECOND, ["api"])
+    store.end_watch("staging", "api", NOON + 2 * SECOND)
+    down = [StateChange(NOON + 1, "down", None, f"d{target}") for target in (99.0, 95.0)]
+    ours = ServiceHistory(
+        RegisteredService("api", NOON, 99.0), (down[0],), ((NOON, NOON),), planned=((NOON + 3, NOON + DAY + 1),)
+    )
+    theirs = ServiceHistory(
+        RegisteredService("api", NOON, 95.0),
+        (down[1], StateChange(NOON + 2, "up", None, "u")),
+        ((NOON, NOON + SECOND),),
+        NOON + SECOND,
+        (WatchRun(NOON + SECOND, NOON + 2 * SECOND, True),),
+        ((NOON + 3, NOON + DAY),),
+    )
+
+    def told(environment: str | None) -> list[ServiceHistory]:
+        with store.asking(Filter(None, environment)) as moment:
+            assert moment.services.environment == (environment or "production")
+            return moment.services.histories(0)
+
+    assert [told(of) for of in (None, "production", "staging", "test")] == [[ours], [ours], [theirs], []]
+    store.sweep(NOON + 20 * DAY)
+    assert [history.changes for of in ("production", "staging") for history in told(of)] == [(down[0],), ()]
+
+
+def test_an_environment_is_seen_when_a_service_is_registered_there(engine: EngineCase) -> None:
+    """Before anything fails there is no fact of it, and answers are about it all the same."""
+    store = engine.open()
+    store.accept([inference("a", origin=Origin("shop", "staging"))])
+    store.register_service("production", "api", 99.9, NOON)
+    assert [history.service.name for history in asked(store, lambda m: m.services.histories(0))] == ["api"]

@@ -54,9 +54,9 @@ def reckoned(found: ServiceHistory, start: int, now: int) -> Availability:
 
 def test_register_is_idempotent_and_sets_the_target(store: Store) -> None:
     """Registering again keeps the first registration and takes the new target; services come sorted by name."""
-    assert store.register_service("b", 99.9, NOON) == RegisteredService("b", NOON, 99.9)
-    assert store.register_service("a", 99.0, NOON) == RegisteredService("a", NOON, 99.0)
-    assert store.register_service("b", 95.0, NOON + DAY) == RegisteredService("b", NOON, 95.0)
+    assert store.register_service(HERE.environment, "b", 99.9, NOON) == RegisteredService("b", NOON, 99.9)
+    assert store.register_service(HERE.environment, "a", 99.0, NOON) == RegisteredService("a", NOON, 99.0)
+    assert store.register_service(HERE.environment, "b", 95.0, NOON + DAY) == RegisteredService("b", NOON, 95.0)
     assert [h.service for h in asked(store, lambda m: m.services.histories(0))] == [
         RegisteredService("a", NOON, 99.0),
         RegisteredService("b", NOON, 95.0),
@@ -66,8 +66,8 @@ def test_register_is_idempotent_and_sets_the_target(store: Store) -> None:
 
 def test_a_registration_in_the_future_moves_back(store: Store) -> None:
     """A clock that was ahead at registration does not leave the time until then unwatched."""
-    store.register_service("api", 99.9, NOON + HOUR)
-    store.beat(NOON)
+    store.register_service(HERE.environment, "api", 99.9, NOON + HOUR)
+    store.beat(HERE.environment, NOON)
     assert [h.service for h in asked(store, lambda m: m.services.histories(0))] == [
         RegisteredService("api", NOON, 99.9)
     ]
@@ -75,7 +75,7 @@ def test_a_registration_in_the_future_moves_back(store: Store) -> None:
 
 def test_history_tells_what_was_recorded(store: Store) -> None:
     """States come ascending by time and id with reasons, those of other services and earlier outages left out."""
-    store.register_service("api", 99.9, NOON)
+    store.register_service(HERE.environment, "api", 99.9, NOON)
     store.accept(
         [
             state("d", NOON + 9, "up"),
@@ -100,9 +100,9 @@ def test_history_tells_what_was_recorded(store: Store) -> None:
 def test_runs_depend_on_the_set_of_beats_alone(engine: EngineCase, beats: list[int], rng: random.Random) -> None:
     """In any order, and repeated, heartbeats give the intervals between those that follow each other in time."""
     store = engine.open()
-    store.register_service("api", 99.9, beats[0])
+    store.register_service(HERE.environment, "api", 99.9, beats[0])
     for beat in rng.sample(beats, len(beats)) + rng.sample(beats, len(beats) // 2):
-        store.beat(beat)
+        store.beat(HERE.environment, beat)
     watched = history(store).heartbeats
     end = 500 * SECOND
     assert gaps(watched, 0, end) == gaps(watched_by(set(beats), GAP_S), 0, end)
@@ -115,9 +115,9 @@ def test_watches_are_runs_of_their_own(engine: EngineCase, beats: list[int], rng
     """In any order the beats of a watched service are runs as those of a process are, and first of all since when."""
     store = engine.open()
     for name in ("api", "db"):
-        store.register_service(name, 99.9, 0)
+        store.register_service(HERE.environment, name, 99.9, 0)
     for beat in rng.sample(beats, len(beats)) + rng.sample(beats, len(beats) // 2):
-        store.beat(beat, ["api"])
+        store.beat(HERE.environment, beat, ["api"])
     api = history(store)
     assert api.watched_since == min(beats)
     assert gaps([run[:2] for run in api.watches], 0, 500 * SECOND) == gaps(
@@ -129,14 +129,14 @@ def test_watches_are_runs_of_their_own(engine: EngineCase, beats: list[int], rng
 
 def test_a_watch_that_is_given_up_is_over(store: Store) -> None:
     """Until somebody who watches too tells of it; a later watch is a run of its own."""
-    store.register_service("api", 99.9, NOON)
-    store.beat(NOON, ["api"])
-    store.end_watch("api", NOON + 10 * SECOND)
+    store.register_service(HERE.environment, "api", 99.9, NOON)
+    store.beat(HERE.environment, NOON, ["api"])
+    store.end_watch(HERE.environment, "api", NOON + 10 * SECOND)
     assert history(store).watches == (WatchRun(NOON, NOON + 10 * SECOND, True),)
-    store.beat(NOON + 15 * SECOND, ["api"])
+    store.beat(HERE.environment, NOON + 15 * SECOND, ["api"])
     assert history(store).watches == (WatchRun(NOON, NOON + 15 * SECOND, False),)
-    store.end_watch("api", NOON + 20 * SECOND)
-    store.beat(NOON + HOUR, ["api"])
+    store.end_watch(HERE.environment, "api", NOON + 20 * SECOND)
+    store.beat(HERE.environment, NOON + HOUR, ["api"])
     assert history(store).watches == (
         WatchRun(NOON, NOON + 20 * SECOND, True),
         WatchRun(NOON + HOUR, NOON + HOUR, False),
@@ -146,7 +146,7 @@ def test_a_watch_that_is_given_up_is_over(store: Store) -> None:
 def test_planned_time_is_told_of_its_service(store: Store) -> None:
     """From the start that is asked for on, beside that of others."""
     for name in ("api", "db"):
-        store.register_service(name, 99.9, NOON)
+        store.register_service(HERE.environment, name, 99.9, NOON)
     planned = [(NOON - HOUR, NOON), (NOON + HOUR, NOON + 2 * HOUR)]
     store.accept(
         [
@@ -162,8 +162,8 @@ def test_planned_time_is_told_of_its_service(store: Store) -> None:
 def test_retention_leaves_since_when_a_service_is_watched(engine: EngineCase) -> None:
     """Where its watches are gone nobody looked, though heartbeats are there."""
     store = engine.open(retention_days=10)
-    store.register_service("api", 99.9, NOON)
-    store.beat(NOON, ["api"])
+    store.register_service(HERE.environment, "api", 99.9, NOON)
+    store.beat(HERE.environment, NOON, ["api"])
     store.sweep(NOON + 20 * DAY)
     assert (history(store).watched_since, history(store).watches) == (NOON, ())
     store.close()
@@ -185,17 +185,17 @@ def test_order_batches_and_duplicates_do_not_matter(
     recorded = [state(f"{i:02}", ts, what) for i, (ts, what) in enumerate(states)]
     straight, shuffled = engine.open(), engine.open()
     for store in (straight, shuffled):
-        store.register_service("api", 99.9, NOON)
+        store.register_service(HERE.environment, "api", 99.9, NOON)
     straight.accept(recorded)
     for beat in sorted(beats):
-        straight.beat(beat)
+        straight.beat(HERE.environment, beat)
     left = rng.sample(recorded, len(recorded)) + rng.sample(recorded, len(recorded) // 2)
     while left:
         size = rng.randint(1, 5)
         shuffled.accept(left[:size])
         left = left[size:]
     for beat in rng.sample(beats, len(beats)):
-        shuffled.beat(beat)
+        shuffled.beat(HERE.environment, beat)
     expected = reckoned(history(straight), begin, now)
     assert repr(reckoned(history(shuffled), begin, now)) == repr(expected)
     assert repr(reckoned(history(shuffled, begin), begin, now)) == repr(expected)
@@ -206,10 +206,10 @@ def test_order_batches_and_duplicates_do_not_matter(
 def test_retention_leaves_an_outage_that_lasts(engine: EngineCase) -> None:
     """Of states beyond retention the beginning of a lasting outage stays; time beyond it is unknown, not up."""
     store = engine.open(retention_days=10)
-    store.register_service("api", 99.9, NOON)
-    store.register_service("db", 99.9, NOON)
+    store.register_service(HERE.environment, "api", 99.9, NOON)
+    store.register_service(HERE.environment, "db", 99.9, NOON)
     for minute in range(0, 20 * 24 * 60):
-        store.beat(NOON + minute * MINUTE // 2)  # a beat each 30 s, for ten days
+        store.beat(HERE.environment, NOON + minute * MINUTE // 2)  # a beat each 30 s, for ten days
     store.accept([state("1", NOON), state("2", NOON + HOUR, "up"), state("3", NOON + 2 * HOUR, reason="disk")])
     store.accept([state("4", NOON, service="db"), state("5", NOON + HOUR, "up", service="db")])
     now = NOON + 15 * DAY

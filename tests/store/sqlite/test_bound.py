@@ -23,7 +23,7 @@ from otel_measure.store.sqlite.bound import Bound, log_pages, used_bytes
 from otel_measure.store.sqlite.retention import by_hour
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, TOO_OLD
 from tests.closing import closed_later
-from tests.facts import DAY, HOUR, MINUTE, NOON, event
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, event
 from tests.store.asking import asked
 from tests.store.conformance.test_streams import point
 from tests.store.sqlite.concurrently import rolled_up
@@ -131,7 +131,7 @@ def test_nothing_of_the_last_hour_goes(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         fill_rest(store)
     writes: tuple[Callable[[], object], ...] = (
-        lambda: store.register_service("api", 99.9, NOON),
+        lambda: store.register_service(HERE.environment, "api", 99.9, NOON),
         lambda: store.identify("a", "b"),
         lambda: store.ingest([point(1.0)]),
         store.check,
@@ -175,7 +175,7 @@ def test_a_full_store_can_be_emptied(tmp_path: Path) -> None:
         fill(store, lambda i: NOON - i, 8_000)
     assert store.erase("u1", NOON).events > 20
     assert store.keep_time(NOON)
-    store.beat(NOON)
+    store.beat(HERE.environment, NOON)
     assert store.take_lease("k", "1", NOON, NOON + MINUTE)
 
 

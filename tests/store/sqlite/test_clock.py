@@ -12,7 +12,7 @@ from otel_measure.store.sqlite import SqliteStore, clock
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, ERASED, TOO_OLD
 from otel_measure.store.types.services import RegisteredService
 from tests.closing import closed_later
-from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event, inference
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND, event, inference
 from tests.store.asking import asked
 from tests.store.conformance.test_streams import point
 
@@ -160,11 +160,11 @@ def test_an_erasure_by_a_clock_that_is_behind(kept: Kept) -> None:
 
 def test_services_by_a_wrong_clock(kept: Kept) -> None:
     """It proves no heartbeat, and no registration moves to a time long before there was any."""
-    kept.store.register_service("api", 99.9, NOON)
+    kept.store.register_service(HERE.environment, "api", 99.9, NOON)
     kept.wall -= WRONG
     kept.run(TURN)
-    kept.store.beat(kept.wall)
-    kept.store.register_service("api", 99.0, kept.wall)
+    kept.store.beat(HERE.environment, kept.wall)
+    kept.store.register_service(HERE.environment, "api", 99.0, kept.wall)
     (history,) = asked(kept.store, lambda m: m.services.histories(0))
     assert history.service == RegisteredService("api", NOON, 99.0)
     assert all(first >= NOON for first, _ in history.heartbeats)
@@ -192,7 +192,7 @@ def test_a_store_of_an_older_version(kept: Kept) -> None:
         with kept.store._database.write() as connection:
             connection.execute("DELETE FROM meta WHERE key = 'clock'")
             connection.execute("DELETE FROM heartbeats")
-            connection.executemany("INSERT INTO heartbeats VALUES (?, ?)", heartbeats)
+            connection.executemany("INSERT INTO heartbeats VALUES ('', ?, ?)", heartbeats)
         return kept.beat()
 
     assert older()
