@@ -25,7 +25,7 @@ def test_an_overview_is_what_the_services_answer() -> None:
         yesterday = moment(capture.clock.now_us).date() - timedelta(days=1)
         assert overview.timestamp == moment(capture.clock.now_us)
         assert set(overview.machine) == set(capture.infrastructure.get_metrics_summary())
-        assert overview.models.models[0].latency == capture.ai.get_latency_metrics("m", "1")
+        assert comparable(overview.models.models[0].latency) == comparable(capture.ai.get_latency_metrics("m", "1"))
         assert [service.service_name for service in overview.services] == ["api"]
         assert overview.users is not None
         assert comparable(overview.users.summary.engagement) == comparable(capture.users.get_engagement_metrics())
