@@ -15,7 +15,7 @@ from otel_measure.definitions.alerting.states import AlertChange, AlertState, wo
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class AlertIncident:
     """Alerts about one subject from the first that was told until the last is resolved.
 
     Attributes:
@@ -60,14 +60,14 @@ def incident_id(subject: AlertSubject, opened_us: int) -> str:
 
 
 def follow(
-    incident: Incident | None,
+    incident: AlertIncident | None,
     subject: AlertSubject,
     loud: Sequence[AlertState],
     resolved: Sequence[AlertChange],
     *,
     is_silent: bool,
     now_us: int,
-) -> tuple[Incident | None, Notification | None]:
+) -> tuple[AlertIncident | None, Notification | None]:
     """Return how the incident of a subject goes on, and what is told of it.
 
     Args:
@@ -85,7 +85,7 @@ def follow(
     firing = worst_first(loud)
     severity = firing[0].severity
     if incident is None:
-        incident = Incident(incident_id(subject, now_us), subject, now_us, severity, 0)
+        incident = AlertIncident(incident_id(subject, now_us), subject, now_us, severity, 0)
     elif incident.severity == severity:
         return incident, None
     incident = replace(incident, severity=severity, told=incident.told + 1)
@@ -93,7 +93,7 @@ def follow(
 
 
 def _told(
-    incident: Incident,
+    incident: AlertIncident,
     status: Literal["firing", "resolved"],
     now_us: int,
     firing: Sequence[AlertState],

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from otel_measure.definitions.alerting.incidents import Incident, Notification, follow
+from otel_measure.definitions.alerting.incidents import AlertIncident, Notification, follow
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.silences import Silence
@@ -23,14 +23,14 @@ class Turn:
     """
 
     states: tuple[AlertState, ...] = ()
-    incidents: tuple[Incident, ...] = ()
+    incidents: tuple[AlertIncident, ...] = ()
     changes: tuple[AlertChange, ...] = ()
     notifications: tuple[Notification, ...] = ()
 
 
 def advance(
     states: Iterable[AlertState],
-    incidents: Iterable[Incident],
+    incidents: Iterable[AlertIncident],
     judgements: Iterable[Judgement],
     rules: Mapping[str, AlertRule],
     is_silenced: Callable[[AlertState], bool],

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_measure.definitions.alerting.incidents import Incident, Notification, incident_id
+from otel_measure.definitions.alerting.incidents import AlertIncident, Notification, incident_id
 from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.silences import Silence
 from otel_measure.definitions.alerting.states import AlertState
@@ -16,7 +16,7 @@ from tests.definitions.alerting.judging import API, CHURN, MINUTE, NOW, judged, 
 RULES = {one.key: one for one in (rule("errors"), rule("latency", "ticket"), rule("silence"))}
 
 
-class Evaluated:
+class EvaluatedTurns:
     """Turns of one minute, one after the other, and all that was told."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ def rules_of(told: Notification) -> list[str]:
 
 def test_one_notification_per_subject_led_by_its_worst_rule() -> None:
     """Two rules that fire together are told of once; one more of the same severity is not told of by itself."""
-    evaluated = Evaluated()
+    evaluated = EvaluatedTurns()
     both = (judged("beyond", "latency"), judged("beyond", "errors"))
     assert evaluated.judge(*both) == [("firing", "page", ["errors", "latency"])]
     assert evaluated.judge(*both, judged("beyond", "silence")) == []
@@ -56,7 +56,7 @@ def test_one_notification_per_subject_led_by_its_worst_rule() -> None:
 
 def test_it_is_told_that_it_gets_worse_and_that_it_is_over() -> None:
     """A ticket becomes a page under the same incident, and each is told under an id of its own."""
-    evaluated = Evaluated()
+    evaluated = EvaluatedTurns()
     latency, errors = judged("beyond", "latency"), judged("beyond", "errors")
     assert evaluated.judge(latency) == [("firing", "ticket", ["latency"])]
     assert evaluated.judge(latency, errors) == [("firing", "page", ["errors", "latency"])]
@@ -72,7 +72,7 @@ def test_it_is_told_that_it_gets_worse_and_that_it_is_over() -> None:
 
 def test_a_silence_holds_back_what_is_told_and_nothing_else() -> None:
     """Silenced alerts fire unheard; what still fires when it ends is told of then."""
-    evaluated = Evaluated()
+    evaluated = EvaluatedTurns()
     evaluated.silences = [Silence("1", None, "churn", None, NOW, NOW + 3 * MINUTE, "a release")]
     told = [evaluated.judge(judged("beyond")) for _ in range(5)]
     assert [change.change for change in evaluated.turn.changes] == []
@@ -81,7 +81,7 @@ def test_a_silence_holds_back_what_is_told_and_nothing_else() -> None:
 
 def test_who_was_told_that_it_fires_is_told_that_it_is_over() -> None:
     """A silence that begins later tells of no end, and does not keep the end from being told."""
-    evaluated = Evaluated()
+    evaluated = EvaluatedTurns()
     assert evaluated.judge(judged("beyond")) == [("firing", "page", ["errors"])]
     evaluated.silences = [Silence("1", "errors", None, None, NOW, NOW + 90 * MINUTE, "we know")]
     assert [evaluated.judge(judged("beyond")) for _ in range(3)] == [[], [], []]
@@ -98,7 +98,7 @@ def test_maintenance_silences() -> None:
 
 def test_what_nobody_judges_is_unknown() -> None:
     """An alert without a judgement stays for an hour, and is resolved for lack of data; of no rule, at once."""
-    evaluated = Evaluated()
+    evaluated = EvaluatedTurns()
     evaluated.judge(judged("beyond"))
     told = [evaluated.judge() for _ in range(61)]
     assert [n for n, each in enumerate(told) if each] == [59]
@@ -124,7 +124,7 @@ def test_what_nobody_judges_is_unknown() -> None:
 )
 def test_laws_of_what_is_told(minutes: list[list[Judgement]]) -> None:
     """Of each subject firing and resolved are told by turns, each under one id, and an incident is open in between."""
-    evaluated = Evaluated()
+    evaluated = EvaluatedTurns()
     for judgements in minutes:
         evaluated.judge(*judgements)
         open_now = {incident.subject for incident in evaluated.turn.incidents}
@@ -139,4 +139,4 @@ def test_an_incident_has_the_same_id_for_whoever_evaluates() -> None:
     """It is made of the subject and the time of its opening."""
     first, second = (advance((), (), [judged("beyond")], RULES, lambda _: False, NOW) for _ in range(2))
     assert first == second
-    assert first.incidents == (Incident(incident_id(CHURN, NOW), CHURN, NOW, "page", 1),)
+    assert first.incidents == (AlertIncident(incident_id(CHURN, NOW), CHURN, NOW, "page", 1),)
