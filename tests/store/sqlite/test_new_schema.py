@@ -6,7 +6,13 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
-from otel_measure.store.sqlite import migrations, schema_scripts
+import pytest
+
+from otel_measure.store.sqlite import schema_scripts
+from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.migrations import migrate
+from tests.closing import closed_later
 from tests.store.sqlite import new_schema
 
 
@@ -28,6 +34,11 @@ def test_a_store_of_an_earlier_version_gets_the_scripts() -> None:
     assert made_by(new_schema.run, 8) == made_by(schema_scripts.run, 8)
 
 
-def test_the_stores_of_this_process_are_made_so() -> None:
-    """Every test gets it, whatever opens its store."""
-    assert migrations.run is new_schema.run
+def test_the_stores_of_this_process_are_made_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever opens a new store in a test runs no script, once it is known what they come to."""
+    expected = made_by(new_schema.run, 0)
+    monkeypatch.delattr(schema_scripts, "run")
+    database = closed_later(Database(MEMORY))
+    migrate(database)
+    with database.read() as connection:
+        assert list(connection.iterdump()) == expected
