@@ -10,6 +10,7 @@ from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.store.sqlite import agents, arrivals, environments, senders, streams, totals, users
+from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -46,6 +47,7 @@ class SqliteMoment:
         self.services = SqliteServiceQuestions(connection, self._environment.name)
         self.streams = SqliteStreamQuestions(connection)
         self.outbox = SqliteOutboxQuestions(connection)
+        self.alerts = SqliteAlertQuestions(connection)
 
     @cached_property
     def users(self) -> SqliteUserQuestions:
