@@ -40,6 +40,8 @@ class Runtime(Wired):
             self._started = True
             if background:
                 self.background.start()
+            if background and self.settings.alert_evaluation == "always":
+                self._start_alerts()
 
     def keep_watch(self) -> None:
         """Read the machine from now on, and note heartbeats: this process is there to see. Again is a no-op."""
@@ -47,6 +49,11 @@ class Runtime(Wired):
         self.ai.warm()
         self.sampler.start()
         self.infrastructure.keep_watch()
+
+    def evaluate_alerts(self) -> None:
+        """Evaluate alerts from now on, unless the settings say that this process never does. Again is a no-op."""
+        if self.settings.alert_evaluation != "never":
+            self._start_alerts()
 
     def create_tracing(self) -> None:
         """See the spans of instrumentations that somebody has turned on, also where the application has no tracing."""
@@ -99,6 +106,7 @@ class Runtime(Wired):
                 stop=lambda _: recurring.end(),
                 after_fork_in_child=recurring.after_fork_in_child,
             ),
+            *self._alert_parts(),
             Part(name="instrumentations", start=self._turn_on, stop=lambda _: self._turn_off()),
             Part(name="spans", start=self.watch_spans, after_fork_in_child=self._span_calls.after_fork_in_child),
             Part(
@@ -162,6 +170,16 @@ class Runtime(Wired):
         return [*rows, Part(name="ids", after_fork_in_child=self._ids.after_fork_in_child)]
 
     # ------------------------------------------------------------ single parts
+
+    def _alert_parts(self) -> list[Part]:
+        alerts = self.alerts
+        if alerts is None:
+            return []
+        return [Part(name="alerts", stop=alerts.stop, after_fork_in_child=alerts.after_fork_in_child)]
+
+    def _start_alerts(self) -> None:
+        if self.alerts is not None:
+            self.alerts.start()
 
     def _start_telemetry(self) -> None:
         self.telemetry.start()

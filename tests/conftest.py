@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from otel_measure import process
+from otel_measure.store.sqlite import migrations
 from tests.closing import close_all
 from tests.components import ON_CI, Running, RunProcess, running
+from tests.store.sqlite import new_schema
 
 # No deadline: machines shared by several suites stall for longer than any example takes.
 settings.register_profile("dev", deadline=None, max_examples=50)
@@ -25,6 +27,14 @@ settings.load_profile("ci" if ON_CI else "dev")
 
 # Not those of a sampler and a recorder: a test that plays the child of a fork forgets them, and they wait.
 _AT_WORK = {"otel-measure-background", "otel-measure-push"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def make_new_stores_at_once() -> Iterator[None]:
+    """Give the new stores of this process the last state of the schema, and not every step to it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(migrations, "run", new_schema.run)
+        yield
 
 
 @pytest.fixture(autouse=True)

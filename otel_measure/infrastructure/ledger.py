@@ -238,8 +238,19 @@ class Ledger:
     def _known(self, name: str, start: int) -> ServiceHistory:
         histories = self._own(start, name)
         if not histories:
-            raise NotFound("service", name)
+            raise NotFound("service", name, self._registered_elsewhere(name, start))
         return histories[0]
+
+    def _registered_elsewhere(self, name: str, start: int) -> str:
+        """Say where answers find a service of this name, when that is not where this process records."""
+        environment, histories = self._histories(None, start, name)
+        if not histories or environment == self._origin.environment:
+            return ""
+        own = f"in {self._origin.environment!r}" if self._origin.environment else "in no environment"
+        return (
+            f"it is registered in the environment {environment!r}, and this process records {own};"
+            f" set OTEL_MEASURE_ENVIRONMENT={environment}"
+        )
 
     def has(self, name: str) -> bool:
         """Whether a service of this name is registered in the environment of the records."""

@@ -10,6 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from otel_measure.definitions.alerting.incidents import AlertIncident
+from otel_measure.definitions.alerting.silences import Silence
+from otel_measure.definitions.alerting.states import AlertChange, AlertState
 from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
@@ -18,6 +21,7 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
+from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.models import ALL_MODELS, GroupBy, GroupKey, Model, ModelChoice, ModelKey, Spent
@@ -215,6 +219,31 @@ class OutboxQuestions(Protocol):
         """Return the oldest facts that wait, at most `limit` unless one transaction had more; `None` for none."""
 
 
+class AlertQuestions(Protocol):
+    """Alerts of all environments: how they stand, what happened, silences, and what is still to be told."""
+
+    def last_evaluation(self) -> LastEvaluation | None:
+        """Return who evaluated last, by which rules and when; `None` where nobody ever did."""
+
+    def states(self) -> list[AlertState]:
+        """Return every alert that is not inactive, sorted by rule and subject."""
+
+    def incidents(self) -> list[AlertIncident]:
+        """Return the incidents that are open, the oldest first."""
+
+    def history(self, since: int, limit: int) -> list[AlertChange]:
+        """Return what fired and was resolved since then, the newest first, at most `limit`."""
+
+    def silences(self, now: int) -> list[Silence]:
+        """Return the silences that have not ended, sorted by their end."""
+
+    def waiting(self, receiver: str) -> list[WaitingNotification]:
+        """Return what a receiver has not taken yet, the oldest first."""
+
+    def receivers(self) -> dict[str, ReceiverState]:
+        """Return how it goes with each receiver that ever failed, by name."""
+
+
 class Moment(Protocol):
     """What a store knew at one moment: every question sees the same facts, whatever is written meanwhile."""
 
@@ -252,6 +281,10 @@ class Moment(Protocol):
     @property
     def outbox(self) -> OutboxQuestions:
         """What is to leave by OTLP."""
+
+    @property
+    def alerts(self) -> AlertQuestions:
+        """How alerts stand, and what is still to be told of them."""
 
     @property
     def horizon(self) -> int:

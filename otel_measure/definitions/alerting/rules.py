@@ -1,7 +1,7 @@
 """Every alert rule: whom it judges, in which window, against what, and whether it wakes somebody.
 
-The numbers of the product's specification are those of the KPI table. What pages harms somebody now and does not wait for
-the morning; all else is a ticket.
+The numbers of the specification are those of the KPI table. What pages harms somebody now and cannot wait
+for the morning; all else is a ticket.
 """
 
 from __future__ import annotations

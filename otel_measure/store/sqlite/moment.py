@@ -10,6 +10,7 @@ from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.store.sqlite import agents, arrivals, environments, senders, streams, totals, users
+from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -39,13 +40,14 @@ class SqliteMoment:
         connection = transaction.connection
         self._environment = environments.chosen(connection, where.environment)
         self._where = where = where._replace(environment=self._environment.name)
-        self.models = SqliteRecordedModels(connection, where, seen)
+        self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules)
         self.quality = SqliteQualityQuestions(connection, where, seen)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
         self.services = SqliteServiceQuestions(connection, self._environment.name)
         self.streams = SqliteStreamQuestions(connection)
         self.outbox = SqliteOutboxQuestions(connection)
+        self.alerts = SqliteAlertQuestions(connection)
 
     @cached_property
     def users(self) -> SqliteUserQuestions:

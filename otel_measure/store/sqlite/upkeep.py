@@ -1,4 +1,4 @@
-"""What an operator asks of a store beside what it counts: erasures, exports, backups."""
+"""What an operator asks of a store beside what it counts: erasures, exports, backups, alerts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import erasures, identity
+from otel_measure.store.sqlite.alerts import SqliteAlertWriter
 from otel_measure.store.sqlite.backups import back_up
 from otel_measure.store.sqlite.clearing import Clearing
 from otel_measure.store.sqlite.connection import Database
@@ -29,6 +30,9 @@ class SqliteUpkeep:
         database: the store.
         writing: opens a write transaction of it.
         believed_us: returns what is believed of a time, within a transaction.
+
+    Attributes:
+        alerts: keeps what comes of evaluating alerts.
     """
 
     def __init__(self, database: Database, writing: Writing, believed_us: Callable[[int], int]) -> None:
@@ -36,6 +40,7 @@ class SqliteUpkeep:
         self._writing = writing
         self._believed_at = believed_us
         self._clearing = Clearing(database)
+        self.alerts: Final = SqliteAlertWriter(writing, believed_us)
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
