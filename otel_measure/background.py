@@ -15,6 +15,8 @@ TURN_S: Final = 15.0
 SWEEP_S: Final = 3600.0
 SIGNALS_S: Final = 5.0
 FIRST_SWEEP_S: Final = 60.0
+NOTIFICATIONS: Final = "notifications"
+NOTIFICATIONS_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,20 @@ def jobs_of_a_store(
     ]  # fmt: skip
 
 
+def jobs_of_alerts(*, evaluate: Callable[[], object], deliver: Callable[[], bool], interval_s: float) -> list[Job]:
+    """Return what recurs where alerts are evaluated.
+
+    Args:
+        evaluate: does one turn of the evaluation; at once when it starts.
+        deliver: tells receivers what they are to be told; tells whether there is more.
+        interval_s: from turn to turn.
+    """
+    return [
+        Job(name="alerts", run=evaluate, otherwise="alerts were not evaluated", interval_s=interval_s, first_s=0.0),
+        Job(name=NOTIFICATIONS, run=deliver, otherwise="notifications were not sent", interval_s=NOTIFICATIONS_S),
+    ]
+
+
 class Background:
     """Does jobs when they are due, in their order, on a thread of its own.
 
@@ -101,9 +117,17 @@ class Background:
         jobs: what is done.
         fault: takes what a job raises.
         monotonic: seconds; decides what is due.
+        name: of the thread.
     """
 
-    def __init__(self, jobs: Iterable[Job], fault: Fault, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        fault: Fault,
+        monotonic: Callable[[], float] = time.monotonic,
+        name: str = "otel-measure-background",
+    ) -> None:
+        self._name = name
         self._jobs = tuple(jobs)
         self._fault = fault
         self._monotonic = monotonic
@@ -155,7 +179,7 @@ class Background:
         """Start it; again is a no-op."""
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="otel-measure-background", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:

@@ -224,6 +224,7 @@ def serve(
             deadline = Deadline(limit_s, leave)
             server.stopping = deadline.start
             live.start()
+            live.evaluate_alerts()
             say_whose_answers(live, warn)
             sys.setswitchinterval(SWITCH_S)
             if with_demo:

@@ -8,7 +8,7 @@ those of a week with the local Monday: a day on which clocks change is one step,
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -51,12 +51,11 @@ class Steps:
         """When each step begins."""
         return tuple(moment(edge) for edge in self.edges[:-1])
 
-    @property
-    def cells(self) -> list[CellRange]:
-        """The fewest cells of which each lies in one step: hours where a step has whole ones, minutes elsewhere."""
+    def cells(self, levels: Sequence[int]) -> list[CellRange]:
+        """Return the fewest cells of some lengths (see `cell_ranges`) of which each lies in one step."""
         ranges: list[CellRange] = []
         for first, last in pairwise(self.edges):
-            for cells in cell_ranges(first, last):
+            for cells in cell_ranges(first, last, levels):
                 if ranges and (ranges[-1].seconds, ranges[-1].end) == (cells.seconds, cells.start):
                     ranges[-1] = ranges[-1]._replace(end=cells.end)
                 else:

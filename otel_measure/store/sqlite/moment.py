@@ -40,7 +40,7 @@ class SqliteMoment:
         connection = transaction.connection
         self._environment = environments.chosen(connection, where.environment)
         self._where = where = where._replace(environment=self._environment.name)
-        self.models = SqliteRecordedModels(connection, where, seen)
+        self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules)
         self.quality = SqliteQualityQuestions(connection, where, seen)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)

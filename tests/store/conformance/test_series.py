@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import product
 
-from otel_measure.ai.reports import latency
+from otel_measure.ai.latency import latency
 from otel_measure.definitions.model_use import SUMS, ModelUse
 from otel_measure.definitions.steps import LADDER, SeriesWindow, Steps, series_span, step_for, steps
 from otel_measure.definitions.windows import TimeSpan
