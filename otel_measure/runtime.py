@@ -8,6 +8,8 @@ import uuid
 from functools import cached_property
 from typing import Any
 
+from otel_measure.alerting.messages import Messages
+from otel_measure.alerting.report import RuleAlerts, rule_alerts
 from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import OTEL_MEASURE_SELF_OUTBOX_LENGTH, OTEL_MEASURE_SELF_QUEUE_LENGTH
 from otel_measure.definitions.days import moment
@@ -88,6 +90,19 @@ class Runtime(Wired):
     def overview(self, *, environment: str | None = None) -> Overview:
         """Return what every domain says now, from which KPIs and alerts are judged."""
         return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
+
+    def rule_alerts(self, *, environment: str | None = None) -> RuleAlerts:
+        """Return how the alerts of rules stand, of one environment and of what has none, or of all.
+
+        Without a store there are none.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        if self.store is None:
+            return RuleAlerts()
+        environments = None if environment is None else frozenset({environment, ""})
+        return rule_alerts(self.store, Messages(self._alert_rules.by_key), environments, self.clock())
 
     # ------------------------------------------------------------ the order
 

@@ -125,6 +125,7 @@ class Wired:
         self._streams: Final = self._stream_writer()
         self._push: Final = self._pusher() if sends else None
         self.background: Final = Background(self._jobs(), self.recorder.fault, monotonic)
+        self._alert_rules: Final = alert_rules
         self.alerts: Final = None if self.store is None else self._alert_thread(self.store, alert_rules)
 
     def _wire_services(self, origin: Origin) -> None:
