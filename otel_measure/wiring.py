@@ -26,6 +26,7 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
+from otel_measure.infrastructure.history import MachineHistory
 from otel_measure.infrastructure.hosts import PREFIXES
 from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
@@ -130,6 +131,7 @@ class Wired:
     def _wire_services(self, origin: Origin) -> None:
         settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
         zone = settings.timezone
+        self._machine = MachineHistory(self.sampler.fresh, store, clock, zone)
         self.infrastructure = InfrastructureService(
             self.sampler,
             Ledger(origin, recorder, store, clock, ids, zone),
@@ -137,6 +139,7 @@ class Wired:
             beat_soon=lambda: self.background.run_soon("heartbeat"),
             fault=recorder.fault,
             streams=self._readings_of_hosts,
+            history=self._machine,
         )
         self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone)
         self.experiments = ExperimentService(origin, recorder, store, clock, ids)
@@ -209,6 +212,8 @@ class Wired:
             beat=self.infrastructure.beat,
             count_signals=self.receiver.count_signals,
             write_streams=streams.write,
+            note_machine=self._machine.note,
+            notes_machine=self._lease(store, "machine"),
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),

@@ -9,8 +9,16 @@ import msgspec
 from msgspec import Meta
 
 from exporter.exposition.scopes import exposition
-from exporter.http.query import AvailabilityQuery, DiskQuery, EnvironmentQuery, ExpositionQuery, ProcessQuery
+from exporter.http.query import (
+    AvailabilityQuery,
+    DiskQuery,
+    EnvironmentQuery,
+    ExpositionQuery,
+    MachineSeriesQuery,
+    ProcessQuery,
+)
 from exporter.http.types import API, AnyRoute, Call, Content, NoBody, NoQuery, PlainCall, get, post
+from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.hosts import Hosts
@@ -96,6 +104,14 @@ def process(call: Call[ProcessQuery, NoBody]) -> Process:
     return call.runtime.infrastructure.collect_process_metrics(call.query.pid)
 
 
+def series(call: Call[MachineSeriesQuery, NoBody]) -> Series:
+    """Answer how the machine was over time."""
+    query = call.query
+    return call.runtime.infrastructure.get_machine_series(
+        query.window, start=query.start, end=query.end, step=query.step, compare=query.compare
+    )
+
+
 def hosts(call: PlainCall) -> Hosts:
     """Answer which hosts, containers and processes send readings, and how they are."""
     return call.runtime.infrastructure.list_hosts()
@@ -173,6 +189,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/process", process, ProcessQuery,
         "Process", "What a process uses.",
+    ),
+    get(
+        f"{_BASE}/series", series, MachineSeriesQuery,
+        "How the machine was over time", "Per step the mean and the largest: CPU, memory, disk, network.",
     ),
     get(
         f"{_BASE}/hosts", hosts, NoQuery,
