@@ -202,7 +202,7 @@ class Ledger:
         """
         now = self._now_us()
         history = self._known(name, now)
-        if is_down(_transitions(history), now) == (down_because is not None):
+        if is_down(transitions(history), now) == (down_because is not None):
             return
         began = now - round(failing_for_s * SECOND_US)
         last = max((change.at for change in history.changes if change.at <= now), default=began - 1)
@@ -226,7 +226,7 @@ class Ledger:
         for history in self._own(now):
             # What another process records meanwhile, or by a clock that differs a little, is not of a clock set back.
             ahead = _ahead(history, self._now_us() + LONGEST_GAP_US)
-            if ahead and (ahead[-1].state == "down") != is_down(_transitions(history), now):
+            if ahead and (ahead[-1].state == "down") != is_down(transitions(history), now):
                 self.record(history.service.name, cast(State, ahead[-1].state), reason=STEPPED_BACK)
 
     # ------------------------------------------------------------ answers
@@ -325,7 +325,7 @@ class Ledger:
         return availability(
             history.service.name,
             registered_us=history.service.registered,
-            transitions=_transitions(history),
+            transitions=transitions(history),
             unwatched=gaps(_watched(history, now), start, end),
             planned=history.planned,
             now_us=end,
@@ -351,7 +351,8 @@ class Ledger:
         )
 
 
-def _transitions(history: ServiceHistory) -> list[Transition]:
+def transitions(history: ServiceHistory) -> list[Transition]:
+    """Return the recorded changes of a service as what its outages are made of."""
     return [Transition(c.at, cast(State, c.state), c.reason, c.event_id) for c in history.changes]
 
 
@@ -384,7 +385,7 @@ def _revocation(new: ServiceState, history: ServiceHistory, now: int) -> Iterato
 
 def _service(history: ServiceHistory, now: int) -> Service:
     name, registered, sla_target = history.service
-    since = down_since(_transitions(history), now)
+    since = down_since(transitions(history), now)
     is_planned = any(start <= now < end for start, end in history.planned)
     return Service(
         service_name=name,

@@ -291,5 +291,9 @@ class Moment(Protocol):
         """How alerts stand, and what is still to be told of them."""
 
     @property
+    def environments(self) -> list[str]:
+        """Every environment that facts are from or that services are registered in, as they were first seen."""
+
+    @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""

@@ -64,6 +64,12 @@ class SqliteMoment:
         return agents.activity(self._transaction.connection, self._where, start, end)
 
     @property
+    def environments(self) -> list[str]:
+        """Every environment that facts are from or that services are registered in, as they were first seen."""
+        rows = self._transaction.connection.execute("SELECT name FROM environment ORDER BY id")
+        return [name for (name,) in rows]
+
+    @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""
         return self._seen.horizon
