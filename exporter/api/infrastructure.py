@@ -11,6 +11,7 @@ from msgspec import Meta
 from exporter.exposition.scopes import exposition
 from exporter.http.query import (
     AvailabilityQuery,
+    AvailabilitySeriesQuery,
     DiskQuery,
     EnvironmentQuery,
     ExpositionQuery,
@@ -130,6 +131,17 @@ def availability(call: Call[AvailabilityQuery, NoBody]) -> Availability:
     return infrastructure.get_availability_metrics(name, query.window, as_of=query.as_of, environment=query.environment)
 
 
+def availability_series(call: Call[AvailabilitySeriesQuery, NoBody]) -> Series:
+    """Answer how available the service that the path names was over time."""
+    infrastructure, name, query = call.runtime.infrastructure, call.path_params["service"], call.query
+    if not infrastructure.knows_service(name, environment=query.environment):
+        raise NotFound("service", name)
+    return infrastructure.get_availability_series(
+        name, query.window, start=query.start, end=query.end, step=query.step, compare=query.compare,
+        environment=query.environment,
+    )  # fmt: skip
+
+
 def register(call: Call[NoQuery, ServiceBody]) -> Service:
     """Register a service, or set the target of one that is."""
     return call.runtime.infrastructure.register_service(call.body.name, call.body.sla_target)
@@ -205,6 +217,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/availability/{{service}}", availability, AvailabilityQuery,
         "Availability of one service", "Availability with its bounds, incidents, and the error budget that is left.",
+    ),
+    get(
+        f"{_BASE}/availability/{{service}}/series", availability_series, AvailabilitySeriesQuery,
+        "Availability of one service over time", "Per step: availability with its bounds, time up, down and unknown.",
     ),
     post(
         f"{_BASE}/services/register", register, ServiceBody,

@@ -98,12 +98,17 @@ class MachineSeriesQuery(TimeQuery, frozen=True, kw_only=True):
     step: Annotated[str | None, Meta(description=_STEP, extra_json_schema={"enum": list(MACHINE_LADDER)})] = None
 
 
-class SeriesQuery(TimeQuery, frozen=True, kw_only=True):
-    """In which steps a series is, and of what."""
+class AvailabilitySeriesQuery(TimeQuery, frozen=True, kw_only=True):
+    """A series about a service of one environment, and in which steps it is."""
 
     step: Annotated[str | None, Meta(description=_STEP, extra_json_schema={"enum": list(LADDER)})] = None
-    service: _Service = None
     environment: _Environment = None
+
+
+class SeriesQuery(AvailabilitySeriesQuery, frozen=True, kw_only=True):
+    """In which steps a series is, and of what."""
+
+    service: _Service = None
 
 
 class ModelSeriesQuery(SeriesQuery, frozen=True, kw_only=True):

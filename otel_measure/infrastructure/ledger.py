@@ -9,7 +9,7 @@ when the clock gets there a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import nan
@@ -19,6 +19,8 @@ import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
+from otel_measure.definitions.series import Compare, Series
+from otel_measure.definitions.steps import SeriesWindow
 from otel_measure.definitions.windows import MINUTE_US, Window, minutes, time_span
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.availability import (
@@ -33,6 +35,7 @@ from otel_measure.infrastructure.availability import (
     gaps,
     is_down,
 )
+from otel_measure.infrastructure.availability_series import Reckoned, availability_series
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
@@ -281,6 +284,21 @@ class Ledger:
         asked = self._asked(window, now, as_of)
         of, histories = self._histories(environment, asked[0], name)
         return self._reckon(of, histories[0], asked, now) if histories else self._unknown(of, name, asked)
+
+    def series(
+        self, name: str, asked: SeriesWindow, step: str | None, compare: Compare | None, environment: str | None = None
+    ) -> Series:
+        """Return the availability of one service, step by step."""
+        checks.text("name", name)
+        now = self._now_us()
+
+        def reckon(parts: Sequence[Interval]) -> Reckoned:
+            of, histories = self._histories(environment, parts[0][0] if parts else now, name)
+            if not histories:
+                return Reckoned(of, [self._unknown(of, name, part) for part in parts])
+            return Reckoned(of, [self._reckon(of, histories[0], part, now) for part in parts])
+
+        return availability_series(reckon, asked, step, compare, DEFAULT_WINDOW, now, self._timezone)
 
     def availabilities(self, window: str = DEFAULT_WINDOW, environment: str | None = None) -> list[Availability]:
         """Return the availability of every registered service, sorted by name."""

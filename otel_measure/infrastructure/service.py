@@ -312,6 +312,25 @@ class InfrastructureService:
         """
         return self._ledger.availability(name, window, as_of, environment)
 
+    def get_availability_series(
+        self,
+        name: str,
+        window: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        step: str | None = None,
+        compare: Compare | None = None,
+        environment: str | None = None,
+    ) -> Series:
+        """Return how available a service was over time; see `get_availability_metrics` and `get_machine_series`.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NoStore: there is none to ask.
+        """
+        return self._ledger.series(name, SeriesWindow(window, start, end), step, compare, environment)
+
     def list_availability(self, window: str = DEFAULT_WINDOW, *, environment: str | None = None) -> list[Availability]:
         """Return the availability of every registered service of one environment, sorted by name.
 

@@ -98,8 +98,7 @@ def machine() -> None:
     assert_type(cpu.usage_percent, float)
     assert_type(cpu.timestamp, datetime)
     assert_type(infra.collect_memory_metrics().available_bytes, float)
-    assert_type(infra.collect_disk_metrics().used_percent, float)
-    assert_type(infra.collect_disk_metrics(mount_point="/").mount_point, str)
+    assert_type(infra.collect_disk_metrics(mount_point="/").used_percent, float)
     assert_type(infra.collect_network_metrics().sent_bytes_per_second, float)
     assert_type(infra.get_machine_series("24h", step="5m").columns["cpu_percent_max"], tuple[float, ...])
     earlier = NOW - timedelta(hours=1)
@@ -121,6 +120,8 @@ def availability() -> None:
     found = infra.get_availability_metrics("db", window="7d", as_of=TODAY, environment="production")
     assert_type(found.availability_percent, float)
     assert_type(found.sla_compliance, bool | None)
+    assert_type(infra.get_availability_series("db", "7d", step="1d").columns["incidents"], tuple[float, ...])
+    infra.get_availability_series("db", start=NOW - timedelta(hours=1), end=NOW, compare="previous", environment="test")
     infra.watch_service("db", lambda: True, interval_s=30, retries=1)
     infra.unwatch_service("db")
 

@@ -114,6 +114,9 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
             },
         },
     }
+    series = client.get(f"{BASE}/availability/my-api/series?window=1m&step=1m").json()["data"]
+    assert (series["columns"]["downtime_seconds"], series["partial"]) == ([0, 10], [1])
+    assert client.get(f"{BASE}/availability/nobody/series").status_code == 404
     exposed = client.get(f"{BASE}/prometheus", params={"scope": "infrastructure"}).text.splitlines()
     assert 'otel_measure_service_availability_ratio{otel_measure_service_name="my-api"} 0.75' in exposed
 
