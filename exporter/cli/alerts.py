@@ -33,10 +33,10 @@ def alerts() -> None:
 def try_receivers(as_json: bool) -> None:
     """Send a message that says it is a test to every receiver of the settings (OTEL_MEASURE_ALERT_…), at once."""
     from otel_measure.alerting.delivery.receivers import receivers_of
-    from otel_measure.alerting.evaluator import NO_RULES
+    from otel_measure.alerting.in_force import BY_KEY
     from otel_measure.alerting.messages import Messages
 
-    trials = receivers_of(load_settings({}), Messages(NO_RULES.by_key)).trials
+    trials = receivers_of(load_settings({}), Messages(BY_KEY)).trials
     if not trials:
         raise ConfigurationError(
             "nobody is told of alerts: set OTEL_MEASURE_ALERT_WEBHOOK, _SLACK, _ALERTMANAGER or _HEARTBEAT"
@@ -58,12 +58,12 @@ def show(store: str | None, as_json: bool) -> None:
     """Show the alerts that fire or are pending, what happened in the last seven days, and the silences in force."""
     import msgspec
 
-    from otel_measure.alerting.evaluator import NO_RULES
+    from otel_measure.alerting.in_force import BY_KEY
     from otel_measure.alerting.messages import Messages
     from otel_measure.alerting.report import rule_alerts
 
     with _opened(store) as opened:
-        report = rule_alerts(opened, Messages(NO_RULES.by_key), None, _now_us())
+        report = rule_alerts(opened, Messages(BY_KEY), None, _now_us())
     if as_json:
         click.echo(msgspec.json.encode(report).decode())
         return

@@ -17,6 +17,7 @@ from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
@@ -202,6 +203,9 @@ class StreamQuestions(Protocol):
     def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
         """Return the last values of streams whose names begin so, per host, process and labels."""
 
+    def machine(self, steps: Steps) -> dict[int, MachineCell]:
+        """Return how the machine of the store was in each step of a series; steps without a reading are left out."""
+
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""
 
@@ -285,6 +289,10 @@ class Moment(Protocol):
     @property
     def alerts(self) -> AlertQuestions:
         """How alerts stand, and what is still to be told of them."""
+
+    @property
+    def environments(self) -> list[str]:
+        """Every environment that facts are from or that services are registered in, as they were first seen."""
 
     @property
     def horizon(self) -> int:
