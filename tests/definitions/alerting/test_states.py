@@ -121,7 +121,9 @@ def test_a_model_without_targets_of_its_own_is_as_urgent_as_its_judgement_says()
     """What a judgement says of the severity holds before that of the rule."""
     ticket = replace(judged("beyond"), severity="ticket")
     state, change = step(None, ticket, rule(severity="page"), NOW)
-    assert state is not None and change is not None
+    assert state is not None
+    assert change is not None
     assert (state.severity, change.severity) == ("ticket", "ticket")
     state, _ = step(state, judged("beyond"), rule(severity="page"), NOW + MINUTE)
-    assert state is not None and state.severity == "page"
+    assert state is not None
+    assert state.severity == "page"
