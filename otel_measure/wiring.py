@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from otel_measure.ai.service import AiModelService
@@ -17,13 +17,14 @@ from otel_measure.alerting.delivery.courier import LEASE_US as ALERT_LEASE_US
 from otel_measure.alerting.delivery.courier import Courier
 from otel_measure.alerting.delivery.receivers import receivers_of
 from otel_measure.alerting.evaluator import NO_RULES, AlertRules, Evaluator
-from otel_measure.alerting.in_force import rules_in_force
+from otel_measure.alerting.in_force import OF_KPIS, rules_in_force
 from otel_measure.alerting.maintenance import in_maintenance
 from otel_measure.alerting.messages import Messages
 from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
 from otel_measure.config import Settings
 from otel_measure.conventions import dialects
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
@@ -34,6 +35,9 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging.exposition import Exposition
+from otel_measure.judging.kpi_rules import KpiJudge
+from otel_measure.judging.overview import overview
+from otel_measure.judging.scorecard import Scorecard, scorecard
 from otel_measure.leases import LASTS_US, StoreLease
 from otel_measure.otlp.receive.logs import EventRules
 from otel_measure.otlp.receive.receiver import Receiver
@@ -126,7 +130,7 @@ class Wired:
         self._streams: Final = self._stream_writer()
         self._push: Final = self._pusher() if sends else None
         self.background: Final = Background(self._jobs(), self.recorder.fault, monotonic)
-        self._alert_rules: Final = alert_rules or (NO_RULES if self.store is None else rules_in_force(self.store))
+        self._alert_rules: Final = alert_rules or (NO_RULES if self.store is None else self._rules_of(self.store))
         self.alerts: Final = None if self.store is None else self._alert_thread(self.store, self._alert_rules)
 
     def _wire_services(self, origin: Origin) -> None:
@@ -184,6 +188,16 @@ class Wired:
             now_us=self.clock,
             count=self.telemetry.count_sent,
         )
+
+    def _rules_of(self, store: Store) -> AlertRules:
+        return rules_in_force(store, KpiJudge(OF_KPIS, self.host, lambda: self._scorecards(store)).judge)
+
+    def _scorecards(self, store: Store) -> Iterator[Scorecard]:
+        """Yield how every environment stands against its KPIs; the unnamed one while there is none."""
+        with store.asking() as known:
+            environments = known.environments
+        for name in environments or [UNNAMED]:
+            yield scorecard(overview(self.infrastructure, self.ai, self.users, moment(self.clock()), name))
 
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""
