@@ -50,7 +50,7 @@ def requires_collector() -> str:
 
 
 def collector_of_hosts() -> str:
-    """Return the path of the Collector that has `resourcedetection` too; it takes long to build, so CI may be without."""
+    """Return the path of the Collector that has `resourcedetection` too, or skip the test: it takes long to build."""
     __tracebackhide__ = True
     binary = cached("collector", ".ci/collector-host.yaml") / "otelcol"
     if not binary.exists():
