@@ -143,7 +143,7 @@ class Wired:
             history=self._machine,
         )
         self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone)
-        self.experiments = ExperimentService(origin, recorder, store, clock, ids)
+        self.experiments = ExperimentService(origin, recorder, store, clock, ids, zone)
         self.users = UserAnalyticsService(settings, recorder, store, clock, ids, zone, ab_tests=self.experiments)
         self.receiver = Receiver(
             store,

@@ -30,6 +30,10 @@ _Service = Annotated[str | None, Meta(description="Only records of this `service
 _Environment = Annotated[
     str | None, Meta(description="Of this `deployment.environment.name`; an answer is always of one.")
 ]
+DayStep = Annotated[
+    str | None,
+    Meta(description="Days or weeks; days up to 92 of them when absent.", extra_json_schema={"enum": ["1d", "1w"]}),
+]
 _Positive = Annotated[str | None, Meta(description="The class that counts as selected; `true` or `1` when not given.")]
 _Name = Annotated[str, Meta(description="Name of the model, as it was recorded.")]
 _Version = Annotated[str, Meta(description="Version of the model, as it was recorded.")]
@@ -165,6 +169,14 @@ class EnvironmentQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which environment an answer is about."""
 
     environment: _Environment = None
+
+
+class ExperimentSeriesQuery(EnvironmentQuery, frozen=True, kw_only=True):
+    """Over which days a series about a test is, and in which steps."""
+
+    window: _Window = "30d"
+    as_of: _AsOf = None
+    step: DayStep = None
 
 
 class DiskQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from otel_measure.alerting.evaluator import AlertRules
+from otel_measure.alerting.histories import models_failing
 from otel_measure.alerting.services import services_down
 from otel_measure.definitions.alerting.judgement import Judgement
-from otel_measure.definitions.alerting.rule import AlertRule
+from otel_measure.definitions.alerting.rule import AlertRule, Judge
+from otel_measure.definitions.alerting.rules import ALERT_RULES, rules_digest
 from otel_measure.store.protocol import Store
 
-Reader: TypeAlias = Callable[[Store, AlertRule, int], Iterable[Judgement]]
-SERVICE_DOWN: Final = AlertRule(
-    key="service_down",
-    title="A service is down",
-    about="service",
-    severity="page",
-    window_s=60,
-    threshold=60,
-    docs="alerts.md#service_down",
+Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgement]]
+# What reads the rules of a judge, all of them at once; a rule whose judge is not here is not evaluated.
+READERS: Final[Mapping[Judge, Reader]] = MappingProxyType({"error_share": models_failing, "down": services_down})
+BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType(
+    {rule.key: rule for rule in ALERT_RULES if rule.judge in READERS}
 )
-# Each rule that is judged, and what reads it.
-READERS: Final[tuple[tuple[AlertRule, Reader], ...]] = ((SERVICE_DOWN, services_down),)
-BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType({rule.key: rule for rule, _ in READERS})
 
 
 def rules_in_force(store: Store) -> AlertRules:
     """Return by what alerts of a store are judged."""
 
     def judge(now_us: int) -> list[Judgement]:
-        return [judgement for rule, read in READERS for judgement in read(store, rule, now_us)]
+        return [
+            judgement
+            for judged_by, read in READERS.items()
+            for judgement in read(store, [rule for rule in BY_KEY.values() if rule.judge == judged_by], now_us)
+        ]
 
-    return AlertRules(BY_KEY, digest_of(BY_KEY.values()), judge)
-
-
-def digest_of(rules: Iterable[AlertRule]) -> str:
-    """Return what tells one set of rules from another, whatever their order."""
-    decisive = {rule.key: asdict(rule) for rule in rules}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+    return AlertRules(BY_KEY, rules_digest(BY_KEY.values()), judge)

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from otel_measure.alerting.in_force import BY_KEY, SERVICE_DOWN, digest_of, rules_in_force
+from otel_measure.alerting.in_force import BY_KEY, rules_in_force
 from otel_measure.alerting.services import services_down
 from otel_measure.config import Settings
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
+from otel_measure.definitions.alerting.rules import rules_digest
 from otel_measure.definitions.days import moment
 from otel_measure.testing import Capture
-from tests.definitions.alerting.judging import rule
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,7 +29,7 @@ def test_a_service_that_is_down_for_more_than_a_minute() -> None:
         infrastructure.record_service_up("db", at=start + 9 * MINUTE)
         infrastructure.record_service_down("new", at=start + 9 * MINUTE)
         capture.runtime.flush()
-        judged = {judgement.subject: judgement for judgement in services_down(store, SERVICE_DOWN, now_us)}
+        judged = {judgement.subject: judgement for judgement in services_down(store, [BY_KEY["service_down"]], now_us)}
     since = capture.clock.now_us - 120_000_000
     api = AlertSubject("service", "api", "prod")
     assert judged[api] == Judgement(
@@ -61,11 +61,4 @@ def test_a_server_judges_by_the_rules_in_force() -> None:
         with runtime.store.asking() as known:
             last = known.alerts.last_evaluation()
         assert last is not None
-        assert last.digest == digest_of(BY_KEY.values()) == rules_in_force(runtime.store).digest
-
-
-def test_a_digest_tells_sets_of_rules_apart() -> None:
-    """Their order does not count, a number does."""
-    one, other = rule("errors"), rule("latency")
-    assert digest_of([one, other]) == digest_of([other, one])
-    assert digest_of([one]) != digest_of([rule("errors", clears_s=1)])
+        assert last.digest == rules_digest(BY_KEY.values()) == rules_in_force(runtime.store).digest

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +10,11 @@ from otel_measure.config import AlertEvaluation, Settings
 from otel_measure.runtime import Runtime
 from tests.alerting.evaluating import AlertServer
 from tests.definitions.alerting.judging import judged
+
+
+def is_evaluating(runtime: Runtime) -> bool:
+    """Tell whether the thread of a process that evaluates alerts was started."""
+    return runtime.alerts is not None and runtime.alerts._recurring._thread is not None
 
 
 def refuse(what: str, message: str, error: Exception) -> None:
@@ -45,12 +49,9 @@ def test_who_evaluates(evaluation: AlertEvaluation, tmp_path: Path) -> None:
     """A server does unless it never is to; another process only when it always is to."""
     runtime = Runtime(Settings(store=str(tmp_path / "m.db"), alert_evaluation=evaluation), raise_faults=True)
 
-    def is_evaluating() -> bool:
-        return any(thread.name == "otel-measure-alerts" for thread in threading.enumerate())
-
     runtime.start()
-    before = is_evaluating()
+    before = is_evaluating(runtime)
     runtime.evaluate_alerts()
-    seen = (before, is_evaluating())
+    seen = (before, is_evaluating(runtime))
     runtime.shutdown()
     assert seen == {"serve": (False, True), "always": (True, True), "never": (False, False)}[evaluation]

@@ -341,9 +341,9 @@ def experiment() -> None:
     assert_type(users.assign_variant(test_id, 7), str | None)
     assert_type(users.stop_ab_test(test_id, winner="new"), str)
     assert_type(users.record_ab_conversion(test_id, user_id=7, timestamp=NOW, event_id="c-1"), str)
-    results = users.get_ab_test_results(test_id, environment="test")
-    assert_type(results.p_value, float)
-    assert_type(results.variant_users, dict[str, int])
+    assert_type(users.get_ab_test_results(test_id, environment="test").variant_users, dict[str, int])
+    over_time = users.get_ab_test_series(test_id, "7d", step="1d", as_of=TODAY, environment="test")
+    assert_type(over_time.window.start, datetime)
 
 
 # ---------------------------------------------------------------- other doors
