@@ -14,7 +14,10 @@ from otel_measure.parts import Fault
 TURN_S: Final = 15.0
 SWEEP_S: Final = 3600.0
 SIGNALS_S: Final = 5.0
+MACHINE_S: Final = 10.0
 FIRST_SWEEP_S: Final = 60.0
+NOTIFICATIONS: Final = "notifications"
+NOTIFICATIONS_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,8 @@ def jobs_of_a_store(
     beat: Callable[[], None],
     count_signals: Callable[[], None],
     write_streams: Callable[[], None],
+    note_machine: Callable[[], None],
+    notes_machine: StoreLease,
     watch_store: Callable[[], None],
     sweep: Callable[[], object],
     sweeps: StoreLease,
@@ -66,6 +71,8 @@ def jobs_of_a_store(
         beat: notes that this process is there to see; at once when it starts.
         count_signals: counts what metrics of others tell of calls beyond what is told of them one by one.
         write_streams: writes what has no fact.
+        note_machine: notes how the machine is, for its history.
+        notes_machine: whose turn that is.
         watch_store: looks whether the store is still the one that was opened, and for damage.
         sweep: applies retention and the disk bound.
         sweeps: whose turn that is.
@@ -81,6 +88,10 @@ def jobs_of_a_store(
             interval_s=SIGNALS_S, flushes=True,
         ),
         Job(name="streams", run=write_streams, otherwise="readings were not stored", flushes=True),
+        Job(
+            name="machine", run=note_machine, otherwise="the machine was not looked at",
+            interval_s=MACHINE_S, lease=notes_machine,
+        ),
         Job(name="store", run=watch_store, otherwise="the store is not well", first_s=1.0),
         Job(
             name="sweep", run=sweep, otherwise="retention was not applied",
@@ -94,6 +105,20 @@ def jobs_of_a_store(
     ]  # fmt: skip
 
 
+def jobs_of_alerts(*, evaluate: Callable[[], object], deliver: Callable[[], bool], interval_s: float) -> list[Job]:
+    """Return what recurs where alerts are evaluated.
+
+    Args:
+        evaluate: does one turn of the evaluation; at once when it starts.
+        deliver: tells receivers what they are to be told; tells whether there is more.
+        interval_s: from turn to turn.
+    """
+    return [
+        Job(name="alerts", run=evaluate, otherwise="alerts were not evaluated", interval_s=interval_s, first_s=0.0),
+        Job(name=NOTIFICATIONS, run=deliver, otherwise="notifications were not sent", interval_s=NOTIFICATIONS_S),
+    ]
+
+
 class Background:
     """Does jobs when they are due, in their order, on a thread of its own.
 
@@ -101,9 +126,17 @@ class Background:
         jobs: what is done.
         fault: takes what a job raises.
         monotonic: seconds; decides what is due.
+        name: of the thread.
     """
 
-    def __init__(self, jobs: Iterable[Job], fault: Fault, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        fault: Fault,
+        monotonic: Callable[[], float] = time.monotonic,
+        name: str = "otel-measure-background",
+    ) -> None:
+        self._name = name
         self._jobs = tuple(jobs)
         self._fault = fault
         self._monotonic = monotonic
@@ -155,7 +188,7 @@ class Background:
         """Start it; again is a no-op."""
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="otel-measure-background", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:

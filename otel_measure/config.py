@@ -5,14 +5,16 @@ An unknown key or a bad value is an error that names it: a setting that is silen
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from otel_measure.conventions import dialects
@@ -20,6 +22,7 @@ from otel_measure.errors import ConfigurationError
 from otel_measure.records.enums import EventType
 
 Durability: TypeAlias = Literal["process", "power"]
+AlertEvaluation: TypeAlias = Literal["serve", "always", "never"]
 _FILE: Final = "otel-measure.toml"
 _log: Final = logging.getLogger("otel_measure")
 _PREFIX: Final = "OTEL_MEASURE_"
@@ -69,6 +72,13 @@ class Settings:
         tokens_file: a file of more tokens, each by its hash; read anew when it changes.
         insecure: answer anybody without a token.
         cors_origins: origins that browsers may call from.
+        alert_evaluation: who evaluates alerts: what `serve` runs, "always" whoever has these settings, or "never".
+        alert_interval_s: seconds from one evaluation to the next.
+        alert_webhook: the URL that notifications are posted to as JSON.
+        alert_webhook_secret: `whsec_` and a key in base64, with which they are signed; `None` signs nothing.
+        alert_slack: the URL of an incoming webhook of Slack.
+        alert_alertmanager: the base URL of an Alertmanager, which is told of what fires after every evaluation.
+        alert_heartbeat: a URL that is asked for after every evaluation: who watches it hears of our end.
     """
 
     service_name: str = "unknown_service"
@@ -99,6 +109,13 @@ class Settings:
     tokens_file: str | None = None
     insecure: bool = False
     cors_origins: tuple[str, ...] = ()
+    alert_evaluation: AlertEvaluation = "serve"
+    alert_interval_s: float = 60.0
+    alert_webhook: str | None = field(default=None, repr=False)
+    alert_webhook_secret: str | None = field(default=None, repr=False)
+    alert_slack: str | None = field(default=None, repr=False)
+    alert_alertmanager: str | None = field(default=None, repr=False)
+    alert_heartbeat: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for rule in _RULES:
@@ -135,73 +152,20 @@ class Settings:
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
 
 
-@dataclass(frozen=True, slots=True)
-class OtlpLogs:
-    """Where events go by OTLP/HTTP.
-
-    Attributes:
-        url: of the signal.
-        headers: sent with each request.
-        timeout_s: of one request.
-        compression: "gzip" or "none".
-        certificate: a file of certificates to trust; `None` for the system's.
-        client_certificate: files of the client's certificate and key.
-    """
-
-    url: str
-    headers: Mapping[str, str]
-    timeout_s: float = 10.0
-    compression: str = "gzip"
-    certificate: str | None = None
-    client_certificate: tuple[str, str] | None = None
-
-
-def otlp_logs(endpoint: str, environ: Mapping[str, str]) -> OtlpLogs:
-    """Return where events go, by OpenTelemetry's own variables: those of logs before the general ones.
-
-    Raises:
-        ConfigurationError: the time-out is no number, or the compression an unknown one.
-    """
-    from opentelemetry.util.re import parse_env_headers
-
-    def of(name: str) -> str:
-        general, own = f"OTEL_EXPORTER_OTLP_{name}", f"OTEL_EXPORTER_OTLP_LOGS_{name}"
-        return environ.get(own) or environ.get(general) or ""
-
-    compression = of("COMPRESSION").lower() or "gzip"
-    if compression not in {"gzip", "none"}:
-        raise ConfigurationError(f"OTEL_EXPORTER_OTLP_COMPRESSION must be gzip or none, not {compression!r}")
-    try:
-        timeout_s = float(of("TIMEOUT") or 10)
-    except ValueError:
-        raise ConfigurationError(f"OTEL_EXPORTER_OTLP_TIMEOUT must be seconds, not {of('TIMEOUT')!r}") from None
-    certificate, key = of("CLIENT_CERTIFICATE"), of("CLIENT_KEY")
-    return OtlpLogs(
-        environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") or f"{endpoint.rstrip('/')}/v1/logs",
-        parse_env_headers(of("HEADERS"), liberal=True),
-        timeout_s,
-        compression,
-        of("CERTIFICATE") or None,
-        (certificate, key) if certificate and key else None,
-    )
-
-
-def sdk_is_disabled(environ: Mapping[str, str]) -> bool:
-    """Tell whether OpenTelemetry is switched off: nothing is sent then."""
-    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-
-
 def default_store(environ: Mapping[str, str]) -> Path:
     """Return `$XDG_STATE_HOME/otel-measure/measure.db`."""
     state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local" / "state")
     return Path(state) / "otel-measure" / "measure.db"
 
 
+_SHOWN: Final = frozenset(each.name for each in fields(Settings) if each.repr)
+
+
 def _check(name: str, valid: Callable[[Any], bool], rule: str) -> Callable[[Settings], None]:
     def check(settings: Settings) -> None:
         value = getattr(settings, name)
         if not valid(value):
-            shown = "a secret" if name.endswith("token") else repr(value)
+            shown = repr(value) if name in _SHOWN else "a secret"
             raise ConfigurationError(f"{name} must be {rule}, not {shown}")
 
     return check
@@ -222,6 +186,39 @@ def _is_zone(value: Any) -> bool:
     return True
 
 
+def _one_of(kind: Any) -> tuple[Callable[[Any], bool], str]:
+    names = get_args(kind)
+    return lambda v: v in names, f"one of {', '.join(map(json.dumps, names))}"
+
+
+def _seconds(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
+    return (
+        lambda v: isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high,
+        f"a number of seconds from {low:g} to {high:g}",
+    )
+
+
+def _is_web_address(value: Any) -> bool:
+    """Tell whether something is absent, or a URL of HTTP with a host."""
+    if value is None:
+        return True
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
+def _is_signing_key(value: Any) -> bool:
+    """Tell whether something is absent, or a secret as the Standard Webhooks specification has it."""
+    if value is None:
+        return True
+    try:
+        return value.startswith("whsec_") and 24 <= len(b64decode(value[6:], validate=True)) <= 64
+    except (AttributeError, ValueError):
+        return False
+
+
 def _text_or_none(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value != "")
 
@@ -229,27 +226,21 @@ def _text_or_none(value: Any) -> bool:
 _EVENT_TYPES: Final = frozenset({*(member.value for member in EventType), dialects.IGNORED_EVENT})
 _FLAG = (lambda v: isinstance(v, bool), "true or false")
 _PORT: Final = _whole(0, 65_535)
+_WEB_ADDRESS: Final = "an http:// or https:// URL"
+ALERT_RECEIVERS: Final = ("webhook", "slack", "alertmanager", "heartbeat")
 _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
     _check("environment", lambda v: isinstance(v, str), "a string"),
     _check("store", _text_or_none, 'a path, a URL, ":memory:" or None'),
-    _check(
-        "otlp_endpoint",
-        lambda v: v is None or (isinstance(v, str) and v.startswith(("http://", "https://"))),
-        "an http:// or https:// URL",
-    ),
+    _check("otlp_endpoint", _is_web_address, _WEB_ADDRESS),
     _check("timezone", _is_zone, 'the name of an IANA time zone such as "Europe/Paris"'),
-    _check("durability", lambda v: v in get_args(Durability), 'one of "process", "power"'),
+    _check("durability", *_one_of(Durability)),
     _check("queue_size", *_whole(1, 10_000_000)),
     _check("flush_interval_ms", *_whole(1, 200)),
     _check("retention_days", *_whole(1, 36_500)),
     _check("store_max_bytes", *_whole(16 * 2**20, 2**60)),
     _check("history_days", *_whole(1, 3650)),
-    _check(
-        "sample_interval_s",
-        lambda v: isinstance(v, int | float) and not isinstance(v, bool) and 0.1 <= v <= 3600,
-        "a number of seconds from 0.1 to 3600",
-    ),
+    _check("sample_interval_s", *_seconds(0.1, 3600)),
     _check("price_overrides", lambda v: isinstance(v, Mapping), "a mapping of model names to prices"),
     _check(
         "event_types",
@@ -268,6 +259,10 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("tokens_file", _text_or_none, "the path of a file, or None"),
     _check("insecure", *_FLAG),
     _check("cors_origins", lambda v: isinstance(v, tuple) and all(isinstance(o, str) for o in v), "a list of origins"),
+    _check("alert_evaluation", *_one_of(AlertEvaluation)),
+    _check("alert_interval_s", *_seconds(1, 3600)),
+    *(_check(f"alert_{name}", _is_web_address, _WEB_ADDRESS) for name in ALERT_RECEIVERS),
+    _check("alert_webhook_secret", _is_signing_key, "whsec_ and 24 to 64 random bytes in base64"),
 )
 
 
@@ -340,8 +335,6 @@ def _flag(raw: str) -> bool:
 
 
 def _table(raw: str) -> Any:
-    import json
-
     return json.loads(raw)
 
 
@@ -353,6 +346,7 @@ _WHOLE_NUMBERS: Final = (
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "store": lambda raw: None if raw.lower() == "none" else raw,
     "sample_interval_s": float,
+    "alert_interval_s": float,
     "price_overrides": _table,
     "event_types": _table,
     "auto_instrument": _flag,
@@ -365,6 +359,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
 
 _READ_AS: Final[Mapping[str, str]] = {
     "sample_interval_s": "a number of seconds",
+    "alert_interval_s": "a number of seconds",
     "price_overrides": "a JSON object",
     "event_types": "a JSON object",
     **dict.fromkeys(_WHOLE_NUMBERS, "a whole number"),

@@ -71,15 +71,17 @@ class NotFound(MeasureError, LookupError):  # noqa: N818 - reads as the HTTP sta
 
     http_status: ClassVar[int] = 404
 
-    def __init__(self, kind: str, name: str) -> None:
-        """Name the kind (``"model"``, ``"service"``, ``"test"``) and the name that is not known."""
-        super().__init__(kind, name)
+    def __init__(self, kind: str, name: str, way_out: str = "") -> None:
+        """Name the kind (``"model"``, ``"service"``, ``"test"``), the name that is not known, and a way out."""
+        super().__init__(kind, name, way_out)
         self.kind = kind
         self.name = name
+        self.way_out = way_out
 
     def __str__(self) -> str:
-        """The kind and the name that is not known."""
-        return f"no {self.kind} named {self.name!r}"
+        """The kind, the name that is not known, and the way out where there is one."""
+        unknown = f"no {self.kind} named {self.name!r}"
+        return f"{unknown}: {self.way_out}" if self.way_out else unknown
 
 
 class Conflict(MeasureError, ValueError):  # noqa: N818 - reads as the HTTP status it becomes

@@ -8,6 +8,8 @@ import uuid
 from functools import cached_property
 from typing import Any
 
+from otel_measure.alerting.messages import Messages
+from otel_measure.alerting.report import RuleAlerts, rule_alerts
 from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import OTEL_MEASURE_SELF_OUTBOX_LENGTH, OTEL_MEASURE_SELF_QUEUE_LENGTH
 from otel_measure.definitions.days import moment
@@ -40,6 +42,8 @@ class Runtime(Wired):
             self._started = True
             if background:
                 self.background.start()
+            if background and self.settings.alert_evaluation == "always":
+                self._start_alerts()
 
     def keep_watch(self) -> None:
         """Read the machine from now on, and note heartbeats: this process is there to see. Again is a no-op."""
@@ -47,6 +51,11 @@ class Runtime(Wired):
         self.ai.warm()
         self.sampler.start()
         self.infrastructure.keep_watch()
+
+    def evaluate_alerts(self) -> None:
+        """Evaluate alerts from now on, unless the settings say that this process never does. Again is a no-op."""
+        if self.settings.alert_evaluation != "never":
+            self._start_alerts()
 
     def create_tracing(self) -> None:
         """See the spans of instrumentations that somebody has turned on, also where the application has no tracing."""
@@ -82,6 +91,19 @@ class Runtime(Wired):
         """Return what every domain says now, from which KPIs and alerts are judged."""
         return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
 
+    def rule_alerts(self, *, environment: str | None = None) -> RuleAlerts:
+        """Return how the alerts of rules stand, of one environment and of what has none, or of all.
+
+        Without a store there are none.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        if self.store is None:
+            return RuleAlerts()
+        environments = None if environment is None else frozenset({environment, ""})
+        return rule_alerts(self.store, Messages(self._alert_rules.by_key), environments, self.clock())
+
     # ------------------------------------------------------------ the order
 
     @cached_property
@@ -99,6 +121,7 @@ class Runtime(Wired):
                 stop=lambda _: recurring.end(),
                 after_fork_in_child=recurring.after_fork_in_child,
             ),
+            *self._alert_parts(),
             Part(name="instrumentations", start=self._turn_on, stop=lambda _: self._turn_off()),
             Part(name="spans", start=self.watch_spans, after_fork_in_child=self._span_calls.after_fork_in_child),
             Part(
@@ -162,6 +185,16 @@ class Runtime(Wired):
         return [*rows, Part(name="ids", after_fork_in_child=self._ids.after_fork_in_child)]
 
     # ------------------------------------------------------------ single parts
+
+    def _alert_parts(self) -> list[Part]:
+        alerts = self.alerts
+        if alerts is None:
+            return []
+        return [Part(name="alerts", stop=alerts.stop, after_fork_in_child=alerts.after_fork_in_child)]
+
+    def _start_alerts(self) -> None:
+        if self.alerts is not None:
+            self.alerts.start()
 
     def _start_telemetry(self) -> None:
         self.telemetry.start()

@@ -12,13 +12,22 @@ from typing import Final
 
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spans import SpanCalls
+from otel_measure.alert_thread import AlertThread
+from otel_measure.alerting.delivery.courier import LEASE_US as ALERT_LEASE_US
+from otel_measure.alerting.delivery.courier import Courier
+from otel_measure.alerting.delivery.receivers import receivers_of
+from otel_measure.alerting.evaluator import NO_RULES, AlertRules, Evaluator
+from otel_measure.alerting.in_force import rules_in_force
+from otel_measure.alerting.maintenance import in_maintenance
+from otel_measure.alerting.messages import Messages
 from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
-from otel_measure.config import Settings, otlp_logs, sdk_is_disabled
+from otel_measure.config import Settings
 from otel_measure.conventions import dialects
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
+from otel_measure.infrastructure.history import MachineHistory
 from otel_measure.infrastructure.hosts import PREFIXES
 from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
@@ -29,6 +38,7 @@ from otel_measure.leases import LASTS_US, StoreLease
 from otel_measure.otlp.receive.logs import EventRules
 from otel_measure.otlp.receive.receiver import Receiver
 from otel_measure.otlp.send.push import LEASE_US, HttpPost, Push
+from otel_measure.otlp.target import otlp_logs, sdk_is_disabled
 from otel_measure.recorder import Recorder
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
@@ -73,6 +83,7 @@ class Wired:
         host: the name under which this machine's readings are kept.
         raise_faults: raise our own faults instead of logging them; for tests.
         providers: OpenTelemetry providers to use instead of the global ones; for tests.
+        alert_rules: by what alerts are judged; the rules of the product when not given.
 
     Raises:
         MeasureError: the store cannot be opened.
@@ -88,6 +99,7 @@ class Wired:
         host: str | None = None,
         raise_faults: bool = False,
         providers: Providers | None = None,
+        alert_rules: AlertRules | None = None,
     ) -> None:
         self.settings: Final = settings
         self.clock: Final = clock
@@ -114,10 +126,13 @@ class Wired:
         self._streams: Final = self._stream_writer()
         self._push: Final = self._pusher() if sends else None
         self.background: Final = Background(self._jobs(), self.recorder.fault, monotonic)
+        self._alert_rules: Final = alert_rules or (NO_RULES if self.store is None else rules_in_force(self.store))
+        self.alerts: Final = None if self.store is None else self._alert_thread(self.store, self._alert_rules)
 
     def _wire_services(self, origin: Origin) -> None:
         settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
         zone = settings.timezone
+        self._machine = MachineHistory(self.sampler.fresh, store, clock, zone)
         self.infrastructure = InfrastructureService(
             self.sampler,
             Ledger(origin, recorder, store, clock, ids, zone),
@@ -125,9 +140,10 @@ class Wired:
             beat_soon=lambda: self.background.run_soon("heartbeat"),
             fault=recorder.fault,
             streams=self._readings_of_hosts,
+            history=self._machine,
         )
         self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone)
-        self.experiments = ExperimentService(origin, recorder, store, clock, ids)
+        self.experiments = ExperimentService(origin, recorder, store, clock, ids, zone)
         self.users = UserAnalyticsService(settings, recorder, store, clock, ids, zone, ab_tests=self.experiments)
         self.receiver = Receiver(
             store,
@@ -169,6 +185,24 @@ class Wired:
             count=self.telemetry.count_sent,
         )
 
+    def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
+        """Return what evaluates alerts and tells of them; nothing of it runs yet."""
+        messages = Messages(rules.by_key)
+        receivers = receivers_of(self.settings, messages)
+        evaluator = Evaluator(
+            store,
+            rules,
+            receivers=[receiver.name for receiver in receivers.each_once],
+            in_maintenance=lambda environments, now: in_maintenance(store, environments, now),
+            tell=receivers.present,
+            holder=lambda: self.telemetry.instance_id,
+            clock=self.clock,
+            interval_s=self.settings.alert_interval_s,
+        )
+        lease = self._lease(store, "alerts", ALERT_LEASE_US)
+        courier = Courier(store, receivers.each_once, messages, lease, self.clock)
+        return AlertThread(evaluator, courier, self.recorder.fault, self.monotonic, self.settings.alert_interval_s)
+
     def _jobs(self) -> list[Job]:
         always = jobs_of_every_process(watch_spans=self.watch_spans)
         store, streams = self.store, self._streams
@@ -179,6 +213,8 @@ class Wired:
             beat=self.infrastructure.beat,
             count_signals=self.receiver.count_signals,
             write_streams=streams.write,
+            note_machine=self._machine.note,
+            notes_machine=self._lease(store, "machine"),
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),

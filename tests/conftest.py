@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from otel_measure import process
+from otel_measure.store.sqlite import migrations
 from tests.closing import close_all
 from tests.components import ON_CI, Running, RunProcess, running
+from tests.store.sqlite import new_schema
 
 # No deadline: machines shared by several suites stall for longer than any example takes.
 settings.register_profile("dev", deadline=None, max_examples=50)
@@ -23,8 +26,32 @@ settings.register_profile("brief", deadline=None, max_examples=20, derandomize=T
 settings.load_profile("ci" if ON_CI else "dev")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one test more at once than there are cores: some wait, for a disk, a clock, a server."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure no coverage while laws are tested: it takes as long as they do; a line needs one example to be covered.
+
+    Simulations are marked one by one: they take three times as long with it.
+    """
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
+
+
 # Not those of a sampler and a recorder: a test that plays the child of a fork forgets them, and they wait.
 _AT_WORK = {"otel-measure-background", "otel-measure-push"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def make_new_stores_at_once() -> Iterator[None]:
+    """Give the new stores of this process the last state of the schema, and not every step to it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(migrations, "run", new_schema.run)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otel_measure.config import DEFAULT, OtlpLogs, Settings, default_store, otlp_logs, sdk_is_disabled
+from otel_measure.config import DEFAULT, Settings, default_store
 from otel_measure.errors import ConfigurationError
 
+SIGNING_KEY = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
 EVERYTHING = {
     "OTEL_MEASURE_SERVICE_NAME": "shop",
     "OTEL_MEASURE_ENVIRONMENT": "prod",
@@ -38,6 +39,13 @@ EVERYTHING = {
     "OTEL_MEASURE_TOKENS_FILE": "tokens",
     "OTEL_MEASURE_INSECURE": "1",
     "OTEL_MEASURE_CORS_ORIGINS": "https://a, https://b",
+    "OTEL_MEASURE_ALERT_EVALUATION": "always",
+    "OTEL_MEASURE_ALERT_INTERVAL_S": "30",
+    "OTEL_MEASURE_ALERT_WEBHOOK": "https://hook/a",
+    "OTEL_MEASURE_ALERT_WEBHOOK_SECRET": SIGNING_KEY,
+    "OTEL_MEASURE_ALERT_SLACK": "https://slack/a",
+    "OTEL_MEASURE_ALERT_ALERTMANAGER": "http://am:9093",
+    "OTEL_MEASURE_ALERT_HEARTBEAT": "https://watch/a",
 }
 MEANT = Settings(
     service_name="shop",
@@ -68,6 +76,13 @@ MEANT = Settings(
     tokens_file="tokens",
     insecure=True,
     cors_origins=("https://a", "https://b"),
+    alert_evaluation="always",
+    alert_interval_s=30.0,
+    alert_webhook="https://hook/a",
+    alert_webhook_secret=SIGNING_KEY,
+    alert_slack="https://slack/a",
+    alert_alertmanager="http://am:9093",
+    alert_heartbeat="https://watch/a",
 )
 
 
@@ -114,6 +129,13 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         insecure = true
         cors_origins = ["https://a", "https://b"]
         auto_instrument = true
+        alert_evaluation = "always"
+        alert_interval_s = 30.0
+        alert_webhook = "https://hook/a"
+        alert_webhook_secret = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
+        alert_slack = "https://slack/a"
+        alert_alertmanager = "http://am:9093"
+        alert_heartbeat = "https://watch/a"
         [event_types]
         "checkout.done" = "purchase"
         "*" = "ignore"
@@ -211,6 +233,16 @@ def test_the_default_store(environ: dict[str, str], expected: str) -> None:
         ("port", 65_536, "a whole number from 0 to 65535, not 65536"),
         ("token", "", "a non-empty string, not a secret"),
         ("read_token", 12345, "a non-empty string, not a secret"),
+        ("alert_evaluation", "sometimes", """one of "serve", "always", "never", not 'sometimes'"""),
+        ("alert_interval_s", 0, "a number of seconds from 1 to 3600, not 0"),
+        *(
+            ("alert_slack", url, "an http:// or https:// URL, not a secret")
+            for url in ("", "slack", "ftp://slack/x", "https://", "http://slack:port/x", "http://[slack/x", 1)
+        ),
+        *(
+            ("alert_webhook_secret", key, "whsec_ and 24 to 64 random bytes in base64, not a secret")
+            for key in ("", "c2VjcmV0", "whsec_c2VjcmV0", "whsec_…", "whsec_" + "c2VjcmV0" * 15, 1)
+        ),
         ("cors_origins", ("a", 1), "a list of origins, not ('a', 1)"),
     ],
 )
@@ -277,50 +309,19 @@ def test_differences_names_settings() -> None:
 
 
 def test_settings_are_frozen_and_keep_their_secrets() -> None:
-    """Tokens are in no repr, hence in no log."""
-    settings = Settings(token="s3cret", read_token="s3cret", write_token="s3cret")
+    """Tokens, the key that signs, and URLs that let whoever knows them write are in no repr, hence in no log."""
+    secret = "http://there/s3cret"
+    settings = Settings(
+        token=secret,
+        read_token=secret,
+        write_token=secret,
+        alert_webhook_secret="whsec_" + "s3cret00" * 4,
+        alert_webhook=secret,
+        alert_slack=secret,
+        alert_alertmanager=secret,
+        alert_heartbeat=secret,
+    )
     with pytest.raises(FrozenInstanceError):
         settings.port = 1  # type: ignore[misc]
     assert "s3cret" not in repr(settings)
     assert repr(DEFAULT) == "DEFAULT"
-
-
-def test_where_events_go() -> None:
-    """OpenTelemetry's own variables say; those of logs win over the general ones."""
-    assert otlp_logs("http://there:4318/", {}) == OtlpLogs("http://there:4318/v1/logs", {})
-    general = {
-        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "3",
-        "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
-        "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem",
-        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "c.pem",
-        "OTEL_EXPORTER_OTLP_CLIENT_KEY": "k.pem",
-    }
-    expected = OtlpLogs(
-        "http://there:4318/v1/logs", {"authorization": "Bearer x"}, 3.0, "none", "ca.pem", ("c.pem", "k.pem")
-    )
-    assert otlp_logs("http://there:4318", general) == expected
-    own = {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://logs/x", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "4"}
-    assert otlp_logs("http://there:4318", general | own) == replace(expected, url="http://logs/x", timeout_s=4.0)
-
-
-@pytest.mark.parametrize(
-    ("environ", "message"),
-    [
-        ({"OTEL_EXPORTER_OTLP_TIMEOUT": "x"}, "OTEL_EXPORTER_OTLP_TIMEOUT must be seconds, not 'x'"),
-        ({"OTEL_EXPORTER_OTLP_COMPRESSION": "br"}, "OTEL_EXPORTER_OTLP_COMPRESSION must be gzip or none, not 'br'"),
-    ],
-)
-def test_a_bad_variable_of_opentelemetry(environ: dict[str, str], message: str) -> None:
-    """The message names it."""
-    with pytest.raises(ConfigurationError) as raised:
-        otlp_logs("http://there", environ)
-    assert str(raised.value) == message
-
-
-def test_opentelemetry_may_be_switched_off() -> None:
-    """By its own variable."""
-    assert [sdk_is_disabled({"OTEL_SDK_DISABLED": value}) for value in ("true", " TRUE", "false", "")] == [
-        *(True, True, False, False)
-    ]
-    assert not sdk_is_disabled({})

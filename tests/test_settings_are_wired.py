@@ -11,6 +11,8 @@ import pytest
 
 from otel_measure.config import Settings
 from tests import wired_settings as see
+from tests.alerting import wired_settings as alerting
+from tests.alerting.evaluating import KEY
 from tests.exporter import wired_settings as serve
 
 ONE_USD: Final = {"input_per_million_usd": 1.0}
@@ -50,6 +52,16 @@ WIRES: Final[tuple[tuple[str, Callable[[see.Given], object], tuple[Any, object],
         "cors_origins", serve.preflight,
         ((), [None, None]), (("https://app.example",), ["https://app.example"] * 2),
     ),
+    ("alert_evaluation", alerting.evaluating, ("serve", [False, True]), ("always", [True, True])),
+    ("alert_interval_s", alerting.interval, (60.0, 2), (10.0, 12)),
+    ("alert_webhook", alerting.told, (None, []), ("http://hook/a", [("http://hook/a", False)])),
+    ("alert_webhook_secret", alerting.signed, (None, [("http://hook", False)]), (KEY, [("http://hook", True)])),
+    ("alert_slack", alerting.told, (None, []), ("https://slack/a", [("https://slack/a", False)])),
+    (
+        "alert_alertmanager", alerting.told,
+        (None, []), ("http://am:9093", [("http://am:9093/api/v2/alerts", False)]),
+    ),
+    ("alert_heartbeat", alerting.told, (None, []), ("http://watch/me", [("http://watch/me", False)])),
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +10,8 @@ import msgspec
 from exporter.http.query import EnvironmentQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, get
 from otel_measure.ai.reports import Models
-from otel_measure.judging.alerts import Alert, Alerts, alerts
+from otel_measure.alerting.report import RuleAlerts
+from otel_measure.judging.alerts import Alert, alerts
 from otel_measure.judging.scorecard import Reading, Scorecard, scorecard
 from otel_measure.users.reports import UsersSummary
 
@@ -24,14 +26,34 @@ class Dashboard(msgspec.Struct, frozen=True):
     alerts: tuple[Alert, ...]
 
 
+class AlertsOfAll(msgspec.Struct, frozen=True):
+    """The KPIs beyond their alert threshold now, and how the alerts of rules stand."""
+
+    alerts: tuple[Alert, ...]
+    evaluated: int
+    unknown: int
+    timestamp: dt.datetime
+    environment: str
+    rules: RuleAlerts
+
+
 def kpis(call: Call[EnvironmentQuery, NoBody]) -> Scorecard:
     """Answer how everything stands against its KPIs."""
     return scorecard(call.runtime.overview(environment=call.query.environment))
 
 
-def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
+def fired(call: Call[EnvironmentQuery, NoBody]) -> AlertsOfAll:
     """Answer what fires now."""
-    return alerts(scorecard(call.runtime.overview(environment=call.query.environment)))
+    runtime = call.runtime
+    of_kpis = alerts(scorecard(runtime.overview(environment=call.query.environment)))
+    return AlertsOfAll(
+        of_kpis.alerts,
+        of_kpis.evaluated,
+        of_kpis.unknown,
+        of_kpis.timestamp,
+        of_kpis.environment,
+        runtime.rule_alerts(environment=of_kpis.environment),
+    )
 
 
 def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
@@ -53,6 +75,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     ),
     get(
         f"{API}/alerts", fired, EnvironmentQuery,
-        "What is beyond its alert threshold now", "The alerts, each a sentence.",
+        "What is beyond its alert threshold now", "The alerts, each a sentence; of rules also what happened.",
     ),
 )  # fmt: skip

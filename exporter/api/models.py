@@ -29,6 +29,7 @@ from otel_measure.ai.agents import Agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
+from otel_measure.ai.latency import Latency
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
@@ -202,7 +203,7 @@ def model_detail(call: Call[NamedModelQuery, NoBody]) -> reports.Snapshot:
     return ai.get_model_performance_snapshot(query.name, query.version, **narrowing(query))
 
 
-def latency(call: Call[ModelQuery, NoBody]) -> reports.Latency:
+def latency(call: Call[ModelQuery, NoBody]) -> Latency:
     """Answer how long calls took."""
     name, version = _known(call)
     return call.runtime.ai.get_latency_metrics(name, version, **narrowing(call.query))

@@ -224,6 +224,8 @@ def serve(
             deadline = Deadline(limit_s, leave)
             server.stopping = deadline.start
             live.start()
+            live.evaluate_alerts()
+            say_whose_answers(live, warn)
             sys.setswitchinterval(SWITCH_S)
             if with_demo:
                 at_end.callback(started_demo(live, timedelta(0) if not is_new else demo.HISTORY).stop)
@@ -258,6 +260,19 @@ def _not_to_itself(settings: Settings, number: int, warn: Callable[[str], None])
         return settings
     warn(f"OTEL_EXPORTER_OTLP_ENDPOINT is this very server ({settings.otlp_endpoint}): it sends nothing on")
     return replace(settings, otlp_endpoint=None)
+
+
+def say_whose_answers(live: Runtime, warn: Callable[[str], None]) -> None:
+    """Warn where what is recorded here without an environment will be in no answer that names none."""
+    if live.store is None:
+        return
+    with live.store.asking() as moment:
+        answered = moment.services.environment
+    if not live.settings.environment and answered:
+        warn(
+            f"answers are about the environment {answered!r}; what is recorded here is of none, and not among them"
+            f" (OTEL_MEASURE_ENVIRONMENT={answered} makes it one)"
+        )
 
 
 def started_demo(live: Runtime, history: timedelta) -> demo.Demo:

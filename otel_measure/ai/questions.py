@@ -12,6 +12,7 @@ from otel_measure.ai.agents import Agents, agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
+from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
@@ -81,10 +82,10 @@ class ModelQuestions:
 
     def get_latency_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]
-    ) -> reports.Latency:
+    ) -> Latency:
         """Return the latency percentiles of a model with their error bound."""
         where, span = self._narrowed(window, **narrowing)
-        return reports.latency(*self._use_of((model_name, model_version), span, where))
+        return latency(*self._use_of((model_name, model_version), span, where))
 
     def get_cost_metrics(
         self, model_name: str, model_version: str, window: str = "24h", **narrowing: Unpack[QuestionFilter]

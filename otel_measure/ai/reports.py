@@ -5,56 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite, nan
+from math import nan
 from typing import Final, NamedTuple
 
 from otel_measure.ai.drift import DataQuality, Drift
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.health import Deduction, Health, health
+from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.quality import Accuracy, accuracy_of_classes
 from otel_measure.conventions import instruments
 from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
-from otel_measure.stats.binned import Binned
-from otel_measure.stats.intervals import UNKNOWN, Interval
 from otel_measure.store.questions import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Labels
-
-
-@dataclass(frozen=True, slots=True)
-class TimeToFirstChunk:
-    """How long calls that were streamed took to their first chunk; as for `Latency`."""
-
-    p50_ms: float
-    p95_ms: float
-    sample_count: int
-    relative_error: float
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How long calls took.
-
-    Attributes:
-        relative_error: the worst error of the percentiles (1 % is 0.01).
-        p95_ms_ci: 95 % interval of `p95_ms`, which an alert has to lie beyond as a whole.
-    """
-
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    p999_ms: float
-    mean_ms: float
-    min_ms: float
-    max_ms: float
-    sample_count: int
-    relative_error: float
-    time_to_first_chunk: TimeToFirstChunk
-    p95_ms_ci: Interval
-    window: Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,71 +117,9 @@ class Models:
     window: Window
 
 
-_P95: Final = 0.95
-_PERCENTILES: Final = (0.5, _P95, 0.99, 0.999)
-_OF_FIRST_CHUNK: Final = (0.5, 0.95)
 MIN_PRICED_RATIO: Final = 0.5
 # What every call tells of is in the score from the first one; the score itself is judged only after 20 calls.
 _OF_EVERY_CALL: Final = ("error_rate", "latency_p95_ms")
-
-
-def latency(use: ModelUse, span: TimeSpan) -> Latency:
-    """Percentiles by log-linear interpolation in merged exponential histograms (DEFINITIONS: latency percentiles)."""
-    if use.binned is not None and use.binned.count:
-        return _binned_latency(use, use.binned, span)
-    histogram = use.latency
-    first_chunk = _first_chunk(use)
-    if histogram is None or not histogram.count:
-        return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, first_chunk, UNKNOWN, span.window)
-    p50, p95, p99, p999 = (histogram.quantile(q) for q in _PERCENTILES)
-    merged = Binned()
-    merged.take(histogram)
-    return Latency(
-        p50,
-        p95,
-        p99,
-        p999,
-        histogram.mean,
-        histogram.min,
-        histogram.max,
-        histogram.count,
-        max(histogram.quantile_error(q) for q in _PERCENTILES),
-        first_chunk,
-        merged.quantile_interval(_P95),
-        span.window,
-    )
-
-
-def _first_chunk(use: ModelUse) -> TimeToFirstChunk:
-    histogram = use.first_chunk
-    if histogram is None or not histogram.count:
-        return TimeToFirstChunk(nan, nan, 0, nan)
-    p50, p95 = (histogram.quantile(q) for q in _OF_FIRST_CHUNK)
-    return TimeToFirstChunk(p50, p95, histogram.count, max(histogram.quantile_error(q) for q in _OF_FIRST_CHUNK))
-
-
-def _binned_latency(use: ModelUse, binned: Binned, span: TimeSpan) -> Latency:
-    """Percentiles over the bins of others' histograms and the buckets of ours together; the worst error is said."""
-    merged = Binned()
-    merged.merge(binned)
-    if use.latency is not None:
-        merged.take(use.latency)
-    estimates = [merged.quantile(q) for q in _PERCENTILES]
-    p50, p95, p99, p999 = (estimate.value for estimate in estimates)
-    return Latency(
-        p50,
-        p95,
-        p99,
-        p999,
-        merged.mean,
-        merged.min if isfinite(merged.min) else nan,
-        merged.max if isfinite(merged.max) else nan,
-        merged.count,
-        max(estimate.relative_error for estimate in estimates),
-        _first_chunk(use),
-        merged.quantile_interval(_P95),
-        span.window,
-    )
 
 
 def cost(use: ModelUse, span: TimeSpan) -> Cost:

@@ -7,10 +7,12 @@ from math import nan
 from typing import Final, NamedTuple
 
 from otel_measure.ai import reports
+from otel_measure.ai.latency import mean, percentiles
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series, SeriesGroup
 from otel_measure.definitions.steps import Steps, earlier, steps
 from otel_measure.definitions.windows import TimeSpan, counted
+from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.questions import StoredModels
 from otel_measure.store.types.models import GroupBy, GroupKey, ModelChoice
 
@@ -23,26 +25,31 @@ _KEYS: Final[Mapping[GroupBy, tuple[str, ...]]] = {
 
 
 class _Step(NamedTuple):
-    """One step as its report says it."""
+    """One step as its report says it, as far as the columns show it."""
 
     use: ModelUse
-    latency: reports.Latency
+    latency_ms: list[float]
+    mean_ms: float
+    first_chunk_ms: list[float]
     cost: reports.Cost
     errors: reports.Errors
 
 
 _NOTHING: Final = ModelUse("", "")
+_LATENCIES: Final = (0.5, 0.95, 0.99)
+_FIRST_CHUNKS: Final = (0.5, 0.95)
+_NO_CHUNKS: Final = ExponentialHistogram()
 # Sums are 0 where no call was, and unknown where calls were that did not tell; what describes calls needs one.
 _COLUMNS: Final[Mapping[str, Callable[[_Step], float]]] = {
     "requests": lambda step: step.use.requests,
     "errors": lambda step: step.use.errors,
     "error_rate": lambda step: step.errors.rate,
-    "p50_ms": lambda step: step.latency.p50_ms,
-    "p95_ms": lambda step: step.latency.p95_ms,
-    "p99_ms": lambda step: step.latency.p99_ms,
-    "mean_ms": lambda step: step.latency.mean_ms,
-    "first_chunk_p50_ms": lambda step: step.latency.time_to_first_chunk.p50_ms,
-    "first_chunk_p95_ms": lambda step: step.latency.time_to_first_chunk.p95_ms,
+    "p50_ms": lambda step: step.latency_ms[0],
+    "p95_ms": lambda step: step.latency_ms[1],
+    "p99_ms": lambda step: step.latency_ms[2],
+    "mean_ms": lambda step: step.mean_ms,
+    "first_chunk_p50_ms": lambda step: step.first_chunk_ms[0],
+    "first_chunk_p95_ms": lambda step: step.first_chunk_ms[1],
     "input_tokens": lambda step: step.cost.input_tokens if step.use.requests else 0,
     "output_tokens": lambda step: step.cost.output_tokens if step.use.requests else 0,
     "cached_input_tokens": lambda step: step.cost.cached_input_tokens if step.use.requests else 0,
@@ -113,7 +120,14 @@ def _columns(uses: Mapping[int, ModelUse], made: Steps, span: TimeSpan, horizon:
 
 
 def _told(use: ModelUse, span: TimeSpan) -> _Step:
-    return _Step(use, reports.latency(use, span), reports.cost(use, span), reports.errors(use))
+    return _Step(
+        use,
+        percentiles(use, _LATENCIES),
+        mean(use),
+        (use.first_chunk or _NO_CHUNKS).quantiles(_FIRST_CHUNKS),
+        reports.cost(use, span),
+        reports.errors(use),
+    )
 
 
 def _together(uses: Iterable[Mapping[int, ModelUse]]) -> dict[int, ModelUse]:

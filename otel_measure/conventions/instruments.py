@@ -291,6 +291,15 @@ OTEL_MEASURE_SELF_ERRORS: Final = _self_counter(
     "otel_measure.self.errors", "{error}", "How many faults of our own were caught."
 )
 
+# Instruments: alerts
+
+OTEL_MEASURE_ALERT: Final = _self_gauge(
+    "otel_measure.alert", "{alert}", "Alerts that are pending or fire, each 1; an inactive one is absent."
+)
+OTEL_MEASURE_ALERT_LAST_EVALUATION_TIMESTAMP: Final = _self_gauge(
+    "otel_measure.alert.last_evaluation.timestamp", "s", "When alerts were evaluated last, seconds since 1970."
+)
+
 # Collected from the constants above, so that none can be forgotten.
 INSTRUMENTS: Final[tuple[Instrument, ...]] = tuple(
     value for value in tuple(globals().values()) if isinstance(value, Instrument)

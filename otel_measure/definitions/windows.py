@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -19,6 +19,8 @@ MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 60 * MINUTE_US
 LEVELS_S: Final = (60, 3600)
 """What is rolled up by time has cells of a minute and of an hour."""
+MODEL_LEVELS_S: Final = (60, 300, 3600)
+"""Calls of models have cells of five minutes as well, the step of a series over a day."""
 
 
 CountedBy: TypeAlias = Literal["current", "earlier", "updating"]
@@ -183,13 +185,22 @@ class CellRange(NamedTuple):
     end: int
 
 
-def cell_ranges(start: int, end: int) -> list[CellRange]:
-    """Return the fewest cells that cover a window, which begins and ends on whole minutes: inside, whole hours."""
-    start -= start % MINUTE_US
-    end += -end % MINUTE_US
-    first_hour, last_hour = start + -start % HOUR_US, end - end % HOUR_US
-    ranges = [CellRange(60, start, end)]
-    if first_hour < last_hour:
-        hours = CellRange(3600, first_hour, last_hour)
-        ranges = [CellRange(60, start, first_hour), hours, CellRange(60, last_hour, end)]
+def cell_ranges(start: int, end: int, levels: Sequence[int] = LEVELS_S) -> list[CellRange]:
+    """Return the fewest cells that cover a window, which begins and ends with the shortest: the longest are inside.
+
+    Args:
+        start: microseconds.
+        end: microseconds, excluded.
+        levels: how long cells may be, in seconds, ascending; each a multiple of the one before.
+    """
+    seconds, longer = levels[0], levels[1:]
+    start -= start % (seconds * 1_000_000)
+    end += -end % (seconds * 1_000_000)
+    ranges = [CellRange(seconds, start, end)]
+    if longer:
+        whole_us = longer[0] * 1_000_000
+        first, last = start + -start % whole_us, end - end % whole_us
+        if first < last:
+            inside = cell_ranges(first, last, longer)
+            ranges = [CellRange(seconds, start, first), *inside, CellRange(seconds, last, end)]
     return [one for one in ranges if one.start < one.end]

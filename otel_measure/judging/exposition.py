@@ -77,7 +77,8 @@ class Exposition:
         services = gauges.families(gauges.service_values(self._infrastructure))
         with self._store.asking() as moment:
             stored = moment.streams.families(self._clock())
-        families = stored + services + self._senders()
+            alerts = gauges.families(gauges.alert_values(moment.alerts.states(), moment.alerts.last_evaluation()))
+        families = stored + services + alerts + self._senders()
         if scope == "infrastructure":
             families = [family for family in families if family.name.startswith(_INFRASTRUCTURE)]
         else:

@@ -11,9 +11,11 @@ from otel_measure.ai.reports import Models
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
+from otel_measure.definitions.alerting.states import AlertState
 from otel_measure.definitions.exposition import Family, Sample, overflow_family
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.infrastructure.availability import Availability
+from otel_measure.store.types.alerts import LastEvaluation
 from otel_measure.users.reports import RETENTION_DAYS, Retention, UsersOverview
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
@@ -118,6 +120,23 @@ def user_values(users: UsersOverview) -> Iterator[Value]:
         yield instruments.OTEL_MEASURE_USERS_RETENTION_RATIO, rate, ((semconv.ATTR_RETENTION_DAY, str(day)), *own)
     yield instruments.OTEL_MEASURE_USERS_NPS_SCORE, summary.nps.nps_score, own
     yield instruments.OTEL_MEASURE_USERS_NPS_RESPONSES, float(summary.nps.responses), own
+
+
+def alert_values(states: Iterable[AlertState], last: LastEvaluation | None) -> Iterator[Value]:
+    """Yield every alert that is not inactive, and when alerts were evaluated last."""
+    for state in states:
+        kind, name, environment = state.subject
+        labels = (
+            (semconv.ATTR_ALERT_RULE, state.rule),
+            (semconv.ATTR_ALERT_SEVERITY, state.severity),
+            (semconv.ATTR_ALERT_STATE, state.phase),
+            (semconv.ATTR_ALERT_SUBJECT_KIND, kind),
+            (semconv.ATTR_ALERT_SUBJECT_NAME, name),
+            *_of(environment),
+        )
+        yield instruments.OTEL_MEASURE_ALERT, 1.0, labels
+    if last is not None and last.at_us:
+        yield instruments.OTEL_MEASURE_ALERT_LAST_EVALUATION_TIMESTAMP, last.at_us / instruments.MICRO, ()
 
 
 def _retention_rates(retention: Retention) -> tuple[float, float, float]:

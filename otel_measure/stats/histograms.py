@@ -7,16 +7,15 @@ coarser scale is that index shifted right, so however a histogram came to its sc
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from math import ceil, inf, isnan, log2, nan
 from typing import Final, Self
 
+from otel_measure.stats import histogram_bytes
 from otel_measure.stats.explicit import check_share
-from otel_measure.stats.varints import decode, encode
 
 LATENCY_LOW_MS: Final = 0.001  # 1 µs
 LATENCY_HIGH_MS: Final = 604_800_000.0  # 7 days
@@ -24,9 +23,7 @@ MAX_SCALE: Final = 20
 MIN_SCALE: Final = -10
 MAX_SIZE: Final = 320
 
-_FORMAT: Final = 1
 _NOWHERE: Final = 1 << 62  # no index lies there
-_HEADER: Final = struct.Struct("<BbBidd")  # format, scale, bytes of the sum, first index, min, max
 _FINEST: Final = float(1 << MAX_SCALE)
 _LARGEST: Final = 1e300  # leaves room for the sum in units
 
@@ -187,17 +184,7 @@ class ExponentialHistogram:
             raise ValueError(f"cannot merge layouts {self._layout} and {other._layout}: build both alike")
         if not other.count:
             return
-        if self.count:
-            self._coarsen(max(0, other._shift - self._shift))
-            by = self._shift - other._shift
-            self._cover(other._first >> by, other._last >> by)
-            by, counts = self._shift - other._shift, self._counts
-            for index, n in other._counts.items():
-                counts[index >> by] = counts.get(index >> by, 0) + n
-        else:
-            self._counts, self._shift = dict(other._counts), other._shift
-            self._first, self._last = other._first, other._last
-        self.count += other.count
+        self._take(other._counts, other._shift)
         self.sum_units += other.sum_units
         self._min = min(self._min, other._min)
         self._max = max(self._max, other._max)
@@ -255,9 +242,10 @@ class ExponentialHistogram:
         It is ``relative_error``, but for an outer bucket that holds values beyond ``[low, high]``: these are only known
         to lie between its inner edge and ``min`` or ``max``.
         """
-        if not self.count:
-            return nan
-        answer, index = self._locate(q)
+        if not self.count or (self._min >= self._layout[0] and self._max <= self._layout[1]):
+            return self.relative_error
+        indices = sorted(self._counts)
+        answer, index = self._locate(q, indices, list(accumulate(map(self._counts.__getitem__, indices))))
         below, above = index == self._first and self._min < self._layout[0], self._max > self._layout[1]
         if not below and not (above and index == self._last):
             return self.relative_error
@@ -271,18 +259,28 @@ class ExponentialHistogram:
         Raises:
             ValueError: ``q`` is outside 0..1.
         """
-        check_share(q)
-        return self._locate(q)[0] if self.count else nan
+        return self.quantiles((q,))[0]
 
-    def _locate(self, q: float) -> tuple[float, int]:
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """The ``quantile`` of each share, for which the buckets are sorted once.
+
+        Raises:
+            ValueError: a share is outside 0..1.
+        """
+        for q in shares:
+            check_share(q)
+        if not self.count:
+            return [nan] * len(shares)
+        indices = sorted(self._counts)
+        cumulative = list(accumulate(map(self._counts.__getitem__, indices)))
+        return [self._locate(q, indices, cumulative)[0] for q in shares]
+
+    def _locate(self, q: float, indices: list[int], cumulative: list[int]) -> tuple[float, int]:
         """Return a quantile of the values, which are there, and the index of its bucket."""
         rank = q * self.count
-        indices = sorted(self._counts)
-        cumulative = list(accumulate(self._counts[index] for index in indices))
         k = bisect_left(cumulative, rank)
         index, n = indices[k], self._counts[indices[k]]
-        below = cumulative[k] - n
-        value = _edge(index + (rank - below) / n, self._shift)
+        value = _edge(index + (rank - cumulative[k] + n) / n, self._shift)
         return max(self._min, min(self._max, value)), index
 
     def bins(self) -> list[tuple[float, float, int]]:
@@ -322,45 +320,41 @@ class ExponentialHistogram:
 
     def to_bytes(self) -> bytes:
         """The histogram as bytes that depend on its values only, typically 50 to 300; the layout is not in them."""
-        total = self.sum_units.to_bytes((self.sum_units.bit_length() + 7) // 8, "little")
-        first = self._first if self.count else 0
-        header = _HEADER.pack(_FORMAT, self.scale, len(total), first, self._min, self._max)
-        numbers: list[int] = []
-        before = first
-        for index in sorted(self._counts):
-            numbers += (index - before, self._counts[index])
-            before = index
-        return header + total + encode(numbers)
+        return histogram_bytes.write(self.scale, self.sum_units, self._min, self._max, self._counts)
 
     @classmethod
     def from_bytes(
         cls,
-        blob: bytes,
-        *,
+        *blobs: bytes,
         low: float = LATENCY_LOW_MS,
         high: float = LATENCY_HIGH_MS,
         units_per_value: int = 1000,
         max_size: int = MAX_SIZE,
     ) -> Self:
-        """Read what ``to_bytes`` of a histogram with the same layout wrote.
+        """Read what ``to_bytes`` of histograms with the same layout wrote: of several, all of their values together.
 
         Raises:
             ValueError: the bytes are cut off or of another format.
         """
         histogram = cls(low, high, units_per_value, max_size)
-        if len(blob) < _HEADER.size or blob[0] != _FORMAT:
-            raise ValueError(f"blob={blob[:24]!r}…: not a histogram of format {_FORMAT}; rebuild the roll-ups")
-        _, scale, width, index, histogram._min, histogram._max = _HEADER.unpack_from(blob)
-        rest = _HEADER.size + width
-        histogram.sum_units = int.from_bytes(blob[_HEADER.size : rest], "little")
-        numbers = decode(blob[rest:])
-        if not numbers:
-            return histogram
-        indices = list(accumulate(numbers[::2], initial=index))[1:]
-        histogram._shift, histogram._first, histogram._last = MAX_SCALE - scale, index, indices[-1]
-        histogram._counts = dict(zip(indices, numbers[1::2], strict=True))
-        histogram.count = sum(histogram._counts.values())
+        by_scale, histogram.sum_units, histogram._min, histogram._max = histogram_bytes.read(*blobs)
+        for scale, counts in by_scale.items():
+            histogram._take(counts, MAX_SCALE - scale)
         return histogram
+
+    def _take(self, counts: Mapping[int, int], shift: int) -> None:
+        """Add the counts of buckets, of which there are some; the coarser scale wins."""
+        if self.count:
+            self._coarsen(max(0, shift - self._shift))
+        else:
+            self._shift = shift
+        first, last = min(counts), max(counts)
+        by = self._shift - shift
+        self._cover(first >> by, last >> by)
+        by, own = self._shift - shift, self._counts
+        for index, n in counts.items():
+            own[index >> by] = own.get(index >> by, 0) + n
+        self.count += sum(counts.values())
 
     def _open(self, index: int, n: int) -> None:
         """Count ``n`` values in a bucket that may lie outside the range covered so far."""

@@ -11,12 +11,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from otel_measure.definitions.alerting.silences import Silence
+from otel_measure.definitions.alerting.turn import Turn
 from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import Record
 from otel_measure.store.questions import Moment
+from otel_measure.store.types.alerts import EvaluatorTerm
 from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
@@ -42,8 +45,44 @@ class Reader(Protocol):
         """
 
 
+class AlertWriter(Protocol):
+    """Keeps what comes of evaluating alerts, silences, and what is still to be told. Each call is one transaction."""
+
+    def take_term(self, holder: str, digest: str, now: int, until: int) -> EvaluatorTerm:
+        """Take or keep the right to evaluate by the rules of a digest.
+
+        It is refused while another process has it. Once nobody has it, who takes it sets the digest of the store.
+        """
+
+    def give_up_term(self, holder: str) -> None:
+        """Let another process evaluate, at once."""
+
+    def write_turn(self, term: int, turn: Turn, receivers: Collection[str], now: int) -> bool:
+        """Keep what a turn leaves, and note what receivers are to be told, if the term still runs; durable.
+
+        Returns:
+            Whether it does: else nothing is written, and another process evaluates.
+        """
+
+    def note_delivered(self, receiver: str, seqs: Sequence[int]) -> None:
+        """Forget notifications that a receiver has taken: it is well."""
+
+    def note_failed(self, receiver: str, now: int, due: int) -> None:
+        """Note that a receiver took nothing, and when it is asked again."""
+
+    def add_silence(self, silence: Silence) -> None:
+        """Add a silence, or replace the one of its id; durable."""
+
+    def end_silence(self, silence_id: str) -> bool:
+        """Remove a silence; return whether there was one."""
+
+
 class Writer(Protocol):
     """Takes in what happens. Each call is one transaction, and giving the same again changes nothing."""
+
+    @property
+    def alerts(self) -> AlertWriter:
+        """Keeps what comes of evaluating alerts."""
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Commit the records not seen before, with roll-ups and totals; `durable` survives power loss."""
@@ -92,6 +131,9 @@ class Writer(Protocol):
 
     def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
+
+    def note_machine(self, readings: Mapping[str, float], now: int) -> None:
+        """Add readings of the machine by their names, taken at one moment; those that are `nan` are not known."""
 
     def note_arrivals(self, arrived: Mapping[Arrival, int], now: int) -> None:
         """Add what came, by who sent it and what became of it."""

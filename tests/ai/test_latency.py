@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from otel_measure.ai.reports import latency
+from otel_measure.ai.latency import latency
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan
 from otel_measure.stats.binned import Binned

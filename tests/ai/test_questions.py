@@ -11,8 +11,9 @@ import pytest
 
 from otel_measure.ai.drift import DataQuality
 from otel_measure.ai.health import Deduction
+from otel_measure.ai.latency import Latency
 from otel_measure.ai.quality import Accuracy, ClassQuality
-from otel_measure.ai.reports import Cost, Errors, Latency, Snapshot
+from otel_measure.ai.reports import Cost, Errors, Snapshot
 from otel_measure.definitions.windows import Window
 from otel_measure.judging.scorecard import scorecard
 from otel_measure.records.enums import DriftStatus

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otel_measure.definitions.days import day_finder, micros
 from otel_measure.definitions.steps import LADDER, MAX_POINTS, SeriesWindow, Steps, series_span, step_for, steps
-from otel_measure.definitions.windows import CellRange, TimeSpan
+from otel_measure.definitions.windows import LEVELS_S, MODEL_LEVELS_S, CellRange, TimeSpan
 from tests.facts import HOUR, MINUTE
 
 NOW = micros(datetime(2026, 3, 29, 12, 30, 20, tzinfo=UTC))
@@ -73,11 +73,14 @@ def test_cells_fit_into_steps() -> None:
     """Hours where a step has whole ones; where a local day begins at half past, minutes around it."""
     cut = NOW + 1 - 24 * HOUR
     first = cut - cut % MINUTE
-    assert asked("24h").cells == [CellRange(60, first, NOW - NOW % MINUTE + MINUTE)]
+    end = NOW - NOW % MINUTE + MINUTE
+    assert asked("24h").cells(LEVELS_S) == [CellRange(60, first, end)]
+    in_fives = [(300, first, end - MINUTE), (60, end - MINUTE, end)]
+    assert asked("24h").cells(MODEL_LEVELS_S) == in_fives
     kolkata = asked("2d", "1d", "Asia/Kolkata")
     midnight = micros(datetime(2026, 3, 27, 18, 30, tzinfo=UTC))
     assert kolkata.edges[1:3] == (midnight, midnight + 24 * HOUR)
-    assert [(c.seconds, (c.end - c.start) // MINUTE) for c in kolkata.cells] == [
+    assert [(c.seconds, (c.end - c.start) // MINUTE) for c in kolkata.cells(LEVELS_S)] == [
         (60, 30), (3600, 5 * 60), (60, 60), (3600, 23 * 60), (60, 60), (3600, 17 * 60), (60, 31),
     ]  # fmt: skip
 
@@ -99,11 +102,11 @@ def test_steps_cover_the_window(start: int, length: int, step: str | None, zone:
         return
     assert (made.edges[0], made.edges[-1]) == (start - start % MINUTE, start + length + -(start + length) % MINUTE)
     assert all(a < b for a, b in pairwise(made.edges))
-    covered = [(cells.start, cells.end) for cells in made.cells]
+    covered = [(cells.start, cells.end) for cells in made.cells(MODEL_LEVELS_S)]
     assert covered[0][0] == made.edges[0]
     assert covered[-1][1] == made.edges[-1]
     assert all(a[1] == b[0] for a, b in pairwise(covered))
-    for cells in made.cells:
+    for cells in made.cells(MODEL_LEVELS_S):
         inside = {made.step_of(at) for at in (cells.start, cells.start + cells.seconds * 1_000_000 - 1)}
         assert len(inside) == 1
     if made.seconds >= LADDER["1d"]:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from otel_measure.definitions.days import day_number, micros
-from otel_measure.definitions.windows import TimeSpan, Window, cell_ranges, day_span, minutes, time_span
+from otel_measure.definitions.windows import (
+    MODEL_LEVELS_S,
+    TimeSpan,
+    Window,
+    cell_ranges,
+    day_span,
+    minutes,
+    time_span,
+)
 from tests.facts import HOUR, MINUTE, NOON
 
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
@@ -105,3 +113,14 @@ def test_a_window_is_covered_by_as_few_cells_as_can_be(
 ) -> None:
     """Whole hours inside, minutes at both ends; a part of a minute is a whole one."""
     assert cell_ranges(start, end) == ranges
+
+
+def test_the_longest_cells_are_inside() -> None:
+    """With cells of five minutes, minutes remain at both ends only, and hours in the middle where there are any."""
+    start, end = NOON - 7 * MINUTE, NOON + HOUR + 6 * MINUTE
+    assert [(c.seconds, (c.end - c.start) // MINUTE) for c in cell_ranges(start, end, MODEL_LEVELS_S)] == [
+        (60, 2), (300, 5), (3600, 60), (300, 5), (60, 1),
+    ]  # fmt: skip
+    assert cell_ranges(NOON + MINUTE, NOON + 4 * MINUTE, MODEL_LEVELS_S) == [
+        (60, NOON + MINUTE, NOON + 4 * MINUTE)
+    ]  # fmt: skip

@@ -330,8 +330,12 @@ def test_a_service_is_watched_in_one_environment(world: World) -> None:
         world.clock,
         Uuid7(world.clock),
     )
-    with pytest.raises(NotFound, match="no service named 'api'"):
+    with pytest.raises(NotFound) as refused:
         staging.record("api", "down")
+    assert str(refused.value) == (
+        "no service named 'api': it is registered in the environment 'test', and this process records in 'staging';"
+        " set OTEL_MEASURE_ENVIRONMENT=test"
+    )
     staging.register("api", 95.0)
     staging.register("db")
     world.live(60)

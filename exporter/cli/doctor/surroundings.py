@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from exporter.cli.otlp_grpc import is_installed
 from exporter.cli.ports import Holder, can_connect, holder_of
-from otel_measure.config import Settings, otlp_logs
+from otel_measure.config import Settings
 from otel_measure.otlp.send.push import HttpPost, PostResponse
+from otel_measure.otlp.target import otlp_logs
 
 if TYPE_CHECKING:
     from otel_measure.telemetry.sdk_internals import Internal

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
-from otel_measure.config import OtlpLogs
 from otel_measure.conventions import semconv
 from otel_measure.errors import MeasureError
 from otel_measure.otlp.events import fill_log_record
+from otel_measure.otlp.target import OtlpLogs
 from otel_measure.otlp.values import fill_pairs
 from otel_measure.records.events import to_event
 from otel_measure.records.kinds import Json, Origin, Record

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
+from otel_measure.definitions.environments import UNNAMED, environment_asked
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite import checkup_limits, checkup_senders, journal, kept
+from otel_measure.store.sqlite import checkup_alerts, checkup_limits, checkup_senders, journal, kept
 from otel_measure.store.sqlite.checked_file import MIB, StoreFile, existing, mib, opened, size_of
 from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
 from otel_measure.store.sqlite.faults import RECOVER
@@ -168,6 +169,26 @@ def counting(s: StoreFile) -> Finding:
     return ok(f"updating: {what}" if waiting else "all that is stored is counted")
 
 
+def environment(s: StoreFile) -> Finding:
+    """Whether records that name no environment are in the answers that name none."""
+    with opened(s) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'environment'").fetchone():
+            return ok("not known before the next process starts")
+        seen = [name for (name,) in connection.execute("SELECT name FROM environment ORDER BY id")]
+    answered = environment_asked(s.settings.environment or None, seen)
+    others = [repr(name) for name in seen if name not in (answered, UNNAMED)]
+    what = f"answers are about {repr(answered) if answered else 'records of no environment'}" + (
+        f"; the store has {', '.join(others)} too" if others else ""
+    )
+    if answered and UNNAMED in seen:
+        return warning(
+            f"{what}; the store has records of no environment, which are not among them",
+            "give each process that records (`serve` too, for what it is told over HTTP) its OTEL_MEASURE_ENVIRONMENT;"
+            " ?environment= asks for those that have none",
+        )
+    return ok(what)
+
+
 def _kept(s: StoreFile) -> Definitions | None:
     with opened(s) as connection:
         has_meta = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
@@ -206,7 +227,9 @@ _CHECKS: Final = (
     _Check("store time zone", time_zone, _can_be_opened),
     _Check("store definitions", definitions, _can_be_opened),
     _Check("store counting", counting, _can_be_opened),
+    _Check("store environment", environment, _can_be_opened),
     _Check("otlp senders", checkup_senders.senders, _can_be_opened),
+    _Check("alerts", checkup_alerts.alerts, _can_be_opened),
 )
 
 

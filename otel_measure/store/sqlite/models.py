@@ -1,19 +1,22 @@
-"""Roll-ups of inferences: one cell per model, origin and minute, and one per hour; everything in a cell adds."""
+"""Roll-ups of inferences: a cell per model, origin and minute, five minutes, and hour; everything in a cell adds."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import product
-from typing import Any, Final, Literal, TypeAlias
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from otel_measure.definitions import windows
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.model_use import SUMS, ModelUse, use_by_minute
 from otel_measure.definitions.steps import Steps
-from otel_measure.definitions.windows import HOUR_US, MINUTE_US, CountedBy, cell_ranges
+from otel_measure.definitions.windows import MINUTE_US, MODEL_LEVELS_S, CellRange, CountedBy, cell_ranges
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
@@ -23,17 +26,22 @@ from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import ALL_MODELS, GroupBy, GroupKey, Model, ModelChoice, ModelKey
+from otel_measure.store.types.models import ALL_MODELS, CallCount, GroupBy, GroupKey, Model, ModelChoice, ModelKey
 
 CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
 # Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
 Cells: TypeAlias = Literal["model_cell", "received_cell"]
 CELLS: Final[tuple[Cells, ...]] = ("model_cell", "received_cell")
+LEVELS_S: Final[Mapping[Cells, tuple[int, ...]]] = {"model_cell": MODEL_LEVELS_S, "received_cell": windows.LEVELS_S}
+"""How long cells are; those of metrics, which were not counted anew, have no five minutes."""
+_RULES_WITH_FIVE_MINUTES: Final = 2  # a store of earlier rules has no such cells until it is counted anew
 TABLES: Final = ("model_cell",)
 FROZEN: Final[Mapping[str, str]] = {}
 # The histograms of a cell; of calls that only metrics tell of there are bins, and nothing of first chunks.
 _HISTOGRAMS: Final[Mapping[Cells, str]] = {"model_cell": "latency, first_chunk", "received_cell": "latency"}
 _BY_SOURCE: Final = "sources, sources_nano_usd"
+_ROWS_AT_ONCE: Final = 10_000
+_K = TypeVar("_K")
 _OF_CELL: Final = "seconds=? AND start=? AND model=? AND origin=?"
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
 _GROUPED_BY: Final[Mapping[GroupBy | None, tuple[str, ...]]] = {
@@ -63,22 +71,29 @@ def _add(transaction: Transaction, records: Iterable[Record]) -> None:
 
 
 def add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse], cells: Cells = "model_cell") -> None:
-    """Merge what minute cells grow by into the stored minutes and hours."""
-    hours: dict[CellKey, ModelUse] = {}
-    for (_, start, model, origin), use in minutes.items():
-        key = (3600, start - start % HOUR_US, model, origin)
-        if key not in hours:
-            hours[key] = ModelUse(use.model, use.version)
-        hours[key].add(use)
-    for key, use in (*minutes.items(), *hours.items()):
+    """Merge what minute cells grow by into the stored minutes, and into the longer cells around them."""
+    longer: dict[CellKey, ModelUse] = {}
+    for minute, use in minutes.items():
+        for key in _around(minute, cells):
+            if key not in longer:
+                longer[key] = ModelUse(use.model, use.version)
+            longer[key].add(use)
+    for key, use in (*minutes.items(), *longer.items()):
         _add_cell(connection, key, use, cells)
 
 
+def _around(minute: CellKey, cells: Cells) -> list[CellKey]:
+    """Return the longer cells that a minute lies in."""
+    _, start, model, origin = minute
+    return [(seconds, start - start % (seconds * 1_000_000), model, origin) for seconds in LEVELS_S[cells][1:]]
+
+
 def recount_minutes(transaction: Transaction, cells: Iterable[CellKey]) -> None:
-    """Count minutes anew from their facts, and the hours around them from their minutes."""
+    """Count minutes anew from their facts, and the longer cells around them from their minutes."""
     connection = transaction.connection
-    hours: set[CellKey] = set()
-    for _, start, model, origin in sorted(cells):
+    longer: set[CellKey] = set()
+    for minute in sorted(cells):
+        _, start, model, origin = minute
         connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", (60, start, model, origin))
         of_minute = facts.read(
             connection,
@@ -88,32 +103,29 @@ def recount_minutes(transaction: Transaction, cells: Iterable[CellKey]) -> None:
         )
         for use in use_by_minute(record for record in of_minute if isinstance(record, Inference)).values():
             _add_cell(connection, (60, start, model, origin), use, "model_cell")
-        hours.add((3600, start - start % HOUR_US, model, origin))
-    for key in sorted(hours):
-        _recount_hour(connection, key)
+        longer.update(_around(minute, "model_cell"))
+    for key in sorted(longer):
+        _recount_longer(connection, key)
 
 
-def _recount_hour(connection: sqlite3.Connection, key: CellKey) -> None:
-    _, start, model, origin = key
+def _recount_longer(connection: sqlite3.Connection, key: CellKey) -> None:
+    seconds, start, model, origin = key
     connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", key)
     rows = connection.execute(
         f"SELECT {_columns('model_cell')} FROM model_cell"
         " WHERE seconds = 60 AND start >= ? AND start < ? AND model = ? AND origin = ? ORDER BY start",
-        (start, start + HOUR_US, model, origin),
+        (start, start + seconds * 1_000_000, model, origin),
     ).fetchall()
     if not rows:
         return
-    whole = ModelUse("", "")
-    for row in rows:
-        whole.add(_use("", "", row, "model_cell"))
-    _add_cell(connection, key, whole, "model_cell")
+    _add_cell(connection, key, _use("", "", rows, "model_cell"), "model_cell")
 
 
 def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells: Cells) -> None:
     columns = _columns(cells)
     stored = connection.execute(f"SELECT {columns} FROM {cells} WHERE {_OF_CELL}", key).fetchone()
     if stored:
-        use.add(_use(use.model, use.version, stored, cells))
+        use.add(_use(use.model, use.version, [stored], cells))
     values = (
         *key,
         *(min(getattr(use, c), LARGEST) for c in SUMS),
@@ -137,17 +149,31 @@ def _histograms(use: ModelUse, cells: Cells) -> tuple[bytes | str | None, ...]:
     return ((use.latency or ExponentialHistogram()).to_bytes(), first_chunk)
 
 
-def _use(name: str, version: str, row: tuple[Any, ...], cells: Cells) -> ModelUse:
-    n = len(SUMS)
-    use = ModelUse(name, version, *row[:n])
-    use.sources, use.sources_nano_usd = map(_decode_sources, row[n : n + 2])
+def _use(name: str, version: str, rows: Sequence[tuple[Any, ...]], cells: Cells) -> ModelUse:
+    """Return what cells add up to; one after the other they would take three times as long."""
+    columns, n = list(zip(*rows, strict=True)), len(SUMS)
+    use = ModelUse(name, version)
+    for column, numbers in zip(SUMS, columns[:n], strict=True):
+        setattr(use, column, sum(numbers))
+    use.sources, use.sources_nano_usd = map(_by_source, columns[n : n + 2])
     if cells == "received_cell":
-        use.binned = Binned.from_json(row[n + 2])
+        use.binned = Binned()
+        for binned in map(Binned.from_json, columns[n + 2]):
+            use.binned.merge(binned)
         return use
-    latency, first_chunk = row[n + 2 :]
-    use.latency = ExponentialHistogram.from_bytes(latency)
-    use.first_chunk = ExponentialHistogram.from_bytes(first_chunk) if first_chunk is not None else None
+    latency, first_chunk = columns[n + 2 :]
+    use.latency = ExponentialHistogram.from_bytes(*latency)
+    streamed = [encoded for encoded in first_chunk if encoded is not None]
+    use.first_chunk = ExponentialHistogram.from_bytes(*streamed) if streamed else None
     return use
+
+
+def _by_source(texts: Iterable[str]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for text, times in Counter(texts).items():  # most cells say the same
+        for source, n in _decode_sources(text).items():
+            sums[source] = sums.get(source, 0) + n * times
+    return {source: n for source, n in sums.items() if n}  # of calls that were taken back nothing is left
 
 
 def restore(_: Transaction, __: Frozen) -> Iterator[None]:
@@ -183,10 +209,11 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
 class SqliteRecordedModels:
     """Satisfies `otel_measure.store.questions.StoredModels`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState, rules: int) -> None:
         self._connection = connection
         self._where = where
         self._seen = seen
+        self._levels = LEVELS_S if rules >= _RULES_WITH_FIVE_MINUTES else dict.fromkeys(CELLS, windows.LEVELS_S)
         self.environment: Final = where.environment or UNNAMED
 
     def counted_by(self, start: int, end: int) -> CountedBy:
@@ -201,42 +228,80 @@ class SqliteRecordedModels:
 
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did in [start, end), from merged cells, sorted by name and version."""
-        condition, parameters = conditions(only, self._where)
-        uses: dict[ModelKey, ModelUse] = {}
-        for (seconds, first, last), cells in product(cell_ranges(start, end), CELLS):
-            rows = self._connection.execute(
-                f"SELECT m.name, m.version, {_columns(cells)}"
-                f" FROM {cells} c JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
-                f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
-                (seconds, first, last, *parameters),
-            )
-            for name, version, *rest in rows:
-                use = uses.setdefault((name, version), ModelUse(name, version))
-                use.add(_use(name, version, tuple(rest), cells))
-        return [uses[key] for key in sorted(uses)]
+        uses = self._uses(partial(cell_ranges, start, end), ("m.name", "m.version"), only, lambda row: (row[1], row[2]))
+        return [replace(uses[key], model=key[0], version=key[1]) for key in sorted(uses)]
 
     def use_by_step(
         self, steps: Steps, by: GroupBy | None = None, only: ModelChoice = ALL_MODELS
     ) -> dict[GroupKey, dict[int, ModelUse]]:
         """Return what each group of models did in each step, from the cells that lie in it."""
-        condition, parameters = conditions(only, self._where)
-        key = _GROUPED_BY[by]
         groups: dict[GroupKey, dict[int, ModelUse]] = {}
-        for (seconds, first, last), cells in product(steps.cells, CELLS):
+        of_steps = self._uses(steps.cells, _GROUPED_BY[by], only, lambda row: (row[1:], steps.step_of(row[0])))
+        for (group, step), use in of_steps.items():
+            groups.setdefault(group, {})[step] = use
+        return groups
+
+    def call_counts(self, start: int, minutes_from: int, end: int) -> dict[ModelKey, list[CallCount]]:
+        """Return the calls of each cell of [start, end), ascending, of the models that had any."""
+        condition, parameters = conditions(None, self._where)
+        parts = [(cells, 60, minutes_from, end) for cells in CELLS]
+        parts += [(cells, 300 if 300 in self._levels[cells] else 60, start, minutes_from) for cells in CELLS]
+        of_cells = " UNION ALL ".join(
+            "SELECT c.model, c.start, c.requests, c.errors"
+            f" FROM {cells} c JOIN origin o ON o.id = c.origin"
+            f" WHERE c.seconds = ? AND c.start >= ? AND c.start < ? {condition}"
+            for cells, *_ in parts
+        )
+        rows = self._connection.execute(
+            f"SELECT model, start, sum(requests), sum(errors) FROM ({of_cells}) GROUP BY model, start ORDER BY 1, 2",
+            [given for _, *cells in parts for given in (*cells, *parameters)],
+        )
+        counts: dict[int, list[CallCount]] = {}
+        for model, *count in rows:
+            counts.setdefault(model, []).append(CallCount(*count))
+        keys = {
+            model: self._connection.execute("SELECT name, version FROM model WHERE id = ?", (model,)).fetchone()
+            for model in counts
+        }
+        return {keys[model]: of_model for model, of_model in counts.items()}
+
+    def _uses(
+        self,
+        ranges: Callable[[Sequence[int]], Iterable[CellRange]],
+        columns: tuple[str, ...],
+        only: ModelChoice | ModelKey | None,
+        key_of: Callable[[tuple[Any, ...]], _K],
+    ) -> dict[_K, ModelUse]:
+        """Return what cells add up to that have the same key.
+
+        Args:
+            ranges: returns which cells, of those lengths that there are.
+            columns: that tell them apart, beside their start.
+            only: which models.
+            key_of: makes the key of start and columns.
+        """
+        condition, parameters = conditions(only, self._where)
+        uses: dict[_K, ModelUse] = {}
+        n = 1 + len(columns)
+        wanted = [(cells, *one) for cells in CELLS for one in ranges(self._levels[cells])]
+        for cells, seconds, first, last in wanted:
             rows = self._connection.execute(
-                f"SELECT {','.join(('c.start', *key))}, {_columns(cells)} FROM {cells} c"
+                f"SELECT {','.join(('c.start', *columns))}, {_columns(cells)} FROM {cells} c"
                 " JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
                 f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
                 (seconds, first, last, *parameters),
             )
-            for row in rows:
-                step, group = steps.step_of(row[0]), groups.setdefault(row[1 : len(key) + 1], {})
-                use = _use("", "", row[len(key) + 1 :], cells)
-                if step in group:
-                    group[step].add(use)
-                else:
-                    group[step] = use
-        return groups
+            while some := rows.fetchmany(_ROWS_AT_ONCE):
+                alike: dict[_K, list[tuple[Any, ...]]] = {}
+                for row in some:
+                    alike.setdefault(key_of(row[:n]), []).append(row[n:])
+                for key, values in alike.items():
+                    use = _use("", "", values, cells)
+                    if key in uses:
+                        uses[key].add(use)
+                    else:
+                        uses[key] = use
+        return uses
 
 
 def conditions(only: tuple[str | None, str | None] | None, where: Filter) -> tuple[str, list[str]]:

@@ -6,7 +6,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import product
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -23,6 +22,7 @@ from otel_measure.store.sqlite import (
     facts,
     journal,
     kept,
+    machine,
     models,
     quality,
     roll_ups,
@@ -96,6 +96,7 @@ class Sweeper:
                 streams.sweep(connection, now, self._limits.history_days)
                 senders.sweep(connection, now, self._limits.history_days)
                 arrivals.sweep(connection, now)
+                machine.sweep(connection, now, self._limits.history_days)
                 signals.sweep(connection, now)
         definitions = self._definitions()
         oldest_day = definitions.day_of(now) - self._limits.retention_days
@@ -206,7 +207,8 @@ def purge(database: Database, names: Names, horizon: int, is_ended: Callable[[],
     with database.write() as connection:
         services.forget_heartbeats(connection, horizon)
         agents.forget_before(connection, horizon)
-        for seconds, cells in product(LEVELS_S, (*models.CELLS, *quality.CELLS)):
+        levels = (*models.LEVELS_S.items(), *((cells, LEVELS_S) for cells in quality.CELLS))
+        for cells, seconds in ((cells, seconds) for cells, lengths in levels for seconds in lengths):
             connection.execute(
                 f"DELETE FROM {cells} WHERE seconds = ?1 AND start + ?1 * 1000000 <= ?2", (seconds, horizon)
             )

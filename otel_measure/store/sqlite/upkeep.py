@@ -1,15 +1,16 @@
-"""What an operator asks of a store beside what it counts: erasures, exports, backups."""
+"""What a store does beside what it counts: erasures, exports, backups, alerts, the history of the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreError
-from otel_measure.store.sqlite import erasures, identity
+from otel_measure.store.sqlite import erasures, identity, machine
+from otel_measure.store.sqlite.alerts import SqliteAlertWriter
 from otel_measure.store.sqlite.backups import back_up
 from otel_measure.store.sqlite.clearing import Clearing
 from otel_measure.store.sqlite.connection import Database
@@ -29,6 +30,9 @@ class SqliteUpkeep:
         database: the store.
         writing: opens a write transaction of it.
         believed_us: returns what is believed of a time, within a transaction.
+
+    Attributes:
+        alerts: keeps what comes of evaluating alerts.
     """
 
     def __init__(self, database: Database, writing: Writing, believed_us: Callable[[int], int]) -> None:
@@ -36,6 +40,7 @@ class SqliteUpkeep:
         self._writing = writing
         self._believed_at = believed_us
         self._clearing = Clearing(database)
+        self.alerts: Final = SqliteAlertWriter(writing, believed_us)
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
@@ -54,6 +59,11 @@ class SqliteUpkeep:
         keys = identity.search(self._database.read, person)
         with self._writing(durable=True) as transaction:
             return identity.finish(transaction, user_id, receipt, person, keys, at)
+
+    def note_machine(self, readings: Mapping[str, float], now: int) -> None:
+        """Add readings of the machine by their names, taken at one moment."""
+        with self._writing() as transaction:
+            machine.note(transaction.connection, readings, self._believed_at(now))
 
     def export(self, user_id: str) -> UserExport:
         """Return all that is stored of a person."""

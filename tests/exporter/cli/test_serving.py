@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from exporter.cli import serving
 from exporter.cli.serving import Deadline
 from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
+from otel_measure.runtime import Runtime
 from tests.components import free_port
 from tests.folders import not_to_be_entered
 
@@ -123,3 +125,29 @@ def test_an_otlp_endpoint_that_does_not_answer_holds_nobody_up(tmp_path: Path) -
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM event").fetchone() == (500,)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ("production", []),
+        (
+            "",
+            [
+                "answers are about the environment 'production'; what is recorded here is of none, and not among them"
+                " (OTEL_MEASURE_ENVIRONMENT=production makes it one)"
+            ],
+        ),
+    ],
+)
+def test_whose_answers_are(tmp_path: Path, own: str, said: list[str]) -> None:
+    """A server without an environment says that what it is told will not be among the answers about production."""
+    settings = Settings(store=str(tmp_path / "a.db"), environment=own)
+    warned: list[str] = []
+    before = Runtime(replace(settings, environment="production"))
+    before.infrastructure.register_service("api")
+    before.shutdown()
+    for runtime in (Runtime(settings), Runtime(replace(settings, store=None))):
+        serving.say_whose_answers(runtime, warned.append)
+        runtime.shutdown()
+    assert warned == said

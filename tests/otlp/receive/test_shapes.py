@@ -236,6 +236,7 @@ def _expected(why: str, start: int) -> str:
     return f"{what} (byte {int(place[:-1]) - 200_120 + start})" if place else what
 
 
+@pytest.mark.no_cover
 def test_many_values_in_json() -> None:
     """A body of more texts and brackets than any that says something is refused."""
     item = b'{"a":[' + b"[]," * 160_000 + b"[]]}"

@@ -12,11 +12,11 @@ import requests
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
-from otel_measure.config import OtlpLogs
 from otel_measure.errors import StoreUnavailable
 from otel_measure.otlp.receive.senders import resource_of
 from otel_measure.otlp.send import push as module
 from otel_measure.otlp.send.push import HttpPost, Post, PostResponse, Push
+from otel_measure.otlp.target import OtlpLogs
 from otel_measure.otlp.values import attributes_of
 from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import SqliteStore

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otel_measure.ai import reports as models
+from otel_measure.ai.latency import latency
 from otel_measure.definitions.windows import time_span
 from otel_measure.errors import StoreRejected
 from otel_measure.records.kinds import Origin, Record
@@ -154,7 +155,7 @@ def test_cached_and_reasoning_tokens_are_answered_for_whoever_knows_them(engine:
     store.accept(told)
     span = time_span("24h", NOON + 1, "UTC")
     use = asked(store, lambda m: models.use_of(m.models, ("m", "1"), span))
-    cost, first_chunk = models.cost(use, span), models.latency(use, span).time_to_first_chunk
+    cost, first_chunk = models.cost(use, span), latency(use, span).time_to_first_chunk
     assert (cost.cached_input_tokens, cost.cache_hit_ratio, cost.cache_savings_usd) == (69, 60 / 200, 0.25)
     assert (cost.reasoning_tokens, cost.input_tokens) == (5, 900)
     assert (first_chunk.p50_ms, first_chunk.p95_ms, first_chunk.sample_count) == (40.0, 40.0, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from otel_measure.ai import reports as models
+from otel_measure.ai.latency import Latency, latency
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.windows import time_span
 from otel_measure.records.kinds import Record
@@ -16,7 +17,7 @@ from tests.store.asking import asked
 class Use(NamedTuple):
     """What a model did in a window."""
 
-    latency: models.Latency
+    latency: Latency
     cost: models.Cost
     errors: models.Errors
 
@@ -25,7 +26,7 @@ def use(store: SqliteStore, name: str = "m", version: str = "1", window: str = "
     """Return what a model did in the window that ends at noon."""
     at = time_span(window, NOON, "UTC")
     found = asked(store, lambda m: models.use_of(m.models, (name, version), at))
-    return Use(models.latency(found, at), models.cost(found, at), models.errors(found))
+    return Use(latency(found, at), models.cost(found, at), models.errors(found))
 
 
 def totals(store: SqliteStore) -> dict[str, Family]:

@@ -28,6 +28,12 @@ from tests.facts import DAY, HOUR, NOON, event
 
 MIB = 2**20
 GIB = 2**30
+UNSEEN_RECORDS = Finding(
+    "warning",
+    "answers are about 'production'; the store has records of no environment, which are not among them",
+    "give each process that records (`serve` too, for what it is told over HTTP) its OTEL_MEASURE_ENVIRONMENT;"
+    " ?environment= asks for those that have none",
+)
 
 
 @pytest.fixture
@@ -321,3 +327,30 @@ def test_an_old_sqlite() -> None:
         "wrong", "3.36.0 has no STRICT tables", "use a Python with SQLite 3.37.0 or newer"
     )
     assert checkup.library((3, 37, 0)) == Finding("ok", "3.37.0")
+
+
+@pytest.mark.parametrize(
+    ("recorded_in", "settings", "expected"),
+    [
+        ([], {}, Finding("ok", "answers are about records of no environment")),
+        (["staging", "production"], {}, Finding("ok", "answers are about 'production'; the store has 'staging' too")),
+        (["", "production"], {}, UNSEEN_RECORDS),
+        (["", "production"], {"environment": "production"}, UNSEEN_RECORDS),
+    ],
+)
+def test_records_that_no_answer_has(
+    store: Path, recorded_in: list[str], settings: dict[str, Any], expected: Finding
+) -> None:
+    """Records without an environment are warned of where answers are about another one."""
+    with closing(SqliteStore(str(store))) as opened:
+        for environment in recorded_in:
+            opened.register_service(environment, "api", 99.0, NOON)
+    assert checkup.environment(file_at(store, **settings)) == expected
+
+
+def test_environments_of_a_store_of_before(store: Path) -> None:
+    """A store that does not tell environments apart yet is well."""
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DROP TABLE environment")
+    assert checkup.environment(file_at(store)) == Finding("ok", "not known before the next process starts")

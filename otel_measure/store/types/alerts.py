@@ -1,0 +1,54 @@
+"""What a store keeps of alerts beside their states: who evaluates, and what is still to be told to whom."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from otel_measure.definitions.alerting.incidents import Notification
+
+Refusal = Literal["", "another evaluates", "other rules"]
+
+
+class EvaluatorTerm(NamedTuple):
+    """The right to evaluate.
+
+    Attributes:
+        number: grows whenever another process gets it; 0 where it was refused.
+        refusal: why it was: another process has it, by the same rules or by others.
+    """
+
+    number: int
+    refusal: Refusal = ""
+
+
+class LastEvaluation(NamedTuple):
+    """The last evaluation of a store; `at_us` is 0 before the first."""
+
+    holder: str
+    until_us: int
+    digest: str
+    at_us: int
+
+
+class WaitingNotification(NamedTuple):
+    """A notification that a receiver has not taken yet; `seq` orders them."""
+
+    seq: int
+    notification: Notification
+
+
+class ReceiverState(NamedTuple):
+    """How it goes with a receiver.
+
+    Attributes:
+        failures: how often in a row it took nothing.
+        failing_since_us: since when; 0 where it is well.
+        due_us: before that nothing is sent again.
+        given_up: notifications that were never taken, and are not kept any more.
+    """
+
+    receiver: str
+    failures: int = 0
+    failing_since_us: int = 0
+    due_us: int = 0
+    given_up: int = 0

@@ -1,0 +1,46 @@
+"""A server as `otel-measure serve` runs it, with one rule: a registered service is down now.
+
+`python alerting.py STORE PORT`; receivers come from the environment.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from exporter.cli import serving
+from otel_measure import process
+from otel_measure.alerting.evaluator import AlertRules
+from otel_measure.config import Settings
+from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
+from otel_measure.definitions.alerting.rule import AlertRule
+from otel_measure.runtime import Runtime
+
+DOWN = AlertRule(
+    "down_now", "Down now", "service", "down", "page", 60, 0.0, "seconds", holds_s=0, clears_s=1, docs="alerts.md"
+)
+
+
+def judge(_: int) -> list[Judgement]:
+    """Return how each service is."""
+    return [
+        Judgement(
+            DOWN.key,
+            AlertSubject("service", service.service_name, ""),
+            "beyond" if service.state == "down" else "within",
+            value=float(service.state == "down"),
+            threshold=DOWN.threshold,
+            sentence=f"{service.service_name} is {service.state}",
+        )
+        for service in process.current().infrastructure.list_services().services
+    ]
+
+
+def say(*words: object) -> None:
+    """Print to the log of the test."""
+    print(*words, flush=True)
+
+
+if __name__ == "__main__":
+    settings = Settings.load(store=sys.argv[1], port=int(sys.argv[2]))
+    process.install(Runtime(settings, alert_rules=AlertRules({DOWN.key: DOWN}, "of the test", judge)))
+    serving.serve(settings, announce=say, warn=say)
