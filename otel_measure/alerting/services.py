@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
@@ -15,17 +15,19 @@ from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.services import ServiceHistory
 
 
-def services_down(store: Store, rule: AlertRule, now_us: int) -> list[Judgement]:
-    """Return what the rule says of every registered service: beyond where it is down for longer than the threshold.
+def services_down(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[Judgement]:
+    """Return what rules say of every registered service: beyond where it is down for longer than their threshold.
 
     Args:
         store: knows the services.
-        rule: its threshold is in seconds.
+        rules: their thresholds are in seconds.
         now_us: microseconds.
     """
     with store.asking() as known:
         environments = known.environments
-    return [judgement for name in environments for judgement in _of_environment(store, name, rule, now_us)]
+    return [
+        judgement for name in environments for rule in rules for judgement in _of_environment(store, name, rule, now_us)
+    ]
 
 
 def _of_environment(store: Store, environment: str, rule: AlertRule, now_us: int) -> Iterator[Judgement]:

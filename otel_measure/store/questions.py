@@ -25,7 +25,16 @@ from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
-from otel_measure.store.types.models import ALL_MODELS, GroupBy, GroupKey, Model, ModelChoice, ModelKey, Spent
+from otel_measure.store.types.models import (
+    ALL_MODELS,
+    CallCount,
+    GroupBy,
+    GroupKey,
+    Model,
+    ModelChoice,
+    ModelKey,
+    Spent,
+)
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import ServiceHistory
 from otel_measure.store.types.streams import HostReading, Sender
@@ -102,6 +111,13 @@ class StoredModels(RecordedModels, Protocol):
         """Return what each group of models did in each step of a series; steps without a call are left out.
 
         The uses name no model: what they are of stands in the key.
+        """
+
+    def call_counts(self, start: int, minutes_from: int, end: int) -> dict[ModelKey, list[CallCount]]:
+        """Return the calls of each cell of [start, end), ascending, of the models that had any.
+
+        Cells are a minute long from `minutes_from` on, and at most five minutes before; both times are multiples of
+        five minutes.
         """
 
 

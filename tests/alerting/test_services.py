@@ -29,7 +29,7 @@ def test_a_service_that_is_down_for_more_than_a_minute() -> None:
         infrastructure.record_service_up("db", at=start + 9 * MINUTE)
         infrastructure.record_service_down("new", at=start + 9 * MINUTE)
         capture.runtime.flush()
-        judged = {judgement.subject: judgement for judgement in services_down(store, BY_KEY["service_down"], now_us)}
+        judged = {judgement.subject: judgement for judgement in services_down(store, [BY_KEY["service_down"]], now_us)}
     since = capture.clock.now_us - 120_000_000
     api = AlertSubject("service", "api", "prod")
     assert judged[api] == Judgement(

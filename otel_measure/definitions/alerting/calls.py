@@ -51,7 +51,8 @@ class CallHistory:
     """What is known of the calls of one model.
 
     Attributes:
-        minutes: of 6 hours at least, ascending; those without a call may be left out.
+        minutes: of 6 hours at least, ascending; those without a call may be left out, and five of before the last hour
+            may be told as one.
         p95_ms: of the window of the rule for latency; `nan` where it is unknown.
         error_type: that most failures of the last hour have; empty where none is known.
         targets: that were registered for the model, by the key of the KPI.
@@ -142,7 +143,8 @@ def _judge_share(
     rule: AlertRule, minutes: Sequence[_Counted], share: float, now_us: int
 ) -> tuple[_Share, int, Outcome]:
     """Return what the short window holds, since when it is beyond (0 where it is not), and how it stands."""
-    past = [minute for minute in minutes if now_us - REACH_US <= minute.start_us <= now_us]
+    reach = now_us - REACH_US
+    past = [minute for minute in minutes if reach <= minute.start_us <= now_us and minute.calls]
     short = _window(past, now_us - rule.window_s * _SECOND_US)
     if not short.calls:
         return short, 0, "unknown"
