@@ -15,7 +15,7 @@ NOON_US = 1_768_478_400_000_000
 
 
 def test_what_the_rules_say_is_what_the_kpis_say() -> None:
-    """Beyond is what alerts, unknown what is unknown; what has no subject yet is nobody's; the machine is judged once."""
+    """Beyond is what alerts, unknown what is unknown; what has no subject yet is nobody's; a machine is judged once."""
     card = replace(scorecard(overview(cpu=95.0, api=99.0)), environment="production")
     staging = replace(scorecard(overview()), environment="staging")
     judged = {(one.rule, one.subject): one for one in judged_kpis([card, staging], OF_KPIS, "web-1")}
