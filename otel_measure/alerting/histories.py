@@ -39,17 +39,17 @@ def _histories(store: Store, environment: str, now_us: int) -> Iterator[CallHist
     start, minutes_from = (at - at % _FIVE_MINUTES_US for at in (now_us - REACH_US, now_us - HOUR_US))
     with store.asking(Filter(environment=environment)) as known:
         by_version = known.models.call_counts(start, minutes_from, now_us + 1)
-        targets = {key: _targets(known.models, *key) for key in by_version}
+        targets = {key: targets_of(known.models, *key) for key in by_version}
     for name in sorted({name for name, _ in by_version}):
         versions = [key for key in by_version if key[0] == name]
         yield CallHistory(
             AlertSubject("model", name, environment),
             _together(by_version[key] for key in versions),
-            targets=_loosest(targets[key] for key in versions),
+            targets=loosest(targets[key] for key in versions),
         )
 
 
-def _targets(models: StoredModels, name: str, version: str) -> Mapping[str, float]:
+def targets_of(models: StoredModels, name: str, version: str) -> Mapping[str, float]:
     """Return what was registered for one version."""
     return next((model.targets or {} for model in models.models((name, version))), {})
 
@@ -68,8 +68,8 @@ def _together(versions: Iterable[Iterable[CallCount]]) -> list[CallMinute]:
     return [minutes[start] for start in sorted(minutes)]
 
 
-def _loosest(versions: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return the targets of versions that are judged together; of two the larger, for errors it is the looser one."""
+def loosest(versions: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the targets of versions that are judged together: of two the larger, which errors and latency may reach."""
     loosest: dict[str, float] = {}
     for targets in versions:
         for key, target in targets.items():

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from otel_measure.alerting.evaluator import AlertRules
 from otel_measure.alerting.histories import models_failing
+from otel_measure.alerting.latencies import models_slow
 from otel_measure.alerting.services import services_down
 from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.rule import AlertRule, Judge
@@ -16,7 +17,9 @@ from otel_measure.store.protocol import Store
 
 Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgement]]
 # What reads the rules of a judge, all of them at once; KPIs decide those of "kpi"; no others are evaluated.
-READERS: Final[Mapping[Judge, Reader]] = MappingProxyType({"error_share": models_failing, "down": services_down})
+READERS: Final[Mapping[Judge, Reader]] = MappingProxyType(
+    {"error_share": models_failing, "slow_share": models_slow, "down": services_down}
+)
 OF_KPIS: Final = tuple(rule for rule in ALERT_RULES if rule.judge == "kpi")
 BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType(
     {rule.key: rule for rule in ALERT_RULES if rule.judge in READERS or rule in OF_KPIS}

@@ -187,6 +187,10 @@ class Binned:
         opposite.without_sum = -self.without_sum
         return opposite
 
+    def above(self, bound: float) -> int:
+        """Return how many values are certainly above a bound: those of a bin that it cuts are not among them."""
+        return max(sum(n for (low, _), n in self._bins.items() if low >= bound), 0)
+
     def take(self, histogram: ExponentialHistogram) -> None:
         """Add what an exponential histogram of milliseconds has counted."""
         if histogram.count:
