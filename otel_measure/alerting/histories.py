@@ -69,7 +69,7 @@ def _together(versions: Iterable[Iterable[CallCount]]) -> list[CallMinute]:
 
 
 def loosest(versions: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return the targets of versions that are judged together: of two the larger, which errors and latency may reach."""
+    """Return the targets of versions that are judged together: of two the larger, which both may reach."""
     loosest: dict[str, float] = {}
     for targets in versions:
         for key, target in targets.items():
