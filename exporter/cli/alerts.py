@@ -85,7 +85,7 @@ def show(store: str | None, as_json: bool) -> None:
     epilog="""\b
 Examples:
   otel-measure alerts silence --subject churn --for 2h --reason "a new version"
-  otel-measure alerts silence --rule latency --environment staging --for 7d --reason "load tests"
+  otel-measure alerts silence --rule model_latency --environment staging --for 7d --reason "load tests"
   otel-measure alerts silence --end 0197…
 """,
 )
@@ -122,8 +122,22 @@ def silence(
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     with _opened(store) as opened:
+        _refuse_unknown(rule)
         opened.alerts.add_silence(made)
     click.echo(made.id)
+
+
+def _refuse_unknown(rule: str | None) -> None:
+    """Refuse a silence that would hold nothing back.
+
+    Raises:
+        ConfigurationError: no rule has this name.
+    """
+    from otel_measure.definitions.alerting.rules import ALERT_RULES
+
+    keys = [each.key for each in ALERT_RULES]
+    if rule is not None and rule not in keys:
+        raise ConfigurationError(f"there is no rule {rule!r}; the rules are {', '.join(keys)}")
 
 
 def _now_us() -> int:

@@ -76,6 +76,7 @@ def test_silences(store: str) -> None:
         (["--reason", "why"], "a silence needs a rule, a subject or an environment"),
         (["--rule", "errors"], "a silence needs a reason"),
         (["--rule", "errors", "--reason", "why", "--for", "soon"], "window must be"),
+        (["--rule", "latency", "--reason", "why"], "there is no rule 'latency'; the rules are model_errors, "),
     ],
 )
 def test_a_silence_that_means_nothing(store: str, given: list[str], complaint: str) -> None:
