@@ -16,6 +16,7 @@ from otel_measure.alert_thread import AlertThread
 from otel_measure.alerting.delivery.courier import LEASE_US as ALERT_LEASE_US
 from otel_measure.alerting.delivery.courier import Courier
 from otel_measure.alerting.delivery.receivers import receivers_of
+from otel_measure.alerting.environments import environments_of
 from otel_measure.alerting.evaluator import NO_RULES, AlertRules, Evaluator
 from otel_measure.alerting.in_force import OF_KPIS, rules_in_force
 from otel_measure.alerting.maintenance import in_maintenance
@@ -36,7 +37,7 @@ from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging.exposition import Exposition
 from otel_measure.judging.kpi_rules import KpiJudge
-from otel_measure.judging.overview import overview
+from otel_measure.judging.overview import Overview, overview
 from otel_measure.judging.scorecard import Scorecard, scorecard
 from otel_measure.leases import LASTS_US, StoreLease
 from otel_measure.otlp.receive.logs import EventRules
@@ -189,15 +190,17 @@ class Wired:
             count=self.telemetry.count_sent,
         )
 
+    def overview(self, *, environment: str | None = None) -> Overview:
+        """Return what every domain says now, from which KPIs and alerts are judged."""
+        return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
+
     def _rules_of(self, store: Store) -> AlertRules:
         return rules_in_force(store, KpiJudge(OF_KPIS, self.host, lambda: self._scorecards(store)).judge)
 
     def _scorecards(self, store: Store) -> Iterator[Scorecard]:
         """Yield how every environment stands against its KPIs; the unnamed one while there is none."""
-        with store.asking() as known:
-            environments = known.environments
-        for name in environments or [UNNAMED]:
-            yield scorecard(overview(self.infrastructure, self.ai, self.users, moment(self.clock()), name))
+        for name in environments_of(store) or [UNNAMED]:
+            yield scorecard(self.overview(environment=name))
 
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
+from otel_measure.alerting.environments import environments_of
 from otel_measure.definitions.alerting.calls import REACH_US, CallHistory, CallMinute, judge_errors
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
@@ -12,9 +14,26 @@ from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.store.protocol import Store
 from otel_measure.store.questions import StoredModels
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import CallCount
+from otel_measure.store.types.models import CallCount, ModelKey
 
 _FIVE_MINUTES_US: Final = 5 * MINUTE_US
+
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class CalledModel(Generic[V]):
+    """A model that was called, all its versions together.
+
+    Attributes:
+        versions: what is known of each.
+        targets: the loosest of those that were registered, by the key of the KPI.
+    """
+
+    subject: AlertSubject
+    versions: list[V]
+    targets: dict[str, float]
 
 
 def models_failing(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[Judgement]:
@@ -25,11 +44,9 @@ def models_failing(store: Store, rules: Sequence[AlertRule], now_us: int) -> lis
         rules: their threshold is a share of the calls.
         now_us: microseconds.
     """
-    with store.asking() as known:
-        environments = known.environments
     return [
         judge_errors(rule, history, now_us)
-        for environment in environments
+        for environment in environments_of(store)
         for history in _histories(store, environment, now_us)
         for rule in rules
     ]
@@ -38,23 +55,38 @@ def models_failing(store: Store, rules: Sequence[AlertRule], now_us: int) -> lis
 def _histories(store: Store, environment: str, now_us: int) -> Iterator[CallHistory]:
     start, minutes_from = (at - at % _FIVE_MINUTES_US for at in (now_us - REACH_US, now_us - HOUR_US))
     with store.asking(Filter(environment=environment)) as known:
-        by_version = known.models.call_counts(start, minutes_from, now_us + 1)
-        targets = {key: targets_of(known.models, *key) for key in by_version}
-    for name in sorted({name for name, _ in by_version}):
-        versions = [key for key in by_version if key[0] == name]
-        yield CallHistory(
+        called = together(known.models, environment, known.models.call_counts(start, minutes_from, now_us + 1))
+    for model in called:
+        yield CallHistory(model.subject, _added(model.versions), targets=model.targets)
+
+
+def together(models: StoredModels, environment: str, by_version: Mapping[ModelKey, V]) -> list[CalledModel[V]]:
+    """Return what is known of models by version, all versions of a model together, sorted by name.
+
+    Args:
+        models: know what was registered for each version.
+        environment: that the calls are of.
+        by_version: name and version, and what is known of it.
+    """
+    by_name: dict[str, list[ModelKey]] = {}
+    for key in sorted(by_version):
+        by_name.setdefault(key[0], []).append(key)
+    return [
+        CalledModel(
             AlertSubject("model", name, environment),
-            _together(by_version[key] for key in versions),
-            targets=loosest(targets[key] for key in versions),
+            [by_version[key] for key in keys],
+            _loosest(_targets(models, key) for key in keys),
         )
+        for name, keys in by_name.items()
+    ]
 
 
-def targets_of(models: StoredModels, name: str, version: str) -> Mapping[str, float]:
+def _targets(models: StoredModels, key: ModelKey) -> Mapping[str, float]:
     """Return what was registered for one version."""
-    return next((model.targets or {} for model in models.models((name, version))), {})
+    return next((model.targets or {} for model in models.models(key)), {})
 
 
-def _together(versions: Iterable[Iterable[CallCount]]) -> list[CallMinute]:
+def _added(versions: Iterable[Iterable[CallCount]]) -> list[CallMinute]:
     """Return the cells of all versions, added."""
     first, *others = versions
     if not others:
@@ -68,7 +100,7 @@ def _together(versions: Iterable[Iterable[CallCount]]) -> list[CallMinute]:
     return [minutes[start] for start in sorted(minutes)]
 
 
-def loosest(versions: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def _loosest(versions: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Return the targets of versions that are judged together: of two the larger, which both may reach."""
     loosest: dict[str, float] = {}
     for targets in versions:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import nan
 from typing import Final
 
 from otel_measure.ai.latency import percentiles
-from otel_measure.alerting.histories import loosest, targets_of
+from otel_measure.alerting.environments import environments_of
+from otel_measure.alerting.histories import together
 from otel_measure.definitions.alerting.calls import CallHistory, CallMinute, judge_latency, own_threshold
-from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
+from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
-from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.alerting.states import SECOND_US
+from otel_measure.definitions.model_use import ModelUse, added_by_step
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import Filter
 
 _FIVE_MINUTES_US: Final = 5 * MINUTE_US
-_SECOND_US: Final = 1_000_000
-_Steps = Mapping[int, ModelUse]
 
 
 def models_slow(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[Judgement]:
@@ -30,11 +30,9 @@ def models_slow(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[J
         rules: their threshold is in milliseconds.
         now_us: microseconds.
     """
-    with store.asking() as known:
-        environments = known.environments
     return [
         judge_latency(rule, history, now_us)
-        for environment in environments
+        for environment in environments_of(store)
         for rule in rules
         for history in _histories(store, environment, rule, now_us)
     ]
@@ -43,18 +41,15 @@ def models_slow(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[J
 def _histories(store: Store, environment: str, rule: AlertRule, now_us: int) -> Iterator[CallHistory]:
     made = _steps(rule, now_us)
     with store.asking(Filter(environment=environment)) as known:
-        by_version = known.models.use_by_step(made, "version")
-        targets = {(name, version): targets_of(known.models, name, version) for name, version in by_version}
-    for name in sorted({name for name, _ in by_version}):
-        versions = [key for key in by_version if key[0] == name]
-        of_model = loosest(targets[name, version] for _, version in versions)
-        threshold_ms = own_threshold(rule, of_model)
-        uses = _together(by_version[key] for key in versions)
+        uses = known.models.use_by_step(made, "version")
+        called = together(known.models, environment, {(name, version): uses[name, version] for name, version in uses})
+    for model in called:
+        added, threshold_ms = added_by_step(model.versions), own_threshold(rule, model.targets)
         yield CallHistory(
-            AlertSubject("model", name, environment),
-            [_minute(made.edges[step], uses[step], threshold_ms) for step in sorted(uses)],
-            _p95_ms(uses, made, now_us - rule.window_s * _SECOND_US),
-            targets=of_model,
+            model.subject,
+            [_minute(made.edges[step], added[step], threshold_ms) for step in sorted(added)],
+            _p95_ms(added, made, now_us - rule.window_s * SECOND_US),
+            targets=model.targets,
         )
 
 
@@ -62,20 +57,11 @@ def _steps(rule: AlertRule, now_us: int) -> Steps:
     """Return minutes for the short window of a rule, and five minutes at a time for the rest of the long one."""
     start, minutes_from = (
         at - at % _FIVE_MINUTES_US
-        for at in (now_us - rule.long_window_s * _SECOND_US, now_us - rule.window_s * _SECOND_US)
+        for at in (now_us - rule.long_window_s * SECOND_US, now_us - rule.window_s * SECOND_US)
     )
     end = now_us - now_us % MINUTE_US + MINUTE_US
     edges = (*range(start, minutes_from, _FIVE_MINUTES_US), *range(minutes_from, end + 1, MINUTE_US))
-    return Steps(edges, MINUTE_US // _SECOND_US, ())
-
-
-def _together(versions: Iterable[_Steps]) -> dict[int, ModelUse]:
-    """Return the uses of all versions, added."""
-    together: dict[int, ModelUse] = {}
-    for uses in versions:
-        for step, use in uses.items():
-            together.setdefault(step, ModelUse("", "")).add(use)
-    return together
+    return Steps(edges, MINUTE_US // SECOND_US, ())
 
 
 def _minute(start: int, use: ModelUse, threshold_ms: float) -> CallMinute:
@@ -88,7 +74,7 @@ def _minute(start: int, use: ModelUse, threshold_ms: float) -> CallMinute:
     return CallMinute(start, use.requests, use.errors, timed, slow)
 
 
-def _p95_ms(uses: _Steps, made: Steps, since_us: int) -> float:
+def _p95_ms(uses: Mapping[int, ModelUse], made: Steps, since_us: int) -> float:
     """Return the percentile of the short window."""
     short = ModelUse("", "")
     for step, use in uses.items():

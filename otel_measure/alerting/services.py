@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from otel_measure.alerting.environments import environments_of
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
@@ -23,10 +24,11 @@ def services_down(store: Store, rules: Sequence[AlertRule], now_us: int) -> list
         rules: their thresholds are in seconds.
         now_us: microseconds.
     """
-    with store.asking() as known:
-        environments = known.environments
     return [
-        judgement for name in environments for rule in rules for judgement in _of_environment(store, name, rule, now_us)
+        judgement
+        for name in environments_of(store)
+        for rule in rules
+        for judgement in _of_environment(store, name, rule, now_us)
     ]
 
 

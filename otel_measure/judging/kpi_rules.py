@@ -7,13 +7,13 @@ from typing import Final
 
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Outcome, SubjectKind
 from otel_measure.definitions.alerting.rule import AlertRule
+from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.judging.alerts import alert_of
 from otel_measure.judging.scorecard import Reading, Scorecard
 
-KEPT_US: Final = (
-    300_000_000  # the windows of KPIs are 5 minutes and more, and reading all of them is the dearest of a turn
-)
+# The windows of KPIs are 5 minutes and more, and reading all of them is the dearest part of a turn.
+KEPT_US: Final = 300 * SECOND_US
 _ALL_USERS: Final = "all users"
 _OUTCOMES: Final[dict[Verdict, Outcome]] = {
     "alert": "beyond",

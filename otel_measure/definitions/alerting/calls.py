@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Outcome
 from otel_measure.definitions.alerting.rule import AlertRule
+from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.verdicts import with_target
@@ -27,7 +28,6 @@ FEWEST_CALLS: Final = 5
 REACH_US: Final = 6 * HOUR_US
 SLOW_SHARE: Final = 0.05
 """Of calls that may be slower than a p95 allows."""
-_SECOND_US: Final = 1_000_000
 
 
 class CallMinute(NamedTuple):
@@ -89,23 +89,9 @@ def judge_errors(rule: AlertRule, history: CallHistory, now_us: int) -> Judgemen
     """Say whether more calls of a model fail than the threshold allows."""
     threshold = own_threshold(rule, history.targets)
     judged = [_Counted(minute.start_us, minute.calls, minute.errors) for minute in history.minutes]
-    share, since, outcome = _judge_share(rule, judged, threshold, now_us)
-    judgement = Judgement(
-        rule.key,
-        history.subject,
-        outcome,
-        value=share.bad / share.calls if share.calls else nan,
-        threshold=threshold,
-        evidence=share.calls,
-        severity=rule.severity_of(rule.kpi in history.targets),
-    )
-    if outcome != "beyond":
-        return judgement
-    sentence = (
-        f"{share.bad:,} of the last {share.calls:,} calls of {history.subject.name} failed, "
-        f"{100 * threshold:g} % may; since {moment(since):%H:%M} UTC"
-    )
-    return replace(judgement, sentence=sentence, cause=history.error_type, since_us=since)
+    share, judgement = _judged(rule, history, judged, threshold, now_us, "failed")
+    cause = history.error_type if judgement.outcome == "beyond" else ""
+    return replace(judgement, value=share.bad / share.calls if share.calls else nan, threshold=threshold, cause=cause)
 
 
 def judge_latency(rule: AlertRule, history: CallHistory, now_us: int) -> Judgement:
@@ -115,28 +101,35 @@ def judge_latency(rule: AlertRule, history: CallHistory, now_us: int) -> Judgeme
     """
     threshold = own_threshold(rule, history.targets)
     judged = [_Counted(minute.start_us, minute.timed, minute.slow) for minute in history.minutes]
-    share, since, outcome = _judge_share(rule, judged, SLOW_SHARE, now_us)
-    judgement = Judgement(
-        rule.key,
-        history.subject,
-        outcome,
-        value=history.p95_ms,
-        threshold=threshold,
-        evidence=share.calls,
-        severity=rule.severity_of(rule.kpi in history.targets),
-    )
-    if outcome != "beyond":
-        return judgement
-    sentence = (
-        f"{share.bad:,} of the last {share.calls:,} calls of {history.subject.name} took over {threshold:,.6g} ms, "
-        f"{100 * SLOW_SHARE:g} % may; since {moment(since):%H:%M} UTC"
-    )
-    return replace(judgement, sentence=sentence, since_us=since)
+    _, judgement = _judged(rule, history, judged, SLOW_SHARE, now_us, f"took over {threshold:,.6g} ms")
+    return replace(judgement, value=history.p95_ms, threshold=threshold)
 
 
 def is_beyond_chance(bad: int, calls: int, share: float) -> bool:
     """Whether so many of the calls are bad that chance does not explain it where a share of them may be."""
     return bad > 0 and regularised_beta(bad, calls - bad + 1, share, 1.0 - share) < CHANCE
+
+
+def _judged(
+    rule: AlertRule, history: CallHistory, minutes: Sequence[_Counted], allowed: float, now_us: int, what: str
+) -> tuple[_Share, Judgement]:
+    """Return what the short window holds, and the judgement but for value and threshold; `what` bad calls did."""
+    share, since_us, outcome = _judge_share(rule, minutes, allowed, now_us)
+    judgement = Judgement(
+        rule.key,
+        history.subject,
+        outcome,
+        evidence=share.calls,
+        since_us=since_us,
+        severity=rule.severity_of(rule.kpi in history.targets),
+    )
+    if outcome != "beyond":
+        return share, judgement
+    sentence = (
+        f"{share.bad:,} of the last {share.calls:,} calls of {history.subject.name} {what}, "
+        f"{100 * allowed:g} % may; since {moment(since_us):%H:%M} UTC"
+    )
+    return share, replace(judgement, sentence=sentence)
 
 
 def _judge_share(
@@ -145,10 +138,10 @@ def _judge_share(
     """Return what the short window holds, since when it is beyond (0 where it is not), and how it stands."""
     reach = now_us - REACH_US
     past = [minute for minute in minutes if reach <= minute.start_us <= now_us and minute.calls]
-    short = _window(past, now_us - rule.window_s * _SECOND_US)
+    short = _window(past, now_us - rule.window_s * SECOND_US)
     if not short.calls:
         return short, 0, "unknown"
-    long = _window(past, now_us - rule.long_window_s * _SECOND_US)
+    long = _window(past, now_us - rule.long_window_s * SECOND_US)
     low, _ = wilson_interval(long.bad, long.calls)
     if is_beyond_chance(short.bad, short.calls, share) and low > share:
         return short, _since(past, share), "beyond"
