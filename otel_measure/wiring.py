@@ -36,6 +36,7 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging.exposition import Exposition
+from otel_measure.judging.kept_readings import KeptReadings
 from otel_measure.judging.kpi_rules import KpiJudge
 from otel_measure.judging.overview import Overview, overview
 from otel_measure.judging.scorecard import Scorecard, scorecard
@@ -168,6 +169,7 @@ class Wired:
             self.experiments,
             clock,
         )
+        self._kept_readings = KeptReadings()
         self._span_calls = SpanCalls(origin, self.ai.pricer, recorder)
 
     def _stream_writer(self) -> StreamWriter | None:
@@ -194,13 +196,17 @@ class Wired:
         """Return what every domain says now, from which KPIs and alerts are judged."""
         return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
 
+    def scorecard(self, overview: Overview) -> Scorecard:
+        """Return how everything stands against its KPIs; what is judged of models is kept until they change."""
+        return scorecard(overview, self._kept_readings)
+
     def _rules_of(self, store: Store) -> AlertRules:
         return rules_in_force(store, KpiJudge(OF_KPIS, self.host, lambda: self._scorecards(store)).judge)
 
     def _scorecards(self, store: Store) -> Iterator[Scorecard]:
         """Yield how every environment stands against its KPIs; the unnamed one while there is none."""
         for name in environments_of(store) or [UNNAMED]:
-            yield scorecard(self.overview(environment=name))
+            yield self.scorecard(self.overview(environment=name))
 
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""
