@@ -32,6 +32,7 @@ class Judgement:
         sentence: for the person who is woken: what, of whom, how much, against what, since when.
         cause: the reason of an outage or the error type that most failures have; empty where none is known.
         since_us: when that which is beyond began; 0 where it is not known.
+        severity: where it differs from that of the rule: of a model without targets of its own; else `None`.
     """
 
     rule: str
@@ -43,3 +44,4 @@ class Judgement:
     sentence: str = ""
     cause: str = ""
     since_us: int = 0
+    severity: Severity | None = None

@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from otel_measure.definitions.alerting.judgement import Severity, SubjectKind
+
+Judge = Literal[
+    "error_share",
+    "slow_share",
+    "silence",
+    "young_silence",
+    "daily_batch",
+    "sender_silence",
+    "cost",
+    "kpi",
+    "disk_fit",
+    "down",
+    "burn_rate",
+    "loss",
+    "evaluation",
+]
+"""Which function of `definitions/alerting` says how a subject stands."""
+
+AlertUnit = Literal["ratio", "percent", "ms", "usd", "score", "points", "calls", "hours", "seconds", "times", "records"]
+"""The unit of a threshold; `times` is how many times faster than allowed a budget of errors is spent."""
+
+DOCS_PAGE: Final = "alerts.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,20 +38,37 @@ class AlertRule:
         key: the name in the API, the settings and `/metrics`.
         title: what a person reads.
         about: whom it judges.
+        judge: how it is judged.
         severity: "page" wakes somebody, "ticket" waits for the day.
+        severity_untargeted: of a model for which nobody registered a target of this KPI; the same where it is `None`.
         window_s: the short window that it looks at.
-        threshold: in the unit of what it judges.
+        long_window_s: the window that has to confirm the short one; 0 where there is none.
+        threshold: in the unit of what it judges; strict, as the bounds of KPIs are.
+        unit: of the threshold and of the value.
+        kpi: the KPI of which a target of one's own moves the threshold; empty where there is none.
         holds_s: how long it is beyond before it fires; 0 fires at once.
         clears_s: how long it is within before it is resolved.
-        docs: the section of the docs that says what to do.
     """
 
     key: str
     title: str
     about: SubjectKind
+    judge: Judge
     severity: Severity
     window_s: int
     threshold: float
+    unit: AlertUnit
+    long_window_s: int = 0
+    kpi: str = ""
+    severity_untargeted: Severity | None = None
     holds_s: int = 0
     clears_s: int = 300
-    docs: str = ""
+
+    @property
+    def docs(self) -> str:
+        """The section of the docs that says what it means and what to do."""
+        return f"{DOCS_PAGE}#{self.key}"
+
+    def severity_of(self, has_own_target: bool) -> Severity:
+        """Return how urgent it is about a subject that has a target of its own, or none."""
+        return self.severity if has_own_target or self.severity_untargeted is None else self.severity_untargeted
