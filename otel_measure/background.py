@@ -14,6 +14,7 @@ from otel_measure.parts import Fault
 TURN_S: Final = 15.0
 SWEEP_S: Final = 3600.0
 SIGNALS_S: Final = 5.0
+MACHINE_S: Final = 10.0
 FIRST_SWEEP_S: Final = 60.0
 NOTIFICATIONS: Final = "notifications"
 NOTIFICATIONS_S: Final = 5.0
@@ -54,6 +55,8 @@ def jobs_of_a_store(
     beat: Callable[[], None],
     count_signals: Callable[[], None],
     write_streams: Callable[[], None],
+    note_machine: Callable[[], None],
+    notes_machine: StoreLease,
     watch_store: Callable[[], None],
     sweep: Callable[[], object],
     sweeps: StoreLease,
@@ -68,6 +71,8 @@ def jobs_of_a_store(
         beat: notes that this process is there to see; at once when it starts.
         count_signals: counts what metrics of others tell of calls beyond what is told of them one by one.
         write_streams: writes what has no fact.
+        note_machine: notes how the machine is, for its history.
+        notes_machine: whose turn that is.
         watch_store: looks whether the store is still the one that was opened, and for damage.
         sweep: applies retention and the disk bound.
         sweeps: whose turn that is.
@@ -83,6 +88,10 @@ def jobs_of_a_store(
             interval_s=SIGNALS_S, flushes=True,
         ),
         Job(name="streams", run=write_streams, otherwise="readings were not stored", flushes=True),
+        Job(
+            name="machine", run=note_machine, otherwise="the machine was not looked at",
+            interval_s=MACHINE_S, lease=notes_machine,
+        ),
         Job(name="store", run=watch_store, otherwise="the store is not well", first_s=1.0),
         Job(
             name="sweep", run=sweep, otherwise="retention was not applied",

@@ -12,9 +12,7 @@ from otel_measure.alerting.messages import Messages
 from otel_measure.alerting.report import RuleAlerts, rule_alerts
 from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import OTEL_MEASURE_SELF_OUTBOX_LENGTH, OTEL_MEASURE_SELF_QUEUE_LENGTH
-from otel_measure.definitions.days import moment
 from otel_measure.infrastructure import instruments
-from otel_measure.judging.overview import Overview, overview
 from otel_measure.parts import LEAST_S, Part, Parts
 from otel_measure.store.waiting import waiting_until
 from otel_measure.telemetry import instrumentations
@@ -86,10 +84,6 @@ class Runtime(Wired):
     def after_fork_in_child(self) -> None:
         """Become a process of its own, with its own threads, connections and id."""
         self._parts.after_fork_in_child()
-
-    def overview(self, *, environment: str | None = None) -> Overview:
-        """Return what every domain says now, from which KPIs and alerts are judged."""
-        return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
 
     def rule_alerts(self, *, environment: str | None = None) -> RuleAlerts:
         """Return how the alerts of rules stand, of one environment and of what has none, or of all.

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from otel_measure.ai.service import AiModelService
@@ -16,22 +16,29 @@ from otel_measure.alert_thread import AlertThread
 from otel_measure.alerting.delivery.courier import LEASE_US as ALERT_LEASE_US
 from otel_measure.alerting.delivery.courier import Courier
 from otel_measure.alerting.delivery.receivers import receivers_of
+from otel_measure.alerting.environments import environments_of
 from otel_measure.alerting.evaluator import NO_RULES, AlertRules, Evaluator
+from otel_measure.alerting.in_force import OF_KPIS, rules_in_force
 from otel_measure.alerting.maintenance import in_maintenance
 from otel_measure.alerting.messages import Messages
 from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
 from otel_measure.config import Settings
 from otel_measure.conventions import dialects
 from otel_measure.definitions.days import moment
+from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
+from otel_measure.infrastructure.history import MachineHistory
 from otel_measure.infrastructure.hosts import PREFIXES
 from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging.exposition import Exposition
+from otel_measure.judging.kpi_rules import KpiJudge
+from otel_measure.judging.overview import Overview, overview
+from otel_measure.judging.scorecard import Scorecard, scorecard
 from otel_measure.leases import LASTS_US, StoreLease
 from otel_measure.otlp.receive.logs import EventRules
 from otel_measure.otlp.receive.receiver import Receiver
@@ -81,7 +88,7 @@ class Wired:
         host: the name under which this machine's readings are kept.
         raise_faults: raise our own faults instead of logging them; for tests.
         providers: OpenTelemetry providers to use instead of the global ones; for tests.
-        alert_rules: by what alerts are judged.
+        alert_rules: by what alerts are judged; the rules of the product when not given.
 
     Raises:
         MeasureError: the store cannot be opened.
@@ -97,7 +104,7 @@ class Wired:
         host: str | None = None,
         raise_faults: bool = False,
         providers: Providers | None = None,
-        alert_rules: AlertRules = NO_RULES,
+        alert_rules: AlertRules | None = None,
     ) -> None:
         self.settings: Final = settings
         self.clock: Final = clock
@@ -124,12 +131,13 @@ class Wired:
         self._streams: Final = self._stream_writer()
         self._push: Final = self._pusher() if sends else None
         self.background: Final = Background(self._jobs(), self.recorder.fault, monotonic)
-        self._alert_rules: Final = alert_rules
-        self.alerts: Final = None if self.store is None else self._alert_thread(self.store, alert_rules)
+        self._alert_rules: Final = alert_rules or (NO_RULES if self.store is None else self._rules_of(self.store))
+        self.alerts: Final = None if self.store is None else self._alert_thread(self.store, self._alert_rules)
 
     def _wire_services(self, origin: Origin) -> None:
         settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
         zone = settings.timezone
+        self._machine = MachineHistory(self.sampler.fresh, store, clock, zone)
         self.infrastructure = InfrastructureService(
             self.sampler,
             Ledger(origin, recorder, store, clock, ids, zone),
@@ -137,9 +145,10 @@ class Wired:
             beat_soon=lambda: self.background.run_soon("heartbeat"),
             fault=recorder.fault,
             streams=self._readings_of_hosts,
+            history=self._machine,
         )
         self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone)
-        self.experiments = ExperimentService(origin, recorder, store, clock, ids)
+        self.experiments = ExperimentService(origin, recorder, store, clock, ids, zone)
         self.users = UserAnalyticsService(settings, recorder, store, clock, ids, zone, ab_tests=self.experiments)
         self.receiver = Receiver(
             store,
@@ -181,6 +190,18 @@ class Wired:
             count=self.telemetry.count_sent,
         )
 
+    def overview(self, *, environment: str | None = None) -> Overview:
+        """Return what every domain says now, from which KPIs and alerts are judged."""
+        return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
+
+    def _rules_of(self, store: Store) -> AlertRules:
+        return rules_in_force(store, KpiJudge(OF_KPIS, self.host, lambda: self._scorecards(store)).judge)
+
+    def _scorecards(self, store: Store) -> Iterator[Scorecard]:
+        """Yield how every environment stands against its KPIs; the unnamed one while there is none."""
+        for name in environments_of(store) or [UNNAMED]:
+            yield scorecard(self.overview(environment=name))
+
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""
         messages = Messages(rules.by_key)
@@ -209,6 +230,8 @@ class Wired:
             beat=self.infrastructure.beat,
             count_signals=self.receiver.count_signals,
             write_streams=streams.write,
+            note_machine=self._machine.note,
+            notes_machine=self._lease(store, "machine"),
             watch_store=store.watch,
             sweep=lambda: store.sweep(self.clock()),
             sweeps=self._lease(store, "sweep"),

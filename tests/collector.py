@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import pytest
 
 from tests.components import Running, free_port, missing, running
 
@@ -47,6 +49,15 @@ def requires_collector() -> str:
     return str(binary)
 
 
+def collector_of_hosts() -> str:
+    """Return the path of the Collector that has `resourcedetection` too, or skip the test: it takes long to build."""
+    __tracebackhide__ = True
+    binary = cached("collector", ".ci/collector-host.yaml") / "otelcol"
+    if not binary.exists():
+        pytest.skip("needs a larger OpenTelemetry Collector: .ci/collector collector-host.yaml (builds it with Go)")
+    return str(binary)
+
+
 def requires_javascript_sdk() -> str:
     """Return the folder of the OpenTelemetry SDK of JavaScript, or skip the test and say how to install it."""
     __tracebackhide__ = True
@@ -69,9 +80,20 @@ def variables(ports: Ports, exporter: str) -> dict[str, str]:
 
 
 @contextmanager
-def collector(ports: Ports, exporter: str, log: Path) -> Iterator[Running]:
-    """Run the Collector with `deploy/collector.yaml` for the length of a `with` block, and wait until it is ready."""
-    args = [requires_collector(), "--config", str(CONFIG)]
-    with running(args, log, env=variables(ports, exporter)) as started:
+def collector(
+    ports: Ports, exporter: str, log: Path, *beside: Path, binary: str = "", env: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Run the Collector with `deploy/collector.yaml` for the length of a `with` block, and wait until it is ready.
+
+    Args:
+        ports: where it listens.
+        exporter: to whom it sends.
+        log: what it prints.
+        beside: configurations beside that one.
+        binary: which Collector, "" for that of `requires_collector`.
+        env: what those configurations leave to the environment.
+    """
+    args = [binary or requires_collector(), *(f"--config={path}" for path in (CONFIG, *beside))]
+    with running(args, log, env=variables(ports, exporter) | dict(env or {})) as started:
         started.wait_http(f"http://127.0.0.1:{ports.health}/", 30)
         yield started

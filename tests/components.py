@@ -12,9 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Protocol
 
@@ -52,11 +53,19 @@ def requires_module(name: str, distribution: str | None = None) -> ModuleType:
         raise
 
 
+# Below those that systems give to outgoing connections, of which other tests open thousands at the same time: one of
+# them would take the port of a server that is not there yet, or that begins anew on it.
+_PORTS = range(20_000, 32_768)
+_drawn = Random(os.getpid())  # not the one that hypothesis seeds: tests beside this one would draw the same
+
+
 def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback TCP port that nobody uses at this moment."""
+    while True:
+        port = _drawn.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True, slots=True)

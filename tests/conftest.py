@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,6 +24,22 @@ settings.register_profile(
 )
 settings.register_profile("brief", deadline=None, max_examples=20, derandomize=True)  # the second interpreter
 settings.load_profile("ci" if ON_CI else "dev")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one test more at once than there are cores: some wait, for a disk, a clock, a server."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure no coverage while laws are tested: it takes as long as they do; a line needs one example to be covered.
+
+    Simulations are marked one by one: they take three times as long with it.
+    """
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
 
 
 # Not those of a sampler and a recorder: a test that plays the child of a fork forgets them, and they wait.

@@ -44,6 +44,11 @@ def test_process_that_ignores_terminate_is_killed(tmp_path: Path) -> None:
         assert stop(process, timeout_s=0.1) == -signal.SIGKILL
 
 
+def test_a_free_port_is_none_that_an_outgoing_connection_gets() -> None:
+    """What a server begins anew on is not taken by a client of another test in between."""
+    assert {free_port() for _ in range(100)} <= set(range(20_000, 32_768))
+
+
 def test_nobody_answering_is_a_timeout() -> None:
     """`wait_http` gives up after its time and names the address."""
     url = f"http://127.0.0.1:{free_port()}/"

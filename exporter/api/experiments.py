@@ -10,8 +10,9 @@ from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
 from exporter.http.fields import SentAt
-from exporter.http.query import EnvironmentQuery
+from exporter.http.query import EnvironmentQuery, ExperimentSeriesQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get, post
+from otel_measure.definitions.series import Series
 from otel_measure.experiments.service import AbTestResults
 from otel_measure.records.limits import MAX_NAME_CHARS
 from otel_measure.stats.ab_test import AbTest
@@ -90,6 +91,14 @@ def experiment(call: Call[EnvironmentQuery, NoBody]) -> AbTest:
     return call.runtime.experiments.get_ab_test_results(call.path_params["id"], environment=call.query.environment)
 
 
+def series(call: Call[ExperimentSeriesQuery, NoBody]) -> Series:
+    """Answer what the test that the path names said at the end of each day or week."""
+    query = call.query
+    return call.runtime.experiments.get_ab_test_series(
+        call.path_params["id"], query.window, step=query.step, as_of=query.as_of, environment=query.environment
+    )
+
+
 def create(call: Call[NoQuery, ExperimentBody]) -> Created:
     """Create a test, or find the same one again."""
     body = call.body
@@ -131,6 +140,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/{{id}}", experiment, EnvironmentQuery,
         "One experiment", "Rates, effects, and a verdict that may be looked at at any time.",
+    ),
+    get(
+        f"{_BASE}/{{id}}/series", series, ExperimentSeriesQuery,
+        "One experiment over time", "Per day: each variant's users, its effect with its interval, and its p-value.",
     ),
     post(
         f"{_BASE}/{{id}}/stop", stop, StopBody,

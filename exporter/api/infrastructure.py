@@ -9,8 +9,17 @@ import msgspec
 from msgspec import Meta
 
 from exporter.exposition.scopes import exposition
-from exporter.http.query import AvailabilityQuery, DiskQuery, EnvironmentQuery, ExpositionQuery, ProcessQuery
+from exporter.http.query import (
+    AvailabilityQuery,
+    AvailabilitySeriesQuery,
+    DiskQuery,
+    EnvironmentQuery,
+    ExpositionQuery,
+    MachineSeriesQuery,
+    ProcessQuery,
+)
 from exporter.http.types import API, AnyRoute, Call, Content, NoBody, NoQuery, PlainCall, get, post
+from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.hosts import Hosts
@@ -96,6 +105,14 @@ def process(call: Call[ProcessQuery, NoBody]) -> Process:
     return call.runtime.infrastructure.collect_process_metrics(call.query.pid)
 
 
+def series(call: Call[MachineSeriesQuery, NoBody]) -> Series:
+    """Answer how the machine was over time."""
+    query = call.query
+    return call.runtime.infrastructure.get_machine_series(
+        query.window, start=query.start, end=query.end, step=query.step, compare=query.compare
+    )
+
+
 def hosts(call: PlainCall) -> Hosts:
     """Answer which hosts, containers and processes send readings, and how they are."""
     return call.runtime.infrastructure.list_hosts()
@@ -112,6 +129,17 @@ def availability(call: Call[AvailabilityQuery, NoBody]) -> Availability:
     if not infrastructure.knows_service(name, environment=query.environment):
         raise NotFound("service", name)
     return infrastructure.get_availability_metrics(name, query.window, as_of=query.as_of, environment=query.environment)
+
+
+def availability_series(call: Call[AvailabilitySeriesQuery, NoBody]) -> Series:
+    """Answer how available the service that the path names was over time."""
+    infrastructure, name, query = call.runtime.infrastructure, call.path_params["service"], call.query
+    if not infrastructure.knows_service(name, environment=query.environment):
+        raise NotFound("service", name)
+    return infrastructure.get_availability_series(
+        name, query.window, start=query.start, end=query.end, step=query.step, compare=query.compare,
+        environment=query.environment,
+    )  # fmt: skip
 
 
 def register(call: Call[NoQuery, ServiceBody]) -> Service:
@@ -175,6 +203,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Process", "What a process uses.",
     ),
     get(
+        f"{_BASE}/series", series, MachineSeriesQuery,
+        "How the machine was over time", "Per step the mean and the largest: CPU, memory, disk, network.",
+    ),
+    get(
         f"{_BASE}/hosts", hosts, NoQuery,
         "Every host that sends readings", "Hosts, containers and processes heard of in the last 5 minutes.",
     ),
@@ -185,6 +217,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/availability/{{service}}", availability, AvailabilityQuery,
         "Availability of one service", "Availability with its bounds, incidents, and the error budget that is left.",
+    ),
+    get(
+        f"{_BASE}/availability/{{service}}/series", availability_series, AvailabilitySeriesQuery,
+        "Availability of one service over time", "Per step: availability with its bounds, time up, down and unknown.",
     ),
     post(
         f"{_BASE}/services/register", register, ServiceBody,

@@ -11,7 +11,7 @@ from msgspec import Meta
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
-from exporter.http.query import UserQuery, narrowing
+from exporter.http.query import DayStep, UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
 from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
@@ -39,10 +39,7 @@ class ConversionQuery(UserQuery, frozen=True, kw_only=True):
 class UserSeriesQuery(ConversionQuery, frozen=True, kw_only=True):
     """Over which days a series about users is, in which steps, and who converts."""
 
-    step: Annotated[
-        str | None,
-        Meta(description="Days or weeks; days up to 92 of them when absent.", extra_json_schema={"enum": ["1d", "1w"]}),
-    ] = None
+    step: DayStep = None
     compare: Annotated[Literal["previous"] | None, Meta(description="`previous` adds as many days just before.")] = None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from exporter.cli import exit_codes
+from exporter.cli.alerts import alerts
 from exporter.cli.backup import backup, restore
 from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
@@ -54,6 +55,7 @@ Examples:
   otel-measure serve                       the page at http://127.0.0.1:5000/
   otel-measure serve --demo                the same with a synthetic workload to look at
   otel-measure doctor                      what is wrong here, and the way out
+  otel-measure alerts list                 what fires, what happened, and silences
   otel-measure backup /var/backups --keep 7
   otel-measure rebuild --timezone Europe/Paris
 
@@ -71,7 +73,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, backup, restore, rebuild, compact, token):
+for _command in (serve, doctor, alerts, backup, restore, rebuild, compact, token):
     main.add_command(_command)
 
 

@@ -39,12 +39,16 @@ class GrpcListener:
     Args:
         host, port: where; port 0 takes a free one.
         pem: certificate and key; `None` for no TLS.
+        do_without: told why nobody is listened to, where the port is one that nobody asked for; `None` raises instead.
 
     Attributes:
         address: host and port, once it listens.
     """
 
-    def __init__(self, host: str, port: int, pem: PemFiles | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, pem: PemFiles | None = None, do_without: Callable[[str], None] | None = None
+    ) -> None:
+        self._do_without = do_without
         self._host = f"[{host}]" if ":" in host else host
         self._port = port
         self._pem = pem
@@ -52,18 +56,23 @@ class GrpcListener:
         self.address: str | None = None
 
     async def start(self, app: ASGIApp) -> None:
-        """Listen.
+        """Listen, or do without.
 
         Raises:
-            CannotListen: somebody was faster.
+            CannotListen: somebody was faster, and the port was asked for.
         """
         from exporter.grpc import CannotServe, GrpcServer, credentials
 
-        self._server = GrpcServer(app, None if self._pem is None else credentials(self._pem.read()))
+        server = GrpcServer(app, None if self._pem is None else credentials(self._pem.read()))
         try:
-            port = await self._server.start(f"{self._host}:{self._port}")
+            port = await server.start(f"{self._host}:{self._port}")
         except CannotServe:
-            raise ports.CannotListen(f"cannot listen on {self._host} port {self._port} for gRPC; try again") from None
+            refusal = f"port {self._port} on {self._host} was taken just now; try again, or another with --grpc-port"
+            if self._do_without is None:
+                raise ports.CannotListen(refusal) from None
+            self._do_without(f"OTLP over gRPC is not served: {refusal}")
+            return
+        self._server = server
         self.address = f"{self._host}:{port}"
 
     async def stop(self, grace_s: float) -> None:
@@ -92,4 +101,4 @@ def listener(settings: Settings, pem: PemFiles | None, warn: Callable[[str], Non
             raise
         warn(f"OTLP over gRPC is not served: {error}")
         return None
-    return GrpcListener(settings.host, port, pem)
+    return GrpcListener(settings.host, port, pem, None if settings.grpc_port is not None else warn)

@@ -83,35 +83,39 @@ def first_module(names: tuple[str, ...]) -> ModuleType | None:
 
 
 def _gunzip(body: bytes, max_bytes: int) -> bytes:
-    inflated = bytearray()
+    members, left = list[bytes](), max_bytes
     for _ in range(_MAX_MEMBERS):
-        body = _zlib_into(inflated, body, _GZIP_WBITS, max_bytes)
+        member, body = _zlib_member(body, _GZIP_WBITS, left)
+        members.append(member)
+        left -= len(member)
+        if left < 0:
+            raise too_large(max_bytes)
         if not body:
-            return bytes(inflated)
+            return b"".join(members)  # which copies nothing where there is one, as there nearly always is
     raise HttpError(400, f"the gzip body must have at most {_MAX_MEMBERS} members")
 
 
 def _inflate(body: bytes, max_bytes: int) -> bytes:
     # RFC 9110 means the zlib format; some clients send deflate without its frame.
     framed = len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
-    inflated = bytearray()
-    if _zlib_into(inflated, body, _ZLIB_WBITS if framed else _RAW_DEFLATE_WBITS, max_bytes):
+    content, rest = _zlib_member(body, _ZLIB_WBITS if framed else _RAW_DEFLATE_WBITS, max_bytes)
+    if len(content) > max_bytes:
+        raise too_large(max_bytes)
+    if rest:
         raise _malformed("bytes follow its end")
-    return bytes(inflated)
+    return content
 
 
-def _zlib_into(inflated: bytearray, body: bytes, wbits: int, max_bytes: int) -> bytes:
-    """Append what a body holds and return what follows it."""
+def _zlib_member(body: bytes, wbits: int, max_bytes: int) -> tuple[bytes, bytes]:
+    """Return what a body holds, at most one byte more than it may, and what follows it."""
     stream = zlib.decompressobj(wbits)
     try:
-        inflated += stream.decompress(body, max_bytes - len(inflated) + 1)
+        content = stream.decompress(body, max_bytes + 1)
     except zlib.error as fault:
         raise _malformed(str(fault)) from None
-    if len(inflated) > max_bytes:
-        raise too_large(max_bytes)
-    if not stream.eof:
+    if len(content) <= max_bytes and not stream.eof:
         raise _malformed("it ends too early")
-    return stream.unused_data
+    return content, stream.unused_data
 
 
 def _zstd_inflate(zstd: ModuleType) -> Inflate:

@@ -11,9 +11,11 @@ from msgspec import Meta
 
 from exporter.http.envelope import HttpError, explained
 from exporter.http.types import NoQuery
+from otel_measure.definitions.machine_cells import MACHINE_LADDER
 from otel_measure.definitions.steps import LADDER
 
 _MAX_PARAMETERS: Final = 32
+_STEP: Final = "How long a step is; the shortest that makes at most 300 when absent."
 
 _Window = Annotated[
     str,
@@ -27,6 +29,10 @@ _AsOf = Annotated[dt.date | None, Meta(description="Answer as of the end of this
 _Service = Annotated[str | None, Meta(description="Only records of this `service.name`.")]
 _Environment = Annotated[
     str | None, Meta(description="Of this `deployment.environment.name`; an answer is always of one.")
+]
+DayStep = Annotated[
+    str | None,
+    Meta(description="Days or weeks; days up to 92 of them when absent.", extra_json_schema={"enum": ["1d", "1w"]}),
 ]
 _Positive = Annotated[str | None, Meta(description="The class that counts as selected; `true` or `1` when not given.")]
 _Name = Annotated[str, Meta(description="Name of the model, as it was recorded.")]
@@ -73,8 +79,8 @@ class UserQuery(msgspec.Struct, frozen=True, kw_only=True):
     environment: _Environment = None
 
 
-class SeriesQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Over which time a series is, in which steps, and of what."""
+class TimeQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Over which time a series is."""
 
     window: Annotated[
         str | None,
@@ -85,18 +91,28 @@ class SeriesQuery(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     start: Annotated[dt.datetime | None, Meta(description="From when, with its zone: 2026-01-31T12:00:00Z.")] = None
     end: Annotated[dt.datetime | None, Meta(description="Until when; now when absent.")] = None
-    step: Annotated[
-        str | None,
-        Meta(
-            description="How long a step is; the shortest that makes at most 300 when absent.",
-            extra_json_schema={"enum": list(LADDER)},
-        ),
-    ] = None
     compare: Annotated[
         Literal["previous"] | None, Meta(description="`previous` adds the equally long time before.")
     ] = None
-    service: _Service = None
+
+
+class MachineSeriesQuery(TimeQuery, frozen=True, kw_only=True):
+    """A series about the machine."""
+
+    step: Annotated[str | None, Meta(description=_STEP, extra_json_schema={"enum": list(MACHINE_LADDER)})] = None
+
+
+class AvailabilitySeriesQuery(TimeQuery, frozen=True, kw_only=True):
+    """A series about a service of one environment, and in which steps it is."""
+
+    step: Annotated[str | None, Meta(description=_STEP, extra_json_schema={"enum": list(LADDER)})] = None
     environment: _Environment = None
+
+
+class SeriesQuery(AvailabilitySeriesQuery, frozen=True, kw_only=True):
+    """In which steps a series is, and of what."""
+
+    service: _Service = None
 
 
 class ModelSeriesQuery(SeriesQuery, frozen=True, kw_only=True):
@@ -153,6 +169,14 @@ class EnvironmentQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which environment an answer is about."""
 
     environment: _Environment = None
+
+
+class ExperimentSeriesQuery(EnvironmentQuery, frozen=True, kw_only=True):
+    """Over which days a series about a test is, and in which steps."""
+
+    window: _Window = "30d"
+    as_of: _AsOf = None
+    step: DayStep = None
 
 
 class DiskQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from http import HTTPStatus
 from math import inf
 from typing import Any, Final, NamedTuple
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from exporter.http.envelope import error
@@ -110,6 +111,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._since_s = 0.0
         self._is_made = False
         self._requests = 0
+        # Of the requests that were parsed: those without a whole answer, the one that is being answered first.
+        self._unanswered: deque[RequestResponseCycle] = deque()
         self._head_bytes = 0
         # Of the body: bytes that are still to come, `None` where only its last chunk tells.
         self._body_left: int | None = 0
@@ -148,9 +151,13 @@ class LimitedProtocol(HttpToolsProtocol):
         return sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
+        """Let go of everything; no answer is written any more, which uvicorn says to the last request alone."""
         self._shared.left(self)
         self._rest = b""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -246,6 +253,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._requests += 1
         self._since_s = self.loop.time()
         super().on_headers_complete()
+        self._unanswered.append(self.cycle)
         self._shared.enter(self, Phase.BODY)
 
     def _take_host_of_target(self) -> None:
@@ -295,6 +303,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request; what is left of this one's body may still come, for a while."""
+        self._unanswered.popleft()
         super().on_response_complete()
         if self.transport.is_closing():
             return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import nan
 from typing import Final, NamedTuple
 
 from otel_measure.ai import reports
 from otel_measure.ai.latency import mean, percentiles
-from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.model_use import ModelUse, added_by_step
 from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series, SeriesGroup
 from otel_measure.definitions.steps import Steps, earlier, steps
 from otel_measure.definitions.windows import TimeSpan, counted
@@ -92,7 +92,7 @@ def model_series(ask: StoredModels, horizon: int, span: TimeSpan, now_us: int, a
     """
     span, made = counted(span, ask), steps(span, now_us, asked.step)
     uses = ask.use_by_step(made, asked.group_by, asked.only)
-    together = uses.get((), {}) if asked.group_by is None else _together(uses.values())
+    together = uses.get((), {}) if asked.group_by is None else added_by_step(uses.values())
     return Series(
         start=made.starts,
         step_seconds=made.seconds,
@@ -130,14 +130,6 @@ def _told(use: ModelUse, span: TimeSpan) -> _Step:
     )
 
 
-def _together(uses: Iterable[Mapping[int, ModelUse]]) -> dict[int, ModelUse]:
-    together: dict[int, ModelUse] = {}
-    for of_group in uses:
-        for step, use in of_group.items():
-            together.setdefault(step, ModelUse("", "")).add(use)
-    return together
-
-
 def _groups(
     uses: Mapping[GroupKey, Mapping[int, ModelUse]], by: GroupBy, made: Steps, span: TimeSpan, horizon: int
 ) -> tuple[SeriesGroup, ...]:
@@ -149,5 +141,5 @@ def _groups(
         for key in largest
     ]
     if others:
-        shown.append(SeriesGroup({}, True, _columns(_together(uses[key] for key in others), made, span, horizon)))
+        shown.append(SeriesGroup({}, True, _columns(added_by_step(uses[key] for key in others), made, span, horizon)))
     return tuple(shown)

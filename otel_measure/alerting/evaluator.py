@@ -105,7 +105,8 @@ class Evaluator:
         with self._store.asking() as moment:
             known = moment.alerts
             states, incidents, silences = known.states(), known.incidents(), known.silences(now)
-        subjects = {*(state.subject for state in states), *(judgement.subject for judgement in judgements)}
+        beyond = (judgement.subject for judgement in judgements if judgement.outcome == "beyond")
+        subjects = {*(state.subject for state in states), *beyond}
         environments = {subject.environment for subject in subjects if subject.kind == "service"}
         is_silenced = silencing(silences, self._in_maintenance(sorted(environments), now), now)
         turn = advance(states, incidents, judgements, self._rules.by_key, is_silenced, now)

@@ -8,7 +8,7 @@ those of a week with the local Monday: a day on which clocks change is one step,
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -107,21 +107,21 @@ def earlier(span: TimeSpan) -> TimeSpan:
     return replace(span, start=max(span.start - (span.end - span.start), 0), end=span.start, day=day, is_today=False)
 
 
-def step_for(span: TimeSpan) -> str:
+def step_for(span: TimeSpan, ladder: Mapping[str, int] = LADDER) -> str:
     """Return the shortest step of which a window has at most 300, a cut one at an end aside."""
     length = span.end - span.start
-    return next((name for name, seconds in LADDER.items() if length <= seconds * _US * DEFAULT_POINTS), "1w")
+    return next((name for name, seconds in ladder.items() if length <= seconds * _US * DEFAULT_POINTS), "1w")
 
 
-def steps(span: TimeSpan, now_us: int, step: str) -> Steps:
+def steps(span: TimeSpan, now_us: int, step: str, ladder: Mapping[str, int] = LADDER) -> Steps:
     """Return the steps of a window.
 
     Raises:
         ValueError: there is no such step, or the window has over 1,500 of it.
     """
-    if step not in LADDER:
-        raise ValueError(f"step must be one of {', '.join(LADDER)}, not {step!r}")
-    seconds = LADDER[step]
+    if step not in ladder:
+        raise ValueError(f"step must be one of {', '.join(ladder)}, not {step!r}")
+    seconds = ladder[step]
     start, end = span.start - span.start % MINUTE_US, span.end + -span.end % MINUTE_US
     if span.end - span.start > seconds * _US * MAX_POINTS:
         raise ValueError(f"step={step!r} would make over {MAX_POINTS:,} points: ask for a longer step or less time")

@@ -186,16 +186,16 @@ class CellRange(NamedTuple):
 
 
 def cell_ranges(start: int, end: int, levels: Sequence[int] = LEVELS_S) -> list[CellRange]:
-    """Return the fewest cells that cover a window, which begins and ends on whole minutes: the longest are inside.
+    """Return the fewest cells that cover a window, which begins and ends with the shortest: the longest are inside.
 
     Args:
         start: microseconds.
         end: microseconds, excluded.
         levels: how long cells may be, in seconds, ascending; each a multiple of the one before.
     """
-    start -= start % MINUTE_US
-    end += -end % MINUTE_US
     seconds, longer = levels[0], levels[1:]
+    start -= start % (seconds * 1_000_000)
+    end += -end % (seconds * 1_000_000)
     ranges = [CellRange(seconds, start, end)]
     if longer:
         whole_us = longer[0] * 1_000_000

@@ -18,11 +18,14 @@ the test ran, and no winner stands for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from copy import deepcopy
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 from math import nan
-from typing import Final
+from typing import Final, NamedTuple
 
 from otel_measure.definitions.contributions import AGES_HOURS, CROSSED_OVER
 from otel_measure.definitions.days import moment
@@ -102,6 +105,23 @@ class _Compared:
     looks: dict[str, _Looks]
 
 
+class Look(NamedTuple):
+    """What a test said at some time.
+
+    Attributes:
+        users: of each variant, exposed by then.
+        within_hours: the age at which variants are compared.
+        compared_users, compared_conversions: of each variant, who had reached it, and converted until then.
+        effects: of each variant but the control.
+    """
+
+    users: dict[str, int]
+    within_hours: int
+    compared_users: dict[str, int]
+    compared_conversions: dict[str, int]
+    effects: dict[str, Effect]
+
+
 def analyse(
     experiment: Experiment,
     cells: Iterable[ArmHour],
@@ -152,27 +172,85 @@ def _last_hour(experiment: Experiment, cells: Sequence[ArmHour], now: int) -> in
     return max([now // HOUR_US, *(cell.hour for cell in cells[-1:])])
 
 
+def looks_at(experiment: Experiment, cells: Iterable[ArmHour], last_hours: Iterable[int]) -> dict[int, Look]:
+    """Return what somebody was told who looked at the end of an hour, for each of some hours since 1970.
+
+    A person is compared by what happened until an age that the person had reached by then: all of it was known.
+
+    Args:
+        experiment: its definition.
+        cells: what each hour added, in the order of hours.
+        last_hours: conversions count until each of them, and not beyond the stop of the test.
+    """
+    of_arms = [cell for cell in cells if cell.variant in experiment.variants]
+    stop = _last_hour(experiment, of_arms, 0) if experiment.stopped is not None else None
+    asked = {last: last if stop is None else min(last, stop) for last in last_hours}
+    persons = {variant: _Persons([c for c in of_arms if c.variant == variant]) for variant in experiment.variants}
+    compared = _compare_at(experiment, of_arms, set(asked.values()))
+    return {
+        last: Look(
+            users={variant: of_variant.until(hour) for variant, of_variant in persons.items()},
+            within_hours=compared[hour].age_hours,
+            compared_users={variant: arm.users for variant, arm in compared[hour].arms.items()},
+            compared_conversions={variant: arm.conversions for variant, arm in compared[hour].arms.items()},
+            effects=_effects(compared[hour]),
+        )
+        for last, hour in asked.items()
+    }
+
+
 def _compare(experiment: Experiment, cells: Sequence[ArmHour], last_hour: int) -> _Compared:
+    return _compare_at(experiment, cells, {last_hour})[last_hour]
+
+
+def _compare_at(experiment: Experiment, cells: Sequence[ArmHour], last_hours: Set[int]) -> dict[int, _Compared]:
+    """Return what looks until each of some hours say together; the looks of one age are taken once for all of them."""
+    persons = _Persons(cells)
+    of_age: dict[int, list[int]] = {}
+    for last in sorted(last_hours):
+        of_age.setdefault(persons.age_reached(last), []).append(last)
+    return {last: told for age, lasts in of_age.items() for last, told in _look(experiment, cells, age, lasts)}
+
+
+def _look(
+    experiment: Experiment, cells: Sequence[ArmHour], age: int, last_hours: Sequence[int]
+) -> Iterator[tuple[int, _Compared]]:
+    """Look after each hour, and yield what that says at each of some hours, ascending."""
     control, *others = experiment.variants
-    age = _age_reached(cells, last_hour)
     arms = {variant: Arm() for variant in experiment.variants}
     looks = {variant: _Looks(ALPHA * (1.0 - OF_CONTROL) / len(others)) for variant in others}
-    mature = (cell for cell in cells if cell.hour + age <= last_hour)
-    for _, hour in groupby(mature, key=lambda cell: cell.hour):
+    so_far, waiting = _Compared(age, arms, looks), deque(last_hours)
+    for exposed, hour in groupby(cells, key=lambda cell: cell.hour):
+        while waiting and exposed + age > waiting[0]:
+            yield waiting.popleft(), deepcopy(so_far)
+        if not waiting:
+            return
         _add(arms, (cell for cell in hour if cell.within_hours <= age))
         for variant, each in looks.items():
             each.look(arms[control], arms[variant])
-    return _Compared(age, arms, looks)
+    for last in waiting:
+        yield last, deepcopy(so_far)
 
 
-def _age_reached(cells: Sequence[ArmHour], last_hour: int) -> int:
-    """Return the largest age, of those at which persons are compared, that nine in ten of them have reached."""
-    needed = MATURE_SHARE * sum(cell.users for cell in cells)
+class _Persons:
+    """How many persons were first exposed until an hour.
 
-    def is_reached(age: int) -> bool:
-        return sum(cell.users for cell in cells if cell.hour + age <= last_hour) >= needed > 0.0
+    Args:
+        cells: what each hour added, in the order of hours.
+    """
 
-    return max(filter(is_reached, AGES_HOURS), default=0)
+    def __init__(self, cells: Sequence[ArmHour]) -> None:
+        self._hours = [cell.hour for cell in cells]
+        self._until = [0, *accumulate(cell.users for cell in cells)]
+
+    def until(self, hour: int) -> int:
+        """Return how many there were by the end of an hour."""
+        return self._until[bisect_right(self._hours, hour)]
+
+    def age_reached(self, last_hour: int) -> int:
+        """Return the largest age, of those at which persons are compared, that nine in ten of them had reached."""
+        needed = MATURE_SHARE * self.until(last_hour)
+        return max((age for age in AGES_HOURS if self.until(last_hour - age) >= needed > 0.0), default=0)
 
 
 def _have_enough(*arms: Arm) -> bool:

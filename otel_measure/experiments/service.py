@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
-from otel_measure.definitions.windows import HOUR_US, CountedBy
+from otel_measure.definitions.series import Series
+from otel_measure.definitions.windows import HOUR_US, CountedBy, counted, day_span
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
+from otel_measure.experiments.series import experiment_series
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
@@ -53,6 +55,7 @@ class ExperimentService:
         recorder: takes the records.
         store: keeps and answers.
         now_us, new_id: clock and ids.
+        timezone: of days.
     """
 
     def __init__(
@@ -62,7 +65,9 @@ class ExperimentService:
         store: Store | None,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
+        timezone: str = "UTC",
     ) -> None:
+        self._timezone = timezone
         self._origin = origin
         self._recorder = recorder
         self._store = store
@@ -215,6 +220,25 @@ class ExperimentService:
         if not tests:
             raise NotFound("test", test_id)
         return tests[0]
+
+    def get_ab_test_series(
+        self,
+        test_id: str,
+        window: str = "30d",
+        *,
+        step: str | None = None,
+        as_of: date | None = None,
+        environment: str | None = None,
+    ) -> Series:
+        """Return what a test said at the end of each day or week, of one environment."""
+        now = self._now_us()
+        span = day_span(window, now, self._timezone, as_of)
+        with self._store_for("a test over time").asking(Filter(None, environment)) as moment:
+            questions = moment.experiments
+            test = next(iter(questions.experiments(test_id)), None)
+            if test is None:
+                raise NotFound("test", test_id)
+            return experiment_series(test, questions.hours(test_id), counted(span, questions), step, now)
 
     def list_ab_tests(self, *, environment: str | None = None) -> AbTestResults:
         """Return what every test says so far, of one environment.

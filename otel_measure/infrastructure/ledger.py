@@ -9,7 +9,7 @@ when the clock gets there a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import nan
@@ -19,6 +19,8 @@ import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
+from otel_measure.definitions.series import Compare, Series
+from otel_measure.definitions.steps import SeriesWindow
 from otel_measure.definitions.windows import MINUTE_US, Window, minutes, time_span
 from otel_measure.errors import NoStore, NotFound
 from otel_measure.infrastructure.availability import (
@@ -33,6 +35,7 @@ from otel_measure.infrastructure.availability import (
     gaps,
     is_down,
 )
+from otel_measure.infrastructure.availability_series import Reckoned, availability_series
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
@@ -199,7 +202,7 @@ class Ledger:
         """
         now = self._now_us()
         history = self._known(name, now)
-        if is_down(_transitions(history), now) == (down_because is not None):
+        if is_down(transitions(history), now) == (down_because is not None):
             return
         began = now - round(failing_for_s * SECOND_US)
         last = max((change.at for change in history.changes if change.at <= now), default=began - 1)
@@ -223,7 +226,7 @@ class Ledger:
         for history in self._own(now):
             # What another process records meanwhile, or by a clock that differs a little, is not of a clock set back.
             ahead = _ahead(history, self._now_us() + LONGEST_GAP_US)
-            if ahead and (ahead[-1].state == "down") != is_down(_transitions(history), now):
+            if ahead and (ahead[-1].state == "down") != is_down(transitions(history), now):
                 self.record(history.service.name, cast(State, ahead[-1].state), reason=STEPPED_BACK)
 
     # ------------------------------------------------------------ answers
@@ -282,6 +285,21 @@ class Ledger:
         of, histories = self._histories(environment, asked[0], name)
         return self._reckon(of, histories[0], asked, now) if histories else self._unknown(of, name, asked)
 
+    def series(
+        self, name: str, asked: SeriesWindow, step: str | None, compare: Compare | None, environment: str | None = None
+    ) -> Series:
+        """Return the availability of one service, step by step."""
+        checks.text("name", name)
+        now = self._now_us()
+
+        def reckon(parts: Sequence[Interval]) -> Reckoned:
+            of, histories = self._histories(environment, parts[0][0] if parts else now, name)
+            if not histories:
+                return Reckoned(of, [self._unknown(of, name, part) for part in parts])
+            return Reckoned(of, [self._reckon(of, histories[0], part, now) for part in parts])
+
+        return availability_series(reckon, asked, step, compare, DEFAULT_WINDOW, now, self._timezone)
+
     def availabilities(self, window: str = DEFAULT_WINDOW, environment: str | None = None) -> list[Availability]:
         """Return the availability of every registered service, sorted by name."""
         now = self._now_us()
@@ -307,7 +325,7 @@ class Ledger:
         return availability(
             history.service.name,
             registered_us=history.service.registered,
-            transitions=_transitions(history),
+            transitions=transitions(history),
             unwatched=gaps(_watched(history, now), start, end),
             planned=history.planned,
             now_us=end,
@@ -333,7 +351,8 @@ class Ledger:
         )
 
 
-def _transitions(history: ServiceHistory) -> list[Transition]:
+def transitions(history: ServiceHistory) -> list[Transition]:
+    """Return the recorded changes of a service as what its outages are made of."""
     return [Transition(c.at, cast(State, c.state), c.reason, c.event_id) for c in history.changes]
 
 
@@ -366,7 +385,7 @@ def _revocation(new: ServiceState, history: ServiceHistory, now: int) -> Iterato
 
 def _service(history: ServiceHistory, now: int) -> Service:
     name, registered, sla_target = history.service
-    since = down_since(_transitions(history), now)
+    since = down_since(transitions(history), now)
     is_planned = any(start <= now < end for start, end in history.planned)
     return Service(
         service_name=name,

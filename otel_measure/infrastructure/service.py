@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
+from otel_measure.definitions.series import Compare, Series
+from otel_measure.definitions.steps import SeriesWindow
 from otel_measure.definitions.verdicts import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
+from otel_measure.infrastructure.history import MachineHistory
 from otel_measure.infrastructure.hosts import Hosts, hosts
 from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, DEFAULT_WINDOW, Ledger, Service, Services
 from otel_measure.infrastructure.mounts import mount_above
@@ -34,6 +37,7 @@ class InfrastructureService:
         beat_soon: has `beat` called at once; otherwise it is called every few seconds.
         fault: takes a fault of ours that must not reach the host: what, a sentence, the exception.
         streams: returns the readings of all hosts.
+        history: tells how the machine was.
     """
 
     def __init__(
@@ -45,7 +49,9 @@ class InfrastructureService:
         beat_soon: Callable[[], None],
         fault: Callable[[str, str, Exception], None],
         streams: Callable[[], Iterable[HostReading]],
+        history: MachineHistory,
     ) -> None:
+        self._history = history
         self._read_streams = streams
         self._sampler = sampler
         self._ledger = ledger
@@ -114,6 +120,32 @@ class InfrastructureService:
             NoStore: there is none that keeps them.
         """
         return hosts(self._read_streams())
+
+    def get_machine_series(
+        self,
+        window: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        step: str | None = None,
+        compare: Compare | None = None,
+    ) -> Series:
+        """Return how the machine was over time: of each reading the mean, and as `…_max` the largest.
+
+        Readings are kept by 10 seconds for a day, and by the minute for `history_days`.
+
+        Args:
+            window: such as "24h", which is the default; it ends now.
+            start: in the place of a window: from when, aware.
+            end: until when; now when not given.
+            step: "10s", "1m", "5m", "15m", "1h", "6h", "1d" or "1w"; the shortest of at most 300 when not given.
+            compare: "previous" adds the equally long time before.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NoStore: there is none that keeps readings.
+        """
+        return self._history.series(SeriesWindow(window, start, end), step, compare)
 
     def observed_seconds(self) -> float:
         """Return how much of the last 5 minutes was seen: what the 5-minute averages stand on."""
@@ -279,6 +311,25 @@ class InfrastructureService:
             NoStore: there is none to ask.
         """
         return self._ledger.availability(name, window, as_of, environment)
+
+    def get_availability_series(
+        self,
+        name: str,
+        window: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        step: str | None = None,
+        compare: Compare | None = None,
+        environment: str | None = None,
+    ) -> Series:
+        """Return how available a service was over time; see `get_availability_metrics` and `get_machine_series`.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NoStore: there is none to ask.
+        """
+        return self._ledger.series(name, SeriesWindow(window, start, end), step, compare, environment)
 
     def list_availability(self, window: str = DEFAULT_WINDOW, *, environment: str | None = None) -> list[Availability]:
         """Return the availability of every registered service of one environment, sorted by name.

@@ -42,11 +42,12 @@ class Alerts:
 
 def alerts(card: Scorecard) -> Alerts:
     """Return the alerts of a scorecard, in its order."""
-    firing = tuple(_alert(reading) for reading in card.kpis if reading.verdict == "alert")
+    firing = tuple(alert_of(reading) for reading in card.kpis if reading.verdict == "alert")
     return Alerts(firing, len(card.kpis), card.verdicts["unknown"], card.timestamp, card.environment)
 
 
-def _alert(reading: Reading) -> Alert:
+def alert_of(reading: Reading) -> Alert:
+    """Return the alert that a reading is, if it is one."""
     threshold = nan if reading.alert is None else reading.alert
     kpi = replace(BY_KEY[reading.key], target=reading.target, alert=reading.alert)
     side = "above" if kpi.direction == "below" else "below"

@@ -187,6 +187,10 @@ class Binned:
         opposite.without_sum = -self.without_sum
         return opposite
 
+    def above(self, bound: float) -> int:
+        """Return how many values are certainly above a bound: those of a bin that it cuts are not among them."""
+        return max(sum(n for (low, _), n in self._bins.items() if low >= bound), 0)
+
     def take(self, histogram: ExponentialHistogram) -> None:
         """Add what an exponential histogram of milliseconds has counted."""
         if histogram.count:
@@ -201,13 +205,17 @@ class Binned:
         check_share(q)
         if not self._bins:
             return Estimate(nan, nan, nan)
-        rank = q * self.count
-        nth = max(1, ceil(rank))
+        low, high = self._bounds(q)
+        return Estimate(min(max(self._log_uniform(q * self.count), low), high), low, high)
+
+    def _bounds(self, q: float) -> Interval:
+        """Return between which values the one of rank ``q * count`` certainly lies, of the values that are there."""
+        nth = max(1, ceil(q * self.count))
         low = _nth(((edge, n) for (edge, _), n in self._bins.items()), nth)
         high = _nth(((edge, n) for (_, edge), n in self._bins.items()), nth)
         low, high = max(low, min(self.min, high)) if self.min < inf else low, high
         high = min(high, max(self.max, low)) if self.max > -inf else high
-        return Estimate(min(max(self._log_uniform(rank), low), high), low, high)
+        return low, high
 
     def quantile_interval(self, q: float) -> Interval:
         """Return between which values the quantile of all that could come lies in 95 of 100 cases: order statistics.
@@ -215,7 +223,7 @@ class Binned:
         They are those at the ends of the Wilson interval of q n of n, with the whole of the bins that they lie in.
         """
         low, high = wilson_interval(round(q * self.count), self.count)
-        return (self.quantile(low).low, self.quantile(high).high) if self.count else UNKNOWN
+        return (self._bounds(low)[0], self._bounds(high)[1]) if self.count else UNKNOWN
 
     def _log_uniform(self, rank: float) -> float:
         """Return where the density of all bins together, flat in the logarithm, has this much to its left."""

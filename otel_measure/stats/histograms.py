@@ -242,8 +242,8 @@ class ExponentialHistogram:
         It is ``relative_error``, but for an outer bucket that holds values beyond ``[low, high]``: these are only known
         to lie between its inner edge and ``min`` or ``max``.
         """
-        if not self.count:
-            return nan
+        if not self.count or (self._min >= self._layout[0] and self._max <= self._layout[1]):
+            return self.relative_error
         indices = sorted(self._counts)
         answer, index = self._locate(q, indices, list(accumulate(map(self._counts.__getitem__, indices))))
         below, above = index == self._first and self._min < self._layout[0], self._max > self._layout[1]

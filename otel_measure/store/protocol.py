@@ -132,6 +132,9 @@ class Writer(Protocol):
     def note_senders(self, sending: Iterable[Sender]) -> None:
         """Note who sends, and with which resource attributes."""
 
+    def note_machine(self, readings: Mapping[str, float], now: int) -> None:
+        """Add readings of the machine by their names, taken at one moment; those that are `nan` are not known."""
+
     def note_arrivals(self, arrived: Mapping[Arrival, int], now: int) -> None:
         """Add what came, by who sent it and what became of it."""
 

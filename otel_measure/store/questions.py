@@ -17,6 +17,7 @@ from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
@@ -24,7 +25,16 @@ from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
-from otel_measure.store.types.models import ALL_MODELS, GroupBy, GroupKey, Model, ModelChoice, ModelKey, Spent
+from otel_measure.store.types.models import (
+    ALL_MODELS,
+    CallCount,
+    GroupBy,
+    GroupKey,
+    Model,
+    ModelChoice,
+    ModelKey,
+    Spent,
+)
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import ServiceHistory
 from otel_measure.store.types.streams import HostReading, Sender
@@ -101,6 +111,13 @@ class StoredModels(RecordedModels, Protocol):
         """Return what each group of models did in each step of a series; steps without a call are left out.
 
         The uses name no model: what they are of stands in the key.
+        """
+
+    def call_counts(self, start: int, minutes_from: int, end: int) -> dict[ModelKey, list[CallCount]]:
+        """Return the calls of each cell of [start, end), ascending, of the models that had any.
+
+        Cells are a minute long from `minutes_from` on, and at most five minutes before; both times are multiples of
+        five minutes.
         """
 
 
@@ -202,6 +219,9 @@ class StreamQuestions(Protocol):
     def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
         """Return the last values of streams whose names begin so, per host, process and labels."""
 
+    def machine(self, steps: Steps) -> dict[int, MachineCell]:
+        """Return how the machine of the store was in each step of a series; steps without a reading are left out."""
+
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""
 
@@ -285,6 +305,10 @@ class Moment(Protocol):
     @property
     def alerts(self) -> AlertQuestions:
         """How alerts stand, and what is still to be told of them."""
+
+    @property
+    def environments(self) -> list[str]:
+        """Every environment that facts are from or that services are registered in, as they were first seen."""
 
     @property
     def horizon(self) -> int:

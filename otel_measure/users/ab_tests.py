@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
+from otel_measure.definitions.series import Series
 from otel_measure.stats.ab_test import AbTest
 
 
@@ -36,6 +37,17 @@ class AbTests(Protocol):
 
     def get_ab_test_results(self, test_id: str, *, environment: str | None = None) -> AbTest:
         """Return what a test says so far, of one environment."""
+
+    def get_ab_test_series(
+        self,
+        test_id: str,
+        window: str = "30d",
+        *,
+        step: str | None = None,
+        as_of: date | None = None,
+        environment: str | None = None,
+    ) -> Series:
+        """Return what a test said at the end of each day or week, of one environment."""
 
 
 class AbTestCalls:
@@ -152,3 +164,28 @@ class AbTestCalls:
             NoStore: there is none to ask.
         """
         return self._ab_tests.get_ab_test_results(test_id, environment=environment)
+
+    def get_ab_test_series(
+        self,
+        test_id: str,
+        window: str = "30d",
+        *,
+        step: str | None = None,
+        as_of: date | None = None,
+        environment: str | None = None,
+    ) -> Series:
+        """Return what a test said at the end of each day or week, of one environment.
+
+        Args:
+            test_id: what `create_ab_test` returned.
+            window: such as "30d", whole local days that end with today or `as_of`.
+            step: "1d" or "1w"; days up to 92 of them when not given.
+            as_of: the last day.
+            environment: of this one.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+            NotFound: there is no such test.
+            NoStore: there is none to ask.
+        """
+        return self._ab_tests.get_ab_test_series(test_id, window, step=step, as_of=as_of, environment=environment)

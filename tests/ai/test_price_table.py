@@ -122,6 +122,7 @@ def test_every_twentieth_model_costs_what_the_table_s_calculator_says() -> None:
     assert differences == []
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_every_model_costs_what_the_table_s_calculator_says() -> None:
     """All models of all providers, each with a dozen usages: 0 differences."""

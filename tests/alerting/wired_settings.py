@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Final
 
 import requests
@@ -10,6 +9,7 @@ import requests
 from otel_measure.alerting.evaluator import AlertRules
 from otel_measure.runtime import Runtime
 from tests.alerting.evaluating import RULES
+from tests.alerting.test_thread import is_evaluating
 from tests.definitions.alerting.judging import judged
 from tests.otlp.requests import NOW_US
 from tests.wired_settings import Given
@@ -20,16 +20,12 @@ FIRING: Final = AlertRules(RULES, "x", lambda _: [judged("beyond")])
 def evaluating(given: Given) -> object:
     """Whether alerts are evaluated once a process has started, and once it serves."""
     runtime = given.runtime()
-
-    def is_evaluating() -> bool:
-        return any(thread.name == "otel-measure-alerts" for thread in threading.enumerate())
-
     runtime.start()
-    seen = [is_evaluating()]
+    seen = [is_evaluating(runtime)]
     runtime.evaluate_alerts()
-    seen.append(is_evaluating())
+    seen.append(is_evaluating(runtime))
     runtime.shutdown()
-    return [*seen, is_evaluating()]
+    return seen
 
 
 def interval(given: Given) -> object:

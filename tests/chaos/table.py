@@ -42,7 +42,8 @@ class Outcome(NamedTuple):
 def attacked(attack: Attack, scale: int, folder: Path) -> Outcome:
     """Attack a server that is started for it, and return what that cost."""
     with victim(folder, **TOKENS) as server:
-        time.sleep(2)  # what starting takes is not what is measured
+        while server.status("/readyz") != 200:  # what starting takes is not what is measured
+            time.sleep(0.1)
         with observed(server) as seen:
             attack(server, scale)
         return Outcome(seen, server.log.read_text().count("\n"))

@@ -30,6 +30,7 @@ def test_a_day_begins_where_the_day_before_ends(day: date, name: str) -> None:
     assert (day_of(start), day_of(start - 1) < day_number(day)) == (day_number(day), True)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", ["America/St_Johns", "America/Goose_Bay", "America/Moncton", "Antarctica/Casey"])
 def test_days_follow_each_other(name: str) -> None:
     """Also where clocks went back from 00:01 to 23:01: a day that has begun has begun."""

@@ -297,6 +297,7 @@ def test_after_the_stop_nobody_grows_older() -> None:
     assert {analyse(stopped, LATE, now=hours * HOUR_US).compared_within_hours for hours in (10, 2000)} == {1}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("lag_hours", "hours"), [(24.0, 336), (72.0, 400)])
 def test_conversions_that_come_late_are_no_change(lag_hours: float, hours: int) -> None:
     """10 % against 13 % is a winner in all of 20 tests, however long after the exposure people convert."""
@@ -311,6 +312,7 @@ def simulated(experiments: int, control: float, treatment: float, seed: int) -> 
     return [[[(100, a), (100, b)] for a, b in zip(*pair, strict=True)] for pair in zip(*draws, strict=True)]
 
 
+@pytest.mark.no_cover
 def test_equal_arms_rarely_show_a_winner() -> None:
     """Of 1,000 A/A experiments looked at 100 times each at most 5 % ever show a winner."""
     ever = 0
@@ -321,6 +323,7 @@ def test_equal_arms_rarely_show_a_winner() -> None:
     assert 0 < ever <= 50
 
 
+@pytest.mark.no_cover
 def test_a_real_difference_is_found() -> None:
     """With 10 % against 13 % a winner is found in at least 95 % of 200 experiments of 10,000 users an arm."""
     found = [analyse(TWO, history(looks)).winner for looks in simulated(200, 0.10, 0.13, seed=5)]

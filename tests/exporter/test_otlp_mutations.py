@@ -101,6 +101,7 @@ def as_json(message: Message, draw: random.Random) -> bytes:
     return json.dumps(mutated_json(MessageToDict(message, use_integers_for_enums=True), draw)).encode()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("media", "mutate"),
     [(PROTOBUF, lambda message, draw: mutated_bytes(message.SerializeToString(), draw)), (JSON, as_json)],

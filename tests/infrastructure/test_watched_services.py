@@ -96,6 +96,7 @@ def test_a_store_that_refuses_does_not_end_the_watch(tmp_path: Path) -> None:
         beat_soon=lambda: None,
         fault=lambda what, message, error: faults.append(f"{what}: {message}"),
         streams=list,
+        history=None,  # type: ignore[arg-type]  # nor asked
     )
     infra.watch_service("db", lambda: True, interval_s=0.01)
     until(lambda: len(ledger.heard) >= 2)

@@ -58,53 +58,78 @@ class UserHistory:
         return ZoneInfo(self.zone_name)
 
 
+_ANCHOR = st.sampled_from(DATES)
+_LATER = st.lists(st.sampled_from(DAYS_LATER), min_size=1, max_size=5, unique=True)
+
+
 @st.composite
 def _days(draw: st.DrawFn) -> list[date]:
     """One to five days around one of DATES, so that events of a history meet."""
-    anchor = draw(st.sampled_from(DATES))
-    later = draw(st.lists(st.sampled_from(DAYS_LATER), min_size=1, max_size=5, unique=True))
+    anchor, later = draw(_ANCHOR), draw(_LATER)
     return [anchor + timedelta(days=d) for d in later]
 
 
-def _times(zone: ZoneInfo, days: Sequence[date]) -> st.SearchStrategy[int]:
-    """Times around local midnights, so that the edge of a day stays one over a clock change."""
-    return st.builds(int.__add__, st.sampled_from([day_start(d, zone) for d in days]), st.sampled_from(STEPS))
+_DAYS = _days()
 
-
-def _one_event(times: st.SearchStrategy[int]) -> st.SearchStrategy[Ev]:
-    """One event without its id; markers always carry a session id, as a client that starts sessions gives one."""
-    common = {"user": st.sampled_from(USERS + ANONYMOUS), "id": st.just(""), "ts": times}
-    tracked = st.builds(
-        Ev,
-        **common,
-        type=st.sampled_from(TYPES),
-        name=st.sampled_from(NAMES),
-        session=st.sampled_from(CLIENT_SESSIONS),
-        background=st.sampled_from((False, False, False, True)),
-        value=st.sampled_from(VALUES),
-        currency=st.sampled_from(CURRENCIES),
-    )
-    passive = st.builds(
-        Ev,
-        **common,
-        type=st.sampled_from(PASSIVE_TYPES),
-        name=st.sampled_from(NAMES),
-        session=st.sampled_from(CLIENT_SESSIONS[1:]),
-    )
-    return st.integers(0, 5).flatmap(lambda kind: passive if kind == 5 else tracked)
+# Strategies are built once: hypothesis takes longer to look at a new one than to draw from it. Hence a record is drawn
+# at its distance from a midnight, so that the edge of a day stays one over a clock change, and which one beside it.
+_WHICH = st.integers(0, 59)  # of one to five, each as often
+_STEP = st.sampled_from(STEPS)
+_GAP = st.sampled_from(GAPS)
+_AS_OFTEN = st.sampled_from((1, 1, 2, 3))
+_USER = st.sampled_from(USERS)
+_TYPE = st.sampled_from(TYPES)
+_ANYONE = st.sampled_from(USERS + ANONYMOUS)
+# Markers always carry a session id, as a client that starts sessions gives one.
+_TRACKED = st.builds(
+    Ev,
+    user=_ANYONE,
+    id=st.just(""),
+    ts=_STEP,
+    type=_TYPE,
+    name=st.sampled_from(NAMES),
+    session=st.sampled_from(CLIENT_SESSIONS),
+    background=st.sampled_from((False, False, False, True)),
+    value=st.sampled_from(VALUES),
+    currency=st.sampled_from(CURRENCIES),
+)
+_PASSIVE = st.builds(
+    Ev,
+    user=_ANYONE,
+    id=st.just(""),
+    ts=_STEP,
+    type=st.sampled_from(PASSIVE_TYPES),
+    name=st.sampled_from(NAMES),
+    session=st.sampled_from(CLIENT_SESSIONS[1:]),
+)
+_EVENT = st.integers(0, 5).flatmap(lambda kind: _PASSIVE if kind == 5 else _TRACKED)
+_ANSWER = st.builds(
+    NpsAnswer, user=_ANYONE, survey=st.sampled_from(SURVEYS), score=st.integers(0, 10), ts=_STEP, id=st.just("")
+)
 
 
 @st.composite
-def _burst(draw: st.DrawFn, times: st.SearchStrategy[int]) -> list[Ev]:
-    """One event, or the same two or three times at equal gaps: what makes sessions long."""
-    event, gap = draw(_one_event(times)), draw(st.sampled_from(GAPS))
-    return [replace(event, ts=event.ts + k * gap) for k in range(draw(st.sampled_from((1, 1, 2, 3))))]
+def _bursts(draw: st.DrawFn) -> tuple[int, list[Ev]]:
+    """Near a midnight, one event, or the same two or three times at equal gaps: what makes sessions long."""
+    event, gap = draw(_EVENT), draw(_GAP)
+    return draw(_WHICH), [replace(event, ts=event.ts + k * gap) for k in range(draw(_AS_OFTEN))]
+
+
+_BURST = _bursts()
+_FEW_BURSTS = st.lists(_BURST, max_size=4)
+_ANSWER_NEAR = st.tuples(_WHICH, _ANSWER)
+_TIME = st.tuples(_WHICH, _STEP)
+_STREAK_DAYS = st.sampled_from((0, 0, 11, 12))
+_ZONE = st.sampled_from(ZONES)
+_NOW_LATER = st.sampled_from(NOW_LATER)
+_SEEN_LATER = st.sampled_from((0, 1, 7, 30))
+_OWNERS = st.dictionaries(st.sampled_from(ANONYMOUS), _USER, max_size=len(ANONYMOUS))
 
 
 @st.composite
 def _streak(draw: st.DrawFn, zone: ZoneInfo, last: date) -> list[Ev]:
     """Nothing, or one user active on the 11 or 12 days that end with `last`: where power users begin."""
-    days, user = draw(st.sampled_from((0, 0, 11, 12))), draw(st.sampled_from(USERS))
+    days, user = draw(_STREAK_DAYS), draw(_USER)
     return [Ev(user, "", day_start(last - timedelta(days=k), zone)) for k in range(days)]
 
 
@@ -126,7 +151,7 @@ def identifies(draw: st.DrawFn) -> list[Identify]:
     No id is linked to two users, and no user to another: which of two wins depends on the order of receipt, by
     definition.
     """
-    owner = draw(st.dictionaries(st.sampled_from(ANONYMOUS), st.sampled_from(USERS), max_size=len(ANONYMOUS)))
+    owner = draw(_OWNERS)
     links = [Identify(anon, user) for anon, user in owner.items()]
     return draw(st.lists(st.sampled_from(links), max_size=2 * len(links))) if links else []
 
@@ -144,31 +169,32 @@ def histories(draw: st.DrawFn, *, max_events: int = 36, max_answers: int = 8) ->
 
     Any order of receipt of it means the same.
     """
-    zone_name = draw(st.sampled_from(ZONES))
+    zone_name = draw(_ZONE)
     zone = ZoneInfo(zone_name)
-    days = draw(_days())
-    times = _times(zone, days)
-    bursts = draw(st.lists(_burst(times), max_size=max_events // 2))
-    drawn = [e for burst in [draw(_streak(zone, max(days))), *bursts] for e in burst][:max_events]
+    days = draw(_DAYS)
+    midnights = [day_start(day, zone) for day in days]
+
+    def at(which: int, step: int) -> int:
+        return midnights[which % len(midnights)] + step
+
+    def told(bursts: list[tuple[int, list[Ev]]]) -> list[Ev]:
+        return [replace(event, ts=at(which, event.ts)) for which, burst in bursts for event in burst]
+
+    def answered(most: int) -> list[NpsAnswer]:
+        return [replace(one, ts=at(which, one.ts)) for which, one in draw(st.lists(_ANSWER_NEAR, max_size=most))]
+
+    bursts = draw(st.lists(_BURST, max_size=max_events // 2))
+    drawn = [*draw(_streak(zone, max(days))), *told(bursts)][:max_events]
     events = [replace(e, id=f"e{n:02}") for n, e in enumerate(drawn)]
-    answer = st.builds(
-        NpsAnswer,
-        user=st.sampled_from(USERS + ANONYMOUS),
-        survey=st.sampled_from(SURVEYS),
-        score=st.integers(0, 10),
-        ts=times,
-        id=st.just(""),
-    )
-    answers = [replace(a, id=f"n{n:02}") for n, a in enumerate(draw(st.lists(answer, max_size=max_answers)))]
-    staged: list[Ev | NpsAnswer] = [e for burst in draw(st.lists(_burst(times), max_size=4)) for e in burst]
-    staged += draw(st.lists(answer, max_size=2))
+    answers = [replace(a, id=f"n{n:02}") for n, a in enumerate(answered(max_answers))]
+    staged: list[Ev | NpsAnswer] = [*told(draw(_FEW_BURSTS)), *answered(2)]
     elsewhere = [replace(one, id=f"s{n:02}", environment="staging") for n, one in enumerate(staged)]
-    latest = max([e.ts for e in events] + [a.ts for a in answers], default=draw(times))
-    now = latest + draw(st.sampled_from(NOW_LATER))
+    latest = max([e.ts for e in events] + [a.ts for a in answers], default=at(*draw(_TIME)))
+    now = latest + draw(_NOW_LATER)
     return UserHistory(
         zone_name=zone_name,
         now=now,
-        as_of=day_of(now, zone) - timedelta(days=draw(st.sampled_from((0, 1, 7, 30)))),
+        as_of=day_of(now, zone) - timedelta(days=draw(_SEEN_LATER)),
         events=draw(_redelivered(events, 4)),
         aliases=draw(identifies()),
         answers=draw(_redelivered(answers, 2)),
@@ -185,8 +211,8 @@ def altered(draw: st.DrawFn, events: Sequence[Ev]) -> list[Ev]:
     received = list(events)
     if received:
         for again in draw(st.lists(st.sampled_from(received), max_size=4)):
-            moved = replace(again, ts=again.ts + draw(st.sampled_from(STEPS)), user=draw(st.sampled_from(USERS)))
-            received.append(replace(moved, type=draw(st.sampled_from(TYPES))))
+            moved = replace(again, ts=again.ts + draw(_STEP), user=draw(_USER))
+            received.append(replace(moved, type=draw(_TYPE)))
     return received
 
 

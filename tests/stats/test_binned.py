@@ -157,3 +157,11 @@ def test_the_mean_of_values_without_a_sum_is_not_known() -> None:
     assert Binned.from_json(both.to_json()) == both
     both.merge(without.negated())
     assert both == summed
+
+
+def test_what_is_certainly_above_a_bound() -> None:
+    """A bin that the bound cuts has nothing above it for certain; what was taken off again is not below 0."""
+    binned = Binned()
+    binned.extend([(1.0, 2.0, 3), (2.0, 4.0, 5), (4.0, 8.0, 7)], None)
+    assert [binned.above(bound) for bound in (0.5, 1.0, 2.0, 3.0, 4.0, 5.0)] == [15, 15, 12, 7, 7, 0]
+    assert binned.negated().above(1.0) == 0

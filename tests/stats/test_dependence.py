@@ -89,6 +89,7 @@ def test_dependent_windows_in_short(rho: float, shift: float) -> None:
     assert share_of_alarms(rho, shift, windows=20, seed=5) >= 0.95
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rho", [0.0, 0.7, 0.9])
@@ -97,6 +98,7 @@ def test_clean_dependent_windows_raise_no_alarm(rho: float) -> None:
     assert share_of_alarms(rho, 0.0, windows=200, seed=1) <= 0.01
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("rho", "shift"), [(0.7, 1.0), (0.9, 2.0)])

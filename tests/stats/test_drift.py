@@ -177,6 +177,7 @@ def test_an_alarm_has_the_status_of_its_score_where_no_feature_is_listed() -> No
     assert drift.score == drift.features["x"].score == pytest.approx(0.229, abs=0.001)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("samples", "m", "features"), [(200, 1000, 1), (1000, 1000, 1), (1000, 1000, 50), (60, 300, 1)]
 )

@@ -53,6 +53,7 @@ def test_a_day_is_compared_with_the_mean_of_the_same_weekdays() -> None:
     assert weekday_drop([100, *[50] * 6, 0, *[50] * 6, 75]).before == 100.0
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("spread", [0.0, 0.05, 0.1, 0.15])
 @pytest.mark.parametrize("users", [100, 1_000, 10_000])
 @pytest.mark.parametrize("days", [15, 43])

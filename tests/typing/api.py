@@ -98,9 +98,11 @@ def machine() -> None:
     assert_type(cpu.usage_percent, float)
     assert_type(cpu.timestamp, datetime)
     assert_type(infra.collect_memory_metrics().available_bytes, float)
-    assert_type(infra.collect_disk_metrics().used_percent, float)
-    assert_type(infra.collect_disk_metrics(mount_point="/").mount_point, str)
+    assert_type(infra.collect_disk_metrics(mount_point="/").used_percent, float)
     assert_type(infra.collect_network_metrics().sent_bytes_per_second, float)
+    assert_type(infra.get_machine_series("24h", step="5m").columns["cpu_percent_max"], tuple[float, ...])
+    earlier = NOW - timedelta(hours=1)
+    assert_type(infra.get_machine_series(start=earlier, end=NOW, compare="previous").step_seconds, int)
     assert_type(infra.collect_process_metrics().memory_rss_bytes, float)
     assert_type(infra.collect_process_metrics(pid=None).threads, float)
     assert_type(infra.get_metrics_summary(environment="production"), dict[str, Any])
@@ -118,6 +120,8 @@ def availability() -> None:
     found = infra.get_availability_metrics("db", window="7d", as_of=TODAY, environment="production")
     assert_type(found.availability_percent, float)
     assert_type(found.sla_compliance, bool | None)
+    assert_type(infra.get_availability_series("db", "7d", step="1d").columns["incidents"], tuple[float, ...])
+    infra.get_availability_series("db", start=NOW - timedelta(hours=1), end=NOW, compare="previous", environment="test")
     infra.watch_service("db", lambda: True, interval_s=30, retries=1)
     infra.unwatch_service("db")
 
@@ -297,9 +301,7 @@ def tracking() -> None:
     assert_type(users.export_user("ada").facts, tuple[ExportedFact, ...])
     erasure = users.delete_user("ada")
     assert_type(erasure.events, int)
-    assert_type(
-        users.get_user_series("30d", step="1w", compare="previous", as_of=TODAY).columns["active"], tuple[float, ...]
-    )
+    assert_type(users.get_user_series("30d", step="1w", as_of=TODAY).columns["active"], tuple[float, ...])
     assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)
 
 
@@ -339,9 +341,9 @@ def experiment() -> None:
     assert_type(users.assign_variant(test_id, 7), str | None)
     assert_type(users.stop_ab_test(test_id, winner="new"), str)
     assert_type(users.record_ab_conversion(test_id, user_id=7, timestamp=NOW, event_id="c-1"), str)
-    results = users.get_ab_test_results(test_id, environment="test")
-    assert_type(results.p_value, float)
-    assert_type(results.variant_users, dict[str, int])
+    assert_type(users.get_ab_test_results(test_id, environment="test").variant_users, dict[str, int])
+    over_time = users.get_ab_test_series(test_id, "7d", step="1d", as_of=TODAY, environment="test")
+    assert_type(over_time.window.start, datetime)
 
 
 # ---------------------------------------------------------------- other doors

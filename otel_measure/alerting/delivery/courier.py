@@ -88,11 +88,13 @@ class Courier:
         now = self._clock()
         with self._store.asking() as moment:
             known = moment.alerts
-            waiting = known.waiting(receiver.name)
             state = known.receivers().get(receiver.name, ReceiverState(receiver.name))
+            if now < state.due_us <= now + LONGEST_WAIT_US:
+                return False
+            waiting = known.waiting(receiver.name)
             is_silenced = silencing(known.silences(now), frozenset(), now)
             firing = [state for state in known.states() if state.phase == "firing" and not is_silenced(state)]
-        if not waiting or now < state.due_us <= now + LONGEST_WAIT_US or not self._lease.take():
+        if not waiting or not self._lease.take():
             return False
         message: Message
         if state.failures and now - state.failing_since_us >= AWAY_US and len(waiting) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from otel_measure.definitions.alerting.judgement import Severity, SubjectKind
 
@@ -27,8 +27,6 @@ Judge = Literal[
 AlertUnit = Literal["ratio", "percent", "ms", "usd", "score", "points", "calls", "hours", "seconds", "times", "records"]
 """The unit of a threshold; `times` is how many times faster than allowed a budget of errors is spent."""
 
-DOCS_PAGE: Final = "alerts.md"
-
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
@@ -48,6 +46,7 @@ class AlertRule:
         kpi: the KPI of which a target of one's own moves the threshold; empty where there is none.
         holds_s: how long it is beyond before it fires; 0 fires at once.
         clears_s: how long it is within before it is resolved.
+        docs: the section of the docs that says what it means and what to do.
     """
 
     key: str
@@ -63,11 +62,7 @@ class AlertRule:
     severity_untargeted: Severity | None = None
     holds_s: int = 0
     clears_s: int = 300
-
-    @property
-    def docs(self) -> str:
-        """The section of the docs that says what it means and what to do."""
-        return f"{DOCS_PAGE}#{self.key}"
+    docs: str = ""
 
     def severity_of(self, has_own_target: bool) -> Severity:
         """Return how urgent it is about a subject that has a target of its own, or none."""

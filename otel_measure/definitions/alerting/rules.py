@@ -1,7 +1,7 @@
 """Every alert rule: whom it judges, in which window, against what, and whether it wakes somebody.
 
-The numbers of the product's specification are those of the KPI table. What pages harms somebody now and does not wait for
-the morning; all else is a ticket.
+The numbers of the specification are those of the KPI table. What pages harms somebody now and cannot wait
+for the morning; all else is a ticket.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from otel_measure.definitions.alerting.rule import AlertRule
@@ -326,10 +326,14 @@ _OURS: Final = (
         unit="seconds",
     ),
 )
-ALERT_RULES: Final[tuple[AlertRule, ...]] = (*_MODELS, *_MACHINES, *_SERVICES, *_USERS, *_OURS)
+ALERT_RULES: Final[tuple[AlertRule, ...]] = tuple(
+    replace(rule, docs=f"alerts.md#{rule.key}") for rule in (*_MODELS, *_MACHINES, *_SERVICES, *_USERS, *_OURS)
+)
 
 
 def rules_digest(rules: Iterable[AlertRule]) -> str:
-    """Return what tells one set of rules from another; titles do not count, nor the order."""
-    decisive = {rule.key: {**asdict(rule), "threshold": float(rule.threshold), "title": ""} for rule in rules}
+    """Return what tells one set of rules from another; titles and links do not count, nor the order."""
+    decisive = {
+        rule.key: {**asdict(rule), "threshold": float(rule.threshold), "title": "", "docs": ""} for rule in rules
+    }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]

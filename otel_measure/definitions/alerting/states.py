@@ -84,7 +84,7 @@ def step(
         return _begun(judgement, rule, now_us) if judgement.outcome == "beyond" else (None, None)
     state = replace(
         state,
-        severity=rule.severity,
+        severity=judgement.severity or rule.severity,
         since_us=min(state.since_us, now_us),
         judged_us=min(state.judged_us, now_us),
         known_us=min(state.known_us, now_us),
@@ -106,7 +106,7 @@ def worst_first(states: Sequence[AlertState]) -> list[AlertState]:
 
 
 def _begun(judgement: Judgement, rule: AlertRule, now_us: int) -> tuple[AlertState, AlertChange | None]:
-    pending = AlertState(rule.severity, "pending", now_us, 0, now_us, now_us, "beyond", judgement)
+    pending = AlertState(judgement.severity or rule.severity, "pending", now_us, 0, now_us, now_us, "beyond", judgement)
     return _fired(pending, now_us) if rule.holds_s == 0 else (pending, None)
 
 

@@ -79,7 +79,12 @@ def _stepped(
 ) -> tuple[list[AlertState], list[AlertChange]]:
     """Return the states that are left, sorted, and what changed."""
     before = {(state.subject, state.rule): state for state in states}
-    judged = {(one.subject, one.rule): one for one in judgements if one.rule in rules}
+    # Most are within and were before: nothing comes of those.
+    judged = {
+        (one.subject, one.rule): one
+        for one in judgements
+        if one.rule in rules and (one.outcome == "beyond" or (one.subject, one.rule) in before)
+    }
     after, changes = [], []
     for subject, key in sorted({*before, *judged}):
         kept, rule = before.get((subject, key)), rules.get(key)

@@ -72,9 +72,10 @@ class _Reader:
             key = self._read_key()
             number, child = names.get(key, (0, None))
             if child is None or self.next_byte() == _NULL:
-                value = self._read_value()
-                holder.common.append((key, value))
-                holder.common_bytes += len(value)
+                start, end = self._read_value()
+                holder.common_bytes += end - start
+                if not holder.is_too_large:
+                    holder.common.append((key, self._body[start:end]))
             elif child.is_list:
                 self._read_list(holder, number, child)
             else:
@@ -92,10 +93,7 @@ class _Reader:
             if child.children:
                 self.read_object(ItemHolder(holder, number, child))
             else:
-                self.next_byte()
-                start = self._at
-                self._read_value()
-                self.found.items.append((holder, start, self._at))
+                self.found.items.append((holder, *self._read_value()))
             if self._is_end(_END_OF_LIST):
                 return
             self._expect(_COMMA)
@@ -125,12 +123,12 @@ class _Reader:
         self._expect(_COLON)
         return _decode_text(text.group())
 
-    def _read_value(self) -> bytes:
-        """Return a value as it stands in the body."""
+    def _read_value(self) -> tuple[int, int]:
+        """Return where a value begins and ends in the body."""
         first = self.next_byte()
         start = self._at
         self._at = self._end_of_scalar() if first not in (_QUOTE, _LIST, _OBJECT) else self._end_of_tokens()
-        return self._body[start : self._at]
+        return start, self._at
 
     def _end_of_scalar(self) -> int:
         scalar = _SCALAR.match(self._body, self._at, self._at + MAX_ITEM_BYTES)

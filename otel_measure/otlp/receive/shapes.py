@@ -80,8 +80,8 @@ class ItemHolder(Generic[C]):
 
     Attributes:
         path: the holders that it stands in from the request on, and itself.
-        common: all of it but what holds items, in pieces as they stand in the body.
-        common_bytes: of these pieces.
+        common: all of it but what holds items, in pieces as they stand in the body; some where it is too large.
+        common_bytes: of all of these pieces.
     """
 
     __slots__ = ("common", "common_bytes", "number", "path", "shape")
@@ -92,6 +92,11 @@ class ItemHolder(Generic[C]):
         self.shape = shape
         self.common: list[C] = []
         self.common_bytes = 0
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether its items are refused for what they have in common, so that no more of that need be kept."""
+        return self.common_bytes > MAX_COMMON_BYTES
 
 
 # What an item stands in, and where its bytes begin and end. A request has many: a named tuple takes five times as long.
@@ -137,7 +142,7 @@ class BodyWalk(Generic[C]):
 def _broken_rule(holder: ItemHolder[C], n_bytes: int) -> str | None:
     if n_bytes > MAX_ITEM_BYTES:
         return f"an item must have at most {MAX_ITEM_BYTES} bytes"
-    if any(each.common_bytes > MAX_COMMON_BYTES for each in holder.path[1:]):
+    if any(each.is_too_large for each in holder.path[1:]):
         return f"a resource, a scope and what points of a metric share must have at most {MAX_COMMON_BYTES} bytes each"
     return None
 

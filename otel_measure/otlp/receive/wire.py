@@ -106,8 +106,9 @@ def _walk(body: bytes, at: int, end: int, holder: ItemHolder[bytes], walk: BodyW
             raise TooManyItemsError
         child = children.get(key >> 3) if key & 7 == _LENGTH else None
         if child is None:
-            holder.common.append(body[key_at:stop])
             holder.common_bytes += stop - key_at
+            if not holder.is_too_large:
+                holder.common.append(body[key_at:stop])
         elif child.children:
             _walk(body, start, stop, ItemHolder(holder, key >> 3, child), walk)
         else:

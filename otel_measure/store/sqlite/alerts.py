@@ -16,6 +16,7 @@ from otel_measure.store.sqlite.transaction import Writing
 from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, ReceiverState, WaitingNotification
 
 HISTORY_US: Final = 90 * 24 * 3600 * 1_000_000
+REFUSED: Final = "alerts_refused"  # the key of `meta` that says when a process with other rules was refused last
 MOST_WAITING: Final = 1000  # of one receiver: more than anybody reads, and a bound for who never takes any
 _encode = msgspec.msgpack.Encoder().encode
 _state = msgspec.msgpack.Decoder(AlertState).decode
@@ -55,7 +56,10 @@ class SqliteAlertWriter:
             # One that lies further ahead than two of its length was taken before the clock was set back.
             is_free = ends < believed or ends > until + max(until - believed, 0)
             if known != holder and not is_free:
-                return EvaluatorTerm(0, "another evaluates" if by == digest else "other rules")
+                if by == digest:
+                    return EvaluatorTerm(0, "another evaluates")
+                connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (REFUSED, str(believed)))
+                return EvaluatorTerm(0, "other rules")
             term += known != holder
             connection.execute(
                 "UPDATE alert_evaluator SET holder = ?, term = ?, until = ?, digest = ?", (holder, term, until, digest)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from otel_measure.definitions.environments import UNNAMED, environment_asked
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite import checkup_limits, checkup_senders, journal, kept
+from otel_measure.store.sqlite import checkup_alerts, checkup_limits, checkup_senders, journal, kept
 from otel_measure.store.sqlite.checked_file import MIB, StoreFile, existing, mib, opened, size_of
 from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
 from otel_measure.store.sqlite.faults import RECOVER
@@ -229,6 +229,7 @@ _CHECKS: Final = (
     _Check("store counting", counting, _can_be_opened),
     _Check("store environment", environment, _can_be_opened),
     _Check("otlp senders", checkup_senders.senders, _can_be_opened),
+    _Check("alerts", checkup_alerts.alerts, _can_be_opened),
 )
 
 

@@ -218,11 +218,12 @@ class Database:
         file = self._file
         if file is None:
             return
-        with self._gate.passing():
-            with self._turn(), self._holder() as holder:
-                if holder is not None:
-                    self._refuse_another_file(file, holder)
-            if file.was_cut or self._scan.is_due():
+        # Not inside the gate: a fork takes the turn first and then waits for whoever is inside.
+        with self._turn(), self._holder() as holder:
+            if holder is not None:
+                self._refuse_another_file(file, holder)
+        if file.was_cut or self._scan.is_due():
+            with self._gate.passing():
                 self._scan_for_damage(file)
         self.damage.refuse()
 

@@ -26,7 +26,7 @@ from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import ALL_MODELS, GroupBy, GroupKey, Model, ModelChoice, ModelKey
+from otel_measure.store.types.models import ALL_MODELS, CallCount, GroupBy, GroupKey, Model, ModelChoice, ModelKey
 
 CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
 # Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
@@ -240,6 +240,30 @@ class SqliteRecordedModels:
         for (group, step), use in of_steps.items():
             groups.setdefault(group, {})[step] = use
         return groups
+
+    def call_counts(self, start: int, minutes_from: int, end: int) -> dict[ModelKey, list[CallCount]]:
+        """Return the calls of each cell of [start, end), ascending, of the models that had any."""
+        condition, parameters = conditions(None, self._where)
+        parts = [(cells, 60, minutes_from, end) for cells in CELLS]
+        parts += [(cells, 300 if 300 in self._levels[cells] else 60, start, minutes_from) for cells in CELLS]
+        of_cells = " UNION ALL ".join(
+            "SELECT c.model, c.start, c.requests, c.errors"
+            f" FROM {cells} c JOIN origin o ON o.id = c.origin"
+            f" WHERE c.seconds = ? AND c.start >= ? AND c.start < ? {condition}"
+            for cells, *_ in parts
+        )
+        rows = self._connection.execute(
+            f"SELECT model, start, sum(requests), sum(errors) FROM ({of_cells}) GROUP BY model, start ORDER BY 1, 2",
+            [given for _, *cells in parts for given in (*cells, *parameters)],
+        )
+        counts: dict[int, list[CallCount]] = {}
+        for model, *count in rows:
+            counts.setdefault(model, []).append(CallCount(*count))
+        keys = {
+            model: self._connection.execute("SELECT name, version FROM model WHERE id = ?", (model,)).fetchone()
+            for model in counts
+        }
+        return {keys[model]: of_model for model, of_model in counts.items()}
 
     def _uses(
         self,

@@ -8,8 +8,10 @@ from functools import cached_property
 
 from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.runs import AgentActivity
-from otel_measure.store.sqlite import agents, arrivals, environments, senders, streams, totals, users
+from otel_measure.definitions.steps import Steps
+from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
@@ -62,6 +64,12 @@ class SqliteMoment:
         return agents.activity(self._transaction.connection, self._where, start, end)
 
     @property
+    def environments(self) -> list[str]:
+        """Every environment that facts are from or that services are registered in, as they were first seen."""
+        rows = self._transaction.connection.execute("SELECT name FROM environment ORDER BY id")
+        return [name for (name,) in rows]
+
+    @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""
         return self._seen.horizon
@@ -86,6 +94,10 @@ class SqliteStreamQuestions:
     def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
         """Return the last values of streams whose names begin so, per host, process and labels."""
         return streams.readings(self._connection, prefixes, since)
+
+    def machine(self, steps: Steps) -> dict[int, MachineCell]:
+        """Return how the machine of the store was in each step of a series; steps without a reading are left out."""
+        return machine.by_step(self._connection, steps)
 
     def senders(self, since: int) -> list[Sender]:
         """Return who has sent since then, sorted."""

@@ -22,6 +22,7 @@ from otel_measure.store.sqlite import (
     facts,
     journal,
     kept,
+    machine,
     models,
     quality,
     roll_ups,
@@ -95,6 +96,7 @@ class Sweeper:
                 streams.sweep(connection, now, self._limits.history_days)
                 senders.sweep(connection, now, self._limits.history_days)
                 arrivals.sweep(connection, now)
+                machine.sweep(connection, now, self._limits.history_days)
                 signals.sweep(connection, now)
         definitions = self._definitions()
         oldest_day = definitions.day_of(now) - self._limits.retention_days

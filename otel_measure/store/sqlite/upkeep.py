@@ -1,15 +1,15 @@
-"""What an operator asks of a store beside what it counts: erasures, exports, backups, alerts."""
+"""What a store does beside what it counts: erasures, exports, backups, alerts, the history of the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreError
-from otel_measure.store.sqlite import erasures, identity
+from otel_measure.store.sqlite import erasures, identity, machine
 from otel_measure.store.sqlite.alerts import SqliteAlertWriter
 from otel_measure.store.sqlite.backups import back_up
 from otel_measure.store.sqlite.clearing import Clearing
@@ -59,6 +59,11 @@ class SqliteUpkeep:
         keys = identity.search(self._database.read, person)
         with self._writing(durable=True) as transaction:
             return identity.finish(transaction, user_id, receipt, person, keys, at)
+
+    def note_machine(self, readings: Mapping[str, float], now: int) -> None:
+        """Add readings of the machine by their names, taken at one moment."""
+        with self._writing() as transaction:
+            machine.note(transaction.connection, readings, self._believed_at(now))
 
     def export(self, user_id: str) -> UserExport:
         """Return all that is stored of a person."""

@@ -23,6 +23,14 @@ class ModelChoice(NamedTuple):
 ALL_MODELS: Final = ModelChoice()
 
 
+class CallCount(NamedTuple):
+    """How many calls a cell had that begins at `start` (microseconds), and how many of them failed."""
+
+    start: int
+    requests: int
+    errors: int
+
+
 class Spent(NamedTuple):
     """What calls cost that have something in common.
 

@@ -15,7 +15,19 @@ API: Final = AlertSubject("service", "api", "prod")
 
 def rule(key: str = "errors", severity: Severity = "page", holds_s: int = 0, clears_s: int = 300) -> AlertRule:
     """Return a rule about models."""
-    return AlertRule(key, key.title(), "model", severity, 300, 0.05, holds_s, clears_s, "alerts.md#what-to-do")
+    return AlertRule(
+        key=key,
+        title=key.title(),
+        about="model",
+        judge="error_share",
+        severity=severity,
+        window_s=300,
+        threshold=0.05,
+        unit="ratio",
+        holds_s=holds_s,
+        clears_s=clears_s,
+        docs="alerts.md#what-to-do",
+    )
 
 
 def judged(outcome: Outcome, key: str = "errors", subject: AlertSubject = CHURN, value: float = 0.9) -> Judgement:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from otel_measure.definitions.alerting.rules import ALERT_RULES, rules_digest
 from otel_measure.definitions.kpis import KPIS
@@ -49,6 +51,13 @@ def test_keys_are_names_of_rules_and_anchors() -> None:
     assert len(set(keys)) == len(keys)
     assert [rule.docs for rule in ALERT_RULES] == [f"alerts.md#{key}" for key in keys]
     assert [rule.key for rule in ALERT_RULES if rule.judge == "kpi" and not rule.kpi] == []
+
+
+def test_every_rule_has_its_section_of_the_docs() -> None:
+    """The link of a rule leads to a heading that says what it means and what to do."""
+    page = (Path(__file__).parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### (\w+)$", page, re.MULTILINE)
+    assert sorted(headings) == sorted(rule.key for rule in ALERT_RULES)
 
 
 def test_the_digest_tells_sets_of_rules_apart() -> None:

@@ -115,3 +115,15 @@ def test_laws_of_an_alert(turns: list[tuple[Outcome, int]], holds_s: int, clears
             assert (state.phase == "firing") == (told[-1:] == ["fired"])
             assert state.held_us >= 0
     assert told == ["fired", "resolved"] * (len(told) // 2) + ["fired"] * (len(told) % 2)
+
+
+def test_a_model_without_targets_of_its_own_is_as_urgent_as_its_judgement_says() -> None:
+    """What a judgement says of the severity holds before that of the rule."""
+    ticket = replace(judged("beyond"), severity="ticket")
+    state, change = step(None, ticket, rule(severity="page"), NOW)
+    assert state is not None
+    assert change is not None
+    assert (state.severity, change.severity) == ("ticket", "ticket")
+    state, _ = step(state, judged("beyond"), rule(severity="page"), NOW + MINUTE)
+    assert state is not None
+    assert state.severity == "page"

@@ -75,6 +75,16 @@ def test_unknown_numbers_are_null(client: TestClient) -> None:
     assert shown == (None, [None, None], None, None)
 
 
+def test_a_test_over_time(client: TestClient) -> None:
+    """Each variant is a group; no such test, and no such step, are errors."""
+    client.post(BASE, json={"test_name": "New homepage", "variants": ["a", "b"]})
+    series = client.get(f"{BASE}/new-homepage/series?window=2d&step=1d").json()["data"]
+    assert [group["key"] for group in series["groups"]] == [{"variant": "a"}, {"variant": "b"}]
+    assert (len(series["start"]), series["columns"]["users"][-1]) == (2, 0)
+    assert client.get(f"{BASE}/nobody/series").status_code == 404
+    assert client.get(f"{BASE}/new-homepage/series?step=1h").status_code == 400
+
+
 def test_outside_coverage_there_is_no_variant(client: TestClient) -> None:
     """The variant is null and nobody is exposed."""
     client.post(BASE, json=TEST | {"coverage": 0.0001, "key": "ключ"})

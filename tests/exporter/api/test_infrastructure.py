@@ -44,6 +44,20 @@ def post(client: TestClient, path: str, status: int = 201, **body: Any) -> Any:
     return answer.json()["data" if status < 300 else "message"]
 
 
+def test_the_machine_over_time(client: TestClient, runtime: Runtime) -> None:
+    """A column per reading, unknown before the first; a step that there is not is a 400."""
+    runtime.background.run_due()
+    series = client.get(f"{BASE}/series?window=1h&step=5m&compare=previous").json()["data"]
+    assert (series["start"][0], series["step_seconds"], series["partial"]) == ("2026-01-15T11:00:00Z", 300, [12])
+    assert series["columns"]["memory_percent"][:12] == [None] * 12
+    assert series["previous"]["start"][0] == "2026-01-15T10:00:00Z"
+    answer = client.get(f"{BASE}/series?step=2m")
+    assert (answer.status_code, answer.json()["message"]) == (
+        400,
+        "step must be one of 10s, 1m, 5m, 15m, 1h, 6h, 1d, 1w, not '2m'",
+    )
+
+
 def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
     """A service is registered, goes down and comes up; each answer afterwards shows what was posted."""
     registered = {"service_name": "my-api", "state": "up", "down_since": None, "sla_target": 99.5}
@@ -100,6 +114,9 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
             },
         },
     }
+    series = client.get(f"{BASE}/availability/my-api/series?window=1m&step=1m").json()["data"]
+    assert (series["columns"]["downtime_seconds"], series["partial"]) == ([0, 10], [1])
+    assert client.get(f"{BASE}/availability/nobody/series").status_code == 404
     exposed = client.get(f"{BASE}/prometheus", params={"scope": "infrastructure"}).text.splitlines()
     assert 'otel_measure_service_availability_ratio{otel_measure_service_name="my-api"} 0.75' in exposed
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import grpc
 import pytest
 
+from exporter.app import create_app
 from exporter.cli import exit_codes, otlp_grpc, ports
 from exporter.server.tls import PemFiles
 from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError
+from tests.components import free_port
 from tests.exporter.cli.command_line import run, serving
 from tests.exporter.test_grpc import ONE_CALL, TRACES
 
@@ -42,6 +46,29 @@ def test_a_port_that_nobody_asked_for_may_be_taken(monkeypatch: pytest.MonkeyPat
     (line,) = said
     assert line.startswith(f"OTLP over gRPC is not served: port {otlp_grpc.PORT} on 127.0.0.1 is taken by pid ")
     assert line.endswith("; stop it, or take another with --grpc-port (0 takes a free one)")
+
+
+@pytest.mark.parametrize("is_set", [False, True])
+def test_somebody_takes_the_port_at_the_last_moment(monkeypatch: pytest.MonkeyPatch, is_set: bool) -> None:
+    """Between the look at the port and the start: the rest is served without gRPC, but where the port was asked for."""
+    said: list[str] = []
+    port = free_port()
+    monkeypatch.setattr(otlp_grpc, "PORT", port)
+    late = listener(replace(SETTINGS, grpc_port=port) if is_set else SETTINGS, said)
+    assert late is not None
+    why = f"port {port} on 127.0.0.1 was taken just now; try again, or another with --grpc-port"
+
+    async def starts() -> None:
+        await late.start(create_app(SETTINGS))
+        await late.stop(0)
+
+    with ports.listen("127.0.0.1", port):
+        if is_set:
+            with pytest.raises(ports.CannotListen, match=re.escape(why)):
+                asyncio.run(starts())
+        else:
+            asyncio.run(starts())
+    assert (late.address, said) == (None, [] if is_set else [f"OTLP over gRPC is not served: {why}"])
 
 
 def test_a_port_that_is_set_has_to_be_free(tmp_path: Path) -> None:

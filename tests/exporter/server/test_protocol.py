@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+import struct
 from typing import Any
 
 import pytest
 
+from exporter.server.protocol import LimitedProtocol
 from tests.exporter.server.serving_limited import LimitedServer, eventually, with_server
 
 GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -254,6 +258,37 @@ def test_the_rest_of_a_body_that_is_answered() -> None:
             assert await client.rest() in (b"", b"reset")
 
     assert [scope["path"] for scope in with_server(act, drain_s=0.3).scopes] == ["/unread", "/2", "/unread"]
+
+
+def test_a_client_that_is_gone_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Who resets the connection in the middle of an answer, with another request behind it, is no error in the log."""
+
+    async def act(server: LimitedServer) -> None:
+        server.answer = b"x" * 20_000_000
+        first, second = GET % 1, GET % 2
+        async with server.client(first[:-4]) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await eventually(lambda: any(each._head_bytes for each in protocols(server)))
+            client.writer.write(first[-4:] + second)  # which are parsed together
+            await eventually(lambda: any(each.unread() for each in protocols(server)))
+            sock = client.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await eventually(server.connections.is_empty)
+        await asyncio.sleep(0)
+
+    uvicorn = logging.getLogger("uvicorn.error")  # it tells no logger above it
+    uvicorn.addHandler(caplog.handler)
+    try:
+        server = with_server(act)
+    finally:
+        uvicorn.removeHandler(caplog.handler)
+    assert [scope["path"] for scope in server.scopes] == ["/1"]
+    assert (server.log, caplog.messages) == ([], [])
+
+
+def protocols(server: LimitedServer) -> list[LimitedProtocol]:
+    """Return the protocols of the connections that are open."""
+    return [each for each in server.connections if isinstance(each, LimitedProtocol)]
 
 
 def test_an_answer_that_is_not_read() -> None:

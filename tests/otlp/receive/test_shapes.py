@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -150,6 +151,19 @@ def test_what_is_too_large(form: str) -> None:
     assert refused == ({common: 2, item: 1} if form == "protobuf" else {common: 2})
 
 
+def test_what_is_too_large_is_not_kept() -> None:
+    """A resource over its bytes takes no memory beside the body that it came in."""
+    body = log_request([event("a")], {"x": "y" * 4 * 2**20}).SerializeToString()
+    refused: Counter[str] = Counter()
+    tracemalloc.start()
+    try:
+        portions = list(wire.portions(body, LOGS, refused))
+        assert tracemalloc.get_traced_memory()[1] < shapes.MAX_COMMON_BYTES
+    finally:
+        tracemalloc.stop()
+    assert (portions, refused.total()) == ([], 1)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -222,6 +236,7 @@ def _expected(why: str, start: int) -> str:
     return f"{what} (byte {int(place[:-1]) - 200_120 + start})" if place else what
 
 
+@pytest.mark.no_cover
 def test_many_values_in_json() -> None:
     """A body of more texts and brackets than any that says something is refused."""
     item = b'{"a":[' + b"[]," * 160_000 + b"[]]}"

@@ -231,6 +231,7 @@ def started(script: str, *arguments: object) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.no_cover
 def test_beside_others_who_write_and_read(path: Path) -> None:
     """Two processes write and two threads read all the while: nothing is lost or left, and nobody waits for long."""
     store = closed_later(SqliteStore(str(path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,28 @@ def test_no_other_thread_writes_while_the_process_is_copied(opened_database: Ope
     database.after_fork_in_parent()
     thread.join(5)
     assert numbers(database) == [0, 1]
+
+
+def test_a_fork_does_not_wait_for_one_that_waits_for_it(
+    opened_database: Open, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heartbeat that looks at the file while a fork has begun waits outside of the gate that the fork closes."""
+    database = opened_database(path)
+    put(database, 1)
+    heartbeat = threading.Thread(target=database.watch)
+
+    def meanwhile(wait_s: float) -> None:
+        heartbeat.start()
+        while not database._lock._waiting:
+            time.sleep(0.001)
+
+    monkeypatch.setattr(database._checkpoints, "wait", meanwhile)
+    database.before_fork()
+    assert database._gate._inside == 0
+    assert heartbeat.is_alive()
+    database.after_fork_in_parent()
+    heartbeat.join(60)
+    assert not heartbeat.is_alive()
 
 
 def test_migrating_again_changes_nothing(opened_database: Open, path: Path) -> None:

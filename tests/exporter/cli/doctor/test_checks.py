@@ -20,7 +20,7 @@ def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
     assert [finding.check for finding in findings] == [
         "store", "store directory", "store file system", "store disk", "store privacy", "store integrity",
         "store bound", "store log", "store clock", "store writable", "store schema", "store time zone",
-        "store definitions", "store counting", "store environment", "otlp senders",
+        "store definitions", "store counting", "store environment", "otlp senders", "alerts",
         "port", "grpc port", "access", "clock", "time zone data", "python", "sqlite", "opentelemetry",
         "opentelemetry settings", "opentelemetry internals", "application views", "otlp endpoint", "prices",
     ]  # fmt: skip

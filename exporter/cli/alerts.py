@@ -1,0 +1,177 @@
+"""The commands `otel-measure alerts …`: how alerts stand, of which nobody is told, and whether receivers hear us."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from exporter.cli.options import json_option, load_settings, store_option
+from otel_measure.errors import ConfigurationError, MeasureError, NotFound
+
+if TYPE_CHECKING:
+    from otel_measure.alerting.messages import AlertMessage
+    from otel_measure.alerting.report import SilenceMessage
+    from otel_measure.store.protocol import Store
+
+_MINUTE_US = 60_000_000
+
+
+@click.group(short_help="Show alerts, silence them, try who is told.")
+def alerts() -> None:
+    """Show how alerts stand, keep some from being told, and try the receivers."""
+
+
+@alerts.command("test", short_help="Send a test to every receiver.")
+@json_option
+def try_receivers(as_json: bool) -> None:
+    """Send a message that says it is a test to every receiver of the settings (OTEL_MEASURE_ALERT_…), at once."""
+    from otel_measure.alerting.delivery.receivers import receivers_of
+    from otel_measure.alerting.in_force import BY_KEY
+    from otel_measure.alerting.messages import Messages
+
+    trials = receivers_of(load_settings({}), Messages(BY_KEY)).trials
+    if not trials:
+        raise ConfigurationError(
+            "nobody is told of alerts: set OTEL_MEASURE_ALERT_WEBHOOK, _SLACK, _ALERTMANAGER or _HEARTBEAT"
+        )
+    replies = {name: trial(_now_us()) for name, trial in trials.items()}
+    if as_json:
+        click.echo(json.dumps({name: reply.why or "ok" for name, reply in replies.items()}))
+    else:
+        for name, reply in replies.items():
+            click.echo(f"{name}: {reply.why or 'ok'}")
+    if failed := [name for name, reply in replies.items() if not reply.is_taken]:
+        raise MeasureError(f"not everybody can be told of alerts: {', '.join(failed)}")
+
+
+@alerts.command("list", short_help="Show what fires, what happened, and silences.")
+@store_option
+@json_option
+def show(store: str | None, as_json: bool) -> None:
+    """Show the alerts that fire or are pending, what happened in the last seven days, and the silences in force."""
+    import msgspec
+
+    from otel_measure.alerting.in_force import BY_KEY
+    from otel_measure.alerting.messages import Messages
+    from otel_measure.alerting.report import rule_alerts
+
+    with _opened(store) as opened:
+        report = rule_alerts(opened, Messages(BY_KEY), None, _now_us())
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+        return
+    when = "never" if report.evaluated is None else f"{report.evaluated:%Y-%m-%d %H:%M:%S} UTC"
+    click.echo(f"evaluated: {when}")
+    for heading, lines in (
+        ("active", list(map(_alert_line, report.active))),
+        ("recent", list(map(_alert_line, report.recent))),
+        ("silences", list(map(_silence_line, report.silences))),
+    ):
+        click.echo(f"{heading}: {len(lines) or 'none'}")
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+@alerts.command(
+    "silence",
+    short_help="Keep alerts from being told for a while.",
+    epilog="""\b
+Examples:
+  otel-measure alerts silence --subject churn --for 2h --reason "a new version"
+  otel-measure alerts silence --rule model_latency --environment staging --for 7d --reason "load tests"
+  otel-measure alerts silence --end 0197…
+""",
+)
+@click.option("--rule", help="Only of this rule.")
+@click.option("--subject", help="Only of this model, service or host.")
+@click.option("--environment", help="Only of this environment; empty for the unnamed one.")
+@click.option("--for", "length", metavar="TIME", default="1h", show_default=True, help="A number and m, h, d or w.")
+@click.option("--reason", default="", help="For whoever wonders why nobody was told; needed.")
+@click.option("--end", "ended", metavar="ID", help="End a silence instead.")
+@store_option
+def silence(
+    rule: str | None,
+    subject: str | None,
+    environment: str | None,
+    length: str,
+    reason: str,
+    ended: str | None,
+    store: str | None,
+) -> None:
+    """Keep alerts of a rule, a subject, an environment, or what is all of them, from being told for a while."""
+    from otel_measure.definitions.alerting.silences import Silence
+    from otel_measure.definitions.windows import minutes
+
+    if ended is not None:
+        with _opened(store) as opened:
+            if not opened.alerts.end_silence(ended):
+                raise NotFound("silence", ended)
+        click.echo(f"ended {ended}")
+        return
+    now_us = _now_us()
+    try:
+        ends_us = now_us + minutes(length) * _MINUTE_US
+        made = Silence(uuid.uuid4().hex[:12], rule, subject, environment, now_us, ends_us, reason)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    with _opened(store) as opened:
+        _refuse_unknown(rule)
+        opened.alerts.add_silence(made)
+    click.echo(made.id)
+
+
+def _refuse_unknown(rule: str | None) -> None:
+    """Refuse a silence that would hold nothing back.
+
+    Raises:
+        ConfigurationError: no rule has this name.
+    """
+    from otel_measure.definitions.alerting.rules import ALERT_RULES
+
+    keys = [each.key for each in ALERT_RULES]
+    if rule is not None and rule not in keys:
+        raise ConfigurationError(f"there is no rule {rule!r}; the rules are {', '.join(keys)}")
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+@contextmanager
+def _opened(store: str | None) -> Iterator[Store]:
+    """Yield the store that is there, by whatever definitions it is counted.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    from otel_measure.store.engines import open_store
+
+    settings = load_settings({"store": store})
+    path = settings.store
+    opened = open_store(settings, to_rebuild=True) if path is not None and os.path.isfile(path) else None
+    if opened is None:
+        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _alert_line(alert: AlertMessage) -> str:
+    where = "/".join(part for part in (alert.subject.kind, alert.subject.name, alert.subject.environment) if part)
+    times = f"since {alert.since:%Y-%m-%d %H:%M}" + (f" until {alert.until:%Y-%m-%d %H:%M}" if alert.until else "")
+    why = f" ({alert.resolution})" if alert.resolution else ""
+    return f"{alert.state}{why} {alert.severity} {alert.rule} {where} {times}: {alert.sentence or alert.title}"
+
+
+def _silence_line(silence: SilenceMessage) -> str:
+    of = {"rule": silence.rule, "subject": silence.subject, "environment": silence.environment}
+    about = " ".join(f"{name}={value!r}" for name, value in of.items() if value is not None)
+    return f"{silence.id} {about} until {silence.ends:%Y-%m-%d %H:%M}: {silence.reason}"

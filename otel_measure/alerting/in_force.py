@@ -1,0 +1,45 @@
+"""The rules that a server judges by, and who reads for each of them what it says: wiring is data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from otel_measure.alerting.evaluator import AlertRules
+from otel_measure.alerting.histories import models_failing
+from otel_measure.alerting.latencies import models_slow
+from otel_measure.alerting.services import services_down
+from otel_measure.definitions.alerting.judgement import Judgement
+from otel_measure.definitions.alerting.rule import AlertRule, Judge
+from otel_measure.definitions.alerting.rules import ALERT_RULES, rules_digest
+from otel_measure.store.protocol import Store
+
+Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgement]]
+# What reads the rules of a judge, all of them at once; KPIs decide those of "kpi"; no others are evaluated.
+READERS: Final[Mapping[Judge, Reader]] = MappingProxyType(
+    {"error_share": models_failing, "slow_share": models_slow, "down": services_down}
+)
+OF_KPIS: Final = tuple(rule for rule in ALERT_RULES if rule.judge == "kpi")
+BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType(
+    {rule.key: rule for rule in ALERT_RULES if rule.judge in READERS or rule in OF_KPIS}
+)
+
+
+def rules_in_force(store: Store, by_kpis: Callable[[int], Iterable[Judgement]]) -> AlertRules:
+    """Return by what alerts of a store are judged.
+
+    Args:
+        store: that the readers read.
+        by_kpis: returns what the rules say of which a KPI decides.
+    """
+
+    def judge(now_us: int) -> list[Judgement]:
+        read = [
+            judgement
+            for judged_by, reader in READERS.items()
+            for judgement in reader(store, [rule for rule in BY_KEY.values() if rule.judge == judged_by], now_us)
+        ]
+        return [*read, *by_kpis(now_us)]
+
+    return AlertRules(BY_KEY, rules_digest(BY_KEY.values()), judge)

@@ -1,0 +1,62 @@
+"""How services are now, judged: those of all environments of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from otel_measure.alerting.environments import environments_of
+from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
+from otel_measure.definitions.alerting.rule import AlertRule
+from otel_measure.definitions.alerting.states import SECOND_US
+from otel_measure.definitions.days import moment
+from otel_measure.infrastructure.availability import down_since
+from otel_measure.infrastructure.ledger import transitions
+from otel_measure.store.protocol import Store
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.services import ServiceHistory
+
+
+def services_down(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[Judgement]:
+    """Return what rules say of every registered service: beyond where it is down for longer than their threshold.
+
+    Args:
+        store: knows the services.
+        rules: their thresholds are in seconds.
+        now_us: microseconds.
+    """
+    return [
+        judgement
+        for name in environments_of(store)
+        for rule in rules
+        for judgement in _of_environment(store, name, rule, now_us)
+    ]
+
+
+def _of_environment(store: Store, environment: str, rule: AlertRule, now_us: int) -> Iterator[Judgement]:
+    with store.asking(Filter(environment=environment)) as known:
+        histories = known.services.histories(now_us)
+    for history in histories:
+        subject = AlertSubject("service", history.service.name, environment)
+        since_us = down_since(transitions(history), now_us)
+        if since_us is None:
+            yield Judgement(rule.key, subject, "within", 0.0, rule.threshold)
+            continue
+        down_s = (now_us - since_us) / SECOND_US
+        cause = _reason(history, now_us)
+        yield Judgement(
+            rule.key,
+            subject,
+            "beyond" if down_s > rule.threshold else "within",
+            down_s,
+            rule.threshold,
+            1,
+            f"{subject.name} is down since {moment(since_us):%Y-%m-%d %H:%M:%S} UTC" + (f": {cause}" if cause else ""),
+            cause,
+            since_us,
+        )
+
+
+def _reason(history: ServiceHistory, now_us: int) -> str:
+    """Return what was said when it went down last."""
+    downs = [change for change in history.changes if change.state == "down" and change.at <= now_us]
+    return (downs[-1].reason or "") if downs else ""
