@@ -1,19 +1,23 @@
 """Alerting rules for Prometheus: each row says one of our alert rules in PromQL.
 
-Thresholds, windows and severities are those of `ALERT_RULES` and `KPIS`. An alert fires while all its
-conditions hold; they are kept apart so that a test can ask a Prometheus for each value without its comparison.
+Thresholds, windows and severities are those of the rules in force, evidence is that of `KPIS`. An alert fires while
+all its conditions hold; they are kept apart so that a test can ask a Prometheus for each value without its comparison.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from statistics import NormalDist
+from typing import Final, Literal, TypeAlias
 
 from exporter.promql.expressions import (
     ENVIRONMENT,
     JOB,
     MODEL,
+    MOUNT,
+    SENDER,
+    SERVICE,
     SURPRISE,
     duration,
     increase,
@@ -21,19 +25,25 @@ from exporter.promql.expressions import (
     number,
     surprise,
 )  # fmt: skip
-from exporter.promql.recording import RULE
+from exporter.promql.recording import LOSSES, Rules, windows_of
+from otel_measure.definitions.alerting.calls import SLOW_SHARE
 from otel_measure.definitions.alerting.judgement import Severity
+from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.rules import DAY_S, HOUR_S, MINUTE_S
 from otel_measure.definitions.kpis import BY_KEY
+from otel_measure.infrastructure.availability import ROUNDING
+from otel_measure.judging.scorecard import DROP_P
 
-SLOW_SHARE: Final = 0.05
-"""A p95 over a threshold is a share of 5 % of the calls over it."""
 DISK_FILLS_ABOVE: Final = 0.8
+DISK_FILLS_FOR_S: Final = 30 * MINUTE_S  # a fit over hours swings when a large file comes or goes
 SILENT_FOR: Final = "30m"
 DAYS_BEFORE: Final = range(1, 8)
 WEEKS_BEFORE: Final = range(1, 5)
 _CALLS: Final = "otel_measure_ai_inferences_total"
-_MAX_P_VALUE_OF_DROPS_Z: Final = 3.09  # one-sided p < 0.001, as `stats/drops.py` asks
+_Z_OF_DROPS: Final = NormalDist().inv_cdf(1 - DROP_P / 2)
+
+
+Operator: TypeAlias = Literal[">", "<", ">=", "=="]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class Condition:
     """
 
     value: str
-    operator: Literal[">", "<", ">=", "=="]
+    operator: Operator
     bound: str
     looks_back: bool = False
 
@@ -62,26 +72,35 @@ class PromAlert:
     """An alert that Prometheus judges.
 
     Attributes:
-        key: of the alert rule or KPI that it says in PromQL, with a word for a variant of it.
+        rule: the key of the alert rule that it says in PromQL.
+        variant: tells two alerts of one rule apart; empty for the first.
         title: what a person reads.
         subject: the label that names whom it is about; empty where there is only one.
         conditions: all have to hold; the value of the first is the value of the alert.
         holds_s: how long they have to.
+        clears_s: how long it fires on when they no longer do.
         docs: the section that says what it means and what to do.
     """
 
-    key: str
+    rule: str
+    variant: str
     title: str
     severity: Severity
     subject: str
     conditions: tuple[Condition, ...]
     holds_s: int
+    clears_s: int
     docs: str
 
     @property
+    def key(self) -> str:
+        """Of this alert among all."""
+        return f"{self.rule}_{self.variant}" if self.variant else self.rule
+
+    @property
     def name(self) -> str:
-        """The name in Prometheus: `model_errors` → `OtelMeasureModelErrors`."""
-        return "OtelMeasure" + "".join(word.capitalize() for word in self.key.split("_"))
+        """The name in Prometheus: `model_errors` → `OtelMeasureModelErrors`, `measure_lost` → `OtelMeasureLost`."""
+        return "OtelMeasure" + "".join(word.capitalize() for word in self.key.removeprefix("measure_").split("_"))
 
     @property
     def expr(self) -> str:
@@ -89,32 +108,47 @@ class PromAlert:
         return "\nand ".join(condition.expr() for condition in self.conditions)
 
 
+def alerts(rules: Rules) -> tuple[PromAlert, ...]:
+    """Return every alert."""
+    return (
+        _errors(rules["model_errors"]),
+        _errors(rules["model_errors_sustained"]),
+        _latency(rules["model_latency"]),
+        *_silences(rules),
+        _cost(rules["model_cost"]),
+        *_model_gauges(rules),
+        *_machines(rules),
+        *_services(rules),
+        *_users(rules),
+        *_ours(rules),
+    )
+
+
 def _of_rule(
-    key: str, subject: str, *conditions: Condition, variant: str = "", holds_s: int | None = None
+    rule: AlertRule, subject: str, *conditions: Condition, variant: str = "", title: str = "", holds_s: int = 0
 ) -> PromAlert:
-    rule = RULE[key]
-    # Prometheus does not know which models have targets of their own, so what depends on it is a ticket.
-    severity = rule.severity_of(has_own_target=False)
-    holds_s = rule.holds_s if holds_s is None else holds_s
-    return PromAlert(f"{key}{variant}", rule.title, severity, subject, conditions, holds_s, rule.docs)
-
-
-def _kpi_alert(key: str) -> str:
-    alert = BY_KEY[key].alert
-    if alert is None:
-        raise ValueError(f"the KPI {key!r} has no alert threshold")
-    return number(alert)
+    return PromAlert(
+        rule=rule.key,
+        variant=variant,
+        title=title or rule.title,
+        # Prometheus does not know which models have targets of their own.
+        severity=rule.severity_of(has_own_target=False),
+        subject=subject,
+        conditions=conditions,
+        holds_s=holds_s or rule.holds_s,
+        clears_s=rule.clears_s,
+        docs=rule.docs,
+    )
 
 
 def _evidence(key: str) -> str:
     return number(BY_KEY[key].min_evidence)
 
 
-def _errors(key: str) -> PromAlert:
-    rule = RULE[key]
+def _errors(rule: AlertRule) -> PromAlert:
     short, long = duration(rule.window_s), duration(rule.long_window_s)
     return _of_rule(
-        key,
+        rule,
         "gen_ai_request_model",
         Condition(f"model:failed_calls:ratio{short}", ">", number(rule.threshold)),
         Condition(
@@ -130,13 +164,12 @@ def _errors(key: str) -> PromAlert:
     )
 
 
-def _latency() -> PromAlert:
-    rule = RULE["model_latency"]
+def _latency(rule: AlertRule) -> PromAlert:
     short, long = duration(rule.window_s), duration(rule.long_window_s)
     slow, timed = f"model:slow_calls:increase{short}", f"model:timed_calls:increase{short}"
     slow_long, timed_long = f"model:slow_calls:increase{long}", f"model:timed_calls:increase{long}"
     return _of_rule(
-        "model_latency",
+        rule,
         "gen_ai_request_model",
         Condition(f"model:latency_seconds:p95_{short}", ">", number(rule.threshold / 1000)),
         Condition(surprise(slow, timed, SLOW_SHARE), ">", number(SURPRISE)),
@@ -148,35 +181,30 @@ def _calls(window: str, offset: str = "") -> str:
     return increase(_CALLS, MODEL, window, offset)
 
 
-def _silences() -> Iterator[PromAlert]:
+def _silences(rules: Rules) -> Iterator[PromAlert]:
     subject, silent = "gen_ai_request_model", Condition(_calls(SILENT_FOR), "==", "0")
-    usual = number(RULE["model_silence"].threshold)
-    for variant, days in (("", DAYS_BEFORE), ("_weekday", [7 * week for week in WEEKS_BEFORE])):
-        busy = [Condition(_calls(SILENT_FOR, f"{day}d"), ">=", usual, looks_back=True) for day in days]
-        yield _of_rule("model_silence", subject, silent, *busy, variant=variant)
-    young = RULE["model_silence_young"]
-    busy = [
-        Condition(_calls("1h", f"{30 + 60 * hour}m"), ">=", number(young.threshold), looks_back=True)
-        for hour in range(young.window_s // HOUR_S)
-    ]
-    yield _of_rule("model_silence_young", subject, silent, *busy)
-    batch = RULE["model_batch_missed"]
-    daily = [
-        Condition(
-            _calls("1d", duration(batch.window_s + (day - 1) * DAY_S)), ">=", number(batch.threshold), looks_back=True
+    rule = rules["model_silence"]
+    for variant, days in (("", DAYS_BEFORE), ("weekday", [7 * week for week in WEEKS_BEFORE])):
+        yield _of_rule(
+            rule, subject, silent, *(_were_calls(SILENT_FOR, f"{day}d", rule) for day in days), variant=variant
         )
-        for day in DAYS_BEFORE
-    ]
-    missed = Condition(_calls(duration(batch.window_s)), "==", "0")
-    yield _of_rule("model_batch_missed", subject, missed, *daily)
+    young = rules["model_silence_young"]
+    busy = [_were_calls("1h", f"{30 + 60 * hour}m", young) for hour in range(young.window_s // HOUR_S)]
+    yield _of_rule(young, subject, silent, *busy)
+    batch = rules["model_batch_missed"]
+    daily = [_were_calls("1d", duration(batch.window_s + (day - 1) * DAY_S), batch) for day in DAYS_BEFORE]
+    yield _of_rule(batch, subject, Condition(_calls(duration(batch.window_s)), "==", "0"), *daily)
 
 
-def _cost() -> PromAlert:
-    rule = RULE["model_cost"]
+def _were_calls(window: str, back: str, rule: AlertRule) -> Condition:
+    return Condition(_calls(window, back), ">=", number(rule.threshold), looks_back=True)
+
+
+def _cost(rule: AlertRule) -> PromAlert:
     window = duration(rule.window_s)
     priced = f"model:priced_calls:increase{window}"
     return _of_rule(
-        "model_cost",
+        rule,
         "gen_ai_request_model",
         Condition(f"model:cost_per_request_usd:mean{window}", ">", number(rule.threshold)),
         Condition(priced, ">=", _evidence("cost_per_request_usd")),
@@ -184,121 +212,117 @@ def _cost() -> PromAlert:
     )
 
 
-def _model_gauges() -> Iterator[PromAlert]:
-    subject = "gen_ai_request_model"
-    drift = Condition(f"max by ({MODEL}) (otel_measure_ai_drift_score)", ">", number(RULE["model_drift"].threshold))
-    yield _of_rule("model_drift", subject, drift)
-    health = Condition(f"min by ({MODEL}) (otel_measure_ai_health_score)", "<", number(RULE["model_health"].threshold))
-    yield _of_rule("model_health", subject, health)
-    for key, series in (
-        ("accuracy", "otel_measure_ai_accuracy_ratio"),
-        ("data_quality", "otel_measure_ai_data_quality_ratio"),
+def _model_gauges(rules: Rules) -> Iterator[PromAlert]:
+    beyond: Operator
+    for key, worst, series, beyond in (
+        ("model_accuracy", "min", "otel_measure_ai_accuracy_ratio", "<"),
+        ("model_drift", "max", "otel_measure_ai_drift_score", ">"),
+        ("model_health", "min", "otel_measure_ai_health_score", "<"),
     ):
-        low = Condition(f"min by ({MODEL}) ({series})", "<", _kpi_alert(key))
-        title = f"{BY_KEY[key].title} of a model is low"
-        yield PromAlert(f"model_{key}", title, "ticket", subject, (low,), 0, "definitions.md#kpis")
+        condition = Condition(f"{worst} by ({MODEL}) ({series})", beyond, number(rules[key].threshold))
+        yield _of_rule(rules[key], "gen_ai_request_model", condition)
 
 
-def _machines() -> Iterator[PromAlert]:
-    cpu, memory, disk = RULE["host_cpu"], RULE["host_memory"], RULE["host_disk"]
-    usage = f"host:cpu_usage:ratio{duration(cpu.window_s)}"
-    yield _of_rule("host_cpu", "host_name", Condition(usage, ">", number(cpu.threshold / 100)))
-    usage = f"host:memory_usage:ratio{duration(memory.window_s)}"
-    yield _of_rule("host_memory", "host_name", Condition(usage, ">", number(memory.threshold / 100)))
-    yield _of_rule("host_disk", "host_name", Condition("mount:disk_usage:ratio", ">", number(disk.threshold / 100)))
-    fills = RULE["host_disk_fills"]
+def _machines(rules: Rules) -> Iterator[PromAlert]:
+    subject, percent = "host_name", 100
+    for key, usage in (
+        ("host_cpu", f"host:cpu_usage:ratio{duration(rules['host_cpu'].window_s)}"),
+        ("host_memory", f"host:memory_usage:ratio{duration(rules['host_memory'].window_s)}"),
+        ("host_disk", "mount:disk_usage:ratio"),
+    ):
+        yield _of_rule(rules[key], subject, Condition(usage, ">", number(rules[key].threshold / percent)))
+    fills = rules["host_disk_fills"]
     ahead_s = number(fills.threshold * HOUR_S)
-    fit = f"predict_linear(mount:disk_free:bytes[{duration(fills.window_s)}], {ahead_s})"
+    free = f'system_filesystem_usage_bytes{{system_filesystem_state="free"}}[{duration(fills.window_s)}]'
+    fit = f"min by ({MOUNT}) (predict_linear({free}, {ahead_s}))"
     nearly_full = Condition("mount:disk_usage:ratio", ">", number(DISK_FILLS_ABOVE))
-    yield _of_rule("host_disk_fills", "host_name", Condition(fit, "<", "0"), nearly_full, holds_s=30 * MINUTE_S)
+    yield _of_rule(fills, subject, Condition(fit, "<", "0"), nearly_full, holds_s=DISK_FILLS_FOR_S)
 
 
-def _services() -> Iterator[PromAlert]:
-    subject = "otel_measure_service_name"
-    up = "min by (otel_measure_service_name, deployment_environment_name) (otel_measure_service_up)"
-    down_for_s = int(RULE["service_down"].threshold)
-    yield _of_rule("service_down", subject, Condition(up, "==", "0"), holds_s=down_for_s)
+def _services(rules: Rules) -> Iterator[PromAlert]:
+    subject, down = "otel_measure_service_name", rules["service_down"]
+    up = f"min by ({SERVICE}) (otel_measure_service_up)"
+    yield _of_rule(down, subject, Condition(up, "==", "0"), holds_s=round(down.threshold))
     for key in ("service_burn_fast", "service_burn_slow"):
-        rule = RULE[key]
         burns = [
-            Condition(f"service:burn_rate:ratio{duration(window)}", ">", number(rule.threshold))
-            for window in (rule.window_s, rule.long_window_s)
+            Condition(f"service:burn_rate:ratio{window}", ">", number(rules[key].threshold))
+            for window in windows_of(rules, key)
         ]
-        yield _of_rule(key, subject, *burns)
-    at_best = Condition("service:availability_at_best:ratio", "<", "service:objective:ratio")
-    yield _of_rule("service_availability", subject, at_best)
+        yield _of_rule(rules[key], subject, *burns)
+    at_best = Condition("service:availability_at_best:ratio", "<", f"service:objective:ratio - {ROUNDING}")
+    yield _of_rule(rules["service_availability"], subject, at_best)
 
 
-def _users() -> Iterator[PromAlert]:
-    active = f'max by ({ENVIRONMENT}) (otel_measure_users_active{{otel_measure_window="1d"}}'
-    usual = "(" + " + ".join(f"{active} offset {7 * week}d)" for week in WEEKS_BEFORE) + f") / {len(WEEKS_BEFORE)}"
-    today = f"{active})"
-    chance = f"(({usual}) - {today}) / sqrt(({usual}) * {number(1 + 1 / len(WEEKS_BEFORE))})"
-    evidence = number(BY_KEY["dau_drop"].min_evidence)
+def _users(rules: Rules) -> Iterator[PromAlert]:
+    yield _dau_drop(rules["users_dau_drop"])
+    yield _conversion_drop(rules["users_conversion_drop"])
+    nps = rules["users_nps"]
     yield _of_rule(
-        "users_dau_drop",
+        nps,
         ENVIRONMENT,
-        Condition(f"1 - {today} / ({usual})", ">", number(RULE["users_dau_drop"].threshold), looks_back=True),
-        Condition(f"({usual}) * {len(WEEKS_BEFORE)}", ">=", evidence, looks_back=True),
-        Condition(chance, ">", number(_MAX_P_VALUE_OF_DROPS_Z), looks_back=True),
-    )
-    yield _conversion_drop()
-    responses = f"max by ({ENVIRONMENT}) (otel_measure_users_nps_responses)"
-    yield _of_rule(
-        "users_nps",
-        ENVIRONMENT,
-        Condition(f"max by ({ENVIRONMENT}) (otel_measure_users_nps_score)", "<", number(RULE["users_nps"].threshold)),
-        Condition(responses, ">=", _evidence("nps_score")),
+        Condition(f"max by ({ENVIRONMENT}) (otel_measure_users_nps_score)", "<", number(nps.threshold)),
+        Condition(f"max by ({ENVIRONMENT}) (otel_measure_users_nps_responses)", ">=", _evidence("nps_score")),
     )
 
 
-def _conversion_drop() -> PromAlert:
-    rule = RULE["users_conversion_drop"]
+def _dau_drop(rule: AlertRule) -> PromAlert:
+    today, weeks = _active("1d"), len(WEEKS_BEFORE)
+    usual = "(" + " + ".join(_active("1d", f"{7 * week}d") for week in WEEKS_BEFORE) + f") / {weeks}"
+    # The variance of a Poisson count, and of the mean of some.
+    chance = f"(({usual}) - {today}) / sqrt(({usual}) * {number(1 + 1 / weeks)})"
+    return _of_rule(
+        rule,
+        ENVIRONMENT,
+        Condition(f"1 - {today} / ({usual})", ">", number(rule.threshold), looks_back=True),
+        Condition(f"({usual}) * {weeks}", ">=", _evidence("dau_drop"), looks_back=True),
+        Condition(chance, ">", number(_Z_OF_DROPS), looks_back=True),
+    )
+
+
+def _conversion_drop(rule: AlertRule) -> PromAlert:
     week = duration(rule.window_s)
-    persons = f'max by ({ENVIRONMENT}) (otel_measure_users_active{{otel_measure_window="7d"}}'
     converted = 'otel_measure_users_events_total{otel_measure_event_type="conversion"}'
     now, before = increase(converted, ENVIRONMENT, week), increase(converted, ENVIRONMENT, week, week)
-    n, n_before = f"{persons})", f"{persons} offset {week})"
-    rate, rate_before = f"({now} / {n})", f"({before} / {n_before})"
-    pooled = f"(({now} + {before}) / ({n} + {n_before}))"
-    chance = f"({rate_before} - {rate}) / sqrt(clamp_min({pooled} * (1 - {pooled}), 0) * (1 / {n} + 1 / {n_before}))"
+    persons, persons_before = _active("7d"), _active("7d", week)
+    rate, rate_before = f"({now} / {persons})", f"({before} / {persons_before})"
+    # Counts of events, of which one person may have several: their variance is that of Poisson counts.
+    pooled = f"(({now} + {before}) / ({persons} + {persons_before}))"
+    chance = f"({rate_before} - {rate}) / sqrt({pooled} * (1 / {persons} + 1 / {persons_before}))"
     evidence = _evidence("conversion_drop")
     return _of_rule(
-        "users_conversion_drop",
+        rule,
         ENVIRONMENT,
         Condition(f"1 - {rate} / {rate_before}", ">", number(rule.threshold), looks_back=True),
-        Condition(n, ">=", evidence),
-        Condition(n_before, ">=", evidence, looks_back=True),
-        Condition(chance, ">", number(_MAX_P_VALUE_OF_DROPS_Z), looks_back=True),
+        Condition(persons, ">=", evidence),
+        Condition(persons_before, ">=", evidence, looks_back=True),
+        Condition(chance, ">", number(_Z_OF_DROPS), looks_back=True),
     )
 
 
-def _ours() -> Iterator[PromAlert]:
-    for key, outcome in (("measure_dropped", "dropped"), ("measure_rejected", "rejected")):
-        rule = RULE[key]
-        lost = f"sender:records_{outcome}:increase{duration(rule.window_s)}"
-        yield _of_rule(key, "service_name", Condition(lost, ">", number(rule.threshold)))
-    answers = Condition(f'sum(up{{job="{JOB}"}}) or vector(0)', "==", "0")
-    title, holds_s = "The exporter does not answer Prometheus", RULE["measure_no_evaluation"].window_s
-    yield PromAlert("exporter_down", title, "page", "", (answers,), holds_s, "operations.md")
+def _active(window: str, back: str = "") -> str:
+    offset = f" offset {back}" if back else ""
+    return f'max by ({ENVIRONMENT}) (otel_measure_users_active{{otel_measure_window="{window}"}}{offset})'
 
 
-ALERTS: Final[tuple[PromAlert, ...]] = (
-    _errors("model_errors"),
-    _errors("model_errors_sustained"),
-    _latency(),
-    *_silences(),
-    _cost(),
-    *_model_gauges(),
-    *_machines(),
-    *_services(),
-    *_users(),
-    *_ours(),
-)
+def _ours(rules: Rules) -> Iterator[PromAlert]:
+    for key, outcome in LOSSES:
+        lost = f"sender:records_{outcome}:increase{duration(rules[key].window_s)}"
+        yield _of_rule(rules[key], SENDER, Condition(lost, ">", number(rules[key].threshold)))
+    rule = rules["measure_no_evaluation"]
+    age_s = "time() - max(otel_measure_alert_last_evaluation_timestamp_seconds)"
+    yield _of_rule(rule, "", Condition(age_s, ">", number(rule.threshold)))
+    yield _of_rule(
+        rule,
+        "",
+        Condition(f'sum(up{{job="{JOB}"}}) or vector(0)', "==", "0"),
+        variant="unreachable",
+        title="The exporter does not answer Prometheus",
+        holds_s=rule.window_s,
+    )
+
 
 NOT_SAID: Final[dict[str, str]] = {
-    "sender_silence": "what a sender sends beside calls is not a series of its own; `ModelSilence` fires instead",
-    "measure_store_full": "why records were dropped is a label of theirs; `MeasureDropped` fires instead",
-    "measure_no_evaluation": "not written yet: `/metrics` has to tell the time of the last evaluation",
+    "sender_silence": "what a sender sends beside calls is no series: `OtelMeasureModelSilence` fires instead",
+    "measure_store_full": "what a full store does not take waits, and is dropped once the queue is full as well",
 }
-"""Alert rules of ours that PromQL does not say, and why."""
+"""Alert rules that PromQL does not say, and why."""

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from math import log
 from typing import Final
 
+from otel_measure.definitions.alerting.calls import CHANCE
+
 JOB: Final = "otel-measure"
 """The `job_name` under which `deploy/prometheus.yml` scrapes the exporter."""
 
@@ -24,8 +26,7 @@ HOST: Final = "host_name"
 MOUNT: Final = "host_name, system_filesystem_mountpoint"
 SENDER: Final = "service_name"
 
-MAX_P_VALUE: Final = 1e-5
-SURPRISE: Final = -log(MAX_P_VALUE)
+SURPRISE: Final = -log(CHANCE)
 _Z_95: Final = 1.96
 _HARDLY: Final = 1e-9  # keeps ln() away from 0, where the share is 1
 _UNITS_S: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))

@@ -3,43 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from exporter.promql.alerts import ALERTS, PromAlert
+from exporter.promql.alerts import PromAlert, alerts
 from exporter.promql.expressions import duration
-from exporter.promql.recording import RECORDINGS
+from exporter.promql.recording import RecordingRule, recordings
+from otel_measure.definitions.alerting.rule import AlertRule
 
-GROUP = "otel-measure"
-
-
-def rules_yaml() -> str:
-    """Return a rules file: one group, recordings first, for its rules are evaluated in order."""
-    return "\n".join(("groups:", f"  - name: {GROUP}", "    rules:", *_recordings(), *_alerts())) + "\n"
+GROUP: Final = "otel-measure"
 
 
-def _recordings() -> Iterator[str]:
-    for recording in RECORDINGS:
+def rules_yaml(rules: Iterable[AlertRule]) -> str:
+    """Return a rules file: one group, recordings first, for its rules are evaluated in order.
+
+    Args:
+        rules: every alert rule, as it is in force.
+
+    Raises:
+        ConfigurationError: a rule is one that Prometheus cannot judge by what `/metrics` shows.
+    """
+    by_key = {rule.key: rule for rule in rules}
+    body = (*_recordings(recordings(by_key)), *_alerts(alerts(by_key)))
+    return "\n".join(("groups:", f"  - name: {GROUP}", "    rules:", *body)) + "\n"
+
+
+def quoted(text: str) -> str:
+    """Return a string of YAML: JSON's are some."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _recordings(recordings: Iterable[RecordingRule]) -> Iterator[str]:
+    for recording in recordings:
         yield f"      - record: {recording.record}"
-        yield f"        expr: {text(recording.expr)}"
+        yield f"        expr: {quoted(recording.expr)}"
 
 
-def _alerts() -> Iterator[str]:
-    for alert in ALERTS:
+def _alerts(alerts: Iterable[PromAlert]) -> Iterator[str]:
+    for alert in alerts:
         yield f"      - alert: {alert.name}"
-        yield f"        expr: {text(alert.expr)}"
+        yield "        expr: |-"
+        yield from (f"          {line}" for line in alert.expr.splitlines())
         if alert.holds_s:
             yield f"        for: {duration(alert.holds_s)}"
+        if alert.clears_s:
+            yield f"        keep_firing_for: {duration(alert.clears_s)}"
         yield f"        labels: {{severity: {alert.severity}}}"
         yield "        annotations:"
-        yield f"          summary: {text(_summary(alert))}"
-        yield f"          docs: {text(alert.docs)}"
+        yield f"          summary: {quoted(_summary(alert))}"
+        yield f"          docs: {quoted(alert.docs)}"
 
 
 def _summary(alert: PromAlert) -> str:
     of_whom = f": {{{{ $labels.{alert.subject} }}}}" if alert.subject else ""
     return f"{alert.title}{of_whom} ({{{{ $value | humanize }}}})"
-
-
-def text(text: str) -> str:
-    """Return a string of YAML: JSON's are some."""
-    return json.dumps(text, ensure_ascii=False)
