@@ -20,26 +20,36 @@ Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgeme
 READERS: Final[Mapping[Judge, Reader]] = MappingProxyType(
     {"error_share": models_failing, "slow_share": models_slow, "down": services_down}
 )
-OF_KPIS: Final = tuple(rule for rule in ALERT_RULES if rule.judge == "kpi")
 BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType(
-    {rule.key: rule for rule in ALERT_RULES if rule.judge in READERS or rule in OF_KPIS}
+    {rule.key: rule for rule in ALERT_RULES if rule.judge in READERS or rule.judge == "kpi"}
 )
 
 
-def rules_in_force(store: Store, by_kpis: Callable[[int], Iterable[Judgement]]) -> AlertRules:
+def of_judge(rules: Iterable[AlertRule], judge: Judge) -> list[AlertRule]:
+    """Return the rules that are judged so."""
+    return [rule for rule in rules if rule.judge == judge]
+
+
+def rules_in_force(
+    store: Store, by_kpis: Callable[[int], Iterable[Judgement]], rules: Sequence[AlertRule] = ALERT_RULES
+) -> AlertRules:
     """Return by what alerts of a store are judged.
 
     Args:
         store: that the readers read.
         by_kpis: returns what the rules say of which a KPI decides.
+        rules: those of the product, or what users have instead; who is not evaluated yet is left out.
     """
+    by_key = MappingProxyType({rule.key: rule for rule in rules if rule.key in BY_KEY})
+    read_by = {judge: of_judge(by_key.values(), judge) for judge in READERS}
 
     def judge(now_us: int) -> list[Judgement]:
         read = [
             judgement
-            for judged_by, reader in READERS.items()
-            for judgement in reader(store, [rule for rule in BY_KEY.values() if rule.judge == judged_by], now_us)
+            for judged_by, judged in read_by.items()
+            if judged
+            for judgement in READERS[judged_by](store, judged, now_us)
         ]
         return [*read, *by_kpis(now_us)]
 
-    return AlertRules(BY_KEY, rules_digest(BY_KEY.values()), judge)
+    return AlertRules(by_key, rules_digest(by_key.values()), judge)
