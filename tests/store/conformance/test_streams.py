@@ -61,10 +61,8 @@ def test_by_how_much_a_counter_has_grown(store: Store) -> None:
         store.ingest([point(value, ts)])
     store.ingest([point(7.0, NOON - 8 * MINUTE, labels='ok="false"'), point(1.0, NOON, name="others")])
     store.ingest([point(2.0, NOON, instance="b"), point(4.0, NOON, labels="x", kind="gauge", scope="instance")])
-    grown = {
-        since: asked(store, lambda m, since=since: m.streams.growth("jobs", NOON - since * MINUTE))
-        for since in (5, 9, 15)
-    }
+    with store.asking() as moment:
+        grown = {since: moment.streams.growth("jobs", NOON - since * MINUTE) for since in (5, 9, 15)}
     assert grown == {
         5: [StreamGrowth('ok="true"', 4.0), StreamGrowth('ok="true"', 2.0)],
         9: [StreamGrowth('ok="false"', 7.0), StreamGrowth('ok="true"', 4.0), StreamGrowth('ok="true"', 2.0)],
