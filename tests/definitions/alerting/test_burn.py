@@ -28,7 +28,7 @@ def test_both_windows_have_to_be_beyond() -> None:
     sentence = "api was down for 60 s of the last hour, 16.7 times what its objective of 99.9 % allows: disk"
     beyond = judge_burn(FAST, API, 99.9, 60.0, 60.0, reason="disk", since_us=NOW)
     assert beyond == Judgement(
-        "service_burn_fast", API, "beyond", 60.0 / (3600 * (1.0 - 0.999)), 14.4, 1, sentence, "disk", NOW
+        "service_burn_fast", API, "beyond", burn_rate(60.0, 3600, 99.9), 14.4, 1, sentence, "disk", NOW
     )
     assert judge_burn(FAST, API, 99.9, 0.0, 60.0).outcome == "within"
     assert judge_burn(FAST, API, 99.9, 50.0, 50.0).outcome == "within"
