@@ -7,7 +7,7 @@ read yet, so that every KPI is always on the page.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan, nan
@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.reports import Models, priced_evidence
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
-from otel_measure.definitions.kpis import BY_KEY, KPIS, Kpi
+from otel_measure.definitions.kpis import BY_KEY, Kpi
 from otel_measure.definitions.verdicts import (
     WORST_FIRST,
     Verdict,
@@ -95,17 +95,24 @@ class _Unjudged(NamedTuple):
     own_target: float | None = None
 
 
-def scorecard(overview: Overview) -> Scorecard:
-    """Judge every KPI; without a store those of users are unknown."""
-    readings: dict[str, list[Reading]] = {kpi.key: [] for kpi in KPIS}
-    for unjudged in _values(overview):
-        readings[unjudged.key].append(_reading(BY_KEY[unjudged.key], unjudged))
-    for kpi in KPIS:
-        readings[kpi.key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
-    kpis = tuple(reading for kpi in KPIS for reading in readings[kpi.key] or [_reading(kpi, _Unjudged(kpi.key, nan))])
-    counted = Counter(reading.verdict for reading in kpis)
+def scorecard(overview: Overview, kpis: Mapping[str, Kpi] = BY_KEY) -> Scorecard:
+    """Judge every KPI; without a store those of users are unknown.
+
+    Args:
+        overview: what every domain says.
+        kpis: by their key, in their order; alert rules may have other thresholds than the table.
+    """
+    by_key: dict[str, list[Reading]] = {key: [] for key in kpis}
+    for unjudged in _values(overview, kpis):
+        by_key[unjudged.key].append(_reading(kpis[unjudged.key], unjudged))
+    for key in kpis:
+        by_key[key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
+    readings = tuple(
+        reading for key, kpi in kpis.items() for reading in by_key[key] or [_reading(kpi, _Unjudged(key, nan))]
+    )
+    counted = Counter(reading.verdict for reading in readings)
     verdicts = {verdict: counted[verdict] for verdict in WORST_FIRST}
-    return Scorecard(kpis, verdicts, overview.timestamp, overview.definitions, overview.environment)
+    return Scorecard(readings, verdicts, overview.timestamp, overview.definitions, overview.environment)
 
 
 def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
@@ -136,10 +143,10 @@ def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
 # ---------------------------------------------------------------- where each value comes from
 
 
-def _values(overview: Overview) -> Iterator[_Unjudged]:
+def _values(overview: Overview, kpis: Mapping[str, Kpi]) -> Iterator[_Unjudged]:
     yield from _machine(overview.machine, overview.observed_s)
     yield from _services(overview.services)
-    yield from _models(overview.models)
+    yield from _models(overview.models, kpis)
     if overview.users is not None:
         yield from _users(overview.users)
 
@@ -184,13 +191,13 @@ def _little_seen(service: Availability, observed_s: float) -> str:
     )
 
 
-def _models(models: Models) -> Iterator[_Unjudged]:
+def _models(models: Models, kpis: Mapping[str, Kpi]) -> Iterator[_Unjudged]:
     for model in models.models:
         subject = f"{model.model_name} {model.model_version}"
         alerting = False
         for unjudged in _components(model):
             unjudged = unjudged._replace(subject=subject, own_target=model.targets.get(unjudged.key))
-            alerting |= _reading(BY_KEY[unjudged.key], unjudged).verdict == "alert"
+            alerting |= _reading(kpis[unjudged.key], unjudged).verdict == "alert"
             yield unjudged
         yield _health(model, alerting)._replace(subject=subject)
 

@@ -28,6 +28,7 @@ from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.models import (
     ALL_MODELS,
     CallCount,
+    CallTotals,
     GroupBy,
     GroupKey,
     Model,
@@ -37,7 +38,7 @@ from otel_measure.store.types.models import (
 )
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import ServiceHistory
-from otel_measure.store.types.streams import HostReading, Sender
+from otel_measure.store.types.streams import HostReading, Sender, StreamGrowth
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
 
@@ -119,6 +120,9 @@ class StoredModels(RecordedModels, Protocol):
         Cells are a minute long from `minutes_from` on, and at most five minutes before; both times are multiples of
         five minutes.
         """
+
+    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
+        """Return what the calls of [start, end), whole minutes, add up to, of the models that had any."""
 
 
 class QualityQuestions(Protocol):
@@ -218,6 +222,9 @@ class StreamQuestions(Protocol):
 
     def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
         """Return the last values of streams whose names begin so, per host, process and labels."""
+
+    def growth(self, name: str, since: int) -> list[StreamGrowth]:
+        """Return by how much each stream of a counter has grown since then, to the minute, where it was heard of."""
 
     def machine(self, steps: Steps) -> dict[int, MachineCell]:
         """Return how the machine of the store was in each step of a series; steps without a reading are left out."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from math import nan
 from pathlib import Path
@@ -21,16 +19,9 @@ from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.runtime import Runtime
 from otel_measure.testing import START, Capture, Clock
 from tests.infrastructure.fakes import GIB, Machine
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def until(is_so: Callable[[], bool], timeout_s: float = 10) -> None:
-    """Wait for what a thread of ours does."""
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 # The machine

@@ -48,11 +48,11 @@ class SqliteAlertWriter:
         with self._writing() as transaction:
             connection, believed = transaction.connection, self._believed_us(now)
             until += believed - now
-            row = connection.execute("SELECT holder, term, until, digest FROM alert_evaluator").fetchone()
+            row = connection.execute("SELECT holder, term, until, digest, evaluated FROM alert_evaluator").fetchone()
             if row is None:
                 connection.execute("INSERT INTO alert_evaluator VALUES (1, ?, 1, ?, ?, 0)", (holder, until, digest))
                 return EvaluatorTerm(1)
-            known, term, ends, by = row
+            known, term, ends, by, evaluated = row
             # One that lies further ahead than two of its length was taken before the clock was set back.
             is_free = ends < believed or ends > until + max(until - believed, 0)
             if known != holder and not is_free:
@@ -64,7 +64,7 @@ class SqliteAlertWriter:
             connection.execute(
                 "UPDATE alert_evaluator SET holder = ?, term = ?, until = ?, digest = ?", (holder, term, until, digest)
             )
-            return EvaluatorTerm(term)
+            return EvaluatorTerm(term, evaluated_us=evaluated if ends else 0)
 
     def give_up_term(self, holder: str) -> None:
         """Let another process evaluate, at once."""
@@ -156,7 +156,11 @@ class SqliteAlertQuestions:
 
     def last_evaluation(self) -> LastEvaluation | None:
         """Return who evaluated last, by which rules and when; `None` where nobody ever did."""
-        row = self._connection.execute("SELECT holder, until, digest, evaluated FROM alert_evaluator").fetchone()
+        row = self._connection.execute(
+            "SELECT holder, until, digest, evaluated,"
+            " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?), 0) FROM alert_evaluator",
+            (REFUSED,),
+        ).fetchone()
         return None if row is None else LastEvaluation(*row)
 
     def states(self) -> list[AlertState]:

@@ -23,7 +23,7 @@ from otel_measure.store.sqlite.spending import SqliteSpendingQuestions
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.users import SqliteUserQuestions
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.streams import HostReading, Sender
+from otel_measure.store.types.streams import HostReading, Sender, StreamGrowth
 
 
 class SqliteMoment:
@@ -94,6 +94,10 @@ class SqliteStreamQuestions:
     def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
         """Return the last values of streams whose names begin so, per host, process and labels."""
         return streams.readings(self._connection, prefixes, since)
+
+    def growth(self, name: str, since: int) -> list[StreamGrowth]:
+        """Return by how much each stream of a counter has grown since then, to the minute, where it was heard of."""
+        return streams.growth(self._connection, name, since)
 
     def machine(self, steps: Steps) -> dict[int, MachineCell]:
         """Return how the machine of the store was in each step of a series; steps without a reading are left out."""

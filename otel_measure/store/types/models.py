@@ -31,6 +31,15 @@ class CallCount(NamedTuple):
     errors: int
 
 
+class CallTotals(NamedTuple):
+    """What calls of a model add up to; `priced` are those with a cost."""
+
+    requests: int
+    errors: int
+    priced: int
+    cost_nano_usd: int
+
+
 class Spent(NamedTuple):
     """What calls cost that have something in common.
 
