@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from exporter.cli.options import load_settings
+
 RULES_FILE: Final = "otel-measure.rules.yml"
 """By which name the unit tests know the rules."""
 
@@ -25,15 +27,16 @@ Examples:
     "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to FILE, not to stdout."
 )
 def rules(tests: bool, output: Path | None) -> None:
-    """Write recording and alerting rules that say the alert rules of otel-measure in PromQL.
+    """Write recording and alerting rules that say our alert rules, as the settings have them, in PromQL.
 
     Names of series and labels are those of /metrics; docs/prometheus.md says in what they differ from our own alerts.
     """
     from exporter.promql.rules_file import rules_yaml
     from exporter.promql.unit_tests import unit_tests_yaml
-    from otel_measure.definitions.alerting.rules import ALERT_RULES
+    from otel_measure.definitions.alerting.overrides import rules_with
 
-    text = unit_tests_yaml(ALERT_RULES, RULES_FILE) if tests else rules_yaml(ALERT_RULES)
+    in_force = rules_with(load_settings({}).alert_rules)
+    text = unit_tests_yaml(in_force, RULES_FILE) if tests else rules_yaml(in_force)
     if output is None:
         click.echo(text, nl=False)
     else:

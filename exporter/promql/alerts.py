@@ -6,7 +6,7 @@ all its conditions hold; they are kept apart so that a test can ask a Prometheus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, Literal, TypeAlias
@@ -25,16 +25,16 @@ from exporter.promql.expressions import (
     number,
     surprise,
 )  # fmt: skip
-from exporter.promql.recording import LOSSES, Rules, windows_of
+from exporter.promql.recording import LOSSES, Rules, by_key, windows_of
 from otel_measure.definitions.alerting.calls import SLOW_SHARE
+from otel_measure.definitions.alerting.disk_fit import FULL_FROM_PERCENT
 from otel_measure.definitions.alerting.judgement import Severity
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.rules import DAY_S, HOUR_S, MINUTE_S
-from otel_measure.definitions.kpis import BY_KEY
+from otel_measure.definitions.kpis import BY_KEY, MIN_PRICED_RATIO
 from otel_measure.infrastructure.availability import ROUNDING
 from otel_measure.judging.scorecard import DROP_P
 
-DISK_FILLS_ABOVE: Final = 0.8
 DISK_FILLS_FOR_S: Final = 30 * MINUTE_S  # a fit over hours swings when a large file comes or goes
 SILENT_FOR: Final = "30m"
 DAYS_BEFORE: Final = range(1, 8)
@@ -108,8 +108,13 @@ class PromAlert:
         return "\nand ".join(condition.expr() for condition in self.conditions)
 
 
-def alerts(rules: Rules) -> tuple[PromAlert, ...]:
-    """Return every alert."""
+def alerts(in_force: Collection[AlertRule]) -> tuple[PromAlert, ...]:
+    """Return the alerts of the rules that are in force."""
+    keys = {rule.key for rule in in_force}
+    return tuple(alert for alert in _of_all(by_key(in_force)) if alert.rule in keys)
+
+
+def _of_all(rules: Rules) -> tuple[PromAlert, ...]:
     return (
         _errors(rules["model_errors"]),
         _errors(rules["model_errors_sustained"]),
@@ -208,7 +213,7 @@ def _cost(rule: AlertRule) -> PromAlert:
         "gen_ai_request_model",
         Condition(f"model:cost_per_request_usd:mean{window}", ">", number(rule.threshold)),
         Condition(priced, ">=", _evidence("cost_per_request_usd")),
-        Condition(f"{priced} / model:calls:increase{window}", ">=", "0.5"),
+        Condition(f"{priced} / model:calls:increase{window}", ">=", number(MIN_PRICED_RATIO)),
     )
 
 
@@ -235,7 +240,7 @@ def _machines(rules: Rules) -> Iterator[PromAlert]:
     ahead_s = number(fills.threshold * HOUR_S)
     free = f'system_filesystem_usage_bytes{{system_filesystem_state="free"}}[{duration(fills.window_s)}]'
     fit = f"min by ({MOUNT}) (predict_linear({free}, {ahead_s}))"
-    nearly_full = Condition("mount:disk_usage:ratio", ">", number(DISK_FILLS_ABOVE))
+    nearly_full = Condition("mount:disk_usage:ratio", ">", number(FULL_FROM_PERCENT / percent))
     yield _of_rule(fills, subject, Condition(fit, "<", "0"), nearly_full, holds_s=DISK_FILLS_FOR_S)
 
 
@@ -324,5 +329,6 @@ def _ours(rules: Rules) -> Iterator[PromAlert]:
 NOT_SAID: Final[dict[str, str]] = {
     "sender_silence": "what a sender sends beside calls is no series: `OtelMeasureModelSilence` fires instead",
     "measure_store_full": "what a full store does not take waits, and is dropped once the queue is full as well",
+    "measure_other_rules": "who is kept from evaluating is no series",
 }
 """Alert rules that PromQL does not say, and why."""

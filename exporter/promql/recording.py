@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from exporter.promql.expressions import HOST, MODEL, MOUNT, SENDER, SERVICE, above, duration, increase
 from otel_measure.conventions.instruments import BUCKETS_DURATION
 from otel_measure.definitions.alerting.rule import AlertRule
+from otel_measure.definitions.alerting.rules import ALERT_RULES
 from otel_measure.errors import ConfigurationError
 from otel_measure.infrastructure.rates import SMALLEST_DISK_BYTES
+from otel_measure.store.types.facts import ERASED
 
 Rules: TypeAlias = Mapping[str, AlertRule]
-"""The alert rules in force, by key."""
+"""Every alert rule by key, with what users have otherwise."""
 
 _CALLS: Final = "otel_measure_ai_inferences_total"
 _FAILED: Final = 'otel_measure_ai_inferences_total{otel_measure_outcome!="ok"}'
@@ -35,16 +37,28 @@ class RecordingRule(NamedTuple):
 def recordings(rules: Rules) -> tuple[RecordingRule, ...]:
     """Return every recording, each after those that it reads.
 
+    Args:
+        rules: every alert rule; those that are off too, for dashboards read their recordings.
+
     Raises:
         ConfigurationError: a threshold of the rules is one that the buckets of `/metrics` cannot tell.
     """
     return (*_models(rules), *_machines(rules), *_services(rules), *_losses(rules))
 
 
+def by_key(in_force: Iterable[AlertRule]) -> Rules:
+    """Return every alert rule: those in force, and those that are off as the table has them."""
+    return {rule.key: rule for rule in (*ALERT_RULES, *in_force)}
+
+
 def windows_of(rules: Rules, *keys: str) -> list[str]:
     """Return the short and the long windows of some alert rules, in PromQL, each once, shortest first."""
-    seconds = {window for key in keys for window in (rules[key].window_s, rules[key].long_window_s) if window}
-    return [duration(window) for window in sorted(seconds)]
+    return [duration(window_s) for window_s in seconds_of(rules, *keys)]
+
+
+def seconds_of(rules: Rules, *keys: str) -> list[int]:
+    """Return the same windows in seconds."""
+    return sorted({window for key in keys for window in (rules[key].window_s, rules[key].long_window_s) if window})
 
 
 def _models(rules: Rules) -> Iterator[RecordingRule]:
@@ -92,10 +106,11 @@ def _machines(rules: Rules) -> Iterator[RecordingRule]:
 def _services(rules: Rules) -> Iterator[RecordingRule]:
     objective = "service:objective:ratio"
     yield RecordingRule(objective, f"max by ({SERVICE}) (otel_measure_service_objective_ratio)")
-    for window in windows_of(rules, "service_burn_fast", "service_burn_slow"):
-        down = f'sum by ({SERVICE}) (delta({_STATE}{{otel_measure_service_state="down"}}[{window}]))'
-        observed = f'sum by ({SERVICE}) (delta({_STATE}{{otel_measure_service_state=~"up|down"}}[{window}]))'
-        yield RecordingRule(f"service:burn_rate:ratio{window}", f"{down} / {observed} / (1 - {objective})")
+    for window_s in seconds_of(rules, "service_burn_fast", "service_burn_slow"):
+        window = duration(window_s)
+        # Not `rate()`: maintenance that is recorded later makes the time down shorter, which is no reset.
+        down_s = f'sum by ({SERVICE}) (delta({_STATE}{{otel_measure_service_state="down"}}[{window}]))'
+        yield RecordingRule(f"service:burn_rate:ratio{window}", f"{down_s} / {window_s} / (1 - {objective})")
     ratio = f"max by ({SERVICE}) (otel_measure_service_availability_ratio)"
     coverage = f"max by ({SERVICE}) (otel_measure_service_coverage_ratio)"
     # As if the service had been up whenever nobody looked: what misses the objective even so has missed it for sure.
@@ -108,7 +123,8 @@ def lost_records(outcome: str, window: str) -> str:
     `increase()` does not count the first sample of a series, and a loss is often its first: so what was there at the
     window's start is subtracted, or 0 where the sender was known by other outcomes.
     """
-    selector = f'sum by ({SENDER}) ({_RECORDS}{{otel_measure_record_outcome="{outcome}"}}'
+    no_loss = f'otel_measure_drop_reason!="{ERASED.reason}"'  # what was erased has to stay away
+    selector = f'sum by ({SENDER}) ({_RECORDS}{{otel_measure_record_outcome="{outcome}",{no_loss}}}'
     everything = f"sum by ({SENDER}) ({_RECORDS}"
     return f"({selector}) or 0 * {everything})) - ({selector} offset {window}) or 0 * {everything} offset {window}))"
 

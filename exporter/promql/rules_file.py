@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from exporter.promql.alerts import PromAlert, alerts
 from exporter.promql.expressions import duration
-from exporter.promql.recording import RecordingRule, recordings
+from exporter.promql.recording import RecordingRule, by_key, recordings
 from otel_measure.definitions.alerting.rule import AlertRule
 
 GROUP: Final = "otel-measure"
 
 
-def rules_yaml(rules: Iterable[AlertRule]) -> str:
+def rules_yaml(in_force: Collection[AlertRule]) -> str:
     """Return a rules file: one group, recordings first, for its rules are evaluated in order.
 
     Args:
-        rules: every alert rule, as it is in force.
+        in_force: the alert rules that are on, with what users have otherwise.
 
     Raises:
         ConfigurationError: a rule is one that Prometheus cannot judge by what `/metrics` shows.
     """
-    by_key = {rule.key: rule for rule in rules}
-    body = (*_recordings(recordings(by_key)), *_alerts(alerts(by_key)))
+    body = (*_recordings(recordings(by_key(in_force))), *_alerts(alerts(in_force)))
     return "\n".join(("groups:", f"  - name: {GROUP}", "    rules:", *body)) + "\n"
 
 

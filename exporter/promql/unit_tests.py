@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -182,19 +182,18 @@ CASES: Final[dict[str, tuple[Case, Case]]] = {
 """Of each alert, a history at whose end it fires, and one at whose end it is quiet."""
 
 
-def unit_tests_yaml(rules: Iterable[AlertRule], rules_file: str) -> str:
+def unit_tests_yaml(in_force: Collection[AlertRule], rules_file: str) -> str:
     """Return a file of unit tests of a rules file: each alert fires in one case, and is quiet in another.
 
     The histories are made for the numbers of the table, so a rule that somebody has otherwise is left out.
 
     Args:
-        rules: every alert rule, as it is in force.
+        in_force: the alert rules that are on, with what users have otherwise.
         rules_file: relative to the file of the tests.
     """
-    by_key = {rule.key: rule for rule in rules}
-    changed = {rule.key for rule in ALERT_RULES if by_key[rule.key] != rule}
+    otherwise = {rule.key for rule in in_force if rule not in ALERT_RULES}
     head = (f"rule_files: [{quoted(rules_file)}]", f"evaluation_interval: {_EVALUATION_INTERVAL}", "tests:")
-    tested = (alert for alert in alerts(by_key) if alert.rule not in changed)
+    tested = (alert for alert in alerts(in_force) if alert.rule not in otherwise)
     return "\n".join((*head, *_tests(tested))) + "\n"
 
 
