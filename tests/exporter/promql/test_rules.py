@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from otel_measure.errors import ConfigurationError
 from tests.components import requires_binary
 from tests.exporter.cli.command_line import ROOT, run
 
-OTHERWISE = {"model_errors": {"threshold": 0.2, "window_s": 600, "severity": "ticket"}, "users_nps": {"enabled": False}}
+OTHERWISE: Mapping[str, Mapping[str, object]] = {
+    "model_errors": {"threshold": 0.2, "window_s": 600, "severity": "ticket"},
+    "users_nps": {"enabled": False},
+}
 BY_KEY = {rule.key: rule for rule in ALERT_RULES}
 
 
