@@ -31,6 +31,13 @@ class CallCount(NamedTuple):
     errors: int
 
 
+class ServiceModel(NamedTuple):
+    """A service, and a model that it calls in whatever version."""
+
+    service: str
+    model: str
+
+
 class CallTotals(NamedTuple):
     """What calls of a model add up to; `priced` are those with a cost."""
 
