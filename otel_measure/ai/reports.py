@@ -14,7 +14,7 @@ from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.quality import Accuracy, accuracy_of_classes
 from otel_measure.conventions import instruments
-from otel_measure.definitions.kpis import BY_KEY
+from otel_measure.definitions.kpis import BY_KEY, MIN_PRICED_RATIO
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
@@ -117,7 +117,6 @@ class Models:
     window: Window
 
 
-MIN_PRICED_RATIO: Final = 0.5
 # What every call tells of is in the score from the first one; the score itself is judged only after 20 calls.
 _OF_EVERY_CALL: Final = ("error_rate", "latency_p95_ms")
 

@@ -7,7 +7,7 @@ read yet, so that every KPI is always on the page.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan, nan
@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
 from otel_measure.ai.reports import priced_evidence
-from otel_measure.definitions.kpis import BY_KEY, KPIS
+from otel_measure.definitions.kpis import BY_KEY, Kpi
 from otel_measure.definitions.verdicts import (
     WORST_FIRST,
     Verdict,
@@ -100,36 +100,37 @@ def page_of(items: Sequence[_OfKpi], limit: int, offset: int) -> tuple[_OfKpi, .
     return tuple(items[position] for position in sorted(position for _, position in ranked[offset : offset + limit]))
 
 
-def scorecard(overview: Overview, kept: KeptReadings | None = None) -> Scorecard:
+def scorecard(overview: Overview, kpis: Mapping[str, Kpi] = BY_KEY, kept: KeptReadings | None = None) -> Scorecard:
     """Judge every KPI; without a store those of users are unknown.
 
     Args:
-        overview: the reports.
-        kept: what was judged of models before; `None` judges every one.
+        overview: what every domain says.
+        kpis: by their key, in their order; alert rules may have other thresholds than the table.
+        kept: what was judged of models before, by these KPIs; `None` judges every one.
     """
-    readings: dict[str, list[Reading]] = {kpi.key: [] for kpi in KPIS}
-    for reading in _readings(overview, kept or KeptReadings()):
-        readings[reading.key].append(reading)
-    for kpi in KPIS:
-        readings[kpi.key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
-    kpis = tuple(reading for kpi in KPIS for reading in readings[kpi.key] or [_reading(_Unjudged(kpi.key, nan))])
-    counted = Counter(reading.verdict for reading in kpis)
+    by_key: dict[str, list[Reading]] = {key: [] for key in kpis}
+    for reading in _readings(overview, kpis, kept or KeptReadings()):
+        by_key[reading.key].append(reading)
+    for key in kpis:
+        by_key[key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
+    readings = tuple(
+        reading for key, kpi in kpis.items() for reading in by_key[key] or [_reading(kpi, _Unjudged(key, nan))]
+    )
+    counted = Counter(reading.verdict for reading in readings)
     verdicts = {verdict: counted[verdict] for verdict in WORST_FIRST}
-    return Scorecard(kpis, verdicts, overview.timestamp, overview.definitions, overview.environment)
+    return Scorecard(readings, verdicts, overview.timestamp, overview.definitions, overview.environment)
 
 
-def _readings(overview: Overview, kept: KeptReadings) -> Iterator[Reading]:
-    yield from map(_reading, _machine(overview.machine, overview.observed_s))
-    yield from map(_reading, _services(overview.services))
+def _readings(overview: Overview, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Reading]:
+    for unjudged in _but_models(overview):
+        yield _reading(kpis[unjudged.key], unjudged)
     for model in overview.models.models:
-        yield from kept.of(model, lambda model: tuple(_of_model(model)))
-    if overview.users is not None:
-        yield from map(_reading, _users(overview.users))
+        yield from kept.of(model, lambda model: tuple(_of_model(model, kpis)))
 
 
-def _reading(unjudged: _Unjudged) -> Reading:
+def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
     key, value, subject, evidence, interval, at_worst, doubt, own_target = unjudged
-    kpi = with_target(BY_KEY[key], own_target)
+    kpi = with_target(kpi, own_target)
     verdict = judge(kpi, value, evidence=evidence, interval=interval)
     lacks = missing(kpi, value, evidence, interval)
     milder = no_worse(verdict, at_worst)
@@ -154,6 +155,13 @@ def _reading(unjudged: _Unjudged) -> Reading:
 
 
 # ---------------------------------------------------------------- where each value comes from
+
+
+def _but_models(overview: Overview) -> Iterator[_Unjudged]:
+    yield from _machine(overview.machine, overview.observed_s)
+    yield from _services(overview.services)
+    if overview.users is not None:
+        yield from _users(overview.users)
 
 
 def _machine(summary: dict[str, Any], observed_s: float) -> Iterator[_Unjudged]:
@@ -196,15 +204,18 @@ def _little_seen(service: Availability, observed_s: float) -> str:
     )
 
 
-def _of_model(model: ModelSnapshot) -> Iterator[Reading]:
+def _of_model(model: ModelSnapshot, kpis: Mapping[str, Kpi]) -> Iterator[Reading]:
     subject, targets = f"{model.model_name} {model.model_version}", model.targets
     alerting = False
     for unjudged in _components(model, subject):
         own_target = targets.get(unjudged.key) if targets else None
-        reading = _reading(unjudged if own_target is None else unjudged._replace(own_target=own_target))
+        reading = _reading(
+            kpis[unjudged.key], unjudged if own_target is None else unjudged._replace(own_target=own_target)
+        )
         alerting |= reading.verdict == "alert"
         yield reading
-    yield _reading(_health(model, subject, alerting))
+    unjudged = _health(model, subject, alerting)
+    yield _reading(kpis[unjudged.key], unjudged)
 
 
 def _components(model: ModelSnapshot, subject: str) -> Iterator[_Unjudged]:

@@ -42,7 +42,7 @@ NOT_JUDGED = {
 def judged(model: Snapshot, kept: KeptReadings) -> tuple[Reading, ...]:
     """Return the readings of a model, and see that they are those of a scorecard that has kept nothing."""
     of_one = replace(overview(), models=replace(models(), models=(model,)))
-    kpis = scorecard(of_one, kept).kpis
+    kpis = scorecard(of_one, kept=kept).kpis
     assert repr(kpis) == repr(scorecard(of_one).kpis)  # where `nan` is `nan`
     return tuple(reading for reading in kpis if reading.domain == "ai" and reading.subject)
 

@@ -27,7 +27,16 @@ from otel_measure.store.sqlite.kept_uses import KeptUse, KeptUses, last_change, 
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import ALL_MODELS, CallCount, GroupBy, GroupKey, Model, ModelChoice, ModelKey
+from otel_measure.store.types.models import (
+    ALL_MODELS,
+    CallCount,
+    CallTotals,
+    GroupBy,
+    GroupKey,
+    Model,
+    ModelChoice,
+    ModelKey,
+)
 
 CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
 # Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
@@ -307,6 +316,23 @@ class SqliteRecordedModels:
             for model in counts
         }
         return {keys[model]: of_model for model, of_model in counts.items()}
+
+    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
+        """Return what the calls of [start, end) add up to, of the models that had any."""
+        condition, parameters = conditions(None, self._where)
+        wanted = [(cells, *one) for cells in CELLS for one in cell_ranges(start, end, self._levels[cells])]
+        of_cells = " UNION ALL ".join(
+            "SELECT c.model, c.requests, c.errors, c.priced, c.cost_nano_usd"
+            f" FROM {cells} c JOIN origin o ON o.id = c.origin"
+            f" WHERE c.seconds = ? AND c.start >= ? AND c.start < ? {condition}"
+            for cells, *_ in wanted
+        )
+        rows = self._connection.execute(
+            "SELECT m.name, m.version, sum(requests), sum(errors), sum(priced), sum(cost_nano_usd)"
+            f" FROM ({of_cells}) c JOIN model m ON m.id = c.model GROUP BY m.id ORDER BY 1, 2",
+            [given for _, *one in wanted for given in (*one, *parameters)],
+        )
+        return {(name, version): CallTotals(*sums) for name, version, *sums in rows}
 
     def _uses(
         self,

@@ -11,8 +11,10 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
+from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
+from otel_measure.store.sqlite.call_times import SqliteCallTimeQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -24,7 +26,7 @@ from otel_measure.store.sqlite.spending import SqliteSpendingQuestions
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.users import SqliteUserQuestions
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.streams import HostReading, Sender
+from otel_measure.store.types.streams import HostReading, Sender, StreamGrowth
 
 
 class SqliteMoment:
@@ -45,6 +47,7 @@ class SqliteMoment:
         self._environment = environments.chosen(connection, where.environment)
         self._where = where = where._replace(environment=self._environment.name)
         self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules, kept)
+        self.call_times = SqliteCallTimeQuestions(connection, where)
         self.quality = SqliteQualityQuestions(connection, where, seen)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
@@ -97,6 +100,10 @@ class SqliteStreamQuestions:
         """Return the last values of streams whose names begin so, per host, process and labels."""
         return streams.readings(self._connection, prefixes, since)
 
+    def growth(self, name: str, since: int) -> list[StreamGrowth]:
+        """Return by how much each stream of a counter has grown since then, to the minute, where it was heard of."""
+        return streams.growth(self._connection, name, since)
+
     def machine(self, steps: Steps) -> dict[int, MachineCell]:
         """Return how the machine of the store was in each step of a series; steps without a reading are left out."""
         return machine.by_step(self._connection, steps)
@@ -108,3 +115,7 @@ class SqliteStreamQuestions:
     def arrived(self, since: int) -> dict[Arrival, int]:
         """Return how many items came since then, to five minutes."""
         return arrivals.arrived(self._connection, since)
+
+    def last_arrivals(self, since: int) -> dict[Origin, int]:
+        """Return when the last five minutes begin in which anything came by OTLP since then, by who sent it."""
+        return arrivals.last_arrivals(self._connection, since)
