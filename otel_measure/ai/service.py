@@ -57,7 +57,8 @@ class AiModelService(ModelQuestions):
     ) -> None:
         self._monotonic = monotonic
         quality = QualityReader(store, now_us, store.definitions) if store is not None else None
-        super().__init__(recorder, in_process, Registry(store, monotonic), quality, now_us, timezone)
+        registry, trace_url = Registry(store, monotonic), settings.trace_url
+        super().__init__(recorder, in_process, registry, quality, now_us, timezone, trace_url)
         self.pricer = Pricer(override_rates(settings.price_overrides))
         self._price_table = PriceTableLoader()
         self._builder = InferenceBuilder(
