@@ -9,7 +9,7 @@ from contextlib import closing
 from otel_measure.store.sqlite import SqliteStore, schema_scripts
 from tests.store.conformance.telling import counted, told
 
-_OF_VERSION_30 = (
+_OF_VERSION_31 = (
     *("id", "trace", "span", "parent", "kind", "began", "ts", "process", "scope", "operation", "response"),
     *("record", "call", "step"),
 )
@@ -62,13 +62,13 @@ def test_a_record_says_what_is_known_alone(opened: Callable[..., SqliteStore]) -
 
 
 def test_tellings_of_a_store_of_before_stay() -> None:
-    """Version 31 gives rows a number; what stands in them is as it was."""
+    """Version 32 gives rows a number; what stands in them is as it was."""
     row = ("t/1", b"t", b"1", None, "call", 1, 2, 1, "s", "chat", "r", '{"ts":2}', "t/1", None)
     plain = ("span:t/2", b"t", b"2", b"1", "plain", 1, 1, 1, "", "chat", None, None, None, "{}")
-    names = ",".join(_OF_VERSION_30)
+    names = ",".join(_OF_VERSION_31)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        schema_scripts.run(connection, 0, 30)
+        schema_scripts.run(connection, 0, 31)
         marks = ",".join("?" * len(row))
         connection.executemany(f"INSERT INTO telling ({names}) VALUES ({marks})", [row, plain])
-        schema_scripts.run(connection, 30, 31)
+        schema_scripts.run(connection, 31, 32)
         assert connection.execute(f"SELECT {names} FROM telling ORDER BY id DESC").fetchall() == [row, plain]
