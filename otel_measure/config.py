@@ -79,6 +79,7 @@ class Settings:
         alert_slack: the URL of an incoming webhook of Slack.
         alert_alertmanager: the base URL of an Alertmanager, which is told of what fires after every evaluation.
         alert_heartbeat: a URL that is asked for after every evaluation: who watches it hears of our end.
+        alert_rules: the key of an alert rule to what it has otherwise: "threshold", "window_s", "severity", "enabled".
     """
 
     service_name: str = "unknown_service"
@@ -116,6 +117,7 @@ class Settings:
     alert_slack: str | None = field(default=None, repr=False)
     alert_alertmanager: str | None = field(default=None, repr=False)
     alert_heartbeat: str | None = field(default=None, repr=False)
+    alert_rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for rule in _RULES:
@@ -263,6 +265,11 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("alert_interval_s", *_seconds(1, 3600)),
     *(_check(f"alert_{name}", _is_web_address, _WEB_ADDRESS) for name in ALERT_RECEIVERS),
     _check("alert_webhook_secret", _is_signing_key, "whsec_ and 24 to 64 random bytes in base64"),
+    _check(
+        "alert_rules",
+        lambda v: isinstance(v, Mapping) and all(isinstance(changes, Mapping) for changes in v.values()),
+        "a mapping of alert rules to what they have otherwise",
+    ),
 )
 
 
@@ -349,6 +356,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "alert_interval_s": float,
     "price_overrides": _table,
     "event_types": _table,
+    "alert_rules": _table,
     "auto_instrument": _flag,
     "store_text": _flag,
     "insecure": _flag,
@@ -362,6 +370,7 @@ _READ_AS: Final[Mapping[str, str]] = {
     "alert_interval_s": "a number of seconds",
     "price_overrides": "a JSON object",
     "event_types": "a JSON object",
+    "alert_rules": "a JSON object",
     **dict.fromkeys(_WHOLE_NUMBERS, "a whole number"),
 }
 

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_measure.ai.service import AiModelService
@@ -18,15 +18,18 @@ from otel_measure.alerting.delivery.courier import Courier
 from otel_measure.alerting.delivery.receivers import receivers_of
 from otel_measure.alerting.environments import environments_of
 from otel_measure.alerting.evaluator import NO_RULES, AlertRules, Evaluator
-from otel_measure.alerting.in_force import OF_KPIS, rules_in_force
+from otel_measure.alerting.in_force import of_judge, rules_in_force
 from otel_measure.alerting.maintenance import in_maintenance
 from otel_measure.alerting.messages import Messages
 from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
 from otel_measure.config import Settings
 from otel_measure.conventions import dialects
+from otel_measure.definitions.alerting.overrides import rules_with
+from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.exposition import STALE_US
+from otel_measure.definitions.kpis import Kpi
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.history import MachineHistory
@@ -36,7 +39,8 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging.exposition import Exposition
-from otel_measure.judging.kpi_rules import KpiJudge
+from otel_measure.judging.kept_readings import KeptReadings
+from otel_measure.judging.kpi_rules import KpiJudge, kpis_of
 from otel_measure.judging.overview import Overview, overview
 from otel_measure.judging.scorecard import Scorecard, scorecard
 from otel_measure.leases import LASTS_US, StoreLease
@@ -92,6 +96,7 @@ class Wired:
 
     Raises:
         MeasureError: the store cannot be opened.
+        ConfigurationError: an alert rule cannot be as the settings have it.
     """
 
     def __init__(
@@ -113,6 +118,7 @@ class Wired:
         self._ids: Final = Uuid7(clock)
         self._creates_tracing = settings.auto_instrument
         self._clock_is_believed = True
+        rules = rules_with(settings.alert_rules)  # before anything is open that a refusal would leave so
         sends = settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ)
         self.store: Final = open_store(settings, outbox=sends)
         self.telemetry: Final = Telemetry(
@@ -131,7 +137,9 @@ class Wired:
         self._streams: Final = self._stream_writer()
         self._push: Final = self._pusher() if sends else None
         self.background: Final = Background(self._jobs(), self.recorder.fault, monotonic)
-        self._alert_rules: Final = alert_rules or (NO_RULES if self.store is None else self._rules_of(self.store))
+        self._alert_rules: Final = alert_rules or (
+            NO_RULES if self.store is None else self._rules_of(self.store, rules)
+        )
         self.alerts: Final = None if self.store is None else self._alert_thread(self.store, self._alert_rules)
 
     def _wire_services(self, origin: Origin) -> None:
@@ -168,6 +176,7 @@ class Wired:
             self.experiments,
             clock,
         )
+        self._kept_readings = KeptReadings()
         self._span_calls = SpanCalls(origin, self.ai.pricer, recorder)
 
     def _stream_writer(self) -> StreamWriter | None:
@@ -194,13 +203,21 @@ class Wired:
         """Return what every domain says now, from which KPIs and alerts are judged."""
         return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
 
-    def _rules_of(self, store: Store) -> AlertRules:
-        return rules_in_force(store, KpiJudge(OF_KPIS, self.host, lambda: self._scorecards(store)).judge)
+    def scorecard(self, overview: Overview) -> Scorecard:
+        """Return how everything stands against its KPIs; what is judged of models is kept until they change."""
+        return scorecard(overview, kept=self._kept_readings)
 
-    def _scorecards(self, store: Store) -> Iterator[Scorecard]:
-        """Yield how every environment stands against its KPIs; the unnamed one while there is none."""
+    def _rules_of(self, store: Store, rules: Sequence[AlertRule]) -> AlertRules:
+        of_kpis = of_judge(rules, "kpi")
+        kpis = kpis_of(of_kpis)
+        kept = KeptReadings()  # by the thresholds of rules, which may be others than those of KPIs
+        by_kpis = KpiJudge(of_kpis, self.host, lambda: self._scorecards(store, kpis, kept))
+        return rules_in_force(store, self.host, by_kpis.judge, rules, self.settings.timezone)
+
+    def _scorecards(self, store: Store, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Scorecard]:
+        """Yield how every environment stands against KPIs; the unnamed one while there is none."""
         for name in environments_of(store) or [UNNAMED]:
-            yield scorecard(self.overview(environment=name))
+            yield scorecard(self.overview(environment=name), kpis, kept)
 
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""

@@ -46,6 +46,7 @@ EVERYTHING = {
     "OTEL_MEASURE_ALERT_SLACK": "https://slack/a",
     "OTEL_MEASURE_ALERT_ALERTMANAGER": "http://am:9093",
     "OTEL_MEASURE_ALERT_HEARTBEAT": "https://watch/a",
+    "OTEL_MEASURE_ALERT_RULES": '{"model_latency": {"threshold": 2000, "enabled": false}}',
 }
 MEANT = Settings(
     service_name="shop",
@@ -83,6 +84,7 @@ MEANT = Settings(
     alert_slack="https://slack/a",
     alert_alertmanager="http://am:9093",
     alert_heartbeat="https://watch/a",
+    alert_rules={"model_latency": {"threshold": 2000, "enabled": False}},
 )
 
 
@@ -141,6 +143,9 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         "*" = "ignore"
         [price_overrides.m]
         input_per_million_usd = 1.5
+        [alert_rules.model_latency]
+        threshold = 2000
+        enabled = false
         """
     )
     assert Settings.load({}, file=file) == MEANT
@@ -222,6 +227,7 @@ def test_the_default_store(environ: dict[str, str], expected: str) -> None:
         ("sample_interval_s", 0.01, "a number of seconds from 0.1 to 3600, not 0.01"),
         ("sample_interval_s", float("nan"), "a number of seconds from 0.1 to 3600, not nan"),
         ("price_overrides", [], "a mapping of model names to prices, not []"),
+        ("alert_rules", {"host_cpu": 95}, "a mapping of alert rules to what they have otherwise, not {'host_cpu': 95}"),
         (
             "event_types",
             {"a": "buy"},

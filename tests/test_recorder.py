@@ -106,7 +106,7 @@ def test_what_is_put_is_committed_by_the_thread(make: Callable[..., Bench]) -> N
     """Without anybody asking, within the flush interval, and measured."""
     bench = make(flush_interval_s=0.001)
     bench.recorder.put(event("a"))
-    assert bench.store.accepted.wait(5)
+    assert bench.store.accepted.wait(60)
     assert bench.recorder.flush()
     assert (bench.store.ids, bench.sink.records) == (["a"], ["a"])
 
@@ -201,7 +201,7 @@ def test_the_thread_outlives_an_unavailable_store(make: Callable[..., Bench]) ->
     while not bench.sink.faults:
         pass
     bench.store.fails_with = None
-    assert bench.store.accepted.wait(5)
+    assert bench.store.accepted.wait(60)
     assert bench.recorder.flush()
     assert bench.sink.records == ["a"]
 
@@ -303,13 +303,13 @@ def test_a_question_is_told_what_its_answer_is_without(make: Callable[..., Bench
 
     def slow(records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         committing.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return [ACCEPTED] * len(records)
 
     bench.store.accept = slow  # type: ignore[method-assign]
     other = threading.Thread(target=bench.recorder.flush)
     other.start()
-    committing.wait(5)
+    committing.wait(60)
     bench.recorder.put(event("4"))
     with waiting_until(0.0):
         assert (bench.recorder.settle(), bench.recorder.pending) == (2, 2)
@@ -383,7 +383,7 @@ def test_a_forked_child_starts_afresh(make: Callable[..., Bench]) -> None:
     bench.recorder.after_fork_in_child()
     assert bench.recorder.queue_length == 0
     bench.recorder.put(event("child's"))
-    assert bench.store.accepted.wait(5)
+    assert bench.store.accepted.wait(60)
     assert bench.recorder.flush()
     assert bench.store.ids == ["child's"]
 

@@ -62,6 +62,12 @@ WIRES: Final[tuple[tuple[str, Callable[[see.Given], object], tuple[Any, object],
         (None, []), ("http://am:9093", [("http://am:9093/api/v2/alerts", False)]),
     ),
     ("alert_heartbeat", alerting.told, (None, []), ("http://watch/me", [("http://watch/me", False)])),
+    (
+        "alert_rules", alerting.failing,
+        ({}, {"model_errors": "page", "model_errors_sustained": "ticket"}),
+        ({"model_errors": {"enabled": False}, "model_errors_sustained": {"severity": "page"}},
+         {"model_errors_sustained": "page"}),
+    ),
 )  # fmt: skip
 
 

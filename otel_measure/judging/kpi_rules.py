@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Outcome, SubjectKind
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
+from otel_measure.definitions.kpis import BY_KEY, Kpi
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.judging.alerts import alert_of
-from otel_measure.judging.scorecard import Reading, Scorecard
+from otel_measure.judging.reading import Reading
+from otel_measure.judging.scorecard import Scorecard
 
 # The windows of KPIs are 5 minutes and more, and reading all of them is the dearest part of a turn.
 KEPT_US: Final = 300 * SECOND_US
@@ -45,6 +48,11 @@ class KpiJudge:
             self._judged = judged_kpis(self._cards(), self._rules, self._host)
             self._judged_us = now_us
         return self._judged
+
+
+def kpis_of(rules: Iterable[AlertRule]) -> Mapping[str, Kpi]:
+    """Return the KPIs by which rules judge: their thresholds, which users may have changed, in the place of its own."""
+    return {**BY_KEY, **{rule.kpi: replace(BY_KEY[rule.kpi], alert=rule.threshold) for rule in rules}}
 
 
 def judged_kpis(cards: Iterable[Scorecard], rules: Sequence[AlertRule], host: str) -> list[Judgement]:

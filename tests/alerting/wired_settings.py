@@ -76,6 +76,19 @@ def signed(given: Given) -> object:
     return told(given, alert_webhook="http://hook")
 
 
+def failing(given: Given) -> object:
+    """Which rules tell of a model of which half the calls fail, and how urgent that is."""
+    runtime = Runtime(given.with_settings(), clock=lambda: NOW_US, raise_faults=True)
+    for number in range(40):
+        runtime.ai.record_inference("m", "1", 1.0, error_type="timeout" if number % 2 else None)
+    runtime.flush()
+    assert runtime.alerts is not None
+    runtime.alerts.run_due()
+    told = {alert.rule: alert.severity for alert in runtime.rule_alerts().active if alert.subject.kind == "model"}
+    runtime.shutdown()
+    return {key: told[key] for key in ("model_errors", "model_errors_sustained") if key in told}
+
+
 class _Raw:
     """The connection of an answer that has no body."""
 

@@ -19,6 +19,7 @@ from tests.chaos.asking import ask, question, status_of
 from tests.chaos.victim import ROOT
 from tests.chaos.writing import stored
 from tests.components import free_port, running
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 DAY_S = 86_400
@@ -88,14 +89,6 @@ def ids(n: int, kind: int) -> list[str]:
 def outcome(told: dict[str, Any]) -> tuple[int, int, int]:
     """Return how many were accepted, known, and refused."""
     return told["accepted"], told["duplicate"], told["rejected"]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, "it never holds"
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,16 +19,9 @@ from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.runtime import Runtime
 from otel_measure.testing import START, Capture, Clock
 from tests.store.asking import asked
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def until(is_so: Callable[[], bool], timeout_s: float = 10) -> None:
-    """Wait for what a thread of ours does."""
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def run(script: str, path: Path) -> subprocess.Popen[str]:

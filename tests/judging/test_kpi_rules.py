@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otel_measure.alerting.in_force import OF_KPIS
+from otel_measure.alerting.in_force import of_judge
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
-from otel_measure.judging.kpi_rules import KEPT_US, KpiJudge, judged_kpis
+from otel_measure.definitions.alerting.overrides import rules_with
+from otel_measure.definitions.alerting.rules import ALERT_RULES
+from otel_measure.judging.kpi_rules import KEPT_US, KpiJudge, judged_kpis, kpis_of
 from otel_measure.judging.scorecard import Scorecard, scorecard
 from tests.comparing import comparable
 from tests.judging.test_scorecard import models, overview
 
+OF_KPIS = of_judge(ALERT_RULES, "kpi")
 NOON_US = 1_768_478_400_000_000
 
 
@@ -60,3 +63,15 @@ def test_kpis_are_read_anew_every_five_minutes() -> None:
         assert [one.rule for one in judge.judge(now_us)]
         counted.append(len(read))
     assert counted == [1, 1, 2, 2, 3]
+
+
+def test_a_threshold_of_a_users_own_decides() -> None:
+    """By another threshold a machine that alerted is within, another one beyond, and the sentence names it."""
+    rules = rules_with({"host_cpu": {"threshold": 98}, "host_memory": {"threshold": 84}})
+    card = scorecard(overview(cpu=95.0), kpis_of(of_judge(rules, "kpi")))
+    judged = {one.rule: one for one in judged_kpis([card], of_judge(rules, "kpi"), "web-1")}
+    assert (judged["host_cpu"].outcome, judged["host_cpu"].threshold) == ("within", 98.0)
+    memory = judged["host_memory"]
+    assert (memory.outcome, memory.threshold, memory.sentence) == (
+        *("beyond", 84.0, "Memory usage is 85 %, above 84 %"),
+    )

@@ -1,6 +1,7 @@
 // Alerts: what fires and what is about to, what happened lately, and of what nobody is told.
 
 import { html } from "./preact.standalone.module.js";
+import { linkTo } from "./address.js";
 import { Firing, firingRows, linkOf } from "./firing.js";
 import { counted } from "./format.js";
 import { Pill, Section, Waiting } from "./parts.js";
@@ -34,12 +35,13 @@ export function Alerts({ alerts }) {
   const { rules } = alerts;
   const pending = rules.active.filter(({ state }) => state === "pending");
   const firing = firingRows(alerts);
+  const rest = alerts.total - alerts.alerts.length;
   const evaluated = rules.evaluated ? `rules were evaluated ${ago(rules.evaluated)} ago` : "nobody evaluates the rules of this store";
   const silenced = rules.silenced ? `, ${counted(rules.silenced, "of them")} silenced`.replace("thems", "them") : "";
   return html`
     <${Section} title="Firing" definition=${DEFINITION} note=${`${evaluated}${silenced}`}>
-      ${firing.length ? html`<${Firing} rows=${firing.slice(0, 50)} />` : html`<p class="card empty">Nothing fires.</p>`}
-      ${firing.length > 50 && html`<p class="note">and ${counted(firing.length - 50, "more")}</p>`}
+      ${firing.length ? html`<${Firing} rows=${firing} />` : html`<p class="card empty">Nothing fires.</p>`}
+      ${rest > 0 && html`<p class="note"><a href=${linkTo("kpis")}>${counted(rest, "more KPI")} beyond the threshold</a></p>`}
     <//>
     ${pending.length > 0 && html`<${Section} title="Pending" note="beyond the threshold, not long enough to tell anybody">
       <${Table} name="pending" label="Pending alerts" columns=${PENDING} rows=${pending} id=${(alert) => `${alert.rule} ${alert.subject.name}`} />

@@ -19,6 +19,7 @@ import { Services } from "./services.js";
 import { Spending } from "./spending.js";
 import { Users } from "./users.js";
 
+const MOST_ALERTS = 50; // of KPIs beyond their threshold: of each KPI the worst stand first
 const HOURS = ["1h", "6h", "24h", "7d", "30d", "90d"];
 const DAYS = ["7d", "30d", "90d"];
 // By the first part of the address: the view, and the time ranges that it has, the one it begins with first.
@@ -95,7 +96,7 @@ function App() {
   const name = path[0] in VIEWS ? path[0] : "";
   const view = VIEWS[name];
   const window = view.windows && (view.windows.includes(parameters.window) ? parameters.window : view.windows[0]);
-  const alerts = useAnswer(asked("alerts", { environment: parameters.environment }), NORMALLY);
+  const alerts = useAnswer(asked("alerts", { environment: parameters.environment, limit: MOST_ALERTS }), NORMALLY);
   // Of the reports this is the cheapest, and a report names the zone of the store.
   useAnswer(zone.value ? null : asked("ai/summary", { window: "1h" }), SELDOM);
   const title = [...path.slice(1), view.title].join(" · ");

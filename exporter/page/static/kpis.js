@@ -3,7 +3,7 @@
 import { html } from "./preact.standalone.module.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
 import { kindOf, linkOf } from "./firing.js";
-import { counted, unit } from "./format.js";
+import { counted, unit, whole } from "./format.js";
 import { Answered, Pill, Section, Value, known } from "./parts.js";
 import { Table } from "./table.js";
 
@@ -25,9 +25,10 @@ const COLUMNS = [
 
 export function Kpis({ environment }) {
   const answer = useAnswer(asked("kpis", { environment }), NORMALLY);
-  return html`<${Answered} answer=${answer} rows=${16}>${({ kpis, verdicts }) => html`
+  return html`<${Answered} answer=${answer} rows=${16}>${({ kpis, verdicts, total }) => html`
     <${Section} title="Every KPI" definition="kpis"
         note=${ORDER.filter((verdict) => verdicts[verdict]).map((verdict) => counted(verdicts[verdict], verdict).replace(/oks$/, "ok").replace(/unknowns$/, "unknown")).join(", ")}>
       <${Table} label="KPIs" columns=${COLUMNS} rows=${kpis} id=${(kpi) => `${kpi.key} ${kpi.subject}`} order="verdict" />
+      ${total > kpis.length && html`<p class="note">These are ${whole(kpis.length)} of ${whole(total)}: of each KPI the worst.</p>`}
     <//>`}<//>`;
 }

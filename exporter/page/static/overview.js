@@ -10,6 +10,7 @@ import { date, month } from "./time.js";
 import { worst } from "./worst.js";
 
 const MOST_ALERTS = 6;
+const WORST_KPIS = 60; // of each KPI the worst stand first, so that each has some
 const CALL = { model_name: "gpt-4", model_version: "1.0", latency_ms: 150.5, input_tokens: 100, output_tokens: 200 };
 
 // ---------------------------------------------------------------- the sentence and the alerts
@@ -23,7 +24,7 @@ function Headline({ known: all }) {
 function Alerts({ alerts }) {
   const rows = firingRows(alerts);
   if (!rows.length) return null;
-  const rest = rows.length - MOST_ALERTS;
+  const rest = rows.length - alerts.alerts.length + alerts.total - MOST_ALERTS;
   return html`<${Section} title="Firing" definition="reading-scorecard-alert-and-alerts">
     <${Firing} rows=${rows.slice(0, MOST_ALERTS)} />
     ${rest > 0 && html`<p class="note"><a href=${linkTo("alerts")}>${counted(rest, "more alert")}</a></p>`}
@@ -137,7 +138,7 @@ function OfMachines({ ready, kpis, history, machine }) {
 export function Overview({ window, environment, alerts }) {
   const ask = (path, parameters, every) => useAnswer(asked(path, { environment, ...parameters }), every).data;
   const step = { "1h": "1m", "6h": "15m", "24h": "1h", "7d": "6h", "30d": "1d", "90d": "1d" }[window];
-  const kpis = ask("kpis", {}, NORMALLY);
+  const kpis = ask("kpis", { limit: WORST_KPIS }, NORMALLY);
   const services = ask("infrastructure/services", {}, NORMALLY);
   const machine = ask("infrastructure/summary", {}, OFTEN);
   const series = ask("ai/series", { window, step, compare: "previous" }, NORMALLY);

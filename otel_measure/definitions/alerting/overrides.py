@@ -2,82 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
+from types import MappingProxyType
 from typing import Final, get_args
 
 from otel_measure.definitions.alerting.judgement import Severity
-from otel_measure.definitions.alerting.rule import AlertRule, AlertUnit
-from otel_measure.definitions.alerting.rules import ALERT_RULES, DAY_S, MINUTE_S
+from otel_measure.definitions.alerting.rule import AlertRule, AlertUnit, Judge
+from otel_measure.definitions.alerting.rules import ALERT_RULES, DAY_S, HOUR_S, MINUTE_S
 from otel_measure.errors import ConfigurationError
 
-_SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 _AT_MOST: Final[dict[AlertUnit, float]] = {"ratio": 1.0, "score": 1.0, "percent": 100.0, "points": 100.0}
+_WITHOUT_THRESHOLD: Final[frozenset[Judge]] = frozenset({"room", "other_rules"})  # it is so, or it is not
+_LEAST_WINDOW_S: Final[dict[Judge, int]] = {"disk_fit": HOUR_S}  # of less there is no trend
+# Of these judges the window is one that can be chosen.
+_WINDOWED: Final[frozenset[Judge]] = frozenset({"error_share", "slow_share", "cost", "disk_fit", "burn_rate", "loss"})
 
 
-@dataclass(frozen=True, slots=True)
-class RuleOverride:
-    """What a user has otherwise than the table; `None` keeps what the table says.
+def rules_with(
+    overrides: Mapping[str, Mapping[str, object]], rules: Sequence[AlertRule] = ALERT_RULES
+) -> tuple[AlertRule, ...]:
+    """Return the rules with what users have otherwise, in the order of the table, without those that are off.
 
-    A severity of one's own holds for every subject, with targets of its own or without.
-    """
-
-    key: str
-    threshold: float | None = None
-    window_s: int | None = None
-    severity: str | None = None
-
-
-def rules_with(overrides: Iterable[RuleOverride], rules: Sequence[AlertRule] = ALERT_RULES) -> tuple[AlertRule, ...]:
-    """Return the rules with what users have otherwise, in the order of the table.
+    Args:
+        overrides: what is otherwise, by the key of the rule: `threshold` in the unit of the rule, `window_s`,
+            `severity` (for every subject, with targets of its own or without), `enabled`.
+        rules: those of the product.
 
     Raises:
-        ConfigurationError: there is no such rule, it is given twice, or a number or word is not one that it can have.
+        ConfigurationError: there is no such rule, nothing of that name can be otherwise, or a number or word is not
+            one that it can have.
     """
-    changed = {rule.key: rule for rule in rules}
-    given: set[str] = set()
-    for override in overrides:
-        if override.key not in changed:
-            raise ConfigurationError(f"alert rule {override.key!r}: unknown; it must be one of {', '.join(changed)}")
-        if override.key in given:
-            raise ConfigurationError(f"alert rule {override.key!r}: given twice; keep one of the two")
-        given.add(override.key)
-        changed[override.key] = _with(changed[override.key], override)
-    return tuple(changed.values())
-
-
-def _with(rule: AlertRule, override: RuleOverride) -> AlertRule:
-    if override.threshold is not None:
-        rule = replace(rule, threshold=_checked_threshold(rule, override.threshold))
-    if override.window_s is not None:
-        rule = replace(rule, window_s=_checked_window(rule, override.window_s))
-    if override.severity is None:
-        return rule
-    for severity in get_args(Severity):
-        if override.severity == severity:
-            return replace(rule, severity=severity, severity_untargeted=None)
-    raise ConfigurationError(
-        f"alert rule {rule.key!r}: severity={override.severity!r} must be one of {', '.join(_SEVERITIES)}"
+    keys = [rule.key for rule in rules]
+    for key, changes in overrides.items():
+        if key not in keys:
+            raise ConfigurationError(f"alert_rules[{key!r}] is no alert rule; they are {', '.join(keys)}")
+        for name in changes:
+            if name not in _CHANGES:
+                raise ConfigurationError(f"alert_rules[{key!r}] has the unknown key {name!r}; known are {_KNOWN}")
+    return tuple(
+        _changed(rule, overrides[rule.key]) if rule.key in overrides else rule
+        for rule in rules
+        if _is_enabled(rule, overrides.get(rule.key, {}).get("enabled", True))
     )
 
 
-def _checked_threshold(rule: AlertRule, threshold: float) -> float:
+def _changed(rule: AlertRule, changes: Mapping[str, object]) -> AlertRule:
+    for name, value in changes.items():
+        rule = _CHANGES[name](rule, value)
+    return rule
+
+
+def _refused(rule: AlertRule, name: str, value: object, why: str) -> ConfigurationError:
+    return ConfigurationError(f"alert_rules[{rule.key!r}][{name!r}] is {value!r}; {why}")
+
+
+def _is_enabled(rule: AlertRule, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _refused(rule, "enabled", value, "it must be true or false")
+    return value
+
+
+def _with_threshold(rule: AlertRule, value: object) -> AlertRule:
+    if rule.kpi == "availability_percent":
+        raise _refused(rule, "threshold", value, "each service has its own: register it with another sla_target")
+    if rule.judge in _WITHOUT_THRESHOLD:
+        raise _refused(rule, "threshold", value, "it has none: leave it out")
     least, most = -100.0 if rule.unit == "points" else 0.0, _AT_MOST.get(rule.unit)
-    if not isfinite(threshold) or threshold < least or (most is not None and threshold > most):
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not isfinite(value)
+        or value < least
+        or (most is not None and value > most)
+    ):
         allowed = f"a number from {least:g} on" if most is None else f"a number from {least:g} to {most:g}"
-        raise ConfigurationError(f"alert rule {rule.key!r}: threshold={threshold!r} ({rule.unit}) must be {allowed}")
-    return float(threshold)
+        raise _refused(rule, "threshold", value, f"it must be {allowed} ({rule.unit})")
+    return replace(rule, threshold=float(value))
 
 
-def _checked_window(rule: AlertRule, window_s: int) -> int:
+def _with_window(rule: AlertRule, value: object) -> AlertRule:
     if rule.judge == "kpi":
-        raise ConfigurationError(
-            f"alert rule {rule.key!r}: window_s={window_s!r} cannot be set; it has the window of the KPI {rule.kpi}"
-        )
-    most = rule.long_window_s or 30 * DAY_S
-    if window_s % MINUTE_S or not MINUTE_S <= window_s <= most:
-        raise ConfigurationError(
-            f"alert rule {rule.key!r}: window_s={window_s!r} must be whole minutes, from {MINUTE_S} to {most} seconds"
-        )
-    return window_s
+        raise _refused(rule, "window_s", value, f"it has the window of the KPI {rule.kpi}: leave it out")
+    if rule.judge not in _WINDOWED:
+        raise _refused(rule, "window_s", value, "it has none that can be set: leave it out")
+    least, most = _LEAST_WINDOW_S.get(rule.judge, MINUTE_S), rule.long_window_s or 30 * DAY_S
+    if not isinstance(value, int) or isinstance(value, bool) or value % MINUTE_S or not least <= value <= most:
+        raise _refused(rule, "window_s", value, f"it must be whole minutes, from {least} to {most} seconds")
+    return replace(rule, window_s=value)
+
+
+def _with_severity(rule: AlertRule, value: object) -> AlertRule:
+    for severity in get_args(Severity):
+        if value == severity:
+            return replace(rule, severity=severity, severity_untargeted=None)
+    raise _refused(rule, "severity", value, f"it must be one of {', '.join(get_args(Severity))}")
+
+
+_CHANGES: Final[Mapping[str, Callable[[AlertRule, object], AlertRule]]] = MappingProxyType(
+    {
+        "threshold": _with_threshold,
+        "window_s": _with_window,
+        "severity": _with_severity,
+        "enabled": lambda rule, _: rule,  # whether it is among them at all
+    }
+)
+_KNOWN: Final = ", ".join(_CHANGES)

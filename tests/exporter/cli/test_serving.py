@@ -40,7 +40,7 @@ def test_a_deadline_does_its_last_acts_and_leaves_with_their_code() -> None:
     deadline = Deadline(0.01, lambda: 7, left)
     deadline.start()
     deadline.start()
-    assert left.happened.wait(5)
+    assert left.happened.wait(60)
     assert left.codes == [7]
 
 
@@ -52,7 +52,7 @@ def test_a_deadline_leaves_although_its_last_acts_fail(caplog: pytest.LogCapture
         raise OSError("gone")
 
     Deadline(0.01, fail, left).start()
-    assert left.happened.wait(5)
+    assert left.happened.wait(60)
     assert left.codes == [1]
     assert caplog.messages == ["the last acts before the end failed"]
 
@@ -71,7 +71,7 @@ def test_a_process_that_ends_by_itself_has_no_deadline() -> None:
     deadline = Deadline(0.05, lambda: 7, left)
     deadline.start()
     deadline.cancel()
-    deadline._timer.join(5)
+    deadline._timer.join(60)
     assert left.codes == []
 
 

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 API: Final = "**/api/v1/metrics/"
 NOTHING: dict[str, Any] = {"active": [], "silenced": 0, "recent": [], "silences": [], "evaluated": None}
-ALERTS: dict[str, Any] = {"alerts": [], "rules": NOTHING, "environment": "", "timestamp": "2026-01-31T12:00:00Z"}
+ALERTS: dict[str, Any] = {
+    "alerts": [],
+    "total": 0,
+    "rules": NOTHING,
+    "environment": "",
+    "timestamp": "2026-01-31T12:00:00Z",
+}
 KPIS: dict[str, Any] = {"kpis": [], "verdicts": {}, "environment": ""}
 MODEL: dict[str, Any] = {
     "model_name": "gpt-4o", "model_version": "2024-08-06", "model_type": "nlp_generation", "health_score": None,

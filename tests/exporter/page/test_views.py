@@ -68,9 +68,10 @@ def test_an_example_is_copied(page: Page, server: str) -> None:
             "No alert fires. CPU usage is 80.04 %: the target is 80 %.",
         ),
         ({}, {}, [{"service_name": "api", "state": "down"}], "api is down."),
-        ({"alerts": [ABOVE]}, {"verdicts": {"ok": 3}}, [], "Disk usage is 95 %, above 90 %."),
+        ({"alerts": [ABOVE], "total": 1}, {"verdicts": {"ok": 3}}, [], "Disk usage is 95 %, above 90 %."),
         (
-            {"alerts": [ABOVE], "rules": NOTHING | {"active": [FIRED, FIRED | {"state": "pending"}]}}, {}, [],
+            {"alerts": [ABOVE], "total": 1, "rules": NOTHING | {"active": [FIRED, FIRED | {"state": "pending"}]}},
+            {}, [],
             "Half of the calls of gpt-4o 1 fail, and 1 more alert fires.",
         ),
     ],
@@ -91,7 +92,7 @@ def test_the_worst_is_said(
 
 def test_what_fires_is_told(page: Page, server: str) -> None:
     """An alert of a rule stands with its cause and since when, one of a KPI with its threshold; both lead further."""
-    answer(page, "alerts", ALERTS | {"alerts": [ABOVE], "rules": NOTHING | {"active": [FIRED]}})
+    answer(page, "alerts", ALERTS | {"alerts": [ABOVE], "total": 1, "rules": NOTHING | {"active": [FIRED]}})
     page.goto(f"{server}#/alerts")
     page.wait_for_selector(".alerts li")
     first, second = texts(page, ".alerts li")
@@ -121,7 +122,7 @@ def test_a_health_that_is_not_judged_yet_says_so(page: Page, server: str) -> Non
     kpi = KPI | {"key": "health_score", "value": 100.0}
     lacks = "needs 20 calls; there are 2 so far"
     kpis = [kpi | {"subject": "new 2024-08-06", "missing": lacks}, kpi | {"subject": "old 2024-08-06"}]
-    answer(page, "kpis", {"kpis": kpis, "verdicts": {}})
+    answer(page, "kpis", {"kpis": kpis, "verdicts": {}, "total": 2})
     page.goto(f"{server}#/models")
     page.wait_for_selector("td small")
     assert texts(page, "tbody td:last-child") == ["100 not enough calls", "100"]
@@ -143,7 +144,7 @@ def test_the_kpis(page: Page, server: str) -> None:
         KPI | {"key": "d", "title": "Errors", "unit": "ratio", "value": 0.0500004, "target": 0.01}
         | {"alert": 0.05, "verdict": "alert"},
     ]  # fmt: skip
-    answer(page, "kpis", {"kpis": kpis, "verdicts": {"alert": 2, "warning": 1, "ok": 2, "unknown": 1}})
+    answer(page, "kpis", {"kpis": kpis, "verdicts": {"alert": 2, "warning": 1, "ok": 2, "unknown": 1}, "total": 6})
     page.goto(f"{server}#/kpis")
     page.wait_for_selector("tbody tr")
     assert texts(page, "tbody tr > *") == [

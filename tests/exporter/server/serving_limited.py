@@ -81,14 +81,14 @@ class Client:
         self.reader = reader
         self.writer = writer
 
-    async def rest(self, within_s: float = 5.0) -> bytes:
+    async def rest(self, within_s: float = 60.0) -> bytes:
         """Return all that comes until the server closes."""
         try:
             return await asyncio.wait_for(self.reader.read(), within_s)
         except ConnectionResetError:
             return b"reset"
 
-    async def answers(self, n: int, within_s: float = 5.0) -> bytes:
+    async def answers(self, n: int, within_s: float = 60.0) -> bytes:
         """Return what comes until so many answers are there."""
         content = b""
         async with asyncio.timeout(within_s):
@@ -129,7 +129,7 @@ def with_server(
         return runner.run(run())
 
 
-async def eventually(is_so: Callable[[], bool], within_s: float = 5.0) -> None:
+async def eventually(is_so: Callable[[], bool], within_s: float = 60.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(within_s):
         while not is_so():

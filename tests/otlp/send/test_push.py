@@ -282,7 +282,7 @@ def test_the_thread_and_forks(store: SqliteStore) -> None:
         time.sleep(0.05)
     assert other.taken == ["a"]
     push.stop(1.0)
-    push._thread.join(5)
+    push._thread.join(60)
 
 
 # ---------------------------------------------------------------- over HTTP

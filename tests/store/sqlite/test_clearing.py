@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from otel_measure.store.types.streams import Sender
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, NOON, SECOND, event, inference
 from tests.store.sqlite import last_release
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "zz-erase-me"
@@ -102,14 +103,6 @@ def cleared(store: SqliteStore, receipt: int) -> bool:
     """Return whether the bytes of an erasure are gone."""
     state = store.erasure(receipt)
     return state is not None and state.bytes_cleared
-
-
-def until(happens: Callable[[], bool], *, within_s: float = 30.0) -> None:
-    """Wait for something."""
-    end_s = time.monotonic() + within_s
-    while not happens():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -217,7 +210,7 @@ def test_somebody_reads_for_long(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert not store.clear_erased(LATER)
         began_s = time.monotonic()
         store.accept([event("new", "bob")])
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < 4
         assert not cleared(store, erased.receipt)
     until(lambda: store.clear_erased(LATER) is False and cleared(store, erased.receipt))
     assert secrets_in(path.parent, f"{SECRET}-0") == {}

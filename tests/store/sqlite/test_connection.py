@@ -126,7 +126,7 @@ def test_no_other_thread_writes_while_the_process_is_copied(opened_database: Ope
     thread.join(0.05)
     assert thread.is_alive()
     database.after_fork_in_parent()
-    thread.join(5)
+    thread.join(60)
     assert numbers(database) == [0, 1]
 
 
