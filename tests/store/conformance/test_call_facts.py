@@ -74,7 +74,8 @@ def test_the_largest_are_those_of_all_calls(engine: EngineCase) -> None:
             dearest = {call.id: call for call in of_question if call.cost_usd is not None}
             found = largest(store, "cost", only, where)
             assert {call.id: call for call in found} == dearest
-            assert [call.cost_usd for call in found] == sorted((call.cost_usd for call in found), reverse=True)
+            costs = [call.cost_usd or 0.0 for call in found]
+            assert costs == sorted(costs, reverse=True)
     assert largest(store, "latency", limit=3) == largest(store, "latency")[:3]
 
 
