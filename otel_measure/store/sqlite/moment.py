@@ -13,6 +13,7 @@ from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
+from otel_measure.store.sqlite.calls import SqliteCallQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -43,6 +44,7 @@ class SqliteMoment:
         self._environment = environments.chosen(connection, where.environment)
         self._where = where = where._replace(environment=self._environment.name)
         self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules)
+        self.calls = SqliteCallQuestions(connection, where, transaction.definitions.rules)
         self.quality = SqliteQualityQuestions(connection, where, seen)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
