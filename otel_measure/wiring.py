@@ -205,7 +205,7 @@ class Wired:
         of_kpis = of_judge(rules, "kpi")
         kpis = kpis_of(of_kpis)
         by_kpis = KpiJudge(of_kpis, self.host, lambda: self._scorecards(store, kpis))
-        return rules_in_force(store, self.host, by_kpis.judge, rules)
+        return rules_in_force(store, self.host, by_kpis.judge, rules, self.settings.timezone)
 
     def _scorecards(self, store: Store, kpis: Mapping[str, Kpi]) -> Iterator[Scorecard]:
         """Yield how every environment stands against KPIs; the unnamed one while there is none."""

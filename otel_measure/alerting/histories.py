@@ -86,10 +86,10 @@ def _of_environment(known: Moment, environment: str, rules: Sequence[AlertRule],
                 history = CallHistory(model.subject, minutes[model.subject.name], targets=model.targets)
                 yield _with_cause(known.calls, judge_errors(rule, history, now_us), rule, now_us)
             else:
-                yield well(rule, model)
+                yield _well(rule, model)
 
 
-def well(rule: AlertRule, model: CalledModel[Any]) -> Judgement:
+def _well(rule: AlertRule, model: CalledModel[Any]) -> Judgement:
     """Return that a model is within by what its calls add up to; its value was not reckoned."""
     threshold, severity = own_threshold(rule, model.targets), rule.severity_of(rule.kpi in model.targets)
     return Judgement(rule.key, model.subject, "within", threshold=threshold, severity=severity)

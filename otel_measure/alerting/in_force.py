@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
 
+from otel_measure.alerting.absences import ABSENCES, CallAbsences
 from otel_measure.alerting.costs import models_dear
 from otel_measure.alerting.disks import disks_filling
 from otel_measure.alerting.evaluator import AlertRules
@@ -21,7 +23,7 @@ from otel_measure.store.protocol import Store
 
 Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgement]]
 # What reads the rules of a judge, all of them at once. Beside these, that of "disk_fit" knows the name of the machine,
-# KPIs decide those of "kpi", the evaluator those about itself; no others are evaluated.
+# that of silence remembers the weeks before, KPIs decide those of "kpi", the evaluator those about itself.
 READERS: Final[Mapping[Judge, Reader]] = MappingProxyType(
     {
         "error_share": models_failing,
@@ -33,10 +35,7 @@ READERS: Final[Mapping[Judge, Reader]] = MappingProxyType(
         "room": store_full,
     }
 )
-_OTHERS: Final[frozenset[Judge]] = frozenset({"disk_fit", "kpi", "evaluation", "other_rules"})
-BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType(
-    {rule.key: rule for rule in ALERT_RULES if rule.judge in READERS or rule.judge in _OTHERS}
-)
+BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType({rule.key: rule for rule in ALERT_RULES})
 
 
 def of_judge(rules: Iterable[AlertRule], judge: Judge) -> list[AlertRule]:
@@ -45,7 +44,11 @@ def of_judge(rules: Iterable[AlertRule], judge: Judge) -> list[AlertRule]:
 
 
 def rules_in_force(
-    store: Store, host: str, by_kpis: Callable[[int], Iterable[Judgement]], rules: Sequence[AlertRule] = ALERT_RULES
+    store: Store,
+    host: str,
+    by_kpis: Callable[[int], Iterable[Judgement]],
+    rules: Sequence[AlertRule] = ALERT_RULES,
+    timezone: str = "UTC",
 ) -> AlertRules:
     """Return by what alerts of a store are judged.
 
@@ -53,11 +56,14 @@ def rules_in_force(
         store: that the readers read.
         host: the name of its machine.
         by_kpis: returns what the rules say of which a KPI decides.
-        rules: those of the product, or what users have instead; who is not evaluated yet is left out.
+        rules: those of the product, or what users have instead.
+        timezone: whose clock those go by who call models.
     """
-    by_key = MappingProxyType({rule.key: rule for rule in rules if rule.key in BY_KEY})
+    by_key = MappingProxyType({rule.key: rule for rule in rules})
     readers: dict[Judge, Reader] = {**READERS, "disk_fit": partial(disks_filling, host=host)}
     read_by = {judge: of_judge(by_key.values(), judge) for judge in readers}
+    of_absences = [rule for judge in ABSENCES for rule in of_judge(by_key.values(), judge)]
+    absent = CallAbsences(store, of_absences, ZoneInfo(timezone))
 
     def judge(now_us: int) -> list[Judgement]:
         read = [
@@ -66,6 +72,6 @@ def rules_in_force(
             if judged
             for judgement in readers[judged_by](store, judged, now_us)
         ]
-        return [*read, *by_kpis(now_us)]
+        return [*read, *absent.judge(now_us), *by_kpis(now_us)]
 
     return AlertRules(by_key, rules_digest(by_key.values()), judge)

@@ -17,11 +17,13 @@ from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.heartbeats import Run
 from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
+from otel_measure.records.kinds import Origin
 from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
@@ -34,6 +36,7 @@ from otel_measure.store.types.models import (
     Model,
     ModelChoice,
     ModelKey,
+    ServiceModel,
     Spent,
     TimedCount,
 )
@@ -138,6 +141,25 @@ class CallQuestions(Protocol):
 
     def error_types(self, name: str, start: int, end: int, limit: int) -> Counter[str]:
         """Return how many of the last failures of [start, end) had each error type, at most `limit` of each version."""
+
+
+class CallTimeQuestions(Protocol):
+    """When models were called by which services; cells that begin in [start, end), microseconds."""
+
+    def active(self, start: int, end: int) -> dict[ServiceModel, int]:
+        """Return when the last hour of [start, end) begins that had calls, of whatever had any."""
+
+    def called_since(self, start: int) -> set[ServiceModel]:
+        """Return what had calls in a minute that begins then or later."""
+
+    def last_minute(self, called: ServiceModel, since: int) -> int | None:
+        """Return when the last minute begins, from `since` on, that had calls; `None` where none had."""
+
+    def by_hour(self, called: ServiceModel, start: int, end: int) -> dict[int, int]:
+        """Return the calls of each hour that had any."""
+
+    def by_minute(self, called: ServiceModel, start: int, end: int) -> dict[int, int]:
+        """Return the calls of each minute that had any."""
 
 
 class QualityQuestions(Protocol):
@@ -250,6 +272,9 @@ class StreamQuestions(Protocol):
     def arrived(self, since: int) -> Mapping[Arrival, int]:
         """Return how many items came since then, to five minutes."""
 
+    def last_arrivals(self, since: int) -> dict[Origin, int]:
+        """Return when the last five minutes begin in which anything came by OTLP since then, by who sent it."""
+
 
 class OutboxQuestions(Protocol):
     """Accepted facts that are to leave by OTLP, in the order in which they were accepted."""
@@ -266,6 +291,12 @@ class AlertQuestions(Protocol):
 
     def last_evaluation(self) -> LastEvaluation | None:
         """Return who evaluated last, by which rules and when; `None` where nobody ever did."""
+
+    def watched(self, since: int) -> list[Run]:
+        """Return when somebody evaluated, from `since` on, ascending: the first and the last turn of unbroken runs.
+
+        Turns belong to one run that are at most a term, or three minutes, apart.
+        """
 
     def states(self) -> list[AlertState]:
         """Return every alert that is not inactive, sorted by rule and subject."""
@@ -300,6 +331,10 @@ class Moment(Protocol):
     @property
     def calls(self) -> CallQuestions:
         """Calls of models, counted."""
+
+    @property
+    def call_times(self) -> CallTimeQuestions:
+        """When models were called."""
 
     @property
     def quality(self) -> QualityQuestions:

@@ -110,7 +110,7 @@ def test_the_summary_counts_services_that_are_down(infra: InfrastructureService)
 
 
 def test_families_tell_every_service(capture: Capture) -> None:
-    """Up, time by state, incidents, availability, coverage and budget are gauges; the unknown is left out."""
+    """Up, time by state, incidents, availability, objective and budget are gauges; the unknown is left out."""
     infra = capture.infrastructure
     infra.register_service("api", 90)
     infra.record_service_down("api")
@@ -127,6 +127,7 @@ def test_families_tell_every_service(capture: Capture) -> None:
         "otel_measure.service.coverage.ratio": {api: 1.0},
         "otel_measure.service.error_budget.remaining.ratio": {api: pytest.approx(1 - 10 / (0.1 * 40))},
         "otel_measure.service.incidents": {api: 1, new: 0},
+        "otel_measure.service.objective.ratio": {api: 0.9, new: pytest.approx(0.999)},
         "otel_measure.service.state.time": states,
         "otel_measure.service.up": {api: 1, new: 1},
     }

@@ -11,8 +11,10 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
+from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
+from otel_measure.store.sqlite.call_times import SqliteCallTimeQuestions
 from otel_measure.store.sqlite.calls import SqliteCallQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
@@ -45,6 +47,7 @@ class SqliteMoment:
         self._where = where = where._replace(environment=self._environment.name)
         self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules)
         self.calls = SqliteCallQuestions(connection, where, transaction.definitions.rules)
+        self.call_times = SqliteCallTimeQuestions(connection, where)
         self.quality = SqliteQualityQuestions(connection, where, seen)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
@@ -112,3 +115,7 @@ class SqliteStreamQuestions:
     def arrived(self, since: int) -> dict[Arrival, int]:
         """Return how many items came since then, to five minutes."""
         return arrivals.arrived(self._connection, since)
+
+    def last_arrivals(self, since: int) -> dict[Origin, int]:
+        """Return when the last five minutes begin in which anything came by OTLP since then, by who sent it."""
+        return arrivals.last_arrivals(self._connection, since)

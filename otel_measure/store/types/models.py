@@ -39,6 +39,13 @@ class TimedCount(NamedTuple):
     slow: int
 
 
+class ServiceModel(NamedTuple):
+    """A service, and a model that it calls in whatever version."""
+
+    service: str
+    model: str
+
+
 class CallTotals(NamedTuple):
     """What calls of a model add up to; `priced` are those with a cost."""
 
