@@ -1,7 +1,8 @@
-"""The command `otel-measure rules`: our alert rules as those of a Prometheus, and unit tests of them."""
+"""The commands `otel-measure rules` and `otel-measure dashboards`: what a Prometheus and a Grafana read."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -41,3 +42,20 @@ def rules(tests: bool, output: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
+
+
+@click.command(short_help="Write dashboards for Grafana.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+def dashboards(folder: Path) -> None:
+    """Write dashboards of machines, models, users and experiments into DIR, as JSON that Grafana imports.
+
+    Their queries read what a Prometheus has of /metrics.
+    """
+    from exporter.promql.dashboards import DASHBOARDS
+    from exporter.promql.grafana import dashboard_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for dashboard in DASHBOARDS:
+        file = folder / f"{dashboard.name}.json"
+        file.write_text(json.dumps(dashboard_json(dashboard), indent=2) + "\n", encoding="utf-8")
+        click.echo(str(file))

@@ -36,7 +36,8 @@ from otel_measure.infrastructure.availability import ROUNDING
 from otel_measure.judging.scorecard import DROP_P
 
 DISK_FILLS_FOR_S: Final = 30 * MINUTE_S  # a fit over hours swings when a large file comes or goes
-SILENT_FOR: Final = "30m"
+SILENT_FOR: Final = "25m"
+"""So that one call a minute is enough, and it is told of within half an hour."""
 DAYS_BEFORE: Final = range(1, 8)
 WEEKS_BEFORE: Final = range(1, 5)
 _CALLS: Final = "otel_measure_ai_inferences_total"
@@ -187,18 +188,32 @@ def _calls(window: str, offset: str = "") -> str:
 
 
 def _silences(rules: Rules) -> Iterator[PromAlert]:
-    subject, silent = "gen_ai_request_model", Condition(_calls(SILENT_FOR), "==", "0")
-    rule = rules["model_silence"]
+    subject, rule = "gen_ai_request_model", rules["model_silence"]
     for variant, days in (("", DAYS_BEFORE), ("weekday", [7 * week for week in WEEKS_BEFORE])):
-        yield _of_rule(
-            rule, subject, silent, *(_were_calls(SILENT_FOR, f"{day}d", rule) for day in days), variant=variant
-        )
-    young = rules["model_silence_young"]
-    busy = [_were_calls("1h", f"{30 + 60 * hour}m", young) for hour in range(young.window_s // HOUR_S)]
-    yield _of_rule(young, subject, silent, *busy)
+        usual = (_were_calls(SILENT_FOR, f"{day}d", rule) for day in days)
+        yield _of_rule(rule, subject, _no_calls(SILENT_FOR), *usual, variant=variant)
+    yield _of_rule(rules["model_silence_young"], subject, *_young_silence(rules["model_silence_young"], rule))
     batch = rules["model_batch_missed"]
-    daily = [_were_calls("1d", duration(batch.window_s + (day - 1) * DAY_S), batch) for day in DAYS_BEFORE]
-    yield _of_rule(batch, subject, Condition(_calls(duration(batch.window_s)), "==", "0"), *daily)
+    daily = (_were_calls("1d", duration(batch.window_s + (day - 1) * DAY_S), batch) for day in DAYS_BEFORE)
+    yield _of_rule(batch, subject, _no_calls(duration(batch.window_s)), *daily)
+
+
+def _young_silence(young: AlertRule, of_a_day: AlertRule) -> Iterator[Condition]:
+    """Yield that a model is silent that was busy for hours, of which nothing is known a week ago."""
+    window = duration(young.window_s)
+    yield _no_calls(window)
+    for hour in range(young.long_window_s // HOUR_S):
+        yield _were_calls("1h", duration(young.window_s + hour * HOUR_S), young)
+    known = f"max by ({MODEL}) ({_CALLS} offset 7d) or 0 * max by ({MODEL}) ({_CALLS})"
+    yield Condition(known, "==", "0", looks_back=True)
+    fewest = number(of_a_day.threshold)
+    for day in DAYS_BEFORE[:-1]:
+        calls = f"{_calls(window, f'{day}d')} or {fewest} + 0 * {_calls(window)}"
+        yield Condition(calls, ">=", fewest, looks_back=True)
+
+
+def _no_calls(window: str) -> Condition:
+    return Condition(_calls(window), "==", "0")
 
 
 def _were_calls(window: str, back: str, rule: AlertRule) -> Condition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import nan
@@ -264,26 +264,9 @@ def use_of(models: RecordedModels, key: ModelKey, span: TimeSpan) -> ModelUse:
     return uses[0] if uses else ModelUse(*key)
 
 
-def all_models(
-    models: Iterable[Model],
-    uses: Iterable[ModelUse],
-    qualities: Mapping[ModelKey, ModelQuality],
-    span: TimeSpan,
-    now: datetime,
-) -> Models:
-    """Return every registered model, whether it was used in the window or not."""
-    used = {(use.model, use.version): use for use in uses}
-    snapshots = tuple(
-        snapshot(
-            model,
-            used.get((model.name, model.version)) or ModelUse(model.name, model.version),
-            qualities.get((model.name, model.version), UNKNOWN_QUALITY),
-            span,
-            now,
-        )
-        for model in models
-    )
-    whole = summary(used.values(), span)
+def all_models(snapshots: tuple[Snapshot, ...], uses: Iterable[ModelUse], span: TimeSpan) -> Models:
+    """Return the snapshots of all models, and what these did together."""
+    whole = summary(uses, span)
     return Models(snapshots, whole, len(snapshots), whole.inference_count, span.window)
 
 

@@ -289,7 +289,7 @@ def _move(transaction: Transaction, process: int, gone: Sequence[_Placed], come:
         minute = placed.ts - placed.ts % MINUTE_US
         key = (60, minute, names.model(placed.model, placed.version), names.origin(placed.origin))
         cells.setdefault(key, ModelUse(placed.model, placed.version)).add(_use(placed, sign))
-    models.add_minutes(transaction.connection, cells, "received_cell")
+    models.add_received(transaction.connection, cells)
     more, less = _difference(_sums(come), _sums(gone))
     reassigned = overshown.take_back(transaction, process, less, of_facts=False) if less else 0
     if more:

@@ -19,6 +19,7 @@ from otel_measure.store.sqlite.calls import SqliteCallQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
+from otel_measure.store.sqlite.kept_uses import KeptUses
 from otel_measure.store.sqlite.models import SqliteRecordedModels
 from otel_measure.store.sqlite.outbox import SqliteOutboxQuestions
 from otel_measure.store.sqlite.services import SqliteServiceQuestions
@@ -36,16 +37,17 @@ class SqliteMoment:
         transaction: a read transaction.
         where: narrows what can be narrowed; without an environment the one that the rule chooses.
         seen: the state of the store.
+        kept: what this process keeps of the uses of models.
     """
 
-    def __init__(self, transaction: Transaction, where: Filter, seen: StoreState) -> None:
+    def __init__(self, transaction: Transaction, where: Filter, seen: StoreState, kept: KeptUses) -> None:
         self._transaction = transaction
         self._seen = seen
         self._is_narrowed = False
         connection = transaction.connection
         self._environment = environments.chosen(connection, where.environment)
         self._where = where = where._replace(environment=self._environment.name)
-        self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules)
+        self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules, kept)
         self.calls = SqliteCallQuestions(connection, where, transaction.definitions.rules)
         self.call_times = SqliteCallTimeQuestions(connection, where)
         self.quality = SqliteQualityQuestions(connection, where, seen)
