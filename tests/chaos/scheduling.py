@@ -18,53 +18,62 @@ from typing import NamedTuple
 import psutil
 
 
-class Scheduled(NamedTuple):
-    """What the kernel gave to threads so far, and what it kept from them, in seconds.
+class Given(NamedTuple):
+    """What the kernel gave to threads in a time, and what it kept from them, in seconds.
 
     Attributes:
         ran_s: on a core.
         queued_s: able to run, and waiting for a core.
     """
 
-    ran_s: float
-    queued_s: float
+    ran_s: float = 0.0
+    queued_s: float = 0.0
 
-    @classmethod
-    def of_process(cls, pid: int) -> Scheduled:
-        """Return that of all threads of a process."""
-        return cls._of(Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
-    @classmethod
-    def of_family(cls, pid: int) -> Scheduled:
-        """Return that of a process and of those that it started."""
-        try:
-            family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-        except psutil.NoSuchProcess:
-            family = []
-        return cls._of(path for each in family for path in Path(f"/proc/{each}/task").glob("*/schedstat"))
+class Threads:
+    """Some threads at a moment, and what the kernel had given to each by then.
 
-    @classmethod
-    def of_this_thread(cls) -> Scheduled:
-        """Return that of who asks."""
-        return cls._of([Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")])
+    Args:
+        schedules: the files of the kernel that tell.
+    """
 
-    @classmethod
-    def _of(cls, paths: Iterable[Path]) -> Scheduled:
-        ran_ns = queued_ns = 0
-        for path in paths:
+    def __init__(self, schedules: Iterable[Path]) -> None:
+        self._given: dict[str, Given] = {}
+        for path in schedules:
             try:
-                ran, queued, _ = path.read_text().split()
+                ran_ns, queued_ns, _ = path.read_text().split()
             except (OSError, ValueError):  # the thread has ended, or the kernel does not count
                 continue
-            ran_ns, queued_ns = ran_ns + int(ran), queued_ns + int(queued)
-        return cls(ran_ns / 1e9, queued_ns / 1e9)
+            self._given[path.parent.name] = Given(int(ran_ns) / 1e9, int(queued_ns) / 1e9)
 
-    def since(self, before: Scheduled) -> Scheduled:
-        """Return what came after a moment; threads that have ended are not subtracted."""
-        return Scheduled(max(self.ran_s - before.ran_s, 0.0), max(self.queued_s - before.queued_s, 0.0))
+    @classmethod
+    def of_process(cls, *pids: int) -> Threads:
+        """Return all threads of some processes."""
+        return cls(path for pid in pids for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+    @classmethod
+    def of_family(cls, pid: int) -> Threads:
+        """Return those of a process and of all that it started."""
+        try:
+            return cls.of_process(pid, *(child.pid for child in psutil.Process(pid).children(recursive=True)))
+        except psutil.NoSuchProcess:
+            return cls(())
+
+    @classmethod
+    def this_one(cls) -> Threads:
+        """Return the thread that asks."""
+        return cls([Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")])
+
+    def since(self, before: Threads) -> Given:
+        """Return what they were given after a moment; of a thread that has ended since nobody knows any more."""
+        nothing = Given()
+        return Given(
+            sum(now.ran_s - before._given.get(thread, nothing).ran_s for thread, now in self._given.items()),
+            sum(now.queued_s - before._given.get(thread, nothing).queued_s for thread, now in self._given.items()),
+        )
 
 
-def own_s(wait_s: float, server: Scheduled, client: Scheduled = Scheduled(0.0, 0.0)) -> float:  # noqa: B008
+def own_s(wait_s: float, server: Given, client: Given) -> float:
     """Return how much of a wait was a server's own: on a machine of its own it would have been that long.
 
     Several threads wait for a core at the same time, so more may be taken off than the machine took; what the server
@@ -95,13 +104,13 @@ class Wait:
 def waiting_for(server_pid: int) -> Iterator[Wait]:
     """Measure how long this thread waits for a process in a `with` block."""
     wait = Wait()
-    began_s, server, client = time.monotonic(), Scheduled.of_process(server_pid), Scheduled.of_this_thread()
+    began_s, server, client = time.monotonic(), Threads.of_process(server_pid), Threads.this_one()
     try:
         yield wait
     finally:
         wait.took_s = time.monotonic() - began_s
-        of_server, of_client = Scheduled.of_process(server_pid), Scheduled.of_this_thread()
-        wait.own_s = own_s(wait.took_s, of_server.since(server), of_client.since(client))
+        of_server, of_client = Threads.of_process(server_pid).since(server), Threads.this_one().since(client)
+        wait.own_s = own_s(wait.took_s, of_server, of_client)
 
 
 def wait_for_end(process: subprocess.Popen[bytes] | subprocess.Popen[str], within_s: float) -> int:
@@ -110,11 +119,11 @@ def wait_for_end(process: subprocess.Popen[bytes] | subprocess.Popen[str], withi
     Raises:
         TimeoutError: it has not ended.
     """
-    began_s, before, latest = time.monotonic(), Scheduled.of_family(process.pid), Scheduled(0.0, 0.0)
+    began_s, before, given = time.monotonic(), Threads.of_family(process.pid), Given()
     while (code := process.poll()) is None:
-        now = Scheduled.of_family(process.pid).since(before)
-        latest = Scheduled(max(latest.ran_s, now.ran_s), max(latest.queued_s, now.queued_s))  # some have ended
-        if own_s(time.monotonic() - began_s, latest) > within_s:
+        now = Threads.of_family(process.pid).since(before)
+        given = Given(max(given.ran_s, now.ran_s), max(given.queued_s, now.queued_s))  # some have ended
+        if own_s(time.monotonic() - began_s, given, Given()) > within_s:
             raise TimeoutError(f"it has not ended within {within_s} s, which took {time.monotonic() - began_s:.1f} s")
         time.sleep(0.02)
     return code
