@@ -48,7 +48,7 @@ def test_a_process_that_does_not_end() -> None:
     """It has its time and no more; one that ends gives its exit code."""
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        with pytest.raises(TimeoutError, match="not ended within 0.2 s"):
+        with pytest.raises(TimeoutError, match="it has not ended within"):
             wait_for_end(sleeper, 0.2)
     finally:
         sleeper.kill()
@@ -59,5 +59,5 @@ def test_a_wait_is_measured() -> None:
     """By the clock, and as the share of whom was waited for."""
     with waiting_for(os.getpid()) as wait:
         time.sleep(0.05)
-    assert 0.05 <= wait.took_s
+    assert wait.took_s >= 0.05
     assert 0 <= wait.own_s <= wait.took_s
