@@ -1,4 +1,4 @@
-"""P5 for spans: GenAI spans that come by OTLP, 1,000 a request, against decoding the same requests and nothing else.
+"""P13: GenAI spans that come by OTLP, 1,000 a request, against decoding the same requests and nothing else.
 
 Each call stands in a trace of its own, inside a plain span of a request. The reference decodes every field of every
 span into plain values of Python; nothing of ours is in it.
@@ -35,7 +35,9 @@ def rows(_: int) -> list[Row]:
         plain = best(lambda: seconds(lambda: [_plain(body) for body in bodies[0]]))
         runtime.shutdown()
     n = REQUESTS * SIZE
-    return [Row("P5", "OTLP spans/s stored, against decoding them into values", n / took, n / plain, 0.0, "/s", "high")]
+    return [
+        Row("P13", "OTLP spans/s stored, against decoding them into values", n / took, n / plain, 0.25, "/s", "high")
+    ]
 
 
 def _receive(runtime: Runtime, body: bytes) -> object:

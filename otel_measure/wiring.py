@@ -39,6 +39,7 @@ from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging.exposition import Exposition
+from otel_measure.judging.kept_readings import KeptReadings
 from otel_measure.judging.kpi_rules import KpiJudge, kpis_of
 from otel_measure.judging.overview import Overview, overview
 from otel_measure.judging.scorecard import Scorecard, scorecard
@@ -175,6 +176,7 @@ class Wired:
             self.experiments,
             clock,
         )
+        self._kept_readings = KeptReadings()
         self._span_calls = SpanCalls(origin, self.ai.pricer, recorder)
 
     def _stream_writer(self) -> StreamWriter | None:
@@ -201,16 +203,21 @@ class Wired:
         """Return what every domain says now, from which KPIs and alerts are judged."""
         return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
 
+    def scorecard(self, overview: Overview) -> Scorecard:
+        """Return how everything stands against its KPIs; what is judged of models is kept until they change."""
+        return scorecard(overview, kept=self._kept_readings)
+
     def _rules_of(self, store: Store, rules: Sequence[AlertRule]) -> AlertRules:
         of_kpis = of_judge(rules, "kpi")
         kpis = kpis_of(of_kpis)
-        by_kpis = KpiJudge(of_kpis, self.host, lambda: self._scorecards(store, kpis))
-        return rules_in_force(store, by_kpis.judge, rules)
+        kept = KeptReadings()  # by the thresholds of rules, which may be others than those of KPIs
+        by_kpis = KpiJudge(of_kpis, self.host, lambda: self._scorecards(store, kpis, kept))
+        return rules_in_force(store, self.host, by_kpis.judge, rules, self.settings.timezone)
 
-    def _scorecards(self, store: Store, kpis: Mapping[str, Kpi]) -> Iterator[Scorecard]:
+    def _scorecards(self, store: Store, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Scorecard]:
         """Yield how every environment stands against KPIs; the unnamed one while there is none."""
         for name in environments_of(store) or [UNNAMED]:
-            yield scorecard(self.overview(environment=name), kpis)
+            yield scorecard(self.overview(environment=name), kpis, kept)
 
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""

@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
-from exporter.http.query import EnvironmentQuery
+from exporter.http.query import PageQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, get
 from otel_measure.ai.reports import Models
 from otel_measure.alerting.report import RuleAlerts
+from otel_measure.definitions.verdicts import Verdict
+from otel_measure.definitions.windows import CountedBy
 from otel_measure.judging.alerts import Alert, alerts
-from otel_measure.judging.scorecard import Reading, Scorecard, scorecard
+from otel_measure.judging.reading import Reading
+from otel_measure.judging.scorecard import page_of
 from otel_measure.users.reports import UsersSummary
 
 
 class Dashboard(msgspec.Struct, frozen=True):
-    """The three domains, every KPI and what fires; `users` is null without a store."""
+    """The three domains, every KPI and what fires; `users` is null without a store.
+
+    Of models, KPIs and alerts there is a page each; how many there are stands in `ai`, `total_kpis` and `total_alerts`.
+    """
 
     infrastructure: dict[str, Any]
     ai: Models
     users: UsersSummary | None
     kpis: tuple[Reading, ...]
+    total_kpis: int
     alerts: tuple[Alert, ...]
+    total_alerts: int
+
+
+class KpiPage(msgspec.Struct, frozen=True):
+    """A page of the readings; `total` and `verdicts` count all of them."""
+
+    kpis: tuple[Reading, ...]
+    total: int
+    verdicts: dict[Verdict, int]
+    timestamp: dt.datetime
+    definitions: CountedBy
+    environment: str
 
 
 class AlertsOfAll(msgspec.Struct, frozen=True):
-    """The KPIs beyond their alert threshold now, and how the alerts of rules stand."""
+    """A page of the KPIs beyond their alert threshold now, of `total`, and how the alerts of rules stand."""
 
     alerts: tuple[Alert, ...]
+    total: int
     evaluated: int
     unknown: int
     timestamp: dt.datetime
@@ -37,17 +58,21 @@ class AlertsOfAll(msgspec.Struct, frozen=True):
     rules: RuleAlerts
 
 
-def kpis(call: Call[EnvironmentQuery, NoBody]) -> Scorecard:
+def kpis(call: Call[PageQuery, NoBody]) -> KpiPage:
     """Answer how everything stands against its KPIs."""
-    return scorecard(call.runtime.overview(environment=call.query.environment))
+    query, runtime = call.query, call.runtime
+    card = runtime.scorecard(runtime.overview(environment=query.environment))
+    page = page_of(card.kpis, query.limit, query.offset)
+    return KpiPage(page, len(card.kpis), card.verdicts, card.timestamp, card.definitions, card.environment)
 
 
-def fired(call: Call[EnvironmentQuery, NoBody]) -> AlertsOfAll:
+def fired(call: Call[PageQuery, NoBody]) -> AlertsOfAll:
     """Answer what fires now."""
-    runtime = call.runtime
-    of_kpis = alerts(scorecard(runtime.overview(environment=call.query.environment)))
+    query, runtime = call.query, call.runtime
+    of_kpis = alerts(runtime.scorecard(runtime.overview(environment=query.environment)))
     return AlertsOfAll(
-        of_kpis.alerts,
+        page_of(of_kpis.alerts, query.limit, query.offset),
+        len(of_kpis.alerts),
         of_kpis.evaluated,
         of_kpis.unknown,
         of_kpis.timestamp,
@@ -56,25 +81,36 @@ def fired(call: Call[EnvironmentQuery, NoBody]) -> AlertsOfAll:
     )
 
 
-def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
+def dashboard(call: Call[PageQuery, NoBody]) -> Dashboard:
     """Answer everything at once, from one reading of everything."""
-    overview = call.runtime.overview(environment=call.query.environment)
-    card = scorecard(overview)
+    query, runtime = call.query, call.runtime
+    overview = runtime.overview(environment=query.environment)
+    card = runtime.scorecard(overview)
+    firing = alerts(card).alerts
+    models = overview.models.models[query.offset : query.offset + query.limit]
     users = overview.users.summary if overview.users is not None else None
-    return Dashboard(overview.machine, overview.models, users, card.kpis, alerts(card).alerts)
+    return Dashboard(
+        overview.machine,
+        replace(overview.models, models=models),
+        users,
+        page_of(card.kpis, query.limit, query.offset),
+        len(card.kpis),
+        page_of(firing, query.limit, query.offset),
+        len(firing),
+    )
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
-        f"{API}/dashboard", dashboard, EnvironmentQuery,
+        f"{API}/dashboard", dashboard, PageQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
     ),
     get(
-        f"{API}/kpis", kpis, EnvironmentQuery,
+        f"{API}/kpis", kpis, PageQuery,
         "Every KPI with value, target, alert threshold and verdict", "The scorecard.",
     ),
     get(
-        f"{API}/alerts", fired, EnvironmentQuery,
+        f"{API}/alerts", fired, PageQuery,
         "What is beyond its alert threshold now", "The alerts, each a sentence; of rules also what happened.",
     ),
 )  # fmt: skip

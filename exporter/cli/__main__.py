@@ -16,6 +16,7 @@ from exporter.cli.alerts import alerts
 from exporter.cli.backup import backup, restore
 from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
+from exporter.cli.prometheus import dashboards, rules
 from exporter.cli.rebuild import rebuild
 from exporter.cli.serve import serve
 from exporter.cli.token import token
@@ -56,6 +57,8 @@ Examples:
   otel-measure serve --demo                the same with a synthetic workload to look at
   otel-measure doctor                      what is wrong here, and the way out
   otel-measure alerts list                 what fires, what happened, and silences
+  otel-measure rules --output FILE         our alert rules for a Prometheus
+  otel-measure dashboards DIR              dashboards for a Grafana
   otel-measure backup /var/backups --keep 7
   otel-measure rebuild --timezone Europe/Paris
 
@@ -73,7 +76,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, alerts, backup, restore, rebuild, compact, token):
+for _command in (serve, doctor, alerts, rules, dashboards, backup, restore, rebuild, compact, token):
     main.add_command(_command)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 from otel_measure.ai import reports, series
 from otel_measure.ai.agents import Agents, agents
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
+from otel_measure.ai.kept_snapshots import KeptSnapshots
 from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
@@ -68,6 +69,7 @@ class ModelQuestions:
         self._quality = quality
         self._now_us = now_us
         self._timezone = timezone
+        self._kept: Final = KeptSnapshots()
 
     @property
     def pending(self) -> int:
@@ -210,7 +212,8 @@ class ModelQuestions:
             models, beyond = models[:at_most], max(len(models) - at_most, 0)
             shown = {(model.name, model.version) for model in models}
             uses = [use for use in uses if (use.model, use.version) in shown]
-        return reports.all_models(models, uses, qualities, span, utc(self._now_us())), beyond
+        snapshots = self._kept.of(where, models, uses, qualities, span, utc(self._now_us()))
+        return reports.all_models(snapshots, uses, span), beyond
 
     def get_model_series(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import nan
@@ -14,7 +14,7 @@ from otel_measure.ai.health import Deduction, Health, health
 from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.quality import Accuracy, accuracy_of_classes
 from otel_measure.conventions import instruments
-from otel_measure.definitions.kpis import BY_KEY
+from otel_measure.definitions.kpis import BY_KEY, MIN_PRICED_RATIO
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
@@ -117,7 +117,6 @@ class Models:
     window: Window
 
 
-MIN_PRICED_RATIO: Final = 0.5
 # What every call tells of is in the score from the first one; the score itself is judged only after 20 calls.
 _OF_EVERY_CALL: Final = ("error_rate", "latency_p95_ms")
 
@@ -265,26 +264,9 @@ def use_of(models: RecordedModels, key: ModelKey, span: TimeSpan) -> ModelUse:
     return uses[0] if uses else ModelUse(*key)
 
 
-def all_models(
-    models: Iterable[Model],
-    uses: Iterable[ModelUse],
-    qualities: Mapping[ModelKey, ModelQuality],
-    span: TimeSpan,
-    now: datetime,
-) -> Models:
-    """Return every registered model, whether it was used in the window or not."""
-    used = {(use.model, use.version): use for use in uses}
-    snapshots = tuple(
-        snapshot(
-            model,
-            used.get((model.name, model.version)) or ModelUse(model.name, model.version),
-            qualities.get((model.name, model.version), UNKNOWN_QUALITY),
-            span,
-            now,
-        )
-        for model in models
-    )
-    whole = summary(used.values(), span)
+def all_models(snapshots: tuple[Snapshot, ...], uses: Iterable[ModelUse], span: TimeSpan) -> Models:
+    """Return the snapshots of all models, and what these did together."""
+    whole = summary(uses, span)
     return Models(snapshots, whole, len(snapshots), whole.inference_count, span.window)
 
 

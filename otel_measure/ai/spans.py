@@ -22,7 +22,7 @@ from otel_measure.recorder import Recorder
 from otel_measure.records.caller import Caller
 from otel_measure.records.checks import names_nobody
 from otel_measure.records.events import record_of
-from otel_measure.records.kinds import Inference, Json, Origin, with_fields
+from otel_measure.records.kinds import Inference, Json, Origin
 from otel_measure.records.limits import MAX_COST_USD, MAX_COUNT
 
 REMEMBERED_KEYS: Final = 10_000
@@ -115,7 +115,8 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
         response = None  # nothing answered: some repeat the name asked for, which is the name of no version
     first_chunk_s = first_of(attributes, dialects.TIME_TO_FIRST_CHUNK_S)
     usage = usage_of(attributes, span.scope)
-    values: dict[str, object] = {
+    price = pricer.price(model, usage, ts=span.end_us, provider=usage.provider)
+    values: dict[str, object] = {  # in the order of the fields, in which they are read fastest
         semconv.ATTR_LOG_RECORD_UID: call_id or inference_id(span.trace_id, span.span_id),
         "ts": span.end_us,
         "origin": origin,
@@ -124,8 +125,16 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
         semconv.ATTR_LATENCY_MS: max(span.end_us - span.start_us, 0) / 1000,
         semconv.ATTR_GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
         semconv.ATTR_GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
+        semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_input_tokens,
+        semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: usage.cache_write_tokens,
+        semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_tokens,
+        semconv.ATTR_USAGE_UNITS: dict(usage.units) or None,
+        semconv.ATTR_SERVICE_TIER: usage.service_tier,
+        semconv.ATTR_COST_USD: None if price is None else price.usd,
+        semconv.ATTR_COST_SOURCE: None if price is None else price.source,
+        semconv.ATTR_CACHE_SAVINGS_USD: pricer.cache_savings_usd(model, usage, ts=span.end_us, provider=usage.provider),
         semconv.ATTR_ERROR_TYPE: error_type,
-        semconv.ATTR_GEN_AI_PROVIDER_NAME: _provider(attributes) or model_names.provider_of(model),
+        semconv.ATTR_GEN_AI_PROVIDER_NAME: usage.provider or model_names.provider_of(model),
         semconv.ATTR_GEN_AI_OPERATION_NAME: _text(attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)),
         semconv.ATTR_GEN_AI_RESPONSE_MODEL: response,
         semconv.ATTR_TIME_TO_FIRST_CHUNK_MS: first_chunk_s * 1000 if isinstance(first_chunk_s, int | float) else None,
@@ -134,16 +143,10 @@ def inference_of(span: Span, origin: Origin, pricer: Pricer, call_id: str | None
         "trace_id": span.trace_id or None,
         "span_id": span.span_id or None,
     }
-    values[semconv.ATTR_GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cached_input_tokens
-    values[semconv.ATTR_GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS] = usage.cache_write_tokens
-    values[semconv.ATTR_GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
-    values[semconv.ATTR_SERVICE_TIER] = usage.service_tier
-    values[semconv.ATTR_USAGE_UNITS] = dict(usage.units) or None
     try:
-        inference = record_of(values, Inference)
+        return record_of(values, Inference)
     except msgspec.ValidationError as error:
         raise ValueError(f"span {span.name[:256]!r} is not a valid call of a model: {error}") from error
-    return _priced(inference, usage, pricer)
 
 
 def usage_of(attributes: Mapping[str, Json], scope: str = "") -> Usage:
@@ -153,22 +156,29 @@ def usage_of(attributes: Mapping[str, Json], scope: str = "") -> Usage:
         attributes: of the span.
         scope: of the instrumentation: some count what the cache read and wrote beside the input.
     """
-    cost_usd = first_of(attributes, dialects.COST_USD)
     given = _count(first_of(attributes, dialects.INPUT_TOKENS))
+    written = _count(first_of(attributes, dialects.OUTPUT_TOKENS))
+    answered, provider = _text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)), _provider(attributes)
+    if dialects.NAMES_OF_RARE_USAGE.isdisjoint(attributes):
+        return Usage(
+            input_tokens=given, output_tokens=written, response_model=answered, provider=provider,
+            cost_is_estimated=True,
+        )  # fmt: skip
+    cost_usd = first_of(attributes, dialects.COST_USD)
     cached = _count(first_of(attributes, dialects.CACHED_INPUT_TOKENS))
-    written = _count(first_of(attributes, dialects.CACHE_WRITE_TOKENS))
+    cache_write = _count(first_of(attributes, dialects.CACHE_WRITE_TOKENS))
     if given is not None and dialects.counts_cache_beside_input(scope):
-        given += (cached or 0) + (written or 0)
+        given += (cached or 0) + (cache_write or 0)
     return Usage(
         input_tokens=given,
-        output_tokens=_count(first_of(attributes, dialects.OUTPUT_TOKENS)),
+        output_tokens=written,
         cached_input_tokens=cached,
-        cache_write_tokens=written,
+        cache_write_tokens=cache_write,
         reasoning_tokens=_count(first_of(attributes, dialects.REASONING_TOKENS)),
         units=_units(attributes),
         service_tier=_text(first_of(attributes, dialects.SERVICE_TIER)),
-        response_model=_text(attributes.get(semconv.ATTR_GEN_AI_RESPONSE_MODEL)),
-        provider=_provider(attributes),
+        response_model=answered,
+        provider=provider,
         cost_usd=cost_usd if isinstance(cost_usd, int | float) and 0 <= cost_usd <= MAX_COST_USD else None,
         cost_is_estimated=True,
     )
@@ -184,14 +194,6 @@ def _units(attributes: Mapping[str, Json]) -> dict[str, float]:
 
 def _provider(attributes: Mapping[str, Json]) -> str | None:
     return next((text for name in dialects.PROVIDER if (text := _text(attributes.get(name)))), None)
-
-
-def _priced(inference: Inference, usage: Usage, pricer: Pricer) -> Inference:
-    price = pricer.price(inference.model, usage, ts=inference.ts, provider=usage.provider)
-    saved_usd = pricer.cache_savings_usd(inference.model, usage, ts=inference.ts, provider=usage.provider)
-    if price is None:
-        return inference if saved_usd is None else with_fields(inference, cache_savings_usd=saved_usd)
-    return with_fields(inference, cost_usd=price.usd, cost_source=price.source, cache_savings_usd=saved_usd)
 
 
 def _text(value: Json) -> str | None:

@@ -6,16 +6,17 @@ Whoever asks what is told, and when, finds it in `otel_measure.definitions.alert
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
+from otel_measure.definitions.alerting.losses import judge_evaluation, judge_other_rules
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US, AlertChange, AlertState
 from otel_measure.definitions.alerting.turn import advance, silencing
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.alerts import Refusal
+from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, Refusal
 
 _log: Final = logging.getLogger("otel_measure")
 TURNS_OF_A_TERM: Final = 3  # who misses one keeps the term
@@ -105,6 +106,7 @@ class Evaluator:
         with self._store.asking() as moment:
             known = moment.alerts
             states, incidents, silences = known.states(), known.incidents(), known.silences(now)
+            judgements += self._of_itself(term, known.last_evaluation(), now)
         beyond = (judgement.subject for judgement in judgements if judgement.outcome == "beyond")
         subjects = {*(state.subject for state in states), *beyond}
         environments = {subject.environment for subject in subjects if subject.kind == "service"}
@@ -117,6 +119,15 @@ class Evaluator:
         for tell in self._tell:
             tell(PresentAlerts(firing, resolved, now))
         return True
+
+    def _of_itself(self, term: EvaluatorTerm, last: LastEvaluation | None, now: int) -> Iterator[Judgement]:
+        """Yield what rules say of the evaluation."""
+        term_s = self._term_us / SECOND_US
+        for rule in self._rules.by_key.values():
+            if rule.judge == "evaluation":
+                yield judge_evaluation(rule, term.evaluated_us, term_s, now)
+            elif rule.judge == "other_rules":
+                yield judge_other_rules(rule, 0 if last is None else last.refused_us, term_s, now)
 
     def give_up(self) -> None:
         """Let another process evaluate, at once."""

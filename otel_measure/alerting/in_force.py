@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
 
+from otel_measure.alerting.absences import ABSENCES, CallAbsences
+from otel_measure.alerting.costs import models_dear
+from otel_measure.alerting.disks import disks_filling
 from otel_measure.alerting.evaluator import AlertRules
 from otel_measure.alerting.histories import models_failing
 from otel_measure.alerting.latencies import models_slow
-from otel_measure.alerting.services import services_down
+from otel_measure.alerting.losses import records_lost, store_full
+from otel_measure.alerting.services import services_burning, services_down
 from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.rule import AlertRule, Judge
 from otel_measure.definitions.alerting.rules import ALERT_RULES, rules_digest
 from otel_measure.store.protocol import Store
 
 Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgement]]
-# What reads the rules of a judge, all of them at once; KPIs decide those of "kpi"; no others are evaluated.
+# What reads the rules of a judge, all of them at once. Beside these, that of "disk_fit" knows the name of the machine,
+# that of silence remembers the weeks before, KPIs decide those of "kpi", the evaluator those about itself.
 READERS: Final[Mapping[Judge, Reader]] = MappingProxyType(
-    {"error_share": models_failing, "slow_share": models_slow, "down": services_down}
+    {
+        "error_share": models_failing,
+        "slow_share": models_slow,
+        "cost": models_dear,
+        "down": services_down,
+        "burn_rate": services_burning,
+        "loss": records_lost,
+        "room": store_full,
+    }
 )
-BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType(
-    {rule.key: rule for rule in ALERT_RULES if rule.judge in READERS or rule.judge == "kpi"}
-)
+BY_KEY: Final[Mapping[str, AlertRule]] = MappingProxyType({rule.key: rule for rule in ALERT_RULES})
 
 
 def of_judge(rules: Iterable[AlertRule], judge: Judge) -> list[AlertRule]:
@@ -31,25 +44,34 @@ def of_judge(rules: Iterable[AlertRule], judge: Judge) -> list[AlertRule]:
 
 
 def rules_in_force(
-    store: Store, by_kpis: Callable[[int], Iterable[Judgement]], rules: Sequence[AlertRule] = ALERT_RULES
+    store: Store,
+    host: str,
+    by_kpis: Callable[[int], Iterable[Judgement]],
+    rules: Sequence[AlertRule] = ALERT_RULES,
+    timezone: str = "UTC",
 ) -> AlertRules:
     """Return by what alerts of a store are judged.
 
     Args:
         store: that the readers read.
+        host: the name of its machine.
         by_kpis: returns what the rules say of which a KPI decides.
-        rules: those of the product, or what users have instead; who is not evaluated yet is left out.
+        rules: those of the product, or what users have instead.
+        timezone: whose clock those go by who call models.
     """
-    by_key = MappingProxyType({rule.key: rule for rule in rules if rule.key in BY_KEY})
-    read_by = {judge: of_judge(by_key.values(), judge) for judge in READERS}
+    by_key = MappingProxyType({rule.key: rule for rule in rules})
+    readers: dict[Judge, Reader] = {**READERS, "disk_fit": partial(disks_filling, host=host)}
+    read_by = {judge: of_judge(by_key.values(), judge) for judge in readers}
+    of_absences = [rule for judge in ABSENCES for rule in of_judge(by_key.values(), judge)]
+    absent = CallAbsences(store, of_absences, ZoneInfo(timezone))
 
     def judge(now_us: int) -> list[Judgement]:
         read = [
             judgement
             for judged_by, judged in read_by.items()
             if judged
-            for judgement in READERS[judged_by](store, judged, now_us)
+            for judgement in readers[judged_by](store, judged, now_us)
         ]
-        return [*read, *by_kpis(now_us)]
+        return [*read, *absent.judge(now_us), *by_kpis(now_us)]
 
     return AlertRules(by_key, rules_digest(by_key.values()), judge)

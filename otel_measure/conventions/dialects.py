@@ -7,6 +7,7 @@ given counts, the name that we emit first.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, TypeVar
 
@@ -89,6 +90,10 @@ SERVICE_TIER: Final[Names] = (
 COST_USD: Final[Names] = (
     *("gen_ai.usage.cost", "gen_ai.usage.cost_usd", "operation.cost", "gen_ai.cost.total_cost", "llm.cost.total"),
 )
+NAMES_OF_RARE_USAGE: Final = frozenset(
+    {*CACHED_INPUT_TOKENS, *CACHE_WRITE_TOKENS, *REASONING_TOKENS, *NAMES_OF_UNITS, *SERVICE_TIER, *COST_USD}
+)
+"""Under these names stands what most calls do not say of their usage."""
 TIME_TO_FIRST_CHUNK_S: Final[Names] = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
 # Operations under these names call tools, agents or stores; a call of a model inside them is told of by itself.
 OPERATIONS_WITHOUT_MODEL_CALL: Final = frozenset(
@@ -109,6 +114,7 @@ SDK_OF_INSTRUMENTATION: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+@lru_cache(maxsize=1024)
 def sdk_of(scope: str) -> str | None:
     """Return the SDK of a provider that sends spans under a scope; its client for a platform has a longer one."""
     return next((sdk for sdk in PROVIDER_SDKS if scope == sdk or scope.startswith(f"{sdk}.")), None)

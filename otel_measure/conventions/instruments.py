@@ -208,6 +208,9 @@ OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO: Final = _gauge(
 OTEL_MEASURE_SERVICE_COVERAGE_RATIO: Final = _gauge(
     "otel_measure.service.coverage.ratio", "1", "Which share of the window was observed."
 )
+OTEL_MEASURE_SERVICE_OBJECTIVE_RATIO: Final = _gauge(
+    "otel_measure.service.objective.ratio", "1", "Which share of the time a service has to be up."
+)
 OTEL_MEASURE_SERVICE_ERROR_BUDGET_REMAINING_RATIO: Final = _gauge(
     "otel_measure.service.error_budget.remaining.ratio", "1", "Which share of the allowed downtime is left."
 )

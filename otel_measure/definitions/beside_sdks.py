@@ -37,10 +37,11 @@ def spans_around(calls: Iterable[Telling], wrappers: Container[SpanKey]) -> dict
     for call in calls:
         if call.parent_id is None:
             continue
-        if (sdk := sdk_of(_scope(call))) is not None:
+        scope = _scope(call)
+        if (sdk := sdk_of(scope)) is not None:
             of_sdk[sdk].append(call)
-        elif _scope(call) in SDK_OF_INSTRUMENTATION and call.key not in wrappers:
-            of_instrumentation[_scope(call)].append(call)
+        elif scope in SDK_OF_INSTRUMENTATION and call.key not in wrappers:
+            of_instrumentation[scope].append(call)
     around: dict[SpanKey, Telling] = {}
     for scope in sorted(of_instrumentation) if of_sdk else ():
         for key, span in _matched(of_sdk[SDK_OF_INSTRUMENTATION[scope]], of_instrumentation[scope]).items():

@@ -15,12 +15,13 @@ Run: TypeAlias = tuple[int, int]
 LONGEST_GAP_US: Final = 45_000_000
 
 
-def joined_run(latest: Iterable[Run], at: int) -> tuple[list[Run], Run]:
+def joined_run(latest: Iterable[Run], at: int, longest_gap_us: int = LONGEST_GAP_US) -> tuple[list[Run], Run]:
     """Return the runs that a heartbeat reaches, and the run that they and it make.
 
     Args:
-        latest: the runs that begin last before `at + LONGEST_GAP_US`, two of them or more if there are.
+        latest: the runs that begin last before `at + longest_gap_us`, two of them or more if there are.
         at: the heartbeat.
+        longest_gap_us: between two that belong together.
     """
-    reached = [run for run in latest if run[1] >= at - LONGEST_GAP_US]
+    reached = [run for run in latest if run[1] >= at - longest_gap_us]
     return reached, (min([at, *(first for first, _ in reached)]), max([at, *(last for _, last in reached)]))

@@ -19,6 +19,10 @@ Unit = Literal["percent", "ratio", "ms", "usd", "score", "points", "bytes_per_se
 Direction = Literal["below", "above", "none"]
 
 
+MIN_PRICED_RATIO: Final = 0.5
+"""Of the calls of a model, that have a price where it is said what a call costs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kpi:
     """One key performance indicator.

@@ -57,18 +57,15 @@ def same_calls(tellings: Iterable[Telling], tied: AreTied = are_tied) -> list[Sa
     """Return the calls that tellings of one or several traces tell of, sorted by id."""
     told = sorted(tellings, key=lambda each: (each.trace_id, each.span_id, each.kind, each.id))
     spans = {each.key: each for each in told if each.kind != "fact"}
-    outer = {key: _outer(each, spans) for key, each in spans.items() if each.kind == "call"}
-    outer |= spans_around([spans[key] for key in outer], {each.key for each in outer.values() if each is not None})
+    calls = {key: each for key, each in spans.items() if each.kind == "call"}
+    # Of the calls that stand in another one, that one.
+    outer = {key: around for key, each in calls.items() if (around := _outer(each, spans)) is not None}
+    outer |= spans_around(calls.values(), {each.key for each in outer.values()})
     # Whoever sends spans in a circle made a call all the same.
-    for key in first_of_circles({key: each.key if each is not None else None for key, each in outer.items()}):
-        outer[key] = None
-    wrappers = {each.key for each in outer.values() if each is not None}
-    inside = Counter(each.key for each in outer.values() if each is not None)
-    groups = [
-        _CallGroup([span], _wrapping(span, outer))
-        for key, span in spans.items()
-        if key in outer and key not in wrappers
-    ]
+    for key in first_of_circles({key: each.key for key, each in outer.items()}):
+        del outer[key]
+    inside = Counter(each.key for each in outer.values())
+    groups = [_CallGroup([span], _wrapping(key, outer)) for key, span in calls.items() if key not in inside]
     facts = [each for each in told if each.kind == "fact"]
     groups = _with_facts(groups, facts, spans, tied)
     groups = _by_response(groups, tied)
@@ -112,9 +109,9 @@ def _above(telling: Telling, spans: Mapping[SpanKey, Telling]) -> Iterator[Telli
             yield at
 
 
-def _wrapping(call: Telling, outer: Mapping[SpanKey, Telling | None]) -> list[Telling]:
+def _wrapping(call: SpanKey, outer: Mapping[SpanKey, Telling]) -> list[Telling]:
     around: list[Telling] = []
-    at = outer[call.key]
+    at = outer.get(call)
     while at is not None and len(around) < _MOST_AROUND:
         around.append(at)
         at = outer.get(at.key)
@@ -128,6 +125,8 @@ def _with_facts(
     groups: Sequence[_CallGroup], facts: Sequence[Telling], spans: Mapping[SpanKey, Telling], tied: AreTied
 ) -> list[_CallGroup]:
     """Return the groups with each fact joined to the spans of its call; a fact of no span is a group of its own."""
+    if not facts:
+        return list(groups)
     by_span: dict[SpanKey, list[Telling]] = defaultdict(list)
     for fact in facts:
         if fact.span_id:
@@ -264,6 +263,8 @@ def _distance_us(one: _CallGroup, other: _CallGroup) -> int:
 
 
 def _call(group: _CallGroup, inside: Mapping[SpanKey, int]) -> SameCall:
+    if len(told := group.told) == 1 and (record := told[0].record) is not None:
+        return SameCall(record, told[0].process, (record.id,), ((told[0].process, record),))
     inner = sorted(group.inner, key=lambda each: (_latency_us(each), each.id))
     around_several = {wrapper.key for wrapper in group.around if inside[wrapper.key] > 1}
     base = group.fact or inner[0]

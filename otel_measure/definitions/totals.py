@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -41,6 +41,15 @@ class Sum:
         if self.buckets is not None:
             self.buckets[bucket_index(instrument.buckets, value)] += n
 
+    def count_values(self, instrument: Instrument, values: Sequence[float]) -> None:
+        """Add measured values."""
+        units = instrument.units_per_value
+        self.value += sum(map(round, values)) if units == 1 else sum([round(value * units) for value in values])
+        self.count += len(values)
+        if self.buckets is not None:
+            for value in values:
+                self.buckets[bucket_index(instrument.buckets, value)] += 1
+
     def add(self, other: Sum) -> None:
         """Add what another has."""
         self.value += other.value
@@ -52,24 +61,46 @@ class Sum:
 def summed(records: Iterable[Record]) -> dict[TotalKey, Sum]:
     """Return what records add to each series."""
     sums: dict[TotalKey, Sum] = {}
-    for record, n in _alike(records):
-        for instrument, value, attributes in measurements(record):
-            key = TotalKey(instrument.name, attributes, record.origin)
-            total = sums.get(key)
-            if total is None:
-                total = sums[key] = Sum(len(instrument.buckets))
-            total.count_value(instrument, value, n)
-    return sums
-
-
-def _alike(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:
-    """Yield records with how many measure the same: of user events one for each type and origin, there are so many."""
     events: list[UserEvent] = []
+    # By attribute set as an object: there are few, each made once, and to hash one takes longer than to add a value.
+    measured: dict[Origin, dict[tuple[str, int], _SeriesValues]] = {}
     for record in records:
         if isinstance(record, UserEvent):
             events.append(record)
-        else:
-            yield record, 1
+            continue
+        of_origin = measured.setdefault(record.origin, {})
+        for instrument, value, attributes in measurements(record):
+            series = of_origin.get((instrument.name, id(attributes)))
+            if series is None:
+                of_origin[instrument.name, id(attributes)] = _SeriesValues(instrument, attributes, [value])
+            else:
+                series.values.append(value)
+    for origin, of_origin in measured.items():
+        for instrument, attributes, values in of_origin.values():
+            _sum_of(sums, instrument, attributes, origin).count_values(instrument, values)
+    for event, n in _alike(events):
+        for instrument, value, attributes in measurements(event):
+            _sum_of(sums, instrument, attributes, event.origin).count_value(instrument, value, n)
+    return sums
+
+
+class _SeriesValues(NamedTuple):
+    """What is measured of one series; it holds the attributes, so that no other object has their identity."""
+
+    instrument: Instrument
+    attributes: Attributes
+    values: list[float]
+
+
+def _sum_of(sums: dict[TotalKey, Sum], instrument: Instrument, attributes: Attributes, origin: Origin) -> Sum:
+    key = TotalKey(instrument.name, attributes, origin)
+    if key not in sums:
+        sums[key] = Sum(len(instrument.buckets))
+    return sums[key]
+
+
+def _alike(events: Sequence[UserEvent]) -> Iterator[tuple[UserEvent, int]]:
+    """Yield one user event for each type and origin, with how many there are: they measure the same."""
     keys = list(map(_TYPE_AND_ORIGIN, events))
     one_of = dict(zip(keys, events, strict=True))
     for key, n in Counter(keys).items():

@@ -9,7 +9,8 @@ from typing import Literal
 
 from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.verdicts import format_value
-from otel_measure.judging.scorecard import Reading, Scorecard
+from otel_measure.judging.reading import Reading
+from otel_measure.judging.scorecard import Scorecard
 
 
 @dataclass(frozen=True, slots=True)

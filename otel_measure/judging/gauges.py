@@ -77,6 +77,7 @@ def service_values(machine: ServiceReports) -> Iterator[Value]:
         own = _of_service(service)
         yield instruments.OTEL_MEASURE_SERVICE_AVAILABILITY_RATIO, service.availability_percent / 100, own
         yield instruments.OTEL_MEASURE_SERVICE_COVERAGE_RATIO, service.coverage_ratio, own
+        yield instruments.OTEL_MEASURE_SERVICE_OBJECTIVE_RATIO, service.sla_target / 100, own
         budget = service.error_budget_remaining_ratio
         yield instruments.OTEL_MEASURE_SERVICE_ERROR_BUDGET_REMAINING_RATIO, budget, own
 

@@ -12,7 +12,8 @@ from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.kpis import BY_KEY, Kpi
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.judging.alerts import alert_of
-from otel_measure.judging.scorecard import Reading, Scorecard
+from otel_measure.judging.reading import Reading
+from otel_measure.judging.scorecard import Scorecard
 
 # The windows of KPIs are 5 minutes and more, and reading all of them is the dearest part of a turn.
 KEPT_US: Final = 300 * SECOND_US

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan, nan
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from otel_measure.ai.fairness import FairnessReport
-from otel_measure.ai.reports import Models, priced_evidence
 from otel_measure.ai.reports import Snapshot as ModelSnapshot
+from otel_measure.ai.reports import priced_evidence
 from otel_measure.definitions.kpis import BY_KEY, Kpi
 from otel_measure.definitions.verdicts import (
     WORST_FIRST,
@@ -28,41 +28,15 @@ from otel_measure.definitions.verdicts import (
 )
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.infrastructure.availability import ENOUGH_COVERAGE, ENOUGH_OBSERVED_S, Availability
+from otel_measure.judging.kept_readings import KeptReadings
 from otel_measure.judging.overview import Overview
+from otel_measure.judging.reading import Reading
 from otel_measure.records.enums import DriftStatus
 from otel_measure.stats.drops import Drop, proportion_drop, weekday_drop
 from otel_measure.stats.intervals import Interval, wilson_interval
 from otel_measure.users.reports import CompleteWeek, UsersOverview
 
 DROP_P: Final = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One KPI of one subject.
-
-    Attributes:
-        value: `nan` where nothing is known.
-        value_ci: its 95 % interval, `None` where it has none.
-        evidence: how many calls, labels, answers, sessions or persons it rests on; `None` where none are counted.
-        verdict: "unknown" with less evidence than the KPI needs.
-        missing: what is missing for a verdict, as a sentence; empty where nothing is.
-    """
-
-    key: str
-    domain: str
-    title: str
-    unit: str
-    subject: str
-    value: float
-    value_ci: Interval | None
-    evidence: int | None
-    target: float | None
-    alert: float | None
-    verdict: Verdict
-    missing: str
-    window: str
-    alert_rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +56,17 @@ class Scorecard:
     environment: str = ""
 
 
+class _HasKey(Protocol):
+    """Is about one KPI."""
+
+    @property
+    def key(self) -> str:
+        """The KPI."""
+
+
+_OfKpi = TypeVar("_OfKpi", bound=_HasKey)
+
+
 class _Unjudged(NamedTuple):
     """What a report says of one KPI of one subject."""
 
@@ -95,16 +80,37 @@ class _Unjudged(NamedTuple):
     own_target: float | None = None
 
 
-def scorecard(overview: Overview, kpis: Mapping[str, Kpi] = BY_KEY) -> Scorecard:
+def page_of(items: Sequence[_OfKpi], limit: int, offset: int) -> tuple[_OfKpi, ...]:
+    """Return a page of readings or alerts, in their order: of every KPI the worst are on the first page.
+
+    All pages together hold each item once.
+
+    Args:
+        items: those of one KPI stand together, the worst first.
+        limit: how many the page has at most.
+        offset: how many stand on the pages before.
+    """
+    of_kpi: Counter[str] = Counter()
+    ranked = []
+    for position, item in enumerate(items):
+        ranked.append((of_kpi[item.key], position))
+        of_kpi[item.key] += 1
+    if len(ranked) > limit:
+        ranked.sort()
+    return tuple(items[position] for position in sorted(position for _, position in ranked[offset : offset + limit]))
+
+
+def scorecard(overview: Overview, kpis: Mapping[str, Kpi] = BY_KEY, kept: KeptReadings | None = None) -> Scorecard:
     """Judge every KPI; without a store those of users are unknown.
 
     Args:
         overview: what every domain says.
         kpis: by their key, in their order; alert rules may have other thresholds than the table.
+        kept: what was judged of models before, by these KPIs; `None` judges every one.
     """
     by_key: dict[str, list[Reading]] = {key: [] for key in kpis}
-    for unjudged in _values(overview, kpis):
-        by_key[unjudged.key].append(_reading(kpis[unjudged.key], unjudged))
+    for reading in _readings(overview, kpis, kept or KeptReadings()):
+        by_key[reading.key].append(reading)
     for key in kpis:
         by_key[key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
     readings = tuple(
@@ -115,22 +121,30 @@ def scorecard(overview: Overview, kpis: Mapping[str, Kpi] = BY_KEY) -> Scorecard
     return Scorecard(readings, verdicts, overview.timestamp, overview.definitions, overview.environment)
 
 
+def _readings(overview: Overview, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Reading]:
+    for unjudged in _but_models(overview):
+        yield _reading(kpis[unjudged.key], unjudged)
+    for model in overview.models.models:
+        yield from kept.of(model, lambda model: tuple(_of_model(model, kpis)))
+
+
 def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
-    kpi = with_target(kpi, unjudged.own_target)
-    verdict = judge(kpi, unjudged.value, evidence=unjudged.evidence, interval=unjudged.interval)
-    lacks = missing(kpi, unjudged.value, unjudged.evidence, unjudged.interval)
-    milder = no_worse(verdict, unjudged.at_worst)
+    key, value, subject, evidence, interval, at_worst, doubt, own_target = unjudged
+    kpi = with_target(kpi, own_target)
+    verdict = judge(kpi, value, evidence=evidence, interval=interval)
+    lacks = missing(kpi, value, evidence, interval)
+    milder = no_worse(verdict, at_worst)
     if milder != verdict:
-        verdict, lacks = milder, unjudged.doubt
+        verdict, lacks = milder, doubt
     return Reading(
-        kpi.key,
+        key,
         kpi.domain,
         kpi.title,
         kpi.unit,
-        unjudged.subject,
-        unjudged.value,
-        unjudged.interval,
-        unjudged.evidence,
+        subject,
+        value,
+        interval,
+        evidence,
         kpi.target,
         kpi.alert,
         verdict,
@@ -143,10 +157,9 @@ def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
 # ---------------------------------------------------------------- where each value comes from
 
 
-def _values(overview: Overview, kpis: Mapping[str, Kpi]) -> Iterator[_Unjudged]:
+def _but_models(overview: Overview) -> Iterator[_Unjudged]:
     yield from _machine(overview.machine, overview.observed_s)
     yield from _services(overview.services)
-    yield from _models(overview.models, kpis)
     if overview.users is not None:
         yield from _users(overview.users)
 
@@ -191,44 +204,47 @@ def _little_seen(service: Availability, observed_s: float) -> str:
     )
 
 
-def _models(models: Models, kpis: Mapping[str, Kpi]) -> Iterator[_Unjudged]:
-    for model in models.models:
-        subject = f"{model.model_name} {model.model_version}"
-        alerting = False
-        for unjudged in _components(model):
-            unjudged = unjudged._replace(subject=subject, own_target=model.targets.get(unjudged.key))
-            alerting |= _reading(kpis[unjudged.key], unjudged).verdict == "alert"
-            yield unjudged
-        yield _health(model, alerting)._replace(subject=subject)
+def _of_model(model: ModelSnapshot, kpis: Mapping[str, Kpi]) -> Iterator[Reading]:
+    subject, targets = f"{model.model_name} {model.model_version}", model.targets
+    alerting = False
+    for unjudged in _components(model, subject):
+        own_target = targets.get(unjudged.key) if targets else None
+        reading = _reading(
+            kpis[unjudged.key], unjudged if own_target is None else unjudged._replace(own_target=own_target)
+        )
+        alerting |= reading.verdict == "alert"
+        yield reading
+    unjudged = _health(model, subject, alerting)
+    yield _reading(kpis[unjudged.key], unjudged)
 
 
-def _components(model: ModelSnapshot) -> Iterator[_Unjudged]:
+def _components(model: ModelSnapshot, subject: str) -> Iterator[_Unjudged]:
     calls, latency, cost, accuracy, drift, data = (
         *(model.inference_count, model.latency, model.cost),
         *(model.accuracy, model.drift, model.data_quality),
     )
     of_p95 = None if isnan(latency.p95_ms_ci[0]) else latency.p95_ms_ci
-    yield _Unjudged("latency_p95_ms", latency.p95_ms, evidence=latency.sample_count, interval=of_p95)
-    yield _Unjudged("cost_per_request_usd", cost.per_request_usd, evidence=priced_evidence(cost))
+    yield _Unjudged("latency_p95_ms", latency.p95_ms, subject, evidence=latency.sample_count, interval=of_p95)
+    yield _Unjudged("cost_per_request_usd", cost.per_request_usd, subject, evidence=priced_evidence(cost))
     yield _Unjudged(
-        "error_rate", model.errors.rate, evidence=calls, interval=wilson_interval(model.errors.count, calls)
+        "error_rate", model.errors.rate, subject, evidence=calls, interval=wilson_interval(model.errors.count, calls)
     )
     if accuracy is not None:
         right = round(accuracy.accuracy * accuracy.labelled) if accuracy.labelled else 0
         interval = wilson_interval(right, accuracy.labelled)
-        yield _Unjudged("accuracy", accuracy.accuracy, evidence=accuracy.labelled, interval=interval)
+        yield _Unjudged("accuracy", accuracy.accuracy, subject, evidence=accuracy.labelled, interval=interval)
     if model.fairness is not None and model.fairness.attributes:
-        yield _fairness(model.fairness, model.targets.get("fairness_gap"))
+        yield _fairness(model.fairness, subject, model.targets.get("fairness_gap"))
     if drift is not None:
         # A score whose own detector has looked and found nothing is chance.
         calm: Verdict = "ok" if drift.drift_status is DriftStatus.NO_DRIFT else "alert"
         doubt = "the detector of drift has looked and found none: a score by chance"
-        yield _Unjudged("drift_score", drift.drift_score, at_worst=calm, doubt=doubt)
+        yield _Unjudged("drift_score", drift.drift_score, subject, at_worst=calm, doubt=doubt)
     if data is not None:
-        yield _Unjudged("data_quality", data.score, evidence=data.samples, interval=data.score_ci)
+        yield _Unjudged("data_quality", data.score, subject, evidence=data.samples, interval=data.score_ci)
 
 
-def _fairness(report: FairnessReport, own_target: float | None) -> _Unjudged:
+def _fairness(report: FairnessReport, subject: str, own_target: float | None) -> _Unjudged:
     """The gap with the worst verdict; where none can be judged, the one that has most to go on."""
     of_most = max(report.attributes.values(), key=lambda one: one.smallest_group)
     worst = report.worst(own_target)
@@ -236,18 +252,20 @@ def _fairness(report: FairnessReport, own_target: float | None) -> _Unjudged:
     return _Unjudged(
         "fairness_gap",
         shown.demographic_parity_difference,
+        subject,
         evidence=shown.smallest_group,
         interval=shown.demographic_parity_difference_ci,
     )
 
 
-def _health(model: ModelSnapshot, alerting: bool) -> _Unjudged:
+def _health(model: ModelSnapshot, subject: str, alerting: bool) -> _Unjudged:
     """The score is always shown, and alerts only with one of its components: one error in 20 calls lowers it too."""
     is_measured = model.latency.sample_count and model.errors.rate == model.errors.rate
     evidence = min(model.inference_count, model.latency.sample_count) if is_measured else 0
     return _Unjudged(
         "health_score",
         model.health_score,
+        subject,
         evidence=evidence,
         at_worst="alert" if alerting else "warning",
         doubt="no component of it alerts by its own rule",

@@ -29,8 +29,8 @@ def attributes_of(pairs: Iterable[KeyValue], depth: int = 0) -> dict[str, Json]:
     attributes: dict[str, Json] = {}
     for pair in pairs:
         value = pair.value
-        # Most values are text, and asking for it first costs half of asking which kind it is.
-        attributes[pair.key] = value.string_value or json_of(value, depth)
+        # Most values are text or counts, and asking for these first costs half of asking which kind it is.
+        attributes[pair.key] = value.string_value or value.int_value or json_of(value, depth)
     return attributes
 
 

@@ -47,7 +47,7 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     environment: str = ""
 
 
-class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Inference(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One call of a model, successful or not.
 
     `untimed` says that nobody told how long it took: `latency_ms` is 0 then, and in no percentile. `repository` is the

@@ -17,27 +17,31 @@ from otel_measure.definitions.arrivals import Arrival
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.exposition import Family
+from otel_measure.definitions.heartbeats import Run
 from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
+from otel_measure.records.kinds import Origin
 from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.models import (
     ALL_MODELS,
     CallCount,
+    CallTotals,
     GroupBy,
     GroupKey,
     Model,
     ModelChoice,
     ModelKey,
+    ServiceModel,
     Spent,
 )
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import ServiceHistory
-from otel_measure.store.types.streams import HostReading, Sender
+from otel_measure.store.types.streams import HostReading, Sender, StreamGrowth
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
 
@@ -119,6 +123,28 @@ class StoredModels(RecordedModels, Protocol):
         Cells are a minute long from `minutes_from` on, and at most five minutes before; both times are multiples of
         five minutes.
         """
+
+    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
+        """Return what the calls of [start, end), whole minutes, add up to, of the models that had any."""
+
+
+class CallTimeQuestions(Protocol):
+    """When models were called by which services; cells that begin in [start, end), microseconds."""
+
+    def active(self, start: int, end: int) -> dict[ServiceModel, int]:
+        """Return when the last hour of [start, end) begins that had calls, of whatever had any."""
+
+    def called_since(self, start: int) -> set[ServiceModel]:
+        """Return what had calls in a minute that begins then or later."""
+
+    def last_minute(self, called: ServiceModel, since: int) -> int | None:
+        """Return when the last minute begins, from `since` on, that had calls; `None` where none had."""
+
+    def by_hour(self, called: ServiceModel, start: int, end: int) -> dict[int, int]:
+        """Return the calls of each hour that had any."""
+
+    def by_minute(self, called: ServiceModel, start: int, end: int) -> dict[int, int]:
+        """Return the calls of each minute that had any."""
 
 
 class QualityQuestions(Protocol):
@@ -219,6 +245,9 @@ class StreamQuestions(Protocol):
     def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
         """Return the last values of streams whose names begin so, per host, process and labels."""
 
+    def growth(self, name: str, since: int) -> list[StreamGrowth]:
+        """Return by how much each stream of a counter has grown since then, to the minute, where it was heard of."""
+
     def machine(self, steps: Steps) -> dict[int, MachineCell]:
         """Return how the machine of the store was in each step of a series; steps without a reading are left out."""
 
@@ -227,6 +256,9 @@ class StreamQuestions(Protocol):
 
     def arrived(self, since: int) -> Mapping[Arrival, int]:
         """Return how many items came since then, to five minutes."""
+
+    def last_arrivals(self, since: int) -> dict[Origin, int]:
+        """Return when the last five minutes begin in which anything came by OTLP since then, by who sent it."""
 
 
 class OutboxQuestions(Protocol):
@@ -244,6 +276,12 @@ class AlertQuestions(Protocol):
 
     def last_evaluation(self) -> LastEvaluation | None:
         """Return who evaluated last, by which rules and when; `None` where nobody ever did."""
+
+    def watched(self, since: int) -> list[Run]:
+        """Return when somebody evaluated, from `since` on, ascending: the first and the last turn of unbroken runs.
+
+        Turns belong to one run that are at most a term, or three minutes, apart.
+        """
 
     def states(self) -> list[AlertState]:
         """Return every alert that is not inactive, sorted by rule and subject."""
@@ -274,6 +312,10 @@ class Moment(Protocol):
     @property
     def models(self) -> StoredModels:
         """What models did."""
+
+    @property
+    def call_times(self) -> CallTimeQuestions:
+        """When models were called."""
 
     @property
     def quality(self) -> QualityQuestions:

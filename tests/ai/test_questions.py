@@ -246,7 +246,7 @@ def test_nothing_is_known_of_a_model_nobody_has_heard_of(measured: Capture) -> N
 
 
 def test_many_models_cost_no_query_each(measured: Capture) -> None:
-    """Listing 30 models without drift asks as many questions of the store as listing one."""
+    """Listing 30 models without drift asks as many questions of the store as listing ten, once some are kept."""
 
     def statements(models: int) -> int:
         for i in range(models):
@@ -262,4 +262,5 @@ def test_many_models_cost_no_query_each(measured: Capture) -> None:
                 connection.set_trace_callback(None)
         return len(seen)
 
-    assert statements(1) == statements(30)
+    statements(1)
+    assert statements(10) == statements(30)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from otel_measure.alerting.evaluator import AlertRules, Evaluator, PresentAlerts
+from otel_measure.alerting.in_force import BY_KEY
 from otel_measure.alerting.maintenance import in_maintenance
 from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.silences import Silence
@@ -172,3 +173,64 @@ def test_a_dead_webhook_loses_nothing() -> None:
     for _ in range(7):
         server.minute()
     assert server.log.taken() == []
+
+
+def own_rules(*keys: str) -> AlertRules:
+    """Return rules about the evaluation itself."""
+    return AlertRules({key: BY_KEY[key] for key in keys}, "x")
+
+
+def evaluator_of(server: AlertServer, rules: AlertRules, holder: str = "one") -> Evaluator:
+    """Return who evaluates by rules, by the clock of a server."""
+    return Evaluator(server.store, rules, holder=lambda: holder, clock=lambda: server.now_us)
+
+
+def alerts_of(server: AlertServer) -> list[tuple[str, str, str]]:
+    """Return rule, phase and sentence of each alert."""
+    with server.store.asking() as known:
+        return [(state.rule, state.phase, state.judgement.sentence) for state in known.alerts.states()]
+
+
+def test_a_gap_in_the_evaluation_is_told_of_by_who_goes_on() -> None:
+    """After a process was killed, the next one says from when to when nothing was evaluated, until that is over."""
+    server, rules = AlertServer(), own_rules("measure_no_evaluation")
+    assert evaluator_of(server, rules).evaluate()
+    server.now_us += 12 * MINUTE
+    other = evaluator_of(server, rules, "other")
+    assert other.evaluate()
+    sentence = (
+        "alerts were not evaluated from 2026-01-15 12:00 to 2026-01-15 12:12 UTC: what went wrong meanwhile, and is"
+        " well again, was told to nobody"
+    )
+    assert alerts_of(server) == [("measure_no_evaluation", "firing", sentence)]
+    for _ in range(6):
+        server.now_us += MINUTE
+        assert other.evaluate()
+    assert alerts_of(server) == []
+
+
+def test_who_ends_properly_leaves_no_gap() -> None:
+    """A server that was stopped in the evening is started in the morning, and nobody is woken for it."""
+    server, rules = AlertServer(), own_rules("measure_no_evaluation")
+    evaluator = evaluator_of(server, rules)
+    assert evaluator.evaluate()
+    evaluator.give_up()
+    server.now_us += 8 * 60 * MINUTE
+    assert evaluator.evaluate()
+    assert alerts_of(server) == []
+
+
+def test_a_process_with_other_rules_is_told_of_after_ten_minutes() -> None:
+    """A new version that replaces the old one meanwhile is no alert; one that stays is, until it is gone."""
+    server, rules = AlertServer(), own_rules("measure_other_rules")
+    evaluator = evaluator_of(server, rules)
+    other = evaluator_of(server, AlertRules(RULES, "y"), "other")
+    phases = []
+    for minute in range(30):
+        server.now_us += MINUTE
+        assert evaluator.evaluate()
+        if minute < 13:
+            assert not other.evaluate()
+        phases.append([phase for _, phase, _ in alerts_of(server)])
+    firing = [minute for minute, each in enumerate(phases) if each == ["firing"]]
+    assert (phases[0], phases[1], firing[0], firing[-1]) == ([], ["pending"], 11, 22)

@@ -19,9 +19,9 @@ def test_the_digest_follows_the_rules_of_the_settings() -> None:
     with Capture() as capture:
         store = capture.runtime.store
         assert store is not None
-        in_force = rules_in_force(store, lambda _: [])
-        own = rules_in_force(store, lambda _: [], rules_with({"model_latency": {"threshold": 2000}}))
-        less = rules_in_force(store, lambda _: [], rules_with({"model_latency": {"enabled": False}}))
+        in_force = rules_in_force(store, "web-1", lambda _: [])
+        own = rules_in_force(store, "web-1", lambda _: [], rules_with({"model_latency": {"threshold": 2000}}))
+        less = rules_in_force(store, "web-1", lambda _: [], rules_with({"model_latency": {"enabled": False}}))
     assert len({in_force.digest, own.digest, less.digest}) == 3
     assert own.by_key["model_latency"].threshold == 2000.0
     assert in_force.by_key.keys() - less.by_key.keys() == {"model_latency"}

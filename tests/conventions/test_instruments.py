@@ -30,6 +30,7 @@ otel_measure.container.memory.limit.utilization.ratio otel_measure.container.cpu
 otel_measure.container.oom.kills otel_measure.system.load_average otel_measure.process.event_loop.lag
 otel_measure.service.up otel_measure.service.state.time otel_measure.service.incidents
 otel_measure.service.availability.ratio otel_measure.service.coverage.ratio
+otel_measure.service.objective.ratio
 otel_measure.service.error_budget.remaining.ratio otel_measure.users.active otel_measure.users.stickiness.ratio
 otel_measure.users.conversion.ratio otel_measure.users.retention.ratio otel_measure.users.bounce.ratio
 otel_measure.users.nps.score otel_measure.users.nps.responses otel_measure.users.events

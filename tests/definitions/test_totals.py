@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.definitions.totals import Sum, TotalKey, summed
+from otel_measure.records.kinds import Origin
 from tests.facts import HERE, event, inference, one_of_each
 
 
@@ -53,4 +54,28 @@ def test_the_sum_of_parts_is_the_sum_of_all() -> None:
     whole = summed(records)
     assert {key: (s.value, s.count, s.buckets) for key, s in added.items()} == {
         key: (s.value, s.count, s.buckets) for key, s in whole.items()
+    }
+
+
+def test_many_calls_add_what_each_adds() -> None:
+    """Of two models and two origins, some with an error or without tokens: summed at once or one by one."""
+    calls = [
+        inference(
+            f"i{n}",
+            model=f"m{n % 2}",
+            origin=Origin("shop", "production" if n % 3 else "staging"),
+            latency_ms=n * 7.3,
+            input_tokens=n if n % 5 else None,
+            cost_usd=n / 700,
+            cost_source="table",
+            error_type="timeout" if n % 7 == 0 else None,
+        )
+        for n in range(60)
+    ]
+    added: dict[TotalKey, Sum] = {}
+    for call in calls:
+        for key, total in summed([call]).items():
+            added.setdefault(key, Sum(len(instruments.BY_NAME[key.instrument].buckets))).add(total)
+    assert {key: (s.value, s.count, s.buckets) for key, s in added.items()} == {
+        key: (s.value, s.count, s.buckets) for key, s in summed(calls).items()
     }

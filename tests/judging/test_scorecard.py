@@ -16,7 +16,7 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan
 from otel_measure.infrastructure.availability import SECOND_US, Availability, Transition, availability
 from otel_measure.judging.overview import Overview
-from otel_measure.judging.scorecard import scorecard
+from otel_measure.judging.scorecard import page_of, scorecard
 from otel_measure.records.enums import DriftStatus
 from otel_measure.store.types.models import Model
 
@@ -305,3 +305,17 @@ def test_the_scorecard_counts_its_verdicts() -> None:
         for verdict in ("alert", "warning", "ok", "unknown")
     }
     assert card.timestamp == NOW
+
+
+def test_every_page_has_the_worst_of_every_kpi_that_no_page_before_has() -> None:
+    """In the order of the table; all pages together hold every reading once."""
+    card = scorecard(replace(overview(api=90.0, shop=99.99), models=models(slow=600, slower=700, fast=1)))
+    pages = [page_of(card.kpis, 20, offset) for offset in range(0, len(card.kpis) + 20, 20)]
+    assert [reading.key for reading in pages[0]] == [kpi.key for kpi in KPIS]
+    assert [r.subject for r in pages[0] if r.key in ("availability_percent", "latency_p95_ms")] == ["api", "slow 1"]
+    assert [r.subject for r in pages[1] if r.key == "latency_p95_ms"] == ["slower 1", "fast 1"]
+    assert [reading for reading in card.kpis if any(reading is other for page in pages for other in page)] == [
+        *card.kpis
+    ]
+    assert sum(map(len, pages)) == len(card.kpis)
+    assert page_of(card.kpis, len(card.kpis), 0) == card.kpis

@@ -234,8 +234,8 @@ function kpiRow(kpi) {
   return element("tr", {}, name, value, ...thresholds, verdict);
 }
 
-function showAlerts({ alerts }) {
-  showStatus({ alerts: alerts.length });
+function showAlerts({ alerts, total }) {
+  showStatus({ alerts: total });
   $("alerts").hidden = alerts.length === 0;
   $("alert-list").replaceChildren(...alerts.map((alert) => element("li", {}, pill(alert.severity), alert.message)));
 }

@@ -8,7 +8,7 @@ few calls, the last ones of 6 hours are looked at instead: at a call an hour, fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
 from typing import Final, NamedTuple
@@ -78,7 +78,7 @@ class _Share(NamedTuple):
     bad: int = 0
 
 
-def own_threshold(rule: AlertRule, targets: dict[str, float]) -> float:
+def own_threshold(rule: AlertRule, targets: Mapping[str, float]) -> float:
     """Return the threshold of a rule for a model: a target of its own moves it as that of the KPI."""
     kpi = BY_KEY[rule.kpi]
     alert = with_target(replace(kpi, alert=rule.threshold), targets.get(rule.kpi)).alert

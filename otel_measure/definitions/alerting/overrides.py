@@ -10,10 +10,12 @@ from typing import Final, get_args
 
 from otel_measure.definitions.alerting.judgement import Severity
 from otel_measure.definitions.alerting.rule import AlertRule, AlertUnit, Judge
-from otel_measure.definitions.alerting.rules import ALERT_RULES, DAY_S, MINUTE_S
+from otel_measure.definitions.alerting.rules import ALERT_RULES, DAY_S, HOUR_S, MINUTE_S
 from otel_measure.errors import ConfigurationError
 
 _AT_MOST: Final[dict[AlertUnit, float]] = {"ratio": 1.0, "score": 1.0, "percent": 100.0, "points": 100.0}
+_WITHOUT_THRESHOLD: Final[frozenset[Judge]] = frozenset({"room", "other_rules"})  # it is so, or it is not
+_LEAST_WINDOW_S: Final[dict[Judge, int]] = {"disk_fit": HOUR_S}  # of less there is no trend
 # Of these judges the window is one that can be chosen.
 _WINDOWED: Final[frozenset[Judge]] = frozenset({"error_share", "slow_share", "cost", "disk_fit", "burn_rate", "loss"})
 
@@ -65,6 +67,8 @@ def _is_enabled(rule: AlertRule, value: object) -> bool:
 def _with_threshold(rule: AlertRule, value: object) -> AlertRule:
     if rule.kpi == "availability_percent":
         raise _refused(rule, "threshold", value, "each service has its own: register it with another sla_target")
+    if rule.judge in _WITHOUT_THRESHOLD:
+        raise _refused(rule, "threshold", value, "it has none: leave it out")
     least, most = -100.0 if rule.unit == "points" else 0.0, _AT_MOST.get(rule.unit)
     if (
         not isinstance(value, int | float)
@@ -83,9 +87,9 @@ def _with_window(rule: AlertRule, value: object) -> AlertRule:
         raise _refused(rule, "window_s", value, f"it has the window of the KPI {rule.kpi}: leave it out")
     if rule.judge not in _WINDOWED:
         raise _refused(rule, "window_s", value, "it has none that can be set: leave it out")
-    most = rule.long_window_s or 30 * DAY_S
-    if not isinstance(value, int) or isinstance(value, bool) or value % MINUTE_S or not MINUTE_S <= value <= most:
-        raise _refused(rule, "window_s", value, f"it must be whole minutes, from {MINUTE_S} to {most} seconds")
+    least, most = _LEAST_WINDOW_S.get(rule.judge, MINUTE_S), rule.long_window_s or 30 * DAY_S
+    if not isinstance(value, int) or isinstance(value, bool) or value % MINUTE_S or not least <= value <= most:
+        raise _refused(rule, "window_s", value, f"it must be whole minutes, from {least} to {most} seconds")
     return replace(rule, window_s=value)
 
 

@@ -20,7 +20,9 @@ Judge = Literal[
     "down",
     "burn_rate",
     "loss",
+    "room",
     "evaluation",
+    "other_rules",
 ]
 """Which function of `definitions/alerting` says how a subject stands."""
 

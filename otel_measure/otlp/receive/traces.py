@@ -14,7 +14,7 @@ from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.spans import inference_of
 from otel_measure.conventions import agents, dialects, semconv
 from otel_measure.conventions.span_dialects import in_conventional_names
-from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, IgnoredReason
+from otel_measure.definitions.arrivals import UNKNOWN_SOURCE, ArrivalSource, IgnoredReason, Outcome
 from otel_measure.definitions.signals import Span, is_inference
 from otel_measure.definitions.tellings import Telling, TellingKind, operation_kind
 from otel_measure.otlp.receive.agents import made_at
@@ -69,29 +69,50 @@ def interpret(requested: Iterable[ResourceSpans], pricer: Pricer, now_us: int) -
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope.name
             source = source_of(resource, scope)
+            teller = _Teller(scope, resource, resource.source, pricer, now_us)
+            turned: Counter[tuple[Outcome, str]] = Counter()
             for sent in scope_spans.spans:
                 try:
-                    telling, is_own = _told(sent, scope, resource, pricer, now_us)
+                    telling, is_own = teller.told(sent)
                 except ValueError as rule:
-                    interpreted.turned[Turned(source, "rejected", str(rule))] += 1
+                    turned["rejected", str(rule)] += 1
                     continue
                 interpreted.tellings.append(telling)
                 interpreted.sources.append(source)
                 if is_own:
-                    interpreted.turned[Turned(source, "own", "")] += 1
+                    turned["own", ""] += 1
                 elif telling.record is None and telling.step is None:
-                    interpreted.turned[Turned(source, "ignored", _why_no_call(telling))] += 1
+                    turned["ignored", _why_no_call(telling)] += 1
+            for (outcome, reason), n in turned.items():
+                interpreted.turned[Turned(source, outcome, reason)] += n
     return interpreted
 
 
-def _told(sent: SentSpan, scope: str, resource: Resource, pricer: Pricer, now_us: int) -> tuple[Telling, bool]:
-    """Return what a span tells, and whether a fact of ours tells of the same call."""
-    span = _span(sent, _conventional(sent.name, attributes_of(sent.attributes)), scope, now_us)
-    is_call = is_inference(span.attributes, scope, span.name)
-    is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in span.attributes)
-    record = made_at(inference_of(span, resource.origin, pricer), resource) if is_call and not is_own else None
-    step = step_of(span, resource.origin, is_call=is_call)
-    return _telling(span, resource, record, step, is_own=is_own), is_own
+class _Teller(NamedTuple):
+    """Who tells: an instrumentation of a process.
+
+    Attributes:
+        scope: the instrumentation.
+        resource, process: whose it is.
+        pricer: finds what calls cost.
+        now_us: the clock.
+    """
+
+    scope: str
+    resource: Resource
+    process: str
+    pricer: Pricer
+    now_us: int
+
+    def told(self, sent: SentSpan) -> tuple[Telling, bool]:
+        """Return what a span tells, and whether a fact of ours tells of the same call."""
+        resource = self.resource
+        span = _span(sent, _conventional(sent.name, attributes_of(sent.attributes)), self.scope, self.now_us)
+        is_call = is_inference(span.attributes, self.scope, span.name)
+        is_own = is_call and (resource.has_facts or semconv.ATTR_INFERENCE_ID in span.attributes)
+        record = made_at(inference_of(span, resource.origin, self.pricer), resource) if is_call and not is_own else None
+        step = step_of(span, resource.origin, is_call=is_call)
+        return _telling(span, self.process, record, step, is_own=is_own), is_own
 
 
 def _why_no_call(telling: Telling) -> IgnoredReason:
@@ -106,16 +127,20 @@ def _conventional(name: str, attributes: Mapping[str, Json]) -> Mapping[str, Jso
 
 
 def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: int) -> Span:
-    if not span.trace_id or not span.span_id:
+    # Each reading of a field of a message makes its value anew.
+    trace_id, span_id, parent_span_id, ended_ns = (
+        span.trace_id, span.span_id, span.parent_span_id, span.end_time_unix_nano,
+    )  # fmt: skip
+    if not trace_id or not span_id:
         raise ValueError("a span must have a trace id and a span id")
-    if len(span.trace_id) != 16 or len(span.span_id) != 8 or len(span.parent_span_id) not in (0, 8):
+    if len(trace_id) != 16 or len(span_id) != 8 or len(parent_span_id) not in (0, 8):
         raise ValueError("a trace id must have 16 bytes, and a span id 8")
-    end_us, _ = settled_time(span.end_time_unix_nano // 1000 or now_us, now_us)
-    duration_us = max(span.end_time_unix_nano - span.start_time_unix_nano, 0) // 1000
+    end_us, _ = settled_time(ended_ns // 1000 or now_us, now_us)
+    duration_us = max(ended_ns - span.start_time_unix_nano, 0) // 1000
     return Span(
-        span.trace_id.hex(),
-        span.span_id.hex(),
-        span.parent_span_id.hex() or None,
+        trace_id.hex(),
+        span_id.hex(),
+        parent_span_id.hex() or None,
         span.name,
         end_us - duration_us,
         end_us,
@@ -129,9 +154,7 @@ def _span(span: SentSpan, attributes: Mapping[str, Json], scope: str, now_us: in
 _APART: Final = frozenset({"agent", "workflow", "tool"})
 
 
-def _telling(
-    span: Span, resource: Resource, record: Inference | None, step: AgentStep | None, *, is_own: bool
-) -> Telling:
+def _telling(span: Span, process: str, record: Inference | None, step: AgentStep | None, *, is_own: bool) -> Telling:
     operation = span.attributes.get(semconv.ATTR_GEN_AI_OPERATION_NAME)
     response_id = span.attributes.get(semconv.ATTR_GEN_AI_RESPONSE_ID)
     kind: TellingKind = "plain"
@@ -146,7 +169,7 @@ def _telling(
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_id=span.parent_span_id,
-        process=resource.source,
+        process=process,
         # Two instrumentations may stand in one scope; one names the spans of a kind alike. Of no other span the name
         # is looked at: it may say what somebody asked for.
         scope=f"{span.scope}/{span.name}"[:MAX_NAME_CHARS] if record is not None else "",

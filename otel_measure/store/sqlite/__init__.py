@@ -41,6 +41,7 @@ from otel_measure.store.sqlite import (
 from otel_measure.store.sqlite.bound import log_pages
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.faults import rejecting
+from otel_measure.store.sqlite.kept_uses import KeptUses
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
@@ -101,12 +102,11 @@ class SqliteStore(SqliteUpkeep):
         environment: str | None = None,
         monotonic: Callable[[], float] = clock.since_boot_s,
     ) -> None:
-        self.path, self._environment = path, environment
-        self._monotonic = monotonic
+        self.path, self._environment, self._monotonic = path, environment, monotonic
         self._last_heartbeat: Heartbeat | None = None
         database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
         super().__init__(database, self._transaction, self._believed_us)
-        self._names = Names()
+        self._names, self._kept_uses = Names(), KeptUses()
         self._notes_outbox = notes_outbox
         self._state = self._seen = kept.NO_STATE
         self._kept = kept.KeptDefinitions()
@@ -310,7 +310,8 @@ class SqliteStore(SqliteUpkeep):
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         with self._database.read() as connection:
             self._seen = state = kept.state(connection)
-            moment = SqliteMoment(self._seen_by(connection, state), where.with_default(self._environment), state)
+            where = where.with_default(self._environment)
+            moment = SqliteMoment(self._seen_by(connection, state), where, state, self._kept_uses)
             try:
                 yield moment
             finally:

@@ -11,7 +11,7 @@ from otel_measure.conventions.step_dialects import StepKind
 from otel_measure.definitions.runs import AgentActivity, AgentRun, CallSums, ToolUse, ToolUses, runs_of
 from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import Inference, Origin
-from otel_measure.store.sqlite import tellings
+from otel_measure.store.sqlite import following, tellings
 from otel_measure.store.sqlite.chunks import change_in, chunks, marks, rows_in
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Transaction
@@ -47,7 +47,7 @@ def _follow(transaction: Transaction, traces: Sequence[bytes]) -> None:
         by_trace[bytes.fromhex(telling.trace_id)].append(telling)
         if call is not None:
             call_of[telling.id] = call
-    calls = tellings.stored_calls(connection, call_of.values())
+    calls = following.stored_calls(connection, call_of.values())
     for trace, told in by_trace.items():
         known: dict[str, Inference] = {each.id: calls[call] for each in told if (call := call_of.get(each.id)) in calls}
         said = runs_of(told, known)

@@ -12,11 +12,14 @@ from otel_measure.definitions.alerting.incidents import AlertIncident, Notificat
 from otel_measure.definitions.alerting.silences import Silence
 from otel_measure.definitions.alerting.states import AlertChange, AlertState
 from otel_measure.definitions.alerting.turn import Turn
+from otel_measure.definitions.heartbeats import Run, joined_run
 from otel_measure.store.sqlite.transaction import Writing
 from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, ReceiverState, WaitingNotification
 
 HISTORY_US: Final = 90 * 24 * 3600 * 1_000_000
 REFUSED: Final = "alerts_refused"  # the key of `meta` that says when a process with other rules was refused last
+# Whoever takes over, or comes again after a restart, has missed no more than senders try again for.
+_LONGEST_UNWATCHED_US: Final = 180 * 1_000_000
 MOST_WAITING: Final = 1000  # of one receiver: more than anybody reads, and a bound for who never takes any
 _encode = msgspec.msgpack.Encoder().encode
 _state = msgspec.msgpack.Decoder(AlertState).decode
@@ -48,11 +51,12 @@ class SqliteAlertWriter:
         with self._writing() as transaction:
             connection, believed = transaction.connection, self._believed_us(now)
             until += believed - now
-            row = connection.execute("SELECT holder, term, until, digest FROM alert_evaluator").fetchone()
+            row = connection.execute("SELECT holder, term, until, digest, evaluated FROM alert_evaluator").fetchone()
             if row is None:
                 connection.execute("INSERT INTO alert_evaluator VALUES (1, ?, 1, ?, ?, 0)", (holder, until, digest))
+                _watch(connection, believed, until - believed)
                 return EvaluatorTerm(1)
-            known, term, ends, by = row
+            known, term, ends, by, evaluated = row
             # One that lies further ahead than two of its length was taken before the clock was set back.
             is_free = ends < believed or ends > until + max(until - believed, 0)
             if known != holder and not is_free:
@@ -64,7 +68,8 @@ class SqliteAlertWriter:
             connection.execute(
                 "UPDATE alert_evaluator SET holder = ?, term = ?, until = ?, digest = ?", (holder, term, until, digest)
             )
-            return EvaluatorTerm(term)
+            _watch(connection, believed, until - believed)
+            return EvaluatorTerm(term, evaluated_us=evaluated if ends else 0)
 
     def give_up_term(self, holder: str) -> None:
         """Let another process evaluate, at once."""
@@ -120,6 +125,18 @@ class SqliteAlertWriter:
             return gone.rowcount > 0
 
 
+def _watch(connection: sqlite3.Connection, at: int, term_us: int) -> None:
+    """Note that somebody evaluates: join the runs that this turn reaches to one that holds it."""
+    gap_us = max(term_us, _LONGEST_UNWATCHED_US)
+    latest = connection.execute(
+        "SELECT first, last FROM alert_watch WHERE first <= ? ORDER BY first DESC LIMIT 2", (at + gap_us,)
+    ).fetchall()
+    reached, joined = joined_run(latest, at, gap_us)
+    connection.executemany("DELETE FROM alert_watch WHERE first = ?", [(first,) for first, _ in reached])
+    connection.execute("INSERT INTO alert_watch VALUES (?, ?)", joined)
+    connection.execute("DELETE FROM alert_watch WHERE last < ?", (at - HISTORY_US,))
+
+
 def _keep(connection: sqlite3.Connection, turn: Turn) -> None:
     connection.execute("DELETE FROM alert_state")
     connection.executemany(
@@ -156,8 +173,17 @@ class SqliteAlertQuestions:
 
     def last_evaluation(self) -> LastEvaluation | None:
         """Return who evaluated last, by which rules and when; `None` where nobody ever did."""
-        row = self._connection.execute("SELECT holder, until, digest, evaluated FROM alert_evaluator").fetchone()
+        row = self._connection.execute(
+            "SELECT holder, until, digest, evaluated,"
+            " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?), 0) FROM alert_evaluator",
+            (REFUSED,),
+        ).fetchone()
         return None if row is None else LastEvaluation(*row)
+
+    def watched(self, since: int) -> list[Run]:
+        """Return when somebody evaluated, from `since` on, ascending: the first and the last turn of unbroken runs."""
+        rows = self._connection.execute("SELECT first, last FROM alert_watch WHERE last >= ? ORDER BY first", (since,))
+        return [(first, last) for first, last in rows]
 
     def states(self) -> list[AlertState]:
         """Return every alert that is not inactive, sorted by rule and subject."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from otel_measure.definitions.arrivals import OTHERS, Arrival, ArrivalSource
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
+from otel_measure.records.kinds import Origin
 
 SLOT_US: Final = 5 * MINUTE_US
 _KEPT_US: Final = 2 * HOUR_US
@@ -51,6 +52,15 @@ def arrived(connection: sqlite3.Connection, since: int) -> dict[Arrival, int]:
         Arrival(ArrivalSource(*source), signal, outcome, reason): items
         for *source, signal, outcome, reason, items in rows
     }
+
+
+def last_arrivals(connection: sqlite3.Connection, since: int) -> dict[Origin, int]:
+    """Return when the last slot begins in which anything came since then, by who sent it."""
+    rows = connection.execute(
+        "SELECT service, environment, max(slot) FROM arrival WHERE slot >= ? GROUP BY service, environment",
+        (since // SLOT_US,),
+    )
+    return {Origin(service, environment): slot * SLOT_US for service, environment, slot in rows}
 
 
 def sweep(connection: sqlite3.Connection, now: int) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 from otel_measure.definitions.days import moment
-from otel_measure.store.sqlite.alerts import REFUSED, SqliteAlertQuestions
+from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
 from otel_measure.store.sqlite.checked_file import StoreFile, opened
 from otel_measure.store.types.alerts import LastEvaluation
 from otel_measure.store.types.findings import Finding, ok, warning
@@ -25,10 +24,9 @@ def alerts(s: StoreFile) -> Finding:
         known = SqliteAlertQuestions(connection)
         last, receivers = known.last_evaluation(), known.receivers()
         waiting = {name: len(known.waiting(name)) for name in receivers}
-        refused = _refused(connection)
     if last is None or not last.at_us:
         return ok("never evaluated: no server has run here")
-    lines, remedies = _evaluation(last, refused, s.now_us())
+    lines, remedies = _evaluation(last, s.now_us())
     for name, state in receivers.items():
         if state.failures:
             since = f"{moment(state.failing_since_us):%Y-%m-%d %H:%M} UTC"
@@ -37,17 +35,11 @@ def alerts(s: StoreFile) -> Finding:
     return (warning if remedies else ok)("\n".join(lines), "\n".join(dict.fromkeys(remedies)))
 
 
-def _evaluation(last: LastEvaluation, refused: int, now: int) -> tuple[list[str], list[str]]:
+def _evaluation(last: LastEvaluation, now: int) -> tuple[list[str], list[str]]:
     lines, remedies = [f"evaluated last at {moment(last.at_us):%Y-%m-%d %H:%M} UTC"], []
     if now - last.at_us > _LATE_US:
         remedies.append(_START)
-    if 0 <= now - refused <= _LATE_US:
+    if 0 <= now - last.refused_us <= _LATE_US:
         lines.append("a process with other rules does not evaluate")
         remedies.append(_ONE_SET)
     return lines, remedies
-
-
-def _refused(connection: sqlite3.Connection) -> int:
-    """Return when a process with other rules was refused last; 0 for never."""
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (REFUSED,)).fetchone()
-    return 0 if row is None else int(row[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, compress
+from itertools import compress
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -27,7 +27,7 @@ from otel_measure.records.kinds import (
     ServiceState,
     UserEvent,
 )
-from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
+from otel_measure.store.sqlite.chunks import chunks, insert, marks, rows_in
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
@@ -35,8 +35,6 @@ Row: TypeAlias = tuple[Any, ...]
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
-# One statement for so many rows costs a fifth less than one for each; 18 columns of them are below any SQLite's limit.
-_ROWS_AT_ONCE: Final = 50
 READ_AT_ONCE: Final = 5000
 HOUR_US: Final = 3_600_000_000
 
@@ -55,11 +53,6 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     extra: tuple[str, ...]
     flags: frozenset[str]
-
-    def insert(self, rows: int = 1) -> str:
-        """Return the plain insert of so many rows."""
-        marks = f"({','.join('?' * len(self.columns))})"
-        return f"INSERT INTO {self.name} ({','.join(self.columns)}) VALUES {','.join([marks] * rows)}"
 
 
 # Columns that hold fields in another form; every other column but `extra` is the field of its name.
@@ -199,26 +192,15 @@ def insert_new(connection: sqlite3.Connection, table: Table, facts: Facts) -> se
     rows = list(zip(*facts.stored.values(), strict=True))
     connection.execute("SAVEPOINT new")
     try:
-        _insert(connection, table, rows)
+        insert(connection, table.name, table.columns, rows)
     except sqlite3.IntegrityError:
         connection.execute("ROLLBACK TO new")
         duplicates = _known(connection, table, facts.stored["id"])
-        _insert(connection, table, [row for i, row in enumerate(rows) if i not in duplicates])
+        insert(connection, table.name, table.columns, [row for i, row in enumerate(rows) if i not in duplicates])
     else:
         duplicates = set()
     connection.execute("RELEASE new")
     return duplicates
-
-
-_INSERT_ONE: Final = {table.name: table.insert() for table in TABLES}
-_INSERT_MANY: Final = {table.name: table.insert(_ROWS_AT_ONCE) for table in TABLES}
-
-
-def _insert(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
-    statement, end = _INSERT_MANY[table.name], len(rows) - len(rows) % _ROWS_AT_ONCE
-    for i in range(0, end, _ROWS_AT_ONCE):
-        connection.execute(statement, list(chain.from_iterable(rows[i : i + _ROWS_AT_ONCE])))
-    connection.executemany(_INSERT_ONE[table.name], rows[end:])
 
 
 def _known(connection: sqlite3.Connection, table: Table, keys: Sequence[bytes | str]) -> set[int]:

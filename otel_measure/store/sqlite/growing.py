@@ -28,7 +28,7 @@ from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.stats.binned import Bin, Binned
-from otel_measure.store.sqlite import facts, models, overshown, tellings
+from otel_measure.store.sqlite import facts, following, models, overshown, tellings
 from otel_measure.store.sqlite.amending import Correction
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.transaction import Transaction
@@ -92,14 +92,14 @@ def take(transaction: Transaction, increments: Sequence[Increment], interpreter:
     for number, keys in sorted(kept.items()):
         overshown.drop_undue(transaction, number)
         if _has_singles(connection, number):
-            tellings.note_changed(connection, [number])
+            following.note_changed(connection, [number])
         elif _counts_by_itself(connection, number):
             grown, placed = _growth(connection, "id IN", sorted(keys))
             _place(transaction, number, {each.key: each.increment for each in grown}, placed, interpreter)
         elif _rows_of(connection, number) <= _COUNTED_AT_ONCE:
             count(transaction, number, interpreter)
         else:
-            tellings.note_changed(connection, [number])
+            following.note_changed(connection, [number])
 
 
 def _rows_of(connection: sqlite3.Connection, process: int) -> int:
@@ -289,7 +289,7 @@ def _move(transaction: Transaction, process: int, gone: Sequence[_Placed], come:
         minute = placed.ts - placed.ts % MINUTE_US
         key = (60, minute, names.model(placed.model, placed.version), names.origin(placed.origin))
         cells.setdefault(key, ModelUse(placed.model, placed.version)).add(_use(placed, sign))
-    models.add_minutes(transaction.connection, cells, "received_cell")
+    models.add_received(transaction.connection, cells)
     more, less = _difference(_sums(come), _sums(gone))
     reassigned = overshown.take_back(transaction, process, less, of_facts=False) if less else 0
     if more:
@@ -351,7 +351,7 @@ def _name_versions(transaction: Transaction, process: int) -> int:
         of_service = _answered_in_service(connection, process, missing)
         nearest = {call: nearest[call] or of_service.nearest(asked, ts) for call, ts, asked in silent}
     wanted = {call: growth.version_of(asked, nearest[call]) for call, _, asked in silent}
-    correction = Correction(dict.fromkeys(wanted, process), tellings.measured(connection, [process]), wanted)
+    correction = Correction(dict.fromkeys(wanted, process), following.measured(connection, [process]), wanted)
     for record in facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(wanted))):
         if isinstance(record, Inference) and record.response_model is None and record.version != wanted[record.id]:
             correction.replaced.append((record, msgspec.structs.replace(record, version=wanted[record.id])))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -23,10 +23,20 @@ from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
+from otel_measure.store.sqlite.kept_uses import KeptUse, KeptUses, last_change, note_changes, to_read_again
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import ALL_MODELS, CallCount, GroupBy, GroupKey, Model, ModelChoice, ModelKey
+from otel_measure.store.types.models import (
+    ALL_MODELS,
+    CallCount,
+    CallTotals,
+    GroupBy,
+    GroupKey,
+    Model,
+    ModelChoice,
+    ModelKey,
+)
 
 CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
 # Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
@@ -44,6 +54,8 @@ _ROWS_AT_ONCE: Final = 10_000
 _K = TypeVar("_K")
 _OF_CELL: Final = "seconds=? AND start=? AND model=? AND origin=?"
 _REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
+_MODEL: Final = ("c.model", "m.name", "m.version")
+_name_and_version: Final = attrgetter("model", "version")
 _GROUPED_BY: Final[Mapping[GroupBy | None, tuple[str, ...]]] = {
     None: (),
     "model": ("m.name",),
@@ -57,21 +69,28 @@ _encode_sources = msgspec.json.Encoder(order="sorted").encode
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted inferences into the stored minutes and hours."""
     if Inference in new:
-        _add(transaction, new[Inference].records)
+        note_changes(transaction.connection, _add(transaction, new[Inference].records))
 
 
-def _add(transaction: Transaction, records: Iterable[Record]) -> None:
+def _add(transaction: Transaction, records: Iterable[Record]) -> set[int]:
+    """Add the calls of some records to their cells; return the models."""
     names = transaction.names
     uses = use_by_minute(record for record in records if isinstance(record, Inference))
     minutes = {
         (60, minute, names.model(model, version), names.origin(origin)): use
         for (minute, model, version, origin), use in uses.items()
     }
-    add_minutes(transaction.connection, minutes)
+    _add_minutes(transaction.connection, minutes, "model_cell")
+    return {model for _, _, model, _ in minutes}
 
 
-def add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse], cells: Cells = "model_cell") -> None:
-    """Merge what minute cells grow by into the stored minutes, and into the longer cells around them."""
+def add_received(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse]) -> None:
+    """Merge calls that only metrics tell of into the stored minutes, and into the hours around them."""
+    _add_minutes(connection, minutes, "received_cell")
+    note_changes(connection, (model for _, _, model, _ in minutes))
+
+
+def _add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse], cells: Cells) -> None:
     longer: dict[CellKey, ModelUse] = {}
     for minute, use in minutes.items():
         for key in _around(minute, cells):
@@ -92,7 +111,9 @@ def recount_minutes(transaction: Transaction, cells: Iterable[CellKey]) -> None:
     """Count minutes anew from their facts, and the longer cells around them from their minutes."""
     connection = transaction.connection
     longer: set[CellKey] = set()
-    for minute in sorted(cells):
+    minutes = sorted(cells)
+    note_changes(connection, (model for _, _, model, _ in minutes))
+    for minute in minutes:
         _, start, model, origin = minute
         connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", (60, start, model, origin))
         of_minute = facts.read(
@@ -209,8 +230,11 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
 class SqliteRecordedModels:
     """Satisfies `otel_measure.store.questions.StoredModels`, within one read transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState, rules: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, where: Filter, seen: StoreState, rules: int, kept: KeptUses
+    ) -> None:
         self._connection = connection
+        self._kept = kept
         self._where = where
         self._seen = seen
         self._levels = LEVELS_S if rules >= _RULES_WITH_FIVE_MINUTES else dict.fromkeys(CELLS, windows.LEVELS_S)
@@ -228,8 +252,36 @@ class SqliteRecordedModels:
 
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did in [start, end), from merged cells, sorted by name and version."""
-        uses = self._uses(partial(cell_ranges, start, end), ("m.name", "m.version"), only, lambda row: (row[1], row[2]))
-        return [replace(uses[key], model=key[0], version=key[1]) for key in sorted(uses)]
+        by_model = self._of_all(start, end) if only is None else self._of_models(start, end, only)
+        return sorted(by_model.values(), key=_name_and_version)
+
+    def _of_all(self, start: int, end: int) -> Mapping[int, ModelUse]:
+        """Return what each model did, of which only what changed is read where the window was asked for before."""
+        start, end = start - start % MINUTE_US, end + -end % MINUTE_US
+        change = last_change(self._connection)
+        if self._seen.is_updating or start < self._seen.horizon:  # cells come and go that nobody notes
+            return self._of_models(start, end)
+        kept = self._kept.near(self._where, change, start, end, self._seen.horizon)
+        again = to_read_again(self._connection, kept, start, end) if kept else None
+        if kept is None or again is None:
+            by_model = self._of_models(start, end)
+        else:
+            others = {model: use for model, use in kept.by_model.items() if model not in again}
+            by_model = others | self._of_models(start, end, numbers=again)
+        self._kept.keep(self._where, KeptUse(change, start, end, by_model))
+        return by_model
+
+    def _of_models(
+        self, start: int, end: int, only: ModelKey | None = None, numbers: Iterable[int] | None = None
+    ) -> dict[int, ModelUse]:
+        """Return what all models did, by their numbers; or one by its name, or some by their numbers."""
+        by_model: dict[int, ModelUse] = {}
+        for some in [None] if numbers is None else chunks(numbers):
+            uses = self._uses(partial(cell_ranges, start, end), _MODEL, only, itemgetter(1, 2, 3), some)
+            for (number, name, version), use in uses.items():
+                use.model, use.version = name, version
+                by_model[number] = use
+        return by_model
 
     def use_by_step(
         self, steps: Steps, by: GroupBy | None = None, only: ModelChoice = ALL_MODELS
@@ -265,12 +317,30 @@ class SqliteRecordedModels:
         }
         return {keys[model]: of_model for model, of_model in counts.items()}
 
+    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
+        """Return what the calls of [start, end) add up to, of the models that had any."""
+        condition, parameters = conditions(None, self._where)
+        wanted = [(cells, *one) for cells in CELLS for one in cell_ranges(start, end, self._levels[cells])]
+        of_cells = " UNION ALL ".join(
+            "SELECT c.model, c.requests, c.errors, c.priced, c.cost_nano_usd"
+            f" FROM {cells} c JOIN origin o ON o.id = c.origin"
+            f" WHERE c.seconds = ? AND c.start >= ? AND c.start < ? {condition}"
+            for cells, *_ in wanted
+        )
+        rows = self._connection.execute(
+            "SELECT m.name, m.version, sum(requests), sum(errors), sum(priced), sum(cost_nano_usd)"
+            f" FROM ({of_cells}) c JOIN model m ON m.id = c.model GROUP BY m.id ORDER BY 1, 2",
+            [given for _, *one in wanted for given in (*one, *parameters)],
+        )
+        return {(name, version): CallTotals(*sums) for name, version, *sums in rows}
+
     def _uses(
         self,
         ranges: Callable[[Sequence[int]], Iterable[CellRange]],
         columns: tuple[str, ...],
         only: ModelChoice | ModelKey | None,
         key_of: Callable[[tuple[Any, ...]], _K],
+        numbers: Sequence[int] | None = None,
     ) -> dict[_K, ModelUse]:
         """Return what cells add up to that have the same key.
 
@@ -279,8 +349,11 @@ class SqliteRecordedModels:
             columns: that tell them apart, beside their start.
             only: which models.
             key_of: makes the key of start and columns.
+            numbers: of the models, where not all.
         """
         condition, parameters = conditions(only, self._where)
+        if numbers is not None:
+            condition, parameters = f"{condition} AND c.model IN {marks(len(numbers))}", [*parameters, *numbers]
         uses: dict[_K, ModelUse] = {}
         n = 1 + len(columns)
         wanted = [(cells, *one) for cells in CELLS for one in ranges(self._levels[cells])]
@@ -304,7 +377,7 @@ class SqliteRecordedModels:
         return uses
 
 
-def conditions(only: tuple[str | None, str | None] | None, where: Filter) -> tuple[str, list[str]]:
+def conditions(only: tuple[str | None, str | None] | None, where: Filter) -> tuple[str, list[Any]]:
     """Return what narrows a query over `model m` and `origin o`, and its parameters."""
     wanted = {
         "m.name": only[0] if only else None,

@@ -11,11 +11,14 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
+from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
+from otel_measure.store.sqlite.call_times import SqliteCallTimeQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
+from otel_measure.store.sqlite.kept_uses import KeptUses
 from otel_measure.store.sqlite.models import SqliteRecordedModels
 from otel_measure.store.sqlite.outbox import SqliteOutboxQuestions
 from otel_measure.store.sqlite.services import SqliteServiceQuestions
@@ -23,7 +26,7 @@ from otel_measure.store.sqlite.spending import SqliteSpendingQuestions
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.sqlite.users import SqliteUserQuestions
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.streams import HostReading, Sender
+from otel_measure.store.types.streams import HostReading, Sender, StreamGrowth
 
 
 class SqliteMoment:
@@ -33,16 +36,18 @@ class SqliteMoment:
         transaction: a read transaction.
         where: narrows what can be narrowed; without an environment the one that the rule chooses.
         seen: the state of the store.
+        kept: what this process keeps of the uses of models.
     """
 
-    def __init__(self, transaction: Transaction, where: Filter, seen: StoreState) -> None:
+    def __init__(self, transaction: Transaction, where: Filter, seen: StoreState, kept: KeptUses) -> None:
         self._transaction = transaction
         self._seen = seen
         self._is_narrowed = False
         connection = transaction.connection
         self._environment = environments.chosen(connection, where.environment)
         self._where = where = where._replace(environment=self._environment.name)
-        self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules)
+        self.models = SqliteRecordedModels(connection, where, seen, transaction.definitions.rules, kept)
+        self.call_times = SqliteCallTimeQuestions(connection, where)
         self.quality = SqliteQualityQuestions(connection, where, seen)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
@@ -95,6 +100,10 @@ class SqliteStreamQuestions:
         """Return the last values of streams whose names begin so, per host, process and labels."""
         return streams.readings(self._connection, prefixes, since)
 
+    def growth(self, name: str, since: int) -> list[StreamGrowth]:
+        """Return by how much each stream of a counter has grown since then, to the minute, where it was heard of."""
+        return streams.growth(self._connection, name, since)
+
     def machine(self, steps: Steps) -> dict[int, MachineCell]:
         """Return how the machine of the store was in each step of a series; steps without a reading are left out."""
         return machine.by_step(self._connection, steps)
@@ -106,3 +115,7 @@ class SqliteStreamQuestions:
     def arrived(self, since: int) -> dict[Arrival, int]:
         """Return how many items came since then, to five minutes."""
         return arrivals.arrived(self._connection, since)
+
+    def last_arrivals(self, since: int) -> dict[Origin, int]:
+        """Return when the last five minutes begin in which anything came by OTLP since then, by who sent it."""
+        return arrivals.last_arrivals(self._connection, since)

@@ -25,6 +25,7 @@ from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import journal, kept, quality, roll_ups, totals
 from otel_measure.store.sqlite.chunks import marks
 from otel_measure.store.sqlite.connection import Database
+from otel_measure.store.sqlite.kept_uses import note_change_of_all
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Transaction
 
@@ -63,6 +64,7 @@ def _conclude(connection: sqlite3.Connection, wanted: Definitions, counted_up_to
     quality.forget_found_references(connection, kept.kept(connection), wanted)
     kept.change(connection, wanted, roll_ups.frozen_before(connection, wanted).ts)
     kept.unmark(connection)
+    note_change_of_all(connection)
 
 
 def leftovers(connection: sqlite3.Connection) -> list[str]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from otel_measure.definitions.tellings import Telling
-from otel_measure.store.sqlite import agents, growing, overshown, tellings
-from otel_measure.store.sqlite.chunks import rows_in
+from otel_measure.store.sqlite import agents, following, growing, overshown, tellings
+from otel_measure.store.sqlite.following import Followed
+from otel_measure.store.sqlite.tellings import TellingRow
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.calls import TakenTellings, TellingOutcome
 from otel_measure.store.types.streams import Interpreter
@@ -21,36 +22,33 @@ _PROCESSES_AT_ONCE: Final = 20
 
 def take(transaction: Transaction, told: Sequence[Telling]) -> TakenTellings:
     """Store what tells of calls and runs, and have these follow; while nothing may be rolled up, calls follow later."""
-    fresh = tellings.store(transaction, told)
-    new = [each for each, is_new in zip(told, fresh, strict=True) if is_new]
-    followed = tellings.follow(transaction, [each.id for each in new] if transaction.rolls_up else [])
-    agents.follow(transaction, followed.traces | {bytes.fromhex(each.trace_id) for each in new})
+    rows, known_traces = tellings.new_rows(transaction, told)
+    new = {row.telling.id: row for row in rows if row is not None}
+    followed = following.follow_new(transaction, new, known_traces) if transaction.rolls_up else following.NOTHING
+    tellings.insert(transaction.connection, new, followed.call_of)
+    agents.follow(transaction, followed.traces | tellings.traces_of(row.telling for row in new.values()))
     if not transaction.rolls_up:
         return TakenTellings(
-            ["span" if each.record is None and each.step is None else "accepted" if is_new else "duplicate"
-             for each, is_new in zip(told, fresh, strict=True)], [], 0,
+            ["span" if each.record is None and each.step is None else "accepted" if row is not None else "duplicate"
+             for each, row in zip(told, rows, strict=True)], [], 0,
         )  # fmt: skip
-    outcomes = _outcomes(transaction.connection, told, fresh, followed.new_calls)
+    outcomes = _outcomes(told, rows, followed)
     return TakenTellings(outcomes, sorted(followed.new_calls), followed.reassigned)
 
 
-def _outcomes(
-    connection: sqlite3.Connection, tellings: Sequence[Telling], fresh: Sequence[bool], new_calls: set[str]
-) -> list[TellingOutcome]:
+def _outcomes(told: Sequence[Telling], rows: Sequence[TellingRow | None], followed: Followed) -> list[TellingOutcome]:
     """Return what became of tellings: the first one of a new call is the call, the others tell of the same."""
-    ids = [each.id for each, is_new in zip(tellings, fresh, strict=True) if is_new]
-    call_of = dict(rows_in(connection, "SELECT id, call FROM telling WHERE id IN", ids))
     outcomes: list[TellingOutcome] = []
-    not_said = set(new_calls)
-    for telling, is_new in zip(tellings, fresh, strict=True):
+    not_said = set(followed.new_calls)
+    for telling, row in zip(told, rows, strict=True):
         if telling.record is None and telling.step is None:
             outcomes.append("span")
-        elif not is_new:
+        elif row is None:
             outcomes.append("duplicate")
         elif telling.record is None:
             outcomes.append("accepted")
-        elif call_of.get(telling.id) in not_said:
-            not_said.discard(call_of[telling.id])
+        elif (call := followed.call_of.get(telling.id)) in not_said:
+            not_said.discard(call)
             outcomes.append("accepted")
         else:
             outcomes.append("same_call")
@@ -69,7 +67,7 @@ def count(transaction: Transaction, interpreter: Interpreter, now: int) -> int:
     reassigned = 0
     overshown.show_overdue(transaction, now)
     if transaction.rolls_up and (waiting := tellings.untold(transaction.connection, _TELLINGS_AT_ONCE)):
-        followed = tellings.follow(transaction, waiting)
+        followed = following.follow_stored(transaction, waiting)
         agents.follow(transaction, followed.traces)
         reassigned = followed.reassigned
     for process in growing.changed(transaction.connection, _PROCESSES_AT_ONCE):

@@ -32,7 +32,7 @@ from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.stats.binned import Exponential
 from otel_measure.store.sqlite.chunks import change_in
 from otel_measure.store.sqlite.totals import packed, unpacked
-from otel_measure.store.types.streams import HostReading, Ingested
+from otel_measure.store.types.streams import HostReading, Ingested, StreamGrowth
 
 _DAY_US: Final = 24 * 60 * MINUTE_US
 # A sender whose series never end must not fill the disk; beyond, its new series are refused and counted.
@@ -330,6 +330,17 @@ def readings(connection: sqlite3.Connection, prefixes: Iterable[str], since: int
             if isfinite(reading.value):
                 latest[reading.name, reading.labels, reading.instance] = reading
     return [latest[key] for key in sorted(latest)]
+
+
+def growth(connection: sqlite3.Connection, name: str, since: int) -> list[StreamGrowth]:
+    """Return by how much each stream of a counter has grown since then; what it had before its first minute is new."""
+    rows = connection.execute(
+        "SELECT labels, value - coalesce((SELECT h.value FROM history h WHERE h.stream = stream.id AND h.minute < ?"
+        " ORDER BY h.minute DESC LIMIT 1), 0) FROM stream WHERE name = ? AND ts >= ? AND kind = 'counter'"
+        " ORDER BY labels, instance, start",
+        (since // MINUTE_US, name, since),
+    )
+    return [StreamGrowth(*row) for row in rows]
 
 
 # ---------------------------------------------------------------- upkeep

@@ -1,7 +1,6 @@
-"""What tells of single calls, as rows: spans, facts and events of the last two hours, and the call that each tells of.
+"""What tells of single calls, as rows: spans, facts and events of the last two hours, and of which call each tells.
 
-Which of them tell of one call is a function of all that is known of a trace and of a response
-(`definitions/same_calls.py`). It is asked anew whenever something comes, and what is stored follows.
+Which call that is, `following.py` finds.
 """
 
 from __future__ import annotations
@@ -10,21 +9,19 @@ import hashlib
 import hmac
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from otel_measure.conventions import instruments, semconv
-from otel_measure.definitions.model_ties import names_of
+from otel_measure.conventions import semconv
 from otel_measure.definitions.runs import SPANS_KEPT_US
-from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, OVERLAP_US, SameCall, same_calls
+from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, OVERLAP_US
 from otel_measure.definitions.tellings import Telling
 from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference, Record
-from otel_measure.store.sqlite import erasures, facts
-from otel_measure.store.sqlite.amending import Correction
+from otel_measure.store.sqlite import chunks, erasures
 from otel_measure.store.sqlite.chunks import change_in, rows_in
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.calls import TellingOutcome
@@ -32,9 +29,10 @@ from otel_measure.store.types.facts import ERASED, TOO_OLD, Receipt
 
 _DAY_US: Final = 24 * 3_600_000_000
 MAX_SPANS: Final = 1_000_000
-_ROUNDS: Final = 16  # of responses in traces of other responses
-_COLUMNS: Final = "id, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call, step"
-_MARKS: Final = ",".join("?" * len(_COLUMNS.split(",")))
+_COLUMNS: Final = (
+    *("id", "trace", "span", "parent", "kind", "began", "ts", "process", "scope", "operation", "response"),
+    *("record", "call", "step"),
+)
 _REFUSED: Final[Mapping[Receipt, TellingOutcome]] = {TOO_OLD: "too_old", ERASED: "erased"}
 _USER: Final = f"json_extract(record, '$.\"{semconv.ATTR_USER_ID}\"')"
 _encode = msgspec.json.Encoder().encode
@@ -42,7 +40,7 @@ _record = msgspec.json.Decoder(Inference).decode
 _step = msgspec.json.Decoder(AgentStep).decode
 
 
-class _Row(NamedTuple):
+class TellingRow(NamedTuple):
     """A telling, its process by number, and the call that it was found to tell of."""
 
     telling: Telling
@@ -71,31 +69,84 @@ def admitted(
     refused = {
         record.id: _REFUSED[receipt] for record, receipt in zip(records, receipts, strict=True) if receipt in _REFUSED
     }
+    if allowed is records and not refused:
+        return list(told), refused
     as_kept = {record.id: record for record in allowed}
     return [each.of(as_kept.get(each.id)) for each in told if each.id not in refused], refused
 
 
-def store(transaction: Transaction, tellings: Sequence[Telling]) -> list[bool]:
-    """Store tellings; return which are new."""
+class NewRows(NamedTuple):
+    """What is new of some tellings.
+
+    Attributes:
+        rows: of each telling, `None` for one that was told before.
+        known_traces: those of their traces of which something is stored.
+    """
+
+    rows: list[TellingRow | None]
+    known_traces: set[str]
+
+
+def new_rows(transaction: Transaction, told: Sequence[Telling]) -> NewRows:
+    """Return the rows of those tellings that are new; they are not inserted yet."""
     connection = transaction.connection
-    numbers = processes(connection, (each.process for each in tellings))
-    ids = [each.id for each in tellings]
-    known = {each for (each,) in rows_in(connection, "SELECT id FROM telling WHERE id IN", ids)}
-    of_calls = [each.id for each in tellings if each.record is not None and each.id not in known]
+    known_traces = {trace.hex() for trace in present(connection, "trace", traces_of(told))}
+    known = _known(connection, told, known_traces)
+    numbers = processes(connection, {each.process for each in told})
+    key = erasures.key(connection) if any(each.step is not None for each in told) else b""
+    rows: list[TellingRow | None] = []
+    for telling in told:
+        if (telling_id := telling.id) in known:
+            rows.append(None)
+            continue
+        known.add(telling_id)
+        if telling.step is not None:
+            telling = telling._replace(step=_hashed(telling.step, telling.trace_id, key))
+        rows.append(TellingRow(telling, numbers[telling.process], None))
+    return NewRows(rows, known_traces)
+
+
+def insert(connection: sqlite3.Connection, rows: Mapping[str, TellingRow], call_of: Mapping[str, str]) -> None:
+    """Insert new rows, by their ids.
+
+    Args:
+        connection: to the store.
+        rows: those of `new_rows`.
+        call_of: the call that each was found to tell of, where that was asked already.
+    """
+    stored = [_stored(each, row, call_of.get(each)) for each, row in rows.items()]
+    chunks.insert(connection, "telling", _COLUMNS, stored)
+
+
+def _known(connection: sqlite3.Connection, told: Sequence[Telling], known_traces: set[str]) -> set[str]:
+    """Return the ids of those that were told before."""
+    # The id of a span has its trace in it; a fact may have come under its id from elsewhere.
+    asked = [each.id for each in told if each.kind == "fact" or each.trace_id in known_traces]
+    known = {each for (each,) in rows_in(connection, "SELECT id FROM telling WHERE id IN", asked)}
+    of_calls = [each.id for each in told if each.record is not None and each.id not in known]
     keys = id_keys(of_calls)
     stored = {key for (key,) in rows_in(connection, "SELECT id FROM inference WHERE id IN", keys)}
     known |= {each for each, key in zip(of_calls, keys, strict=True) if key in stored}
-    known |= _told_before(connection, [each for each in tellings if each.step is not None and each.id not in known])
-    fresh, rows = [], []
-    key = erasures.key(connection) if any(each.step is not None for each in tellings) else b""
-    for telling in tellings:
-        is_new = telling.id not in known
-        fresh.append(is_new)
-        if is_new:
-            known.add(telling.id)
-            rows.append(_stored(telling, numbers[telling.process], key))
-    connection.executemany(f"INSERT INTO telling ({_COLUMNS}) VALUES ({_MARKS})", rows)
-    return fresh
+    return known | _told_before(connection, [each for each in told if each.step is not None and each.id not in known])
+
+
+def traces_of(told: Iterable[Telling]) -> set[bytes]:
+    """Return the traces in which some tellings stand."""
+    return {bytes.fromhex(trace) for trace in {each.trace_id for each in told}}
+
+
+def present(connection: sqlite3.Connection, column: Literal["trace", "response"], values: Iterable[Any]) -> set[Any]:
+    """Return those values of a column that any row has."""
+    found: set[Any] = set()
+    for part in chunks.chunks(values):
+        listed = ",".join(["(?)"] * len(part))
+        rows = connection.execute(
+            f"WITH asked (value) AS (VALUES {listed}) SELECT value FROM asked"
+            f" WHERE EXISTS (SELECT 1 FROM telling WHERE {column} = value)",
+            part,
+        )
+        found.update(value for (value,) in rows)
+    return found
 
 
 def _told_before(connection: sqlite3.Connection, steps: Sequence[Telling]) -> set[str]:
@@ -110,23 +161,23 @@ def _told_before(connection: sqlite3.Connection, steps: Sequence[Telling]) -> se
     return {spans[key] for key in spans.keys() & stored}
 
 
-def _stored(telling: Telling, process: int, key: bytes) -> tuple[Any, ...]:
-    record = None if telling.record is None else _encode(telling.record).decode()
+def _stored(telling_id: str, row: TellingRow, call: str | None) -> tuple[Any, ...]:
+    telling = row.telling
     return (
-        telling.id,
+        telling_id,
         bytes.fromhex(telling.trace_id),
         bytes.fromhex(telling.span_id),
         bytes.fromhex(telling.parent_id) if telling.parent_id else None,
         telling.kind,
         telling.began_us,
         telling.ended_us,
-        process,
+        row.process,
         telling.scope,
         telling.operation,
         telling.response_id,
-        record,
-        None,
-        None if telling.step is None else _encode(_hashed(telling.step, telling.trace_id, key)).decode(),
+        None if telling.record is None else _encode(telling.record).decode(),
+        call,
+        None if telling.step is None else _encode(telling.step).decode(),
     )
 
 
@@ -139,7 +190,7 @@ def _hashed(step: AgentStep, trace_id: str, key: bytes) -> AgentStep:
     return msgspec.structs.replace(step, arguments=digest.hex())
 
 
-def _row(row: tuple[Any, ...]) -> _Row:
+def _row(row: tuple[Any, ...]) -> TellingRow:
     _, trace, span, parent, kind, began, ts, process, scope, operation, response, record, call, step, source = row
     telling = Telling(
         kind,
@@ -155,157 +206,43 @@ def _row(row: tuple[Any, ...]) -> _Row:
         _record(record) if record else None,
         _step(step) if step else None,
     )
-    return _Row(telling, process, call)
+    return TellingRow(telling, process, call)
 
 
-_SELECT: Final = f"SELECT {', '.join('t.' + c.strip() for c in _COLUMNS.split(','))}, p.source FROM telling t JOIN process p ON p.id = t.process"  # noqa: E501
+_READ: Final = ",".join(f"t.{column}" for column in _COLUMNS)
+_SELECT: Final = f"SELECT {_READ}, p.source FROM telling t JOIN process p ON p.id = t.process"
 
 
-# ---------------------------------------------------------------- which calls they tell of
+def load(connection: sqlite3.Connection, where: str, values: Iterable[Any]) -> dict[str, TellingRow]:
+    """Return the rows for which a condition that ends with IN holds, by their ids."""
+    rows = map(_row, rows_in(connection, f"{_SELECT} WHERE {where}", values))
+    return {row.telling.id: row for row in rows}
+
+
+def of_response(connection: sqlite3.Connection, telling: Telling) -> dict[str, TellingRow]:
+    """Return the rows that tell of the same response at the same time."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE t.response = ? AND t.ts >= ? AND t.began <= ? LIMIT {4 * MOST_OF_A_RESPONSE}",
+        (telling.response_id, telling.began_us - OVERLAP_US, telling.ended_us + OVERLAP_US),
+    )
+    return {each.telling.id: each for each in map(_row, rows)}
+
+
+def with_calls(connection: sqlite3.Connection, traces: Iterable[bytes]) -> set[bytes]:
+    """Return those traces of which a row tells of a call."""
+    select = "SELECT DISTINCT trace FROM telling WHERE record IS NOT NULL AND trace IN"
+    return {trace for (trace,) in rows_in(connection, select, sorted(traces))}
+
+
+def of_traces(connection: sqlite3.Connection, traces: Sequence[bytes]) -> list[tuple[Telling, str | None]]:
+    """Return all that is told about traces, each with the call that it tells of."""
+    return [(row.telling, row.call) for row in load(connection, "t.trace IN", traces).values()]
 
 
 def untold(connection: sqlite3.Connection, limit: int) -> list[str]:
     """Return the ids of tellings of which it was not yet asked of which call they tell."""
     rows = connection.execute("SELECT id FROM telling WHERE record IS NOT NULL AND call IS NULL LIMIT ?", (limit,))
     return [each for (each,) in rows]
-
-
-class Followed(NamedTuple):
-    """What became of calls: the ids of new ones, how many were taken back, and the traces that tell of any of them."""
-
-    new_calls: set[str]
-    reassigned: int
-    traces: set[bytes]
-
-
-def follow(transaction: Transaction, ids: Iterable[str]) -> Followed:
-    """Have the calls that are stored follow what new tellings say."""
-    rows = _around(transaction.connection, list(ids))
-    if not rows:
-        return Followed(set(), 0, set())
-    calls = {call.record.id: call for call in same_calls(row.telling for row in rows.values())}
-    call_of = {told: call.record.id for call in calls.values() for told in call.told_by}
-    present = {row.call for row in rows.values() if row.call is not None}
-    stored = stored_calls(transaction.connection, {*present, *calls})
-    # What a call adds to counters goes from the process that told of it to the one that tells of it now.
-    process_of = {each: rows[call_of.get(each, each)].process for each in rows}
-    by_spans = {each for each, row in rows.items() if row.telling.kind == "call"}
-    correction = Correction(process_of, measured(transaction.connection, process_of.values()), by_spans)
-    for each, call in calls.items():
-        if each in stored or each not in present:  # else it was counted, and purged since
-            _compare(call, stored.get(each), correction)
-    correction.removed += [stored[each] for each in sorted(present - calls.keys()) if each in stored and each in rows]
-    reassigned = correction.apply(transaction)
-    _note_calls(transaction.connection, rows, calls, call_of)
-    traces = {bytes.fromhex(row.telling.trace_id) for row in rows.values()}
-    return Followed({each.id for each in correction.added} - present, reassigned, traces)
-
-
-def _compare(call: SameCall, stored: Inference | None, correction: Correction) -> None:
-    if stored is None:
-        correction.added.append(call.record)
-        return
-    wanted = call.record
-    if wanted.version == semconv.VERSION_UNKNOWN and wanted.response_model is None:
-        wanted = msgspec.structs.replace(wanted, version=stored.version)  # found by its neighbours
-    if wanted != stored:
-        correction.replaced.append((stored, wanted))
-
-
-def _around(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, _Row]:
-    """Return all that may tell of the same calls: the traces of some tellings, and others of the same responses."""
-    rows = _load(connection, "t.id IN", ids)
-    traces: set[bytes] = set()
-    asked: set[str] = set()
-    for _ in range(_ROUNDS):
-        new = {bytes.fromhex(row.telling.trace_id) for row in rows.values()} - traces - {b""}
-        traces |= new
-        rows |= _load(connection, "t.trace IN", sorted(_with_calls(connection, new)))
-        responses = [row for row in rows.values() if row.telling.response_id and row.telling.id not in asked]
-        if not responses:
-            break
-        asked |= {row.telling.id for row in responses}
-        for row in responses:
-            rows |= _of_response(connection, row)
-    whole = {each: row for each, row in rows.items() if bytes.fromhex(row.telling.trace_id) in {*traces, b""}}
-    return whole if any(row.telling.record is not None for row in whole.values()) else {}
-
-
-def of_traces(connection: sqlite3.Connection, traces: Sequence[bytes]) -> list[tuple[Telling, str | None]]:
-    """Return all that is told about traces, each with the call that it tells of."""
-    return [(row.telling, row.call) for row in _load(connection, "t.trace IN", traces).values()]
-
-
-def _with_calls(connection: sqlite3.Connection, traces: Iterable[bytes]) -> set[bytes]:
-    select = "SELECT DISTINCT trace FROM telling WHERE record IS NOT NULL AND trace IN"
-    return {trace for (trace,) in rows_in(connection, select, sorted(traces))}
-
-
-def _load(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> dict[str, _Row]:
-    rows = map(_row, rows_in(connection, f"{_SELECT} WHERE {where}", values))
-    return {row.telling.id: row for row in rows}
-
-
-def _of_response(connection: sqlite3.Connection, row: _Row) -> dict[str, _Row]:
-    """Return what tells of the same response at the same time."""
-    rows = connection.execute(
-        f"{_SELECT} WHERE t.response = ? AND t.ts >= ? AND t.began <= ? LIMIT {4 * MOST_OF_A_RESPONSE}",
-        (row.telling.response_id, row.telling.began_us - OVERLAP_US, row.telling.ended_us + OVERLAP_US),
-    )
-    return {each.telling.id: each for each in map(_row, rows)}
-
-
-def stored_calls(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Inference]:
-    """Return calls as they are stored, by their ids."""
-    records = facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(set(ids))))
-    return {record.id: record for record in records if isinstance(record, Inference)}
-
-
-# ---------------------------------------------------------------- what metrics are compared with
-
-
-def _note_calls(
-    connection: sqlite3.Connection,
-    rows: Mapping[str, _Row],
-    calls: Mapping[str, SameCall],
-    call_of: Mapping[str, str],
-) -> None:
-    """Note of which call each telling tells, and by which record the metrics of each process know it."""
-    changed = [(call_of[each], each) for each, row in rows.items() if call_of.get(each, row.call) != row.call]
-    connection.executemany("UPDATE telling SET call = ? WHERE id = ?", changed)
-    number = {row.telling.process: row.process for row in rows.values()}
-    before = {row.call for row in rows.values() if row.call in rows}
-    change_in(connection, "DELETE FROM single WHERE call IN", sorted(before | calls.keys()))
-    connection.executemany(
-        "INSERT INTO single VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            _single(call, process, number[process], record)
-            for call in calls.values()
-            for process, record in call.singles
-        ],
-    )
-    note_changed(connection, number.values())
-
-
-def _single(call: SameCall, source: str, process: int, record: Inference) -> tuple[Any, ...]:
-    cost = None if record.cost_usd is None else round(record.cost_usd * instruments.NANO)
-    failed = record.error_type is not None
-    names = names_of(record)
-    counts = source == call.process
-    return (
-        *(call.record.id, process, record.ts, *names, failed),
-        *(record.input_tokens, record.output_tokens, cost, counts),
-    )
-
-
-def measured(connection: sqlite3.Connection, numbers: Iterable[int]) -> set[int]:
-    """Return those of the processes whose metrics have told of calls in the last hours."""
-    return {n for n in set(numbers) if connection.execute("SELECT 1 FROM growth WHERE process = ?", (n,)).fetchone()}
-
-
-def note_changed(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    """Note that what the metrics of processes tell beyond their single calls is to be counted anew."""
-    connection.executemany("UPDATE process SET changed = 1 WHERE id = ? AND changed = 0", [(n,) for n in set(numbers)])
 
 
 def call_of(connection: sqlite3.Connection, telling_id: str) -> str | None:

@@ -15,19 +15,26 @@ class EvaluatorTerm(NamedTuple):
     Attributes:
         number: grows whenever another process gets it; 0 where it was refused.
         refusal: why it was: another process has it, by the same rules or by others.
+        evaluated_us: when alerts were evaluated last; 0 where they never were, or whoever did it gave its term up.
     """
 
     number: int
     refusal: Refusal = ""
+    evaluated_us: int = 0
 
 
 class LastEvaluation(NamedTuple):
-    """The last evaluation of a store; `at_us` is 0 before the first."""
+    """The last evaluation of a store; `at_us` is 0 before the first.
+
+    Attributes:
+        refused_us: when a process with other rules was refused last; 0 for never.
+    """
 
     holder: str
     until_us: int
     digest: str
     at_us: int
+    refused_us: int = 0
 
 
 class WaitingNotification(NamedTuple):

@@ -31,6 +31,22 @@ class CallCount(NamedTuple):
     errors: int
 
 
+class ServiceModel(NamedTuple):
+    """A service, and a model that it calls in whatever version."""
+
+    service: str
+    model: str
+
+
+class CallTotals(NamedTuple):
+    """What calls of a model add up to; `priced` are those with a cost."""
+
+    requests: int
+    errors: int
+    priced: int
+    cost_nano_usd: int
+
+
 class Spent(NamedTuple):
     """What calls cost that have something in common.
 

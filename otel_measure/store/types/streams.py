@@ -57,6 +57,13 @@ class HostReading(NamedTuple):
     before: float | None = None
 
 
+class StreamGrowth(NamedTuple):
+    """By how much a stream of some labels has grown."""
+
+    labels: str
+    value: float
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """A process that sends telemetry: the attributes of its resource, when it was last heard of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -40,12 +41,46 @@ def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
     fired = {one["key"]: one for one in client.get(f"{BASE}/alerts").json()["data"]["alerts"]}
     assert fired["latency_p95_ms"]["message"] == "Inference latency p95 of m 1 is 900 ms, above 500 ms"
     page = client.get(f"{BASE}/dashboard").json()["data"]
-    assert set(page) == {"infrastructure", "ai", "users", "kpis", "alerts"}
+    assert set(page) == {"infrastructure", "ai", "users", "kpis", "total_kpis", "alerts", "total_alerts"}
     assert page["ai"]["total_inferences"] == 20
     assert page["ai"]["summary"] == client.get(f"{BASE}/ai/summary").json()["data"]
     assert (page["ai"]["summary"]["inference_count"], page["ai"]["summary"]["latency"]["p95_ms"]) == (20, 900.0)
     assert page["users"]["total_users"] == 0
     assert "latency_p95_ms" in {one["key"] for one in page["alerts"]}
+
+
+def test_lists_come_a_page_at_a_time(client: TestClient, runtime: Runtime) -> None:
+    """Each list has its total beside it, and verdicts count all readings, whatever part is shown."""
+    assert runtime.store is not None
+    slow = [
+        inference(f"{m}-{n}", runtime.clock(), model=f"m{m}", latency_ms=900.0) for m in range(3) for n in range(20)
+    ]
+    runtime.store.accept(slow)
+
+    def asked(path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = client.get(f"{BASE}{path}").json()["data"]
+        return answer
+
+    whole, first = asked("/kpis"), asked("/kpis?limit=1")
+    assert (len(first["kpis"]), first["total"]) == (1, len(whole["kpis"]))
+    assert sum(first["verdicts"].values()) == first["total"]  # those of the machine may be others by now
+    pages = [asked(f"/kpis?limit=5&offset={offset}")["kpis"] for offset in range(0, whole["total"], 5)]
+    assert sorted((one["key"], one["subject"]) for page in pages for one in page) == sorted(
+        (one["key"], one["subject"]) for one in whole["kpis"]
+    )
+    assert asked(f"/kpis?offset={whole['total']}")["kpis"] == []
+    late = {one["subject"] for one in asked("/alerts")["alerts"] if one["key"] == "latency_p95_ms"}
+    assert late == {"m0 1", "m1 1", "m2 1"}
+    alerts = asked("/alerts?limit=2")
+    assert len(alerts["alerts"]) == 2
+    assert alerts["total"] >= 3
+    page = asked("/dashboard?limit=2&offset=1")
+    assert [model["model_name"] for model in page["ai"]["models"]] == ["m1", "m2"]
+    assert (page["ai"]["total_models"], page["total_kpis"]) == (3, whole["total"])
+    assert page["total_alerts"] >= 3
+    assert [len(page[name]) for name in ("kpis", "alerts")] == [2, 2]
+    for query in ("limit=0", "limit=1001", "offset=-1"):
+        assert client.get(f"{BASE}/kpis?{query}").status_code == 400
 
 
 def test_a_load_test_in_staging_wakes_nobody(client: TestClient, runtime: Runtime) -> None:

@@ -270,7 +270,7 @@ def test_kpis_and_alerts_are_shown_where_the_server_has_them(page: Page, server:
         | {"alert": 0.05, "verdict": "alert"},
     ]  # fmt: skip
     answer(page, "kpis", {"kpis": kpis, "verdicts": {"warning": 1}})
-    answer(page, "alerts", {"alerts": [{"severity": "critical", "message": "Disk is above 90 %"}]})
+    answer(page, "alerts", {"alerts": [{"severity": "critical", "message": "Disk is above 90 %"}], "total": 1})
     page.goto(server)
     page.wait_for_selector("#kpi-rows tr")
     page.wait_for_selector("#alert-list li")

@@ -44,6 +44,28 @@ def test_a_term_that_was_taken_before_the_clock_was_set_back_binds_nobody(engine
     assert writer.take_term("b", "x", NOW, NOW + 10) == EvaluatorTerm(2)
 
 
+def test_turns_that_follow_each_other_are_one_run(engine: EngineCase) -> None:
+    """At most three minutes or a term apart, whoever evaluates; who is refused has not watched."""
+    store = engine.open()
+    short, long = MINUTE // 6, 60 * MINUTE
+
+    def turn(name: str, at: int, term: int = short) -> None:
+        store.alerts.take_term(name, "x", NOW + at, NOW + at + term)
+
+    for name, minutes in (("a", 0), ("a", 3), ("b", 6), ("b", 10), ("a", 12)):
+        turn(name, minutes * MINUTE)
+    turn("b", 12 * MINUTE + 1)
+    with store.asking() as moment:
+        assert moment.alerts.watched(NOW) == [(NOW, NOW + 6 * MINUTE), (NOW + 10 * MINUTE, NOW + 12 * MINUTE)]
+        assert moment.alerts.watched(NOW + 7 * MINUTE) == [(NOW + 10 * MINUTE, NOW + 12 * MINUTE)]
+    turn("a", 60 * MINUTE, long)
+    with store.asking() as moment:
+        assert moment.alerts.watched(NOW) == [(NOW, NOW + 60 * MINUTE)]
+    turn("a", 60 * MINUTE + HISTORY_US + 1)
+    with store.asking() as moment:
+        assert moment.alerts.watched(0) == [(NOW + 60 * MINUTE + HISTORY_US + 1,) * 2]
+
+
 def test_a_turn_is_kept_with_what_is_to_be_told(engine: EngineCase) -> None:
     """What a turn leaves is what the next one finds; each receiver is to be told once."""
     store = engine.open()

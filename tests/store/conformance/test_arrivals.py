@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otel_measure.definitions.arrivals import OTHERS, Arrival, ArrivalSource
+from otel_measure.records.kinds import Origin
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import arrivals
 from tests.facts import HOUR, MINUTE, NOON
@@ -13,6 +14,8 @@ from tests.store.conformance.engines import EngineCase
 
 SHOP = ArrivalSource("shop", "prod", "python", "openai")
 CALLS, PLAIN = Arrival(SHOP, "traces", "call", ""), Arrival(SHOP, "traces", "ignored", "no_model_call")
+
+OTHER = Arrival(ArrivalSource("other", "prod", "", ""), "logs", "ignored", "no_event")
 
 
 @pytest.fixture
@@ -28,6 +31,18 @@ def test_what_came_adds_up(store: Store) -> None:
     store.note_arrivals({CALLS: 4}, NOON)
     assert asked(store, lambda m: dict(m.streams.arrived(NOON - HOUR))) == {CALLS: 9, PLAIN: 1}
     assert asked(store, lambda m: dict(m.streams.arrived(NOON - MINUTE))) == {CALLS: 4}
+
+
+def test_when_anything_came_of_a_service_last(store: Store) -> None:
+    """Whatever became of it, to five minutes."""
+    store.note_arrivals({CALLS: 2, OTHER: 1}, NOON - 30 * MINUTE)
+    store.note_arrivals({PLAIN: 1}, NOON + 7 * MINUTE)
+    of_shop, of_other = Origin("shop", "prod"), Origin("other", "prod")
+    assert asked(store, lambda m: m.streams.last_arrivals(NOON - HOUR)) == {
+        of_shop: NOON + 5 * MINUTE,
+        of_other: NOON - 30 * MINUTE,
+    }
+    assert asked(store, lambda m: m.streams.last_arrivals(NOON)) == {of_shop: NOON + 5 * MINUTE}
 
 
 def test_what_came_hours_ago_is_forgotten(store: Store) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from otel_measure.definitions.exposition import Family, Sample
 from otel_measure.definitions.streams import Point
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.streams import Ingested, Sender
+from otel_measure.store.types.streams import Ingested, Sender, StreamGrowth
 from tests.facts import DAY, MINUTE, NOON, SECOND
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
@@ -53,6 +53,21 @@ def test_repeating_a_write_changes_nothing(store: Store) -> None:
     assert asked(store, lambda m: m.streams.families(NOON)) == [
         Family("jobs", "counter", "{job}", "Jobs.", (), [Sample('ok="true"', 5.0)]),
     ]
+
+
+def test_by_how_much_a_counter_has_grown(store: Store) -> None:
+    """Each stream that was heard of since then says it, to the minute; one that began meanwhile grew from nothing."""
+    for ts, value in ((NOON - 20 * MINUTE, 3.0), (NOON - 10 * MINUTE, 5.0), (NOON, 9.0)):
+        store.ingest([point(value, ts)])
+    store.ingest([point(7.0, NOON - 8 * MINUTE, labels='ok="false"'), point(1.0, NOON, name="others")])
+    store.ingest([point(2.0, NOON, instance="b"), point(4.0, NOON, labels="x", kind="gauge", scope="instance")])
+    with store.asking() as moment:
+        grown = {since: moment.streams.growth("jobs", NOON - since * MINUTE) for since in (5, 9, 15)}
+    assert grown == {
+        5: [StreamGrowth('ok="true"', 4.0), StreamGrowth('ok="true"', 2.0)],
+        9: [StreamGrowth('ok="false"', 7.0), StreamGrowth('ok="true"', 4.0), StreamGrowth('ok="true"', 2.0)],
+        15: [StreamGrowth('ok="false"', 7.0), StreamGrowth('ok="true"', 6.0), StreamGrowth('ok="true"', 2.0)],
+    }
 
 
 def test_an_older_point_changes_nothing(store: Store) -> None:

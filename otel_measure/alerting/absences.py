@@ -1,0 +1,181 @@
+"""Who is silent that calls, or is called, at this time of every day: models and services of a store, judged.
+
+What changes is read at every turn: who had a call in the last minutes. Of the others the weeks before are read once and
+kept, some of them at a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+from otel_measure.alerting.environments import environments_of
+from otel_measure.alerting.signs_of_life import SignsOfLife
+from otel_measure.definitions.alerting.absence import (
+    AbsenceHistory,
+    judge_daily_batch,
+    judge_sender,
+    judge_silence,
+    judge_young_silence,
+)
+from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
+from otel_measure.definitions.alerting.past_calls import DAY_US, REACH_US, PastCalls, Span
+from otel_measure.definitions.alerting.rule import AlertRule, Judge
+from otel_measure.definitions.alerting.states import SECOND_US
+from otel_measure.definitions.windows import HOUR_US, MINUTE_US
+from otel_measure.store.protocol import Store
+from otel_measure.store.questions import CallTimeQuestions, Moment
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import ServiceModel
+
+ABSENCES: Final[Mapping[Judge, Callable[[AlertRule, AbsenceHistory, int], Judgement]]] = MappingProxyType(
+    {
+        "silence": judge_silence,
+        "young_silence": judge_young_silence,
+        "daily_batch": judge_daily_batch,
+        "sender_silence": judge_sender,
+    }
+)
+_ACTIVE_US: Final = 8 * DAY_US  # a week of silence is told of; who is silent for longer is not expected any more
+_KEPT_US: Final = 6 * HOUR_US
+_READ_AT_A_TURN: Final = 8  # 4 ms each, of a model that is called every hour
+_Hours: TypeAlias = dict[int, int]
+
+
+class CallAbsences:
+    """Judges silence in all environments of a store.
+
+    Args:
+        store: knows the calls, and what else comes.
+        rules: that are judged by `ABSENCES`.
+        zone: whose clock those who call go by.
+    """
+
+    def __init__(self, store: Store, rules: Sequence[AlertRule], zone: ZoneInfo) -> None:
+        self._store = store
+        self._rules = rules
+        self._zone = zone
+        self._environments: dict[str, _Environment] = {}
+
+    def judge(self, now_us: int) -> list[Judgement]:
+        """Return what the rules say of every model, and every service that calls models, with a call in eight days."""
+        judged: list[Judgement] = []
+        for name in environments_of(self._store) if self._rules else ():
+            environment = self._environments.setdefault(name, _Environment(name, self._zone))
+            with self._store.asking(Filter(environment=name)) as known:
+                judged += environment.judge(known, self._rules, now_us)
+        return judged
+
+
+@dataclass(slots=True)
+class _WeeksBefore:
+    """What was read of a subject."""
+
+    calls: PastCalls
+    read_us: int
+    minutes: dict[int, _Hours] = field(default_factory=dict)
+
+
+class _Environment:
+    """Models and services of one environment, and what was read of them."""
+
+    def __init__(self, name: str, zone: ZoneInfo) -> None:
+        self._name = name
+        self._zone = zone
+        self._life = SignsOfLife(name)
+        self._active: dict[ServiceModel, int] = {}
+        self._active_read_us: int | None = None
+        self._kept: dict[AlertSubject, _WeeksBefore] = {}
+
+    def judge(self, known: Moment, rules: Sequence[AlertRule], now_us: int) -> Iterator[Judgement]:
+        """Yield what rules say of each subject."""
+        times = known.call_times
+        shortest_us = min(rule.window_s for rule in rules) * SECOND_US
+        lately = times.called_since(now_us - shortest_us)
+        self._note_active(times, lately, now_us)
+        watched = known.alerts.watched(now_us - REACH_US)
+        reads_left = max(_READ_AT_A_TURN, len(self._active) // 60)
+        silent: list[tuple[AlertSubject, list[ServiceModel]]] = []
+        for subject, calls in self._subjects().items():
+            if lately.isdisjoint(calls):
+                silent.append((subject, calls))
+                continue
+            for rule in rules:
+                if rule.about == subject.kind:
+                    yield Judgement(rule.key, subject, "within", threshold=rule.threshold)
+        if silent:
+            self._life.look(known.streams, lately, now_us)
+        for subject, calls in silent:
+            kept = self._kept.get(subject)
+            if (kept is None or not 0 <= now_us - kept.read_us < _KEPT_US) and reads_left > 0:
+                reads_left -= 1
+                kept = self._kept[subject] = _WeeksBefore(_read(times, calls, now_us), now_us)
+            if kept is None:
+                continue
+            history = self._history(times, subject, calls, kept, watched, now_us)
+            yield from (ABSENCES[rule.judge](rule, history, now_us) for rule in rules if rule.about == subject.kind)
+
+    def _note_active(self, times: CallTimeQuestions, lately: Iterable[ServiceModel], now_us: int) -> None:
+        """Know who had calls in eight days, and their last hour or one before it; all are read once an hour."""
+        if self._active_read_us is None or not 0 <= now_us - self._active_read_us < HOUR_US:
+            self._active = times.active(now_us - _ACTIVE_US, now_us + HOUR_US)
+            self._active_read_us = now_us
+            self._kept = {subject: self._kept[subject] for subject in self._subjects() if subject in self._kept}
+        self._active.update(dict.fromkeys(lately, now_us - now_us % HOUR_US - HOUR_US))
+
+    def _subjects(self) -> dict[AlertSubject, list[ServiceModel]]:
+        """Return every model and every service that is active, with the calls that are its own."""
+        subjects: dict[AlertSubject, list[ServiceModel]] = {}
+        for called in sorted(self._active):
+            for subject in (
+                AlertSubject("model", called.model, self._name),
+                AlertSubject("service", called.service, self._name),
+            ):
+                subjects.setdefault(subject, []).append(called)
+        return subjects
+
+    def _history(
+        self,
+        times: CallTimeQuestions,
+        subject: AlertSubject,
+        calls: Sequence[ServiceModel],
+        kept: _WeeksBefore,
+        watched: Sequence[Span],
+        now_us: int,
+    ) -> AbsenceHistory:
+        def minutes_of(hour: int) -> _Hours:
+            if hour in kept.minutes:
+                return kept.minutes[hour]
+            minutes = _added(times.by_minute(called, hour, hour + HOUR_US) for called in calls)
+            if hour + HOUR_US <= kept.read_us:
+                kept.minutes[hour] = minutes
+            return minutes
+
+        minutes = (times.last_minute(called, self._active[called]) for called in calls)
+        last_us = max((minute + MINUTE_US for minute in minutes if minute is not None), default=0)
+        if subject.kind == "service":
+            last_us = max(last_us, self._life.heard_until(subject.name))
+            return AbsenceHistory(subject, kept.calls, minutes_of, last_us, watched, self._zone)
+        senders = {called.service for called in calls}
+        sender = self._life.one_that_lives(senders)
+        return AbsenceHistory(subject, kept.calls, minutes_of, last_us, watched, self._zone, sender)
+
+
+def _read(times: CallTimeQuestions, calls: Iterable[ServiceModel], now_us: int) -> PastCalls:
+    """Return the weeks before; hours that nothing is asked of are not in it."""
+    first = now_us - now_us % HOUR_US - REACH_US
+    hours = _added(times.by_hour(called, first, now_us) for called in calls)
+    return PastCalls(first, [hours.get(at, 0) for at in range(first, now_us, HOUR_US)])
+
+
+def _added(each: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """Return counts of several, added."""
+    first, *others = each
+    added = dict(first)
+    for counts in others:
+        for at, calls in counts.items():
+            added[at] = added.get(at, 0) + calls
+    return added

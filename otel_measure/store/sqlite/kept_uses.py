@@ -1,0 +1,110 @@
+"""What all models did in a window, kept as it was last read: of a window that moves, little has to be read again.
+
+Whoever writes cells of a model notes it in `model_change`, where the last change has the greatest id. So a reader knows
+of which models the cells are as they were, and a window that has moved on holds the same cells of all models but those
+that have some where it begins or ends.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.windows import HOUR_US
+from otel_measure.store.types.facts import Filter
+
+MAX_KEPT: Final = 20_000
+"""Models of all windows together, some kilobytes each."""
+_FARTHEST_US: Final = 6 * HOUR_US
+# Cells of a few models are read by an index, those of many faster all at once.
+_LARGEST_SHARE: Final = 0.25
+_Key: TypeAlias = tuple[Filter, int]  # whose calls, and the length of the window
+
+
+class KeptUse(NamedTuple):
+    """What models did in a window.
+
+    Attributes:
+        change: the last one that is in it.
+        start, end: microseconds, whole minutes.
+        by_model: uses by the number of the model; nobody changes one.
+    """
+
+    change: int
+    start: int
+    end: int
+    by_model: Mapping[int, ModelUse]
+
+
+class KeptUses:
+    """The windows of a store that were asked for last; safe for several threads: what is kept is never changed."""
+
+    def __init__(self) -> None:
+        self._kept: Mapping[_Key, KeptUse] = {}
+
+    def keep(self, where: Filter, use: KeptUse) -> None:
+        """Keep what was read, and as much of what was kept before as there is room for."""
+        key = (where, use.end - use.start)
+        room, kept = MAX_KEPT - len(use.by_model), {key: use}
+        for other, before in self._kept.items():
+            if other != key and len(before.by_model) <= room:
+                kept[other] = before
+                room -= len(before.by_model)
+        if room >= 0:
+            self._kept = kept
+
+    def near(self, where: Filter, change: int, start: int, end: int, horizon: int) -> KeptUse | None:
+        """Return what is kept of a window near by, if anything is.
+
+        Args:
+            where: whose calls.
+            change: the last one that the reader sees; a window with a later one is none of its moment.
+            start: of the window, as of `KeptUse`.
+            end: of it.
+            horizon: before which cells may be gone.
+        """
+        kept = self._kept.get((where, end - start))
+        if kept is None or kept.change > change or kept.start < horizon or abs(kept.start - start) > _FARTHEST_US:
+            return None
+        return kept
+
+
+def note_changes(connection: sqlite3.Connection, models: Iterable[int]) -> None:
+    """Note that cells of models were written or removed."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO model_change (model) VALUES (?)", [(model,) for model in sorted({*models})]
+    )
+
+
+def note_change_of_all(connection: sqlite3.Connection) -> None:
+    """Note that cells of every model may be others."""
+    connection.execute("INSERT OR REPLACE INTO model_change (model) SELECT id FROM model")
+
+
+def last_change(connection: sqlite3.Connection) -> int:
+    """Return the last change; 0 before the first."""
+    (change,) = connection.execute("SELECT coalesce(max(id), 0) FROM model_change").fetchone()
+    return int(change)
+
+
+def to_read_again(connection: sqlite3.Connection, kept: KeptUse, start: int, end: int) -> set[int] | None:
+    """Return the models of which a window holds other cells than one that is kept; `None` where those are many."""
+    parts = [part for part in (_between(kept.start, start), _between(kept.end, end)) if part[0] < part[1]]
+    at_edges = " UNION ".join(
+        f"SELECT model FROM {cells} WHERE seconds = 60 AND start >= ? AND start < ?"
+        for cells in ("model_cell", "received_cell")
+        for _ in parts
+    )
+    changed = "SELECT model FROM model_change WHERE id > ?"
+    rows = connection.execute(
+        f"{changed} UNION {at_edges}" if parts else changed,
+        (kept.change, *(edge for _ in range(2) for part in parts for edge in part)),
+    )
+    models = {model for (model,) in rows}
+    return models if len(models) <= _LARGEST_SHARE * len(kept.by_model) else None
+
+
+def _between(one: int, other: int) -> tuple[int, int]:
+    return min(one, other), max(one, other)
