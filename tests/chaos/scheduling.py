@@ -18,7 +18,7 @@ from typing import NamedTuple
 import psutil
 
 
-class Given(NamedTuple):
+class CoreTime(NamedTuple):
     """What the kernel gave to threads in a time, and what it kept from them, in seconds.
 
     Attributes:
@@ -38,13 +38,13 @@ class Threads:
     """
 
     def __init__(self, schedules: Iterable[Path]) -> None:
-        self._given: dict[str, Given] = {}
+        self._given: dict[str, CoreTime] = {}
         for path in schedules:
             try:
                 ran_ns, queued_ns, _ = path.read_text().split()
             except (OSError, ValueError):  # the thread has ended, or the kernel does not count
                 continue
-            self._given[path.parent.name] = Given(int(ran_ns) / 1e9, int(queued_ns) / 1e9)
+            self._given[path.parent.name] = CoreTime(int(ran_ns) / 1e9, int(queued_ns) / 1e9)
 
     @classmethod
     def of_process(cls, *pids: int) -> Threads:
@@ -64,16 +64,16 @@ class Threads:
         """Return the thread that asks."""
         return cls([Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")])
 
-    def since(self, before: Threads) -> Given:
+    def since(self, before: Threads) -> CoreTime:
         """Return what they were given after a moment; of a thread that has ended since nobody knows any more."""
-        nothing = Given()
-        return Given(
+        nothing = CoreTime()
+        return CoreTime(
             sum(now.ran_s - before._given.get(thread, nothing).ran_s for thread, now in self._given.items()),
             sum(now.queued_s - before._given.get(thread, nothing).queued_s for thread, now in self._given.items()),
         )
 
 
-def own_s(wait_s: float, server: Given, client: Given) -> float:
+def own_s(wait_s: float, server: CoreTime, client: CoreTime) -> float:
     """Return how much of a wait was a server's own: on a machine of its own it would have been that long.
 
     Several threads wait for a core at the same time, so more may be taken off than the machine took; what the server
@@ -119,11 +119,11 @@ def wait_for_end(process: subprocess.Popen[bytes] | subprocess.Popen[str], withi
     Raises:
         TimeoutError: it has not ended.
     """
-    began_s, before, given = time.monotonic(), Threads.of_family(process.pid), Given()
+    began_s, before, given = time.monotonic(), Threads.of_family(process.pid), CoreTime()
     while (code := process.poll()) is None:
         now = Threads.of_family(process.pid).since(before)
-        given = Given(max(given.ran_s, now.ran_s), max(given.queued_s, now.queued_s))  # some have ended
-        if own_s(time.monotonic() - began_s, given, Given()) > within_s:
+        given = CoreTime(max(given.ran_s, now.ran_s), max(given.queued_s, now.queued_s))  # some have ended
+        if own_s(time.monotonic() - began_s, given, CoreTime()) > within_s:
             raise TimeoutError(f"it has not ended within {within_s} s, which took {time.monotonic() - began_s:.1f} s")
         time.sleep(0.02)
     return code

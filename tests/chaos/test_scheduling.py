@@ -10,20 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.scheduling import Given, Threads, own_s, wait_for_end, waiting_for
+from tests.chaos.scheduling import CoreTime, Threads, own_s, wait_for_end, waiting_for
 
 
 @pytest.mark.parametrize(
     ("wait_s", "server", "client", "own"),
     [
-        (3.0, Given(), Given(), 3.0),  # it slept, or hung: that is its own
-        (3.0, Given(0.5, 2.0), Given(), 1.0),
-        (3.0, Given(0.5, 1.5), Given(0.1, 1.0), 0.5),
-        (3.0, Given(1.2, 9.0), Given(), 1.2),  # of many threads that waited at once
-        (3.0, Given(5.0, 0.0), Given(), 3.0),
+        (3.0, CoreTime(), CoreTime(), 3.0),  # it slept, or hung: that is its own
+        (3.0, CoreTime(0.5, 2.0), CoreTime(), 1.0),
+        (3.0, CoreTime(0.5, 1.5), CoreTime(0.1, 1.0), 0.5),
+        (3.0, CoreTime(1.2, 9.0), CoreTime(), 1.2),  # of many threads that waited at once
+        (3.0, CoreTime(5.0, 0.0), CoreTime(), 3.0),
     ],
 )
-def test_what_the_machine_kept_is_not_the_servers(wait_s: float, server: Given, client: Given, own: float) -> None:
+def test_what_the_machine_kept_is_not_the_servers(
+    wait_s: float, server: CoreTime, client: CoreTime, own: float
+) -> None:
     """What server and client waited for a core is taken off, but never what the server computed."""
     assert own_s(wait_s, server, client) == pytest.approx(own)
 
@@ -41,7 +43,7 @@ def test_threads_that_come_and_go(tmp_path: Path) -> None:
         return Threads([*paths, tmp_path / "ended" / "schedstat"])
 
     before = told(a="1000000000 500000000 7", b="9000000000 9000000000 7")
-    assert told(a="3000000000 750000000 9", c="250000000 0 1").since(before) == Given(2.25, 0.25)
+    assert told(a="3000000000 750000000 9", c="250000000 0 1").since(before) == CoreTime(2.25, 0.25)
 
 
 def test_a_process_that_does_not_end() -> None:

@@ -37,7 +37,7 @@ class OutOfOrder(NamedTuple):
     where: str
 
 
-class Seen:
+class SeenOrder:
     """Which locks were held when which others were asked for, by whatever thread."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Seen:
 class SeenLock:
     """A lock whose holders are noted."""
 
-    def __init__(self, lock: Any, name: str, seen: Seen) -> None:
+    def __init__(self, lock: Any, name: str, seen: SeenOrder) -> None:
         self._lock, self._name, self._seen = lock, name, seen
 
     def acquire(self, timeout: float = -1) -> bool:
@@ -96,7 +96,7 @@ class SeenLock:
 class SeenGate:
     """A gate whose passers are noted."""
 
-    def __init__(self, gate: Any, seen: Seen) -> None:
+    def __init__(self, gate: Any, seen: SeenOrder) -> None:
         self._gate, self._seen = gate, seen
         self.close, self.open = gate.close, gate.open
 
@@ -113,9 +113,9 @@ class SeenGate:
 
 
 @pytest.fixture
-def seen(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Seen:
+def seen(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> SeenOrder:
     """What is seen of the locks of the runtime."""
-    seen, store = Seen(), runtime.store
+    seen, store = SeenOrder(), runtime.store
     assert isinstance(store, SqliteStore)
     monkeypatch.setattr(runtime.recorder, "_draining", SeenLock(runtime.recorder._draining, RECORDER, seen))
     monkeypatch.setattr(runtime.telemetry, "_inside_sdk", SeenLock(runtime.telemetry._inside_sdk, SDK, seen))
@@ -171,7 +171,7 @@ def _keep(runtime: Runtime, folder: Path) -> None:
 
 
 def test_everybody_takes_locks_as_a_fork_does(
-    runtime: Runtime, client: TestClient, clock: Clock, seen: Seen, tmp_path: Path
+    runtime: Runtime, client: TestClient, clock: Clock, seen: SeenOrder, tmp_path: Path
 ) -> None:
     """Who records, receives, asks, keeps the store and does what recurs asks for no lock before one that it holds."""
     acts: list[Callable[[], object]] = [
@@ -188,7 +188,7 @@ def test_everybody_takes_locks_as_a_fork_does(
     assert {(RECORDER, SDK), (RECORDER, TURN)} <= seen.pairs
 
 
-def test_a_fork_takes_them_in_this_order(runtime: Runtime, seen: Seen) -> None:
+def test_a_fork_takes_them_in_this_order(runtime: Runtime, seen: SeenOrder) -> None:
     """From the recorder to the gate, so that who gives has given when who takes is held."""
     runtime.before_fork()
     runtime.after_fork_in_parent()
