@@ -7,7 +7,7 @@ reports. Every method may raise `StoreUnavailable`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from otel_measure.definitions.alerting.incidents import AlertIncident
@@ -38,6 +38,7 @@ from otel_measure.store.types.models import (
     ModelKey,
     ServiceModel,
     Spent,
+    TimedCount,
 )
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import ServiceHistory
@@ -117,15 +118,29 @@ class StoredModels(RecordedModels, Protocol):
         The uses name no model: what they are of stands in the key.
         """
 
-    def call_counts(self, start: int, minutes_from: int, end: int) -> dict[ModelKey, list[CallCount]]:
-        """Return the calls of each cell of [start, end), ascending, of the models that had any.
+
+class CallQuestions(Protocol):
+    """What judges of calls ask every minute."""
+
+    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
+        """Return what the calls of [start, end), whole minutes, add up to, of the models that had any."""
+
+    def call_counts(
+        self, start: int, minutes_from: int, end: int, names: Collection[str]
+    ) -> dict[ModelKey, list[CallCount]]:
+        """Return the calls of each cell of [start, end), ascending, of those models of some names that had any.
 
         Cells are a minute long from `minutes_from` on, and at most five minutes before; both times are multiples of
         five minutes.
         """
 
-    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
-        """Return what the calls of [start, end), whole minutes, add up to, of the models that had any."""
+    def timed_counts(
+        self, start: int, minutes_from: int, end: int, slower_than_ms: Mapping[str, float]
+    ) -> dict[ModelKey, list[TimedCount]]:
+        """Return the timed calls of each cell as for `call_counts`, and those that took longer than is said by name."""
+
+    def error_types(self, name: str, start: int, end: int, limit: int) -> Counter[str]:
+        """Return how many of the last failures of [start, end) had each error type, at most `limit` of each version."""
 
 
 class CallTimeQuestions(Protocol):
@@ -312,6 +327,10 @@ class Moment(Protocol):
     @property
     def models(self) -> StoredModels:
         """What models did."""
+
+    @property
+    def calls(self) -> CallQuestions:
+        """Calls of models, counted."""
 
     @property
     def call_times(self) -> CallTimeQuestions:

@@ -31,6 +31,14 @@ class CallCount(NamedTuple):
     errors: int
 
 
+class TimedCount(NamedTuple):
+    """How many calls of a cell are timed, and how many of them took longer than asked about; `start` as above."""
+
+    start: int
+    timed: int
+    slow: int
+
+
 class ServiceModel(NamedTuple):
     """A service, and a model that it calls in whatever version."""
 
