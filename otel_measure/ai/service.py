@@ -84,6 +84,7 @@ class AiModelService(ModelQuestions):
 
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""
+        self._price_table.after_fork_in_child()
         if self._quality is not None:
             self._quality.after_fork_in_child()
 
