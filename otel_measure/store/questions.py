@@ -227,6 +227,9 @@ class CallFactQuestions(Protocol):
     def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
         """Return the failed calls of [start, end) by type, the most frequent first; the trace is that of a new one."""
 
+    def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
+        """Return how many calls failed in each step of a series, by type; steps without one are left out."""
+
 
 class SpendingQuestions(Protocol):
     """What calls cost by whom and what they were made for."""
