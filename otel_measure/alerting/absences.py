@@ -115,7 +115,7 @@ class _Environment:
                     yield Judgement(rule.key, subject, "within", threshold=rule.threshold)
         if silent:
             self._life.look(known.streams, lately, now_us)
-        for subject, calls in silent:
+        for subject, calls in sorted(silent, key=lambda one: one[0] in self._kept):  # who was never read, first
             kept = self._kept.get(subject)
             if (kept is None or not 0 <= now_us - kept.read_us < _KEPT_US) and reads_left > 0:
                 reads_left -= 1

@@ -23,14 +23,16 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.records.kinds import Origin
+from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.models import (
     ALL_MODELS,
     CallCount,
+    CallOrder,
     CallTotals,
+    FailedCalls,
     GroupBy,
     GroupKey,
     Model,
@@ -216,6 +218,19 @@ class QualityQuestions(Protocol):
         """Return the first records of a model, at most `limit`, in order."""
 
 
+class CallFactQuestions(Protocol):
+    """Single calls of models: what is behind a number."""
+
+    def largest(self, order: CallOrder, start: int, end: int, only: ModelChoice, limit: int) -> list[Inference]:
+        """Return the slowest or the dearest calls of [start, end), the largest first; of equal ones the newest.
+
+        A call without a duration or a cost is none of them.
+        """
+
+    def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
+        """Return the failed calls of [start, end) by type, the most frequent first; the trace is that of a new one."""
+
+
 class SpendingQuestions(Protocol):
     """What calls cost by whom and what they were made for."""
 
@@ -345,6 +360,10 @@ class Moment(Protocol):
 
     def agents(self, start: int, end: int) -> AgentActivity:
         """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
+
+    @property
+    def call_facts(self) -> CallFactQuestions:
+        """Single calls."""
 
     @property
     def spending(self) -> SpendingQuestions:

@@ -138,7 +138,7 @@ def judge_daily_batch(rule: AlertRule, history: AbsenceHistory, now_us: int) -> 
     for rhythm in RHYTHMS:
         parts = _watched_parts(history.watched, (begins, min(now_us - slack_us, begins + rhythm.us)))
         least = _least(history, parts, rhythm, rule.threshold)
-        if least >= rule.threshold:
+        if least:
             return _beyond(
                 rule,
                 history,
@@ -176,7 +176,7 @@ def _silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> tuple[_Ex
     for rhythm in RHYTHMS:
         parts = _watched_parts(history.watched, (since, min(now_us, since + rhythm.us)))
         least = _least(history, parts, rhythm, rule.threshold, without_ramps=True, times=FEWEST_TIMES)
-        if least >= rule.threshold:
+        if least:
             return _Expected(least, rhythm), "beyond"
     return None, "within"
 
