@@ -151,6 +151,9 @@ class CallTimeQuestions(Protocol):
     def active(self, start: int, end: int) -> dict[ServiceModel, int]:
         """Return when the last hour of [start, end) begins that had calls, of whatever had any."""
 
+    def totals(self, start: int, end: int) -> dict[ServiceModel, int]:
+        """Return how many calls the hours of [start, end) held, of whatever had any."""
+
     def called_since(self, start: int) -> set[ServiceModel]:
         """Return what had calls in a minute that begins then or later."""
 
