@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from exporter.http.auth import NO_SCOPE, SCOPES, require_scope
 from exporter.http.body import body_headers, decode_json, decompressed, read_body, receive_body, require_json
 from exporter.http.envelope import ClientGone, HttpError, send_content, success
+from exporter.http.negotiate import negotiated
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
 from exporter.http.threads import in_thread, kind_of
@@ -48,7 +49,7 @@ class Dispatcher:
             return
         except Exception as fault:
             content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
-        await send_content(content, send, head=method == "HEAD")
+        await send_content(negotiated(content, scope["headers"]), send, head=method == "HEAD")
 
     async def _answer(self, bound: BoundRoute | None, match: Match, scope: Scope, receive: Receive) -> Content:
         if bound is None:

@@ -50,11 +50,16 @@ BodyReader: TypeAlias = "Callable[[BodyHeaders, bytes, int], msgspec.Struct]"
 
 
 class Content(NamedTuple):
-    """An answer as it leaves: the body, and all headers but its length."""
+    """An answer as it leaves: the body, and all headers but its length.
+
+    Attributes:
+        gzipped: the same body for clients that take gzip; empty where nobody compressed it beforehand.
+    """
 
     body: bytes
     headers: tuple[Header, ...]
     status: int = 200
+    gzipped: bytes = b""
 
 
 ErrorHandler: TypeAlias = Callable[[Exception, Iterable[Header], bool], Content]

@@ -9,7 +9,7 @@ import msgspec
 from exporter.exposition.scopes import exposition
 from exporter.http.envelope import JSON_HEADERS, HttpError
 from exporter.http.types import AnyRoute, Content, NoQuery, PlainCall, get
-from exporter.page.assets import asset
+from exporter.page import assets
 
 
 def metrics(call: PlainCall) -> Content:
@@ -35,12 +35,12 @@ async def readyz(call: PlainCall) -> Content:
 
 async def page(call: PlainCall) -> Content:
     """Answer with the page."""
-    return asset("index.html")
+    return assets.page()
 
 
 async def page_part(call: PlainCall) -> Content:
     """Answer with a script, a style sheet or a picture of the page."""
-    return asset(call.path_params["file"])
+    return assets.part(call.path_params["digest"], call.path_params["file"])
 
 
 def _state(state: str, **more: str) -> Content:
@@ -56,5 +56,9 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get("/healthz", healthz, NoQuery, "Liveness", "The process runs.", access="open", needs_runtime=False),
     get("/readyz", readyz, NoQuery, "Readiness", "A write would be committed now.", access="open"),
     get("/", page, NoQuery, "The page", "HTML.", access="page", needs_runtime=False),
-    get("/static/{file}", page_part, NoQuery, "A part of the page", "A file.", access="page", needs_runtime=False),
+    get(
+        "/static/{digest}/{file}", page_part, NoQuery,
+        "A part of the page", "A file, for as long as the page is of this version.",
+        access="page", needs_runtime=False,
+    ),
 )  # fmt: skip

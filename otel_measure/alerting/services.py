@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from otel_measure.alerting.environments import environments_of
 from otel_measure.definitions.alerting.burn import judge_burn
@@ -25,36 +25,33 @@ def services_down(store: Store, rules: Sequence[AlertRule], now_us: int) -> list
         rules: their thresholds are in seconds.
         now_us: microseconds.
     """
-    return [
-        judgement
-        for name in environments_of(store)
-        for rule in rules
-        for judgement in _of_environment(store, name, rule, now_us)
-    ]
+    judged = []
+    for environment in environments_of(store):
+        with store.asking(Filter(environment=environment)) as known:
+            histories = known.services.histories(now_us)
+        judged += [judge_down(rule, history, environment, now_us) for history in histories for rule in rules]
+    return judged
 
 
-def _of_environment(store: Store, environment: str, rule: AlertRule, now_us: int) -> Iterator[Judgement]:
-    with store.asking(Filter(environment=environment)) as known:
-        histories = known.services.histories(now_us)
-    for history in histories:
-        subject = AlertSubject("service", history.service.name, environment)
-        since_us = down_since(transitions(history), now_us)
-        if since_us is None:
-            yield Judgement(rule.key, subject, "within", 0.0, rule.threshold)
-            continue
-        down_s = (now_us - since_us) / SECOND_US
-        cause = _reason(history, now_us)
-        yield Judgement(
-            rule.key,
-            subject,
-            "beyond" if down_s > rule.threshold else "within",
-            down_s,
-            rule.threshold,
-            1,
-            f"{subject.name} is down since {moment(since_us):%Y-%m-%d %H:%M:%S} UTC" + (f": {cause}" if cause else ""),
-            cause,
-            since_us,
-        )
+def judge_down(rule: AlertRule, history: ServiceHistory, environment: str, now_us: int) -> Judgement:
+    """Say whether a service is down for longer than the threshold, in seconds."""
+    subject = AlertSubject("service", history.service.name, environment)
+    since_us = down_since(transitions(history), now_us)
+    if since_us is None:
+        return Judgement(rule.key, subject, "within", 0.0, rule.threshold)
+    down_s = (now_us - since_us) / SECOND_US
+    cause = _reason(history, now_us)
+    return Judgement(
+        rule.key,
+        subject,
+        "beyond" if down_s > rule.threshold else "within",
+        down_s,
+        rule.threshold,
+        1,
+        f"{subject.name} is down since {moment(since_us):%Y-%m-%d %H:%M:%S} UTC" + (f": {cause}" if cause else ""),
+        cause,
+        since_us,
+    )
 
 
 def _reason(history: ServiceHistory, now_us: int) -> str:
@@ -76,11 +73,12 @@ def services_burning(store: Store, rules: Sequence[AlertRule], now_us: int) -> l
     for environment in environments_of(store):
         with store.asking(Filter(environment=environment)) as known:
             histories = known.services.histories(now_us - longest_us)
-        judged += [_burning(rule, history, environment, now_us) for history in histories for rule in rules]
+        judged += [judge_burning(rule, history, environment, now_us) for history in histories for rule in rules]
     return judged
 
 
-def _burning(rule: AlertRule, history: ServiceHistory, environment: str, now_us: int) -> Judgement:
+def judge_burning(rule: AlertRule, history: ServiceHistory, environment: str, now_us: int) -> Judgement:
+    """Say whether a service spends its allowed downtime faster than the threshold."""
     short, long = (_lately(history, window_s, now_us) for window_s in (rule.window_s, rule.long_window_s))
     last = long.last_incident
     return judge_burn(

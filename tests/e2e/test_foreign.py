@@ -144,9 +144,12 @@ def instrumented(api: str, calls: int, *, complaint: str = "", **env: str) -> No
         timeout=90,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "All is well.\n" * calls, complaint)
+    assert (done.returncode, done.stdout) == (0, "All is well.\n" * calls)
+    assert done.stderr == complaint or any(slow in done.stderr for slow in SLOW), done.stderr
 
 
+# What the SDK, which gives a collection no longer than the interval of its exports, and our end say on a busy machine.
+SLOW = ("Metric collection timed out.", "telemetry was not sent within")
 NOTHING = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
 NO_DISTRO = {
     "OTEL_PYTHON_CONFIGURATOR": "none",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -14,8 +15,6 @@ from starlette.testclient import TestClient
 import exporter
 import otel_measure.process
 from exporter.app import ROUTES, create_app
-from exporter.http.envelope import HttpError
-from exporter.page.assets import asset
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.parameters import RULES, Definitions
@@ -145,25 +144,26 @@ def test_without_store(local: Local) -> None:
     )
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/", "text/html"), ("/static/app.js", "text/javascript")])
-def test_page(client: TestClient, path: str, kind: str) -> None:
+def part(client: TestClient, name: str, at: str = "") -> str:
+    """Return the address of a part of the page, as the page names it."""
+    digest = re.search(r'"static/([0-9a-f]{16})/app\.js"', client.get(f"{at}/").text)
+    assert digest is not None
+    return f"{at}/static/{digest[1]}/{quote(name, safe='')}"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("", "text/html"), ("app.js", "text/javascript")])
+def test_page(client: TestClient, name: str, kind: str) -> None:
     """The page and its parts carry a policy that lets nothing else load, and are sniffed by nobody."""
-    answer = client.get(path)
+    answer = client.get(part(client, name) if name else "/")
     assert (answer.status_code, answer.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
     assert answer.headers["content-security-policy"] == POLICY
     assert (answer.headers["x-content-type-options"], answer.headers["referrer-policy"]) == ("nosniff", "no-referrer")
 
 
-@pytest.mark.parametrize("name", ["../app.py", "%2e%2e%2fapp.py", "nothing.js", "uPlot.LICENSE"])
+@pytest.mark.parametrize("name", ["../app.py", "%2e%2e%2fapp.py", "nothing.js", "uPlot.LICENSE", "index.html"])
 def test_no_other_file(client: TestClient, name: str) -> None:
     """Only the parts of the page can be had, whatever a path says."""
-    assert client.get(f"/static/{quote(name, safe='')}").status_code == 404
-
-
-def test_asset(tmp_path: Path) -> None:
-    """A part that is not there is a 404."""
-    with pytest.raises(HttpError, match=r"the page has no part named 'index\.html'"):
-        asset("index.html", tmp_path)
+    assert client.get(part(client, name)).status_code == 404
 
 
 def test_tokens(tmp_path: Path, local: Local) -> None:
@@ -213,7 +213,7 @@ def test_mounted(app: Starlette, local: Local, parent: type[Starlette], prefix: 
     client, at = local(outer), quote(prefix)
     assert client.get(at).status_code == 200
     assert client.get(f"{at}/").headers["content-type"] == "text/html; charset=utf-8"
-    assert client.get(f"{at}/static/app.js").status_code == 200
+    assert client.get(part(client, "app.js", at)).status_code == 200
     body = {"model_name": "org/llm", "model_version": "1/2", "latency_ms": 5}
     assert client.post(f"{at}/api/v1/metrics/ai/inferences/record", json=body).status_code == 201
     model = client.get(f"{at}/api/v1/metrics/ai/models/org%2Fllm/1%2F2").json()["data"]

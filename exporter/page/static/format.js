@@ -1,20 +1,4 @@
-// Elements and numbers: how a value is written, and that an unknown one is never a zero.
-
-export const $ = (id) => document.getElementById(id);
-
-export function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
-/** A value, or a dash that says "unknown" to eyes, pointers and screen readers. */
-export function shown(value, format) {
-  if (value !== null && value !== undefined) return document.createTextNode(format(value));
-  const dash = element("abbr", { className: "unknown", title: "unknown", textContent: "–" });
-  dash.setAttribute("aria-label", "unknown");
-  return dash;
-}
+// Numbers: how a value is written.
 
 export const number = (digits, options = {}) => {
   const format = new Intl.NumberFormat("en", { maximumFractionDigits: digits, ...options });
@@ -56,11 +40,10 @@ export function bytes(value) {
   return `${(step ? one : whole)(value / 1024 ** step)} ${units[step]}`;
 }
 
-export function duration(seconds) {
-  const [days, hours, minutes] = [seconds / 86400, (seconds / 3600) % 24, (seconds / 60) % 60].map(Math.floor);
-  if (days) return `${days} d ${hours} h`;
-  if (hours) return `${hours} h ${minutes} min`;
-  return minutes ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.round(seconds)} s`;
-}
+/** How a value of a KPI is written, by its unit. */
+const UNITS = { percent, ratio: share, ms: milliseconds, usd, score, points, bytes_per_second: (v) => `${bytes(v)}/s` };
+export const unit = (name) => UNITS[name] || ((value) => whole(value));
 
-export const clock = (date) => date.toLocaleTimeString([], { hour12: false });
+export const counted = (n, what) => `${whole(n)} ${what}${n === 1 ? "" : "s"}`;
+export const signed = (format) => (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${format(Math.abs(value))}`;
+export const sum = (values) => values.reduce((total, value) => total + (value || 0), 0);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Final
 
 import pytest
@@ -91,20 +90,3 @@ def test_a_target_of_ones_own_moves_the_threshold_and_wakes() -> None:
     assert own_threshold(RULES["model_latency"], {"latency_p95_ms": 5_000.0}) == 12_500.0
     targeted = CallHistory(CHURN, outage(), targets={"latency_p95_ms": 5_000.0})
     assert judge_latency(RULES["model_latency"], targeted, START).severity == "page"
-
-
-def test_two_days_of_healthy_models_tell_nothing() -> None:
-    """Models from a call an hour to 100 a minute, of which 0.5 to 2 % of the calls fail or are slow, tell nothing."""
-    random = Random(13)
-    for k, per_minute in enumerate((1 / 60, 1 / 10, 1, 10)):
-        rate = (0.005, 0.01, 0.015, 0.02)[k]
-        minutes = []
-        for minute in range(2 * 1440):
-            calls = sum(random.random() < per_minute / 10 for _ in range(10)) if per_minute < 10 else 10
-            bad = [sum(random.random() < rate for _ in range(calls)) for _ in range(2)]
-            minutes.append(CallMinute(START + minute * MINUTE, calls, bad[0], calls, bad[1]))
-        for at in range(60, len(minutes), 7):
-            history, now = CallHistory(CHURN, minutes[max(0, at - 360) : at]), START + at * MINUTE
-            said = [judge_errors(RULES[key], history, now) for key in ("model_errors", "model_errors_sustained")]
-            said.append(judge_latency(RULES["model_latency"], history, now))
-            assert [one.sentence for one in said if one.outcome == "beyond"] == []

@@ -1,0 +1,56 @@
+// Alerts: what fires and what is about to, what happened lately, and of what nobody is told.
+
+import { html } from "./preact.standalone.module.js";
+import { linkTo } from "./address.js";
+import { Firing, firingRows, linkOf } from "./firing.js";
+import { counted } from "./format.js";
+import { Pill, Section, Waiting } from "./parts.js";
+import { ago, duration, moment } from "./time.js";
+import { Table } from "./table.js";
+
+const DEFINITION = "rulealerts-alertmessage-silencemessage-and-subjectmessage";
+
+const PENDING = [
+  { key: "alert", name: "Alert", isName: true, value: (alert) => alert.title, show: (alert) => html`${alert.sentence}<small>${alert.title}</small>` },
+  { key: "subject", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
+  { key: "since", name: "For", value: (alert) => alert.since, as: ago },
+];
+const HISTORY = [
+  { key: "alert", name: "Alert", isName: true, value: (alert) => alert.title, text: (alert) => `${alert.title} ${alert.sentence} ${alert.subject.name}`,
+    show: (alert) => html`<span class="prose">${alert.sentence || alert.title}</span><small>${alert.cause}</small>` },
+  { key: "subject", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
+  { key: "state", name: "State", isText: true, value: (alert) => alert.state, show: (alert) => html`<${Pill} of=${alert.state} /><small>${alert.resolution}</small>` },
+  { key: "since", name: "Began", value: (alert) => alert.since, as: moment },
+  { key: "lasted", name: "Lasted", value: (alert) => (alert.until ? (Date.parse(alert.until) - Date.parse(alert.since)) / 1000 : null), as: duration, why: () => "it is not over" },
+];
+const SILENCES = [
+  { key: "of", name: "Of", isName: true, value: (silence) => [silence.rule || "every rule", silence.subject || "every subject"].join(", ") },
+  { key: "reason", name: "Reason", isText: true, value: (silence) => silence.reason },
+  { key: "begins", name: "From", value: (silence) => silence.begins, as: moment },
+  { key: "ends", name: "Until", value: (silence) => silence.ends, as: moment },
+];
+
+export function Alerts({ alerts }) {
+  if (!alerts) return html`<${Waiting} rows=${8} />`;
+  const { rules } = alerts;
+  const pending = rules.active.filter(({ state }) => state === "pending");
+  const firing = firingRows(alerts);
+  const rest = alerts.total - alerts.alerts.length;
+  const evaluated = rules.evaluated ? `rules were evaluated ${ago(rules.evaluated)} ago` : "nobody evaluates the rules of this store";
+  const silenced = rules.silenced ? `, ${counted(rules.silenced, "of them")} silenced`.replace("thems", "them") : "";
+  return html`
+    <${Section} title="Firing" definition=${DEFINITION} note=${`${evaluated}${silenced}`}>
+      ${firing.length ? html`<${Firing} rows=${firing} />` : html`<p class="card empty">Nothing fires.</p>`}
+      ${rest > 0 && html`<p class="note"><a href=${linkTo("kpis")}>${counted(rest, "more KPI")} beyond the threshold</a></p>`}
+    <//>
+    ${pending.length > 0 && html`<${Section} title="Pending" note="beyond the threshold, not long enough to tell anybody">
+      <${Table} name="pending" label="Pending alerts" columns=${PENDING} rows=${pending} id=${(alert) => `${alert.rule} ${alert.subject.name}`} />
+    <//>`}
+    <${Section} title="History" definition=${DEFINITION} note="the last seven days, at most 100">
+      <${Table} label="History of alerts" columns=${HISTORY} rows=${rules.recent} order="-since" nothing="No alert of a rule fired in the last seven days."
+        id=${(alert) => `${alert.rule} ${alert.subject.name} ${alert.state} ${alert.since}`} />
+    <//>
+    <${Section} title="Silences" definition=${DEFINITION} note="made with: otel-measure alerts silence">
+      <${Table} name="silence" label="Silences" columns=${SILENCES} rows=${rules.silences} id=${(silence) => silence.id} nothing="Nothing is silenced." />
+    <//>`;
+}

@@ -1,0 +1,125 @@
+// Experiments: what each says, in a sentence with its reasons, and its effect over time.
+
+import { html } from "./preact.standalone.module.js";
+import { linkTo } from "./address.js";
+import { NORMALLY, SELDOM, asked, useAnswer } from "./ask.js";
+import { AROUND_ZERO, Chart } from "./chart.js";
+import { number, one, share, signed, sum, whole } from "./format.js";
+import { Answered, Empty, Pill, Section, Value, curl, known, words } from "./parts.js";
+import { moment } from "./time.js";
+import { Table } from "./table.js";
+
+const DEFINITION = "abtest-abtestresults-and-effect";
+const LEAST_USERS = 100; // definitions.md: from where on looks count
+const LEAST_CONVERSIONS = 10;
+
+const effectOf = (value) => `${signed(one)(value * 100)} points`;
+const ends = (interval) => (interval && interval.every(known) ? interval : null);
+const range = ([low, high]) => `${signed(one)(low * 100)} to ${signed(one)(high * 100)} points`;
+const verdictOf = (test) => (test.winner === null ? words(test.verdict) : `${test.winner} wins`);
+
+/** What a test says, and why. */
+export function sentence(test) {
+  const names = Object.keys(test.effects);
+  const said = names.map((name) => {
+    const { absolute, absolute_ci: interval } = test.effects[name];
+    if (!known(absolute)) return `${name} cannot be compared yet`;
+    return `${name} converts ${effectOf(absolute)} against ${test.control_variant}${ends(interval) ? ` (95 % interval ${range(interval)})` : ""}`;
+  });
+  const why = said.join("; ");
+  switch (test.verdict) {
+    case "winner":
+      return `${test.winner} wins: ${why}. The interval leaves out zero, at every look.`;
+    case "no_winner_yet":
+      return `No winner yet: ${why}. The interval still holds zero; more people make it narrower.`;
+    case "not_enough_data":
+      return `Not enough data: looks count from ${LEAST_USERS} compared users in each variant and ${LEAST_CONVERSIONS} conversions ${""
+        }together on. So far ${Object.entries(test.compared_users).map(([name, n]) => `${name} has ${whole(n)} and ${whole(test.compared_conversions[name])}`).join(", ")}.`;
+    case "sample_ratio_mismatch":
+      return `Do not trust the comparison: people did not fall into the variants as the weights say (p = ${number(6)(test.sample_ratio_p_value)}). ${""
+        }Look for who is assigned and not recorded, or the other way round.`;
+    case "effect_changed":
+      return "The effect changed: no single effect agrees with all looks. Something happened while the test ran; what it says holds for no time of it.";
+    default:
+      return words(test.verdict);
+  }
+}
+
+const LIST = [
+  { key: "name", name: "Experiment", isName: true, value: (test) => test.test_name,
+    show: (test) => html`<a href=${linkTo("experiments", test.test_id)}>${test.test_name}</a><small>since ${moment(test.created_at)}</small>` },
+  { key: "verdict", name: "Verdict", isText: true, value: verdictOf,
+    show: (test) => html`<${Pill} of=${test.verdict}>${verdictOf(test)}<//>${test.stopped_at && html`<small>stopped, all get ${test.served_variant}</small>`}` },
+  { key: "users", name: "Users", value: (test) => test.users, as: whole },
+  { key: "conversions", name: "Conversions", value: (test) => test.conversions, as: whole },
+  { key: "p", name: "p", title: "The smallest of all looks, so that looking often does no harm", value: (test) => test.p_value, as: number(3) },
+];
+
+const VARIANTS = (test) => [
+  { key: "variant", name: "Variant", isName: true, value: (name) => name,
+    show: (name) => html`${name}${name === test.control_variant && html`<small>control</small>`}` },
+  { key: "users", name: "Users", value: (name) => test.variant_users[name], as: whole },
+  { key: "rate", name: "Conversion rate", value: (name) => test.variant_conversion_rates[name], as: share },
+  { key: "interval", name: "95 % interval", value: (name) => (ends(test.variant_conversion_rates_ci[name]) || [null])[0],
+    show: (name) => html`<${Value} of=${ends(test.variant_conversion_rates_ci[name])} as=${([low, high]) => `${share(low)} to ${share(high)}`} />` },
+  { key: "effect", name: "Against the control", value: (name) => test.effects[name]?.absolute,
+    show: (name) => (test.effects[name] ? html`<${Value} of=${test.effects[name].absolute} as=${effectOf} />` : "control") },
+  { key: "effect_interval", name: "95 % interval", value: (name) => (ends(test.effects[name]?.absolute_ci) || [null])[0],
+    show: (name) => (test.effects[name] ? html`<${Value} of=${ends(test.effects[name].absolute_ci)} as=${range} />` : "") },
+  { key: "p", name: "p", title: "The smallest of all looks, so that looking often does no harm", value: (name) => test.effects[name]?.adjusted_p_value,
+    show: (name) => (test.effects[name] ? html`<${Value} of=${test.effects[name].adjusted_p_value} as=${number(3)} />` : "") },
+];
+
+function Effects({ test, window, environment }) {
+  const series = useAnswer(asked(`experiments/${encodeURIComponent(test.test_id)}/series`, { window, environment }), SELDOM);
+  const groups = series.data ? series.data.groups.filter(({ key }) => key.variant !== test.control_variant) : [];
+  return html`<div class="charts">${groups.map(({ key, columns }) => html`
+    <${Chart} key=${key.variant} title=${`${key.variant} against ${test.control_variant}`} definition=${DEFINITION} answer=${series}
+      format=${(value) => signed(one)(value * 100)} extent=${AROUND_ZERO} note="points of the conversion rate, as one saw them at the end of each day"
+      lines=${[
+        { name: "effect", values: columns.effect },
+        { name: "low", values: columns.effect_low, isBound: true, colour: "--muted" },
+        { name: "high", values: columns.effect_high, isBound: true, colour: "--muted" },
+      ]} />`)}
+  </div>`;
+}
+
+function Reasons({ test }) {
+  const compared = test.compared_within_hours
+    ? `Compared is what people did within ${whole(test.compared_within_hours)} hours of meeting the test.`
+    : "Compared is what people did within the hour of meeting the test.";
+  return html`<ul class="reasons">
+    <li>${compared} ${whole(sum(Object.values(test.compared_users)))} of ${whole(test.users)} have reached that age.</li>
+    <li>${test.sample_ratio_mismatch ? "People did not fall" : "People fell"} into the variants as the weights say
+      (p = <${Value} of=${test.sample_ratio_p_value} as=${number(4)} />).</li>
+    ${test.crossed_over > 0 && html`<li>${whole(test.crossed_over)} met a second variant later; they count for the first.</li>`}
+    ${test.excluded_users > 0 && html`<li>${whole(test.excluded_users)} met a variant that the test does not have; they count nowhere.</li>`}
+    <li>${share(test.coverage)} of the users take part.</li>
+  </ul>`;
+}
+
+function Experiment({ id, window, environment }) {
+  const answer = useAnswer(asked(`experiments/${encodeURIComponent(id)}`, { environment }), NORMALLY);
+  return html`<${Answered} answer=${answer} rows=${12}>${(test) => html`
+    <div class=${"card verdict"}>
+      <p><${Pill} of=${test.verdict}>${verdictOf(test)}<//>${test.stopped_at && html` <${Pill} of="stopped">stopped, all get ${test.served_variant}<//>`}</p>
+      <p id="verdict">${sentence(test)}</p>
+      <${Reasons} test=${test} />
+    </div>
+    <${Section} title=${test.test_name} definition=${DEFINITION} note="everybody so far; each person counts for the first variant they met">
+      <${Table} label="Variants" columns=${VARIANTS(test)} rows=${Object.keys(test.variant_users)} id=${(name) => name} />
+    <//>
+    <${Effects} test=${test} window=${window} environment=${environment} />`}<//>`;
+}
+
+export function Experiments({ path, window, environment }) {
+  const [id] = path;
+  const answer = useAnswer(id ? null : asked("experiments", { environment }), NORMALLY);
+  if (id) return html`<${Experiment} id=${id} window=${window} environment=${environment} />`;
+  return html`<${Section} title="All experiments" definition=${DEFINITION} note="a variant wins when its whole interval is better">
+    <${Answered} answer=${answer} rows=${8}>${({ experiments }) => experiments.length
+      ? html`<${Table} label="Experiments" columns=${LIST} rows=${experiments} id=${(test) => test.test_id} />`
+      : html`<${Empty} says="There is no experiment. Create one in the store of this server:"
+          snippets=${[["curl", curl("experiments", { test_name: "Shorter form", variants: ["control", "short"] })]]} />`}<//>
+  <//>`;
+}

@@ -1,0 +1,116 @@
+// One model: its calls over time, and what its health is made of.
+
+import { html } from "./preact.standalone.module.js";
+import { NORMALLY, asked, useAnswer } from "./ask.js";
+import { Chart } from "./chart.js";
+import { counted, milliseconds, number, points, share, usd, whole } from "./format.js";
+import { Answered, Bar, Pairs, Pill, Section, Tile, Value, known, words } from "./parts.js";
+import { Table } from "./table.js";
+
+const three = number(3);
+const interval = (format) => ([low, high]) => `${format(low)} to ${format(high)}`;
+const whole_interval = (ends) => (ends && ends.every(known) ? ends : null);
+
+function Figures({ model }) {
+  const { latency, cost, errors } = model;
+  const ends = whole_interval(latency.p95_ms_ci);
+  return html`<div class="tiles">
+    <${Tile} title="Requests" definition="snapshot-dataquality-and-deduction" value=${whole(model.inference_count)}
+      note=${words(model.model_type)} />
+    <${Tile} title="Error rate" definition="errors" value=${html`<${Value} of=${errors.rate} as=${share} />`}
+      note=${counted(errors.count, "failed call")} />
+    <${Tile} title="Latency p95" definition="latency-and-timetofirstchunk"
+      value=${html`<${Value} of=${latency.p95_ms} as=${milliseconds} />`}
+      note=${ends ? `95 % interval ${interval(milliseconds)(ends)}` : ""}
+      change=${html`median <${Value} of=${latency.p50_ms} as=${milliseconds} />, p99 <${Value} of=${latency.p99_ms} as=${milliseconds} />`} />
+    <${Tile} title="Cost" definition="cost" value=${html`<${Value} of=${cost.total_usd} as=${usd} why="no call has a price" />`}
+      note=${known(cost.per_request_usd) ? `${usd(cost.per_request_usd)} a call` : ""}
+      change=${known(cost.priced_ratio) && cost.priced_ratio < 1 ? `${counted(cost.unpriced_requests, "call")} without a price` : ""} />
+  </div>`;
+}
+
+function Charts({ name, version, window, compare, environment, cost }) {
+  const series = useAnswer(asked("ai/series", { model: name, version, window, compare, environment }), NORMALLY);
+  return html`<div class="charts">
+    <${Chart} title="Latency" definition="latency-and-timetofirstchunk" answer=${series} format=${milliseconds}
+      lines=${[{ name: "p50", column: "p50_ms", alone: true }, { name: "p95", column: "p95_ms" }, { name: "p99", column: "p99_ms", alone: true }]} />
+    <${Chart} title="Requests and errors" definition="errors" answer=${series} format=${whole}
+      lines=${[{ name: "requests", column: "requests" }, { name: "errors", column: "errors", colour: "--bad", alone: true }]} />
+    ${known(cost.input_tokens) && html`<${Chart} title="Tokens" definition="cost" answer=${series} format=${whole}
+      lines=${[{ name: "input", column: "input_tokens" }, { name: "output", column: "output_tokens", alone: true }]} />`}
+    ${known(cost.total_usd) && html`<${Chart} title="Cost" definition="cost" answer=${series} format=${usd}
+      lines=${[{ name: "cost", column: "cost_usd" }]} />`}
+  </div>`;
+}
+
+function Health({ model }) {
+  const judged = `${share(model.health_coverage)} of what makes it up can be judged`;
+  return html`<${Section} title="Health" definition="snapshot-dataquality-and-deduction" note=${judged}>
+    <div class="card">
+      <p class="figure"><${Value} of=${model.health_score} as=${points} why="nothing can be judged yet" /><small> of 100 points</small></p>
+      ${model.deductions.length === 0 && html`<p class="note">Nothing is deducted.</p>`}
+      <ul class="reasons">${model.deductions.map((deduction) => html`<li key=${deduction.component}>
+        <b>−${points(deduction.points)} for ${words(deduction.component)}</b>
+        <p>${deduction.recommendation}</p>
+      </li>`)}</ul>
+    </div>
+  <//>`;
+}
+
+const driftColumns = (drifted) => [
+  { key: "feature", name: "Feature", isName: true, value: ([feature]) => feature },
+  { key: "score", name: "Drift score", value: ([, score]) => score,
+    show: ([, score]) => (known(score) ? html`${three(score)} <${Bar} of=${score} total=${1} look=${score > 0.3 ? "bad" : ""} />` : html`<${Value} />`) },
+  { key: "verdict", name: "Verdict", isText: true, value: ([feature, , why]) => why || (drifted.includes(feature) ? "drifted" : "not beyond doubt"), as: String },
+];
+
+function Drift({ drift }) {
+  if (!drift) return null;
+  const rows = [
+    ...(known(drift.prediction_drift) ? [["(prediction)", drift.prediction_drift, ""]] : []),
+    ...Object.entries(drift.feature_drift).map(([feature, score]) => [feature, score, ""]),
+    ...Object.entries(drift.not_judged).map(([feature, why]) => [feature, null, why]),
+  ];
+  const note = `${counted(drift.samples, "record")} against ${whole(drift.reference_samples)} of the reference`;
+  return html`<${Section} title="Drift" definition="drift-and-evidence" note=${note}>
+    <p class="sentence"><${Pill} of=${drift.drift_status} /> ${drift.evidence.message}</p>
+    <${Table} name="drift" label="Drift by feature" columns=${driftColumns(drift.evidence.drifted)} rows=${rows} id=${([name]) => name} order="-score" />
+  <//>`;
+}
+
+const CLASS_COLUMNS = [
+  { key: "class", name: "Class", isName: true, value: ([name]) => name },
+  { key: "support", name: "Labelled", value: ([, row]) => row.support, as: whole },
+  { key: "precision", name: "Precision", value: ([, row]) => row.precision, as: share },
+  { key: "recall", name: "Recall", value: ([, row]) => row.recall, as: share },
+  { key: "f1", name: "F1", value: ([, row]) => row.f1, as: share },
+];
+
+function Accuracy({ accuracy }) {
+  if (!accuracy) return null;
+  if (!("per_class" in accuracy)) {
+    const rows = Object.entries(accuracy).filter(([, value]) => typeof value === "number");
+    return html`<${Section} title="Accuracy" definition="regression">
+      <div class="card"><${Pairs} rows=${rows.map(([name, value]) => [words(name), value, three])} /></div>
+    <//>`;
+  }
+  const note = `${counted(accuracy.labelled, "prediction")} with a truth, ${share(accuracy.label_coverage || 0)} of all`;
+  return html`<${Section} title="Accuracy" definition="accuracy-and-classquality" note=${note}>
+    <div class="card"><${Pairs} rows=${[
+      ["accuracy", accuracy.accuracy, share], ["precision", accuracy.precision, share],
+      ["recall", accuracy.recall, share], ["F1, mean of the classes", accuracy.f1_macro, share],
+    ]} /></div>
+    <${Table} name="class" label="Quality by class" columns=${CLASS_COLUMNS} rows=${Object.entries(accuracy.per_class)}
+      id=${([name]) => name} order="-support" />
+  <//>`;
+}
+
+export function Model({ name, version, window, compare, environment }) {
+  const answer = useAnswer(asked("ai/models/detail", { name, version, window, environment }), NORMALLY);
+  return html`<${Answered} answer=${answer} rows=${12}>${(model) => html`
+    <${Figures} model=${model} />
+    <${Charts} ...${{ name, version, window, compare, environment, cost: model.cost }} />
+    <${Health} model=${model} />
+    <${Drift} drift=${model.drift} />
+    <${Accuracy} accuracy=${model.accuracy} />`}<//>`;
+}

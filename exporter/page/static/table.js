@@ -1,0 +1,93 @@
+// A table: searched, sorted and paged in the address, so that a link shows the same rows.
+
+import { html } from "./preact.standalone.module.js";
+import { address, change } from "./address.js";
+import { whole } from "./format.js";
+import { Value, known } from "./parts.js";
+
+const ROWS = 25;
+
+/** The order of two values; what is unknown stands last, whichever way it is sorted. */
+function compare(a, b, factor) {
+  if (!known(a) || !known(b)) return Number(known(b)) - Number(known(a));
+  return factor * (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b);
+}
+
+function sorted(rows, columns, order) {
+  const column = columns.find(({ key }) => key === order.replace(/^-/, ""));
+  if (!column) return rows;
+  const factor = order.startsWith("-") ? -1 : 1;
+  return [...rows].sort((a, b) => compare(column.value(a), column.value(b), factor));
+}
+
+function matches(row, columns, sought) {
+  const text = columns.map((column) => (column.text ? column.text(row) : column.value(row))).filter(known).join(" ");
+  return sought.toLowerCase().split(/\s+/).every((word) => text.toLowerCase().includes(word));
+}
+
+function Heading({ column, order, sortBy }) {
+  const direction = { [column.key]: "ascending", [`-${column.key}`]: "descending" }[order];
+  // The first click shows the largest numbers, and names from A on.
+  const first = column.isName ? column.key : `-${column.key}`;
+  const other = column.isName ? `-${column.key}` : column.key;
+  return html`<th scope="col" aria-sort=${direction || "none"} class=${column.isText ? "text" : ""}>
+    <button type="button" title=${column.title || "Sort"} onClick=${() => sortBy(order === first ? other : first)}>
+      ${column.name}<span class="arrow" aria-hidden="true">${{ ascending: " ↑", descending: " ↓" }[direction] || ""}</span>
+    </button>
+  </th>`;
+}
+
+function Cell({ row, column, isFirst }) {
+  const content = column.show
+    ? column.show(row)
+    : html`<${Value} of=${column.value(row)} as=${column.as || String} why=${column.why ? column.why(row) : "unknown"} />`;
+  const look = column.isText ? "text" : "";
+  return isFirst ? html`<th scope="row">${content}</th>` : html`<td class=${look}>${content}</td>`;
+}
+
+function Pages({ page, pages, total, go }) {
+  return html`<nav class="pages" aria-label="Pages of the table">
+    <button type="button" disabled=${page <= 1} onClick=${() => go(page - 1)}>Previous</button>
+    <span>${whole((page - 1) * ROWS + 1)} to ${whole(Math.min(page * ROWS, total))} of ${whole(total)}</span>
+    <button type="button" disabled=${page >= pages} onClick=${() => go(page + 1)}>Next</button>
+  </nav>`;
+}
+
+/**
+ * @param name what it is in the address, where a view has several; the first of a view has none.
+ * @param columns `{key, name, value, as, show, text, title, why, isName, isText}`: `value(row)` is sorted by, `as` writes
+ *   it, or `show(row)` draws the cell, whose `text(row)` is searched then. The first heads the row.
+ * @param id of a row.
+ * @param order by which it is sorted until somebody sorts it.
+ * @param isSearched whether a long one has a field to search in.
+ */
+export function Table({ name = "", label, columns, rows, id, order = "", isSearched = true, nothing = "There is none." }) {
+  const { parameters } = address.use();
+  const parameter = (what) => (name ? `${name}_${what}` : what);
+  const sought = parameters[parameter("q")] || "";
+  const by = parameters[parameter("sort")] || order;
+  const found = sorted(sought ? rows.filter((row) => matches(row, columns, sought)) : rows, columns, by);
+  const pages = Math.max(1, Math.ceil(found.length / ROWS));
+  const page = Math.min(pages, Math.max(1, Number.parseInt(parameters[parameter("page")] || "1", 10) || 1));
+  const shown = found.slice((page - 1) * ROWS, page * ROWS);
+  const sortBy = (next) => change({ [parameter("sort")]: next, [parameter("page")]: "" }, { replace: true });
+  const search = (event) =>
+    change({ [parameter("q")]: event.currentTarget.value, [parameter("page")]: "" }, { replace: true });
+  return html`<div class="listing">
+    ${isSearched && (rows.length > 10 || sought) && html`<div class="search">
+      <label>Search <input type="search" value=${sought} onInput=${search} aria-label=${`Search in ${label}`} /></label>
+      <span class="note" role="status">${sought ? `${whole(found.length)} of ${whole(rows.length)}` : whole(rows.length)}</span>
+    </div>`}
+    <div class="card table" tabindex="0" role="region" aria-label=${label}>
+      <table>
+        <thead><tr>${columns.map((column) => html`
+          <${Heading} key=${column.key} column=${column} order=${by} sortBy=${sortBy} />`)}</tr></thead>
+        <tbody>${shown.map((row) => html`<tr key=${id(row)}>${columns.map((column, i) => html`
+          <${Cell} key=${column.key} row=${row} column=${column} isFirst=${i === 0} />`)}</tr>`)}</tbody>
+      </table>
+      ${!shown.length && html`<p class="none">${sought ? `Nothing here has “${sought}” in it.` : nothing}</p>`}
+    </div>
+    ${pages > 1 && html`<${Pages} page=${page} pages=${pages} total=${found.length}
+      go=${(to) => change({ [parameter("page")]: to > 1 ? String(to) : "" })} />`}
+  </div>`;
+}

@@ -1,0 +1,71 @@
+"""What the API tells the page in its tests, and how a test waits for what the page makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+API: Final = "**/api/v1/metrics/"
+NOTHING: dict[str, Any] = {"active": [], "silenced": 0, "recent": [], "silences": [], "evaluated": None}
+ALERTS: dict[str, Any] = {
+    "alerts": [],
+    "total": 0,
+    "rules": NOTHING,
+    "environment": "",
+    "timestamp": "2026-01-31T12:00:00Z",
+}
+KPIS: dict[str, Any] = {"kpis": [], "verdicts": {}, "environment": ""}
+MODEL: dict[str, Any] = {
+    "model_name": "gpt-4o", "model_version": "2024-08-06", "model_type": "nlp_generation", "health_score": None,
+    "latency": {"p50_ms": 42.25, "p95_ms": 1234.5}, "cost": {"total_usd": 0.005, "priced_ratio": 0.9949},
+    "errors": {"count": 1, "rate": 0.005}, "inference_count": 1234, "drift": None,
+}  # fmt: skip
+KPI: dict[str, Any] = {
+    "key": "cpu_usage_percent", "domain": "infrastructure", "title": "CPU usage", "subject": "", "window": "5m",
+    "unit": "percent", "value": 50.0, "target": 80, "alert": 90, "verdict": "ok", "missing": "",
+}  # fmt: skip
+FIRED: dict[str, Any] = {
+    "rule": "model_errors", "title": "Calls of a model fail", "severity": "page", "state": "firing", "resolution": "",
+    "subject": {"kind": "model", "name": "gpt-4o 1", "environment": ""}, "value": 0.5, "threshold": 0.05,
+    "sentence": "Half of the calls of gpt-4o 1 fail.", "cause": "rate limits", "since": "2026-01-31T11:00:00Z",
+    "until": None,
+}  # fmt: skip
+ABOVE: dict[str, Any] = {
+    "key": "disk_usage_percent", "domain": "infrastructure", "subject": "", "value": 95.0, "threshold": 90.0,
+    "rule": "Disk > 90 %", "message": "Disk usage is 95 %, above 90 %", "severity": "critical",
+}  # fmt: skip
+
+
+def answer(page: Page, path: str, data: object, status: int = 200) -> None:
+    """Let the page get `data` for a path of the API, whatever the question narrows it to."""
+    body = {"status": "success", "data": data} if status == 200 else {"status": "error", "message": data}
+    page.route(re.compile(rf"/api/v1/metrics/{re.escape(path)}(\?|$)"), lambda route: fulfill(route, body, status))
+
+
+def fulfill(route: Route, body: object, status: int) -> None:
+    """Give an answer of our own."""
+    route.fulfill(status=status, content_type="application/json", body=json.dumps(body))
+
+
+def answer_models(page: Page, *models: dict[str, Any]) -> None:
+    """Let the page get some models."""
+    answer(page, "ai/models", {"models": models, "total_models": len(models), "total_inferences": 1})
+
+
+def texts(page: Page, selector: str) -> list[str]:
+    """Return what stands in some elements, as a person reads it."""
+    return [re.sub(r"\s+", " ", text).strip() for text in page.locator(selector).all_inner_texts()]
+
+
+def eventually(page: Page, holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Wait until something holds; Playwright tells of requests only while it is waited by its own means."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)

@@ -1,0 +1,49 @@
+"""What the files of the page are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+STATIC = Path(__file__).parents[3] / "exporter" / "page" / "static"
+VENDORED = {"uPlot.iife.min.js", "preact.standalone.module.js"}
+OURS = [path for path in sorted(STATIC.glob("*.js")) if path.name not in VENDORED]
+
+
+def test_every_section_that_is_linked_to_is_there() -> None:
+    """The definitions have a heading for each section that a number of the page leads to."""
+    headings = re.findall(r"^#{1,3} (.*)$", (STATIC / "definitions.md").read_text("utf-8"), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    linked = {
+        name
+        for script in OURS
+        for name in re.findall(
+            r'(?:definition=|definition: |DEFINITION = |SERIES = )"([^"]+)"', script.read_text("utf-8")
+        )
+    }
+    assert linked - anchors == set()
+    assert len(linked) > 15
+
+
+def test_nothing_is_written_as_markup() -> None:
+    """No script of ours puts strings into the page as markup or runs strings, and no file names another host."""
+    for script in OURS:
+        source = script.read_text("utf-8")
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source)
+        assert not re.search(r"https?://", source)
+    assert not re.search(r"<script>|<style|\son\w+=|\sstyle=|https?://", (STATIC / "index.html").read_text("utf-8"))
+
+
+def test_every_module_is_asked_for_at_once() -> None:
+    """The page names each of its modules, so that a browser does not find them one after the other."""
+    named = set(re.findall(r'"static/([\w.-]+\.js)"', (STATIC / "index.html").read_text("utf-8")))
+    assert named == {path.name for path in STATIC.glob("*.js")}
+
+
+def test_what_is_not_ours_is_as_published() -> None:
+    """The table of vendored files has the digest of each of them, and each script that is not ours is in it."""
+    table = (STATIC.parent / "VENDORED.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `([\w.]+)` .* `([0-9a-f]{64})` \|$", table, re.MULTILINE))
+    assert set(rows) >= VENDORED
+    assert {name: hashlib.sha256((STATIC / name).read_bytes()).hexdigest() for name in rows} == rows
