@@ -48,7 +48,7 @@ NAMED = $(sort $(shell grep -oh 'tests/[a-zA-Z0-9_/]*\.py' docs/reliability.md d
 chaos:
 	@.ci/venv dev
 	@CHAOS_SCALE=3 CHAOS_ROUNDS=20 CHAOS_MODELS=100000 E2E_OUTAGE_S=60 E2E_MUTATIONS=100000 \
-		$(PY) -m pytest -q -rs tests/chaos $(NAMED) $(ARGS)
+		$(PY) -m pytest -q -rs -n logical --dist load --maxschedchunk 1 tests/chaos $(NAMED) $(ARGS)
 
 soak:
 	@.ci/venv dev

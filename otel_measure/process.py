@@ -6,7 +6,6 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 from otel_measure.ai.service import AiModelService
@@ -20,6 +19,7 @@ from otel_measure.users.service import UserAnalyticsService
 _log: Final = logging.getLogger("otel_measure")
 _lock = threading.RLock()
 _current: Runtime | None = None
+_forking: Final = threading.local()  # `held`: the runtime that waits for the fork of a thread
 
 
 def configure(
@@ -127,12 +127,16 @@ def get_otlp_senders() -> OtlpSenders:
     return current().receiver.senders()
 
 
-def _each(step: Callable[[Runtime], None]) -> Callable[[], None]:
-    def run() -> None:
-        if _current is not None:
-            step(_current)
+def _before_fork() -> None:
+    _forking.held = _current
+    if _forking.held is not None:
+        _forking.held.before_fork()
 
-    return run
+
+def _after_fork_in_parent() -> None:
+    # Not the one that there is now: another thread may have ended the one that is held, or made one.
+    if _forking.held is not None:
+        _forking.held.after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
@@ -145,7 +149,7 @@ def _after_fork_in_child() -> None:
 atexit.register(shutdown)
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
-        before=_each(Runtime.before_fork),
-        after_in_parent=_each(Runtime.after_fork_in_parent),
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )

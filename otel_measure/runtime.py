@@ -135,6 +135,7 @@ class Runtime(Wired):
                 stop=lambda _: infrastructure.stop_watching(),
                 after_fork_in_child=infrastructure.after_fork_in_child,
             ),
+            Part(name="receiver", after_fork_in_child=self.receiver.after_fork_in_child),
             Part(name="models", before_fork=ai.before_fork, after_fork_in_child=ai.after_fork_in_child),
             Part(
                 name="recorder",

@@ -79,7 +79,7 @@ class Running:
         """Return what the process has printed so far, both streams."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_http(self, url: str, timeout_s: float = 15.0) -> bytes:
+    def wait_http(self, url: str, timeout_s: float = 60.0) -> bytes:
         """Wait like `wait_http`, but give up, showing the output, as soon as the process has ended."""
         __tracebackhide__ = True
         try:
@@ -95,7 +95,7 @@ class RunProcess(Protocol):
         """Start `args` and return at once."""
 
 
-def wait_http(url: str, timeout_s: float = 15.0, *, still_hopeful: Callable[[], bool] = lambda: True) -> bytes:
+def wait_http(url: str, timeout_s: float = 60.0, *, still_hopeful: Callable[[], bool] = lambda: True) -> bytes:
     """Return the body of the first 2xx answer of `url`.
 
     Raises:
@@ -105,7 +105,7 @@ def wait_http(url: str, timeout_s: float = 15.0, *, still_hopeful: Callable[[], 
     last: object = "no answer"
     while still_hopeful() and time.monotonic() < deadline:
         try:
-            with _NO_PROXY.open(url, timeout=1) as response:
+            with _NO_PROXY.open(url, timeout=min(10.0, timeout_s)) as response:
                 return bytes(response.read())
         except (urllib.error.URLError, OSError) as error:
             last = error

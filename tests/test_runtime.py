@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 
 from otel_measure.config import Settings
@@ -231,6 +232,30 @@ def test_a_fork_in_either_role() -> None:
         assert capture.runtime.telemetry.instance_id != me
         capture.users.track_event("child", "click", "x")
         assert capture.users.get_engagement_metrics().dau == 3
+
+
+def test_a_callback_that_asks_does_not_wait_for_who_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While metrics are collected, nobody measures what was committed: whoever asks then waits for 0.2 s at most."""
+    waits_s: list[float] = []
+
+    class Committing:
+        """Held by a thread that commits."""
+
+        def acquire(self, timeout: float) -> bool:
+            waits_s.append(timeout)
+            return False
+
+    with Capture() as capture:
+
+        def callback(_: CallbackOptions) -> list[Observation]:
+            with monkeypatch.context() as patched:
+                patched.setattr(capture.runtime.recorder, "_draining", Committing())
+                return [Observation(capture.users.get_engagement_metrics().dau)]
+
+        capture.providers.meters.get_meter("shop").create_observable_gauge("dau", [callback])
+        capture.runtime.telemetry.collect()
+    assert waits_s
+    assert 0 < max(waits_s) <= 0.2
 
 
 def test_settings_that_cannot_be_met_say_why(tmp_path: Path) -> None:

@@ -329,3 +329,7 @@ class PriceTableLoader:
         """Wait until it is done, when it was started."""
         if self._thread is not None:
             self._thread.join(timeout_s)
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: the lock may be held by a thread that is not here."""
+        self._lock = threading.Lock()

@@ -57,7 +57,8 @@ class AiModelService(ModelQuestions):
     ) -> None:
         self._monotonic = monotonic
         quality = QualityReader(store, now_us, store.definitions) if store is not None else None
-        super().__init__(recorder, in_process, Registry(store, monotonic), quality, now_us, timezone)
+        registry, trace_url = Registry(store, monotonic), settings.trace_url
+        super().__init__(recorder, in_process, registry, quality, now_us, timezone, trace_url)
         self.pricer = Pricer(override_rates(settings.price_overrides))
         self._price_table = PriceTableLoader()
         self._builder = InferenceBuilder(
@@ -93,6 +94,7 @@ class AiModelService(ModelQuestions):
 
     def after_fork_in_child(self) -> None:
         """Start afresh: a lock of the parent may be held by a thread that is not here."""
+        self._price_table.after_fork_in_child()
         if self._quality is not None:
             self._quality.after_fork_in_child()
 

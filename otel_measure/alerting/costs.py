@@ -33,7 +33,7 @@ def models_dear(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[J
 
 def _of_environment(store: Store, environment: str, rule: AlertRule, now_us: int) -> Iterator[Judgement]:
     with store.asking(Filter(environment=environment)) as known:
-        sums = known.models.call_sums(now_us - rule.window_s * SECOND_US, now_us + 1)
+        sums = known.calls.call_sums(now_us - rule.window_s * SECOND_US, now_us + 1)
         called = together(known.models, environment, sums)
     for model in called:
         calls, priced, nano_usd = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import nan
 from typing import Final
 
@@ -13,11 +14,12 @@ from otel_measure.definitions.alerting.calls import CallHistory, CallMinute, jud
 from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
-from otel_measure.definitions.model_use import ModelUse, added_by_step
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.store.protocol import Store
+from otel_measure.store.questions import Moment, StoredModels
 from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import ModelChoice, TimedCount
 
 _FIVE_MINUTES_US: Final = 5 * MINUTE_US
 
@@ -30,54 +32,47 @@ def models_slow(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[J
         rules: their threshold is in milliseconds.
         now_us: microseconds.
     """
-    return [
-        judge_latency(rule, history, now_us)
-        for environment in environments_of(store)
-        for rule in rules
-        for history in _histories(store, environment, rule, now_us)
-    ]
+    judged: list[Judgement] = []
+    for environment in environments_of(store):
+        with store.asking(Filter(environment=environment)) as known:
+            for rule in rules:
+                judged += _of_environment(known, environment, rule, now_us)
+    return judged
 
 
-def _histories(store: Store, environment: str, rule: AlertRule, now_us: int) -> Iterator[CallHistory]:
-    made = _steps(rule, now_us)
-    with store.asking(Filter(environment=environment)) as known:
-        uses = known.models.use_by_step(made, "version")
-        called = together(known.models, environment, {(name, version): uses[name, version] for name, version in uses})
-    for model in called:
-        added, threshold_ms = added_by_step(model.versions), own_threshold(rule, model.targets)
-        yield CallHistory(
-            model.subject,
-            [_minute(made.edges[step], added[step], threshold_ms) for step in sorted(added)],
-            _p95_ms(added, made, now_us - rule.window_s * SECOND_US),
-            targets=model.targets,
-        )
-
-
-def _steps(rule: AlertRule, now_us: int) -> Steps:
-    """Return minutes for the short window of a rule, and five minutes at a time for the rest of the long one."""
+def _of_environment(known: Moment, environment: str, rule: AlertRule, now_us: int) -> Iterator[Judgement]:
+    """Yield what a rule says; the percentile of a model is reckoned only where it is beyond, and told."""
     start, minutes_from = (
         at - at % _FIVE_MINUTES_US
         for at in (now_us - rule.long_window_s * SECOND_US, now_us - rule.window_s * SECOND_US)
     )
-    end = now_us - now_us % MINUTE_US + MINUTE_US
-    edges = (*range(start, minutes_from, _FIVE_MINUTES_US), *range(minutes_from, end + 1, MINUTE_US))
-    return Steps(edges, MINUTE_US // SECOND_US, ())
+    called = together(known.models, environment, known.calls.call_sums(start, now_us + 1))
+    thresholds = {model.subject.name: own_threshold(rule, model.targets) for model in called}
+    by_version: dict[str, list[list[TimedCount]]] = {}
+    for (name, _), counts in known.calls.timed_counts(start, minutes_from, now_us + 1, thresholds).items():
+        by_version.setdefault(name, []).append(counts)
+    for model in called:
+        minutes = _added(by_version[model.subject.name])
+        judgement = judge_latency(rule, CallHistory(model.subject, minutes, targets=model.targets), now_us)
+        if judgement.outcome == "beyond":
+            judgement = replace(judgement, value=_p95_ms(known.models, model.subject.name, rule, now_us))
+        yield judgement
 
 
-def _minute(start: int, use: ModelUse, threshold_ms: float) -> CallMinute:
-    """Return how many calls took too long; of others' histograms, those of which that is certain."""
-    timed = slow = 0
-    if use.latency is not None:
-        timed, slow = use.latency.count, use.latency.explicit((threshold_ms,))[1]
-    if use.binned is not None:
-        timed, slow = timed + max(use.binned.count, 0), slow + use.binned.above(threshold_ms)
-    return CallMinute(start, use.requests, use.errors, timed, slow)
+def _added(versions: Sequence[Sequence[TimedCount]]) -> list[CallMinute]:
+    """Return the cells of all versions of a model, added."""
+    minutes: dict[int, CallMinute] = {}
+    for start, timed, slow in (count for counts in versions for count in counts):
+        known = minutes.get(start)
+        if known is not None:
+            timed, slow = timed + known.timed, slow + known.slow
+        minutes[start] = CallMinute(start, timed=timed, slow=slow)
+    return [minutes[start] for start in sorted(minutes)]
 
 
-def _p95_ms(uses: Mapping[int, ModelUse], made: Steps, since_us: int) -> float:
-    """Return the percentile of the short window."""
-    short = ModelUse("", "")
-    for step, use in uses.items():
-        if made.edges[step + 1] > since_us:
-            short.add(use)
-    return percentiles(short, (0.95,))[0] if short.latency is not None or short.binned is not None else nan
+def _p95_ms(known: StoredModels, name: str, rule: AlertRule, now_us: int) -> float:
+    """Return the percentile of the short window of a rule, all versions of a model together."""
+    start, end = now_us - rule.window_s * SECOND_US, now_us + 1
+    made = Steps((start - start % MINUTE_US, end + -end % MINUTE_US), rule.window_s, ())
+    uses = known.use_by_step(made, "model", ModelChoice(name)).get((name,), {})
+    return percentiles(uses[0], (0.95,))[0] if uses else nan

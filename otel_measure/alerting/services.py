@@ -40,7 +40,7 @@ def judge_down(rule: AlertRule, history: ServiceHistory, environment: str, now_u
     if since_us is None:
         return Judgement(rule.key, subject, "within", 0.0, rule.threshold)
     down_s = (now_us - since_us) / SECOND_US
-    cause = _reason(history, now_us)
+    cause = _reason(history, since_us, now_us)
     return Judgement(
         rule.key,
         subject,
@@ -54,10 +54,12 @@ def judge_down(rule: AlertRule, history: ServiceHistory, environment: str, now_u
     )
 
 
-def _reason(history: ServiceHistory, now_us: int) -> str:
-    """Return what was said when it went down last."""
-    downs = [change for change in history.changes if change.state == "down" and change.at <= now_us]
-    return (downs[-1].reason or "") if downs else ""
+def _reason(history: ServiceHistory, since_us: int, now_us: int) -> str:
+    """Return what was said last of why it is down since then; who says it again without a reason takes none away."""
+    reasons = [
+        change.reason for change in history.changes if change.state == "down" and since_us <= change.at <= now_us
+    ]
+    return next((reason for reason in reversed(reasons) if reason), "")
 
 
 def services_burning(store: Store, rules: Sequence[AlertRule], now_us: int) -> list[Judgement]:

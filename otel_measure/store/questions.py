@@ -7,7 +7,7 @@ reports. Every method may raise `StoreUnavailable`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from otel_measure.definitions.alerting.incidents import AlertIncident
@@ -23,14 +23,16 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.records.kinds import Origin
+from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.models import (
     ALL_MODELS,
     CallCount,
+    CallOrder,
     CallTotals,
+    FailedCalls,
     GroupBy,
     GroupKey,
     Model,
@@ -38,6 +40,7 @@ from otel_measure.store.types.models import (
     ModelKey,
     ServiceModel,
     Spent,
+    TimedCount,
 )
 from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 from otel_measure.store.types.services import ServiceHistory
@@ -117,15 +120,29 @@ class StoredModels(RecordedModels, Protocol):
         The uses name no model: what they are of stands in the key.
         """
 
-    def call_counts(self, start: int, minutes_from: int, end: int) -> dict[ModelKey, list[CallCount]]:
-        """Return the calls of each cell of [start, end), ascending, of the models that had any.
+
+class CallQuestions(Protocol):
+    """What judges of calls ask every minute."""
+
+    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
+        """Return what the calls of [start, end), whole minutes, add up to, of the models that had any."""
+
+    def call_counts(
+        self, start: int, minutes_from: int, end: int, names: Collection[str]
+    ) -> dict[ModelKey, list[CallCount]]:
+        """Return the calls of each cell of [start, end), ascending, of those models of some names that had any.
 
         Cells are a minute long from `minutes_from` on, and at most five minutes before; both times are multiples of
         five minutes.
         """
 
-    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
-        """Return what the calls of [start, end), whole minutes, add up to, of the models that had any."""
+    def timed_counts(
+        self, start: int, minutes_from: int, end: int, slower_than_ms: Mapping[str, float]
+    ) -> dict[ModelKey, list[TimedCount]]:
+        """Return the timed calls of each cell as for `call_counts`, and those that took longer than is said by name."""
+
+    def error_types(self, name: str, start: int, end: int, limit: int) -> Counter[str]:
+        """Return how many of the last failures of [start, end) had each error type, at most `limit` of each version."""
 
 
 class CallTimeQuestions(Protocol):
@@ -133,6 +150,9 @@ class CallTimeQuestions(Protocol):
 
     def active(self, start: int, end: int) -> dict[ServiceModel, int]:
         """Return when the last hour of [start, end) begins that had calls, of whatever had any."""
+
+    def totals(self, start: int, end: int) -> dict[ServiceModel, int]:
+        """Return how many calls the hours of [start, end) held, of whatever had any."""
 
     def called_since(self, start: int) -> set[ServiceModel]:
         """Return what had calls in a minute that begins then or later."""
@@ -196,6 +216,19 @@ class QualityQuestions(Protocol):
 
     def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
         """Return the first records of a model, at most `limit`, in order."""
+
+
+class CallFactQuestions(Protocol):
+    """Single calls of models: what is behind a number."""
+
+    def largest(self, order: CallOrder, start: int, end: int, only: ModelChoice, limit: int) -> list[Inference]:
+        """Return the slowest or the dearest calls of [start, end), the largest first; of equal ones the newest.
+
+        A call without a duration or a cost is none of them.
+        """
+
+    def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
+        """Return the failed calls of [start, end) by type, the most frequent first; the trace is that of a new one."""
 
 
 class SpendingQuestions(Protocol):
@@ -314,6 +347,10 @@ class Moment(Protocol):
         """What models did."""
 
     @property
+    def calls(self) -> CallQuestions:
+        """Calls of models, counted."""
+
+    @property
     def call_times(self) -> CallTimeQuestions:
         """When models were called."""
 
@@ -323,6 +360,10 @@ class Moment(Protocol):
 
     def agents(self, start: int, end: int) -> AgentActivity:
         """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
+
+    @property
+    def call_facts(self) -> CallFactQuestions:
+        """Single calls."""
 
     @property
     def spending(self) -> SpendingQuestions:

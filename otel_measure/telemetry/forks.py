@@ -21,6 +21,7 @@ from opentelemetry.sdk.metrics.export import (
 
 from otel_measure.definitions.streams import stream_scope
 from otel_measure.stats.binned import Exponential
+from otel_measure.store.waiting import waiting_until
 from otel_measure.telemetry.collected import (
     DataPoint,
     SeriesKey,
@@ -33,6 +34,9 @@ from otel_measure.telemetry.collected import (
 from otel_measure.telemetry.sdk_internals import Collect, intercept_collect
 
 _CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
+# How long a callback of the application that asks us something waits for what is being committed: whoever commits
+# measures it next, for which it has to wait for this collection.
+_ASKED_FOR_S: Final = 0.2
 
 
 class SinceFork:
@@ -66,7 +70,7 @@ class SinceFork:
 
     def __call__(self, reader: MetricReader, **given: Any) -> MetricsData | None:
         """Return the state of every instrument since this process began."""
-        with self._inside_sdk():
+        with self._inside_sdk(), waiting_until(time.monotonic() + _ASKED_FOR_S):
             collected = self._collect(reader, **given)
         return with_metrics(collected, self._metric) if collected is not None and self._inherited else collected
 

@@ -210,3 +210,14 @@ def test_prices_are_loaded_once_and_beside_the_calls() -> None:
     assert absent.is_done
     assert len(asked) == 1
     PriceTableLoader().start()
+
+
+def test_a_child_of_a_fork_loads_prices_whatever_its_parent_was_at() -> None:
+    """The lock may have been held by a thread that the child does not have."""
+    asked: list[str] = []
+    loader = PriceTableLoader(lambda provider, model: asked.append(model), lambda: True)
+    loader._lock.acquire()
+    loader.after_fork_in_child()
+    loader.start()
+    loader.finish(60)
+    assert asked == ["gpt-4o"]

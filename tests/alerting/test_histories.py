@@ -28,7 +28,10 @@ def test_an_outage_is_told_of_all_versions_of_a_model_together() -> None:
         judged = {one.subject: one for one in models_failing(store, [BY_KEY["model_errors"]], now)}
     failing, other = AlertSubject("model", "m", "test"), AlertSubject("model", "other", "test")
     assert {subject: one.outcome for subject, one in judged.items()} == {failing: "beyond", other: "within"}
-    assert judged[failing].sentence == ("5 of the last 5 calls of m failed, 5 % may; since 11:50 UTC")
+    assert judged[failing].sentence == (
+        "5 of the last 5 calls of m failed, 5 % may; since 11:50 UTC; 10 of 10 with Timeout"
+    )
+    assert judged[failing].cause == "Timeout"
 
 
 def test_a_model_has_the_loosest_target_of_its_versions() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from otel_measure.alerting.in_force import rules_in_force
+from otel_measure.alerting.evaluator import Evaluator
+from otel_measure.alerting.in_force import BY_KEY, rules_in_force
+from otel_measure.alerting.messages import Messages
+from otel_measure.alerting.report import rule_alerts
 from otel_measure.config import Settings
 from otel_measure.definitions.alerting.overrides import rules_with
 from otel_measure.errors import ConfigurationError
@@ -35,3 +39,42 @@ def test_a_rule_that_cannot_be_so_is_refused_before_anything_is_open(tmp_path: P
     ):
         Runtime(Settings(store=str(path), alert_rules={"host_cpu": {"severity": "loud"}}))
     assert not path.exists()
+
+
+def test_the_cause_is_told_from_the_first_notification_to_the_history() -> None:
+    """Why a service is down, and what most failures are, is in the state, in what is told, and in what happened."""
+    with Capture(Settings(store=":memory:", environment="prod")) as capture:
+        runtime, clock, store = capture.runtime, capture.clock, capture.runtime.store
+        assert store is not None
+        rules = rules_in_force(store, "web-1", lambda _: [], [BY_KEY["model_errors"], BY_KEY["service_down"]])
+        evaluator = Evaluator(store, rules, receivers=["webhook"], holder=lambda: "one", clock=clock)
+        capture.infrastructure.register_service("api")
+        for minute in range(40):
+            is_out = minute < 12
+            if minute == 0:
+                capture.infrastructure.record_service_down("api", reason="disk failed")
+            if minute == 12:
+                capture.infrastructure.record_service_up("api")
+            if minute == 1:
+                capture.infrastructure.record_service_down("api")  # said again, and not why
+            for _ in range(10):
+                capture.ai.record_inference("m", "1", 1.0, error_type="RateLimit" if is_out else None)
+            clock.advance(timedelta(minutes=1))
+            runtime.flush()
+            assert evaluator.evaluate()
+            if minute == 11:
+                during = rule_alerts(store, Messages(rules.by_key), None, clock.now_us)
+        after = rule_alerts(store, Messages(rules.by_key), None, clock.now_us)
+        with store.asking() as known:
+            told = [one.notification for one in known.alerts.waiting("webhook")]
+    causes = {"service_down": "disk failed", "model_errors": "RateLimit"}
+    assert {alert.rule: alert.cause for alert in during.active} == causes
+    assert after.active == ()
+    assert {(alert.rule, alert.state): alert.cause for alert in after.recent} == {
+        (rule, state): cause for rule, cause in causes.items() for state in ("firing", "resolved")
+    }
+    assert {state.judgement.cause for one in told for state in one.firing} == set(causes.values())
+    assert {change.judgement.cause for one in told for change in one.resolved} == set(causes.values())
+    sentences = {alert.rule: alert.sentence for alert in during.active}
+    assert sentences["service_down"] == "api is down since 2026-01-15 12:00:00 UTC: disk failed"
+    assert sentences["model_errors"].endswith("; 120 of 120 with RateLimit")

@@ -51,14 +51,14 @@ def attacked(attack: Attack, scale: int, folder: Path) -> Outcome:
 
 def main(words: list[str]) -> None:
     """Print one row for each attack whose name has one of the words in it."""
-    print(f"{'attack':<46} {'memory':>9} {'took':>8} {'slowest':>9} {'answered':>9} {'not':>4} {'log':>6}")
+    print(f"{'attack':<46} {'memory':>9} {'took':>8} {'slowest':>9} {'own':>7} {'answered':>9} {'not':>4} {'log':>6}")
     for name, attack in (CONNECTING | SENDING).items():
         if not words or any(word in name for word in words):
             with tempfile.TemporaryDirectory() as folder:
                 seen, log_lines = attacked(attack, 1, Path(folder))
             print(
                 f"{name:<46} {seen.memory_mib:5.0f} MiB {seen.took_s:6.1f} s {seen.slowest_s:7.2f} s "
-                f"{seen.answered:9} {len(seen.faults):4} {log_lines:6}",
+                f"{seen.slowest_own_s:5.2f} s {seen.answered:9} {len(seen.faults):4} {log_lines:6}",
                 flush=True,
             )
 

@@ -29,7 +29,7 @@ def test_every_acknowledged_event_is_there_once(tmp_path: Path) -> None:
     with clients.at_work():
         for n in range(ROUNDS):
             with running(command, tmp_path / f"log{n}") as server:
-                until_s, enough = time.monotonic() + 30, len(clients.acknowledged) + 50
+                until_s, enough = time.monotonic() + 120, len(clients.acknowledged) + 50
                 while len(clients.acknowledged) < enough and time.monotonic() < until_s:
                     time.sleep(0.01)
                 assert len(clients.acknowledged) >= enough
@@ -37,7 +37,7 @@ def test_every_acknowledged_event_is_there_once(tmp_path: Path) -> None:
                 server.process.send_signal(signal.SIGKILL)
                 server.process.wait(10)
     with running(command, tmp_path / "log") as server:
-        server.wait_http(f"{url}/readyz", 30)
+        server.wait_http(f"{url}/readyz", 120)
         kept = stored(store)
         total = Exporter(url).value("otel_measure_users_events_total", otel_measure_event_type="click")
     assert clients.faults == []

@@ -12,6 +12,7 @@ import pytest
 
 from tests.chaos.asking import status_of
 from tests.chaos.locking import locked
+from tests.chaos.scheduling import wait_for_end, waiting_for
 from tests.chaos.victim import Victim, victim
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -19,6 +20,7 @@ TRACK = "/api/v1/metrics/users/events/track"
 BATCH = "/api/v1/metrics/users/events/batch"
 EVENT = {"user_id": 1, "event_type": "click", "event_name": "x"}
 API = "/api/v1/metrics"
+IN_TIME_S = 6  # 5 s after it came, and what an answer takes
 ATTRIBUTES = [{"key": key, "value": {"stringValue": "x"}} for key in ("user.id", "otel_measure.event.label")]
 LOG = {"eventName": "otel_measure.click", "attributes": ATTRIBUTES}
 POINT = {"name": "x", "sum": {"isMonotonic": True, "aggregationTemporality": 2, "dataPoints": [{"asInt": 1}]}}
@@ -44,17 +46,17 @@ def post(path: str, content: object, method: str = "POST") -> bytes:
 
 
 def timed(server: Victim, request: bytes, into: list[tuple[int, float, bytes]]) -> None:
-    """Note the status of an answer, how long it took, and the answer."""
-    began_s = time.monotonic()
-    answer = server.ask(request, 30)
-    into.append((status_of(answer), time.monotonic() - began_s, answer))
+    """Note the status of an answer, how long the server let it wait, and the answer."""
+    with waiting_for(server.process.pid) as wait:
+        answer = server.ask(request, 120)
+    into.append((status_of(answer), wait.own_s, answer))
 
 
 def test_writes_are_told_in_time(tmp_path: Path) -> None:
     """Each of 60 writes is answered 503 with Retry-After some 5 s after it came; afterwards all goes on by itself."""
     answers: list[tuple[int, float, bytes]] = []
     with victim(tmp_path) as server:
-        assert status_of(server.ask(post(TRACK, EVENT))) == 201
+        assert status_of(server.ask(post(TRACK, EVENT), 60)) == 201
         with locked(tmp_path / "measure.db"):
             requests = [post(TRACK, EVENT)] * 30 + [post(BATCH, {"events": [EVENT]})] * 30
             threads = [threading.Thread(target=timed, args=(server, each, answers)) for each in requests]
@@ -67,17 +69,16 @@ def test_writes_are_told_in_time(tmp_path: Path) -> None:
                 thread.join()
         assert {status for status, _, _ in answers} == {503}
         assert all(b"\r\nretry-after: 1\r\n" in answer for _, _, answer in answers)
-        # 5 s are promised; a machine that others use as well is late itself.
-        assert max(took_s for _, took_s, _ in answers) < 6
+        assert max(took_s for _, took_s, _ in answers) < IN_TIME_S
         assert healthy[0][0] == 200
         assert healthy[0][1] < 1
-        assert status_of(server.ask(post(TRACK, EVENT))) == 201
+        assert status_of(server.ask(post(TRACK, EVENT), 60)) == 201
 
 
 def test_every_kind_of_write_is_told_in_time(tmp_path: Path) -> None:
     """Ten of each kind at once: each is answered 503 some 5 s after it came, whatever waits before it."""
     with victim(tmp_path) as server:
-        before = [server.ask(post(path, content, method), 10) for method, path, content in WRITES]
+        before = [server.ask(post(path, content, method), 60) for method, path, content in WRITES]
         assert [status_of(answer) for answer in before] == [201, 200, 201, 201, 200, 200, 201, 200, 200]
         answers: dict[str, list[tuple[int, float, bytes]]] = {path: [] for _, path, _ in WRITES}
         with locked(tmp_path / "measure.db"):
@@ -94,34 +95,32 @@ def test_every_kind_of_write_is_told_in_time(tmp_path: Path) -> None:
         assert {path: {status for status, _, _ in of_path} for path, of_path in answers.items()} == {
             path: {503} for _, path, _ in WRITES
         }
-        assert {path: s for path, s in slowest_s.items() if s >= 6} == {}
+        assert {path: s for path, s in slowest_s.items() if s >= IN_TIME_S} == {}
 
 
 def test_a_server_ends_while_the_store_is_locked(tmp_path: Path) -> None:
     """SIGTERM ends it within 10 s, also then, and with ten writes of each kind that wait."""
     with victim(tmp_path) as server:
-        assert status_of(server.ask(post(TRACK, EVENT))) == 201
+        assert status_of(server.ask(post(TRACK, EVENT), 60)) == 201
         with locked(tmp_path / "measure.db"):
             late: list[tuple[int, float, bytes]] = []
             for method, path, content in WRITES * 10:
                 request = post(path, content, method)
                 threading.Thread(target=timed, args=(server, request, late), daemon=True).start()
             time.sleep(0.3)
-            began_s = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
-            server.process.wait(20)
-            assert time.monotonic() - began_s < 10
+            wait_for_end(server.process, 10)
         assert "OTLP endpoint" not in server.log.read_text()
 
 
 def test_questions_do_not_wait(tmp_path: Path) -> None:
     """Reads, scrapes and `/readyz` are answered at once, and `/readyz` says that a write would wait."""
     with victim(tmp_path) as server:
-        assert status_of(server.ask(post(TRACK, EVENT))) == 201
-        assert server.status("/metrics") == 200
+        assert status_of(server.ask(post(TRACK, EVENT), 60)) == 201
+        assert server.status("/metrics", 60) == 200
         with locked(tmp_path / "measure.db"):
             for path, status in (("/metrics", 200), ("/api/v1/metrics/users/summary", 200), ("/readyz", 503)):
-                began_s = time.monotonic()
-                assert (path, server.status(path)) == (path, status)
-                assert time.monotonic() - began_s < 1.5
-        assert server.status("/readyz") == 200
+                with waiting_for(server.process.pid) as wait:
+                    assert (path, server.status(path, 60)) == (path, status)
+                assert wait.own_s < 1
+        assert server.status("/readyz", 60) == 200

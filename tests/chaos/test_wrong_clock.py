@@ -49,7 +49,7 @@ class ClockedMachine:
         """Run a command to its end, and return the JSON it prints."""
         done = subprocess.run(
             [*self.command(*words), "--json"], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE, text=True, check=False, timeout=60,
+            stdout=subprocess.PIPE, text=True, check=False, timeout=120,
         )  # fmt: skip
         told: dict[str, Any] = json.loads(done.stdout)
         return told
@@ -61,7 +61,7 @@ class ClockedMachine:
 
     def readiness(self) -> dict[str, str]:
         """Return the answer of `/readyz`."""
-        answer: dict[str, str] = json.loads(ask(self.port, question("/readyz"), 10).split(b"\r\n\r\n", 1)[1])
+        answer: dict[str, str] = json.loads(ask(self.port, question("/readyz"), 60).split(b"\r\n\r\n", 1)[1])
         return answer
 
     def send(self, ids: list[str], age: Callable[[int], timedelta], now: datetime) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class ClockedMachine:
         ]  # fmt: skip
         body = json.dumps({"events": events}).encode()
         head = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        answer = ask(self.port, head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body, 30)
+        answer = ask(self.port, head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body, 60)
         assert status_of(answer) == 200, answer
         told: dict[str, Any] = json.loads(answer.split(b"\r\n\r\n", 1)[1])["data"]
         return told
@@ -105,7 +105,7 @@ def test_a_clock_that_is_wrong_for_a_minute(machine: ClockedMachine) -> None:
     before, meanwhile, after = ids(300, 1), ids(20, 2), ids(20, 3)
     serve = machine.command("serve", "--port", str(machine.port))
     with running(serve, machine.folder / "log") as server:
-        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 30)
+        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 120)
         until(lambda: machine.readiness() == {"status": "ready"})
         assert outcome(machine.send(before, lambda n: timedelta(days=n), now)) == (300, 0, 0)
         machine.set_clock(WRONG_S)
@@ -133,7 +133,7 @@ def test_a_process_that_starts_by_a_wrong_clock(machine: ClockedMachine) -> None
     for ahead_s in (0, WRONG_S, -WRONG_S, 0):
         machine.set_clock(ahead_s)
         with running(serve, machine.folder / f"log{ahead_s}") as server:
-            server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 30)
+            server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 120)
             doubted = {"clock": "doubted"} if ahead_s else {}
             until(lambda doubted=doubted: machine.readiness() == {"status": "ready", **doubted})  # type: ignore[misc]
             if not ahead_s:
@@ -148,12 +148,12 @@ def test_a_store_that_slept_for_three_weeks(machine: ClockedMachine, monkeypatch
     now, store = datetime.now(UTC), machine.folder / "measure.db"
     monkeypatch.setenv("OTEL_MEASURE_RETENTION_DAYS", "10")
     with running(serve, machine.folder / "log") as server:
-        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 30)
+        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 120)
         machine.send(ids(5, 1), lambda n: timedelta(days=n), now)
     machine.set_clock(21 * DAY_S)
     monkeypatch.setenv("CLOCKED_DAY_S", "4")
     with running(serve, machine.folder / "log") as server:
-        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 30)
+        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 120)
         until(lambda: machine.readiness() == {"status": "ready", "clock": "doubted"})
         time.sleep(1)
         assert len(stored(store)) == 5
@@ -163,7 +163,7 @@ def test_a_store_that_slept_for_three_weeks(machine: ClockedMachine, monkeypatch
     machine.set_clock(42 * DAY_S)
     monkeypatch.setenv("CLOCKED_DAY_S", "86400")
     with running(serve, machine.folder / "log") as server:
-        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 30)
+        server.wait_http(f"http://127.0.0.1:{machine.port}/readyz", 120)
         until(lambda: machine.readiness() == {"status": "ready", "clock": "doubted"})
         time.sleep(2)
         assert len(stored(store)) == 5

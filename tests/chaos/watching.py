@@ -6,10 +6,10 @@ import json
 import re
 import sys
 import threading
-import time
 from pathlib import Path
 
 from tests.chaos.asking import ask, question, status_of
+from tests.chaos.scheduling import waiting_for
 
 
 def memory_mib(pid: int) -> float:
@@ -23,26 +23,35 @@ def memory_mib(pid: int) -> float:
 
 def watch(port: int, pid: int, trusted: str, stop: threading.Event) -> dict[str, object]:
     """Ask `/healthz` ten times a second and read the memory fifty times, until told to stop."""
-    largest_mib, slowest_s, answered, faults = [memory_mib(pid)], 0.0, 0, []
+    largest_mib, slowest_s, slowest_own_s, answered, faults = [memory_mib(pid)], 0.0, 0.0, 0, []
 
     def measure() -> None:
         while not stop.wait(0.02):
             largest_mib.append(max(largest_mib.pop(), memory_mib(pid)))
 
+    def healthz() -> str:
+        try:
+            status = status_of(ask(port, question("/healthz"), trusted=trusted))
+            return "" if status == 200 else f"status {status}"
+        except OSError as error:
+            return repr(error)
+
     measuring = threading.Thread(target=measure)
     measuring.start()
     while not stop.wait(0.1):
-        began_s = time.monotonic()
-        try:
-            status = status_of(ask(port, question("/healthz"), trusted=trusted))
-            fault = "" if status == 200 else f"status {status}"
-        except OSError as error:
-            fault = repr(error)
-        slowest_s = max(slowest_s, time.monotonic() - began_s)
+        with waiting_for(pid) as wait:
+            fault = healthz()
+        slowest_s, slowest_own_s = max(slowest_s, wait.took_s), max(slowest_own_s, wait.own_s)
         answered += not fault
         faults += [fault] if fault else []
     measuring.join()
-    return {"slowest_s": slowest_s, "answered": answered, "memory_mib": largest_mib[0], "faults": faults}
+    return {
+        "slowest_s": slowest_s,
+        "slowest_own_s": slowest_own_s,
+        "answered": answered,
+        "memory_mib": largest_mib[0],
+        "faults": faults,
+    }
 
 
 def _await_line(told: threading.Event) -> None:

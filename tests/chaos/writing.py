@@ -44,11 +44,10 @@ class Clients:
     def _run(self) -> None:
         while not self._stop.is_set():
             event_id = str(uuid.uuid4())
-            deadline = time.monotonic() + 20
             while not self._post(event_id):
-                if self._stop.is_set() or time.monotonic() > deadline:
+                if self._stop.is_set():
                     return
-                time.sleep(0.01)
+                time.sleep(0.01)  # however long: a server that begins anew on a busy machine takes its time
             self.acknowledged.append(event_id)
 
     def _post(self, event_id: str) -> bool:

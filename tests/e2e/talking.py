@@ -68,7 +68,7 @@ class Exporter:
 
     def get(self, path: str) -> Any:
         """Return the data of an answer of the JSON API."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/metrics{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/metrics{path}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def model(self, name: str = "gpt-4o") -> Any:
@@ -79,7 +79,7 @@ class Exporter:
 
     def lines(self, *starts: str) -> list[str]:
         """Return the lines of the exposition that begin so."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as answer:
             return [line for line in answer.read().decode().splitlines() if line.startswith(starts)]
 
     def value(self, name: str, **labels: str) -> float:
@@ -94,11 +94,11 @@ def exporter(port: int, store: Path, log: Path, **env: str) -> Iterator[Exporter
     """Run `otel-measure serve` for the length of a `with` block."""
     command = ["-m", "exporter.cli", "serve", "--port", str(port), "--store", str(store)]
     with running([sys.executable, *command], log, env=env) as started:
-        started.wait_http(f"http://127.0.0.1:{port}/readyz", 30)
+        started.wait_http(f"http://127.0.0.1:{port}/readyz", 120)
         yield Exporter(f"http://127.0.0.1:{port}")
 
 
-def eventually(ask: Callable[[], T], wanted: Callable[[T], bool], timeout_s: float = 30.0) -> T:
+def eventually(ask: Callable[[], T], wanted: Callable[[T], bool], timeout_s: float = 60.0) -> T:
     """Return the first answer that is as wanted, or the last one after the time is over."""
     deadline = time.monotonic() + timeout_s
     while not wanted(answer := ask()) and time.monotonic() < deadline:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.scheduling import wait_for_end
 from tests.chaos.writing import Clients, stored
 from tests.components import Running, free_port, requires_module, running
 from tests.e2e.sink import sink
@@ -41,7 +42,7 @@ def test_nothing_is_lost_while_the_other_side_is_away(tmp_path: Path) -> None:
         shop.stdin.write("go\n")
         shop.stdin.flush()
         assert shop.stdout.readline() == "True\n"
-        assert shop.wait(30) == 0
+        assert shop.wait(120) == 0
         for pipe in (shop.stdin, shop.stdout):
             pipe.close()
         assert (len(receiver.events), set(receiver.events.values())) == (100_000, {1})
@@ -50,9 +51,9 @@ def test_nothing_is_lost_while_the_other_side_is_away(tmp_path: Path) -> None:
 
 
 def ended(started: Running, within_s: float) -> int:
-    """Tell a server to end, and return its exit code; it has so many seconds."""
+    """Tell a server to end, and return its exit code; it has so many seconds of its own."""
     started.process.send_signal(signal.SIGTERM)
-    return started.process.wait(within_s)
+    return wait_for_end(started.process, within_s)
 
 
 def serve(port: int, store: Path) -> list[str]:
@@ -85,7 +86,7 @@ def test_a_server_that_is_told_to_end_ends_in_order(command: Callable[[int, Path
         server.wait_http(f"http://127.0.0.1:{port}/readyz", 60)
         clients = Clients(f"http://127.0.0.1:{port}{TRACK}")
         with clients.at_work():
-            eventually(lambda: len(clients.acknowledged), lambda n: n > 200, 30)
+            eventually(lambda: len(clients.acknowledged), lambda n: n > 200, 120)
             code = ended(server, 10)
             clients._stop.set()
     assert (code, clients.faults) == (0, [])
@@ -105,7 +106,7 @@ def test_workers_that_load_anew_lose_nothing(tmp_path: Path) -> None:
             for told in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP):
                 before = len(clients.acknowledged)
                 server.process.send_signal(told)
-                eventually(lambda: len(clients.acknowledged), lambda n, before=before: n > before + 150, 30)  # type: ignore[misc]
+                eventually(lambda: len(clients.acknowledged), lambda n, before=before: n > before + 150, 120)  # type: ignore[misc]
         web = Exporter(f"http://127.0.0.1:{port}")
         n = len(clients.acknowledged)
         assert clients.faults == []
@@ -133,7 +134,7 @@ def test_an_application_that_is_told_to_end(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
     with exporter(free_port(), store, tmp_path / "log") as found:
         assert found.get("/users/summary")["total_events"] == 5000

@@ -53,15 +53,11 @@ class CallHistory:
     Attributes:
         minutes: of 6 hours at least, ascending; those without a call may be left out, and five of before the last hour
             may be told as one.
-        p95_ms: of the window of the rule for latency; `nan` where it is unknown.
-        error_type: that most failures of the last hour have; empty where none is known.
         targets: that were registered for the model, by the key of the KPI.
     """
 
     subject: AlertSubject
     minutes: Sequence[CallMinute]
-    p95_ms: float = nan
-    error_type: str = ""
     targets: dict[str, float] = field(default_factory=dict)
 
 
@@ -73,15 +69,18 @@ class _Counted(NamedTuple):
     bad: int
 
 
-class _Share(NamedTuple):
+class CallsInWindow(NamedTuple):
+    """Calls of a window, and those of them that are bad."""
+
     calls: int = 0
     bad: int = 0
 
 
 def own_threshold(rule: AlertRule, targets: Mapping[str, float]) -> float:
     """Return the threshold of a rule for a model: a target of its own moves it as that of the KPI."""
-    kpi = BY_KEY[rule.kpi]
-    alert = with_target(replace(kpi, alert=rule.threshold), targets.get(rule.kpi)).alert
+    if rule.kpi not in targets:
+        return rule.threshold
+    alert = with_target(replace(BY_KEY[rule.kpi], alert=rule.threshold), targets[rule.kpi]).alert
     return rule.threshold if alert is None else alert
 
 
@@ -90,19 +89,46 @@ def judge_errors(rule: AlertRule, history: CallHistory, now_us: int) -> Judgemen
     threshold = own_threshold(rule, history.targets)
     judged = [_Counted(minute.start_us, minute.calls, minute.errors) for minute in history.minutes]
     share, judgement = _judged(rule, history, judged, threshold, now_us, "failed")
-    cause = history.error_type if judgement.outcome == "beyond" else ""
-    return replace(judgement, value=share.bad / share.calls if share.calls else nan, threshold=threshold, cause=cause)
+    return replace(judgement, value=share.bad / share.calls if share.calls else nan, threshold=threshold)
+
+
+def with_error_types(judgement: Judgement, failures: Mapping[str, int]) -> Judgement:
+    """Return a judgement with what most failures were as its cause; of equally many, the first by name.
+
+    Args:
+        judgement: that calls fail.
+        failures: how many of the last ones had each error type; empty where it is not known.
+    """
+    if not failures:
+        return judgement
+    cause = max(sorted(failures), key=lambda each: failures[each])
+    told = f"; {failures[cause]:,} of {sum(failures.values()):,} with {cause}"
+    return replace(judgement, sentence=judgement.sentence + told, cause=cause)
+
+
+def may_be_beyond(share: float, reach: CallsInWindow, long: CallsInWindow) -> bool:
+    """Whether a model may be beyond, as far as sums tell: what most models are not is not looked at minute by minute.
+
+    The whole interval of the long window lies above a share only where its bad calls do; where that window holds
+    few calls, those before it decide as well.
+
+    Args:
+        share: of the calls that may be bad.
+        reach: all that is looked at.
+        long: the long window of a rule.
+    """
+    return reach.bad > 0 and (long.calls < FEWEST_CALLS or long.bad > share * long.calls)
 
 
 def judge_latency(rule: AlertRule, history: CallHistory, now_us: int) -> Judgement:
     """Say whether more calls of a model are slow than the 5 % that a p95 allows.
 
-    Which calls are slow is counted by `own_threshold()` of the rule.
+    Which calls are slow is counted by `own_threshold()` of the rule; the percentile is not reckoned here.
     """
     threshold = own_threshold(rule, history.targets)
     judged = [_Counted(minute.start_us, minute.timed, minute.slow) for minute in history.minutes]
     _, judgement = _judged(rule, history, judged, SLOW_SHARE, now_us, f"took over {threshold:,.6g} ms")
-    return replace(judgement, value=history.p95_ms, threshold=threshold)
+    return replace(judgement, threshold=threshold)
 
 
 def is_beyond_chance(bad: int, calls: int, share: float) -> bool:
@@ -112,7 +138,7 @@ def is_beyond_chance(bad: int, calls: int, share: float) -> bool:
 
 def _judged(
     rule: AlertRule, history: CallHistory, minutes: Sequence[_Counted], allowed: float, now_us: int, what: str
-) -> tuple[_Share, Judgement]:
+) -> tuple[CallsInWindow, Judgement]:
     """Return what the short window holds, and the judgement but for value and threshold; `what` bad calls did."""
     share, since_us, outcome = _judge_share(rule, minutes, allowed, now_us)
     judgement = Judgement(
@@ -134,7 +160,7 @@ def _judged(
 
 def _judge_share(
     rule: AlertRule, minutes: Sequence[_Counted], share: float, now_us: int
-) -> tuple[_Share, int, Outcome]:
+) -> tuple[CallsInWindow, int, Outcome]:
     """Return what the short window holds, since when it is beyond (0 where it is not), and how it stands."""
     reach = now_us - REACH_US
     past = [minute for minute in minutes if reach <= minute.start_us <= now_us and minute.calls]
@@ -143,12 +169,12 @@ def _judge_share(
         return short, 0, "unknown"
     long = _window(past, now_us - rule.long_window_s * SECOND_US)
     low, _ = wilson_interval(long.bad, long.calls)
-    if is_beyond_chance(short.bad, short.calls, share) and low > share:
+    if low > share and is_beyond_chance(short.bad, short.calls, share):
         return short, _since(past, share), "beyond"
     return short, 0, "within"
 
 
-def _window(past: Sequence[_Counted], start_us: int) -> _Share:
+def _window(past: Sequence[_Counted], start_us: int) -> CallsInWindow:
     """Return what minutes hold since a time, or, where that is few, the last minutes that hold five calls."""
     calls = bad = 0
     first = start_us - start_us % MINUTE_US
@@ -157,7 +183,7 @@ def _window(past: Sequence[_Counted], start_us: int) -> _Share:
             break
         calls += minute.calls
         bad += minute.bad
-    return _Share(calls, bad)
+    return CallsInWindow(calls, bad)
 
 
 def _since(past: Sequence[_Counted], share: float) -> int:

@@ -26,7 +26,7 @@ class Judgement:
     Attributes:
         rule: the key of the rule.
         outcome: "unknown" where nothing can be said: it neither fires nor resolves.
-        value: in the unit of the rule; `nan` where unknown.
+        value: in the unit of the rule; `nan` where it is unknown, or was not reckoned, for the subject is within.
         threshold: that the value was compared with.
         evidence: how many calls, readings or persons it rests on.
         sentence: for the person who is woken: what, of whom, how much, against what, since when.

@@ -225,6 +225,10 @@ class Receiver:
             self._count_reassigned(self._optional_store.count_signals(self.interpret, now))
             self._arrivals.tell(self._optional_store, now)
 
+    def after_fork_in_child(self) -> None:
+        """Leave what was counted, and the lock of it, to the parent, which tells the store."""
+        self._arrivals = Arrivals()
+
     def _count_reassigned(self, calls: int) -> None:
         if calls:
             self._count("calls", "reassigned", calls)

@@ -29,8 +29,6 @@ from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import (
     ALL_MODELS,
-    CallCount,
-    CallTotals,
     GroupBy,
     GroupKey,
     Model,
@@ -227,6 +225,11 @@ def register(connection: sqlite3.Connection, names: Names, model: Model) -> None
     )
 
 
+def levels_by(rules: int) -> Mapping[Cells, tuple[int, ...]]:
+    """Return how long the cells are of a store that is counted by rules of a version."""
+    return LEVELS_S if rules >= _RULES_WITH_FIVE_MINUTES else dict.fromkeys(CELLS, windows.LEVELS_S)
+
+
 class SqliteRecordedModels:
     """Satisfies `otel_measure.store.questions.StoredModels`, within one read transaction."""
 
@@ -237,7 +240,7 @@ class SqliteRecordedModels:
         self._kept = kept
         self._where = where
         self._seen = seen
-        self._levels = LEVELS_S if rules >= _RULES_WITH_FIVE_MINUTES else dict.fromkeys(CELLS, windows.LEVELS_S)
+        self._levels = levels_by(rules)
         self.environment: Final = where.environment or UNNAMED
 
     def counted_by(self, start: int, end: int) -> CountedBy:
@@ -292,47 +295,6 @@ class SqliteRecordedModels:
         for (group, step), use in of_steps.items():
             groups.setdefault(group, {})[step] = use
         return groups
-
-    def call_counts(self, start: int, minutes_from: int, end: int) -> dict[ModelKey, list[CallCount]]:
-        """Return the calls of each cell of [start, end), ascending, of the models that had any."""
-        condition, parameters = conditions(None, self._where)
-        parts = [(cells, 60, minutes_from, end) for cells in CELLS]
-        parts += [(cells, 300 if 300 in self._levels[cells] else 60, start, minutes_from) for cells in CELLS]
-        of_cells = " UNION ALL ".join(
-            "SELECT c.model, c.start, c.requests, c.errors"
-            f" FROM {cells} c JOIN origin o ON o.id = c.origin"
-            f" WHERE c.seconds = ? AND c.start >= ? AND c.start < ? {condition}"
-            for cells, *_ in parts
-        )
-        rows = self._connection.execute(
-            f"SELECT model, start, sum(requests), sum(errors) FROM ({of_cells}) GROUP BY model, start ORDER BY 1, 2",
-            [given for _, *cells in parts for given in (*cells, *parameters)],
-        )
-        counts: dict[int, list[CallCount]] = {}
-        for model, *count in rows:
-            counts.setdefault(model, []).append(CallCount(*count))
-        keys = {
-            model: self._connection.execute("SELECT name, version FROM model WHERE id = ?", (model,)).fetchone()
-            for model in counts
-        }
-        return {keys[model]: of_model for model, of_model in counts.items()}
-
-    def call_sums(self, start: int, end: int) -> dict[ModelKey, CallTotals]:
-        """Return what the calls of [start, end) add up to, of the models that had any."""
-        condition, parameters = conditions(None, self._where)
-        wanted = [(cells, *one) for cells in CELLS for one in cell_ranges(start, end, self._levels[cells])]
-        of_cells = " UNION ALL ".join(
-            "SELECT c.model, c.requests, c.errors, c.priced, c.cost_nano_usd"
-            f" FROM {cells} c JOIN origin o ON o.id = c.origin"
-            f" WHERE c.seconds = ? AND c.start >= ? AND c.start < ? {condition}"
-            for cells, *_ in wanted
-        )
-        rows = self._connection.execute(
-            "SELECT m.name, m.version, sum(requests), sum(errors), sum(priced), sum(cost_nano_usd)"
-            f" FROM ({of_cells}) c JOIN model m ON m.id = c.model GROUP BY m.id ORDER BY 1, 2",
-            [given for _, *one in wanted for given in (*one, *parameters)],
-        )
-        return {(name, version): CallTotals(*sums) for name, version, *sums in rows}
 
     def _uses(
         self,

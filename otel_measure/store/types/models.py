@@ -7,6 +7,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from otel_measure.records.kinds import Json
 
 ModelKey: TypeAlias = tuple[str, str]
+CallOrder: TypeAlias = Literal["latency", "cost"]
+"""By what single calls are chosen, the largest first."""
 GroupBy: TypeAlias = Literal["model", "version", "service"]
 """What uses of models are told apart by; a version is one of its model's."""
 GroupKey: TypeAlias = tuple[str, ...]
@@ -31,6 +33,14 @@ class CallCount(NamedTuple):
     errors: int
 
 
+class TimedCount(NamedTuple):
+    """How many calls of a cell are timed, and how many of them took longer than asked about; `start` as above."""
+
+    start: int
+    timed: int
+    slow: int
+
+
 class ServiceModel(NamedTuple):
     """A service, and a model that it calls in whatever version."""
 
@@ -45,6 +55,16 @@ class CallTotals(NamedTuple):
     errors: int
     priced: int
     cost_nano_usd: int
+
+
+class FailedCalls(NamedTuple):
+    """The failed calls of one type: how many, when the first and the last was (microseconds), and a trace of one."""
+
+    error_type: str
+    calls: int
+    first: int
+    last: int
+    trace_id: str | None
 
 
 class Spent(NamedTuple):

@@ -108,3 +108,16 @@ def test_a_fault_of_the_store_is_no_fault_of_a_point(
     monkeypatch.setattr(streams, "_take_cumulative", fails)
     with pytest.raises((StoreError, RuntimeError)):
         capture.runtime.receiver.metrics(Metrics().gauge("a", 1.0).request)
+
+
+def test_a_child_of_a_fork_tells_nothing_of_what_its_parent_received(capture: Capture) -> None:
+    """The parent tells the store how many came, once; a lock that one of its threads held is free in the child."""
+    receiver = capture.runtime.receiver
+    receiver.metrics(Metrics().counter("jobs", 1).request)
+    of_parent = receiver._arrivals
+    of_parent._lock.acquire()
+    receiver.after_fork_in_child()
+    assert receiver.senders().senders == ()
+    of_parent._lock.release()
+    receiver._arrivals = of_parent
+    assert [sender.items for sender in receiver.senders().senders] == [1]

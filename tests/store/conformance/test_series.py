@@ -11,7 +11,7 @@ from otel_measure.definitions.steps import LADDER, SeriesWindow, Steps, series_s
 from otel_measure.definitions.windows import TimeSpan
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import CallCount, CallTotals, ModelChoice
+from otel_measure.store.types.models import ModelChoice
 from tests.comparing import comparable
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
 from tests.store.asking import asked
@@ -119,46 +119,3 @@ def test_without_a_call_there_is_no_group(engine: EngineCase) -> None:
     """An empty store has no series of anything."""
     _, made = window("24h")
     assert asked(engine.open(), lambda m: m.models.use_by_step(made, "model")) == {}
-
-
-def test_calls_are_counted_by_the_minute_and_before_by_five(engine: EngineCase) -> None:
-    """Each cell with a call says how many and how many failed, of each version, within one environment."""
-    store = engine.open()
-    store.accept(
-        [
-            inference("a", NOON),
-            inference("b", NOON + MINUTE - 1, error_type="Timeout"),
-            inference("c", NOON + MINUTE, error_type="Timeout"),
-            inference("d", NOON, version="2"),
-            inference("before", NOON - MINUTE),
-            inference("with it", NOON - 5 * MINUTE, error_type="Timeout"),
-            inference("long ago", NOON - 5 * MINUTE - 1),
-            inference("after", NOON + 2 * MINUTE),
-            inference("elsewhere", NOON, origin=Origin("shop", "staging")),
-        ]
-    )
-    counts = asked(
-        store, lambda m: m.models.call_counts(NOON - 5 * MINUTE, NOON, NOON + 2 * MINUTE), Filter(environment="test")
-    )
-    assert counts == {
-        ("m", "1"): [CallCount(NOON - 5 * MINUTE, 2, 1), CallCount(NOON, 2, 1), CallCount(NOON + MINUTE, 1, 1)],
-        ("m", "2"): [CallCount(NOON, 1, 0)],
-    }
-
-
-def test_what_calls_add_up_to(engine: EngineCase) -> None:
-    """Calls, failures, and those with a cost, of each version in whole minutes, within one environment."""
-    store = engine.open()
-    store.accept(
-        [
-            inference("first", NOON - 2 * HOUR, cost_usd=0.5),
-            inference("hour", NOON - HOUR, error_type="Timeout"),
-            inference("last", NOON + MINUTE - 1, cost_usd=0.25),
-            inference("other", NOON, version="2"),
-            inference("before", NOON - 2 * HOUR - 1, cost_usd=8.0),
-            inference("after", NOON + MINUTE, cost_usd=8.0),
-            inference("elsewhere", NOON, origin=Origin("shop", "staging")),
-        ]
-    )
-    sums = asked(store, lambda m: m.models.call_sums(NOON - 2 * HOUR, NOON + MINUTE), Filter(environment="test"))
-    assert sums == {("m", "1"): CallTotals(3, 1, 2, 750_000_000), ("m", "2"): CallTotals(1, 0, 0, 0)}
