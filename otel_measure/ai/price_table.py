@@ -308,9 +308,8 @@ class PriceTableLoader:
         self._is_absent = False
         self._lock = threading.Lock()
 
-    @property
     def is_done(self) -> bool:
-        """Whether a look-up waits for no loading."""
+        """Tell whether a look-up waits for no loading."""
         return self._is_absent or (self._thread is not None and not self._thread.is_alive())
 
     def start(self) -> None:

@@ -81,7 +81,7 @@ class AiModelService(ModelQuestions):
     @property
     def has_prices(self) -> bool:
         """Whether a call is priced without waiting for the price table to be loaded."""
-        return self._price_table.is_done
+        return self._price_table.is_done()
 
     def load_prices(self) -> None:
         """Load the price table, and wait some seconds at most until it is there."""
