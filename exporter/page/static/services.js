@@ -5,7 +5,7 @@ import { linkTo } from "./address.js";
 import { NORMALLY, SELDOM, asked, useAnswer } from "./ask.js";
 import { Chart } from "./chart.js";
 import { percent, share, unit, whole } from "./format.js";
-import { Answered, Empty, Pairs, Pill, Section, Tile, Value, curl, known } from "./parts.js";
+import { Answered, Empty, Pairs, Pill, Section, Tile, Unseen, Value, curl, known } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
 import { Table } from "./table.js";
 
@@ -90,6 +90,7 @@ function Service({ name, window, compare, environment }) {
   const answer = useAnswer(asked(at, { window, environment }), NORMALLY);
   const series = useAnswer(answer.error ? null : asked(`${at}/series`, { window, compare, environment }), SELDOM);
   return html`<${Answered} answer=${answer}>${(data) => html`
+    <${Unseen}>Figures<//>
     <${Figures} data=${data} />
     <${Section} title="Over time" definition=${DEFINITION} note=${`last ${window}; red: an outage, grey: nobody told`}>
       <${Answered} answer=${series} rows=${2}>${(steps) => html`<${Timeline} series=${steps} />`}<//>

@@ -10,10 +10,10 @@ const count = (alerts) => firing(alerts).length + alerts.total;
 
 /** What fires, as a word in the head of the page; it is read aloud when it changes. */
 export function Worst({ alerts }) {
-  if (!alerts) return html`<span id="status" class="pill" role="status">connecting</span>`;
+  if (!alerts) return html`<span id="status" role="status"><span class="pill">connecting</span></span>`;
   const n = count(alerts);
-  return html`<a id="status" class=${`pill ${n ? "bad" : ""}`} role="status" href=${linkTo("alerts")}>
-    ${n ? `${counted(n, "alert")} firing` : "nothing fires"}</a>`;
+  return html`<span id="status" role="status"><a class=${`pill ${n ? "bad" : ""}`} href=${linkTo("alerts")}>
+    ${n ? `${counted(n, "alert")} firing` : "nothing fires"}</a></span>`;
 }
 
 /** What is worst of all that is known, as `{look, sentence}`. */

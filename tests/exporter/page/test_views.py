@@ -21,8 +21,8 @@ def test_an_empty_system_says_what_to_do(page: Page, server: str) -> None:
     answer(page, "alerts", ALERTS)  # the machine of the test may be busy enough to fire
     page.goto(server)
     page.wait_for_selector(".empty .snippet")
-    page.wait_for_selector("#status:text-is('nothing fires')")
-    assert texts(page, ".snippet h4") == ["curl", "OpenTelemetry"]
+    page.wait_for_selector("#status:has-text('nothing fires')")
+    assert texts(page, ".snippet .name") == ["curl", "OpenTelemetry"]
     line, variables = page.locator(".snippet code").all_inner_texts()
     assert line.startswith(f"curl -X POST {server}api/v1/metrics/ai/inferences/record \\\n")
     body = re.search(r"-d '(.*)'", line)
