@@ -222,7 +222,7 @@ class CallFactQuestions(Protocol):
     """Single calls of models: what is behind a number."""
 
     def largest(self, order: CallOrder, start: int, end: int, only: ModelChoice, limit: int) -> list[Inference]:
-        """Return the calls of [start, end) with the largest duration or cost above 0; of equal ones the newest first."""
+        """Return the calls of [start, end) with the largest duration or cost above 0; of equal the newest first."""
 
     def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
         """Return the failed calls of [start, end) by type, the most frequent first; the trace is that of a new one."""
