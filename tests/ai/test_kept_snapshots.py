@@ -40,7 +40,7 @@ def told(
     qualities: dict[ModelKey, ModelQuality] = {("m", "1"): quality}
     snapshots = list(kept.of(EVERYTHING, models, [use], qualities, span, time))
     uses = {("m", "1"): use}
-    assert snapshots == [
+    afresh = [
         snapshot(
             model,
             uses.get((model.name, model.version), ModelUse(model.name, model.version)),
@@ -50,6 +50,7 @@ def told(
         )
         for model in models
     ]
+    assert repr(snapshots) == repr(afresh)  # where `nan` is `nan`
     return snapshots
 
 
