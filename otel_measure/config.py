@@ -60,6 +60,7 @@ class Settings:
         sample_interval_s: seconds between two readings of the machine.
         price_overrides: model name to {"input_per_million_usd", "output_per_million_usd"}.
         event_types: name of an event of others to the `EventType` it is, or "ignore"; "*" stands for all not named.
+        trace_url: where a trace is shown, an address with `{trace_id}` in it; answers about single calls lead there.
         auto_instrument: turn on the official GenAI instrumentations that are installed.
         store_text: keep text: predictions (off, only their length is kept), and what others send of messages, prompts,
             answers and arguments of commands in attributes.
@@ -96,6 +97,7 @@ class Settings:
     sample_interval_s: float = 10.0
     price_overrides: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     event_types: Mapping[str, str] = field(default_factory=dict)
+    trace_url: str | None = None
     auto_instrument: bool = False
     store_text: bool = False
     session_gap_s: int = 1800
@@ -211,6 +213,16 @@ def _is_web_address(value: Any) -> bool:
         return False
 
 
+def _is_trace_url(value: Any) -> bool:
+    """Tell whether something is absent, or a URL with the place of one trace id behind its host."""
+    if value is None:
+        return True
+    if not isinstance(value, str) or value.count("{trace_id}") != 1:
+        return False
+    before, after = value.split("{trace_id}")
+    return _is_web_address(before) and urlsplit(before).path != "" and not {*"{}"} & {*before, *after}
+
+
 def _is_signing_key(value: Any) -> bool:
     """Tell whether something is absent, or a secret as the Standard Webhooks specification has it."""
     if value is None:
@@ -249,6 +261,7 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
         lambda v: isinstance(v, Mapping) and all(kind in _EVENT_TYPES for kind in v.values()),
         f"a mapping of event names to one of {', '.join(sorted(_EVENT_TYPES))}",
     ),
+    _check("trace_url", _is_trace_url, "an http:// or https:// URL with one {trace_id} behind its host"),
     _check("auto_instrument", *_FLAG),
     _check("store_text", *_FLAG),
     _check("session_gap_s", *_whole(1, 86_400)),

@@ -25,6 +25,7 @@ EVERYTHING = {
     "OTEL_MEASURE_SAMPLE_INTERVAL_S": "0.5",
     "OTEL_MEASURE_PRICE_OVERRIDES": '{"m": {"input_per_million_usd": 1.5}}',
     "OTEL_MEASURE_EVENT_TYPES": '{"checkout.done": "purchase", "*": "ignore"}',
+    "OTEL_MEASURE_TRACE_URL": "https://tempo/{trace_id}",
     "OTEL_MEASURE_AUTO_INSTRUMENT": "true",
     "OTEL_MEASURE_STORE_TEXT": "true",
     "OTEL_MEASURE_SESSION_GAP_S": "60",
@@ -63,6 +64,7 @@ MEANT = Settings(
     sample_interval_s=0.5,
     price_overrides={"m": {"input_per_million_usd": 1.5}},
     event_types={"checkout.done": "purchase", "*": "ignore"},
+    trace_url="https://tempo/{trace_id}",
     auto_instrument=True,
     store_text=True,
     session_gap_s=60,
@@ -130,6 +132,7 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         tokens_file = "tokens"
         insecure = true
         cors_origins = ["https://a", "https://b"]
+        trace_url = "https://tempo/{trace_id}"
         auto_instrument = true
         alert_evaluation = "always"
         alert_interval_s = 30.0

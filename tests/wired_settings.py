@@ -21,6 +21,7 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.testing import Capture
 from otel_measure.wiring import wall_clock_us
+from tests.facts import inference
 from tests.otlp.requests import NOW_US, PROCESS, Metrics, event, log_request, span, span_request
 
 TEXT: Final = "A sentence that is no label, for it is far too long to be one. " * 5
@@ -263,6 +264,14 @@ def price(given: Given) -> object:
     with given.capture() as capture:
         capture.ai.record_inference("own", "1", 5.0, 1_000_000, 0)
         return capture.ai.get_cost_metrics("own", "1").total_usd
+
+
+def trace_links(given: Given) -> object:
+    """Where the trace of the slowest call is shown."""
+    with given.capture() as capture:
+        assert capture.runtime.store is not None
+        capture.runtime.store.accept([inference("i", NOW_US, trace_id="ab" * 16)])
+        return [call.trace_url for call in capture.ai.get_calls(environment="test").calls]
 
 
 def foreign_event(given: Given) -> object:

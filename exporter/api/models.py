@@ -7,12 +7,15 @@ from asyncio import gather
 from typing import Annotated, Any, Final
 
 import msgspec
+from anyio import to_thread
 from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, SentAt, body_of, item_like
 from exporter.http.query import (
+    CallsQuery,
+    ChosenModelQuery,
     EnvironmentQuery,
     FairnessQuery,
     ModelQuery,
@@ -26,6 +29,7 @@ from exporter.http.query import (
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents
+from otel_measure.ai.call_facts import ModelErrors, NotableCalls
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -129,6 +133,8 @@ def records(ai: AiModelService, body: msgspec.Struct, sent_at: dt.datetime | Non
 
 async def record_inference(call: Call[NoQuery, msgspec.Struct]) -> Recorded:
     """Commit one call together with those that arrive at the same time."""
+    if not call.runtime.ai.has_prices:  # the first one of a server, for which the event loop shall not wait
+        await to_thread.run_sync(call.runtime.ai.load_prices)
     inference, *truth = records(call.runtime.ai, call.body)
     receipts = await gather(*map(call.commits.add, (inference, *truth)))
     return Recorded(inference.id, is_duplicate(receipts[0]))
@@ -173,6 +179,23 @@ def models(call: Call[ModelQuery, NoBody]) -> reports.Models:
 def summary(call: Call[ModelQuery, NoBody]) -> reports.ModelsSummary:
     """Answer what all models did together."""
     return call.runtime.ai.get_models_summary(**narrowing(call.query))
+
+
+def errors(call: Call[ChosenModelQuery, NoBody]) -> ModelErrors:
+    """Answer how calls failed."""
+    return call.runtime.ai.get_errors(call.query.model, call.query.version, **narrowing(call.query))
+
+
+def version_errors(call: Call[ModelQuery, NoBody]) -> ModelErrors:
+    """Answer how calls of one version of a model failed."""
+    name, version = _known(call)
+    return call.runtime.ai.get_errors(name, version, **narrowing(call.query))
+
+
+def calls(call: Call[CallsQuery, NoBody]) -> NotableCalls:
+    """Answer which calls were the slowest, or the dearest."""
+    query = call.query
+    return call.runtime.ai.get_calls(query.sort, query.model, query.version, limit=query.limit, **narrowing(query))
 
 
 def evaluations(call: Call[ModelQuery, NoBody]) -> Evaluations:
@@ -287,6 +310,18 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_MODEL}/series", version_series, SeriesQuery,
         "What it did over time", "A number per column and step: calls, errors, latencies, tokens and cost.",
+    ),
+    get(
+        f"{_BASE}/errors", errors, ChosenModelQuery,
+        "How calls failed", "Errors by type, each with its first and last time and a trace.",
+    ),
+    get(
+        f"{_MODEL}/errors", version_errors, ModelQuery,
+        "How its calls failed", "Errors by type, each with its first and last time and a trace.",
+    ),
+    get(
+        f"{_BASE}/calls", calls, CallsQuery,
+        "The slowest or dearest calls", "Single calls, each with its trace, and no text.",
     ),
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,

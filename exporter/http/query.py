@@ -11,8 +11,10 @@ from msgspec import Meta
 
 from exporter.http.envelope import HttpError, explained
 from exporter.http.types import NoQuery
+from otel_measure.ai.call_facts import MAX_CALLS
 from otel_measure.definitions.machine_cells import MACHINE_LADDER
 from otel_measure.definitions.steps import LADDER
+from otel_measure.store.types.models import CallOrder, SeriesGroupBy
 
 _MAX_PARAMETERS: Final = 32
 MAX_PAGE: Final = 1000
@@ -37,6 +39,8 @@ DayStep = Annotated[
 ]
 _Positive = Annotated[str | None, Meta(description="The class that counts as selected; `true` or `1` when not given.")]
 _Name = Annotated[str, Meta(description="Name of the model, as it was recorded.")]
+_Model = Annotated[str | None, Meta(description="One model; all of them when absent.")]
+_VersionOfIt = Annotated[str | None, Meta(description="One version of it; all of them together when absent.")]
 _Version = Annotated[str, Meta(description="Version of the model, as it was recorded.")]
 
 
@@ -54,6 +58,20 @@ class NamedModelQuery(ModelQuery, frozen=True, kw_only=True):
 
     name: _Name
     version: _Version
+
+
+class ChosenModelQuery(ModelQuery, frozen=True, kw_only=True):
+    """What narrows an answer about all models, one of them, or one version."""
+
+    model: _Model = None
+    version: _VersionOfIt = None
+
+
+class CallsQuery(ChosenModelQuery, frozen=True, kw_only=True):
+    """Which single calls are told."""
+
+    sort: Annotated[CallOrder, Meta(description="The slowest calls, or the dearest.")] = "latency"
+    limit: Annotated[int, Meta(ge=1, le=MAX_CALLS, description="How many of them.")] = 20
 
 
 class FairnessQuery(ModelQuery, frozen=True, kw_only=True):
@@ -119,10 +137,10 @@ class SeriesQuery(AvailabilitySeriesQuery, frozen=True, kw_only=True):
 class ModelSeriesQuery(SeriesQuery, frozen=True, kw_only=True):
     """A series about models: of all, of one, or of one version, and what it tells apart."""
 
-    model: Annotated[str | None, Meta(description="One model; all of them when absent.")] = None
-    version: Annotated[str | None, Meta(description="One version of it; all of them together when absent.")] = None
+    model: _Model = None
+    version: _VersionOfIt = None
     group_by: Annotated[
-        Literal["model", "version", "service"] | None,
+        SeriesGroupBy | None,
         Meta(description="What has columns of its own: the 20 groups with the most calls, and the others together."),
     ] = None
 

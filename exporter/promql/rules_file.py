@@ -45,8 +45,7 @@ def _alerts(alerts: Iterable[PromAlert]) -> Iterator[str]:
         yield from (f"          {line}" for line in alert.expr.splitlines())
         if alert.holds_s:
             yield f"        for: {duration(alert.holds_s)}"
-        if alert.clears_s:
-            yield f"        keep_firing_for: {duration(alert.clears_s)}"
+        yield f"        keep_firing_for: {duration(alert.clears_s)}"
         yield f"        labels: {{severity: {alert.severity}}}"
         yield "        annotations:"
         yield f"          summary: {quoted(_summary(alert))}"

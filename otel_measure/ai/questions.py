@@ -9,6 +9,15 @@ from typing import Final, TypedDict, Unpack
 
 from otel_measure.ai import reports, series
 from otel_measure.ai.agents import Agents, agents
+from otel_measure.ai.call_facts import (
+    MAX_ERROR_TYPES,
+    ModelErrors,
+    NotableCalls,
+    check_limit,
+    check_order,
+    model_errors,
+    notable_calls,
+)
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -28,7 +37,7 @@ from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.store.questions import Moment, RecordedModels
 from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.models import GroupBy, Model, ModelChoice, ModelKey
+from otel_measure.store.types.models import CallOrder, Model, ModelChoice, ModelKey, SeriesGroupBy
 
 
 class QuestionFilter(TypedDict, total=False):
@@ -52,6 +61,7 @@ class ModelQuestions:
         quality: asks the store; `None` without one.
         now_us: the clock.
         timezone: of windows.
+        trace_url: where a trace is shown, with `{trace_id}`; `None` for nowhere.
     """
 
     def __init__(
@@ -62,7 +72,9 @@ class ModelQuestions:
         quality: QualityReader | None,
         now_us: Callable[[], int],
         timezone: str,
+        trace_url: str | None = None,
     ) -> None:
+        self._trace_url = trace_url
         self._recorder = recorder
         self._in_process = in_process
         self._registry = registry
@@ -151,6 +163,59 @@ class ModelQuestions:
             activity, span = moment.agents(span.start, span.end), counted(span, moment.models)
         return agents(activity, span)
 
+    def get_errors(
+        self,
+        model_name: str | None = None,
+        model_version: str | None = None,
+        window: str = "24h",
+        **narrowing: Unpack[QuestionFilter],
+    ) -> ModelErrors:
+        """Return the failed calls by type: of all models, of one, or of one version of it.
+
+        Raises:
+            ValueError: a version is given without a model.
+        """
+        only = _choice(model_name, model_version)
+        facts = self._quality_for("get_errors")
+        where, span = self._narrowed(window, **narrowing)
+        with facts.asking(where) as moment:
+            failed = moment.call_facts.failed(span.start, span.end, only, MAX_ERROR_TYPES)
+            span = counted(span, moment.models)
+        return model_errors(failed, self._trace_url, span)
+
+    def get_calls(
+        self,
+        sort: CallOrder = "latency",
+        model_name: str | None = None,
+        model_version: str | None = None,
+        window: str = "24h",
+        *,
+        limit: int = 20,
+        **narrowing: Unpack[QuestionFilter],
+    ) -> NotableCalls:
+        """Return the slowest calls, or the dearest: of all models, of one, or of one version of it.
+
+        Args:
+            sort: "latency" or "cost".
+            model_name: one model; all of them when not given.
+            model_version: one of its versions; all of them when not given.
+            window: such as "24h".
+            limit: at most so many, up to 100.
+            narrowing: see `QuestionFilter`.
+
+        Raises:
+            ValueError: an argument breaks its rule; the message names it.
+        """
+        check_order(sort)
+        check_limit(limit)
+        only = _choice(model_name, model_version)
+        facts = self._quality_for("get_calls")
+        where, span = self._narrowed(window, **narrowing)
+        with facts.asking(where) as moment:
+            calls = moment.call_facts.largest(sort, span.start, span.end, only, limit)
+            span = counted(span, moment.models)
+        return notable_calls(calls, sort, self._trace_url, span)
+
     def get_spending(
         self, by: str | Sequence[str] = "user", window: str = "30d", **narrowing: Unpack[QuestionFilter]
     ) -> Spending:
@@ -224,7 +289,7 @@ class ModelQuestions:
         start: datetime | None = None,
         end: datetime | None = None,
         step: str | None = None,
-        group_by: GroupBy | None = None,
+        group_by: SeriesGroupBy | None = None,
         compare: Compare | None = None,
         service: str | None = None,
         environment: str | None = None,
@@ -238,7 +303,8 @@ class ModelQuestions:
             start: in the place of a window: from when, aware.
             end: until when; now when not given.
             step: "1m", "5m", "15m", "1h", "6h", "1d" or "1w"; the shortest that makes at most 300 when not given.
-            group_by: what to tell apart: the 20 groups with the most calls have columns of their own.
+            group_by: what to tell apart: the 20 groups with the most calls have columns of their own, of "error_type"
+                those with the most errors; the others are one group.
             compare: "previous" adds the equally long time before.
             service: of one service alone.
             environment: of this one.
@@ -248,16 +314,15 @@ class ModelQuestions:
             NoStore: there is none; the readers of a process know no times.
         """
         quality = self._quality_for("get_model_series")
-        if model_version is not None and model_name is None:
-            raise ValueError(f"model_version={model_version!r} needs a model_name")
+        only = _choice(model_name, model_version)
         series.check_group(group_by)
         check_compare(compare)
         now_us = self._now_us()
         span = series_span(SeriesWindow(window, start, end), now_us, self._timezone, "24h")
-        asked = series.SeriesAsked(step or step_for(span), group_by, compare, ModelChoice(model_name, model_version))
+        asked = series.SeriesAsked(step or step_for(span), group_by, compare, only)
         self._recorder.settle()
         with quality.asking(Filter(service, environment)) as moment:
-            return series.model_series(moment.models, moment.horizon, span, now_us, asked)
+            return series.model_series(moment, span, now_us, asked)
 
     def get_models_summary(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.ModelsSummary:
         """Return what all models did together: latency, cost and errors over all calls."""
@@ -291,3 +356,9 @@ class ModelQuestions:
             raise NoStore("a question about another day, service or environment")
         self._recorder.settle()
         return where, span
+
+
+def _choice(model_name: str | None, model_version: str | None) -> ModelChoice:
+    if model_version is not None and model_name is None:
+        raise ValueError(f"model_version={model_version!r} needs a model_name")
+    return ModelChoice(model_name, model_version)

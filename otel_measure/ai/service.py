@@ -57,7 +57,8 @@ class AiModelService(ModelQuestions):
     ) -> None:
         self._monotonic = monotonic
         quality = QualityReader(store, now_us, store.definitions) if store is not None else None
-        super().__init__(recorder, in_process, Registry(store, monotonic), quality, now_us, timezone)
+        registry, trace_url = Registry(store, monotonic), settings.trace_url
+        super().__init__(recorder, in_process, registry, quality, now_us, timezone, trace_url)
         self.pricer = Pricer(override_rates(settings.price_overrides))
         self._price_table = PriceTableLoader()
         self._builder = InferenceBuilder(
@@ -76,6 +77,16 @@ class AiModelService(ModelQuestions):
     def warm(self) -> None:
         """Load the price table on a thread of its own, once, so that no call waits for it."""
         self._price_table.start()
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether a call is priced without waiting for the price table to be loaded."""
+        return self._price_table.is_done()
+
+    def load_prices(self) -> None:
+        """Load the price table, and wait some seconds at most until it is there."""
+        self._price_table.start()
+        self._price_table.finish()
 
     def before_fork(self) -> None:
         """Let no import be half-way while the process is copied."""

@@ -1,13 +1,14 @@
 """Who is silent that calls, or is called, at this time of every day: models and services of a store, judged.
 
 What changes is read at every turn: who had a call in the last minutes. Of the others the weeks before are read once and
-kept, some of them at a turn.
+kept, some of them at a turn; who had so few calls in them that nobody can miss one is not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from otel_measure.alerting.environments import environments_of
 from otel_measure.alerting.signs_of_life import SignsOfLife
 from otel_measure.definitions.alerting.absence import (
     AbsenceHistory,
+    fewest_calls,
     judge_daily_batch,
     judge_sender,
     judge_silence,
@@ -61,7 +63,10 @@ class CallAbsences:
         self._environments: dict[str, _Environment] = {}
 
     def judge(self, now_us: int) -> list[Judgement]:
-        """Return what the rules say of every model, and every service that calls models, with a call in eight days."""
+        """Return what the rules say of models, and of services that call models: those with a call in eight days.
+
+        Nothing is said of those that had fewer calls before than any rule needs, and have none now.
+        """
         judged: list[Judgement] = []
         for name in environments_of(self._store) if self._rules else ():
             environment = self._environments.setdefault(name, _Environment(name, self._zone))
@@ -88,6 +93,8 @@ class _Environment:
         self._life = SignsOfLife(name)
         self._active: dict[ServiceModel, int] = {}
         self._active_read_us: int | None = None
+        self._calls: dict[ServiceModel, float] = {}
+        self._expected: dict[AlertSubject, list[ServiceModel]] = {}
         self._kept: dict[AlertSubject, _WeeksBefore] = {}
 
     def judge(self, known: Moment, rules: Sequence[AlertRule], now_us: int) -> Iterator[Judgement]:
@@ -95,11 +102,11 @@ class _Environment:
         times = known.call_times
         shortest_us = min(rule.window_s for rule in rules) * SECOND_US
         lately = times.called_since(now_us - shortest_us)
-        self._note_active(times, lately, now_us)
+        self._note_active(times, lately, fewest_calls(rules), now_us)
         watched = known.alerts.watched(now_us - REACH_US)
-        reads_left = max(_READ_AT_A_TURN, len(self._active) // 60)
+        reads_left = max(_READ_AT_A_TURN, len(self._expected) // 60)
         silent: list[tuple[AlertSubject, list[ServiceModel]]] = []
-        for subject, calls in self._subjects().items():
+        for subject, calls in self._expected.items():
             if lately.isdisjoint(calls):
                 silent.append((subject, calls))
                 continue
@@ -108,7 +115,7 @@ class _Environment:
                     yield Judgement(rule.key, subject, "within", threshold=rule.threshold)
         if silent:
             self._life.look(known.streams, lately, now_us)
-        for subject, calls in silent:
+        for subject, calls in sorted(silent, key=lambda one: one[0] in self._kept):  # who was never read, first
             kept = self._kept.get(subject)
             if (kept is None or not 0 <= now_us - kept.read_us < _KEPT_US) and reads_left > 0:
                 reads_left -= 1
@@ -118,13 +125,23 @@ class _Environment:
             history = self._history(times, subject, calls, kept, watched, now_us)
             yield from (ABSENCES[rule.judge](rule, history, now_us) for rule in rules if rule.about == subject.kind)
 
-    def _note_active(self, times: CallTimeQuestions, lately: Iterable[ServiceModel], now_us: int) -> None:
+    def _note_active(self, times: CallTimeQuestions, lately: Set[ServiceModel], fewest: float, now_us: int) -> None:
         """Know who had calls in eight days, and their last hour or one before it; all are read once an hour."""
-        if self._active_read_us is None or not 0 <= now_us - self._active_read_us < HOUR_US:
+        is_due = self._active_read_us is None or not 0 <= now_us - self._active_read_us < HOUR_US
+        if is_due:
             self._active = times.active(now_us - _ACTIVE_US, now_us + HOUR_US)
+            self._calls = {**times.totals(now_us - REACH_US, now_us + HOUR_US)}
             self._active_read_us = now_us
-            self._kept = {subject: self._kept[subject] for subject in self._subjects() if subject in self._kept}
+        is_new = any(self._calls.get(called) != inf for called in lately)
         self._active.update(dict.fromkeys(lately, now_us - now_us % HOUR_US - HOUR_US))
+        self._calls.update(dict.fromkeys(lately, inf))  # who is called is looked at, however few calls that were so far
+        if is_due or is_new:
+            self._expected = {
+                subject: calls
+                for subject, calls in self._subjects().items()
+                if sum(self._calls.get(called, 0) for called in calls) >= fewest
+            }
+            self._kept = {subject: self._kept[subject] for subject in self._expected if subject in self._kept}
 
     def _subjects(self) -> dict[AlertSubject, list[ServiceModel]]:
         """Return every model and every service that is active, with the calls that are its own."""

@@ -23,14 +23,16 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.records.kinds import Origin
+from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.models import (
     ALL_MODELS,
     CallCount,
+    CallOrder,
     CallTotals,
+    FailedCalls,
     GroupBy,
     GroupKey,
     Model,
@@ -149,6 +151,9 @@ class CallTimeQuestions(Protocol):
     def active(self, start: int, end: int) -> dict[ServiceModel, int]:
         """Return when the last hour of [start, end) begins that had calls, of whatever had any."""
 
+    def totals(self, start: int, end: int) -> dict[ServiceModel, int]:
+        """Return how many calls the hours of [start, end) held, of whatever had any."""
+
     def called_since(self, start: int) -> set[ServiceModel]:
         """Return what had calls in a minute that begins then or later."""
 
@@ -211,6 +216,19 @@ class QualityQuestions(Protocol):
 
     def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
         """Return the first records of a model, at most `limit`, in order."""
+
+
+class CallFactQuestions(Protocol):
+    """Single calls of models: what is behind a number."""
+
+    def largest(self, order: CallOrder, start: int, end: int, only: ModelChoice, limit: int) -> list[Inference]:
+        """Return the calls of [start, end) with the largest duration or cost above 0; of equal the newest first."""
+
+    def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
+        """Return the failed calls of [start, end) by type, the most frequent first; the trace is that of a new one."""
+
+    def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
+        """Return how many calls failed in each step of a series, by type; steps without one are left out."""
 
 
 class SpendingQuestions(Protocol):
@@ -342,6 +360,10 @@ class Moment(Protocol):
 
     def agents(self, start: int, end: int) -> AgentActivity:
         """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
+
+    @property
+    def call_facts(self) -> CallFactQuestions:
+        """Single calls."""
 
     @property
     def spending(self) -> SpendingQuestions:

@@ -11,6 +11,7 @@ import pytest
 from otel_measure.alerting.absences import ABSENCES, CallAbsences
 from otel_measure.alerting.in_force import BY_KEY
 from otel_measure.config import Settings
+from otel_measure.definitions.alerting.absence import fewest_calls
 from otel_measure.definitions.alerting.judgement import AlertSubject
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.protocol import Store
@@ -135,6 +136,19 @@ def test_models_that_are_not_called_any_more_are_not_asked_about(store: Store) -
         ("model_batch_missed", model): "within",
         ("sender_silence", service): "within",
     }
+
+
+def test_who_had_too_few_calls_to_be_missed_is_not_looked_at(store: Store) -> None:
+    """Three times the smallest threshold is enough; whoever is called is looked at from then on."""
+    few = [NOON - 2 * HOUR - k * MINUTE for k in range(41)]
+    store.accept([*calls("few", few), *calls("enough", [*few, NOON - 3 * HOUR])])
+    absences = watched(store)
+    said = []
+    for minute in (0, 1, 2):
+        said.append({one.subject.name for one in absences.judge(NOON + minute * MINUTE) if one.subject.kind == "model"})
+        store.accept(calls("few", [NOON]))
+    assert said == [{"enough"}, {"enough", "few"}, {"enough", "few"}]
+    assert fewest_calls(RULES) == 42
 
 
 def test_a_server_tells_of_a_model_that_is_not_called() -> None:

@@ -254,17 +254,17 @@ def model_reports() -> None:
         "churn", "3", window="24h", as_of=TODAY, service="shop", environment="test"
     )
     assert_type(snapshot.health_score, float)
-    assert_type(
-        ai.get_models_summary(window="7d", as_of=TODAY, service="shop", environment="test").inference_count, int
-    )
+    whole = ai.get_models_summary(window="7d", as_of=TODAY, service="shop", environment="test")
+    assert_type(whole.inference_count, int)
     assert_type(ai.list_models(window="7d", as_of=TODAY, service="shop", environment="test").total_inferences, int)
-    assert_type(
-        ai.get_model_series("m", "1", "24h", step="5m", group_by="version").columns["p95_ms"], tuple[float, ...]
-    )
-    asked = ai.get_model_series(
-        start=NOW - timedelta(hours=1), end=NOW, compare="previous", service="shop", environment="test"
-    )
+    p95_ms = ai.get_model_series("m", "1", "24h", step="5m", group_by="version").columns["p95_ms"]
+    assert_type(p95_ms, tuple[float, ...])
+    hour = NOW - timedelta(hours=1)
+    asked = ai.get_model_series(start=hour, end=NOW, compare="previous", service="shop", environment="test")
     assert_type(asked.window.start, datetime)
+    dearest = ai.get_calls("cost", "m", "1", "1h", limit=5, as_of=TODAY, service="shop", environment="test")
+    failed = ai.get_errors("m", "1", window="1h", as_of=TODAY, service="shop", environment="test")
+    assert_type((dearest.window.start, len(failed.errors)), tuple[datetime, int])
     spent = ai.get_spending(by=["user", "model"], window="7d", as_of=TODAY, service="shop", environment="test")
     assert_type(spent.total_usd, float)
     assert_type(ai.get_evaluations(window="7d", as_of=TODAY, service="shop", environment="test").total_evaluations, int)

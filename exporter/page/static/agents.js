@@ -3,7 +3,7 @@
 import { html } from "./preact.standalone.module.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
 import { counted, milliseconds, one, share, usd, whole } from "./format.js";
-import { Answered, Empty, Section, Tile, Value, otlp } from "./parts.js";
+import { Answered, Empty, Section, Tile, Unseen, Value, otlp } from "./parts.js";
 import { moment } from "./time.js";
 import { Table } from "./table.js";
 
@@ -48,6 +48,7 @@ export function Agents({ window, environment }) {
   const answer = useAnswer(asked("ai/agents", { window, environment }), NORMALLY);
   return html`<${Answered} answer=${answer} rows=${12}>${(data) => data.total_runs || data.tools.length
     ? html`
+      <${Unseen}>Figures<//>
       <div class="tiles">
         <${Tile} title="Runs" definition=${DEFINITION} value=${whole(data.total_runs)} note=${`last ${window}`} />
         <${Tile} title="Cost" definition=${DEFINITION} value=${html`<${Value} of=${data.total_cost_usd} as=${usd} />`} note="each call once" />

@@ -1,6 +1,6 @@
 // A chart of a series of the API: lines over time, the values below the pointer in words, and all of them as a table.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./preact.standalone.module.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.standalone.module.js";
 import { number } from "./format.js";
 import { Definition, Value, known } from "./parts.js";
 import { day, dayOfWeek, minute, moment, zone, zoneName } from "./time.js";
@@ -14,15 +14,23 @@ const colourOf = (line, i) => line.colour || `--line-${(i % 5) + 1}`;
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+/** A series without the step that is still running: of sums a part looks like a fall. */
+export function completed(series) {
+  const steps = series.start.length - 1;
+  if (steps < 1 || !series.partial.includes(steps)) return series;
+  const cut = (columns) => Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values.slice(0, steps)]));
+  return { ...series, start: series.start.slice(0, steps), columns: cut(series.columns) };
+}
+
 /** Every line and, where the answer has one, the same line of the time before, step by step. */
 function allLines(series, lines) {
   const previous = series.previous;
   const before = lines.flatMap((line, i) =>
     previous && line.column && !line.alone
-      ? [{ ...line, name: `${line.name} before`, values: previous.columns[line.column], colour: colourOf(line, i), isBefore: true }]
+      ? [{ ...line, name: `${line.name} before`, values: previous.columns[line.column].slice(0, series.start.length), colour: colourOf(line, i), isBefore: true }]
       : [],
   );
-  const now = lines.map((line) => ({ ...line, values: line.values || series.columns[line.column] }));
+  const now = lines.map((line) => ({ ...line, values: line.values ? line.values.slice(0, series.start.length) : series.columns[line.column] }));
   return [...now, ...before];
 }
 
@@ -129,12 +137,13 @@ function Numbers({ series, lines, format }) {
  * @param answer a series of the API, as `useAnswer` gives it.
  * @param lines `{name, column}`, or `{name, values}` of the same steps; `isBound` are the two ends of an interval,
  *   `alone` has no line of the time before.
+ * @param ofSums whether the step that is still running is left away.
  * @param format of a value; `extent` of the axis from the least and the largest one.
  */
-export function Chart({ title, definition, answer, lines, format = number(2), extent = FROM_ZERO, note = "" }) {
+export function Chart({ title, definition, answer, lines, format = number(2), extent = FROM_ZERO, ofSums = false, note = "" }) {
   const [at, read] = useState(null);
   zone.use();
-  const series = answer.data;
+  const series = useMemo(() => (answer.data && ofSums ? completed(answer.data) : answer.data), [answer.data, ofSums]);
   if (!series) {
     return html`<article class="card chart"><h3>${title}</h3><p class="note">${answer.error}</p></article>`;
   }

@@ -4,7 +4,7 @@ import { html } from "./preact.standalone.module.js";
 import { OFTEN, asked, useAnswer } from "./ask.js";
 import { Chart, OF_HUNDRED } from "./chart.js";
 import { bytes, percent, two, whole } from "./format.js";
-import { Answered, Bar, Empty, Pairs, Pill, Section, Tile, Value, known, otlp } from "./parts.js";
+import { Answered, Bar, Empty, Pairs, Pill, Section, Tile, Unseen, Value, known, otlp } from "./parts.js";
 import { ago, duration } from "./time.js";
 import { Table } from "./table.js";
 
@@ -83,7 +83,9 @@ export function Machines({ window, compare, environment }) {
   return html`<${Answered} answer=${summary} rows=${12}>${(data) => html`
     <p class="sentence"><${Pill} of=${STATUS[data.status]}>this machine is ${data.status}<//>
       ${" "}${data.platform}, up ${known(data.uptime_seconds) ? duration(data.uptime_seconds) : "for an unknown time"}</p>
+    <${Unseen}>Now<//>
     <${Now} summary=${data} />
+    <${Unseen}>Over time<//>
     <${History} window=${window} compare=${compare} />
     <${Hosts} />`}<//>`;
 }

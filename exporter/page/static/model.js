@@ -4,7 +4,7 @@ import { html } from "./preact.standalone.module.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
 import { Chart } from "./chart.js";
 import { counted, milliseconds, number, points, share, usd, whole } from "./format.js";
-import { Answered, Bar, Pairs, Pill, Section, Tile, Value, known, words } from "./parts.js";
+import { Answered, Bar, Pairs, Pill, Section, Tile, Unseen, Value, known, words } from "./parts.js";
 import { Table } from "./table.js";
 
 const three = number(3);
@@ -34,11 +34,11 @@ function Charts({ name, version, window, compare, environment, cost }) {
   return html`<div class="charts">
     <${Chart} title="Latency" definition="latency-and-timetofirstchunk" answer=${series} format=${milliseconds}
       lines=${[{ name: "p50", column: "p50_ms", alone: true }, { name: "p95", column: "p95_ms" }, { name: "p99", column: "p99_ms", alone: true }]} />
-    <${Chart} title="Requests and errors" definition="errors" answer=${series} format=${whole}
+    <${Chart} title="Requests and errors" definition="errors" answer=${series} ofSums format=${whole}
       lines=${[{ name: "requests", column: "requests" }, { name: "errors", column: "errors", colour: "--bad", alone: true }]} />
-    ${known(cost.input_tokens) && html`<${Chart} title="Tokens" definition="cost" answer=${series} format=${whole}
+    ${known(cost.input_tokens) && html`<${Chart} title="Tokens" definition="cost" answer=${series} ofSums format=${whole}
       lines=${[{ name: "input", column: "input_tokens" }, { name: "output", column: "output_tokens", alone: true }]} />`}
-    ${known(cost.total_usd) && html`<${Chart} title="Cost" definition="cost" answer=${series} format=${usd}
+    ${known(cost.total_usd) && html`<${Chart} title="Cost" definition="cost" answer=${series} ofSums format=${usd}
       lines=${[{ name: "cost", column: "cost_usd" }]} />`}
   </div>`;
 }
@@ -108,6 +108,7 @@ function Accuracy({ accuracy }) {
 export function Model({ name, version, window, compare, environment }) {
   const answer = useAnswer(asked("ai/models/detail", { name, version, window, environment }), NORMALLY);
   return html`<${Answered} answer=${answer} rows=${12}>${(model) => html`
+    <${Unseen}>Figures<//>
     <${Figures} model=${model} />
     <${Charts} ...${{ name, version, window, compare, environment, cost: model.cost }} />
     <${Health} model=${model} />

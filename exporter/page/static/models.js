@@ -6,7 +6,7 @@ import { NORMALLY, SELDOM, asked, useAnswer } from "./ask.js";
 import { Chart } from "./chart.js";
 import { milliseconds, share, usd, whole } from "./format.js";
 import { Model } from "./model.js";
-import { Answered, Empty, Pill, Section, Value, curl, otlp, words } from "./parts.js";
+import { Answered, Empty, Pill, Section, Unseen, Value, curl, otlp, words } from "./parts.js";
 import { Table } from "./table.js";
 
 const CALL = { model_name: "gpt-4", model_version: "1.0", latency_ms: 150.5, input_tokens: 100, output_tokens: 200 };
@@ -41,10 +41,10 @@ function columns(lacks) {
 
 function Together({ window, compare, environment }) {
   const series = useAnswer(asked("ai/series", { window, compare, environment }), NORMALLY);
-  return html`<div class="charts">
-    <${Chart} title="Requests" definition="series-seriesgroup-and-earlierseries" answer=${series} format=${whole}
+  return html`<${Unseen}>All models together<//><div class="charts">
+    <${Chart} title="Requests" definition="series-seriesgroup-and-earlierseries" answer=${series} ofSums format=${whole}
       lines=${[{ name: "requests", column: "requests" }, { name: "errors", column: "errors", colour: "--bad", alone: true }]} />
-    <${Chart} title="Cost" definition="cost" answer=${series} format=${usd} lines=${[{ name: "cost", column: "cost_usd" }]} />
+    <${Chart} title="Cost" definition="cost" answer=${series} ofSums format=${usd} lines=${[{ name: "cost", column: "cost_usd" }]} />
   </div>`;
 }
 

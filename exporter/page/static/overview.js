@@ -3,7 +3,8 @@
 import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, OFTEN, SELDOM, asked, useAnswer } from "./ask.js";
-import { Firing, firingRows } from "./firing.js";
+import { completed } from "./chart.js";
+import { Firing, firingRows, untold } from "./firing.js";
 import { counted, milliseconds, one, percent, share, signed, sum, unit, usd, whole } from "./format.js";
 import { Empty, Section, Sparkline, Tile, Value, Waiting, curl, known, otlp } from "./parts.js";
 import { date, month } from "./time.js";
@@ -24,7 +25,7 @@ function Headline({ known: all }) {
 function Alerts({ alerts }) {
   const rows = firingRows(alerts);
   if (!rows.length) return null;
-  const rest = rows.length - alerts.alerts.length + alerts.total - MOST_ALERTS;
+  const rest = rows.length + untold(alerts) - MOST_ALERTS;
   return html`<${Section} title="Firing" definition="reading-scorecard-alert-and-alerts">
     <${Firing} rows=${rows.slice(0, MOST_ALERTS)} />
     ${rest > 0 && html`<p class="note"><a href=${linkTo("alerts")}>${counted(rest, "more alert")}</a></p>`}
@@ -42,6 +43,7 @@ function changed(now, before, length) {
 
 function modelTiles({ series, months, summary, target, length }) {
   const { columns, previous } = series;
+  const done = completed(series).columns;
   const day = (column) => sum(months.columns[column].filter((_, i) => date(months.start[i]) === date(Date.now())));
   const inMonth = (column) => sum(months.columns[column].filter((_, i) => month(months.start[i]) === month(Date.now())));
   const total = (column) => [sum(columns[column]), previous ? sum(previous.columns[column]) : null];
@@ -54,7 +56,7 @@ function modelTiles({ series, months, summary, target, length }) {
   return [
     { title: "Requests", definition: "modelssummary", value: whole(calls), href: linkTo("models"),
       note: `today ${whole(day("requests"))} · this month ${whole(inMonth("requests"))}`,
-      change: changed(calls, callsBefore, length), values: columns.requests },
+      change: changed(calls, callsBefore, length), values: done.requests },
     { title: "Error rate", definition: "errors", value: html`<${Value} of=${errors} as=${share} />`, href: linkTo("models"),
       note: `target under ${share(target("error_rate") || 0)} of a model's calls`,
       change: known(errors) && known(errorsBefore) ? `${share(errorsBefore)} in the ${length} before` : `no calls in the ${length} before`,
@@ -66,7 +68,7 @@ function modelTiles({ series, months, summary, target, length }) {
     { title: "Cost", definition: "cost", value: html`<${Value} of=${summary.cost.total_usd} as=${usd} />`, href: linkTo("spending"),
       note: `today ${usd(day("cost_usd"))} · this month ${usd(inMonth("cost_usd"))}`,
       change: known(priced) && priced < 1 ? `of ${share(priced)} of the calls; the others have no price` : changed(cost, costBefore, length),
-      values: columns.cost_usd },
+      values: done.cost_usd },
   ];
 }
 
@@ -87,10 +89,10 @@ function kpiTile(kpis, key, href, values) {
 }
 
 function activeTile(users) {
-  const complete = users.columns.active.slice(0, -1);
+  const complete = completed(users).columns.active;
   const [now, before] = [complete[complete.length - 1], complete[complete.length - 8]];
   return {
-    title: "Active users yesterday", definition: "engagement", href: linkTo("users"), values: users.columns.active,
+    title: "Active users yesterday", definition: "engagement", href: linkTo("users"), values: complete,
     value: html`<${Value} of=${now} as=${whole} />`,
     note: html`today so far <${Value} of=${users.columns.active[users.columns.active.length - 1]} as=${whole} />`,
     change: known(now) && known(before) ? `${whole(before)} a week before` : "a week before is unknown",
@@ -114,9 +116,9 @@ function OfUsers({ ready, users, kpis }) {
     ${ready
       ? html`<${Tiles} tiles=${[
           activeTile(users),
-          kpiTile(kpis, "conversion_rate", linkTo("users"), users.columns.conversion_rate),
-          kpiTile(kpis, "nps_score", linkTo("users"), users.columns.nps_score),
-          kpiTile(kpis, "bounce_rate", linkTo("users"), users.columns.bounce_rate),
+          kpiTile(kpis, "conversion_rate", linkTo("users"), completed(users).columns.conversion_rate),
+          kpiTile(kpis, "nps_score", linkTo("users"), completed(users).columns.nps_score),
+          kpiTile(kpis, "bounce_rate", linkTo("users"), completed(users).columns.bounce_rate),
         ]} />`
       : html`<${Waiting} rows=${4} />`}
   <//>`;
@@ -149,13 +151,15 @@ export function Overview({ window, environment, alerts }) {
   const all = alerts && kpis && services && { alerts, kpis, services: services.services, machine };
   const isAsked = months && users; // what both say decides what is drawn, once, so that nothing moves
   const isEmpty = isAsked && !sum(months.columns.requests) && !users.columns.active.some(known);
+  // How many alerts stand above the figures decides where these are: before that is known nothing is drawn.
+  if (!alerts) return html`<${Headline} known=${null} /><${Waiting} rows=${16} />`;
   return html`
     <${Headline} known=${all} />
-    ${alerts ? html`<${Alerts} alerts=${alerts} />` : html`<${Waiting} rows=${4} />`}
+    <${Alerts} alerts=${alerts} />
     ${isEmpty
       ? html`<${Empty} says="Nothing was recorded in the last 31 days. Record a call of a model, or point an application here:"
           snippets=${[["curl", curl("ai/inferences/record", CALL)], ["OpenTelemetry", otlp()]]} />`
-      : html`<${OfModels} ready=${alerts && isAsked && series && summary} ...${{ series, months, summary, kpis, window }} />
-          <${OfUsers} ready=${alerts && isAsked && kpis} ...${{ users, kpis }} />`}
-    <${OfMachines} ready=${alerts && kpis && history} ...${{ kpis, history, machine }} />`;
+      : html`<${OfModels} ready=${isAsked && series && summary} ...${{ series, months, summary, kpis, window }} />
+          <${OfUsers} ready=${isAsked && kpis} ...${{ users, kpis }} />`}
+    <${OfMachines} ready=${kpis && history} ...${{ kpis, history, machine }} />`;
 }

@@ -40,6 +40,11 @@ export function Section({ title, definition, note, children }) {
   </section>`;
 }
 
+/** A heading for who hears the page or goes from heading to heading; who sees it needs none there. */
+export function Unseen({ children }) {
+  return html`<h2 class="unseen">${children}</h2>`;
+}
+
 /** Numbers with their names, one below the other: rows of [name, value, format, why it is unknown]. */
 export function Pairs({ rows }) {
   return html`<dl class="pairs">${rows.map(([name, value, format, why]) => html`
@@ -95,7 +100,7 @@ function Snippet({ title, code }) {
     setTimeout(() => say("Copy"), 1500);
   };
   return html`<div class="snippet">
-    <h4>${title}</h4>
+    <p class="name">${title}</p>
     <pre><code>${code}</code></pre>
     <button type="button" aria-label=${`Copy the ${title} example`} onClick=${copy}>${said}</button>
   </div>`;

@@ -5,7 +5,7 @@ import { linkTo } from "./address.js";
 import { NORMALLY, SELDOM, asked, useAnswer } from "./ask.js";
 import { Chart } from "./chart.js";
 import { percent, share, unit, whole } from "./format.js";
-import { Answered, Empty, Pairs, Pill, Section, Tile, Value, curl, known } from "./parts.js";
+import { Answered, Empty, Pairs, Pill, Section, Tile, Unseen, Value, curl, known } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
 import { Table } from "./table.js";
 
@@ -90,6 +90,7 @@ function Service({ name, window, compare, environment }) {
   const answer = useAnswer(asked(at, { window, environment }), NORMALLY);
   const series = useAnswer(answer.error ? null : asked(`${at}/series`, { window, compare, environment }), SELDOM);
   return html`<${Answered} answer=${answer}>${(data) => html`
+    <${Unseen}>Figures<//>
     <${Figures} data=${data} />
     <${Section} title="Over time" definition=${DEFINITION} note=${`last ${window}; red: an outage, grey: nobody told`}>
       <${Answered} answer=${series} rows=${2}>${(steps) => html`<${Timeline} series=${steps} />`}<//>
@@ -108,6 +109,6 @@ export function Services({ path, window, compare, environment }) {
     <${Answered} answer=${answer}>${({ services }) => services.length
       ? html`<${Table} label="Services" columns=${columns(readings, environment)} rows=${services} id=${(service) => service.service_name} />`
       : html`<${Empty} says="No service is watched. Register one in the store of this server:"
-          snippets=${[["curl", curl("infrastructure/services", { name: "api", sla_target: 99.9 })]]} />`}<//>
+          snippets=${[["curl", curl("infrastructure/services/register", { name: "api", sla_target: 99.9 })]]} />`}<//>
   <//>`;
 }

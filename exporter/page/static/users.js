@@ -4,7 +4,7 @@ import { html } from "./preact.standalone.module.js";
 import { SELDOM, asked, useAnswer } from "./ask.js";
 import { AROUND_ZERO, Chart } from "./chart.js";
 import { counted, one, share, whole } from "./format.js";
-import { Answered, Bar, Empty, Section, Tile, Value, curl, known, otlp, words } from "./parts.js";
+import { Answered, Bar, Empty, Section, Tile, Unseen, Value, curl, known, otlp, words } from "./parts.js";
 import { duration } from "./time.js";
 import { Table } from "./table.js";
 
@@ -44,16 +44,16 @@ function Charts({ window, compare, environment }) {
   const series = useAnswer(asked("users/series", { window, compare, environment }), SELDOM);
   const gone = series.data ? series.data.columns.dormant.map((n) => (known(n) ? -n : null)) : [];
   return html`<div class="charts">
-    <${Chart} title="Active users" definition=${SERIES} answer=${series} format=${whole} lines=${[{ name: "active", column: "active" }]}
-      note="distinct persons of each step; the last one is not over" />
-    <${Chart} title="Lifecycle" definition=${SERIES} answer=${series} format=${(n) => whole(Math.abs(n))} extent=${AROUND_ZERO}
+    <${Chart} title="Active users" definition=${SERIES} answer=${series} ofSums format=${whole} lines=${[{ name: "active", column: "active" }]}
+      note="distinct persons of each whole step" />
+    <${Chart} title="Lifecycle" definition=${SERIES} answer=${series} ofSums format=${(n) => whole(Math.abs(n))} extent=${AROUND_ZERO}
       lines=${[
         { name: "new", column: "new", alone: true },
         { name: "returning", column: "returning", alone: true },
         { name: "back after a pause", column: "resurrecting", alone: true },
         { name: "gone", values: gone, colour: "--bad" },
       ]} note="each step against the one before; gone stands below zero" />
-    <${Chart} title="Conversion rate" definition="conversion" answer=${series} format=${share} lines=${[{ name: "converted", column: "conversion_rate" }]} />
+    <${Chart} title="Conversion rate" definition="conversion" answer=${series} ofSums format=${share} lines=${[{ name: "converted", column: "conversion_rate" }]} />
     <${Chart} title="NPS" definition="nps" answer=${series} format=${one} extent=${AROUND_ZERO} lines=${[{ name: "NPS", column: "nps_score" }]}
       note="of the answers of each step; few answers swing far" />
   </div>`;
@@ -109,6 +109,7 @@ export function Users({ window, compare, environment }) {
   const answer = useAnswer(asked("users/summary", { window, environment }), SELDOM / 2);
   return html`<${Answered} answer=${answer} rows=${12}>${(data) => data.total_users
     ? html`
+      <${Unseen}>Figures<//>
       <${Figures} ...${data} />
       <${Charts} ...${{ window, compare, environment }} />
       <div class="columns"><${Segments} segments=${data.segments} /><${Nps} nps=${data.nps} /></div>

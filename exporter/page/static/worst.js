@@ -2,26 +2,24 @@
 
 import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
+import { firingRows, untold } from "./firing.js";
 import { counted, unit } from "./format.js";
 
-const firing = (alerts) => alerts.rules.active.filter(({ state }) => state === "firing");
-/** How many alerts fire: those of rules, and the KPIs beyond their threshold, of which an answer may have the first alone. */
-const count = (alerts) => firing(alerts).length + alerts.total;
+const count = (alerts) => firingRows(alerts).length + untold(alerts);
 
 /** What fires, as a word in the head of the page; it is read aloud when it changes. */
 export function Worst({ alerts }) {
-  if (!alerts) return html`<span id="status" class="pill" role="status">connecting</span>`;
+  if (!alerts) return html`<span id="status" role="status"><span class="pill">connecting</span></span>`;
   const n = count(alerts);
-  return html`<a id="status" class=${`pill ${n ? "bad" : ""}`} role="status" href=${linkTo("alerts")}>
-    ${n ? `${counted(n, "alert")} firing` : "nothing fires"}</a>`;
+  return html`<span id="status" role="status"><a class=${`pill ${n ? "bad" : ""}`} href=${linkTo("alerts")}>
+    ${n ? `${counted(n, "alert")} firing` : "nothing fires"}</a></span>`;
 }
 
 /** What is worst of all that is known, as `{look, sentence}`. */
 export function worst({ alerts, kpis, services, machine }) {
-  const first = firing(alerts)[0];
   const n = count(alerts);
   if (n) {
-    const sentence = first ? first.sentence : alerts.alerts[0].message;
+    const [{ sentence }] = firingRows(alerts);
     return { look: "bad", sentence: `${sentence.replace(/\.$/, "")}${n > 1 ? `, and ${counted(n - 1, "more alert")} fire${n === 2 ? "s" : ""}` : ""}.` };
   }
   const down = services.filter(({ state }) => state === "down").map(({ service_name }) => service_name);

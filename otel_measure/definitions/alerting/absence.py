@@ -9,7 +9,7 @@ both have to hold as many. A time in which nobody evaluated is left out: what wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -33,6 +33,7 @@ from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 
 FEWEST_TIMES: Final = 3
 _FEWEST_OF_A_DAY: Final = 14
+_FEWEST_PARTS: Final = 3  # the hours of a young model; days and weeks are more
 BATCH_HOURS: Final = 4.0
 """A model that is called in at most so many hours of a day, in the mean, is called by a batch."""
 
@@ -137,7 +138,7 @@ def judge_daily_batch(rule: AlertRule, history: AbsenceHistory, now_us: int) -> 
     for rhythm in RHYTHMS:
         parts = _watched_parts(history.watched, (begins, min(now_us - slack_us, begins + rhythm.us)))
         least = _least(history, parts, rhythm, rule.threshold)
-        if least >= rule.threshold:
+        if least:
             return _beyond(
                 rule,
                 history,
@@ -146,6 +147,14 @@ def judge_daily_batch(rule: AlertRule, history: AbsenceHistory, now_us: int) -> 
                 f" this time of day it had {least:,} or more on {rhythm.name}",
             )
     return _judgement(rule, history, "within")
+
+
+def fewest_calls(rules: Iterable[AlertRule]) -> float:
+    """Return how many calls the weeks before have to have held for any rule to miss one now.
+
+    Each rule needs its threshold at three times before or more: in the hours before, on days, or in weeks.
+    """
+    return min((_FEWEST_PARTS * rule.threshold for rule in rules), default=0.0)
 
 
 def is_called_by_batch(calls: PastCalls) -> bool:
@@ -167,7 +176,7 @@ def _silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> tuple[_Ex
     for rhythm in RHYTHMS:
         parts = _watched_parts(history.watched, (since, min(now_us, since + rhythm.us)))
         least = _least(history, parts, rhythm, rule.threshold, without_ramps=True, times=FEWEST_TIMES)
-        if least >= rule.threshold:
+        if least:
             return _Expected(least, rhythm), "beyond"
     return None, "within"
 

@@ -31,6 +31,21 @@ class SqliteCallTimeQuestions:
         """Return when the last hour of [start, end) begins that had calls, of whatever had any."""
         return self._last_of(3600, start, end)
 
+    def totals(self, start: int, end: int) -> dict[ServiceModel, int]:
+        """Return how many calls the hours of [start, end) held, of whatever had any."""
+        totals: dict[ServiceModel, int] = {}
+        for cells in CELLS:
+            rows = self._connection.execute(
+                f"SELECT o.service, m.name, c.calls FROM (SELECT model, origin, sum(requests) AS calls FROM {cells}"
+                " WHERE seconds = ? AND start >= ? AND start < ? AND requests > 0 GROUP BY model, origin) c"
+                " JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin WHERE o.environment = ?",
+                (HOUR_US // 1_000_000, start, end, self._environment),
+            )
+            for service, model, calls in rows:
+                called = ServiceModel(service, model)
+                totals[called] = totals.get(called, 0) + calls
+        return totals
+
     def called_since(self, start: int) -> set[ServiceModel]:
         """Return what had calls in a minute that begins then or later."""
         return set(self._last_of(60, start, _EVER))

@@ -14,6 +14,7 @@ from otel_measure.definitions.steps import Steps
 from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
+from otel_measure.store.sqlite.call_facts import SqliteCallFactQuestions
 from otel_measure.store.sqlite.call_times import SqliteCallTimeQuestions
 from otel_measure.store.sqlite.calls import SqliteCallQuestions
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
@@ -51,6 +52,7 @@ class SqliteMoment:
         self.calls = SqliteCallQuestions(connection, where, transaction.definitions.rules)
         self.call_times = SqliteCallTimeQuestions(connection, where)
         self.quality = SqliteQualityQuestions(connection, where, seen)
+        self.call_facts = SqliteCallFactQuestions(connection, where)
         self.spending = SqliteSpendingQuestions(connection, where)
         self.experiments = SqliteExperimentQuestions(connection, self._environment, seen)
         self.services = SqliteServiceQuestions(connection, self._environment.name)

@@ -7,8 +7,12 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from otel_measure.records.kinds import Json
 
 ModelKey: TypeAlias = tuple[str, str]
+CallOrder: TypeAlias = Literal["latency", "cost"]
+"""By what single calls are chosen, the largest first."""
 GroupBy: TypeAlias = Literal["model", "version", "service"]
 """What uses of models are told apart by; a version is one of its model's."""
+SeriesGroupBy: TypeAlias = Literal[GroupBy, "error_type"]
+"""What a series tells apart; by the type of an error its errors alone."""
 GroupKey: TypeAlias = tuple[str, ...]
 """Which group it is: a model, a model and its version, or a service; empty where nothing is told apart."""
 
@@ -53,6 +57,16 @@ class CallTotals(NamedTuple):
     errors: int
     priced: int
     cost_nano_usd: int
+
+
+class FailedCalls(NamedTuple):
+    """The failed calls of one type: how many, when the first and the last was (microseconds), and a trace of one."""
+
+    error_type: str
+    calls: int
+    first: int
+    last: int
+    trace_id: str | None
 
 
 class Spent(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC as UTC_TIME
 from datetime import datetime, timedelta
 from typing import Final
@@ -228,10 +229,10 @@ def test_a_batch_that_did_not_run_is_told_of_26_hours_after_the_one_before() -> 
     )
 
 
-def test_what_was_never_called_is_within() -> None:
-    """No call is no silence."""
-    never = CallTimeline(START, [0] * 1440)
-    now = START + DAY_US
-    assert {judge: JUDGES[judge](RULES[judge], never.history(now), now).outcome for judge in JUDGES} == dict.fromkeys(
-        JUDGES, "within"
-    )
+@pytest.mark.parametrize("threshold", [14, 0])
+def test_what_was_never_called_is_within(threshold: float) -> None:
+    """No call is no silence, whatever the threshold."""
+    never, now = CallTimeline(START, [0] * 2880), START + 2 * DAY_US
+    rules = {judge: replace(RULES[judge], threshold=threshold) for judge in JUDGES}
+    said = {judge: JUDGES[judge](rules[judge], never.history(now), now).outcome for judge in JUDGES}
+    assert said == dict.fromkeys(JUDGES, "within")

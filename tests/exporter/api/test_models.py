@@ -258,3 +258,27 @@ def test_the_clock_of_a_client_corrects_its_calls(client: TestClient) -> None:
     batch = {"inferences": [call, call | sent], **sent}
     assert client.post(f"{BASE}/inferences/batch", json=batch).json()["data"]["accepted"] == 2
     assert client.get(f"{BASE}/models/slow/1").json()["data"]["inference_count"] == 3
+
+
+def test_what_is_behind_a_number(client: TestClient) -> None:
+    """Errors by type of all models or of one, and the slowest and dearest calls of a window."""
+    timeout: dict[str, Any] = {"error_type": "Timeout"}
+    for n, changes in enumerate(({}, timeout, timeout | {"latency_ms": 9000.0})):
+        body = CALL | {"inference_id": f"i{n}"} | changes
+        assert client.post(f"{BASE}/inferences/record", json=body).status_code == 201
+    for path in ("/errors", "/errors?model=gpt-4&version=1.0", "/models/gpt-4/1.0/errors"):
+        (failed,) = client.get(f"{BASE}{path}").json()["data"]["errors"]
+        assert (failed["error_type"], failed["count"], failed["trace_id"]) == ("Timeout", 2, None)
+    assert client.get(f"{BASE}/errors?model=other").json()["data"]["errors"] == []
+    assert client.get(f"{BASE}/models/other/1.0/errors").status_code == 404
+    slowest = client.get(f"{BASE}/calls?limit=1").json()["data"]
+    assert [(call["inference_id"], call["latency_ms"]) for call in slowest["calls"]] == [("i2", 9000.0)]
+    dearest = client.get(f"{BASE}/calls?sort=cost&model=gpt-4&window=1h").json()["data"]
+    assert [call["cost_usd"] for call in dearest["calls"]] == [0.005] * 3
+    for query, message in (
+        ("sort=size", "sort"),
+        ("limit=101", "limit"),
+        ("version=1.0", "model_version='1.0' needs a model_name"),
+    ):
+        refused = client.get(f"{BASE}/calls?{query}")
+        assert (refused.status_code, message in refused.json()["message"]) == (400, True)

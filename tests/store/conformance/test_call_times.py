@@ -26,6 +26,8 @@ def test_calls_are_counted_by_service_and_model(engine: EngineCase) -> None:
         lambda m: (
             m.call_times.active(NOON - 2 * HOUR, NOON + HOUR),
             m.call_times.active(NOON - 2 * HOUR, NOON),
+            m.call_times.totals(NOON - 2 * HOUR, NOON + HOUR),
+            m.call_times.totals(NOON, NOON + HOUR),
             m.call_times.called_since(NOON + 3 * MINUTE),
             m.call_times.called_since(NOON + 4 * MINUTE),
             m.call_times.last_minute(SHOP_M, NOON),
@@ -39,6 +41,8 @@ def test_calls_are_counted_by_service_and_model(engine: EngineCase) -> None:
     assert said == (
         {SHOP_M: NOON, API_M: NOON - 2 * HOUR},
         {SHOP_M: NOON - HOUR, API_M: NOON - 2 * HOUR},
+        {SHOP_M: 4, API_M: 1},
+        {SHOP_M: 3},
         {SHOP_M},
         set(),
         NOON + 3 * MINUTE,

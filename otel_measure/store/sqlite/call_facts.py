@@ -1,0 +1,88 @@
+"""What is behind a number: single calls, read from the facts by indexes that hold what they are chosen by."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, Final
+
+from otel_measure.definitions.steps import Steps
+from otel_measure.definitions.windows import MINUTE_US
+from otel_measure.records.ids import id_key
+from otel_measure.records.kinds import Inference
+from otel_measure.store.sqlite import facts
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import CallOrder, FailedCalls, ModelChoice
+
+_COLUMNS: Final[Mapping[CallOrder, str]] = {"latency": "f.latency_ms", "cost": "f.cost_usd"}
+# Of a type of error the newest call with a trace is wanted: no more are looked at where hardly one has any.
+_LOOKED_AT: Final = 100
+
+
+class SqliteCallFactQuestions:
+    """Satisfies `otel_measure.store.questions.CallFactQuestions`, within one read transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
+        self._connection = connection
+        self._where = where
+
+    def largest(self, order: CallOrder, start: int, end: int, only: ModelChoice, limit: int) -> list[Inference]:
+        """Return the slowest or the dearest calls of [start, end), the largest first; of equal ones the newest."""
+        column = _COLUMNS[order]
+        calls, parameters = self._calls(start, end, only)
+        rows = self._connection.execute(
+            f"SELECT f.id {calls} AND {column} > 0 ORDER BY {column} DESC, f.ts DESC, f.id LIMIT ?",
+            (*parameters, limit),
+        )
+        keys = [key for (key,) in rows]
+        records = facts.read_by_id(self._connection, facts.INFERENCE, keys)
+        by_key = {id_key(record.id): record for record in records if isinstance(record, Inference)}
+        return [by_key[key] for key in keys]
+
+    def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
+        """Return the failed calls of [start, end) by type, the most frequent first."""
+        calls, parameters = self._calls(start, end, only)
+        types = self._connection.execute(
+            f"SELECT f.error_type, count(*) AS n, min(f.ts), max(f.ts) {calls} AND f.error_type IS NOT NULL"
+            " GROUP BY f.error_type ORDER BY n DESC, f.error_type LIMIT ?",
+            (*parameters, limit),
+        ).fetchall()
+        newest = (
+            "SELECT json_extract(extra, '$.trace_id') AS trace FROM inference"
+            f" WHERE id IN (SELECT f.id {calls} AND f.error_type = ? ORDER BY f.ts DESC, f.id LIMIT {_LOOKED_AT})"
+            " AND trace IS NOT NULL ORDER BY ts DESC, id LIMIT 1"
+        )
+        failed = []
+        for error_type, n, first, last in types:
+            row = self._connection.execute(newest, (*parameters, error_type)).fetchone()
+            failed.append(FailedCalls(error_type, n, first, last, None if row is None else row[0]))
+        return failed
+
+    def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
+        """Return how many calls failed in each step of a series, by type; steps without one are left out."""
+        calls, parameters = self._calls(steps.edges[0], steps.edges[-1], only)
+        rows = self._connection.execute(
+            f"SELECT f.error_type, f.ts / {MINUTE_US} AS minute, count(*) {calls} AND f.error_type IS NOT NULL"
+            " GROUP BY f.error_type, minute",
+            parameters,
+        )
+        by_type: dict[str, dict[int, int]] = {}
+        for error_type, minute, n in rows:
+            in_step, step = by_type.setdefault(error_type, {}), steps.step_of(minute * MINUTE_US)
+            in_step[step] = in_step.get(step, 0) + n
+        return by_type
+
+    def _calls(self, start: int, end: int, only: ModelChoice) -> tuple[str, list[Any]]:
+        """Return what selects calls, model by model as the indexes have them, and its parameters."""
+        wanted = {
+            "m.name": only.name, "m.version": only.version,
+            "o.environment": self._where.environment, "o.service": self._where.service,
+        }  # fmt: skip
+        given = {column: value for column, value in wanted.items() if value is not None}
+        of_origin = "".join(f" AND {column} = ?" for column in given if column.startswith("o."))
+        of_model = "".join(f" AND {column} = ?" for column in given if column.startswith("m."))
+        return (
+            "FROM model m CROSS JOIN inference f ON f.model = m.id"
+            f" WHERE f.ts >= ? AND f.ts < ?{of_model} AND f.origin IN (SELECT id FROM origin o WHERE 1{of_origin})",
+            [start, end, *given.values()],
+        )
