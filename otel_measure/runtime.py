@@ -12,6 +12,7 @@ from otel_measure.alerting.messages import Messages
 from otel_measure.alerting.report import RuleAlerts, rule_alerts
 from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import OTEL_MEASURE_SELF_OUTBOX_LENGTH, OTEL_MEASURE_SELF_QUEUE_LENGTH
+from otel_measure.errors import StoreUnavailable
 from otel_measure.infrastructure import instruments
 from otel_measure.parts import LEAST_S, Part, Parts
 from otel_measure.store.waiting import waiting_until
@@ -46,9 +47,20 @@ class Runtime(Wired):
     def keep_watch(self) -> None:
         """Read the machine from now on, and note heartbeats: this process is there to see. Again is a no-op."""
         self.watch_spans()
-        self.ai.warm()
+        if self._knows_models():
+            self.ai.warm()
         self.sampler.start()
         self.infrastructure.keep_watch()
+
+    def _knows_models(self) -> bool:
+        """Tell whether models are called here: who is told of none does without the price table, and its 14 MB."""
+        if self.store is None:
+            return False
+        try:
+            with self.store.asking() as moment:
+                return bool(moment.models.models())
+        except StoreUnavailable:
+            return True
 
     def evaluate_alerts(self) -> None:
         """Evaluate alerts from now on, unless the settings say that this process never does. Again is a no-op."""

@@ -119,6 +119,20 @@ def test_its_threads_end_with_it(tmp_path: Path) -> None:
         assert not thread.is_alive()
 
 
+def test_prices_are_loaded_where_models_are_called(tmp_path: Path) -> None:
+    """Who is told of no model does without the price table until its first call."""
+    settings = Settings(store=str(tmp_path / "x.db"))
+    for knows_models in (False, True):
+        runtime = Runtime(settings, providers=Providers(MeterProvider(shutdown_on_exit=False)))
+        runtime.start(background=False)
+        runtime.keep_watch()
+        runtime.ai._price_table.finish(120)
+        assert runtime.ai.has_prices is knows_models
+        runtime.ai.load_prices()
+        runtime.ai.record_inference("gpt-4o", "1", 1.0, input_tokens=1, output_tokens=1)
+        assert runtime.shutdown()
+
+
 def test_a_start_that_fails_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store is closed, and the error is the caller's."""
     runtime = Runtime(

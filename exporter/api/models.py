@@ -7,6 +7,7 @@ from asyncio import gather
 from typing import Annotated, Any, Final
 
 import msgspec
+from anyio import to_thread
 from msgspec import Meta
 
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
@@ -132,6 +133,8 @@ def records(ai: AiModelService, body: msgspec.Struct, sent_at: dt.datetime | Non
 
 async def record_inference(call: Call[NoQuery, msgspec.Struct]) -> Recorded:
     """Commit one call together with those that arrive at the same time."""
+    if not call.runtime.ai.has_prices:  # the first one of a server, for which the event loop shall not wait
+        await to_thread.run_sync(call.runtime.ai.load_prices)
     inference, *truth = records(call.runtime.ai, call.body)
     receipts = await gather(*map(call.commits.add, (inference, *truth)))
     return Recorded(inference.id, is_duplicate(receipts[0]))

@@ -27,4 +27,9 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
         ConfigurationError: a setting is wrong; the message names it.
     """
     arguments: dict[str, Any] = {name: DEFAULT if value is None else value for name, value in options.items()}
-    return Settings.load(**arguments)
+    settings = Settings.load(**arguments)
+    if settings.alert_rules:
+        from otel_measure.definitions.alerting.overrides import rules_with
+
+        rules_with(settings.alert_rules)  # refused here as well, so that `doctor` says it before a start does
+    return settings

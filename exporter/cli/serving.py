@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -229,6 +230,7 @@ def serve(
             sys.setswitchinterval(SWITCH_S)
             if with_demo:
                 at_end.callback(started_demo(live, timedelta(0) if not is_new else demo.HISTORY).stop)
+            freeze_what_is_loaded()
             server.run(sockets=[sock])
     waited = live.recorder.queue_length
     committed = live.recorder.flush(COMMIT_S)
@@ -238,6 +240,12 @@ def serve(
         last = f"; the last {waited:,} records were committed now" if waited else ""
         warn(f"stopped, everything recorded is committed{last}")
     return committed
+
+
+def freeze_what_is_loaded() -> None:
+    """Have the collector of garbage never look again at what stays until the end: modules, routes, connections."""
+    gc.collect()
+    gc.freeze()
 
 
 def _left_undone(live: Runtime) -> str:

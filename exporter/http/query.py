@@ -14,7 +14,7 @@ from exporter.http.types import NoQuery
 from otel_measure.ai.call_facts import MAX_CALLS
 from otel_measure.definitions.machine_cells import MACHINE_LADDER
 from otel_measure.definitions.steps import LADDER
-from otel_measure.store.types.models import CallOrder
+from otel_measure.store.types.models import CallOrder, SeriesGroupBy
 
 _MAX_PARAMETERS: Final = 32
 MAX_PAGE: Final = 1000
@@ -140,7 +140,7 @@ class ModelSeriesQuery(SeriesQuery, frozen=True, kw_only=True):
     model: _Model = None
     version: _VersionOfIt = None
     group_by: Annotated[
-        Literal["model", "version", "service"] | None,
+        SeriesGroupBy | None,
         Meta(description="What has columns of its own: the 20 groups with the most calls, and the others together."),
     ] = None
 

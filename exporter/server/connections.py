@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Final, Protocol
 
 from exporter.http.refusals import RefusalLog
 from exporter.server.limits import ConnectionLimits
 
 
-class Phase(Enum):
+class Phase(IntEnum):  # the hash of an `Enum` is computed by Python, which each request would pay some ten times
     """What a connection waits for: all but `ANSWER` is the client's turn."""
 
     HANDSHAKE = auto()

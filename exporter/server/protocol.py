@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 
 from exporter.http.envelope import error
 from exporter.http.types import Header
+from exporter.server.answering import AnswerTransport
 from exporter.server.config import ServerConfig
 from exporter.server.connections import UNREAD, Phase
 
@@ -253,6 +254,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._requests += 1
         self._since_s = self.loop.time()
         super().on_headers_complete()
+        self.cycle.transport = AnswerTransport(self.transport)
         self._unanswered.append(self.cycle)
         self._shared.enter(self, Phase.BODY)
 

@@ -20,7 +20,7 @@ NAMES: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType({
     ),
     RequestResponseCycle: (
         "disconnected", "keep_alive", "message_event", "response_started", "response_complete",
-        "expected_content_length", "receive", "send",
+        "expected_content_length", "receive", "send", "transport",
     ),
     FlowControl: ("pause_reading", "resume_reading"),
 })  # fmt: skip

@@ -305,12 +305,20 @@ class PriceTableLoader:
         self._table = table
         self._installed = installed
         self._thread: threading.Thread | None = None
+        self._is_absent = False
         self._lock = threading.Lock()
+
+    def is_done(self) -> bool:
+        """Tell whether a look-up waits for no loading."""
+        return self._is_absent or (self._thread is not None and not self._thread.is_alive())
 
     def start(self) -> None:
         """Start it; again is a no-op."""
         with self._lock:
-            if self._thread is None and self._installed():
+            if self._thread is not None or self._is_absent:
+                return
+            self._is_absent = not self._installed()
+            if not self._is_absent:
                 self._thread = threading.Thread(
                     target=self._table, args=(None, "gpt-4o"), name="otel-measure-prices", daemon=True
                 )

@@ -37,7 +37,7 @@ from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.store.questions import Moment, RecordedModels
 from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.models import CallOrder, GroupBy, Model, ModelChoice, ModelKey
+from otel_measure.store.types.models import CallOrder, Model, ModelChoice, ModelKey, SeriesGroupBy
 
 
 class QuestionFilter(TypedDict, total=False):
@@ -289,7 +289,7 @@ class ModelQuestions:
         start: datetime | None = None,
         end: datetime | None = None,
         step: str | None = None,
-        group_by: GroupBy | None = None,
+        group_by: SeriesGroupBy | None = None,
         compare: Compare | None = None,
         service: str | None = None,
         environment: str | None = None,
@@ -303,7 +303,8 @@ class ModelQuestions:
             start: in the place of a window: from when, aware.
             end: until when; now when not given.
             step: "1m", "5m", "15m", "1h", "6h", "1d" or "1w"; the shortest that makes at most 300 when not given.
-            group_by: what to tell apart: the 20 groups with the most calls have columns of their own.
+            group_by: what to tell apart: the 20 groups with the most calls have columns of their own, of "error_type"
+                those with the most errors; the others are one group.
             compare: "previous" adds the equally long time before.
             service: of one service alone.
             environment: of this one.
@@ -321,7 +322,7 @@ class ModelQuestions:
         asked = series.SeriesAsked(step or step_for(span), group_by, compare, only)
         self._recorder.settle()
         with quality.asking(Filter(service, environment)) as moment:
-            return series.model_series(moment.models, moment.horizon, span, now_us, asked)
+            return series.model_series(moment, span, now_us, asked)
 
     def get_models_summary(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.ModelsSummary:
         """Return what all models did together: latency, cost and errors over all calls."""

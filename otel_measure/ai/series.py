@@ -13,8 +13,8 @@ from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Ser
 from otel_measure.definitions.steps import Steps, earlier, steps
 from otel_measure.definitions.windows import TimeSpan, counted
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.questions import StoredModels
-from otel_measure.store.types.models import GroupBy, GroupKey, ModelChoice
+from otel_measure.store.questions import Moment, StoredModels
+from otel_measure.store.types.models import GroupBy, GroupKey, ModelChoice, SeriesGroupBy
 
 MAX_GROUPS: Final = 20
 _KEYS: Final[Mapping[GroupBy, tuple[str, ...]]] = {
@@ -65,7 +65,7 @@ class SeriesAsked(NamedTuple):
     """How a series is told: the step, what to tell apart, what to set beside it, and which models it is about."""
 
     step: str
-    group_by: GroupBy | None
+    group_by: SeriesGroupBy | None
     compare: Compare | None
     only: ModelChoice
 
@@ -76,29 +76,37 @@ def check_group(group_by: str | None) -> None:
     Raises:
         ValueError: there is no such thing.
     """
-    if group_by is not None and group_by not in _KEYS:
-        raise ValueError(f"group_by must be one of {', '.join(_KEYS)}, not {group_by!r}")
+    known = (*_KEYS, "error_type")
+    if group_by is not None and group_by not in known:
+        raise ValueError(f"group_by must be one of {', '.join(known)}, not {group_by!r}")
 
 
-def model_series(ask: StoredModels, horizon: int, span: TimeSpan, now_us: int, asked: SeriesAsked) -> Series:
+def model_series(moment: Moment, span: TimeSpan, now_us: int, asked: SeriesAsked) -> Series:
     """Return what models did over time.
 
     Args:
-        ask: the store, at one moment.
-        horizon: cells that end before it are gone, microseconds.
+        moment: of the store.
         span: the window.
         now_us: tells which step is running.
         asked: how it is told.
     """
+    ask, horizon = moment.models, moment.horizon
     span, made = counted(span, ask), steps(span, now_us, asked.step)
-    uses = ask.use_by_step(made, asked.group_by, asked.only)
-    together = uses.get((), {}) if asked.group_by is None else added_by_step(uses.values())
+    groups: tuple[SeriesGroup, ...] = ()
+    if asked.group_by is None or asked.group_by == "error_type":
+        together = ask.use_by_step(made, None, asked.only).get((), {})
+        if asked.group_by == "error_type":
+            groups = _error_groups(moment.call_facts.failed_by_step(made, asked.only), together, made, horizon)
+    else:
+        uses = ask.use_by_step(made, asked.group_by, asked.only)
+        together = added_by_step(uses.values())
+        groups = _groups(uses, asked.group_by, made, span, horizon)
     return Series(
         start=made.starts,
         step_seconds=made.seconds,
         partial=made.partial,
         columns=_columns(together, made, span, horizon),
-        groups=_groups(uses, asked.group_by, made, span, horizon) if asked.group_by is not None else (),
+        groups=groups,
         previous=_earlier(ask, horizon, earlier(span), now_us, asked) if asked.compare is not None else None,
         window=span.window,
     )
@@ -143,3 +151,24 @@ def _groups(
     if others:
         shown.append(SeriesGroup({}, True, _columns(added_by_step(uses[key] for key in others), made, span, horizon)))
     return tuple(shown)
+
+
+def _error_groups(
+    failed: Mapping[str, Mapping[int, int]], together: Mapping[int, ModelUse], made: Steps, horizon: int
+) -> tuple[SeriesGroup, ...]:
+    """Return the errors of the 20 types that are the most frequent, and all others, of which some have no type."""
+    ranked = sorted(failed, key=lambda error_type: (-sum(failed[error_type].values()), error_type))[:MAX_GROUPS]
+    others = {
+        step: use.errors - sum(failed[error_type].get(step, 0) for error_type in ranked)
+        for step, use in together.items()
+    }
+    shown = [({"error_type": error_type}, False, failed[error_type]) for error_type in ranked]
+    if any(n > 0 for n in others.values()):
+        shown.append(({}, True, others))
+    return tuple(SeriesGroup(key, other, {"errors": _counts(n, made, horizon)}) for key, other, n in shown)
+
+
+def _counts(by_step: Mapping[int, int], made: Steps, horizon: int) -> tuple[float, ...]:
+    return tuple(
+        float(max(by_step.get(step, 0), 0)) if end > horizon else nan for step, end in enumerate(made.edges[1:])
+    )

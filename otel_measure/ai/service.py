@@ -78,6 +78,16 @@ class AiModelService(ModelQuestions):
         """Load the price table on a thread of its own, once, so that no call waits for it."""
         self._price_table.start()
 
+    @property
+    def has_prices(self) -> bool:
+        """Whether a call is priced without waiting for the price table to be loaded."""
+        return self._price_table.is_done()
+
+    def load_prices(self) -> None:
+        """Load the price table, and wait some seconds at most until it is there."""
+        self._price_table.start()
+        self._price_table.finish()
+
     def before_fork(self) -> None:
         """Let no import be half-way while the process is copied."""
         self._price_table.finish()

@@ -120,6 +120,8 @@ def stored_user_id(argument: str, value: object) -> str:
     """Return a user id as text, a placeholder too: `1`, `"1"` and numpy's 1 are the same user; a bool is nobody."""
     if isinstance(value, str):
         return text(argument, value, MAX_ID_CHARS)
+    if type(value) is int:  # what most others give; to ask for a protocol takes longer than all the rest of a check
+        return _whole_number(argument, value)
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):

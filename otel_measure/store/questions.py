@@ -222,13 +222,13 @@ class CallFactQuestions(Protocol):
     """Single calls of models: what is behind a number."""
 
     def largest(self, order: CallOrder, start: int, end: int, only: ModelChoice, limit: int) -> list[Inference]:
-        """Return the slowest or the dearest calls of [start, end), the largest first; of equal ones the newest.
-
-        A call without a duration or a cost is none of them.
-        """
+        """Return the calls of [start, end) with the largest duration or cost above 0; of equal the newest first."""
 
     def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
         """Return the failed calls of [start, end) by type, the most frequent first; the trace is that of a new one."""
+
+    def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
+        """Return how many calls failed in each step of a series, by type; steps without one are left out."""
 
 
 class SpendingQuestions(Protocol):

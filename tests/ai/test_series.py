@@ -10,7 +10,9 @@ import pytest
 
 from otel_measure.ai.service import AiModelService
 from otel_measure.config import Settings
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.errors import NoStore
+from otel_measure.store.sqlite.models import add_received
 from otel_measure.testing import START, Capture
 
 
@@ -101,6 +103,41 @@ def test_versions_and_services_are_told_apart(measured: Capture) -> None:
     assert (list(service.key), sum(service.columns["requests"])) == (["service"], 3)
 
 
+def test_errors_are_told_apart_by_type(measured: Capture) -> None:
+    """The twenty most frequent types have their errors per step, all others are one group, and all add up."""
+    for n in range(22):
+        call(measured, 70, error_type=f"E{n:02}")
+    for minutes_ago in (0, 0, 70):
+        call(measured, minutes_ago, error_type="Timeout")
+    call(measured, 0)
+    call(measured, 0, "other", error_type="E00")
+    series = measured.ai.get_model_series("m", window="90m", step="1h", group_by="error_type")
+    assert [group.key for group in series.groups] == [
+        {"error_type": "Timeout"}, *({"error_type": f"E{n:02}"} for n in range(19)), {},
+    ]  # fmt: skip
+    assert [group.other for group in series.groups] == [False] * 20 + [True]
+    of_types = {group.key.get("error_type", "others"): group.columns["errors"] for group in series.groups}
+    assert (sum(of_types["Timeout"]), of_types["Timeout"][-1]) == (3, 2)
+    assert sum(of_types["others"]) == 3
+    assert [sum(step) for step in zip(*of_types.values(), strict=True)] == list(series.columns["errors"])
+    assert {name for group in series.groups for name in group.columns} == {"errors"}
+    assert measured.ai.get_model_series("m", "2", group_by="error_type").groups == ()
+
+
+def test_errors_that_only_metrics_tell_of_have_no_type(measured: Capture) -> None:
+    """They are in the last group, so that the groups add up to the report."""
+    call(measured, 0, error_type="Timeout")
+    measured.runtime.recorder.flush()
+    store: Any = measured.runtime.store
+    with store._transaction() as transaction:
+        minute = measured.clock.now_us - measured.clock.now_us % 60_000_000
+        (origin,) = transaction.connection.execute("SELECT id FROM origin").fetchone()
+        received = {(60, minute, transaction.names.model("m", "1"), origin): ModelUse("m", "1", requests=5, errors=4)}
+        add_received(transaction.connection, received)
+    groups = measured.ai.get_model_series(window="5m", group_by="error_type").groups
+    assert [(group.other, sum(group.columns["errors"])) for group in groups] == [(False, 1), (True, 4)]
+
+
 def test_what_retention_removed_is_unknown() -> None:
     """Steps that end before the horizon are unknown, and not 0."""
     with Capture(Settings(store=":memory:", retention_days=4)) as measured:
@@ -111,6 +148,9 @@ def test_what_retention_removed_is_unknown() -> None:
         measured.runtime.store.sweep(measured.clock.now_us)
         series = measured.ai.get_model_series(window="10d", step="1d")
         requests = known(series.columns["requests"])
+        call(measured, 0, error_type="Timeout")
+        (group,) = measured.ai.get_model_series(window="10d", step="1d", group_by="error_type").groups
+        assert known(group.columns["errors"]) == [None] * 6 + [0] * 4 + [1]
     assert requests == [None] * 6 + [0] * 4 + [1]
 
 
@@ -120,7 +160,7 @@ def test_what_retention_removed_is_unknown() -> None:
         ({"model_version": "1"}, "model_version='1' needs a model_name"),
         ({"step": "2m"}, "step must be one of 1m, 5m, 15m, 1h, 6h, 1d, 1w, not '2m'"),
         ({"start": datetime(2026, 1, 15)}, "start must say its zone"),
-        ({"group_by": "colour"}, "group_by must be one of model, version, service, not 'colour'"),
+        ({"group_by": "colour"}, "group_by must be one of model, version, service, error_type, not 'colour'"),
         ({"compare": "next"}, "compare must be 'previous', not 'next'"),
     ],
 )

@@ -198,13 +198,16 @@ def test_prices_are_loaded_once_and_beside_the_calls() -> None:
     asked: list[tuple[str | None, str]] = []
     loader = PriceTableLoader(lambda provider, model: asked.append((provider, model)), lambda: True)
     loader.finish()
+    assert not loader.is_done()
     for _ in range(3):
         loader.start()
     loader.finish()
+    assert loader.is_done()
     assert asked == [(None, "gpt-4o")]
     absent = PriceTableLoader(lambda provider, model: asked.append((provider, model)), lambda: False)
     absent.start()
     absent.finish()
+    assert absent.is_done()
     assert len(asked) == 1
     PriceTableLoader().start()
 

@@ -31,6 +31,7 @@ INTERNAL: Final = frozenset(
             "families",
             "first_models",
             "keep_watch",
+            "load_prices",
             "stop_watching",
             "warm",
         ),

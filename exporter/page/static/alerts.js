@@ -1,12 +1,12 @@
 // Alerts: what fires and what is about to, what happened lately, and of what nobody is told.
 
 import { html } from "./preact.standalone.module.js";
-import { linkTo } from "./address.js";
-import { Firing, firingRows, linkOf } from "./firing.js";
+import { change, linkTo } from "./address.js";
+import { Firing, firingRows, linkOf, untold } from "./firing.js";
 import { counted } from "./format.js";
 import { Pill, Section, Waiting } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
-import { Table } from "./table.js";
+import { Pages, ROWS, Table, pageOf } from "./table.js";
 
 const DEFINITION = "rulealerts-alertmessage-silencemessage-and-subjectmessage";
 
@@ -30,17 +30,20 @@ const SILENCES = [
   { key: "ends", name: "Until", value: (silence) => silence.ends, as: moment },
 ];
 
-export function Alerts({ alerts }) {
+export function Alerts({ alerts, parameters }) {
   if (!alerts) return html`<${Waiting} rows=${8} />`;
   const { rules } = alerts;
   const pending = rules.active.filter(({ state }) => state === "pending");
   const firing = firingRows(alerts);
-  const rest = alerts.total - alerts.alerts.length;
+  const { pages, page } = pageOf(parameters.firing_page, firing.length);
+  const rest = untold(alerts);
   const evaluated = rules.evaluated ? `rules were evaluated ${ago(rules.evaluated)} ago` : "nobody evaluates the rules of this store";
   const silenced = rules.silenced ? `, ${counted(rules.silenced, "of them")} silenced`.replace("thems", "them") : "";
   return html`
     <${Section} title="Firing" definition=${DEFINITION} note=${`${evaluated}${silenced}`}>
-      ${firing.length ? html`<${Firing} rows=${firing} />` : html`<p class="card empty">Nothing fires.</p>`}
+      ${firing.length ? html`<${Firing} rows=${firing.slice((page - 1) * ROWS, page * ROWS)} />` : html`<p class="card empty">Nothing fires.</p>`}
+      ${pages > 1 && html`<${Pages} label="Pages: firing" page=${page} pages=${pages} total=${firing.length}
+        go=${(to) => change({ firing_page: to > 1 ? String(to) : "" })} />`}
       ${rest > 0 && html`<p class="note"><a href=${linkTo("kpis")}>${counted(rest, "more KPI")} beyond the threshold</a></p>`}
     <//>
     ${pending.length > 0 && html`<${Section} title="Pending" note="beyond the threshold, not long enough to tell anybody">

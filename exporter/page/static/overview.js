@@ -4,7 +4,7 @@ import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, OFTEN, SELDOM, asked, useAnswer } from "./ask.js";
 import { completed } from "./chart.js";
-import { Firing, firingRows } from "./firing.js";
+import { Firing, firingRows, untold } from "./firing.js";
 import { counted, milliseconds, one, percent, share, signed, sum, unit, usd, whole } from "./format.js";
 import { Empty, Section, Sparkline, Tile, Value, Waiting, curl, known, otlp } from "./parts.js";
 import { date, month } from "./time.js";
@@ -25,7 +25,7 @@ function Headline({ known: all }) {
 function Alerts({ alerts }) {
   const rows = firingRows(alerts);
   if (!rows.length) return null;
-  const rest = rows.length - alerts.alerts.length + alerts.total - MOST_ALERTS;
+  const rest = rows.length + untold(alerts) - MOST_ALERTS;
   return html`<${Section} title="Firing" definition="reading-scorecard-alert-and-alerts">
     <${Firing} rows=${rows.slice(0, MOST_ALERTS)} />
     ${rest > 0 && html`<p class="note"><a href=${linkTo("alerts")}>${counted(rest, "more alert")}</a></p>`}
@@ -151,13 +151,15 @@ export function Overview({ window, environment, alerts }) {
   const all = alerts && kpis && services && { alerts, kpis, services: services.services, machine };
   const isAsked = months && users; // what both say decides what is drawn, once, so that nothing moves
   const isEmpty = isAsked && !sum(months.columns.requests) && !users.columns.active.some(known);
+  // How many alerts stand above the figures decides where these are: before that is known nothing is drawn.
+  if (!alerts) return html`<${Headline} known=${null} /><${Waiting} rows=${16} />`;
   return html`
     <${Headline} known=${all} />
-    ${alerts ? html`<${Alerts} alerts=${alerts} />` : html`<${Waiting} rows=${4} />`}
+    <${Alerts} alerts=${alerts} />
     ${isEmpty
       ? html`<${Empty} says="Nothing was recorded in the last 31 days. Record a call of a model, or point an application here:"
           snippets=${[["curl", curl("ai/inferences/record", CALL)], ["OpenTelemetry", otlp()]]} />`
-      : html`<${OfModels} ready=${alerts && isAsked && series && summary} ...${{ series, months, summary, kpis, window }} />
-          <${OfUsers} ready=${alerts && isAsked && kpis} ...${{ users, kpis }} />`}
-    <${OfMachines} ready=${alerts && kpis && history} ...${{ kpis, history, machine }} />`;
+      : html`<${OfModels} ready=${isAsked && series && summary} ...${{ series, months, summary, kpis, window }} />
+          <${OfUsers} ready=${isAsked && kpis} ...${{ users, kpis }} />`}
+    <${OfMachines} ready=${kpis && history} ...${{ kpis, history, machine }} />`;
 }

@@ -109,6 +109,6 @@ export function Services({ path, window, compare, environment }) {
     <${Answered} answer=${answer}>${({ services }) => services.length
       ? html`<${Table} label="Services" columns=${columns(readings, environment)} rows=${services} id=${(service) => service.service_name} />`
       : html`<${Empty} says="No service is watched. Register one in the store of this server:"
-          snippets=${[["curl", curl("infrastructure/services", { name: "api", sla_target: 99.9 })]]} />`}<//>
+          snippets=${[["curl", curl("infrastructure/services/register", { name: "api", sla_target: 99.9 })]]} />`}<//>
   <//>`;
 }

@@ -5,12 +5,18 @@ import { address, change } from "./address.js";
 import { whole } from "./format.js";
 import { Value, known } from "./parts.js";
 
-const ROWS = 25;
+export const ROWS = 25;
 
 /** The order of two values; what is unknown stands last, whichever way it is sorted. */
 function compare(a, b, factor) {
   if (!known(a) || !known(b)) return Number(known(b)) - Number(known(a));
   return factor * (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b);
+}
+
+/** Which page the address asks for, of those that there are. */
+export function pageOf(parameter, rows) {
+  const pages = Math.max(1, Math.ceil(rows / ROWS));
+  return { pages, page: Math.min(pages, Math.max(1, Number.parseInt(parameter || "1", 10) || 1)) };
 }
 
 function sorted(rows, columns, order) {
@@ -45,8 +51,9 @@ function Cell({ row, column, isFirst }) {
   return isFirst ? html`<th scope="row">${content}</th>` : html`<td class=${look}>${content}</td>`;
 }
 
-function Pages({ page, pages, total, go }) {
-  return html`<nav class="pages" aria-label="Pages of the table">
+/** The way to the other pages of something that is shown 25 at a time. */
+export function Pages({ label, page, pages, total, go }) {
+  return html`<nav class="pages" aria-label=${label}>
     <button type="button" disabled=${page <= 1} onClick=${() => go(page - 1)}>Previous</button>
     <span>${whole((page - 1) * ROWS + 1)} to ${whole(Math.min(page * ROWS, total))} of ${whole(total)}</span>
     <button type="button" disabled=${page >= pages} onClick=${() => go(page + 1)}>Next</button>
@@ -67,8 +74,7 @@ export function Table({ name = "", label, columns, rows, id, order = "", isSearc
   const sought = parameters[parameter("q")] || "";
   const by = parameters[parameter("sort")] || order;
   const found = sorted(sought ? rows.filter((row) => matches(row, columns, sought)) : rows, columns, by);
-  const pages = Math.max(1, Math.ceil(found.length / ROWS));
-  const page = Math.min(pages, Math.max(1, Number.parseInt(parameters[parameter("page")] || "1", 10) || 1));
+  const { pages, page } = pageOf(parameters[parameter("page")], found.length);
   const shown = found.slice((page - 1) * ROWS, page * ROWS);
   const sortBy = (next) => change({ [parameter("sort")]: next, [parameter("page")]: "" }, { replace: true });
   const search = (event) =>
@@ -87,7 +93,7 @@ export function Table({ name = "", label, columns, rows, id, order = "", isSearc
       </table>
       ${!shown.length && html`<p class="none">${sought ? `Nothing here has “${sought}” in it.` : nothing}</p>`}
     </div>
-    ${pages > 1 && html`<${Pages} page=${page} pages=${pages} total=${found.length}
+    ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${page} pages=${pages} total=${found.length}
       go=${(to) => change({ [parameter("page")]: to > 1 ? String(to) : "" })} />`}
   </div>`;
 }

@@ -2,11 +2,10 @@
 
 import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
+import { firingRows, untold } from "./firing.js";
 import { counted, unit } from "./format.js";
 
-const firing = (alerts) => alerts.rules.active.filter(({ state }) => state === "firing");
-/** How many alerts fire: those of rules, and the KPIs beyond their threshold, of which an answer may have the first alone. */
-const count = (alerts) => firing(alerts).length + alerts.total;
+const count = (alerts) => firingRows(alerts).length + untold(alerts);
 
 /** What fires, as a word in the head of the page; it is read aloud when it changes. */
 export function Worst({ alerts }) {
@@ -18,10 +17,9 @@ export function Worst({ alerts }) {
 
 /** What is worst of all that is known, as `{look, sentence}`. */
 export function worst({ alerts, kpis, services, machine }) {
-  const first = firing(alerts)[0];
   const n = count(alerts);
   if (n) {
-    const sentence = first ? first.sentence : alerts.alerts[0].message;
+    const [{ sentence }] = firingRows(alerts);
     return { look: "bad", sentence: `${sentence.replace(/\.$/, "")}${n > 1 ? `, and ${counted(n - 1, "more alert")} fire${n === 2 ? "s" : ""}` : ""}.` };
   }
   const down = services.filter(({ state }) => state === "down").map(({ service_name }) => service_name);

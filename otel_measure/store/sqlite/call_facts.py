@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
+from otel_measure.definitions.steps import Steps
+from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
 from otel_measure.store.sqlite import facts
@@ -55,6 +57,20 @@ class SqliteCallFactQuestions:
             row = self._connection.execute(newest, (*parameters, error_type)).fetchone()
             failed.append(FailedCalls(error_type, n, first, last, None if row is None else row[0]))
         return failed
+
+    def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
+        """Return how many calls failed in each step of a series, by type; steps without one are left out."""
+        calls, parameters = self._calls(steps.edges[0], steps.edges[-1], only)
+        rows = self._connection.execute(
+            f"SELECT f.error_type, f.ts / {MINUTE_US} AS minute, count(*) {calls} AND f.error_type IS NOT NULL"
+            " GROUP BY f.error_type, minute",
+            parameters,
+        )
+        by_type: dict[str, dict[int, int]] = {}
+        for error_type, minute, n in rows:
+            in_step, step = by_type.setdefault(error_type, {}), steps.step_of(minute * MINUTE_US)
+            in_step[step] = in_step.get(step, 0) + n
+        return by_type
 
     def _calls(self, start: int, end: int, only: ModelChoice) -> tuple[str, list[Any]]:
         """Return what selects calls, model by model as the indexes have them, and its parameters."""

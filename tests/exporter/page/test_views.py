@@ -6,8 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from exporter.app import ROUTES
 from tests.exporter.page.answers import ABOVE, ALERTS, FIRED, KPI, KPIS, MODEL, NOTHING, answer, answer_models, texts
 
 if TYPE_CHECKING:
@@ -38,10 +40,15 @@ def test_an_empty_system_says_what_to_do(page: Page, server: str) -> None:
 
 @pytest.mark.parametrize("view", ["models", "spending", "agents", "users", "experiments", "services", "senders"])
 def test_an_empty_view_says_what_to_do(page: Page, server: str, view: str) -> None:
-    """Each view without anything to show gives a line that writes into the store of this server."""
+    """An empty view gives a line that writes into the store of this server, as its routes want it."""
     page.goto(f"{server}#/{view}")
     page.wait_for_selector(".empty .snippet")
-    assert any(server.rstrip("/") in code for code in page.locator(".snippet code").all_inner_texts())
+    snippets = page.locator(".snippet code").all_inner_texts()
+    assert any(server.rstrip("/") in code for code in snippets)
+    for line in snippets:
+        if told := re.search(rf"-X POST {server.rstrip('/')}(\S+) .* -d '(.*)'", line, re.DOTALL):
+            (route,) = [row for row in ROUTES if (row.method, row.path) == ("POST", told[1])]
+            msgspec.json.decode(told[2], type=route.body)
     assert page.said == []  # type: ignore[attr-defined]
 
 
@@ -74,6 +81,13 @@ def test_an_example_is_copied(page: Page, server: str) -> None:
             {}, [],
             "Half of the calls of gpt-4o 1 fail, and 1 more alert fires.",
         ),
+        (
+            {"alerts": [ABOVE | {"subject": "gpt-4o 1", "domain": "ai"}], "total": 1}
+            | {"rules": NOTHING | {"active": [FIRED]}},
+            {}, [],
+            "Half of the calls of gpt-4o 1 fail.",
+        ),
+        ({"alerts": [ABOVE], "total": 421}, {}, [], "Disk usage is 95 %, above 90 %, and 420 more alerts fire."),
     ],
 )  # fmt: skip
 def test_the_worst_is_said(
@@ -101,6 +115,20 @@ def test_what_fires_is_told(page: Page, server: str) -> None:
     links = [link.get_attribute("href") for link in page.locator(".alerts a").all()]
     assert links == ["#/models/gpt-4o/1", "#/machines"]
     assert texts(page, "#status") == ["2 alerts firing"]
+
+
+def test_a_flood_of_alerts_is_paged(page: Page, server: str) -> None:
+    """Of 100 alerts that fire 25 are shown at a time, and all of them are counted."""
+    fired = [
+        FIRED | {"subject": FIRED["subject"] | {"name": f"m{n} 1"}, "sentence": f"m{n} fails."} for n in range(100)
+    ]
+    answer(page, "alerts", ALERTS | {"rules": NOTHING | {"active": fired}})
+    page.goto(f"{server}#/alerts?firing_page=4")
+    page.wait_for_selector(".alerts li")
+    assert texts(page, ".alerts a") == [f"m{n} fails." for n in range(75, 100)]
+    assert texts(page, "#status") == ["100 alerts firing"]
+    page.get_by_role("button", name="Previous").click()
+    page.wait_for_url("**/#/alerts?firing_page=3")
 
 
 def test_the_models(page: Page, server: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from otel_measure.definitions.steps import SeriesWindow, series_span, steps
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import EVERYTHING, Filter
@@ -108,3 +109,19 @@ def test_errors_are_counted_by_type(engine: EngineCase) -> None:
                 traced = [call for call in by_type[one.error_type] if call.trace_id]
                 newest = max((call.ts for call in traced), default=None)
                 assert one.trace_id in ({call.trace_id for call in traced if call.ts == newest} or {None})
+
+
+def test_errors_by_step_are_those_of_all_calls(engine: EngineCase) -> None:
+    """Each failed call is in the step that its time lies in, of whom the question is about."""
+    store = engine.open()
+    store.accept(calls())
+    made = steps(series_span(SeriesWindow("24h"), NOON - 1, "Asia/Kolkata", "24h"), NOON, "1h")
+    for only in CHOICES:
+        for where in FILTERS:
+            by_type: dict[str, dict[int, int]] = {}
+            for call in matching(only, where):
+                if call.error_type is not None:
+                    in_step, step = by_type.setdefault(call.error_type, {}), made.step_of(call.ts)
+                    in_step[step] = in_step.get(step, 0) + 1
+            told = asked(store, lambda m, only=only: m.call_facts.failed_by_step(made, only), where)  # type: ignore[misc]
+            assert told == by_type

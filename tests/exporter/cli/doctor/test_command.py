@@ -36,6 +36,16 @@ def test_doctor_finds_something_wrong(tmp_path: Path) -> None:
     assert row.rstrip().endswith("set OTEL_MEASURE_STORE to a file in it")
 
 
+def test_an_alert_rule_that_cannot_be_so_is_told_before_a_start(tmp_path: Path) -> None:
+    """It is an error of the settings, as one of Settings itself; a rule that can be so is none."""
+    results = [
+        run("doctor", "--port", "0", "--store", str(tmp_path / "a.db"), env={"OTEL_MEASURE_ALERT_RULES": rules})
+        for rules in ('{"host_cpu": {"enabled": 1}}', '{"host_cpu": {"enabled": false}}')
+    ]
+    assert [result.exit_code for result in results] == [exit_codes.USAGE, 0]
+    assert "alert_rules['host_cpu']['enabled'] is 1; it must be true or false" in results[0].output
+
+
 def test_doctor_concludes(tmp_path: Path) -> None:
     """The last line says that all is well, or how many findings are wrong or to be warned of."""
     well = run("doctor", "--port", "0", "--store", str(tmp_path / "a.db")).output.splitlines()
