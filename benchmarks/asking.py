@@ -76,6 +76,8 @@ def rows(events: int) -> list[Row]:
             found.append(Row("P6", f"{name}, {events:,} events, against ClickHouse", ours, reference, budget, "ms"))
             if most_ms < float("inf"):
                 found.append(Row("P6", f"{name}, warm", ours, None, most_ms, "ms"))
+        series = best(lambda: seconds(users.get_user_series), 5) * 1000
+        found.append(Row("P12", f"/users/series, {events:,} events, default window, warm", series, None, 50, "ms"))
         page = best(lambda: seconds(lambda: alerts(scorecard(runtime.overview()))), 5) * 1000
         found.append(Row("P6", "dashboard: everything and its verdicts, warm", page, None, 50, "ms"))
         runtime.shutdown()

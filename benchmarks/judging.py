@@ -1,4 +1,4 @@
-"""P15: KPIs, alerts, dashboard and exposition with 10,000 models, in CPU time: at first, and when little is new."""
+"""P15, P12: what is asked of 10,000 models, in CPU time: KPIs, alerts, dashboard, exposition, series, single calls."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ MODELS = 10_000
 HOUR_US = 3_600_000_000
 BETWEEN_US = 15_000_000
 BUDGET_S = 1.0
+SERIES_BUDGET_MS = 50
 PATHS = {"/kpis": f"{API}/kpis", "/alerts": f"{API}/alerts", "/dashboard": f"{API}/dashboard", "/metrics": "/metrics"}
 
 
@@ -50,6 +51,10 @@ def rows(_: int) -> list[Row]:
             for name, path in PATHS.items():
                 later = best(lambda path=path: ask_later(path), 5)  # type: ignore[misc]
                 measured.append(Row("P15", f"{name}, {MODELS:,} models, a call later", later, None, BUDGET_S, "s"))
+            for query in ("series", "series?group_by=model", "errors", "calls", "calls?sort=cost"):
+                took = best(lambda query=query: ask(f"{API}/ai/{query}"), 5) * 1000  # type: ignore[misc]
+                what = f"/ai/{query}, {MODELS:,} models, warm"
+                measured.append(Row("P12", what, took, None, SERIES_BUDGET_MS, "ms"))
         runtime.shutdown()
     return measured
 
