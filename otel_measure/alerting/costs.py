@@ -36,8 +36,9 @@ def _of_environment(store: Store, environment: str, rule: AlertRule, now_us: int
         sums = known.calls.call_sums(now_us - rule.window_s * SECOND_US, now_us + 1)
         called = together(known.models, environment, sums)
     for model in called:
-        calls, priced, nano_usd = (
-            *(sum(version.requests for version in model.versions), sum(version.priced for version in model.versions)),
-            sum(version.cost_nano_usd for version in model.versions),
+        spent = PricedCalls(
+            sum(version.requests for version in model.versions),
+            sum(version.priced for version in model.versions),
+            sum(version.cost_nano_usd for version in model.versions) / NANO,
         )
-        yield judge_cost(rule, model.subject, PricedCalls(calls, priced, nano_usd / NANO), model.targets)
+        yield judge_cost(rule, model.subject, spent, model.targets)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -17,10 +18,14 @@ from otel_measure.alerting.latencies import models_slow
 from otel_measure.alerting.losses import records_lost, store_full
 from otel_measure.alerting.services import services_burning, services_down
 from otel_measure.definitions.alerting.judgement import Judgement
+from otel_measure.definitions.alerting.losses import judge_failure
 from otel_measure.definitions.alerting.rule import AlertRule, Judge
 from otel_measure.definitions.alerting.rules import ALERT_RULES, rules_digest
+from otel_measure.errors import StoreError
 from otel_measure.store.protocol import Store
 
+_log: Final = logging.getLogger("otel_measure")
+OneJudge: TypeAlias = Callable[[int], Iterable[Judgement]]
 Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgement]]
 # What reads the rules of a judge, all of them at once. Beside these, that of "disk_fit" knows the name of the machine,
 # that of silence remembers the weeks before, KPIs decide those of "kpi", the evaluator those about itself.
@@ -61,17 +66,26 @@ def rules_in_force(
     """
     by_key = MappingProxyType({rule.key: rule for rule in rules})
     readers: dict[Judge, Reader] = {**READERS, "disk_fit": partial(disks_filling, host=host)}
-    read_by = {judge: of_judge(by_key.values(), judge) for judge in readers}
-    of_absences = [rule for judge in ABSENCES for rule in of_judge(by_key.values(), judge)]
+    of_absences = [rule for judge in ABSENCES for rule in of_judge(rules, judge)]
     absent = CallAbsences(store, of_absences, ZoneInfo(timezone))
+    judges: dict[str, OneJudge] = {
+        judge: partial(readers[judge], store, judged) for judge in readers if (judged := of_judge(rules, judge))
+    }
+    judges |= {"silence": absent.judge, "kpi": by_kpis}
+    return AlertRules(by_key, rules_digest(rules), lambda now_us: list(_judged(judges, by_key, now_us)))
 
-    def judge(now_us: int) -> list[Judgement]:
-        read = [
-            judgement
-            for judged_by, judged in read_by.items()
-            if judged
-            for judgement in readers[judged_by](store, judged, now_us)
-        ]
-        return [*read, *absent.judge(now_us), *by_kpis(now_us)]
 
-    return AlertRules(by_key, rules_digest(by_key.values()), judge)
+def _judged(judges: Mapping[str, OneJudge], by_key: Mapping[str, AlertRule], now_us: int) -> Iterator[Judgement]:
+    """Yield what each judge says; one that fails costs its own rules, which keep what they have, and is told of."""
+    about_us = by_key.get("measure_no_evaluation")
+    for name, judge in judges.items():
+        failure = ""
+        try:
+            yield from list(judge(now_us))
+        except StoreError:
+            raise
+        except Exception as error:
+            _log.exception("the alert rules of %s could not be judged; the others are", name)
+            failure = f"{type(error).__name__}: {error}"
+        if about_us is not None:
+            yield judge_failure(about_us, name, failure)

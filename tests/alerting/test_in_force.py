@@ -12,8 +12,9 @@ from otel_measure.alerting.in_force import BY_KEY, rules_in_force
 from otel_measure.alerting.messages import Messages
 from otel_measure.alerting.report import rule_alerts
 from otel_measure.config import Settings
+from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.overrides import rules_with
-from otel_measure.errors import ConfigurationError
+from otel_measure.errors import ConfigurationError, StoreUnavailable
 from otel_measure.runtime import Runtime
 from otel_measure.testing import Capture
 
@@ -78,3 +79,50 @@ def test_the_cause_is_told_from_the_first_notification_to_the_history() -> None:
     sentences = {alert.rule: alert.sentence for alert in during.active}
     assert sentences["service_down"] == "api is down since 2026-01-15 12:00:00 UTC: disk failed"
     assert sentences["model_errors"].endswith("; 120 of 120 with RateLimit")
+
+
+def test_a_judge_that_fails_costs_its_own_rules_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """The others are judged, somebody is told of the fault, and it is over when the judge works again."""
+    faults = [KeyError("a fault of ours")]
+
+    def by_kpis(now_us: int) -> list[Judgement]:
+        if faults:
+            raise faults[0]
+        return []
+
+    with Capture() as capture:
+        runtime, clock, store = capture.runtime, capture.clock, capture.runtime.store
+        assert store is not None
+        rules = rules_in_force(store, "web-1", by_kpis)
+        evaluator = Evaluator(store, rules, receivers=["webhook"], holder=lambda: "one", clock=clock)
+        capture.infrastructure.register_service("api")
+        capture.infrastructure.record_service_down("api")
+        seen = []
+        for _ in range(2):
+            for _ in range(6):
+                clock.advance(timedelta(minutes=1))
+                runtime.flush()
+                assert evaluator.evaluate()
+            report = rule_alerts(store, Messages(rules.by_key), None, clock.now_us)
+            faults.clear()
+            seen.append({(alert.rule, alert.subject.name): alert.sentence for alert in report.active})
+    down = ("service_down", "api")
+    fault = ("measure_no_evaluation", "otel-measure (kpi)")
+    assert [seen[0].keys() & {down, fault}, seen[1].keys() & {down, fault}] == [{down, fault}, {down}]
+    assert seen[0][fault] == (
+        "the alert rules judged by kpi are not evaluated: KeyError: 'a fault of ours'; the log has the whole of it"
+    )
+    assert "the alert rules of kpi could not be judged; the others are" in caplog.text
+
+
+def test_a_store_that_does_not_answer_fails_the_whole_turn() -> None:
+    """Nothing is known then, and the heartbeat tells."""
+
+    def by_kpis(now_us: int) -> list[Judgement]:
+        raise StoreUnavailable("locked", "x.db is locked", "wait")
+
+    with Capture() as capture:
+        store = capture.runtime.store
+        assert store is not None
+        with pytest.raises(StoreUnavailable):
+            rules_in_force(store, "web-1", by_kpis).judge(capture.clock())

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.chaos.asking import question, status_of
 from tests.chaos.victim import Victim, victim
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 MODELS = int(os.environ.get("CHAOS_MODELS", "3000"))
 BATCH = "/api/v1/metrics/ai/inferences/batch"
 SHOWN = 2000

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -163,8 +163,14 @@ def test_what_the_overview_costs(opened: tuple[Page, Seen], address: str) -> Non
     """The first visit transfers under 150 kB, compressed where that helps, and what is seen does not move."""
     page, _ = opened
     session = page.context.new_cdp_session(page)
-    received: list[float] = []
-    session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    asked: dict[str, str] = {}
+    received: dict[str, float] = {}  # the first answer of each address: a slow machine may be at the next round already
+
+    def finished(event: dict[str, Any]) -> None:
+        received.setdefault(asked.get(event["requestId"], ""), event["encodedDataLength"])
+
+    session.on("Network.requestWillBeSent", lambda event: asked.update({event["requestId"]: event["request"]["url"]}))
+    session.on("Network.loadingFinished", finished)
     session.send("Network.enable")
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     page.goto("about:blank")
@@ -173,7 +179,7 @@ def test_what_the_overview_costs(opened: tuple[Page, Seen], address: str) -> Non
     page.wait_for_load_state("networkidle")
     session.detach()
     assert len(received) > 20
-    assert sum(received) < MOST_BYTES
+    assert sum(received.values()) < MOST_BYTES
     assert page.evaluate(SHIFTED) < 0.05
 
 
@@ -190,11 +196,11 @@ def test_the_values_change(opened: tuple[Page, Seen], address: str) -> None:
         assert page.locator(selector).inner_text() != before
 
 
-def test_the_overview_leads_to_what_is_wrong(opened: tuple[Page, Seen], address: str) -> None:
-    """From the worst of everything two clicks lead to the model that drifts, and to the feature that did."""
+def test_what_fires_leads_to_what_is_wrong(opened: tuple[Page, Seen], address: str) -> None:
+    """From what fires one click leads to the model that drifts, and to the feature that did."""
     page, _ = opened
-    show(page, address, "")
-    page.get_by_role("link", name=re.compile("drift score of ticket-router 2.1 is")).click()
+    show(page, address, "alerts")
+    page.locator(".alerts a", has_text=re.compile("drift score of ticket-router 2.1 is")).first.click()
     page.wait_for_selector("h1:text-is('ticket-router 2.1')")
     rows = page.locator(".listing tbody tr", has_text="message_chars")
     rows.wait_for()

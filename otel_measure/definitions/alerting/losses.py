@@ -63,6 +63,21 @@ def judge_evaluation(rule: AlertRule, last_us: int, term_s: float, now_us: int) 
     return replace(judgement, outcome="beyond", evidence=1, sentence=sentence, since_us=last_us)
 
 
+def judge_failure(rule: AlertRule, judge: str, failure: str) -> Judgement:
+    """Say whether rules could not be judged: a fault of ours, of which the outage that they would have told is no part.
+
+    Args:
+        rule: of this.
+        judge: the name of what judges them.
+        failure: what went wrong, empty for nothing.
+    """
+    subject = AlertSubject("process", f"{OURSELVES.name} ({judge})", "")
+    if not failure:
+        return Judgement(rule.key, subject, "within")
+    sentence = f"the alert rules judged by {judge} are not evaluated: {failure}; the log has the whole of it"
+    return Judgement(rule.key, subject, "beyond", evidence=1, sentence=sentence, cause=failure)
+
+
 def judge_other_rules(rule: AlertRule, refused_us: int, term_s: float, now_us: int) -> Judgement:
     """Say whether a process with other rules wants to evaluate, and does not.
 

@@ -6,6 +6,7 @@ from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
 from otel_measure.definitions.alerting.losses import (
     OURSELVES,
     judge_evaluation,
+    judge_failure,
     judge_loss,
     judge_other_rules,
     judge_room,
@@ -68,3 +69,18 @@ def test_a_process_with_other_rules() -> None:
     assert judge_other_rules(rule, NOW - 6 * MINUTE, 180, NOW).outcome == "within"
     assert judge_other_rules(rule, NOW - 6 * MINUTE, 900, NOW).outcome == "beyond"
     assert judge_other_rules(rule, 0, 180, NOW).outcome == "within"
+
+
+def test_rules_that_cannot_be_judged() -> None:
+    """What failed is told of under the name of its judge, apart from the evaluation as a whole."""
+    rule = RULES["measure_no_evaluation"]
+    subject = AlertSubject("process", "otel-measure (cost)", "")
+    assert comparable(judge_failure(rule, "cost", "KeyError: 'x'")) == comparable(
+        Judgement(
+            *("measure_no_evaluation", subject, "beyond"),
+            evidence=1,
+            sentence="the alert rules judged by cost are not evaluated: KeyError: 'x'; the log has the whole of it",
+            cause="KeyError: 'x'",
+        )
+    )
+    assert judge_failure(rule, "cost", "").outcome == "within"
