@@ -16,6 +16,7 @@ from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.engines import definitions_of
 from otel_measure.store.sqlite import SqliteStore, checkup, checkup_limits
+from otel_measure.store.sqlite.bound import file_bytes
 from otel_measure.store.sqlite.checked_file import StoreFile
 from otel_measure.store.sqlite.damage import Damage
 from otel_measure.store.sqlite.faults import RECOVER
@@ -222,7 +223,8 @@ def test_readers_that_cannot_be_seen(store: Path, tmp_path: Path) -> None:
 def test_the_bound(store: Path) -> None:
     """From nine tenths on the oldest facts go, and at the whole of it writes are refused."""
     with closing(sqlite3.connect(store)) as connection:
-        connection.execute("CREATE TABLE filler AS SELECT zeroblob(15 * 1048576) AS bytes")
+        left = int(15.4 * MIB) - file_bytes(connection)  # however large the tables of an empty store are
+        connection.execute("CREATE TABLE filler AS SELECT zeroblob(?) AS bytes", (left,))
         connection.commit()
     found = [checkup_limits.bound(file_at(store, store_max_bytes=n * MIB)) for n in (1024, 17)]
     with closing(sqlite3.connect(store)) as connection:
