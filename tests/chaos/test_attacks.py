@@ -19,7 +19,9 @@ SCALE = int(os.environ.get("CHAOS_SCALE", "1"))
 LONG = frozenset(GROWING_LESS) - {"eight bodies of unknown_fields, padded", "eight bodies of json_unknown, padded"}
 MEMORY_MIB = 400
 LOG_LINES = 20
-SLOWEST_S = 1.0  # of the server's own doing: what other programs of the machine take from it is not its fault
+# Of the server's own doing: what other programs of the machine take from it is not its fault. What the host takes from
+# a virtual machine, and a slow disk, cannot be told from it: the gate, beside the rest of the suite, allows more.
+SLOWEST_S = 1.0 if SCALE > 1 else 3.0
 
 
 @pytest.mark.parametrize("name", CONNECTING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_locked_store(application: Application) -> None:
         assert (in_process.n, in_process.pending) == (1, 10)
         later = [application.asked() for _ in range(5)]
         assert {(answer.n, answer.pending) for answer in later} == {(1, 10)}
-        assert max(answer.own_s for answer in later) < 0.1
+        assert median(answer.own_s for answer in later) < 0.1  # a pause of the machine is no wait for the store
     complete = eventually(application.asked, lambda answer: answer.pending == 0)
     assert (complete.n, complete.pending) == (11, 0)
     assert application.asked_in_process()[:2] == (11, 0)
