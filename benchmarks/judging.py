@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from pathlib import Path
 
 from starlette.testclient import TestClient
 
 from benchmarks.report import Row, best, seconds
-from benchmarks.workload import ORIGIN, START_US
+from benchmarks.workload import START_US, Workload
 from exporter.app import create_app
 from exporter.http.types import API
 from otel_measure.config import Settings
-from otel_measure.records.ids import Uuid7
-from otel_measure.records.kinds import Inference
+from otel_measure.definitions.windows import HOUR_US
 from otel_measure.runtime import Runtime
 
 MODELS = 10_000
-HOUR_US = 3_600_000_000
 BETWEEN_US = 15_000_000
 BUDGET_S = 1.0
 SERIES_BUDGET_MS = 50
@@ -28,11 +25,11 @@ PATHS = {"/kpis": f"{API}/kpis", "/alerts": f"{API}/alerts", "/dashboard": f"{AP
 def rows(_: int) -> list[Row]:
     """Fill a store with two calls of each model on one day, and ask for everything, again after one more call."""
     now = [START_US + 24 * HOUR_US]
-    calls = ModelCalls()
+    workload = Workload()
     with tempfile.TemporaryDirectory() as folder:
         runtime = Runtime(Settings(store=str(Path(folder) / "measure.db")), clock=lambda: now[0])
         for start_us in (START_US + 20 * HOUR_US, START_US + 22 * HOUR_US):
-            each = [calls.of(n, start_us + n * HOUR_US // MODELS) for n in range(MODELS)]
+            each = [workload.inference_of(f"model-{n}", start_us + n * HOUR_US // MODELS) for n in range(MODELS)]
             for first in range(0, MODELS, 1000):
                 runtime.recorder.commit(each[first : first + 1000])
         app = create_app(runtime=runtime)
@@ -43,7 +40,7 @@ def rows(_: int) -> list[Row]:
 
             def ask_later(path: str) -> float:
                 now[0] += BETWEEN_US
-                runtime.recorder.commit([calls.of(7, now[0])])
+                runtime.recorder.commit([workload.inference_of("model-7", now[0])])
                 return ask(path)
 
             at_first = ask(PATHS["/kpis"])
@@ -57,30 +54,3 @@ def rows(_: int) -> list[Row]:
                 measured.append(Row("P12", what, took, None, SERIES_BUDGET_MS, "ms"))
         runtime.shutdown()
     return measured
-
-
-class ModelCalls:
-    """Calls of models, by their number."""
-
-    def __init__(self, seed: int = 1) -> None:
-        self._random = random.Random(seed)
-        self._now_us = START_US
-        self._ids = Uuid7(lambda: self._now_us, self._random.randbytes)
-
-    def of(self, model: int, ts: int) -> Inference:
-        """Return a call of a model."""
-        self._now_us = ts
-        return Inference(
-            id=self._ids(),
-            ts=ts,
-            origin=ORIGIN,
-            model=f"model-{model}",
-            version="1",
-            latency_ms=self._random.lognormvariate(5, 0.6),
-            input_tokens=self._random.randrange(10, 2000),
-            output_tokens=self._random.randrange(1, 500),
-            cost_usd=0.001 * self._random.randrange(1, 20),
-            cost_source="caller",
-            provider="openai",
-            operation="chat",
-        )

@@ -46,21 +46,24 @@ class Workload:
         """Return the next `n` inferences of a few models."""
         found = []
         for _ in range(n):
-            self.now_us += self._step_us
-            found.append(
-                Inference(
-                    id=self._ids(),
-                    ts=self.now_us,
-                    origin=ORIGIN,
-                    model=self._random.choice(("gpt-4o", "gpt-4o-mini", "claude-sonnet")),
-                    version="1",
-                    latency_ms=self._random.lognormvariate(5, 0.6),
-                    input_tokens=self._random.randrange(10, 2000),
-                    output_tokens=self._random.randrange(1, 500),
-                    cost_usd=0.001 * self._random.randrange(1, 20),
-                    cost_source="caller",
-                    provider="openai",
-                    operation="chat",
-                )
-            )
+            ts = self.now_us + self._step_us
+            found.append(self.inference_of(self._random.choice(("gpt-4o", "gpt-4o-mini", "claude-sonnet")), ts))
         return found
+
+    def inference_of(self, model: str, ts: int) -> Inference:
+        """Return a call of a model at a time, microseconds, from which the next records go on."""
+        self.now_us = ts
+        return Inference(
+            id=self._ids(),
+            ts=ts,
+            origin=ORIGIN,
+            model=model,
+            version="1",
+            latency_ms=self._random.lognormvariate(5, 0.6),
+            input_tokens=self._random.randrange(10, 2000),
+            output_tokens=self._random.randrange(1, 500),
+            cost_usd=0.001 * self._random.randrange(1, 20),
+            cost_source="caller",
+            provider="openai",
+            operation="chat",
+        )

@@ -24,9 +24,10 @@ from otel_measure.definitions.alerting.absence import (
     judge_young_silence,
 )
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
-from otel_measure.definitions.alerting.past_calls import DAY_US, REACH_US, PastCalls, Span
+from otel_measure.definitions.alerting.past_calls import REACH_US, PastCalls, Span
 from otel_measure.definitions.alerting.rule import AlertRule, Judge
 from otel_measure.definitions.alerting.states import SECOND_US
+from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.store.protocol import Store
 from otel_measure.store.questions import CallTimeQuestions, Moment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from otel_measure.alerting.environments import environments_of
 from otel_measure.definitions.alerting.burn import judge_burn
@@ -25,12 +25,7 @@ def services_down(store: Store, rules: Sequence[AlertRule], now_us: int) -> list
         rules: their thresholds are in seconds.
         now_us: microseconds.
     """
-    judged = []
-    for environment in environments_of(store):
-        with store.asking(Filter(environment=environment)) as known:
-            histories = known.services.histories(now_us)
-        judged += [judge_down(rule, history, environment, now_us) for history in histories for rule in rules]
-    return judged
+    return _judged(store, rules, judge_down, now_us, now_us)
 
 
 def judge_down(rule: AlertRule, history: ServiceHistory, environment: str, now_us: int) -> Judgement:
@@ -71,12 +66,7 @@ def services_burning(store: Store, rules: Sequence[AlertRule], now_us: int) -> l
         now_us: microseconds.
     """
     longest_us = max(rule.long_window_s for rule in rules) * SECOND_US
-    judged = []
-    for environment in environments_of(store):
-        with store.asking(Filter(environment=environment)) as known:
-            histories = known.services.histories(now_us - longest_us)
-        judged += [judge_burning(rule, history, environment, now_us) for history in histories for rule in rules]
-    return judged
+    return _judged(store, rules, judge_burning, now_us - longest_us, now_us)
 
 
 def judge_burning(rule: AlertRule, history: ServiceHistory, environment: str, now_us: int) -> Judgement:
@@ -92,6 +82,22 @@ def judge_burning(rule: AlertRule, history: ServiceHistory, environment: str, no
         reason=(last.reason or "") if last is not None else "",
         since_us=micros(last.started_at) if last is not None else 0,
     )
+
+
+def _judged(
+    store: Store,
+    rules: Sequence[AlertRule],
+    judge: Callable[[AlertRule, ServiceHistory, str, int], Judgement],
+    since_us: int,
+    now_us: int,
+) -> list[Judgement]:
+    """Return what rules say of the services of all environments, by what these did since a time."""
+    judged: list[Judgement] = []
+    for environment in environments_of(store):
+        with store.asking(Filter(environment=environment)) as known:
+            histories = known.services.histories(since_us)
+        judged += [judge(rule, history, environment, now_us) for history in histories for rule in rules]
+    return judged
 
 
 def _lately(history: ServiceHistory, window_s: int, now_us: int) -> Availability:

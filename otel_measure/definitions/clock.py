@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-DAY_US: Final = 86_400_000_000
+from otel_measure.definitions.days import DAY_US
+
 TRUSTED_AFTER_US: Final = DAY_US
 """For how long a doubted clock has to go as the monotonic one does."""
 STEP_US: Final = 60_000_000

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_DAY_US = 86_400_000_000
+DAY_US: Final = 86_400_000_000
+"""Of 24 hours; a day of a calendar may have another length."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,7 +41,7 @@ def day_finder(zone: ZoneInfo) -> Callable[[int], int]:
     23:01): what has begun has begun.
     """
     if zone.key in {"UTC", "Etc/UTC"}:
-        return lambda ts_us: ts_us // _DAY_US
+        return lambda ts_us: ts_us // DAY_US
 
     @lru_cache(maxsize=4096)
     def start_of(day: int) -> int:

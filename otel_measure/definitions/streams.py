@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure.conventions.semconv import SCOPE_AI, SCOPE_USERS
 from otel_measure.definitions.cells import LARGEST
+from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.exposition import MONOTONIC, STALE_US, Sample, added_buckets
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.stats.binned import Bin, Exponential, explicit_bins
@@ -33,7 +34,6 @@ _SCOPES: Final[tuple[tuple[str, StreamScope], ...]] = (
 )
 LATEST_DELTA_US: Final = 3_600_000_000
 """A delta that is older than the last one of its stream by more is refused: nobody remembers whether it came before."""
-_DAY_US: Final = 86_400_000_000
 _MINUTE_US: Final = 60_000_000
 
 
@@ -183,7 +183,7 @@ def cumulative(known: StreamState | None, point: Point) -> Taken | None:
         PointRefused: "out_of_order", older than what the series said already.
     """
     if known is None:
-        is_whole = point.start > 0 and point.ts - point.start <= _DAY_US
+        is_whole = point.start > 0 and point.ts - point.start <= DAY_US
         return Taken(explicit(point), True, increment(point, None) if is_whole else Increment(point, 0.0, 0, ()))
     if point.ts < known.ts:
         raise PointRefused("out_of_order")

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Outcome
 from otel_measure.definitions.alerting.past_calls import (
     DAILY,
-    DAY_US,
     RHYTHMS,
     MinutesOf,
     PastCalls,
@@ -28,7 +27,7 @@ from otel_measure.definitions.alerting.past_calls import (
 )
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
-from otel_measure.definitions.days import moment
+from otel_measure.definitions.days import DAY_US, moment
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 
 FEWEST_TIMES: Final = 3

@@ -8,10 +8,9 @@ from itertools import accumulate
 from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from otel_measure.definitions.days import micros, moment
+from otel_measure.definitions.days import DAY_US, micros, moment
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 
-DAY_US: Final = 24 * HOUR_US
 _FIVE_MINUTES_US: Final = 5 * MINUTE_US
 _RAMP: Final = 10  # an hour that holds more than so many times what the hour before it held comes after a pause
 

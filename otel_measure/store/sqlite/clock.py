@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from otel_measure.definitions.clock import DAY_US, Heartbeat, KeptClock, heard
+from otel_measure.definitions.clock import Heartbeat, KeptClock, heard
+from otel_measure.definitions.days import DAY_US
 from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.kept import CLOCK, HORIZON, state
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import msgspec
 
+from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.machine_cells import FINEST_S, MACHINE_LEVELS_S, MachineCell, add_to, cell_of
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import LEVELS_S
 
-_DAY_US: Final = 86_400_000_000
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode: Callable[[bytes], MachineCell] = msgspec.json.Decoder(MachineCell).decode
 
@@ -50,5 +49,5 @@ def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
         days = 1 if seconds == FINEST_S else history_days
         connection.execute(
             "DELETE FROM machine_cell WHERE seconds = ? AND (start < ? OR start > ?)",
-            (seconds, now - days * _DAY_US, now + _DAY_US),
+            (seconds, now - days * DAY_US, now + DAY_US),
         )

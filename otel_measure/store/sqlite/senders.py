@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import msgspec
 
 from otel_measure.conventions import dialects
-from otel_measure.definitions.windows import HOUR_US
+from otel_measure.definitions.days import DAY_US
 from otel_measure.store.sqlite.chunks import change_in
 from otel_measure.store.types.streams import Sender
 
 _encode = msgspec.json.Encoder().encode
-_DAY_US: Final = 24 * HOUR_US
 
 
 def note_senders(connection: sqlite3.Connection, senders: Iterable[Sender]) -> None:
@@ -22,7 +20,7 @@ def note_senders(connection: sqlite3.Connection, senders: Iterable[Sender]) -> N
     connection.executemany(
         "INSERT INTO sender VALUES (?, ?, ?, ?, ?) ON CONFLICT (service, environment, instance)"
         " DO UPDATE SET attributes = excluded.attributes, ts = excluded.ts"
-        f" WHERE excluded.ts > ts OR ts > excluded.ts + {_DAY_US}",  # said by a clock that was ahead
+        f" WHERE excluded.ts > ts OR ts > excluded.ts + {DAY_US}",  # said by a clock that was ahead
         [(s.service, s.environment, s.instance, _encode(dict(s.attributes)).decode(), s.ts) for s in senders],
     )
 
@@ -51,4 +49,4 @@ def forget_users(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
 
 def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
     """Forget processes that were not heard of for long."""
-    connection.execute("DELETE FROM sender WHERE ts < ?", (now - history_days * _DAY_US,))
+    connection.execute("DELETE FROM sender WHERE ts < ?", (now - history_days * DAY_US,))

@@ -15,6 +15,7 @@ import msgspec
 
 from otel_measure.conventions import dialects, instruments
 from otel_measure.conventions.labels import escaped, label_name, parse
+from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.exposition import STALE_US, Family, Sample, ShownInstrument, families_of
 from otel_measure.definitions.streams import (
     LATEST_DELTA_US,
@@ -34,7 +35,6 @@ from otel_measure.store.sqlite.chunks import change_in
 from otel_measure.store.sqlite.totals import packed, unpacked
 from otel_measure.store.types.streams import HostReading, Ingested, StreamGrowth
 
-_DAY_US: Final = 24 * 60 * MINUTE_US
 # A sender whose series never end must not fill the disk; beyond, its new series are refused and counted.
 MAX_STREAMS: Final = 10 * instruments.EXPOSED_ATTRIBUTE_SETS
 # Nor must one whose names, or whose series of many names, never end.
@@ -348,10 +348,10 @@ def growth(connection: sqlite3.Connection, name: str, since: int) -> list[Stream
 
 def sweep(connection: sqlite3.Connection, now: int, history_days: int) -> None:
     """Forget old history, and streams of ended processes; what those added is kept under one name."""
-    oldest = now - history_days * _DAY_US
+    oldest = now - history_days * DAY_US
     connection.execute("DELETE FROM history WHERE minute < ?", (oldest // MINUTE_US,))
     # Those of a clock that is days ahead would stay for as long: they are forgotten as well.
-    connection.execute("DELETE FROM delta WHERE ts < ? OR ts > ?", (now - 2 * LATEST_DELTA_US, now + _DAY_US))
+    connection.execute("DELETE FROM delta WHERE ts < ? OR ts > ?", (now - 2 * LATEST_DELTA_US, now + DAY_US))
     rows = connection.execute(
         "SELECT name, kind, unit, description, labels, start, ts, value, count, bounds, buckets FROM stream"
         " WHERE scope = 'add' AND (ts < ? OR instance = '') ORDER BY name, labels, instance, start",

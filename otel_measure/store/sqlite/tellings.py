@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from otel_measure.conventions import semconv
+from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.runs import SPANS_KEPT_US
 from otel_measure.definitions.same_calls import MOST_OF_A_RESPONSE, OVERLAP_US
 from otel_measure.definitions.tellings import Telling
@@ -27,7 +28,6 @@ from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.calls import TellingOutcome
 from otel_measure.store.types.facts import ERASED, TOO_OLD, Receipt
 
-_DAY_US: Final = 24 * 3_600_000_000
 MAX_SPANS: Final = 1_000_000
 _COLUMNS: Final = (
     *("id", "trace", "span", "parent", "kind", "began", "ts", "process", "scope", "operation", "response"),
@@ -258,7 +258,7 @@ def sweep(connection: sqlite3.Connection, now: int) -> None:
     """Forget what is older than two hours, and of the spans between calls the oldest beyond a million."""
     connection.execute(
         "DELETE FROM telling WHERE trace = x'' AND ts < ? AND call IS NOT NULL OR ts < ? OR ts > ?",
-        (now - SPANS_KEPT_US, now - _DAY_US, now + _DAY_US),
+        (now - SPANS_KEPT_US, now - DAY_US, now + DAY_US),
     )
     # A trace goes as a whole: of a part of it another call would be made.
     connection.execute(
