@@ -23,6 +23,7 @@ from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.kept_snapshots import KeptSnapshots
 from otel_measure.ai.latency import Latency, latency
+from otel_measure.ai.model_pages import KnownModels, page_of_models
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
@@ -30,6 +31,7 @@ from otel_measure.ai.reports import UNKNOWN_QUALITY
 from otel_measure.ai.spending import Spending, dimensions, spending
 from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.pages import Page
 from otel_measure.definitions.series import Compare, Series, check_compare
 from otel_measure.definitions.steps import SeriesWindow, series_span, step_for
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
@@ -200,7 +202,7 @@ class ModelQuestions:
             model_name: one model; all of them when not given.
             model_version: one of its versions; all of them when not given.
             window: such as "24h".
-            limit: at most so many, up to 100.
+            limit: at most so many, up to 1,000.
             narrowing: see `QuestionFilter`.
 
         Raises:
@@ -256,6 +258,25 @@ class ModelQuestions:
         """Return a snapshot of every model."""
         return self._all(*self._narrowed(window, **narrowing))[0]
 
+    def models_page(
+        self, page: Page, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]
+    ) -> tuple[reports.Models, int]:
+        """Return the snapshots of a page of models, what all did together, and how many match what is sought.
+
+        Only the models of the page are judged, so a page takes no more memory however many models there are.
+
+        Args:
+            page: which of them; columns are those of a snapshot, and `q` is sought in name, version and type.
+            window: such as "24h".
+            narrowing: see `QuestionFilter`.
+
+        Raises:
+            ValueError: to sort as is asked, more than 20,000 models would have to be judged.
+        """
+        where, span = self._narrowed(window, **narrowing)
+        known = self._known(where, span)
+        return page_of_models(known, page, lambda some: self._judged(where, known, some))
+
     def first_models(self, at_most: int) -> tuple[reports.Models, int]:
         """Return what the last 24 hours tell of the first models, by name, and of how many more they do.
 
@@ -266,19 +287,28 @@ class ModelQuestions:
         return self._all(*self._narrowed("24h"), at_most)
 
     def _all(self, where: Filter, span: TimeSpan, at_most: int | None = None) -> tuple[reports.Models, int]:
-        with self._asking(where) as (recorded, moment):
-            models, span = self._registry.models(recorded), counted(span, recorded)
-            uses = recorded.model_use(span.start, span.end)
-            qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
-        beyond = 0
+        known, beyond = self._known(where, span), 0
+        models, uses = known.models, known.uses
         if at_most is not None:
-            told = {*((use.model, use.version) for use in uses), *qualities}
+            told = {*((use.model, use.version) for use in uses), *known.qualities}
             models = [model for model in models if (model.name, model.version) in told]
             models, beyond = models[:at_most], max(len(models) - at_most, 0)
             shown = {(model.name, model.version) for model in models}
             uses = [use for use in uses if (use.model, use.version) in shown]
-        snapshots = self._kept.of(where, models, uses, qualities, span, utc(self._now_us()))
-        return reports.all_models(snapshots, uses, span), beyond
+        return reports.all_models(self._judged(where, known, models), uses, known.span), beyond
+
+    def _known(self, where: Filter, span: TimeSpan) -> KnownModels:
+        with self._asking(where) as (recorded, moment):
+            span = counted(span, recorded)
+            return KnownModels(
+                self._registry.models(recorded),
+                recorded.model_use(span.start, span.end),
+                self._quality.of_models(moment, span, where) if self._quality and moment else {},
+                span,
+            )
+
+    def _judged(self, where: Filter, known: KnownModels, models: Sequence[Model]) -> tuple[reports.Snapshot, ...]:
+        return self._kept.of(where, models, known.uses, known.qualities, known.span, utc(self._now_us()))
 
     def get_model_series(
         self,

@@ -36,6 +36,7 @@ class RuleAlerts:
 
     Attributes:
         active: pending or firing, the worst first.
+        firing: how many fire.
         silenced: of those that fire, how many nobody is told of because of a silence.
         recent: what fired and was resolved in the last seven days, the newest first, at most 100.
         silences: that have not ended.
@@ -43,6 +44,7 @@ class RuleAlerts:
     """
 
     active: tuple[AlertMessage, ...] = ()
+    firing: int = 0
     silenced: int = 0
     recent: tuple[AlertMessage, ...] = ()
     silences: tuple[SilenceMessage, ...] = ()
@@ -62,10 +64,12 @@ def rule_alerts(store: Store, messages: Messages, environments: frozenset[str] |
         states, changes = known.alerts.states(), known.alerts.history(now_us - RECENT_US, MOST_RECENT)
         silences, last = known.alerts.silences(now_us), known.alerts.last_evaluation()
     active = [state for state in states if environments is None or state.subject.environment in environments]
+    firing = [state for state in active if state.phase == "firing"]
     is_silenced = silencing(silences, frozenset(), now_us)
     return RuleAlerts(
         tuple(map(messages.alert, sorted(worst_first(active), key=lambda state: state.phase != "firing"))),
-        sum(state.phase == "firing" and is_silenced(state) for state in active),
+        len(firing),
+        sum(map(is_silenced, firing)),
         tuple(
             messages.change(change)
             for change in changes

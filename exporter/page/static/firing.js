@@ -41,8 +41,8 @@ export function firingRows(alerts) {
   return [...ofRules, ...ofKpis];
 }
 
-/** How many fire that no row tells of: an answer has the first KPIs alone. Where rules fire, these tell of the others. */
-export const untold = (alerts) => (firing(alerts).length ? 0 : alerts.total - alerts.alerts.length);
+/** How many fire that no row tells of: an answer has a page of them. Where rules fire, these tell of the KPIs as well. */
+export const untold = (alerts) => (alerts.rules.firing ? alerts.rules.firing - firing(alerts).length : alerts.total - alerts.alerts.length);
 
 export function Firing({ rows }) {
   return html`<ul class="alerts">${rows.map((row) => html`<li key=${row.id}>
