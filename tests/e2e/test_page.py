@@ -43,6 +43,7 @@ VIEWS: Final = {
     "senders": (".empty .snippet", 0),
     "kpis": (".listing tbody tr", 0),
     "definitions/cost": (".prose-page table", 0),
+    "rules/model_silence": (".prose-page:has-text('What to do: look whether what calls the model is up') li", 0),
 }
 LINES: Final = [[0x2F, 0x6F, 0xDE], [0x0F, 0x8A, 0x7E]]  # where two lines lie upon each other, one of them is seen
 MOST_PX: Final = 6000

@@ -29,7 +29,7 @@ const firing = ({ rules }) => rules.active.filter(({ state }) => state === "firi
 export function firingRows(alerts) {
   const ofRules = firing(alerts).map((alert) => ({
     id: `${alert.rule} ${alert.subject.name} ${alert.subject.environment}`,
-    severity: alert.severity, sentence: alert.sentence, cause: alert.cause, since: alert.since,
+    severity: alert.severity, sentence: alert.sentence, cause: alert.cause, since: alert.since, rule: alert.rule,
     subject: alert.subject.name, kind: alert.subject.kind,
   }));
   const told = new Set(ofRules.map(({ kind, subject }) => `${kind} ${subject}`));
@@ -49,7 +49,8 @@ export function Firing({ rows }) {
     <${Pill} of=${row.severity} />
     <div>
       <a href=${linkOf(row.kind, row.subject)}>${row.sentence}</a>
-      <p class="note">${[row.cause, row.since ? `since ${ago(row.since)}` : "a KPI beyond its threshold now"].filter(Boolean).join(" · ")}</p>
+      <p class="note">${[row.cause, row.since ? `since ${ago(row.since)}` : "a KPI beyond its threshold now"].filter(Boolean).join(" · ")}
+        ${row.rule && html`<a href=${linkTo("rules", row.rule)}>what to do</a>`}</p>
     </div>
   </li>`)}</ul>`;
 }
