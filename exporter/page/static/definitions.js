@@ -60,8 +60,8 @@ function Block({ lines, file }) {
     const items = lines.join("\n").split(/^- /m).filter(Boolean);
     return html`<ul>${items.map((item) => html`<li>${inline(item.replace(/\s+/g, " "), file)}</li>`)}</ul>`;
   }
-  if (lines[0].startsWith(FENCE)) return html`<pre>${lines.slice(1, -1).join("\n")}</pre>`;
-  if (lines[0].startsWith("    ")) return html`<pre>${lines.map((line) => line.slice(4)).join("\n")}</pre>`;
+  if (lines[0].startsWith(FENCE)) return html`<pre tabindex="0">${lines.slice(1, -1).join("\n")}</pre>`;
+  if (lines[0].startsWith("    ")) return html`<pre tabindex="0">${lines.map((line) => line.slice(4)).join("\n")}</pre>`;
   return html`<p>${inline(lines.join(" "), file)}</p>`;
 }
 
