@@ -12,15 +12,15 @@ from otel_measure.definitions.alerting.rules import ALERT_RULES
 from otel_measure.definitions.kpis import KPIS
 from tests.closing import closed_later
 from tests.exporter.promql.backfilled import BackfilledPrometheus, backfilled, samples
+from tests.exporter.promql.scraped import ScrapedWorld
 from tests.exporter.promql.seed_histories import END, EVERYBODY, HOST, SEED_HISTORIES, History, played
-from tests.exporter.promql.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.no_cover]
 Firing: TypeAlias = set[tuple[str, str]]
 BY_KEY: Final = {rule.key: rule for rule in ALERT_RULES}
 
 
-def firing_there(prometheus: BackfilledPrometheus, world: World) -> Firing:
+def firing_there(prometheus: BackfilledPrometheus, world: ScrapedWorld) -> Firing:
     """Return rule and subject of what fires in Prometheus at the end of a world, by the names that we have for them.
 
     Rules about otel-measure itself are left out: its clock and its scrapes are those of the test.
@@ -34,20 +34,20 @@ def firing_there(prometheus: BackfilledPrometheus, world: World) -> Firing:
     return firing
 
 
-def firing_here(world: World) -> Firing:
+def firing_here(world: ScrapedWorld) -> Firing:
     """Return the same of our own evaluator; of a model all versions together, as Prometheus has it."""
     firing = {(rule, subject) for rule, subject in world.firing() if BY_KEY[rule].about != "process"}
     of_a_version = {rule.key for rule in ALERT_RULES if rule.about == "model" and rule.judge == "kpi"}
     return {(rule, subject.rpartition(" ")[0] if rule in of_a_version else subject) for rule, subject in firing}
 
 
-def played_in(folder: Path, name: str, histories: tuple[History, ...], *, is_bad: bool) -> World:
+def played_in(folder: Path, name: str, histories: tuple[History, ...], *, is_bad: bool) -> ScrapedWorld:
     """Return a world in which histories have happened; the end of the test ends it."""
     (folder / name).mkdir()
     return closed_later(played(name, folder / name, histories, is_bad=is_bad))
 
 
-def firing_in_both(folder: Path, *worlds: World) -> tuple[list[Firing], list[Firing]]:
+def firing_in_both(folder: Path, *worlds: ScrapedWorld) -> tuple[list[Firing], list[Firing]]:
     """Return what fires at the end of each world, here and in Prometheus."""
     told = (line for world in worlds for line in samples(world.name, world.scrapes))
     with backfilled(told, folder) as prometheus:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.exporter.promql.world import World
+from tests.exporter.promql.scraped import ScrapedWorld
 from tests.infrastructure.fakes import GIB
 
 END: Final = datetime(2026, 2, 16, 12, tzinfo=UTC)  # a Monday
@@ -37,12 +37,12 @@ class History(NamedTuple):
 
     rule: str
     subject: str
-    play: Callable[[World, timedelta, bool], None]
+    play: Callable[[ScrapedWorld, timedelta, bool], None]
 
 
-def played(name: str, folder: Path, histories: tuple[History, ...], *, is_bad: bool) -> World:
+def played(name: str, folder: Path, histories: tuple[History, ...], *, is_bad: bool) -> ScrapedWorld:
     """Return a world in which all of it has happened."""
-    world = World(name, END - (_BUSY_DAYS + 1) * DAY, folder)
+    world = ScrapedWorld(name, END - (_BUSY_DAYS + 1) * DAY, folder)
     for left in (*(days * DAY for days in range(_BUSY_DAYS, 0, -1)), *LAST):
         world.wait_until(END - left)
         for history in histories:
@@ -55,21 +55,21 @@ def played(name: str, folder: Path, histories: tuple[History, ...], *, is_bad: b
 # ---------------------------------------------------------------- machines and services
 
 
-def _cpu(world: World, left: timedelta, is_bad: bool) -> None:
+def _cpu(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     world.busy_ratio = 0.95 if is_bad else 0.85
 
 
-def _memory(world: World, left: timedelta, is_bad: bool) -> None:
+def _memory(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     used = 0.95 if is_bad else 0.85
     world.machine.psutil.memory |= {"used": round(8 * GIB * used), "available": round(8 * GIB * (1 - used))}
 
 
-def _disk(world: World, left: timedelta, is_bad: bool) -> None:
+def _disk(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     used = 95 if is_bad else 85
     world.machine.space = 100 * GIB, used * GIB, (100 - used) * GIB
 
 
-def _availability(world: World, left: timedelta, is_bad: bool) -> None:
+def _availability(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     infrastructure = world.runtime.infrastructure
     if left == 75 * MINUTE:
         infrastructure.register_service("api")
@@ -82,19 +82,19 @@ def _availability(world: World, left: timedelta, is_bad: bool) -> None:
 # ---------------------------------------------------------------- models
 
 
-def _latency(world: World, left: timedelta, is_bad: bool) -> None:
+def _latency(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left < DAY:
         for k in range(_CALLS):
             world.runtime.ai.record_inference("slow", "1", 900.0 if is_bad and k < 3 else 100.0)
 
 
-def _cost(world: World, left: timedelta, is_bad: bool) -> None:
+def _cost(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left < DAY:
         for _ in range(_CALLS):
             world.runtime.ai.record_inference("dear", "1", 100.0, cost_usd=0.06 if is_bad else 0.04)
 
 
-def _drift(world: World, left: timedelta, is_bad: bool) -> None:
+def _drift(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left == DAY:
         reference = {"age": [_random.gauss(40, 10) for _ in range(1000)]}
         world.runtime.ai.set_drift_reference("drifting", "1", features=reference)
@@ -104,14 +104,14 @@ def _drift(world: World, left: timedelta, is_bad: bool) -> None:
             world.runtime.ai.record_inference("drifting", "1", 100.0, features={"age": age})
 
 
-def _accuracy(world: World, left: timedelta, is_bad: bool) -> None:
+def _accuracy(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left < DAY:
         for k in range(_CALLS):
             is_right = k >= (3 if is_bad else 0)
             world.runtime.ai.record_inference("wrong", "1", 100.0, prediction=is_right, ground_truth=True)
 
 
-def _health(world: World, left: timedelta, is_bad: bool) -> None:
+def _health(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left < DAY:
         for k in range(_CALLS):
             world.runtime.ai.record_inference("unwell", "1", 100.0, error_type="Timeout" if is_bad and k < 4 else None)
@@ -120,21 +120,21 @@ def _health(world: World, left: timedelta, is_bad: bool) -> None:
 # ---------------------------------------------------------------- users
 
 
-def _active(world: World, left: timedelta, is_bad: bool) -> None:
+def _active(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left >= DAY:
         has_dropped = is_bad and left == DAY
         for who in _of_day(left, 90 if has_dropped else 150 + left.days * 7 % 5):
             world.runtime.users.track_event(who, "click", "button")
 
 
-def _conversions(world: World, left: timedelta, is_bad: bool) -> None:
+def _conversions(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left >= DAY:
         has_dropped = is_bad and left <= 7 * DAY
         for who in _of_day(left, 15 if has_dropped else 60):
             world.runtime.users.track_event(who, "conversion", "bought")
 
 
-def _nps(world: World, left: timedelta, is_bad: bool) -> None:
+def _nps(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left == DAY:
         for k in range(40):
             world.runtime.users.record_nps_response(f"p{k}", 3 if is_bad else 9)

@@ -26,7 +26,7 @@ class Scrape(NamedTuple):
     text: str
 
 
-class World:
+class ScrapedWorld:
     """A machine, and what is measured on it; its name is that of the host and of the environment.
 
     Attributes:
