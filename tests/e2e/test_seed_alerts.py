@@ -12,6 +12,7 @@ from otel_measure.definitions.alerting.rules import ALERT_RULES
 from otel_measure.definitions.kpis import KPIS
 from tests.closing import closed_later
 from tests.exporter.promql.backfilled import BackfilledPrometheus, backfilled, samples
+from tests.exporter.promql.differences import DIFFERENCES
 from tests.exporter.promql.scraped import ScrapedWorld
 from tests.exporter.promql.seed_histories import END, EVERYBODY, HOST, SEED_HISTORIES, History, played
 
@@ -63,6 +64,16 @@ def test_each_alert_of_the_specification_fires_in_both_and_is_quiet_in_both(tmp_
     assert here == there
     assert {(one.rule, fires.name if one.subject == HOST else one.subject) for one in SEED_HISTORIES} <= here[0]
     assert here[1] == set()
+
+
+def test_what_promql_cannot_say_differs_as_the_docs_have_it(tmp_path: Path) -> None:
+    """In a history of each row of the docs one of the two has the alert firing, and the other one has not."""
+    world = played_in(tmp_path, "differs", tuple(one.history for one in DIFFERENCES), is_bad=True)
+    (here,), (there,) = firing_in_both(tmp_path, world)
+    told = {(one.history.rule, one.history.subject): one for one in DIFFERENCES}
+    assert {key: (key in here, key in there) for key in told} == {
+        key: (one.fires_here, not one.fires_here) for key, one in told.items()
+    }
 
 
 def test_the_histories_are_those_of_the_specification() -> None:

@@ -123,14 +123,14 @@ def _health(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
 def _active(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left >= DAY:
         has_dropped = is_bad and left == DAY
-        for who in _of_day(left, 90 if has_dropped else 150 + left.days * 7 % 5):
+        for who in some_persons(left, 90 if has_dropped else 150 + left.days * 7 % 5):
             world.runtime.users.track_event(who, "click", "button")
 
 
 def _conversions(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
     if left >= DAY:
         has_dropped = is_bad and left <= 7 * DAY
-        for who in _of_day(left, 15 if has_dropped else 60):
+        for who in some_persons(left, 15 if has_dropped else 60):
             world.runtime.users.track_event(who, "conversion", "bought")
 
 
@@ -140,7 +140,7 @@ def _nps(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
             world.runtime.users.record_nps_response(f"p{k}", 3 if is_bad else 9)
 
 
-def _of_day(left: timedelta, number: int) -> Iterator[str]:
+def some_persons(left: timedelta, number: int) -> Iterator[str]:
     """Yield some persons; other ones each day, who come again after a while."""
     yield from (f"p{(left.days * 53 + k) % _PERSONS}" for k in range(number))
 
