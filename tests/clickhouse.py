@@ -40,7 +40,7 @@ def requires_clickhouse() -> str:
 
 
 @dataclass
-class Server:
+class ClickHouseServer:
     """A ClickHouse server over one folder, which may be killed and started again; its ports stay.
 
     Attributes:
@@ -55,7 +55,7 @@ class Server:
     _databases: Iterator[int] = field(default_factory=itertools.count)
 
     @contextmanager
-    def run(self, arguments: Sequence[str] = ()) -> Iterator[Server]:
+    def run(self, arguments: Sequence[str] = ()) -> Iterator[ClickHouseServer]:
         """Run it for the length of a `with` block, and wait until it answers."""
         main = Path(__file__).with_name("clickhouse_main.py")
         own = (

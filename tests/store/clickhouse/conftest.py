@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clickhouse import Server, without_what_is_not_of_the_extra
+from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
 
 
 @pytest.fixture(scope="session")
-def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """Run a server until the last test of this process has ended."""
-    with without_what_is_not_of_the_extra(), Server(tmp_path_factory.mktemp("clickhouse")).run() as server:
+    with without_what_is_not_of_the_extra(), ClickHouseServer(tmp_path_factory.mktemp("clickhouse")).run() as server:
         yield server

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.clickhouse import Server, without_what_is_not_of_the_extra
+from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
 
 
 def test_a_server_that_is_killed_has_what_it_acknowledged(tmp_path: Path) -> None:
     """Rows inserted by columns are there after `kill -9` and a start on the same folder, on the same ports."""
-    server = Server(tmp_path / "server")
+    server = ClickHouseServer(tmp_path / "server")
     columns: list[list[Any]] = [[2**127 + 1, 3], ["a", "b"]]
     with without_what_is_not_of_the_extra():
         with server.run():
@@ -29,7 +29,7 @@ def test_a_server_that_is_killed_has_what_it_acknowledged(tmp_path: Path) -> Non
             client.close()
 
 
-def test_the_client_needs_what_the_extra_installs_alone(clickhouse: Server) -> None:
+def test_the_client_needs_what_the_extra_installs_alone(clickhouse: ClickHouseServer) -> None:
     """Connecting, inserting and asking import no numpy and no pandas, which belong to other tests."""
     before = set(sys.modules)
     client = clickhouse.client()
