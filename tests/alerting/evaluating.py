@@ -57,7 +57,7 @@ class AlertServer:
         self.store: Final = opened if store is not None else closed_later(opened)
         self.log = log or RequestLog()
         judges = rules(self.store) if rules else AlertRules(RULES, digest, lambda _: self.judgements)
-        self.messages = Messages(judges.by_key)
+        self.messages = Messages(judges.by_key, "http://page/")
         given = settings or {"alert_webhook": "http://hook/s3cret"}
         self.receivers = receivers_of(Settings(**given), self.messages, self.log)
         self.evaluator = Evaluator(

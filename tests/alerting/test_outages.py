@@ -24,17 +24,19 @@ IN_OUTAGE: Final[dict[str, dict[str, Any] | None]] = {
     "model_silence": None,  # no calls
 }
 SENTENCES: Final = {
-    "model_errors": "5 of the last 5 calls of m failed, 5 % may; since 13:00 UTC; 7 of 7 with Timeout",
+    "model_errors": "5 of the last 5 calls of m failed, 5 % may; since 13:00 UTC; 5 of 5 with Timeout",
     "model_latency": "7 of the last 15 calls of m took over 500 ms, 5 % may; since 13:00 UTC",
-    "model_silence": "m was not called since 2026-01-15 13:00 UTC, and shop goes on sending; at the same time of day it had 14 calls"
-    " or more on each of the 7 days before",
+    "model_silence": (
+        "m was not called since 2026-01-15 13:00 UTC, and shop goes on sending; at the same time of day it had 14 calls"
+        " or more on each of the 7 days before"
+    ),
 }
 LATER: Final = {"model_errors": [("firing", "ticket")], "model_latency": [], "model_silence": []}
 WEEK: Final = 7 * DAY
 BUSY_HOURS: Final = range(10, 15)
 
 
-class Told(NamedTuple):
+class Notified(NamedTuple):
     """What a webhook was told, so many minutes after noon."""
 
     minute: int
@@ -61,14 +63,14 @@ def rules(store: Store) -> AlertRules:
     return rules_in_force(store, "web-1", lambda _: [], of_calls)
 
 
-def told(server: AlertServer, minutes: Iterable[int], tells: Callable[[int], Iterable[Inference]]) -> list[Told]:
+def told(server: AlertServer, minutes: Iterable[int], tells: Callable[[int], Iterable[Inference]]) -> list[Notified]:
     """Return what a webhook was told; what is told of a minute comes before its turn."""
     notifications = []
     for at in minutes:
         server.store.accept(list(tells(at)))
         server.now_us = at  # a turn comes a minute later
         assert server.minute()
-        notifications += [Told((at - NOON) // MINUTE + 1, body) for body in server.log.taken()]
+        notifications += [Notified((at - NOON) // MINUTE + 1, body) for body in server.log.taken()]
     return notifications
 
 

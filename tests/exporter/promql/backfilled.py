@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import urllib.parse
+import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +22,7 @@ from tests.exporter.promql.scraped import Scrape
 _RECORDINGS: Final = {one.record: one.expr for one in recordings(by_key(ALERT_RULES))}
 _RECORDED: Final = re.compile("|".join(rf"(?<![\w:]){re.escape(record)}(?![\w:])" for record in _RECORDINGS))
 _SAMPLE: Final = re.compile(r"^([^{ #]+)(?:{(.*)})? (\S+)$", re.MULTILINE)
+_NO_PROXY: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LONGEST_S: Final = 300.0
 
 
@@ -68,8 +70,9 @@ class BackfilledPrometheus:
             yield series["metric"].get(alert.subject, ""), [float(at) for at, _ in series["values"]]
 
     def _ask(self, how: str, asked: dict[str, object]) -> list[Any]:
-        answer = wait_http(f"{self._url}/api/v1/{how}?{urllib.parse.urlencode(asked)}", _LONGEST_S)
-        result: list[Any] = json.loads(answer)["data"]["result"]
+        question = urllib.parse.urlencode(asked).encode()
+        with _NO_PROXY.open(f"{self._url}/api/v1/{how}", question, timeout=_LONGEST_S) as answer:
+            result: list[Any] = json.load(answer)["data"]["result"]
         return result
 
 
@@ -98,6 +101,7 @@ def backfilled(lines: Iterable[str], folder: Path) -> Iterator[BackfilledPrometh
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         "--storage.tsdb.retention.time=100y",
+        f"--query.timeout={_LONGEST_S:.0f}s",
         f"--web.listen-address=127.0.0.1:{port}",
     )
     with running(command, folder / "prometheus.log") as started:
