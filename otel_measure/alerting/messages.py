@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from otel_measure.definitions.alerting.incidents import Notification
-from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Severity
+from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Severity, SubjectKind
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import AlertChange, AlertState, Resolution, worst_first
 from otel_measure.definitions.days import moment
@@ -22,7 +22,7 @@ TRIAL_RULE: Final = "otel_measure_test"
 class SubjectMessage:
     """Whom it is about."""
 
-    kind: str
+    kind: SubjectKind
     name: str
     environment: str
 

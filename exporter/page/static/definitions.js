@@ -52,7 +52,7 @@ function Block({ lines }) {
     const items = lines.join("\n").split(/^- /m).filter(Boolean);
     return html`<ul>${items.map((item) => html`<li>${inline(item.replace(/\s+/g, " "))}</li>`)}</ul>`;
   }
-  if (lines[0].startsWith("    ")) return html`<pre>${lines.map((line) => line.slice(4)).join("\n")}</pre>`;
+  if (lines[0].startsWith("    ")) return html`<pre tabindex="0">${lines.map((line) => line.slice(4)).join("\n")}</pre>`;
   return html`<p>${inline(lines.join(" "))}</p>`;
 }
 
