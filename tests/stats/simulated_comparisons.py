@@ -37,7 +37,7 @@ def _mean(values: npt.NDArray[Any]) -> tuple[float, Interval]:
 
 
 def coverage(number: Number, sigma: float, calls: int, pairs: int, seed: int) -> float:
-    """Return in which share of the intervals there are the true ratio lies, of pairs of versions of lognormal values."""
+    """Return in which share of pairs of lognormal versions, of those with an interval, it holds the true ratio."""
     generator = np.random.default_rng(seed)
     held = known = 0
     for _ in range(pairs):
