@@ -35,7 +35,8 @@ from otel_measure.definitions.steps import SeriesWindow, series_span, step_for
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
-from otel_measure.store.questions import Moment, RecordedModels
+from otel_measure.store.model_questions import RecordedModels
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.facts import EVERYTHING, Filter
 from otel_measure.store.types.models import CallOrder, Model, ModelChoice, ModelKey, SeriesGroupBy
 

@@ -20,7 +20,7 @@ _LOOKED_AT: Final = 100
 
 
 class SqliteCallFactQuestions:
-    """Satisfies `otel_measure.store.questions.CallFactQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.model_questions.CallFactQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
         self._connection = connection
