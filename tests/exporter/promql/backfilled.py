@@ -16,7 +16,7 @@ from typing import Any, Final
 from exporter.promql.alerts import PromAlert
 from exporter.promql.recording import by_key, recordings
 from otel_measure.definitions.alerting.rules import ALERT_RULES
-from tests.components import free_port, requires_binary, running, wait_http
+from tests.components import free_port, requires_binary, running
 from tests.exporter.promql.scraped import Scrape
 
 _RECORDINGS: Final = {one.record: one.expr for one in recordings(by_key(ALERT_RULES))}
