@@ -8,18 +8,29 @@ from __future__ import annotations
 import json
 import logging
 import os
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias, get_args
-from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import unquote
 
 from otel_measure.conventions import dialects
 from otel_measure.errors import ConfigurationError
 from otel_measure.records.enums import EventType
+from otel_measure.setting_kinds import (
+    FLAG,
+    WEB_ADDRESS,
+    is_base_address,
+    is_signing_key,
+    is_text_or_none,
+    is_trace_url,
+    is_web_address,
+    is_zone,
+    one_of,
+    seconds,
+    whole,
+)
 
 Durability: TypeAlias = Literal["process", "power"]
 AlertEvaluation: TypeAlias = Literal["serve", "always", "never"]
@@ -72,6 +83,7 @@ class Settings:
         read_token, write_token: bearer tokens that may only read, or only write.
         tokens_file: a file of more tokens, each by its hash; read anew when it changes.
         insecure: answer anybody without a token.
+        public_url: where people reach the page, for links of notifications; `None` for where `serve` listens.
         cors_origins: origins that browsers may call from.
         alert_evaluation: who evaluates alerts: what `serve` runs, "always" whoever has these settings, or "never".
         alert_interval_s: seconds from one evaluation to the next.
@@ -111,6 +123,7 @@ class Settings:
     write_token: str | None = field(default=None, repr=False)
     tokens_file: str | None = None
     insecure: bool = False
+    public_url: str | None = None
     cors_origins: tuple[str, ...] = ()
     alert_evaluation: AlertEvaluation = "serve"
     alert_interval_s: float = 60.0
@@ -151,6 +164,11 @@ class Settings:
         """Whether a request needs a token."""
         return not self.insecure and any((self.token, self.read_token, self.write_token, self.tokens_file))
 
+    @property
+    def page_url(self) -> str:
+        """Where people reach the page, with a slash at its end."""
+        return f"{(self.public_url or f'http://{self.host}:{self.port}').rstrip('/')}/"
+
     def differences(self, other: Settings) -> list[str]:
         """Return the names of the settings in which two differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
@@ -175,109 +193,46 @@ def _check(name: str, valid: Callable[[Any], bool], rule: str) -> Callable[[Sett
     return check
 
 
-def _whole(low: int, high: int) -> tuple[Callable[[Any], bool], str]:
-    return (
-        lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
-        f"a whole number from {low} to {high}",
-    )
-
-
-def _is_zone(value: Any) -> bool:
-    try:
-        ZoneInfo(value)
-    except Exception:
-        return False
-    return True
-
-
-def _one_of(kind: Any) -> tuple[Callable[[Any], bool], str]:
-    names = get_args(kind)
-    return lambda v: v in names, f"one of {', '.join(map(json.dumps, names))}"
-
-
-def _seconds(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
-    return (
-        lambda v: isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high,
-        f"a number of seconds from {low:g} to {high:g}",
-    )
-
-
-def _is_web_address(value: Any) -> bool:
-    """Tell whether something is absent, or a URL of HTTP with a host."""
-    if value is None:
-        return True
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except (AttributeError, TypeError, ValueError):
-        return False
-
-
-def _is_trace_url(value: Any) -> bool:
-    """Tell whether something is absent, or a URL with the place of one trace id behind its host."""
-    if value is None:
-        return True
-    if not isinstance(value, str) or value.count("{trace_id}") != 1:
-        return False
-    before, after = value.split("{trace_id}")
-    return _is_web_address(before) and urlsplit(before).path != "" and not {*"{}"} & {*before, *after}
-
-
-def _is_signing_key(value: Any) -> bool:
-    """Tell whether something is absent, or a secret as the Standard Webhooks specification has it."""
-    if value is None:
-        return True
-    try:
-        return value.startswith("whsec_") and 24 <= len(b64decode(value[6:], validate=True)) <= 64
-    except (AttributeError, ValueError):
-        return False
-
-
-def _text_or_none(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value != "")
-
-
 _EVENT_TYPES: Final = frozenset({*(member.value for member in EventType), dialects.IGNORED_EVENT})
-_FLAG = (lambda v: isinstance(v, bool), "true or false")
-_PORT: Final = _whole(0, 65_535)
-_WEB_ADDRESS: Final = "an http:// or https:// URL"
+_PORT: Final = whole(0, 65_535)
 ALERT_RECEIVERS: Final = ("webhook", "slack", "alertmanager", "heartbeat")
 _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
     _check("environment", lambda v: isinstance(v, str), "a string"),
-    _check("store", _text_or_none, 'a path, a URL, ":memory:" or None'),
-    _check("otlp_endpoint", _is_web_address, _WEB_ADDRESS),
-    _check("timezone", _is_zone, 'the name of an IANA time zone such as "Europe/Paris"'),
-    _check("durability", *_one_of(Durability)),
-    _check("queue_size", *_whole(1, 10_000_000)),
-    _check("flush_interval_ms", *_whole(1, 200)),
-    _check("retention_days", *_whole(1, 36_500)),
-    _check("store_max_bytes", *_whole(16 * 2**20, 2**60)),
-    _check("history_days", *_whole(1, 3650)),
-    _check("sample_interval_s", *_seconds(0.1, 3600)),
+    _check("store", is_text_or_none, 'a path, a URL, ":memory:" or None'),
+    _check("otlp_endpoint", is_web_address, WEB_ADDRESS),
+    _check("timezone", is_zone, 'the name of an IANA time zone such as "Europe/Paris"'),
+    _check("durability", *one_of(Durability)),
+    _check("queue_size", *whole(1, 10_000_000)),
+    _check("flush_interval_ms", *whole(1, 200)),
+    _check("retention_days", *whole(1, 36_500)),
+    _check("store_max_bytes", *whole(16 * 2**20, 2**60)),
+    _check("history_days", *whole(1, 3650)),
+    _check("sample_interval_s", *seconds(0.1, 3600)),
     _check("price_overrides", lambda v: isinstance(v, Mapping), "a mapping of model names to prices"),
     _check(
         "event_types",
         lambda v: isinstance(v, Mapping) and all(kind in _EVENT_TYPES for kind in v.values()),
         f"a mapping of event names to one of {', '.join(sorted(_EVENT_TYPES))}",
     ),
-    _check("trace_url", _is_trace_url, "an http:// or https:// URL with one {trace_id} behind its host"),
-    _check("auto_instrument", *_FLAG),
-    _check("store_text", *_FLAG),
-    _check("session_gap_s", *_whole(1, 86_400)),
-    _check("drift_window_records", *_whole(50, 100_000)),
-    _check("drift_window_hours", *_whole(1, 24 * 365)),
+    _check("trace_url", is_trace_url, "an http:// or https:// URL with one {trace_id} behind its host"),
+    _check("auto_instrument", *FLAG),
+    _check("store_text", *FLAG),
+    _check("session_gap_s", *whole(1, 86_400)),
+    _check("drift_window_records", *whole(50, 100_000)),
+    _check("drift_window_hours", *whole(1, 24 * 365)),
     _check("host", lambda v: isinstance(v, str) and v != "", "a host name or address"),
     _check("port", *_PORT),
     _check("grpc_port", lambda v: v is None or _PORT[0](v), _PORT[1]),
-    *(_check(name, _text_or_none, "a non-empty string") for name in ("token", "read_token", "write_token")),
-    _check("tokens_file", _text_or_none, "the path of a file, or None"),
-    _check("insecure", *_FLAG),
+    *(_check(name, is_text_or_none, "a non-empty string") for name in ("token", "read_token", "write_token")),
+    _check("tokens_file", is_text_or_none, "the path of a file, or None"),
+    _check("insecure", *FLAG),
+    _check("public_url", is_base_address, f"{WEB_ADDRESS} without ? and #"),
     _check("cors_origins", lambda v: isinstance(v, tuple) and all(isinstance(o, str) for o in v), "a list of origins"),
-    _check("alert_evaluation", *_one_of(AlertEvaluation)),
-    _check("alert_interval_s", *_seconds(1, 3600)),
-    *(_check(f"alert_{name}", _is_web_address, _WEB_ADDRESS) for name in ALERT_RECEIVERS),
-    _check("alert_webhook_secret", _is_signing_key, "whsec_ and 24 to 64 random bytes in base64"),
+    _check("alert_evaluation", *one_of(AlertEvaluation)),
+    _check("alert_interval_s", *seconds(1, 3600)),
+    *(_check(f"alert_{name}", is_web_address, WEB_ADDRESS) for name in ALERT_RECEIVERS),
+    _check("alert_webhook_secret", is_signing_key, "whsec_ and 24 to 64 random bytes in base64"),
     _check(
         "alert_rules",
         lambda v: isinstance(v, Mapping) and all(isinstance(changes, Mapping) for changes in v.values()),

@@ -58,13 +58,13 @@ def collector_of_hosts() -> str:
     return str(binary)
 
 
-def requires_javascript_sdk() -> str:
-    """Return the folder of the OpenTelemetry SDK of JavaScript, or skip the test and say how to install it."""
+def requires_javascript() -> Path:
+    """Return the folder of the JavaScript that tests run, or skip the test and say how to install it."""
     __tracebackhide__ = True
     folder = cached("javascript", "tests/e2e/programs/js/package-lock.json") / "node_modules"
     if not (folder / ".done").exists():
-        missing("needs the OpenTelemetry SDK of JavaScript: .ci/javascript (installs it with npm)")
-    return str(folder)
+        missing("needs packages of JavaScript: .ci/javascript (installs them with npm)")
+    return folder
 
 
 def variables(ports: Ports, exporter: str) -> dict[str, str]:

@@ -12,12 +12,12 @@ from exporter.http.query import EnvironmentQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, get
 from otel_measure.ai.model_pages import SEARCHED
 from otel_measure.ai.reports import Models
-from otel_measure.alerting.report import RuleAlerts
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.judging.alerts import Alert, alerts
+from otel_measure.judging.alerts import Alert, Alerts
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import page_of
+from otel_measure.judging.status import Status
 from otel_measure.users.reports import UsersSummary
 
 
@@ -47,18 +47,6 @@ class KpiPage(msgspec.Struct, frozen=True):
     environment: str
 
 
-class AlertsOfAll(msgspec.Struct, frozen=True):
-    """A page of the KPIs beyond their alert threshold now, of `total`, and how the alerts of rules stand."""
-
-    alerts: tuple[Alert, ...]
-    total: int
-    evaluated: int
-    unknown: int
-    timestamp: dt.datetime
-    environment: str
-    rules: RuleAlerts
-
-
 def kpis(call: Call[EnvironmentQuery, NoBody]) -> KpiPage:
     """Answer how everything stands against its KPIs."""
     runtime = call.runtime
@@ -66,19 +54,16 @@ def kpis(call: Call[EnvironmentQuery, NoBody]) -> KpiPage:
     return KpiPage(card.kpis, len(card.kpis), card.verdicts, card.timestamp, card.definitions, card.environment)
 
 
-def fired(call: Call[EnvironmentQuery, NoBody]) -> AlertsOfAll:
+def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
     """Answer what fires now."""
     runtime = call.runtime
-    of_kpis = alerts(runtime.scorecard(runtime.overview(environment=call.query.environment)))
-    return AlertsOfAll(
-        of_kpis.alerts,
-        len(of_kpis.alerts),
-        of_kpis.evaluated,
-        of_kpis.unknown,
-        of_kpis.timestamp,
-        of_kpis.environment,
-        runtime.rule_alerts(environment=of_kpis.environment),
-    )
+    return runtime.alerts_now(runtime.scorecard(runtime.overview(environment=call.query.environment)))
+
+
+def status(call: Call[EnvironmentQuery, NoBody]) -> Status:
+    """Answer with the worst of everything in a sentence, and what fires."""
+    runtime = call.runtime
+    return runtime.status(runtime.overview(environment=call.query.environment))
 
 
 def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
@@ -86,21 +71,26 @@ def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
     runtime = call.runtime
     overview = runtime.overview(environment=call.query.environment)
     card = runtime.scorecard(overview)
-    firing = alerts(card).alerts
+    firing = runtime.alerts_now(card).alerts
     users = overview.users.summary if overview.users is not None else None
     return Dashboard(overview.machine, overview.models, users, card.kpis, len(card.kpis), firing, len(firing))
 
 
 # Of each KPI the worst stand on the first page.
 _KPIS: Final = Listing("kpis", ("title", "subject", "verdict"), first=page_of)
-_OF_RULES: Final = ("title", "subject.name", "sentence", "cause")
 _OF_KPIS: Final = Listing("alerts", ("subject", "message"), first=page_of)
+_OF_RULES: Final = ("title", "subject.name", "sentence", "cause")
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/dashboard", dashboard, EnvironmentQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
         lists=(Listing("ai.models", SEARCHED), _KPIS, _OF_KPIS),
+    ),
+    get(
+        f"{API}/status", status, EnvironmentQuery,
+        "The worst of everything in a sentence, and what fires", "One sentence, and the alerts of rules and KPIs.",
+        lists=(Listing("firing", ("subject", "sentence", "cause", "rule", "kpi")),),
     ),
     get(
         f"{API}/kpis", kpis, EnvironmentQuery,

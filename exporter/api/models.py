@@ -17,6 +17,7 @@ from exporter.http.lists import Listed, Listing, ListTotal
 from exporter.http.query import (
     CallsQuery,
     ChosenModelQuery,
+    ComparisonQuery,
     EnvironmentQuery,
     FairnessQuery,
     ModelQuery,
@@ -31,6 +32,7 @@ from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, No
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents
 from otel_measure.ai.call_facts import MAX_CALLS, ModelErrors, NotableCalls
+from otel_measure.ai.comparison import VersionComparison
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -229,6 +231,14 @@ def model_detail(call: Call[NamedModelQuery, NoBody]) -> reports.Snapshot:
     return ai.get_model_performance_snapshot(query.name, query.version, **narrowing(query))
 
 
+def comparison(call: Call[ComparisonQuery, NoBody]) -> VersionComparison:
+    """Answer how two versions of a model differ."""
+    query, ai = call.query, call.runtime.ai
+    for version in (query.version, query.baseline):
+        _require_known(ai, query.model, version)
+    return ai.get_version_comparison(query.model, query.version, query.baseline, **narrowing(query))
+
+
 def latency(call: Call[ModelQuery, NoBody]) -> Latency:
     """Answer how long calls took."""
     name, version = _known(call)
@@ -332,6 +342,11 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         f"{_BASE}/calls", calls, CallsQuery,
         "The slowest or dearest calls", "Single calls, each with its trace, and no text.",
         lists=(Listing("calls", _OF_CALLS, has_own_order=True),),
+    ),
+    get(
+        f"{_BASE}/compare", comparison, ComparisonQuery,
+        "Two versions of a model side by side", "Latency, errors, cost and tokens, each with its change and interval.",
+        lists=(Listing("numbers", ("key", "unit", "verdict")),),
     ),
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,

@@ -35,8 +35,7 @@ class RuleAlerts:
     """How alerts of rules stand.
 
     Attributes:
-        active: pending or firing, the worst first.
-        firing: how many fire.
+        active: pending or firing, the worst first; `total_active` of them where these are a page.
         silenced: of those that fire, how many nobody is told of because of a silence.
         recent: what fired and was resolved in the last seven days, the newest first, at most 100.
         silences: that have not ended.
@@ -44,7 +43,7 @@ class RuleAlerts:
     """
 
     active: tuple[AlertMessage, ...] = ()
-    firing: int = 0
+    total_active: int = 0
     silenced: int = 0
     recent: tuple[AlertMessage, ...] = ()
     silences: tuple[SilenceMessage, ...] = ()
@@ -64,12 +63,11 @@ def rule_alerts(store: Store, messages: Messages, environments: frozenset[str] |
         states, changes = known.alerts.states(), known.alerts.history(now_us - RECENT_US, MOST_RECENT)
         silences, last = known.alerts.silences(now_us), known.alerts.last_evaluation()
     active = [state for state in states if environments is None or state.subject.environment in environments]
-    firing = [state for state in active if state.phase == "firing"]
     is_silenced = silencing(silences, frozenset(), now_us)
     return RuleAlerts(
         tuple(map(messages.alert, sorted(worst_first(active), key=lambda state: state.phase != "firing"))),
-        len(firing),
-        sum(map(is_silenced, firing)),
+        len(active),
+        sum(state.phase == "firing" and is_silenced(state) for state in active),
         tuple(
             messages.change(change)
             for change in changes

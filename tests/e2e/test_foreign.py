@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector import requires_javascript_sdk
+from tests.collector import requires_javascript
 from tests.components import free_port, requires_binary, requires_module, running
 from tests.e2e.talking import PROGRAMS, Exporter, eventually, exporter
 
@@ -97,7 +97,7 @@ def test_spans_count_where_no_metrics_come(central: Exporter, api: str) -> None:
 def test_another_language(central: Exporter, encoding: str, temporality: str) -> None:
     """The SDK of JavaScript, in both encodings and temporalities: a model, and a counter of its own."""
     requires_binary("node", "nodejs")
-    sdk = requires_javascript_sdk()
+    sdk = str(requires_javascript())
     done = subprocess.run(
         ["node", str(PROGRAMS / "js" / "chat.cjs"), central.url, encoding, temporality, "gpt-4o-mini", "30"],
         env={**os.environ, "NODE_PATH": sdk},

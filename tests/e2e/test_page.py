@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.components import free_port, requires_binary, requires_module, running
+from tests.e2e.looking import DESKTOP, PHONE, SHIFTED, Seen, findings, is_drawn, tab, transferred
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Dialog, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.e2e
 
-FLAGS: Final = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 EVIL: Final = "<img src=x onerror=alert(1)>"
 # What each view shows over the demo, once it is drawn, and how many charts with lines it has.
 VIEWS: Final = {
@@ -43,31 +39,10 @@ VIEWS: Final = {
     "senders": (".empty .snippet", 0),
     "kpis": (".listing tbody tr", 0),
     "definitions/cost": (".prose-page table", 0),
+    "rules/model_silence": (".prose-page:has-text('What to do: look whether what calls the model is up') li", 0),
 }
-LINES: Final = [[0x2F, 0x6F, 0xDE], [0x0F, 0x8A, 0x7E]]  # where two lines lie upon each other, one of them is seen
 MOST_PX: Final = 6000
 MOST_BYTES: Final = 150_000
-# How many pixels of a canvas have the colour of a line; axes, grid and labels are grey.
-DRAWN: Final = """(canvas, lines) => {
-  const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-  const context = copy.getContext("2d", { willReadFrequently: true });  // without it Chromium warns in the console
-  context.drawImage(canvas, 0, 0);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
-  let found = 0;
-  for (let i = 0; i < pixels.length; i += 4)
-    if (pixels[i + 3] > 200
-        && lines.some(line => Math.max(...line.map((value, j) => Math.abs(pixels[i + j] - value))) < 8)) found += 1;
-  return found;
-}"""
-# How far what was seen moved while the page loaded; `web-vitals` calls it CLS.
-SHIFTED: Final = """new Promise(resolve => {
-  let moved = 0;
-  const observer = new PerformanceObserver(list => list.getEntries().forEach(entry => moved += entry.value));
-  observer.observe({ type: "layout-shift", buffered: true });
-  setTimeout(() => resolve(moved), 100);
-})"""
-VIOLATIONS: Final = """addEventListener(
-  "securitypolicyviolation", event => console.error("policy", event.violatedDirective, event.blockedURI))"""
 
 
 @pytest.fixture(scope="module")
@@ -89,45 +64,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-class Seen:
-    """What a page said and asked for."""
-
-    def __init__(self, page: Page) -> None:
-        self.said: list[str] = []
-        self.hosts: set[str] = set()
-        page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", self._dialog)
-        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
-
-    def _dialog(self, dialog: Dialog) -> None:
-        self.said.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-
 @pytest.fixture(scope="module")
 def opened(address: str) -> Iterator[tuple[Page, Seen]]:
     """The page, once the demo has played the days before today and something fires."""
-    playwright = requires_module("playwright.sync_api")
-    with tempfile.TemporaryDirectory() as profile, playwright.sync_playwright() as started:
-        context = started.chromium.launch_persistent_context(
-            profile,
-            executable_path=requires_binary("chromium", "chromium"),
-            args=list(FLAGS),
-            locale="en-GB",
-            color_scheme="light",
-        )
-        # A violation of the content security policy also where no console message tells of it.
-        context.add_init_script(VIOLATIONS)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        seen = Seen(page)
+    with tab() as (page, seen):
         page.goto(f"{address}#/alerts")
         page.locator(".alerts", has_text="drift score of ticket-router").wait_for()
         page.goto(f"{address}#/models")
         page.locator(".listing tbody tr", has_text="severe drift").wait_for()
         yield page, seen
-        context.close()
 
 
 def show(page: Page, address: str, view: str) -> None:
@@ -145,39 +90,27 @@ def test_a_view_is_drawn(opened: tuple[Page, Seen], address: str, view: str) -> 
     page, _ = opened
     show(page, address, view)
     _, charts = VIEWS[view]
-    for canvas in page.locator(".plot canvas").all()[:charts]:
-        for _attempt in range(200):
-            if canvas.evaluate(DRAWN, LINES) >= 3:
-                break
-            page.wait_for_timeout(200)  # the machine is noted every ten seconds
-        assert canvas.evaluate(DRAWN, LINES) >= 3
+    assert all(is_drawn(page, canvas) for canvas in page.locator(".plot canvas").all()[:charts])
     assert page.evaluate("document.documentElement.scrollHeight") < MOST_PX
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size(PHONE)
     page.wait_for_timeout(100)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.set_viewport_size({"width": 1280, "height": 720})
+    page.set_viewport_size(DESKTOP)
     assert page.locator("#problem:visible").count() == 0
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_is_accessible(opened: tuple[Page, Seen], address: str, view: str) -> None:
+    """axe-core has no serious and no critical finding, in the light and in the dark, on a desktop and on a phone."""
+    page, _ = opened
+    show(page, address, view)
+    assert findings(page) == []
 
 
 def test_what_the_overview_costs(opened: tuple[Page, Seen], address: str) -> None:
     """The first visit transfers under 150 kB, compressed where that helps, and what is seen does not move."""
     page, _ = opened
-    session = page.context.new_cdp_session(page)
-    asked: dict[str, str] = {}
-    received: dict[str, float] = {}  # the first answer of each address: a slow machine may be at the next round already
-
-    def finished(event: dict[str, Any]) -> None:
-        received.setdefault(asked.get(event["requestId"], ""), event["encodedDataLength"])
-
-    session.on("Network.requestWillBeSent", lambda event: asked.update({event["requestId"]: event["request"]["url"]}))
-    session.on("Network.loadingFinished", finished)
-    session.send("Network.enable")
-    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    page.goto("about:blank")
-    page.goto(address)
-    page.wait_for_selector(".tiles .spark path")
-    page.wait_for_load_state("networkidle")
-    session.detach()
+    received = transferred(page, address, ".tiles .spark path")
     assert len(received) > 20
     assert sum(received.values()) < MOST_BYTES
     assert page.evaluate(SHIFTED) < 0.05

@@ -101,7 +101,7 @@ function Snippet({ title, code }) {
   };
   return html`<div class="snippet">
     <p class="name">${title}</p>
-    <pre><code>${code}</code></pre>
+    <pre tabindex="0" role="region" aria-label=${`The ${title} example`}><code>${code}</code></pre>
     <button type="button" aria-label=${`Copy the ${title} example`} onClick=${copy}>${said}</button>
   </div>`;
 }
