@@ -12,8 +12,10 @@ from otel_measure.alerting.messages import Messages
 from otel_measure.alerting.report import RuleAlerts, rule_alerts
 from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import OTEL_MEASURE_SELF_OUTBOX_LENGTH, OTEL_MEASURE_SELF_QUEUE_LENGTH
-from otel_measure.errors import StoreUnavailable
+from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.infrastructure import instruments
+from otel_measure.judging.overview import Overview
+from otel_measure.judging.status import Status, status
 from otel_measure.parts import LEAST_S, Part, Parts
 from otel_measure.store.waiting import waiting_until
 from otel_measure.telemetry import instrumentations
@@ -108,7 +110,23 @@ class Runtime(Wired):
         if self.store is None:
             return RuleAlerts()
         environments = None if environment is None else frozenset({environment, ""})
-        return rule_alerts(self.store, Messages(self._alert_rules.by_key), environments, self.clock())
+        return rule_alerts(
+            self.store, Messages(self._alert_rules.by_key, self.settings.page_url), environments, self.clock()
+        )
+
+    def status(self, overview: Overview) -> Status:
+        """Return the worst of everything in a sentence, and what fires.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        environment = overview.environment
+        try:
+            services = self.infrastructure.list_services(environment=environment).services
+        except NoStore:
+            services = ()
+        rules = self.rule_alerts(environment=environment)
+        return status(self.scorecard(overview), rules, services, overview.machine["status"], self.host)
 
     # ------------------------------------------------------------ the order
 

@@ -17,6 +17,7 @@ from otel_measure.definitions.windows import CountedBy
 from otel_measure.judging.alerts import Alert, alerts
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import page_of
+from otel_measure.judging.status import Status
 from otel_measure.users.reports import UsersSummary
 
 
@@ -81,6 +82,13 @@ def fired(call: Call[PageQuery, NoBody]) -> AlertsOfAll:
     )
 
 
+def status(call: Call[PageQuery, NoBody]) -> Status:
+    """Answer with the worst of everything in a sentence, and a page of what fires."""
+    query, runtime = call.query, call.runtime
+    told = runtime.status(runtime.overview(environment=query.environment))
+    return replace(told, firing=told.firing[query.offset : query.offset + query.limit])
+
+
 def dashboard(call: Call[PageQuery, NoBody]) -> Dashboard:
     """Answer everything at once, from one reading of everything."""
     query, runtime = call.query, call.runtime
@@ -104,6 +112,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/dashboard", dashboard, PageQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
+    ),
+    get(
+        f"{API}/status", status, PageQuery,
+        "The worst of everything in a sentence, and what fires", "One sentence, and the alerts of rules and KPIs.",
     ),
     get(
         f"{API}/kpis", kpis, PageQuery,

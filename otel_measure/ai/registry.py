@@ -7,8 +7,8 @@ from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.records.enums import ModelType
+from otel_measure.store.model_questions import RecordedModels
 from otel_measure.store.protocol import Store
-from otel_measure.store.questions import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
 
 REMEMBERED_S: Final = 30.0

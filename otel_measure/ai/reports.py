@@ -18,7 +18,7 @@ from otel_measure.definitions.kpis import BY_KEY, MIN_PRICED_RATIO
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
-from otel_measure.store.questions import RecordedModels
+from otel_measure.store.model_questions import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Labels
 

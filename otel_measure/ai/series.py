@@ -13,7 +13,8 @@ from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Ser
 from otel_measure.definitions.steps import Steps, earlier, steps
 from otel_measure.definitions.windows import TimeSpan, counted
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.questions import Moment, StoredModels
+from otel_measure.store.model_questions import StoredModels
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.models import GroupBy, GroupKey, ModelChoice, SeriesGroupBy
 
 MAX_GROUPS: Final = 20

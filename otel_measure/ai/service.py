@@ -21,8 +21,8 @@ from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import Origin
+from otel_measure.store.model_questions import RecordedModels
 from otel_measure.store.protocol import Store
-from otel_measure.store.questions import RecordedModels
 from otel_measure.store.types.models import Model
 
 _TYPES: Final = frozenset(member.value for member in ModelType)

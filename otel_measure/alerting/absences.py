@@ -29,8 +29,9 @@ from otel_measure.definitions.alerting.rule import AlertRule, Judge
 from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
+from otel_measure.store.model_questions import CallTimeQuestions
 from otel_measure.store.protocol import Store
-from otel_measure.store.questions import CallTimeQuestions, Moment
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ServiceModel
 

@@ -21,8 +21,9 @@ from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
+from otel_measure.store.model_questions import CallQuestions, StoredModels
 from otel_measure.store.protocol import Store
-from otel_measure.store.questions import CallQuestions, Moment, StoredModels
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import CallCount, CallTotals, ModelKey
 

@@ -16,8 +16,9 @@ from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US
+from otel_measure.store.model_questions import StoredModels
 from otel_measure.store.protocol import Store
-from otel_measure.store.questions import Moment, StoredModels
+from otel_measure.store.questions import Moment
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ModelChoice, TimedCount
 

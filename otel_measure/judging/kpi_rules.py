@@ -17,7 +17,7 @@ from otel_measure.judging.scorecard import Scorecard
 
 # The windows of KPIs are 5 minutes and more, and reading all of them is the dearest part of a turn.
 KEPT_US: Final = 300 * SECOND_US
-_ALL_USERS: Final = "all users"
+ALL_USERS: Final = "all users"
 _OUTCOMES: Final[dict[Verdict, Outcome]] = {
     "alert": "beyond",
     "unknown": "unknown",
@@ -86,7 +86,7 @@ def _subject(about: SubjectKind, reading: Reading, host: str, environment: str) 
     if about == "host":
         return AlertSubject(about, host, "")
     if about == "users":
-        return AlertSubject(about, _ALL_USERS, environment)
+        return AlertSubject(about, ALL_USERS, environment)
     return AlertSubject(about, reading.subject, environment) if reading.subject else None
 
 

@@ -1,8 +1,9 @@
 // Alerts: what fires and what is about to, what happened lately, and of what nobody is told.
 
 import { html } from "./preact.standalone.module.js";
-import { change, linkTo } from "./address.js";
-import { Firing, firingRows, linkOf, untold } from "./firing.js";
+import { change } from "./address.js";
+import { NORMALLY, asked, useAnswer } from "./ask.js";
+import { Firing, linkOf } from "./firing.js";
 import { counted } from "./format.js";
 import { Pill, Section, Waiting } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
@@ -30,21 +31,23 @@ const SILENCES = [
   { key: "ends", name: "Until", value: (silence) => silence.ends, as: moment },
 ];
 
-export function Alerts({ alerts, parameters }) {
-  if (!alerts) return html`<${Waiting} rows=${8} />`;
+export function Alerts({ environment, parameters, status }) {
+  const { page: wanted } = pageOf(parameters.firing_page, status ? status.total : 0);
+  const offset = status ? (wanted - 1) * ROWS : null;
+  const answer = useAnswer(offset === null ? null : asked("status", { environment, limit: ROWS, offset }), NORMALLY).data;
+  const alerts = useAnswer(asked("alerts", { environment, limit: 1 }), NORMALLY).data;
+  if (!alerts || !answer) return html`<${Waiting} rows=${8} />`;
   const { rules } = alerts;
   const pending = rules.active.filter(({ state }) => state === "pending");
-  const firing = firingRows(alerts);
-  const { pages, page } = pageOf(parameters.firing_page, firing.length);
-  const rest = untold(alerts);
+  const { firing, total } = answer;
+  const { pages, page } = pageOf(parameters.firing_page, total);
   const evaluated = rules.evaluated ? `rules were evaluated ${ago(rules.evaluated)} ago` : "nobody evaluates the rules of this store";
   const silenced = rules.silenced ? `, ${counted(rules.silenced, "of them")} silenced`.replace("thems", "them") : "";
   return html`
     <${Section} title="Firing" definition=${DEFINITION} note=${`${evaluated}${silenced}`}>
-      ${firing.length ? html`<${Firing} rows=${firing.slice((page - 1) * ROWS, page * ROWS)} />` : html`<p class="card empty">Nothing fires.</p>`}
-      ${pages > 1 && html`<${Pages} label="Pages: firing" page=${page} pages=${pages} total=${firing.length}
+      ${total ? html`<${Firing} alerts=${firing} />` : html`<p class="card empty">Nothing fires.</p>`}
+      ${pages > 1 && html`<${Pages} label="Pages: firing" page=${page} pages=${pages} total=${total}
         go=${(to) => change({ firing_page: to > 1 ? String(to) : "" })} />`}
-      ${rest > 0 && html`<p class="note"><a href=${linkTo("kpis")}>${counted(rest, "more KPI")} beyond the threshold</a></p>`}
     <//>
     ${pending.length > 0 && html`<${Section} title="Pending" note="beyond the threshold, not long enough to tell anybody">
       <${Table} name="pending" label="Pending alerts" columns=${PENDING} rows=${pending} id=${(alert) => `${alert.rule} ${alert.subject.name}`} />

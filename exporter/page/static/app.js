@@ -9,7 +9,7 @@ import { openWithToken } from "./token.js";
 import { Worst } from "./worst.js";
 import { Overview } from "./overview.js";
 
-const MOST_ALERTS = 50; // of KPIs beyond their threshold: of each KPI the worst stand first
+const MOST_ALERTS = 6; // on the overview; the view of alerts has them all
 const HOURS = ["1h", "6h", "24h", "7d", "30d", "90d"];
 const DAYS = ["7d", "30d", "90d"];
 // By the first part of the address: the view, and the time ranges that it has, the one it begins with first.
@@ -26,6 +26,7 @@ const VIEWS = {
   senders: { title: "Senders", view: later("Senders") },
   kpis: { title: "KPIs", view: later("Kpis") },
   definitions: { title: "Definitions", view: later("Definitions"), isAside: true },
+  rules: { title: "Alert rules", view: later("Rules", "definitions"), isAside: true },
 };
 const LENGTHS = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days" };
 
@@ -86,7 +87,7 @@ function App() {
   const name = path[0] in VIEWS ? path[0] : "";
   const view = VIEWS[name];
   const window = view.windows && (view.windows.includes(parameters.window) ? parameters.window : view.windows[0]);
-  const alerts = useAnswer(asked("alerts", { environment: parameters.environment, limit: MOST_ALERTS }), NORMALLY);
+  const status = useAnswer(asked("status", { environment: parameters.environment, limit: MOST_ALERTS }), NORMALLY);
   // Of the reports this is the cheapest, and a report names the zone of the store.
   useAnswer(zone.value ? null : asked("ai/summary", { window: "1h" }), SELDOM);
   const title = [...path.slice(1), view.title].join(" · ");
@@ -99,29 +100,30 @@ function App() {
       heading.current.focus({ preventScroll: true });
     }
   }, [path.join("/")]);
-  const environment = alerts.data ? alerts.data.environment : "";
+  const environment = status.data ? status.data.environment : "";
   return html`
     <header class="top">
       <a class="brand" href=${linkTo()}><img src="${icon}" alt="" width="26" height="26" />otel-measure</a>
-      <${Worst} alerts=${alerts.data} />
+      <${Worst} status=${status.data} />
       <${Updated} />
     </header>
     <${Navigation} now=${name} />
     <${Problem} />
     <main id="main">
       <div class="title">
-        <h1 tabindex="-1" ref=${heading}>${path.length > 1 && name !== "definitions" ? path.slice(1).join(" ") : view.title}</h1>
+        <h1 tabindex="-1" ref=${heading}>${path.length > 1 && !view.isAside ? path.slice(1).join(" ") : view.title}</h1>
         <${Controls} view=${view} window=${window} parameters=${parameters} environment=${environment} />
       </div>
       <${Guarded} key=${path.join("/")}>
         <${view.view} path=${path.slice(1)} window=${window} compare=${parameters.compare === "previous" ? "previous" : ""}
-          environment=${parameters.environment || ""} parameters=${parameters} alerts=${alerts.data} />
+          environment=${parameters.environment || ""} parameters=${parameters} status=${status.data} />
       <//>
     </main>
     <footer>
       <a href="metrics" onClick=${openWithToken}>Prometheus exposition</a>
       <a href="openapi.json" onClick=${openWithToken}>OpenAPI description</a>
       <a href=${linkTo("definitions")}>Definitions</a>
+      <a href=${linkTo("rules")}>Alert rules</a>
       <span>– means unknown, never zero</span>
     </footer>`;
 }

@@ -16,40 +16,14 @@ export function linkOf(kind, name) {
   return linkTo(kind === "host" ? "machines" : kind === "users" ? "users" : "kpis");
 }
 
-const KINDS = { ai: "model", users: "users", infrastructure: "host" };
-/** What kind of subject a KPI or its alert is about. */
-export const kindOf = ({ key, domain }) => (key === "availability_percent" ? "service" : KINDS[domain]);
-
-const firing = ({ rules }) => rules.active.filter(({ state }) => state === "firing");
-
-/**
- * What fires, as rows of one form: rules first, which know since when, then KPIs beyond their threshold now. A subject that
- * a rule fires about is not told of again by its KPIs: most rules judge by them.
- */
-export function firingRows(alerts) {
-  const ofRules = firing(alerts).map((alert) => ({
-    id: `${alert.rule} ${alert.subject.name} ${alert.subject.environment}`,
-    severity: alert.severity, sentence: alert.sentence, cause: alert.cause, since: alert.since,
-    subject: alert.subject.name, kind: alert.subject.kind,
-  }));
-  const told = new Set(ofRules.map(({ kind, subject }) => `${kind} ${subject}`));
-  const ofKpis = alerts.alerts.filter((alert) => !told.has(`${kindOf(alert)} ${alert.subject}`)).map((alert) => ({
-    id: `${alert.key} ${alert.subject}`,
-    severity: alert.severity, sentence: alert.message, cause: alert.rule, since: null,
-    subject: alert.subject, kind: kindOf(alert),
-  }));
-  return [...ofRules, ...ofKpis];
-}
-
-/** How many fire that no row tells of: an answer has the first KPIs alone. Where rules fire, these tell of the others. */
-export const untold = (alerts) => (firing(alerts).length ? 0 : alerts.total - alerts.alerts.length);
-
-export function Firing({ rows }) {
-  return html`<ul class="alerts">${rows.map((row) => html`<li key=${row.id}>
-    <${Pill} of=${row.severity} />
+/** Alerts that fire, as the server lists them: those of rules know since when. */
+export function Firing({ alerts }) {
+  return html`<ul class="alerts">${alerts.map((alert) => html`<li key=${`${alert.rule} ${alert.subject} ${alert.environment}`}>
+    <${Pill} of=${alert.severity} />
     <div>
-      <a href=${linkOf(row.kind, row.subject)}>${row.sentence}</a>
-      <p class="note">${[row.cause, row.since ? `since ${ago(row.since)}` : "a KPI beyond its threshold now"].filter(Boolean).join(" · ")}</p>
+      <a href=${linkOf(alert.kind, alert.subject)}>${alert.sentence}</a>
+      <p class="note">${[alert.cause, alert.since ? `since ${ago(alert.since)}` : "a KPI beyond its threshold now"].filter(Boolean).join(" · ")}
+        ${alert.since && html`<a href=${linkTo("rules", alert.rule)}>what to do</a>`}</p>
     </div>
   </li>`)}</ul>`;
 }

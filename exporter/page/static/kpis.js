@@ -2,7 +2,7 @@
 
 import { html } from "./preact.standalone.module.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
-import { kindOf, linkOf } from "./firing.js";
+import { linkOf } from "./firing.js";
 import { counted, unit, whole } from "./format.js";
 import { Answered, Pill, Section, Value, known } from "./parts.js";
 import { Table } from "./table.js";
@@ -11,6 +11,9 @@ const ORDER = ["alert", "warning", "ok", "unknown"];
 const write = (kpi) => (value) => unit(kpi.unit)(value, [kpi.target, kpi.alert]);
 // A KPI may have no target: that is not the same as one that is unknown.
 const bound = (kpi, value) => (known(value) ? unit(kpi.unit)(value) : "none");
+
+const KINDS = { ai: "model", users: "users", infrastructure: "host" };
+const kindOf = ({ key, domain }) => (key === "availability_percent" ? "service" : KINDS[domain]);
 
 const COLUMNS = [
   { key: "kpi", name: "KPI", isName: true, value: (kpi) => kpi.title, text: (kpi) => `${kpi.title} ${kpi.subject} ${kpi.verdict}`,

@@ -3,16 +3,16 @@
 import { html, useEffect, useReducer, useState } from "./preact.standalone.module.js";
 import { Waiting } from "./parts.js";
 
-/** Returns a component that draws the one of a name, from the module of the same name in small letters. */
-export function later(name) {
+/** Returns a component that draws the one of a name, from a module that has that name in small letters or another one. */
+export function later(name, module = name.toLowerCase()) {
   let Loaded = null;
   return function Later(properties) {
     const [fault, setFault] = useState(null);
     const [, redraw] = useReducer((n) => n + 1, 0);
     useEffect(() => {
       if (Loaded) return;
-      import(`./${name.toLowerCase()}.js`).then((module) => {
-        Loaded = module[name];
+      import(`./${module}.js`).then((loaded) => {
+        Loaded = loaded[name];
         redraw();
       }, setFault);
     }, []);

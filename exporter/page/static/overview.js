@@ -3,31 +3,27 @@
 import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, OFTEN, SELDOM, asked, useAnswer } from "./ask.js";
-import { Firing, firingRows, untold } from "./firing.js";
+import { Firing } from "./firing.js";
 import { counted, milliseconds, one, percent, share, signed, sum, unit, usd, whole } from "./format.js";
 import { Empty, Section, Sparkline, Tile, Value, Waiting, curl, known, otlp } from "./parts.js";
 import { completed } from "./series.js";
 import { date, month } from "./time.js";
-import { worst } from "./worst.js";
 
-const MOST_ALERTS = 6;
 const WORST_KPIS = 60; // of each KPI the worst stand first, so that each has some
 const CALL = { model_name: "gpt-4", model_version: "1.0", latency_ms: 150.5, input_tokens: 100, output_tokens: 200 };
 
 // ---------------------------------------------------------------- the sentence and the alerts
 
-function Headline({ known: all }) {
-  if (!all) return html`<p class="headline card">…</p>`;
-  const { look, sentence } = worst(all);
-  return html`<p id="worst" class=${`headline card ${look}`}>${sentence}</p>`;
+function Headline({ status }) {
+  if (!status) return html`<p class="headline card">…</p>`;
+  return html`<p id="worst" class=${`headline card ${status.look}`}>${status.sentence}</p>`;
 }
 
-function Alerts({ alerts }) {
-  const rows = firingRows(alerts);
-  if (!rows.length) return null;
-  const rest = rows.length + untold(alerts) - MOST_ALERTS;
+function Alerts({ status: { firing, total } }) {
+  if (!total) return null;
+  const rest = total - firing.length;
   return html`<${Section} title="Firing" definition="reading-scorecard-alert-and-alerts">
-    <${Firing} rows=${rows.slice(0, MOST_ALERTS)} />
+    <${Firing} alerts=${firing} />
     ${rest > 0 && html`<p class="note"><a href=${linkTo("alerts")}>${counted(rest, "more alert")}</a></p>`}
   <//>`;
 }
@@ -137,25 +133,23 @@ function OfMachines({ ready, kpis, history, machine }) {
   <//>`;
 }
 
-export function Overview({ window, environment, alerts }) {
+export function Overview({ window, environment, status }) {
   const ask = (path, parameters, every) => useAnswer(asked(path, { environment, ...parameters }), every).data;
   const step = { "1h": "1m", "6h": "15m", "24h": "1h", "7d": "6h", "30d": "1d", "90d": "1d" }[window];
   const kpis = ask("kpis", { limit: WORST_KPIS }, NORMALLY);
-  const services = ask("infrastructure/services", {}, NORMALLY);
   const machine = ask("infrastructure/summary", {}, OFTEN);
   const series = ask("ai/series", { window, step, compare: "previous" }, NORMALLY);
   const summary = ask("ai/summary", { window }, NORMALLY);
   const months = ask("ai/series", { window: "31d", step: "1d" }, SELDOM);
   const users = ask("users/series", { window: "30d" }, SELDOM);
   const history = useAnswer(asked("infrastructure/series", { window: "1h" }), SELDOM).data;
-  const all = alerts && kpis && services && { alerts, kpis, services: services.services, machine };
   const isAsked = months && users; // what both say decides what is drawn, once, so that nothing moves
   const isEmpty = isAsked && !sum(months.columns.requests) && !users.columns.active.some(known);
   // How many alerts stand above the figures decides where these are: before that is known nothing is drawn.
-  if (!alerts) return html`<${Headline} known=${null} /><${Waiting} rows=${16} />`;
+  if (!status) return html`<${Headline} /><${Waiting} rows=${16} />`;
   return html`
-    <${Headline} known=${all} />
-    <${Alerts} alerts=${alerts} />
+    <${Headline} status=${status} />
+    <${Alerts} status=${status} />
     ${isEmpty
       ? html`<${Empty} says="Nothing was recorded in the last 31 days. Record a call of a model, or point an application here:"
           snippets=${[["curl", curl("ai/inferences/record", CALL)], ["OpenTelemetry", otlp()]]} />`

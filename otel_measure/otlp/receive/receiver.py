@@ -28,8 +28,8 @@ from otel_measure.otlp.receive.senders import Resource
 from otel_measure.otlp.sending import OtlpSenders, senders_report
 from otel_measure.recorder import Recorder
 from otel_measure.records.kinds import EvaluationResult, Record
+from otel_measure.store.model_questions import QualityQuestions
 from otel_measure.store.protocol import Store
-from otel_measure.store.questions import QualityQuestions
 from otel_measure.store.types.calls import TellingOutcome
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.streams import Ingested, Sender

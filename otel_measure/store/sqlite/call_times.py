@@ -21,7 +21,7 @@ _EVER: Final = 2**62
 
 
 class SqliteCallTimeQuestions:
-    """Satisfies `otel_measure.store.questions.CallTimeQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.model_questions.CallTimeQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
         self._connection = connection

@@ -21,7 +21,7 @@ _FEW: Final = 20  # models, whose cells are looked for one model after the other
 
 
 class SqliteCallQuestions:
-    """Satisfies `otel_measure.store.questions.CallQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.model_questions.CallQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter, rules: int) -> None:
         self._connection = connection

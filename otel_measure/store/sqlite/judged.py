@@ -47,7 +47,7 @@ _REFERENCES: Final = (
 
 
 class SqliteQualityQuestions:
-    """Satisfies `otel_measure.store.questions.QualityQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.model_questions.QualityQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter, seen: StoreState) -> None:
         self._connection = connection

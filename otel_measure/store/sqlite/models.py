@@ -231,7 +231,7 @@ def levels_by(rules: int) -> Mapping[Cells, tuple[int, ...]]:
 
 
 class SqliteRecordedModels:
-    """Satisfies `otel_measure.store.questions.StoredModels`, within one read transaction."""
+    """Satisfies `otel_measure.store.model_questions.StoredModels`, within one read transaction."""
 
     def __init__(
         self, connection: sqlite3.Connection, where: Filter, seen: StoreState, rules: int, kept: KeptUses

@@ -25,7 +25,7 @@ _SUMS: Final = (
 
 
 class SqliteSpendingQuestions:
-    """Satisfies `otel_measure.store.questions.SpendingQuestions`, within one read transaction."""
+    """Satisfies `otel_measure.store.model_questions.SpendingQuestions`, within one read transaction."""
 
     def __init__(self, connection: sqlite3.Connection, where: Filter) -> None:
         self._connection = connection

@@ -40,6 +40,10 @@ def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
         assert client.post(f"{BASE}/ai/inferences/record", json=body).status_code == 201
     fired = {one["key"]: one for one in client.get(f"{BASE}/alerts").json()["data"]["alerts"]}
     assert fired["latency_p95_ms"]["message"] == "Inference latency p95 of m 1 is 900 ms, above 500 ms"
+    status = client.get(f"{BASE}/status").json()["data"]
+    late = next(one for one in status["firing"] if one["rule"] == "latency_p95_ms")
+    assert (late["kind"], late["subject"], late["since"]) == ("model", "m 1", None)
+    assert status["sentence"].startswith(status["firing"][0]["sentence"])
     page = client.get(f"{BASE}/dashboard").json()["data"]
     assert set(page) == {"infrastructure", "ai", "users", "kpis", "total_kpis", "alerts", "total_alerts"}
     assert page["ai"]["total_inferences"] == 20
@@ -74,6 +78,9 @@ def test_lists_come_a_page_at_a_time(client: TestClient, runtime: Runtime) -> No
     alerts = asked("/alerts?limit=2")
     assert len(alerts["alerts"]) == 2
     assert alerts["total"] >= 3
+    status = asked("/status?limit=2")
+    assert len(status["firing"]) == 2
+    assert status["total"] >= 3
     page = asked("/dashboard?limit=2&offset=1")
     assert [model["model_name"] for model in page["ai"]["models"]] == ["m1", "m2"]
     assert (page["ai"]["total_models"], page["total_kpis"]) == (3, whole["total"])

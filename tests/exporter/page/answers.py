@@ -20,7 +20,10 @@ ALERTS: dict[str, Any] = {
     "environment": "",
     "timestamp": "2026-01-31T12:00:00Z",
 }
-KPIS: dict[str, Any] = {"kpis": [], "verdicts": {}, "environment": ""}
+STATUS: dict[str, Any] = {
+    "look": "good", "sentence": "No alert fires.", "firing": [], "total": 0, "verdicts": {}, "evaluated": None,
+    "timestamp": "2026-01-31T12:00:00Z", "definitions": "current", "environment": "",
+}  # fmt: skip
 MODEL: dict[str, Any] = {
     "model_name": "gpt-4o", "model_version": "2024-08-06", "model_type": "nlp_generation", "health_score": None,
     "latency": {"p50_ms": 42.25, "p95_ms": 1234.5}, "cost": {"total_usd": 0.005, "priced_ratio": 0.9949},
@@ -31,14 +34,14 @@ KPI: dict[str, Any] = {
     "unit": "percent", "value": 50.0, "target": 80, "alert": 90, "verdict": "ok", "missing": "",
 }  # fmt: skip
 FIRED: dict[str, Any] = {
-    "rule": "model_errors", "title": "Calls of a model fail", "severity": "page", "state": "firing", "resolution": "",
-    "subject": {"kind": "model", "name": "gpt-4o 1", "environment": ""}, "value": 0.5, "threshold": 0.05,
-    "sentence": "Half of the calls of gpt-4o 1 fail.", "cause": "rate limits", "since": "2026-01-31T11:00:00Z",
-    "until": None,
+    "rule": "model_errors", "severity": "page", "kind": "model", "subject": "gpt-4o 1", "environment": "",
+    "sentence": "Half of the calls of gpt-4o 1 fail.", "cause": "rate limits", "value": 0.5, "threshold": 0.05,
+    "since": "2026-01-31T11:00:00Z",
 }  # fmt: skip
 ABOVE: dict[str, Any] = {
-    "key": "disk_usage_percent", "domain": "infrastructure", "subject": "", "value": 95.0, "threshold": 90.0,
-    "rule": "Disk > 90 %", "message": "Disk usage is 95 %, above 90 %", "severity": "critical",
+    "rule": "disk_usage_percent", "severity": "critical", "kind": "host", "subject": "web-1", "environment": "",
+    "sentence": "Disk usage is 95 %, above 90 %", "cause": "Disk > 90 %", "value": 95.0, "threshold": 90.0,
+    "since": None,
 }  # fmt: skip
 
 

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.exporter.page.answers import ABOVE, ALERTS, API, MODEL, answer, answer_models, eventually, fulfill, texts
+from tests.exporter.page.answers import (
+    ABOVE,
+    ALERTS,
+    API,
+    MODEL,
+    STATUS,
+    answer,
+    answer_models,
+    eventually,
+    fulfill,
+    texts,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -69,7 +80,8 @@ def test_what_the_server_sends_is_text(page: Page, server: str) -> None:
     """Markup in the name of a model, an alert or an error is shown as it is, and runs nowhere."""
     evil = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
     answer_models(page, MODEL | {"model_name": evil, "model_version": evil})
-    answer(page, "alerts", ALERTS | {"alerts": [ABOVE | {"message": evil, "rule": evil}], "total": 1})
+    answer(page, "status", STATUS | {"firing": [ABOVE | {"sentence": evil, "cause": evil}], "total": 1})
+    answer(page, "alerts", ALERTS)
     answer(page, "kpis", evil, 500)
     page.goto(f"{server}#/models")
     page.wait_for_selector(".listing tbody tr")
@@ -233,7 +245,7 @@ def test_it_works_below_a_prefix(page: Page, server: str) -> None:
     page.goto(server + "measure/")
     page.wait_for_selector(".empty .snippet")
     assert {path for path in asked if not path.startswith("measure/")} == set()
-    assert "measure/api/v1/metrics/alerts?limit=50" in asked
+    assert "measure/api/v1/metrics/status?limit=6" in asked
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT={server}measure\n" in page.locator(".snippet code").all_inner_texts()[1]
 
 

@@ -10,7 +10,18 @@ import msgspec
 import pytest
 
 from exporter.app import ROUTES
-from tests.exporter.page.answers import ABOVE, ALERTS, FIRED, KPI, KPIS, MODEL, NOTHING, answer, answer_models, texts
+from tests.exporter.page.answers import (
+    ABOVE,
+    ALERTS,
+    FIRED,
+    KPI,
+    MODEL,
+    STATUS,
+    answer,
+    answer_models,
+    eventually,
+    texts,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -20,7 +31,7 @@ pytestmark = pytest.mark.e2e
 
 def test_an_empty_system_says_what_to_do(page: Page, server: str) -> None:
     """Against a fresh server the page is calm, and the lines that it offers are of this very server."""
-    answer(page, "alerts", ALERTS)  # the machine of the test may be busy enough to fire
+    answer(page, "status", STATUS)  # the machine of the test may be busy enough to fire
     page.goto(server)
     page.wait_for_selector(".empty .snippet")
     page.wait_for_selector("#status:has-text('nothing fires')")
@@ -61,52 +72,20 @@ def test_an_example_is_copied(page: Page, server: str) -> None:
     assert "record_inference" in page.evaluate("navigator.clipboard.readText()")
 
 
-@pytest.mark.parametrize(
-    ("alerts", "kpis", "services", "sentence"),
-    [
-        ({}, {}, [], "Nothing can be judged yet: there is too little data, or none."),
-        ({}, {"verdicts": {"ok": 1}}, [], "No alert fires, and the KPI that is judged keeps its target."),
-        (
-            {}, {"verdicts": {"ok": 12, "unknown": 2}}, [],
-            "No alert fires, and all 12 KPIs that are judged keep their targets. 2 others cannot be judged yet.",
-        ),
-        (
-            {}, {"kpis": [KPI | {"value": 80.04, "verdict": "warning"}], "verdicts": {"warning": 1}}, [],
-            "No alert fires. CPU usage is 80.04 %: the target is 80 %.",
-        ),
-        ({}, {}, [{"service_name": "api", "state": "down"}], "api is down."),
-        ({"alerts": [ABOVE], "total": 1}, {"verdicts": {"ok": 3}}, [], "Disk usage is 95 %, above 90 %."),
-        (
-            {"alerts": [ABOVE], "total": 1, "rules": NOTHING | {"active": [FIRED, FIRED | {"state": "pending"}]}},
-            {}, [],
-            "Half of the calls of gpt-4o 1 fail, and 1 more alert fires.",
-        ),
-        (
-            {"alerts": [ABOVE | {"subject": "gpt-4o 1", "domain": "ai"}], "total": 1}
-            | {"rules": NOTHING | {"active": [FIRED]}},
-            {}, [],
-            "Half of the calls of gpt-4o 1 fail.",
-        ),
-        ({"alerts": [ABOVE], "total": 421}, {}, [], "Disk usage is 95 %, above 90 %, and 420 more alerts fire."),
-    ],
-)  # fmt: skip
-def test_the_worst_is_said(
-    page: Page, server: str, alerts: dict[str, Any], kpis: dict[str, Any], services: list[Any], sentence: str
-) -> None:
-    """The overview says the worst of everything in a sentence, and never calls anything healthy."""
-    answer(page, "alerts", ALERTS | alerts)
-    answer(page, "kpis", KPIS | kpis)
-    answer(page, "infrastructure/services", {"services": services})
+def test_the_worst_is_said(page: Page, server: str) -> None:
+    """The overview says what the server says of everything, and adds no word of its own, such as "healthy"."""
+    answer(page, "status", STATUS | {"look": "bad", "sentence": "api and db are down."})
     answer(page, "infrastructure/summary", {"status": "healthy", "platform": "Linux"})
     page.goto(server)
-    page.wait_for_selector("#worst")
-    assert texts(page, "#worst") == [sentence]
+    page.wait_for_selector("#worst.bad")
+    assert texts(page, "#worst") == ["api and db are down."]
     assert "healthy" not in page.locator("body").inner_text()
 
 
 def test_what_fires_is_told(page: Page, server: str) -> None:
     """An alert of a rule stands with its cause and since when, one of a KPI with its threshold; both lead further."""
-    answer(page, "alerts", ALERTS | {"alerts": [ABOVE], "total": 1, "rules": NOTHING | {"active": [FIRED]}})
+    answer(page, "status", STATUS | {"firing": [FIRED, ABOVE], "total": 2})
+    answer(page, "alerts", ALERTS)
     page.goto(f"{server}#/alerts")
     page.wait_for_selector(".alerts li")
     first, second = texts(page, ".alerts li")
@@ -118,17 +97,20 @@ def test_what_fires_is_told(page: Page, server: str) -> None:
 
 
 def test_a_flood_of_alerts_is_paged(page: Page, server: str) -> None:
-    """Of 100 alerts that fire 25 are shown at a time, and all of them are counted."""
-    fired = [
-        FIRED | {"subject": FIRED["subject"] | {"name": f"m{n} 1"}, "sentence": f"m{n} fails."} for n in range(100)
-    ]
-    answer(page, "alerts", ALERTS | {"rules": NOTHING | {"active": fired}})
+    """Of 100 alerts that fire the server is asked for the 25 that are shown, and all of them are counted."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(f"{server}api/v1/metrics/")))
+    fired = [FIRED | {"subject": f"m{n} 1", "sentence": f"m{n} fails."} for n in range(75, 100)]
+    answer(page, "status", STATUS | {"firing": fired, "total": 100})
+    answer(page, "alerts", ALERTS)
     page.goto(f"{server}#/alerts?firing_page=4")
     page.wait_for_selector(".alerts li")
     assert texts(page, ".alerts a") == [f"m{n} fails." for n in range(75, 100)]
     assert texts(page, "#status") == ["100 alerts firing"]
+    assert "status?limit=25&offset=75" in asked
     page.get_by_role("button", name="Previous").click()
     page.wait_for_url("**/#/alerts?firing_page=3")
+    eventually(page, lambda: "status?limit=25&offset=50" in asked)
 
 
 def test_the_models(page: Page, server: str) -> None:
