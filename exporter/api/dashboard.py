@@ -11,10 +11,9 @@ import msgspec
 from exporter.http.query import PageQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, get
 from otel_measure.ai.reports import Models
-from otel_measure.alerting.report import RuleAlerts
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.judging.alerts import Alert, alerts
+from otel_measure.judging.alerts import Alert, Alerts
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import page_of
 from otel_measure.judging.status import Status
@@ -47,18 +46,6 @@ class KpiPage(msgspec.Struct, frozen=True):
     environment: str
 
 
-class AlertsOfAll(msgspec.Struct, frozen=True):
-    """A page of the KPIs beyond their alert threshold now, of `total`, and how the alerts of rules stand."""
-
-    alerts: tuple[Alert, ...]
-    total: int
-    evaluated: int
-    unknown: int
-    timestamp: dt.datetime
-    environment: str
-    rules: RuleAlerts
-
-
 def kpis(call: Call[PageQuery, NoBody]) -> KpiPage:
     """Answer how everything stands against its KPIs."""
     query, runtime = call.query, call.runtime
@@ -67,18 +54,13 @@ def kpis(call: Call[PageQuery, NoBody]) -> KpiPage:
     return KpiPage(page, len(card.kpis), card.verdicts, card.timestamp, card.definitions, card.environment)
 
 
-def fired(call: Call[PageQuery, NoBody]) -> AlertsOfAll:
+def fired(call: Call[PageQuery, NoBody]) -> Alerts:
     """Answer what fires now."""
     query, runtime = call.query, call.runtime
-    of_kpis = alerts(runtime.scorecard(runtime.overview(environment=query.environment)))
-    return AlertsOfAll(
-        page_of(of_kpis.alerts, query.limit, query.offset),
-        len(of_kpis.alerts),
-        of_kpis.evaluated,
-        of_kpis.unknown,
-        of_kpis.timestamp,
-        of_kpis.environment,
-        runtime.rule_alerts(environment=of_kpis.environment),
+    told = runtime.alerts_now(runtime.scorecard(runtime.overview(environment=query.environment)))
+    active = told.rules.active[query.offset : query.offset + query.limit]
+    return replace(
+        told, alerts=page_of(told.alerts, query.limit, query.offset), rules=replace(told.rules, active=active)
     )
 
 
@@ -94,7 +76,7 @@ def dashboard(call: Call[PageQuery, NoBody]) -> Dashboard:
     query, runtime = call.query, call.runtime
     overview = runtime.overview(environment=query.environment)
     card = runtime.scorecard(overview)
-    firing = alerts(card).alerts
+    firing = runtime.alerts_now(card).alerts
     models = overview.models.models[query.offset : query.offset + query.limit]
     users = overview.users.summary if overview.users is not None else None
     return Dashboard(

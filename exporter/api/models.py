@@ -16,6 +16,7 @@ from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, Sent
 from exporter.http.query import (
     CallsQuery,
     ChosenModelQuery,
+    ComparisonQuery,
     EnvironmentQuery,
     FairnessQuery,
     ModelQuery,
@@ -30,6 +31,7 @@ from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, No
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents
 from otel_measure.ai.call_facts import ModelErrors, NotableCalls
+from otel_measure.ai.comparison import VersionComparison
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -226,6 +228,14 @@ def model_detail(call: Call[NamedModelQuery, NoBody]) -> reports.Snapshot:
     return ai.get_model_performance_snapshot(query.name, query.version, **narrowing(query))
 
 
+def comparison(call: Call[ComparisonQuery, NoBody]) -> VersionComparison:
+    """Answer how two versions of a model differ."""
+    query, ai = call.query, call.runtime.ai
+    for version in (query.version, query.baseline):
+        _require_known(ai, query.model, version)
+    return ai.get_version_comparison(query.model, query.version, query.baseline, **narrowing(query))
+
+
 def latency(call: Call[ModelQuery, NoBody]) -> Latency:
     """Answer how long calls took."""
     name, version = _known(call)
@@ -322,6 +332,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/calls", calls, CallsQuery,
         "The slowest or dearest calls", "Single calls, each with its trace, and no text.",
+    ),
+    get(
+        f"{_BASE}/compare", comparison, ComparisonQuery,
+        "Two versions of a model side by side", "Latency, errors, cost and tokens, each with its change and interval.",
     ),
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,

@@ -67,6 +67,14 @@ class ChosenModelQuery(ModelQuery, frozen=True, kw_only=True):
     version: _VersionOfIt = None
 
 
+class ComparisonQuery(ModelQuery, frozen=True, kw_only=True):
+    """Which two versions of a model are compared, and what narrows the answer."""
+
+    model: _Name
+    version: _Version
+    baseline: Annotated[str, Meta(description="The version that it is compared with.")]
+
+
 class CallsQuery(ChosenModelQuery, frozen=True, kw_only=True):
     """Which single calls are told."""
 

@@ -18,6 +18,7 @@ from otel_measure.ai.call_facts import (
     model_errors,
     notable_calls,
 )
+from otel_measure.ai.comparison import UseOfVersion, VersionComparison, compare_versions
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
@@ -32,7 +33,7 @@ from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.series import Compare, Series, check_compare
 from otel_measure.definitions.steps import SeriesWindow, series_span, step_for
-from otel_measure.definitions.windows import TimeSpan, counted, time_span
+from otel_measure.definitions.windows import TimeSpan, counted, time_span, whole_minutes
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
 from otel_measure.store.model_questions import RecordedModels
@@ -252,6 +253,37 @@ class ModelQuestions:
             use = reports.use_of(recorded, key, span)
             quality = self._quality.of_model(moment, key, span, where) if self._quality and moment else UNKNOWN_QUALITY
         return reports.snapshot(model, use, quality, span, utc(self._now_us()))
+
+    def get_version_comparison(
+        self,
+        model_name: str,
+        model_version: str,
+        baseline_version: str,
+        window: str = "24h",
+        **narrowing: Unpack[QuestionFilter],
+    ) -> VersionComparison:
+        """Return two versions of a model side by side: latency, errors, cost and tokens with 95 % intervals.
+
+        Args:
+            model_name: a model.
+            model_version: the version in question.
+            baseline_version: the one that it is compared with.
+            window: such as "24h".
+            narrowing: see `QuestionFilter`.
+        """
+        facts = self._quality_for("get_version_comparison")
+        where, span = self._narrowed(window, **narrowing)
+        with facts.asking(where) as moment:
+            version, baseline = (
+                UseOfVersion(
+                    reports.use_of(moment.models, (model_name, one), span),
+                    # Of the same whole minutes as the cells, so that both tell of the same calls.
+                    moment.call_facts.moments(*whole_minutes(span), ModelChoice(model_name, one)),
+                )
+                for one in (model_version, baseline_version)
+            )
+            span = counted(span, moment.models)
+        return compare_versions(model_name, version, baseline, span)
 
     def list_models(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Models:
         """Return a snapshot of every model."""
