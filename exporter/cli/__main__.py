@@ -18,8 +18,11 @@ from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
 from exporter.cli.prometheus import dashboards, rules
 from exporter.cli.rebuild import rebuild
+from exporter.cli.report.command import report
 from exporter.cli.serve import serve
+from exporter.cli.status.command import status
 from exporter.cli.token import token
+from exporter.cli.views.plain import plain
 from otel_measure.errors import MeasureError
 
 
@@ -45,8 +48,10 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MeasureError as error:
-            click.echo(f"otel-measure: {error}", err=True)
+            click.echo(f"otel-measure: {plain(str(error))}", err=True)
             ctx.exit(exit_codes.of_error(error))
+        except KeyboardInterrupt:
+            ctx.exit(exit_codes.INTERRUPTED)
 
 
 @click.group(
@@ -55,6 +60,8 @@ class _Commands(click.Group):
 Examples:
   otel-measure serve                       the page at http://127.0.0.1:5000/
   otel-measure serve --demo                the same with a synthetic workload to look at
+  otel-measure status                      how everything is, live, in the terminal
+  otel-measure report models --format html --output models.html
   otel-measure doctor                      what is wrong here, and the way out
   otel-measure alerts list                 what fires, what happened, and silences
   otel-measure rules --output FILE         our alert rules for a Prometheus
@@ -76,7 +83,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, alerts, rules, dashboards, backup, restore, rebuild, compact, token):
+for _command in (serve, status, report, doctor, alerts, rules, dashboards, backup, restore, rebuild, compact, token):
     main.add_command(_command)
 
 
