@@ -110,7 +110,9 @@ class Runtime(Wired):
         if self.store is None:
             return RuleAlerts()
         environments = None if environment is None else frozenset({environment, ""})
-        return rule_alerts(self.store, Messages(self._alert_rules.by_key), environments, self.clock())
+        return rule_alerts(
+            self.store, Messages(self._alert_rules.by_key, self.settings.page_url), environments, self.clock()
+        )
 
     def status(self, overview: Overview) -> Status:
         """Return the worst of everything in a sentence, and what fires.

@@ -143,7 +143,7 @@ def _of_rule(
         conditions=conditions,
         holds_s=holds_s or rule.holds_s,
         clears_s=rule.clears_s,
-        docs=rule.docs,
+        docs=rule.section,
     )
 
 

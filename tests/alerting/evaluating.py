@@ -47,7 +47,7 @@ class AlertServer:
         assert opened is not None
         self.store: Final = opened if store is not None else closed_later(opened)
         self.log = log or RequestLog()
-        self.messages = Messages(RULES)
+        self.messages = Messages(RULES, "http://page/")
         given = settings or {"alert_webhook": "http://hook/s3cret"}
         self.receivers = receivers_of(Settings(**given), self.messages, self.log)
         self.evaluator = Evaluator(

@@ -8,7 +8,7 @@ import { openWithToken } from "./token.js";
 import { Worst } from "./worst.js";
 import { Agents } from "./agents.js";
 import { Alerts } from "./alerts.js";
-import { Definitions } from "./definitions.js";
+import { Definitions, Rules } from "./definitions.js";
 import { Experiments } from "./experiments.js";
 import { Kpis } from "./kpis.js";
 import { Machines } from "./machines.js";
@@ -36,6 +36,7 @@ const VIEWS = {
   senders: { title: "Senders", view: Senders },
   kpis: { title: "KPIs", view: Kpis },
   definitions: { title: "Definitions", view: Definitions, isAside: true },
+  rules: { title: "Alert rules", view: Rules, isAside: true },
 };
 const LENGTHS = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days" };
 
@@ -120,7 +121,7 @@ function App() {
     <${Problem} />
     <main id="main">
       <div class="title">
-        <h1 tabindex="-1" ref=${heading}>${path.length > 1 && name !== "definitions" ? path.slice(1).join(" ") : view.title}</h1>
+        <h1 tabindex="-1" ref=${heading}>${path.length > 1 && !view.isAside ? path.slice(1).join(" ") : view.title}</h1>
         <${Controls} view=${view} window=${window} parameters=${parameters} environment=${environment} />
       </div>
       <${Guarded} key=${path.join("/")}>
@@ -132,6 +133,7 @@ function App() {
       <a href="metrics" onClick=${openWithToken}>Prometheus exposition</a>
       <a href="openapi.json" onClick=${openWithToken}>OpenAPI description</a>
       <a href=${linkTo("definitions")}>Definitions</a>
+      <a href=${linkTo("rules")}>Alert rules</a>
       <span>– means unknown, never zero</span>
     </footer>`;
 }

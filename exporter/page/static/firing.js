@@ -22,7 +22,8 @@ export function Firing({ alerts }) {
     <${Pill} of=${alert.severity} />
     <div>
       <a href=${linkOf(alert.kind, alert.subject)}>${alert.sentence}</a>
-      <p class="note">${[alert.cause, alert.since ? `since ${ago(alert.since)}` : "a KPI beyond its threshold now"].filter(Boolean).join(" · ")}</p>
+      <p class="note">${[alert.cause, alert.since ? `since ${ago(alert.since)}` : "a KPI beyond its threshold now"].filter(Boolean).join(" · ")}
+        ${alert.since && html`<a href=${linkTo("rules", alert.rule)}>what to do</a>`}</p>
     </div>
   </li>`)}</ul>`;
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Final
 
 from otel_measure.definitions.alerting.rule import AlertRule
@@ -338,9 +338,7 @@ _OURS: Final = (
         holds_s=10 * MINUTE_S,
     ),
 )
-ALERT_RULES: Final[tuple[AlertRule, ...]] = tuple(
-    replace(rule, docs=f"alerts.md#{rule.key}") for rule in (*_MODELS, *_MACHINES, *_SERVICES, *_USERS, *_OURS)
-)
+ALERT_RULES: Final[tuple[AlertRule, ...]] = (*_MODELS, *_MACHINES, *_SERVICES, *_USERS, *_OURS)
 
 
 def rules_digest(rules: Iterable[AlertRule]) -> str:

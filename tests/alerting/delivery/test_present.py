@@ -31,7 +31,7 @@ def test_an_alertmanager_is_told_of_what_fires_after_every_turn() -> None:
             "cause": "timeout",
             "value": "0.9",
             "threshold": "0.05",
-            "docs": "alerts.md#what-to-do",
+            "docs": "http://page/#/rules/what-to-do",
         },
         "startsAt": "2026-01-15T12:01:00Z",
         "endsAt": "2026-01-15T12:05:00Z",

@@ -6,6 +6,9 @@ import hashlib
 import re
 from pathlib import Path
 
+from otel_measure.alerting.messages import docs_link
+from otel_measure.definitions.alerting.rules import ALERT_RULES
+
 STATIC = Path(__file__).parents[3] / "exporter" / "page" / "static"
 VENDORED = {"uPlot.iife.min.js", "preact.standalone.module.js"}
 OURS = [path for path in sorted(STATIC.glob("*.js")) if path.name not in VENDORED]
@@ -24,6 +27,17 @@ def test_every_section_that_is_linked_to_is_there() -> None:
     }
     assert linked - anchors == set()
     assert len(linked) > 15
+
+
+def test_the_link_of_every_rule_leads_to_its_section() -> None:
+    """The address that a notification gives is a view of the page, and the text of that view has the heading."""
+    views = re.findall(r"^  (\w+): \{ title: ", (STATIC / "app.js").read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(r"^#{1,3} (.*)$", (STATIC / "alerts.md").read_text("utf-8"), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    for rule in ALERT_RULES:
+        page, view, section = docs_link("http://page/", rule.section).rsplit("/", 2)
+        assert (page, view in views, section in anchors) == ("http://page/#", True, True), rule.key
+    assert docs_link("http://page/", "") == "http://page/#/rules"
 
 
 def test_nothing_is_written_as_markup() -> None:
