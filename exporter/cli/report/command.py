@@ -108,8 +108,9 @@ def machine(**options: Any) -> None:
 def _write(subject: str, *, form: str, output: Path | None, store: str | None, **asked: str | None) -> None:
     from exporter.cli.reading import reading
     from exporter.cli.report.asked import Endpoints, ReportAsked
-    from exporter.cli.report.rendering import show, written
+    from exporter.cli.report.rendering import written
     from exporter.cli.report.subjects import REPORTS
+    from exporter.cli.views.terminal import put
 
     settings = load_settings({"store": store})
     question = ReportAsked(**asked)
@@ -117,7 +118,7 @@ def _write(subject: str, *, form: str, output: Path | None, store: str | None, *
         endpoints = Endpoints(runtime, opened)
         told = REPORTS[subject](endpoints, question, str(settings.store))
         if form == "table" and output is None:
-            show(told.document())
+            put(told.document())
             return
         text = written(told, form, endpoints)
     if output is None:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from exporter.cli.report.svg import svg
-from exporter.cli.views.document import Advice, Cell, Chart, Document, Figures, Part, Table
+from exporter.cli.views.document import Advice, Cell, Chart, Document, Part, ShownFigures, ShownTable
 from exporter.cli.views.plain import plain
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -118,9 +118,9 @@ def _sections(parts: Iterable[Part]) -> Iterator[str]:
 
 def _part(part: Part) -> str:
     match part:
-        case Table():
+        case ShownTable():
             return _title(part.title, part.note) + _table(part)
-        case Figures():
+        case ShownFigures():
             tiles = "\n".join(_tile(*row) for row in part.rows)
             return f'{_title(part.title, part.note)}<div class="tiles">\n{tiles}\n</div>'
         case Advice():
@@ -147,7 +147,7 @@ def _chart(chart: Chart) -> str:
     return f'<div class="chart">{legend}<h3>{_text(chart.title)}</h3>{svg(chart)}</div>'
 
 
-def _table(table: Table) -> str:
+def _table(table: ShownTable) -> str:
     if not table.rows:
         return f'<div class="table"><p class="nothing">{_text(table.nothing)}</p></div>'
     of_text = [' class="text"' if column.is_text else "" for column in table.columns]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from exporter.cli.views.document import Advice, Cell, Chart, Document, Figures, Part, Table
+from exporter.cli.views.document import Advice, Cell, Chart, Document, Part, ShownFigures, ShownTable
 from exporter.cli.views.plain import plain
 from exporter.cli.views.sparkline import lines_of
 
@@ -37,7 +37,7 @@ def _head(document: Document) -> Iterator[str]:
 
 def _part(part: Part) -> Iterator[str]:
     match part:
-        case Table():
+        case ShownTable():
             yield from _title(part.title, part.note)
             if part.rows:
                 yield from _table(
@@ -45,7 +45,7 @@ def _part(part: Part) -> Iterator[str]:
                 )
             else:
                 yield f"*{escaped(part.nothing)}*"
-        case Figures():
+        case ShownFigures():
             yield from _title(part.title, part.note)
             yield from _table(("", "", ""), part.rows, (True, False, True))
         case Chart():

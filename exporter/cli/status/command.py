@@ -42,7 +42,8 @@ def status(once: bool, environment: str | None, store: str | None, as_json: bool
     """
     from exporter.cli.reading import reading
     from exporter.cli.status.glance import glance
-    from exporter.cli.views.terminal import console
+    from exporter.cli.status.screen import screen
+    from exporter.cli.views.terminal import console, put
 
     settings = load_settings({"store": store})
     with reading(settings) as (runtime, opened):
@@ -55,7 +56,7 @@ def status(once: bool, environment: str | None, store: str | None, as_json: bool
             runtime.sampler.start()  # of CPU one reading says little
             _show_live(out, lambda: glance(runtime, opened, environment), str(settings.store))
         else:
-            _show_once(out, glance(runtime, opened, environment), str(settings.store))
+            put(screen(glance(runtime, opened, environment), str(settings.store), None))
 
 
 def _json(told: Glance) -> str:
@@ -66,23 +67,12 @@ def _json(told: Glance) -> str:
     return plain_json(msgspec.json.encode(told.status).decode())
 
 
-def _show_once(out: Console, told: Glance, store: str) -> None:
-    from exporter.cli.status.screen import screen
-    from exporter.cli.views.terminal import as_text, drawn
-
-    document = screen(told, store, None)
-    if out.is_terminal:
-        out.print(drawn(document, out.width))
-    else:
-        click.echo(as_text(document), nl=False)
-
-
 def _show_live(out: Console, look: Callable[[], Glance], store: str) -> None:
     """Show it anew again and again until Ctrl-C; what was shown last stays on the terminal."""
     from rich.live import Live
 
     from exporter.cli.status.screen import screen
-    from exporter.cli.views.terminal import drawn
+    from exporter.cli.views.terminal import drawn, show
     from otel_measure.errors import StoreUnavailable
 
     told = look()
@@ -93,7 +83,7 @@ def _show_live(out: Console, look: Callable[[], Glance], store: str) -> None:
                 document = screen(told, store, out.height)
                 if fault:
                     document = replace(document, sentence=fault, look="bad")
-                live.update(drawn(document, out.width), refresh=True)
+                live.update(drawn(document, out.width, folds_code=True), refresh=True)
                 time.sleep(EVERY_S)
                 began = time.monotonic()
                 try:
@@ -102,4 +92,4 @@ def _show_live(out: Console, look: Callable[[], Glance], store: str) -> None:
                     fault = f"This is what was known at {told.now:%H:%M:%S}: {error}"
                 time.sleep((time.monotonic() - began) * _SHARE)
     except KeyboardInterrupt:
-        out.print(drawn(screen(told, store, out.height), out.width))
+        show(out, screen(told, store, out.height))

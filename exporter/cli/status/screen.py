@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.cli.status.glance import Glance
 from exporter.cli.views import experiments, machine, models
-from exporter.cli.views.document import Cell, Column, Document, Figures, Look, Part, Table
+from exporter.cli.views.document import Cell, Column, Document, Look, Part, ShownFigures, ShownTable
 from exporter.cli.views.numbers import counted, duration, one, percent, share, whole
 
 EVERYTHING: Final = 1000
@@ -69,7 +69,7 @@ def rows_for(rows: Sequence[int], height: int | None) -> list[int]:
     return given
 
 
-def _firing(told: Glance, most: int) -> Table:
+def _firing(told: Glance, most: int) -> ShownTable:
     status = told.status
     columns = (
         Column("", is_text=True, rank=2),
@@ -96,23 +96,23 @@ def _firing(told: Glance, most: int) -> Table:
         if evaluated is None
         else f"rules were evaluated {duration((told.now - evaluated).total_seconds())} ago"
     )
-    return Table("Firing", columns, rows, "; ".join(filter(None, (note, by_rules))), "nothing fires")
+    return ShownTable("Firing", columns, rows, "; ".join(filter(None, (note, by_rules))), "nothing fires")
 
 
-def _machine(told: Glance) -> Figures:
+def _machine(told: Glance) -> ShownFigures:
     now = told.overview.machine
     cpu, memory, disk = now["cpu"], now["memory"], now["disk"]
     values = (
         f"CPU {percent(cpu['current_percent'])} · memory {percent(memory['used_percent'])}"
         f" · disk {percent(disk['used_percent'])} · load {one(cpu['load_average']['1m'])}"
     )
-    return Figures("This machine", ((values, "", ""),), now["status"])
+    return ShownFigures("This machine", ((values, "", ""),), now["status"])
 
 
-def _users(told: Glance) -> Figures:
+def _users(told: Glance) -> ShownFigures:
     users = told.overview.users
     if users is None or not users.summary.total_users:
-        return Figures("Users", (("nobody was seen yet", "", ""),))
+        return ShownFigures("Users", (("nobody was seen yet", "", ""),))
     summary = users.summary
     engagement, nps = summary.engagement, summary.nps
     values = (
@@ -121,4 +121,6 @@ def _users(told: Glance) -> Figures:
         f" · {share(summary.conversion.conversion_rate)} convert · {share(engagement.bounce_rate)} bounce"
         f" · NPS {one(nps.nps_score)}"
     )
-    return Figures("Users", ((values, "", ""),), f"{counted(summary.total_users, 'user')} ever seen, the last 30 days")
+    return ShownFigures(
+        "Users", ((values, "", ""),), f"{counted(summary.total_users, 'user')} ever seen, the last 30 days"
+    )

@@ -35,7 +35,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ShownTable:
     """Rows of cells; without any, `nothing` says why.
 
     Attributes:
@@ -50,7 +50,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ShownFigures:
     """Single numbers: name, value, and what belongs to it."""
 
     title: str
@@ -97,7 +97,7 @@ class Advice:
     code: str
 
 
-Part: TypeAlias = Table | Figures | Chart | Advice
+Part: TypeAlias = ShownTable | ShownFigures | Chart | Advice
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from exporter.cli.views.advice import record_line
-from exporter.cli.views.document import Advice, Cell, Chart, Column, Line, Look, Table
+from exporter.cli.views.document import Advice, Cell, Chart, Column, Line, Look, ShownTable
 from exporter.cli.views.numbers import UNKNOWN, interval, moment, p_value, points, share, whole, words
 from otel_measure.definitions.series import Series
 from otel_measure.stats.ab_test import AbTest
@@ -24,7 +24,7 @@ def how_to_begin(store: str) -> Advice:
     )
 
 
-def experiments_table(tests: Sequence[AbTest], zone: ZoneInfo, *, most: int | None = None) -> Table:
+def experiments_table(tests: Sequence[AbTest], zone: ZoneInfo, *, most: int | None = None) -> ShownTable:
     """Return all tests, the newest first."""
     newest = sorted(tests, key=lambda test: test.created_at, reverse=True)[:most]
     columns = (
@@ -49,7 +49,7 @@ def experiments_table(tests: Sequence[AbTest], zone: ZoneInfo, *, most: int | No
         )
         for test in newest
     )
-    return Table("Experiments", columns, rows, note, "there is no experiment")
+    return ShownTable("Experiments", columns, rows, note, "there is no experiment")
 
 
 def _verdict(test: AbTest) -> Cell:
@@ -66,7 +66,7 @@ def _largest_effect(test: AbTest) -> str:
     return f"{name} {points(known[name])} points"
 
 
-def variants(test: AbTest) -> Table:
+def variants(test: AbTest) -> ShownTable:
     """Return the variants of one test."""
     columns = (
         Column("Variant", is_text=True),
@@ -78,7 +78,7 @@ def variants(test: AbTest) -> Table:
         Column("p", rank=3),
     )
     rows = tuple(_variant(test, name) for name in test.variant_users)
-    return Table(test.test_name, columns, rows, words(_verdict(test).text))
+    return ShownTable(test.test_name, columns, rows, words(_verdict(test).text))
 
 
 def _variant(test: AbTest, name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from math import nan
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from exporter.cli.views.document import Cell, Chart, Column, Figures, Line, Look, Table
+from exporter.cli.views.document import Cell, Chart, Column, Line, Look, ShownFigures, ShownTable
 from exporter.cli.views.numbers import (
     UNKNOWN,
     Write,
@@ -42,11 +42,11 @@ _READINGS: Final[dict[str, tuple[str, Write]]] = {
 }
 
 
-def now(machine: dict[str, Any]) -> Figures:
+def now(machine: dict[str, Any]) -> ShownFigures:
     """Return this machine at a glance, from its summary."""
     cpu, memory, disk, network = machine["cpu"], machine["memory"], machine["disk"], machine["network"]
     loads = " · ".join(two(cpu["load_average"].get(period, nan)) for period in ("1m", "5m", "15m"))
-    return Figures(
+    return ShownFigures(
         "This machine",
         (
             (
@@ -88,7 +88,7 @@ def over_time(series: Series, zone: ZoneInfo) -> tuple[Chart, ...]:
     )
 
 
-def extremes(series: Series) -> Table:
+def extremes(series: Series) -> ShownTable:
     """Return the mean and the largest of each reading over the window."""
     rows = []
     for key, (name, write) in _READINGS.items():
@@ -97,12 +97,12 @@ def extremes(series: Series) -> Table:
         mean = sum(values) / len(values) if values else nan
         rows.append((name, write(mean), write(max(most, default=nan))))
     columns = (Column("Reading", is_text=True), Column("Mean"), Column("Largest"))
-    return Table("Over the window", columns, tuple(rows), nothing="no reading was kept")
+    return ShownTable("Over the window", columns, tuple(rows), nothing="no reading was kept")
 
 
 def services_table(
     services: Sequence[Service], measured: Iterable[Availability], at: datetime, *, most: int | None = None
-) -> Table:
+) -> ShownTable:
     """Return the services, those that are down first.
 
     Args:
@@ -123,7 +123,7 @@ def services_table(
     )
     note = f"{len(worst)} of {len(services)}, those that are down first" if len(services) > len(worst) else ""
     rows = tuple(_service(one, by_name.get(one.service_name), at) for one in worst)
-    return Table("Services", columns, rows, note, "no service is watched")
+    return ShownTable("Services", columns, rows, note, "no service is watched")
 
 
 def _service(service: Service, measured: Availability | None, at: datetime) -> tuple[str | Cell, ...]:
@@ -142,7 +142,7 @@ def _service(service: Service, measured: Availability | None, at: datetime) -> t
     )
 
 
-def hosts_table(hosts: Sequence[Host], zone: ZoneInfo) -> Table:
+def hosts_table(hosts: Sequence[Host], zone: ZoneInfo) -> ShownTable:
     """Return every host that sent readings in the last five minutes, the busiest first."""
     busiest = sorted(hosts, key=lambda host: -host.cpu_used_percent if is_known(host.cpu_used_percent) else 1.0)
     columns = (
@@ -166,4 +166,4 @@ def hosts_table(hosts: Sequence[Host], zone: ZoneInfo) -> Table:
         )
         for host in busiest
     )
-    return Table("Hosts", columns, rows, "heard of in the last 5 minutes", "no host sent its readings")
+    return ShownTable("Hosts", columns, rows, "heard of in the last 5 minutes", "no host sent its readings")

@@ -6,8 +6,18 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from exporter.cli.views.advice import record_line
-from exporter.cli.views.document import Advice, Cell, Chart, Column, Figures, Line, Look, Table, of_whole_steps
-from exporter.cli.views.numbers import UNKNOWN, milliseconds, share, usd, whole, words
+from exporter.cli.views.document import (
+    Advice,
+    Cell,
+    Chart,
+    Column,
+    Line,
+    Look,
+    ShownFigures,
+    ShownTable,
+    of_whole_steps,
+)
+from exporter.cli.views.numbers import UNKNOWN, counted, milliseconds, share, usd, whole, words
 from otel_measure.ai.reports import Models, Snapshot
 from otel_measure.definitions.series import Series
 from otel_measure.records.enums import DriftStatus
@@ -41,7 +51,7 @@ def how_to_record(store: str) -> Advice:
     )
 
 
-def models_table(models: Models, *, most: int | None = None, note: str = "") -> Table:
+def models_table(models: Models, *, most: int | None = None, note: str = "") -> ShownTable:
     """Return the models that were called, the dearest first and then those with the most calls."""
     called = [model for model in models.models if model.inference_count]
     called.sort(key=lambda model: (-_cost(model), -model.inference_count, model.model_name, model.model_version))
@@ -49,7 +59,7 @@ def models_table(models: Models, *, most: int | None = None, note: str = "") -> 
     if len(called) > len(shown):
         note = f"{note + '; ' if note else ''}{len(shown)} of {len(called)}, the dearest first"
     nothing = "no model was called" if models.total_models else "no model is known"
-    return Table("Models", _COLUMNS, tuple(map(_row, shown)), note, nothing)
+    return ShownTable("Models", _COLUMNS, tuple(map(_row, shown)), note, nothing)
 
 
 def _cost(model: Snapshot) -> float:
@@ -73,17 +83,17 @@ def _row(model: Snapshot) -> tuple[str | Cell, ...]:
     )
 
 
-def together(models: Models) -> Figures:
+def together(models: Models) -> ShownFigures:
     """Return the figures of all models together."""
     summary = models.summary
     latency, cost = summary.latency, summary.cost
     priced = (
         "" if cost.priced_ratio != cost.priced_ratio else f"{share(cost.priced_ratio)} of the requests have a price"
     )
-    return Figures(
+    return ShownFigures(
         "All models together",
         (
-            ("Requests", whole(summary.inference_count), f"of {summary.models_used:,} models"),
+            ("Requests", whole(summary.inference_count), f"of {counted(summary.models_used, 'model')}"),
             ("Error rate", share(summary.errors.rate), f"{summary.errors.count:,} failed"),
             ("Latency p95", milliseconds(latency.p95_ms), f"median {milliseconds(latency.p50_ms)}"),
             ("Cost", usd(cost.total_usd), priced),
@@ -111,7 +121,7 @@ def over_time(series: Series, zone: ZoneInfo) -> tuple[Chart, ...]:
     )
 
 
-def what_to_do(models: Models) -> Table:
+def what_to_do(models: Models) -> ShownTable:
     """Return what takes points from the health of models, the most first."""
     taken = [
         (deduction.points, f"{model.model_name} {model.model_version}", deduction.recommendation)
@@ -120,7 +130,7 @@ def what_to_do(models: Models) -> Table:
         if deduction.points >= 0.5
     ]
     taken.sort(key=lambda row: (-row[0], row[1]))
-    return Table(
+    return ShownTable(
         "What takes from their health",
         (Column("Model", is_text=True), Column("Points"), Column("What, and what to do", is_text=True)),
         tuple((model, f"−{points:.0f}", advice) for points, model, advice in taken),

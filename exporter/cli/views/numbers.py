@@ -27,7 +27,7 @@ def _or_dash(write: Callable[[float], str]) -> Write:
 
 
 def _trimmed(value: float, digits: int) -> str:
-    text = f"{value:,.{digits}f}"
+    text = f"{value:,.{digits}f}".replace("-", "−")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -35,7 +35,7 @@ def _percent(value: float) -> str:
     """A percentage with as many decimals as tell it from 0 and 100: 99.96 never reads as 100."""
     for digits in range(1, 9):
         text = _trimmed(value, digits)
-        if text.lstrip("-") not in ("0", "100") or value in (0, 100):
+        if text.lstrip("−") not in ("0", "100") or value in (0, 100):
             break
     return f"{text} %"
 
@@ -48,7 +48,8 @@ def _milliseconds(value: float) -> str:
 
 def _usd(value: float) -> str:
     if value and abs(value) < 0.995:
-        return f"${float(f'{value:.3g}'):.12f}".rstrip("0")
+        text = f"{float(f'{value:.3g}'):.12f}".rstrip("0")
+        return f"${text}{'0' * (2 - len(text.partition('.')[2]))}"
     return f"${value:,.2f}"
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from exporter.cli.views.advice import record_line
-from exporter.cli.views.document import Advice, Chart, Column, Figures, Line, Table, of_whole_steps
+from exporter.cli.views.document import Advice, Chart, Column, Line, ShownFigures, ShownTable, of_whole_steps
 from exporter.cli.views.numbers import duration, interval, one, share, whole, words
 from otel_measure.definitions.series import Series
 from otel_measure.users.reports import UsersSummary
@@ -26,7 +26,7 @@ def how_to_record(store: str) -> Advice:
     )
 
 
-def figures(users: UsersSummary, days: str) -> Figures:
+def figures(users: UsersSummary, days: str) -> ShownFigures:
     """Return the figures of users; what is unknown says why.
 
     Args:
@@ -40,7 +40,7 @@ def figures(users: UsersSummary, days: str) -> Figures:
         told = interval(ends, share)
         return missing.get(name, "") or (f"95 % interval {told}" if told else "")
 
-    return Figures(
+    return ShownFigures(
         "Figures",
         (
             ("Active today", whole(engagement.dau), "so far"),
@@ -82,26 +82,26 @@ def over_time(series: Series, zone: ZoneInfo) -> tuple[Chart, ...]:
     )
 
 
-def segments(users: UsersSummary) -> Table:
+def segments(users: UsersSummary) -> ShownTable:
     """Return where users stand."""
     told = users.segments
     return _shares("Segments", {words(name): getattr(told, name) for name in _SEGMENTS}, "users")
 
 
-def answers(users: UsersSummary) -> Table:
+def answers(users: UsersSummary) -> ShownTable:
     """Return what the answers were."""
     return _shares("NPS answers, 90 days", {name: getattr(users.nps, name) for name in _ANSWERS}, "answers")
 
 
-def _shares(title: str, counts: dict[str, int], what: str) -> Table:
+def _shares(title: str, counts: dict[str, int], what: str) -> ShownTable:
     total = sum(counts.values())
     rows = tuple((name, whole(n), share(n / total)) for name, n in counts.items()) if total else ()
-    return Table(
+    return ShownTable(
         title, (Column("", is_text=True), Column(what.capitalize()), Column("Share")), rows, nothing="none yet"
     )
 
 
-def retention(users: UsersSummary) -> Table:
+def retention(users: UsersSummary) -> ShownTable:
     """Return who came back, by the first day."""
     told = users.retention
     said = ", ".join(f"day {n} {share(getattr(told, f'day_{n}_retention'))}" for n in _DAYS)
@@ -110,4 +110,6 @@ def retention(users: UsersSummary) -> Table:
         for row in reversed(told.cohorts)
     )
     columns = (Column("First seen", is_text=True), Column("Users"), *(Column(f"Day {n}") for n in _DAYS))
-    return Table("Retention by first day", columns, rows, f"90 days; all together {said}", "nobody was first seen then")
+    return ShownTable(
+        "Retention by first day", columns, rows, f"90 days; all together {said}", "nobody was first seen then"
+    )
