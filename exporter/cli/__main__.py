@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -19,6 +19,7 @@ from exporter.cli.doctor.command import doctor
 from exporter.cli.prometheus import dashboards, rules
 from exporter.cli.rebuild import rebuild
 from exporter.cli.report.command import report
+from exporter.cli.schema import schema
 from exporter.cli.serve import serve
 from exporter.cli.status.command import status
 from exporter.cli.token import token
@@ -83,7 +84,11 @@ def main() -> None:
     """
 
 
-for _command in (serve, status, report, doctor, alerts, rules, dashboards, backup, restore, rebuild, compact, token):
+_COMMANDS: Final = (
+    *(serve, status, report, doctor, alerts, rules, dashboards),
+    *(backup, restore, rebuild, compact, token, schema),
+)
+for _command in _COMMANDS:
     main.add_command(_command)
 
 

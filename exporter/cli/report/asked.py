@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from exporter.api import ROUTES
 from exporter.http.commit import GroupCommit
-from exporter.http.envelope import success
+from exporter.http.dispatch import content_of
 from exporter.http.readiness import Readiness
-from exporter.http.types import Backend, Call, NoBody
+from exporter.http.types import API, Backend, Call, NoBody
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.protocol import Store
 
@@ -138,10 +139,20 @@ class Endpoints:
             ConfigurationError: what is asked breaks a rule; the message names it.
         """
         try:
-            return handler(Call(path_params, query, NoBody(), self._backend))
+            return handler(self._call(query, path_params))
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
 
-    def envelope(self, answer: object) -> str:
-        """Return an answer as its endpoint sends it."""
-        return success(answer, is_updating=self._store.is_updating()).body.decode()
+    def _call(self, query: Q, path_params: Mapping[str, str]) -> Call[Q, NoBody]:
+        return Call(path_params, query, NoBody(), _backend=self._backend)
+
+    def envelope(self, path: str, query: msgspec.Struct, answer: object) -> str:
+        """Return an answer as its endpoint sends it.
+
+        Args:
+            path: of the endpoint, below that of the API.
+            query: that it was asked.
+            answer: of its handler.
+        """
+        (route,) = (one for one in ROUTES if (one.method, one.path) == ("GET", f"{API}{path}"))
+        return content_of(route, self._call(query, {}), answer).body.decode()

@@ -14,5 +14,5 @@ def written(told: Reported, form: str, endpoints: Endpoints) -> str:
     from exporter.cli.views.terminal import as_text
 
     if form == "json":
-        return plain_json(endpoints.envelope(told.answer)) + "\n"
+        return plain_json(endpoints.envelope(told.path, told.query, told.answer)) + "\n"
     return {"markdown": as_markdown, "html": as_html, "table": as_text}[form](told.document())

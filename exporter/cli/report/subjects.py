@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
+import msgspec
+
 from exporter.api import experiments as experiments_api
 from exporter.api import infrastructure as infrastructure_api
 from exporter.api import models as models_api
@@ -30,10 +32,14 @@ class Reported(NamedTuple):
     """A report.
 
     Attributes:
-        answer: what its endpoint answers.
+        path: of its endpoint, below that of the API.
+        query: that it is asked.
+        answer: of its handler.
         document: returns what is drawn; more questions are asked only then.
     """
 
+    path: str
+    query: msgspec.Struct
     answer: object
     document: Callable[[], Document]
 
@@ -57,7 +63,8 @@ def _about(ask: Endpoints, asked: ReportAsked, window: Window | None) -> tuple[t
 def _models(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
     times = asked.times(ask.zone)
     query = ModelQuery(**times, service=asked.service, environment=asked.environment)
-    answer = ask.ask(models_api.models, query)
+    listed = ask.ask(models_api.models, query)
+    answer = listed.answer
 
     def document() -> Document:
         parts: tuple[Part, ...] = (models.how_to_record(store),)
@@ -72,7 +79,7 @@ def _models(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
             )
         return Document("Models", "", "", _about(ask, asked, answer.window), parts)
 
-    return Reported(answer, document)
+    return Reported("/ai/models", query, listed, document)
 
 
 def _users(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
@@ -96,7 +103,7 @@ def _users(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
             )
         return Document("Users", "", "", _about(ask, asked, window), parts)
 
-    return Reported(answer, document)
+    return Reported("/users/summary", query, answer, document)
 
 
 def _days(window: Window, ask: Endpoints) -> str:
@@ -107,24 +114,25 @@ def _days(window: Window, ask: Endpoints) -> str:
 
 
 def _experiments(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
-    answer = ask.ask(experiments_api.experiments, EnvironmentQuery(environment=asked.environment))
+    query = EnvironmentQuery(environment=asked.environment)
+    answer = ask.ask(experiments_api.experiments, query)
 
     def document() -> Document:
         tests = answer.experiments
         parts: list[Part] = [experiments.experiments_table(tests, ask.zone)] if tests else []
-        query = ExperimentSeriesQuery(environment=asked.environment)
+        of_series = ExperimentSeriesQuery(environment=asked.environment)
         for test in sorted(tests, key=lambda test: test.created_at, reverse=True):
-            series = ask.ask(experiments_api.series, query, id=test.test_id)
+            series = ask.ask(experiments_api.series, of_series, id=test.test_id)
             parts += [experiments.variants(test), *experiments.over_time(test, series, ask.zone)]
         parts = parts or [experiments.how_to_begin(store)]
         return Document("Experiments", "", "", _about(ask, asked, None), tuple(parts))
 
-    return Reported(answer, document)
+    return Reported("/experiments", query, answer, document)
 
 
 def _machine(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
-    times = asked.times(ask.zone)
-    answer = ask.ask(infrastructure_api.series, MachineSeriesQuery(**times))
+    query = MachineSeriesQuery(**asked.times(ask.zone))
+    answer = ask.ask(infrastructure_api.series, query)
 
     def document() -> Document:
         environment = EnvironmentQuery(environment=asked.environment)
@@ -139,7 +147,7 @@ def _machine(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
         )
         return Document("Machine", "", "", _about(ask, asked, answer.window), parts)
 
-    return Reported(answer, document)
+    return Reported("/infrastructure/series", query, answer, document)
 
 
 REPORTS: Final[Mapping[str, Report]] = {

@@ -20,8 +20,7 @@ def seed(path: Path, name: str = "churn", *, calls: int = 30) -> None:
     try:
         ai, users, machine = runtime.ai, runtime.users, runtime.infrastructure
         for n in range(calls):
-            failed = {"error_type": name} if n % 3 == 0 else {}
-            ai.record_inference(name, name, 900.0 + n, 100, 20, 0.01, **failed)
+            ai.record_inference(name, name, 900.0 + n, 100, 20, 0.01, error_type=None if n % 3 else name)
         for n in range(10):
             users.track_event(n, "page_view", name, page_url=name)
             users.track_event(n, "conversion", name)

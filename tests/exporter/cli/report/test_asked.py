@@ -61,7 +61,7 @@ def test_json_is_the_answer_of_the_endpoint(
     endpoints = Endpoints(runtime, runtime.store)
     told = REPORTS[subject](endpoints, ReportAsked(**asked), "measure.db")
     answer = client.get(f"{BASE}{path}")
-    assert (answer.status_code, endpoints.envelope(told.answer)) == (200, answer.text)
+    assert (answer.status_code, endpoints.envelope(told.path, told.query, told.answer)) == (200, answer.text)
 
 
 def test_days_are_those_of_the_zone() -> None:

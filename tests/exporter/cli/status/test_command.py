@@ -58,7 +58,7 @@ def test_everything_on_one_screen(tmp_path: Path) -> None:
     )
     firing = json.loads(run("status", "--store", str(path), "--json").output)
     assert firing["sentence"].startswith(firing["firing"][0]["sentence"])
-    assert {alert["subject"] for alert in firing["firing"]} >= {"churn", "churn churn"}
+    assert {"service", "model"} <= {alert["kind"] for alert in firing["firing"] if alert["subject"] == "churn"}
 
 
 def test_an_empty_store_says_what_writes_into_it(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_hostile_names(tmp_path: Path) -> None:
         result = run("status", "--store", str(path), *args)
         assert (result.exit_code, re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", result.output)) == (0, [])
     alert = json.loads(run("status", "--store", str(path), "--json").output)["firing"]
-    assert f"{HOSTILE} {HOSTILE}" in {one["subject"] for one in alert}
+    assert HOSTILE in {one["subject"] for one in alert}
 
 
 @contextmanager

@@ -28,9 +28,9 @@ def document(*parts: ShownTable | Chart) -> Document:
     return Document("Models", "A service is down.", "bad", (("", "today"), ("environment", "test")), parts)
 
 
-def on_a_terminal(shown: Document, width: int, **options: bool) -> str:
+def on_a_terminal(shown: Document, width: int) -> str:
     """Return what a terminal of a width gets."""
-    console = Console(file=StringIO(), force_terminal=True, width=width, color_system="standard", **options)
+    console = Console(file=StringIO(), force_terminal=True, width=width, color_system="standard")
     with console.capture() as captured:
         console.print(drawn(shown, width))
     return captured.get()
@@ -42,7 +42,7 @@ def test_columns_are_left_out_by_rank(width: int, shown: list[int]) -> None:
     table = ShownTable("Models", COLUMNS, ROWS)
     assert columns_that_fit(table, width) == shown
     if width >= 40:
-        lines = on_a_terminal(document(table), width, no_color=True).splitlines()
+        lines = on_a_terminal(document(table), width).splitlines()
         assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= width
 
 
