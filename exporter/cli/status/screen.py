@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.cli.status.glance import Glance
 from exporter.cli.views import experiments, machine, models
-from exporter.cli.views.document import Cell, Column, Document, Look, Part, ShownFigures, ShownTable
+from exporter.cli.views.document import Cell, Document, Look, Part, ShownColumn, ShownFigures, ShownTable
 from exporter.cli.views.numbers import counted, duration, one, percent, share, whole
 
 EVERYTHING: Final = 1000
@@ -72,11 +72,11 @@ def rows_for(rows: Sequence[int], height: int | None) -> list[int]:
 def _firing(told: Glance, most: int) -> ShownTable:
     status = told.status
     columns = (
-        Column("", is_text=True, rank=2),
-        Column("What", is_text=True),
-        Column("Value", is_text=True, rank=4),
-        Column("Cause", is_text=True, rank=3),
-        Column("Since", is_text=True, rank=1),
+        ShownColumn("", is_text=True, rank=2),
+        ShownColumn("What", is_text=True),
+        ShownColumn("Value", is_text=True, rank=4),
+        ShownColumn("Cause", is_text=True, rank=3),
+        ShownColumn("Since", is_text=True, rank=1),
     )
     shown = status.firing[:most]
     rows = tuple(

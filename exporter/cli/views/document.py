@@ -14,7 +14,7 @@ from otel_measure.definitions.series import Series
 Look: TypeAlias = Literal["good", "fair", "bad", ""]
 
 
-class Column(NamedTuple):
+class ShownColumn(NamedTuple):
     """A column of a table.
 
     Attributes:
@@ -43,7 +43,7 @@ class ShownTable:
     """
 
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[ShownColumn, ...]
     rows: tuple[tuple[str | Cell, ...], ...]
     note: str = ""
     nothing: str = "none"

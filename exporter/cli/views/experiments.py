@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from exporter.cli.views.advice import record_line
-from exporter.cli.views.document import Advice, Cell, Chart, Column, Line, Look, ShownTable
+from exporter.cli.views.document import Advice, Cell, Chart, Line, Look, ShownColumn, ShownTable
 from exporter.cli.views.numbers import UNKNOWN, interval, moment, p_value, points, share, whole, words
 from otel_measure.definitions.series import Series
 from otel_measure.stats.ab_test import AbTest
@@ -28,13 +28,13 @@ def experiments_table(tests: Sequence[AbTest], zone: ZoneInfo, *, most: int | No
     """Return all tests, the newest first."""
     newest = sorted(tests, key=lambda test: test.created_at, reverse=True)[:most]
     columns = (
-        Column("Experiment", is_text=True),
-        Column("Verdict", is_text=True),
-        Column("Effect", is_text=True, rank=1),
-        Column("Users"),
-        Column("Conversions", rank=2),
-        Column("p", rank=3),
-        Column("Since", is_text=True, rank=4),
+        ShownColumn("Experiment", is_text=True),
+        ShownColumn("Verdict", is_text=True),
+        ShownColumn("Effect", is_text=True, rank=1),
+        ShownColumn("Users"),
+        ShownColumn("Conversions", rank=2),
+        ShownColumn("p", rank=3),
+        ShownColumn("Since", is_text=True, rank=4),
     )
     note = f"{len(newest)} of {len(tests)}, the newest first" if len(tests) > len(newest) else ""
     rows = tuple(
@@ -69,13 +69,13 @@ def _largest_effect(test: AbTest) -> str:
 def variants(test: AbTest) -> ShownTable:
     """Return the variants of one test."""
     columns = (
-        Column("Variant", is_text=True),
-        Column("Users"),
-        Column("Conversion rate"),
-        Column("95 % interval", rank=2),
-        Column("Against the control"),
-        Column("95 % interval", rank=1),
-        Column("p", rank=3),
+        ShownColumn("Variant", is_text=True),
+        ShownColumn("Users"),
+        ShownColumn("Conversion rate"),
+        ShownColumn("95 % interval", rank=2),
+        ShownColumn("Against the control"),
+        ShownColumn("95 % interval", rank=1),
+        ShownColumn("p", rank=3),
     )
     rows = tuple(_variant(test, name) for name in test.variant_users)
     return ShownTable(test.test_name, columns, rows, words(_verdict(test).text))

@@ -8,7 +8,7 @@ from math import nan
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from exporter.cli.views.document import Cell, Chart, Column, Line, Look, ShownFigures, ShownTable
+from exporter.cli.views.document import Cell, Chart, Line, Look, ShownColumn, ShownFigures, ShownTable
 from exporter.cli.views.numbers import (
     UNKNOWN,
     Write,
@@ -96,7 +96,7 @@ def extremes(series: Series) -> ShownTable:
         most = [value for value in series.columns[f"{key}_max"] if is_known(value)]
         mean = sum(values) / len(values) if values else nan
         rows.append((name, write(mean), write(max(most, default=nan))))
-    columns = (Column("Reading", is_text=True), Column("Mean"), Column("Largest"))
+    columns = (ShownColumn("Reading", is_text=True), ShownColumn("Mean"), ShownColumn("Largest"))
     return ShownTable("Over the window", columns, tuple(rows), nothing="no reading was kept")
 
 
@@ -114,12 +114,12 @@ def services_table(
     by_name = {one.service_name: one for one in measured}
     worst = sorted(services, key=lambda one: (one.state != "down", one.service_name))[:most]
     columns = (
-        Column("Service", is_text=True),
-        Column("State", is_text=True),
-        Column("30 days"),
-        Column("Target", rank=2),
-        Column("Budget left", rank=3),
-        Column("Last outage", is_text=True, rank=1),
+        ShownColumn("Service", is_text=True),
+        ShownColumn("State", is_text=True),
+        ShownColumn("30 days"),
+        ShownColumn("Target", rank=2),
+        ShownColumn("Budget left", rank=3),
+        ShownColumn("Last outage", is_text=True, rank=1),
     )
     note = f"{len(worst)} of {len(services)}, those that are down first" if len(services) > len(worst) else ""
     rows = tuple(_service(one, by_name.get(one.service_name), at) for one in worst)
@@ -146,13 +146,13 @@ def hosts_table(hosts: Sequence[Host], zone: ZoneInfo) -> ShownTable:
     """Return every host that sent readings in the last five minutes, the busiest first."""
     busiest = sorted(hosts, key=lambda host: -host.cpu_used_percent if is_known(host.cpu_used_percent) else 1.0)
     columns = (
-        Column("Host", is_text=True),
-        Column("Kind", is_text=True, rank=3),
-        Column("CPU"),
-        Column("Memory"),
-        Column("Disk"),
-        Column("Load", rank=2),
-        Column("Seen", is_text=True, rank=1),
+        ShownColumn("Host", is_text=True),
+        ShownColumn("Kind", is_text=True, rank=3),
+        ShownColumn("CPU"),
+        ShownColumn("Memory"),
+        ShownColumn("Disk"),
+        ShownColumn("Load", rank=2),
+        ShownColumn("Seen", is_text=True, rank=1),
     )
     rows = tuple(
         (

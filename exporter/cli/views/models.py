@@ -10,9 +10,9 @@ from exporter.cli.views.document import (
     Advice,
     Cell,
     Chart,
-    Column,
     Line,
     Look,
+    ShownColumn,
     ShownFigures,
     ShownTable,
     of_whole_steps,
@@ -23,16 +23,16 @@ from otel_measure.definitions.series import Series
 from otel_measure.records.enums import DriftStatus
 
 _COLUMNS: Final = (
-    Column("Model", is_text=True),
-    Column("Version", is_text=True, rank=1),
-    Column("Requests"),
-    Column("Errors"),
-    Column("p50", rank=4),
-    Column("p95"),
-    Column("Cost"),
-    Column("a call", rank=5),
-    Column("Drift", is_text=True, rank=3),
-    Column("Health", rank=2),
+    ShownColumn("Model", is_text=True),
+    ShownColumn("Version", is_text=True, rank=1),
+    ShownColumn("Requests"),
+    ShownColumn("Errors"),
+    ShownColumn("p50", rank=4),
+    ShownColumn("p95"),
+    ShownColumn("Cost"),
+    ShownColumn("a call", rank=5),
+    ShownColumn("Drift", is_text=True, rank=3),
+    ShownColumn("Health", rank=2),
 )
 _DRIFT: Final[dict[DriftStatus, Look]] = {
     DriftStatus.NO_DRIFT: "good",
@@ -132,7 +132,7 @@ def what_to_do(models: Models) -> ShownTable:
     taken.sort(key=lambda row: (-row[0], row[1]))
     return ShownTable(
         "What takes from their health",
-        (Column("Model", is_text=True), Column("Points"), Column("What, and what to do", is_text=True)),
+        (ShownColumn("Model", is_text=True), ShownColumn("Points"), ShownColumn("What, and what to do", is_text=True)),
         tuple((model, f"−{points:.0f}", advice) for points, model, advice in taken),
         nothing="nothing does",
     )

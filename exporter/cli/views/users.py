@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from exporter.cli.views.advice import record_line
-from exporter.cli.views.document import Advice, Chart, Column, Line, ShownFigures, ShownTable, of_whole_steps
+from exporter.cli.views.document import Advice, Chart, Line, ShownColumn, ShownFigures, ShownTable, of_whole_steps
 from exporter.cli.views.numbers import duration, interval, one, share, whole, words
 from otel_measure.definitions.series import Series
 from otel_measure.users.reports import UsersSummary
@@ -97,7 +97,10 @@ def _shares(title: str, counts: dict[str, int], what: str) -> ShownTable:
     total = sum(counts.values())
     rows = tuple((name, whole(n), share(n / total)) for name, n in counts.items()) if total else ()
     return ShownTable(
-        title, (Column("", is_text=True), Column(what.capitalize()), Column("Share")), rows, nothing="none yet"
+        title,
+        (ShownColumn("", is_text=True), ShownColumn(what.capitalize()), ShownColumn("Share")),
+        rows,
+        nothing="none yet",
     )
 
 
@@ -109,7 +112,7 @@ def retention(users: UsersSummary) -> ShownTable:
         (f"{row.day}", whole(row.users), *(share(getattr(row, f"day_{n}_retention")) for n in _DAYS))
         for row in reversed(told.cohorts)
     )
-    columns = (Column("First seen", is_text=True), Column("Users"), *(Column(f"Day {n}") for n in _DAYS))
+    columns = (ShownColumn("First seen", is_text=True), ShownColumn("Users"), *(ShownColumn(f"Day {n}") for n in _DAYS))
     return ShownTable(
         "Retention by first day", columns, rows, f"90 days; all together {said}", "nobody was first seen then"
     )

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from exporter.cli.views.document import Cell, Chart, Column, Document, Line, ShownTable, of_whole_steps
+from exporter.cli.views.document import Cell, Chart, Document, Line, ShownColumn, ShownTable, of_whole_steps
 from exporter.cli.views.numbers import whole
 from exporter.cli.views.sparkline import lines_of, shape
 from exporter.cli.views.terminal import as_text, columns_that_fit, drawn
@@ -19,7 +19,12 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.series import Series
 from otel_measure.definitions.windows import TimeSpan
 
-COLUMNS = (Column("Model", is_text=True), Column("Requests"), Column("p95", rank=2), Column("Drift", True, rank=1))
+COLUMNS = (
+    ShownColumn("Model", is_text=True),
+    ShownColumn("Requests"),
+    ShownColumn("p95", rank=2),
+    ShownColumn("Drift", True, rank=1),
+)
 ROWS = (("gpt-4o", "1,234", "42 ms", Cell("severe drift", "bad")), ("m" * 60, "1", "1 ms", "–"))
 
 
