@@ -9,12 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from exporter.http.query import PageQuery
-from exporter.http.types import API, AnyRoute, Call, NoBody, get
+from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.reports import Models
 from otel_measure.alerting.report import RuleAlerts
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.judging.alerts import Alert, alerts
+from otel_measure.judging.environments import Environments
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import page_of
 from otel_measure.judging.status import Status
@@ -82,6 +83,11 @@ def fired(call: Call[PageQuery, NoBody]) -> AlertsOfAll:
     )
 
 
+def environments(call: Call[NoQuery, NoBody]) -> Environments:
+    """Answer which environments and services there are to ask about."""
+    return call.runtime.environments()
+
+
 def status(call: Call[PageQuery, NoBody]) -> Status:
     """Answer with the worst of everything in a sentence, and a page of what fires."""
     query, runtime = call.query, call.runtime
@@ -112,6 +118,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/dashboard", dashboard, PageQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
+    ),
+    get(
+        f"{API}/environments", environments, NoQuery,
+        "Which environments and services there are", "What `environment` and `service` of other questions may be.",
     ),
     get(
         f"{API}/status", status, PageQuery,
