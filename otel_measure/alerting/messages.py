@@ -36,6 +36,7 @@ class AlertMessage:
         resolution: why it was resolved; empty otherwise.
         since: when the state began; of a resolved one, when it fired.
         until: when it was resolved; `None` otherwise.
+        kpi: the KPI that the rule judges by; empty where it judges by none.
         docs: the address at which the page says what it means and what to do.
     """
 
@@ -52,6 +53,7 @@ class AlertMessage:
     cause: str
     since: datetime
     until: datetime | None
+    kpi: str
     docs: str
 
 
@@ -160,6 +162,11 @@ class Messages:
         until, why = moment(change.at_us), change.resolution
         return self._message(change.judgement, change.severity, "resolved", change.since_us, until, why)
 
+    def docs_of_kpi(self, key: str) -> str:
+        """Return the address at which the page says what to do when a KPI is beyond its threshold."""
+        rule = next((rule for rule in self._rules.values() if rule.kpi == key), None)
+        return docs_link(self._page_url, "" if rule is None else rule.section)
+
     def _message(
         self,
         judgement: Judgement,
@@ -184,6 +191,7 @@ class Messages:
             judgement.cause,
             moment(since_us),
             until,
+            "" if rule is None else rule.kpi,
             docs_link(self._page_url, "" if rule is None else rule.section),
         )
 

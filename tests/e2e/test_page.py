@@ -74,7 +74,7 @@ def post(url: str, path: str, body: dict[str, Any]) -> None:
 
 def credit_check(version: str, latency_ms: float, i: int) -> dict[str, Any]:
     """Return a call of a model that treats two groups differently, and of which one in 20 fails, in a trace."""
-    answer = i % 4 != 0 if i % 2 else i % 3 == 0
+    answer = i % 4 == 1 if i % 2 else i % 3 == 0
     return {
         "model_name": "credit-check", "model_version": version, "latency_ms": latency_ms + i % 7, "cost_usd": 0.002,
         "input_tokens": 500, "output_tokens": 20, "prediction": answer, "ground_truth": i % 5 != 0,

@@ -3,7 +3,7 @@
 import { html, render, useEffect, useErrorBoundary, useRef } from "./preact.standalone.module.js";
 import { address, change, linkTo } from "./address.js";
 import { NORMALLY, SELDOM, asked, problem, updated, useAnswer } from "./ask.js";
-import { late } from "./late.js";
+import { later } from "./later.js";
 import { clock, zone, zoneName } from "./time.js";
 import { openWithToken } from "./token.js";
 import { Worst } from "./worst.js";
@@ -15,18 +15,18 @@ const DAYS = ["7d", "30d", "90d"];
 // By the first part of the address: the view, and the time ranges that it has, the one it begins with first.
 const VIEWS = {
   "": { title: "Overview", view: Overview, windows: ["24h", ...HOURS], hasNoCompare: true },
-  alerts: { title: "Alerts", view: late(() => import("./alerts.js"), "Alerts") },
-  models: { title: "Models", view: late(() => import("./models.js"), "Models"), windows: ["24h", ...HOURS], hasService: true },
-  spending: { title: "Spending", view: late(() => import("./spending.js"), "Spending"), windows: ["30d", ...HOURS], hasNoCompare: true, hasService: true },
-  agents: { title: "Agents", view: late(() => import("./agents.js"), "Agents"), windows: ["24h", ...HOURS], hasNoCompare: true, hasService: true },
-  users: { title: "Users", view: late(() => import("./users.js"), "Users"), windows: ["30d", ...DAYS], hasService: true },
-  experiments: { title: "Experiments", view: late(() => import("./experiments.js"), "Experiments"), windows: ["30d", ...DAYS], hasNoCompare: true },
-  machines: { title: "Machines", view: late(() => import("./machines.js"), "Machines"), windows: ["1h", ...HOURS] },
-  services: { title: "Services", view: late(() => import("./services.js"), "Services"), windows: ["30d", ...HOURS] },
-  senders: { title: "Senders", view: late(() => import("./senders.js"), "Senders") },
-  kpis: { title: "KPIs", view: late(() => import("./kpis.js"), "Kpis") },
-  definitions: { title: "Definitions", view: late(() => import("./definitions.js"), "Definitions"), isAside: true },
-  rules: { title: "Alert rules", view: late(() => import("./definitions.js"), "Rules"), isAside: true },
+  alerts: { title: "Alerts", view: later("Alerts") },
+  models: { title: "Models", view: later("Models"), windows: ["24h", ...HOURS], hasService: true },
+  spending: { title: "Spending", view: later("Spending"), windows: ["30d", ...HOURS], hasNoCompare: true, hasService: true },
+  agents: { title: "Agents", view: later("Agents"), windows: ["24h", ...HOURS], hasNoCompare: true, hasService: true },
+  users: { title: "Users", view: later("Users"), windows: ["30d", ...DAYS], hasService: true },
+  experiments: { title: "Experiments", view: later("Experiments"), windows: ["30d", ...DAYS], hasNoCompare: true },
+  machines: { title: "Machines", view: later("Machines"), windows: ["1h", ...HOURS] },
+  services: { title: "Services", view: later("Services"), windows: ["30d", ...HOURS] },
+  senders: { title: "Senders", view: later("Senders") },
+  kpis: { title: "KPIs", view: later("Kpis") },
+  definitions: { title: "Definitions", view: later("Definitions"), isAside: true },
+  rules: { title: "Alert rules", view: later("Rules", "definitions"), isAside: true },
 };
 const LENGTHS = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days" };
 

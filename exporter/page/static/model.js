@@ -4,13 +4,13 @@ import { html } from "./preact.standalone.module.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
 import { Chart } from "./chart.js";
 import { counted, milliseconds, number, points, share, usd, whole } from "./format.js";
-import { late } from "./late.js";
+import { later } from "./later.js";
 import { Answered, Bar, Pairs, Pill, Section, Tile, Unseen, Value, known, words } from "./parts.js";
 import { Table } from "./table.js";
 
-const Calls = late(() => import("./calls.js"), "Calls");
-const Fairness = late(() => import("./fairness.js"), "Fairness");
-const Versions = late(() => import("./versions.js"), "Versions");
+const Calls = later("Calls");
+const Fairness = later("Fairness");
+const Versions = later("Versions");
 
 const three = number(3);
 const interval = (format) => ([low, high]) => `${format(low)} to ${format(high)}`;

@@ -156,6 +156,30 @@ _MODELS: Final = (
         kpi="health_score",
         clears_s=HOUR_S,
     ),
+    AlertRule(
+        key="model_data_quality",
+        title="What a model is given is incomplete or out of range",
+        about="model",
+        judge="kpi",
+        severity="ticket",
+        window_s=DAY_S,
+        threshold=_alert("data_quality"),
+        unit="ratio",
+        kpi="data_quality",
+        clears_s=HOUR_S,
+    ),
+    AlertRule(
+        key="model_fairness",
+        title="A model treats groups differently",
+        about="model",
+        judge="kpi",
+        severity="ticket",
+        window_s=DAY_S,
+        threshold=_alert("fairness_gap"),
+        unit="ratio",
+        kpi="fairness_gap",
+        clears_s=HOUR_S,
+    ),
 )
 _MACHINES: Final = (
     AlertRule(

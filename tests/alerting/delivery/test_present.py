@@ -29,6 +29,7 @@ def test_an_alertmanager_is_told_of_what_fires_after_every_turn() -> None:
             "summary": "Errors",
             "description": "errors of churn is 0.9",
             "cause": "timeout",
+            "kpi": "error_rate",
             "value": "0.9",
             "threshold": "0.05",
             "docs": "http://page/#/rules/what-to-do",

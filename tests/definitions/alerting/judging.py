@@ -26,6 +26,7 @@ def rule(key: str = "errors", severity: Severity = "page", holds_s: int = 0, cle
         unit="ratio",
         holds_s=holds_s,
         clears_s=clears_s,
+        kpi="error_rate",
         docs="what-to-do",
     )
 

@@ -33,6 +33,11 @@ def test_every_alert_of_the_specification_has_a_rule_with_its_number() -> None:
     assert {kpi: thresholds[key] for kpi, key in SPECIFIED.items()} == specified
 
 
+def test_every_kpi_with_an_alert_threshold_has_a_rule() -> None:
+    """So that its state is kept: since when it is beyond, and who is told."""
+    assert {kpi.key for kpi in KPIS if kpi.alert is not None} == {rule.kpi for rule in ALERT_RULES if rule.kpi}
+
+
 def test_what_pages() -> None:
     """Errors, silence, what is down now, fast burn, disks and our own losses wake; so do targets of one's own."""
     pages = {rule.key for rule in ALERT_RULES if rule.severity_of(has_own_target=False) == "page"}
