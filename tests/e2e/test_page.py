@@ -28,7 +28,7 @@ VIEWS: Final = {
     "models": (".listing tbody tr", 2),
     "models/ticket-router/2.1": (".reasons li", 2),
     "models/gpt-4o/2024-08-06": (".tiles", 4),
-    "models/credit-check/2": ("section:has-text('Fairness') tbody tr", 4),
+    "models/credit-check/2": ("section:has-text('Fairness') tbody tr", 0),
     "spending": (".listing tbody tr", 0),
     "agents": (".empty .snippet", 0),
     "users": (".listing tbody tr", 4),
