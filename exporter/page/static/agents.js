@@ -43,8 +43,8 @@ function Loops({ loops }) {
     note=${`in ${counted(loops.runs, "run")}, ${counted(loops.repeated_uses, "repeated use")}, ${usd(loops.cost_usd)}`} change=${unsure} />`;
 }
 
-export function Agents({ window, environment }) {
-  const of = { path: "ai/agents", parameters: { window, environment }, isOneOf: true };
+export function Agents({ window, environment, service }) {
+  const of = { path: "ai/agents", parameters: { window, environment, service }, isOneOf: true };
   const agents = useList({ ...of, list: "agents", columns: AGENTS, order: "-runs" });
   const tools = useList({ ...of, name: "tool", list: "tools", columns: TOOLS, order: "-uses" });
   const runs = useList({ ...of, name: "run", list: "costliest_runs", columns: RUNS, order: "-cost" });

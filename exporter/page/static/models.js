@@ -41,8 +41,8 @@ function columns(lacks) {
 
 const COLUMNS = columns(new Map());
 
-function Together({ window, compare, environment }) {
-  const series = useAnswer(asked("ai/series", { window, compare, environment }), NORMALLY);
+function Together({ window, compare, environment, service }) {
+  const series = useAnswer(asked("ai/series", { window, compare, environment, service }), NORMALLY);
   return html`<${Unseen}>All models together<//><div class="charts">
     <${Chart} title="Requests" definition="series-seriesgroup-and-earlierseries" answer=${series} ofSums format=${whole}
       lines=${[{ name: "requests", column: "requests" }, { name: "errors", column: "errors", colour: "--bad", alone: true }]} />
@@ -59,10 +59,10 @@ function Listed({ listed, environment }) {
   return html`<${List} listed=${{ ...listed, columns: columns(lacks) }} label="Models" id=${key} />`;
 }
 
-function All({ window, compare, environment }) {
-  const listed = useList({ path: "ai/models", parameters: { window, environment }, list: "models", columns: COLUMNS, order: "-requests" });
+function All({ window, compare, environment, service }) {
+  const listed = useList({ path: "ai/models", parameters: { window, environment, service }, list: "models", columns: COLUMNS, order: "-requests" });
   return html`
-    <${Together} ...${{ window, compare, environment }} />
+    <${Together} ...${{ window, compare, environment, service }} />
     <${Section} title="Models" definition="models" note=${`last ${window}`}>
       <${Answered} answer=${listed.answer} rows=${8}>${() => listed.total
         ? html`<${Listed} listed=${listed} environment=${environment} />`
@@ -70,7 +70,7 @@ function All({ window, compare, environment }) {
     <//>`;
 }
 
-export function Models({ path, ...narrowed }) {
-  if (path.length === 2) return html`<${Model} name=${path[0]} version=${path[1]} ...${narrowed} />`;
+export function Models({ path, parameters, ...narrowed }) {
+  if (path.length === 2) return html`<${Model} name=${path[0]} version=${path[1]} ...${narrowed} baseline=${parameters.baseline || ""} />`;
   return html`<${All} ...${narrowed} />`;
 }

@@ -2,6 +2,7 @@
 
 import { html } from "./preact.standalone.module.js";
 import { address, change } from "./address.js";
+import { Csv } from "./csv.js";
 import { whole } from "./format.js";
 import { Value, known } from "./parts.js";
 
@@ -75,8 +76,9 @@ export function Rows({ label, columns, rows, id, order, sortBy, nothing }) {
  *   writes it, or `show(row)` draws the cell. The first heads the row.
  * @param id of a row.
  * @param order by which it is sorted until somebody sorts it.
+ * @param csv the question to the API that has the same rows as CSV, if there is one.
  */
-export function Table({ name = "", label, columns, rows, id, order = "", nothing = "There is none." }) {
+export function Table({ name = "", label, columns, rows, id, order = "", csv = "", nothing = "There is none." }) {
   const { parameters } = address.use();
   const parameter = (what) => (name ? `${name}_${what}` : what);
   const by = parameters[parameter("sort")] || order;
@@ -85,7 +87,10 @@ export function Table({ name = "", label, columns, rows, id, order = "", nothing
   const sortBy = (next) => change({ [parameter("sort")]: next, [parameter("page")]: "" }, { replace: true });
   return html`<div class="listing">
     <${Rows} label=${label} columns=${columns} rows=${shown} id=${id} order=${by} sortBy=${sortBy} nothing=${nothing} />
-    ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${page} pages=${pages} total=${rows.length}
-      go=${(to) => change({ [parameter("page")]: to > 1 ? String(to) : "" })} />`}
+    <div class="foot">
+      ${csv && html`<${Csv} path=${csv} of=${label} />`}
+      ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${page} pages=${pages} total=${rows.length}
+        go=${(to) => change({ [parameter("page")]: to > 1 ? String(to) : "" })} />`}
+    </div>
   </div>`;
 }
