@@ -36,10 +36,8 @@ def firing_there(prometheus: BackfilledPrometheus, world: ScrapedWorld) -> Firin
 
 
 def firing_here(world: ScrapedWorld) -> Firing:
-    """Return the same of our own evaluator; of a model all versions together, as Prometheus has it."""
-    firing = {(rule, subject) for rule, subject in world.firing() if BY_KEY[rule].about != "process"}
-    of_a_version = {rule.key for rule in ALERT_RULES if rule.about == "model" and rule.judge == "kpi"}
-    return {(rule, subject.rpartition(" ")[0] if rule in of_a_version else subject) for rule, subject in firing}
+    """Return the same of our own evaluator."""
+    return {(rule, subject) for rule, subject in world.firing() if BY_KEY[rule].about != "process"}
 
 
 def played_in(folder: Path, name: str, histories: tuple[History, ...], *, is_bad: bool) -> ScrapedWorld:

@@ -3,21 +3,11 @@
 import { html, render, useEffect, useErrorBoundary, useRef } from "./preact.standalone.module.js";
 import { address, change, linkTo } from "./address.js";
 import { NORMALLY, SELDOM, asked, problem, updated, useAnswer } from "./ask.js";
+import { later } from "./later.js";
 import { clock, zone, zoneName } from "./time.js";
 import { openWithToken } from "./token.js";
 import { Worst } from "./worst.js";
-import { Agents } from "./agents.js";
-import { Alerts } from "./alerts.js";
-import { Definitions, Rules } from "./definitions.js";
-import { Experiments } from "./experiments.js";
-import { Kpis } from "./kpis.js";
-import { Machines } from "./machines.js";
-import { Models } from "./models.js";
 import { Overview } from "./overview.js";
-import { Senders } from "./senders.js";
-import { Services } from "./services.js";
-import { Spending } from "./spending.js";
-import { Users } from "./users.js";
 
 const MOST_ALERTS = 6; // on the overview; the view of alerts has them all
 const HOURS = ["1h", "6h", "24h", "7d", "30d", "90d"];
@@ -25,18 +15,18 @@ const DAYS = ["7d", "30d", "90d"];
 // By the first part of the address: the view, and the time ranges that it has, the one it begins with first.
 const VIEWS = {
   "": { title: "Overview", view: Overview, windows: ["24h", ...HOURS], hasNoCompare: true },
-  alerts: { title: "Alerts", view: Alerts },
-  models: { title: "Models", view: Models, windows: ["24h", ...HOURS] },
-  spending: { title: "Spending", view: Spending, windows: ["30d", ...HOURS], hasNoCompare: true },
-  agents: { title: "Agents", view: Agents, windows: ["24h", ...HOURS], hasNoCompare: true },
-  users: { title: "Users", view: Users, windows: ["30d", ...DAYS] },
-  experiments: { title: "Experiments", view: Experiments, windows: ["30d", ...DAYS], hasNoCompare: true },
-  machines: { title: "Machines", view: Machines, windows: ["1h", ...HOURS] },
-  services: { title: "Services", view: Services, windows: ["30d", ...HOURS] },
-  senders: { title: "Senders", view: Senders },
-  kpis: { title: "KPIs", view: Kpis },
-  definitions: { title: "Definitions", view: Definitions, isAside: true },
-  rules: { title: "Alert rules", view: Rules, isAside: true },
+  alerts: { title: "Alerts", view: later("Alerts") },
+  models: { title: "Models", view: later("Models"), windows: ["24h", ...HOURS], hasService: true },
+  spending: { title: "Spending", view: later("Spending"), windows: ["30d", ...HOURS], hasNoCompare: true, hasService: true },
+  agents: { title: "Agents", view: later("Agents"), windows: ["24h", ...HOURS], hasNoCompare: true, hasService: true },
+  users: { title: "Users", view: later("Users"), windows: ["30d", ...DAYS], hasService: true },
+  experiments: { title: "Experiments", view: later("Experiments"), windows: ["30d", ...DAYS], hasNoCompare: true },
+  machines: { title: "Machines", view: later("Machines"), windows: ["1h", ...HOURS] },
+  services: { title: "Services", view: later("Services"), windows: ["30d", ...HOURS] },
+  senders: { title: "Senders", view: later("Senders") },
+  kpis: { title: "KPIs", view: later("Kpis") },
+  definitions: { title: "Definitions", view: later("Definitions"), isAside: true },
+  rules: { title: "Alert rules", view: later("Rules", "definitions"), isAside: true },
 };
 const LENGTHS = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days" };
 
@@ -52,8 +42,19 @@ function Navigation({ now }) {
   )}</nav>`;
 }
 
+/** A choice of names; what the address asks for is one of them, also where nothing is known of it yet. */
+function Choice({ label, parameter, chosen, names, nothing }) {
+  const offered = [...new Set([...names, ...(chosen ? [chosen] : [])])].sort();
+  return html`<label>${label} <select class="environment" value=${chosen} onChange=${(event) => change({ [parameter]: event.currentTarget.value })}>
+    <option value="" selected=${!chosen}>${nothing}</option>
+    ${offered.map((name) => html`<option key=${name} value=${name} selected=${name === chosen}>${name}</option>`)}
+  </select></label>`;
+}
+
 function Controls({ view, window, parameters, environment }) {
-  const setEnvironment = (event) => change({ environment: event.currentTarget.value.trim() });
+  const { environments } = useAnswer("environments", SELDOM).data || { environments: [] };
+  const now = parameters.environment || environment;
+  const services = (environments.find(({ name }) => name === now) || { services: [] }).services;
   return html`<form class="controls" onSubmit=${(event) => event.preventDefault()}>
     ${view.windows && html`<label>Last <select value=${window}
       onChange=${(event) => change({ window: event.currentTarget.value })}>
@@ -62,8 +63,10 @@ function Controls({ view, window, parameters, environment }) {
     </select></label>`}
     ${view.windows && !view.hasNoCompare && html`<label><input type="checkbox" checked=${parameters.compare === "previous"}
       onChange=${(event) => change({ compare: event.currentTarget.checked ? "previous" : "" })} /> compare with the time before</label>`}
-    <label>Environment <input class="environment" value=${parameters.environment || ""} onChange=${setEnvironment}
-      placeholder=${environment || "unnamed"} spellcheck="false" autocomplete="off" /></label>
+    <${Choice} label="Environment" parameter="environment" chosen=${parameters.environment || ""} nothing=${environment || "unnamed"}
+      names=${environments.map(({ name }) => name).filter((name) => name && name !== environment)} />
+    ${view.hasService && (services.length > 1 || parameters.service) && html`<${Choice} label="Service" parameter="service"
+      chosen=${parameters.service || ""} nothing="all" names=${services} />`}
     <span class="zone">Times in ${zoneName()}</span>
   </form>`;
 }
@@ -126,7 +129,7 @@ function App() {
       </div>
       <${Guarded} key=${path.join("/")}>
         <${view.view} path=${path.slice(1)} window=${window} compare=${parameters.compare === "previous" ? "previous" : ""}
-          environment=${parameters.environment || ""} parameters=${parameters} status=${status.data} />
+          environment=${parameters.environment || ""} service=${(view.hasService && parameters.service) || ""} parameters=${parameters} status=${status.data} />
       <//>
     </main>
     <footer>
