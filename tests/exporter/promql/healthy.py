@@ -38,7 +38,7 @@ PAGES: Final = tuple(
 )
 
 
-class Page(NamedTuple):
+class SimulatedPage(NamedTuple):
     """Somebody was woken: by which alert, of whom, when."""
 
     alert: str
@@ -78,7 +78,7 @@ def of_service(history: ServiceHistory, days: int, step: int = 1) -> Iterator[st
             yield f"otel_measure_service_{series}{{{of}{labels}}} {value} {now_s:.0f}\n"
 
 
-def pages(prometheus: BackfilledPrometheus, days: int, step: int = 1) -> Iterator[Page]:
+def pages(prometheus: BackfilledPrometheus, days: int, step: int = 1) -> Iterator[SimulatedPage]:
     """Yield each page; it is judged every so many minutes."""
     for alert in PAGES:
         times: dict[str, list[float]] = {}
@@ -90,19 +90,19 @@ def pages(prometheus: BackfilledPrometheus, days: int, step: int = 1) -> Iterato
         yield from (page for subject, held in times.items() for page in _pages(alert, subject, held, step * 60))
 
 
-def _pages(alert: PromAlert, subject: str, held: Sequence[float], step_s: int) -> Iterator[Page]:
+def _pages(alert: PromAlert, subject: str, held: Sequence[float], step_s: int) -> Iterator[SimulatedPage]:
     """Yield each time that an alert began to fire: its conditions held for as long as it wants, and not just before."""
     since = last = fired = -np.inf
     for at in held:
         since = since if at - last <= step_s else at
         if at - since >= alert.holds_s:
             if at - fired > alert.clears_s:
-                yield Page(alert.name, subject, datetime.fromtimestamp(at, UTC))
+                yield SimulatedPage(alert.name, subject, datetime.fromtimestamp(at, UTC))
             fired = at
         last = at
 
 
-def healthy_pages(models: Iterable[SimulatedModel], services: int, days: int) -> Iterator[Page]:
+def healthy_pages(models: Iterable[SimulatedModel], services: int, days: int) -> Iterator[SimulatedPage]:
     """Yield the pages of healthy models, some at once, and of healthy services."""
     left = iter(models)
     while several := list(islice(left, _MODELS_AT_ONCE)):
