@@ -277,7 +277,7 @@ def test_what_is_behind_a_number(client: TestClient) -> None:
     assert [call["cost_usd"] for call in dearest["calls"]] == [0.005] * 3
     for query, message in (
         ("sort=size", "sort"),
-        ("limit=101", "limit"),
+        ("limit=1001", "limit"),
         ("version=1.0", "model_version='1.0' needs a model_name"),
     ):
         refused = client.get(f"{BASE}/calls?{query}")

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 API: Final = "**/api/v1/metrics/"
-NOTHING: dict[str, Any] = {"active": [], "silenced": 0, "recent": [], "silences": [], "evaluated": None}
+NOTHING: dict[str, Any] = {
+    "active": [],
+    "total_active": 0,
+    "silenced": 0,
+    "recent": [],
+    "silences": [],
+    "evaluated": None,
+}
 ALERTS: dict[str, Any] = {
     "alerts": [],
     "total": 0,
