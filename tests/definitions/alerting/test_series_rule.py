@@ -7,6 +7,7 @@ from math import nan
 import pytest
 
 from otel_measure.definitions.alerting.overrides import rules_with
+from otel_measure.definitions.alerting.rule import AlertUnit
 from otel_measure.definitions.alerting.series_rule import SeriesValue, judge_series, length, shown
 from tests.definitions.alerting.judging import CHURN
 
@@ -54,7 +55,7 @@ def test_a_sentence_says_what_of_whom_and_how_long() -> None:
         "error_rate of churn is 40 %, above 2 %, in the last 10 minutes",
     ]
     assert [length(s) for s in (60, 5400, 86_400, 604_800)] == ["minute", "90 minutes", "day", "7 days"]
-    units = ("usd", "percent", "seconds", "bytes", "bytes_per_second", "count")
+    units: tuple[AlertUnit, ...] = ("usd", "percent", "seconds", "bytes", "bytes_per_second", "count")
     assert [shown(unit, 12.5) for unit in units] == [
         "$12.5", "12.5 %", "12.5 s", "12.5 bytes", "12.5 bytes/s", "12.5"
     ]  # fmt: skip
