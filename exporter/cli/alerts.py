@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.cli.options import existing_store, json_option, load_settings, store_option
+from exporter.cli.views.plain import plain, plain_json
 from otel_measure.errors import ConfigurationError, MeasureError, NotFound
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def try_receivers(as_json: bool) -> None:
         click.echo(json.dumps({name: reply.why or "ok" for name, reply in replies.items()}))
     else:
         for name, reply in replies.items():
-            click.echo(f"{name}: {reply.why or 'ok'}")
+            click.echo(plain(f"{name}: {reply.why or 'ok'}"))
     if failed := [name for name, reply in replies.items() if not reply.is_taken]:
         raise MeasureError(f"not everybody can be told of alerts: {', '.join(failed)}")
 
@@ -64,7 +65,7 @@ def show(store: str | None, as_json: bool) -> None:
     with _opened(store) as opened:
         report = rule_alerts(opened, messages, None, _now_us())
     if as_json:
-        click.echo(msgspec.json.encode(report).decode())
+        click.echo(plain_json(msgspec.json.encode(report).decode()))
         return
     when = "never" if report.evaluated is None else f"{report.evaluated:%Y-%m-%d %H:%M:%S} UTC"
     click.echo(f"evaluated: {when}")
@@ -75,7 +76,7 @@ def show(store: str | None, as_json: bool) -> None:
     ):
         click.echo(f"{heading}: {len(lines) or 'none'}")
         for line in lines:
-            click.echo(f"  {line}")
+            click.echo(f"  {plain(line)}")
 
 
 @alerts.command(
