@@ -10,13 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.asking import question, status_of
-from tests.chaos.victim import Victim, observed, victim
+from tests.chaos.victim import Victim, victim
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 MODELS = int(os.environ.get("CHAOS_MODELS", "3000"))
 BATCH = "/api/v1/metrics/ai/inferences/batch"
 SHOWN = 2000
-MEMORY_MIB = 400
 HOSTILE = (
     *('a"b', "a\\", 'a\\"', "a\nb", "a\r\nb", "{a}", 'a",b="c', "a\u2028b", "a\u0085b", "\u202eabc", "é" * 80, "😀"),
     *("# HELP x y", "' OR 1=1 --", "<script>alert(1)</script>", "../../etc/passwd", "%00", "${jndi:x}", "NaN", "+Inf"),
@@ -43,16 +42,14 @@ def test_models_without_number(tmp_path: Path) -> None:
             assert recorded(server, [f"model-{n}" for n in range(first, min(first + 1000, MODELS))]) == 200
         assert recorded(server, list(HOSTILE)) == 200
         families = {each.name: each for each in text_string_to_metric_families(answered(server, "/metrics").decode())}
-        with observed(server) as seen:
-            models = json.loads(answered(server, "/api/v1/metrics/ai/models"))
-            dearest = json.loads(answered(server, "/api/v1/metrics/ai/models?limit=25&sort=-latency.p95_ms&q=7"))
+        models = json.loads(answered(server, "/api/v1/metrics/ai/models"))
+        dearest = json.loads(answered(server, "/api/v1/metrics/ai/models?limit=25&sort=-latency.p95_ms&q=7"))
     calls = families["otel_measure_ai_inferences"].samples
     assert sum(sample.value for sample in calls) == MODELS + len(HOSTILE)
     assert len(calls) <= SHOWN + 1
     assert not any("user" in label for family in families.values() for s in family.samples for label in s.labels)
     hidden = families["otel_measure_self_overflow_attribute_sets"].samples
     assert max(sample.value for sample in hidden) >= MODELS + len(HOSTILE) - SHOWN
-    assert seen.memory_mib < MEMORY_MIB
     assert (len(models["data"]["models"]), len(dearest["data"]["models"])) == (1000, 25)
     assert models["data"]["total_models"] == models["lists"]["models"]["total"] == MODELS + len(HOSTILE)
     assert dearest["lists"]["models"]["matched"] == sum("7" in str(n) for n in range(MODELS))
