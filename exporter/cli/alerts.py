@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.cli.options import json_option, load_settings, store_option
+from exporter.cli.options import existing_store, json_option, load_settings, store_option
+from exporter.cli.views.plain import plain, plain_json
 from otel_measure.errors import ConfigurationError, MeasureError, NotFound
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def try_receivers(as_json: bool) -> None:
         click.echo(json.dumps({name: reply.why or "ok" for name, reply in replies.items()}))
     else:
         for name, reply in replies.items():
-            click.echo(f"{name}: {reply.why or 'ok'}")
+            click.echo(plain(f"{name}: {reply.why or 'ok'}"))
     if failed := [name for name, reply in replies.items() if not reply.is_taken]:
         raise MeasureError(f"not everybody can be told of alerts: {', '.join(failed)}")
 
@@ -67,7 +67,7 @@ def show(store: str | None, as_json: bool) -> None:
     with _opened(store) as opened:
         report = rule_alerts(opened, messages, None, _now_us())
     if as_json:
-        click.echo(msgspec.json.encode(report).decode())
+        click.echo(plain_json(msgspec.json.encode(report).decode()))
         return
     when = "never" if report.evaluated is None else f"{report.evaluated:%Y-%m-%d %H:%M:%S} UTC"
     click.echo(f"evaluated: {when}")
@@ -78,7 +78,7 @@ def show(store: str | None, as_json: bool) -> None:
     ):
         click.echo(f"{heading}: {len(lines) or 'none'}")
         for line in lines:
-            click.echo(f"  {line}")
+            click.echo(f"  {plain(line)}")
 
 
 @alerts.command(
@@ -156,10 +156,10 @@ def _opened(store: str | None) -> Iterator[Store]:
     from otel_measure.store.engines import open_store
 
     settings = load_settings({"store": store})
-    path = settings.store
-    opened = open_store(settings, to_rebuild=True) if path is not None and os.path.isfile(path) else None
-    if opened is None:
-        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    path = existing_store(settings)
+    opened = open_store(settings, to_rebuild=True)
+    if opened is None:  # which no file is
+        raise ConfigurationError(f"{path} is no store")
     try:
         yield opened
     finally:
