@@ -19,7 +19,7 @@ SUBJECTS: Final = 1000
 _DAY: Final = 1.0 + 0.8 * np.sin(np.linspace(0, 2 * np.pi, HOURS, endpoint=False))
 
 
-class Weather(NamedTuple):
+class CallSpread(NamedTuple):
     """How calls come: the spread of an hour's traffic and of its error rate, and that of what a call costs."""
 
     name: str
@@ -28,21 +28,21 @@ class Weather(NamedTuple):
     cost: float
 
 
-WEATHERS: Final = (
-    Weather("independent", 0.0, 0.0, 0.5),
-    Weather("rough", 0.5, 0.5, 1.0),
-    Weather("stormy", 1.0, 1.0, 1.5),
+SPREADS: Final = (
+    CallSpread("independent", 0.0, 0.0, 0.5),
+    CallSpread("rough", 0.5, 0.5, 1.0),
+    CallSpread("stormy", 1.0, 1.0, 1.5),
 )
 
 
-def _hours(generator: np.random.Generator, weather: Weather, per_hour: float, rate: float, cost: float) -> list[Any]:
+def _hours(generator: np.random.Generator, spread: CallSpread, per_hour: float, rate: float, cost: float) -> list[Any]:
     """Return calls, failed ones and costs of each hour of a day."""
-    traffic = generator.lognormal(-(weather.traffic**2) / 2, weather.traffic, HOURS)
+    traffic = generator.lognormal(-(spread.traffic**2) / 2, spread.traffic, HOURS)
     calls = generator.poisson(_DAY * per_hour * traffic)
-    rates = rate * generator.lognormal(-(weather.bursts**2) / 2, weather.bursts, HOURS)
+    rates = rate * generator.lognormal(-(spread.bursts**2) / 2, spread.bursts, HOURS)
     failed = generator.binomial(calls, np.minimum(rates, 1.0))
     costs = [
-        cost * float(generator.lognormal(-(weather.cost**2) / 2, weather.cost, n).sum()) if n else 0.0 for n in calls
+        cost * float(generator.lognormal(-(spread.cost**2) / 2, spread.cost, n).sum()) if n else 0.0 for n in calls
     ]
     return [calls, failed, costs]
 
@@ -51,12 +51,12 @@ def _ratio(parts: npt.NDArray[Any] | list[float], calls: npt.NDArray[Any]) -> Bl
     return block_ratio(zip(map(float, parts), map(float, calls), strict=True))
 
 
-def compared(generator: np.random.Generator, weather: Weather, factor: float = 1.0) -> list[Compared]:
+def compared(generator: np.random.Generator, spread: CallSpread, factor: float = 1.0) -> list[Compared]:
     """Return the error rate and the cost of one subject on two days, of which the second has `factor` times as much."""
     per_hour = float(10 ** generator.uniform(0, 2.5))
     rate = float(10 ** generator.uniform(-3, -1))
-    before = _hours(generator, weather, per_hour, rate, 0.01)
-    now = _hours(generator, weather, per_hour, rate * factor, 0.01 * factor)
+    before = _hours(generator, spread, per_hour, rate, 0.01)
+    now = _hours(generator, spread, per_hour, rate * factor, 0.01 * factor)
     told = []
     for at, least in ((1, share_variance), (2, cost_variance)):
         of_now, of_before = _ratio(now[at], now[0]), _ratio(before[at], before[0])
@@ -66,21 +66,21 @@ def compared(generator: np.random.Generator, weather: Weather, factor: float = 1
     return told
 
 
-def invented(weather: Weather, rounds: int, seed: int, subjects: int = SUBJECTS) -> int:
+def invented(spread: CallSpread, rounds: int, seed: int, subjects: int = SUBJECTS) -> int:
     """Return in how many rounds anything is said to have changed, of subjects of which none has."""
     generator = np.random.default_rng(seed)
     return sum(
-        bool(changed([one for _ in range(subjects) for one in compared(generator, weather)])) for _ in range(rounds)
+        bool(changed([one for _ in range(subjects) for one in compared(generator, spread)])) for _ in range(rounds)
     )
 
 
-def detected(weather: Weather, factor: float, rounds: int, seed: int, subjects: int = SUBJECTS) -> float:
+def detected(spread: CallSpread, factor: float, rounds: int, seed: int, subjects: int = SUBJECTS) -> float:
     """Return the share of the numbers of ten subjects that changed, among the others, of which somebody is told."""
     generator = np.random.default_rng(seed)
     hits = total = 0
     for _ in range(rounds):
-        of_changed = [one for _ in range(10) for one in compared(generator, weather, factor)]
-        others = [one for _ in range(subjects - 10) for one in compared(generator, weather)]
+        of_changed = [one for _ in range(10) for one in compared(generator, spread, factor)]
+        others = [one for _ in range(subjects - 10) for one in compared(generator, spread)]
         hits += sum(i < len(of_changed) for i, _ in changed([*of_changed, *others]))
         total += len(of_changed)
     return hits / total
@@ -88,10 +88,10 @@ def detected(weather: Weather, factor: float, rounds: int, seed: int, subjects: 
 
 def main(rounds: int) -> None:
     """Print in how many rounds something is invented, and the share of what doubled and trebled that is told of."""
-    for i, weather in enumerate(WEATHERS):
-        print(f"{weather.name:>12}: invented in {invented(weather, rounds, seed=i)} of {rounds} rounds", flush=True)
+    for i, spread in enumerate(SPREADS):
+        print(f"{spread.name:>12}: invented in {invented(spread, rounds, seed=i)} of {rounds} rounds", flush=True)
         for factor in (2.0, 3.0):
-            share = detected(weather, factor, max(rounds // 10, 1), seed=i)
+            share = detected(spread, factor, max(rounds // 10, 1), seed=i)
             print(f"{'':>12}  times {factor:g}: told of {share:.0%}", flush=True)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from otel_measure.definitions.changes import Compared, changed, cost_variance, p_value_of, share_variance
 from otel_measure.stats.blocks import block_ratio
-from tests.definitions.simulated_changes import WEATHERS, detected, invented
+from tests.definitions.simulated_changes import SPREADS, detected, invented
 
 
 def test_what_is_told_is_beyond_chance_and_large() -> None:
@@ -53,5 +53,5 @@ def test_how_much_one_call_strays_at_least() -> None:
 
 def test_nothing_is_invented_and_what_trebles_is_found() -> None:
     """Of 100 subjects that have not changed nobody is told, however calls come; of some that have trebled one is."""
-    assert [invented(weather, 1, seed=5, subjects=100) for weather in WEATHERS] == [0, 0, 0]
-    assert detected(WEATHERS[0], 3.0, 1, seed=1, subjects=200) > 0.2
+    assert [invented(spread, 1, seed=5, subjects=100) for spread in SPREADS] == [0, 0, 0]
+    assert detected(SPREADS[0], 3.0, 1, seed=1, subjects=200) > 0.2
