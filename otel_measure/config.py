@@ -21,6 +21,7 @@ from otel_measure.records.enums import EventType
 from otel_measure.setting_kinds import (
     FLAG,
     WEB_ADDRESS,
+    is_base_address,
     is_signing_key,
     is_text_or_none,
     is_trace_url,
@@ -82,6 +83,7 @@ class Settings:
         read_token, write_token: bearer tokens that may only read, or only write.
         tokens_file: a file of more tokens, each by its hash; read anew when it changes.
         insecure: answer anybody without a token.
+        public_url: where people reach the page, for links of notifications; `None` for where `serve` listens.
         cors_origins: origins that browsers may call from.
         alert_evaluation: who evaluates alerts: what `serve` runs, "always" whoever has these settings, or "never".
         alert_interval_s: seconds from one evaluation to the next.
@@ -121,6 +123,7 @@ class Settings:
     write_token: str | None = field(default=None, repr=False)
     tokens_file: str | None = None
     insecure: bool = False
+    public_url: str | None = None
     cors_origins: tuple[str, ...] = ()
     alert_evaluation: AlertEvaluation = "serve"
     alert_interval_s: float = 60.0
@@ -160,6 +163,11 @@ class Settings:
     def asks_for_token(self) -> bool:
         """Whether a request needs a token."""
         return not self.insecure and any((self.token, self.read_token, self.write_token, self.tokens_file))
+
+    @property
+    def page_url(self) -> str:
+        """Where people reach the page, with a slash at its end."""
+        return f"{(self.public_url or f'http://{self.host}:{self.port}').rstrip('/')}/"
 
     def differences(self, other: Settings) -> list[str]:
         """Return the names of the settings in which two differ."""
@@ -219,6 +227,7 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     *(_check(name, is_text_or_none, "a non-empty string") for name in ("token", "read_token", "write_token")),
     _check("tokens_file", is_text_or_none, "the path of a file, or None"),
     _check("insecure", *FLAG),
+    _check("public_url", is_base_address, f"{WEB_ADDRESS} without ? and #"),
     _check("cors_origins", lambda v: isinstance(v, tuple) and all(isinstance(o, str) for o in v), "a list of origins"),
     _check("alert_evaluation", *one_of(AlertEvaluation)),
     _check("alert_interval_s", *seconds(1, 3600)),

@@ -14,7 +14,9 @@ from otel_measure.conventions import semconv
 from otel_measure.conventions.instruments import OTEL_MEASURE_SELF_OUTBOX_LENGTH, OTEL_MEASURE_SELF_QUEUE_LENGTH
 from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.infrastructure import instruments
+from otel_measure.judging.alerts import Alerts, alerts
 from otel_measure.judging.overview import Overview
+from otel_measure.judging.scorecard import Scorecard
 from otel_measure.judging.status import Status, status
 from otel_measure.parts import LEAST_S, Part, Parts
 from otel_measure.store.waiting import waiting_until
@@ -110,7 +112,15 @@ class Runtime(Wired):
         if self.store is None:
             return RuleAlerts()
         environments = None if environment is None else frozenset({environment, ""})
-        return rule_alerts(self.store, Messages(self._alert_rules.by_key), environments, self.clock())
+        return rule_alerts(self.store, self._messages(), environments, self.clock())
+
+    def alerts_now(self, card: Scorecard) -> Alerts:
+        """Return the KPIs of a scorecard that are beyond their alert threshold, and how the alerts of rules stand.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        return alerts(card, self.rule_alerts(environment=card.environment), self.host)
 
     def status(self, overview: Overview) -> Status:
         """Return the worst of everything in a sentence, and what fires.
@@ -118,13 +128,16 @@ class Runtime(Wired):
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        environment = overview.environment
         try:
-            services = self.infrastructure.list_services(environment=environment).services
+            services = self.infrastructure.list_services(environment=overview.environment).services
         except NoStore:
             services = ()
-        rules = self.rule_alerts(environment=environment)
-        return status(self.scorecard(overview), rules, services, overview.machine["status"], self.host)
+        card = self.scorecard(overview)
+        machine = overview.machine["status"]
+        return status(card, self.alerts_now(card), services, machine, self.host, self._messages().docs_of_kpi)
+
+    def _messages(self) -> Messages:
+        return Messages(self._alert_rules.by_key, self.settings.page_url)
 
     # ------------------------------------------------------------ the order
 

@@ -56,6 +56,11 @@ def is_web_address(value: Any) -> bool:
         return False
 
 
+def is_base_address(value: Any) -> bool:
+    """Tell whether something is absent, or a URL that a path can be put behind."""
+    return is_web_address(value) and not {*"?#"} & {*(value or "")}
+
+
 def is_trace_url(value: Any) -> bool:
     """Tell whether something is absent, or a URL with the place of one trace id behind its host."""
     if value is None:

@@ -221,7 +221,7 @@ class Wired:
 
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""
-        messages = Messages(rules.by_key)
+        messages = Messages(rules.by_key, self.settings.page_url)
         receivers = receivers_of(self.settings, messages)
         evaluator = Evaluator(
             store,

@@ -50,6 +50,11 @@ WIRES: Final[tuple[tuple[str, Callable[[see.Given], object], tuple[Any, object],
     ("tokens_file", serve.doors_of_a_file, (None, EVERYBODY), ("tokens", NOBODY | {"get": (200, 403)})),
     ("insecure", serve.open_door, (False, (403, 403)), (True, (200, 201))),
     (
+        "public_url", alerting.linked,
+        (None, ["http://127.0.0.1:5000/#/rules/what-to-do"]),
+        ("https://measure.example.com/team", ["https://measure.example.com/team/#/rules/what-to-do"]),
+    ),
+    (
         "cors_origins", serve.preflight,
         ((), [None, None]), (("https://app.example",), ["https://app.example"] * 2),
     ),

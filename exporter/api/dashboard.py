@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
-from exporter.http.query import PageQuery
+from exporter.http.lists import Listing
+from exporter.http.query import EnvironmentQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, get
+from otel_measure.ai.model_pages import SEARCHED
 from otel_measure.ai.reports import Models
-from otel_measure.alerting.report import RuleAlerts
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.judging.alerts import Alert, alerts
+from otel_measure.judging.alerts import Alert, Alerts
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import page_of
 from otel_measure.judging.status import Status
@@ -47,82 +47,64 @@ class KpiPage(msgspec.Struct, frozen=True):
     environment: str
 
 
-class AlertsOfAll(msgspec.Struct, frozen=True):
-    """A page of the KPIs beyond their alert threshold now, of `total`, and how the alerts of rules stand."""
-
-    alerts: tuple[Alert, ...]
-    total: int
-    evaluated: int
-    unknown: int
-    timestamp: dt.datetime
-    environment: str
-    rules: RuleAlerts
-
-
-def kpis(call: Call[PageQuery, NoBody]) -> KpiPage:
+def kpis(call: Call[EnvironmentQuery, NoBody]) -> KpiPage:
     """Answer how everything stands against its KPIs."""
-    query, runtime = call.query, call.runtime
-    card = runtime.scorecard(runtime.overview(environment=query.environment))
-    page = page_of(card.kpis, query.limit, query.offset)
-    return KpiPage(page, len(card.kpis), card.verdicts, card.timestamp, card.definitions, card.environment)
+    runtime = call.runtime
+    card = runtime.scorecard(runtime.overview(environment=call.query.environment))
+    return KpiPage(card.kpis, len(card.kpis), card.verdicts, card.timestamp, card.definitions, card.environment)
 
 
-def fired(call: Call[PageQuery, NoBody]) -> AlertsOfAll:
+def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
     """Answer what fires now."""
-    query, runtime = call.query, call.runtime
-    of_kpis = alerts(runtime.scorecard(runtime.overview(environment=query.environment)))
-    return AlertsOfAll(
-        page_of(of_kpis.alerts, query.limit, query.offset),
-        len(of_kpis.alerts),
-        of_kpis.evaluated,
-        of_kpis.unknown,
-        of_kpis.timestamp,
-        of_kpis.environment,
-        runtime.rule_alerts(environment=of_kpis.environment),
-    )
+    runtime = call.runtime
+    return runtime.alerts_now(runtime.scorecard(runtime.overview(environment=call.query.environment)))
 
 
-def status(call: Call[PageQuery, NoBody]) -> Status:
-    """Answer with the worst of everything in a sentence, and a page of what fires."""
-    query, runtime = call.query, call.runtime
-    told = runtime.status(runtime.overview(environment=query.environment))
-    return replace(told, firing=told.firing[query.offset : query.offset + query.limit])
+def status(call: Call[EnvironmentQuery, NoBody]) -> Status:
+    """Answer with the worst of everything in a sentence, and what fires."""
+    runtime = call.runtime
+    return runtime.status(runtime.overview(environment=call.query.environment))
 
 
-def dashboard(call: Call[PageQuery, NoBody]) -> Dashboard:
+def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
     """Answer everything at once, from one reading of everything."""
-    query, runtime = call.query, call.runtime
-    overview = runtime.overview(environment=query.environment)
+    runtime = call.runtime
+    overview = runtime.overview(environment=call.query.environment)
     card = runtime.scorecard(overview)
-    firing = alerts(card).alerts
-    models = overview.models.models[query.offset : query.offset + query.limit]
+    firing = runtime.alerts_now(card).alerts
     users = overview.users.summary if overview.users is not None else None
-    return Dashboard(
-        overview.machine,
-        replace(overview.models, models=models),
-        users,
-        page_of(card.kpis, query.limit, query.offset),
-        len(card.kpis),
-        page_of(firing, query.limit, query.offset),
-        len(firing),
-    )
+    return Dashboard(overview.machine, overview.models, users, card.kpis, len(card.kpis), firing, len(firing))
 
+
+# Of each KPI the worst stand on the first page.
+_KPIS: Final = Listing("kpis", ("title", "subject", "verdict"), first=page_of)
+_OF_KPIS: Final = Listing("alerts", ("subject", "message"), first=page_of)
+_OF_RULES: Final = ("title", "subject.name", "sentence", "cause")
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
-        f"{API}/dashboard", dashboard, PageQuery,
+        f"{API}/dashboard", dashboard, EnvironmentQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
+        lists=(Listing("ai.models", SEARCHED), _KPIS, _OF_KPIS),
     ),
     get(
-        f"{API}/status", status, PageQuery,
+        f"{API}/status", status, EnvironmentQuery,
         "The worst of everything in a sentence, and what fires", "One sentence, and the alerts of rules and KPIs.",
+        lists=(Listing("firing", ("subject", "sentence", "cause", "rule", "kpi")),),
     ),
     get(
-        f"{API}/kpis", kpis, PageQuery,
+        f"{API}/kpis", kpis, EnvironmentQuery,
         "Every KPI with value, target, alert threshold and verdict", "The scorecard.",
+        lists=(_KPIS,),
     ),
     get(
-        f"{API}/alerts", fired, PageQuery,
+        f"{API}/alerts", fired, EnvironmentQuery,
         "What is beyond its alert threshold now", "The alerts, each a sentence; of rules also what happened.",
+        lists=(
+            _OF_KPIS,
+            Listing("rules.active", _OF_RULES),
+            Listing("rules.recent", _OF_RULES),
+            Listing("rules.silences", ("rule", "subject", "reason")),
+        ),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from exporter.http.batch import is_duplicate
 from exporter.http.fields import SentAt
+from exporter.http.lists import Listing
 from exporter.http.query import EnvironmentQuery, ExperimentSeriesQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.definitions.series import Series
@@ -130,7 +131,11 @@ async def convert(call: Call[NoQuery, ConvertBody]) -> Converted:
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    get(_BASE, experiments, EnvironmentQuery, "Every experiment", "What each says so far, the oldest first."),
+    get(
+        _BASE, experiments, EnvironmentQuery,
+        "Every experiment", "What each says so far, the oldest first.",
+        lists=(Listing("experiments", ("test_id", "test_name", "verdict", "winner")),),
+    ),
     post(
         _BASE, create, ExperimentBody,
         "Create an experiment, or raise its coverage",

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from exporter.exposition.scopes import exposition
+from exporter.http.lists import Listing
 from exporter.http.query import (
     AvailabilityQuery,
     AvailabilitySeriesQuery,
@@ -209,10 +210,12 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/hosts", hosts, NoQuery,
         "Every host that sends readings", "Hosts, containers and processes heard of in the last 5 minutes.",
+        lists=(Listing("hosts", ("host", "kind")), Listing("processes", ("service_name", "instance", "name"))),
     ),
     get(
         f"{_BASE}/services", services, EnvironmentQuery,
         "Every registered service", "Which are up and which are down.",
+        lists=(Listing("services", ("service_name", "state")),),
     ),
     get(
         f"{_BASE}/availability/{{service}}", availability, AvailabilityQuery,

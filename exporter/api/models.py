@@ -13,9 +13,11 @@ from msgspec import Meta
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, SentAt, body_of, item_like
+from exporter.http.lists import Listed, Listing, ListTotal
 from exporter.http.query import (
     CallsQuery,
     ChosenModelQuery,
+    ComparisonQuery,
     EnvironmentQuery,
     FairnessQuery,
     ModelQuery,
@@ -29,15 +31,17 @@ from exporter.http.query import (
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, get, post
 from otel_measure.ai import reports
 from otel_measure.ai.agents import Agents
-from otel_measure.ai.call_facts import ModelErrors, NotableCalls
+from otel_measure.ai.call_facts import MAX_CALLS, ModelErrors, NotableCalls
+from otel_measure.ai.comparison import VersionComparison
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
 from otel_measure.ai.latency import Latency
+from otel_measure.ai.model_pages import SEARCHED
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
-from otel_measure.ai.spending import Spending
+from otel_measure.ai.spending import DIMENSIONS, Spending
 from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
@@ -171,9 +175,10 @@ async def record_ground_truth(call: Call[NoQuery, msgspec.Struct]) -> TruthRecei
     return TruthReceipt(truth.inference_id, is_duplicate(await call.commits.add(truth)))
 
 
-def models(call: Call[ModelQuery, NoBody]) -> reports.Models:
-    """Answer what every model did."""
-    return call.runtime.ai.list_models(**narrowing(call.query))
+def models(call: Call[ModelQuery, NoBody]) -> Listed[reports.Models]:
+    """Answer what every model did; those of the page alone are judged."""
+    page, matched = call.runtime.ai.models_page(call.page, **narrowing(call.query))
+    return Listed(page, {"models": ListTotal(page.total_models, matched)})
 
 
 def summary(call: Call[ModelQuery, NoBody]) -> reports.ModelsSummary:
@@ -195,7 +200,7 @@ def version_errors(call: Call[ModelQuery, NoBody]) -> ModelErrors:
 def calls(call: Call[CallsQuery, NoBody]) -> NotableCalls:
     """Answer which calls were the slowest, or the dearest."""
     query = call.query
-    return call.runtime.ai.get_calls(query.sort, query.model, query.version, limit=query.limit, **narrowing(query))
+    return call.runtime.ai.get_calls(query.sort, query.model, query.version, limit=MAX_CALLS, **narrowing(query))
 
 
 def evaluations(call: Call[ModelQuery, NoBody]) -> Evaluations:
@@ -224,6 +229,14 @@ def model_detail(call: Call[NamedModelQuery, NoBody]) -> reports.Snapshot:
     query, ai = call.query, call.runtime.ai
     _require_known(ai, query.name, query.version)
     return ai.get_model_performance_snapshot(query.name, query.version, **narrowing(query))
+
+
+def comparison(call: Call[ComparisonQuery, NoBody]) -> VersionComparison:
+    """Answer how two versions of a model differ."""
+    query, ai = call.query, call.runtime.ai
+    for version in (query.version, query.baseline):
+        _require_known(ai, query.model, version)
+    return ai.get_version_comparison(query.model, query.version, query.baseline, **narrowing(query))
 
 
 def latency(call: Call[ModelQuery, NoBody]) -> Latency:
@@ -286,10 +299,14 @@ def _require_known(ai: AiModelService, name: str, version: str) -> None:
         raise NotFound("model", f"{name} {version}")
 
 
+_OF_CALLS: Final = ("model_name", "model_version", "service", "provider", "operation", "error_type", "trace_id")
+_ERRORS: Final = (Listing("errors", ("error_type", "trace_id")),)
+
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/models", models, ModelQuery,
         "Every model", "A snapshot of every model over the window.",
+        lists=(Listing("models", SEARCHED),),
     ),
     get(
         f"{_BASE}/summary", summary, ModelQuery,
@@ -314,26 +331,41 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/errors", errors, ChosenModelQuery,
         "How calls failed", "Errors by type, each with its first and last time and a trace.",
+        lists=_ERRORS,
     ),
     get(
         f"{_MODEL}/errors", version_errors, ModelQuery,
         "How its calls failed", "Errors by type, each with its first and last time and a trace.",
+        lists=_ERRORS,
     ),
     get(
         f"{_BASE}/calls", calls, CallsQuery,
         "The slowest or dearest calls", "Single calls, each with its trace, and no text.",
+        lists=(Listing("calls", _OF_CALLS, has_own_order=True),),
+    ),
+    get(
+        f"{_BASE}/compare", comparison, ComparisonQuery,
+        "Two versions of a model side by side", "Latency, errors, cost and tokens, each with its change and interval.",
+        lists=(Listing("numbers", ("key", "unit", "verdict")),),
     ),
     get(
         f"{_BASE}/evaluations", evaluations, ModelQuery,
         "Every evaluation of answers", "Scores and labels by model and name of the evaluation.",
+        lists=(Listing("evaluations", ("model_name", "model_version", "evaluation")),),
     ),
     get(
         f"{_BASE}/agents", agents, ModelQuery,
         "Every agent and tool", "Runs with their duration, calls, tokens, cost and errors, tools, and loops.",
+        lists=(
+            Listing("agents", ("agent", "kind")),
+            Listing("tools", ("tool", "kind")),
+            Listing("costliest_runs", ("agent", "trace_id", "error_type")),
+        ),
     ),
     get(
         f"{_BASE}/spending", spending, SpendingQuery,
         "What calls cost by user, repository and model", "Calls, tokens and cost, the dearest first.", access="admin",
+        lists=(Listing("rows", tuple(f"by.{name}" for name in DIMENSIONS), keys=(("by", DIMENSIONS),)),),
     ),
     post(
         f"{_BASE}/inferences/record", record_inference, InferenceBody,

@@ -11,6 +11,7 @@ from msgspec import Meta
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
+from exporter.http.lists import Listing
 from exporter.http.query import DayStep, UserQuery, narrowing
 from exporter.http.types import API, MAX_BATCH_BYTES, AnyRoute, Call, NoBody, NoQuery, delete, get, post
 from otel_measure.definitions.series import Series
@@ -275,6 +276,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/retention", retention, QuarterQuery,
         "Who comes back on day 1, 7 and 30", "Retention of the cohorts of the window, with their intervals.",
+        lists=(Listing("cohorts", ("day",)),),
     ),
     get(f"{_BASE}/nps", nps, NpsQuery, "Who would recommend", "The net promoter score with its margin."),
     get(

@@ -18,6 +18,7 @@ from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
 from exporter.cli.prometheus import dashboards, rules
 from exporter.cli.rebuild import rebuild
+from exporter.cli.schema import schema
 from exporter.cli.serve import serve
 from exporter.cli.token import token
 from otel_measure.errors import MeasureError
@@ -76,7 +77,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, alerts, rules, dashboards, backup, restore, rebuild, compact, token):
+for _command in (serve, doctor, alerts, rules, dashboards, backup, restore, rebuild, compact, token, schema):
     main.add_command(_command)
 
 

@@ -36,7 +36,8 @@ def try_receivers(as_json: bool) -> None:
     from otel_measure.alerting.in_force import BY_KEY
     from otel_measure.alerting.messages import Messages
 
-    trials = receivers_of(load_settings({}), Messages(BY_KEY)).trials
+    settings = load_settings({})
+    trials = receivers_of(settings, Messages(BY_KEY, settings.page_url)).trials
     if not trials:
         raise ConfigurationError(
             "nobody is told of alerts: set OTEL_MEASURE_ALERT_WEBHOOK, _SLACK, _ALERTMANAGER or _HEARTBEAT"
@@ -62,8 +63,9 @@ def show(store: str | None, as_json: bool) -> None:
     from otel_measure.alerting.messages import Messages
     from otel_measure.alerting.report import rule_alerts
 
+    messages = Messages(BY_KEY, load_settings({}).page_url)
     with _opened(store) as opened:
-        report = rule_alerts(opened, Messages(BY_KEY), None, _now_us())
+        report = rule_alerts(opened, messages, None, _now_us())
     if as_json:
         click.echo(msgspec.json.encode(report).decode())
         return

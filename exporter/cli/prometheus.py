@@ -36,8 +36,9 @@ def rules(tests: bool, output: Path | None) -> None:
     from exporter.promql.unit_tests import unit_tests_yaml
     from otel_measure.definitions.alerting.overrides import rules_with
 
-    in_force = rules_with(load_settings({}).alert_rules)
-    text = unit_tests_yaml(in_force, RULES_FILE) if tests else rules_yaml(in_force)
+    settings = load_settings({})
+    in_force = rules_with(settings.alert_rules)
+    text = unit_tests_yaml(in_force, RULES_FILE) if tests else rules_yaml(in_force, settings.page_url)
     if output is None:
         click.echo(text, nl=False)
     else:

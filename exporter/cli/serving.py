@@ -210,7 +210,7 @@ def serve(
     with ports.listen(settings.host, settings.port) as sock, ExitStack() as at_end:
         number = int(sock.getsockname()[1])
         address = ports.url(settings.host, number, "http" if tls is None else "https")
-        settings = _not_to_itself(settings, number, warn)
+        settings = replace(_not_to_itself(settings, number, warn), public_url=settings.public_url or address)
         grpc = otlp_grpc.listener(settings, pem, warn)
         server = server_of(settings, lambda: announce(address, grpc.address if grpc else None), tls, grpc)
         with server.stopped_by_signals():

@@ -10,12 +10,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.http.auth import NO_SCOPE, SCOPES, require_scope
 from exporter.http.body import body_headers, decode_json, decompressed, read_body, receive_body, require_json
-from exporter.http.envelope import ClientGone, HttpError, send_content, success
-from exporter.http.negotiate import negotiated
+from exporter.http.csv_table import csv_content
+from exporter.http.envelope import UNCACHED, ClientGone, HttpError, send_content, success
+from exporter.http.lists import Listed, page_asked, page_of_lists
+from exporter.http.negotiate import BY_ACCEPT, negotiated, prefers_csv
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
 from exporter.http.threads import in_thread, kind_of
 from exporter.http.types import AnyRoute, Backend, BodyHeaders, Call, Content, NoBody
+from otel_measure.definitions.pages import FIRST_PAGE
 
 _NO_BODY: Final = NoBody()
 
@@ -57,10 +60,12 @@ class Dispatcher:
         route = bound.route
         require_scope(scope.get(SCOPES, NO_SCOPE), route.access)
         query = parse(scope["query_string"], route.query)
+        page = page_asked(query, route.lists) if route.lists else FIRST_PAGE
+        as_csv = bound.is_table and prefers_csv(scope["headers"])
         if bound.on_loop:
             body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
             backend = await self._backend() if route.needs_runtime else None
-            call = Call(match.path_params, query, body, backend)
+            call = Call(match.path_params, query, body, _backend=backend)
             return _content(route, call, await cast("Awaitable[object]", route.handler(call)))
         headers = body_headers(scope["headers"])
         sent = b"" if route.body is NoBody else await receive_body(headers, receive, route.max_bytes)
@@ -68,10 +73,13 @@ class Dispatcher:
 
         def handle() -> Content:
             decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
-            call = Call(match.path_params, query, decoded, backend)
+            call = Call(match.path_params, query, decoded, page, backend)
             asks = route.method == "GET" and backend is not None
             pending = call.runtime.recorder.settle() if asks else 0
-            return _content(route, call, route.handler(call), pending)
+            answer = route.handler(call)
+            if bound.is_table:
+                return _table(route, call, answer, pending, as_csv)
+            return _content(route, call, answer, pending)
 
         def answer() -> Content:
             try:
@@ -102,6 +110,23 @@ def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int
     if isinstance(answer, Content):
         return answer
     return success(answer, route.status, is_updating=_is_updating(route, call), pending=pending)
+
+
+def _table(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int, as_csv: bool) -> Content:
+    """Return the asked part of an answer with lists, or a series, in the form that is asked for."""
+    page = call.page
+    listed = answer if isinstance(answer, Listed) else page_of_lists(answer, route.lists, page)
+    if as_csv:
+        return csv_content(listed, route.lists, page.of, route.path, (*UNCACHED, BY_ACCEPT))
+    is_part = page != FIRST_PAGE or any(total.total > page.limit for total in listed.totals.values())
+    content = success(
+        listed.answer,
+        route.status,
+        is_updating=_is_updating(route, call),
+        pending=pending,
+        lists=listed.totals if is_part else None,
+    )
+    return content._replace(headers=(*content.headers, BY_ACCEPT))
 
 
 def _is_updating(route: AnyRoute, call: Call[Any, Any]) -> bool:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
 from starlette.types import Send
 
+from exporter.http.lists import ListTotal
 from exporter.http.types import Content, Header
 from otel_measure.errors import MeasureError, StoreUnavailable
 
-JSON_HEADERS: Final[tuple[Header, ...]] = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
+UNCACHED: Final[tuple[Header, ...]] = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+JSON_HEADERS: Final[tuple[Header, ...]] = ((b"content-type", b"application/json"), *UNCACHED)
 _PIECE_BYTES: Final = 64 * 1024
 _RETRY: Final[tuple[Header, ...]] = ((b"retry-after", b"1"),)
 _AT: Final = re.compile(r"(?P<what>.*) - at `\$\.?(?P<where>.*)`", re.DOTALL)
@@ -49,6 +47,7 @@ class Success(msgspec.Struct, frozen=True):
     data: object
     definitions: Literal["updating"] | msgspec.UnsetType = msgspec.UNSET
     pending: int | msgspec.UnsetType = msgspec.UNSET
+    lists: Mapping[str, ListTotal] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -58,7 +57,14 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
-def success(data: object, status: int = 200, *, is_updating: bool = False, pending: int = 0) -> Content:
+def success(
+    data: object,
+    status: int = 200,
+    *,
+    is_updating: bool = False,
+    pending: int = 0,
+    lists: Mapping[str, ListTotal] | None = None,
+) -> Content:
     """Return `data` in its envelope; not-a-number becomes `null`.
 
     Args:
@@ -66,9 +72,10 @@ def success(data: object, status: int = 200, *, is_updating: bool = False, pendi
         status: of HTTP.
         is_updating: whether there are facts that the store does not count yet by its definitions; the envelope says so.
         pending: how many records of this process are not committed yet, and not in the answer; likewise.
+        lists: how long the lists are of which the answer has a part; likewise.
     """
     definitions: Literal["updating"] | msgspec.UnsetType = "updating" if is_updating else msgspec.UNSET
-    answer = Success("success", data, definitions, pending or msgspec.UNSET)
+    answer = Success("success", data, definitions, pending or msgspec.UNSET, lists or msgspec.UNSET)
     return Content(_encode(answer), JSON_HEADERS, status)
 
 

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final, TypeAlias, get_type_hints
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from exporter.http.envelope import JSON_HEADERS, Failure
-from exporter.http.types import JSON, AnyRoute, Content, NoBody, NoQuery, PlainCall, get
+from exporter.http.lists import answer_type
+from exporter.http.types import CSV, JSON, AnyRoute, Content, NoBody, NoQuery, PlainCall, get
 
 Schema: TypeAlias = dict[str, Any]
 _BINARY: Final = {"type": "string", "format": "binary"}
@@ -24,6 +25,15 @@ _STATUS: Final[Schema] = {
     "type": "object",
     "required": ["code", "message"],
     "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+}
+_TOTALS: Final[Schema] = {
+    "description": "How long each list is, where the answer has a part of it.",
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "required": ["total", "matched"],
+        "properties": {"total": {"type": "integer"}, "matched": {"type": "integer"}},
+    },
 }
 _REF: Final = "#/components/schemas/{name}"
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -45,7 +55,7 @@ def description_route(routes: tuple[AnyRoute, ...]) -> AnyRoute:
 def describe(routes: Iterable[AnyRoute]) -> Schema:
     """Return the description of a route table; what belongs to the page is left out."""
     documented = [route for route in routes if route.access != "page"]
-    answers = [_answer_type(route) for route in documented]
+    answers = [answer_type(route.handler) for route in documented]
     asked = [kind for route in documented for kind in (route.query, route.body)]
     (*ins, failure), in_components = msgspec.json.schema_components(
         [*asked, Failure], schema_hook=_any, ref_template=_REF
@@ -88,10 +98,13 @@ def _body(route: AnyRoute, body: Schema) -> Schema:
 
 
 def _content(route: AnyRoute, out: Schema) -> Schema:
-    if _answer_type(route) is Content:
+    if answer_type(route.handler) is Content:
         return {media: {"schema": _CONTENTS.get(media, _BINARY)} for media in route.produces}
-    envelope = {"status": {"const": "success"}, "data": out}
-    return {JSON: {"schema": {"type": "object", "required": ["status", "data"], "properties": envelope}}}
+    envelope: Schema = {"status": {"const": "success"}, "data": out}
+    if route.lists:
+        envelope["lists"] = _TOTALS
+    content = {JSON: {"schema": {"type": "object", "required": ["status", "data"], "properties": envelope}}}
+    return content | ({CSV: {"schema": {"type": "string"}}} if route.is_table else {})
 
 
 def _failure(route: AnyRoute, enveloped: Schema) -> Schema:
@@ -139,10 +152,6 @@ def _nullable(schema: Any) -> Any:
         return schema
     described = {key: _nullable(value) for key, value in schema.items()}
     return described | {"type": ["number", "null"]} if schema.get("type") == "number" else described
-
-
-def _answer_type(route: AnyRoute) -> Any:
-    return get_type_hints(route.handler)["return"]
 
 
 def _any(kind: type) -> Schema:

@@ -17,7 +17,6 @@ from otel_measure.definitions.steps import LADDER
 from otel_measure.store.types.models import CallOrder, SeriesGroupBy
 
 _MAX_PARAMETERS: Final = 32
-MAX_PAGE: Final = 1000
 _STEP: Final = "How long a step is; the shortest that makes at most 300 when absent."
 
 _Window = Annotated[
@@ -65,6 +64,14 @@ class ChosenModelQuery(ModelQuery, frozen=True, kw_only=True):
 
     model: _Model = None
     version: _VersionOfIt = None
+
+
+class ComparisonQuery(ModelQuery, frozen=True, kw_only=True):
+    """Which two versions of a model are compared, and what narrows the answer."""
+
+    model: _Name
+    version: _Version
+    baseline: Annotated[str, Meta(description="The version that it is compared with.")]
 
 
 class CallsQuery(ChosenModelQuery, frozen=True, kw_only=True):
@@ -188,13 +195,6 @@ class EnvironmentQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which environment an answer is about."""
 
     environment: _Environment = None
-
-
-class PageQuery(EnvironmentQuery, frozen=True, kw_only=True):
-    """Which environment an answer is about, and which part of its lists."""
-
-    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many items of each list.")] = MAX_PAGE
-    offset: Annotated[int, Meta(ge=0, le=2**31 - 1, description="How many items of each list come before.")] = 0
 
 
 class ExperimentSeriesQuery(EnvironmentQuery, frozen=True, kw_only=True):

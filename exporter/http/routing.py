@@ -22,11 +22,13 @@ class BoundRoute(NamedTuple):
     Attributes:
         decode: the decoder of its bodies.
         on_loop: whether its handler is a coroutine function, which runs on the event loop.
+        is_table: whether its answer may leave as CSV.
     """
 
     route: AnyRoute
     decode: Callable[[bytes | msgspec.Raw], msgspec.Struct]
     on_loop: bool
+    is_table: bool
 
 
 class PathRoutes(NamedTuple):
@@ -109,7 +111,9 @@ def enveloped(fault: Exception, headers: object, asked: bool) -> Content:
 
 
 def _bound(route: AnyRoute) -> BoundRoute:
-    return BoundRoute(route, msgspec.json.Decoder(route.body).decode, inspect.iscoroutinefunction(route.handler))
+    return BoundRoute(
+        route, msgspec.json.Decoder(route.body).decode, inspect.iscoroutinefunction(route.handler), route.is_table
+    )
 
 
 def _matched(pattern: list[str], given: list[str]) -> dict[str, str] | None:

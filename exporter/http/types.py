@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 
 import msgspec
 
+from exporter.http.lists import BoundListing, Listing, answer_type, bound, with_page
+from otel_measure.definitions.pages import FIRST_PAGE, Page
+from otel_measure.definitions.series import Series
 from otel_measure.records.limits import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ MAX_BATCH_ITEMS: Final = 1000
 MAX_ITEM_BYTES: Final = MAX_RECORD_BYTES
 API: Final = "/api/v1/metrics"
 JSON: Final = "application/json"
+CSV: Final = "text/csv"
 
 
 class NoQuery(msgspec.Struct, frozen=True):
@@ -81,11 +85,13 @@ class Call(Generic[Q, B]):
         path_params: the parameters of the path, decoded.
         query: the parameters after the question mark.
         body: the decoded body.
+        page: the part of the answer's lists that is asked for; only a handler that answers `Listed` takes it itself.
     """
 
     path_params: Mapping[str, str]
     query: Q
     body: B
+    page: Page = FIRST_PAGE
     _backend: Backend | None = None
 
     @property
@@ -122,6 +128,7 @@ class Route(Generic[Q, B]):
         handler: a function runs in a worker thread, a coroutine function on the event loop. Its return annotation is
             the schema of `data`; a `Content` leaves as it is.
         access: the scope that a request needs.
+        query: those of the handler and, of an answer with lists, those of a page.
         returns: what the answer tells, one sentence.
         status: of an answer that went well.
         max_bytes: of the body, after decompression.
@@ -132,12 +139,13 @@ class Route(Generic[Q, B]):
             the headers of the request, and whether the client gave anything that could be wrong.
         accepts: the media types of bodies.
         produces: the media types of answers that are a `Content`; every other answer is JSON.
+        lists: the lists in the answer, of which a question may ask for a part, and which may leave as CSV.
     """
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
     handler: Callable[[Call[Q, B]], object]
-    query: type[Q]
+    query: type[msgspec.Struct]
     body: type[B]
     access: Access
     summary: str
@@ -149,6 +157,12 @@ class Route(Generic[Q, B]):
     error_handler: ErrorHandler | None = None
     accepts: tuple[str, ...] = (JSON,)
     produces: tuple[str, ...] = (JSON,)
+    lists: tuple[BoundListing, ...] = ()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its answer may leave as CSV: it has lists, or is a series."""
+        return bool(self.lists) or answer_type(self.handler) is Series
 
 
 AnyRoute: TypeAlias = Route[Any, Any]
@@ -164,11 +178,13 @@ def get(
     access: Access = "read",
     needs_runtime: bool = True,
     produces: tuple[str, ...] = (JSON,),
+    lists: tuple[Listing, ...] = (),
 ) -> Route[Q, NoBody]:
-    """Return the route of a question."""
+    """Return the route of a question; of the lists in its answer it takes the parameters of a page."""
+    in_answer = bound(lists, answer_type(handler)) if lists else ()
     return Route(
-        method="GET", path=path, handler=handler, query=query, body=NoBody, access=access, summary=summary,
-        returns=returns, needs_runtime=needs_runtime, produces=produces,
+        method="GET", path=path, handler=handler, query=with_page(query, path, in_answer), body=NoBody, access=access,
+        summary=summary, returns=returns, needs_runtime=needs_runtime, produces=produces, lists=in_answer,
     )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def _of_rule(
         conditions=conditions,
         holds_s=holds_s or rule.holds_s,
         clears_s=rule.clears_s,
-        docs=rule.docs,
+        docs=rule.section,
     )
 
 
@@ -238,6 +238,7 @@ def _model_gauges(rules: Rules) -> Iterator[PromAlert]:
         ("model_accuracy", "min", "otel_measure_ai_accuracy_ratio", "<"),
         ("model_drift", "max", "otel_measure_ai_drift_score", ">"),
         ("model_health", "min", "otel_measure_ai_health_score", "<"),
+        ("model_data_quality", "min", "otel_measure_ai_data_quality_ratio", "<"),
     ):
         condition = Condition(f"{worst} by ({MODEL}) ({series})", beyond, number(rules[key].threshold))
         yield _of_rule(rules[key], "gen_ai_request_model", condition)
@@ -344,6 +345,7 @@ def _ours(rules: Rules) -> Iterator[PromAlert]:
 NOT_SAID: Final[dict[str, str]] = {
     "sender_silence": "what a sender sends beside calls is no series: `OtelMeasureModelSilence` fires instead",
     "measure_store_full": "what a full store does not take waits, and is dropped once the queue is full as well",
+    "model_fairness": "there is no series of groups",
     "measure_other_rules": "who is kept from evaluating is no series",
 }
 """Alert rules that PromQL does not say, and why."""

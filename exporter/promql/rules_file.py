@@ -9,21 +9,26 @@ from typing import Final
 from exporter.promql.alerts import PromAlert, alerts
 from exporter.promql.expressions import duration
 from exporter.promql.recording import RecordingRule, by_key, recordings
+from otel_measure.alerting.messages import docs_link
+from otel_measure.config import Settings
 from otel_measure.definitions.alerting.rule import AlertRule
 
 GROUP: Final = "otel-measure"
 
+DEFAULT_PAGE: Final = Settings().page_url
 
-def rules_yaml(in_force: Collection[AlertRule]) -> str:
+
+def rules_yaml(in_force: Collection[AlertRule], page_url: str = DEFAULT_PAGE) -> str:
     """Return a rules file: one group, recordings first, for its rules are evaluated in order.
 
     Args:
         in_force: the alert rules that are on, with what users have otherwise.
+        page_url: where people reach the page, which says what to do.
 
     Raises:
         ConfigurationError: a rule is one that Prometheus cannot judge by what `/metrics` shows.
     """
-    body = (*_recordings(recordings(by_key(in_force))), *_alerts(alerts(in_force)))
+    body = (*_recordings(recordings(by_key(in_force))), *_alerts(alerts(in_force), page_url))
     return "\n".join(("groups:", f"  - name: {GROUP}", "    rules:", *body)) + "\n"
 
 
@@ -38,7 +43,7 @@ def _recordings(recordings: Iterable[RecordingRule]) -> Iterator[str]:
         yield f"        expr: {quoted(recording.expr)}"
 
 
-def _alerts(alerts: Iterable[PromAlert]) -> Iterator[str]:
+def _alerts(alerts: Iterable[PromAlert], page_url: str) -> Iterator[str]:
     for alert in alerts:
         yield f"      - alert: {alert.name}"
         yield "        expr: |-"
@@ -49,7 +54,7 @@ def _alerts(alerts: Iterable[PromAlert]) -> Iterator[str]:
         yield f"        labels: {{severity: {alert.severity}}}"
         yield "        annotations:"
         yield f"          summary: {quoted(_summary(alert))}"
-        yield f"          docs: {quoted(alert.docs)}"
+        yield f"          docs: {quoted(docs_link(page_url, alert.docs))}"
 
 
 def _summary(alert: PromAlert) -> str:

@@ -153,6 +153,7 @@ CASES: Final[dict[str, tuple[Case, Case]]] = {
     "model_accuracy": _of_model("otel_measure_ai_accuracy_ratio", "0.89", "0.9"),
     "model_drift": _of_model("otel_measure_ai_drift_score", "0.31", "0.3"),
     "model_health": _of_model("otel_measure_ai_health_score", "79", "80"),
+    "model_data_quality": _of_model("otel_measure_ai_data_quality_ratio", "0.89", "0.9"),
     "host_cpu": (Case(_cpu("5", "115")), Case(_cpu("30", "90"))),
     "host_memory": (Case(_memory("0.91")), Case(_memory("0.9"))),
     "host_disk": (Case(_disk("0.91", "9000000000-1x720")), Case(_disk("0.9", "10000000000-1x720"))),

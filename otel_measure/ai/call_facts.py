@@ -14,8 +14,8 @@ from otel_measure.definitions.windows import TimeSpan, Window
 from otel_measure.records.kinds import Inference
 from otel_measure.store.types.models import CallOrder, FailedCalls
 
-MAX_CALLS: Final = 100
-MAX_ERROR_TYPES: Final = 50
+MAX_CALLS: Final = 1000
+MAX_ERROR_TYPES: Final = 1000
 TRACE_ID: Final = "{trace_id}"
 
 

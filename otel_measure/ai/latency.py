@@ -83,21 +83,21 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
 def percentiles(use: ModelUse, shares: Sequence[float]) -> list[float]:
     """Return percentiles as `latency` tells them, without their errors, in a tenth of the time; milliseconds."""
     if _is_binned(use):
-        merged = _all_bins(use)
+        merged = all_bins(use)
         return [merged.quantile(q).value for q in shares]
     return (use.latency or _NOTHING).quantiles(shares)
 
 
 def mean(use: ModelUse) -> float:
     """Return the mean as `latency` tells it; milliseconds."""
-    return _all_bins(use).mean if _is_binned(use) else (use.latency or _NOTHING).mean
+    return all_bins(use).mean if _is_binned(use) else (use.latency or _NOTHING).mean
 
 
 def _is_binned(use: ModelUse) -> bool:
     return use.binned is not None and use.binned.count > 0
 
 
-def _all_bins(use: ModelUse) -> Binned:
+def all_bins(use: ModelUse) -> Binned:
     """Return the bins of others' histograms and the buckets of ours together."""
     merged = Binned()
     if use.binned is not None:
@@ -117,7 +117,7 @@ def _first_chunk(use: ModelUse) -> TimeToFirstChunk:
 
 def _binned_latency(use: ModelUse, span: TimeSpan) -> Latency:
     """Percentiles over the bins of others' histograms and the buckets of ours together; the worst error is said."""
-    merged = _all_bins(use)
+    merged = all_bins(use)
     estimates = [merged.quantile(q) for q in _PERCENTILES]
     p50, p95, p99, p999 = (estimate.value for estimate in estimates)
     return Latency(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime
-from typing import Final, TypedDict, Unpack
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Unpack
 
 from otel_measure.ai import reports, series
 from otel_measure.ai.agents import Agents, agents
@@ -18,77 +17,31 @@ from otel_measure.ai.call_facts import (
     model_errors,
     notable_calls,
 )
+from otel_measure.ai.comparison import UseOfVersion, VersionComparison, compare_versions
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
-from otel_measure.ai.kept_snapshots import KeptSnapshots
 from otel_measure.ai.latency import Latency, latency
+from otel_measure.ai.model_pages import KnownModels, page_of_models
+from otel_measure.ai.model_reader import ModelReader, QuestionFilter
 from otel_measure.ai.quality import Accuracy, Regression
-from otel_measure.ai.quality_reader import QualityReader
-from otel_measure.ai.registry import Registry
 from otel_measure.ai.reports import UNKNOWN_QUALITY
 from otel_measure.ai.spending import Spending, dimensions, spending
 from otel_measure.definitions.days import moment as utc
-from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.pages import Page
 from otel_measure.definitions.series import Compare, Series, check_compare
 from otel_measure.definitions.steps import SeriesWindow, series_span, step_for
-from otel_measure.definitions.windows import TimeSpan, counted, time_span
-from otel_measure.errors import NoStore
-from otel_measure.recorder import Recorder
-from otel_measure.store.model_questions import RecordedModels
-from otel_measure.store.questions import Moment
-from otel_measure.store.types.facts import EVERYTHING, Filter
-from otel_measure.store.types.models import CallOrder, Model, ModelChoice, ModelKey, SeriesGroupBy
+from otel_measure.definitions.windows import TimeSpan, counted, whole_minutes
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import CallOrder, Model, ModelChoice, SeriesGroupBy
 
 
-class QuestionFilter(TypedDict, total=False):
-    """What narrows a question: the day it is asked as of, and one service or environment of several."""
-
-    as_of: date | None
-    service: str | None
-    environment: str | None
-
-
-class ModelQuestions:
+class ModelQuestions(ModelReader):
     """The questions of `AiModelService`.
 
     A `window` ("24h") ends now, or with the day `as_of`. Every question may raise `ValueError` for a bad window or a
     day in the future, and `NoStore` where it needs a store and there is none.
-
-    Args:
-        recorder: is flushed before a question is answered.
-        in_process: what models did by this process, where there is no store.
-        registry: which models there are.
-        quality: asks the store; `None` without one.
-        now_us: the clock.
-        timezone: of windows.
-        trace_url: where a trace is shown, with `{trace_id}`; `None` for nowhere.
     """
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        in_process: RecordedModels,
-        registry: Registry,
-        quality: QualityReader | None,
-        now_us: Callable[[], int],
-        timezone: str,
-        trace_url: str | None = None,
-    ) -> None:
-        self._trace_url = trace_url
-        self._recorder = recorder
-        self._in_process = in_process
-        self._registry = registry
-        self._quality = quality
-        self._now_us = now_us
-        self._timezone = timezone
-        self._kept: Final = KeptSnapshots()
-        self._series: Final = series.SeriesTeller()
-
-    @property
-    def pending(self) -> int:
-        """How many records of this process the last answer in this thread or task is without; 0 when it has all."""
-        return self._recorder.pending
 
     def knows_model(self, model_name: str, model_version: str) -> bool:
         """Tell whether a model was registered or recorded."""
@@ -202,7 +155,7 @@ class ModelQuestions:
             model_name: one model; all of them when not given.
             model_version: one of its versions; all of them when not given.
             window: such as "24h".
-            limit: at most so many, up to 100.
+            limit: at most so many, up to 1,000.
             narrowing: see `QuestionFilter`.
 
         Raises:
@@ -254,9 +207,59 @@ class ModelQuestions:
             quality = self._quality.of_model(moment, key, span, where) if self._quality and moment else UNKNOWN_QUALITY
         return reports.snapshot(model, use, quality, span, utc(self._now_us()))
 
+    def get_version_comparison(
+        self,
+        model_name: str,
+        model_version: str,
+        baseline_version: str,
+        window: str = "24h",
+        **narrowing: Unpack[QuestionFilter],
+    ) -> VersionComparison:
+        """Return two versions of a model side by side: latency, errors, cost and tokens with 95 % intervals.
+
+        Args:
+            model_name: a model.
+            model_version: the version in question.
+            baseline_version: the one that it is compared with.
+            window: such as "24h".
+            narrowing: see `QuestionFilter`.
+        """
+        facts = self._quality_for("get_version_comparison")
+        where, span = self._narrowed(window, **narrowing)
+        with facts.asking(where) as moment:
+            version, baseline = (
+                UseOfVersion(
+                    reports.use_of(moment.models, (model_name, one), span),
+                    # Of the same whole minutes as the cells, so that both tell of the same calls.
+                    moment.call_facts.moments(*whole_minutes(span), ModelChoice(model_name, one)),
+                )
+                for one in (model_version, baseline_version)
+            )
+            span = counted(span, moment.models)
+        return compare_versions(model_name, version, baseline, span)
+
     def list_models(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Models:
         """Return a snapshot of every model."""
         return self._all(*self._narrowed(window, **narrowing))[0]
+
+    def models_page(
+        self, page: Page, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]
+    ) -> tuple[reports.Models, int]:
+        """Return the snapshots of a page of models, what all did together, and how many match what is sought.
+
+        Only the models of the page are judged, so a page takes no more memory however many models there are.
+
+        Args:
+            page: which of them; columns are those of a snapshot, and `q` is sought in name, version and type.
+            window: such as "24h".
+            narrowing: see `QuestionFilter`.
+
+        Raises:
+            ValueError: to sort as is asked, more than 20,000 models would have to be judged.
+        """
+        where, span = self._narrowed(window, **narrowing)
+        known = self._known(where, span)
+        return page_of_models(known, page, lambda some: self._judged(where, known, some))
 
     def first_models(self, at_most: int) -> tuple[reports.Models, int]:
         """Return what the last 24 hours tell of the first models, by name, and of how many more they do.
@@ -268,19 +271,28 @@ class ModelQuestions:
         return self._all(*self._narrowed("24h"), at_most)
 
     def _all(self, where: Filter, span: TimeSpan, at_most: int | None = None) -> tuple[reports.Models, int]:
-        with self._asking(where) as (recorded, moment):
-            models, span = self._registry.models(recorded), counted(span, recorded)
-            uses = recorded.model_use(span.start, span.end)
-            qualities = self._quality.of_models(moment, span, where) if self._quality and moment else {}
-        beyond = 0
+        known, beyond = self._known(where, span), 0
+        models, uses = known.models, known.uses
         if at_most is not None:
-            told = {*((use.model, use.version) for use in uses), *qualities}
+            told = {*((use.model, use.version) for use in uses), *known.qualities}
             models = [model for model in models if (model.name, model.version) in told]
             models, beyond = models[:at_most], max(len(models) - at_most, 0)
             shown = {(model.name, model.version) for model in models}
             uses = [use for use in uses if (use.model, use.version) in shown]
-        snapshots = self._kept.of(where, models, uses, qualities, span, utc(self._now_us()))
-        return reports.all_models(snapshots, uses, span), beyond
+        return reports.all_models(self._judged(where, known, models), uses, known.span), beyond
+
+    def _known(self, where: Filter, span: TimeSpan) -> KnownModels:
+        with self._asking(where) as (recorded, moment):
+            span = counted(span, recorded)
+            return KnownModels(
+                self._registry.models(recorded),
+                recorded.model_use(span.start, span.end),
+                self._quality.of_models(moment, span, where) if self._quality and moment else {},
+                span,
+            )
+
+    def _judged(self, where: Filter, known: KnownModels, models: Sequence[Model]) -> tuple[reports.Snapshot, ...]:
+        return self._kept.of(where, models, known.uses, known.qualities, known.span, utc(self._now_us()))
 
     def get_model_series(
         self,
@@ -332,32 +344,6 @@ class ModelQuestions:
         with self._asking(where) as (recorded, _):
             span = counted(span, recorded)
             return reports.summary(recorded.model_use(span.start, span.end), span)
-
-    @contextmanager
-    def _asking(self, where: Filter = EVERYTHING) -> Iterator[tuple[RecordedModels, Moment | None]]:
-        """Yield who answers about models, and all other questions of the same moment where there is a store."""
-        if self._quality is None:
-            yield self._in_process, None
-            return
-        with self._quality.asking(where) as moment:
-            yield moment.models, moment
-
-    def _use_of(self, model: ModelKey, span: TimeSpan, where: Filter) -> tuple[ModelUse, TimeSpan]:
-        with self._asking(where) as (recorded, _):
-            return reports.use_of(recorded, model, span), counted(span, recorded)
-
-    def _quality_for(self, question: str) -> QualityReader:
-        if self._quality is None:
-            raise NoStore(question)
-        return self._quality
-
-    def _narrowed(self, window: str, **narrowing: Unpack[QuestionFilter]) -> tuple[Filter, TimeSpan]:
-        span = time_span(window, self._now_us(), self._timezone, narrowing.get("as_of"))
-        where = Filter(narrowing.get("service"), narrowing.get("environment"))
-        if self._quality is None and (where.narrows or narrowing.get("as_of") is not None):
-            raise NoStore("a question about another day, service or environment")
-        self._recorder.settle()
-        return where, span
 
 
 def _choice(model_name: str | None, model_version: str | None) -> ModelChoice:

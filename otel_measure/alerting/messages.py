@@ -36,7 +36,8 @@ class AlertMessage:
         resolution: why it was resolved; empty otherwise.
         since: when the state began; of a resolved one, when it fired.
         until: when it was resolved; `None` otherwise.
-        docs: the section of the docs that says what to do.
+        kpi: the KPI that the rule judges by; empty where it judges by none.
+        docs: the address at which the page says what it means and what to do.
     """
 
     rule: str
@@ -52,6 +53,7 @@ class AlertMessage:
     cause: str
     since: datetime
     until: datetime | None
+    kpi: str
     docs: str
 
 
@@ -111,10 +113,12 @@ class Messages:
 
     Args:
         rules: that titles and links are of.
+        page_url: where people reach the page, with a slash at its end.
     """
 
-    def __init__(self, rules: Mapping[str, AlertRule]) -> None:
+    def __init__(self, rules: Mapping[str, AlertRule], page_url: str) -> None:
         self._rules = rules
+        self._page_url = page_url
 
     def notification(self, told: Notification) -> NotificationMessage:
         """Return what is told of one subject."""
@@ -158,6 +162,11 @@ class Messages:
         until, why = moment(change.at_us), change.resolution
         return self._message(change.judgement, change.severity, "resolved", change.since_us, until, why)
 
+    def docs_of_kpi(self, key: str) -> str:
+        """Return the address at which the page says what to do when a KPI is beyond its threshold."""
+        rule = next((rule for rule in self._rules.values() if rule.kpi == key), None)
+        return docs_link(self._page_url, "" if rule is None else rule.section)
+
     def _message(
         self,
         judgement: Judgement,
@@ -182,8 +191,14 @@ class Messages:
             judgement.cause,
             moment(since_us),
             until,
-            "" if rule is None else rule.docs,
+            "" if rule is None else rule.kpi,
+            docs_link(self._page_url, "" if rule is None else rule.section),
         )
+
+
+def docs_link(page_url: str, section: str) -> str:
+    """Return where the page shows a section of `docs/alerts.md`, or all of it for an empty one."""
+    return f"{page_url}#/rules/{section}" if section else f"{page_url}#/rules"
 
 
 def title_of(subject: AlertSubject, title: str) -> str:

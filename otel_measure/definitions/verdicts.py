@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from otel_measure.definitions.kpis import BY_KEY, Direction, Kpi, Unit
 from otel_measure.records.enums import HealthStatus
 from otel_measure.stats.intervals import Interval
 
-Verdict = Literal["ok", "warning", "alert", "unknown"]
+Verdict = Literal["alert", "warning", "ok", "unknown"]
+"""The worst first."""
 
 # Per unit: how a person reads it, by what it is multiplied, significant digits, and whether they are decimal places.
 _FORMATS: Final[dict[Unit, tuple[str, float, int, str]]] = {
@@ -27,7 +28,7 @@ _FORMATS: Final[dict[Unit, tuple[str, float, int, str]]] = {
     "points": ("{}", 1.0, 4, "g"),
     "bytes_per_second": ("{} B/s", 1.0, 0, "f"),
 }
-WORST_FIRST: Final[tuple[Verdict, ...]] = ("alert", "warning", "ok", "unknown")
+WORST_FIRST: Final[tuple[Verdict, ...]] = get_args(Verdict)
 ENOUGH_OF_THE_TIME: Final = 0.9
 SHARES: Final[frozenset[Unit]] = frozenset({"ratio", "score"})  # units of 0 to 1
 _MOST_DIGITS: Final = 17  # that many tell any two floats apart

@@ -177,6 +177,11 @@ def counted_together(parts: Iterable[CountedBy]) -> CountedBy:
 # ---------------------------------------------------------------- cells of time
 
 
+def whole_minutes(span: TimeSpan) -> tuple[int, int]:
+    """Return from when to when the cells of a minute reach that cover a window, microseconds."""
+    return span.start - span.start % MINUTE_US, span.end + -span.end % MINUTE_US
+
+
 class CellRange(NamedTuple):
     """The cells of `seconds` that begin in [start, end), microseconds."""
 

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Outcome, SubjectKind
+from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Outcome
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.kpis import BY_KEY, Kpi
 from otel_measure.definitions.verdicts import Verdict
-from otel_measure.judging.alerts import alert_of
+from otel_measure.judging.alerts import alert_of, subject_of
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import Scorecard
 
 # The windows of KPIs are 5 minutes and more, and reading all of them is the dearest part of a turn.
 KEPT_US: Final = 300 * SECOND_US
-ALL_USERS: Final = "all users"
 _OUTCOMES: Final[dict[Verdict, Outcome]] = {
     "alert": "beyond",
     "unknown": "unknown",
     "warning": "within",
     "ok": "within",
 }
+_WORST_FIRST: Final[dict[Outcome, int]] = {"beyond": 0, "within": 1, "unknown": 2}
 
 
 class KpiJudge:
@@ -56,17 +56,19 @@ def kpis_of(rules: Iterable[AlertRule]) -> Mapping[str, Kpi]:
 
 
 def judged_kpis(cards: Iterable[Scorecard], rules: Sequence[AlertRule], host: str) -> list[Judgement]:
-    """Return what rules say of the subjects of scorecards.
+    """Return what rules say of the subjects of scorecards: of a model what they say of its worst version.
 
     Args:
-        cards: one for each environment; of the machine, which has none, the first one tells.
+        cards: one for each environment; the machine has none, so each card tells of it.
         rules: of which a KPI decides.
         host: the name of the machine.
     """
     judged: dict[tuple[AlertSubject, str], Judgement] = {}
     for card in cards:
         for judgement in _judged(card, rules, host):
-            judged.setdefault((judgement.subject, judgement.rule), judgement)
+            key = judgement.subject, judgement.rule
+            if key not in judged or _WORST_FIRST[judgement.outcome] < _WORST_FIRST[judged[key].outcome]:
+                judged[key] = judgement
     return list(judged.values())
 
 
@@ -76,18 +78,9 @@ def _judged(card: Scorecard, rules: Sequence[AlertRule], host: str) -> Iterator[
         by_kpi.setdefault(reading.key, []).append(reading)
     for rule in rules:
         for reading in by_kpi.get(rule.kpi, ()):
-            subject = _subject(rule.about, reading, host, card.environment)
+            subject = subject_of(reading, host, card.environment)
             if subject is not None:
                 yield _judgement(rule, subject, reading)
-
-
-def _subject(about: SubjectKind, reading: Reading, host: str, environment: str) -> AlertSubject | None:
-    """Return whom a reading is about; `None` for one that stands for models or services that are not there."""
-    if about == "host":
-        return AlertSubject(about, host, "")
-    if about == "users":
-        return AlertSubject(about, ALL_USERS, environment)
-    return AlertSubject(about, reading.subject, environment) if reading.subject else None
 
 
 def _judgement(rule: AlertRule, subject: AlertSubject, reading: Reading) -> Judgement:

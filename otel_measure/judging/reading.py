@@ -18,6 +18,7 @@ class Reading:
         evidence: how many calls, labels, answers, sessions or persons it rests on; `None` where none are counted.
         verdict: "unknown" with less evidence than the KPI needs.
         missing: what is missing for a verdict, as a sentence; empty where nothing is.
+        model_name, model_version: of the model that the subject is; empty for every other subject.
     """
 
     key: str
@@ -34,3 +35,5 @@ class Reading:
     missing: str
     window: str
     alert_rule: str
+    model_name: str = ""
+    model_version: str = ""

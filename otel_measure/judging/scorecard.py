@@ -128,7 +128,7 @@ def _readings(overview: Overview, kpis: Mapping[str, Kpi], kept: KeptReadings) -
         yield from kept.of(model, lambda model: tuple(_of_model(model, kpis)))
 
 
-def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
+def _reading(kpi: Kpi, unjudged: _Unjudged, model_name: str = "", model_version: str = "") -> Reading:
     key, value, subject, evidence, interval, at_worst, doubt, own_target = unjudged
     kpi = with_target(kpi, own_target)
     verdict = judge(kpi, value, evidence=evidence, interval=interval)
@@ -151,6 +151,8 @@ def _reading(kpi: Kpi, unjudged: _Unjudged) -> Reading:
         lacks,
         kpi.window,
         kpi.alert_rule,
+        model_name,
+        model_version,
     )
 
 
@@ -205,17 +207,18 @@ def _little_seen(service: Availability, observed_s: float) -> str:
 
 
 def _of_model(model: ModelSnapshot, kpis: Mapping[str, Kpi]) -> Iterator[Reading]:
-    subject, targets = f"{model.model_name} {model.model_version}", model.targets
+    name, version, targets = model.model_name, model.model_version, model.targets
+    subject = f"{name} {version}"
     alerting = False
     for unjudged in _components(model, subject):
         own_target = targets.get(unjudged.key) if targets else None
-        reading = _reading(
-            kpis[unjudged.key], unjudged if own_target is None else unjudged._replace(own_target=own_target)
-        )
+        if own_target is not None:
+            unjudged = unjudged._replace(own_target=own_target)
+        reading = _reading(kpis[unjudged.key], unjudged, name, version)
         alerting |= reading.verdict == "alert"
         yield reading
     unjudged = _health(model, subject, alerting)
-    yield _reading(kpis[unjudged.key], unjudged)
+    yield _reading(kpis[unjudged.key], unjudged, name, version)
 
 
 def _components(model: ModelSnapshot, subject: str) -> Iterator[_Unjudged]:

@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from otel_measure.alerting.report import RuleAlerts
-from otel_measure.definitions.alerting.judgement import SubjectKind
+from otel_measure.alerting.messages import AlertMessage
+from otel_measure.definitions.alerting.judgement import AlertSubject, SubjectKind
 from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.verdicts import Verdict, format_value
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.infrastructure.ledger import Service
-from otel_measure.judging.alerts import Alert, alerts
-from otel_measure.judging.kpi_rules import ALL_USERS
+from otel_measure.judging.alerts import Alert, Alerts, subject_of
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import Scorecard
 from otel_measure.records.enums import HealthStatus
 
 Look: TypeAlias = Literal["bad", "fair", "good", "unknown"]
-_KINDS: Final[dict[str, SubjectKind]] = {"infrastructure": "host", "ai": "model", "users": "users"}
-_SERVICES: Final = "availability_percent"
+DocsOfKpi: TypeAlias = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class FiringAlert:
-    """One thing that fires.
+    """A subject about which something fires: its worst alert, and what else of it is beyond.
 
     Attributes:
-        rule: the key of the rule, or of the KPI that is beyond its threshold.
-        severity: "page" or "ticket" of a rule, "critical" of a KPI.
-        kind, subject, environment: whom it is about.
+        rule: the key of the rule that leads; empty where a KPI alone is beyond its threshold.
+        kpi: the KPI that the rule judges by, or that is beyond; empty of a rule that judges by none.
+        severity: "page" or "ticket" of a rule, "critical" of a KPI alone.
+        kind, subject, environment: whom it is about; a model with all its versions.
+        version: of a model, the one of which that KPI is beyond its threshold; empty where none is.
         cause: of a rule the reason of an outage or the error type of most failures, of a KPI its rule in words.
-        since: when it began to fire; `None` of a KPI, which is looked at when somebody asks.
+        evidence: how many calls, readings or persons it rests on; 0 where none are counted.
+        since: when it began to fire; of a KPI alone as of `Alert`.
+        also: the other rules that fire about it, then the KPIs beyond that none of these judges by, by their keys.
+        docs: the address at which the page says what it means and what to do.
     """
 
     rule: str
+    kpi: str
     severity: Literal["page", "ticket", "critical"]
     kind: SubjectKind
     subject: str
     environment: str
+    version: str
     sentence: str
     cause: str
     value: float
     threshold: float
+    evidence: int
     since: datetime | None
+    also: tuple[str, ...]
+    docs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +63,8 @@ class Status:
     Attributes:
         look: how bad the sentence is.
         sentence: the worst of everything.
-        firing: what fires, rules before KPIs, the worst first.
-        total: how many that are; a page of them has the first alone.
+        firing: each subject about which something fires, once: those of rules first, the worst first.
+        total: how many these are; a page of them has the first alone.
         verdicts: how many readings of KPIs have each.
         evaluated: when rules were evaluated last; `None` where nobody ever did.
         environment: that services, models and users are of.
@@ -73,45 +81,88 @@ class Status:
     environment: str
 
 
-def status(card: Scorecard, rules: RuleAlerts, services: Sequence[Service], machine: str, host: str) -> Status:
+def status(
+    card: Scorecard, told: Alerts, services: Sequence[Service], machine: str, host: str, docs_of_kpi: DocsOfKpi
+) -> Status:
     """Return the worst of everything, and what fires.
-
-    A subject that a rule fires about is not told of again by its KPIs: most rules judge by them.
 
     Args:
         card: every KPI with its verdict.
-        rules: how the alerts of rules stand.
+        told: what fires of it, and how the alerts of rules stand.
         services: every registered one of the environment.
         machine: the status of the machine, as its summary has it.
         host: the name of the machine.
+        docs_of_kpi: returns where it says what to do about a KPI.
     """
-    of_rules = list(_of_rules(rules))
-    told = {(alert.kind, alert.subject) for alert in of_rules}
-    of_kpis = (_of_kpi(alert, card.environment, host) for alert in alerts(card).alerts)
-    firing = (*of_rules, *(alert for alert in of_kpis if (alert.kind, alert.subject) not in told))
+    firing = tuple(_firing(told, host, docs_of_kpi))
     look, sentence = _worst(firing, card, [one.service_name for one in services if one.state == "down"], machine)
     return Status(
-        look, sentence, firing, len(firing), card.verdicts, rules.evaluated, card.timestamp, card.definitions,
+        look, sentence, firing, len(firing), card.verdicts, told.rules.evaluated, card.timestamp, card.definitions,
         card.environment,
     )  # fmt: skip
 
 
-def _of_rules(rules: RuleAlerts) -> Iterator[FiringAlert]:
-    for alert in rules.active:
-        if alert.state == "firing":
-            yield FiringAlert(
-                alert.rule, alert.severity, alert.subject.kind, alert.subject.name, alert.subject.environment,
-                alert.sentence, alert.cause, alert.value, alert.threshold, alert.since,
-            )  # fmt: skip
+def _firing(told: Alerts, host: str, docs_of_kpi: DocsOfKpi) -> Iterator[FiringAlert]:
+    """Yield what leads of each subject: the worst rule that fires about it, else the first KPI beyond its threshold."""
+    by_rules: dict[AlertSubject, list[AlertMessage]] = {}
+    for message in told.rules.active:
+        if message.state == "firing":
+            about = AlertSubject(message.subject.kind, message.subject.name, message.subject.environment)
+            by_rules.setdefault(about, []).append(message)
+    by_kpis: dict[AlertSubject, list[Alert]] = {}
+    for alert in told.alerts:
+        about_kpi = subject_of(alert, host, told.environment)
+        if about_kpi is not None:
+            by_kpis.setdefault(about_kpi, []).append(alert)
+    for about, messages in by_rules.items():
+        yield _of_rules(about, messages, by_kpis.get(about, []))
+    for about, beyond in by_kpis.items():
+        if about not in by_rules:
+            yield _of_kpis(about, beyond, docs_of_kpi)
 
 
-def _of_kpi(alert: Alert, environment: str, host: str) -> FiringAlert:
-    kind: SubjectKind = "service" if alert.key == _SERVICES else _KINDS[alert.domain]
-    subject = {"host": host, "users": ALL_USERS}.get(kind, alert.subject)
+def _of_rules(about: AlertSubject, messages: Sequence[AlertMessage], beyond: Sequence[Alert]) -> FiringAlert:
+    first, *others = messages
+    judged_by = {message.kpi for message in messages}
+    kpis = dict.fromkeys(alert.key for alert in beyond if alert.key not in judged_by)
     return FiringAlert(
-        alert.key, alert.severity, kind, subject, "" if kind == "host" else environment,
-        alert.message, alert.rule, alert.value, alert.threshold, None,
-    )  # fmt: skip
+        rule=first.rule,
+        kpi=first.kpi,
+        severity=first.severity,
+        kind=about.kind,
+        subject=about.name,
+        environment=about.environment,
+        version=next((alert.model_version for alert in beyond if alert.key == first.kpi), ""),
+        sentence=first.sentence,
+        cause=first.cause,
+        value=first.value,
+        threshold=first.threshold,
+        evidence=first.evidence,
+        since=first.since,
+        also=(*(message.rule for message in others), *kpis),
+        docs=first.docs,
+    )
+
+
+def _of_kpis(about: AlertSubject, beyond: Sequence[Alert], docs_of_kpi: DocsOfKpi) -> FiringAlert:
+    first, *others = beyond
+    return FiringAlert(
+        rule="",
+        kpi=first.key,
+        severity=first.severity,
+        kind=about.kind,
+        subject=about.name,
+        environment=about.environment,
+        version=first.model_version,
+        sentence=first.message,
+        cause=first.rule,
+        value=first.value,
+        threshold=first.threshold,
+        evidence=first.evidence or 0,
+        since=first.since,
+        also=tuple(dict.fromkeys(alert.key for alert in others if alert.key != first.key)),
+        docs=docs_of_kpi(first.key),
+    )
 
 
 def _worst(firing: Sequence[FiringAlert], card: Scorecard, down: Sequence[str], machine: str) -> tuple[Look, str]:

@@ -15,7 +15,7 @@ import msgspec
 
 from otel_measure.stats.explicit import check_share
 from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, ExponentialHistogram
-from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
+from otel_measure.stats.intervals import UNKNOWN, Interval, quantile_ranks
 
 Bin = tuple[float, float, int]
 FINEST_SCALE: Final = 5  # bins of 2.2 %: finer ones of others are joined, so that a cell stays small
@@ -205,12 +205,11 @@ class Binned:
         check_share(q)
         if not self._bins:
             return Estimate(nan, nan, nan)
-        low, high = self._bounds(q)
+        low, high = self._bounds(max(1, ceil(q * self.count)))
         return Estimate(min(max(self._log_uniform(q * self.count), low), high), low, high)
 
-    def _bounds(self, q: float) -> Interval:
-        """Return between which values the one of rank ``q * count`` certainly lies, of the values that are there."""
-        nth = max(1, ceil(q * self.count))
+    def _bounds(self, nth: int) -> Interval:
+        """Return between which values the ``nth`` certainly lies, of the values that are there."""
         low = _nth(((edge, n) for (edge, _), n in self._bins.items()), nth)
         high = _nth(((edge, n) for (_, edge), n in self._bins.items()), nth)
         low, high = max(low, min(self.min, high)) if self.min < inf else low, high
@@ -220,10 +219,13 @@ class Binned:
     def quantile_interval(self, q: float) -> Interval:
         """Return between which values the quantile of all that could come lies in 95 of 100 cases: order statistics.
 
-        They are those at the ends of the Wilson interval of q n of n, with the whole of the bins that they lie in.
+        They are those of `quantile_ranks`, with the whole of the bins that they lie in; where so few values do not
+        tell, the end is the smallest or the largest of them, which is missed more often.
         """
-        low, high = wilson_interval(round(q * self.count), self.count)
-        return (self._bounds(low)[0], self._bounds(high)[1]) if self.count else UNKNOWN
+        if not self._bins:
+            return UNKNOWN
+        low, high = quantile_ranks(self.count, q)
+        return self._bounds(max(low, 1))[0], self._bounds(min(high, self.count))[1]
 
     def _log_uniform(self, rank: float) -> float:
         """Return where the density of all bins together, flat in the logarithm, has this much to its left."""

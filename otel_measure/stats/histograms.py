@@ -110,7 +110,7 @@ class ExponentialHistogram:
                 raise ValueError(f"{name}={number!r}: must be in 0..{_LARGEST}, as durations and costs are")
         shift = MAX_SCALE - scale
         buckets = {offset + k: n for k, n in enumerate(counts) if n}
-        lowest, highest = _finest_index(low) >> shift, _finest_index(high) >> shift
+        lowest, highest = finest_index(low) >> shift, finest_index(high) >> shift
         histogram._shift = shift
         for index, n in ((lowest, zero_count), *buckets.items()):
             if n:
@@ -384,7 +384,8 @@ class ExponentialHistogram:
         self._last >>= by
 
 
-def _finest_index(value: float) -> int:
+def finest_index(value: float) -> int:
+    """Return the bucket of a value above 0 at `MAX_SCALE`."""
     return ceil(log2(value) * _FINEST) - 1
 
 

@@ -26,6 +26,10 @@ def _sqlite() -> Engine:
 ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {"": _sqlite}
 
 
+# Schemes of servers that a store can be created on and cannot be used on yet.
+_NOT_YET: Final = frozenset({"clickhouse", "clickhouses"})
+
+
 def definitions_of(settings: Settings) -> Definitions:
     """Return what the settings say of the meaning of what is counted."""
     return Definitions(
@@ -94,6 +98,24 @@ def compact(settings: Settings) -> Compacted:
     return _engine_of(settings.store).compact(settings)
 
 
+def statements(engine: str, database: str, cluster: str | None) -> list[str]:
+    """Return what creates a store on a server, in order.
+
+    Args:
+        engine: of the server; "clickhouse" is the only one.
+        database: where the tables are to be.
+        cluster: the name of the cluster, `None` for one node.
+
+    Raises:
+        ConfigurationError: a name cannot be one, or there is no such engine.
+    """
+    if engine != "clickhouse":
+        raise ConfigurationError(f"stores are created on servers of clickhouse alone, not of {engine!r}")
+    from otel_measure.store.clickhouse import schema
+
+    return schema.statements(database, cluster)
+
+
 def installed() -> list[Engine]:
     """Return every engine whose library is here."""
     return [load() for load in ENGINES.values()]
@@ -101,6 +123,11 @@ def installed() -> list[Engine]:
 
 def _engine_of(store: str) -> Engine:
     scheme = store.partition("://")[0] if "://" in store else ""
+    if scheme in _NOT_YET:
+        raise ConfigurationError(
+            f"store cannot be {scheme}://… yet: facts can be written there and no questions are answered"
+            " (docs/scale.md); keep to SQLite, by a path"
+        )
     if scheme not in ENGINES:
         raise ConfigurationError(
             f'store must be a path, ":memory:" or None, not {store!r}: SQLite is the only engine so far'

@@ -15,6 +15,7 @@ from otel_measure.store.types.models import (
     ALL_MODELS,
     CallChanges,
     CallCount,
+    CallMoments,
     CallOrder,
     CallTotals,
     FailedCalls,
@@ -179,6 +180,9 @@ class CallFactQuestions(Protocol):
 
     def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
         """Return the failed calls of [start, end) by type, the most frequent first; the trace is that of a new one."""
+
+    def moments(self, start: int, end: int, only: ModelChoice) -> CallMoments:
+        """Return how costs and tokens of the calls of [start, end) are distributed."""
 
     def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
         """Return how many calls failed in each step of a series, by type; steps without one are left out."""

@@ -74,8 +74,8 @@ def test_what_cannot_be_asked_is_refused(measured: Capture) -> None:
     ai = measured.ai
     with pytest.raises(ValueError, match="sort must be one of latency, cost, not 'tokens'"):
         ai.get_calls("tokens")  # type: ignore[arg-type] # what a caller may get wrong
-    with pytest.raises(ValueError, match="limit must be a whole number from 1 to 100, not 101"):
-        ai.get_calls(limit=101)
+    with pytest.raises(ValueError, match="limit must be a whole number from 1 to 1000, not 1001"):
+        ai.get_calls(limit=1001)
     for ask in (ai.get_calls, ai.get_errors):
         with pytest.raises(ValueError, match="model_version='1' needs a model_name"):
             ask(model_version="1")

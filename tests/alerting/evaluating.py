@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from otel_measure.alerting.delivery.courier import LEASE_US, Courier
@@ -26,6 +26,14 @@ RULES: Final = {one.key: one for one in (rule("errors"), rule("latency", "ticket
 class AlertServer:
     """What of a server has to do with alerts.
 
+    Args:
+        store: an empty one when not given.
+        name: of the process.
+        digest: of its rules.
+        log: takes what it sends.
+        rules: by what it judges a store; the outcomes of a list when not given.
+        settings: of its receivers.
+
     Attributes:
         judgements: what is said at the next turn.
         log: what it sends.
@@ -39,6 +47,7 @@ class AlertServer:
         name: str = "one",
         digest: str = "x",
         log: RequestLog | None = None,
+        rules: Callable[[Store], AlertRules] | None = None,
         **settings: Any,
     ) -> None:
         self.name, self.now_us = name, NOW
@@ -47,12 +56,13 @@ class AlertServer:
         assert opened is not None
         self.store: Final = opened if store is not None else closed_later(opened)
         self.log = log or RequestLog()
-        self.messages = Messages(RULES)
+        judges = rules(self.store) if rules else AlertRules(RULES, digest, lambda _: self.judgements)
+        self.messages = Messages(judges.by_key, "http://page/")
         given = settings or {"alert_webhook": "http://hook/s3cret"}
         self.receivers = receivers_of(Settings(**given), self.messages, self.log)
         self.evaluator = Evaluator(
             self.store,
-            AlertRules(RULES, digest, lambda _: self.judgements),
+            judges,
             receivers=[receiver.name for receiver in self.receivers.each_once],
             in_maintenance=lambda environments, now: in_maintenance(self.store, environments, now),
             tell=self.receivers.present,

@@ -64,8 +64,8 @@ def test_the_cause_is_told_from_the_first_notification_to_the_history() -> None:
             runtime.flush()
             assert evaluator.evaluate()
             if minute == 11:
-                during = rule_alerts(store, Messages(rules.by_key), None, clock.now_us)
-        after = rule_alerts(store, Messages(rules.by_key), None, clock.now_us)
+                during = rule_alerts(store, Messages(rules.by_key, "http://page/"), None, clock.now_us)
+        after = rule_alerts(store, Messages(rules.by_key, "http://page/"), None, clock.now_us)
         with store.asking() as known:
             told = [one.notification for one in known.alerts.waiting("webhook")]
     causes = {"service_down": "disk failed", "model_errors": "RateLimit"}
@@ -103,7 +103,7 @@ def test_a_judge_that_fails_costs_its_own_rules_alone(caplog: pytest.LogCaptureF
                 clock.advance(timedelta(minutes=1))
                 runtime.flush()
                 assert evaluator.evaluate()
-            report = rule_alerts(store, Messages(rules.by_key), None, clock.now_us)
+            report = rule_alerts(store, Messages(rules.by_key, "http://page/"), None, clock.now_us)
             faults.clear()
             seen.append({(alert.rule, alert.subject.name): alert.sentence for alert in report.active})
     down = ("service_down", "api")

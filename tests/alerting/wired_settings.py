@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import requests
@@ -74,6 +75,26 @@ def told(given: Given, **others: str) -> object:
 def signed(given: Given) -> object:
     """The same with a webhook."""
     return told(given, alert_webhook="http://hook")
+
+
+def linked(given: Given) -> object:
+    """Where a notification says that it is told what to do."""
+    seen: list[str] = []
+
+    def request(method: str, url: str, data: bytes, **_: Any) -> requests.Response:
+        seen.append(json.loads(data)["alerts"][0]["docs"])
+        response = requests.Response()
+        response.status_code = 200
+        response.raw = _Raw()
+        return response
+
+    given.monkeypatch.setattr(requests, "request", request)
+    settings = given.with_settings(alert_webhook="http://hook")
+    runtime = Runtime(settings, clock=lambda: NOW_US, alert_rules=FIRING, raise_faults=True)
+    assert runtime.alerts is not None
+    runtime.alerts.run_due()
+    runtime.shutdown()
+    return seen
 
 
 def failing(given: Given) -> object:

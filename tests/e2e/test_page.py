@@ -39,6 +39,7 @@ VIEWS: Final = {
     "senders": (".empty .snippet", 0),
     "kpis": (".listing tbody tr", 0),
     "definitions/cost": (".prose-page table", 0),
+    "rules/model_silence": (".prose-page:has-text('What to do: look whether what calls the model is up') li", 0),
 }
 MOST_PX: Final = 6000
 MOST_BYTES: Final = 150_000

@@ -125,7 +125,11 @@ def space(_: str) -> tuple[int, int, int]:
 
 
 class Machine:
-    """A fake host over temporary files, and a sampler that looks at it."""
+    """A fake host over temporary files, and a sampler that looks at it.
+
+    Attributes:
+        space: bytes of its filesystem: all, used, open to users.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.clock = MachineClock()
@@ -140,6 +144,7 @@ class Machine:
         for name in ("sda", "loop0"):
             (self.sys_block / name).mkdir(parents=True)
         self.errors: list[str] = []
+        self.space = space("/")
         self.sys_net = folder / "net"
         for name in ("lo", "eth0"):
             (self.sys_net / name).mkdir(parents=True)
@@ -147,7 +152,7 @@ class Machine:
             self.psutil.disk_partitions,
             clock=self.clock,
             timeout_s=5,
-            usage=space,
+            usage=lambda _: self.space,
             is_file=lambda path: False,
             real_path=str,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 
 from otel_measure.alerting.in_force import of_judge
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
@@ -11,7 +12,7 @@ from otel_measure.definitions.alerting.rules import ALERT_RULES
 from otel_measure.judging.kpi_rules import KEPT_US, KpiJudge, judged_kpis, kpis_of
 from otel_measure.judging.scorecard import Scorecard, scorecard
 from tests.comparing import comparable
-from tests.judging.test_scorecard import models, overview
+from tests.judging.test_scorecard import changed, models, overview
 
 OF_KPIS = of_judge(ALERT_RULES, "kpi")
 NOON_US = 1_768_478_400_000_000
@@ -41,11 +42,19 @@ def test_what_the_rules_say_is_what_the_kpis_say() -> None:
     assert [subject for _, subject in judged if subject.kind == "model"] == []
 
 
-def test_a_model_is_judged_by_its_version() -> None:
-    """A rule about models has a judgement for each version that a KPI has a reading of."""
-    judged = judged_kpis([scorecard(replace(overview(), models=models(slow=600)))], OF_KPIS, "web-1")
-    health = [(one.subject.name, one.outcome) for one in judged if one.rule == "model_health"]
-    assert health == [("slow 1", "unknown")]  # of a model without a health
+def test_a_model_is_judged_by_its_worst_version() -> None:
+    """A rule about models has one judgement of all versions: beyond where one is, unknown where none is known."""
+    by_latency = [replace(OF_KPIS[0], key="late", about="model", kpi="latency_p95_ms")]
+
+    def judged(**p95_ms: float) -> list[tuple[str, str, str]]:
+        versions = tuple(changed(one, model_name="m", model_version=one.model_name) for one in models(**p95_ms).models)
+        card = scorecard(replace(overview(), models=replace(models(), models=versions)))
+        return [(one.subject.name, one.outcome, one.sentence) for one in judged_kpis([card], by_latency, "web-1")]
+
+    sentence = "Inference latency p95 of m b is 600 ms, above 500 ms"
+    assert judged(a=100, b=600, c=nan) == [("m", "beyond", sentence)]
+    assert judged(a=100, b=nan) == [("m", "within", "")]
+    assert judged(b=nan) == [("m", "unknown", "")]
 
 
 def test_kpis_are_read_anew_every_five_minutes() -> None:

@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from otel_measure.stats.intervals import (
+    difference_interval,
+    fewest_values,
     normal_cdf,
     normal_quantile,
     normal_sf,
     nps_interval,
+    quantile_ranks,
+    ratio_interval,
+    square_and_add,
     wilson_interval,
 )
 
@@ -43,6 +48,42 @@ def test_wilson_equals_scipy(n: int, share: float, confidence: float) -> None:
 def test_wilson_of_nothing_is_unknown() -> None:
     """Without persons both ends are nan."""
     assert all(math.isnan(end) for end in wilson_interval(0, 0))
+
+
+@given(n=st.integers(1, 10**7), q=st.sampled_from([0.5, 0.9, 0.95, 0.99, 0.999]))
+def test_the_ranks_of_a_quantile_miss_as_rarely_as_they_say(n: int, q: float) -> None:
+    """Where they are inside, the true quantile lies below the low one in at most 2.5 %, and so above the high one."""
+    low, high = quantile_ranks(n, q)
+    assert low <= n * q <= high
+    if low >= 1:
+        assert stats.binom.cdf(low - 1, n, q) <= 0.0251
+    if high <= n:
+        assert stats.binom.sf(high - 1, n, q) <= 0.0251
+
+
+def test_how_many_values_tell_of_a_quantile() -> None:
+    """Both ranks are there from 6 values on for the median, 76 for p95, 388 for p99; with one fewer they are not."""
+    assert [fewest_values(q) for q in (0.5, 0.95, 0.99)] == [6, 76, 388]
+    low, high = quantile_ranks(75, 0.95)
+    assert low >= 1
+    assert high > 75
+
+
+def test_a_difference_of_two_estimates_has_the_squares_of_both_distances() -> None:
+    """Of proportions it is Newcombe's method 10, whose own example it is; what is unknown stays so."""
+    low, high = difference_interval((56, 70), (48, 80))
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+    assert square_and_add(5.0, (2.0, 9.0), 1.0, (-2.0, 5.0)) == (-1.0, 9.0)
+    assert all(math.isnan(end) for end in square_and_add(5.0, (2.0, 9.0), 1.0, (math.nan, math.nan)))
+
+
+def test_a_ratio_is_a_difference_of_logarithms() -> None:
+    """It lies as far in both directions, turns over with the two, and is unknown where an end is not above 0."""
+    low, high = ratio_interval(4.0, (2.0, 8.0), 1.0, (0.5, 2.0))
+    assert (low, high) == pytest.approx((4.0 / 2 ** math.sqrt(2), 4.0 * 2 ** math.sqrt(2)))
+    assert ratio_interval(1.0, (0.5, 2.0), 4.0, (2.0, 8.0)) == pytest.approx((1 / high, 1 / low))
+    for interval in ((0.0, 8.0), (-1.0, 8.0), (math.nan, math.nan)):
+        assert all(math.isnan(end) for end in ratio_interval(4.0, interval, 1.0, (0.5, 2.0)))
 
 
 def test_nps_interval_is_that_of_four_quarters_more() -> None:

@@ -11,7 +11,7 @@ from otel_measure.config import Settings
 from otel_measure.definitions.parameters import SETTABLE
 from otel_measure.errors import ConfigurationError, StoreError
 from otel_measure.records.kinds import Origin
-from otel_measure.store.engines import definitions_of, installed, open_store, store_checks
+from otel_measure.store.engines import definitions_of, installed, open_store, statements, store_checks
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.findings import Finding
 from tests.facts import event
@@ -29,6 +29,23 @@ def test_a_place_that_no_engine_knows_is_refused_by_name() -> None:
     assert str(refusal.value) == (
         "store must be a path, \":memory:\" or None, not 'mysql://db/measure': SQLite is the only engine so far"
     )
+
+
+def test_a_store_on_clickhouse_is_not_to_be_had_yet() -> None:
+    """The setting is refused in one line that says what there is, without what is secret in it."""
+    for url in ("clickhouse://me:secret@db/measure", "clickhouses://db:8443/measure"):
+        with pytest.raises(ConfigurationError) as refusal:
+            open_store(Settings(store=url))
+        assert str(refusal.value) == (
+            f"store cannot be {url.partition(':')[0]}://… yet: facts can be written there and no questions are answered"
+            " (docs/scale.md); keep to SQLite, by a path"
+        )
+
+
+def test_statements_are_of_a_server_that_stores_can_be_created_on() -> None:
+    """Of any other there are none."""
+    with pytest.raises(ConfigurationError, match="on servers of clickhouse alone, not of 'mysql'"):
+        statements("mysql", "measure", None)
 
 
 def test_answers_are_about_the_environment_of_the_settings() -> None:

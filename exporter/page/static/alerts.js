@@ -11,6 +11,7 @@ import { Pages, ROWS, Table, pageOf } from "./table.js";
 
 const DEFINITION = "rulealerts-alertmessage-silencemessage-and-subjectmessage";
 
+const MOST = 100; // as many as there are of what happened lately
 const PENDING = [
   { key: "alert", name: "Alert", isName: true, value: (alert) => alert.title, show: (alert) => html`${alert.sentence}<small>${alert.title}</small>` },
   { key: "subject", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
@@ -35,7 +36,7 @@ export function Alerts({ environment, parameters, status }) {
   const { page: wanted } = pageOf(parameters.firing_page, status ? status.total : 0);
   const offset = status ? (wanted - 1) * ROWS : null;
   const answer = useAnswer(offset === null ? null : asked("status", { environment, limit: ROWS, offset }), NORMALLY).data;
-  const alerts = useAnswer(asked("alerts", { environment, limit: 1 }), NORMALLY).data;
+  const alerts = useAnswer(asked("alerts", { environment, limit: MOST }), NORMALLY).data;
   if (!alerts || !answer) return html`<${Waiting} rows=${8} />`;
   const { rules } = alerts;
   const pending = rules.active.filter(({ state }) => state === "pending");

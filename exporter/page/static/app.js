@@ -3,21 +3,11 @@
 import { html, render, useEffect, useErrorBoundary, useRef } from "./preact.standalone.module.js";
 import { address, change, linkTo } from "./address.js";
 import { NORMALLY, SELDOM, asked, problem, updated, useAnswer } from "./ask.js";
+import { later } from "./later.js";
 import { clock, zone, zoneName } from "./time.js";
 import { openWithToken } from "./token.js";
 import { Worst } from "./worst.js";
-import { Agents } from "./agents.js";
-import { Alerts } from "./alerts.js";
-import { Definitions } from "./definitions.js";
-import { Experiments } from "./experiments.js";
-import { Kpis } from "./kpis.js";
-import { Machines } from "./machines.js";
-import { Models } from "./models.js";
 import { Overview } from "./overview.js";
-import { Senders } from "./senders.js";
-import { Services } from "./services.js";
-import { Spending } from "./spending.js";
-import { Users } from "./users.js";
 
 const MOST_ALERTS = 6; // on the overview; the view of alerts has them all
 const HOURS = ["1h", "6h", "24h", "7d", "30d", "90d"];
@@ -25,17 +15,18 @@ const DAYS = ["7d", "30d", "90d"];
 // By the first part of the address: the view, and the time ranges that it has, the one it begins with first.
 const VIEWS = {
   "": { title: "Overview", view: Overview, windows: ["24h", ...HOURS], hasNoCompare: true },
-  alerts: { title: "Alerts", view: Alerts },
-  models: { title: "Models", view: Models, windows: ["24h", ...HOURS] },
-  spending: { title: "Spending", view: Spending, windows: ["30d", ...HOURS], hasNoCompare: true },
-  agents: { title: "Agents", view: Agents, windows: ["24h", ...HOURS], hasNoCompare: true },
-  users: { title: "Users", view: Users, windows: ["30d", ...DAYS] },
-  experiments: { title: "Experiments", view: Experiments, windows: ["30d", ...DAYS], hasNoCompare: true },
-  machines: { title: "Machines", view: Machines, windows: ["1h", ...HOURS] },
-  services: { title: "Services", view: Services, windows: ["30d", ...HOURS] },
-  senders: { title: "Senders", view: Senders },
-  kpis: { title: "KPIs", view: Kpis },
-  definitions: { title: "Definitions", view: Definitions, isAside: true },
+  alerts: { title: "Alerts", view: later("Alerts") },
+  models: { title: "Models", view: later("Models"), windows: ["24h", ...HOURS] },
+  spending: { title: "Spending", view: later("Spending"), windows: ["30d", ...HOURS], hasNoCompare: true },
+  agents: { title: "Agents", view: later("Agents"), windows: ["24h", ...HOURS], hasNoCompare: true },
+  users: { title: "Users", view: later("Users"), windows: ["30d", ...DAYS] },
+  experiments: { title: "Experiments", view: later("Experiments"), windows: ["30d", ...DAYS], hasNoCompare: true },
+  machines: { title: "Machines", view: later("Machines"), windows: ["1h", ...HOURS] },
+  services: { title: "Services", view: later("Services"), windows: ["30d", ...HOURS] },
+  senders: { title: "Senders", view: later("Senders") },
+  kpis: { title: "KPIs", view: later("Kpis") },
+  definitions: { title: "Definitions", view: later("Definitions"), isAside: true },
+  rules: { title: "Alert rules", view: later("Rules", "definitions"), isAside: true },
 };
 const LENGTHS = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days" };
 
@@ -120,7 +111,7 @@ function App() {
     <${Problem} />
     <main id="main">
       <div class="title">
-        <h1 tabindex="-1" ref=${heading}>${path.length > 1 && name !== "definitions" ? path.slice(1).join(" ") : view.title}</h1>
+        <h1 tabindex="-1" ref=${heading}>${path.length > 1 && !view.isAside ? path.slice(1).join(" ") : view.title}</h1>
         <${Controls} view=${view} window=${window} parameters=${parameters} environment=${environment} />
       </div>
       <${Guarded} key=${path.join("/")}>
@@ -132,6 +123,7 @@ function App() {
       <a href="metrics" onClick=${openWithToken}>Prometheus exposition</a>
       <a href="openapi.json" onClick=${openWithToken}>OpenAPI description</a>
       <a href=${linkTo("definitions")}>Definitions</a>
+      <a href=${linkTo("rules")}>Alert rules</a>
       <span>– means unknown, never zero</span>
     </footer>`;
 }

@@ -3,6 +3,7 @@
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.standalone.module.js";
 import { number } from "./format.js";
 import { Definition, Value, known } from "./parts.js";
+import { completed } from "./series.js";
 import { day, dayOfWeek, minute, moment, zone, zoneName } from "./time.js";
 
 const HEIGHT_PX = 150;
@@ -12,15 +13,23 @@ const DAY_S = 86400;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colourOf = (line, i) => line.colour || `--line-${(i % 5) + 1}`;
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-
-/** A series without the step that is still running: of sums a part looks like a fall. */
-export function completed(series) {
-  const steps = series.start.length - 1;
-  if (steps < 1 || !series.partial.includes(steps)) return series;
-  const cut = (columns) => Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values.slice(0, steps)]));
-  return { ...series, start: series.start.slice(0, steps), columns: cut(series.columns) };
+/** Adds an element of another file to the page, and waits until it is there. */
+function added(name, element) {
+  return new Promise((resolve, reject) => {
+    element.onload = resolve;
+    element.onerror = () => reject(new Error(`the server does not give ${name}`));
+    document.head.append(element);
+  });
 }
+
+// uPlot is no module: it is loaded with the first view that has charts, of which the overview is none.
+const fileOf = (name) => new URL(name, import.meta.url).href;
+await Promise.all([
+  added("uPlot", Object.assign(document.createElement("script"), { src: fileOf("uPlot.iife.min.js") })),
+  added("the style of uPlot", Object.assign(document.createElement("link"), { rel: "stylesheet", href: fileOf("uPlot.min.css") })),
+]);
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** Every line and, where the answer has one, the same line of the time before, step by step. */
 function allLines(series, lines) {

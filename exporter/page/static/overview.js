@@ -3,10 +3,10 @@
 import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, OFTEN, SELDOM, asked, useAnswer } from "./ask.js";
-import { completed } from "./chart.js";
 import { Firing } from "./firing.js";
 import { counted, milliseconds, one, percent, share, signed, sum, unit, usd, whole } from "./format.js";
 import { Empty, Section, Sparkline, Tile, Value, Waiting, curl, known, otlp } from "./parts.js";
+import { completed } from "./series.js";
 import { date, month } from "./time.js";
 
 const WORST_KPIS = 60; // of each KPI the worst stand first, so that each has some

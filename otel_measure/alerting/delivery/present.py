@@ -45,6 +45,7 @@ def postable(alert: AlertMessage, now_us: int) -> PostableAlert:
         "summary": alert.title,
         "description": alert.sentence,
         "cause": alert.cause,
+        "kpi": alert.kpi,
         "value": f"{alert.value:g}",
         "threshold": f"{alert.threshold:g}",
         "docs": alert.docs,

@@ -2,9 +2,10 @@
 
 The time since the last call is compared with the same time before: on each of 7 days, or on the same weekday of each of
 4 weeks. Where every one of them held 14 calls or more, at three different times or more, none at all is no accident (of
-14 that are expected, chance leaves none once in a million times), and no burst that comes a little later today. What
-a local clock and what the hours that passed call the same time differs for some days after clocks were changed: then
-both have to hold as many. A time in which nobody evaluated is left out: what was sent then may not have come.
+14 that are expected, chance leaves none once in a million times), and no burst that comes a little later today. Calls
+that come together, as those of a session do, count as one. What a local clock and what the hours that passed call the
+same time differs for some days after clocks were changed: then both have to hold as many. A time in which nobody
+evaluated is left out: what was sent then may not have come.
 """
 
 from __future__ import annotations
@@ -171,10 +172,10 @@ def _silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> tuple[_Ex
         return None, outcome
     if is_called_by_batch(history.calls):
         return None, "within"
-    since = history.last_us
+    since, enough = history.last_us, rule.threshold * history.calls.calls_together
     for rhythm in RHYTHMS:
         parts = _watched_parts(history.watched, (since, min(now_us, since + rhythm.us)))
-        least = _least(history, parts, rhythm, rule.threshold, without_ramps=True, times=FEWEST_TIMES)
+        least = _least(history, parts, rhythm, enough, without_ramps=True, times=FEWEST_TIMES)
         if least:
             return _Expected(least, rhythm), "beyond"
     return None, "within"

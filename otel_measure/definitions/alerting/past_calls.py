@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from statistics import NormalDist
 from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,10 @@ from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 
 _FIVE_MINUTES_US: Final = 5 * MINUTE_US
 _RAMP: Final = 10  # an hour that holds more than so many times what the hour before it held comes after a pause
+_TRIMMED_SHARE: Final = 0.05
+_LARGEST_KEPT: Final = NormalDist().inv_cdf(1.0 - _TRIMMED_SHARE / 2.0)
+_KEPT_SQUARE: Final = 1.0 - 2.0 * _LARGEST_KEPT * NormalDist().pdf(_LARGEST_KEPT) / (1.0 - _TRIMMED_SHARE)
+"""The mean of the squares that are kept of standard normal numbers."""
 
 Span: TypeAlias = tuple[int, int]
 """A time, microseconds, half-open; it begins and ends with a minute."""
@@ -77,6 +82,7 @@ class PastCalls:
     Attributes:
         first_call_us: the hour of the first call; `None` without one.
         active_hours_a_day: how many hours of a day had calls, in the mean of the week that ends with the last one.
+        calls_together: how many calls come together, as those of one session do; 1 where each comes by itself.
     """
 
     def __init__(self, first_us: int, hours: Sequence[int]) -> None:
@@ -84,6 +90,7 @@ class PastCalls:
         ends = active[-1] + 1 if active else 0
         self.first_call_us: Final = first_us + active[0] * HOUR_US if active else None
         self.active_hours_a_day: Final = sum(hour >= ends - 7 * 24 for hour in active) / 7
+        self.calls_together: Final = _calls_together(hours[max(ends - 7 * 24, 0) : ends])
         self._first_us = first_us
         self._hours: dict[Rhythm | None, _Hours] = {None: _Hours(hours)}
         for rhythm in RHYTHMS:
@@ -128,6 +135,28 @@ def _after_pauses(hours: Sequence[int], rhythm: Rhythm) -> frozenset[int]:
     for hour in range(max(len(hours) - n * rhythm.times, 0), len(hours)):
         profile[hour % n] += hours[hour]
     return frozenset(hour for hour in range(n) if profile[hour] > _RAMP * profile[hour - 1])
+
+
+def _calls_together(hours: Sequence[int]) -> float:
+    """Return the index of dispersion of three hours in a row: sum (x - 2y + z)^2 / sum 2 (x + y + z), 1 at least.
+
+    It is 1 of calls that come by themselves (Poisson), and k of such that come k at once: the mean square second
+    difference over the mean, in which a rate that rises or falls steadily makes no difference (after the successive
+    difference of von Neumann, 1941). Where a pause begins or ends every day nothing is told. The largest twentieth of
+    the squares is left out, so that one hour with a load test does not decide; what is left is divided by what it is of
+    normally distributed ones.
+    """
+    n = 24 * DAILY.days
+    profile = [sum(hours[hour::n]) for hour in range(n)]
+    is_edge = [max(one, other) > _RAMP * min(one, other) for one, other in pairwise((*profile, profile[0]))]
+    squares = sorted(
+        ((x - 2 * y + z) ** 2 / (x + y + z), x + y + z)
+        for hour, (x, y, z) in enumerate(zip(hours, hours[1:], hours[2:], strict=False))
+        if x + y + z and not (is_edge[hour % n] or is_edge[(hour + 1) % n])
+    )
+    kept = squares[: len(squares) - int(len(squares) * _TRIMMED_SHARE)]
+    calls = sum(of_three for _, of_three in kept)
+    return max(sum(square * of_three for square, of_three in kept) / (2 * calls) / _KEPT_SQUARE, 1.0) if calls else 1.0
 
 
 def by_minute(span: Span, minutes_of: MinutesOf) -> int:

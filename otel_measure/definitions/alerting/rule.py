@@ -48,7 +48,8 @@ class AlertRule:
         kpi: the KPI of which a target of one's own moves the threshold; empty where there is none.
         holds_s: how long it is beyond before it fires; 0 fires at once.
         clears_s: how long it is within before it is resolved.
-        docs: the section of the docs that says what it means and what to do.
+        docs: the anchor of the heading in `docs/alerts.md` below which stands what it means and what to do; empty for
+            its key.
     """
 
     key: str
@@ -65,6 +66,11 @@ class AlertRule:
     holds_s: int = 0
     clears_s: int = 300
     docs: str = ""
+
+    @property
+    def section(self) -> str:
+        """The anchor of its section in `docs/alerts.md`."""
+        return self.docs or self.key
 
     def severity_of(self, has_own_target: bool) -> Severity:
         """Return how urgent it is about a subject that has a target of its own, or none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Final
 
 from otel_measure.definitions.alerting.rule import AlertRule
@@ -154,6 +154,30 @@ _MODELS: Final = (
         threshold=_alert("health_score"),
         unit="points",
         kpi="health_score",
+        clears_s=HOUR_S,
+    ),
+    AlertRule(
+        key="model_data_quality",
+        title="What a model is given is incomplete or out of range",
+        about="model",
+        judge="kpi",
+        severity="ticket",
+        window_s=DAY_S,
+        threshold=_alert("data_quality"),
+        unit="ratio",
+        kpi="data_quality",
+        clears_s=HOUR_S,
+    ),
+    AlertRule(
+        key="model_fairness",
+        title="A model treats groups differently",
+        about="model",
+        judge="kpi",
+        severity="ticket",
+        window_s=DAY_S,
+        threshold=_alert("fairness_gap"),
+        unit="ratio",
+        kpi="fairness_gap",
         clears_s=HOUR_S,
     ),
 )
@@ -338,9 +362,7 @@ _OURS: Final = (
         holds_s=10 * MINUTE_S,
     ),
 )
-ALERT_RULES: Final[tuple[AlertRule, ...]] = tuple(
-    replace(rule, docs=f"alerts.md#{rule.key}") for rule in (*_MODELS, *_MACHINES, *_SERVICES, *_USERS, *_OURS)
-)
+ALERT_RULES: Final[tuple[AlertRule, ...]] = (*_MODELS, *_MACHINES, *_SERVICES, *_USERS, *_OURS)
 
 
 def rules_digest(rules: Iterable[AlertRule]) -> str:

@@ -10,10 +10,12 @@ from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
+from otel_measure.stats.means import Moments
 from otel_measure.store.sqlite import facts
 from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.models import CallOrder, FailedCalls, ModelChoice
+from otel_measure.store.types.models import CallMoments, CallOrder, FailedCalls, ModelChoice
 
+_MOMENTS: Final = ("f.cost_usd", "f.input_tokens", "f.output_tokens")
 _COLUMNS: Final[Mapping[CallOrder, str]] = {"latency": "f.latency_ms", "cost": "f.cost_usd"}
 # Of a type of error the newest call with a trace is wanted: no more are looked at where hardly one has any.
 _LOOKED_AT: Final = 100
@@ -72,6 +74,21 @@ class SqliteCallFactQuestions:
                 in_step, step = by_type.setdefault(error_type, {}), steps.step_of(minute * MINUTE_US)
                 in_step[step] = in_step.get(step, 0) + n
         return by_type
+
+    def moments(self, start: int, end: int, only: ModelChoice) -> CallMoments:
+        """Return how costs and tokens of the calls of [start, end) are distributed; read twice, for the digits."""
+        calls, parameters = self._calls(start, end, only)
+        row = self._connection.execute(
+            f"SELECT {', '.join(f'count({column}), avg({column})' for column in _MOMENTS)} {calls}", parameters
+        ).fetchone()
+        counts, means = row[::2], [mean or 0.0 for mean in row[1::2]]
+        sums = ", ".join(
+            f"total(({column} - ?) * ({column} - ?)), total(({column} - ?) * ({column} - ?) * ({column} - ?))"
+            for column in _MOMENTS
+        )
+        centers = [mean for mean in means for _ in range(5)]
+        row = self._connection.execute(f"SELECT {sums} {calls}", (*centers, *parameters)).fetchone()
+        return CallMoments(*map(Moments.from_deviations, counts, means, row[::2], row[1::2]))
 
     def _calls(self, start: int, end: int, only: ModelChoice) -> tuple[str, list[Any]]:
         """Return what selects calls, model by model as the indexes have them, and its parameters."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure.records.kinds import Json
+from otel_measure.stats.means import Moments
 
 ModelKey: TypeAlias = tuple[str, str]
 CallOrder: TypeAlias = Literal["latency", "cost"]
@@ -91,6 +92,14 @@ class FailedCalls(NamedTuple):
     first: int
     last: int
     trace_id: str | None
+
+
+class CallMoments(NamedTuple):
+    """What single calls cost and how many tokens they had, of those that say so."""
+
+    cost_usd: Moments
+    input_tokens: Moments
+    output_tokens: Moments
 
 
 class Spent(NamedTuple):

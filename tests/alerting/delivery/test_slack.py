@@ -19,8 +19,8 @@ def test_what_a_channel_reads() -> None:
     assert server.log.taken() == [
         {
             "text": f":rotating_light: *page, firing*: Errors: model {name} (prod)\n"
-            f"• errors of {name} is 0.9 (cause: timeout); what to do: alerts.md#what-to-do\n"
-            f"• latency of {name} is 0.9 (cause: timeout); what to do: alerts.md#what-to-do"
+            f"• errors of {name} is 0.9 (cause: timeout); what to do: http://page/#/rules/what-to-do\n"
+            f"• latency of {name} is 0.9 (cause: timeout); what to do: http://page/#/rules/what-to-do"
         },
         {
             "text": f":white_check_mark: *page, resolved*: Errors: model {name} (prod)\n"
@@ -43,6 +43,6 @@ def test_what_a_channel_reads_that_was_away() -> None:
     (body,) = server.log.taken()
     lines = body["text"].split("\n")
     assert lines[0] == ":warning: 22 notifications were missed since 2026-01-15 12:01 UTC; 22 alerts fire now"
-    assert lines[1] == "now: m00 • errors of m00 is 0.9 (cause: timeout); what to do: alerts.md#what-to-do"
+    assert lines[1] == "now: m00 • errors of m00 is 0.9 (cause: timeout); what to do: http://page/#/rules/what-to-do"
     assert lines[21] == "missed: firing, Errors: model m02 (prod)"
     assert (lines[-1], len(lines)) == ("and 4 more, in /alerts", 42)

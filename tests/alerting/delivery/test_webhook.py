@@ -38,7 +38,8 @@ def test_what_a_webhook_is_sent() -> None:
         "cause": "timeout",
         "since": "2026-01-15T12:01:00Z",
         "until": None,
-        "docs": "alerts.md#what-to-do",
+        "kpi": "error_rate",
+        "docs": "http://page/#/rules/what-to-do",
     }
     other = alert | {"rule": "latency", "title": "Latency", "severity": "ticket", "value": None}
     assert body == {

@@ -26,7 +26,8 @@ def rule(key: str = "errors", severity: Severity = "page", holds_s: int = 0, cle
         unit="ratio",
         holds_s=holds_s,
         clears_s=clears_s,
-        docs="alerts.md#what-to-do",
+        kpi="error_rate",
+        docs="what-to-do",
     )
 
 

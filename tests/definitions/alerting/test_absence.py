@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC as UTC_TIME
 from datetime import datetime, timedelta
+from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from otel_measure.definitions.alerting.absence import (
     judge_young_silence,
 )
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement, Outcome
+from otel_measure.definitions.alerting.past_calls import PastCalls
 from otel_measure.definitions.alerting.rule import AlertRule, Judge
 from otel_measure.definitions.alerting.rules import ALERT_RULES
 from otel_measure.definitions.days import micros, moment
@@ -236,3 +238,40 @@ def test_what_was_never_called_is_within(threshold: float) -> None:
     rules = {judge: replace(RULES[judge], threshold=threshold) for judge in JUDGES}
     said = {judge: JUDGES[judge](rules[judge], never.history(now), now).outcome for judge in JUDGES}
     assert said == dict.fromkeys(JUDGES, "within")
+
+
+def sessions_of(calls: int) -> Callable[[datetime], int]:
+    """Return who calls by chance: in five minutes of an hour, so many calls at once."""
+    generator = Random(5)
+    return lambda _: calls * (generator.random() < 5 / 60)
+
+
+def test_a_pause_between_sessions_is_no_silence() -> None:
+    """Of calls that come eight at once their sessions count: when these stay away it is told of, a little later."""
+    timeline, day = calls_of(11, sessions_of(8)), START + 8 * DAY_US
+    assert beyond(timeline, "silence", day, day + 2 * DAY_US, 5 * MINUTE_US) == []
+    outage = day + DAY_US
+    told = beyond(stopped(timeline, outage, 600), "silence", outage, outage + 10 * HOUR_US, 5 * MINUTE_US)
+    assert told == list(range(told[0], 600, 5))
+    assert 14 / 5 * 60 <= told[0] <= 2 * 14 / 5 * 60
+
+
+def test_how_many_calls_come_together() -> None:
+    """Those of a session do; a rate that changes with the time of day, a pause and a load test make no difference."""
+    generator = Random(5)
+
+    def week(rate: Callable[[int], float], at_once: int = 1) -> list[int]:
+        return [at_once * sum(generator.random() < rate(hour % 24) / 600 for _ in range(600)) for hour in range(168)]
+
+    steady, daily = week(lambda _: 60), week(lambda hour: 60 - 5 * abs(hour - 12))
+    hours = {
+        "steady": steady,
+        "daily": daily,
+        "office": week(lambda hour: 60 if 9 <= hour < 17 else 0),
+        "load test": [*steady[:50], 5000, *steady[51:]],
+        "sessions": week(lambda _: 10, at_once=8),
+        "no calls": [0] * 168,
+    }
+    together = {name: round(PastCalls(START, calls).calls_together, 1) for name, calls in hours.items()}
+    assert together.pop("sessions") == pytest.approx(8, rel=0.25)
+    assert together == {name: pytest.approx(1, abs=0.35) for name in together}

@@ -33,6 +33,11 @@ def test_every_alert_of_the_specification_has_a_rule_with_its_number() -> None:
     assert {kpi: thresholds[key] for kpi, key in SPECIFIED.items()} == specified
 
 
+def test_every_kpi_with_an_alert_threshold_has_a_rule() -> None:
+    """So that its state is kept: since when it is beyond, and who is told."""
+    assert {kpi.key for kpi in KPIS if kpi.alert is not None} == {rule.kpi for rule in ALERT_RULES if rule.kpi}
+
+
 def test_what_pages() -> None:
     """Errors, silence, what is down now, fast burn, disks and our own losses wake; so do targets of one's own."""
     pages = {rule.key for rule in ALERT_RULES if rule.severity_of(has_own_target=False) == "page"}
@@ -49,7 +54,7 @@ def test_keys_are_names_of_rules_and_anchors() -> None:
     """No key stands twice, each is an anchor of the docs, and a rule of a KPI says which."""
     keys = [rule.key for rule in ALERT_RULES]
     assert len(set(keys)) == len(keys)
-    assert [rule.docs for rule in ALERT_RULES] == [f"alerts.md#{key}" for key in keys]
+    assert [rule.section for rule in ALERT_RULES] == keys
     assert [rule.key for rule in ALERT_RULES if rule.judge == "kpi" and not rule.kpi] == []
 
 

@@ -15,9 +15,7 @@ from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.runtime import Runtime
 
-DOWN = AlertRule(
-    "down_now", "Down now", "service", "down", "page", 60, 0.0, "seconds", holds_s=0, clears_s=1, docs="alerts.md"
-)
+DOWN = AlertRule("down_now", "Down now", "service", "down", "page", 60, 0.0, "seconds", holds_s=0, clears_s=1)
 
 
 def judge(_: int) -> list[Judgement]:

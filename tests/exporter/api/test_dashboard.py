@@ -28,7 +28,7 @@ def test_an_empty_system_has_every_kpi(client: TestClient) -> None:
     assert [one["key"] for one in scorecard["kpis"]] == [kpi.key for kpi in KPIS]
     assert set(scorecard["kpis"][0]) == {
         "key", "domain", "title", "unit", "subject", "value", "value_ci", "evidence", "target", "alert",
-        "verdict", "missing", "window", "alert_rule",
+        "verdict", "missing", "window", "alert_rule", "model_name", "model_version",
     }  # fmt: skip
     assert sum(scorecard["verdicts"].values()) == len(KPIS)
 
@@ -41,8 +41,9 @@ def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
     fired = {one["key"]: one for one in client.get(f"{BASE}/alerts").json()["data"]["alerts"]}
     assert fired["latency_p95_ms"]["message"] == "Inference latency p95 of m 1 is 900 ms, above 500 ms"
     status = client.get(f"{BASE}/status").json()["data"]
-    late = next(one for one in status["firing"] if one["rule"] == "latency_p95_ms")
-    assert (late["kind"], late["subject"], late["since"]) == ("model", "m 1", None)
+    late = next(one for one in status["firing"] if one["kpi"] == "latency_p95_ms")
+    assert (late["rule"], late["kind"], late["subject"], late["version"]) == ("", "model", "m", "1")
+    assert (late["since"], late["evidence"], late["docs"]) == (None, 20, "http://127.0.0.1:5000/#/rules/model_latency")
     assert status["sentence"].startswith(status["firing"][0]["sentence"])
     page = client.get(f"{BASE}/dashboard").json()["data"]
     assert set(page) == {"infrastructure", "ai", "users", "kpis", "total_kpis", "alerts", "total_alerts"}
@@ -90,6 +91,31 @@ def test_lists_come_a_page_at_a_time(client: TestClient, runtime: Runtime) -> No
         assert client.get(f"{BASE}/kpis?{query}").status_code == 400
 
 
+def test_a_model_whose_calls_fail_is_told_of_once(client: TestClient, runtime: Runtime) -> None:
+    """Its rule leads and says since when, KPIs name the rule, and the alerts of rules come a page at a time."""
+    assert runtime.store is not None
+    assert runtime.alerts is not None
+    failed = [
+        inference(f"{m}-{n}", runtime.clock(), model=f"m{m}", error_type="timeout" if n % 2 else None)
+        for m in range(3)
+        for n in range(40)
+    ]
+    runtime.store.accept(failed)
+    runtime.alerts.run_due()
+    status = client.get(f"{BASE}/status").json()["data"]
+    models = {one["subject"]: one for one in status["firing"] if one["kind"] == "model"}
+    assert {name: (one["rule"], one["kpi"], one["version"]) for name, one in models.items()} == dict.fromkeys(
+        ("m0", "m1", "m2"), ("model_errors", "error_rate", "1")
+    )
+    assert set(models["m0"]["also"]) == {"model_errors_sustained", "model_health"}
+    page = client.get(f"{BASE}/alerts?limit=1&offset=1").json()["data"]
+    whole = client.get(f"{BASE}/alerts").json()["data"]
+    assert page["rules"]["active"] == whole["rules"]["active"][1:2]
+    assert page["rules"]["total_active"] == whole["rules"]["total_active"] == len(whole["rules"]["active"]) >= 9
+    told = {one["subject"]: one for one in whole["alerts"] if one["key"] == "error_rate"}["m0 1"]
+    assert (told["told_by"], told["since"], told["evidence"]) == ("model_errors", models["m0"]["since"], 40)
+
+
 def test_a_load_test_in_staging_wakes_nobody(client: TestClient, runtime: Runtime) -> None:
     """KPIs and alerts are about one environment: the one asked for, else production, and say which."""
     assert runtime.store is not None
@@ -123,9 +149,9 @@ def test_everything_is_read_once_per_request(
 
     monkeypatch.setattr(database, "read", counted)
     assert client.get(f"{BASE}/dashboard").status_code == 200
-    # 2 about services, 1 about models, 1 about users, and none about whether the store is being brought up to date;
-    # there were 37 while each part asked for itself.
-    assert reads == 4
+    # 2 about services, 1 about models, users and alerts of rules each, and none about whether the store is being
+    # brought up to date; there were 37 while each part asked for itself.
+    assert reads == 5
 
 
 def test_without_a_store_users_are_null(local: Callable[[Starlette], TestClient]) -> None:

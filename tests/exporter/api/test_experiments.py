@@ -130,7 +130,10 @@ def test_a_stopped_test_gives_everybody_one_variant(client: TestClient) -> None:
             "test 'new-homepage' exists with another definition: variants is ('control', 'variant_a') there and"
             " ('a', 'b') here; give another key=...",
         ),
-        ("GET", "?window=1d", None, 400, "query parameter 'window' has no meaning here; allowed: environment"),
+        (
+            "GET", "?window=1d", None, 400,
+            "query parameter 'window' has no meaning here; allowed: environment, limit, offset, sort, q",
+        ),
     ],
 )  # fmt: skip
 def test_errors(

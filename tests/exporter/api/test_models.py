@@ -277,8 +277,28 @@ def test_what_is_behind_a_number(client: TestClient) -> None:
     assert [call["cost_usd"] for call in dearest["calls"]] == [0.005] * 3
     for query, message in (
         ("sort=size", "sort"),
-        ("limit=101", "limit"),
+        ("limit=1001", "limit"),
         ("version=1.0", "model_version='1.0' needs a model_name"),
     ):
         refused = client.get(f"{BASE}/calls?{query}")
         assert (refused.status_code, message in refused.json()["message"]) == (400, True)
+
+
+def test_two_versions_side_by_side(client: TestClient) -> None:
+    """Each number of both with its interval and the change; a version that nobody knows is 404, one not named 400."""
+    for version, latency_ms in (("1.0", 100.0), ("2.0", 200.0)):
+        batch = {"inferences": [CALL | {"model_version": version, "latency_ms": latency_ms} for _ in range(80)]}
+        assert client.post(f"{BASE}/inferences/batch", json=batch).json()["data"]["accepted"] == 80
+    answer = client.get(f"{BASE}/compare?model=gpt-4&version=2.0&baseline=1.0").json()["data"]
+    assert (answer["model_name"], answer["model_version"], answer["baseline_version"]) == ("gpt-4", "2.0", "1.0")
+    by_key = {number["key"]: number for number in answer["numbers"]}
+    p95 = by_key["p95_ms"]
+    assert (p95["value"], p95["baseline"], p95["change"], p95["verdict"]) == (200.0, 100.0, 1.0, "higher")
+    assert (p95["samples"], p95["baseline_samples"], p95["change_is"], p95["missing"]) == (80, 80, "relative", "")
+    assert (by_key["p99_ms"]["change_ci"], by_key["p99_ms"]["verdict"]) == ([None, None], "unknown")
+    assert by_key["cost_per_request_usd"]["verdict"] == "unclear"
+    missing = client.get(f"{BASE}/compare?model=gpt-4&version=2.0&baseline=3.0")
+    assert (missing.status_code, missing.json()) == (404, error("no model named 'gpt-4 3.0'"))
+    unnamed = client.get(f"{BASE}/compare?model=gpt-4&version=2.0")
+    assert unnamed.status_code == 400
+    assert "baseline" in unnamed.json()["message"]

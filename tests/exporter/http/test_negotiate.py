@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.http.negotiate import negotiated
+from exporter.http.negotiate import negotiated, prefers_csv
 from exporter.http.types import Content
 
 BOTH = Content(b"plain", ((b"a", b"b"),), 203, gzipped=b"small")
@@ -38,3 +38,29 @@ def test_an_answer_of_one_form() -> None:
     """An answer that nobody compressed beforehand leaves as it is."""
     content = Content(b"{}", ((b"a", b"b"),))
     assert negotiated(content, [(b"accept-encoding", b"gzip")]) is content
+
+
+@pytest.mark.parametrize(
+    ("accepted", "csv"),
+    [
+        ([], False),
+        ([b"*/*"], False),
+        ([b"application/json"], False),
+        ([b"text/html,application/xhtml+xml,*/*;q=0.8"], False),
+        ([b"text/csv"], True),
+        ([b"TEXT/CSV; charset=utf-8"], True),
+        ([b"text/csv, application/json"], False),
+        ([b"text/csv, application/json;q=0.9"], True),
+        ([b"text/csv;q=0.5, application/json;q=0.9"], False),
+        ([b"application/json;q=0.5", b"text/csv"], True),
+        ([b"text/*"], True),
+        ([b"*/*, text/csv;q=0"], False),
+        ([b"text/csv;q=0.1, */*;q=0.01"], True),
+        ([b"text/csv;q=much"], False),
+        ([b"text/csv;q=nan"], False),
+        ([b""], False),
+    ],
+)
+def test_csv(accepted: list[bytes], csv: bool) -> None:
+    """CSV leaves to who wants it more than JSON; to who says nothing, or both alike, JSON."""
+    assert prefers_csv([(b"accept", value) for value in accepted]) is csv

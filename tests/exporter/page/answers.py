@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 API: Final = "**/api/v1/metrics/"
-NOTHING: dict[str, Any] = {"active": [], "silenced": 0, "recent": [], "silences": [], "evaluated": None}
+NOTHING: dict[str, Any] = {
+    "active": [],
+    "total_active": 0,
+    "silenced": 0,
+    "recent": [],
+    "silences": [],
+    "evaluated": None,
+}
 ALERTS: dict[str, Any] = {
     "alerts": [],
     "total": 0,
@@ -34,12 +41,16 @@ KPI: dict[str, Any] = {
     "unit": "percent", "value": 50.0, "target": 80, "alert": 90, "verdict": "ok", "missing": "",
 }  # fmt: skip
 FIRED: dict[str, Any] = {
-    "rule": "model_errors", "severity": "page", "kind": "model", "subject": "gpt-4o 1", "environment": "",
+    "rule": "model_errors", "kpi": "error_rate", "severity": "page", "kind": "model", "subject": "gpt-4o",
+    "environment": "", "version": "1", "evidence": 20, "also": ["model_latency", "health_score"],
+    "docs": "https://measure.example.com/#/rules/model_errors",
     "sentence": "Half of the calls of gpt-4o 1 fail.", "cause": "rate limits", "value": 0.5, "threshold": 0.05,
     "since": "2026-01-31T11:00:00Z",
 }  # fmt: skip
 ABOVE: dict[str, Any] = {
-    "rule": "disk_usage_percent", "severity": "critical", "kind": "host", "subject": "web-1", "environment": "",
+    "rule": "", "kpi": "disk_usage_percent", "severity": "critical", "kind": "host", "subject": "web-1",
+    "environment": "", "version": "", "evidence": 0, "also": [],
+    "docs": "https://measure.example.com/#/rules/host_disk",
     "sentence": "Disk usage is 95 %, above 90 %", "cause": "Disk > 90 %", "value": 95.0, "threshold": 90.0,
     "since": None,
 }  # fmt: skip

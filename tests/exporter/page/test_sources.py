@@ -6,6 +6,9 @@ import hashlib
 import re
 from pathlib import Path
 
+from otel_measure.alerting.messages import docs_link
+from otel_measure.definitions.alerting.rules import ALERT_RULES
+
 STATIC = Path(__file__).parents[3] / "exporter" / "page" / "static"
 VENDORED = {"uPlot.iife.min.js", "preact.standalone.module.js"}
 OURS = [path for path in sorted(STATIC.glob("*.js")) if path.name not in VENDORED]
@@ -26,6 +29,17 @@ def test_every_section_that_is_linked_to_is_there() -> None:
     assert len(linked) > 15
 
 
+def test_the_link_of_every_rule_leads_to_its_section() -> None:
+    """The address that a notification gives is a view of the page, and the text of that view has the heading."""
+    views = re.findall(r"^  (\w+): \{ title: ", (STATIC / "app.js").read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(r"^#{1,3} (.*)$", (STATIC / "alerts.md").read_text("utf-8"), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    for rule in ALERT_RULES:
+        page, view, section = docs_link("http://page/", rule.section).rsplit("/", 2)
+        assert (page, view in views, section in anchors) == ("http://page/#", True, True), rule.key
+    assert docs_link("http://page/", "") == "http://page/#/rules"
+
+
 def test_nothing_is_written_as_markup() -> None:
     """No script of ours puts strings into the page as markup or runs strings, and no file names another host."""
     for script in OURS:
@@ -35,10 +49,17 @@ def test_nothing_is_written_as_markup() -> None:
     assert not re.search(r"<script>|<style|\son\w+=|\sstyle=|https?://", (STATIC / "index.html").read_text("utf-8"))
 
 
-def test_every_module_is_asked_for_at_once() -> None:
-    """The page names each of its modules, so that a browser does not find them one after the other."""
-    named = set(re.findall(r'"static/([\w.-]+\.js)"', (STATIC / "index.html").read_text("utf-8")))
-    assert named == {path.name for path in STATIC.glob("*.js")}
+def test_what_the_overview_needs_is_asked_for_at_once() -> None:
+    """The page names each module that its first view imports, and no other: views load when somebody goes there."""
+    needed, found = {"app.js"}, {"app.js"}
+    while found:
+        imported = {
+            name for script in found for name in re.findall(r'from "\./([\w.]+)"', (STATIC / script).read_text())
+        }
+        found = imported - needed
+        needed |= found
+    assert set(re.findall(r'"static/([\w.-]+\.js)"', (STATIC / "index.html").read_text("utf-8"))) == needed
+    assert not needed & {"chart.js", "uPlot.iife.min.js"}
 
 
 def test_what_is_not_ours_is_as_published() -> None:

@@ -80,6 +80,8 @@ def test_what_users_have_otherwise_is_in_the_rules_and_untested() -> None:
     assert tested == [alert.name for alert in alerts(ALERT_RULES) if alert.rule not in OTHERWISE]
     assert "OtelMeasureUsersNps" not in rules_yaml(overridden)
     assert run("rules", env={"OTEL_MEASURE_ALERT_RULES": json.dumps(OTHERWISE)}).output == rules_yaml(overridden)
+    elsewhere = {"OTEL_MEASURE_PUBLIC_URL": "https://measure.example.com/team"}
+    assert 'docs: "https://measure.example.com/team/#/rules/model_errors"' in run("rules", env=elsewhere).output
 
 
 def test_a_threshold_beyond_the_buckets_is_refused() -> None:

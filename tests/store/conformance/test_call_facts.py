@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import statistics
+
+import pytest
 
 from otel_measure.definitions.steps import SeriesWindow, series_span, steps
 from otel_measure.records.kinds import Inference, Origin
@@ -109,6 +112,24 @@ def test_errors_are_counted_by_type(engine: EngineCase) -> None:
                 traced = [call for call in by_type[one.error_type] if call.trace_id]
                 newest = max((call.ts for call in traced), default=None)
                 assert one.trace_id in ({call.trace_id for call in traced if call.ts == newest} or {None})
+
+
+def test_moments_are_those_of_all_calls(engine: EngineCase) -> None:
+    """How many calls tell what they cost, their mean and its spread, of whom the question is about; tokens likewise."""
+    store = engine.open()
+    store.accept(calls())
+    for only in CHOICES:
+        for where in FILTERS:
+            told = asked(store, lambda m, only=only: m.call_facts.moments(NOON - DAY, NOON, only), where)  # type: ignore[misc]
+            costs = [call.cost_usd for call in matching(only, where) if call.cost_usd is not None]
+            assert told.cost_usd.n == len(costs)
+            assert told.input_tokens.n == 0
+            if len(costs) > 1:
+                deviations = [cost - statistics.mean(costs) for cost in costs]
+                assert told.cost_usd.mean == pytest.approx(statistics.mean(costs))
+                assert told.cost_usd.variance == pytest.approx(statistics.variance(costs))
+                spread = statistics.pstdev(costs)
+                assert told.cost_usd.skewness == pytest.approx(statistics.mean((d / spread) ** 3 for d in deviations))
 
 
 def test_errors_by_step_are_those_of_all_calls(engine: EngineCase) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from otel_measure.errors import StoreError
+from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.migrations import migrate
-from otel_measure.store.sqlite.schema_scripts import run
+from otel_measure.store.sqlite.schema_scripts import latest, run
+from otel_measure.store.waiting import waiting_until
 from tests.store.sqlite.numbers import numbers, put
 
 Open = Callable[..., Database]
@@ -163,6 +166,55 @@ def test_migrating_again_changes_nothing(opened_database: Open, path: Path) -> N
     with database.read() as connection:
         assert connection.execute("SELECT sql FROM sqlite_schema").fetchall() == before
     assert version >= 1
+
+
+@contextmanager
+def of_an_earlier_version_and_held(database: Database) -> Iterator[sqlite3.Connection]:
+    """Hold the write lock of a store, as another process does that brings its schema up to date."""
+    with database.write() as connection:
+        run(connection, 0, 8)
+        connection.execute("PRAGMA user_version=8")
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_who_opens_a_store_waits_for_the_process_that_brings_it_up_to_date(
+    opened_database: Open, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It tries again until the lock is free, says so once, and then has the schema."""
+    database = opened_database(path, busy_timeout_ms=0)
+    with of_an_earlier_version_and_held(database) as other:
+        looks = [0.0, 20.0, 40.0]
+
+        def monotonic() -> float:
+            if len(looks) == 1:
+                other.execute("ROLLBACK")
+            return looks.pop(0)
+
+        migrate(database, monotonic)
+    with database.read() as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (latest(),)
+    assert looks == []
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}: another process holds it; waiting to bring its schema up to date"
+    ]
+
+
+@pytest.mark.parametrize(("bounded", "waited_s", "tries"), [(nullcontext(), 60, 3), (waiting_until(0.0), 0, 1)])
+def test_who_opens_a_store_waits_a_minute_or_until_the_caller_must_have_an_answer(
+    opened_database: Open, path: Path, bounded: AbstractContextManager[None], waited_s: int, tries: int
+) -> None:
+    """Then it says who is to end; for a request whose time is over it is tried once."""
+    database = opened_database(path, busy_timeout_ms=0)
+    looks = [0.0, 20.0, 40.0, 60.0]
+    with of_an_earlier_version_and_held(database), bounded, pytest.raises(StoreUnavailable) as raised:
+        migrate(database, lambda: looks.pop(0))
+    assert str(raised.value) == (
+        f"store unavailable (locked): {path}: another process has held the write lock for {waited_s} s, and its schema "
+        "is an earlier one; start again when that process has ended"
+    )
+    assert len(looks) == 3 - tries
 
 
 def test_a_migration_is_all_or_nothing(opened_database: Open, path: Path) -> None:

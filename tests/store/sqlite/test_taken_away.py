@@ -185,6 +185,12 @@ def test_a_log_that_was_replaced(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- damage
 
 
+@pytest.fixture
+def see_all_in_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at every table at once in this process, however slow the machine is."""
+    monkeypatch.setattr("otel_measure.store.sqlite.damage._SLICE_S", 3600.0)
+
+
 def filled(path: Path) -> None:
     """Make a store of some hundred pages, all of them in its file."""
     store = SqliteStore(str(path))
@@ -207,6 +213,7 @@ def cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size // PAGE_BYTES // 2 * PAGE_BYTES)
 
 
+@pytest.mark.usefixtures("see_all_in_one_look")
 @pytest.mark.parametrize("harm", [damage_a_table, cut])
 def test_a_damaged_file_is_found_without_a_question_that_meets_it(harm: Callable[[Path], None], tmp_path: Path) -> None:
     """The scan in the background finds it, and from then on `check` says it."""
@@ -268,6 +275,7 @@ def test_a_server_with_a_damaged_store_is_not_ready(
     assert RECOVER in told_by_doctor(path)
 
 
+@pytest.mark.usefixtures("see_all_in_one_look")
 def test_damage_that_one_process_met_is_known_to_all(tmp_path: Path) -> None:
     """To those that run, at their next look, to those that come later, and to `doctor`; not of a file in its place."""
     path = tmp_path / "measure.db"

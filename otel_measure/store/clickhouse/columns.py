@@ -1,0 +1,196 @@
+"""Records as the columns of their table, and rows as the records they were.
+
+What a definition says of a record (its day, whether it is activity, its session, money and times as whole numbers) is
+written beside it: no SQL computes a logarithm, knows a time zone or adds up fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from otel_measure.conventions import instruments
+from otel_measure.definitions.conversions import conversion
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.sessions import BY_GAP, client_of
+from otel_measure.errors import StoreRejected
+from otel_measure.records.ids import id_keys, id_text
+from otel_measure.records.kinds import Origin, Record
+from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, finest_index
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
+
+Fields: TypeAlias = Mapping[str, Sequence[Any]]
+_NANO: Final = 10**9
+_LAST_DAY: Final = 2**16 - 1  # of ClickHouse's type Date: in the year 2149
+_encode = msgspec.json.Encoder().encode
+_decode: Callable[[str], Any] = msgspec.json.Decoder().decode
+
+
+class WrittenBy(NamedTuple):
+    """What decides how a record is written.
+
+    Attributes:
+        definitions: by which it is counted.
+        key: of the store, 16 bytes; without it nobody can tell by a user's number whose it is.
+        epochs: how often users were erased, where they were: who comes back is somebody new.
+    """
+
+    definitions: Definitions
+    key: bytes
+    epochs: Mapping[str, int]
+
+
+def id_number(key: bytes | str) -> int:
+    """Return the number of an id as `records.ids.id_key` keeps it: a UUID as itself, another text by its hash."""
+    if isinstance(key, str):
+        key = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"id").digest()
+    return int.from_bytes(key)
+
+
+@lru_cache(maxsize=100_000)
+def user_number(key: bytes, user_id: str, epoch: int = 0) -> int:
+    """Return the number by which rows of a user lie together.
+
+    Args:
+        key: of the store.
+        user_id: as it was sent.
+        epoch: how often the user was erased before.
+    """
+    text = f"{epoch}:{user_id}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=16, key=key, person=b"user").digest())
+
+
+def session_number(session_id: str | None) -> int:
+    """Return what tells sessions of one user apart: 0 where the client gives no id that counts."""
+    client = client_of(session_id)
+    if client == BY_GAP:
+        return 0
+    return int.from_bytes(blake2b(client.encode("utf-8", "surrogatepass"), digest_size=8, person=b"session").digest())
+
+
+def columns_of(table: FactTable, records: Sequence[Record], ids: Sequence[int], by: WrittenBy) -> dict[str, list[Any]]:
+    """Return records of one kind, one or more, as the columns of their table, but for `rank`.
+
+    Args:
+        table: of their kind.
+        records: that are written.
+        ids: their numbers.
+        by: what decides how.
+
+    Raises:
+        StoreRejected: a record is of a time that a store has no day for.
+    """
+    fields: Fields = dict(
+        zip(table.record.__struct_fields__, zip(*map(msgspec.structs.astuple, records), strict=True), strict=True)
+    )
+    columns: dict[str, list[Any]] = {name: list(fields[name]) for name in table.columns}
+    columns["id"] = list(ids)
+    columns["ts"] = list(fields["ts"])
+    columns["day"] = _days(fields["ts"], by.definitions)
+    columns["user"] = _users(fields, ids, by)
+    columns["service"] = [origin.service for origin in fields["origin"]]
+    columns["environment"] = [origin.environment for origin in fields["origin"]]
+    columns["extra"] = _extra(table, fields)
+    for name in table.computed:
+        columns[name] = _COMPUTED[table.name, name](fields, by.definitions)
+    return columns
+
+
+def _days(times: Sequence[int], definitions: Definitions) -> list[int]:
+    days = list(map(definitions.day_of, times))
+    if min(days) < 0 or max(days) > _LAST_DAY:
+        raise StoreRejected("a store in ClickHouse has days from 1970 to 2149 alone")
+    return days
+
+
+def _users(fields: Fields, ids: Sequence[int], by: WrittenBy) -> list[int]:
+    if "user_id" not in fields:
+        return list(ids)
+    return [
+        number if user_id is None else user_number(by.key, user_id, by.epochs.get(user_id, 0))
+        for user_id, number in zip(fields["user_id"], ids, strict=True)
+    ]
+
+
+def _extra(table: FactTable, fields: Fields) -> list[str]:
+    """Return the JSON of the fields that have no column, and of the id where its number does not tell it."""
+    extras = []
+    keys = id_keys(fields["id"])
+    defaults = dict(
+        zip(reversed(table.record.__struct_fields__), reversed(table.record.__struct_defaults__), strict=False)
+    )
+    rare = [name for name in table.extra if not _is_default(fields[name], defaults, name)]
+    for i, key in enumerate(keys):
+        said = {name: fields[name][i] for name in rare if name not in defaults or fields[name][i] != defaults[name]}
+        if isinstance(key, str):
+            said["id"] = key
+        extras.append(_encode(said).decode() if said else "")
+    return extras
+
+
+def _is_default(values: Sequence[Any], defaults: Mapping[str, Any], name: str) -> bool:
+    return name in defaults and all(value is defaults[name] for value in values)
+
+
+def _index(latency_ms: float) -> int:
+    return finest_index(min(max(latency_ms, LATENCY_LOW_MS), LATENCY_HIGH_MS))
+
+
+def _nano(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * instruments.NANO)
+
+
+def _value_nano(fields: Fields, _: Definitions) -> list[int | None]:
+    found = [conversion(0, value, None) for value in fields["value"]]
+    return [one.amount * _NANO + one.nanos if one.valued else None for one in found]
+
+
+def _active(fields: Fields, definitions: Definitions) -> list[int]:
+    pairs = zip(fields["type"], fields["background"], strict=True)
+    return [int(not background and definitions.is_activity(kind)) for kind, background in pairs]
+
+
+# (table, column) → what a definition says of each record
+_COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[Any]]]] = {
+    (EVENT.name, "active"): _active,
+    (EVENT.name, "session"): lambda fields, _: list(map(session_number, fields["session_id"])),
+    (EVENT.name, "value_nano"): _value_nano,
+    (INFERENCE.name, "latency_us"): lambda fields, _: [round(ms * 1000) for ms in fields["latency_ms"]],
+    (INFERENCE.name, "latency_index"): lambda fields, _: list(map(_index, fields["latency_ms"])),
+    (INFERENCE.name, "first_chunk_us"): lambda fields, _: [
+        None if ms is None else round(ms * 1000) for ms in fields["time_to_first_chunk_ms"]
+    ],
+    (INFERENCE.name, "first_chunk_index"): lambda fields, _: [
+        None if ms is None else _index(ms) for ms in fields["time_to_first_chunk_ms"]
+    ],
+    (INFERENCE.name, "first_chunk_ms"): lambda fields, _: list(fields["time_to_first_chunk_ms"]),
+    (INFERENCE.name, "cost_nano"): lambda fields, _: list(map(_nano, fields["cost_usd"])),
+    (INFERENCE.name, "saved_nano"): lambda fields, _: list(map(_nano, fields["cache_savings_usd"])),
+    ("service_state", "watched"): lambda fields, _: list(fields["service"]),
+    ("maintenance", "watched"): lambda fields, _: list(fields["service"]),
+}
+
+
+# ---------------------------------------------------------------- the way back
+
+COLUMNS_BACK: Final[Mapping[str, tuple[str, ...]]] = {
+    table.name: ("id", "ts", "service", "environment", *table.columns, "extra") for table in FACT_TABLES
+}
+"""The columns of each table that a record is made of, in the order in which `record_of` takes them."""
+
+
+def record_of(table: FactTable, row: Sequence[Any]) -> Record:
+    """Return the record of a row of `COLUMNS_BACK`."""
+    number, ts, service, environment, *values, extra = row
+    fields: dict[str, Any] = {"id": id_text(int(number).to_bytes(16)), "ts": ts, "origin": Origin(service, environment)}
+    fields.update(zip(table.columns, values, strict=True))
+    for flag in ("background", "untimed", "client_clock"):
+        if flag in fields:
+            fields[flag] = bool(fields[flag])
+    if extra:
+        fields.update(_decode(extra))
+    return table.record(**fields)

@@ -1,0 +1,122 @@
+"""A database of a ClickHouse server, asked over HTTP; what goes wrong there is `StoreUnavailable` here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import unquote, urlsplit
+
+from otel_measure.errors import ConfigurationError, StoreUnavailable
+from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_PORT: Final = 8123
+_SECURE_PORT: Final = 8443
+_SECONDS: Final = 60
+IDS_AT_ONCE: Final = 2000
+# What is acknowledged is there; one import may reach over any number of days; a delete has happened when it returns.
+_SETTINGS: Final = {
+    "async_insert": 0,
+    "max_partitions_per_insert_block": 0,
+    "lightweight_deletes_sync": 2,
+    "do_not_merge_across_partitions_select_final": 1,
+}
+_WAY_OUT: Final = "look at the server, then try again"
+
+
+class ClickHouseDatabase:
+    """One database of a server; any thread may use it.
+
+    Args:
+        client: which it is asked by; closed with it.
+        name: of the database.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    @classmethod
+    def of_url(cls, url: str) -> Self:
+        """Connect to what a URL names: `clickhouse://user:password@host:port/database`, `clickhouses://` over TLS.
+
+        Raises:
+            ConfigurationError: it is no such URL, or the client is not installed.
+            StoreUnavailable: nobody answers there, or lets us in.
+        """
+        try:
+            from clickhouse_connect import get_client
+        except ImportError as error:
+            raise ConfigurationError("ClickHouse needs its client: pip install 'otel-measure[clickhouse]'") from error
+        parts = urlsplit(url)
+        name = parts.path.strip("/") or DEFAULT_DATABASE
+        if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name:
+            raise ConfigurationError(
+                f"a store in ClickHouse is clickhouse://user:password@host:port/database, not {_shown(url)!r}"
+            )
+        is_secure = parts.scheme == "clickhouses"
+        with _told_as_unavailable(_shown(url)):
+            client = get_client(
+                host=parts.hostname,
+                port=parts.port or (_SECURE_PORT if is_secure else _PORT),
+                username=unquote(parts.username or "default"),
+                password=unquote(parts.password or ""),
+                secure=is_secure,
+                send_receive_timeout=_SECONDS,
+                autogenerate_session_id=False,
+                settings=_SETTINGS,
+            )
+        return cls(client, name)
+
+    def rows(self, sql: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        """Return the rows of a query, in which `{name:Type}` is a parameter and `{db}` the name of the database."""
+        with _told_as_unavailable(self.name):
+            return self._client.query(sql.replace("{db}", self.name), parameters=parameters or None).result_rows
+
+    def run(self, sql: str) -> None:
+        """Run a statement."""
+        with _told_as_unavailable(self.name):
+            self._client.command(sql.replace("{db}", self.name))
+
+    def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Insert rows, given by columns; there are some. When it returns they are stored."""
+        with _told_as_unavailable(self.name):
+            self._client.insert(table, list(columns.values()), list(columns), database=self.name, column_oriented=True)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close the connections."""
+        self.close()
+
+
+def in_ids(ids: Iterable[int]) -> str:
+    """Return numbers of 128 bits for an `IN`: bare, the large ones would be read as fractions and match nothing."""
+    return "(" + ",".join(f"'{number}'" for number in ids) + ")"
+
+
+def _shown(url: str) -> str:
+    """Return a URL without what is secret in it."""
+    before, at, after = url.rpartition("@")
+    return f"{before.partition('://')[0]}://…@{after}" if at else url
+
+
+@contextmanager
+def _told_as_unavailable(where: str) -> Iterator[None]:
+    from clickhouse_connect.driver.exceptions import Error
+
+    try:
+        yield
+    except Error as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise StoreUnavailable("clickhouse", f"{where}: {said[0][:500]}", _WAY_OUT) from error

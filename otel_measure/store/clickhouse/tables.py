@@ -1,0 +1,180 @@
+"""The tables of a store in ClickHouse, as data: a table for each kind of fact, and what is kept beside facts.
+
+Facts are what everything else can be made of anew. One accepted record is one row; its fields that questions select by
+have columns, the others share the JSON of `extra`. Rows lie by day and user, for most questions read the days of a
+window and group by user. What finds a row by its id, and the days on which users were active, are projections: a part
+of the table is written with them or not at all, so that no insert that died half-way leaves one without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from otel_measure.records.kinds import (
+    AbConversion,
+    EvaluationResult,
+    Exposure,
+    GroundTruth,
+    Inference,
+    Maintenance,
+    NpsResponse,
+    Record,
+    ServiceState,
+    UserEvent,
+)
+
+_LABEL: Final = "LowCardinality(String)"
+_LABEL_OR_NONE: Final = "LowCardinality(Nullable(String))"
+_TEXT: Final = "String CODEC(ZSTD(1))"
+_TEXT_OR_NONE: Final = "Nullable(String) CODEC(ZSTD(1))"
+_NUMBER_OR_NONE: Final = "Nullable(UInt64) CODEC(ZSTD(1))"
+_REAL_OR_NONE: Final = "Nullable(Float64) CODEC(ZSTD(1))"
+
+
+class FactTable(NamedTuple):
+    """One kind of fact.
+
+    Attributes:
+        record: its struct.
+        name: of the table.
+        columns: fields of the record that have a column of their own, and its type.
+        computed: columns that hold what a definition says of the record, and their types.
+        partition: an expression; what is removed by age is a partition.
+        order: the sorting key. Of rows that are equal in it, the first received stays.
+        projections: what is kept in another order or grouped, by name; each table has `by_id` as well.
+    """
+
+    record: type[Record]
+    name: str
+    columns: Mapping[str, str]
+    computed: Mapping[str, str] = {}
+    partition: str = "toYYYYMM(day)"
+    order: tuple[str, ...] = ("day", "user", "id")
+    projections: Mapping[str, str] = {}
+
+    @property
+    def all_columns(self) -> dict[str, str]:
+        """Every column and its type, in the order of the table."""
+        return {**_BEFORE, **self.columns, **self.computed, **_AFTER}
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The fields of the record that have no column."""
+        return tuple(f for f in self.record.__struct_fields__ if f not in {*self.columns, "id", "ts", "origin"})
+
+
+# Of every kind. `user` is a number made of the user id, or of the record's own id where it names none: by it rows lie
+# on shards. `rank` falls with the time of receipt, so that the first received is the largest of equal rows and stays.
+_BEFORE: Final = {
+    "id": "UInt128 CODEC(ZSTD(1))",
+    "ts": "DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
+    "day": "Date",
+    "user": "UInt128 CODEC(ZSTD(1))",
+    "service": _LABEL,
+    "environment": _LABEL,
+}
+_AFTER: Final = {"extra": _TEXT, "rank": "UInt64 CODEC(ZSTD(1))"}
+
+EVENT: Final = FactTable(
+    UserEvent,
+    "event",
+    {
+        "user_id": _TEXT,
+        "type": _LABEL,
+        "name": _LABEL,
+        "page_url": _TEXT_OR_NONE,
+        "session_id": _TEXT_OR_NONE,
+        "device_type": _LABEL_OR_NONE,
+        "value": _REAL_OR_NONE,
+        "currency": _LABEL_OR_NONE,
+        "background": "UInt8",
+    },
+    {
+        "active": "UInt8",
+        "session": "UInt64 CODEC(ZSTD(1))",
+        "value_nano": "Nullable(Int128) CODEC(ZSTD(1))",
+    },
+    partition="day",
+    projections={
+        "user_day": (
+            "SELECT environment, active, day, user, service, min(ts), max(ts), count()"
+            " GROUP BY environment, active, day, user, service"
+        ),
+    },
+)
+INFERENCE: Final = FactTable(
+    Inference,
+    "inference",
+    {
+        "model": _LABEL,
+        "version": _LABEL,
+        "latency_ms": "Float64 CODEC(ZSTD(1))",
+        "input_tokens": _NUMBER_OR_NONE,
+        "output_tokens": _NUMBER_OR_NONE,
+        "cached_input_tokens": _NUMBER_OR_NONE,
+        "cache_write_tokens": _NUMBER_OR_NONE,
+        "reasoning_tokens": _NUMBER_OR_NONE,
+        "cost_usd": _REAL_OR_NONE,
+        "cost_source": _LABEL_OR_NONE,
+        "error_type": _LABEL_OR_NONE,
+        "user_id": _TEXT_OR_NONE,
+        "repository": _LABEL_OR_NONE,
+        "untimed": "UInt8",
+    },
+    {
+        "latency_us": "UInt64 CODEC(ZSTD(1))",
+        "latency_index": "Int32 CODEC(ZSTD(1))",
+        "first_chunk_us": "Nullable(UInt64) CODEC(ZSTD(1))",
+        "first_chunk_index": "Nullable(Int32) CODEC(ZSTD(1))",
+        "first_chunk_ms": _REAL_OR_NONE,
+        "cost_nano": "Nullable(Int64) CODEC(ZSTD(1))",
+        "saved_nano": "Nullable(Int64) CODEC(ZSTD(1))",
+    },
+    partition="day",
+    order=("day", "model", "version", "ts", "id"),
+)
+GROUND_TRUTH: Final = FactTable(GroundTruth, "ground_truth", {"inference_id": _TEXT})
+NPS_RESPONSE: Final = FactTable(
+    NpsResponse, "nps_response", {"user_id": _TEXT, "survey": _LABEL, "score": "UInt8", "comment": _TEXT}
+)
+EXPOSURE: Final = FactTable(
+    Exposure,
+    "exposure",
+    {"user_id": _TEXT, "experiment": _LABEL, "variant": _LABEL, "reason": _LABEL},
+    order=("experiment", "user", "id"),
+)
+AB_CONVERSION: Final = FactTable(
+    AbConversion,
+    "ab_conversion",
+    {"user_id": _TEXT, "experiment": _LABEL, "client_clock": "UInt8"},
+    order=("experiment", "user", "id"),
+)
+SERVICE_STATE: Final = FactTable(
+    ServiceState, "service_state", {"state": _LABEL, "reason": _TEXT_OR_NONE}, {"watched": _LABEL}
+)
+MAINTENANCE: Final = FactTable(
+    Maintenance, "maintenance", {"start_us": "Int64", "end_us": "Int64", "reason": _TEXT_OR_NONE}, {"watched": _LABEL}
+)
+EVALUATION: Final = FactTable(
+    EvaluationResult,
+    "evaluation",
+    {"name": _LABEL, "score": _REAL_OR_NONE, "label": _LABEL_OR_NONE, "model": _LABEL, "version": _LABEL},
+)
+FACT_TABLES: Final = (
+    EVENT, INFERENCE, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, SERVICE_STATE, MAINTENANCE, EVALUATION,
+)  # fmt: skip
+
+
+class StateTable(NamedTuple):
+    """What is kept beside facts: rows that are added and never changed, read in the order in which they came."""
+
+    name: str
+    columns: Mapping[str, str]
+    order: str
+
+
+STATE_TABLES: Final = (
+    # The key of user numbers, and the definitions: of a name the first value counts.
+    StateTable("kept", {"name": "String", "value": "String"}, "name"),
+)

@@ -1,0 +1,198 @@
+"""The writer of facts: each record once, whatever is sent again, by whom and how often.
+
+An id that comes again may say another time, another day, another user. So what is to be written is looked for by its
+ids first, and what is known is a duplicate: the first received stays. Two writers that look at the same moment both
+find nothing and both write; so each looks once more after it has written, and where an id is there twice both find the
+same row to be the first, by its rank, and remove the other. Whoever returns from here leaves each of its ids once.
+
+A part of a table is written whole or not at all, and a batch has as many parts as it has days. When an insert dies
+half-way, what is there is as good as what is not: the sender, who got no answer, sends it again, and what is missing
+is added. A writer that died between its insert and its second look may leave a double behind if nobody sends that id
+again; `remove_doubles` finds those.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreError
+from otel_measure.records.ids import id_keys
+from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.columns import COLUMNS_BACK, WrittenBy, columns_of, id_number, record_of
+from otel_measure.store.clickhouse.connection import IDS_AT_ONCE, ClickHouseDatabase, in_ids
+from otel_measure.store.clickhouse.schema import statements
+from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
+
+_KEY: Final = "user key"
+_DEFINITIONS: Final = "definitions"
+_LARGEST_RANK: Final = 2**64 - 1
+_RANDOM_BITS: Final = 22  # beside 42 of milliseconds: who came first is decided also among those of one
+
+
+class _Row(NamedTuple):
+    """What tells rows of one id apart; the first received has the largest rank."""
+
+    id: int
+    rank: int
+    day: int
+    user: int
+
+
+class FactWriter:
+    """Writes facts into a database that has our tables.
+
+    Args:
+        database: where.
+        definitions: by which they are counted; those of the store.
+        now_us: the wall clock, microseconds.
+    """
+
+    def __init__(self, database: ClickHouseDatabase, definitions: Definitions, now_us: Callable[[], int]) -> None:
+        self._database = database
+        self._by = WrittenBy(definitions, bytes.fromhex(first_kept(database, _KEY)), {})
+        self._now_us = now_us
+
+    def accept(self, records: Sequence[Record]) -> list[Receipt]:
+        """Write the records not seen before, and say of each whether it was one.
+
+        Raises:
+            StoreUnavailable: the server did not take all of them; to give them again completes what is there.
+            StoreRejected: a record is of a time that a store has no day for; nothing is written.
+        """
+        receipts = [ACCEPTED] * len(records)
+        ids = [id_number(key) for key in id_keys([record.id for record in records])]
+        for table in FACT_TABLES:
+            places = [i for i, record in enumerate(records) if type(record) is table.record]
+            if places:
+                written = self._write(table, [records[i] for i in places], [ids[i] for i in places])
+                for i, is_new in zip(places, written, strict=True):
+                    if not is_new:
+                        receipts[i] = DUPLICATE
+        return receipts
+
+    def remove_doubles(self, first_day: int, last_day: int) -> int:
+        """Remove what writers that died left double on these days; return how many ids that were."""
+        removed = 0
+        for table in FACT_TABLES:
+            days = f"day BETWEEN toDate({first_day:d}) AND toDate({last_day:d})"
+            of_days = f"(SELECT id FROM {{db}}.{table.name} WHERE {days})"
+            doubles = self._doubles(table, of_days)
+            for some in _chunks(doubles):
+                self._keep_first(table, some)
+            removed += len(doubles)
+        return removed
+
+    def _write(self, table: FactTable, records: Sequence[Record], ids: Sequence[int]) -> list[bool]:
+        """Write what is new of one kind, and return of each record whether it was it."""
+        seen = self._known(table, ids)
+        new = []
+        for i, number in enumerate(ids):
+            if number not in seen:
+                seen.add(number)
+                new.append(i)
+        if new:
+            columns = columns_of(table, [records[i] for i in new], [ids[i] for i in new], self._by)
+            rank = self._rank()
+            self._insert(table, columns | {"rank": [rank] * len(new)})
+            others = self._settle(table, [ids[i] for i in new], rank)
+            new = [i for i in new if ids[i] not in others]
+        is_new = set(new)
+        return [i in is_new for i in range(len(ids))]
+
+    def _insert(self, table: FactTable, columns: dict[str, list[object]]) -> None:
+        self._database.insert(table.name, columns)
+
+    def _rank(self) -> int:
+        received_ms = self._now_us() // 1000
+        return _LARGEST_RANK - (received_ms << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
+
+    def _known(self, table: FactTable, ids: Sequence[int]) -> set[int]:
+        known: set[int] = set()
+        for some in _chunks(ids):
+            rows = self._database.rows(f"SELECT DISTINCT id FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}")
+            known.update(number for (number,) in rows)
+        return known
+
+    def _settle(self, table: FactTable, ids: Sequence[int], rank: int) -> set[int]:
+        """Leave each of the ids once, and return those of which another writer's row stays."""
+        others: set[int] = set()
+        for some in _chunks(ids):
+            if doubles := self._doubles(table, in_ids(some)):
+                firsts = self._keep_first(table, doubles)
+                others.update(row.id for row in firsts if row.rank != rank)
+        return others
+
+    def _doubles(self, table: FactTable, of_ids: str) -> list[int]:
+        rows = self._database.rows(
+            f"SELECT id FROM {{db}}.{table.name} WHERE id IN {of_ids} GROUP BY id HAVING count() > 1 ORDER BY id"
+        )
+        return [number for (number,) in rows]
+
+    def _keep_first(self, table: FactTable, ids: Sequence[int]) -> list[_Row]:
+        """Remove all rows of the ids but the first of each, and return these."""
+        rows = self._database.rows(
+            f"SELECT id, rank, toUInt16(day), user FROM {{db}}.{table.name} WHERE id IN {in_ids(ids)}"
+        )
+        firsts: dict[int, _Row] = {}
+        for row in sorted((_Row(*row) for row in rows), reverse=True):
+            firsts.setdefault(row.id, row)
+        others = " OR ".join(
+            f"id = '{row.id}' AND NOT (rank = {row.rank} AND toUInt16(day) = {row.day} AND user = '{row.user}')"
+            for row in firsts.values()
+        )
+        self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {others}")
+        return list(firsts.values())
+
+
+def facts(database: ClickHouseDatabase, table: FactTable, ids: Iterable[int]) -> Iterator[Record]:
+    """Yield the stored facts of these ids."""
+    columns = ", ".join("toUnixTimestamp64Micro(ts)" if name == "ts" else name for name in COLUMNS_BACK[table.name])
+    for some in _chunks(list(ids)):
+        rows = database.rows(f"SELECT {columns} FROM {{db}}.{table.name} FINAL WHERE id IN {in_ids(some)}")
+        for row in rows:
+            yield record_of(table, row)
+
+
+def create(database: ClickHouseDatabase, definitions: Definitions) -> None:
+    """Create what is missing of a store on one node; its days, once chosen, stay those of the first process.
+
+    Raises:
+        StoreError: it is counted by other definitions.
+        StoreUnavailable: the server did not do it.
+    """
+    for statement in statements(database.name):
+        database.run(statement)
+    for name, value in ((_KEY, os.urandom(16).hex()), (_DEFINITIONS, definitions.to_json())):
+        if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
+            database.insert("kept", {"name": [name], "value": [value]})
+    kept = Definitions.from_json(first_kept(database, _DEFINITIONS))
+    if differences := definitions.differences(kept):
+        there = ", ".join(f"{one.field}={one.kept!r}, the settings say {one.wanted!r}" for one in differences)
+        raise StoreError(
+            f"the store in the database {database.name} keeps {there}: use its definitions, or another database"
+        )
+
+
+def first_kept(database: ClickHouseDatabase, name: str) -> str:
+    """Return the first value that anybody kept under a name: two who begin a store at once agree on it.
+
+    Raises:
+        StoreError: there is none.
+    """
+    rows = database.rows(
+        "SELECT value FROM {db}.kept WHERE name = {name:String} ORDER BY _block_number, _block_offset LIMIT 1",
+        name=name,
+    )
+    if not rows:
+        raise StoreError(f"the database {database.name} has no store of ours: it keeps no {name}")
+    return str(rows[0][0])
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for i in range(0, len(ids), IDS_AT_ONCE):
+        yield ids[i : i + IDS_AT_ONCE]

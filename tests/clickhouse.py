@@ -1,0 +1,101 @@
+"""A real ClickHouse server for tests: the library that `.ci/clickhouse` installs, run as a process that listens."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+from clickhouse_connect import get_client
+from clickhouse_connect.driver import options
+from clickhouse_connect.driver.client import Client
+
+from tests.collector import cached
+from tests.components import Running, free_port, missing, running
+
+_LIBRARY: Final = Path("node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
+# The server ends when this query does: one whose test was killed is gone after an hour.
+_LISTEN: Final = (
+    "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP;"
+    " SELECT sum(sleepEachRow(1)) FROM numbers(3600) SETTINGS max_block_size = 1, max_threads = 1"
+)
+# What the extra does not install and other tests do; the client would import each, for seconds, at the first insert.
+_NOT_OF_THE_EXTRA: Final[Mapping[str, ModuleType | None]] = dict.fromkeys(("np", "pd", "pd_time_test", "arrow", "pl"))
+
+
+def requires_clickhouse() -> str:
+    """Return the path of the library that is a server, or skip the test and say how to install it."""
+    __tracebackhide__ = True
+    library = cached("clickhouse", ".ci/clickhouse-server/package-lock.json") / _LIBRARY
+    if not (library.parents[2] / ".done").exists():
+        missing("needs a ClickHouse server: .ci/clickhouse (installs it with npm, 570 MB; Linux on x86-64)")
+    return str(library)
+
+
+@dataclass
+class ClickHouseServer:
+    """A ClickHouse server over one folder, which may be killed and started again; its ports stay.
+
+    Attributes:
+        folder: of its data.
+        http_port, tcp_port: on loopback.
+    """
+
+    folder: Path
+    http_port: int = field(default_factory=free_port)
+    tcp_port: int = field(default_factory=free_port)
+    _process: Running | None = None
+    _databases: Iterator[int] = field(default_factory=itertools.count)
+
+    @contextmanager
+    def run(self, arguments: Sequence[str] = ()) -> Iterator[ClickHouseServer]:
+        """Run it for the length of a `with` block, and wait until it answers."""
+        main = Path(__file__).with_name("clickhouse_main.py")
+        own = (
+            "--multiquery", f"--path={self.folder / 'data'}", "--listen_host=127.0.0.1",
+            f"--http_port={self.http_port}", f"--tcp_port={self.tcp_port}", f"--query={_LISTEN}",
+        )  # fmt: skip
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-S", str(main), requires_clickhouse(), *own, *arguments]
+        with running(command, self.folder / "server.log") as self._process:
+            self._process.wait_http(f"http://127.0.0.1:{self.http_port}/ping", 120)
+            yield self
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Its process."""
+        assert self._process is not None
+        return self._process.process
+
+    def kill(self) -> None:
+        """End it with no chance to write anything more."""
+        self.process.kill()
+        self.process.wait()
+
+    def client(self, **settings: object) -> Client:
+        """Return a new connection with these settings of ClickHouse's."""
+        return get_client(host="127.0.0.1", port=self.http_port, settings=settings)
+
+    def url(self, database: str) -> str:
+        """Return the place of a store in one of its databases."""
+        return f"clickhouse://127.0.0.1:{self.http_port}/{database}"
+
+    def new_database(self) -> str:
+        """Return a name that no test has used on it."""
+        return f"measure_{next(self._databases)}"
+
+
+@contextmanager
+def without_what_is_not_of_the_extra() -> Iterator[None]:
+    """Let the client find what the extra `clickhouse` installs, and none of the tests' own numpy and pandas."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, absent in _NOT_OF_THE_EXTRA.items():
+            patched.setitem(vars(options), name, absent)
+        yield

@@ -1,0 +1,41 @@
+"""A store in ClickHouse for a test: a new database of the running server, and what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.records.ids import id_key
+from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.columns import id_number
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.tables import FACT_TABLES
+from otel_measure.store.clickhouse.writing import FactWriter, create, facts
+from tests.clickhouse import ClickHouseServer
+from tests.closing import closed_later
+from tests.facts import NOON
+
+DEFINITIONS = Definitions(timezone="Europe/Berlin")
+
+
+def new_store(server: ClickHouseServer, definitions: Definitions = DEFINITIONS) -> ClickHouseDatabase:
+    """Return a database with our tables; the end of the test closes the connection."""
+    database = closed_later(ClickHouseDatabase.of_url(server.url(server.new_database())))
+    create(database, definitions)
+    return database
+
+
+def writer(database: ClickHouseDatabase, definitions: Definitions = DEFINITIONS) -> FactWriter:
+    """Return a writer whose clock stands still."""
+    return FactWriter(database, definitions, lambda: NOON)
+
+
+def stored(database: ClickHouseDatabase, ids: Iterable[str]) -> dict[tuple[str, str], Record]:
+    """Return the facts of some ids by their kind and id; fails where an id of a kind is there twice."""
+    numbers = {id_number(id_key(each)) for each in ids}
+    found: dict[tuple[str, str], Record] = {}
+    for table in FACT_TABLES:
+        for fact in facts(database, table, sorted(numbers)):
+            assert (table.name, fact.id) not in found
+            found[table.name, fact.id] = fact
+    return found
