@@ -38,6 +38,7 @@ from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.judging.environments import Environments, environments
 from otel_measure.judging.exposition import Exposition
 from otel_measure.judging.kept_readings import KeptReadings
 from otel_measure.judging.kpi_rules import KpiJudge, kpis_of
@@ -202,6 +203,14 @@ class Wired:
     def overview(self, *, environment: str | None = None) -> Overview:
         """Return what every domain says now, from which KPIs and alerts are judged."""
         return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
+
+    def environments(self) -> Environments:
+        """Return which environments and services there are to ask about.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        return environments(self.store)
 
     def scorecard(self, overview: Overview) -> Scorecard:
         """Return how everything stands against its KPIs; what is judged of models is kept until they change."""

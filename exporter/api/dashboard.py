@@ -9,12 +9,13 @@ import msgspec
 
 from exporter.http.lists import Listing
 from exporter.http.query import EnvironmentQuery
-from exporter.http.types import API, AnyRoute, Call, NoBody, get
+from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.model_pages import SEARCHED
 from otel_measure.ai.reports import Models
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.judging.alerts import Alert, Alerts
+from otel_measure.judging.environments import Environments
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import page_of
 from otel_measure.judging.status import Status
@@ -60,6 +61,11 @@ def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
     return runtime.alerts_now(runtime.scorecard(runtime.overview(environment=call.query.environment)))
 
 
+def environments(call: Call[NoQuery, NoBody]) -> Environments:
+    """Answer which environments and services there are to ask about."""
+    return call.runtime.environments()
+
+
 def status(call: Call[EnvironmentQuery, NoBody]) -> Status:
     """Answer with the worst of everything in a sentence, and what fires."""
     runtime = call.runtime
@@ -86,6 +92,10 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         f"{API}/dashboard", dashboard, EnvironmentQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
         lists=(Listing("ai.models", SEARCHED), _KPIS, _OF_KPIS),
+    ),
+    get(
+        f"{API}/environments", environments, NoQuery,
+        "Which environments and services there are", "What `environment` and `service` of other questions may be.",
     ),
     get(
         f"{API}/status", status, EnvironmentQuery,

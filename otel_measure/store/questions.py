@@ -238,5 +238,9 @@ class Moment(Protocol):
         """Every environment that facts are from or that services are registered in, as they were first seen."""
 
     @property
+    def origins(self) -> list[Origin]:
+        """Every service and environment that facts are from, sorted by environment and service."""
+
+    @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""

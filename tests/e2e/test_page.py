@@ -7,7 +7,7 @@ import re
 import sys
 import urllib.request
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,6 +28,7 @@ VIEWS: Final = {
     "models": (".listing tbody tr", 2),
     "models/ticket-router/2.1": (".reasons li", 2),
     "models/gpt-4o/2024-08-06": (".tiles", 4),
+    "models/credit-check/2": ("section:has-text('Fairness') tbody tr", 0),
     "spending": (".listing tbody tr", 0),
     "agents": (".empty .snippet", 0),
     "users": (".listing tbody tr", 4),
@@ -55,13 +56,31 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running(args, tmp_path_factory.mktemp("demo") / "log.txt") as started:
         url = f"http://127.0.0.1:{port}/"
         started.wait_http(f"{url}readyz", timeout_s=120)
-        body = json.dumps({"model_name": EVIL, "model_version": EVIL, "latency_ms": 1}).encode()
-        request = urllib.request.Request(
-            f"{url}api/v1/metrics/ai/inferences/record", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
-            assert response.status == 201
+        post(url, "ai/inferences/record", {"model_name": EVIL, "model_version": EVIL, "latency_ms": 1})
+        for version, latency_ms in (("1", 100.0), ("2", 150.0)):
+            calls = [credit_check(version, latency_ms, i) for i in range(240)]
+            post(url, "ai/inferences/batch", {"inferences": calls})
         yield url
+
+
+def post(url: str, path: str, body: dict[str, Any]) -> None:
+    """Write something into the store of a server."""
+    request = urllib.request.Request(
+        f"{url}api/v1/metrics/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
+        assert response.status in (200, 201)
+
+
+def credit_check(version: str, latency_ms: float, i: int) -> dict[str, Any]:
+    """Return a call of a model that treats two groups differently, and of which one in 20 fails, in a trace."""
+    answer = i % 4 == 1 if i % 2 else i % 3 == 0
+    return {
+        "model_name": "credit-check", "model_version": version, "latency_ms": latency_ms + i % 7, "cost_usd": 0.002,
+        "input_tokens": 500, "output_tokens": 20, "prediction": answer, "ground_truth": i % 5 != 0,
+        "groups": {"age_band": "60+" if i % 2 else "18-59"},
+        "error_type": "Timeout" if i % 20 == 0 else None,
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +148,38 @@ def test_the_values_change(opened: tuple[Page, Seen], address: str) -> None:
         assert page.locator(selector).inner_text() != before
 
 
+def test_a_version_stands_beside_another(opened: tuple[Page, Seen], address: str) -> None:
+    """What is half as slow again is said to be; what cannot be told says why; the other version is in the address."""
+    page, _ = opened
+    show(page, address, "models/credit-check/2")
+    compared = page.locator("section", has_text="Versions side by side").locator("tbody tr")
+    compared.first.wait_for()
+    said = {row.locator("th").inner_text(): row.locator("td").last.inner_text().split("\n") for row in compared.all()}
+    assert said["Latency p95"] == ["higher"]
+    assert said["Error rate"] == ["no clear difference"]
+    assert said["Latency p99"] == ["too little to tell", "p99 needs 388 timed calls, 2 has 240"]
+    page.goto(f"{address}#/models/credit-check/1?baseline=2")
+    page.locator("section", has_text="Versions side by side").get_by_text("lower").first.wait_for()
+
+
+def test_what_is_behind_the_numbers_of_a_model(opened: tuple[Page, Seen], address: str) -> None:
+    """Its errors by type, its slowest and dearest calls, and each group that it treats."""
+    page, _ = opened
+    show(page, address, "models/credit-check/2")
+
+    def rows(section: str) -> list[str]:
+        """Return the texts of the rows of a section."""
+        wanted = page.locator("section", has=page.get_by_role("heading", name=section)).locator("tbody tr")
+        wanted.first.wait_for()
+        return [" ".join(text.split()) for text in wanted.all_inner_texts()]
+
+    (timeouts,) = rows("Errors by type")
+    assert timeouts.startswith("Timeout 12 ")
+    assert timeouts.endswith(" –")  # calls over HTTP are in no trace
+    assert len(rows("Slowest calls")) == len(rows("Dearest calls")) == 5
+    assert rows("Fairness") == ["18-59 120 33.3 % 33.3 % 33.3 %", "60+ 120 50 % 50 % 50 %"]
+
+
 def test_what_fires_leads_to_what_is_wrong(opened: tuple[Page, Seen], address: str) -> None:
     """From what fires one click leads to the model that drifts, and to the feature that did."""
     page, _ = opened
@@ -168,12 +219,6 @@ def test_it_says_nothing_and_asks_nobody_else(opened: tuple[Page, Seen], address
 def test_a_stopped_experiment_says_so(opened: tuple[Page, Seen], address: str) -> None:
     """And what everybody gets since."""
     page, _ = opened
-    request = urllib.request.Request(
-        f"{address}api/v1/metrics/experiments/shorter-sign-up-form/stop",
-        json.dumps({"winner": "short_form"}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
-        assert response.status == 200
+    post(address, "experiments/shorter-sign-up-form/stop", {"winner": "short_form"})
     show(page, address, "experiments/shorter-sign-up-form")
     page.get_by_text("stopped, all get short_form").wait_for()

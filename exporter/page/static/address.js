@@ -3,7 +3,7 @@
 import { Observed } from "./observed.js";
 
 // What the address of another view takes along.
-const KEPT = ["window", "compare", "environment"];
+const KEPT = ["window", "compare", "environment", "service"];
 
 function read() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?", 2);

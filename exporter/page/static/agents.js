@@ -44,8 +44,8 @@ function Loops({ loops }) {
     note=${`in ${counted(loops.runs, "run")}, ${counted(loops.repeated_uses, "repeated use")}, ${usd(loops.cost_usd)}`} change=${unsure} />`;
 }
 
-export function Agents({ window, environment }) {
-  const answer = useAnswer(asked("ai/agents", { window, environment }), NORMALLY);
+export function Agents({ window, environment, service }) {
+  const answer = useAnswer(asked("ai/agents", { window, environment, service }), NORMALLY);
   return html`<${Answered} answer=${answer} rows=${12}>${(data) => data.total_runs || data.tools.length
     ? html`
       <${Unseen}>Figures<//>

@@ -5,7 +5,7 @@ import { change } from "./address.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
 import { Firing, linkOf } from "./firing.js";
 import { counted } from "./format.js";
-import { Pill, Section, Waiting } from "./parts.js";
+import { Empty, Pill, Section, Waiting } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
 import { Pages, ROWS, Table, pageOf } from "./table.js";
 
@@ -25,8 +25,10 @@ const HISTORY = [
   { key: "since", name: "Began", value: (alert) => alert.since, as: moment },
   { key: "lasted", name: "Lasted", value: (alert) => (alert.until ? (Date.parse(alert.until) - Date.parse(alert.since)) / 1000 : null), as: duration, why: () => "it is not over" },
 ];
+const SILENCE = `otel-measure alerts silence --subject churn --for 2h --reason "a new version"   # add --store where this server's store is another`;
 const SILENCES = [
-  { key: "of", name: "Of", isName: true, value: (silence) => [silence.rule || "every rule", silence.subject || "every subject"].join(", ") },
+  { key: "of", name: "Of", isName: true, value: (silence) => [silence.rule || "every rule", silence.subject || "every subject"].join(", "),
+    show: (silence) => html`${silence.rule || "every rule"}, ${silence.subject || "every subject"}<small>${silence.environment === null ? "in every environment" : silence.environment || "in the unnamed environment"} · ${silence.id}</small>` },
   { key: "reason", name: "Reason", isText: true, value: (silence) => silence.reason },
   { key: "begins", name: "From", value: (silence) => silence.begins, as: moment },
   { key: "ends", name: "Until", value: (silence) => silence.ends, as: moment },
@@ -57,7 +59,9 @@ export function Alerts({ environment, parameters, status }) {
       <${Table} label="History of alerts" columns=${HISTORY} rows=${rules.recent} order="-since" nothing="No alert of a rule fired in the last seven days."
         id=${(alert) => `${alert.rule} ${alert.subject.name} ${alert.state} ${alert.since}`} />
     <//>
-    <${Section} title="Silences" definition=${DEFINITION} note="made with: otel-measure alerts silence">
-      <${Table} name="silence" label="Silences" columns=${SILENCES} rows=${rules.silences} id=${(silence) => silence.id} nothing="Nothing is silenced." />
+    <${Section} title="Silences" definition=${DEFINITION} note="of these nobody is told while they last">
+      ${rules.silences.length > 0 && html`<${Table} name="silence" label="Silences" columns=${SILENCES} rows=${rules.silences} id=${(silence) => silence.id} order="ends" />`}
+      <${Empty} says=${rules.silences.length ? "One more, or the end of one (--end ID), on the machine of the server:" : "Nothing is silenced. A silence is made on the machine of the server:"}
+        snippets=${[["shell", SILENCE]]} />
     <//>`;
 }

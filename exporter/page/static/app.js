@@ -16,10 +16,10 @@ const DAYS = ["7d", "30d", "90d"];
 const VIEWS = {
   "": { title: "Overview", view: Overview, windows: ["24h", ...HOURS], hasNoCompare: true },
   alerts: { title: "Alerts", view: later("Alerts") },
-  models: { title: "Models", view: later("Models"), windows: ["24h", ...HOURS] },
-  spending: { title: "Spending", view: later("Spending"), windows: ["30d", ...HOURS], hasNoCompare: true },
-  agents: { title: "Agents", view: later("Agents"), windows: ["24h", ...HOURS], hasNoCompare: true },
-  users: { title: "Users", view: later("Users"), windows: ["30d", ...DAYS] },
+  models: { title: "Models", view: later("Models"), windows: ["24h", ...HOURS], hasService: true },
+  spending: { title: "Spending", view: later("Spending"), windows: ["30d", ...HOURS], hasNoCompare: true, hasService: true },
+  agents: { title: "Agents", view: later("Agents"), windows: ["24h", ...HOURS], hasNoCompare: true, hasService: true },
+  users: { title: "Users", view: later("Users"), windows: ["30d", ...DAYS], hasService: true },
   experiments: { title: "Experiments", view: later("Experiments"), windows: ["30d", ...DAYS], hasNoCompare: true },
   machines: { title: "Machines", view: later("Machines"), windows: ["1h", ...HOURS] },
   services: { title: "Services", view: later("Services"), windows: ["30d", ...HOURS] },
@@ -42,8 +42,19 @@ function Navigation({ now }) {
   )}</nav>`;
 }
 
+/** A choice of names; what the address asks for is one of them, also where nothing is known of it yet. */
+function Choice({ label, parameter, chosen, names, nothing }) {
+  const offered = [...new Set([...names, ...(chosen ? [chosen] : [])])].sort();
+  return html`<label>${label} <select class="environment" value=${chosen} onChange=${(event) => change({ [parameter]: event.currentTarget.value })}>
+    <option value="" selected=${!chosen}>${nothing}</option>
+    ${offered.map((name) => html`<option key=${name} value=${name} selected=${name === chosen}>${name}</option>`)}
+  </select></label>`;
+}
+
 function Controls({ view, window, parameters, environment }) {
-  const setEnvironment = (event) => change({ environment: event.currentTarget.value.trim() });
+  const { environments } = useAnswer("environments", SELDOM).data || { environments: [] };
+  const now = parameters.environment || environment;
+  const services = (environments.find(({ name }) => name === now) || { services: [] }).services;
   return html`<form class="controls" onSubmit=${(event) => event.preventDefault()}>
     ${view.windows && html`<label>Last <select value=${window}
       onChange=${(event) => change({ window: event.currentTarget.value })}>
@@ -52,8 +63,10 @@ function Controls({ view, window, parameters, environment }) {
     </select></label>`}
     ${view.windows && !view.hasNoCompare && html`<label><input type="checkbox" checked=${parameters.compare === "previous"}
       onChange=${(event) => change({ compare: event.currentTarget.checked ? "previous" : "" })} /> compare with the time before</label>`}
-    <label>Environment <input class="environment" value=${parameters.environment || ""} onChange=${setEnvironment}
-      placeholder=${environment || "unnamed"} spellcheck="false" autocomplete="off" /></label>
+    <${Choice} label="Environment" parameter="environment" chosen=${parameters.environment || ""} nothing=${environment || "unnamed"}
+      names=${environments.map(({ name }) => name).filter((name) => name && name !== environment)} />
+    ${view.hasService && (services.length > 1 || parameters.service) && html`<${Choice} label="Service" parameter="service"
+      chosen=${parameters.service || ""} nothing="all" names=${services} />`}
     <span class="zone">Times in ${zoneName()}</span>
   </form>`;
 }
@@ -116,7 +129,7 @@ function App() {
       </div>
       <${Guarded} key=${path.join("/")}>
         <${view.view} path=${path.slice(1)} window=${window} compare=${parameters.compare === "previous" ? "previous" : ""}
-          environment=${parameters.environment || ""} parameters=${parameters} status=${status.data} />
+          environment=${parameters.environment || ""} service=${(view.hasService && parameters.service) || ""} parameters=${parameters} status=${status.data} />
       <//>
     </main>
     <footer>

@@ -59,7 +59,7 @@ function options(host, lines, format, extent, isDaily, read) {
   return {
     width: host.clientWidth || 300,
     height: HEIGHT_PX,
-    padding: [10, 10, 0, 0],
+    padding: [10, 26, 0, 0], // the last label of the time is written around its tick
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     tzDate: (s) => uPlot.tzDate(new Date(s * 1000), zoneName()),

@@ -4,8 +4,13 @@ import { html } from "./preact.standalone.module.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
 import { Chart } from "./chart.js";
 import { counted, milliseconds, number, points, share, usd, whole } from "./format.js";
+import { later } from "./later.js";
 import { Answered, Bar, Pairs, Pill, Section, Tile, Unseen, Value, known, words } from "./parts.js";
 import { Table } from "./table.js";
+
+const Calls = later("Calls");
+const Fairness = later("Fairness");
+const Versions = later("Versions");
 
 const three = number(3);
 const interval = (format) => ([low, high]) => `${format(low)} to ${format(high)}`;
@@ -29,8 +34,8 @@ function Figures({ model }) {
   </div>`;
 }
 
-function Charts({ name, version, window, compare, environment, cost }) {
-  const series = useAnswer(asked("ai/series", { model: name, version, window, compare, environment }), NORMALLY);
+function Charts({ name, version, window, compare, environment, service, cost }) {
+  const series = useAnswer(asked("ai/series", { model: name, version, window, compare, environment, service }), NORMALLY);
   return html`<div class="charts">
     <${Chart} title="Latency" definition="latency-and-timetofirstchunk" answer=${series} format=${milliseconds}
       lines=${[{ name: "p50", column: "p50_ms", alone: true }, { name: "p95", column: "p95_ms" }, { name: "p99", column: "p99_ms", alone: true }]} />
@@ -64,6 +69,12 @@ const driftColumns = (drifted) => [
   { key: "verdict", name: "Verdict", isText: true, value: ([feature, , why]) => why || (drifted.includes(feature) ? "drifted" : "not beyond doubt"), as: String },
 ];
 
+/** What an alarm rests on, and what a missing one would have missed. */
+function evidence({ log10_e: log10, effective_samples: effective, least_shift: shift }) {
+  const odds = `Evidence against “nothing has moved”: ${log10 < 6 ? `${whole(10 ** log10)} to 1` : `10^${whole(log10)} to 1`}; an alarm needs 1,000 to 1.`;
+  return known(shift) ? `${odds} A mean shift of ${three(shift)} σ would have been found, in records worth ${whole(effective)} independent ones.` : odds;
+}
+
 function Drift({ drift }) {
   if (!drift) return null;
   const rows = [
@@ -74,6 +85,7 @@ function Drift({ drift }) {
   const note = `${counted(drift.samples, "record")} against ${whole(drift.reference_samples)} of the reference`;
   return html`<${Section} title="Drift" definition="drift-and-evidence" note=${note}>
     <p class="sentence"><${Pill} of=${drift.drift_status} /> ${drift.evidence.message}</p>
+    <p class="note sentence">${evidence(drift.evidence)}</p>
     <${Table} name="drift" label="Drift by feature" columns=${driftColumns(drift.evidence.drifted)} rows=${rows} id=${([name]) => name} order="-score" />
   <//>`;
 }
@@ -105,13 +117,17 @@ function Accuracy({ accuracy }) {
   <//>`;
 }
 
-export function Model({ name, version, window, compare, environment }) {
-  const answer = useAnswer(asked("ai/models/detail", { name, version, window, environment }), NORMALLY);
+export function Model({ name, version, window, compare, environment, service, baseline }) {
+  const answer = useAnswer(asked("ai/models/detail", { name, version, window, environment, service }), NORMALLY);
+  const narrowed = { name, version, window, environment, service };
   return html`<${Answered} answer=${answer} rows=${12}>${(model) => html`
     <${Unseen}>Figures<//>
     <${Figures} model=${model} />
-    <${Charts} ...${{ name, version, window, compare, environment, cost: model.cost }} />
+    <${Charts} ...${narrowed} compare=${compare} cost=${model.cost} />
     <${Health} model=${model} />
+    <${Versions} ...${narrowed} baseline=${baseline} />
+    <${Calls} ...${narrowed} errors=${model.errors} />
     <${Drift} drift=${model.drift} />
-    <${Accuracy} accuracy=${model.accuracy} />`}<//>`;
+    <${Accuracy} accuracy=${model.accuracy} />
+    ${model.fairness && html`<${Fairness} report=${model.fairness} />`}`}<//>`;
 }

@@ -39,8 +39,8 @@ function columns(lacks) {
   ];
 }
 
-function Together({ window, compare, environment }) {
-  const series = useAnswer(asked("ai/series", { window, compare, environment }), NORMALLY);
+function Together({ window, compare, environment, service }) {
+  const series = useAnswer(asked("ai/series", { window, compare, environment, service }), NORMALLY);
   return html`<${Unseen}>All models together<//><div class="charts">
     <${Chart} title="Requests" definition="series-seriesgroup-and-earlierseries" answer=${series} ofSums format=${whole}
       lines=${[{ name: "requests", column: "requests" }, { name: "errors", column: "errors", colour: "--bad", alone: true }]} />
@@ -55,13 +55,13 @@ function Listed({ models, kpis }) {
   return html`<${Table} label="Models" columns=${columns(lacks)} rows=${models} id=${key} order="-requests" />`;
 }
 
-export function Models({ path, window, compare, environment }) {
+export function Models({ path, window, compare, environment, service, parameters }) {
   const isOne = path.length === 2;
-  const models = useAnswer(isOne ? null : asked("ai/models", { window, environment }), NORMALLY);
+  const models = useAnswer(isOne ? null : asked("ai/models", { window, environment, service }), NORMALLY);
   const kpis = useAnswer(isOne ? null : asked("kpis", { environment }), SELDOM).data;
-  if (isOne) return html`<${Model} name=${path[0]} version=${path[1]} ...${{ window, compare, environment }} />`;
+  if (isOne) return html`<${Model} name=${path[0]} version=${path[1]} ...${{ window, compare, environment, service }} baseline=${parameters.baseline || ""} />`;
   return html`
-    <${Together} ...${{ window, compare, environment }} />
+    <${Together} ...${{ window, compare, environment, service }} />
     <${Section} title="Models" definition="models" note=${`last ${window}`}>
       <${Answered} answer=${models} rows=${8}>${(data) => data.models.length
         ? html`<${Listed} models=${data.models} kpis=${kpis} />`

@@ -21,9 +21,9 @@ const COLUMNS = [
   { key: "priced", name: "Priced", title: "Share of the requests whose cost is known", value: (row) => row.priced_ratio, as: share },
 ];
 
-export function Spending({ window, environment, parameters }) {
+export function Spending({ window, environment, service, parameters }) {
   const by = parameters.by in WAYS ? parameters.by : "user";
-  const answer = useAnswer(asked("ai/spending", { window, environment, by }), NORMALLY);
+  const answer = useAnswer(asked("ai/spending", { window, environment, service, by }), NORMALLY);
   return html`<${Section} title="What the calls of models cost" definition="spending-and-spendingrow" note=${`last ${window}`}>
     <form class="controls inner"><label>By <select value=${by} onChange=${(event) => change({ by: event.currentTarget.value, page: "" })}>
       ${Object.entries(WAYS).map(([way, name]) => html`<option key=${way} value=${way} selected=${way === by}>${name}</option>`)}

@@ -40,8 +40,8 @@ function Figures({ engagement, conversion, retention, nps }) {
   </div>`;
 }
 
-function Charts({ window, compare, environment }) {
-  const series = useAnswer(asked("users/series", { window, compare, environment }), SELDOM);
+function Charts({ window, compare, environment, service }) {
+  const series = useAnswer(asked("users/series", { window, compare, environment, service }), SELDOM);
   const gone = series.data ? series.data.columns.dormant.map((n) => (known(n) ? -n : null)) : [];
   return html`<div class="charts">
     <${Chart} title="Active users" definition=${SERIES} answer=${series} ofSums format=${whole} lines=${[{ name: "active", column: "active" }]}
@@ -105,13 +105,13 @@ function Nps({ nps }) {
   <//>`;
 }
 
-export function Users({ window, compare, environment }) {
-  const answer = useAnswer(asked("users/summary", { window, environment }), SELDOM / 2);
+export function Users({ window, compare, environment, service }) {
+  const answer = useAnswer(asked("users/summary", { window, environment, service }), SELDOM / 2);
   return html`<${Answered} answer=${answer} rows=${12}>${(data) => data.total_users
     ? html`
       <${Unseen}>Figures<//>
       <${Figures} ...${data} />
-      <${Charts} ...${{ window, compare, environment }} />
+      <${Charts} ...${{ window, compare, environment, service }} />
       <div class="columns"><${Segments} segments=${data.segments} /><${Nps} nps=${data.nps} /></div>
       <${Retention} retention=${data.retention} />`
     : html`<${Empty} says="Nobody was seen yet. Track an event in the store of this server:"

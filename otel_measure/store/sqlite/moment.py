@@ -79,6 +79,12 @@ class SqliteMoment:
         return [name for (name,) in rows]
 
     @property
+    def origins(self) -> list[Origin]:
+        """Every service and environment that facts are from, sorted by environment and service."""
+        rows = self._transaction.connection.execute("SELECT service, environment FROM origin ORDER BY 2, 1")
+        return [Origin(*row) for row in rows]
+
+    @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""
         return self._seen.horizon

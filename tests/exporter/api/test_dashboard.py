@@ -33,6 +33,23 @@ def test_an_empty_system_has_every_kpi(client: TestClient) -> None:
     assert sum(scorecard["verdicts"].values()) == len(KPIS)
 
 
+def test_which_environments_there_are(runtime: Runtime, client: TestClient) -> None:
+    """Each with the services that facts in it are from, and which one an answer is about where none is asked for."""
+    assert runtime.store is not None
+    origins = [
+        Origin("worker", "production"),
+        Origin("api", "production"),
+        Origin("api", "staging"),
+        Origin("", "staging"),
+    ]
+    runtime.store.accept([inference(f"i{i}", runtime.clock(), origin=origin) for i, origin in enumerate(origins)])
+    told = client.get(f"{BASE}/environments").json()["data"]
+    assert told["environment"] == "production"
+    services = {one["name"]: one["services"] for one in told["environments"]}
+    assert services["production"] == ["api", "worker"]
+    assert services["staging"] == ["api"]
+
+
 def test_a_slow_model_fires_an_alert(client: TestClient) -> None:
     """The alert says what it is, and the dashboard shows it among everything else."""
     body = {"model_name": "m", "model_version": "1", "latency_ms": 900.0}

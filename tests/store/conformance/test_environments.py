@@ -17,6 +17,17 @@ from tests.store.conformance.engines import EngineCase
 TODAY = Days(NOON // DAY, NOON // DAY)
 
 
+def test_origins_are_those_of_facts(engine: EngineCase) -> None:
+    """Every service and environment that a fact is from, once, sorted by environment and service."""
+    store = engine.open()
+    assert asked(store, lambda m: m.origins) == []
+    origins = [Origin("worker", "b"), Origin("api", "b"), Origin("worker", "a"), Origin("api", "b"), Origin("", "")]
+    store.accept([inference(f"i{i}", NOON, origin=origin) for i, origin in enumerate(origins)])
+    assert asked(store, lambda m: m.origins) == [
+        Origin("", ""), Origin("worker", "a"), Origin("api", "b"), Origin("worker", "b"),
+    ]  # fmt: skip
+
+
 def of_one_user(environment: str, id: str = "") -> list[Record]:
     """Return a purchase, an answer and an exposure of Ann, made in an environment."""
     origin, id = Origin("shop", environment), id or environment
