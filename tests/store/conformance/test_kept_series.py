@@ -118,7 +118,7 @@ def test_groups_add_up_when_others_become_the_largest(engine: EngineCase) -> Non
         assert [sum(step) for step in of_groups] == list(series.columns["requests"])
 
 
-def test_only_what_changed_is_asked_again(engine: EngineCase) -> None:
+def test_only_what_changed_is_asked_again(engine: EngineCase, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second question reads the steps that the window cuts, the running one, and those that a late call lies in."""
     store, kept = engine.open(), SeriesTeller()
     store.accept([inference(f"i{hours}", NOON - hours * HOUR) for hours in range(1, 24)])
@@ -133,6 +133,6 @@ def test_only_what_changed_is_asked_again(engine: EngineCase) -> None:
             read.extend(start for start, _ in steps.spans())
             return use_by_step(steps, *more)
 
-        moment.models.use_by_step = noting  # type: ignore[method-assign]
+        monkeypatch.setattr(moment.models, "use_by_step", noting)
         kept.of(moment, series_span(SeriesWindow("24h"), NOON + MINUTE, "UTC", "24h"), NOON + MINUTE, asked)
     assert read == [NOON - DAY + MINUTE, NOON - 5 * HOUR, NOON]
