@@ -94,6 +94,7 @@ class Wired:
         raise_faults: raise our own faults instead of logging them; for tests.
         providers: OpenTelemetry providers to use instead of the global ones; for tests.
         alert_rules: by what alerts are judged; the rules of the product when not given.
+        reads_only: only answer from the store, which is there, by the definitions that it keeps.
 
     Raises:
         MeasureError: the store cannot be opened.
@@ -111,6 +112,7 @@ class Wired:
         raise_faults: bool = False,
         providers: Providers | None = None,
         alert_rules: AlertRules | None = None,
+        reads_only: bool = False,
     ) -> None:
         self.settings: Final = settings
         self.clock: Final = clock
@@ -120,8 +122,8 @@ class Wired:
         self._creates_tracing = settings.auto_instrument
         self._clock_is_believed = True
         rules = rules_with(settings.alert_rules)  # before anything is open that a refusal would leave so
-        sends = settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ)
-        self.store: Final = open_store(settings, outbox=sends)
+        sends = settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ) and not reads_only
+        self.store: Final = open_store(settings, outbox=sends, reads_only=reads_only)
         self.telemetry: Final = Telemetry(
             settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
         )
@@ -135,7 +137,7 @@ class Wired:
         )
         self.sampler: Final = sampler or Sampler(interval_s=settings.sample_interval_s)
         self._wire_services(Origin(settings.service_name, settings.environment))
-        self._streams: Final = self._stream_writer()
+        self._streams: Final = None if reads_only else self._stream_writer()
         self._push: Final = self._pusher() if sends else None
         self.background: Final = Background(self._jobs(), self.recorder.fault, monotonic)
         self._alert_rules: Final = alert_rules or (
@@ -145,7 +147,7 @@ class Wired:
 
     def _wire_services(self, origin: Origin) -> None:
         settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
-        zone = settings.timezone
+        zone = settings.timezone if store is None else store.definitions.timezone
         self._machine = MachineHistory(self.sampler.fresh, store, clock, zone)
         self.infrastructure = InfrastructureService(
             self.sampler,
@@ -221,7 +223,7 @@ class Wired:
         kpis = kpis_of(of_kpis)
         kept = KeptReadings()  # by the thresholds of rules, which may be others than those of KPIs
         by_kpis = KpiJudge(of_kpis, self.host, lambda: self._scorecards(store, kpis, kept))
-        return rules_in_force(store, self.host, by_kpis.judge, rules, self.settings.timezone)
+        return rules_in_force(store, self.host, by_kpis.judge, rules, store.definitions.timezone)
 
     def _scorecards(self, store: Store, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Scorecard]:
         """Yield how every environment stands against KPIs; the unnamed one while there is none."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -18,9 +18,12 @@ from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
 from exporter.cli.prometheus import dashboards, rules
 from exporter.cli.rebuild import rebuild
+from exporter.cli.report.command import report
 from exporter.cli.schema import schema
 from exporter.cli.serve import serve
+from exporter.cli.status.command import status
 from exporter.cli.token import token
+from exporter.cli.views.plain import plain
 from otel_measure.errors import MeasureError
 
 
@@ -46,8 +49,10 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MeasureError as error:
-            click.echo(f"otel-measure: {error}", err=True)
+            click.echo(f"otel-measure: {plain(str(error))}", err=True)
             ctx.exit(exit_codes.of_error(error))
+        except KeyboardInterrupt:
+            ctx.exit(exit_codes.INTERRUPTED)
 
 
 @click.group(
@@ -56,6 +61,8 @@ class _Commands(click.Group):
 Examples:
   otel-measure serve                       the page at http://127.0.0.1:5000/
   otel-measure serve --demo                the same with a synthetic workload to look at
+  otel-measure status                      how everything is, live, in the terminal
+  otel-measure report models --format html --output models.html
   otel-measure doctor                      what is wrong here, and the way out
   otel-measure alerts list                 what fires, what happened, and silences
   otel-measure rules --output FILE         our alert rules for a Prometheus
@@ -77,7 +84,11 @@ def main() -> None:
     """
 
 
-for _command in (serve, doctor, alerts, rules, dashboards, backup, restore, rebuild, compact, token, schema):
+_COMMANDS: Final = (
+    *(serve, status, report, doctor, alerts, rules, dashboards),
+    *(backup, restore, rebuild, compact, token, schema),
+)
+for _command in _COMMANDS:
     main.add_command(_command)
 
 

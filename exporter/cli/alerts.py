@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.cli.options import json_option, load_settings, store_option
+from exporter.cli.options import existing_store, json_option, load_settings, store_option
 from otel_measure.errors import ConfigurationError, MeasureError, NotFound
 
 if TYPE_CHECKING:
@@ -156,10 +155,10 @@ def _opened(store: str | None) -> Iterator[Store]:
     from otel_measure.store.engines import open_store
 
     settings = load_settings({"store": store})
-    path = settings.store
-    opened = open_store(settings, to_rebuild=True) if path is not None and os.path.isfile(path) else None
-    if opened is None:
-        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    path = existing_store(settings)
+    opened = open_store(settings, to_rebuild=True)
+    if opened is None:  # which no file is
+        raise ConfigurationError(f"{path} is no store")
     try:
         yield opened
     finally:

@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from exporter.cli.options import json_option, load_settings, store_option
+from exporter.cli.options import existing_store, json_option, load_settings, store_option
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.types.backups import Progress
 
@@ -38,9 +38,7 @@ def backup(target: Path, keep: int | None, store: str | None, as_json: bool) -> 
     from otel_measure.store.engines import open_store
 
     settings = load_settings({"store": store})
-    path = settings.store
-    if path is None or not os.path.isfile(path):
-        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    path = existing_store(settings)
     into_folder = target.is_dir()
     if keep is not None and not into_folder:
         raise ConfigurationError(f"--keep is for a folder, which {target} is not")

@@ -11,6 +11,7 @@ WRONG: Final = 1
 USAGE: Final = 2
 PORT: Final = 3
 STORE: Final = 4
+INTERRUPTED: Final = 130
 _OF_ERRORS: Final[tuple[tuple[type[MeasureError], int], ...]] = (
     (ConfigurationError, USAGE),
     (ports.CannotListen, PORT),
@@ -20,11 +21,12 @@ _OF_ERRORS: Final[tuple[tuple[type[MeasureError], int], ...]] = (
 
 HELP: Final = """\b
 Exit codes:
-  0  done; `serve` was stopped and everything is committed
+  0  done; `serve` was stopped and everything is committed, `status` was ended
   1  something is wrong: `doctor` says what
   2  a wrong argument or setting
   3  the port cannot be listened on
   4  the store cannot be used
+  130  ended by Ctrl-C before it was done
 """
 
 

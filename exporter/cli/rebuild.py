@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import replace
 
 import click
 
-from exporter.cli.options import json_option, load_settings, store_option
+from exporter.cli.options import existing_store, json_option, load_settings, store_option
 from otel_measure.errors import ConfigurationError
 
 
@@ -25,9 +24,7 @@ def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
     from otel_measure.store.engines import definitions_of, open_store
 
     settings = load_settings({"store": store, "timezone": timezone})
-    path = settings.store
-    if path is None or not os.path.isfile(path):  # unlike `Path`, it raises nothing where one may not look
-        raise ConfigurationError(f"there is no store at {path}; name one with --store or OTEL_MEASURE_STORE")
+    path = existing_store(settings)
     began = time.monotonic()
     opened = open_store(settings, to_rebuild=True)
     if opened is None:  # which no file is

@@ -76,10 +76,7 @@ class Dispatcher:
             call = Call(match.path_params, query, decoded, page, backend)
             asks = route.method == "GET" and backend is not None
             pending = call.runtime.recorder.settle() if asks else 0
-            answer = route.handler(call)
-            if bound.is_table:
-                return _table(route, call, answer, pending, as_csv)
-            return _content(route, call, answer, pending)
+            return content_of(route, call, route.handler(call), pending, as_csv=as_csv)
 
         def answer() -> Content:
             try:
@@ -104,6 +101,23 @@ def _decoded(bound: BoundRoute, headers: BodyHeaders, sent: bytes) -> msgspec.St
         return route.body_reader(headers, sent, route.max_bytes)
     require_json(headers.content_type)
     return decode_json(decompressed(headers, sent, route.max_bytes), bound.decode)
+
+
+def content_of(
+    route: AnyRoute, call: Call[Any, Any], answer: object, pending: int = 0, *, as_csv: bool = False
+) -> Content:
+    """Return what a handler answered as it leaves.
+
+    Args:
+        route: of the handler.
+        call: what it was given.
+        answer: what it returned.
+        pending: how many records of this process are not in it.
+        as_csv: of an answer with lists or a series, a table.
+    """
+    if route.is_table:
+        return _table(route, call, answer, pending, as_csv)
+    return _content(route, call, answer, pending)
 
 
 def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int = 0) -> Content:

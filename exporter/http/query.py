@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Final, Literal, TypedDict, TypeVar
+from typing import Annotated, Final, Literal, TypedDict, TypeVar, overload
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -43,11 +43,17 @@ _VersionOfIt = Annotated[str | None, Meta(description="One version of it; all of
 _Version = Annotated[str, Meta(description="Version of the model, as it was recorded.")]
 
 
+_Start = Annotated[dt.datetime | None, Meta(description="From when, with its zone: 2026-01-31T12:00:00Z.")]
+_End = Annotated[dt.datetime | None, Meta(description="Until when; now when absent.")]
+
+
 class ModelQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What narrows an answer about models."""
+    """What narrows an answer about models; `start` and `end` stand in the place of the window."""
 
     window: _Window = "24h"
     as_of: _AsOf = None
+    start: _Start = None
+    end: _End = None
     service: _Service = None
     environment: _Environment = None
 
@@ -115,8 +121,8 @@ class TimeQuery(msgspec.Struct, frozen=True, kw_only=True):
             examples=["24h", "30d"],
         ),
     ] = None
-    start: Annotated[dt.datetime | None, Meta(description="From when, with its zone: 2026-01-31T12:00:00Z.")] = None
-    end: Annotated[dt.datetime | None, Meta(description="Until when; now when absent.")] = None
+    start: _Start = None
+    end: _End = None
     compare: Annotated[
         Literal["previous"] | None, Meta(description="`previous` adds the equally long time before.")
     ] = None
@@ -178,7 +184,7 @@ def series_narrowing(query: SeriesQuery) -> SeriesNarrowing:
 
 
 class Narrowing(TypedDict):
-    """What narrows a question about models or users, as keywords of the services' getters."""
+    """What narrows a question about users, as keywords of the service's getters."""
 
     window: str
     as_of: dt.date | None
@@ -186,9 +192,21 @@ class Narrowing(TypedDict):
     environment: str | None
 
 
+class ModelNarrowing(Narrowing):
+    """What narrows a question about models, likewise."""
+
+    start: dt.datetime | None
+    end: dt.datetime | None
+
+
+@overload
+def narrowing(query: ModelQuery) -> ModelNarrowing: ...
+@overload
+def narrowing(query: UserQuery) -> Narrowing: ...
 def narrowing(query: ModelQuery | UserQuery) -> Narrowing:
     """Return the keywords that narrow a question of the services."""
-    return Narrowing(window=query.window, as_of=query.as_of, service=query.service, environment=query.environment)
+    told = Narrowing(window=query.window, as_of=query.as_of, service=query.service, environment=query.environment)
+    return ModelNarrowing(**told, start=query.start, end=query.end) if isinstance(query, ModelQuery) else told
 
 
 class EnvironmentQuery(msgspec.Struct, frozen=True, kw_only=True):

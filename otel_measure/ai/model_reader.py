@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import Final, TypedDict, Unpack
 
 from otel_measure.ai import reports
@@ -13,6 +13,7 @@ from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
 from otel_measure.ai.series import SeriesTeller
 from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.steps import SeriesWindow, series_span
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
 from otel_measure.errors import NoStore
 from otel_measure.recorder import Recorder
@@ -23,9 +24,14 @@ from otel_measure.store.types.models import ModelKey
 
 
 class QuestionFilter(TypedDict, total=False):
-    """What narrows a question: the day it is asked as of, and one service or environment of several."""
+    """What narrows a question: the day it is asked as of, and one service or environment of several.
+
+    In the place of a window stands the time from `start` (to `end`, else now), both aware.
+    """
 
     as_of: date | None
+    start: datetime | None
+    end: datetime | None
     service: str | None
     environment: str | None
 
@@ -87,9 +93,17 @@ class ModelReader:
         return self._quality
 
     def _narrowed(self, window: str, **narrowing: Unpack[QuestionFilter]) -> tuple[Filter, TimeSpan]:
-        span = time_span(window, self._now_us(), self._timezone, narrowing.get("as_of"))
+        span = self._span(window, narrowing.get("as_of"), narrowing.get("start"), narrowing.get("end"))
         where = Filter(narrowing.get("service"), narrowing.get("environment"))
-        if self._quality is None and (where.narrows or narrowing.get("as_of") is not None):
-            raise NoStore("a question about another day, service or environment")
+        is_window = narrowing.get("as_of") is None and narrowing.get("start") is None
+        if self._quality is None and (where.narrows or not is_window):
+            raise NoStore("a question about another time, service or environment")
         self._recorder.settle()
         return where, span
+
+    def _span(self, window: str, as_of: date | None, start: datetime | None, end: datetime | None) -> TimeSpan:
+        if start is None and end is None:
+            return time_span(window, self._now_us(), self._timezone, as_of)
+        if as_of is not None:
+            raise ValueError(f"as_of={as_of} and start or end exclude each other: give one of them")
+        return series_span(SeriesWindow(None, start, end), self._now_us(), self._timezone, window)

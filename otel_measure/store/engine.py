@@ -17,7 +17,7 @@ from otel_measure.store.types.sizes import Compacted
 class OpenStore(Protocol):
     """Opens a store of one engine."""
 
-    def __call__(self, settings: Settings, definitions: Definitions | None, *, outbox: bool) -> Store:
+    def __call__(self, settings: Settings, definitions: Definitions | None, *, outbox: bool, reads_only: bool) -> Store:
         """Open the store that the settings name; see `otel_measure.store.engines.open_store`."""
 
 

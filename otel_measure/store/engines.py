@@ -40,13 +40,16 @@ def definitions_of(settings: Settings) -> Definitions:
     )
 
 
-def open_store(settings: Settings, *, outbox: bool = False, to_rebuild: bool = False) -> Store | None:
+def open_store(
+    settings: Settings, *, outbox: bool = False, to_rebuild: bool = False, reads_only: bool = False
+) -> Store | None:
     """Return the store that the settings name, opened; `None` where they want none.
 
     Args:
         settings: where it is, and what it keeps.
         outbox: note of what is accepted that it is to leave by OTLP.
         to_rebuild: take the definitions that the store keeps, whatever the settings say.
+        reads_only: likewise, and write nothing; the store is there.
 
     Raises:
         ConfigurationError: there is no engine for such a place.
@@ -55,8 +58,8 @@ def open_store(settings: Settings, *, outbox: bool = False, to_rebuild: bool = F
     """
     if settings.store is None:
         return None
-    definitions = None if to_rebuild else definitions_of(settings)
-    return _engine_of(settings.store).open(settings, definitions, outbox=outbox)
+    definitions = None if to_rebuild or reads_only else definitions_of(settings)
+    return _engine_of(settings.store).open(settings, definitions, outbox=outbox, reads_only=reads_only)
 
 
 def restore_store(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:

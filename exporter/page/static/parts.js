@@ -7,7 +7,7 @@ import { token } from "./token.js";
 
 const LOOKS = {
   ok: "good", winner: "good", up: "good", no_drift: "good", met: "good",
-  warning: "fair", ticket: "fair", pending: "fair", low_drift: "fair", effect_changed: "fair", maintenance: "fair",
+  warning: "fair", ticket: "fair", pending: "fair", minor_drift: "fair", effect_changed: "fair", maintenance: "fair",
   alert: "bad", critical: "bad", page: "bad", firing: "bad", down: "bad", breached: "bad", severe_drift: "bad",
   moderate_drift: "fair", sample_ratio_mismatch: "bad", rejected: "bad", ignored: "fair",
 };

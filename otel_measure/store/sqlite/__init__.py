@@ -45,6 +45,7 @@ from otel_measure.store.sqlite.kept_uses import KeptUses
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.names import Names
+from otel_measure.store.sqlite.read_only import ReadOnlyDatabase
 from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.retention import Limits, Sweeper
 from otel_measure.store.sqlite.transaction import Transaction
@@ -83,6 +84,7 @@ class SqliteStore(SqliteUpkeep):
         notes_outbox: note what is accepted as what is to leave by OTLP.
         environment: that answers are about where no question names one.
         monotonic: seconds, also those that a machine sleeps; what the wall clock is compared with.
+        reads_only: nothing is written, not even what opening does to a store of an older version, which is refused.
 
     Raises:
         StoreUnavailable: the file cannot be used; the message names cause and way out.
@@ -101,10 +103,12 @@ class SqliteStore(SqliteUpkeep):
         notes_outbox: bool = False,
         environment: str | None = None,
         monotonic: Callable[[], float] = clock.since_boot_s,
+        reads_only: bool = False,
     ) -> None:
         self.path, self._environment, self._monotonic = path, environment, monotonic
         self._last_heartbeat: Heartbeat | None = None
-        database = Database(path, power_safe=durability == "power", log_pages=log_pages(max_bytes))
+        is_safe, pages = durability == "power", log_pages(max_bytes)
+        database = ReadOnlyDatabase(path) if reads_only else Database(path, power_safe=is_safe, log_pages=pages)
         super().__init__(database, self._transaction, self._believed_us)
         self._names, self._kept_uses = Names(), KeptUses()
         self._notes_outbox = notes_outbox
@@ -362,10 +366,6 @@ class SqliteStore(SqliteUpkeep):
         known = clock.parsed(self._seen.clock)
         return known is not None and known.is_doubted
 
-    def is_busy(self) -> bool:
-        """Tell whether a write would wait long for another thread of this process."""
-        return self._database.is_busy()
-
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""
         with self._database.write() as connection:
@@ -373,10 +373,6 @@ class SqliteStore(SqliteUpkeep):
             self._seen = kept.state(connection)
             self._bound.refuse_full(connection)
         self._database.damage.refuse()
-
-    def watch(self) -> None:
-        """Raise `StoreUnavailable` when the file or its log was taken away, or when damage was met."""
-        self._database.watch()
 
     def before_fork(self) -> None:
         """Let no transaction be half-way while the process is copied."""

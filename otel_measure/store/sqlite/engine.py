@@ -24,7 +24,7 @@ from otel_measure.store.types.findings import StoreCheck
 from otel_measure.store.types.sizes import Compacted
 
 
-def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool) -> SqliteStore:
+def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool, reads_only: bool) -> SqliteStore:
     return SqliteStore(
         str(settings.store),
         definitions=definitions,
@@ -34,6 +34,7 @@ def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool) 
         history_days=settings.history_days,
         notes_outbox=outbox,
         environment=settings.environment or None,
+        reads_only=reads_only,
     )
 
 

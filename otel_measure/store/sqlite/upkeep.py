@@ -60,6 +60,14 @@ class SqliteUpkeep:
         with self._writing(durable=True) as transaction:
             return identity.finish(transaction, user_id, receipt, person, keys, at)
 
+    def is_busy(self) -> bool:
+        """Tell whether a write would wait long for another thread of this process."""
+        return self._database.is_busy()
+
+    def watch(self) -> None:
+        """Raise `StoreUnavailable` when the file or its log was taken away, or when damage was met."""
+        self._database.watch()
+
     def note_machine(self, readings: Mapping[str, float], now: int) -> None:
         """Add readings of the machine by their names, taken at one moment."""
         with self._writing() as transaction:

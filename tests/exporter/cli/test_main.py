@@ -16,11 +16,12 @@ def test_help_shows_examples_and_exit_codes() -> None:
     text = run("--help").output
     for line in (
         "otel-measure serve --demo                the same with a synthetic workload to look at",
-        "0  done; `serve` was stopped and everything is committed",
+        "0  done; `serve` was stopped and everything is committed, `status` was ended",
         "1  something is wrong: `doctor` says what",
         "2  a wrong argument or setting",
         "3  the port cannot be listened on",
         "4  the store cannot be used",
+        "130  ended by Ctrl-C before it was done",
     ):
         assert line in text
     assert "OTEL_MEASURE_TOKEN=… otel-measure serve --host 0.0.0.0" in run("serve", "--help").output
@@ -55,3 +56,20 @@ def test_the_list_of_commands_says_whole_sentences() -> None:
     listed = run("--help").output.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert len(listed) >= 4
     assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_ctrl_c_is_an_exit_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who ends a command by Ctrl-C gets 130 and no more words."""
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("exporter.cli.prometheus.load_settings", interrupted)
+    result = run("rules")
+    assert (result.exit_code, result.output) == (exit_codes.INTERRUPTED, "")
+
+
+def test_what_a_message_quotes_is_harmless() -> None:
+    """An argument that a message repeats cannot move the cursor."""
+    result = run("status", "--store", "\x1b[2Jx")
+    assert result.stderr.startswith(r"otel-measure: there is no store at \x1b[2Jx; name one with --store")

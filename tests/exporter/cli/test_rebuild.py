@@ -30,6 +30,7 @@ def test_rebuild_of_nothing(tmp_path: Path) -> None:
     result = run("rebuild", "--store", str(tmp_path / "a.db"))
     assert result.exit_code == exit_codes.USAGE
     assert result.output == (
-        f"otel-measure: there is no store at {tmp_path / 'a.db'}; name one with --store or OTEL_MEASURE_STORE\n"
+        f"otel-measure: there is no store at {tmp_path / 'a.db'}; name one with --store or OTEL_MEASURE_STORE, or"
+        " start `otel-measure serve`, which makes it\n"
     )
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""`otel-measure status`: how everything is, on one screen."""

@@ -1,0 +1,1 @@
+"""What commands show of a store, for people: numbers in words, tables, and how they are drawn."""
