@@ -53,6 +53,11 @@ class _Commands(click.Group):
             ctx.exit(exit_codes.of_error(error))
         except KeyboardInterrupt:
             ctx.exit(exit_codes.INTERRUPTED)
+        except OSError as error:
+            if not error.filename:  # such as a pipe that nobody reads any more
+                raise
+            click.echo(plain(f"otel-measure: {error.filename} cannot be opened: {error.strerror}"), err=True)
+            ctx.exit(exit_codes.USAGE)
 
 
 @click.group(

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from exporter.cli.options import json_option, load_settings, store_option
+from exporter.cli.options import existing_store, json_option, load_settings, store_option
 
 _MIB: Final = 2**20
 
@@ -24,6 +24,7 @@ def compact(store: str | None, as_json: bool) -> None:
     from otel_measure.store import engines
 
     settings = load_settings({"store": store})
+    existing_store(settings)
     done = engines.compact(settings)
     if as_json:
         click.echo(

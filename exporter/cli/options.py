@@ -11,7 +11,14 @@ import click
 from otel_measure.config import DEFAULT, Settings
 from otel_measure.errors import ConfigurationError
 
-PORT: Final = click.IntRange(0, 65535)
+
+class Port(click.IntRange):
+    """The number of a port."""
+
+    name = "port, a number from 0 to 65535"
+
+
+PORT: Final = Port(0, 65535)
 
 store_option: Final = click.option(
     "--store", metavar="PATH", help="The file of records.  [default: $XDG_STATE_HOME/otel-measure/measure.db]"

@@ -35,8 +35,10 @@ Examples:
 """,
 )
 @click.option("--host", help="Where to listen; not loopback needs a token.  [default: 127.0.0.1]")
-@click.option("--port", type=PORT, help="0 takes a free one.  [default: 5000]")
-@click.option("--grpc-port", type=PORT, help="Of OTLP over gRPC, with the extra [grpc].  [default: 4317]")
+@click.option("--port", type=PORT, metavar="PORT", help="0 takes a free one.  [default: 5000]")
+@click.option(
+    "--grpc-port", type=PORT, metavar="PORT", help="Of OTLP over gRPC, with the extra [grpc].  [default: 4317]"
+)
 @store_option
 @click.option("--tokens-file", type=_FILE, help="A file of tokens, made by `otel-measure token new`.")
 @click.option("--ssl-certfile", type=_FILE, help="Serve HTTPS: a PEM file with the certificate, its issuers after it.")

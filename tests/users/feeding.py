@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otel_measure.definitions.windows import DaySpan, day_span
 from otel_measure.records.kinds import AbConversion, Exposure, NpsResponse, Origin, Record, UserEvent
 from otel_measure.store.protocol import Store
+from otel_measure.store.questions import UserQuestions
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Filter
 from otel_measure.users import reports
@@ -121,14 +122,19 @@ def _known(value: object) -> object:
 
 
 def everything(store: Store, zone: str, now: int, as_of: date, where: Filter = HERE, days: int = 30) -> list[object]:
+    """Return every report of a store, as comparable values."""
+    with asking_users(store, where) as ask:
+        return every_report(ask, zone, now, as_of, days)
+
+
+def every_report(ask: UserQuestions, zone: str, now: int, as_of: date, days: int = 30) -> list[object]:
     """Return every report, as comparable values."""
     window, quarter = (day_span(f"{n}d", now, zone, as_of) for n in (days, 90))
-    with asking_users(store, where) as ask:
-        return [
-            repr(reports.summary(ask, window, quarter, now, "conversion")),
-            *(repr(reports.conversion(ask, window, event)) for event in ("purchase", "form_submit", "signup", "a")),
-            repr(reports.nps(ask, window, "checkout")),
-        ]
+    return [
+        repr(reports.summary(ask, window, quarter, now, "conversion")),
+        *(repr(reports.conversion(ask, window, event)) for event in ("purchase", "form_submit", "signup", "a")),
+        repr(reports.nps(ask, window, "checkout")),
+    ]
 
 
 def contents(store: SqliteStore, *left_out: str) -> dict[str, list[tuple[object, ...]]]:

@@ -10,7 +10,7 @@ from exporter.cli.options import PORT, json_option, load_settings, store_option
 
 @click.command(short_help="Say what is wrong here, and the way out.")
 @click.option("--host", help="Where `serve` would listen.")
-@click.option("--port", type=PORT, help="The port `serve` would take.")
+@click.option("--port", type=PORT, metavar="PORT", help="The port `serve` would take.")
 @store_option
 @click.option("--fix", is_flag=True, help="Have the store believe the clock of this machine, once you looked at it.")
 @json_option

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from exporter.cli.views.plain import plain, plain_json
 from otel_measure.store.types.findings import Finding
 
 _PIPE_WIDTH: Final = 240
@@ -30,7 +31,8 @@ def conclusion(findings: Sequence[Finding]) -> str:
 
 def as_json(findings: Sequence[Finding]) -> str:
     """Return all findings as one line of JSON."""
-    return json.dumps({"ok": all_well(findings), "findings": [asdict(finding) for finding in findings]})
+    told = {"ok": all_well(findings), "findings": [asdict(finding) for finding in findings]}
+    return plain_json(json.dumps(told))
 
 
 def print_table(findings: Sequence[Finding]) -> None:
@@ -44,7 +46,7 @@ def print_table(findings: Sequence[Finding]) -> None:
         table.add_column(title, overflow="fold")
     for finding in findings:
         verdict = Text(finding.verdict, style=_STYLES[finding.verdict])
-        table.add_row(finding.check, verdict, Text(finding.what), Text(finding.way_out))
+        table.add_row(plain(finding.check), verdict, Text(plain(finding.what)), Text(plain(finding.way_out)))
     console = Console()
     # A pipe has no width; a log file wants whole lines.
     (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)

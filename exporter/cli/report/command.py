@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar
 import click
 
 from exporter.cli.options import environment_option, load_settings, store_option
-from otel_measure.errors import ConfigurationError
 
 C = TypeVar("C", bound=Callable[..., Any])
 FORMATS: Final = ("table", "json", "markdown", "html")
@@ -124,7 +123,4 @@ def _write(subject: str, *, form: str, output: Path | None, store: str | None, *
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--output {output} cannot be written: {error.strerror}") from error
+    output.write_text(text, encoding="utf-8")

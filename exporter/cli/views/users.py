@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from exporter.cli.views.advice import record_line
 from exporter.cli.views.document import Advice, Chart, Line, ShownColumn, ShownFigures, ShownTable, of_whole_steps
-from exporter.cli.views.numbers import duration, interval, one, share, whole, words
+from exporter.cli.views.numbers import counted, duration, interval, one, share, whole, words
 from otel_measure.definitions.series import Series
 from otel_measure.users.reports import UsersSummary
 
@@ -64,7 +64,7 @@ def figures(users: UsersSummary, days: str) -> ShownFigures:
                 f"{whole(conversion.converted_users)} of {conversion.entered_users:,}",
             ),
             ("Churn rate", share(retention.churn_rate), with_interval("churn_rate", retention.churn_rate_ci)),
-            ("NPS", one(nps.nps_score), f"{nps.responses:,} answers in 90 days"),
+            ("NPS", one(nps.nps_score), f"{counted(nps.responses, 'answer')} in 90 days"),
         ),
         days,
     )

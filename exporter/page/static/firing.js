@@ -20,7 +20,7 @@ export function Firing({ alerts }) {
     <${Pill} of=${alert.severity} />
     <div>
       <a href=${linkOf(alert.kind, alert.subject, alert.version)}>${alert.sentence}</a>
-      <p class="note">${[alert.cause, alert.since ? `since ${ago(alert.since)}` : "a KPI beyond its threshold now", also(alert.also)]
+      <p class="note">${[alert.sentence.includes(alert.cause) ? "" : alert.cause, alert.since ? `since ${ago(alert.since)}` : "a KPI beyond its threshold now", also(alert.also)]
         .filter(Boolean).join(" · ")} · <a href=${alert.docs.slice(alert.docs.indexOf("#"))}>what to do</a></p>
     </div>
   </li>`)}</ul>`;

@@ -7,12 +7,12 @@ export const number = (digits, options = {}) => {
 export const whole = number(0);
 export const one = number(1);
 export const two = number(2);
-export const usd = (value) =>
-  new Intl.NumberFormat("en", {
-    style: "currency",
-    currency: "USD",
-    ...(value !== 0 && Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : {}),
-  }).format(value);
+
+/** Cents, and of less than a dollar three figures that tell. */
+export function usd(value) {
+  const tells = value !== 0 && Math.abs(value) < 1 ? 2 - Math.floor(Math.log10(Math.abs(value))) : 2;
+  return number(Math.min(tells, 12), { style: "currency", currency: "USD", minimumFractionDigits: 2 })(value);
+}
 
 /** A number with as many decimals as tell it from others: 99.96 never reads as 100, nor 99.899 as 99.9. */
 function apart(value, others, digits) {

@@ -28,13 +28,14 @@ export function Spending({ window, environment, service, parameters }) {
     <form class="controls inner"><label>By <select value=${by} onChange=${(event) => change({ by: event.currentTarget.value, page: "" })}>
       ${Object.entries(WAYS).map(([way, name]) => html`<option key=${way} value=${way} selected=${way === by}>${name}</option>`)}
     </select></label></form>
-    <${Answered} answer=${answer} rows=${10}>${(data) => data.rows.length
+    <${Answered} answer=${answer} rows=${10}>${(data) => data.rows.length || data.unattributed_requests
       ? html`<div class="tiles">
           <${Tile} title="Total" definition="spending-and-spendingrow" value=${html`<${Value} of=${data.total_usd} as=${usd} />`} note=${counted(data.rows.length, "row")} />
           <${Tile} title="Of nobody" definition="spending-and-spendingrow" value=${html`<${Value} of=${data.unattributed_usd} as=${usd} />`}
-            note=${`${counted(data.unattributed_requests, "call")} that do not say it`} />
+            note=${`${counted(data.unattributed_requests, "call")} that name neither a user nor a repository`} />
         </div>
-        <${Table} label="Spending" columns=${COLUMNS} rows=${data.rows} id=${nameOf} order="-cost" />
+        <${Table} label="Spending" columns=${COLUMNS} rows=${data.rows} id=${nameOf} order="-cost"
+          nothing="No call names a user or a repository: Models has the cost of each model." />
         ${data.rows_left_out > 0 && html`<p class="note">${whole(data.rows_left_out)} rows of less cost are not listed.</p>`}`
       : html`<${Empty} says=${`No call was recorded in the last ${window}. Record one in the store of this server:`} snippets=${recordCall} />`}<//>
   <//>`;

@@ -13,6 +13,7 @@ from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+    from clickhouse_connect.driver.external import ExternalData
 
 _PORT: Final = 8123
 _SECURE_PORT: Final = 8443
@@ -72,10 +73,20 @@ class ClickHouseDatabase:
             )
         return cls(client, name)
 
-    def rows(self, sql: str, **parameters: Any) -> Sequence[Sequence[Any]]:
-        """Return the rows of a query, in which `{name:Type}` is a parameter and `{db}` the name of the database."""
+    def rows(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> Sequence[Sequence[Any]]:
+        """Return the rows of a query, in which `{name:Type}` is a parameter and `{db}` the name of the database.
+
+        Args:
+            sql: the query.
+            merged: numbers of users and of the persons that they are; the query knows them as the table `merged`.
+            parameters: by their names.
+        """
         with _told_as_unavailable(self.name):
-            return self._client.query(sql.replace("{db}", self.name), parameters=parameters or None).result_rows
+            return self._client.query(
+                sql.replace("{db}", self.name),
+                parameters=parameters or None,
+                external_data=None if merged is None else _merged_table(merged),
+            ).result_rows
 
     def run(self, sql: str) -> None:
         """Run a statement."""
@@ -103,6 +114,13 @@ class ClickHouseDatabase:
 def in_ids(ids: Iterable[int]) -> str:
     """Return numbers of 128 bits for an `IN`: bare, the large ones would be read as fractions and match nothing."""
     return "(" + ",".join(f"'{number}'" for number in ids) + ")"
+
+
+def _merged_table(merged: Mapping[int, int]) -> ExternalData:
+    from clickhouse_connect.driver.external import ExternalData
+
+    pairs = b"".join(user.to_bytes(16, "little") + person.to_bytes(16, "little") for user, person in merged.items())
+    return ExternalData(file_name="merged", data=pairs, fmt="RowBinary", structure=["user UInt128", "person UInt128"])
 
 
 def _shown(url: str) -> str:

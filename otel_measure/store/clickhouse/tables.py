@@ -175,6 +175,10 @@ class StateTable(NamedTuple):
 
 
 STATE_TABLES: Final = (
+    # Who is who, as it was said and in that order, which is its meaning; `said_by` tells a row from those of others.
+    StateTable(
+        "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"
+    ),
     # The key of user numbers, and the definitions: of a name the first value counts.
     StateTable("kept", {"name": "String", "value": "String"}, "name"),
 )

@@ -60,7 +60,9 @@ def _unfinished(target: Path) -> Iterator[Path]:
         yield copy
     except OSError as error:
         cause = "full" if error.errno == errno.ENOSPC else "io"
-        raise StoreUnavailable(cause, f"{target} cannot be written: {error}", "name a place that can be") from error
+        raise StoreUnavailable(
+            cause, f"{target} cannot be written: {error.strerror}", "name a place that can be"
+        ) from error
     finally:
         for rest in (copy, *(Path(f"{copy}{end}") for end in ("-wal", "-shm", "-journal", "-erased", "-damage"))):
             rest.unlink(missing_ok=True)

@@ -80,7 +80,7 @@ class DatabaseFile:
                 make_file(Path(self.path))
             except OSError as error:
                 raise StoreUnavailable(
-                    "permission", f"{self.path} cannot be created: {error}", WRITABLE_PLACE
+                    "permission", f"{self.path} cannot be created: {error.strerror}", WRITABLE_PLACE
                 ) from error
         if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
             # SQLite would open it to read only, and begin a transaction for writing all the same.

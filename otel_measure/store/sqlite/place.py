@@ -93,7 +93,7 @@ def make_folders(folder: Path) -> None:
                 os.chmod(place, _FOLDER_MODE)
         os.makedirs(folder, exist_ok=True)  # which says what is there when it is no folder
     except OSError as error:
-        raise StoreUnavailable("permission", f"{folder} cannot be created: {error}", WRITABLE_PLACE) from error
+        raise StoreUnavailable("permission", f"{folder} cannot be created: {error.strerror}", WRITABLE_PLACE) from error
 
 
 def make_file(path: Path) -> None:

@@ -14,10 +14,12 @@ import pytest
 from exporter.cli import exit_codes
 from otel_measure.alerting.delivery import receivers
 from otel_measure.alerting.delivery.http import ReceiverReply
+from otel_measure.definitions.alerting.judgement import AlertSubject
 from otel_measure.store.sqlite import SqliteStore
 from tests.alerting.evaluating import AlertServer
 from tests.definitions.alerting.judging import MINUTE, judged
 from tests.exporter.cli.command_line import run
+from tests.exporter.cli.seeded import HOSTILE
 
 HOOK = "http://127.0.0.1:9/s3cret"
 
@@ -110,3 +112,16 @@ def test_who_hears_us(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, json.loads(result.output)) == (0, {"alertmanager": "ok"})
     result = run("alerts", "test")
     assert (result.exit_code, "nobody is told of alerts" in result.output) == (exit_codes.USAGE, True)
+
+
+def test_hostile_names_are_harmless(tmp_path: Path) -> None:
+    """What an alert tells of cannot move the cursor, for people and for machines."""
+    path = str(tmp_path / "measure.db")
+    with closing(SqliteStore(path)) as opened:
+        server = AlertServer(opened)
+        server.now_us = time.time_ns() // 1000 - MINUTE
+        server.minute(judged("beyond", subject=AlertSubject("model", HOSTILE, "")))
+    for args in ((), ("--json",)):
+        output = run("alerts", "list", "--store", path, *args).output
+        assert re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", output) == []
+        assert "owned" in output

@@ -73,3 +73,31 @@ def test_what_a_message_quotes_is_harmless() -> None:
     """An argument that a message repeats cannot move the cursor."""
     result = run("status", "--store", "\x1b[2Jx")
     assert result.stderr.startswith(r"otel-measure: there is no store at \x1b[2Jx; name one with --store")
+
+
+@pytest.mark.parametrize(
+    ("args", "file"),
+    [(("rules", "--output", "/nowhere/x.yml"), "/nowhere/x.yml"), (("dashboards", "/proc/x"), "/proc/x")],
+)
+def test_a_file_that_cannot_be_opened(args: tuple[str, ...], file: str) -> None:
+    """One line names it, and no traceback."""
+    result = run(*args)
+    assert (result.exit_code, result.output) == (
+        exit_codes.USAGE,
+        f"otel-measure: {file} cannot be opened: No such file or directory\n",
+    )
+
+
+def test_a_pipe_that_nobody_reads_is_left_to_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the system that names no file is none of an argument."""
+
+    def gone(*args: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("exporter.cli.prometheus.load_settings", gone)
+    assert run("rules").exit_code == 1
+
+
+def test_a_port_that_is_none() -> None:
+    """The message says what a port is."""
+    assert "'abc' is not a valid port, a number from 0 to 65535." in run("serve", "--port", "abc").stderr

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+
+from hypothesis import HealthCheck, Phase, settings
 
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.ids import id_key
@@ -10,12 +13,23 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.tables import FACT_TABLES
-from otel_measure.store.clickhouse.writing import FactWriter, create, facts
+from otel_measure.store.clickhouse.writing import FactWriter, create, facts, first_kept
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import NOON
 
 DEFINITIONS = Definitions(timezone="Europe/Berlin")
+HISTORIES = int(os.environ.get("CLICKHOUSE_HISTORIES", "4"))
+"""How many random histories a test takes; more of them take minutes."""
+
+
+def on_a_server(examples: int) -> settings:
+    """Return how a property is tested on one server for all examples; to look for smaller ones takes minutes."""
+    return settings(
+        max_examples=examples,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate),
+        suppress_health_check=(HealthCheck.function_scoped_fixture, HealthCheck.too_slow),
+    )
 
 
 def new_store(server: ClickHouseServer, definitions: Definitions = DEFINITIONS) -> ClickHouseDatabase:
@@ -39,3 +53,8 @@ def stored(database: ClickHouseDatabase, ids: Iterable[str]) -> dict[tuple[str, 
             assert (table.name, fact.id) not in found
             found[table.name, fact.id] = fact
     return found
+
+
+def user_key(database: ClickHouseDatabase) -> bytes:
+    """Return the key of the numbers of users."""
+    return bytes.fromhex(first_kept(database, "user key"))

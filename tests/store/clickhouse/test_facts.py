@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.parameters import Definitions
@@ -20,7 +20,7 @@ from otel_measure.store.clickhouse.writing import FactWriter, create
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from tests.clickhouse import ClickHouseServer
 from tests.facts import DAY, HOUR, NOON, event, inference, one_of_each, records
-from tests.store.clickhouse.storing import DEFINITIONS, new_store, stored, writer
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, new_store, on_a_server, stored, writer
 
 pytestmark = pytest.mark.e2e
 NAMES = (f"{n}-{Random().getrandbits(64)}" for n in itertools.count())  # each test's own: they share a store
@@ -52,7 +52,7 @@ def test_every_field_of_every_kind_comes_back(database: ClickHouseDatabase) -> N
     assert stored(database, [each.id for each in one_of_each()]) == by_id(one_of_each())
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@on_a_server(HISTORIES)
 @given(given=st.lists(records, min_size=1, max_size=12, unique_by=lambda r: r.id))
 def test_any_record_comes_back(database: ClickHouseDatabase, given: list[Record]) -> None:
     """Whatever a record may say is stored as it is, in one batch with others of any kind."""
@@ -103,7 +103,7 @@ def histories(draw: st.DrawFn) -> list[list[Record]]:
     return [*batches, *draw(st.lists(st.sampled_from(batches), max_size=2))]
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@on_a_server(2 * HISTORIES)
 @given(history=histories())
 def test_facts_are_those_of_a_table_fed_once_per_id(database: ClickHouseDatabase, history: list[list[Record]]) -> None:
     """Over all batches the first of each kind and id is stored, and it alone was accepted."""

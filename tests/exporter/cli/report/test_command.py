@@ -167,7 +167,7 @@ def test_a_store_that_cannot_be_read(
         (("users", "--start", "2026-01-31T12:00Z"), "--start must be a day such as 2026-01-31"),
         (("machine", "--end", "2026-01-31"), "--end needs a --start"),
         (("models", "--start", "2999-01-01"), "start must lie before end, and before now"),
-        (("models", "--output", "/nowhere/a.html"), "--output /nowhere/a.html cannot be written: No such file"),
+        (("models", "--output", "/nowhere/a.html"), "/nowhere/a.html cannot be opened: No such file"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, args: tuple[str, ...], complaint: str) -> None:

@@ -1,0 +1,100 @@
+"""Reports about users from facts in ClickHouse equal those from SQLite, whatever the history and whoever is who."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.links import Links, Persons
+from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
+from otel_measure.store.clickhouse.writing import create
+from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.facts import Filter
+from tests.clickhouse import ClickHouseServer
+from tests.closing import closed_later
+from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
+from tests.reference.strategies import UserHistory, histories, identities
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, user_key, writer
+from tests.users.feeding import every_report, everything, feed, received_in, record, steps_in_order
+
+pytestmark = pytest.mark.e2e
+NAMES = (f"{n}-{Random().getrandbits(64)}" for n in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def database(clickhouse: ClickHouseServer) -> Iterator[ClickHouseDatabase]:
+    """Return one store for all histories, each of which has users and environments of its own."""
+    with ClickHouseDatabase.of_url(clickhouse.url(clickhouse.new_database())) as database:
+        create(database, DEFINITIONS)
+        yield database
+
+
+def renamed(one: Ev | NpsAnswer, name: str) -> Ev | NpsAnswer:
+    """Return an event or answer of a history under names that no other history has."""
+    return replace(one, id=f"{name}-{one.id}", user=f"{name}-{one.user}", environment=f"{name}-{one.environment}")
+
+
+def renamed_link(one: Identify | Unlink, name: str) -> Identify | Unlink:
+    """Return a link of a history under names that no other history has."""
+    if isinstance(one, Unlink):
+        return Unlink(f"{name}-{one.anon}")
+    return Identify(f"{name}-{one.anon}", f"{name}-{one.user}")
+
+
+@on_a_server(HISTORIES)
+@given(history=histories(max_events=24), data=st.data())
+def test_every_report_is_that_of_sqlite(
+    database: ClickHouseDatabase, history: UserHistory, data: st.DataObject
+) -> None:
+    """Facts in any order and any batches, links, refused ones and those taken back: each report is the same text."""
+    name = next(NAMES)
+    said = [renamed_link(one, name) for one in data.draw(identities())]
+    received = [renamed(one, name) for one in received_in(history)]
+    steps = data.draw(steps_in_order(received, said))
+    definitions = Definitions(timezone=history.zone_name)
+    sqlite = feed(closed_later(SqliteStore(":memory:", definitions=definitions)), steps)
+    mine, links = writer(database, definitions), Links(database)
+    for step in steps:
+        if isinstance(step, Identify):
+            links.identify(step.anon, step.user)
+        elif isinstance(step, Unlink):
+            links.unlink(step.anon)
+        else:
+            mine.accept([record(one) for one in step])
+    days = data.draw(st.sampled_from((30, 1, 7)))
+    asked = (history.zone_name, history.now, history.as_of)
+    merged = links.numbers(user_key(database))
+    environment = f"{name}-{data.draw(st.sampled_from(('test', 'staging')))}"
+    ask = ClickHouseUserQuestions(database, definitions, merged, environment)
+    assert every_report(ask, *asked, days) == everything(sqlite, *asked, Filter(None, environment), days)
+
+
+@settings(max_examples=30)
+@given(said=identities())
+def test_links_become_what_sqlite_says(said: list[Identify | Unlink]) -> None:
+    """Each call has the answer that a store in SQLite gives."""
+    persons, store = Persons(), SqliteStore(":memory:", definitions=DEFINITIONS)
+    for one in said:
+        if isinstance(one, Identify):
+            assert persons.identify(one.anon, one.user) == store.identify(one.anon, one.user)
+        else:
+            assert persons.unlink(one.anon) == store.unlink(one.anon)
+    store.close()
+
+
+def test_what_becomes_of_a_link(database: ClickHouseDatabase) -> None:
+    """Whoever says it reads what became of it from the log; a second link, and one of a user, are refused."""
+    links, (a, b, u, v) = Links(database), (next(NAMES) for _ in "abuv")
+    assert [links.identify(a, u), links.identify(a, u), links.identify(a, v), links.identify(u, v)] == [
+        "linked", "known", "refused", "refused",
+    ]  # fmt: skip
+    assert [links.unlink(b), links.unlink(a), links.unlink(a), links.identify(a, v)] == [False, True, False, "linked"]
+    assert {each: links.persons().person(each) for each in (a, b, u)} == {a: v, b: b, u: u}
