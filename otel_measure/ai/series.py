@@ -7,7 +7,7 @@ from math import nan
 from typing import Final, NamedTuple
 
 from otel_measure.ai import reports
-from otel_measure.ai.latency import mean, percentiles
+from otel_measure.ai.latency import latency, mean, percentiles
 from otel_measure.definitions.model_use import ModelUse, added_by_step
 from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series, SeriesGroup
 from otel_measure.definitions.steps import Steps, earlier, steps
@@ -69,6 +69,41 @@ class SeriesAsked(NamedTuple):
     group_by: SeriesGroupBy | None
     compare: Compare | None
     only: ModelChoice
+
+
+def values_of(use: ModelUse, span: TimeSpan) -> dict[str, float]:
+    """Return every column of a series over what models did in a whole window."""
+    told = _told(use, span)
+    return {name: float(column(told)) for name, column in _COLUMNS.items()}
+
+
+def evidence_of(column: str, use: ModelUse, span: TimeSpan) -> int:
+    """Return how many calls a column rests on."""
+    return _EVIDENCE.get(column, _calls)(use, span)
+
+
+def _calls(use: ModelUse, _: TimeSpan) -> int:
+    return use.requests
+
+
+def _timed(use: ModelUse, span: TimeSpan) -> int:
+    return latency(use, span).sample_count
+
+
+def _streamed(use: ModelUse, span: TimeSpan) -> int:
+    return latency(use, span).time_to_first_chunk.sample_count
+
+
+def _priced(use: ModelUse, span: TimeSpan) -> int:
+    return reports.priced_evidence(reports.cost(use, span))
+
+
+_EVIDENCE: Final[Mapping[str, Callable[[ModelUse, TimeSpan], int]]] = {
+    **dict.fromkeys(("p50_ms", "p95_ms", "p99_ms", "mean_ms"), _timed),
+    **dict.fromkeys(("first_chunk_p50_ms", "first_chunk_p95_ms"), _streamed),
+    "cost_per_request_usd": _priced,
+    "cache_hit_ratio": lambda use, _: use.cached_known,
+}
 
 
 def check_group(group_by: str | None) -> None:
