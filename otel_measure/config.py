@@ -92,7 +92,8 @@ class Settings:
         alert_slack: the URL of an incoming webhook of Slack.
         alert_alertmanager: the base URL of an Alertmanager, which is told of what fires after every evaluation.
         alert_heartbeat: a URL that is asked for after every evaluation: who watches it hears of our end.
-        alert_rules: the key of an alert rule to what it has otherwise: "threshold", "window_s", "severity", "enabled".
+        alert_rules: the key of an alert rule to what it has otherwise: "threshold", "window_s", "severity", "enabled";
+            of a key of one's own, a rule over a column of a series.
     """
 
     service_name: str = "unknown_service"

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from otel_measure.ai.service import AiModelService
@@ -32,6 +32,7 @@ from otel_measure.definitions.exposition import STALE_US
 from otel_measure.definitions.kpis import Kpi
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
+from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.history import MachineHistory
 from otel_measure.infrastructure.hosts import PREFIXES
 from otel_measure.infrastructure.ledger import Ledger
@@ -223,7 +224,11 @@ class Wired:
         kpis = kpis_of(of_kpis)
         kept = KeptReadings()  # by the thresholds of rules, which may be others than those of KPIs
         by_kpis = KpiJudge(of_kpis, self.host, lambda: self._scorecards(store, kpis, kept))
-        return rules_in_force(store, self.host, by_kpis.judge, rules, store.definitions.timezone)
+        zone = store.definitions.timezone
+        return rules_in_force(store, self.host, by_kpis.judge, rules, zone, self._availabilities)
+
+    def _availabilities(self, window: str, environment: str) -> Iterable[Availability]:
+        return self.infrastructure.list_availability(window, environment=environment)
 
     def _scorecards(self, store: Store, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Scorecard]:
         """Yield how every environment stands against KPIs; the unnamed one while there is none."""

@@ -16,8 +16,10 @@ from exporter.cli.views.plain import plain, plain_json
 from otel_measure.errors import ConfigurationError, MeasureError, NotFound
 
 if TYPE_CHECKING:
-    from otel_measure.alerting.messages import AlertMessage
+    from otel_measure.alerting.messages import AlertMessage, Messages
     from otel_measure.alerting.report import SilenceMessage
+    from otel_measure.config import Settings
+    from otel_measure.definitions.alerting.rule import AlertRule
     from otel_measure.store.protocol import Store
 
 _MINUTE_US = 60_000_000
@@ -33,11 +35,9 @@ def alerts() -> None:
 def try_receivers(as_json: bool) -> None:
     """Send a message that says it is a test to every receiver of the settings (OTEL_MEASURE_ALERT_…), at once."""
     from otel_measure.alerting.delivery.receivers import receivers_of
-    from otel_measure.alerting.in_force import BY_KEY
-    from otel_measure.alerting.messages import Messages
 
     settings = load_settings({})
-    trials = receivers_of(settings, Messages(BY_KEY, settings.page_url)).trials
+    trials = receivers_of(settings, _messages(settings)).trials
     if not trials:
         raise ConfigurationError(
             "nobody is told of alerts: set OTEL_MEASURE_ALERT_WEBHOOK, _SLACK, _ALERTMANAGER or _HEARTBEAT"
@@ -59,11 +59,9 @@ def show(store: str | None, as_json: bool) -> None:
     """Show the alerts that fire or are pending, what happened in the last seven days, and the silences in force."""
     import msgspec
 
-    from otel_measure.alerting.in_force import BY_KEY
-    from otel_measure.alerting.messages import Messages
     from otel_measure.alerting.report import rule_alerts
 
-    messages = Messages(BY_KEY, load_settings({}).page_url)
+    messages = _messages(load_settings({}))
     with _opened(store) as opened:
         report = rule_alerts(opened, messages, None, _now_us())
     if as_json:
@@ -135,11 +133,23 @@ def _refuse_unknown(rule: str | None) -> None:
     Raises:
         ConfigurationError: no rule has this name.
     """
-    from otel_measure.definitions.alerting.rules import ALERT_RULES
-
-    keys = [each.key for each in ALERT_RULES]
+    keys = list(_rules(load_settings({})))
     if rule is not None and rule not in keys:
         raise ConfigurationError(f"there is no rule {rule!r}; the rules are {', '.join(keys)}")
+
+
+def _rules(settings: Settings) -> dict[str, AlertRule]:
+    """Return the rules by their key, as the settings have them, with those that are off: of these alerts are kept."""
+    from otel_measure.definitions.alerting.overrides import rules_with
+    from otel_measure.definitions.alerting.rules import ALERT_RULES
+
+    return {rule.key: rule for rule in (*ALERT_RULES, *rules_with(settings.alert_rules))}
+
+
+def _messages(settings: Settings) -> Messages:
+    from otel_measure.alerting.messages import Messages
+
+    return Messages(_rules(settings), settings.page_url)
 
 
 def _now_us() -> int:

@@ -16,6 +16,7 @@ from otel_measure.alerting.evaluator import AlertRules
 from otel_measure.alerting.histories import models_failing
 from otel_measure.alerting.latencies import models_slow
 from otel_measure.alerting.losses import records_lost, store_full
+from otel_measure.alerting.own_series import Availabilities, SeriesJudge
 from otel_measure.alerting.services import services_burning, services_down
 from otel_measure.definitions.alerting.judgement import Judgement
 from otel_measure.definitions.alerting.losses import judge_failure
@@ -27,8 +28,8 @@ from otel_measure.store.protocol import Store
 _log: Final = logging.getLogger("otel_measure")
 OneJudge: TypeAlias = Callable[[int], Iterable[Judgement]]
 Reader: TypeAlias = Callable[[Store, Sequence[AlertRule], int], Iterable[Judgement]]
-# What reads the rules of a judge, all of them at once. Beside these, that of "disk_fit" knows the name of the machine,
-# that of silence remembers the weeks before, KPIs decide those of "kpi", the evaluator those about itself.
+# What reads the rules of a judge, all of them at once. Beside these, those of "disk_fit" and "series" know the name of
+# the machine, that of silence remembers the weeks before, KPIs decide those of "kpi", the evaluator those about itself.
 READERS: Final[Mapping[Judge, Reader]] = MappingProxyType(
     {
         "error_share": models_failing,
@@ -54,6 +55,7 @@ def rules_in_force(
     by_kpis: Callable[[int], Iterable[Judgement]],
     rules: Sequence[AlertRule] = ALERT_RULES,
     timezone: str = "UTC",
+    availabilities: Availabilities = lambda *_: (),
 ) -> AlertRules:
     """Return by what alerts of a store are judged.
 
@@ -63,6 +65,7 @@ def rules_in_force(
         by_kpis: returns what the rules say of which a KPI decides.
         rules: those of the product, or what users have instead.
         timezone: whose clock those go by who call models.
+        availabilities: returns those of the services of an environment over a window, for rules that users add.
     """
     by_key = MappingProxyType({rule.key: rule for rule in rules})
     readers: dict[Judge, Reader] = {**READERS, "disk_fit": partial(disks_filling, host=host)}
@@ -72,6 +75,8 @@ def rules_in_force(
         judge: partial(readers[judge], store, judged) for judge in readers if (judged := of_judge(rules, judge))
     }
     judges |= {"silence": absent.judge, "kpi": by_kpis}
+    if own := of_judge(rules, "series"):
+        judges["series"] = SeriesJudge(store, own, host, timezone, availabilities).judge
     return AlertRules(by_key, rules_digest(rules), lambda now_us: list(_judged(judges, by_key, now_us)))
 
 

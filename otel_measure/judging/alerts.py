@@ -10,14 +10,13 @@ from typing import Final, Literal, TypeAlias
 
 from otel_measure.alerting.messages import AlertMessage
 from otel_measure.alerting.report import RuleAlerts
-from otel_measure.definitions.alerting.judgement import AlertSubject, SubjectKind
+from otel_measure.definitions.alerting.judgement import ALL_USERS, AlertSubject, SubjectKind
 from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.verdicts import format_value
 from otel_measure.definitions.windows import minutes
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import Scorecard
 
-ALL_USERS: Final = "all users"
 _KINDS: Final[Mapping[str, SubjectKind]] = {"infrastructure": "host", "ai": "model", "users": "users"}
 _OF_SERVICES: Final = "availability_percent"
 _ByKpi: TypeAlias = Mapping[tuple[str, AlertSubject], AlertMessage]

@@ -15,6 +15,8 @@ from otel_measure.store.questions import UserQuestions
 from otel_measure.users import reports
 
 _US: Final = 1_000_000
+VIEWED: Final = "viewed_sessions"
+ENTERED: Final = "entered_users"
 _COLUMNS: Final = (
     "active", "new", "returning", "resurrecting", "dormant",
     "sessions", "avg_session_duration_seconds", "bounce_rate",
@@ -60,15 +62,25 @@ def _columns(ask: UserQuestions, made: DaySteps, span: DaySpan, event: str, now_
     """Return a number per column and step; all of a step that ends before the first day is unknown."""
     first_day = ask.first_day()
     told = [
-        _step(ask, days, span, event, now_us, first_day) if first_day is not None and days.last >= first_day else {}
+        values_of(ask, days, span, event, now_us, first_day) if first_day is not None and days.last >= first_day else {}
         for days in made.days
     ]
     return {name: tuple(step.get(name, nan) for step in told) for name in _COLUMNS}
 
 
-def _step(
+def values_of(
     ask: UserQuestions, days: Days, span: DaySpan, event: str, now_us: int, first_day: int
 ) -> Mapping[str, float]:
+    """Return every column of a series over some days, and on how many the shares among them rest.
+
+    Args:
+        ask: the store, at one moment.
+        days: of the step.
+        span: the window that they lie in.
+        event: type or name of what converts.
+        now_us: sessions that may still go on then are in no bounce rate.
+        first_day: the one on which the store begins; who came back is unknown without all of the time before.
+    """
     of_days = replace(span, first_day=days.first, last_day=days.last)
     persons, totals = reports.lifecycle(ask, days), ask.sessions(days, now_us)
     conversion, nps = reports.conversion(ask, of_days, event), reports.nps(ask, of_days)
@@ -77,6 +89,8 @@ def _step(
         "new": persons.new,
         "sessions": totals.sessions,
         "avg_session_duration_seconds": reports.ratio(totals.duration_us / _US, totals.sessions),
+        VIEWED: totals.viewed,
+        ENTERED: conversion.entered_users,
         "bounce_rate": reports.ratio(totals.bounced, totals.viewed),
         "converted_users": conversion.converted_users,
         "conversion_rate": conversion.conversion_rate,

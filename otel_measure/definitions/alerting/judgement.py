@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 SubjectKind = Literal["model", "service", "host", "users", "experiment", "process"]
 Severity = Literal["page", "ticket"]
 Outcome = Literal["beyond", "within", "unknown"]
+ALL_USERS: Final = "all users"
+"""The name of the users of an environment, as a subject."""
 
 
 class AlertSubject(NamedTuple):

@@ -23,10 +23,14 @@ Judge = Literal[
     "room",
     "evaluation",
     "other_rules",
+    "series",
 ]
 """Which function of `definitions/alerting` says how a subject stands."""
 
-AlertUnit = Literal["ratio", "percent", "ms", "usd", "score", "points", "calls", "hours", "seconds", "times", "records"]
+AlertUnit = Literal[
+    "ratio", "percent", "ms", "usd", "score", "points", "calls", "hours", "seconds", "times", "records",
+    "count", "load", "bytes", "bytes_per_second", "value",
+]  # fmt: skip
 """The unit of a threshold; `times` is how many times faster than allowed a budget of errors is spent."""
 
 
@@ -50,6 +54,10 @@ class AlertRule:
         clears_s: how long it is within before it is resolved.
         docs: the anchor of the heading in `docs/alerts.md` below which stands what it means and what to do; empty for
             its key.
+        series: of a rule of a user's own, the column that it judges, such as "ai.p95_ms"; empty for every other one.
+        side: the side of the threshold that is beyond; of a rule of the product its judge knows.
+        only: the one subject that a user's own rule is about; empty for all.
+        min_evidence: that a user's own rule asks for; 0 for what its column needs.
     """
 
     key: str
@@ -66,6 +74,10 @@ class AlertRule:
     holds_s: int = 0
     clears_s: int = 300
     docs: str = ""
+    series: str = ""
+    side: Literal["above", "below"] = "above"
+    only: str = ""
+    min_evidence: int = 0
 
     @property
     def section(self) -> str:

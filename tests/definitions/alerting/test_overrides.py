@@ -45,6 +45,8 @@ def test_an_override_that_changes_nothing_is_the_same_set_of_rules() -> None:
     ("key", "changes", "message"),
     [
         ("model_mood", {}, "alert_rules['model_mood'] is no alert rule; they are model_errors, model_errors_sus"),
+        ("model_mood", {"above": 1}, "a rule of your own needs a series, such as 'ai.p95_ms'"),
+        ("model_errors", {"series": "ai.errors"}, "alert_rules['model_errors'] has the unknown key 'series'; known"),
         (
             "model_errors", {"treshold": 1},
             "alert_rules['model_errors'] has the unknown key 'treshold';"
