@@ -96,6 +96,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/environments", environments, NoQuery,
         "Which environments and services there are", "What `environment` and `service` of other questions may be.",
+        lists=(Listing("environments", ("name", "services")),),
     ),
     get(
         f"{API}/status", status, EnvironmentQuery,

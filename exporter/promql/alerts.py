@@ -25,7 +25,7 @@ from exporter.promql.expressions import (
     number,
     surprise,
 )  # fmt: skip
-from exporter.promql.recording import LOSSES, Rules, by_key, windows_of
+from exporter.promql.recording import LOSSES, SILENT_FOR, Rules, by_key, windows_of
 from otel_measure.definitions.alerting.calls import SLOW_SHARE
 from otel_measure.definitions.alerting.disk_fit import FULL_FROM_PERCENT
 from otel_measure.definitions.alerting.judgement import Severity
@@ -36,10 +36,10 @@ from otel_measure.infrastructure.availability import ROUNDING
 from otel_measure.judging.scorecard import DROP_P
 
 DISK_FILLS_FOR_S: Final = 30 * MINUTE_S  # a fit over hours swings when a large file comes or goes
-SILENT_FOR: Final = "25m"
-"""So that one call a minute is enough, and it is told of within half an hour."""
+AROUND_S: Final = 90 * MINUTE_S
 DAYS_BEFORE: Final = range(1, 8)
 WEEKS_BEFORE: Final = range(1, 5)
+_SILENT_CALLS: Final = f"model:calls:increase{SILENT_FOR}"
 _CALLS: Final = "otel_measure_ai_inferences_total"
 _Z_OF_DROPS: Final = NormalDist().inv_cdf(1 - DROP_P / 2)
 
@@ -191,7 +191,8 @@ def _silences(rules: Rules) -> Iterator[PromAlert]:
     subject, rule = "gen_ai_request_model", rules["model_silence"]
     for variant, days in (("", DAYS_BEFORE), ("weekday", [7 * week for week in WEEKS_BEFORE])):
         usual = (_were_calls(SILENT_FOR, f"{day}d", rule) for day in days)
-        yield _of_rule(rule, subject, _no_calls(SILENT_FOR), *usual, variant=variant)
+        never_silent = (_never_silent_around(day) for day in days)
+        yield _of_rule(rule, subject, _no_calls(SILENT_FOR), *usual, *never_silent, variant=variant)
     yield _of_rule(rules["model_silence_young"], subject, *_young_silence(rules["model_silence_young"], rule))
     batch = rules["model_batch_missed"]
     daily = (_were_calls("1d", duration(batch.window_s + (day - 1) * DAY_S), batch) for day in DAYS_BEFORE)
@@ -210,6 +211,16 @@ def _young_silence(young: AlertRule, of_a_day: AlertRule) -> Iterator[Condition]
     for day in DAYS_BEFORE[:-1]:
         calls = f"{_calls(window, f'{day}d')} or {fewest} + 0 * {_calls(window)}"
         yield Condition(calls, ">=", fewest, looks_back=True)
+
+
+def _never_silent_around(days: int) -> Condition:
+    """Return that there was no such pause in the hours around the same time of a day.
+
+    Not where work begins later on some days, not the hour by which clocks are changed, and not between sessions.
+    """
+    back = duration(days * DAY_S - AROUND_S)
+    around = f"{_SILENT_CALLS}[{duration(2 * AROUND_S)}] offset {back}"
+    return Condition(f"min_over_time({around})", ">", "0", looks_back=True)
 
 
 def _no_calls(window: str) -> Condition:

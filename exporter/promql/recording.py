@@ -23,6 +23,8 @@ _COST: Final = "otel_measure_ai_cost_usd_total"
 _DURATION: Final = "gen_ai_client_operation_duration_seconds"
 _STATE: Final = "otel_measure_service_state_time_seconds"
 _RECORDS: Final = "otel_measure_self_records_total"
+SILENT_FOR: Final = "25m"
+"""A silence, so that one call a minute is enough, and it is told of within half an hour."""
 LOSSES: Final = (("measure_dropped", "dropped"), ("measure_rejected", "rejected"))
 """Rules of records that are lost, and the outcome that says so."""
 
@@ -67,6 +69,7 @@ def _models(rules: Rules) -> Iterator[RecordingRule]:
         yield RecordingRule(calls, increase(_CALLS, MODEL, window))
         yield RecordingRule(failed, f"{increase(_FAILED, MODEL, window)} or 0 * {calls}")
         yield RecordingRule(f"model:failed_calls:ratio{window}", f"{failed} / {calls}")
+    yield RecordingRule(f"model:calls:increase{SILENT_FOR}", increase(_CALLS, MODEL, SILENT_FOR))
     threshold_s = _slow_from_s(rules["model_latency"])
     for window in windows_of(rules, "model_latency"):
         yield RecordingRule(f"model:timed_calls:increase{window}", increase(f"{_DURATION}_count", MODEL, window))

@@ -45,6 +45,7 @@ ABSENCES: Final[Mapping[Judge, Callable[[AlertRule, AbsenceHistory, int], Judgem
 )
 _ACTIVE_US: Final = 8 * DAY_US  # a week of silence is told of; who is silent for longer is not expected any more
 _KEPT_US: Final = 6 * HOUR_US
+_AT_ONCE_US: Final = 10 * MINUTE_US
 _READ_AT_A_TURN: Final = 8  # 4 ms each, of a model that is called every hour
 _Hours: TypeAlias = dict[int, int]
 
@@ -79,11 +80,17 @@ class CallAbsences:
 
 @dataclass(slots=True)
 class _WeeksBefore:
-    """What was read of a subject."""
+    """What was read of a subject.
+
+    Attributes:
+        minutes: how many calls each minute of an hour had, by the beginning of the hour.
+        models: that somebody had called before a time.
+    """
 
     calls: PastCalls
     read_us: int
     minutes: dict[int, _Hours] = field(default_factory=dict)
+    models: dict[int, set[str]] = field(default_factory=dict)
 
 
 class _Environment:
@@ -124,7 +131,7 @@ class _Environment:
                 kept = self._kept[subject] = _WeeksBefore(_read(times, calls, now_us), now_us)
             if kept is None:
                 continue
-            history = self._history(times, subject, calls, kept, watched, now_us)
+            history = self._history(times, subject, calls, kept, watched, lately)
             yield from (ABSENCES[rule.judge](rule, history, now_us) for rule in rules if rule.about == subject.kind)
 
     def _note_active(self, times: CallTimeQuestions, lately: Set[ServiceModel], fewest: float, now_us: int) -> None:
@@ -163,7 +170,7 @@ class _Environment:
         calls: Sequence[ServiceModel],
         kept: _WeeksBefore,
         watched: Sequence[Span],
-        now_us: int,
+        lately: Set[ServiceModel],
     ) -> AbsenceHistory:
         def minutes_of(hour: int) -> _Hours:
             if hour in kept.minutes:
@@ -180,7 +187,17 @@ class _Environment:
             return AbsenceHistory(subject, kept.calls, minutes_of, last_us, watched, self._zone)
         senders = {called.service for called in calls}
         sender = self._life.one_that_lives(senders)
-        return AbsenceHistory(subject, kept.calls, minutes_of, last_us, watched, self._zone, sender)
+        others = sorted(called for called in lately if called.service == sender)
+
+        def successor() -> str:
+            # For a while both are called, so one whose first calls lie a little earlier is new as well.
+            before = last_us - last_us % HOUR_US - HOUR_US
+            if others and before not in kept.models:
+                kept.models[before] = {one.model for one in times.totals(before - REACH_US, before)}
+            new = (one for one in others if one.model not in kept.models[before])
+            return next((one.model for one in new if times.by_minute(one, before, last_us + _AT_ONCE_US)), "")
+
+        return AbsenceHistory(subject, kept.calls, minutes_of, last_us, watched, self._zone, sender, successor)
 
 
 def _read(times: CallTimeQuestions, calls: Iterable[ServiceModel], now_us: int) -> PastCalls:

@@ -79,7 +79,8 @@ def test_an_outage_of_45_minutes_is_told_of_in_time_and_once_and_so_is_its_end(r
     """At a call a minute one notification says what is wrong, within minutes, and one that it is over."""
     server, outage = AlertServer(rules=rules), IN_OUTAGE[rule]
     before = [at for day in range(1, DAYS_BEFORE + 1) for at in day_of(NOON - day * DAY)]
-    server.store.accept([call(at) for at in (*before, *range(NOON - 2 * HOUR, NOON, MINUTE))])
+    times = (*before, *range(NOON - 2 * HOUR, NOON, MINUTE))
+    server.store.accept([call(at, model) for at in times for model in ("m", "other")])
 
     def tells(at: int) -> Iterator[Inference]:
         yield call(at, "other")
@@ -121,5 +122,29 @@ def test_a_model_with_a_new_version_each_week_tells_nothing() -> None:
             yield waiting.popleft()
 
     for release in releases:
-        assert told(server, range(release - 10 * MINUTE, release + 40 * MINUTE, 2 * MINUTE), tells) == []
+        assert told(server, range(release - 4 * MINUTE, release + 40 * MINUTE, 4 * MINUTE), tells) == []
     assert len({one.version for one in calls}) == 11  # the one before the first release too
+
+
+def test_a_model_that_gets_another_name_is_a_ticket() -> None:
+    """Whoever called the one calls a new one instead, which nobody has to be woken for; if that stops, somebody is."""
+    server = AlertServer(rules=rules)
+    before = [at for day in range(1, DAYS_BEFORE + 1) for at in day_of(NOON - day * DAY)]
+    server.store.accept(
+        [call(at, model) for at in (*before, *range(NOON - HOUR, NOON, MINUTE)) for model in ("m", "o")]
+    )
+
+    def tells(at: int) -> Iterator[Inference]:
+        yield call(at, "o")
+        if NOON - 5 * MINUTE <= at < NOON + 40 * MINUTE:
+            yield call(at, "m-2")
+
+    told_first, told_then = (
+        [(one.body["severity"], one.body["alerts"][0]["sentence"]) for one in told(server, minutes, tells)]
+        for minutes in (range(NOON, NOON + 40 * MINUTE, MINUTE), range(NOON + 40 * MINUTE, NOON + 60 * MINUTE, MINUTE))
+    )
+    assert [severity for severity, _ in (*told_first, *told_then)] == ["ticket", "page"]
+    assert told_first[0][1].startswith(
+        "m was not called since 2026-01-15 12:00 UTC, and shop began to call m-2 instead;"
+    )
+    assert told_then[0][1].startswith("m was not called since 2026-01-15 12:00 UTC, and shop goes on sending;")

@@ -74,6 +74,12 @@ def test_what_promql_cannot_say_differs_as_the_docs_have_it(tmp_path: Path) -> N
     }
 
 
+def test_what_differs_is_a_row_of_the_docs() -> None:
+    """Each history is of a row, by the beginning of its first cell."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "prometheus.md").read_text("utf-8")
+    assert [one.row for one in DIFFERENCES if f"\n| {one.row}" not in page] == []
+
+
 def test_the_histories_are_those_of_the_specification() -> None:
     """Every rule of whose KPI the specification says when it alerts has its histories."""
     of_the_seed = {kpi.key for kpi in KPIS if kpi.source == "seed" and kpi.alert is not None}

@@ -142,7 +142,7 @@ export function Overview({ window, environment, status }) {
   const summary = ask("ai/summary", { window }, NORMALLY);
   const months = ask("ai/series", { window: "31d", step: "1d" }, SELDOM);
   const users = ask("users/series", { window: "30d" }, SELDOM);
-  const history = useAnswer(asked("infrastructure/series", { window: "1h" }), SELDOM).data;
+  const history = useAnswer(asked("infrastructure/series", { window: "1h", step: "5m" }), SELDOM).data;
   const isAsked = months && users; // what both say decides what is drawn, once, so that nothing moves
   const isEmpty = isAsked && !sum(months.columns.requests) && !users.columns.active.some(known);
   // How many alerts stand above the figures decides where these are: before that is known nothing is drawn.

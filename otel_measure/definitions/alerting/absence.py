@@ -10,8 +10,8 @@ evaluated is left out: what was sent then may not have come.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -49,6 +49,7 @@ class AbsenceHistory:
         watched: when somebody evaluated, ascending; the last one until now.
         zone: whose clock those who call go by.
         sender: a service that called the model and of which other things come now; empty where there is none.
+        successor: returns the model that this service began to call when it stopped calling this one; empty for none.
     """
 
     subject: AlertSubject
@@ -58,6 +59,7 @@ class AbsenceHistory:
     watched: Sequence[Span]
     zone: ZoneInfo
     sender: str = ""
+    successor: Callable[[], str] = str
 
 
 class _Expected(NamedTuple):
@@ -68,17 +70,23 @@ class _Expected(NamedTuple):
 
 
 def judge_silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> Judgement:
-    """Say whether a model is not called that is always called at this time, by a service that is there."""
+    """Say whether a model is not called that is always called at this time, by a service that is there.
+
+    Where another one took its place, as one of another name does, that can wait.
+    """
     expected, outcome = _silence(rule, history, now_us)
     if expected is None or not history.sender:
         return _judgement(rule, history, "unknown" if outcome == "beyond" else outcome)
-    return _beyond(
+    successor = history.successor()
+    goes_on = f"began to call {successor} instead" if successor else "goes on sending"
+    judgement = _beyond(
         rule,
         history,
         expected.calls,
-        f"{history.subject.name} was not called since {_at(history.last_us)}, and {history.sender} goes on sending;"
+        f"{history.subject.name} was not called since {_at(history.last_us)}, and {history.sender} {goes_on};"
         f" at the same time of day it had {expected.calls:,} calls or more on {expected.rhythm.name}",
     )
+    return replace(judgement, severity="ticket") if successor else judgement
 
 
 def judge_sender(rule: AlertRule, history: AbsenceHistory, now_us: int) -> Judgement:

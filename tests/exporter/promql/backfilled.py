@@ -21,6 +21,7 @@ from tests.exporter.promql.scraped import Scrape
 
 _RECORDINGS: Final = {one.record: one.expr for one in recordings(by_key(ALERT_RULES))}
 _RECORDED: Final = re.compile("|".join(rf"(?<![\w:]){re.escape(record)}(?![\w:])" for record in _RECORDINGS))
+_RANGE_OF_RECORDS: Final = re.compile(r"\)\[(\d+\w)\]")
 _SAMPLE: Final = re.compile(r"^([^{ #]+)(?:{(.*)})? (\S+)$", re.MULTILINE)
 _NO_PROXY: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LONGEST_S: Final = 300.0
@@ -30,7 +31,7 @@ def without_recordings(promql: str) -> str:
     """Return a query that reads only what is scraped: the rules record now, and not what was."""
     while _RECORDED.search(promql):
         promql = _RECORDED.sub(lambda match: f"({_RECORDINGS[match[0]]})", promql)
-    return promql
+    return _RANGE_OF_RECORDS.sub(r")[\1:1m]", promql)
 
 
 def samples(instance: str, scrapes: Iterable[Scrape]) -> Iterator[str]:

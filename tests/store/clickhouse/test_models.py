@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -98,3 +99,19 @@ def test_what_models_did(database: ClickHouseDatabase, given: list[Inference], d
     with sqlite.asking(Filter(None, name)) as moment:
         assert list(map(_comparable, moment.models.model_use(start, end, only))) == answered
     sqlite.close()
+
+
+def test_a_window_of_two_models(database: ClickHouseDatabase) -> None:
+    """Of calls that fail, that nobody timed, that read from a cache and that cost something, all is added up."""
+    name = next(NAMES)
+    told: list[dict[str, Any]] = [
+        {"latency_ms": 0.2, "cost_usd": 0.1, "cost_source": "table", "input_tokens": 5, "output_tokens": 2},
+        {"latency_ms": 120_000.0, "cost_usd": 0.2, "error_type": "Timeout", "time_to_first_chunk_ms": 3.5},
+        {"latency_ms": 0.0, "untimed": True, "input_tokens": 3, "cached_input_tokens": 4},
+        {"model": "n", "latency_ms": 3.3, "cached_input_tokens": 0, "cache_savings_usd": 0.5},
+    ]
+    given = [inference(f"{name}-{n}", origin=Origin("shop", name), **fields) for n, fields in enumerate(told)]
+    writer(database).accept(given)
+    questions = ClickHouseModelQuestions(database, name)
+    assert questions.model_use(NOON, NOON + HOUR) == by_definition(given, NOON, NOON + HOUR)
+    assert questions.model_use(NOON + HOUR, NOON + DAY) == []

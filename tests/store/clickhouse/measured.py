@@ -1,0 +1,89 @@
+"""What facts in ClickHouse cost, as CPU time and bytes: `python -m tests.store.clickhouse.measured [EVENTS] [BATCH]`.
+
+CPU time and not wall time, so that it says the same on a machine that does other things as well.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from otel_measure.definitions.days import Days
+from otel_measure.records.ids import Uuid7
+from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
+from otel_measure.store.clickhouse.writing import create
+from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
+from tests.facts import DAY, HERE, NOON, event
+from tests.store.clickhouse.storing import DEFINITIONS, writer
+
+_USERS = 20_000
+_DAYS = 10
+
+
+def _events(count: int) -> Iterator[Record]:
+    """Yield events of ten days in order, of users some of whom come often, with UUIDs of their time."""
+    random, at = Random(1), [NOON]
+    new_id = Uuid7(lambda: at[0])
+    for n in range(count):
+        at[0] = NOON + n * _DAYS * DAY // count
+        user = int(random.paretovariate(0.8)) % _USERS
+        yield event(
+            new_id(), f"user-{user}@example.com", at[0], type=random.choice(("page_view", "click", "purchase")),
+            name=f"n{random.randrange(20)}", page_url=f"https://shop.example/p/{random.randrange(500)}",
+            session_id=f"s{random.randrange(5000)}",
+        )  # fmt: skip
+
+
+def _told(what: str, server: psutil.Process, done: Callable[[], object]) -> None:
+    """Do something and say what it took."""
+    before, client, began = sum(server.cpu_times()[:2]), time.process_time(), time.perf_counter()
+    done()
+    print(
+        f"{what}: server {sum(server.cpu_times()[:2]) - before:.2f} s of CPU, client"
+        f" {time.process_time() - client:.2f} s, {time.perf_counter() - began:.1f} s by the clock"
+    )
+
+
+def main(count: int = 200_000, batch: int = 5_000) -> None:
+    """Write events, and ask about them."""
+    events = list(_events(count))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        without_what_is_not_of_the_extra(),
+        ClickHouseServer(Path(folder)).run() as server,
+        ClickHouseDatabase.of_url(server.url("measured")) as database,
+    ):
+        create(database, DEFINITIONS)
+        mine, process = writer(database), psutil.Process(server.process.pid)
+
+        def write(some: list[Record]) -> None:
+            for i in range(0, len(some), batch):
+                mine.accept(some[i : i + batch])
+
+        _told(f"{count:,} events in batches of {batch:,}", process, lambda: write(events))
+        _told("the last batch again", process, lambda: write(events[-batch:]))
+        database.run("OPTIMIZE TABLE {db}.event FINAL")
+        of_table = f"active AND database = '{database.name}' AND table = 'event'"
+        ((stored,),) = database.rows(f"SELECT sum(bytes_on_disk) FROM system.parts WHERE {of_table}")
+        print(f"{stored / count:.1f} bytes per event; of them:")
+        projections = f"SELECT name, sum(bytes_on_disk) FROM system.projection_parts WHERE {of_table} GROUP BY name"
+        for name, size in database.rows(projections):
+            print(f"  {size / count:.1f} in the projection {name}")
+        ask, first = ClickHouseUserQuestions(database, DEFINITIONS, {}, HERE.environment), DEFINITIONS.day_of(NOON)
+        days = Days(first, first + _DAYS)
+        _told("active users of ten days", process, lambda: ask.active(days))
+        _told("their cohorts", process, lambda: ask.cohorts(days, (1, 7)))
+        _told("their sessions", process, lambda: ask.sessions(days, NOON + 20 * DAY))
+        _told("their conversions", process, lambda: ask.conversions(days, "purchase"))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
