@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from tests.components import free_port, requires_binary, requires_module, running
 from tests.e2e.looking import DESKTOP, PHONE, SHIFTED, Seen, findings, is_drawn, tab, transferred
+from tests.exporter.page.answers import eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -204,6 +206,30 @@ def test_an_evil_name_is_text(opened: tuple[Page, Seen], address: str) -> None:
     assert page.locator("h1").inner_text() == f"{EVIL} {EVIL}"
     assert page.locator("main img").count() == 0
     assert not [said for said in seen.said if said.startswith("dialog")]
+
+
+def test_tables_and_charts_are_saved(opened: tuple[Page, Seen], address: str) -> None:
+    """What a view shows is saved as CSV: the rows of its table in their order, the steps of a chart of its own."""
+    page, _ = opened
+    show(page, address, "models")
+    for name, file, first in (
+        ("Models as CSV", "ai-models.csv", "model_name"),
+        ("Requests as CSV", "ai-series.csv", "start"),
+    ):
+        with page.expect_download() as saved:
+            page.get_by_role("link", name=name).click()
+        header, *rows = csv.reader(saved.value.path().read_text("utf-8").splitlines())
+        assert (saved.value.suggested_filename, header[0]) == (file, first)
+        assert len(rows) > 3
+        assert {len(row) for row in rows} == {len(header)}
+
+
+def test_every_table_and_chart_can_be_saved(opened: tuple[Page, Seen], address: str) -> None:
+    """Each chart, and each table that is a list of the API, has a link that saves it."""
+    page, _ = opened
+    for view in ("models", "users", "experiments", "machines", "services", "kpis", "spending", "services/search-api"):
+        show(page, address, view)
+        eventually(page, lambda: page.locator(".chart, .foot").count() == page.locator("a.csv").count() > 0)
 
 
 def test_it_says_nothing_and_asks_nobody_else(opened: tuple[Page, Seen], address: str) -> None:

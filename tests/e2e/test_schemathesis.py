@@ -25,10 +25,11 @@ SEEDS: Final = (
     ("infrastructure/services/register", {"name": KNOWN}),
     ("experiments", {"test_name": KNOWN, "variants": ["a", "b"], "key": KNOWN}),
 )
-# A process id, a name that stands in the query, two times in their order, and a receipt of something erased.
+# A process id, names that stand in the query, two times in their order, and a receipt of something erased.
 NOT_GUESSED: Final = {
     f"GET {API}/infrastructure/process",
     f"GET {API}/ai/models/detail",
+    f"GET {API}/ai/compare",
     f"POST {API}/infrastructure/services/{{service}}/maintenance",
     f"GET {API}/erasures/{{receipt}}",
 }

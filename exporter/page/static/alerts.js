@@ -5,8 +5,9 @@ import { change } from "./address.js";
 import { NORMALLY, asked, useAnswer } from "./ask.js";
 import { Firing, linkOf } from "./firing.js";
 import { counted } from "./format.js";
-import { Empty, Pill, Section, Waiting } from "./parts.js";
+import { Answered, Empty, Pill, Section, Waiting } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
+import { List, useList } from "./list.js";
 import { Pages, ROWS, Table, pageOf } from "./table.js";
 
 const DEFINITION = "rulealerts-alertmessage-silencemessage-and-subjectmessage";
@@ -18,27 +19,30 @@ const PENDING = [
   { key: "since", name: "For", value: (alert) => alert.since, as: ago },
 ];
 const HISTORY = [
-  { key: "alert", name: "Alert", isName: true, value: (alert) => alert.title, text: (alert) => `${alert.title} ${alert.sentence} ${alert.subject.name}`,
+  { key: "alert", by: "title", name: "Alert", isName: true, value: (alert) => alert.title,
     show: (alert) => html`<span class="prose">${alert.sentence || alert.title}</span><small>${alert.cause}</small>` },
-  { key: "subject", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
-  { key: "state", name: "State", isText: true, value: (alert) => alert.state, show: (alert) => html`<${Pill} of=${alert.state} /><small>${alert.resolution}</small>` },
-  { key: "since", name: "Began", value: (alert) => alert.since, as: moment },
+  { key: "subject", by: "subject.name", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
+  { key: "state", by: "state", name: "State", isText: true, value: (alert) => alert.state, show: (alert) => html`<${Pill} of=${alert.state} /><small>${alert.resolution}</small>` },
+  { key: "since", by: "since", name: "Began", value: (alert) => alert.since, as: moment },
   { key: "lasted", name: "Lasted", value: (alert) => (alert.until ? (Date.parse(alert.until) - Date.parse(alert.since)) / 1000 : null), as: duration, why: () => "it is not over" },
 ];
 const SILENCE = `otel-measure alerts silence --subject churn --for 2h --reason "a new version"   # add --store where this server's store is another`;
 const SILENCES = [
-  { key: "of", name: "Of", isName: true, value: (silence) => [silence.rule || "every rule", silence.subject || "every subject"].join(", "),
+  { key: "of", by: "rule", name: "Of", isName: true, value: (silence) => [silence.rule || "every rule", silence.subject || "every subject"].join(", "),
     show: (silence) => html`${silence.rule || "every rule"}, ${silence.subject || "every subject"}<small>${silence.environment === null ? "in every environment" : silence.environment || "in the unnamed environment"} · ${silence.id}</small>` },
-  { key: "reason", name: "Reason", isText: true, value: (silence) => silence.reason },
-  { key: "begins", name: "From", value: (silence) => silence.begins, as: moment },
-  { key: "ends", name: "Until", value: (silence) => silence.ends, as: moment },
+  { key: "reason", by: "reason", name: "Reason", isText: true, value: (silence) => silence.reason },
+  { key: "begins", by: "begins", name: "From", value: (silence) => silence.begins, as: moment },
+  { key: "ends", by: "ends", name: "Until", value: (silence) => silence.ends, as: moment },
 ];
 
 export function Alerts({ environment, parameters, status }) {
   const { page: wanted } = pageOf(parameters.firing_page, status ? status.total : 0);
   const offset = status ? (wanted - 1) * ROWS : null;
   const answer = useAnswer(offset === null ? null : asked("status", { environment, limit: ROWS, offset }), NORMALLY).data;
-  const alerts = useAnswer(asked("alerts", { environment, limit: MOST }), NORMALLY).data;
+  const alerts = useAnswer(asked("alerts", { environment, limit: MOST, list: "rules.active" }), NORMALLY).data;
+  const of = { path: "alerts", parameters: { environment }, isOneOf: true };
+  const recent = useList({ ...of, list: "rules.recent", columns: HISTORY, order: "-since" });
+  const silences = useList({ ...of, name: "silence", list: "rules.silences", columns: SILENCES, order: "ends" });
   if (!alerts || !answer) return html`<${Waiting} rows=${8} />`;
   const { rules } = alerts;
   const pending = rules.active.filter(({ state }) => state === "pending");
@@ -53,15 +57,16 @@ export function Alerts({ environment, parameters, status }) {
         go=${(to) => change({ firing_page: to > 1 ? String(to) : "" })} />`}
     <//>
     ${pending.length > 0 && html`<${Section} title="Pending" note="beyond the threshold, not long enough to tell anybody">
-      <${Table} name="pending" label="Pending alerts" columns=${PENDING} rows=${pending} id=${(alert) => `${alert.rule} ${alert.subject.name}`} />
+      <${Table} name="pending" label="Pending alerts" columns=${PENDING} rows=${pending} id=${(alert) => `${alert.rule} ${alert.subject.name}`}
+        csv=${asked("alerts", { environment, list: "rules.active" })} />
     <//>`}
     <${Section} title="History" definition=${DEFINITION} note="the last seven days, at most 100">
-      <${Table} label="History of alerts" columns=${HISTORY} rows=${rules.recent} order="-since" nothing="No alert of a rule fired in the last seven days."
-        id=${(alert) => `${alert.rule} ${alert.subject.name} ${alert.state} ${alert.since}`} />
+      <${Answered} answer=${recent.answer}>${() => html`<${List} listed=${recent} label="History of alerts" nothing="No alert of a rule fired in the last seven days."
+        id=${(alert) => `${alert.rule} ${alert.subject.name} ${alert.state} ${alert.since}`} />`}<//>
     <//>
     <${Section} title="Silences" definition=${DEFINITION} note="of these nobody is told while they last">
-      ${rules.silences.length > 0 && html`<${Table} name="silence" label="Silences" columns=${SILENCES} rows=${rules.silences} id=${(silence) => silence.id} order="ends" />`}
-      <${Empty} says=${rules.silences.length ? "One more, or the end of one (--end ID), on the machine of the server:" : "Nothing is silenced. A silence is made on the machine of the server:"}
+      <${Answered} answer=${silences.answer}>${() => silences.total > 0 && html`<${List} listed=${silences} label="Silences" id=${(silence) => silence.id} />`}<//>
+      <${Empty} says=${silences.total ? "One more, or the end of one (--end ID), on the machine of the server:" : "Nothing is silenced. A silence is made on the machine of the server:"}
         snippets=${[["shell", SILENCE]]} />
     <//>`;
 }

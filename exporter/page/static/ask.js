@@ -15,7 +15,7 @@ const RETRY_MS = 2000;
 const REMEMBERED = 40; // answers, for the way back
 // Relative to the page, so that it works below any prefix.
 export const API = new URL("api/v1/metrics/", document.baseURI);
-const NOTHING = { data: undefined, error: "", at: 0 };
+const NOTHING = { data: undefined, lists: undefined, error: "", at: 0, path: "" };
 
 /** Since when the server does not answer, and what it says; `null` while it does. */
 export const problem = new Observed(null);
@@ -44,7 +44,7 @@ async function ask(path) {
   // What the address asks for is not there: that is an answer, and asking again changes nothing.
   if (response.status === 400 || response.status === 404) return { data: null, error: answer.message || "not there" };
   if (!response.ok) throw new Error(answer.message || `status ${response.status}`);
-  return { data: answer.data, error: "" };
+  return { data: answer.data, lists: answer.lists, error: "" };
 }
 
 // ---------------------------------------------------------------- what is held back while text is selected
@@ -97,7 +97,7 @@ class Question {
     this.busy = true;
     try {
       const answer = await ask(this.path);
-      this.next = { ...answer, at: Date.now() };
+      this.next = { ...answer, at: Date.now(), path: this.path };
       this.failing = null;
       learnZone(answer.data);
       updated.set(this.next.at);
@@ -146,7 +146,7 @@ function showProblem() {
   problem.set(first);
 }
 
-/** Returns the latest answer to a question, `{data, error}`; without a path nothing is asked. */
+/** Returns the latest answer to a question, `{data, lists, error, path}`; without a path nothing is asked. */
 export function useAnswer(path, everyMs = NORMALLY) {
   const [, redraw] = useReducer((n) => n + 1, 0);
   const question = path === null ? null : questionOf(path);

@@ -38,7 +38,7 @@ function Largest({ title, name, sort, question }) {
   if (answer.data && !answer.data.calls.length) return null;
   return html`<${Section} title=${title} definition="notablecall-and-notablecalls" note=${`at most ${SHOWN}`}>
     <${Answered} answer=${answer} rows=${SHOWN + 1}>${({ calls }) => html`
-      <${Table} name=${name} label=${title} columns=${CALL_COLUMNS.filter((column) => calls.some((call) => known(column.value(call))))} rows=${calls} id=${(call) => call.inference_id} isSearched=${false} />`}<//>
+      <${Table} name=${name} label=${title} columns=${CALL_COLUMNS.filter((column) => calls.some((call) => known(column.value(call))))} rows=${calls} id=${(call) => call.inference_id} csv=${asked("ai/calls", { ...question, sort, limit: 1000 })} />`}<//>
   <//>`;
 }
 
@@ -49,7 +49,7 @@ export function Calls({ name, version, errors, window, environment, service }) {
     ${errors.count > 0 && html`<${Section} title="Errors by type" definition="modelerrors-and-errorsoftype" note=${counted(errors.count, "failed call")}>
       <${Answered} answer=${failed} rows=${4}>${(data) => html`
         <${Table} name="error" label="Errors by type" columns=${errorColumns(Math.max(0, ...data.errors.map(({ count }) => count)))} rows=${data.errors}
-          id=${(row) => row.error_type} order="-count" nothing="Only metrics tell of these errors: they say no type." />`}<//>
+          id=${(row) => row.error_type} order="-count" csv=${failed.path} nothing="Only metrics tell of these errors: they say no type." />`}<//>
     <//>`}
     <${Largest} title="Slowest calls" name="slowest" sort="latency" question=${question} />
     <${Largest} title="Dearest calls" name="dearest" sort="cost" question=${question} />`;

@@ -1,6 +1,7 @@
 // A chart of a series of the API: lines over time, the values below the pointer in words, and all of them as a table.
 
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.standalone.module.js";
+import { Csv } from "./csv.js";
 import { number } from "./format.js";
 import { Definition, Value, known } from "./parts.js";
 import { completed } from "./series.js";
@@ -172,6 +173,7 @@ export function Chart({ title, definition, answer, lines, format = number(2), ex
     ${isKnown
       ? html`<${Canvas} series=${series} lines=${drawn} format=${format} extent=${extent} label=${label} read=${read} />`
       : html`<p class="plot nothing">Nothing is known of this time.</p>`}
-    <div class="below"><${Numbers} series=${series} lines=${drawn} format=${format} />${note && html`<span class="note">${note}</span>`}</div>
+    <div class="below"><${Numbers} series=${series} lines=${drawn} format=${format} />${note && html`<span class="note">${note}</span>`}
+      ${answer.path && html`<${Csv} path=${answer.path} of=${title} />`}</div>
   </article>`;
 }

@@ -7,6 +7,7 @@ import { AROUND_ZERO, Chart } from "./chart.js";
 import { number, one, share, signed, sum, whole } from "./format.js";
 import { Answered, Empty, Pill, Section, Value, curl, known, words } from "./parts.js";
 import { moment } from "./time.js";
+import { List, useList } from "./list.js";
 import { Table } from "./table.js";
 
 const DEFINITION = "abtest-abtestresults-and-effect";
@@ -46,13 +47,13 @@ export function sentence(test) {
 }
 
 const LIST = [
-  { key: "name", name: "Experiment", isName: true, value: (test) => test.test_name,
+  { key: "name", by: "test_name", name: "Experiment", isName: true, value: (test) => test.test_name,
     show: (test) => html`<a href=${linkTo("experiments", test.test_id)}>${test.test_name}</a><small>since ${moment(test.created_at)}</small>` },
-  { key: "verdict", name: "Verdict", isText: true, value: verdictOf,
+  { key: "verdict", by: "verdict", name: "Verdict", isText: true, value: verdictOf,
     show: (test) => html`<${Pill} of=${test.verdict}>${verdictOf(test)}<//>${test.stopped_at && html`<small>stopped, all get ${test.served_variant}</small>`}` },
-  { key: "users", name: "Users", value: (test) => test.users, as: whole },
-  { key: "conversions", name: "Conversions", value: (test) => test.conversions, as: whole },
-  { key: "p", name: "p", title: "The smallest of all looks, so that looking often does no harm", value: (test) => test.p_value, as: number(3) },
+  { key: "users", by: "users", name: "Users", value: (test) => test.users, as: whole },
+  { key: "conversions", by: "conversions", name: "Conversions", value: (test) => test.conversions, as: whole },
+  { key: "p", by: "p_value", name: "p", title: "The smallest of all looks, so that looking often does no harm", value: (test) => test.p_value, as: number(3) },
 ];
 
 const VARIANTS = (test) => [
@@ -112,14 +113,18 @@ function Experiment({ id, window, environment }) {
     <${Effects} test=${test} window=${window} environment=${environment} />`}<//>`;
 }
 
-export function Experiments({ path, window, environment }) {
-  const [id] = path;
-  const answer = useAnswer(id ? null : asked("experiments", { environment }), NORMALLY);
-  if (id) return html`<${Experiment} id=${id} window=${window} environment=${environment} />`;
+function All({ environment }) {
+  const listed = useList({ path: "experiments", parameters: { environment }, list: "experiments", columns: LIST });
   return html`<${Section} title="All experiments" definition=${DEFINITION} note="a variant wins when its whole interval is better">
-    <${Answered} answer=${answer} rows=${8}>${({ experiments }) => experiments.length
-      ? html`<${Table} label="Experiments" columns=${LIST} rows=${experiments} id=${(test) => test.test_id} />`
+    <${Answered} answer=${listed.answer} rows=${8}>${() => listed.total
+      ? html`<${List} listed=${listed} label="Experiments" id=${(test) => test.test_id} />`
       : html`<${Empty} says="There is no experiment. Create one in the store of this server:"
           snippets=${[["curl", curl("experiments", { test_name: "Shorter form", variants: ["control", "short"] })]]} />`}<//>
   <//>`;
+}
+
+export function Experiments({ path, window, environment }) {
+  const [id] = path;
+  if (id) return html`<${Experiment} id=${id} window=${window} environment=${environment} />`;
+  return html`<${All} environment=${environment} />`;
 }

@@ -6,7 +6,7 @@ import { Chart, OF_HUNDRED } from "./chart.js";
 import { bytes, percent, two, whole } from "./format.js";
 import { Answered, Bar, Empty, Pairs, Pill, Section, Tile, Unseen, Value, known, otlp } from "./parts.js";
 import { ago, duration } from "./time.js";
-import { Table } from "./table.js";
+import { List, useList } from "./list.js";
 
 const STATUS = { healthy: "ok", degraded: "warning", critical: "critical" };
 const rate = (value) => `${bytes(value)}/s`;
@@ -47,35 +47,39 @@ function History({ window, compare }) {
 }
 
 const HOSTS = [
-  { key: "host", name: "Host", isName: true, value: (host) => host.host, show: (host) => html`${host.host}<small>${host.kind}</small>` },
-  { key: "cpu", name: "CPU", value: (host) => host.cpu_used_percent, as: percent },
-  { key: "memory", name: "Memory", value: (host) => host.memory_used_percent, as: percent },
-  { key: "bytes", name: "Used", value: (host) => host.memory_used_bytes, as: bytes },
-  { key: "disk", name: "Disk", value: (host) => host.disk_used_percent, as: percent },
-  { key: "load", name: "Load", value: (host) => host.load_average_1m, as: two },
-  { key: "seen", name: "Seen", value: (host) => host.timestamp, as: (time) => `${ago(time)} ago` },
+  { key: "host", by: "host", name: "Host", isName: true, value: (host) => host.host, show: (host) => html`${host.host}<small>${host.kind}</small>` },
+  { key: "cpu", by: "cpu_used_percent", name: "CPU", value: (host) => host.cpu_used_percent, as: percent },
+  { key: "memory", by: "memory_used_percent", name: "Memory", value: (host) => host.memory_used_percent, as: percent },
+  { key: "bytes", by: "memory_used_bytes", name: "Used", value: (host) => host.memory_used_bytes, as: bytes },
+  { key: "disk", by: "disk_used_percent", name: "Disk", value: (host) => host.disk_used_percent, as: percent },
+  { key: "load", by: "load_average_1m", name: "Load", value: (host) => host.load_average_1m, as: two },
+  { key: "seen", by: "timestamp", name: "Seen", value: (host) => host.timestamp, as: (time) => `${ago(time)} ago` },
 ];
 const PROCESSES = [
-  { key: "service", name: "Process", isName: true, value: (process) => process.service_name, text: (process) => `${process.service_name} ${process.instance} ${process.name}`,
+  { key: "service", by: "service_name", name: "Process", isName: true, value: (process) => process.service_name,
     show: (process) => html`${process.service_name}<small>${[process.name, process.instance].filter(Boolean).join(" · ")}</small>` },
-  { key: "cpu", name: "CPU", value: (process) => process.cpu_used_percent, as: percent },
-  { key: "memory", name: "Memory", value: (process) => process.memory_rss_bytes, as: bytes },
-  { key: "threads", name: "Threads", value: (process) => process.threads, as: whole },
-  { key: "seen", name: "Seen", value: (process) => process.timestamp, as: (time) => `${ago(time)} ago` },
+  { key: "cpu", by: "cpu_used_percent", name: "CPU", value: (process) => process.cpu_used_percent, as: percent },
+  { key: "memory", by: "memory_rss_bytes", name: "Memory", value: (process) => process.memory_rss_bytes, as: bytes },
+  { key: "threads", by: "threads", name: "Threads", value: (process) => process.threads, as: whole },
+  { key: "seen", by: "timestamp", name: "Seen", value: (process) => process.timestamp, as: (time) => `${ago(time)} ago` },
 ];
 
 function Hosts() {
-  const answer = useAnswer("infrastructure/hosts", OFTEN * 2);
-  return html`<${Answered} answer=${answer}>${({ hosts, processes, missing }) => html`
+  const of = { path: "infrastructure/hosts", isOneOf: true, order: "-cpu", every: OFTEN * 2 };
+  const hosts = useList({ ...of, list: "hosts", columns: HOSTS });
+  const processes = useList({ ...of, name: "process", list: "processes", columns: PROCESSES });
+  return html`
     <${Section} title="Hosts" definition="hosts-host-and-remoteprocess" note="that sent a reading in the last 5 minutes">
-      ${hosts.length
-        ? html`<${Table} label="Hosts" columns=${HOSTS} rows=${hosts} id=${(host) => `${host.kind} ${host.host}`} order="-cpu" />`
-        : html`<${Empty} says="No host sends its readings. Point a Collector with the hostmetrics receiver at this server:" snippets=${[["OpenTelemetry", otlp()]]} />`}
-      ${missing && html`<p class="note">${missing}</p>`}
+      <${Answered} answer=${hosts.answer}>${({ missing }) => html`
+        ${hosts.total
+          ? html`<${List} listed=${hosts} label="Hosts" id=${(host) => `${host.kind} ${host.host}`} />`
+          : html`<${Empty} says="No host sends its readings. Point a Collector with the hostmetrics receiver at this server:" snippets=${[["OpenTelemetry", otlp()]]} />`}
+        ${missing && html`<p class="note">${missing}</p>`}`}<//>
     <//>
     <${Section} title="Processes" definition="hosts-host-and-remoteprocess">
-      <${Table} name="process" label="Processes" columns=${PROCESSES} rows=${processes} id=${(process) => process.instance + process.service_name} order="-cpu" />
-    <//>`}<//>`;
+      <${Answered} answer=${processes.answer}>${() => html`
+        <${List} listed=${processes} label="Processes" id=${(process) => process.instance + process.service_name} />`}<//>
+    <//>`;
 }
 
 export function Machines({ window, compare, environment }) {

@@ -7,7 +7,7 @@ import { Chart } from "./chart.js";
 import { percent, share, unit, whole } from "./format.js";
 import { Answered, Empty, Pairs, Pill, Section, Tile, Unseen, Value, curl, known } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
-import { Table } from "./table.js";
+import { List, useList } from "./list.js";
 
 const DEFINITION = "availability-and-incident";
 const availability = (bounds) => (value) => percent(value, bounds);
@@ -22,18 +22,18 @@ function Days({ name, environment }) {
 function columns(readings, environment) {
   const reading = (service) => readings.get(service.service_name);
   return [
-    { key: "service", name: "Service", isName: true, value: (service) => service.service_name,
+    { key: "service", by: "service_name", name: "Service", isName: true, value: (service) => service.service_name,
       show: (service) => html`<a href=${linkTo("services", service.service_name)}>${service.service_name}</a>` },
-    { key: "state", name: "State", isText: true, value: (service) => service.state,
+    { key: "state", by: "state", name: "State", isText: true, value: (service) => service.state,
       show: (service) => html`<${Pill} of=${service.state} />${service.down_since && html`<small>for ${ago(service.down_since)}</small>`}` },
     { key: "availability", name: "Availability, 30 days", value: (service) => reading(service)?.value,
       show: (service) => html`<${Value} of=${reading(service)?.value} as=${availability([service.sla_target])} why=${reading(service)?.missing || "unknown"} />` },
-    { key: "days", name: "Day by day", isText: true, value: () => null, text: () => "",
+    { key: "days", name: "Day by day", isText: true,
       show: (service) => html`<${Days} name=${service.service_name} environment=${environment} />` },
-    { key: "target", name: "Target", value: (service) => service.sla_target, as: availability([]) },
+    { key: "target", by: "sla_target", name: "Target", value: (service) => service.sla_target, as: availability([]) },
     { key: "verdict", name: "Verdict", isText: true, value: (service) => reading(service)?.verdict,
       show: (service) => html`${reading(service) && html`<${Pill} of=${reading(service).verdict} />`}${reading(service)?.missing && html`<small class="prose">${reading(service).missing}</small>`}` },
-    { key: "since", name: "Watched since", value: (service) => service.registered_at, as: moment },
+    { key: "since", by: "registered_at", name: "Watched since", value: (service) => service.registered_at, as: moment },
   ];
 }
 
@@ -99,16 +99,21 @@ function Service({ name, window, compare, environment }) {
       lines=${[{ name: "availability", column: "availability_percent" }]} /></div>`}<//>`;
 }
 
-export function Services({ path, window, compare, environment }) {
-  const [name] = path;
-  const answer = useAnswer(name ? null : asked("infrastructure/services", { environment }), NORMALLY);
-  const kpis = useAnswer(name ? null : asked("kpis", { environment }), NORMALLY).data;
-  if (name) return html`<${Service} ...${{ name, window, compare, environment }} />`;
+const COLUMNS = columns(new Map(), "");
+
+function All({ environment }) {
+  const listed = useList({ path: "infrastructure/services", parameters: { environment }, list: "services", columns: COLUMNS, order: "service" });
+  const kpis = useAnswer(asked("kpis", { environment, q: "availability", limit: 1000 }), NORMALLY).data;
   const readings = new Map((kpis ? kpis.kpis : []).filter(({ key }) => key === "availability_percent").map((kpi) => [kpi.subject, kpi]));
   return html`<${Section} title="Watched services" definition="service-and-services">
-    <${Answered} answer=${answer}>${({ services }) => services.length
-      ? html`<${Table} label="Services" columns=${columns(readings, environment)} rows=${services} id=${(service) => service.service_name} />`
+    <${Answered} answer=${listed.answer}>${() => listed.total
+      ? html`<${List} listed=${{ ...listed, columns: columns(readings, environment) }} label="Services" id=${(service) => service.service_name} />`
       : html`<${Empty} says="No service is watched. Register one in the store of this server:"
           snippets=${[["curl", curl("infrastructure/services/register", { name: "api", sla_target: 99.9 })]]} />`}<//>
   <//>`;
+}
+
+export function Services({ path: [name], window, compare, environment }) {
+  if (name) return html`<${Service} ...${{ name, window, compare, environment }} />`;
+  return html`<${All} environment=${environment} />`;
 }

@@ -1,7 +1,8 @@
-// A table: searched, sorted and paged in the address, so that a link shows the same rows.
+// A table of rows that the page has: sorted and paged in the address, so that a link shows the same. Lists of the API are in list.js.
 
 import { html } from "./preact.standalone.module.js";
 import { address, change } from "./address.js";
+import { Csv } from "./csv.js";
 import { whole } from "./format.js";
 import { Value, known } from "./parts.js";
 
@@ -26,16 +27,12 @@ function sorted(rows, columns, order) {
   return [...rows].sort((a, b) => compare(column.value(a), column.value(b), factor));
 }
 
-function matches(row, columns, sought) {
-  const text = columns.map((column) => (column.text ? column.text(row) : column.value(row))).filter(known).join(" ");
-  return sought.toLowerCase().split(/\s+/).every((word) => text.toLowerCase().includes(word));
-}
-
 function Heading({ column, order, sortBy }) {
   const direction = { [column.key]: "ascending", [`-${column.key}`]: "descending" }[order];
   // The first click shows the largest numbers, and names from A on.
   const first = column.isName ? column.key : `-${column.key}`;
   const other = column.isName ? `-${column.key}` : column.key;
+  if (!sortBy || column.isUnsorted) return html`<th scope="col" class=${column.isText ? "text" : ""} title=${column.title}>${column.name}</th>`;
   return html`<th scope="col" aria-sort=${direction || "none"} class=${column.isText ? "text" : ""}>
     <button type="button" title=${column.title || "Sort"} onClick=${() => sortBy(order === first ? other : first)}>
       ${column.name}<span class="arrow" aria-hidden="true">${{ ascending: " ↑", descending: " ↓" }[direction] || ""}</span>
@@ -60,40 +57,40 @@ export function Pages({ label, page, pages, total, go }) {
   </nav>`;
 }
 
+/** The rows of a table below their headings, in the order that somebody asked for. */
+export function Rows({ label, columns, rows, id, order, sortBy, nothing }) {
+  return html`<div class="card table" tabindex="0" role="region" aria-label=${label}>
+    <table>
+      <thead><tr>${columns.map((column) => html`
+        <${Heading} key=${column.key} column=${column} order=${order} sortBy=${sortBy} />`)}</tr></thead>
+      <tbody>${rows.map((row) => html`<tr key=${id(row)}>${columns.map((column, i) => html`
+        <${Cell} key=${column.key} row=${row} column=${column} isFirst=${i === 0} />`)}</tr>`)}</tbody>
+    </table>
+    ${!rows.length && html`<p class="none">${nothing}</p>`}
+  </div>`;
+}
+
 /**
  * @param name what it is in the address, where a view has several; the first of a view has none.
- * @param columns `{key, name, value, as, show, text, title, why, isName, isText}`: `value(row)` is sorted by, `as` writes
- *   it, or `show(row)` draws the cell, whose `text(row)` is searched then. The first heads the row.
+ * @param columns `{key, name, value, as, show, title, why, isName, isText, isUnsorted}`: `value(row)` is sorted by, `as`
+ *   writes it, or `show(row)` draws the cell. The first heads the row.
  * @param id of a row.
  * @param order by which it is sorted until somebody sorts it.
- * @param isSearched whether a long one has a field to search in.
+ * @param csv the question to the API that has the same rows as CSV, if there is one.
  */
-export function Table({ name = "", label, columns, rows, id, order = "", isSearched = true, nothing = "There is none." }) {
+export function Table({ name = "", label, columns, rows, id, order = "", csv = "", nothing = "There is none." }) {
   const { parameters } = address.use();
   const parameter = (what) => (name ? `${name}_${what}` : what);
-  const sought = parameters[parameter("q")] || "";
   const by = parameters[parameter("sort")] || order;
-  const found = sorted(sought ? rows.filter((row) => matches(row, columns, sought)) : rows, columns, by);
-  const { pages, page } = pageOf(parameters[parameter("page")], found.length);
-  const shown = found.slice((page - 1) * ROWS, page * ROWS);
+  const { pages, page } = pageOf(parameters[parameter("page")], rows.length);
+  const shown = sorted(rows, columns, by).slice((page - 1) * ROWS, page * ROWS);
   const sortBy = (next) => change({ [parameter("sort")]: next, [parameter("page")]: "" }, { replace: true });
-  const search = (event) =>
-    change({ [parameter("q")]: event.currentTarget.value, [parameter("page")]: "" }, { replace: true });
   return html`<div class="listing">
-    ${isSearched && (rows.length > 10 || sought) && html`<div class="search">
-      <label>Search <input type="search" value=${sought} onInput=${search} aria-label=${`Search in ${label}`} /></label>
-      <span class="note" role="status">${sought ? `${whole(found.length)} of ${whole(rows.length)}` : whole(rows.length)}</span>
-    </div>`}
-    <div class="card table" tabindex="0" role="region" aria-label=${label}>
-      <table>
-        <thead><tr>${columns.map((column) => html`
-          <${Heading} key=${column.key} column=${column} order=${by} sortBy=${sortBy} />`)}</tr></thead>
-        <tbody>${shown.map((row) => html`<tr key=${id(row)}>${columns.map((column, i) => html`
-          <${Cell} key=${column.key} row=${row} column=${column} isFirst=${i === 0} />`)}</tr>`)}</tbody>
-      </table>
-      ${!shown.length && html`<p class="none">${sought ? `Nothing here has “${sought}” in it.` : nothing}</p>`}
+    <${Rows} label=${label} columns=${columns} rows=${shown} id=${id} order=${by} sortBy=${sortBy} nothing=${nothing} />
+    <div class="foot">
+      ${csv && html`<${Csv} path=${csv} of=${label} />`}
+      ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${page} pages=${pages} total=${rows.length}
+        go=${(to) => change({ [parameter("page")]: to > 1 ? String(to) : "" })} />`}
     </div>
-    ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${page} pages=${pages} total=${found.length}
-      go=${(to) => change({ [parameter("page")]: to > 1 ? String(to) : "" })} />`}
   </div>`;
 }

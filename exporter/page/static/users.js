@@ -6,7 +6,7 @@ import { AROUND_ZERO, Chart } from "./chart.js";
 import { counted, one, share, whole } from "./format.js";
 import { Answered, Bar, Empty, Section, Tile, Unseen, Value, curl, known, otlp, words } from "./parts.js";
 import { duration } from "./time.js";
-import { Table } from "./table.js";
+import { List, useList } from "./list.js";
 
 const VISIT = { user_id: 123, event_type: "page_view", event_name: "home_page", page_url: "/home" };
 const PYTHON = `from otel_measure import get_user_analytics_service
@@ -66,22 +66,23 @@ function Shade({ of }) {
 }
 
 const COHORTS = [
-  { key: "day", name: "First seen", isName: true, value: (row) => row.day },
-  { key: "users", name: "Users", value: (row) => row.users, as: whole },
+  { key: "day", by: "day", name: "First seen", isName: true, value: (row) => row.day },
+  { key: "users", by: "users", name: "Users", value: (row) => row.users, as: whole },
   ...[1, 7, 30].map((n) => ({
-    key: `day_${n}`, name: `Day ${n}`, value: (row) => row[`day_${n}_retention`],
+    key: `day_${n}`, by: `day_${n}_retention`, name: `Day ${n}`, value: (row) => row[`day_${n}_retention`],
     show: (row) => html`<${Shade} of=${row[`day_${n}_retention`]} />`,
   })),
 ];
 
-function Retention({ retention }) {
+function Retention({ retention, environment, service }) {
+  const cohorts = useList({ path: "users/retention", parameters: { environment, service }, list: "cohorts", columns: COHORTS, order: "-day", every: SELDOM });
   const said = [1, 7, 30].map((n) => {
     const rate = retention[`day_${n}_retention`];
     return `day ${n}: ${known(rate) ? share(rate) : "unknown"} of ${whole(retention[`day_${n}_retention_n`])}`;
   });
   return html`<${Section} title="Retention" definition="retention-and-cohortretention" note=${said.join(" · ")}>
-    <${Table} label="Retention by first day" columns=${COHORTS} rows=${retention.cohorts} isSearched=${false} id=${(row) => row.day} order="-day"
-      nothing="Nobody was first seen in the last 90 days." />
+    <${Answered} answer=${cohorts.answer}>${() => html`<${List} listed=${cohorts} label="Retention by first day" isSearched=${false}
+      id=${(row) => row.day} nothing="Nobody was first seen in the last 90 days." />`}<//>
   <//>`;
 }
 
@@ -113,7 +114,7 @@ export function Users({ window, compare, environment, service }) {
       <${Figures} ...${data} />
       <${Charts} ...${{ window, compare, environment, service }} />
       <div class="columns"><${Segments} segments=${data.segments} /><${Nps} nps=${data.nps} /></div>
-      <${Retention} retention=${data.retention} />`
+      <${Retention} retention=${data.retention} environment=${environment} service=${service} />`
     : html`<${Empty} says="Nobody was seen yet. Track an event in the store of this server:"
         snippets=${[["curl", curl("users/events/track", VISIT)], ["OpenTelemetry", otlp()], ["Python", PYTHON]]} />`}<//>`;
 }

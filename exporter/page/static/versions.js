@@ -50,7 +50,7 @@ function Compared({ name, version, baseline, window, environment, service }) {
   const answer = useAnswer(asked("ai/compare", { model: name, version, baseline, window, environment, service }), NORMALLY);
   return html`<${Answered} answer=${answer} rows=${8}>${(data) => html`
     <${Table} name="compared" label="Versions side by side" columns=${columns(version, baseline)} rows=${data.numbers} id=${(row) => row.key}
-      isSearched=${false} />`}<//>`;
+      csv=${answer.path} />`}<//>`;
 }
 
 export function Versions({ name, version, baseline, window, environment, service }) {

@@ -39,6 +39,8 @@ def say(*words: object) -> None:
 
 
 if __name__ == "__main__":
-    settings = Settings.load(store=sys.argv[1], port=int(sys.argv[2]))
+    # Else `serve` sets the address, and the settings would differ from those that the runtime has.
+    address = f"http://127.0.0.1:{sys.argv[2]}/"
+    settings = Settings.load(store=sys.argv[1], port=int(sys.argv[2]), public_url=address)
     process.install(Runtime(settings, alert_rules=AlertRules({DOWN.key: DOWN}, "of the test", judge)))
     serving.serve(settings, announce=say, warn=say)

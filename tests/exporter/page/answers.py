@@ -7,6 +7,12 @@ import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from otel_measure.ai.model_pages import SEARCHED
+from otel_measure.definitions.columns import Column
+from otel_measure.definitions.pages import Page as PageAsked
+from otel_measure.definitions.pages import rows_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -68,8 +74,19 @@ def fulfill(route: Route, body: object, status: int) -> None:
 
 
 def answer_models(page: Page, *models: dict[str, Any]) -> None:
-    """Let the page get some models."""
-    answer(page, "ai/models", {"models": models, "total_models": len(models), "total_inferences": 1})
+    """Let the page get some models, the part of them that it asks for."""
+
+    def part(route: Route) -> None:
+        asked = dict(parse_qsl(urlsplit(route.request.url).query))
+        wanted = PageAsked(
+            int(asked["limit"]), int(asked.get("offset", "0")), asked.get("sort", ""), asked.get("q", "")
+        )
+        rows, total, matched = rows_of(models, wanted, map(Column, {*SEARCHED, wanted.column} - {""}), SEARCHED)
+        data = {"models": list(rows), "total_models": total, "total_inferences": 1}
+        lists = {"models": {"total": total, "matched": matched}}
+        fulfill(route, {"status": "success", "data": data, "lists": lists}, 200)
+
+    page.route(re.compile(r"/api/v1/metrics/ai/models\?"), part)
 
 
 def texts(page: Page, selector: str) -> list[str]:

@@ -27,7 +27,9 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_long_table_is_in_its_address(page: Page, server: str) -> None:
-    """Of 200 models 25 are shown; search, order and page stand in the address, and it brings the same rows again."""
+    """Of 200 models the server is asked for the 25 that are shown; search, order and page stand in the address."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(f"{server}api/v1/metrics/")))
     answer_models(page, *(MODEL | {"model_name": f"model-{n:03}", "inference_count": n} for n in range(200)))
     rows = ".listing tbody th a"
     page.goto(f"{server}#/models")
@@ -42,11 +44,44 @@ def test_a_long_table_is_in_its_address(page: Page, server: str) -> None:
     search.type("19")
     eventually(page, lambda: texts(page, rows) == [f"model-{n:03}" for n in (19, 119, *range(190, 200))])
     assert search.evaluate("field => field === document.activeElement")
+    assert texts(page, ".search .note") == ["12 of 200"]
+    assert "ai/models?window=24h&sort=model_name&q=19&limit=25" in asked
     assert page.url == f"{server}#/models?sort=model&q=19"
     page.reload()
     page.wait_for_selector(rows)
     assert texts(page, rows) == [f"model-{n:03}" for n in (19, 119, *range(190, 200))]
     assert page.get_by_label("Search in Models").input_value() == "19"
+    page.goto(f"{server}#/models?page=9")
+    page.wait_for_url(f"{server}#/models?page=8")
+    eventually(page, lambda: texts(page, rows) == [f"model-{n:03}" for n in range(24, -1, -1)])
+
+
+def test_a_table_is_saved(page: Page, server: str) -> None:
+    """The same rows as CSV, in the order of the table and up to a thousand, are fetched with the token and saved."""
+    answer_models(page, MODEL)
+    asked: list[tuple[str, str, str | None]] = []
+
+    def table(route: Route) -> None:
+        headers = route.request.headers
+        if headers.get("accept") != "text/csv":
+            route.fallback()
+            return
+        asked.append((route.request.url.removeprefix(server), headers["accept"], headers.get("authorization")))
+        disposition = {"content-disposition": 'attachment; filename="ai-models.csv"'}
+        route.fulfill(body="model_name\r\n'=m\r\n", content_type="text/csv", headers=disposition)
+
+    guarded(page, [])
+    page.route(API + "ai/models?**", table)
+    page.goto(f"{server}#/models?q=gpt&sort=-cost")
+    page.get_by_label("Token", exact=True).fill("right")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".listing tbody tr")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Models as CSV").click()
+    assert saved.value.suggested_filename == "ai-models.csv"
+    assert saved.value.path().read_bytes() == b"model_name\r\n'=m\r\n"
+    question = "api/v1/metrics/ai/models?window=24h&sort=-cost.total_usd&q=gpt"
+    assert asked == [(question, "text/csv", "Bearer right")]
 
 
 def test_the_address_narrows_every_question(page: Page, server: str) -> None:
@@ -55,7 +90,7 @@ def test_the_address_narrows_every_question(page: Page, server: str) -> None:
     page.on("request", lambda request: asked.append(request.url.removeprefix(server)))
     page.goto(f"{server}#/models?window=7d&compare=previous&environment=test")
     page.wait_for_selector(".empty")
-    assert "api/v1/metrics/ai/models?window=7d&environment=test" in asked
+    assert "api/v1/metrics/ai/models?window=7d&environment=test&sort=-inference_count&limit=25" in asked
     assert "api/v1/metrics/ai/series?window=7d&compare=previous&environment=test" in asked
     page.get_by_role("link", name="Users", exact=True).click()
     page.wait_for_url("**/#/users?window=7d&compare=previous&environment=test")

@@ -146,18 +146,20 @@ def test_a_health_that_is_not_judged_yet_says_so(page: Page, server: str) -> Non
 def test_the_kpis(page: Page, server: str) -> None:
     """Each stands with value, target, threshold and verdict; verdicts are words, not only colours."""
     kpis = [
-        KPI | {"value": 81.3, "verdict": "warning"},
-        KPI | {"key": "a", "title": "Cost", "subject": "gpt-4o 1", "unit": "usd"}
-        | {"value": None, "target": None, "alert": 0.05, "verdict": "unknown", "missing": "needs a call"},
-        KPI | {"key": "b", "title": "Network", "unit": "bytes_per_second"}
-        | {"value": 2048, "target": None, "alert": None, "verdict": "ok"},
         KPI | {"key": "c", "title": "Availability", "subject": "api", "value": 99.899, "target": 99.9}
         | {"alert": 99.9, "verdict": "alert"},
-        KPI | {"key": "c", "title": "Availability", "subject": "db", "value": 99.96064, "target": 99.9}
-        | {"alert": 99.9, "verdict": "ok"},
         KPI | {"key": "d", "title": "Errors", "unit": "ratio", "value": 0.0500004, "target": 0.01}
         | {"alert": 0.05, "verdict": "alert"},
+        KPI | {"value": 81.3, "verdict": "warning"},
+        KPI | {"key": "b", "title": "Network", "unit": "bytes_per_second"}
+        | {"value": 2048, "target": None, "alert": None, "verdict": "ok"},
+        KPI | {"key": "c", "title": "Availability", "subject": "db", "value": 99.96064, "target": 99.9}
+        | {"alert": 99.9, "verdict": "ok"},
+        KPI | {"key": "a", "title": "Cost", "subject": "gpt-4o 1", "unit": "usd"}
+        | {"value": None, "target": None, "alert": 0.05, "verdict": "unknown", "missing": "needs a call"},
     ]  # fmt: skip
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(f"{server}api/v1/metrics/")))
     answer(page, "kpis", {"kpis": kpis, "verdicts": {"alert": 2, "warning": 1, "ok": 2, "unknown": 1}, "total": 6})
     page.goto(f"{server}#/kpis")
     page.wait_for_selector("tbody tr")
@@ -170,6 +172,7 @@ def test_the_kpis(page: Page, server: str) -> None:
         "Cost gpt-4o 1", "unknown needs a call", "–", "none", "$0.05", "5m",
     ]  # fmt: skip
     assert texts(page, ".head p") == ["2 alerts, 1 warning, 2 ok, 1 unknown"]
+    assert "kpis?sort=verdict&limit=25" in asked  # the worst first
 
 
 def experiment(**changes: object) -> dict[str, Any]:
