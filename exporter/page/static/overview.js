@@ -3,6 +3,7 @@
 import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, OFTEN, SELDOM, asked, useAnswer } from "./ask.js";
+import { Changed } from "./changes.js";
 import { Firing } from "./firing.js";
 import { counted, milliseconds, one, percent, share, signed, sum, unit, usd, whole } from "./format.js";
 import { Empty, Section, Sparkline, Tile, Value, Waiting, curl, known, otlp } from "./parts.js";
@@ -155,5 +156,6 @@ export function Overview({ window, environment, status }) {
           snippets=${[["curl", curl("ai/inferences/record", CALL)], ["OpenTelemetry", otlp()]]} />`
       : html`<${OfModels} ready=${isAsked && series && summary} ...${{ series, months, summary, kpis, window }} />
           <${OfUsers} ready=${isAsked && kpis} ...${{ users, kpis }} />`}
-    <${OfMachines} ready=${kpis && history} ...${{ kpis, history, machine }} />`;
+    <${OfMachines} ready=${kpis && history} ...${{ kpis, history, machine }} />
+    <${Changed} window=${window} environment=${environment} />`;
 }
