@@ -49,8 +49,9 @@ def rows(_: int) -> list[Row]:
                 later = best(lambda path=path: ask_later(path), 5)  # type: ignore[misc]
                 measured.append(Row("P15", f"{name}, {MODELS:,} models, a call later", later, None, BUDGET_S, "s"))
             for query in ("series", "series?group_by=model", "errors", "calls", "calls?sort=cost"):
-                took = best(lambda query=query: ask(f"{API}/ai/{query}"), 5) * 1000  # type: ignore[misc]
-                what = f"/ai/{query}, {MODELS:,} models, warm"
+                ask(f"{API}/ai/{query}")
+                took = best(lambda query=query: ask_later(f"{API}/ai/{query}"), 5) * 1000  # type: ignore[misc]
+                what = f"/ai/{query}, {MODELS:,} models, a call later"
                 measured.append(Row("P12", what, took, None, SERIES_BUDGET_MS, "ms"))
         runtime.shutdown()
     return measured

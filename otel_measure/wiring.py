@@ -30,6 +30,7 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.definitions.kpis import Kpi
+from otel_measure.definitions.windows import time_span
 from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.availability import Availability
@@ -39,6 +40,7 @@ from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
+from otel_measure.judging.changes import Changes, changes
 from otel_measure.judging.environments import Environments, environments
 from otel_measure.judging.exposition import Exposition
 from otel_measure.judging.kept_readings import KeptReadings
@@ -55,6 +57,7 @@ from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
 from otel_measure.store.engines import open_store
 from otel_measure.store.protocol import Store
+from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.streams import HostReading
 from otel_measure.stream_writer import StreamWriter
 from otel_measure.telemetry import Providers, Telemetry
@@ -206,6 +209,22 @@ class Wired:
     def overview(self, *, environment: str | None = None) -> Overview:
         """Return what every domain says now, from which KPIs and alerts are judged."""
         return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
+
+    def changes(self, window: str = "24h", *, environment: str | None = None) -> Changes:
+        """Return what is another number than in the equally long time before, beyond chance and by 20 % at least.
+
+        Raises:
+            ValueError: the window is malformed.
+            NoStore: there is none.
+            StoreUnavailable: the store cannot be read.
+        """
+        if self.store is None:
+            raise NoStore("changes")
+        now_us = self.clock()
+        span = time_span(window, now_us, self.settings.timezone)
+        self.recorder.settle()
+        with self.store.asking(Filter(environment=environment)) as known:
+            return changes(known, span, now_us)
 
     def environments(self) -> Environments:
         """Return which environments and services there are to ask about.

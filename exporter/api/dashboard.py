@@ -8,13 +8,14 @@ from typing import Any, Final
 import msgspec
 
 from exporter.http.lists import Listing
-from exporter.http.query import EnvironmentQuery
+from exporter.http.query import ChangesQuery, EnvironmentQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.model_pages import SEARCHED
 from otel_measure.ai.reports import Models
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.judging.alerts import Alert, Alerts
+from otel_measure.judging.changes import Changes
 from otel_measure.judging.environments import Environments
 from otel_measure.judging.reading import Reading
 from otel_measure.judging.scorecard import page_of
@@ -61,6 +62,11 @@ def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
     return runtime.alerts_now(runtime.scorecard(runtime.overview(environment=call.query.environment)))
 
 
+def changes(call: Call[ChangesQuery, NoBody]) -> Changes:
+    """Answer what changed beyond chance."""
+    return call.runtime.changes(call.query.window, environment=call.query.environment)
+
+
 def environments(call: Call[NoQuery, NoBody]) -> Environments:
     """Answer which environments and services there are to ask about."""
     return call.runtime.environments()
@@ -92,6 +98,11 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         f"{API}/dashboard", dashboard, EnvironmentQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
         lists=(Listing("ai.models", SEARCHED), _KPIS, _OF_KPIS),
+    ),
+    get(
+        f"{API}/changes", changes, ChangesQuery,
+        "What changed against the time before", "What is beyond chance after all that was compared, and 20 % or more.",
+        lists=(Listing("changes", ("subject", "key")),),
     ),
     get(
         f"{API}/environments", environments, NoQuery,

@@ -23,6 +23,7 @@ from otel_measure.store.types.facts import Outcome
 from otel_measure.store.types.users import Erasure, ErasureState
 from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.reports import Conversion, Engagement, Nps, Retention, Segments, UsersSummary
+from otel_measure.users.series import UserGroupBy
 from otel_measure.users.service import UserAnalyticsService
 from otel_measure.users.track import EventBuilder
 
@@ -42,6 +43,10 @@ class UserSeriesQuery(ConversionQuery, frozen=True, kw_only=True):
 
     step: DayStep = None
     compare: Annotated[Literal["previous"] | None, Meta(description="`previous` adds as many days just before.")] = None
+    group_by: Annotated[
+        UserGroupBy | None,
+        Meta(description="`cohort` adds who of each first day came back on each day after it, of at most 92 days."),
+    ] = None
 
 
 class QuarterQuery(UserQuery, frozen=True, kw_only=True):
@@ -250,7 +255,11 @@ def series(call: Call[UserSeriesQuery, NoBody]) -> Series:
     """Answer how users were over time."""
     query = call.query
     return call.runtime.users.get_user_series(
-        step=query.step, compare=query.compare, conversion_event=query.conversion_event, **narrowing(query)
+        step=query.step,
+        compare=query.compare,
+        group_by=query.group_by,
+        conversion_event=query.conversion_event,
+        **narrowing(query),
     )
 
 

@@ -215,6 +215,12 @@ class EnvironmentQuery(msgspec.Struct, frozen=True, kw_only=True):
     environment: _Environment = None
 
 
+class ChangesQuery(EnvironmentQuery, frozen=True, kw_only=True):
+    """Over which window changes are looked for, and in which environment."""
+
+    window: _Window = "24h"
+
+
 class ExperimentSeriesQuery(EnvironmentQuery, frozen=True, kw_only=True):
     """Over which days a series about a test is, and in which steps."""
 

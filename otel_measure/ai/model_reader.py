@@ -11,6 +11,7 @@ from otel_measure.ai import reports
 from otel_measure.ai.kept_snapshots import KeptSnapshots
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
+from otel_measure.ai.series import SeriesTeller
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.steps import SeriesWindow, series_span
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
@@ -66,6 +67,7 @@ class ModelReader:
         self._now_us = now_us
         self._timezone = timezone
         self._kept: Final = KeptSnapshots()
+        self._series: Final = SeriesTeller()
 
     @property
     def pending(self) -> int:

@@ -333,10 +333,10 @@ class ModelQuestions(ModelReader):
         check_compare(compare)
         now_us = self._now_us()
         span = series_span(SeriesWindow(window, start, end), now_us, self._timezone, "24h")
-        asked = series.SeriesAsked(step or step_for(span), group_by, compare, only)
+        asked = series.SeriesAsked(step or step_for(span), group_by, compare, only, service)
         self._recorder.settle()
         with quality.asking(Filter(service, environment)) as moment:
-            return series.model_series(moment, span, now_us, asked)
+            return self._series.of(moment, span, now_us, asked)
 
     def get_models_summary(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.ModelsSummary:
         """Return what all models did together: latency, cost and errors over all calls."""

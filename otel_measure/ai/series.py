@@ -1,21 +1,24 @@
-"""What models did over time: pure functions of what they did in each step of a window."""
+"""What models did over time: the columns of a series, of which only steps that may have changed are told anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
+from heapq import nsmallest
+from itertools import pairwise
 from math import nan
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from otel_measure.ai import reports
+from otel_measure.ai.kept_steps import KeptSteps
 from otel_measure.ai.latency import latency, mean, percentiles
-from otel_measure.definitions.model_use import ModelUse, added_by_step
+from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series, SeriesGroup
 from otel_measure.definitions.steps import Steps, earlier, steps
 from otel_measure.definitions.windows import TimeSpan, counted
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.model_questions import StoredModels
 from otel_measure.store.questions import Moment
-from otel_measure.store.types.models import GroupBy, GroupKey, ModelChoice, SeriesGroupBy
+from otel_measure.store.types.models import SLOT_US, GroupBy, GroupKey, ModelChoice, SeriesGroupBy
 
 MAX_GROUPS: Final = 20
 _KEYS: Final[Mapping[GroupBy, tuple[str, ...]]] = {
@@ -36,7 +39,7 @@ class _Step(NamedTuple):
     errors: reports.Errors
 
 
-_NOTHING: Final = ModelUse("", "")
+_T = TypeVar("_T", str, GroupKey)
 _LATENCIES: Final = (0.5, 0.95, 0.99)
 _FIRST_CHUNKS: Final = (0.5, 0.95)
 _NO_CHUNKS: Final = ExponentialHistogram()
@@ -63,18 +66,18 @@ _COLUMNS: Final[Mapping[str, Callable[[_Step], float]]] = {
 
 
 class SeriesAsked(NamedTuple):
-    """How a series is told: the step, what to tell apart, what to set beside it, and which models it is about."""
+    """How a series is told: the step, what to tell apart, what to set beside it, and whose calls it is about."""
 
     step: str
     group_by: SeriesGroupBy | None
     compare: Compare | None
     only: ModelChoice
+    service: str | None
 
 
 def values_of(use: ModelUse, span: TimeSpan) -> dict[str, float]:
     """Return every column of a series over what models did in a whole window."""
-    told = _told(use, span)
-    return {name: float(column(told)) for name, column in _COLUMNS.items()}
+    return dict(zip(_COLUMNS, _row(use, span), strict=True))
 
 
 def evidence_of(column: str, use: ModelUse, span: TimeSpan) -> int:
@@ -117,54 +120,20 @@ def check_group(group_by: str | None) -> None:
         raise ValueError(f"group_by must be one of {', '.join(known)}, not {group_by!r}")
 
 
-def model_series(moment: Moment, span: TimeSpan, now_us: int, asked: SeriesAsked) -> Series:
-    """Return what models did over time.
-
-    Args:
-        moment: of the store.
-        span: the window.
-        now_us: tells which step is running.
-        asked: how it is told.
-    """
-    ask, horizon = moment.models, moment.horizon
-    span, made = counted(span, ask), steps(span, now_us, asked.step)
-    groups: tuple[SeriesGroup, ...] = ()
-    if asked.group_by is None or asked.group_by == "error_type":
-        together = ask.use_by_step(made, None, asked.only).get((), {})
-        if asked.group_by == "error_type":
-            groups = _error_groups(moment.call_facts.failed_by_step(made, asked.only), together, made, horizon)
-    else:
-        uses = ask.use_by_step(made, asked.group_by, asked.only)
-        together = added_by_step(uses.values())
-        groups = _groups(uses, asked.group_by, made, span, horizon)
-    return Series(
-        start=made.starts,
-        step_seconds=made.seconds,
-        partial=made.partial,
-        columns=_columns(together, made, span, horizon),
-        groups=groups,
-        previous=_earlier(ask, horizon, earlier(span), now_us, asked) if asked.compare is not None else None,
-        window=span.window,
-    )
+_Row: TypeAlias = tuple[float, ...]  # of a step, a number per column
+_Key: TypeAlias = dict[str, str]
 
 
-def _earlier(ask: StoredModels, horizon: int, span: TimeSpan, now_us: int, asked: SeriesAsked) -> EarlierSeries:
-    span, made = counted(span, ask), steps(span, now_us, asked.step)
-    uses = ask.use_by_step(made, None, asked.only).get((), {})
-    return EarlierSeries(made.starts, _columns(uses, made, span, horizon), span.window)
+class _Groups(NamedTuple):
+    """One step by groups: which of them are told apart, and the rows of these and, by an empty key, of all others."""
+
+    apart: Set[GroupKey]
+    rows: Mapping[GroupKey, _Row]
 
 
-def _columns(uses: Mapping[int, ModelUse], made: Steps, span: TimeSpan, horizon: int) -> Columns:
-    """Return a number per column and step; all of a step that lies before the horizon is unknown."""
-    told = [_told(uses.get(step, _NOTHING), span) if end > horizon else None for step, end in enumerate(made.edges[1:])]
-    return {
-        name: tuple(float(column(step)) if step is not None else nan for step in told)
-        for name, column in _COLUMNS.items()
-    }
-
-
-def _told(use: ModelUse, span: TimeSpan) -> _Step:
-    return _Step(
+def _row(use: ModelUse, span: TimeSpan) -> _Row:
+    """Return what the reports of one step say."""
+    step = _Step(
         use,
         percentiles(use, _LATENCIES),
         mean(use),
@@ -172,39 +141,158 @@ def _told(use: ModelUse, span: TimeSpan) -> _Step:
         reports.cost(use, span),
         reports.errors(use),
     )
+    return tuple([float(column(step)) for column in _COLUMNS.values()])
 
 
-def _groups(
-    uses: Mapping[GroupKey, Mapping[int, ModelUse]], by: GroupBy, made: Steps, span: TimeSpan, horizon: int
-) -> tuple[SeriesGroup, ...]:
-    """Return the 20 groups with the most calls, the most first, and the others together."""
-    ranked = sorted(uses, key=lambda key: (-sum(use.requests for use in uses[key].values()), key))
-    largest, others = ranked[:MAX_GROUPS], ranked[MAX_GROUPS:]
-    shown = [
-        SeriesGroup(dict(zip(_KEYS[by], key, strict=True)), False, _columns(uses[key], made, span, horizon))
-        for key in largest
-    ]
-    if others:
-        shown.append(SeriesGroup({}, True, _columns(added_by_step(uses[key] for key in others), made, span, horizon)))
-    return tuple(shown)
+_NO_CALLS: Final = _row(ModelUse("", ""), TimeSpan(0, 1, 0, False, "UTC"))
+_UNKNOWN: Final = (nan,) * len(_COLUMNS)
 
 
-def _error_groups(
-    failed: Mapping[str, Mapping[int, int]], together: Mapping[int, ModelUse], made: Steps, horizon: int
-) -> tuple[SeriesGroup, ...]:
-    """Return the errors of the 20 types that are the most frequent, and all others, of which some have no type."""
-    ranked = sorted(failed, key=lambda error_type: (-sum(failed[error_type].values()), error_type))[:MAX_GROUPS]
-    others = {
-        step: use.errors - sum(failed[error_type].get(step, 0) for error_type in ranked)
-        for step, use in together.items()
-    }
-    shown = [({"error_type": error_type}, False, failed[error_type]) for error_type in ranked]
-    if any(n > 0 for n in others.values()):
-        shown.append(({}, True, others))
-    return tuple(SeriesGroup(key, other, {"errors": _counts(n, made, horizon)}) for key, other, n in shown)
+class SeriesTeller:
+    """Tells what models did over time, and keeps what it told of each step until calls of its time change."""
+
+    def __init__(self) -> None:
+        self._together = KeptSteps[_Row](_NO_CALLS, len)
+        self._requests = KeptSteps[Mapping[GroupKey, int]]({}, len)
+        self._grouped = KeptSteps[_Groups](_Groups(frozenset(), {}), lambda step: len(step.rows) * len(_COLUMNS))
+        self._failed = KeptSteps[Mapping[str, int]]({}, len)
+
+    def of(self, moment: Moment, span: TimeSpan, now_us: int, asked: SeriesAsked) -> Series:
+        """Return what models did over time.
+
+        Args:
+            moment: of the store.
+            span: the window.
+            now_us: tells which step is running.
+            asked: how it is told.
+        """
+        span, made = counted(span, moment.models), steps(span, now_us, asked.step)
+        together = self._rows_together(moment, made, span, asked)
+        groups: tuple[SeriesGroup, ...] = ()
+        if asked.group_by == "error_type":
+            groups = self._error_groups(moment, together, made, asked)
+        elif asked.group_by is not None:
+            groups = self._groups(moment, asked.group_by, made, span, asked)
+        previous = None
+        if asked.compare is not None:
+            before = counted(earlier(span), moment.models)
+            made_before = steps(before, now_us, asked.step)
+            rows = self._rows_together(moment, made_before, before, asked)
+            previous = EarlierSeries(made_before.starts, _columns(rows, made_before, moment.horizon), before.window)
+        columns = _columns(together, made, moment.horizon)
+        return Series(made.starts, made.seconds, made.partial, columns, groups, previous, span.window)
+
+    def _rows_together(self, moment: Moment, made: Steps, span: TimeSpan, asked: SeriesAsked) -> list[_Row]:
+        def tell(which: Steps) -> Mapping[int, _Row]:
+            uses = moment.models.use_by_step(which, None, asked.only).get((), {})
+            return {step: _row(use, span) for step, use in uses.items()}
+
+        return self._together.of(_question(moment, made, asked), moment, made, tell)
+
+    def _groups(
+        self, moment: Moment, by: GroupBy, made: Steps, span: TimeSpan, asked: SeriesAsked
+    ) -> tuple[SeriesGroup, ...]:
+        """Return the 20 groups with the most calls, the most first, and the others together."""
+        question = (*_question(moment, made, asked), by)
+        parts = replace(made, edges=tuple(sorted({*made.edges, *_whole_slots(made)})))
+        requests = self._requests.of(
+            question, moment, parts, lambda which: moment.models.requests_by_step(which, by, asked.only)
+        )
+        largest = _largest(_of_whole_slots(requests, parts))
+        there: list[set[GroupKey]] = [set() for _ in made.edges[1:]]
+        for start, of_part in zip(parts.edges, requests, strict=False):
+            there[made.step_of(start)].update(of_part)
+        apart = [keys.intersection(largest) for keys in there]
+
+        def tell(which: Steps) -> Mapping[int, _Groups]:
+            rows: dict[int, dict[GroupKey, _Row]] = {}
+            for key, uses in moment.models.use_by_step(which, by, asked.only, frozenset(largest)).items():
+                for step, use in uses.items():
+                    rows.setdefault(step, {})[key] = _row(use, span)
+            return {step: _Groups(apart[step], of_step) for step, of_step in rows.items()}
+
+        told = self._grouped.of(question, moment, made, tell, lambda step, groups: groups.apart == apart[step])
+        shown: list[tuple[_Key, GroupKey]] = [(dict(zip(_KEYS[by], key, strict=True)), key) for key in largest]
+        if any(() in groups.rows for groups in told):
+            shown.append(({}, ()))
+        return tuple(
+            SeriesGroup(
+                name,
+                not key,
+                _columns([groups.rows.get(key, _NO_CALLS) for groups in told], made, moment.horizon),
+            )
+            for name, key in shown
+        )
+
+    def _error_groups(
+        self, moment: Moment, together: Sequence[_Row], made: Steps, asked: SeriesAsked
+    ) -> tuple[SeriesGroup, ...]:
+        """Return the errors of the 20 types that are the most frequent, and all others, of which some have no type."""
+
+        def tell(which: Steps) -> Mapping[int, Mapping[str, int]]:
+            by_step: dict[int, dict[str, int]] = {}
+            for error_type, in_steps in moment.call_facts.failed_by_step(which, asked.only).items():
+                for step, n in in_steps.items():
+                    by_step.setdefault(step, {})[error_type] = n
+            return by_step
+
+        failed = self._failed.of(_question(moment, made, asked), moment, made, tell)
+        largest = _largest(failed)
+        others = [
+            row[_ERRORS] - sum(of_step.get(error_type, 0) for error_type in largest)
+            for row, of_step in zip(together, failed, strict=True)
+        ]
+        shown: list[tuple[_Key, bool, Sequence[float]]] = [
+            ({"error_type": error_type}, False, [of_step.get(error_type, 0) for of_step in failed])
+            for error_type in largest
+        ]
+        if any(n > 0 for n in others):
+            shown.append(({}, True, others))
+        return tuple(
+            SeriesGroup(key, is_other, {"errors": _known([max(float(n), 0.0) for n in counts], made, moment.horizon)})
+            for key, is_other, counts in shown
+        )
 
 
-def _counts(by_step: Mapping[int, int], made: Steps, horizon: int) -> tuple[float, ...]:
-    return tuple(
-        float(max(by_step.get(step, 0), 0)) if end > horizon else nan for step, end in enumerate(made.edges[1:])
-    )
+_ERRORS: Final = list(_COLUMNS).index("errors")
+
+
+def _question(moment: Moment, made: Steps, asked: SeriesAsked) -> tuple[object, ...]:
+    """Return what tells two series apart beside their groups and the time."""
+    return asked.service, moment.models.environment, asked.only, made.seconds
+
+
+def _whole_slots(made: Steps) -> tuple[int, int]:
+    """Return from when to when a window has whole five minutes; all of it where it has none."""
+    start, end = made.edges[0], made.edges[-1]
+    first, last = start + -start % SLOT_US, end - end % SLOT_US
+    return (first, last) if first < last else (start, end)
+
+
+def _of_whole_slots(requests: Sequence[Mapping[_T, int]], parts: Steps) -> Iterator[Mapping[_T, int]]:
+    """Yield the calls of each part of a window; of those in no whole five minutes only whose there were.
+
+    So the largest are the same for five minutes at a time: which they are decides who the others are in every step.
+    """
+    first, last = _whole_slots(parts)
+    for (start, end), of_part in zip(pairwise(parts.edges), requests, strict=True):
+        yield of_part if first <= start and end <= last else dict.fromkeys(of_part, 0)
+
+
+def _largest(by_step: Iterable[Mapping[_T, int]]) -> list[_T]:
+    """Return the 20 that have the most in all steps, the most first."""
+    totals: dict[_T, int] = {}
+    for of_step in by_step:
+        for key, n in of_step.items():
+            totals[key] = totals.get(key, 0) + n
+    return nsmallest(MAX_GROUPS, totals, key=lambda key: (-totals[key], key))
+
+
+def _columns(rows: Sequence[_Row], made: Steps, horizon: int) -> Columns:
+    """Return a number per column and step; all of a step that ends before the horizon is unknown."""
+    known = [row if end > horizon else _UNKNOWN for row, end in zip(rows, made.edges[1:], strict=True)]
+    return dict(zip(_COLUMNS, zip(*known, strict=True), strict=True))
+
+
+def _known(numbers: Sequence[float], made: Steps, horizon: int) -> tuple[float, ...]:
+    return tuple(n if end > horizon else nan for n, end in zip(numbers, made.edges[1:], strict=True))

@@ -126,15 +126,6 @@ SUMS: Final = (
 """The fields of `ModelUse` that are whole numbers and add, in their order."""
 
 
-def added_by_step(groups: Iterable[Mapping[int, ModelUse]]) -> dict[int, ModelUse]:
-    """Return what groups of models did together in each step."""
-    together: dict[int, ModelUse] = {}
-    for of_group in groups:
-        for step, use in of_group.items():
-            together.setdefault(step, ModelUse("", "")).add(use)
-    return together
-
-
 class UseKey(NamedTuple):
     """Whose calls of which minute add up: that of a model, from one origin."""
 

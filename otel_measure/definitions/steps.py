@@ -40,21 +40,42 @@ class Steps:
         edges: microseconds; step k is [edges[k], edges[k + 1]).
         seconds: how long a whole step is; of days and weeks, as the calendar counts them.
         partial: the steps that the window cuts, and the one that is still running.
+        asked: the steps that are to be read; `None` for all.
     """
 
     edges: tuple[int, ...]
     seconds: int
     partial: tuple[int, ...]
+    asked: frozenset[int] | None = None
 
     @property
     def starts(self) -> tuple[datetime, ...]:
         """When each step begins."""
         return tuple(moment(edge) for edge in self.edges[:-1])
 
+    def only(self, steps: frozenset[int]) -> Steps:
+        """Return the same steps, of which these alone are to be read."""
+        return replace(self, asked=steps)
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the begin and the end of each step that is to be read, microseconds."""
+        for step, span in enumerate(pairwise(self.edges)):
+            if self.asked is None or step in self.asked:
+                yield span
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """Return the times that are to be read, those that meet as one."""
+        stretches: list[tuple[int, int]] = []
+        for start, end in self.spans():
+            if stretches and stretches[-1][1] == start:
+                start, _ = stretches.pop()
+            stretches.append((start, end))
+        return stretches
+
     def cells(self, levels: Sequence[int]) -> list[CellRange]:
-        """Return the fewest cells of some lengths (see `cell_ranges`) of which each lies in one step."""
+        """Return the fewest cells of some lengths (see `cell_ranges`) of which each lies in one step to be read."""
         ranges: list[CellRange] = []
-        for first, last in pairwise(self.edges):
+        for first, last in self.spans():
             for cells in cell_ranges(first, last, levels):
                 if ranges and (ranges[-1].seconds, ranges[-1].end) == (cells.seconds, cells.start):
                     ranges[-1] = ranges[-1]._replace(end=cells.end)

@@ -13,6 +13,7 @@ from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import Inference
 from otel_measure.store.types.models import (
     ALL_MODELS,
+    CallChanges,
     CallCount,
     CallMoments,
     CallOrder,
@@ -51,11 +52,26 @@ class StoredModels(RecordedModels, Protocol):
     """What reports over models ask a store, which knows when each call was."""
 
     def use_by_step(
-        self, steps: Steps, by: GroupBy | None = None, only: ModelChoice = ALL_MODELS
+        self,
+        steps: Steps,
+        by: GroupBy | None = None,
+        only: ModelChoice = ALL_MODELS,
+        apart: Collection[GroupKey] | None = None,
     ) -> dict[GroupKey, dict[int, ModelUse]]:
         """Return what each group of models did in each step of a series; steps without a call are left out.
 
-        The uses name no model: what they are of stands in the key.
+        The uses name no model: what they are of stands in the key. Groups that are not among `apart`, where it is
+        given, are one with an empty key.
+        """
+
+    def requests_by_step(self, steps: Steps, by: GroupBy, only: ModelChoice) -> dict[int, dict[GroupKey, int]]:
+        """Return how many calls each group of models had in each step of a series that it did anything in."""
+
+    def changes(self, since: int | None) -> CallChanges | None:
+        """Return what changed since a change, `None` where nobody can know; without one only which is the last.
+
+        What was asked in a moment may be kept for as long as no later moment tells of a change in its time, if it
+        begins after the horizon. A moment of before that change tells of a smaller one.
         """
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import nan
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from otel_measure.definitions.days import Days
-from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series
+from otel_measure.definitions.days import Days, day_date
+from otel_measure.definitions.series import Columns, Compare, EarlierSeries, Series, SeriesGroup
 from otel_measure.definitions.steps import DaySteps, days_before
 from otel_measure.definitions.windows import DaySpan, counted
 from otel_measure.store.questions import UserQuestions
+from otel_measure.store.types.users import Cohort
 from otel_measure.users import reports
 
 _US: Final = 1_000_000
+MAX_COHORT_DAYS: Final = 92
+UserGroupBy: TypeAlias = Literal["cohort"]
 VIEWED: Final = "viewed_sessions"
 ENTERED: Final = "entered_users"
 _COLUMNS: Final = (
@@ -25,8 +28,24 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
+def check_user_group(group_by: str | None) -> None:
+    """Check what a series about users is told apart by.
+
+    Raises:
+        ValueError: there is no such thing.
+    """
+    if group_by not in (None, "cohort"):
+        raise ValueError(f"group_by must be 'cohort', not {group_by!r}")
+
+
 def user_series(
-    ask: UserQuestions, span: DaySpan, step: str | None, compare: Compare | None, event: str, now_us: int
+    ask: UserQuestions,
+    span: DaySpan,
+    step: str | None,
+    compare: Compare | None,
+    event: str,
+    now_us: int,
+    group_by: UserGroupBy | None = None,
 ) -> Series:
     """Return how users of one environment were, step by step.
 
@@ -37,9 +56,10 @@ def user_series(
         compare: whether the equally long time before stands beside it.
         event: type or name of what converts.
         now_us: sessions that may still go on then are in no bounce rate.
+        group_by: "cohort" tells apart whose first active day is the same.
 
     Raises:
-        ValueError: there is no such step, or the window has over 400 of it.
+        ValueError: there is no such step, or the window has over 400 of it, or over 92 days of cohorts.
     """
     span, made = counted(span, ask), DaySteps.of(span, step)
     previous = None
@@ -52,7 +72,7 @@ def user_series(
         step_seconds=made.seconds,
         partial=made.partial,
         columns=_columns(ask, made, span, event, now_us),
-        groups=(),
+        groups=() if group_by is None else _cohorts(ask, span, made),
         previous=previous,
         window=span.window,
     )
@@ -66,6 +86,33 @@ def _columns(ask: UserQuestions, made: DaySteps, span: DaySpan, event: str, now_
         for days in made.days
     ]
     return {name: tuple(step.get(name, nan) for step in told) for name in _COLUMNS}
+
+
+def _cohorts(ask: UserQuestions, span: DaySpan, made: DaySteps) -> tuple[SeriesGroup, ...]:
+    """Return the cohorts of a window, by their first day: who of each was active on each day, and which share.
+
+    Raises:
+        ValueError: the steps are weeks, or the window has over 92 days.
+    """
+    days = span.last_day - span.first_day + 1
+    if days > MAX_COHORT_DAYS or len(made.days) != days:
+        raise ValueError(f"group_by='cohort' needs days: step='1d' and a window of at most {MAX_COHORT_DAYS} of them")
+    cohorts = ask.cohorts(Days(span.first_day, span.last_day), tuple(range(1, days)) or (1,))
+    return tuple(
+        SeriesGroup({"first_day": day_date(cohort.day).isoformat()}, False, _triangle(cohort, span))
+        for cohort in cohorts
+    )
+
+
+def _triangle(cohort: Cohort, span: DaySpan) -> Columns:
+    """Return who of a cohort was active on each day of a window: unknown before it began, and until a day is over."""
+    active = tuple(
+        float(cohort.returned[day - cohort.day] if day > cohort.day else cohort.size)
+        if cohort.day <= day <= span.last_complete_day
+        else nan
+        for day in range(span.first_day, span.last_day + 1)
+    )
+    return {"active": active, "retention": tuple(n / cohort.size for n in active)}
 
 
 def values_of(

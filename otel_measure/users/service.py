@@ -23,7 +23,7 @@ from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder
 from otel_measure.users.persons import PersonCalls
-from otel_measure.users.series import user_series
+from otel_measure.users.series import UserGroupBy, check_user_group, user_series
 from otel_measure.users.track import EventBuilder
 
 DEFAULT_CONVERSION: Final = EventType.CONVERSION.value
@@ -309,6 +309,7 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
         *,
         step: str | None = None,
         compare: Compare | None = None,
+        group_by: UserGroupBy | None = None,
         conversion_event: EventType | str = DEFAULT_CONVERSION,
         as_of: date | None = None,
         service: str | None = None,
@@ -320,6 +321,8 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
             window: such as "30d", whole local days that end with today or `as_of`.
             step: "1d" or "1w"; days up to 92 of them when not given. A person counts once in a step.
             compare: "previous" adds as many days before.
+            group_by: "cohort" adds, for each first day in a window of at most 92 days, how many of the persons first
+                seen on it were active on each day, and their share: unknown before that day, and until a day is over.
             conversion_event: type or name of what converts.
             as_of: the last day.
             service: of one service alone, which reads the facts of each step.
@@ -330,10 +333,11 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
             NoStore: there is none.
         """
         check_compare(compare)
+        check_user_group(group_by)
         days = self._days(window, as_of)
         event = checks.text("conversion_event", getattr(conversion_event, "value", conversion_event))
         with self._asking("series", service, environment) as ask:
-            return user_series(ask, days, step, compare, event, self._now_us())
+            return user_series(ask, days, step, compare, event, self._now_us(), group_by)
 
     def get_users_summary(
         self,

@@ -1,4 +1,4 @@
-"""What Lighthouse says of the overview over the demo: `python -m tests.e2e.lighthouse`, three minutes, not in the gate.
+"""What Lighthouse says of the overview over the demo: `python -m tests.e2e.lighthouse`, some minutes, not in the gate.
 
 Wants npm, which downloads Lighthouse, and Debian's Chromium. The figures are simulated from what was measured, so a
 busy machine lowers them. Exits with 1 where a score is below 95, the layout shifts by more than 0.05, or the first
@@ -28,6 +28,7 @@ LEAST_SCORE: Final = 0.95
 MOST_SHIFT: Final = 0.05
 MOST_PAINT_MS: Final = 300
 VISITS: Final = 5
+RUNS: Final = 3  # of each device, of which the one with the median performance counts
 PAINTED: Final = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -76,7 +77,8 @@ def main() -> int:
         print(f"first paint, median of {VISITS}: {paint_ms:.0f} ms")
         is_good &= paint_ms < MOST_PAINT_MS
         for device, flags in DEVICES.items():
-            told = report(url, flags, Path(name) / f"{device}.json")
+            runs = [report(url, flags, Path(name) / "report.json") for _ in range(RUNS)]
+            told = sorted(runs, key=lambda run: float(run["categories"]["performance"]["score"]))[RUNS // 2]
             scores = {category: float(told["categories"][category]["score"]) for category in CATEGORIES}
             shift = float(told["audits"]["cumulative-layout-shift"]["numericValue"])
             print(

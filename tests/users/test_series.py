@@ -127,3 +127,55 @@ def test_what_is_no_question_is_refused(measured: Capture, asked: dict[str, Any]
     """The message names the argument, its rule and the value."""
     with pytest.raises(ValueError, match=message):
         measured.users.get_user_series(**asked)
+
+
+def test_cohorts_are_a_triangle(measured: Capture) -> None:
+    """Each first day is a group, which is unknown before it and for the day that is still running."""
+    for user, days_ago in [("a", 3), ("b", 3), ("a", 2), ("c", 2), ("a", 1), ("c", 0), ("d", 0)]:
+        track(measured, user, days_ago)
+    groups = measured.users.get_user_series("5d", group_by="cohort").groups
+    told = {
+        group.key["first_day"]: (known(group.columns["active"]), known(group.columns["retention"])) for group in groups
+    }
+    days = [(START - n * DAY).date().isoformat() for n in (3, 2, 0)]
+    assert told == {
+        days[0]: ([None, 2, 1, 1, None], [None, 1, 0.5, 0.5, None]),
+        days[1]: ([None, None, 1, 0, None], [None, None, 1, 0, None]),
+        days[2]: ([None] * 5, [None] * 5),
+    }
+    assert [group.other for group in groups] == [False] * 3
+
+
+@pytest.mark.parametrize("service", [None, "unknown_service"])
+def test_cohorts_equal_the_retention_report(measured: Capture, service: str | None) -> None:
+    """Day n of a cohort in the series is day n of the report, in any history, also of one service by its facts."""
+    chance = random.Random(7)
+    for user in range(40):
+        first = chance.randrange(36)
+        track(measured, user, first)
+        for ago in range(first):
+            if chance.random() < 0.3:
+                track(measured, user, ago)
+    report = measured.users.get_retention_metrics("36d", service=service)
+    series = measured.users.get_user_series("36d", group_by="cohort", service=service)
+    assert len(report.cohorts) > 20
+    for cohort, group in zip(report.cohorts, series.groups, strict=True):
+        assert group.key == {"first_day": str(cohort.day)}
+        begins = next(k for k, start in enumerate(series.start) if start.date() == cohort.day)
+        shares = [*known(group.columns["retention"]), *([None] * 31)]
+        report_of_it = known((cohort.day_1_retention, cohort.day_7_retention, cohort.day_30_retention))
+        assert [shares[begins + n] for n in (1, 7, 30)] == report_of_it
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"group_by": "day"}, "group_by must be 'cohort', not 'day'"),
+        ({"group_by": "cohort", "step": "1w"}, "group_by='cohort' needs days: step='1d' and a window of at most 92"),
+        ({"group_by": "cohort", "window": "93d", "step": "1d"}, "a window of at most 92 of them"),
+    ],
+)
+def test_cohorts_that_cannot_be(measured: Capture, asked: dict[str, Any], message: str) -> None:
+    """What is no group, and cohorts of weeks or of more than a quarter, are refused."""
+    with pytest.raises(ValueError, match=message):
+        measured.users.get_user_series(**asked)

@@ -34,11 +34,12 @@ section { margin-bottom: 28px; }
 .sentence.good { border-color: var(--good); background: var(--good-soft); color: var(--good); }
 .sentence.fair { border-color: var(--fair); background: var(--fair-soft); color: var(--fair); }
 .sentence.bad { border-color: var(--bad); background: var(--bad-soft); color: var(--bad); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
 .tile, .chart, .table, .advice { border: 1px solid var(--border); border-radius: 12px; background: var(--card); }
 .tile { padding: 11px 16px; }
 .tile p { margin: 0; }
-.figure { font-size: 23px; font-weight: 600; letter-spacing: -.02em; font-variant-numeric: tabular-nums; }
+.figure { font-size: 21px; font-weight: 600; letter-spacing: -.02em; font-variant-numeric: tabular-nums;
+  overflow-wrap: anywhere; }
 .note { color: var(--muted); font-size: 12.5px; overflow-wrap: anywhere; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 12px; }
 .chart { padding: 12px 14px 8px; break-inside: avoid; }

@@ -85,11 +85,11 @@ def _show_live(out: Console, look: Callable[[], Glance], store: str) -> None:
                     document = replace(document, sentence=fault, look="bad")
                 live.update(drawn(document, out.width, folds_code=True), refresh=True)
                 time.sleep(EVERY_S)
-                began = time.monotonic()
+                began = time.process_time()
                 try:
                     told, fault = look(), ""
                 except StoreUnavailable as error:  # it may be back at the next look
                     fault = f"This is what was known at {told.now:%H:%M:%S}: {error}"
-                time.sleep((time.monotonic() - began) * _SHARE)
+                time.sleep((time.process_time() - began) * _SHARE)
     except KeyboardInterrupt:
         show(out, screen(told, store, out.height))

@@ -103,11 +103,11 @@ def _title(title: str, note: str) -> Text:
     return Text.assemble((plain(title), "bold"), (f"  {plain(note)}" if note else "", "dim"))
 
 
-def _pairs(rows: Sequence[tuple[str, str, str]]) -> RichTable:
+def _pairs(rows: Sequence[tuple[str, str, str]]) -> Padding:
     grid = RichTable.grid(padding=(0, _GAP))
     for name, value, note in rows:
-        grid.add_row(f"  {plain(name)}", Text(plain(value), style="bold"), Text(plain(note), style="dim"))
-    return grid
+        grid.add_row(Text(plain(name)), Text(plain(value), style="bold"), Text(plain(note), style="dim"))
+    return Padding(grid, (0, 0, 0, 2))
 
 
 def _table(table: ShownTable, width: int) -> RichTable:

@@ -20,7 +20,7 @@ const PENDING = [
 ];
 const HISTORY = [
   { key: "alert", by: "title", name: "Alert", isName: true, value: (alert) => alert.title,
-    show: (alert) => html`<span class="prose">${alert.sentence || alert.title}</span><small>${alert.cause}</small>` },
+    show: (alert) => html`<span class="prose">${alert.sentence || alert.title}</span><small>${alert.sentence.includes(alert.cause) ? "" : alert.cause}</small>` },
   { key: "subject", by: "subject.name", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
   { key: "state", by: "state", name: "State", isText: true, value: (alert) => alert.state, show: (alert) => html`<${Pill} of=${alert.state} /><small>${alert.resolution}</small>` },
   { key: "since", by: "since", name: "Began", value: (alert) => alert.since, as: moment },

@@ -101,8 +101,8 @@ function App() {
   const view = VIEWS[name];
   const window = view.windows && (view.windows.includes(parameters.window) ? parameters.window : view.windows[0]);
   const status = useAnswer(asked("status", { environment: parameters.environment, limit: MOST_ALERTS }), NORMALLY);
-  // Of the reports this is the cheapest, and a report names the zone of the store.
-  useAnswer(zone.value ? null : asked("ai/summary", { window: "1h" }), SELDOM);
+  // Of the reports this is the cheapest, and a report names the zone of the store; the overview asks for some itself.
+  useAnswer(zone.value || !name ? null : asked("ai/summary", { window: "1h" }), SELDOM);
   const title = [...path.slice(1), view.title].join(" · ");
   const isFirst = useRef(true);
   useEffect(() => {

@@ -3,6 +3,7 @@
 import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, OFTEN, SELDOM, asked, useAnswer } from "./ask.js";
+import { Changed } from "./changes.js";
 import { Firing } from "./firing.js";
 import { counted, milliseconds, one, percent, share, signed, sum, unit, usd, whole } from "./format.js";
 import { Empty, Section, Sparkline, Tile, Value, Waiting, curl, known, otlp } from "./parts.js";
@@ -142,7 +143,7 @@ export function Overview({ window, environment, status }) {
   const summary = ask("ai/summary", { window }, NORMALLY);
   const months = ask("ai/series", { window: "31d", step: "1d" }, SELDOM);
   const users = ask("users/series", { window: "30d" }, SELDOM);
-  const history = useAnswer(asked("infrastructure/series", { window: "1h" }), SELDOM).data;
+  const history = useAnswer(asked("infrastructure/series", { window: "1h", step: "5m" }), SELDOM).data;
   const isAsked = months && users; // what both say decides what is drawn, once, so that nothing moves
   const isEmpty = isAsked && !sum(months.columns.requests) && !users.columns.active.some(known);
   // How many alerts stand above the figures decides where these are: before that is known nothing is drawn.
@@ -155,5 +156,6 @@ export function Overview({ window, environment, status }) {
           snippets=${[["curl", curl("ai/inferences/record", CALL)], ["OpenTelemetry", otlp()]]} />`
       : html`<${OfModels} ready=${isAsked && series && summary} ...${{ series, months, summary, kpis, window }} />
           <${OfUsers} ready=${isAsked && kpis} ...${{ users, kpis }} />`}
-    <${OfMachines} ready=${kpis && history} ...${{ kpis, history, machine }} />`;
+    <${OfMachines} ready=${kpis && history} ...${{ kpis, history, machine }} />
+    <${Changed} window=${window} environment=${environment} />`;
 }

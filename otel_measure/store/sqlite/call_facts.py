@@ -62,16 +62,17 @@ class SqliteCallFactQuestions:
 
     def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
         """Return how many calls failed in each step of a series, by type; steps without one are left out."""
-        calls, parameters = self._calls(steps.edges[0], steps.edges[-1], only)
-        rows = self._connection.execute(
-            f"SELECT f.error_type, f.ts / {MINUTE_US} AS minute, count(*) {calls} AND f.error_type IS NOT NULL"
-            " GROUP BY f.error_type, minute",
-            parameters,
-        )
         by_type: dict[str, dict[int, int]] = {}
-        for error_type, minute, n in rows:
-            in_step, step = by_type.setdefault(error_type, {}), steps.step_of(minute * MINUTE_US)
-            in_step[step] = in_step.get(step, 0) + n
+        for start, end in steps.stretches():
+            calls, parameters = self._calls(start, end, only)
+            rows = self._connection.execute(
+                f"SELECT f.error_type, f.ts / {MINUTE_US} AS minute, count(*) {calls} AND f.error_type IS NOT NULL"
+                " GROUP BY f.error_type, minute",
+                parameters,
+            )
+            for error_type, minute, n in rows:
+                in_step, step = by_type.setdefault(error_type, {}), steps.step_of(minute * MINUTE_US)
+                in_step[step] = in_step.get(step, 0) + n
         return by_type
 
     def moments(self, start: int, end: int, only: ModelChoice) -> CallMoments:

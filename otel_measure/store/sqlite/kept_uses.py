@@ -8,7 +8,7 @@ that have some where it begins or ends.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.definitions.model_use import ModelUse
@@ -69,24 +69,6 @@ class KeptUses:
         if kept is None or kept.change > change or kept.start < horizon or abs(kept.start - start) > _FARTHEST_US:
             return None
         return kept
-
-
-def note_changes(connection: sqlite3.Connection, models: Iterable[int]) -> None:
-    """Note that cells of models were written or removed."""
-    connection.executemany(
-        "INSERT OR REPLACE INTO model_change (model) VALUES (?)", [(model,) for model in sorted({*models})]
-    )
-
-
-def note_change_of_all(connection: sqlite3.Connection) -> None:
-    """Note that cells of every model may be others."""
-    connection.execute("INSERT OR REPLACE INTO model_change (model) SELECT id FROM model")
-
-
-def last_change(connection: sqlite3.Connection) -> int:
-    """Return the last change; 0 before the first."""
-    (change,) = connection.execute("SELECT coalesce(max(id), 0) FROM model_change").fetchone()
-    return int(change)
 
 
 def to_read_again(connection: sqlite3.Connection, kept: KeptUse, start: int, end: int) -> set[int] | None:

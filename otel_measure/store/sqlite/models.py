@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, TypeAlias, TypeVar
@@ -20,15 +20,17 @@ from otel_measure.definitions.windows import MINUTE_US, MODEL_LEVELS_S, CellRang
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.sqlite import facts
+from otel_measure.store.sqlite import call_changes, facts
+from otel_measure.store.sqlite.call_changes import note_changes
 from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
-from otel_measure.store.sqlite.kept_uses import KeptUse, KeptUses, last_change, note_changes, to_read_again
+from otel_measure.store.sqlite.kept_uses import KeptUse, KeptUses, to_read_again
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import (
     ALL_MODELS,
+    CallChanges,
     GroupBy,
     GroupKey,
     Model,
@@ -70,8 +72,8 @@ def add(transaction: Transaction, new: Accepted) -> None:
         note_changes(transaction.connection, _add(transaction, new[Inference].records))
 
 
-def _add(transaction: Transaction, records: Iterable[Record]) -> set[int]:
-    """Add the calls of some records to their cells; return the models."""
+def _add(transaction: Transaction, records: Iterable[Record]) -> Collection[CellKey]:
+    """Add the calls of some records to their cells; return their minutes."""
     names = transaction.names
     uses = use_by_minute(record for record in records if isinstance(record, Inference))
     minutes = {
@@ -79,13 +81,13 @@ def _add(transaction: Transaction, records: Iterable[Record]) -> set[int]:
         for (minute, model, version, origin), use in uses.items()
     }
     _add_minutes(transaction.connection, minutes, "model_cell")
-    return {model for _, _, model, _ in minutes}
+    return minutes.keys()
 
 
 def add_received(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse]) -> None:
     """Merge calls that only metrics tell of into the stored minutes, and into the hours around them."""
     _add_minutes(connection, minutes, "received_cell")
-    note_changes(connection, (model for _, _, model, _ in minutes))
+    note_changes(connection, minutes)
 
 
 def _add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse], cells: Cells) -> None:
@@ -110,7 +112,7 @@ def recount_minutes(transaction: Transaction, cells: Iterable[CellKey]) -> None:
     connection = transaction.connection
     longer: set[CellKey] = set()
     minutes = sorted(cells)
-    note_changes(connection, (model for _, _, model, _ in minutes))
+    note_changes(connection, minutes)
     for minute in minutes:
         _, start, model, origin = minute
         connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", (60, start, model, origin))
@@ -261,7 +263,7 @@ class SqliteRecordedModels:
     def _of_all(self, start: int, end: int) -> Mapping[int, ModelUse]:
         """Return what each model did, of which only what changed is read where the window was asked for before."""
         start, end = start - start % MINUTE_US, end + -end % MINUTE_US
-        change = last_change(self._connection)
+        change = call_changes.last_change_of_models(self._connection)
         if self._seen.is_updating or start < self._seen.horizon:  # cells come and go that nobody notes
             return self._of_models(start, end)
         kept = self._kept.near(self._where, change, start, end, self._seen.horizon)
@@ -287,14 +289,37 @@ class SqliteRecordedModels:
         return by_model
 
     def use_by_step(
-        self, steps: Steps, by: GroupBy | None = None, only: ModelChoice = ALL_MODELS
+        self,
+        steps: Steps,
+        by: GroupBy | None = None,
+        only: ModelChoice = ALL_MODELS,
+        apart: Collection[GroupKey] | None = None,
     ) -> dict[GroupKey, dict[int, ModelUse]]:
         """Return what each group of models did in each step, from the cells that lie in it."""
+
+        def key_of(row: tuple[Any, ...]) -> tuple[GroupKey, int]:
+            group = row[1:]
+            return group if apart is None or group in apart else (), steps.step_of(row[0])
+
         groups: dict[GroupKey, dict[int, ModelUse]] = {}
-        of_steps = self._uses(steps.cells, _GROUPED_BY[by], only, lambda row: (row[1:], steps.step_of(row[0])))
-        for (group, step), use in of_steps.items():
+        for (group, step), use in self._uses(steps.cells, _GROUPED_BY[by], only, key_of).items():
             groups.setdefault(group, {})[step] = use
         return groups
+
+    def requests_by_step(self, steps: Steps, by: GroupBy, only: ModelChoice) -> dict[int, dict[GroupKey, int]]:
+        """Return how many calls each group had in each step, of which a group has the same key in each."""
+        keys: dict[GroupKey, GroupKey] = {}
+        requests: dict[int, dict[GroupKey, int]] = {}
+        for _, rows in self._cells(steps.cells, _GROUPED_BY[by], lambda _: "c.requests", only):
+            for start, *group, n in rows:
+                key = keys.setdefault(tuple(group), tuple(group))
+                in_step = requests.setdefault(steps.step_of(start), {})
+                in_step[key] = in_step.get(key, 0) + n
+        return requests
+
+    def changes(self, since: int | None) -> CallChanges | None:
+        """Return what changed since a change; nobody notes cells that come and go while the store is updated."""
+        return None if self._seen.is_updating else call_changes.changes(self._connection, since)
 
     def _uses(
         self,
@@ -313,19 +338,9 @@ class SqliteRecordedModels:
             key_of: makes the key of start and columns.
             numbers: of the models, where not all.
         """
-        condition, parameters = conditions(only, self._where)
-        if numbers is not None:
-            condition, parameters = f"{condition} AND c.model IN {marks(len(numbers))}", [*parameters, *numbers]
         uses: dict[_K, ModelUse] = {}
         n = 1 + len(columns)
-        wanted = [(cells, *one) for cells in CELLS for one in ranges(self._levels[cells])]
-        for cells, seconds, first, last in wanted:
-            rows = self._connection.execute(
-                f"SELECT {','.join(('c.start', *columns))}, {_columns(cells)} FROM {cells} c"
-                " JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
-                f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
-                (seconds, first, last, *parameters),
-            )
+        for cells, rows in self._cells(ranges, columns, _columns, only, numbers):
             while some := rows.fetchmany(_ROWS_AT_ONCE):
                 alike: dict[_K, list[tuple[Any, ...]]] = {}
                 for row in some:
@@ -337,6 +352,30 @@ class SqliteRecordedModels:
                     else:
                         uses[key] = use
         return uses
+
+    def _cells(
+        self,
+        ranges: Callable[[Sequence[int]], Iterable[CellRange]],
+        columns: tuple[str, ...],
+        more: Callable[[Cells], str],
+        only: ModelChoice | ModelKey | None,
+        numbers: Sequence[int] | None = None,
+    ) -> Iterator[tuple[Cells, sqlite3.Cursor]]:
+        """Yield which cells, and their start, columns and more columns; arguments as for `_uses`."""
+        condition, parameters = conditions(only, self._where)
+        if numbers is not None:
+            condition, parameters = f"{condition} AND c.model IN {marks(len(numbers))}", [*parameters, *numbers]
+        for cells in CELLS:
+            for one in ranges(self._levels[cells]):
+                yield (
+                    cells,
+                    self._connection.execute(
+                        f"SELECT {','.join(('c.start', *columns))}, {more(cells)} FROM {cells} c"
+                        " JOIN model m ON m.id = c.model JOIN origin o ON o.id = c.origin"
+                        f" WHERE c.seconds=? AND c.start >= ? AND c.start < ? {condition}",
+                        (*one, *parameters),
+                    ),
+                )
 
 
 def conditions(only: tuple[str | None, str | None] | None, where: Filter) -> tuple[str, list[Any]]:

@@ -23,9 +23,9 @@ from otel_measure.definitions.days import moment
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import journal, kept, quality, roll_ups, totals
+from otel_measure.store.sqlite.call_changes import note_change_of_all
 from otel_measure.store.sqlite.chunks import marks
 from otel_measure.store.sqlite.connection import Database
-from otel_measure.store.sqlite.kept_uses import note_change_of_all
 from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Transaction
 

@@ -19,6 +19,7 @@ from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import (
     agents,
     arrivals,
+    call_changes,
     facts,
     journal,
     kept,
@@ -207,6 +208,7 @@ def purge(database: Database, names: Names, horizon: int, is_ended: Callable[[],
     with database.write() as connection:
         services.forget_heartbeats(connection, horizon)
         agents.forget_before(connection, horizon)
+        call_changes.forget_before(connection, horizon)
         levels = (*models.LEVELS_S.items(), *((cells, LEVELS_S) for cells in quality.CELLS))
         for cells, seconds in ((cells, seconds) for cells, lengths in levels for seconds in lengths):
             connection.execute(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from otel_measure.records.kinds import Json
@@ -18,6 +20,10 @@ GroupKey: TypeAlias = tuple[str, ...]
 """Which group it is: a model, a model and its version, or a service; empty where nothing is told apart."""
 
 
+SLOT_US: Final = 300_000_000
+"""How long the times are of which a store tells that calls in them changed, microseconds."""
+
+
 class ModelChoice(NamedTuple):
     """Models that a question is about: all, all versions of one, or one version."""
 
@@ -26,6 +32,24 @@ class ModelChoice(NamedTuple):
 
 
 ALL_MODELS: Final = ModelChoice()
+
+
+class CallChanges(NamedTuple):
+    """Of which times what models did is not what it was.
+
+    Attributes:
+        last: the last change there is, with which to ask the next time.
+        slots: when the five minutes begin that changed since (microseconds), ascending; `None` where all may have.
+    """
+
+    last: int
+    slots: Sequence[int] | None
+
+    def touch(self, start: int, end: int) -> bool:
+        """Tell whether anything in [start, end) may have changed."""
+        if self.slots is None:
+            return True
+        return bisect_right(self.slots, start - SLOT_US) < bisect_left(self.slots, end)
 
 
 class CallCount(NamedTuple):

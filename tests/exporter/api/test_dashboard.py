@@ -33,6 +33,14 @@ def test_an_empty_system_has_every_kpi(client: TestClient) -> None:
     assert sum(scorecard["verdicts"].values()) == len(KPIS)
 
 
+def test_what_changed(runtime: Runtime, client: TestClient) -> None:
+    """Nothing without a time before; the windows are told, and one that is malformed is 400."""
+    told = client.get(f"{BASE}/changes?window=7d").json()["data"]
+    assert (told["changes"], told["compared"]) == ([], 0)
+    assert told["previous"]["end"] == told["window"]["start"]
+    assert client.get(f"{BASE}/changes?window=yesterday").status_code == 400
+
+
 def test_which_environments_there_are(runtime: Runtime, client: TestClient) -> None:
     """Each with the services that facts in it are from, and which one an answer is about where none is asked for."""
     assert runtime.store is not None

@@ -359,3 +359,15 @@ def test_series(client: TestClient) -> None:
     refused = client.get(f"{BASE}/series?step=1h")
     message = "step must be one of 1d, 1w, not '1h': persons are counted by local days"
     assert (refused.status_code, refused.json()) == (400, {"status": "error", "message": message})
+
+
+def test_cohorts_over_time(client: TestClient) -> None:
+    """Cohorts of the series are asked for by name; of weeks there are none, and the answer says the way out."""
+    body = {"user_id": "u", "event_type": "click", "event_name": "x"}
+    assert client.post(f"{BASE}/events/track", json=body).status_code == 201
+    asked = client.get(f"{BASE}/series?window=3d&group_by=cohort").json()["data"]
+    (cohort,) = asked["groups"]
+    assert cohort["columns"] == {"active": [None, None, None], "retention": [None, None, None]}
+    assert cohort["key"]["first_day"] in asked["start"][-1]
+    refused = client.get(f"{BASE}/series?window=30d&step=1w&group_by=cohort")
+    assert (refused.status_code, "step='1d'" in refused.json()["message"]) == (400, True)

@@ -19,7 +19,7 @@ from tests.closing import closed_later
 from tests.facts import NOON
 
 DEFINITIONS = Definitions(timezone="Europe/Berlin")
-HISTORIES = int(os.environ.get("CLICKHOUSE_HISTORIES", "4"))
+HISTORIES = int(os.environ.get("CLICKHOUSE_HISTORIES", "3"))
 """How many random histories a test takes; more of them take minutes."""
 
 

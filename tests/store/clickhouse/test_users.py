@@ -94,7 +94,7 @@ def test_a_month_of_three_users(database: ClickHouseDatabase) -> None:
     name = next(NAMES)
     gap = 1800 * SECOND
     events = [
-        *(Ev("u1", f"a{day}", NOON + day * DAY) for day in range(0, 40, 3)),
+        *(Ev("u1", f"a{day}", NOON + day * DAY) for day in range(0, 40, 6)),
         *(Ev("u2", f"b{n}", NOON + 30 * DAY + n * gap, session=None) for n in range(3)),
         *(Ev("u2", f"c{n}", NOON + 31 * DAY + n * (gap + 1), "click") for n in range(3)),
         Ev("u2", "p", NOON + 31 * DAY + gap, "purchase", "order", value=9.99, currency="EUR"),
@@ -112,9 +112,8 @@ def test_a_month_of_three_users(database: ClickHouseDatabase) -> None:
         renamed_link(Identify("a1", "u1"), name),
         [renamed(replace(one, ts=one.ts + DAY), name) for one in events[::2]],
     ]
-    for days in (30, 7):
-        ours, sqlites = both_say(database, history, steps, f"{name}-test", days)
-        assert ours == sqlites
+    ours, sqlites = both_say(database, history, steps, f"{name}-test", 30)
+    assert ours == sqlites
 
 
 @settings(max_examples=30)

@@ -1,0 +1,94 @@
+"""What changed against the time before, read from a store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from otel_measure.config import Settings
+from otel_measure.errors import NoStore
+from otel_measure.records.kinds import Inference
+from otel_measure.testing import Capture
+from tests.facts import HOUR, MINUTE, inference
+
+
+@pytest.fixture
+def measured() -> Iterator[Capture]:
+    """A runtime on an empty store in memory, whose clock stands."""
+    with Capture() as capture:
+        yield capture
+
+
+def day(measured: Capture, model: str, days_ago: int, **more: Any) -> Iterator[Inference]:
+    """Yield 40 calls in each hour of a day, of which so many fail in each hour."""
+    end, errors = measured.clock() - days_ago * 24 * HOUR, more.pop("errors", 0)
+    for hour in range(24):
+        for i in range(40):
+            yield inference(
+                f"{model}-{days_ago}-{hour}-{i}", end - hour * HOUR - i * MINUTE - 1, model=model, latency_ms=100.0 + i,
+                error_type="Timeout" if i < errors else None, **more,
+            )  # fmt: skip
+
+
+def test_what_changed_is_told_and_nothing_else(measured: Capture) -> None:
+    """Four times the errors of one model and half the cost of another; what is as before, or young, is not there."""
+    store = measured.runtime.store
+    assert store is not None
+    for model, now, then in (
+        ("fails", {"errors": 8}, {"errors": 2}),
+        ("cheap", {"cost_usd": 0.001}, {"cost_usd": 0.002}),
+        ("same", {"cost_usd": 0.002, "errors": 2}, {"cost_usd": 0.002, "errors": 2}),
+    ):
+        store.accept([*day(measured, model, 0, **now), *day(measured, model, 1, **then)])
+    store.accept(list(day(measured, "young", 0)))
+    told = measured.runtime.changes(environment="test")
+    assert [(one.key, one.subject, one.unit, one.kind) for one in told.changes] == [
+        ("error_rate", "fails 1", "ratio", "model"),
+        ("cost_per_request_usd", "cheap 1", "usd", "model"),
+    ]
+    fails, cheap = told.changes
+    assert (fails.value, fails.before, fails.change) == (0.2, 0.05, 3.0)
+    assert (cheap.value, cheap.before, cheap.change) == (0.001, 0.002, -0.5)
+    assert max(fails.p_value, cheap.p_value) < 0.001
+    # Error rate and p95 of three models, and what two of them cost.
+    assert told.compared == 8
+    assert told.previous.end == told.window.start
+
+
+def test_slower_calls_are_a_change(measured: Capture) -> None:
+    """The p95 of both days, by the calls that took longer than that of both together."""
+    store = measured.runtime.store
+    assert store is not None
+    for days_ago, factor in ((0, 1.5), (1, 1.0)):
+        calls = list(day(measured, "m", days_ago))
+        store.accept([inference(c.id, c.ts, model="m", latency_ms=c.latency_ms * factor) for c in calls])
+    (slower,) = measured.runtime.changes(environment="test").changes
+    assert (slower.key, slower.unit) == ("p95_ms", "ms")
+    assert slower.change == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_day_without_calls_is_a_change(measured: Capture) -> None:
+    """Of all calls together by the day: the last complete one against the same weekdays of the weeks before."""
+    store = measured.runtime.store
+    assert store is not None
+    for days_ago in range(1, 36):
+        n = 10 if days_ago == 1 else 100 + days_ago % 3
+        at = measured.clock() - days_ago * 24 * HOUR
+        store.accept([inference(f"{days_ago}-{i}", at, model="m") for i in range(n)])
+    (fewer,) = measured.runtime.changes(environment="test").changes
+    assert (fewer.key, fewer.kind, fewer.subject, fewer.value) == ("requests", "models", "", 10.0)
+    assert fewer.change == pytest.approx(-0.9, abs=0.01)
+
+
+def test_nothing_is_no_change(measured: Capture) -> None:
+    """An empty store has none, and without a store there is nothing to ask."""
+    told = measured.runtime.changes()
+    assert (told.changes, told.compared) == ((), 0)
+    with pytest.raises(ValueError, match="window must be"):
+        measured.runtime.changes("yesterday")
+    with Capture(Settings(store=None)) as without, pytest.raises(NoStore):
+        without.runtime.changes()
+    assert not math.isnan(told.window.start.timestamp())
