@@ -13,6 +13,7 @@ Times are int µs since the epoch, intervals half-open ``[start, end)``, and wha
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -175,6 +176,25 @@ def availability(
     )
 
 
+def in_order(transitions: Iterable[Transition]) -> list[Transition]:
+    """The states of a service as they followed each other."""
+    return sorted(transitions, key=lambda t: (t.at_us, t.event_id, t.state))
+
+
+def touching(ordered: Sequence[Transition], window: Interval) -> Sequence[Transition]:
+    """The states that tell the outages in a window, from their beginnings on, as all states in their order do."""
+    start, end = (bisect_right(ordered, at_us, key=lambda t: t.at_us) for at_us in window)
+    while start and not _is_recovery(ordered, start - 1):
+        start -= 1
+    return ordered[start:end]
+
+
+def _is_recovery(ordered: Sequence[Transition], n: int) -> bool:
+    """Whether the service is up after a state: not where an outage goes on in the same microsecond (see `_joined`)."""
+    is_last = n + 1 == len(ordered)
+    return ordered[n].state == "up" and (is_last or ordered[n].at_us < ordered[n + 1].at_us)
+
+
 def down_since(transitions: Iterable[Transition], now_us: int) -> int | None:
     """When the outage that lasts at `now_us` began, in µs; None for a service that is up then."""
     outages = _outages(transitions, now_us)
@@ -229,7 +249,7 @@ def _outages(transitions: Iterable[Transition], now_us: int) -> list[_Outage]:
     """Merged outages up to `now_us`: a "down" while down and an "up" while up change nothing."""
     outages: list[_Outage] = []
     began: Transition | None = None
-    for transition in sorted(transitions, key=lambda t: (t.at_us, t.event_id, t.state)):
+    for transition in in_order(transitions):
         if transition.at_us > now_us:
             break
         if transition.state == "down":

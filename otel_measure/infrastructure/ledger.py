@@ -33,7 +33,9 @@ from otel_measure.infrastructure.availability import (
     check_sla_target,
     down_since,
     gaps,
+    in_order,
     is_down,
+    touching,
 )
 from otel_measure.infrastructure.availability_series import Reckoned, availability_series
 from otel_measure.recorder import Recorder
@@ -268,8 +270,8 @@ class Ledger:
         now = self._now_us()
         known = self._histories(environment, now)
         services = tuple(_service(history, now) for history in known.histories)
-        is_down = sum(s.state == "down" for s in services)
-        return Services(services, len(services), is_down, moment(now), known.environment)
+        down = sum(s.state == "down" for s in services)
+        return Services(services, len(services), down, moment(now), known.environment)
 
     def down(self, environment: str | None = None) -> int:
         """Return how many services are down now; without a store none is registered."""
@@ -282,8 +284,8 @@ class Ledger:
         checks.text("name", name)
         now = self._now_us()
         asked = self._asked(window, now, as_of)
-        of, histories = self._histories(environment, asked[0], name)
-        return self._reckon(of, histories[0], asked, now) if histories else self._unknown(of, name, asked)
+        of, known = self._histories(environment, asked[0], name)
+        return self._reckon(of, known[0], asked, now) if known else self._unknown(of, name, asked)
 
     def series(
         self, name: str, asked: SeriesWindow, step: str | None, compare: Compare | None, environment: str | None = None
@@ -293,18 +295,18 @@ class Ledger:
         now = self._now_us()
 
         def reckon(parts: Sequence[Interval]) -> Reckoned:
-            of, histories = self._histories(environment, parts[0][0] if parts else now, name)
-            if not histories:
+            of, known = self._histories(environment, parts[0][0] if parts else now, name)
+            if not known:
                 return Reckoned(of, [self._unknown(of, name, part) for part in parts])
-            return Reckoned(of, [self._reckon(of, histories[0], part, now) for part in parts])
+            history, ordered = known[0], in_order(transitions(known[0]))
+            return Reckoned(of, [self._reckon(of, history, part, now, touching(ordered, part)) for part in parts])
 
         return availability_series(reckon, asked, step, compare, DEFAULT_WINDOW, now, self._timezone)
 
     def availabilities(self, window: str = DEFAULT_WINDOW, environment: str | None = None) -> list[Availability]:
         """Return the availability of every registered service, sorted by name."""
         now = self._now_us()
-        asked = self._asked(window, now)
-        of, histories = self._histories(environment, asked[0])
+        of, histories = self._histories(environment, (asked := self._asked(window, now))[0])
         return [self._reckon(of, history, asked, now) for history in histories]
 
     def lifetimes(self) -> Iterator[tuple[Availability, bool]]:
@@ -312,27 +314,29 @@ class Ledger:
         now = self._now_us()
         of, histories = self._histories(None, 0)
         for history in histories:
-            since_registration = (min(history.service.registered, now - 1), now)
-            yield self._reckon(of, history, since_registration, now), _service(history, now).state == "down"
+            registered = min(history.service.registered, now - 1)
+            yield self._reckon(of, history, (registered, now), now), _service(history, now).state == "down"
 
     def _asked(self, window: str, now: int, as_of: date | None = None) -> Interval:
         """The window as states see it: unlike that of facts it ends before the running microsecond."""
         end = min(time_span(window, now, self._timezone, as_of).end, now)
         return max(end - minutes(window) * MINUTE_US, 0), end
 
-    def _reckon(self, environment: str, history: ServiceHistory, asked: Interval, now: int) -> Availability:
+    def _reckon(
+        self, of: str, history: ServiceHistory, asked: Interval, now: int, states: Sequence[Transition] | None = None
+    ) -> Availability:
         start, end = asked
         return availability(
             history.service.name,
             registered_us=history.service.registered,
-            transitions=transitions(history),
+            transitions=transitions(history) if states is None else states,
             unwatched=gaps(_watched(history, now), start, end),
             planned=history.planned,
             now_us=end,
             window_s=(end - start) / SECOND_US,
             sla_target=history.service.sla_target,
             timezone=self._timezone,
-            environment=environment,
+            environment=of,
         )
 
     def _unknown(self, environment: str, name: str, asked: Interval) -> Availability:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan, nan
 
@@ -20,7 +21,9 @@ from otel_measure.infrastructure.availability import (
     Transition,
     availability,
     gaps,
+    in_order,
     is_down,
+    touching,
     watched_by,
 )
 from tests.comparing import comparable
@@ -40,7 +43,7 @@ def at(second: int, state: str, reason: str | None = None, event_id: str = "") -
 
 
 def measured(
-    transitions: list[Transition],
+    transitions: Sequence[Transition],
     unwatched: list[Interval] | None = None,
     planned: list[Interval] | None = None,
     *,
@@ -201,6 +204,18 @@ def test_order_of_arrival_does_not_matter(rng: random.Random) -> None:
         shuffled, unwatched[::-1], planned[::-1], now=now, registered=registered, window_s=window_s, sla_target=target
     )
     assert repr(again) == repr(first)
+
+
+@given(st.randoms(use_true_random=False))
+def test_what_touches_a_window_tells_it_as_all_states_do(rng: random.Random) -> None:
+    """A part of a history, however short, has the answer of the whole."""
+    transitions, unwatched, planned, now, registered, window_s, target = random_history(rng)
+    window = ((now - window_s) * SECOND_US, now * SECOND_US)
+    whole, part = (
+        measured(states, unwatched, planned, now=now, registered=registered, window_s=window_s, sla_target=target)
+        for states in (transitions, touching(in_order(transitions), window))
+    )
+    assert repr(part) == repr(whole)
 
 
 def test_down_while_down_is_the_same_outage_and_up_while_up_is_nothing() -> None:
