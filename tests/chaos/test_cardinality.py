@@ -36,20 +36,23 @@ def answered(server: Victim, path: str) -> bytes:
 
 
 def test_models_without_number(tmp_path: Path) -> None:
-    """Every call is counted; `/metrics` has so many series, each valid, and sums the rest; users are in none."""
+    """Every call is counted; `/metrics` and `/ai/models` tell of so many, and of how many more; users are in none."""
     with victim(tmp_path) as server:
         for first in range(0, MODELS, 1000):
             assert recorded(server, [f"model-{n}" for n in range(first, min(first + 1000, MODELS))]) == 200
         assert recorded(server, list(HOSTILE)) == 200
         families = {each.name: each for each in text_string_to_metric_families(answered(server, "/metrics").decode())}
-        models = json.loads(answered(server, "/api/v1/metrics/ai/models"))["data"]
+        models = json.loads(answered(server, "/api/v1/metrics/ai/models"))
+        dearest = json.loads(answered(server, "/api/v1/metrics/ai/models?limit=25&sort=-latency.p95_ms&q=7"))
     calls = families["otel_measure_ai_inferences"].samples
     assert sum(sample.value for sample in calls) == MODELS + len(HOSTILE)
     assert len(calls) <= SHOWN + 1
     assert not any("user" in label for family in families.values() for s in family.samples for label in s.labels)
     hidden = families["otel_measure_self_overflow_attribute_sets"].samples
     assert max(sample.value for sample in hidden) >= MODELS + len(HOSTILE) - SHOWN
-    assert models["total_models"] == MODELS + len(HOSTILE)
+    assert (len(models["data"]["models"]), len(dearest["data"]["models"])) == (1000, 25)
+    assert models["data"]["total_models"] == models["lists"]["models"]["total"] == MODELS + len(HOSTILE)
+    assert dearest["lists"]["models"]["matched"] == sum("7" in str(n) for n in range(MODELS))
 
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:

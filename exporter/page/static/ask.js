@@ -21,7 +21,12 @@ const NOTHING = { data: undefined, lists: undefined, error: "", at: 0, path: "" 
 export const problem = new Observed(null);
 export const updated = new Observed(null);
 
-class Refused extends Error {}
+class Refused extends Error {
+  constructor(sent) {
+    super();
+    this.sent = sent; // the token, or none
+  }
+}
 
 /** Returns the path of a question; parameters without a value are left away. */
 export function asked(path, parameters = {}) {
@@ -38,7 +43,7 @@ async function ask(path) {
   });
   if (response.status === 401) {
     login(sent);
-    throw new Refused();
+    throw new Refused(sent);
   }
   const answer = await response.json().catch(() => ({}));
   // What the address asks for is not there: that is an answer, and asking again changes nothing.
@@ -104,7 +109,11 @@ class Question {
       if (isSelecting() && this.answer.at) held.add(this);
       else this.tell();
     } catch (error) {
-      if (error instanceof Refused) return; // whoever gives a token has all questions asked again
+      if (error instanceof Refused) {
+        // Whoever gives a token has all questions asked again, but for those that are under way.
+        if (error.sent !== token()) setTimeout(() => this.now());
+        return;
+      }
       const why = error.name === "TypeError" || error.name === "TimeoutError" ? "" : error.message;
       this.failing = { since: this.failing ? this.failing.since : new Date(), why };
     } finally {

@@ -17,7 +17,7 @@ const TYPED_MS = 250;
  * @param isOneOf whether the answer has other lists, which are not wanted.
  * @param columns as those of a table, with `by`: the column that the server sorts by.
  * @param order by which it is sorted until somebody sorts it: the key of a column, `-` before it for the largest first.
- * @returns the last answer that came, its rows, how many there are (`total`) and how many are sought (`matched`).
+ * @returns the last answer that came (`isBusy` while that is not of this question), its rows, how many there are (`total`) and how many are sought (`matched`).
  */
 export function useList({ name = "", path, parameters = {}, list, isOneOf = false, columns, order = "", every = NORMALLY }) {
   const { parameters: of } = address.use();
@@ -41,7 +41,7 @@ export function useList({ name = "", path, parameters = {}, list, isOneOf = fals
     // What was there has become less: the last page is the nearest to what somebody looked at.
     if (answer.data && wanted > pages) change({ [called("page")]: pages > 1 ? String(pages) : "" }, { replace: true });
   });
-  return { answer: last.current, rows, total: totals.total, matched: totals.matched, called, columns, sort, q, page: wanted, pages, csv: asked(path, whose) };
+  return { answer: last.current, rows, total: totals.total, matched: totals.matched, isBusy: !answer.data && !answer.error, called, columns, sort, q, page: wanted, pages, csv: asked(path, whose) };
 }
 
 function Search({ label, q, seek }) {
@@ -59,7 +59,7 @@ function Search({ label, q, seek }) {
 
 /** Draws what `useList` returns: `rows` are its own, or what a view makes of them; `id` names a row. */
 export function List({ listed, label, id, rows = listed.rows, isSearched = true, nothing = "There is none." }) {
-  const { called, columns, sort, q, page, pages, total, matched, csv } = listed;
+  const { called, columns, sort, q, page, pages, total, matched, isBusy, csv } = listed;
   const sortBy = (next) => change({ [called("sort")]: next, [called("page")]: "" }, { replace: true });
   const seek = (value) => change({ [called("q")]: value, [called("page")]: "" }, { replace: true });
   const go = (to) => change({ [called("page")]: to > 1 ? String(to) : "" });
@@ -69,7 +69,7 @@ export function List({ listed, label, id, rows = listed.rows, isSearched = true,
       <span class="note" role="status">${q ? `${whole(matched)} of ${whole(total)}` : whole(total)}</span>
     </div>`}
     <${Rows} label=${label} columns=${columns.map((column) => ({ ...column, isUnsorted: !column.by }))} rows=${rows} id=${id} order=${sort} sortBy=${sortBy}
-      nothing=${q ? `Nothing here has “${q}” in it.` : nothing} />
+      isBusy=${isBusy} nothing=${q ? `Nothing here has “${q}” in it.` : nothing} />
     <div class="foot">
       ${total > 0 && html`<${Csv} path=${csv} of=${label} />`}
       ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${Math.min(page, pages)} pages=${pages} total=${matched} go=${go} />`}

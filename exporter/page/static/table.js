@@ -58,8 +58,8 @@ export function Pages({ label, page, pages, total, go }) {
 }
 
 /** The rows of a table below their headings, in the order that somebody asked for. */
-export function Rows({ label, columns, rows, id, order, sortBy, nothing }) {
-  return html`<div class="card table" tabindex="0" role="region" aria-label=${label}>
+export function Rows({ label, columns, rows, id, order, sortBy, nothing, isBusy = false }) {
+  return html`<div class="card table" tabindex="0" role="region" aria-label=${label} aria-busy=${isBusy ? "true" : null}>
     <table>
       <thead><tr>${columns.map((column) => html`
         <${Heading} key=${column.key} column=${column} order=${order} sortBy=${sortBy} />`)}</tr></thead>

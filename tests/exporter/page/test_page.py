@@ -199,6 +199,28 @@ def test_it_asks_for_a_token(page: Page, server: str) -> None:
     assert page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]
 
 
+def test_a_question_under_way_is_asked_again(page: Page, server: str) -> None:
+    """A question that is refused after somebody has given a token, because it was asked before, is asked with it."""
+    under_way: list[Route] = []
+    answer_models(page, MODEL)
+    guarded(page, [])
+
+    def models(route: Route) -> None:
+        if "authorization" in route.request.headers:
+            route.fallback()
+        else:
+            under_way.append(route)
+
+    page.route(API + "ai/models?**", models)
+    page.goto(f"{server}#/models")
+    eventually(page, lambda: len(under_way) == 1)
+    page.get_by_label("Token", exact=True).fill("right")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]", state="hidden")
+    fulfill(under_way[0], {"status": "error", "message": "a valid token is needed"}, 401)
+    page.wait_for_selector(".listing tbody tr")
+
+
 def test_a_link_is_opened_with_the_token(page: Page, server: str) -> None:
     """What only a token opens is fetched with it and shown as text in a tab of its own."""
     guarded(page, [])
