@@ -34,6 +34,7 @@ EVERYTHING = {
     "OTEL_MEASURE_HOST": "0.0.0.0",
     "OTEL_MEASURE_PORT": "0",
     "OTEL_MEASURE_GRPC_PORT": "4318",
+    "OTEL_MEASURE_PUBLIC_URL": "https://measure.example.com/",
     "OTEL_MEASURE_TOKEN": "t",
     "OTEL_MEASURE_READ_TOKEN": "r",
     "OTEL_MEASURE_WRITE_TOKEN": "w",
@@ -72,6 +73,7 @@ MEANT = Settings(
     drift_window_hours=1,
     host="0.0.0.0",
     grpc_port=4318,
+    public_url="https://measure.example.com/",
     port=0,
     token="t",
     read_token="r",
@@ -137,6 +139,7 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         alert_evaluation = "always"
         alert_interval_s = 30.0
         alert_webhook = "https://hook/a"
+        public_url = "https://measure.example.com/"
         alert_webhook_secret = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
         alert_slack = "https://slack/a"
         alert_alertmanager = "http://am:9093"

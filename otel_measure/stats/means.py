@@ -31,7 +31,8 @@ class Moments:
         # What is left of sums of equal values is the error of their digits.
         if spread <= 1e-12 * abs(mean):
             return cls(n, mean, 0.0, 0.0)
-        return cls(n, mean, squares / (n - 1), cubes / n / spread**3)
+        # Divided one by one: the third power of the smallest numbers is 0.
+        return cls(n, mean, squares / (n - 1), cubes / n / spread / spread / spread)
 
 
 def skewed_mean_interval(moments: Moments, confidence: float = 0.95) -> Interval:

@@ -1,4 +1,4 @@
-"""The file that mypy judges (`api.py`) leaves no public call and no keyword out, and what it calls works."""
+"""The files that mypy judges (`api.py`, `reports.py`) leave no public call and no keyword out; all they call works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.middleware import AsgiMiddleware, WsgiMiddleware
 from otel_measure.testing import Capture
 from otel_measure.users.service import UserAnalyticsService
-from tests.typing import api
+from tests.typing import api, reports
 
 SERVICES: Final = (InfrastructureService, AiModelService, UserAnalyticsService)
 # Methods of the services that the packages call themselves; no document tells a user of them.
@@ -32,6 +32,7 @@ INTERNAL: Final = frozenset(
             "first_models",
             "keep_watch",
             "load_prices",
+            "models_page",
             "stop_watching",
             "warm",
         ),
@@ -40,8 +41,12 @@ INTERNAL: Final = frozenset(
         *("list_lifetimes", "observed_seconds"),
     }
 )
+JUDGED: Final = (api, reports)
 CALLS: Final = [
-    node for node in ast.walk(ast.parse(Path(api.__file__).read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+    node
+    for module in JUDGED
+    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")))
+    if isinstance(node, ast.Call)
 ]
 
 
@@ -72,7 +77,7 @@ def parameters(function: Callable[..., Any]) -> dict[str, int | None]:
 
 
 def called(name: str) -> list[ast.Call]:
-    """Return the calls of a name in `api.py`, as a function or as a method."""
+    """Return the calls of a name in the files that mypy judges, as a function or as a method."""
     return [call for call in CALLS if name in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))]
 
 
@@ -81,7 +86,7 @@ PUBLIC: Final = list(public_calls())
 
 @pytest.mark.parametrize(("name", "function"), PUBLIC, ids=[name for name, _ in PUBLIC])
 def test_every_parameter_is_given(name: str, function: Callable[..., Any]) -> None:
-    """Every public call is in `api.py`, and each of its parameters is given there once at least."""
+    """Every public call is there, and each of its parameters is given once at least."""
     calls = called(name)
     assert calls
     keywords = {keyword.arg for call in calls for keyword in call.keywords}
@@ -95,15 +100,16 @@ def test_every_parameter_is_given(name: str, function: Callable[..., Any]) -> No
 
 
 def test_every_public_name_is_used() -> None:
-    """`api.py` imports every public name of the package."""
-    assert [name for name in otel_measure.__all__ if not hasattr(api, name)] == []
+    """Every public name of the package is imported."""
+    assert [name for name in otel_measure.__all__ if not any(hasattr(module, name) for module in JUDGED)] == []
 
 
 def test_what_a_user_writes_works() -> None:
-    """Every call of `api.py` that mypy accepts is accepted at run time."""
+    """Every call that mypy accepts is accepted at run time."""
     with Capture():
         for use in (api.services, api.caller, api.machine, api.availability, api.recording, api.around_a_call,
-                    api.model_reports, api.tracking, api.user_reports, api.experiment):  # fmt: skip
+                    reports.model_reports, reports.model_reports_between, api.tracking, reports.user_reports,
+                    api.experiment):  # fmt: skip
             use()
         asyncio.run(api.awaited())
     api.a_test_of_an_application()

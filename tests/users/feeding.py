@@ -138,11 +138,11 @@ def every_report(ask: UserQuestions, zone: str, now: int, as_of: date, days: int
 
 
 def contents(store: SqliteStore, *left_out: str) -> dict[str, list[tuple[object, ...]]]:
-    """Return every row of a store, sorted, by table, but for those that tell which cells changed last."""
+    """Return every row of a store, sorted, by table, but for those that tell which cells and times changed last."""
     with store._database.read() as connection:
         names = [
             name
             for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-            if not name.startswith("sqlite_") and name not in {"model_change", *left_out}
+            if not name.startswith("sqlite_") and name not in {"model_change", "slot_change", *left_out}
         ]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
