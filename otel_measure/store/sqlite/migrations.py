@@ -23,20 +23,24 @@ _PATIENCE_S: Final = 60.0
 def migrate(database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
     """Bring the schema up to date, all in one transaction, which also marks the file as ours.
 
-    While another process holds the lock, it is waited for: for a minute, or until the caller must have an answer.
+    While another process writes, it is waited for: for a minute, or until the caller must have an answer.
 
     Args:
         database: of the store.
         monotonic: seconds.
 
     Raises:
-        StoreUnavailable: the file is not ours, was written by a newer version, or was held by others all the time.
+        StoreUnavailable: the file is not ours, was written by a newer version, or was written by others all the time.
     """
+    if database.path != MEMORY:
+        refuse_foreign(Path(database.path))
+    if _is_up_to_date(database):
+        return
     patience_s = wait_s(_PATIENCE_S)
     until_s, is_told = monotonic() + patience_s, False
     while True:
         try:
-            return _migrate(database)
+            return _bring_up_to_date(database)
         except StoreUnavailable as error:
             if error.cause_name != "locked":
                 raise
@@ -47,6 +51,12 @@ def migrate(database: Database, monotonic: Callable[[], float] = time.monotonic)
             is_told = True
 
 
+def _is_up_to_date(database: Database) -> bool:
+    with database.read() as connection:
+        contents = contents_of(connection)
+    return (contents.application_id, contents.user_version) == (APPLICATION_ID, latest())
+
+
 def _held(path: str, waited_s: float) -> StoreUnavailable:
     return StoreUnavailable(
         "locked",
@@ -55,13 +65,7 @@ def _held(path: str, waited_s: float) -> StoreUnavailable:
     )
 
 
-def _migrate(database: Database) -> None:
-    if database.path != MEMORY:
-        refuse_foreign(Path(database.path))
-    with database.read() as connection:
-        contents = contents_of(connection)
-        if (contents.application_id, contents.user_version) == (APPLICATION_ID, latest()):
-            return
+def _bring_up_to_date(database: Database) -> None:
     with database.write(durable=True) as connection:
         contents = contents_of(connection)  # another process may have been faster
         refuse_foreign_contents(database.path, contents)
