@@ -31,7 +31,7 @@ from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.definitions.kpis import Kpi
 from otel_measure.definitions.windows import time_span
-from otel_measure.errors import NoStore
+from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.history import MachineHistory
@@ -313,8 +313,15 @@ class Wired:
             self.ai.warm()
 
     def _write_all_streams(self) -> None:
-        if self._streams is not None:
+        """Write what has no fact before it is asked for; what cannot be written to can often be read."""
+        if self._streams is None:
+            return
+        try:
             self._streams.write_all()
+        except StoreUnavailable as error:
+            # Who asks does not wait for others to write: what is left the background stores at its next turn.
+            if error.cause_name != "locked":
+                self.recorder.fault("streams", f"readings were not stored: {error}", error)
 
     def _readings_of_hosts(self) -> list[HostReading]:
         if self.store is None:

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from otel_measure.ai.service import AiModelService
 from otel_measure.conventions.instruments import EXPOSED_ATTRIBUTE_SETS, OTEL_MEASURE_AI_HEALTH_SCORE
 from otel_measure.definitions.exposition import Family
-from otel_measure.errors import NoStore, StoreUnavailable
+from otel_measure.errors import NoStore
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.service import InfrastructureService
 from otel_measure.judging import gauges
@@ -29,7 +29,7 @@ class Exposition:
 
     Args:
         store: has totals and streams; without one there is nothing to show.
-        recorder: commits what waits before it is shown, and takes faults.
+        recorder: commits what waits before it is shown.
         write_streams: writes what has no fact before it is shown.
         senders: says who sends by OTLP.
         infrastructure, ai, users, experiments: report what gauges show.
@@ -68,12 +68,7 @@ class Exposition:
         if self._store is None:
             raise NoStore("the exposition of all processes")
         self._recorder.settle()
-        try:
-            self._write_streams()
-        except StoreUnavailable as error:  # what cannot be written to can often be read
-            # A scrape does not wait for others to write: what it leaves the background stores at its next turn.
-            if error.cause_name != "locked":
-                self._recorder.fault("streams", f"readings were not stored: {error}", error)
+        self._write_streams()
         services = gauges.families(gauges.service_values(self._infrastructure))
         with self._store.asking() as moment:
             stored = moment.streams.families(self._clock())

@@ -12,7 +12,7 @@ from tests.collector import requires_javascript
 from tests.components import requires_binary, requires_module
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Dialog, Locator, Page, ViewportSize
+    from playwright.sync_api import Dialog, Locator, Page, Response, ViewportSize
 
 FLAGS: Final = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -61,9 +61,14 @@ class Seen:
         self.said: list[str] = []
         self.hosts: set[str] = set()
         page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        page.on("response", self._response)
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", self._dialog)
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 500:
+            self.said.append(f"{response.status} {response.url}")
 
     def _dialog(self, dialog: Dialog) -> None:
         self.said.append(f"dialog: {dialog.message}")

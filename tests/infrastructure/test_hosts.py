@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from otel_measure.config import Settings
 from otel_measure.conventions.labels import escaped
 from otel_measure.definitions.days import moment
 from otel_measure.infrastructure.hosts import Host, Hosts, RemoteProcess, hosts
 from otel_measure.store.types.streams import HostReading
+from otel_measure.testing import Capture
 from tests.facts import NOON
 
 _30: Any = pytest.approx(30.0)
@@ -164,3 +169,15 @@ def test_a_machine_without_a_name_is_shown_under_what_is_known() -> None:
 
 def _labels(given: dict[str, str]) -> str:
     return escaped({key.replace("__", "."): text for key, text in given.items()}.items())
+
+
+def test_hosts_are_told_while_another_process_writes(tmp_path: Path) -> None:
+    """What is known is the answer, whether or not the newest readings can be stored first."""
+    store = tmp_path / "measure.db"
+    with Capture(settings=Settings(store=str(store))) as capture:
+        capture.runtime.sampler.sample()
+        (known,) = capture.infrastructure.list_hosts().hosts
+        with closing(sqlite3.connect(store, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            (told,) = capture.infrastructure.list_hosts().hosts
+    assert told.host == known.host
