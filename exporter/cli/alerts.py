@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from exporter.cli.options import existing_store, json_option, load_settings, store_option
+from exporter.cli.opening import opened
+from exporter.cli.options import json_option, load_settings, store_option
 from exporter.cli.views.plain import plain, plain_json
 from otel_measure.errors import ConfigurationError, MeasureError, NotFound
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from otel_measure.alerting.report import SilenceMessage
     from otel_measure.config import Settings
     from otel_measure.definitions.alerting.rule import AlertRule
-    from otel_measure.store.protocol import Store
 
 _MINUTE_US = 60_000_000
 
@@ -62,8 +60,8 @@ def show(store: str | None, as_json: bool) -> None:
     from otel_measure.alerting.report import rule_alerts
 
     messages = _messages(load_settings({}))
-    with _opened(store) as opened:
-        report = rule_alerts(opened, messages, None, _now_us())
+    with opened(load_settings({"store": store})) as kept:
+        report = rule_alerts(kept, messages, None, _now_us())
     if as_json:
         click.echo(plain_json(msgspec.json.encode(report).decode()))
         return
@@ -110,8 +108,8 @@ def silence(
     from otel_measure.definitions.windows import minutes
 
     if ended is not None:
-        with _opened(store) as opened:
-            if not opened.alerts.end_silence(ended):
+        with opened(load_settings({"store": store})) as kept:
+            if not kept.alerts.end_silence(ended):
                 raise NotFound("silence", ended)
         click.echo(f"ended {ended}")
         return
@@ -121,9 +119,9 @@ def silence(
         made = Silence(uuid.uuid4().hex[:12], rule, subject, environment, now_us, ends_us, reason)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    with _opened(store) as opened:
+    with opened(load_settings({"store": store})) as kept:
         _refuse_unknown(rule)
-        opened.alerts.add_silence(made)
+        kept.alerts.add_silence(made)
     click.echo(made.id)
 
 
@@ -154,26 +152,6 @@ def _messages(settings: Settings) -> Messages:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-
-
-@contextmanager
-def _opened(store: str | None) -> Iterator[Store]:
-    """Yield the store that is there, by whatever definitions it is counted.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    from otel_measure.store.engines import open_store
-
-    settings = load_settings({"store": store})
-    path = existing_store(settings)
-    opened = open_store(settings, to_rebuild=True)
-    if opened is None:  # which no file is
-        raise ConfigurationError(f"{path} is no store")
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 def _alert_line(alert: AlertMessage) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 import click
 
+from exporter.cli.opening import opened
 from exporter.cli.options import existing_store, json_option, load_settings, store_option
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.types.backups import Progress
@@ -35,22 +36,14 @@ def backup(target: Path, keep: int | None, store: str | None, as_json: bool) -> 
     The copy is read again before it has its name: it is whole, or there is none. Its SHA-256 lies beside it. It has
     everybody who is erased later; `restore` erases them again.
     """
-    from otel_measure.store.engines import open_store
-
     settings = load_settings({"store": store})
     path = existing_store(settings)
     into_folder = target.is_dir()
     if keep is not None and not into_folder:
         raise ConfigurationError(f"--keep is for a folder, which {target} is not")
     file = target / datetime.now(UTC).strftime(_NAME) if into_folder else target
-    opened = open_store(settings, to_rebuild=True)
-    if opened is None:  # which no file is
-        raise ConfigurationError("there is no store to copy")
-    try:
-        with _shown() as progress:
-            made = opened.backup(file, progress)
-    finally:
-        opened.close()
+    with opened(settings) as copied, _shown() as progress:
+        made = copied.backup(file, progress)
     removed = _remove_older(target, keep) if keep is not None else []
     if as_json:
         told = {"backup": str(made.path), "bytes": made.size_bytes, "sha256": made.sha256, "removed": removed}

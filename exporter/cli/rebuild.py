@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import click
 
-from exporter.cli.options import existing_store, json_option, load_settings, store_option
-from otel_measure.errors import ConfigurationError
+from exporter.cli.opening import opened
+from exporter.cli.options import json_option, load_settings, store_option
 
 
 @click.command(short_help="Count all figures anew from the facts.")
@@ -21,20 +21,14 @@ def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
 
     Others can read meanwhile; writes wait. After a change of a definition, restart the processes that use the store.
     """
-    from otel_measure.store.engines import definitions_of, open_store
+    from otel_measure.store.engines import definitions_of
 
     settings = load_settings({"store": store, "timezone": timezone})
-    path = existing_store(settings)
     began = time.monotonic()
-    opened = open_store(settings, to_rebuild=True)
-    if opened is None:  # which no file is
-        raise ConfigurationError("there is no store to rebuild")
-    try:
-        opened.rebuild(replace(definitions_of(settings), timezone=timezone or opened.definitions.timezone))
-        took_s = round(time.monotonic() - began, 3)
-        if as_json:
-            click.echo(json.dumps({"store": path, "timezone": opened.definitions.timezone, "seconds": took_s}))
-        else:
-            click.echo(f"rebuilt {path} with the days of {opened.definitions.timezone} in {took_s:.1f} s")
-    finally:
-        opened.close()
+    with opened(settings) as rebuilt:
+        rebuilt.rebuild(replace(definitions_of(settings), timezone=timezone or rebuilt.definitions.timezone))
+        took_s, timezone = round(time.monotonic() - began, 3), rebuilt.definitions.timezone
+    if as_json:
+        click.echo(json.dumps({"store": settings.store, "timezone": timezone, "seconds": took_s}))
+    else:
+        click.echo(f"rebuilt {settings.store} with the days of {timezone} in {took_s:.1f} s")
