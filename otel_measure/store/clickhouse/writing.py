@@ -23,7 +23,7 @@ from otel_measure.errors import StoreError
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import COLUMNS_BACK, WrittenBy, columns_of, id_number, record_of
-from otel_measure.store.clickhouse.connection import IDS_AT_ONCE, ClickHouseDatabase, in_ids
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.schema import statements
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
@@ -82,7 +82,7 @@ class FactWriter:
             days = f"day BETWEEN toDate({first_day:d}) AND toDate({last_day:d})"
             of_days = f"(SELECT id FROM {{db}}.{table.name} WHERE {days})"
             doubles = self._doubles(table, of_days)
-            for some in _chunks(doubles):
+            for some in id_chunks(doubles):
                 self._keep_first(table, some)
             removed += len(doubles)
         return removed
@@ -113,7 +113,7 @@ class FactWriter:
 
     def _known(self, table: FactTable, ids: Sequence[int]) -> set[int]:
         known: set[int] = set()
-        for some in _chunks(ids):
+        for some in id_chunks(ids):
             rows = self._database.rows(f"SELECT DISTINCT id FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}")
             known.update(number for (number,) in rows)
         return known
@@ -121,7 +121,7 @@ class FactWriter:
     def _settle(self, table: FactTable, ids: Sequence[int], rank: int) -> set[int]:
         """Leave each of the ids once, and return those of which another writer's row stays."""
         others: set[int] = set()
-        for some in _chunks(ids):
+        for some in id_chunks(ids):
             if doubles := self._doubles(table, in_ids(some)):
                 firsts = self._keep_first(table, doubles)
                 others.update(row.id for row in firsts if row.rank != rank)
@@ -152,7 +152,7 @@ class FactWriter:
 def facts(database: ClickHouseDatabase, table: FactTable, ids: Iterable[int]) -> Iterator[Record]:
     """Yield the stored facts of these ids."""
     columns = ", ".join("toUnixTimestamp64Micro(ts)" if name == "ts" else name for name in COLUMNS_BACK[table.name])
-    for some in _chunks(list(ids)):
+    for some in id_chunks(list(ids)):
         rows = database.rows(f"SELECT {columns} FROM {{db}}.{table.name} FINAL WHERE id IN {in_ids(some)}")
         for row in rows:
             yield record_of(table, row)
@@ -191,8 +191,3 @@ def first_kept(database: ClickHouseDatabase, name: str) -> str:
     if not rows:
         raise StoreError(f"the database {database.name} has no store of ours: it keeps no {name}")
     return str(rows[0][0])
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for i in range(0, len(ids), IDS_AT_ONCE):
-        yield ids[i : i + IDS_AT_ONCE]
