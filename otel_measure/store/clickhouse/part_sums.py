@@ -24,7 +24,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.measured import MEASURED_TABLES, left_out, sums_of
-from otel_measure.store.clickhouse.parts import Part, active_parts, made_of, pieces
+from otel_measure.store.clickhouse.parts import DataPart, active_parts, made_of, pieces
 from otel_measure.store.clickhouse.tables import SETTLED_TOTAL
 
 ROWS_AT_ONCE: Final = 100_000
@@ -36,7 +36,7 @@ _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str | bytes], list[_KeptSum]] = msgspec.json.Decoder(list[_KeptSum]).decode
 
 
-class _Counted(NamedTuple):
+class _CountedPart(NamedTuple):
     """What a part adds.
 
     Attributes:
@@ -46,7 +46,7 @@ class _Counted(NamedTuple):
         sums: as `_packed` returns them.
     """
 
-    part: Part
+    part: DataPart
     rows: int
     left_out: frozenset[int]
     sums: bytes
@@ -73,7 +73,7 @@ class PartSums:
         self._database = database
         self._is_written = is_written
         self._lock = threading.Lock()
-        self._counted: dict[_PartKey, _Counted] = {}
+        self._counted: dict[_PartKey, _CountedPart] = {}
         self._settled: set[_PartKey] = set()
         self._has_begun = False
         # Of the parts of `_summed`.
@@ -100,7 +100,7 @@ class PartSums:
 
     # ------------------------------------------------------------ reading what is new
 
-    def _read(self) -> dict[_PartKey, Part]:
+    def _read(self) -> dict[_PartKey, DataPart]:
         """Count what is not yet, and return the parts of now, all of which are counted."""
         for _ in range(_ATTEMPTS):
             active = self._active()
@@ -110,10 +110,10 @@ class PartSums:
             self._count(unread)
         raise StoreUnavailable("clickhouse", f"{self._database.name}: parts are merged faster than read", "try again")
 
-    def _active(self) -> dict[_PartKey, Part]:
+    def _active(self) -> dict[_PartKey, DataPart]:
         return {(part.table, part.name): part for part in active_parts(self._database, MEASURED_TABLES)}
 
-    def _was_merged(self, part: Part) -> bool:
+    def _was_merged(self, part: DataPart) -> bool:
         """Tell whether a part has the rows of known ones, and note what it adds if so."""
         if part.hides_rows:
             return False
@@ -128,10 +128,10 @@ class PartSums:
             for each in counted:
                 _merge(sums, _unpacked(each.sums))
             packed = _packed(sums)
-        self._counted[part.table, part.name] = _Counted(part, part.rows, _NONE, packed)
+        self._counted[part.table, part.name] = _CountedPart(part, part.rows, _NONE, packed)
         return True
 
-    def _count(self, parts: Sequence[Part]) -> None:
+    def _count(self, parts: Sequence[DataPart]) -> None:
         """Count parts, but for those that are gone meanwhile."""
         reading = {(part.table, part.name): _BeingRead() for part in parts}
         doubled = {}
@@ -149,7 +149,7 @@ class PartSums:
             key = (part.table, part.name)
             if key in still:
                 read = reading[key]
-                self._counted[key] = _Counted(part, read.rows, frozenset(read.left_out), _packed(read.sums))
+                self._counted[key] = _CountedPart(part, read.rows, frozenset(read.left_out), _packed(read.sums))
 
     def _leave_out(self, reading: Mapping[_PartKey, _BeingRead], key: _PartKey, places: frozenset[int]) -> None:
         """Note rows that do not count, and have a part counted anew that was counted with one of them."""
@@ -160,7 +160,7 @@ class PartSums:
 
     # ------------------------------------------------------------ all together
 
-    def _add_up(self, active: Mapping[_PartKey, Part]) -> None:
+    def _add_up(self, active: Mapping[_PartKey, DataPart]) -> None:
         """Bring the sums to the parts of now, and forget the others."""
         self._counted = {key: self._counted[key] for key in active}
         now = {key: counted.sums for key, counted in self._counted.items()}
@@ -180,10 +180,10 @@ class PartSums:
         active = self._active()
         for table, name, counted, sums in rows:
             if (part := active.get((table, name))) is not None:
-                self._counted[table, name] = _Counted(part, counted, _NONE, sums.encode())
+                self._counted[table, name] = _CountedPart(part, counted, _NONE, sums.encode())
                 self._settled.add((table, name))
 
-    def _settle(self, active: Mapping[_PartKey, Part]) -> None:
+    def _settle(self, active: Mapping[_PartKey, DataPart]) -> None:
         new = [
             key
             for key, part in active.items()

@@ -20,7 +20,7 @@ _ACTIVE: Final = (
 _AT_REST_S: Final = 2 * 3600
 
 
-class Part(NamedTuple):
+class DataPart(NamedTuple):
     """One part of a table.
 
     Attributes:
@@ -43,7 +43,7 @@ class Part(NamedTuple):
     hides_rows: bool
     is_at_rest: bool
 
-    def covers(self, other: Part) -> bool:
+    def covers(self, other: DataPart) -> bool:
         """Tell whether all rows of another part are in this one, but for those that a merge or a delete removed."""
         return (
             self.table == other.table
@@ -53,23 +53,23 @@ class Part(NamedTuple):
         )
 
 
-def active_parts(database: ClickHouseDatabase, tables: Iterable[str]) -> list[Part]:
+def active_parts(database: ClickHouseDatabase, tables: Iterable[str]) -> list[DataPart]:
     """Return the parts that tables consist of now, sorted by table and name."""
     rows = database.rows(_ACTIVE, database=database.name, tables=list(tables), at_rest_s=_AT_REST_S)
-    return [Part(*row) for row in rows]
+    return [DataPart(*row) for row in rows]
 
 
-def made_of(part: Part, known: Iterable[Part]) -> list[Part]:
+def made_of(part: DataPart, known: Iterable[DataPart]) -> list[DataPart]:
     """Return the largest known parts, none of which shares rows with another, that a part covers."""
     largest = sorted((each for each in known if part.covers(each)), key=_size, reverse=True)
-    chosen: list[Part] = []
+    chosen: list[DataPart] = []
     for each in largest:
         if not any(other.covers(each) for other in chosen):
             chosen.append(each)
     return chosen
 
 
-def _size(part: Part) -> tuple[int, int]:
+def _size(part: DataPart) -> tuple[int, int]:
     return part.last_block - part.first_block, part.version
 
 
@@ -82,10 +82,10 @@ class Piece(NamedTuple):
     end: int
 
 
-def pieces(parts: Iterable[Part], rows_at_once: int) -> list[Piece]:
+def pieces(parts: Iterable[DataPart], rows_at_once: int) -> list[Piece]:
     """Return what to read of parts, none of it more than so many rows."""
     cut: list[Piece] = []
-    together: list[Part] = []
+    together: list[DataPart] = []
     for part in parts:
         if part.rows > rows_at_once:
             firsts = range(0, part.rows, rows_at_once)
@@ -100,5 +100,5 @@ def pieces(parts: Iterable[Part], rows_at_once: int) -> list[Piece]:
     return [*cut, _whole(together, rows_at_once)] if together else cut
 
 
-def _whole(parts: Sequence[Part], rows_at_once: int) -> Piece:
+def _whole(parts: Sequence[DataPart], rows_at_once: int) -> Piece:
     return Piece(parts[0].table, [part.name for part in parts], 0, rows_at_once)

@@ -46,7 +46,7 @@ def merge(database: ClickHouseDatabase) -> None:
         database.run(f"OPTIMIZE TABLE {{db}}.{table} FINAL")
 
 
-class Reading:
+class RowsRead:
     """Counts the rows that are read."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_sums_are_those_of_the_definition(
 
 def test_what_was_counted_is_not_read_again(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A merge of known parts adds what they did; a delete has the part that it touches read."""
-    database, reading = new_store(clickhouse), Reading(monkeypatch)
+    database, reading = new_store(clickhouse), RowsRead(monkeypatch)
     mine, kept = writer(database), PartSums(database)
     given = [inference(f"i{n}", NOON + n % 2 * DAY, latency_ms=n + 0.5, input_tokens=n) for n in range(60)]
     for first in range(0, 60, 20):
@@ -148,7 +148,7 @@ def test_whoever_starts_later_reads_what_lasts_from_the_store(
     clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parts at rest are counted once for all processes; what is kept of parts that are gone is removed."""
-    database, reading = new_store(clickhouse), Reading(monkeypatch)
+    database, reading = new_store(clickhouse), RowsRead(monkeypatch)
     mine = writer(database)
     mine.accept([inference("a", latency_ms=1.0, input_tokens=2**60), event("e")])
     expected = by_definition([inference("a", latency_ms=1.0, input_tokens=2**60), event("e")])
