@@ -179,6 +179,8 @@ STATE_TABLES: Final = (
     StateTable(
         "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"
     ),
+    # Facts that were erased, as keyed hashes: what comes again of them is a replay.
+    StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
     # The key of user numbers, and the definitions: of a name the first value counts.
     StateTable("kept", {"name": "String", "value": "String"}, "name"),
 )
