@@ -183,6 +183,11 @@ COLUMNS_BACK: Final[Mapping[str, tuple[str, ...]]] = {
 """The columns of each table that a record is made of, in the order in which `record_of` takes them."""
 
 
+def selected(table: FactTable) -> str:
+    """Return the columns of a query whose rows `record_of` takes."""
+    return ", ".join("toUnixTimestamp64Micro(ts)" if name == "ts" else name for name in COLUMNS_BACK[table.name])
+
+
 def record_of(table: FactTable, row: Sequence[Any]) -> Record:
     """Return the record of a row of `COLUMNS_BACK`."""
     number, ts, service, environment, *values, extra = row

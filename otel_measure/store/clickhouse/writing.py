@@ -22,7 +22,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
-from otel_measure.store.clickhouse.columns import COLUMNS_BACK, WrittenBy, columns_of, id_number, record_of
+from otel_measure.store.clickhouse.columns import WrittenBy, columns_of, id_number, record_of, selected
 from otel_measure.store.clickhouse.connection import IDS_AT_ONCE, ClickHouseDatabase, in_ids
 from otel_measure.store.clickhouse.schema import statements
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
@@ -151,9 +151,8 @@ class FactWriter:
 
 def facts(database: ClickHouseDatabase, table: FactTable, ids: Iterable[int]) -> Iterator[Record]:
     """Yield the stored facts of these ids."""
-    columns = ", ".join("toUnixTimestamp64Micro(ts)" if name == "ts" else name for name in COLUMNS_BACK[table.name])
     for some in _chunks(list(ids)):
-        rows = database.rows(f"SELECT {columns} FROM {{db}}.{table.name} FINAL WHERE id IN {in_ids(some)}")
+        rows = database.rows(f"SELECT {selected(table)} FROM {{db}}.{table.name} FINAL WHERE id IN {in_ids(some)}")
         for row in rows:
             yield record_of(table, row)
 
