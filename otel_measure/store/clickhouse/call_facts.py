@@ -11,8 +11,9 @@ from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
 from otel_measure.stats.means import Moments
 from otel_measure.store.clickhouse.chosen_calls import US, CallTable, cell_start
-from otel_measure.store.clickhouse.columns import record_of, selected
+from otel_measure.store.clickhouse.columns import record_of
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, in_ids
+from otel_measure.store.clickhouse.reading import record_columns
 from otel_measure.store.clickhouse.tables import INFERENCE
 from otel_measure.store.sqlite.call_facts import LOOKED_AT, SqliteCallFactQuestions
 from otel_measure.store.types.models import CallMoments, CallOrder, FailedCalls, ModelChoice
@@ -50,7 +51,7 @@ class ClickHouseCallFactQuestions:
         )
         if ids:
             these = calls.that(f"id IN {in_ids(number for (number,) in ids)}")
-            rows = self._database.rows(f"SELECT {selected(INFERENCE)} {these.source}", **these.parameters)
+            rows = self._database.rows(f"SELECT {record_columns(INFERENCE)} {these.source}", **these.parameters)
             records = (record_of(INFERENCE, row) for row in rows)
             largest += [record for record in records if isinstance(record, Inference)]
         largest.sort(key=lambda call: (-(getattr(call, column) or 0.0), -call.ts, _id_order(call.id)))
