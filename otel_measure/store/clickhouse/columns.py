@@ -7,8 +7,8 @@ written beside it: no SQL computes a logarithm, knows a time zone or adds up fra
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -21,6 +21,7 @@ from otel_measure.definitions.sessions import BY_GAP, client_of
 from otel_measure.errors import StoreRejected
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Origin, Record
+from otel_measure.records.tombstones import user_tombstone
 from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, finest_index
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, GROUND_TRUTH, INFERENCE, FactTable
 
@@ -31,18 +32,21 @@ _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 
 
+NOBODY_ERASED: Final[Mapping[bytes, int]] = MappingProxyType({})
+
+
 class WrittenBy(NamedTuple):
     """What decides how a record is written.
 
     Attributes:
         definitions: by which it is counted.
-        key: of the store, 16 bytes; without it nobody can tell by a user's number whose it is.
-        epochs: how often users were erased, where they were: who comes back is somebody new.
+        key: of the store; without it nobody can tell by a user's number whose it is.
+        epochs: by the tombstones of ids that were erased, how often that was: who comes back is somebody new.
     """
 
     definitions: Definitions
     key: bytes
-    epochs: Mapping[str, int]
+    epochs: Mapping[bytes, int] = NOBODY_ERASED
 
 
 def id_number(key: bytes | str) -> int:
@@ -57,17 +61,22 @@ def id_key_of(number: int, text: str) -> bytes | str:
     return text or int(number).to_bytes(16)
 
 
-@lru_cache(maxsize=100_000)
-def user_number(key: bytes, user_id: str, epoch: int = 0) -> int:
-    """Return the number by which rows of a user lie together.
+def user_number(by: WrittenBy, user_id: str) -> int:
+    """Return the number by which the rows of a user lie together."""
+    tombstone = user_tombstone(by.key, user_id)
+    return erasable_number(tombstone, by.epochs.get(tombstone, 0))
+
+
+def erasable_number(tombstone: bytes, epoch: int) -> int:
+    """Return the number of a user from the tombstone of the id, so that an erasure can be finished without the id.
 
     Args:
-        key: of the store.
-        user_id: as it was sent.
-        epoch: how often the user was erased before.
+        tombstone: of the id.
+        epoch: how often it was erased before.
     """
-    text = f"{epoch}:{user_id}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=16, key=key, person=b"user").digest())
+    if not epoch:
+        return int.from_bytes(tombstone)
+    return int.from_bytes(blake2b(tombstone + epoch.to_bytes(8), digest_size=16, person=b"epoch").digest())
 
 
 def session_number(session_id: str | None) -> int:
@@ -118,7 +127,7 @@ def _users(fields: Fields, ids: Sequence[int], by: WrittenBy) -> list[int]:
     if "user_id" not in fields:
         return list(ids)
     return [
-        number if user_id is None else user_number(by.key, user_id, by.epochs.get(user_id, 0))
+        number if user_id is None else user_number(by, user_id)
         for user_id, number in zip(fields["user_id"], ids, strict=True)
     ]
 

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, Phase, settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Record
-from otel_measure.store.clickhouse.columns import id_number
+from otel_measure.store.clickhouse.columns import WrittenBy, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.reading import facts
 from otel_measure.store.clickhouse.tables import FACT_TABLES
-from otel_measure.store.clickhouse.writing import FactWriter, create, facts, first_kept
+from otel_measure.store.clickhouse.writing import FactWriter, create, store_key
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import NOON
@@ -55,6 +56,6 @@ def stored(database: ClickHouseDatabase, ids: Iterable[str]) -> dict[tuple[str, 
     return found
 
 
-def user_key(database: ClickHouseDatabase) -> bytes:
-    """Return the key of the numbers of users."""
-    return bytes.fromhex(first_kept(database, "user key"))
+def written_by(database: ClickHouseDatabase, definitions: Definitions = DEFINITIONS) -> WrittenBy:
+    """Return by what rows of a store are written."""
+    return WrittenBy(definitions, store_key(database))

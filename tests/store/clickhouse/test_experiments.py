@@ -25,7 +25,7 @@ from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import HOUR, NOON
 from tests.reference.ground import Identify, Unlink
-from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, user_key, writer
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, writer, written_by
 
 pytestmark = pytest.mark.e2e
 NAMES = (f"{n}-{Random().getrandbits(64)}" for n in itertools.count())
@@ -96,14 +96,14 @@ class Both:
 
     def agree(self, environment: str, question: Callable[[ExperimentQuestions], object]) -> object:
         """Return the answer of both to a question."""
-        key = user_key(self._database)
+        by = written_by(self._database)
         with self.sqlite.asking(Filter(None, self.named(environment))) as moment:
             ask = ClickHouseExperimentQuestions(
                 self._database,
                 DEFINITIONS,
-                self._links.numbers(key),
+                self._links.numbers(by),
                 moment.experiments,
-                lambda id: user_number(key, id),
+                lambda id: user_number(by, id),
             )
             assert ask.environment == moment.experiments.environment
             answer = question(ask)

@@ -205,7 +205,7 @@ def test_two_who_begin_a_store_agree(clickhouse: ClickHouseServer) -> None:
     """The first key and the first definitions count for everybody: rows of a user lie together."""
     database = new_store(clickhouse)
     create(database, DEFINITIONS)
-    database.insert("kept", {"name": ["user key"], "value": ["00" * 16]})
+    database.insert("kept", {"name": ["tombstone key"], "value": ["00" * 32]})
     writer(database).accept([event("a")])
     writer(database).accept([event("b")])
     assert database.rows("SELECT count(DISTINCT user) FROM {db}.event") == [(1,)]
@@ -217,7 +217,9 @@ def test_a_database_without_a_store_is_named(clickhouse: ClickHouseServer) -> No
     """A writer needs tables that somebody has created."""
     database = new_store(clickhouse)
     database.run("TRUNCATE TABLE {db}.kept")
-    with pytest.raises(StoreError, match=f"the database {database.name} has no store of ours: it keeps no user key"):
+    with pytest.raises(
+        StoreError, match=f"the database {database.name} has no store of ours: it keeps no tombstone key"
+    ):
         writer(database)
 
 

@@ -24,7 +24,7 @@ from tests.closing import closed_later
 from tests.facts import DAY, HOUR, NOON, SECOND
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.reference.strategies import UserHistory, histories, identities
-from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, user_key, writer
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, writer, written_by
 from tests.users.feeding import every_report, everything, feed, received_in, record, steps_in_order
 
 pytestmark = pytest.mark.e2e
@@ -70,7 +70,7 @@ def both_say(
         else:
             mine.accept([record(one) for one in step])
     asked = (history.zone_name, history.now, history.as_of)
-    ask = ClickHouseUserQuestions(database, definitions, links.numbers(user_key(database)), environment)
+    ask = ClickHouseUserQuestions(database, definitions, links.numbers(written_by(database)), environment)
     return every_report(ask, *asked, days), everything(sqlite, *asked, Filter(None, environment), days)
 
 
