@@ -14,7 +14,7 @@ from typing import Final
 from otel_measure.definitions.measurements import measurements
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
-from otel_measure.records.ids import id_keys
+from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Inference, Origin, Record, UserEvent
 from otel_measure.records.tombstones import fact_tombstone, user_tombstone
 from otel_measure.store.clickhouse.columns import (
