@@ -12,7 +12,7 @@ from exporter.http.auth import NO_SCOPE, SCOPES, require_scope
 from exporter.http.body import body_headers, decode_json, decompressed, read_body, receive_body, require_json
 from exporter.http.csv_table import csv_content
 from exporter.http.envelope import UNCACHED, ClientGone, HttpError, send_content, success
-from exporter.http.lists import Listed, page_asked, page_of_lists
+from exporter.http.lists import page_asked, page_of_lists
 from exporter.http.negotiate import BY_ACCEPT, negotiated, prefers_csv
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
@@ -129,7 +129,7 @@ def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int
 def _table(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int, as_csv: bool) -> Content:
     """Return the asked part of an answer with lists, or a series, in the form that is asked for."""
     page = call.page
-    listed = answer if isinstance(answer, Listed) else page_of_lists(answer, route.lists, page)
+    listed = page_of_lists(answer, route.lists, page)
     if as_csv:
         return csv_content(listed, route.lists, page.of, route.path, (*UNCACHED, BY_ACCEPT))
     is_part = page != FIRST_PAGE or any(total.total > page.limit for total in listed.totals.values())

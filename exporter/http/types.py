@@ -85,7 +85,7 @@ class Call(Generic[Q, B]):
         path_params: the parameters of the path, decoded.
         query: the parameters after the question mark.
         body: the decoded body.
-        page: the part of the answer's lists that is asked for; only a handler that answers `Listed` takes it itself.
+        page: the part of the answer's lists that is asked for; a handler that answers `Listed` takes it itself.
     """
 
     path_params: Mapping[str, str]

@@ -174,6 +174,12 @@ class StateTable(NamedTuple):
     order: str
 
 
+# What each part of a table of facts adds to the running totals (`part_sums.py`).
+SETTLED_TOTAL: Final = StateTable(
+    "settled_total",
+    {"of_table": "String", "part": "String", "counted": "UInt64", "sums": _TEXT},
+    "(of_table, part)",
+)
 STATE_TABLES: Final = (
     # Who is who, as it was said and in that order, which is its meaning; `said_by` tells a row from those of others.
     StateTable(
@@ -181,6 +187,7 @@ STATE_TABLES: Final = (
     ),
     # Facts that were erased, as keyed hashes: what comes again of them is a replay.
     StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
+    SETTLED_TOTAL,
     # The key of user numbers, and the definitions: of a name the first value counts.
     StateTable("kept", {"name": "String", "value": "String"}, "name"),
 )
