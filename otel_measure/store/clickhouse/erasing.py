@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from otel_measure.definitions.measurements import measurements
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys
-from otel_measure.records.kinds import Inference, Origin, Record, UserEvent
+from otel_measure.records.kinds import Inference, Record
 from otel_measure.records.tombstones import fact_tombstone, user_tombstone
 from otel_measure.store.clickhouse.columns import (
     WrittenBy,
@@ -26,6 +25,7 @@ from otel_measure.store.clickhouse.columns import (
     stored_id,
 )
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
 
@@ -85,17 +85,7 @@ class PersonRemover:
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
         """Return what the facts that would be removed have added to running totals, which never fall."""
-        rows = self._database.rows(
-            f"SELECT type, service, environment, count() FROM {{db}}.{EVENT.name} FINAL WHERE {of_users(numbers)}"
-            " GROUP BY type, service, environment"
-        )
-        sums: dict[TotalKey, Sum] = {}
-        for kind, service, environment, n in rows:
-            one = UserEvent(id="", ts=0, origin=Origin(service, environment), user_id="", type=kind, name="")
-            for instrument, value, attributes in measurements(one):
-                key = TotalKey(instrument.name, attributes, one.origin)
-                sums.setdefault(key, Sum(len(instrument.buckets))).count_value(instrument, value, n)
-        return sums
+        return sums_where(self._database, EVENT, of_users(numbers))
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove what lies under some numbers; calls of models stay without their user.

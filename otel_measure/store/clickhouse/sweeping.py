@@ -1,22 +1,21 @@
 """Retention by age: partitions of days that are over are dropped, and what their facts added to totals is kept.
 
-What is to be removed is first noted, with what it has added to totals. Whoever finds such a note removes what it names
-and takes it away, so that a process that ends in the middle leaves nothing counted twice.
+What is to be removed of measured facts is first noted, with what it has added to totals, and that is a whole partition.
+Whoever finds such a note removes what it names and takes it away, so that a process that ends in the middle leaves
+nothing counted twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-from otel_measure.definitions.totals import Sum, TotalKey, summed
-from otel_measure.records.kinds import EvaluationResult, Inference, UserEvent
+from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.reading import facts_where
+from otel_measure.store.clickhouse.measured import MEASURED_TABLES, sums_where
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
 
-_BY_AGE: Final = "age"
-_TABLES: Final = {table.name: table for table in FACT_TABLES}
+_BY_AGE: Final = "by age:"
 
 
 class Removals(Protocol):
@@ -30,25 +29,6 @@ class Removals(Protocol):
 
     def removals(self) -> list[str]:
         """Return the notes that are there."""
-
-
-class _Old(NamedTuple):
-    """What is too old of one partition: all rows of days before one."""
-
-    table: str
-    partition: str
-    before: int
-
-    @property
-    def key(self) -> str:
-        """As it is noted."""
-        return f"{_BY_AGE}:{self.table}:{self.partition}:{self.before}"
-
-    @classmethod
-    def of_key(cls, key: str) -> _Old:
-        """Return what a note names."""
-        _, table, partition, before = key.split(":")
-        return cls(table, partition, int(before))
 
 
 class AgeSweeper:
@@ -73,39 +53,38 @@ class AgeSweeper:
             StoreUnavailable: the server has not done all of it; to do it again completes it.
         """
         for key in self._notes.removals():
-            if key.startswith(f"{_BY_AGE}:"):
-                self._remove(_Old.of_key(key))
-        removed = 0
-        for table in FACT_TABLES:
-            for partition, n in self._partitions(table, day):
-                old = _Old(table.name, partition, day)
-                self._notes.begin_removal(old.key, self._totals(old))
-                self._remove(old)
-                removed += n
-        return removed
+            about, _, partition = key.partition("|")
+            if about.startswith(_BY_AGE):
+                self._drop(about.removeprefix(_BY_AGE), partition)
+                self._notes.end_removal(key)
+        return sum(self._remove(table, day) for table in FACT_TABLES)
 
-    def _partitions(self, table: FactTable, day: int) -> list[tuple[str, int]]:
-        """Return the partitions that have older rows, and how many, the oldest one first."""
+    def _remove(self, table: FactTable, day: int) -> int:
         rows = self._database.rows(
-            f"SELECT _partition_id AS of, count() FROM {{db}}.{table.name} FINAL WHERE day < toDate({day:d})"
-            " GROUP BY of ORDER BY of"
+            f"SELECT _partition_id AS of, count() FROM {{db}}.{table.name} FINAL"
+            f" WHERE day < toDate({day:d}) GROUP BY of ORDER BY of"
         )
-        return [(partition, n) for partition, n in rows]
+        for partition, _ in rows:
+            if table.name in MEASURED_TABLES:
+                self._drop_measured(table, partition)
+            elif self._last_day(table, partition) < day:
+                self._drop(table.name, partition)
+        if rows and table.name not in MEASURED_TABLES and self._is_left(table, day):
+            self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE day < toDate({day:d})")
+        return sum(n for _, n in rows)
 
-    def _totals(self, old: _Old) -> dict[TotalKey, Sum]:
-        table = _TABLES[old.table]
-        if table.record not in (UserEvent, Inference, EvaluationResult):
-            return {}
-        where = f"_partition_id = {{partition:String}} AND day < toDate({old.before:d})"
-        return summed(facts_where(self._database, table, where, partition=old.partition))
+    def _drop_measured(self, table: FactTable, partition: str) -> None:
+        key = f"{_BY_AGE}{table.name}|{partition}"
+        self._notes.begin_removal(key, sums_where(self._database, table, f"_partition_id = '{partition}'"))
+        self._drop(table.name, partition)
+        self._notes.end_removal(key)
 
-    def _remove(self, old: _Old) -> None:
-        last_day = self._database.rows(
-            f"SELECT max(toUInt16(day)) FROM {{db}}.{old.table} WHERE _partition_id = {{partition:String}}",
-            partition=old.partition,
-        )[0][0]
-        if last_day < old.before:
-            self._database.run(f"ALTER TABLE {{db}}.{old.table} DROP PARTITION ID '{old.partition}'")
-        else:
-            self._database.run(f"DELETE FROM {{db}}.{old.table} WHERE day < toDate({old.before:d})")
-        self._notes.end_removal(old.key)
+    def _drop(self, table: str, partition: str) -> None:
+        self._database.run(f"ALTER TABLE {{db}}.{table} DROP PARTITION ID '{partition}'")
+
+    def _last_day(self, table: FactTable, partition: str) -> int:
+        sql = f"SELECT max(toUInt16(day)) FROM {{db}}.{table.name} WHERE _partition_id = '{partition}'"
+        return int(self._database.rows(sql)[0][0])
+
+    def _is_left(self, table: FactTable, day: int) -> bool:
+        return bool(self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE day < toDate({day:d}) LIMIT 1"))

@@ -11,6 +11,7 @@ from otel_measure.store.sqlite import totals
 from otel_measure.store.sqlite.transaction import Transaction
 
 _BEING_REMOVED: Final = "being removed:"
+_REMOVALS: Final = "removals"
 
 
 class WaitingErasure(NamedTuple):
@@ -39,6 +40,9 @@ def begin_removal(transaction: Transaction, key: str, sums: Mapping[TotalKey, Su
     name = _BEING_REMOVED + key
     is_new = connection.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (name,)).rowcount > 0
     if is_new:
+        connection.execute(
+            "INSERT INTO meta VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET value = value + 1", (_REMOVALS,)
+        )
         for table in ("total", "total_base"):
             totals.merge(connection, transaction.names, sums, into=table)
     return is_new
@@ -55,6 +59,12 @@ def removals(connection: sqlite3.Connection) -> list[str]:
         "SELECT substr(key, ?) FROM meta WHERE key LIKE ? ORDER BY key", (len(_BEING_REMOVED) + 1, _BEING_REMOVED + "%")
     )
     return [key for (key,) in rows]
+
+
+def begun(connection: sqlite3.Connection) -> int:
+    """Return how many removals have ever begun."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_REMOVALS,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def waiting(connection: sqlite3.Connection) -> list[WaitingErasure]:
