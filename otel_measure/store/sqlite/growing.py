@@ -32,7 +32,7 @@ from otel_measure.store.sqlite import facts, following, models, overshown, telli
 from otel_measure.store.sqlite.amending import Correction
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.streams import Interpreted, Interpreter
+from otel_measure.store.types.streams import Interpreted, Interpreter, NotInterpreted
 
 SETTLED_US: Final = 3 * HOUR_US
 _COUNTED_AT_ONCE: Final = 1000  # rows; a process with more is counted in the background
@@ -91,15 +91,27 @@ def take(transaction: Transaction, increments: Sequence[Increment], interpreter:
             kept.setdefault(number, set()).add(_keep(connection, number, each, series))
     for number, keys in sorted(kept.items()):
         overshown.drop_undue(transaction, number)
-        if _has_singles(connection, number):
+        try:
+            is_counted = _counted_at_once(transaction, number, keys, interpreter)
+        except NotInterpreted:
+            is_counted = False
+        if not is_counted:
             following.note_changed(connection, [number])
-        elif _counts_by_itself(connection, number):
-            grown, placed = _growth(connection, "id IN", sorted(keys))
-            _place(transaction, number, {each.key: each.increment for each in grown}, placed, interpreter)
-        elif _rows_of(connection, number) <= _COUNTED_AT_ONCE:
-            count(transaction, number, interpreter)
-        else:
-            following.note_changed(connection, [number])
+
+
+def _counted_at_once(transaction: Transaction, process: int, keys: Iterable[int], interpreter: Interpreter) -> bool:
+    """Count what a process has grown by in some rows, where that is done quickly; return whether it is."""
+    connection = transaction.connection
+    if _has_singles(connection, process):
+        return False
+    if _counts_by_itself(connection, process):
+        grown, placed = _growth(connection, "id IN", sorted(keys))
+        _place(transaction, process, {each.key: each.increment for each in grown}, placed, interpreter)
+        return True
+    if _rows_of(connection, process) > _COUNTED_AT_ONCE:
+        return False
+    count(transaction, process, interpreter)
+    return True
 
 
 def _rows_of(connection: sqlite3.Connection, process: int) -> int:
