@@ -10,10 +10,11 @@ from otel_measure.ai.aggregates import interpreter
 from otel_measure.ai.pricing import Pricer
 from otel_measure.ai.rates import Rates
 from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.streams import Increment, Point
 from otel_measure.store.clickhouse.interpreting import Interpretation, Meanings, interpreter_of
-from otel_measure.store.clickhouse.replica import Replica
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.streams import Interpreted, Interpreter
 from tests.closing import closed_later
 from tests.facts import MINUTE, NOON, SECOND, inference
@@ -26,7 +27,7 @@ POINTS = (calls(3), tokens(3, 300.0), tokens(3, 60.0, "output_tokens"))
 
 def replica() -> Replica:
     """Return a replica with nothing in it."""
-    return closed_later(Replica(":memory:"))
+    return closed_later(Replica(Definitions(), bytes(16)))
 
 
 def noted(store: Replica, write: Callable[[SqliteStore, Interpreter], object], interpret: Interpreter) -> Meanings:
