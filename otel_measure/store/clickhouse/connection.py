@@ -21,8 +21,8 @@ _PORT: Final = 8123
 _SECURE_PORT: Final = 8443
 _SECONDS: Final = 60
 IDS_AT_ONCE: Final = 2000
-# What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened when
-# it returns. A part of a question that is asked of all shards is answered by all of them, also within another one.
+# What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
+# when it returns. A question within a question is asked of all shards as well.
 _SETTINGS: Final = {
     "async_insert": 0,
     "distributed_foreground_insert": 1,
@@ -104,7 +104,7 @@ class ClickHouseDatabase:
             self._client.insert(table, list(columns.values()), list(columns), database=self.name, column_oriented=True)
 
     def delete(self, table: str, where: str) -> None:
-        """Delete rows of a table of facts for which a condition holds, on every shard; they are gone when it returns."""
+        """Delete the rows of a table of facts for which a condition holds, on every shard."""
         if self.cluster is None:
             self.run(f"DELETE FROM {{db}}.{table} WHERE {where}")
         else:
