@@ -86,7 +86,7 @@ def test_each_call_lies_in_its_step(engine: EngineCase) -> None:
 
 
 def test_groups_add_up_to_all(engine: EngineCase) -> None:
-    """Models, versions, services, providers are told apart, each call is in one group, a choice leaves the others out."""
+    """What is told apart has each call in one group, and a choice of models leaves the others out."""
     store = engine.open()
     made = calls(200, 1)
     store.accept(made)
