@@ -109,7 +109,7 @@ def test_a_call_that_was_another_one_is_taken_out_of_its_step(engine: EngineCase
 
 
 def test_providers_are_those_of_each_call(engine: EngineCase) -> None:
-    """As told by the call, or by the metrics that alone tell of it, else as the model's name says; so after a rebuild."""
+    """As told by the call, or by the metrics that alone tell of it, else as the model's name says, also anew."""
     store = engine.open()
     asked = SeriesAsked("1h", "provider", None, ALL_MODELS, None)
     store.accept([inference(f"i{n}", model="gpt-4o", provider="azure.ai.openai" if n < 2 else None) for n in range(5)])
