@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
@@ -18,7 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from otel_measure.conventions import instruments
-from otel_measure.definitions.measurements import Attributes
+from otel_measure.definitions.measurements import MEASURED_FIELDS, Attributes
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin
@@ -30,6 +31,9 @@ from otel_measure.store.clickhouse.tables import SETTLED_TOTAL
 ROWS_AT_ONCE: Final = 100_000
 _ATTEMPTS: Final = 50
 _NONE: Final[frozenset[int]] = frozenset()
+# What a version that measures otherwise kept is no answer of this one.
+_MEASURING: Final = repr((instruments.INSTRUMENTS, sorted(map(repr, MEASURED_FIELDS.items()))))
+_MEASURED_BY: Final = int.from_bytes(blake2b(_MEASURING.encode(), digest_size=8).digest())
 _PartKey: TypeAlias = tuple[str, str]
 _KeptSum: TypeAlias = tuple[str, Attributes, str, str, int, int, list[int] | None]
 _encode = msgspec.json.Encoder().encode
@@ -176,7 +180,10 @@ class PartSums:
     # ------------------------------------------------------------ what is kept for others
 
     def _take_settled(self) -> None:
-        rows = self._database.rows(f"SELECT of_table, part, counted, sums FROM {{db}}.{SETTLED_TOTAL.name}")
+        rows = self._database.rows(
+            f"SELECT of_table, part, counted, sums FROM {{db}}.{SETTLED_TOTAL.name} WHERE measured_by = {{by:UInt64}}",
+            by=_MEASURED_BY,
+        )
         active = self._active()
         for table, name, counted, sums in rows:
             if (part := active.get((table, name))) is not None:
@@ -200,6 +207,7 @@ class PartSums:
             {
                 "of_table": [table for table, _ in new],
                 "part": [name for _, name in new],
+                "measured_by": [_MEASURED_BY] * len(new),
                 "counted": [self._counted[key].rows for key in new],
                 "sums": [self._counted[key].sums.decode() for key in new],
             },
