@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.http.lists import Listing
+from exporter.http.lists import Listed, Listing, ListTotal, asked_of
 from exporter.http.query import ChangesQuery, EnvironmentQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.model_pages import SEARCHED
-from otel_measure.ai.reports import Models
+from otel_measure.ai.reports import Models, Snapshot
+from otel_measure.definitions.columns import columns_of
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.judging.alerts import Alert, Alerts
@@ -78,16 +79,20 @@ def status(call: Call[EnvironmentQuery, NoBody]) -> Status:
     return runtime.status(runtime.overview(environment=call.query.environment))
 
 
-def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
-    """Answer everything at once, from one reading of everything."""
-    runtime = call.runtime
-    overview = runtime.overview(environment=call.query.environment)
+def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Listed[Dashboard]:
+    """Answer everything at once, from one reading; of the models only those of the page are more than judged."""
+    runtime, environment = call.runtime, call.query.environment
+    page = asked_of(call.page, _MODELS.key, [column.name for column in columns_of(Snapshot) if column.is_scalar])
+    judged, models, matched = runtime.ai.judged_and_page(page, environment=environment)
+    overview = runtime.overview(environment=environment, models=judged)
     card = runtime.scorecard(overview)
     firing = runtime.alerts_now(card).alerts
     users = overview.users.summary if overview.users is not None else None
-    return Dashboard(overview.machine, overview.models, users, card.kpis, len(card.kpis), firing, len(firing))
+    answer = Dashboard(overview.machine, models, users, card.kpis, len(card.kpis), firing, len(firing))
+    return Listed(answer, {_MODELS.key: ListTotal(models.total_models, matched)})
 
 
+_MODELS: Final = Listing("ai.models", SEARCHED)
 # Of each KPI the worst stand on the first page.
 _KPIS: Final = Listing("kpis", ("title", "subject", "verdict"), first=page_of)
 _OF_KPIS: Final = Listing("alerts", ("subject", "message"), first=page_of)
@@ -97,7 +102,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/dashboard", dashboard, EnvironmentQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
-        lists=(Listing("ai.models", SEARCHED), _KPIS, _OF_KPIS),
+        lists=(_MODELS, _KPIS, _OF_KPIS),
     ),
     get(
         f"{API}/changes", changes, ChangesQuery,

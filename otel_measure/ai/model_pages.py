@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from otel_measure.ai.kept_snapshots import MAX_KEPT
+from otel_measure.ai.kept_models import MAX_KEPT
 from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.reports import Cost, Errors, ModelQuality, Models, Snapshot, cost, errors, summary
 from otel_measure.definitions.columns import Column, columns_of

@@ -89,7 +89,7 @@ def alerts(card: Scorecard, rules: RuleAlerts, host: str) -> Alerts:
 
 def alert_of(reading: Reading) -> Alert:
     """Return the alert that a reading is, if it is one."""
-    threshold = nan if reading.alert is None else reading.alert
+    threshold = threshold_of(reading)
     kpi = replace(BY_KEY[reading.key], target=reading.target, alert=reading.alert)
     side = "above" if kpi.direction == "below" else "below"
     of = f" of {reading.subject}" if reading.subject else ""
@@ -105,6 +105,11 @@ def alert_of(reading: Reading) -> Alert:
         model_name=reading.model_name,
         model_version=reading.model_version,
     )
+
+
+def threshold_of(reading: Reading) -> float:
+    """Return beyond which value a reading alerts; `nan` where it never does."""
+    return nan if reading.alert is None else reading.alert
 
 
 def subject_of(reading: Reading | Alert, host: str, environment: str) -> AlertSubject | None:

@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from otel_measure.definitions.measurements import measurements
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys
-from otel_measure.records.kinds import Inference, Origin, Record, UserEvent
+from otel_measure.records.kinds import Inference, Record
 from otel_measure.records.tombstones import fact_tombstone, user_tombstone
 from otel_measure.store.clickhouse.columns import (
     WrittenBy,
@@ -26,6 +25,7 @@ from otel_measure.store.clickhouse.columns import (
     stored_id,
 )
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
 
@@ -58,6 +58,11 @@ def numbers_of(erasures: Iterable[tuple[int, Sequence[bytes]]], receipts: Collec
     return numbers
 
 
+def of_users(numbers: Collection[int]) -> str:
+    """Return the condition that a row lies under one of these numbers."""
+    return f"user IN {in_ids(sorted(numbers))}"
+
+
 class PersonRemover:
     """Removes persons from the tables of facts.
 
@@ -80,17 +85,7 @@ class PersonRemover:
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
         """Return what the facts that would be removed have added to running totals, which never fall."""
-        rows = self._database.rows(
-            f"SELECT type, service, environment, count() FROM {{db}}.{EVENT.name} FINAL WHERE {_of(numbers)}"
-            " GROUP BY type, service, environment"
-        )
-        sums: dict[TotalKey, Sum] = {}
-        for kind, service, environment, n in rows:
-            one = UserEvent(id="", ts=0, origin=Origin(service, environment), user_id="", type=kind, name="")
-            for instrument, value, attributes in measurements(one):
-                key = TotalKey(instrument.name, attributes, one.origin)
-                sums.setdefault(key, Sum(len(instrument.buckets))).count_value(instrument, value, n)
-        return sums
+        return sums_where(self._database, EVENT, of_users(numbers))
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove what lies under some numbers; calls of models stay without their user.
@@ -154,16 +149,16 @@ class PersonRemover:
     # ------------------------------------------------------------ rows
 
     def _count(self, table: FactTable, numbers: Collection[int]) -> int:
-        sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {_of(numbers)}"
+        sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {of_users(numbers)}"
         return int(self._database.rows(sql)[0][0])
 
     def _mask(self, table: FactTable, numbers: Collection[int]) -> None:
-        if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {_of(numbers)} LIMIT 1"):
-            self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {_of(numbers)}")
+        if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {of_users(numbers)} LIMIT 1"):
+            self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""
-        rows = self._database.rows(f"SELECT DISTINCT id, extra FROM {{db}}.{table.name} WHERE {_of(numbers)}")
+        rows = self._database.rows(f"SELECT DISTINCT id, extra FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
         tombstones = [
             int.from_bytes(fact_tombstone(self._by.key, table.name, stored_id(number, extra))) for number, extra in rows
         ]
@@ -173,7 +168,7 @@ class PersonRemover:
     def _make_calls_anonymous(self, numbers: Collection[int]) -> None:
         """Put beside each call one without its user, which counts instead: its rank is larger by one."""
         rows = self._database.rows(
-            f"SELECT {record_columns(INFERENCE)}, rank FROM {{db}}.{INFERENCE.name} FINAL WHERE {_of(numbers)}"
+            f"SELECT {record_columns(INFERENCE)}, rank FROM {{db}}.{INFERENCE.name} FINAL WHERE {of_users(numbers)}"
         )
         for some in id_chunks(range(len(rows))):
             calls = [record_of(INFERENCE, rows[i][:-1]) for i in some]
@@ -184,7 +179,3 @@ class PersonRemover:
 
 
 _TABLE_OF: Final[Mapping[type[Record], str]] = {table.record: table.name for table in OF_PERSONS}
-
-
-def _of(numbers: Collection[int]) -> str:
-    return f"user IN {in_ids(sorted(numbers))}"

@@ -77,6 +77,14 @@ def sums_of(
         yield part, sum(n for _, n in counted), summed_alike(counted)
 
 
+def sums_where(database: ClickHouseDatabase, table: FactTable, where: str) -> dict[TotalKey, Sum]:
+    """Return what the facts of a measured table add for which a condition holds."""
+    fields = MEASURED_FIELDS[table.record]
+    columns = ", ".join(("service", "environment", *(_read(table, field) for field in fields)))
+    rows = database.rows(f"SELECT {columns}, count() FROM {{db}}.{table.name} FINAL WHERE {where} GROUP BY ALL")
+    return summed_alike((_record(table, fields, row[:-1]), int(row[-1])) for row in rows)
+
+
 def _without(doubled: LeftOut) -> str:
     rows = [f"('{part}', {place:d})" for part, places in doubled.places.items() for place in sorted(places)]
     return f" AND (_part, _part_offset) NOT IN ({', '.join(rows)})" if rows else ""

@@ -40,7 +40,7 @@ class FactTable(NamedTuple):
         name: of the table.
         columns: fields of the record that have a column of their own, and its type.
         computed: columns that hold what a definition says of the record, and their types.
-        partition: an expression; what is removed by age is a partition.
+        partition: an expression; what is removed by age is a partition, of measured facts that of one day.
         order: the sorting key. Of rows that are equal in it, the first received stays.
         projections: what is kept in another order or grouped, by name; each table has `by_id` as well.
     """
@@ -160,6 +160,7 @@ EVALUATION: Final = FactTable(
     EvaluationResult,
     "evaluation",
     {"name": _LABEL, "score": _REAL_OR_NONE, "label": _LABEL_OR_NONE, "model": _LABEL, "version": _LABEL},
+    partition="day",
 )
 FACT_TABLES: Final = (
     EVENT, INFERENCE, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, SERVICE_STATE, MAINTENANCE, EVALUATION,
