@@ -12,7 +12,6 @@ from otel_measure.errors import StoreError
 from otel_measure.store.sqlite import erasures, identity, machine
 from otel_measure.store.sqlite.alerts import SqliteAlertWriter
 from otel_measure.store.sqlite.backups import back_up
-from otel_measure.store.sqlite.beside import SqliteBeside
 from otel_measure.store.sqlite.clearing import Clearing
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.export import export
@@ -34,7 +33,6 @@ class SqliteUpkeep:
 
     Attributes:
         alerts: keeps what comes of evaluating alerts.
-        beside: keeps what is known of facts that are kept elsewhere.
     """
 
     def __init__(self, database: Database, writing: Writing, believed_us: Callable[[int], int]) -> None:
@@ -43,7 +41,6 @@ class SqliteUpkeep:
         self._believed_at = believed_us
         self._clearing = Clearing(database)
         self.alerts: Final = SqliteAlertWriter(writing, believed_us)
-        self.beside: Final = SqliteBeside(writing)
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
