@@ -13,7 +13,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.tables import FACT_TABLES
-from otel_measure.store.clickhouse.writing import FactWriter, create, facts, first_kept
+from otel_measure.store.clickhouse.writing import FactWriter, create, facts
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import NOON
@@ -53,8 +53,3 @@ def stored(database: ClickHouseDatabase, ids: Iterable[str]) -> dict[tuple[str, 
             assert (table.name, fact.id) not in found
             found[table.name, fact.id] = fact
     return found
-
-
-def user_key(database: ClickHouseDatabase) -> bytes:
-    """Return the key of the numbers of users."""
-    return bytes.fromhex(first_kept(database, "user key"))

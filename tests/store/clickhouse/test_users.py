@@ -16,7 +16,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.links import Links, Persons
 from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
-from otel_measure.store.clickhouse.writing import create
+from otel_measure.store.clickhouse.writing import create, user_key
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Filter
 from tests.clickhouse import ClickHouseServer
@@ -24,7 +24,7 @@ from tests.closing import closed_later
 from tests.facts import DAY, HOUR, NOON, SECOND
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.reference.strategies import UserHistory, histories, identities
-from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, user_key, writer
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, writer
 from tests.users.feeding import every_report, everything, feed, received_in, record, steps_in_order
 
 pytestmark = pytest.mark.e2e
