@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from otel_measure.ai.judged import KpiModels
 from otel_measure.ai.service import AiModelService
 from otel_measure.ai.spans import SpanCalls
 from otel_measure.alert_thread import AlertThread
@@ -46,7 +47,7 @@ from otel_measure.judging.exposition import Exposition
 from otel_measure.judging.kept_readings import KeptReadings
 from otel_measure.judging.kpi_rules import KpiJudge, kpis_of
 from otel_measure.judging.overview import Overview, overview
-from otel_measure.judging.scorecard import Scorecard, scorecard
+from otel_measure.judging.scorecard import Readings, Scorecard, readings, scorecard
 from otel_measure.leases import LASTS_US, StoreLease
 from otel_measure.otlp.receive.logs import EventRules
 from otel_measure.otlp.receive.receiver import Receiver
@@ -206,9 +207,16 @@ class Wired:
             count=self.telemetry.count_sent,
         )
 
-    def overview(self, *, environment: str | None = None) -> Overview:
-        """Return what every domain says now, from which KPIs and alerts are judged."""
-        return overview(self.infrastructure, self.ai, self.users, moment(self.clock()), environment)
+    def overview(self, *, environment: str | None = None, models: KpiModels | None = None) -> Overview:
+        """Return what every domain says now, from which KPIs and alerts are judged.
+
+        Args:
+            environment: of services, models and users, chosen as for every answer where none is asked for.
+            models: of that environment, where they were read before.
+        """
+        if models is None:
+            models = self.ai.judged_models(environment=environment)
+        return overview(self.infrastructure, models, self.users, moment(self.clock()), environment)
 
     def changes(self, window: str = "24h", *, environment: str | None = None) -> Changes:
         """Return what is another number than in the equally long time before, beyond chance and by 20 % at least.
@@ -242,17 +250,17 @@ class Wired:
         of_kpis = of_judge(rules, "kpi")
         kpis = kpis_of(of_kpis)
         kept = KeptReadings()  # by the thresholds of rules, which may be others than those of KPIs
-        by_kpis = KpiJudge(of_kpis, self.host, lambda: self._scorecards(store, kpis, kept))
+        by_kpis = KpiJudge(of_kpis, self.host, lambda: self._readings(store, kpis, kept))
         zone = store.definitions.timezone
         return rules_in_force(store, self.host, by_kpis.judge, rules, zone, self._availabilities)
 
     def _availabilities(self, window: str, environment: str) -> Iterable[Availability]:
         return self.infrastructure.list_availability(window, environment=environment)
 
-    def _scorecards(self, store: Store, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Scorecard]:
+    def _readings(self, store: Store, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Readings]:
         """Yield how every environment stands against KPIs; the unnamed one while there is none."""
         for name in environments_of(store) or [UNNAMED]:
-            yield scorecard(self.overview(environment=name), kpis, kept)
+            yield readings(self.overview(environment=name), kpis, kept)
 
     def _alert_thread(self, store: Store, rules: AlertRules) -> AlertThread:
         """Return what evaluates alerts and tells of them; nothing of it runs yet."""

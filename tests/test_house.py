@@ -103,10 +103,10 @@ def test_sqlite3_is_imported_below_its_engine_only() -> None:
 def test_an_engine_is_imported_by_engines_only() -> None:
     """`store/engines.py` alone imports an engine; everyone else, benchmarks too, opens a store by its URL.
 
-    The small state of a store in ClickHouse is one of SQLite, in the memory of each process.
+    ClickHouse has one of SQLite in memory: what is small is kept by its code.
     """
     users = users_of("otel_measure.store.sqlite", (*PACKAGES, "benchmarks", "examples"))
-    assert {each for each in users if not each.startswith("otel_measure/store/clickhouse/")} == {
+    assert {path for path in users if not path.startswith("otel_measure/store/clickhouse/")} == {
         "otel_measure/store/engines.py"
     }
 

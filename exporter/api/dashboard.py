@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.http.lists import Listing
+from exporter.http.lists import Listed, Listing, ListTotal, asked_of
 from exporter.http.query import ChangesQuery, EnvironmentQuery
 from exporter.http.types import API, AnyRoute, Call, NoBody, NoQuery, get
 from otel_measure.ai.model_pages import SEARCHED
-from otel_measure.ai.reports import Models
+from otel_measure.ai.reports import Models, Snapshot
+from otel_measure.definitions.columns import columns_of
 from otel_measure.definitions.verdicts import Verdict
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.judging.alerts import Alert, Alerts
@@ -26,23 +27,20 @@ from otel_measure.users.reports import UsersSummary
 class Dashboard(msgspec.Struct, frozen=True):
     """The three domains, every KPI and what fires; `users` is null without a store.
 
-    Of models, KPIs and alerts there is a page each; how many there are stands in `ai`, `total_kpis` and `total_alerts`.
+    Of models, KPIs and alerts there is a page each.
     """
 
     infrastructure: dict[str, Any]
     ai: Models
     users: UsersSummary | None
     kpis: tuple[Reading, ...]
-    total_kpis: int
     alerts: tuple[Alert, ...]
-    total_alerts: int
 
 
 class KpiPage(msgspec.Struct, frozen=True):
-    """A page of the readings; `total` and `verdicts` count all of them."""
+    """A page of the readings; `verdicts` counts all of them."""
 
     kpis: tuple[Reading, ...]
-    total: int
     verdicts: dict[Verdict, int]
     timestamp: dt.datetime
     definitions: CountedBy
@@ -53,7 +51,7 @@ def kpis(call: Call[EnvironmentQuery, NoBody]) -> KpiPage:
     """Answer how everything stands against its KPIs."""
     runtime = call.runtime
     card = runtime.scorecard(runtime.overview(environment=call.query.environment))
-    return KpiPage(card.kpis, len(card.kpis), card.verdicts, card.timestamp, card.definitions, card.environment)
+    return KpiPage(card.kpis, card.verdicts, card.timestamp, card.definitions, card.environment)
 
 
 def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
@@ -78,16 +76,20 @@ def status(call: Call[EnvironmentQuery, NoBody]) -> Status:
     return runtime.status(runtime.overview(environment=call.query.environment))
 
 
-def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Dashboard:
-    """Answer everything at once, from one reading of everything."""
-    runtime = call.runtime
-    overview = runtime.overview(environment=call.query.environment)
+def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Listed[Dashboard]:
+    """Answer everything at once, from one reading; of the models only those of the page are more than judged."""
+    runtime, environment = call.runtime, call.query.environment
+    page = asked_of(call.page, _MODELS.key, [column.name for column in columns_of(Snapshot) if column.is_scalar])
+    judged, models, *counts = runtime.ai.judged_and_page(page, environment=environment)
+    overview = runtime.overview(environment=environment, models=judged)
     card = runtime.scorecard(overview)
     firing = runtime.alerts_now(card).alerts
     users = overview.users.summary if overview.users is not None else None
-    return Dashboard(overview.machine, overview.models, users, card.kpis, len(card.kpis), firing, len(firing))
+    answer = Dashboard(overview.machine, models, users, card.kpis, firing)
+    return Listed(answer, {_MODELS.key: ListTotal(*counts)})
 
 
+_MODELS: Final = Listing("ai.models", SEARCHED)
 # Of each KPI the worst stand on the first page.
 _KPIS: Final = Listing("kpis", ("title", "subject", "verdict"), first=page_of)
 _OF_KPIS: Final = Listing("alerts", ("subject", "message"), first=page_of)
@@ -97,7 +99,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{API}/dashboard", dashboard, EnvironmentQuery,
         "The three domains, every KPI and what fires", "Everything a dashboard shows.",
-        lists=(Listing("ai.models", SEARCHED), _KPIS, _OF_KPIS),
+        lists=(_MODELS, _KPIS, _OF_KPIS),
     ),
     get(
         f"{API}/changes", changes, ChangesQuery,

@@ -12,13 +12,14 @@ from exporter.http.auth import NO_SCOPE, SCOPES, require_scope
 from exporter.http.body import body_headers, decode_json, decompressed, read_body, receive_body, require_json
 from exporter.http.csv_table import csv_content
 from exporter.http.envelope import UNCACHED, ClientGone, HttpError, send_content, success
-from exporter.http.lists import Listed, page_asked, page_of_lists
+from exporter.http.lists import page_asked, page_of_lists
 from exporter.http.negotiate import BY_ACCEPT, negotiated, prefers_csv
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
+from exporter.http.tables import table_asked
 from exporter.http.threads import in_thread, kind_of
 from exporter.http.types import AnyRoute, Backend, BodyHeaders, Call, Content, NoBody
-from otel_measure.definitions.pages import FIRST_PAGE
+from otel_measure.definitions.pages import FIRST_PAGE, Page
 
 _NO_BODY: Final = NoBody()
 
@@ -60,7 +61,7 @@ class Dispatcher:
         route = bound.route
         require_scope(scope.get(SCOPES, NO_SCOPE), route.access)
         query = parse(scope["query_string"], route.query)
-        page = page_asked(query, route.lists) if route.lists else FIRST_PAGE
+        page = _part_asked(route, query)
         as_csv = bound.is_table and prefers_csv(scope["headers"])
         if bound.on_loop:
             body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
@@ -126,19 +127,25 @@ def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int
     return success(answer, route.status, is_updating=_is_updating(route, call), pending=pending)
 
 
+def _part_asked(route: AnyRoute, query: msgspec.Struct) -> Page:
+    """Return which part of an answer is asked for: a page of its lists, or one of its tables."""
+    if route.lists:
+        return page_asked(query, route.lists)
+    return Page(of=table_asked(query, route.tables).key) if route.tables else FIRST_PAGE
+
+
 def _table(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int, as_csv: bool) -> Content:
-    """Return the asked part of an answer with lists, or a series, in the form that is asked for."""
+    """Return the asked part of an answer with lists or tables, or a series, in the form that is asked for."""
     page = call.page
-    listed = answer if isinstance(answer, Listed) else page_of_lists(answer, route.lists, page)
+    listed = page_of_lists(answer, route.lists, page)
     if as_csv:
-        return csv_content(listed, route.lists, page.of, route.path, (*UNCACHED, BY_ACCEPT))
-    is_part = page != FIRST_PAGE or any(total.total > page.limit for total in listed.totals.values())
+        return csv_content(listed, (*route.lists, *route.tables), page.of, route.path, (*UNCACHED, BY_ACCEPT))
     content = success(
         listed.answer,
         route.status,
         is_updating=_is_updating(route, call),
         pending=pending,
-        lists=listed.totals if is_part else None,
+        lists=listed.totals or None,
     )
     return content._replace(headers=(*content.headers, BY_ACCEPT))
 

@@ -7,7 +7,7 @@ answer. From both follow the query parameters, the page that leaves, and the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -32,7 +32,7 @@ class ListTotal(msgspec.Struct, frozen=True):
 
 
 class Listed(NamedTuple, Generic[A]):
-    """An answer with a page of its lists; `totals` by their keys."""
+    """An answer with a page of its lists, or of some of them; `totals` by the keys of these."""
 
     answer: A
     totals: Mapping[str, ListTotal]
@@ -165,16 +165,31 @@ def page_asked(query: msgspec.Struct, lists: Sequence[BoundListing]) -> Page:
 
 
 def page_of_lists(answer: Any, lists: Sequence[BoundListing], page: Page) -> Listed[Any]:
-    """Return an answer with the asked part of its lists; a list without the column to sort by stays in its order."""
+    """Return an answer with the asked part of its lists; of those whose totals a handler tells it took the part."""
+    answer, told = answer if isinstance(answer, Listed) else (answer, {})
     totals = {}
     for each in lists:
+        if each.key in told:
+            totals[each.key] = told[each.key]
+            continue
         rows = each.rows(answer)
-        of_list = page if not page.sort or page.column in each.sortable else replace(page, sort="")
+        of_list = asked_of(page, each.key, each.sortable)
         part = rows_of(rows, of_list, each.columns, each.listing.searched, each.listing.first)
         totals[each.key] = ListTotal(part.total, part.matched)
-        shown = part.rows if page.of in ("", each.key) else ()
-        answer = _with(answer, each.key.split("."), [*shown] if isinstance(rows, list) else (*shown,))
+        answer = _with(answer, each.key.split("."), [*part.rows] if isinstance(rows, list) else (*part.rows,))
     return Listed(answer, totals)
+
+
+def asked_of(page: Page, key: str, sortable: Collection[str]) -> Page:
+    """Return what is asked of one of several lists.
+
+    Args:
+        page: what is asked of all; where it is of another list, this one has no rows.
+        key: of the list.
+        sortable: its columns; without the one to sort by it stays in its order.
+    """
+    limit = page.limit if page.of in ("", key) else 0
+    return replace(page, limit=limit, sort=page.sort if page.column in sortable else "")
 
 
 def _with(record: Any, path: Sequence[str], value: object) -> Any:

@@ -129,14 +129,7 @@ def health(
     Raises:
         ValueError: a key of ``values`` or ``targets`` is no component, or a target is out of range.
     """
-    _refuse_unknown("values", values)
-    targets = targets or {}
-    check_targets(targets)
-    measured = [
-        _measure(component, values[component.key], targets.get(component.key))
-        for component in COMPONENTS
-        if not math.isnan(values.get(component.key, math.nan))
-    ]
+    measured = _measured(values, targets or {})
     if not measured:
         return Health(math.nan, 0.0, (), ())
     points = _points(measured)
@@ -153,6 +146,22 @@ def health(
         deductions=tuple(taken),
         recommendations=tuple(deduction.recommendation for deduction in taken),
     )
+
+
+def health_score(values: Mapping[str, float], targets: Mapping[str, float] | None = None) -> float:
+    """Return the score that `health` has, without a word about it; it raises what that raises."""
+    measured = _measured(values, targets or {})
+    return 100.0 - sum(_points(measured)) if measured else math.nan
+
+
+def _measured(values: Mapping[str, float], targets: Mapping[str, float]) -> list[_Measured]:
+    _refuse_unknown("values", values)
+    check_targets(targets)
+    return [
+        _measure(component, values[component.key], targets.get(component.key))
+        for component in COMPONENTS
+        if not math.isnan(values.get(component.key, math.nan))
+    ]
 
 
 def check_targets(targets: Mapping[str, float]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import Final
+from typing import Final, NamedTuple
 
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.windows import TimeSpan, Window
@@ -47,6 +47,14 @@ class Latency:
     window: Window
 
 
+class P95(NamedTuple):
+    """The percentile that models are judged by, with its interval; as of `Latency`."""
+
+    p95_ms: float
+    p95_ms_ci: Interval
+    sample_count: int
+
+
 _P95: Final = 0.95
 _PERCENTILES: Final = (0.5, _P95, 0.99, 0.999)
 _OF_FIRST_CHUNK: Final = (0.5, 0.95)
@@ -78,6 +86,19 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
         merged.quantile_interval(_P95),
         span.window,
     )
+
+
+def p95(use: ModelUse) -> P95:
+    """Return what `latency` says of this percentile, in a third of the time."""
+    if _is_binned(use):
+        merged = all_bins(use)
+        return P95(merged.quantile(_P95).value, merged.quantile_interval(_P95), merged.count)
+    histogram = use.latency
+    if histogram is None or not histogram.count:
+        return P95(nan, UNKNOWN, 0)
+    merged = Binned()
+    merged.take(histogram)
+    return P95(histogram.quantile(_P95), merged.quantile_interval(_P95), histogram.count)
 
 
 def percentiles(use: ModelUse, shares: Sequence[float]) -> list[float]:

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Final, TypedDict, Unpack
 
 from otel_measure.ai import reports
+from otel_measure.ai.judged import ModelFigures
+from otel_measure.ai.kept_models import KeptModels
 from otel_measure.ai.kept_snapshots import KeptSnapshots
 from otel_measure.ai.quality_reader import QualityReader
 from otel_measure.ai.registry import Registry
@@ -67,6 +69,7 @@ class ModelReader:
         self._now_us = now_us
         self._timezone = timezone
         self._kept: Final = KeptSnapshots()
+        self._kept_figures: Final = KeptModels[ModelFigures]()
         self._series: Final = SeriesTeller()
 
     @property

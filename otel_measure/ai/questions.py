@@ -21,6 +21,7 @@ from otel_measure.ai.comparison import UseOfVersion, VersionComparison, compare_
 from otel_measure.ai.drift import Drift
 from otel_measure.ai.evaluations import Evaluations
 from otel_measure.ai.fairness import FairnessReport
+from otel_measure.ai.judged import ManyFigures, figures
 from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.model_pages import KnownModels, page_of_models
 from otel_measure.ai.model_reader import ModelReader, QuestionFilter
@@ -240,12 +241,14 @@ class ModelQuestions(ModelReader):
 
     def list_models(self, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]) -> reports.Models:
         """Return a snapshot of every model."""
-        return self._all(*self._narrowed(window, **narrowing))[0]
+        where, span = self._narrowed(window, **narrowing)
+        known = self._known(where, span)
+        return reports.all_models(self._judged(where, known, known.models), known.uses, known.span)
 
     def models_page(
         self, page: Page, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]
-    ) -> tuple[reports.Models, int]:
-        """Return the snapshots of a page of models, what all did together, and how many match what is sought.
+    ) -> tuple[reports.Models, int, int]:
+        """Return the snapshots of a page of models with what all did together, how many there are, and match `q`.
 
         Only the models of the page are judged, so a page takes no more memory however many models there are.
 
@@ -258,28 +261,29 @@ class ModelQuestions(ModelReader):
             ValueError: to sort as is asked, more than 20,000 models would have to be judged.
         """
         where, span = self._narrowed(window, **narrowing)
+        return self._page(where, self._known(where, span), page)
+
+    def judged_models(self, *, environment: str | None = None) -> ManyFigures:
+        """Return what the KPIs of every model look at, of the last 24 hours."""
+        where, span = self._narrowed("24h", environment=environment)
         known = self._known(where, span)
-        return page_of_models(known, page, lambda some: self._judged(where, known, some))
+        return self._figures(where, known, known.models)
 
-    def first_models(self, at_most: int) -> tuple[reports.Models, int]:
-        """Return what the last 24 hours tell of the first models, by name, and of how many more they do.
+    def judged_and_page(
+        self, page: Page, *, environment: str | None = None
+    ) -> tuple[ManyFigures, reports.Models, int, int]:
+        """Return, from one reading, what `judged_models` and `models_page` do; it raises what that raises."""
+        where, span = self._narrowed("24h", environment=environment)
+        known = self._known(where, span)
+        return self._figures(where, known, known.models), *self._page(where, known, page)
 
-        The summary is of those models alone.
-
-        A snapshot takes a tenth of a millisecond: of a hundred thousand models, ten seconds.
-        """
-        return self._all(*self._narrowed("24h"), at_most)
-
-    def _all(self, where: Filter, span: TimeSpan, at_most: int | None = None) -> tuple[reports.Models, int]:
-        known, beyond = self._known(where, span), 0
-        models, uses = known.models, known.uses
-        if at_most is not None:
-            told = {*((use.model, use.version) for use in uses), *known.qualities}
-            models = [model for model in models if (model.name, model.version) in told]
-            models, beyond = models[:at_most], max(len(models) - at_most, 0)
-            shown = {(model.name, model.version) for model in models}
-            uses = [use for use in uses if (use.model, use.version) in shown]
-        return reports.all_models(self._judged(where, known, models), uses, known.span), beyond
+    def first_judged(self, at_most: int) -> tuple[ManyFigures, int]:
+        """Return what the first models are judged by of which the last 24 hours tell, and how many more these are."""
+        where, span = self._narrowed("24h")
+        known = self._known(where, span)
+        told = {*((use.model, use.version) for use in known.uses), *known.qualities}
+        models = [model for model in known.models if (model.name, model.version) in told]
+        return self._figures(where, known, models[:at_most]), max(len(models) - at_most, 0)
 
     def _known(self, where: Filter, span: TimeSpan) -> KnownModels:
         with self._asking(where) as (recorded, moment):
@@ -291,8 +295,22 @@ class ModelQuestions(ModelReader):
                 span,
             )
 
+    def _page(self, where: Filter, known: KnownModels, page: Page) -> tuple[reports.Models, int, int]:
+        return page_of_models(known, page, lambda some: self._judged(where, known, some))
+
     def _judged(self, where: Filter, known: KnownModels, models: Sequence[Model]) -> tuple[reports.Snapshot, ...]:
         return self._kept.of(where, models, known.uses, known.qualities, known.span, utc(self._now_us()))
+
+    def _figures(self, where: Filter, known: KnownModels, models: Sequence[Model]) -> ManyFigures:
+        uses, qualities, span = known.uses, known.qualities, known.span
+        told = self._kept_figures.of(
+            (where, span.end - span.start),
+            models,
+            uses,
+            qualities,
+            lambda model, use, quality: figures(model, use, quality, span),
+        )
+        return ManyFigures(told, span.window)
 
     def get_model_series(
         self,

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import nan
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from otel_measure.ai.drift import DataQuality, Drift
 from otel_measure.ai.fairness import FairnessReport
-from otel_measure.ai.health import Deduction, Health, health
+from otel_measure.ai.health import Deduction, health
 from otel_measure.ai.latency import Latency, latency
 from otel_measure.ai.quality import Accuracy, accuracy_of_classes
 from otel_measure.conventions import instruments
@@ -18,6 +18,7 @@ from otel_measure.definitions.kpis import BY_KEY, MIN_PRICED_RATIO
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.quality import predicts_numbers
 from otel_measure.definitions.windows import TimeSpan, Window
+from otel_measure.stats.intervals import Interval
 from otel_measure.store.model_questions import RecordedModels
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Labels
@@ -112,9 +113,40 @@ class Models:
 
     models: tuple[Snapshot, ...]
     summary: ModelsSummary
-    total_models: int
     total_inferences: int
     window: Window
+
+
+class JudgedLatency(Protocol):
+    """What a model is judged by of how long its calls took."""
+
+    @property
+    def p95_ms(self) -> float:
+        """As of `Latency`."""
+
+    @property
+    def p95_ms_ci(self) -> Interval:
+        """As of `Latency`."""
+
+    @property
+    def sample_count(self) -> int:
+        """As of `Latency`."""
+
+
+class JudgedCost(Protocol):
+    """What a model is judged by of what its calls cost."""
+
+    @property
+    def per_request_usd(self) -> float:
+        """As of `Cost`."""
+
+    @property
+    def priced_ratio(self) -> float:
+        """As of `Cost`."""
+
+    @property
+    def requests(self) -> int:
+        """As of `Cost`."""
 
 
 # What every call tells of is in the score from the first one; the score itself is judged only after 20 calls.
@@ -126,7 +158,7 @@ def cost(use: ModelUse, span: TimeSpan) -> Cost:
     total_usd = use.cost_nano_usd / instruments.NANO if use.priced else nan
     return Cost(
         total_usd=total_usd,
-        per_request_usd=total_usd / use.priced if use.priced else nan,
+        per_request_usd=cost_per_request(use),
         per_1k_tokens_usd=total_usd / use.priced_tokens * 1000 if use.priced_tokens else nan,
         input_tokens=use.input_tokens if use.input_known else nan,
         output_tokens=use.output_tokens if use.output_known else nan,
@@ -143,7 +175,12 @@ def cost(use: ModelUse, span: TimeSpan) -> Cost:
     )
 
 
-def priced_evidence(paid: Cost) -> int:
+def cost_per_request(use: ModelUse) -> float:
+    """Return what a priced call cost, USD."""
+    return use.cost_nano_usd / instruments.NANO / use.priced if use.priced else nan
+
+
+def priced_evidence(paid: JudgedCost) -> int:
     """Return the priced calls, as evidence for what a call costs; none where most calls have no price."""
     return round(paid.priced_ratio * paid.requests) if paid.priced_ratio >= MIN_PRICED_RATIO else 0
 
@@ -178,7 +215,12 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
     """Everything about one model."""
     model_latency, model_cost, model_errors = latency(use, span), cost(use, span), errors(use)
     model_accuracy = accuracy(model.type, quality.labels, span)
-    scored = _health(model, use, model_accuracy, quality, model_latency, model_cost, model_errors)
+    parts = parts_of_health(model, use, model_accuracy, quality, model_latency, model_cost, model_errors)
+    scored = health(
+        {key: part.value for key, part in parts.items()},
+        targets=model.targets,
+        evidence={key: part.basis for key, part in parts.items()},
+    )
     return Snapshot(
         model_name=model.name,
         model_version=model.version,
@@ -201,7 +243,7 @@ def snapshot(model: Model, use: ModelUse, quality: ModelQuality, span: TimeSpan,
     )
 
 
-class _Part(NamedTuple):
+class HealthPart(NamedTuple):
     """A component of the health score: its value, what that rests on as a number, and in words."""
 
     value: float
@@ -209,24 +251,27 @@ class _Part(NamedTuple):
     basis: str
 
 
-def _health(
+def parts_of_health(
     model: Model,
     use: ModelUse,
     right: Accuracy | None,
     quality: ModelQuality,
-    took: Latency,
-    paid: Cost,
+    took: JudgedLatency,
+    paid: JudgedCost,
     failed: Errors,
-) -> Health:
+) -> dict[str, HealthPart]:
+    """Return the components of the health of a model that there is enough evidence for, by the keys of their KPIs."""
     calls = f"{use.requests:,} inferences"
     parts = {
-        "error_rate": _Part(failed.rate, use.requests, calls),
-        "latency_p95_ms": _Part(took.p95_ms, took.sample_count, calls),
-        "cost_per_request_usd": _Part(paid.per_request_usd, priced_evidence(paid), f"{use.priced:,} priced inferences"),
+        "error_rate": HealthPart(failed.rate, use.requests, calls),
+        "latency_p95_ms": HealthPart(took.p95_ms, took.sample_count, calls),
+        "cost_per_request_usd": HealthPart(
+            paid.per_request_usd, priced_evidence(paid), f"{use.priced:,} priced inferences"
+        ),
     }
     if right is not None:
         labelled = f"{right.labelled:,} labelled predictions"
-        parts["accuracy"] = _Part(right.accuracy, right.labelled, labelled)
+        parts["accuracy"] = HealthPart(right.accuracy, right.labelled, labelled)
     own = (model.targets or {}).get("fairness_gap")
     fairness, drift, data = quality.fairness, quality.drift, quality.data_quality
     worst = None if fairness is None else fairness.worst(own)
@@ -234,23 +279,18 @@ def _health(
         attribute, gap = worst
         compared = len(gap.n) - len(gap.left_out)
         groups = f"{attribute}: {gap.smallest_group:,} records in the smallest of {compared} groups"
-        parts["fairness_gap"] = _Part(gap.demographic_parity_difference, gap.smallest_group, groups)
+        parts["fairness_gap"] = HealthPart(gap.demographic_parity_difference, gap.smallest_group, groups)
     if drift is not None:
         # A score without an alarm is what chance gives, and takes no points.
         score = drift.drift_score if drift.evidence.alarm else 0.0
         drifted = f"{drift.samples:,} records; drifted: {_listed(drift.evidence.drifted)}"
-        parts["drift_score"] = _Part(score, drift.samples, drifted)
+        parts["drift_score"] = HealthPart(score, drift.samples, drifted)
     if data is not None:
-        parts["data_quality"] = _Part(data.score, data.samples, f"{data.samples:,} records")
+        parts["data_quality"] = HealthPart(data.score, data.samples, f"{data.samples:,} records")
     # One wrong answer is no unhealthy model: what is too little for a verdict is too little for points.
-    enough = {
+    return {
         key: part for key, part in parts.items() if key in _OF_EVERY_CALL or part.evidence >= BY_KEY[key].min_evidence
     }
-    return health(
-        {key: part.value for key, part in enough.items()},
-        targets=model.targets,
-        evidence={key: part.basis for key, part in enough.items()},
-    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -267,7 +307,7 @@ def use_of(models: RecordedModels, key: ModelKey, span: TimeSpan) -> ModelUse:
 def all_models(snapshots: tuple[Snapshot, ...], uses: Iterable[ModelUse], span: TimeSpan) -> Models:
     """Return the snapshots of all models, and what these did together."""
     whole = summary(uses, span)
-    return Models(snapshots, whole, len(snapshots), whole.inference_count, span.window)
+    return Models(snapshots, whole, whole.inference_count, span.window)
 
 
 def summary(uses: Iterable[ModelUse], span: TimeSpan) -> ModelsSummary:

@@ -7,14 +7,15 @@ kept, some of them at a turn; who had so few calls in them that nobody can miss 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from types import MappingProxyType
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 from otel_measure.alerting.environments import environments_of
-from otel_measure.alerting.signs_of_life import SignsOfLife
+from otel_measure.alerting.late_calls import LateCalls
+from otel_measure.alerting.signs_of_life import LATELY_US, SignsOfLife
 from otel_measure.definitions.alerting.absence import (
     AbsenceHistory,
     fewest_calls,
@@ -24,7 +25,7 @@ from otel_measure.definitions.alerting.absence import (
     judge_young_silence,
 )
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
-from otel_measure.definitions.alerting.past_calls import REACH_US, PastCalls, Span
+from otel_measure.definitions.alerting.past_calls import REACH_US, MinutesOf, PastCalls
 from otel_measure.definitions.alerting.rule import AlertRule, Judge
 from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.days import DAY_US
@@ -32,6 +33,7 @@ from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.store.model_questions import CallTimeQuestions
 from otel_measure.store.protocol import Store
 from otel_measure.store.questions import Moment
+from otel_measure.store.types.alerts import LateDay
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ServiceModel
 
@@ -72,9 +74,13 @@ class CallAbsences:
         """
         judged: list[Judgement] = []
         for name in environments_of(self._store) if self._rules else ():
-            environment = self._environments.setdefault(name, _Environment(name, self._zone))
+            shortest_us = min(rule.window_s for rule in self._rules) * SECOND_US
+            environment = self._environments.setdefault(name, _Environment(name, self._zone, shortest_us))
             with self._store.asking(Filter(environment=name)) as known:
                 judged += environment.judge(known, self._rules, now_us)
+            late = environment.take_late()
+            if late:
+                self._store.alerts.note_late(late, now_us)
         return judged
 
 
@@ -94,12 +100,20 @@ class _WeeksBefore:
 
 
 class _Environment:
-    """Models and services of one environment, and what was read of them."""
+    """Models and services of one environment, and what was read of them.
 
-    def __init__(self, name: str, zone: ZoneInfo) -> None:
+    Args:
+        name: of the environment.
+        zone: whose clock those who call go by.
+        shortest_us: the shortest window of a rule; who was called within it is not silent.
+    """
+
+    def __init__(self, name: str, zone: ZoneInfo, shortest_us: int) -> None:
         self._name = name
         self._zone = zone
+        self._shortest_us = shortest_us
         self._life = SignsOfLife(name)
+        self._late = LateCalls(shortest_us)
         self._active: dict[ServiceModel, int] = {}
         self._active_read_us: int | None = None
         self._calls: dict[ServiceModel, float] = {}
@@ -109,9 +123,9 @@ class _Environment:
     def judge(self, known: Moment, rules: Sequence[AlertRule], now_us: int) -> Iterator[Judgement]:
         """Yield what rules say of each subject."""
         times = known.call_times
-        shortest_us = min(rule.window_s for rule in rules) * SECOND_US
-        lately = times.called_since(now_us - shortest_us)
-        self._note_active(times, lately, fewest_calls(rules), now_us)
+        lately = times.called_since(now_us - self._shortest_us)
+        self._note_active(known, lately, fewest_calls(rules), now_us)
+        silent_before = self._late.begin(now_us)
         watched = known.alerts.watched(now_us - REACH_US)
         reads_left = max(_READ_AT_A_TURN, len(self._expected) // 60)
         silent: list[tuple[AlertSubject, list[ServiceModel]]] = []
@@ -119,27 +133,43 @@ class _Environment:
             if lately.isdisjoint(calls):
                 silent.append((subject, calls))
                 continue
+            if subject in silent_before:
+                self._note_came(times, subject, calls, silent_before[subject], now_us)
             for rule in rules:
                 if rule.about == subject.kind:
                     yield Judgement(rule.key, subject, "within", threshold=rule.threshold)
+        last_us = {subject: self._last_us(times, calls) for subject, calls in silent}
         if silent:
-            self._life.look(known.streams, lately, now_us)
+            self._look_who_lives(known, lately, last_us, now_us)
         for subject, calls in sorted(silent, key=lambda one: one[0] in self._kept):  # who was never read, first
             kept = self._kept.get(subject)
             if (kept is None or not 0 <= now_us - kept.read_us < _KEPT_US) and reads_left > 0:
                 reads_left -= 1
                 kept = self._kept[subject] = _WeeksBefore(_read(times, calls, now_us), now_us)
+            if last_us[subject] > silent_before.get(subject, now_us):
+                self._note_came(times, subject, calls, silent_before[subject], now_us)
+            if subject.kind == "service":
+                last_us[subject] = max(last_us[subject], self._life.heard_until(subject.name))
+            self._late.is_silent(subject, last_us[subject])
             if kept is None:
                 continue
-            history = self._history(times, subject, calls, kept, watched, lately)
+            late_us = self._late.usual_us(subject, kept.calls.first_call_us, now_us)
+            minutes_of = _minutes_of(times, calls, kept)
+            history = AbsenceHistory(
+                subject, kept.calls, minutes_of, last_us[subject], watched, self._zone, late_us=late_us
+            )
+            if subject.kind == "model":
+                history = self._with_sender(history, times, calls, kept, lately)
             yield from (ABSENCES[rule.judge](rule, history, now_us) for rule in rules if rule.about == subject.kind)
 
-    def _note_active(self, times: CallTimeQuestions, lately: Set[ServiceModel], fewest: float, now_us: int) -> None:
+    def _note_active(self, known: Moment, lately: Set[ServiceModel], fewest: float, now_us: int) -> None:
         """Know who had calls in eight days, and their last hour or one before it; all are read once an hour."""
+        times = known.call_times
         is_due = self._active_read_us is None or not 0 <= now_us - self._active_read_us < HOUR_US
         if is_due:
             self._active = times.active(now_us - _ACTIVE_US, now_us + HOUR_US)
             self._calls = {**times.totals(now_us - REACH_US, now_us + HOUR_US)}
+            self._late.read(known.alerts.late_days(self._name))
             self._active_read_us = now_us
         is_new = any(self._calls.get(called) != inf for called in lately)
         self._active.update(dict.fromkeys(lately, now_us - now_us % HOUR_US - HOUR_US))
@@ -163,31 +193,45 @@ class _Environment:
                 subjects.setdefault(subject, []).append(called)
         return subjects
 
-    def _history(
+    def _look_who_lives(
+        self, known: Moment, lately: Set[ServiceModel], last_us: Mapping[AlertSubject, int], now_us: int
+    ) -> None:
+        """Look who lives: who tells in batches lives until the next one is due."""
+        late: dict[str, int] = {}
+        calling = {called.service for called in lately}
+        for subject, until_us in last_us.items():
+            if subject.kind == "service":
+                kept = self._kept.get(subject)
+                late_us = self._late.usual_us(subject, None if kept is None else kept.calls.first_call_us, now_us)
+                late[subject.name] = late_us
+                if late_us and now_us - until_us < LATELY_US + late_us:
+                    calling.add(subject.name)
+        self._life.look(known.streams, calling, late, now_us)
+
+    def _note_came(
         self,
         times: CallTimeQuestions,
         subject: AlertSubject,
         calls: Sequence[ServiceModel],
+        until_us: int,
+        now_us: int,
+    ) -> None:
+        """Learn from calls of a subject that was silent until a turn ago how late they are."""
+        minutes = (min(times.by_minute(called, until_us, now_us), default=None) for called in calls)
+        self._late.came(subject, min((minute for minute in minutes if minute is not None), default=None), now_us)
+
+    def _with_sender(
+        self,
+        history: AbsenceHistory,
+        times: CallTimeQuestions,
+        calls: Sequence[ServiceModel],
         kept: _WeeksBefore,
-        watched: Sequence[Span],
         lately: Set[ServiceModel],
     ) -> AbsenceHistory:
-        def minutes_of(hour: int) -> _Hours:
-            if hour in kept.minutes:
-                return kept.minutes[hour]
-            minutes = _added(times.by_minute(called, hour, hour + HOUR_US) for called in calls)
-            if hour + HOUR_US <= kept.read_us:
-                kept.minutes[hour] = minutes
-            return minutes
-
-        minutes = (times.last_minute(called, self._active[called]) for called in calls)
-        last_us = max((minute + MINUTE_US for minute in minutes if minute is not None), default=0)
-        if subject.kind == "service":
-            last_us = max(last_us, self._life.heard_until(subject.name))
-            return AbsenceHistory(subject, kept.calls, minutes_of, last_us, watched, self._zone)
-        senders = {called.service for called in calls}
-        sender = self._life.one_that_lives(senders)
+        """Return what is known of a model, with who called it and lives, and what they call instead."""
+        sender = self._life.one_that_lives({called.service for called in calls})
         others = sorted(called for called in lately if called.service == sender)
+        last_us = history.last_us
 
         def successor() -> str:
             # For a while both are called, so one whose first calls lie a little earlier is new as well.
@@ -197,7 +241,30 @@ class _Environment:
             new = (one for one in others if one.model not in kept.models[before])
             return next((one.model for one in new if times.by_minute(one, before, last_us + _AT_ONCE_US)), "")
 
-        return AbsenceHistory(subject, kept.calls, minutes_of, last_us, watched, self._zone, sender, successor)
+        return replace(history, sender=sender, successor=successor)
+
+    def _last_us(self, times: CallTimeQuestions, calls: Sequence[ServiceModel]) -> int:
+        """Return when the last minute ended that held one of some calls; 0 for none."""
+        minutes = (times.last_minute(called, self._active[called]) for called in calls)
+        return max((minute + MINUTE_US for minute in minutes if minute is not None), default=0)
+
+    def take_late(self) -> list[LateDay]:
+        """Return what was learnt of how late calls become known, once."""
+        return self._late.take_noted()
+
+
+def _minutes_of(times: CallTimeQuestions, calls: Sequence[ServiceModel], kept: _WeeksBefore) -> MinutesOf:
+    """Return what tells the calls of an hour by the minute; of hours that are over it is kept."""
+
+    def minutes_of(hour: int) -> _Hours:
+        if hour in kept.minutes:
+            return kept.minutes[hour]
+        minutes = _added(times.by_minute(called, hour, hour + HOUR_US) for called in calls)
+        if hour + HOUR_US <= kept.read_us:
+            kept.minutes[hour] = minutes
+        return minutes
+
+    return minutes_of
 
 
 def _read(times: CallTimeQuestions, calls: Iterable[ServiceModel], now_us: int) -> PastCalls:

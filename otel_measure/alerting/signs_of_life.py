@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.labels import label_name, parse
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.store.questions import StreamQuestions
-from otel_measure.store.types.models import ServiceModel
 
 LATELY_US: Final = 10 * MINUTE_US
 _ARRIVALS_US: Final = 5 * MINUTE_US  # as finely as it is known when anything came by OTLP
@@ -35,18 +34,19 @@ class SignsOfLife:
         self._heard_until: dict[str, int] = {}
         self._living: set[str] = set()
 
-    def look(self, streams: StreamQuestions, lately: Iterable[ServiceModel], now_us: int) -> None:
+    def look(self, streams: StreamQuestions, calling: Iterable[str], late_us: Mapping[str, int], now_us: int) -> None:
         """Look who lives now.
 
         Args:
             streams: know what comes.
-            lately: calls of the last minutes, which are signs of life too.
+            calling: services of which calls came lately, which are signs of life too.
+            late_us: how late a service usually tells what it does, of those who are late.
             now_us: microseconds.
         """
-        self._living = {called.service for called in lately}
+        self._living = set(calling)
         for service, at_least, at_most in self._signs(streams, now_us):
             self._heard_until[service] = max(self._heard_until.get(service, 0), min(at_most, now_us))
-            if at_least >= now_us - LATELY_US:
+            if at_least >= now_us - LATELY_US - late_us.get(service, 0):
                 self._living.add(service)
 
     def heard_until(self, service: str) -> int:

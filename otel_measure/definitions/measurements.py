@@ -6,9 +6,9 @@ User ids never become attributes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.conventions import instruments, model_names, semconv
 from otel_measure.conventions.instruments import Instrument
@@ -24,6 +24,17 @@ class Measurement(NamedTuple):
     instrument: Instrument
     value: float
     attributes: Attributes
+
+
+MEASURED_FIELDS: Final[Mapping[type[Record], tuple[str, ...]]] = {
+    Inference: (
+        "model", "version", "operation", "provider", "response_model", "error_type", "cost_usd", "cost_source",
+        "latency_ms", "untimed", "input_tokens", "output_tokens", "time_to_first_chunk_ms", "output_chunks",
+    ),
+    UserEvent: ("type",),
+    EvaluationResult: ("name", "score", "label", "model", "version"),
+}  # fmt: skip
+"""What `measurements` reads of a record beside its origin: records that are alike in these measure the same."""
 
 
 def measurements(record: Record) -> list[Measurement]:

@@ -57,6 +57,13 @@ class Sum:
         if self.buckets is not None and other.buckets is not None:
             self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
 
+    def remove(self, other: Sum) -> None:
+        """Take out what another has, which was added before."""
+        self.value -= other.value
+        self.count -= other.count
+        if self.buckets is not None and other.buckets is not None:
+            self.buckets = [a - b for a, b in zip(self.buckets, other.buckets, strict=True)]
+
 
 def summed(records: Iterable[Record]) -> dict[TotalKey, Sum]:
     """Return what records add to each series."""
@@ -79,9 +86,28 @@ def summed(records: Iterable[Record]) -> dict[TotalKey, Sum]:
         for instrument, attributes, values in of_origin.values():
             _sum_of(sums, instrument, attributes, origin).count_values(instrument, values)
     for event, n in _alike(events):
-        for instrument, value, attributes in measurements(event):
-            _sum_of(sums, instrument, attributes, event.origin).count_value(instrument, value, n)
+        _add_alike(sums, event, n)
     return sums
+
+
+def summed_alike(counted: Iterable[tuple[Record, int]]) -> dict[TotalKey, Sum]:
+    """Return what records add to each series that are given once for all that measure the same, with their number."""
+    sums: dict[TotalKey, Sum] = {}
+    single: list[Record] = []
+    for record, n in counted:
+        if n == 1:
+            single.append(record)
+        else:
+            _add_alike(sums, record, n)
+    for key, added in summed(single).items():
+        if (known := sums.setdefault(key, added)) is not added:
+            known.add(added)
+    return sums
+
+
+def _add_alike(sums: dict[TotalKey, Sum], record: Record, n: int) -> None:
+    for instrument, value, attributes in measurements(record):
+        _sum_of(sums, instrument, attributes, record.origin).count_value(instrument, value, n)
 
 
 class _SeriesValues(NamedTuple):

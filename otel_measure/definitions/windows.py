@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -62,7 +63,13 @@ class TimeSpan:
     @property
     def window(self) -> Window:
         """The window as answers show it."""
-        return Window(moment(self.start), moment(self.end), self.timezone, self.definitions, self.environment)
+        return _window_of(self)
+
+
+@lru_cache(maxsize=16)
+def _window_of(span: TimeSpan) -> Window:
+    """Return the window of a span, which every part of an answer about ten thousand models has."""
+    return Window(moment(span.start), moment(span.end), span.timezone, span.definitions, span.environment)
 
 
 def minutes(window: object) -> int:

@@ -30,10 +30,13 @@ from typing import Final, NamedTuple
 from otel_measure.definitions.contributions import AGES_HOURS, CROSSED_OVER
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.windows import HOUR_US, CountedBy
+from otel_measure.experiments.arms import MIN_CONVERSIONS, Arm, have_enough
+from otel_measure.experiments.explanation import explanation, reasons
+from otel_measure.experiments.still_needed import still_needed
 from otel_measure.stats.ab_test import AbTest, Effect, Verdict
 from otel_measure.stats.intervals import UNKNOWN, Interval, wilson_interval
 from otel_measure.stats.sequential import confidence_sequence, proportion_sequence, published_p
-from otel_measure.stats.tests import SRM_ALARM_P, SampleStatistics, difference, sample_ratio
+from otel_measure.stats.tests import SRM_ALARM_P, difference, sample_ratio
 from otel_measure.store.types.experiments import ArmHour, Experiment
 
 ALPHA: Final = 0.05
@@ -41,32 +44,6 @@ OF_CONTROL: Final = 0.05
 """The share of ALPHA for the interval of the control's rate, of which the effects are shares."""
 MATURE_SHARE: Final = 0.9
 """The share of the persons who have reached the age at which arms are compared."""
-MIN_USERS: Final = 100
-MIN_CONVERSIONS: Final = 10
-IMAGINED: Final = 3.0**2 / 2.0
-"""z²/2 for the z of a confidence sequence, whose half-width is 3 standard errors where it is tightest."""
-
-
-@dataclass(slots=True)
-class Arm:
-    """Users of one variant so far, and how many of them converted."""
-
-    users: int = 0
-    conversions: int = 0
-
-    @property
-    def sample(self) -> SampleStatistics:
-        """The arm as a proportion."""
-        return SampleStatistics.proportion(self.conversions, self.users)
-
-    @property
-    def cautious_sample(self) -> SampleStatistics:
-        """The arm with the variance of z²/2 conversions and as many other users more (Agresti and Coull 1998).
-
-        Its own variance is 0 while nobody has converted, as if the rate were known to be 0.
-        """
-        rate = (self.conversions + IMAGINED) / (self.users + 2.0 * IMAGINED)
-        return replace(self.sample, variance=rate * (1.0 - rate))
 
 
 @dataclass(slots=True)
@@ -84,7 +61,7 @@ class _Looks:
 
     def look(self, control: Arm, treatment: Arm) -> None:
         """Look once more."""
-        if not _have_enough(control, treatment):
+        if not have_enough(control, treatment):
             return
         absolute = confidence_sequence(difference(control.cautious_sample, treatment.cautious_sample), alpha=self.alpha)
         self.p_value = published_p(self.p_value, absolute.p_value)
@@ -147,11 +124,14 @@ def analyse(
         _add(arms, hour)
         split = sample_ratio([arm.users for arm in arms.values()], experiment.weights)
         split_p_value = published_p(split_p_value, split.p_value)
+    last_hour = _last_hour(experiment, of_arms, now)
     return _result(
         experiment,
         arms,
-        _compare(experiment, of_arms, _last_hour(experiment, of_arms, now)),
+        _compare(experiment, of_arms, last_hour),
         split_p_value,
+        exposed=((cell.hour, cell.users) for cell in of_arms),
+        last_hour=last_hour,
         crossed_over=sum(cell.users for cell in of_all if cell.variant == CROSSED_OVER),
         excluded=sum(cell.users for cell in of_all if cell.variant not in ours | {CROSSED_OVER}),
         definitions=definitions,
@@ -218,7 +198,7 @@ def _look(
     """Look after each hour, and yield what that says at each of some hours, ascending."""
     control, *others = experiment.variants
     arms = {variant: Arm() for variant in experiment.variants}
-    looks = {variant: _Looks(ALPHA * (1.0 - OF_CONTROL) / len(others)) for variant in others}
+    looks = {variant: _Looks(_alpha(others)) for variant in others}
     so_far, waiting = _Compared(age, arms, looks), deque(last_hours)
     for exposed, hour in groupby(cells, key=lambda cell: cell.hour):
         while waiting and exposed + age > waiting[0]:
@@ -230,6 +210,11 @@ def _look(
             each.look(arms[control], arms[variant])
     for last in waiting:
         yield last, deepcopy(so_far)
+
+
+def _alpha(others: Sequence[str]) -> float:
+    """Return the error rate of the looks at each variant beside the control."""
+    return ALPHA * (1.0 - OF_CONTROL) / len(others)
 
 
 class _Persons:
@@ -251,11 +236,6 @@ class _Persons:
         """Return the largest age, of those at which persons are compared, that nine in ten of them had reached."""
         needed = MATURE_SHARE * self.until(last_hour)
         return max((age for age in AGES_HOURS if self.until(last_hour - age) >= needed > 0.0), default=0)
-
-
-def _have_enough(*arms: Arm) -> bool:
-    """Tell whether anything may be concluded from arms that are compared."""
-    return all(arm.users >= MIN_USERS for arm in arms) and sum(arm.conversions for arm in arms) >= MIN_CONVERSIONS
 
 
 def _effects(compared: _Compared) -> dict[str, Effect]:
@@ -315,12 +295,14 @@ def _result(
     arms: Mapping[str, Arm],
     compared: _Compared,
     split_p_value: float,
+    exposed: Iterable[tuple[int, int]],
+    last_hour: int,
     crossed_over: int,
     excluded: int,
     definitions: CountedBy,
     environment: str,
 ) -> AbTest:
-    control = experiment.variants[0]
+    control, *others = experiment.variants
     effects = _effects(compared)
     rates = {variant: arm.sample.mean for variant, arm in arms.items()}
     intervals = {variant: wilson_interval(arm.conversions, arm.users) for variant, arm in arms.items()}
@@ -330,7 +312,8 @@ def _result(
     mismatch = stray or split_p_value <= SRM_ALARM_P
     best = _winner(control, effects, weights)
     verdict = _verdict(compared, weights, mismatch, best)
-    return AbTest(
+    runs = experiment.stopped is None
+    test = AbTest(
         test_id=experiment.key,
         test_name=experiment.name,
         control_variant=control,
@@ -355,6 +338,9 @@ def _result(
         p_value=min((e.adjusted_p_value for e in effects.values() if e.adjusted_p_value >= 0.0), default=nan),
         verdict=verdict,
         winner=best if verdict == "winner" else None,
+        needs=still_needed(verdict, compared.arms, weights, _alpha(others), exposed, last_hour) if runs else None,
+        explanation="",
+        reasons=(),
         coverage=experiment.coverage,
         environment=environment,
         created_at=moment(experiment.created),
@@ -362,6 +348,7 @@ def _result(
         served_variant=experiment.served,
         definitions=definitions,
     )
+    return replace(test, explanation=explanation(test), reasons=reasons(test))
 
 
 def _winner(control: str, effects: Mapping[str, Effect], weights: Mapping[str, float]) -> str | None:
@@ -382,5 +369,5 @@ def _verdict(compared: _Compared, weights: Mapping[str, float], mismatch: bool, 
         return "winner"
     (_, control), *others = compared.arms.items()
     rivals = [arm for variant, arm in others if weights[variant]]
-    is_enough = all(_have_enough(control, rival) for rival in rivals) if rivals else _have_enough(control)
+    is_enough = all(have_enough(control, rival) for rival in rivals) if rivals else have_enough(control)
     return "no_winner_yet" if is_enough else "not_enough_data"

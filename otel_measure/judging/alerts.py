@@ -57,12 +57,11 @@ class Alerts:
     Services, models and users are of one `environment`.
 
     Attributes:
-        alerts: the KPIs beyond their alert threshold; `total` of them where these are a page.
+        alerts: the KPIs beyond their alert threshold.
         rules: how the alerts of rules stand.
     """
 
     alerts: tuple[Alert, ...]
-    total: int
     evaluated: int
     unknown: int
     timestamp: datetime
@@ -84,12 +83,12 @@ def alerts(card: Scorecard, rules: RuleAlerts, host: str) -> Alerts:
         by_kpi.setdefault((message.kpi, about), message)
     firing = tuple(_dated(alert_of(reading), by_kpi, host, card) for reading in card.kpis if reading.verdict == "alert")
     unknown = card.verdicts["unknown"]
-    return Alerts(firing, len(firing), len(card.kpis), unknown, card.timestamp, card.environment, rules)
+    return Alerts(firing, len(card.kpis), unknown, card.timestamp, card.environment, rules)
 
 
 def alert_of(reading: Reading) -> Alert:
     """Return the alert that a reading is, if it is one."""
-    threshold = nan if reading.alert is None else reading.alert
+    threshold = threshold_of(reading)
     kpi = replace(BY_KEY[reading.key], target=reading.target, alert=reading.alert)
     side = "above" if kpi.direction == "below" else "below"
     of = f" of {reading.subject}" if reading.subject else ""
@@ -105,6 +104,11 @@ def alert_of(reading: Reading) -> Alert:
         model_name=reading.model_name,
         model_version=reading.model_version,
     )
+
+
+def threshold_of(reading: Reading) -> float:
+    """Return beyond which value a reading alerts; `nan` where it never does."""
+    return nan if reading.alert is None else reading.alert
 
 
 def subject_of(reading: Reading | Alert, host: str, environment: str) -> AlertSubject | None:

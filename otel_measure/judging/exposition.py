@@ -82,7 +82,7 @@ class Exposition:
 
     def _derived(self) -> list[Family]:
         """Return the gauges of models, users and experiments, from the same reports as the JSON."""
-        models, beyond = self._ai.first_models(EXPOSED_ATTRIBUTE_SETS)
+        models, beyond = self._ai.first_judged(EXPOSED_ATTRIBUTE_SETS)
         return gauges.families(
             chain(
                 gauges.model_values(models),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import isnan
 from typing import Protocol, TypeAlias
 
-from otel_measure.ai.reports import Models
+from otel_measure.ai.judged import KpiModels
 from otel_measure.conventions import instruments, semconv
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.conventions.labels import escaped
@@ -91,7 +91,7 @@ def _of_service(service: Availability) -> Attributes:
     return ((semconv.ATTR_MONITORED_SERVICE_NAME, service.service_name), *_of(service.window.environment))
 
 
-def model_values(models: Models) -> Iterator[Value]:
+def model_values(models: KpiModels) -> Iterator[Value]:
     """Yield accuracy, drift, health and data quality of every model."""
     for model in models.models:
         own = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from otel_measure.ai.reports import Models
+from otel_measure.ai.judged import KpiModels
 from otel_measure.definitions.windows import CountedBy, counted_together
 from otel_measure.errors import NoStore
 from otel_measure.infrastructure.availability import Availability
@@ -22,7 +22,7 @@ class Overview:
         machine: the machine at a glance, as `get_metrics_summary()` returns it.
         observed_s: how much of the last 5 minutes was seen of the machine.
         services: the availability of every registered service.
-        models: every model.
+        models: what every model is judged by.
         users: everything about users; `None` without a store.
         timestamp: when the reading ended.
     """
@@ -30,7 +30,7 @@ class Overview:
     machine: dict[str, Any]
     observed_s: float
     services: tuple[Availability, ...]
-    models: Models
+    models: KpiModels
     users: UsersOverview | None
     timestamp: datetime
 
@@ -62,13 +62,6 @@ class MachineReports(Protocol):
         """Return how much of the last 5 minutes was seen."""
 
 
-class ModelReports(Protocol):
-    """Who answers about models."""
-
-    def list_models(self, *, environment: str | None = None) -> Models:
-        """Return every model, of one environment."""
-
-
 class UserReports(Protocol):
     """Who answers about users."""
 
@@ -77,13 +70,13 @@ class UserReports(Protocol):
 
 
 def overview(
-    machine: MachineReports, models: ModelReports, users: UserReports, now: datetime, environment: str | None = None
+    machine: MachineReports, models: KpiModels, users: UserReports, now: datetime, environment: str | None = None
 ) -> Overview:
     """Ask each domain once; without a store there are no services and no users.
 
     Args:
         machine: the infrastructure service.
-        models: the model service.
+        models: what every model is judged by, of that environment.
         users: the user service.
         now: the time that it is dated with.
         environment: of services, models and users, chosen as for every answer where none is asked for.
@@ -92,7 +85,7 @@ def overview(
         machine.get_metrics_summary(environment=environment),
         machine.observed_seconds(),
         _services(machine, environment),
-        models.list_models(environment=environment),
+        models,
         _users(users, environment),
         now,
     )

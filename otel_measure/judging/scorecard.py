@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from math import isnan, nan
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from otel_measure.ai.fairness import FairnessReport
-from otel_measure.ai.reports import Snapshot as ModelSnapshot
+from otel_measure.ai.judged import KpiModel
 from otel_measure.ai.reports import priced_evidence
 from otel_measure.definitions.kpis import BY_KEY, Kpi
 from otel_measure.definitions.verdicts import (
@@ -37,6 +38,7 @@ from otel_measure.stats.intervals import Interval, wilson_interval
 from otel_measure.users.reports import CompleteWeek, UsersOverview
 
 DROP_P: Final = 0.001
+_RANK: Final[Mapping[Verdict, int]] = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +110,50 @@ def scorecard(overview: Overview, kpis: Mapping[str, Kpi] = BY_KEY, kept: KeptRe
         kpis: by their key, in their order; alert rules may have other thresholds than the table.
         kept: what was judged of models before, by these KPIs; `None` judges every one.
     """
+    told = readings(overview, kpis, kept or KeptReadings())
     by_key: dict[str, list[Reading]] = {key: [] for key in kpis}
-    for reading in _readings(overview, kpis, kept or KeptReadings()):
+    for reading in chain(told.others, *told.of_models):
         by_key[reading.key].append(reading)
     for key in kpis:
-        by_key[key].sort(key=lambda reading: (WORST_FIRST.index(reading.verdict), reading.subject))
-    readings = tuple(
-        reading for key, kpi in kpis.items() for reading in by_key[key] or [_reading(kpi, _Unjudged(key, nan))]
-    )
-    counted = Counter(reading.verdict for reading in readings)
+        by_key[key].sort(key=worst_first)
+    in_order = tuple(reading for key, kpi in kpis.items() for reading in by_key[key] or [_nothing_read(kpi)])
+    counted = Counter(reading.verdict for reading in in_order)
     verdicts = {verdict: counted[verdict] for verdict in WORST_FIRST}
-    return Scorecard(readings, verdicts, overview.timestamp, overview.definitions, overview.environment)
+    return Scorecard(in_order, verdicts, overview.timestamp, overview.definitions, overview.environment)
 
 
-def _readings(overview: Overview, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Iterator[Reading]:
-    for unjudged in _but_models(overview):
-        yield _reading(kpis[unjudged.key], unjudged)
-    for model in overview.models.models:
-        yield from kept.of(model, lambda model: tuple(_of_model(model, kpis)))
+class Readings(NamedTuple):
+    """What all KPIs say, in no order of theirs.
+
+    Attributes:
+        others: of the machine, services and users; a KPI of which nothing is there to be read has none.
+        of_models: of each model; the very same as before where it is as it was.
+        environment: that services, models and users are of.
+    """
+
+    others: tuple[Reading, ...]
+    of_models: Sequence[tuple[Reading, ...]]
+    environment: str
+
+
+def readings(overview: Overview, kpis: Mapping[str, Kpi], kept: KeptReadings) -> Readings:
+    """Judge every KPI, in the time that those take which changed; arguments as for `scorecard`."""
+    environment = overview.environment
+    others = tuple(_reading(kpis[unjudged.key], unjudged) for unjudged in _but_models(overview))
+
+    def judged(model: KpiModel) -> tuple[Reading, ...]:
+        return tuple(_of_model(model, kpis))
+
+    return Readings(others, [kept.of(environment, model, judged) for model in overview.models.models], environment)
+
+
+def worst_first(reading: Reading) -> tuple[int, str]:
+    """Return by what the readings of one KPI are sorted."""
+    return _RANK[reading.verdict], reading.subject
+
+
+def _nothing_read(kpi: Kpi) -> Reading:
+    return _reading(kpi, _Unjudged(kpi.key, nan))
 
 
 def _reading(kpi: Kpi, unjudged: _Unjudged, model_name: str = "", model_version: str = "") -> Reading:
@@ -206,7 +234,7 @@ def _little_seen(service: Availability, observed_s: float) -> str:
     )
 
 
-def _of_model(model: ModelSnapshot, kpis: Mapping[str, Kpi]) -> Iterator[Reading]:
+def _of_model(model: KpiModel, kpis: Mapping[str, Kpi]) -> Iterator[Reading]:
     name, version, targets = model.model_name, model.model_version, model.targets
     subject = f"{name} {version}"
     alerting = False
@@ -221,7 +249,7 @@ def _of_model(model: ModelSnapshot, kpis: Mapping[str, Kpi]) -> Iterator[Reading
     yield _reading(kpis[unjudged.key], unjudged, name, version)
 
 
-def _components(model: ModelSnapshot, subject: str) -> Iterator[_Unjudged]:
+def _components(model: KpiModel, subject: str) -> Iterator[_Unjudged]:
     calls, latency, cost, accuracy, drift, data = (
         *(model.inference_count, model.latency, model.cost),
         *(model.accuracy, model.drift, model.data_quality),
@@ -261,7 +289,7 @@ def _fairness(report: FairnessReport, subject: str, own_target: float | None) ->
     )
 
 
-def _health(model: ModelSnapshot, subject: str, alerting: bool) -> _Unjudged:
+def _health(model: KpiModel, subject: str, alerting: bool) -> _Unjudged:
     """The score is always shown, and alerts only with one of its components: one error in 20 calls lowers it too."""
     is_measured = model.latency.sample_count and model.errors.rate == model.errors.rate
     evidence = min(model.inference_count, model.latency.sample_count) if is_measured else 0

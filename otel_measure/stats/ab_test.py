@@ -35,6 +35,30 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class StillNeeded:
+    """What a test that runs and has no winner yet still needs, at the rate at which people meet it.
+
+    Attributes:
+        users: how many more have to be compared, of all variants together; `None` where nobody knows.
+        users_per_day: how many met the test for the first time, in the mean of the last seven whole days (of all of
+            them while there are fewer).
+        users_per_day_ci: its interval at 97.5 %, by how the days differ; unknown of a single day.
+        days: how many it takes at that rate.
+        days_ci: at 95 % or more; of a verdict `no_winner_yet` under the condition `provided_that`.
+        provided_that: the condition under which it holds; "" for none.
+        unknown_because: why `days` is unknown; "" where it is known.
+    """
+
+    users: int | None
+    users_per_day: float
+    users_per_day_ci: Interval
+    days: float
+    days_ci: Interval
+    provided_that: str
+    unknown_because: str
+
+
+@dataclass(frozen=True, slots=True)
 class AbTest:
     """What an experiment says so far, of one environment.
 
@@ -56,6 +80,10 @@ class AbTest:
             `no_winner_yet`.
         winner: the variant with the most effect among those whose `absolute_ci` lies above 0; the control when that
             of every other lies below; `None` without one.
+        needs: what it still needs until looks count (`not_enough_data`) or a winner shows (`no_winner_yet`);
+            `None` with any other verdict, and of a test that was stopped.
+        explanation: the verdict as a sentence with its reasons, and what it still needs.
+        reasons: what the verdict rests on, a sentence each.
         stopped_at: from when on nothing is counted any more; `None` while the test runs.
         served_variant: what everybody gets of a test that was stopped, else `None`.
         definitions: by which it is counted: "current", "earlier" or "updating", as `CountedBy` has it.
@@ -85,6 +113,9 @@ class AbTest:
     p_value: float
     verdict: Verdict
     winner: str | None
+    needs: StillNeeded | None
+    explanation: str
+    reasons: tuple[str, ...]
     coverage: float
     environment: str
     created_at: datetime

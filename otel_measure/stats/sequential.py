@@ -81,6 +81,37 @@ def confidence_sequence(effect: Difference, *, alpha: float = 0.05, tuning_units
     return AnytimeEffect(d, d - half_width, d + half_width, log_e, exp(min(0.0, -log_e)))
 
 
+def growth_until_told(effect: Difference, *, alpha: float = 0.05, tuning_units: int = TUNING_UNITS) -> float:
+    """How many times as many units tell an effect from 0 that stays as it is estimated.
+
+    With f times as many units the standard error is ``se / sqrt(f)`` and r is f times as large: the f from which on
+    ``f r (d sqrt(f) / se)**2 / (2 (f r + 1)) - ln(f r + 1) / 2`` of `confidence_sequence` reaches ``-ln alpha``.
+
+    Returns:
+        At least 1; infinite where the estimate is 0, and nan where it or its standard error is unknown.
+
+    Raises:
+        ValueError: ``alpha`` or ``tuning_units`` breaks its rule.
+    """
+    r = effect.n * tuning_rho(alpha, tuning_units) ** 2
+    d, se = effect.estimate, effect.standard_error
+    if d != d or not 0.0 < se < inf:
+        return nan
+    if not d:
+        return inf
+
+    def is_told(growth: float) -> bool:
+        of_all = growth * r
+        return of_all * growth * (d / se) ** 2 / (2.0 * (of_all + 1.0)) - log(of_all + 1.0) / 2.0 >= -log(alpha)
+
+    if is_told(1.0):
+        return 1.0
+    told = 2.0
+    while not is_told(told):
+        told *= 2.0
+    return _edge(is_told, told, told / 2.0)
+
+
 def proportion_sequence(successes: int, n: int, *, alpha: float) -> Interval:
     """Confidence sequence of a proportion, exact at every n: it misses it at any look in at most alpha of cases.
 

@@ -19,7 +19,7 @@ from otel_measure.definitions.streams import Point
 from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import Record
 from otel_measure.store.questions import Moment
-from otel_measure.store.types.alerts import EvaluatorTerm
+from otel_measure.store.types.alerts import EvaluatorTerm, LateDay
 from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
@@ -63,6 +63,9 @@ class AlertWriter(Protocol):
         Returns:
             Whether it does: else nothing is written, and another process evaluates.
         """
+
+    def note_late(self, days: Sequence[LateDay], now: int) -> None:
+        """Keep how late calls became known, of each subject and day the longest; forget it of days before a week."""
 
     def note_delivered(self, receiver: str, seqs: Sequence[int]) -> None:
         """Forget notifications that a receiver has taken: it is well."""

@@ -30,7 +30,7 @@ from otel_measure.store.model_questions import (
     SpendingQuestions,
     StoredModels,
 )
-from otel_measure.store.types.alerts import LastEvaluation, ReceiverState, WaitingNotification
+from otel_measure.store.types.alerts import LastEvaluation, LateDay, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.services import ServiceHistory
@@ -159,6 +159,9 @@ class AlertQuestions(Protocol):
 
         Turns belong to one run that are at most a term, or three minutes, apart.
         """
+
+    def late_days(self, environment: str) -> list[LateDay]:
+        """Return how late calls of an environment became known, by subject and day."""
 
     def states(self) -> list[AlertState]:
         """Return every alert that is not inactive, sorted by rule and subject."""

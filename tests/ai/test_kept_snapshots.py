@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from otel_measure.ai import kept_snapshots
+from otel_measure.ai import kept_models
 from otel_measure.ai.fairness import fairness_report
 from otel_measure.ai.kept_snapshots import KeptSnapshots
 from otel_measure.ai.reports import UNKNOWN_QUALITY, ModelQuality, Snapshot, snapshot
@@ -101,11 +101,11 @@ def test_what_changed_is_built_anew(what: str) -> None:
 
 def test_more_models_than_there_is_room_for_are_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are built anew each time; of several questions the one asked last is kept."""
-    monkeypatch.setattr(kept_snapshots, "MAX_KEPT", 1)
+    monkeypatch.setattr(kept_models, "MAX_KEPT", 1)
     kept = KeptSnapshots()
     before = told(kept, NOON)
     assert not is_kept(before[1], told(kept, NOON)[1])
-    monkeypatch.setattr(kept_snapshots, "MAX_KEPT", 3)
+    monkeypatch.setattr(kept_models, "MAX_KEPT", 3)
     before = told(kept, NOON)
     span = time_span("1h", NOON, "UTC")
     (hour,) = kept.of(EVERYTHING, MODELS[1:], [USE], {}, span, moment(NOON))

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import pytest
 
 from otel_measure.alerting.evaluator import AlertRules
@@ -147,3 +148,37 @@ def test_a_model_that_gets_another_name_is_a_ticket() -> None:
         "m was not called since 2026-01-15 12:00 UTC, and shop began to call m-2 instead;"
     )
     assert told_then[0][1].startswith("m was not called since 2026-01-15 12:00 UTC, and shop goes on sending;")
+
+
+@pytest.mark.parametrize("goes_on", [25, 75], ids=["ends before the clock is as late again", "ends after it"])
+@pytest.mark.parametrize("rule", ["model_errors", "model_silence"])
+def test_a_clock_that_is_set_back_in_an_outage_pages_once(rule: str, goes_on: int) -> None:
+    """An hour back, half an hour after its start: one page, and one end, once the clock is as late again."""
+    server, outage = AlertServer(rules=rules), IN_OUTAGE[rule]
+    before = [at for day in range(1, DAYS_BEFORE + 1) for at in day_of(NOON - day * DAY)]
+    server.store.accept([call(at, m) for at in (*before, *range(NOON, NOON + HOUR, MINUTE)) for m in ("m", "other")])
+
+    def tells(at: int, is_out: bool) -> Iterator[Inference]:
+        yield call(at, "other")
+        if not is_out:
+            yield call(at)
+        elif outage is not None:
+            yield call(at, **outage)
+
+    def again_tells(at: int) -> Iterator[Inference]:
+        for one in tells(at, at < again.start + goes_on * MINUTE):
+            yield msgspec.structs.replace(one, id=f"{one.id}/again")
+
+    first = range(NOON + HOUR, NOON + 90 * MINUTE, MINUTE)
+    again = range(NOON + 30 * MINUTE, NOON + 4 * HOUR, MINUTE)
+    notifications = [
+        *told(server, first, lambda at: tells(at, is_out=True)),
+        *told(server, again, again_tells),
+    ]
+    fired, *later = (one.body for one in notifications)
+    assert (fired["status"], fired["severity"], fired["alerts"][0]["rule"]) == ("firing", "page", rule)
+    assert [(one["status"], one["severity"]) for one in later if one["severity"] == "page"] == (
+        [] if LATER[rule] else [("resolved", "page")]
+    )
+    assert later[-1]["status"] == "resolved"
+    assert {one["incident"] for one in later} == {fired["incident"]}

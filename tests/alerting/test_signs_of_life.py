@@ -6,7 +6,6 @@ from otel_measure.alerting.signs_of_life import SignsOfLife
 from otel_measure.config import Settings
 from otel_measure.definitions.arrivals import Arrival, ArrivalSource
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.models import ServiceModel
 from otel_measure.store.types.streams import Sender
 from otel_measure.testing import Capture
 from tests.facts import HOUR, MINUTE, NOON
@@ -15,7 +14,7 @@ from tests.facts import HOUR, MINUTE, NOON
 def look(life: SignsOfLife, store: Store, now_us: int, *calling: str) -> None:
     """Look who lives, while some services call a model."""
     with store.asking() as known:
-        life.look(known.streams, [ServiceModel(service, "m") for service in calling], now_us)
+        life.look(known.streams, calling, {"late": HOUR}, now_us)
 
 
 def test_whatever_comes_of_a_service_is_a_sign_of_life() -> None:
@@ -23,7 +22,7 @@ def test_whatever_comes_of_a_service_is_a_sign_of_life() -> None:
     with Capture(Settings(store=":memory:", service_name="own", environment="test")) as capture:
         store = capture.runtime.store
         assert store is not None
-        for service, environment in (("spans", "test"), ("elsewhere", "prod")):
+        for service, environment in (("spans", "test"), ("late", "test"), ("elsewhere", "prod")):
             store.note_arrivals({Arrival(ArrivalSource(service, environment, "", ""), "traces", "step", ""): 1}, NOON)
         store.note_senders([Sender("metrics", "test", "i", {}, NOON), Sender("elsewhere", "prod", "i", {}, NOON)])
         capture.families()  # which writes the streams of this process, by the clock of the machine
@@ -37,7 +36,7 @@ def test_whatever_comes_of_a_service_is_a_sign_of_life() -> None:
         services = ("calling", "spans", "metrics", "elsewhere")
         assert [life.one_that_lives([service]) for service in services] == ["", "spans", "metrics", ""]
         look(life, store, NOON + 11 * MINUTE)
-        assert life.one_that_lives(services) == ""
+        assert (life.one_that_lives(services), life.one_that_lives(["late"])) == ("", "late")
         look(life, store, NOON + 5 * HOUR)
         heard = [life.heard_until(service) for service in services]
         assert heard == [0, NOON + 5 * MINUTE, NOON, 0]

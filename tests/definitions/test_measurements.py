@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 
 from otel_measure.conventions import instruments, semconv
-from otel_measure.definitions.measurements import Measurement, measurements
+from otel_measure.definitions.measurements import MEASURED_FIELDS, Measurement, measurements
 from otel_measure.records.kinds import EvaluationResult, Inference, Record, UserEvent
 from tests.facts import HERE, NOON, event, inference, one_of_each, records
 
@@ -124,3 +126,19 @@ def test_every_measurement_is_declared_and_anonymous(record: Record) -> None:
         assert value >= 0
         assert list(attributes) == sorted(attributes)
         assert not {"user.id", "session.id", "log.record.uid"} & {key for key, _ in attributes}
+
+
+@given(records)
+def test_the_measured_fields_are_all_that_is_read(record: Record) -> None:
+    """A record that says nothing else measures the same."""
+    if type(record) not in MEASURED_FIELDS:
+        assert measurements(record) == []
+        return
+    read = {"origin", *MEASURED_FIELDS[type(record)]}
+    said: dict[str, Any] = {field: getattr(record, field) for field in read}
+    nothing: dict[str, Any] = {
+        field.name: 0 if field.name == "ts" else ""
+        for field in msgspec.structs.fields(type(record))
+        if field.required and field.name not in read
+    }
+    assert measurements(type(record)(**said, **nothing)) == measurements(record)

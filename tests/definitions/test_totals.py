@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from otel_measure.conventions import instruments, semconv
-from otel_measure.definitions.totals import Sum, TotalKey, summed
+from otel_measure.definitions.totals import Sum, TotalKey, summed, summed_alike
 from otel_measure.records.kinds import Origin
 from tests.facts import HERE, event, inference, one_of_each
 
 
 def _shown(sums: dict[TotalKey, Sum]) -> dict[str, tuple[int, int]]:
     return {key.instrument: (total.value, total.count) for key, total in sums.items()}
+
+
+def _whole(sums: dict[TotalKey, Sum]) -> dict[TotalKey, tuple[int, int, list[int] | None]]:
+    return {key: (total.value, total.count, total.buckets) for key, total in sums.items()}
 
 
 def test_values_are_whole_numbers_on_the_grid_of_their_instrument() -> None:
@@ -79,3 +83,20 @@ def test_many_calls_add_what_each_adds() -> None:
     assert {key: (s.value, s.count, s.buckets) for key, s in added.items()} == {
         key: (s.value, s.count, s.buckets) for key, s in summed(calls).items()
     }
+
+
+def test_records_that_measure_alike_are_counted_by_their_number() -> None:
+    """Whatever a record is, to give it with a number is to give it so often."""
+    counted = [(record, n) for n, record in enumerate(one_of_each(), 1)]
+    assert _whole(summed_alike(counted)) == _whole(summed(record for record, n in counted for _ in range(n)))
+    assert _whole(summed_alike((record, 1) for record in one_of_each())) == _whole(summed(one_of_each()))
+
+
+def test_what_was_added_is_removed() -> None:
+    """Of value, count and buckets is left what was there before."""
+    for total in summed(one_of_each()).values():
+        twice = Sum(len(total.buckets or (0,)) - 1)
+        for one in (total, total):
+            twice.add(one)
+        twice.remove(total)
+        assert (twice.value, twice.count, twice.buckets) == (total.value, total.count, total.buckets)

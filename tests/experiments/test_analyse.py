@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from otel_measure.definitions.contributions import CROSSED_OVER
 from otel_measure.definitions.windows import HOUR_US
 from otel_measure.experiments.analyse import analyse
-from otel_measure.stats.ab_test import AbTest, Effect
+from otel_measure.stats.ab_test import AbTest, Effect, StillNeeded
 from otel_measure.stats.sequential import proportion_sequence
 from otel_measure.store.types.experiments import ArmHour, Experiment
 from tests.stats.simulated_ab_test import Course, simulate
@@ -61,6 +61,14 @@ def test_an_empty_test_knows_nothing() -> None:
         p_value=nan,
         verdict="not_enough_data",
         winner=None,
+        needs=StillNeeded(None, nan, unknown, nan, unknown, "", "nobody who is compared has converted yet"),
+        explanation="Not enough data: looks count from 100 compared users in each variant and 10 conversions together "
+        "on. So far control has 0 and 0, variant_a has 0 and 0. "
+        "How long that takes is not known: nobody who is compared has converted yet.",
+        reasons=(
+            "Compared is what people did within the hour of meeting the test. 0 of 0 have reached that age.",
+            "100 % of the users take part.",
+        ),
         coverage=1.0,
         environment="test",
         created_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),

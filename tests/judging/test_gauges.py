@@ -42,7 +42,7 @@ def test_no_more_models_are_judged_than_are_shown(monkeypatch: pytest.MonkeyPatc
         for name in ("d", "c", "b"):
             runtime.ai.record_inference(name, "1", 100.0)
         runtime.ai.register_model("a", "1", "classification")
-        models, beyond = runtime.ai.first_models(2)
+        models, beyond = runtime.ai.first_judged(2)
         assert ([model.model_name for model in models.models], beyond) == (["b", "c"], 1)
         shown = {family.name: family.samples for family in runtime.exposition.families()}
         assert len(shown["otel_measure.ai.health.score"]) == 2

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from exporter.cli.report.svg import svg
-from exporter.cli.views.document import Advice, Cell, Chart, Document, Part, ShownFigures, ShownTable
+from exporter.cli.views.document import Advice, Cell, Chart, Document, Part, Sentences, ShownFigures, ShownTable
 from exporter.cli.views.plain import plain
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -126,6 +126,8 @@ def _part(part: Part) -> str:
             return f'{_title(part.title, part.note)}<div class="tiles">\n{tiles}\n</div>'
         case Advice():
             return f'<div class="advice"><p>{_text(part.says)}</p><pre><code>{_text(part.code)}</code></pre></div>'
+        case Sentences():
+            return f"{_title(part.title, '')}{''.join(f'<p>{_text(text)}</p>' for text in part.texts)}"
         case Chart():
             return _chart(part)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from exporter.cli.views.document import Advice, Cell, Chart, Document, Part, ShownFigures, ShownTable
+from exporter.cli.views.document import Advice, Cell, Chart, Document, Part, Sentences, ShownFigures, ShownTable
 from exporter.cli.views.plain import plain
 from exporter.cli.views.sparkline import lines_of
 
@@ -48,6 +48,9 @@ def _part(part: Part) -> Iterator[str]:
         case ShownFigures():
             yield from _title(part.title, part.note)
             yield from _table(("", "", ""), part.rows, (True, False, True))
+        case Sentences():
+            yield from _title(part.title, "")
+            yield from (f"- {escaped(text)}" for text in part.texts)
         case Chart():
             yield from (
                 f"- {escaped(name)} `{shape or '-'}` {escaped(between)}" for name, shape, between in lines_of(part)

@@ -68,7 +68,7 @@ def _models(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
 
     def document() -> Document:
         parts: tuple[Part, ...] = (models.how_to_record(store),)
-        if answer.total_models:
+        if answer.models:
             of_series = ModelSeriesQuery(**times, service=query.service, environment=query.environment)
             series = ask.ask(models_api.series, of_series)
             parts = (
@@ -123,7 +123,8 @@ def _experiments(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
         of_series = ExperimentSeriesQuery(environment=asked.environment)
         for test in sorted(tests, key=lambda test: test.created_at, reverse=True):
             series = ask.ask(experiments_api.series, of_series, id=test.test_id)
-            parts += [experiments.variants(test), *experiments.over_time(test, series, ask.zone)]
+            said, variants = experiments.what_it_says(test), experiments.variants(test)
+            parts += [said, variants, *experiments.over_time(test, series, ask.zone)]
         parts = parts or [experiments.how_to_begin(store)]
         return Document("Experiments", "", "", _about(ask, asked, None), tuple(parts))
 

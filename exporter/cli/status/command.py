@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +14,8 @@ import click
 from exporter.cli.options import environment_option, json_option, load_settings, store_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from rich.console import Console
 
@@ -67,7 +71,27 @@ def _json(told: Glance) -> str:
     return plain_json(msgspec.json.encode(told.status).decode())
 
 
-def _show_live(out: Console, look: Callable[[], Glance], store: str) -> None:
+@contextmanager
+def _told_by_ctrl_c() -> Iterator[threading.Event]:
+    """Return an event that the first Ctrl-C sets; from the second on each does what it did before.
+
+    `KeyboardInterrupt` may be raised anywhere, so also where whoever draws or reads swallows it.
+    """
+    told = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, tell)
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show_live(out: Console, look: Callable[[], Glance], store: str, every_s: float = EVERY_S) -> None:
     """Show it anew again and again until Ctrl-C; what was shown last stays on the terminal."""
     from rich.live import Live
 
@@ -75,21 +99,19 @@ def _show_live(out: Console, look: Callable[[], Glance], store: str) -> None:
     from exporter.cli.views.terminal import drawn, show
     from otel_measure.errors import StoreUnavailable
 
-    told = look()
-    fault = ""
-    try:
-        with Live(console=out, screen=True, auto_refresh=False) as live:
-            while True:
-                document = screen(told, store, out.height)
-                if fault:
-                    document = replace(document, sentence=fault, look="bad")
-                live.update(drawn(document, out.width, folds_code=True), refresh=True)
-                time.sleep(EVERY_S)
-                began = time.process_time()
-                try:
-                    told, fault = look(), ""
-                except StoreUnavailable as error:  # it may be back at the next look
-                    fault = f"This is what was known at {told.now:%H:%M:%S}: {error}"
-                time.sleep((time.process_time() - began) * _SHARE)
-    except KeyboardInterrupt:
-        show(out, screen(told, store, out.height))
+    told, fault, wait_s = look(), "", 0.0
+    with _told_by_ctrl_c() as stopped, Live(console=out, screen=True, auto_refresh=False) as live:
+        while not stopped.wait(wait_s):
+            document = screen(told, store, out.height)
+            if fault:
+                document = replace(document, sentence=fault, look="bad")
+            live.update(drawn(document, out.width, folds_code=True), refresh=True)
+            if stopped.wait(every_s):
+                break
+            began = time.process_time()
+            try:
+                told, fault = look(), ""
+            except StoreUnavailable as error:  # it may be back at the next look
+                fault = f"This is what was known at {told.now:%H:%M:%S}: {error}"
+            wait_s = (time.process_time() - began) * _SHARE
+    show(out, screen(told, store, out.height))

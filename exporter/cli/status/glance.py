@@ -9,6 +9,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from otel_measure.ai.reports import Models
 from otel_measure.definitions.series import Series
 from otel_measure.definitions.verdicts import host_status
 from otel_measure.infrastructure.ledger import Service
@@ -33,6 +34,7 @@ class Glance:
     Attributes:
         status: the worst in a sentence, and what fires.
         overview: the reports of every domain.
+        models: every one of them.
         services: and their states.
         experiments: what every test says.
         zone: of the store.
@@ -41,6 +43,7 @@ class Glance:
 
     status: Status
     overview: Overview
+    models: Models
     services: tuple[Service, ...]
     experiments: tuple[AbTest, ...]
     zone: ZoneInfo
@@ -51,10 +54,7 @@ class Glance:
         """Whether nobody has recorded anything."""
         users = self.overview.users
         return not (
-            self.overview.models.total_models
-            or (users is not None and users.summary.total_users)
-            or self.services
-            or self.experiments
+            self.models.models or (users is not None and users.summary.total_users) or self.services or self.experiments
         )
 
 
@@ -73,6 +73,7 @@ def glance(runtime: Runtime, store: Store, environment: str | None) -> Glance:
     return Glance(
         runtime.status(overview),
         overview,
+        runtime.ai.list_models(environment=overview.environment),
         runtime.infrastructure.list_services(environment=overview.environment).services,
         tuple(runtime.experiments.list_ab_tests(environment=overview.environment).experiments),
         zone,

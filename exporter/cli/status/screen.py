@@ -38,14 +38,14 @@ def screen(told: Glance, store: str, height: int | None) -> Document:
 def _parts(told: Glance, store: str, height: int | None) -> tuple[Part, ...]:
     if told.is_empty:
         return _firing(told, EVERYTHING), _machine(told), models.how_to_record(store)
-    used = sum(1 for model in told.overview.models.models if model.inference_count)
+    used = sum(1 for model in told.models.models if model.inference_count)
     most = rows_for([len(told.status.firing), len(told.services), used, len(told.experiments)], height)
     services = machine.services_table(told.services, told.overview.services, told.now, most=most[1])
     return (
         _firing(told, most[0]),
         _machine(told),
         services,
-        models.models_table(told.overview.models, most=most[2], note="the last 24 hours"),
+        models.models_table(told.models, most=most[2], note="the last 24 hours"),
         _users(told),
         experiments.experiments_table(told.experiments, told.zone, most=most[3]),
     )
@@ -89,7 +89,7 @@ def _firing(told: Glance, most: int) -> ShownTable:
         )
         for alert in shown
     )
-    note = f"{len(shown)} of {status.total}" if status.total > len(shown) else ""
+    note = f"{len(shown)} of {len(status.firing)}" if len(status.firing) > len(shown) else ""
     evaluated = status.evaluated
     by_rules = (
         "nobody evaluates the rules of this store (`otel-measure serve` does)"

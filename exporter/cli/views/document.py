@@ -97,7 +97,15 @@ class Advice:
     code: str
 
 
-Part: TypeAlias = ShownTable | ShownFigures | Chart | Advice
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """What is said in words, below a title."""
+
+    title: str
+    texts: tuple[str, ...]
+
+
+Part: TypeAlias = ShownTable | ShownFigures | Chart | Advice | Sentences
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from exporter.cli.views.advice import record_line
-from exporter.cli.views.document import Advice, Cell, Chart, Line, Look, ShownColumn, ShownTable
+from exporter.cli.views.document import Advice, Cell, Chart, Line, Look, Sentences, ShownColumn, ShownTable
 from exporter.cli.views.numbers import UNKNOWN, interval, moment, p_value, points, share, whole, words
 from otel_measure.definitions.series import Series
 from otel_measure.stats.ab_test import AbTest
@@ -66,6 +66,11 @@ def _largest_effect(test: AbTest) -> str:
     return f"{name} {points(known[name])} points"
 
 
+def what_it_says(test: AbTest) -> Sentences:
+    """Return the verdict of one test as the sentence of its answer, and what it rests on."""
+    return Sentences(test.test_name, (test.explanation, *test.reasons))
+
+
 def variants(test: AbTest) -> ShownTable:
     """Return the variants of one test."""
     columns = (
@@ -78,7 +83,7 @@ def variants(test: AbTest) -> ShownTable:
         ShownColumn("p", rank=3),
     )
     rows = tuple(_variant(test, name) for name in test.variant_users)
-    return ShownTable(test.test_name, columns, rows, words(_verdict(test).text))
+    return ShownTable(f"Variants of {test.test_name}", columns, rows)
 
 
 def _variant(test: AbTest, name: str) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
+from otel_measure.experiments.explanation import signed_points
+
 UNKNOWN: Final = "–"
 Write: TypeAlias = Callable[[float | None], str]
 _BYTES: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -81,9 +83,7 @@ size: Final = _or_dash(_size)
 rate: Final = _or_dash(lambda value: f"{_size(value)}/s")
 duration: Final = _or_dash(_duration)
 p_value: Final = _or_dash(lambda value: "< 0.001" if value < 0.001 else _trimmed(value, 3))
-points: Final = _or_dash(
-    lambda value: f"{'+' if value > 0 else '−' if value < 0 else ''}{_trimmed(abs(value) * 100, 1)}"
-)
+points: Final = _or_dash(signed_points)
 
 
 def counted(n: int, what: str) -> str:

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from exporter.cli.views.document import Advice, Cell, Chart, Document, Look, Part, ShownFigures, ShownTable
+from exporter.cli.views.document import Advice, Cell, Chart, Document, Look, Part, Sentences, ShownFigures, ShownTable
 from exporter.cli.views.plain import plain
 from exporter.cli.views.sparkline import lines_of
 
@@ -92,6 +92,9 @@ def _part(part: Part, width: int, folds_code: bool) -> Iterator[RenderableType]:
         case ShownFigures():
             yield _title(part.title, part.note)
             yield _pairs(part.rows)
+        case Sentences():
+            yield _title(part.title, "")
+            yield from (Padding(Text(plain(text)), (0, 0, 0, _GAP)) for text in part.texts)
         case Chart():
             yield _pairs(lines_of(part))
         case Advice():

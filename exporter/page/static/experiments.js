@@ -4,47 +4,18 @@ import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, SELDOM, asked, useAnswer } from "./ask.js";
 import { AROUND_ZERO, Chart } from "./chart.js";
-import { number, one, share, signed, sum, whole } from "./format.js";
+import { number, one, share, signed, whole } from "./format.js";
 import { Answered, Empty, Pill, Section, Value, curl, known, words } from "./parts.js";
 import { moment } from "./time.js";
 import { List, useList } from "./list.js";
 import { Table } from "./table.js";
 
 const DEFINITION = "abtest-abtestresults-and-effect";
-const LEAST_USERS = 100; // definitions.md: from where on looks count
-const LEAST_CONVERSIONS = 10;
 
 const effectOf = (value) => `${signed(one)(value * 100)} points`;
 const ends = (interval) => (interval && interval.every(known) ? interval : null);
 const range = ([low, high]) => `${signed(one)(low * 100)} to ${signed(one)(high * 100)} points`;
 const verdictOf = (test) => (test.winner === null ? words(test.verdict) : `${test.winner} wins`);
-
-/** What a test says, and why. */
-export function sentence(test) {
-  const names = Object.keys(test.effects);
-  const said = names.map((name) => {
-    const { absolute, absolute_ci: interval } = test.effects[name];
-    if (!known(absolute)) return `${name} cannot be compared yet`;
-    return `${name} converts ${effectOf(absolute)} against ${test.control_variant}${ends(interval) ? ` (95 % interval ${range(interval)})` : ""}`;
-  });
-  const why = said.join("; ");
-  switch (test.verdict) {
-    case "winner":
-      return `${test.winner} wins: ${why}. The interval leaves out zero, at every look.`;
-    case "no_winner_yet":
-      return `No winner yet: ${why}. The interval still holds zero; more people make it narrower.`;
-    case "not_enough_data":
-      return `Not enough data: looks count from ${LEAST_USERS} compared users in each variant and ${LEAST_CONVERSIONS} conversions ${""
-        }together on. So far ${Object.entries(test.compared_users).map(([name, n]) => `${name} has ${whole(n)} and ${whole(test.compared_conversions[name])}`).join(", ")}.`;
-    case "sample_ratio_mismatch":
-      return `Do not trust the comparison: people did not fall into the variants as the weights say (p = ${number(6)(test.sample_ratio_p_value)}). ${""
-        }Look for who is assigned and not recorded, or the other way round.`;
-    case "effect_changed":
-      return "The effect changed: no single effect agrees with all looks. Something happened while the test ran; what it says holds for no time of it.";
-    default:
-      return words(test.verdict);
-  }
-}
 
 const LIST = [
   { key: "name", by: "test_name", name: "Experiment", isName: true, value: (test) => test.test_name,
@@ -85,30 +56,17 @@ function Effects({ test, window, environment }) {
   </div>`;
 }
 
-function Reasons({ test }) {
-  const compared = test.compared_within_hours
-    ? `Compared is what people did within ${whole(test.compared_within_hours)} hours of meeting the test.`
-    : "Compared is what people did within the hour of meeting the test.";
-  return html`<ul class="reasons">
-    <li>${compared} ${whole(sum(Object.values(test.compared_users)))} of ${whole(test.users)} have reached that age.</li>
-    <li>${test.sample_ratio_mismatch ? "People did not fall" : "People fell"} into the variants as the weights say
-      (p = <${Value} of=${test.sample_ratio_p_value} as=${number(4)} />).</li>
-    ${test.crossed_over > 0 && html`<li>${whole(test.crossed_over)} met a second variant later; they count for the first.</li>`}
-    ${test.excluded_users > 0 && html`<li>${whole(test.excluded_users)} met a variant that the test does not have; they count nowhere.</li>`}
-    <li>${share(test.coverage)} of the users take part.</li>
-  </ul>`;
-}
-
 function Experiment({ id, window, environment }) {
   const answer = useAnswer(asked(`experiments/${encodeURIComponent(id)}`, { environment }), NORMALLY);
   return html`<${Answered} answer=${answer} rows=${12}>${(test) => html`
     <div class=${"card verdict"}>
       <p><${Pill} of=${test.verdict}>${verdictOf(test)}<//>${test.stopped_at && html` <${Pill} of="stopped">stopped, all get ${test.served_variant}<//>`}</p>
-      <p id="verdict">${sentence(test)}</p>
-      <${Reasons} test=${test} />
+      <p id="verdict">${test.explanation}</p>
+      <ul class="reasons">${test.reasons.map((reason) => html`<li key=${reason}>${reason}</li>`)}</ul>
     </div>
     <${Section} title=${test.test_name} definition=${DEFINITION} note="everybody so far; each person counts for the first variant they met">
-      <${Table} label="Variants" columns=${VARIANTS(test)} rows=${Object.keys(test.variant_users)} id=${(name) => name} />
+      <${Table} label="Variants" columns=${VARIANTS(test)} rows=${Object.keys(test.variant_users)} id=${(name) => name}
+        csv=${asked(`experiments/${encodeURIComponent(id)}`, { environment })} />
     <//>
     <${Effects} test=${test} window=${window} environment=${environment} />`}<//>`;
 }

@@ -5,13 +5,15 @@ The time since the last call is compared with the same time before: on each of 7
 14 that are expected, chance leaves none once in a million times), and no burst that comes a little later today. Calls
 that come together, as those of a session do, count as one. What a local clock and what the hours that passed call the
 same time differs for some days after clocks were changed: then both have to hold as many. A time in which nobody
-evaluated is left out: what was sent then may not have come.
+evaluated is left out: what was sent then may not have come. So is the time of which calls are not usually known yet, of
+a sender that tells of them in batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -49,6 +51,7 @@ class AbsenceHistory:
         watched: when somebody evaluated, ascending; the last one until now.
         zone: whose clock those who call go by.
         sender: a service that called the model and of which other things come now; empty where there is none.
+        late_us: how late calls of it usually become known: of that time before now nothing is expected.
         successor: returns the model that this service began to call when it stopped calling this one; empty for none.
     """
 
@@ -59,6 +62,7 @@ class AbsenceHistory:
     watched: Sequence[Span]
     zone: ZoneInfo
     sender: str = ""
+    late_us: int = 0
     successor: Callable[[], str] = str
 
 
@@ -84,7 +88,8 @@ def judge_silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> Judg
         history,
         expected.calls,
         f"{history.subject.name} was not called since {_at(history.last_us)}, and {history.sender} {goes_on};"
-        f" at the same time of day it had {expected.calls:,} calls or more on {expected.rhythm.name}",
+        f" at the same time of day it had {expected.calls:,} calls or more on {expected.rhythm.name}"
+        f"{_lateness(history)}",
     )
     return replace(judgement, severity="ticket") if successor else judgement
 
@@ -99,7 +104,7 @@ def judge_sender(rule: AlertRule, history: AbsenceHistory, now_us: int) -> Judge
         history,
         expected.calls,
         f"nothing came from {history.subject.name} since {_at(history.last_us)}; at the same time of day it made"
-        f" {expected.calls:,} calls of models or more on {expected.rhythm.name}",
+        f" {expected.calls:,} calls of models or more on {expected.rhythm.name}{_lateness(history)}",
     )
 
 
@@ -108,7 +113,7 @@ def judge_young_silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -
 
     The threshold is of each hour of the long window. Days that it has seen have to have held calls at this time.
     """
-    since, calls = history.last_us, history.calls
+    since, calls, until_us = history.last_us, history.calls, now_us - history.late_us
     first = calls.first_call_us
     if first is None or first <= since - DAILY.us * DAILY.times:
         return _judgement(rule, history, "within")
@@ -118,7 +123,7 @@ def judge_young_silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -
     hours = range(since - rule.long_window_s * SECOND_US, since, HOUR_US)
     fewest = min(by_minute((hour, hour + HOUR_US), history.minutes_of) for hour in hours)
     days = [since - k * DAY_US for k in range(1, DAILY.times + 1)]
-    silent_us = min(now_us - since, DAY_US)
+    silent_us = min(until_us - since, DAY_US)
     held = [calls.between((day, day + silent_us), history.minutes_of) for day in days if day >= first]
     if fewest < rule.threshold or any(of_day < _FEWEST_OF_A_DAY for of_day in held):
         return _judgement(rule, history, "within")
@@ -127,7 +132,7 @@ def judge_young_silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -
         history,
         fewest,
         f"{history.subject.name} was not called since {_at(since)}; in each of the"
-        f" {len(hours)} hours before it had {fewest:,} calls or more",
+        f" {len(hours)} hours before it had {fewest:,} calls or more{_lateness(history)}",
     )
 
 
@@ -142,9 +147,9 @@ def judge_daily_batch(rule: AlertRule, history: AbsenceHistory, now_us: int) -> 
     outcome = _watched_silence(rule, history, now_us)
     if outcome != "beyond":
         return _judgement(rule, history, outcome)
-    begins = history.last_us + slack_us
+    begins, until_us = history.last_us + slack_us, now_us - history.late_us
     for rhythm in RHYTHMS:
-        parts = _watched_parts(history.watched, (begins, min(now_us - slack_us, begins + rhythm.us)))
+        parts = _watched_parts(history.watched, (begins, min(until_us - slack_us, begins + rhythm.us)))
         least = _least(history, parts, rhythm, rule.threshold)
         if least:
             return _beyond(
@@ -152,7 +157,7 @@ def judge_daily_batch(rule: AlertRule, history: AbsenceHistory, now_us: int) -> 
                 history,
                 least,
                 f"the batch that calls {history.subject.name} did not run: no call since {_at(history.last_us)}; until"
-                f" this time of day it had {least:,} or more on {rhythm.name}",
+                f" this time of day it had {least:,} or more on {rhythm.name}{_lateness(history)}",
             )
     return _judgement(rule, history, "within")
 
@@ -180,9 +185,10 @@ def _silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> tuple[_Ex
         return None, outcome
     if is_called_by_batch(history.calls):
         return None, "within"
-    since, enough = history.last_us, rule.threshold * history.calls.calls_together
+    since, until_us = history.last_us, now_us - history.late_us
+    enough = rule.threshold * history.calls.calls_together
     for rhythm in RHYTHMS:
-        parts = _watched_parts(history.watched, (since, min(now_us, since + rhythm.us)))
+        parts = _watched_parts(history.watched, (since, min(until_us, since + rhythm.us)))
         least = _least(history, parts, rhythm, enough, without_ramps=True, times=FEWEST_TIMES)
         if least:
             return _Expected(least, rhythm), "beyond"
@@ -192,12 +198,13 @@ def _silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> tuple[_Ex
 def _watched_silence(rule: AlertRule, history: AbsenceHistory, now_us: int) -> Outcome:
     """Return whether nothing came for as long as a rule wants it, which is unknown until somebody watched as long.
 
-    An hour is enough for those who send to be heard again after we were away.
+    An hour is enough for those who send to be heard again after we were away, and as much as they are late.
     """
     window_us = rule.window_s * SECOND_US
-    if now_us - history.last_us < window_us:
+    if now_us - history.late_us - history.last_us < window_us:
         return "within"
-    is_watched = any(start <= now_us - min(window_us, HOUR_US) and now_us <= end for start, end in history.watched)
+    begins_us = now_us - history.late_us - min(window_us, HOUR_US)
+    is_watched = any(start <= begins_us and now_us <= end for start, end in history.watched)
     return "beyond" if is_watched else "unknown"
 
 
@@ -234,6 +241,12 @@ def _least(
 
 
 # ---------------------------------------------------------------- what is said
+
+
+def _lateness(history: AbsenceHistory) -> str:
+    """Return how late calls are, where they are, as the end of a sentence."""
+    late = timedelta(microseconds=history.late_us - history.late_us % MINUTE_US)
+    return f"; its calls become known up to {late} h late" if late else ""
 
 
 def _at(us: int) -> str:

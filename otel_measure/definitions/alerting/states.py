@@ -13,6 +13,8 @@ Phase = Literal["pending", "firing"]
 Resolution = Literal["", "within", "no data", "no rule"]
 SECOND_US: Final = 1_000_000
 UNKNOWN_KEEPS_US: Final = 3600 * SECOND_US  # so long an alert stands of which nothing is known any more
+SET_BACK_US: Final = 2 * 3600 * SECOND_US
+"""A clock that is set back by more was wrong before; what it said then is no time that is gone through again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class AlertState:
         held_us: how long it was beyond in a row while it is pending, or within in a row while it fires. The time from
             or to a turn at which nothing was known is not part of it.
         judged_us: the last turn.
-        known_us: the last turn at which the outcome was known.
+        known_us: the last turn at which the outcome was known, by a clock that was not set back since.
         outcome: of the last turn.
         judgement: the last one that was beyond.
     """
@@ -78,17 +80,23 @@ def step(
         state: of before; `None` for an inactive alert.
         judgement: of this turn, about the subject of the state.
         rule: says how long it has to be beyond, and within.
-        now_us: microseconds; of a clock that was set back, nothing that is kept counts as later than that.
+        now_us: microseconds; of a clock that was set back, nothing that is kept counts as later than that. Until it is
+            as late again as it was, what was well at that time before says nothing of an alert that fires: it stands.
     """
     if state is None:
         return _begun(judgement, rule, now_us) if judgement.outcome == "beyond" else (None, None)
+    is_gone_through_again = state.phase == "firing" and 0 < state.known_us - now_us <= SET_BACK_US
+    known_us = state.known_us if is_gone_through_again else min(state.known_us, now_us)
     state = replace(
         state,
         severity=judgement.severity or rule.severity,
         since_us=min(state.since_us, now_us),
         judged_us=min(state.judged_us, now_us),
-        known_us=min(state.known_us, now_us),
+        known_us=known_us,
     )
+    if is_gone_through_again:
+        is_beyond = judgement.outcome == "beyond"
+        return replace(state, judged_us=now_us, judgement=judgement if is_beyond else state.judgement), None
     if judgement.outcome == "unknown":
         return _unknown(state, now_us)
     follow = _pending if state.phase == "pending" else _firing

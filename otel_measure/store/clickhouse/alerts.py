@@ -8,7 +8,7 @@ from otel_measure.definitions.alerting.silences import Silence
 from otel_measure.definitions.alerting.turn import Turn
 from otel_measure.store.clickhouse import operations
 from otel_measure.store.clickhouse.state import ReplicatedState
-from otel_measure.store.types.alerts import EvaluatorTerm
+from otel_measure.store.types.alerts import EvaluatorTerm, LateDay
 
 
 class ClickHouseAlertWriter:
@@ -32,6 +32,10 @@ class ClickHouseAlertWriter:
     def write_turn(self, term: int, turn: Turn, receivers: Collection[str], now: int) -> bool:
         """Keep what a turn leaves, and note what is to be told, if the term still runs; return whether it does."""
         return self._state.do(operations.WriteTurn(term, turn, tuple(receivers), now))
+
+    def note_late(self, days: Sequence[LateDay], now: int) -> None:
+        """Keep how late calls became known, of each subject and day the longest; forget it of days before a week."""
+        self._state.do(operations.NoteLate(tuple(days), now))
 
     def note_delivered(self, receiver: str, seqs: Sequence[int]) -> None:
         """Forget notifications that a receiver has taken: it is well."""

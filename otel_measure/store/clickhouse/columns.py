@@ -7,21 +7,23 @@ written beside it: no SQL computes a logarithm, knows a time zone or adds up fra
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from otel_measure.conventions import instruments
+from otel_measure.definitions.contributions import experiment_of
 from otel_measure.definitions.conversions import conversion
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.sessions import BY_GAP, client_of
 from otel_measure.errors import StoreRejected
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Origin, Record
+from otel_measure.records.tombstones import user_tombstone
 from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, finest_index
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, GROUND_TRUTH, INFERENCE, FactTable
 
 Fields: TypeAlias = Mapping[str, Sequence[Any]]
 _NANO: Final = 10**9
@@ -31,18 +33,21 @@ _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 
 
+NOBODY_ERASED: Final[Mapping[bytes, int]] = MappingProxyType({})
+
+
 class WrittenBy(NamedTuple):
     """What decides how a record is written.
 
     Attributes:
         definitions: by which it is counted.
-        key: of the store, 16 bytes; without it nobody can tell by a user's number whose it is.
-        epochs: how often users were erased, where they were: who comes back is somebody new.
+        key: of the store; without it nobody can tell by a user's number whose it is.
+        epochs: by the tombstones of ids that were erased, how often that was: who comes back is somebody new.
     """
 
     definitions: Definitions
     key: bytes
-    epochs: Mapping[str, int]
+    epochs: Mapping[bytes, int] = NOBODY_ERASED
 
 
 def id_number(key: bytes | str) -> int:
@@ -52,17 +57,27 @@ def id_number(key: bytes | str) -> int:
     return int.from_bytes(key)
 
 
-@lru_cache(maxsize=100_000)
-def user_number(key: bytes, user_id: str, epoch: int = 0) -> int:
-    """Return the number by which rows of a user lie together.
+def id_key_of(number: int, text: str) -> bytes | str:
+    """Return the key of an id, by its number and by the text that stands beside it where that is no UUID."""
+    return text or int(number).to_bytes(16)
+
+
+def user_number(by: WrittenBy, user_id: str) -> int:
+    """Return the number by which the rows of a user lie together."""
+    tombstone = user_tombstone(by.key, user_id)
+    return erasable_number(tombstone, by.epochs.get(tombstone, 0))
+
+
+def erasable_number(tombstone: bytes, epoch: int) -> int:
+    """Return the number of a user from the tombstone of the id, so that an erasure can be finished without the id.
 
     Args:
-        key: of the store.
-        user_id: as it was sent.
-        epoch: how often the user was erased before.
+        tombstone: of the id.
+        epoch: how often it was erased before.
     """
-    text = f"{epoch}:{user_id}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=16, key=key, person=b"user").digest())
+    if not epoch:
+        return int.from_bytes(tombstone)
+    return int.from_bytes(blake2b(tombstone + epoch.to_bytes(8), digest_size=16, person=b"epoch").digest())
 
 
 def session_number(session_id: str | None) -> int:
@@ -92,6 +107,7 @@ def columns_of(table: FactTable, records: Sequence[Record], ids: Sequence[int], 
     for name in table.whole_numbers:
         _refuse_what_does_not_fit(name, columns[name])
     columns["id"] = list(ids)
+    columns["id_text"] = [key if isinstance(key, str) else "" for key in id_keys(fields["id"])]
     columns["ts"] = list(fields["ts"])
     columns["day"] = _days(fields["ts"], by.definitions)
     columns["user"] = _users(fields, ids, by)
@@ -120,23 +136,20 @@ def _users(fields: Fields, ids: Sequence[int], by: WrittenBy) -> list[int]:
     if "user_id" not in fields:
         return list(ids)
     return [
-        number if user_id is None else user_number(by.key, user_id, by.epochs.get(user_id, 0))
+        number if user_id is None else user_number(by, user_id)
         for user_id, number in zip(fields["user_id"], ids, strict=True)
     ]
 
 
 def _extra(table: FactTable, fields: Fields) -> list[str]:
-    """Return the JSON of the fields that have no column, and of the id where its number does not tell it."""
+    """Return the JSON of the fields that have no column."""
     extras = []
-    keys = id_keys(fields["id"])
     defaults = dict(
         zip(reversed(table.record.__struct_fields__), reversed(table.record.__struct_defaults__), strict=False)
     )
     rare = [name for name in table.extra if not _is_default(fields[name], defaults, name)]
-    for i, key in enumerate(keys):
+    for i in range(len(fields["id"])):
         said = {name: fields[name][i] for name in rare if name not in defaults or fields[name][i] != defaults[name]}
-        if isinstance(key, str):
-            said["id"] = key
         extras.append(_encode(said).decode() if said else "")
     return extras
 
@@ -163,11 +176,21 @@ def _active(fields: Fields, definitions: Definitions) -> list[int]:
     return [int(not background and definitions.is_activity(kind)) for kind, background in pairs]
 
 
+def _json(values: Sequence[Any]) -> list[str | None]:
+    return [None if value is None else _encode(value).decode() for value in values]
+
+
+def _judged(fields: Fields, _: Definitions) -> list[int]:
+    given = zip(fields["prediction"], fields["features"], strict=True)
+    return [int(prediction is not None or features is not None) for prediction, features in given]
+
+
 # (table, column) → what a definition says of each record
 _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[Any]]]] = {
     (EVENT.name, "active"): _active,
     (EVENT.name, "session"): lambda fields, _: list(map(session_number, fields["session_id"])),
     (EVENT.name, "value_nano"): _value_nano,
+    (EVENT.name, "experiment"): lambda fields, _: [experiment_of(each) or "" for each in fields["properties"]],
     (INFERENCE.name, "latency_us"): lambda fields, _: [round(ms * 1000) for ms in fields["latency_ms"]],
     (INFERENCE.name, "latency_index"): lambda fields, _: list(map(_index, fields["latency_ms"])),
     (INFERENCE.name, "first_chunk_us"): lambda fields, _: [
@@ -179,21 +202,26 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
     (INFERENCE.name, "first_chunk_ms"): lambda fields, _: list(fields["time_to_first_chunk_ms"]),
     (INFERENCE.name, "cost_nano"): lambda fields, _: list(map(_nano, fields["cost_usd"])),
     (INFERENCE.name, "saved_nano"): lambda fields, _: list(map(_nano, fields["cache_savings_usd"])),
+    (INFERENCE.name, "predicted"): lambda fields, _: _json(fields["prediction"]),
+    (INFERENCE.name, "grouped"): lambda fields, _: _json(fields["groups"]),
+    (INFERENCE.name, "judged"): _judged,
+    (GROUND_TRUTH.name, "inference"): lambda fields, _: list(map(id_number, id_keys(fields["inference_id"]))),
+    (GROUND_TRUTH.name, "truth"): lambda fields, _: _json(fields["value"]),
 }
 
 
 # ---------------------------------------------------------------- the way back
 
 COLUMNS_BACK: Final[Mapping[str, tuple[str, ...]]] = {
-    table.name: ("id", "ts", "service", "environment", *table.columns, "extra") for table in FACT_TABLES
+    table.name: ("id", "id_text", "ts", "service", "environment", *table.columns, "extra") for table in FACT_TABLES
 }
 """The columns of each table that a record is made of, in the order in which `record_of` takes them."""
 
 
 def record_of(table: FactTable, row: Sequence[Any]) -> Record:
     """Return the record of a row of `COLUMNS_BACK`."""
-    number, ts, service, environment, *values, extra = row
-    fields: dict[str, Any] = {"id": id_text(int(number).to_bytes(16)), "ts": ts, "origin": Origin(service, environment)}
+    number, text, ts, service, environment, *values, extra = row
+    fields: dict[str, Any] = {"id": id_text(id_key_of(number, text)), "ts": ts, "origin": Origin(service, environment)}
     fields.update(zip(table.columns, values, strict=True))
     for flag in ("background", "untimed", "client_clock"):
         if flag in fields:

@@ -133,6 +133,12 @@ def in_ids(ids: Iterable[int]) -> str:
     return "(" + ",".join(f"'{number}'" for number in ids) + ")"
 
 
+def id_chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield as many ids at a time as a statement may name."""
+    for i in range(0, len(ids), IDS_AT_ONCE):
+        yield ids[i : i + IDS_AT_ONCE]
+
+
 def _merged_table(merged: Mapping[int, int]) -> ExternalData:
     from clickhouse_connect.driver.external import ExternalData
 

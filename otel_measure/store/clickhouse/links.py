@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from otel_measure.store.clickhouse.columns import user_number
+from otel_measure.store.clickhouse.columns import WrittenBy, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.types.users import Link
 
@@ -84,15 +84,13 @@ class Links:
                 persons.unlink(anonymous)
         return persons
 
-    def numbers(self, key: bytes) -> dict[int, int]:
+    def numbers(self, by: WrittenBy) -> dict[int, int]:
         """Return the number of the person of each user whose number is not their person's.
 
         Args:
-            key: of the store.
+            by: what decides the numbers.
         """
-        return {
-            user_number(key, linked): user_number(key, person) for linked, person in self.persons().merged().items()
-        }
+        return {user_number(by, linked): user_number(by, person) for linked, person in self.persons().merged().items()}
 
     def _say(self, anonymous_id: str, user_id: str, *, is_link: bool) -> int:
         said_by = secrets.randbits(128)

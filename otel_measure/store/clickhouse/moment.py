@@ -2,116 +2,107 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import cached_property, partial
 
-from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.records.kinds import Origin
-from otel_measure.store.clickhouse.columns import user_number
+from otel_measure.store.clickhouse.call_facts import ClickHouseCallFactQuestions
+from otel_measure.store.clickhouse.call_times import ClickHouseCallTimeQuestions
+from otel_measure.store.clickhouse.calls import ClickHouseCallQuestions
+from otel_measure.store.clickhouse.chosen_calls import CallTable
+from otel_measure.store.clickhouse.columns import WrittenBy, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.experiments import ClickHouseExperimentQuestions
+from otel_measure.store.clickhouse.models import ClickHouseModelQuestions
+from otel_measure.store.clickhouse.quality import ClickHouseQualityQuestions
+from otel_measure.store.clickhouse.spending import ClickHouseSpendingQuestions
 from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
-from otel_measure.store.model_questions import (
-    CallFactQuestions,
-    CallQuestions,
-    CallTimeQuestions,
-    QualityQuestions,
-    SpendingQuestions,
-    StoredModels,
-)
-from otel_measure.store.questions import (
-    AlertQuestions,
-    ExperimentQuestions,
-    OutboxQuestions,
-    ServiceQuestions,
-    StreamQuestions,
-)
+from otel_measure.store.questions import AlertQuestions, OutboxQuestions, ServiceQuestions, StreamQuestions
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.types.facts import Filter
-
-
-class StoredFacts(NamedTuple):
-    """Where the facts of a store are, and what is needed to read them.
-
-    Attributes:
-        definitions: by which they were written.
-        key: of the numbers of users.
-    """
-
-    database: ClickHouseDatabase
-    definitions: Definitions
-    key: bytes
 
 
 class ClickHouseMoment:
     """Satisfies `otel_measure.store.questions.Moment`.
 
+    Each question of facts sees those that are stored when it is asked: the server has no transaction over several.
+
     Args:
-        facts: of the store.
+        database: where the facts are.
+        by: what decided how they were written.
         state: the questions that the small state answers, of one environment; calls that only metrics or spans of
             others tell of are in it as well.
         where: narrows what can be narrowed.
     """
 
-    def __init__(self, facts: StoredFacts, state: SqliteMoment, where: Filter) -> None:
-        self._facts = facts
+    def __init__(self, database: ClickHouseDatabase, by: WrittenBy, state: SqliteMoment, where: Filter) -> None:
+        self._database = database
+        self._by = by
         self._state = state
-        self._where = where._replace(environment=state.services.environment)
-
-    @cached_property
-    def users(self) -> ClickHouseUserQuestions:
-        """Persons, sessions, conversions, answers."""
-        database, definitions, key = self._facts
-        merged = {user_number(key, user): user_number(key, person) for user, person in self._merged.items()}
-        return ClickHouseUserQuestions(database, definitions, merged, self.environment, self._where.service)
-
-    @cached_property
-    def _merged(self) -> dict[str, str]:
-        return self._state.merged_users
+        self._where = where._replace(environment=self.environment)
+        self._calls = CallTable(by.definitions, self._where)
 
     @property
     def environment(self) -> str:
         """The one that answers are about."""
         return self._state.services.environment
 
-    @property
-    def models(self) -> StoredModels:
+    @cached_property
+    def users(self) -> ClickHouseUserQuestions:
+        """Persons, sessions, conversions, answers."""
+        return ClickHouseUserQuestions(
+            self._database, self._by.definitions, dict(self._merged), self.environment, self._where.service
+        )
+
+    @cached_property
+    def _merged(self) -> Mapping[int, int]:
+        """The number of the person of each user that is another's."""
+        number = partial(user_number, self._by)
+        return {number(user): number(person) for user, person in self._state.merged_users.items()}
+
+    @cached_property
+    def models(self) -> ClickHouseModelQuestions:
         """What models did."""
-        raise NotImplementedError("h5")
+        return ClickHouseModelQuestions(self._database, self._calls, self._state.models)
 
-    @property
-    def calls(self) -> CallQuestions:
+    @cached_property
+    def calls(self) -> ClickHouseCallQuestions:
         """Calls of models, counted."""
-        raise NotImplementedError("h5")
+        return ClickHouseCallQuestions(self._database, self._calls, self._state.calls)
 
-    @property
-    def call_times(self) -> CallTimeQuestions:
+    @cached_property
+    def call_times(self) -> ClickHouseCallTimeQuestions:
         """When models were called."""
-        raise NotImplementedError("h5")
+        return ClickHouseCallTimeQuestions(
+            self._database, self._by.definitions, self.environment, self._state.call_times
+        )
 
-    @property
-    def quality(self) -> QualityQuestions:
+    @cached_property
+    def quality(self) -> ClickHouseQualityQuestions:
         """How good models are."""
-        raise NotImplementedError("h6")
+        return ClickHouseQualityQuestions(self._database, self._by.definitions, self._where, self._state.quality)
 
     def agents(self, start: int, end: int) -> AgentActivity:
         """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""
         return self._state.agents(start, end)
 
-    @property
-    def call_facts(self) -> CallFactQuestions:
+    @cached_property
+    def call_facts(self) -> ClickHouseCallFactQuestions:
         """Single calls."""
-        raise NotImplementedError("h5")
+        return ClickHouseCallFactQuestions(self._database, self._calls, self._state.call_facts)
 
-    @property
-    def spending(self) -> SpendingQuestions:
+    @cached_property
+    def spending(self) -> ClickHouseSpendingQuestions:
         """What calls cost that name a user or a repository."""
-        raise NotImplementedError("h5")
+        return ClickHouseSpendingQuestions(self._database, self._calls, self._state.spending)
 
-    @property
-    def experiments(self) -> ExperimentQuestions:
+    @cached_property
+    def experiments(self) -> ClickHouseExperimentQuestions:
         """Definitions and arms of experiments."""
-        raise NotImplementedError("h6")
+        return ClickHouseExperimentQuestions(
+            self._database, self._by.definitions, self._merged, self._state.experiments, partial(user_number, self._by)
+        )
 
     @property
     def services(self) -> ServiceQuestions:

@@ -24,8 +24,8 @@ from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.stats.cells import Cells
-from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.types.alerts import EvaluatorTerm
+from otel_measure.store.sqlite.replica import Replica
+from otel_measure.store.types.alerts import EvaluatorTerm, LateDay
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import Receipt
@@ -41,7 +41,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Operation(Protocol[T_co]):
     """One thing that is done to the small state."""
 
-    def apply(self, replica: SqliteStore) -> T_co:
+    def apply(self, replica: Replica) -> T_co:
         """Do it, and return what becomes of it; it raises what the method of the store raises."""
 
 
@@ -58,7 +58,7 @@ class SeeNames(_Operation, frozen=True):
     origins: tuple[Origin, ...]
     models: tuple[tuple[str, str], ...]
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Let the replica know them, in this order."""
         replica.see(self.origins, self.models)
 
@@ -69,7 +69,7 @@ class AcceptStates(_Operation, frozen=True):
     states: tuple[ServiceState, ...]
     maintenance: tuple[Maintenance, ...]
 
-    def apply(self, replica: SqliteStore) -> list[Receipt]:
+    def apply(self, replica: Replica) -> list[Receipt]:
         """Accept those that are new."""
         return replica.accept([*self.states, *self.maintenance])
 
@@ -82,7 +82,7 @@ class RegisterModel(_Operation, frozen=True):
 
     model: Model
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Register it."""
         replica.register_model(self.model)
 
@@ -98,7 +98,7 @@ class SetReference(_Operation, frozen=True):
     first: tuple[int, str] | None
     last: tuple[int, str] | None
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Keep it."""
         first, last = (None if at is None else RecordPosition(at[0], id_key(at[1])) for at in (self.first, self.last))
         replica.set_reference(
@@ -117,7 +117,7 @@ class DefineExperiment(_Operation, frozen=True):
 
     experiment: Experiment
 
-    def apply(self, replica: SqliteStore) -> Experiment:
+    def apply(self, replica: Replica) -> Experiment:
         """Define it."""
         return replica.define_experiment(self.experiment)
 
@@ -129,7 +129,7 @@ class StopExperiment(_Operation, frozen=True):
     served: str
     now: int
 
-    def apply(self, replica: SqliteStore) -> Experiment:
+    def apply(self, replica: Replica) -> Experiment:
         """Stop it."""
         return replica.stop_experiment(self.key, self.served, self.now)
 
@@ -145,7 +145,7 @@ class RegisterService(_Operation, frozen=True):
     sla_target: float
     now: int
 
-    def apply(self, replica: SqliteStore) -> RegisteredService:
+    def apply(self, replica: Replica) -> RegisteredService:
         """Register it."""
         return replica.register_service(self.environment, self.name, self.sla_target, self.now)
 
@@ -157,7 +157,7 @@ class Beat(_Operation, frozen=True):
     at: int
     watched: tuple[str, ...]
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Note it."""
         replica.beat(self.environment, self.at, self.watched)
 
@@ -169,7 +169,7 @@ class EndWatch(_Operation, frozen=True):
     service: str
     at: int
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Note it."""
         replica.end_watch(self.environment, self.service, self.at)
 
@@ -183,7 +183,7 @@ class IdentifyUser(_Operation, frozen=True):
     anonymous_id: str
     user_id: str
 
-    def apply(self, replica: SqliteStore) -> Link:
+    def apply(self, replica: Replica) -> Link:
         """Link them."""
         return replica.identify(self.anonymous_id, self.user_id)
 
@@ -193,7 +193,7 @@ class UnlinkUser(_Operation, frozen=True):
 
     anonymous_id: str
 
-    def apply(self, replica: SqliteStore) -> bool:
+    def apply(self, replica: Replica) -> bool:
         """Take the link back."""
         return replica.unlink(self.anonymous_id)
 
@@ -206,7 +206,7 @@ class Ingest(_Operation, frozen=True):
 
     points: tuple[Point, ...]
 
-    def apply(self, replica: SqliteStore) -> Ingested:
+    def apply(self, replica: Replica) -> Ingested:
         """Take them in."""
         return replica.ingest(self.points)
 
@@ -216,7 +216,7 @@ class NoteSenders(_Operation, frozen=True):
 
     sending: tuple[Sender, ...]
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Note them."""
         replica.note_senders(self.sending)
 
@@ -227,7 +227,7 @@ class NoteArrivals(_Operation, frozen=True):
     arrived: tuple[tuple[Arrival, int], ...]
     now: int
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Note them."""
         replica.note_arrivals(dict(self.arrived), self.now)
 
@@ -238,7 +238,7 @@ class NoteMachine(_Operation, frozen=True):
     readings: Mapping[str, float]
     now: int
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Note them."""
         replica.note_machine(self.readings, self.now)
 
@@ -248,7 +248,7 @@ class TakeTellings(_Operation, frozen=True):
 
     told: tuple[Telling, ...]
 
-    def apply(self, replica: SqliteStore) -> TakenTellings:
+    def apply(self, replica: Replica) -> TakenTellings:
         """Take them in."""
         return replica.take_tellings(self.told)
 
@@ -264,7 +264,7 @@ class TakeLease(_Operation, frozen=True):
     now: int
     until: int
 
-    def apply(self, replica: SqliteStore) -> bool:
+    def apply(self, replica: Replica) -> bool:
         """Take it, unless another one holds it."""
         return replica.take_lease(self.key, self.holder, self.now, self.until)
 
@@ -275,7 +275,7 @@ class KeepTime(_Operation, frozen=True):
     beat: Heartbeat
     before: Heartbeat | None
 
-    def apply(self, replica: SqliteStore) -> bool:
+    def apply(self, replica: Replica) -> bool:
         """Note it, and return whether its clock is believed."""
         return replica.note_heartbeat(self.beat, self.before)
 
@@ -288,7 +288,7 @@ class TakeTerm(_Operation, frozen=True):
     now: int
     until: int
 
-    def apply(self, replica: SqliteStore) -> EvaluatorTerm:
+    def apply(self, replica: Replica) -> EvaluatorTerm:
         """Take it, unless another one has it."""
         return replica.alerts.take_term(self.holder, self.digest, self.now, self.until)
 
@@ -298,7 +298,7 @@ class GiveUpTerm(_Operation, frozen=True):
 
     holder: str
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Let others have it."""
         replica.alerts.give_up_term(self.holder)
 
@@ -311,9 +311,20 @@ class WriteTurn(_Operation, frozen=True):
     receivers: tuple[str, ...]
     now: int
 
-    def apply(self, replica: SqliteStore) -> bool:
+    def apply(self, replica: Replica) -> bool:
         """Keep it where the term still runs."""
         return replica.alerts.write_turn(self.term, self.turn, self.receivers, self.now)
+
+
+class NoteLate(_Operation, frozen=True):
+    """See `otel_measure.store.protocol.AlertWriter.note_late`."""
+
+    days: tuple[LateDay, ...]
+    now: int
+
+    def apply(self, replica: Replica) -> None:
+        """Note them."""
+        replica.alerts.note_late(self.days, self.now)
 
 
 class NoteDelivered(_Operation, frozen=True):
@@ -322,7 +333,7 @@ class NoteDelivered(_Operation, frozen=True):
     receiver: str
     seqs: tuple[int, ...]
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Note it."""
         replica.alerts.note_delivered(self.receiver, self.seqs)
 
@@ -334,7 +345,7 @@ class NoteFailed(_Operation, frozen=True):
     now: int
     due: int
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Note it."""
         replica.alerts.note_failed(self.receiver, self.now, self.due)
 
@@ -344,7 +355,7 @@ class AddSilence(_Operation, frozen=True):
 
     silence: Silence
 
-    def apply(self, replica: SqliteStore) -> None:
+    def apply(self, replica: Replica) -> None:
         """Add it."""
         replica.alerts.add_silence(self.silence)
 
@@ -354,7 +365,7 @@ class EndSilence(_Operation, frozen=True):
 
     silence_id: str
 
-    def apply(self, replica: SqliteStore) -> bool:
+    def apply(self, replica: Replica) -> bool:
         """Remove it."""
         return replica.alerts.end_silence(self.silence_id)
 
@@ -362,9 +373,9 @@ class EndSilence(_Operation, frozen=True):
 # ---------------------------------------------------------------- in the log
 
 OPERATIONS: Final[tuple[type[msgspec.Struct], ...]] = (
-    SeeNames, AcceptStates, RegisterModel, SetReference, DefineExperiment, StopExperiment, RegisterService, Beat, EndWatch,
-    IdentifyUser, UnlinkUser, Ingest, NoteSenders, NoteArrivals, NoteMachine, TakeTellings, TakeLease, KeepTime, TakeTerm,
-    GiveUpTerm, WriteTurn, NoteDelivered, NoteFailed, AddSilence, EndSilence,
+    SeeNames, AcceptStates, RegisterModel, SetReference, DefineExperiment, StopExperiment, RegisterService, Beat,
+    EndWatch, IdentifyUser, UnlinkUser, Ingest, NoteSenders, NoteArrivals, NoteMachine, TakeTellings, TakeLease,
+    KeepTime, TakeTerm, GiveUpTerm, WriteTurn, NoteLate, NoteDelivered, NoteFailed, AddSilence, EndSilence,
 )  # fmt: skip
 
 _any_operation: Any = reduce(or_, OPERATIONS)

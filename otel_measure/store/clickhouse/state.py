@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.log import BEGINNING, LogEntry, OperationLog
 from otel_measure.store.clickhouse.operations import Operation, decoded, encoded
-from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.moment import SqliteMoment
+from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.facts import Filter
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class ReplicatedState:
         replica: a new store in memory, to which the operations are applied.
     """
 
-    def __init__(self, log: OperationLog, replica: SqliteStore) -> None:
+    def __init__(self, log: OperationLog, replica: Replica) -> None:
         self._log = log
         self._replica = replica
         self._position = BEGINNING

@@ -18,15 +18,15 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import EvaluationResult, Inference, Maintenance, Origin, Record, ServiceState
 from otel_measure.store.clickhouse import operations
 from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
+from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.log import OperationLog
-from otel_measure.store.clickhouse.moment import ClickHouseMoment, StoredFacts
+from otel_measure.store.clickhouse.moment import ClickHouseMoment
 from otel_measure.store.clickhouse.state import ReplicatedState
-from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, user_key
-from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.faults import rejecting
-from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
@@ -39,7 +39,6 @@ from otel_measure.store.types.streams import Ingested, Interpreter, Sender
 from otel_measure.store.types.users import Erasure, ErasureState, Link
 
 _IN_STATE: Final = (ServiceState, Maintenance)
-_ANY_NUMBER_OF_BYTES: Final = 2**60
 
 
 def _now_us() -> int:
@@ -75,11 +74,10 @@ class ClickHouseStore:
         self._monotonic = monotonic
         self._last_heartbeat: Heartbeat | None = None
         self._doubts_clock = False
-        key = user_key(database)
-        self._facts = StoredFacts(database, definitions, key)
+        key = store_key(database)
+        self._by = WrittenBy(definitions, key)
         self._writer = FactWriter(database, definitions, now_us)
-        replica = SqliteStore(MEMORY, definitions=definitions, max_bytes=_ANY_NUMBER_OF_BYTES)
-        self._state = ReplicatedState(OperationLog(database), replica)
+        self._state = ReplicatedState(OperationLog(database), Replica(definitions, key))
         self._seen: set[Origin | ModelKey] = set()
         self.alerts: Final = ClickHouseAlertWriter(self._state)
 
@@ -224,7 +222,7 @@ class ClickHouseStore:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         where = where.with_default(self._environment)
         with self._state.asking(where) as state:
-            yield ClickHouseMoment(self._facts, state, where)
+            yield ClickHouseMoment(self._database, self._by, state, where)
 
     # ------------------------------------------------------------ persons
 

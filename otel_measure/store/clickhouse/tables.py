@@ -38,7 +38,7 @@ class FactTable(NamedTuple):
         name: of the table.
         columns: fields of the record that have a column of their own, and its type.
         computed: columns that hold what a definition says of the record, and their types.
-        partition: an expression; what is removed by age is a partition.
+        partition: an expression; what is removed by age is a partition, of measured facts that of one day.
         order: the sorting key. Of rows that are equal in it, the first received stays.
         projections: what is kept in another order or grouped, by name; each table has `by_id` as well.
     """
@@ -68,9 +68,11 @@ class FactTable(NamedTuple):
 
 
 # Of every kind. `user` is a number made of the user id, or of the record's own id where it names none: by it rows lie
-# on shards. `rank` falls with the time of receipt, so that the first received is the largest of equal rows and stays.
+# on shards. `id_text` is "" where the id is a UUID, which its number tells. `rank` falls with the time of receipt, so
+# that the first received is the largest of equal rows and stays.
 _BEFORE: Final = {
     "id": "UInt128 CODEC(ZSTD(1))",
+    "id_text": _TEXT,
     "ts": "DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
     "day": "Date",
     "user": "UInt128 CODEC(ZSTD(1))",
@@ -97,6 +99,7 @@ EVENT: Final = FactTable(
         "active": "UInt8",
         "session": "UInt64 CODEC(ZSTD(1))",
         "value_nano": "Nullable(Int128) CODEC(ZSTD(1))",
+        "experiment": _LABEL,
     },
     partition="day",
     projections={
@@ -133,11 +136,20 @@ INFERENCE: Final = FactTable(
         "first_chunk_ms": _REAL_OR_NONE,
         "cost_nano": "Nullable(Int64) CODEC(ZSTD(1))",
         "saved_nano": "Nullable(Int64) CODEC(ZSTD(1))",
+        "predicted": _TEXT_OR_NONE,
+        "grouped": _TEXT_OR_NONE,
+        "judged": "UInt8",
     },
     partition="day",
     order=("day", "model", "version", "ts", "id"),
 )
-GROUND_TRUTH: Final = FactTable(GroundTruth, "ground_truth", {"inference_id": _TEXT})
+GROUND_TRUTH: Final = FactTable(
+    GroundTruth,
+    "ground_truth",
+    {"inference_id": _TEXT},
+    {"inference": "UInt128 CODEC(ZSTD(1))", "truth": _TEXT},
+    order=("inference", "id"),
+)
 NPS_RESPONSE: Final = FactTable(
     NpsResponse, "nps_response", {"user_id": _TEXT, "survey": _LABEL, "score": "UInt8", "comment": _TEXT}
 )
@@ -157,6 +169,7 @@ EVALUATION: Final = FactTable(
     EvaluationResult,
     "evaluation",
     {"name": _LABEL, "score": _REAL_OR_NONE, "label": _LABEL_OR_NONE, "model": _LABEL, "version": _LABEL},
+    partition="day",
 )
 FACT_TABLES: Final = (
     EVENT, INFERENCE, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, EVALUATION,
@@ -176,6 +189,12 @@ class StateTable(NamedTuple):
     is_synced: bool = False
 
 
+# What each part of a table of facts adds to the running totals (`part_sums.py`).
+SETTLED_TOTAL: Final = StateTable(
+    "settled_total",
+    {"of_table": "String", "part": "String", "counted": "UInt64", "sums": _TEXT},
+    "(of_table, part)",
+)
 STATE_TABLES: Final = (
     # What was done to the small state (`operations.py`), and in that order; `said_by` tells a row from those of others.
     StateTable(
@@ -188,6 +207,9 @@ STATE_TABLES: Final = (
     StateTable(
         "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"
     ),
+    # Facts that were erased, as keyed hashes: what comes again of them is a replay.
+    StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
+    SETTLED_TOTAL,
     # The key of user numbers, and the definitions: of a name the first value counts.
     StateTable("kept", {"name": "String", "value": "String"}, "name"),
 )

@@ -15,20 +15,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
-from otel_measure.store.clickhouse.columns import COLUMNS_BACK, WrittenBy, columns_of, id_number, record_of
-from otel_measure.store.clickhouse.connection import IDS_AT_ONCE, ClickHouseDatabase, in_ids
+from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.schema import statements
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
-_KEY: Final = "user key"
+_KEY: Final = "tombstone key"
 _DEFINITIONS: Final = "definitions"
 _LARGEST_RANK: Final = 2**64 - 1
 _RANDOM_BITS: Final = 22  # beside 42 of milliseconds: who came first is decided also among those of one
@@ -54,27 +54,28 @@ class FactWriter:
 
     def __init__(self, database: ClickHouseDatabase, definitions: Definitions, now_us: Callable[[], int]) -> None:
         self._database = database
-        self._by = WrittenBy(definitions, user_key(database), {})
+        self._by = WrittenBy(definitions, store_key(database))
         self._now_us = now_us
 
-    def accept(self, records: Sequence[Record]) -> list[Receipt]:
+    def accept(self, records: Sequence[Record], epochs: Mapping[bytes, int] = NOBODY_ERASED) -> list[Receipt]:
         """Write the records not seen before, and say of each whether it was one.
 
         Args:
             records: of kinds that have a table; others are state (`state.py`).
+            epochs: as `WrittenBy` has them.
 
         Raises:
             StoreUnavailable: the server did not take all of them; to give them again completes what is there.
             StoreRejected: a record is of a time that a store has no day for, or has a number that no column holds;
                 nothing is written.
         """
-        receipts = [ACCEPTED] * len(records)
+        receipts, by = [ACCEPTED] * len(records), self._by._replace(epochs=epochs)
         ids = [id_number(key) for key in id_keys([record.id for record in records])]
         to_write = []  # all columns before any is written: a record that cannot be kept leaves its neighbours out too
         for table in FACT_TABLES:
             if places := [i for i, record in enumerate(records) if type(record) is table.record]:
                 numbers = [ids[i] for i in places]
-                columns = columns_of(table, [records[i] for i in places], numbers, self._by)
+                columns = columns_of(table, [records[i] for i in places], numbers, by)
                 to_write.append((table, places, numbers, columns))
         for table, places, numbers, columns in to_write:
             is_new = self._write(table, columns, numbers)
@@ -90,7 +91,7 @@ class FactWriter:
             days = f"day BETWEEN toDate({first_day:d}) AND toDate({last_day:d})"
             of_days = f"(SELECT id FROM {{db}}.{table.name} WHERE {days})"
             doubles = self._doubles(table, of_days)
-            for some in _chunks(doubles):
+            for some in id_chunks(doubles):
                 self._keep_first(table, some)
             removed += len(doubles)
         return removed
@@ -121,7 +122,7 @@ class FactWriter:
 
     def _known(self, table: FactTable, ids: Sequence[int]) -> set[int]:
         known: set[int] = set()
-        for some in _chunks(ids):
+        for some in id_chunks(ids):
             rows = self._database.rows(f"SELECT DISTINCT id FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}")
             known.update(number for (number,) in rows)
         return known
@@ -129,10 +130,15 @@ class FactWriter:
     def _settle(self, table: FactTable, ids: Sequence[int], rank: int) -> set[int]:
         """Leave each of the ids once, and return those of which another writer's row stays."""
         others: set[int] = set()
-        for some in _chunks(ids):
-            if doubles := self._doubles(table, in_ids(some)):
-                firsts = self._keep_first(table, doubles)
-                others.update(row.id for row in firsts if row.rank != rank)
+        for some in id_chunks(ids):
+            rows = self._database.rows(
+                f"SELECT id, count() AS n FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}"
+                f" GROUP BY id HAVING n > 1 OR max(rank) != {rank:d} ORDER BY id"
+            )
+            # Of rows of one day and user the server may have merged both before we looked: the one that stays counts.
+            others.update(number for number, n in rows if n == 1)
+            if doubles := [number for number, n in rows if n > 1]:
+                others.update(row.id for row in self._keep_first(table, doubles) if row.rank != rank)
         return others
 
     def _doubles(self, table: FactTable, of_ids: str) -> list[int]:
@@ -157,15 +163,6 @@ class FactWriter:
         return list(firsts.values())
 
 
-def facts(database: ClickHouseDatabase, table: FactTable, ids: Iterable[int]) -> Iterator[Record]:
-    """Yield the stored facts of these ids."""
-    columns = ", ".join("toUnixTimestamp64Micro(ts)" if name == "ts" else name for name in COLUMNS_BACK[table.name])
-    for some in _chunks(list(ids)):
-        rows = database.rows(f"SELECT {columns} FROM {{db}}.{table.name} FINAL WHERE id IN {in_ids(some)}")
-        for row in rows:
-            yield record_of(table, row)
-
-
 def create(database: ClickHouseDatabase, definitions: Definitions) -> None:
     """Create what is missing of a store on one node; its days, once chosen, stay those of the first process.
 
@@ -175,7 +172,7 @@ def create(database: ClickHouseDatabase, definitions: Definitions) -> None:
     """
     for statement in statements(database.name):
         database.run(statement)
-    for name, value in ((_KEY, os.urandom(16).hex()), (_DEFINITIONS, definitions.to_json())):
+    for name, value in ((_KEY, os.urandom(32).hex()), (_DEFINITIONS, definitions.to_json())):
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
             database.insert("kept", {"name": [name], "value": [value]})
     if differences := definitions.differences(kept_definitions(database)):
@@ -190,8 +187,12 @@ def kept_definitions(database: ClickHouseDatabase) -> Definitions:
     return Definitions.from_json(first_kept(database, _DEFINITIONS))
 
 
-def user_key(database: ClickHouseDatabase) -> bytes:
-    """Return the key of the numbers of users."""
+def store_key(database: ClickHouseDatabase) -> bytes:
+    """Return the secret of the keyed hashes of a store: of users, and of what was erased.
+
+    Raises:
+        StoreError: there is no store.
+    """
     return bytes.fromhex(first_kept(database, _KEY))
 
 
@@ -208,8 +209,3 @@ def first_kept(database: ClickHouseDatabase, name: str) -> str:
     if not rows:
         raise StoreError(f"the database {database.name} has no store of ours: it keeps no {name}")
     return str(rows[0][0])
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for i in range(0, len(ids), IDS_AT_ONCE):
-        yield ids[i : i + IDS_AT_ONCE]

@@ -9,12 +9,15 @@ from typing import Final
 import msgspec
 
 from otel_measure.definitions.alerting.incidents import AlertIncident, Notification
+from otel_measure.definitions.alerting.judgement import AlertSubject
+from otel_measure.definitions.alerting.lateness import DAYS
 from otel_measure.definitions.alerting.silences import Silence
 from otel_measure.definitions.alerting.states import AlertChange, AlertState
 from otel_measure.definitions.alerting.turn import Turn
+from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.heartbeats import Run, joined_run
 from otel_measure.store.sqlite.transaction import Writing
-from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, ReceiverState, WaitingNotification
+from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, LateDay, ReceiverState, WaitingNotification
 
 HISTORY_US: Final = 90 * 24 * 3600 * 1_000_000
 REFUSED: Final = "alerts_refused"  # the key of `meta` that says when a process with other rules was refused last
@@ -90,6 +93,17 @@ class SqliteAlertWriter:
                 _note(connection, receiver, turn.notifications)
             connection.execute("UPDATE alert_evaluator SET evaluated = ?", (now,))
             return True
+
+    def note_late(self, days: Sequence[LateDay], now: int) -> None:
+        """Keep how late calls became known, of each subject and day the longest; forget it of days before a week."""
+        with self._writing() as transaction:
+            connection, today = transaction.connection, self._believed_us(now) // DAY_US
+            connection.executemany(
+                "INSERT INTO alert_lateness VALUES (?, ?, ?, ?, ?) ON CONFLICT (environment, kind, name, day)"
+                " DO UPDATE SET late_us = max(late_us, excluded.late_us)",
+                [(*subject, day, late_us) for subject, day, late_us in days],
+            )
+            connection.execute("DELETE FROM alert_lateness WHERE day < ?", (today - DAYS,))
 
     def note_delivered(self, receiver: str, seqs: Sequence[int]) -> None:
         """Forget notifications that a receiver has taken: it is well."""
@@ -184,6 +198,13 @@ class SqliteAlertQuestions:
         """Return when somebody evaluated, from `since` on, ascending: the first and the last turn of unbroken runs."""
         rows = self._connection.execute("SELECT first, last FROM alert_watch WHERE last >= ? ORDER BY first", (since,))
         return [(first, last) for first, last in rows]
+
+    def late_days(self, environment: str) -> list[LateDay]:
+        """Return how late calls of an environment became known, by subject and day."""
+        rows = self._connection.execute(
+            "SELECT kind, name, day, late_us FROM alert_lateness WHERE environment = ?", (environment,)
+        )
+        return [LateDay(AlertSubject(kind, name, environment), day, late_us) for kind, name, day, late_us in rows]
 
     def states(self) -> list[AlertState]:
         """Return every alert that is not inactive, sorted by rule and subject."""

@@ -15,9 +15,9 @@ import msgspec
 
 from otel_measure.definitions.days import moment
 from otel_measure.errors import StoreUnavailable
+from otel_measure.records.tombstones import TOMBSTONE_BYTES
 from otel_measure.store.types.users import ErasureState
 
-DIGEST_BYTES: Final = 16
 _KEY: Final = "tombstone_key"
 _FILE_MODE: Final = 0o600
 
@@ -80,7 +80,7 @@ def all_of(connection: sqlite3.Connection) -> tuple[ErasedUsers, ...]:
 
 
 def _digests(users: bytes) -> tuple[bytes, ...]:
-    return tuple(users[i : i + DIGEST_BYTES] for i in range(0, len(users), DIGEST_BYTES))
+    return tuple(users[i : i + TOMBSTONE_BYTES] for i in range(0, len(users), TOMBSTONE_BYTES))
 
 
 # ---------------------------------------------------------------- the key

@@ -8,12 +8,9 @@ one removes what was found. A process that ends in between leaves hidden ids, an
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.definitions.days import moment
@@ -22,6 +19,7 @@ from otel_measure.definitions.totals import summed
 from otel_measure.errors import StoreError
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import Inference, Record
+from otel_measure.records.tombstones import fact_tombstone, user_tombstone
 from otel_measure.store.sqlite import (
     activity,
     agents,
@@ -61,7 +59,9 @@ def begin(transaction: Transaction, user_id: str, now: int) -> tuple[int, Erased
     """Hide the ids of a person, and return the number of the receipt and whom to search for."""
     connection = transaction.connection
     person = person_of(connection, user_id)
-    users = _add_tombstones(connection, [_user(each) for each in person.ids], now)
+    key = erasures.key(connection)
+    users = [user_tombstone(key, each) for each in person.ids]
+    _add_tombstones(connection, users, now)
     receipt = erasures.note(connection, now, users)
     shown = rows_in(connection, f"SELECT distinct_id, uid FROM alias WHERE {_IS_SHOWN} AND uid IN", person.uids)
     connection.executemany(
@@ -137,7 +137,7 @@ def erase_again(transaction: Transaction, known: erasures.ErasuresFile) -> int:
     connection.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?)", list(missing.items()))
     persons = 0
     for user in _users(connection):
-        digest = _digest(key, _user(user))
+        digest = user_tombstone(key, user)
         if digest in missing:
             person = person_of(connection, user)
             keys = search(lambda: nullcontext(connection), person)
@@ -215,10 +215,11 @@ def _shown(stored: str) -> str:
 def _remove(transaction: Transaction, table: facts.Table, keys: Sequence[bytes | str], now: int) -> int:
     """Remove facts; what they added to the totals stays, as when retention removes them."""
     connection, removed = transaction.connection, 0
+    key = erasures.key(connection)
     for part in chunks(keys):
         records = list(facts.read_by_id(connection, table, part))
         totals.merge(connection, transaction.names, summed(records), into="total_base")
-        _add_tombstones(connection, [_fact(record) for record in records], now)
+        _add_tombstones(connection, [_fact(key, record) for record in records], now)
         removed += change_in(connection, f"DELETE FROM {table.name} WHERE id IN", part)
         journal.forget_facts(connection, table, part)
     outbox.forget_facts(connection, table, keys)
@@ -258,25 +259,12 @@ def _count_erasure(connection: sqlite3.Connection) -> None:
     )
 
 
-def _user(user_id: str) -> bytes:
-    return b"user:" + user_id.encode()
+def _fact(key: bytes, record: Record) -> bytes:
+    return fact_tombstone(key, facts.TABLE_OF[type(record)].name, record.id)
 
 
-def _fact(record: Record) -> bytes:
-    return f"{facts.TABLE_OF[type(record)].name}:{record.id}".encode()
-
-
-@lru_cache(maxsize=50_000)
-def _digest(key: bytes, text: bytes) -> bytes:
-    return hmac.digest(key, text, hashlib.sha256)[: erasures.DIGEST_BYTES]
-
-
-def _add_tombstones(connection: sqlite3.Connection, texts: Iterable[bytes], now: int) -> list[bytes]:
-    """Remember what was erased, and return the hashes."""
-    key = erasures.key(connection)
-    digests = [_digest(key, text) for text in texts]
-    connection.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?)", [(digest, now) for digest in digests])
-    return digests
+def _add_tombstones(connection: sqlite3.Connection, tombstones: Iterable[bytes], now: int) -> None:
+    connection.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?)", [(digest, now) for digest in tombstones])
 
 
 def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) -> tuple[list[Record], set[int]]:
@@ -286,14 +274,14 @@ def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) ->
     afterwards is somebody new. An inference is the model's fact as well: it is kept without its user.
     """
     key = erasures.key(connection)
-    users = {i: _digest(key, _user(user)) for i, record in enumerate(records) if (user := _user_of(record))}
+    users = {i: user_tombstone(key, user) for i, record in enumerate(records) if (user := _user_of(record))}
     erased_at = _erased_at(connection, set(users.values()))
     kept, refused = list(records), set[int]()
     for i in [i for i, digest in users.items() if digest in erased_at]:
         record = records[i]
         before = record.ts <= erased_at[users[i]]
         if not isinstance(record, Inference):
-            if before or _erased_at(connection, [_digest(key, _fact(record))]):
+            if before or _erased_at(connection, [_fact(key, record)]):
                 refused.add(i)
         elif before:
             kept[i] = without_user(record)
@@ -303,7 +291,7 @@ def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) ->
 def without_erased_steps(connection: sqlite3.Connection, told: Sequence[Telling]) -> list[Telling]:
     """Return tellings of which none tells of a run or use from before its user was erased."""
     key = erasures.key(connection)
-    user_of = {each.id: _digest(key, _user(step.user_id)) for each in told if (step := each.step) and step.user_id}
+    user_of = {each.id: user_tombstone(key, step.user_id) for each in told if (step := each.step) and step.user_id}
     erased_at = _erased_at(connection, set(user_of.values()))
     return [
         each._replace(step=None) if each.ended_us <= erased_at.get(user_of.get(each.id, b""), -1) else each

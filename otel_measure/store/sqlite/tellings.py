@@ -5,8 +5,6 @@ Which call that is, `following.py` finds.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -22,6 +20,7 @@ from otel_measure.records.agent_steps import AgentStep
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference, Record
+from otel_measure.records.tombstones import tombstone
 from otel_measure.store.sqlite import chunks, erasures
 from otel_measure.store.sqlite.chunks import change_in, rows_in
 from otel_measure.store.sqlite.transaction import Transaction
@@ -186,8 +185,7 @@ def _hashed(step: AgentStep, trace_id: str, key: bytes) -> AgentStep:
     if step.arguments is None:
         return step
     said = "\0".join((trace_id, step.name, step.arguments))
-    digest = hmac.digest(key, said.encode("utf-8", "surrogatepass"), hashlib.sha256)[: erasures.DIGEST_BYTES]
-    return msgspec.structs.replace(step, arguments=digest.hex())
+    return msgspec.structs.replace(step, arguments=tombstone(key, said).hex())
 
 
 def _row(row: tuple[Any, ...]) -> TellingRow:

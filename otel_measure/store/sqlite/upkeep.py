@@ -46,14 +46,15 @@ class SqliteUpkeep:
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""
-        erasure = self._remove(user_id, now)
+        erasure = self.remove(user_id, now)
         with suppress(StoreError):  # the person is gone; the background goes on
             self._clearing.run(now, _CLEARING_AT_ONCE_S)
             state = self.erasure(erasure.receipt)
             return replace(erasure, bytes_cleared=state is not None and state.bytes_cleared)
         return erasure
 
-    def _remove(self, user_id: str, now: int) -> Erasure:
+    def remove(self, user_id: str, now: int) -> Erasure:
+        """Remove a person, and remember a keyed hash so that a replay is dropped; no byte is cleared yet."""
         with self._writing(durable=True) as transaction:
             # Later than what is believed, where the clock says so: what was recorded by this clock is erased as well.
             at = max(now, self._believed_at(now))

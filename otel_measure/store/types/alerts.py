@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from otel_measure.definitions.alerting.incidents import Notification
+from otel_measure.definitions.alerting.judgement import AlertSubject
 
 Refusal = Literal["", "another evaluates", "other rules"]
 
@@ -35,6 +36,14 @@ class LastEvaluation(NamedTuple):
     digest: str
     at_us: int
     refused_us: int = 0
+
+
+class LateDay(NamedTuple):
+    """How late calls of a subject became known at most on a day (counted from 1970, UTC), microseconds."""
+
+    subject: AlertSubject
+    day: int
+    late_us: int
 
 
 class WaitingNotification(NamedTuple):

@@ -3,12 +3,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.alerting.judgement import Outcome
 from otel_measure.definitions.alerting.rule import AlertRule
-from otel_measure.definitions.alerting.states import SECOND_US, AlertChange, AlertState, dropped, step, worst_first
+from otel_measure.definitions.alerting.states import (
+    SECOND_US,
+    SET_BACK_US,
+    AlertChange,
+    AlertState,
+    dropped,
+    step,
+    worst_first,
+)
 from tests.definitions.alerting.judging import MINUTE, NOW, judged, rule
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("beyond", "within", "unknown")
@@ -99,7 +108,10 @@ TURNS: Final = st.lists(st.tuples(st.sampled_from(OUTCOMES), st.integers(-120, 4
 
 @given(turns=TURNS, holds_s=st.integers(0, 600), clears_s=st.integers(0, 600))
 def test_laws_of_an_alert(turns: list[tuple[Outcome, int]], holds_s: int, clears_s: int) -> None:
-    """It fires only at a judgement beyond, changes by turns between fired and resolved, and times never lie ahead."""
+    """It fires only at a judgement beyond, changes by turns between fired and resolved, and times never lie ahead.
+
+    But for that until which a clock goes through a time again, after it was set back.
+    """
     by, now, state = rule(holds_s=holds_s, clears_s=clears_s), NOW, None
     told = []
     for outcome, seconds in turns:
@@ -111,7 +123,8 @@ def test_laws_of_an_alert(turns: list[tuple[Outcome, int]], holds_s: int, clears
             assert (change.change == "fired") <= (outcome == "beyond")
             assert (change.resolution == "no data") == (change.change == "resolved" and outcome == "unknown")
         if state is not None:
-            assert max(state.since_us, state.judged_us, state.known_us) <= now
+            assert max(state.since_us, state.judged_us) <= now
+            assert state.known_us <= now + (SET_BACK_US if state.phase == "firing" else 0)
             assert (state.phase == "firing") == (told[-1:] == ["fired"])
             assert state.held_us >= 0
     assert told == ["fired", "resolved"] * (len(told) // 2) + ["fired"] * (len(told) % 2)
@@ -127,3 +140,30 @@ def test_a_model_without_targets_of_its_own_is_as_urgent_as_its_judgement_says()
     state, _ = step(state, judged("beyond"), rule(severity="page"), NOW + MINUTE)
     assert state is not None
     assert state.severity == "page"
+
+
+@pytest.mark.parametrize("again", ["within", "unknown", "beyond"])
+@pytest.mark.parametrize("back", [1, 60, 120])
+def test_a_clock_that_is_set_back_resolves_nothing_before_it_is_as_late_again(again: Outcome, back: int) -> None:
+    """What fired goes on firing while the clock goes through the same time again, and is then resolved as ever."""
+    state, _ = step(None, judged("beyond"), rule(), NOW)
+    for minute in range(-back, 1):
+        state, change = step(state, judged(again), rule(), NOW + minute * MINUTE)
+        assert (state is not None, change) == (True, None)
+    changes = [change]
+    for minute in range(1, 7):
+        state, change = step(state, judged("within"), rule(), NOW + minute * MINUTE)
+        changes.append(change)
+    assert [one.resolution for one in changes if one is not None] == ["within"]
+    assert state is None
+
+
+def test_a_clock_that_was_hours_ahead_was_wrong() -> None:
+    """What fired by it is judged by the time that it is now, which is the first that is known of it."""
+    state, _ = step(None, judged("beyond"), rule(), NOW)
+    earlier = NOW - SET_BACK_US
+    changes = []
+    for minute in range(-1, 5):
+        state, change = step(state, judged("within"), rule(), earlier + minute * MINUTE)
+        changes.append(change)
+    assert [change is not None for change in changes] == [False] * 5 + [True]

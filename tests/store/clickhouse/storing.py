@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, Phase, settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Record
-from otel_measure.store.clickhouse.columns import id_number
+from otel_measure.store.clickhouse.columns import WrittenBy, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.reading import facts
 from otel_measure.store.clickhouse.tables import FACT_TABLES
-from otel_measure.store.clickhouse.writing import FactWriter, create, facts
+from otel_measure.store.clickhouse.writing import FactWriter, create, store_key
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import NOON
@@ -53,3 +54,8 @@ def stored(database: ClickHouseDatabase, ids: Iterable[str]) -> dict[tuple[str, 
             assert (table.name, fact.id) not in found
             found[table.name, fact.id] = fact
     return found
+
+
+def written_by(database: ClickHouseDatabase, definitions: Definitions = DEFINITIONS) -> WrittenBy:
+    """Return by what rows of a store are written."""
+    return WrittenBy(definitions, store_key(database))

@@ -147,6 +147,14 @@ class _Interrupted(FactWriter):
         raise ConnectionError("the server was killed")
 
 
+class _Merged(_Interrupted):
+    """Has the server merge all it has before the second look."""
+
+    def _settle(self, table: FactTable, ids: Sequence[int], rank: int) -> set[int]:
+        self._database.run(f"OPTIMIZE TABLE {{db}}.{table.name} FINAL")
+        return super()._settle(table, ids, rank)
+
+
 @pytest.mark.parametrize("ts", [NOON, NOON + 1, MIDNIGHT])
 @pytest.mark.parametrize("user_id", ["u", "somebody else"])
 def test_of_two_writers_at_once_one_is_first(database: ClickHouseDatabase, ts: int, user_id: str) -> None:
@@ -161,6 +169,19 @@ def test_of_two_writers_at_once_one_is_first(database: ClickHouseDatabase, ts: i
     assert kept in (mine, others)
     assert receipts in ([[ACCEPTED, ACCEPTED], [DUPLICATE, ACCEPTED]][kept == others],)
     assert writer(database).remove_doubles(0, 2**16 - 1) == 0
+
+
+def test_of_two_rows_that_the_server_has_merged_the_other_one_was_accepted(database: ClickHouseDatabase) -> None:
+    """Who comes second with a row of the same day and user is told so, though only one row is left to be seen."""
+    name = next(NAMES)
+    answers = []
+
+    def others_come_first() -> None:
+        answers.extend(FactWriter(database, DEFINITIONS, lambda: NOON - 1000).accept([event(name, name="other")]))
+
+    assert _Merged(database, others_come_first).accept([event(name)]) == [DUPLICATE]
+    assert answers == [ACCEPTED]
+    assert list(stored(database, [name]).values()) == [event(name, name="other")]
 
 
 @pytest.mark.parametrize("which", [lambda i: i < 3, lambda i: i % 2 == 0, lambda i: i == 9])
@@ -206,7 +227,7 @@ def test_two_who_begin_a_store_agree(clickhouse: ClickHouseServer) -> None:
     """The first key and the first definitions count for everybody: rows of a user lie together."""
     database = new_store(clickhouse)
     create(database, DEFINITIONS)
-    database.insert("kept", {"name": ["user key"], "value": ["00" * 16]})
+    database.insert("kept", {"name": ["tombstone key"], "value": ["00" * 32]})
     writer(database).accept([event("a")])
     writer(database).accept([event("b")])
     assert database.rows("SELECT count(DISTINCT user) FROM {db}.event") == [(1,)]
@@ -218,7 +239,9 @@ def test_a_database_without_a_store_is_named(clickhouse: ClickHouseServer) -> No
     """A writer needs tables that somebody has created."""
     database = new_store(clickhouse)
     database.run("TRUNCATE TABLE {db}.kept")
-    with pytest.raises(StoreError, match=f"the database {database.name} has no store of ours: it keeps no user key"):
+    with pytest.raises(
+        StoreError, match=f"the database {database.name} has no store of ours: it keeps no tombstone key"
+    ):
         writer(database)
 
 

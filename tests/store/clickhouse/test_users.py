@@ -16,7 +16,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.links import Links, Persons
 from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
-from otel_measure.store.clickhouse.writing import create, user_key
+from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Filter
 from tests.clickhouse import ClickHouseServer
@@ -24,7 +24,7 @@ from tests.closing import closed_later
 from tests.facts import DAY, HOUR, NOON, SECOND
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.reference.strategies import UserHistory, histories, identities
-from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, writer
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, writer, written_by
 from tests.users.feeding import every_report, everything, feed, received_in, record, steps_in_order
 
 pytestmark = pytest.mark.e2e
@@ -70,7 +70,7 @@ def both_say(
         else:
             mine.accept([record(one) for one in step])
     asked = (history.zone_name, history.now, history.as_of)
-    ask = ClickHouseUserQuestions(database, definitions, links.numbers(user_key(database)), environment)
+    ask = ClickHouseUserQuestions(database, definitions, links.numbers(written_by(database)), environment)
     return every_report(ask, *asked, days), everything(sqlite, *asked, Filter(None, environment), days)
 
 

@@ -6,8 +6,9 @@ from otel_measure.definitions.alerting.silences import Silence
 from otel_measure.definitions.alerting.turn import Turn, advance
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite.alerts import HISTORY_US, MOST_WAITING
-from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, ReceiverState
+from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, LateDay, ReceiverState
 from tests.definitions.alerting.judging import API, CHURN, MINUTE, NOW, judged, rule
+from tests.facts import DAY
 from tests.store.conformance.engines import EngineCase
 
 RULES: Final = {"errors": rule()}
@@ -118,6 +119,24 @@ def test_another_process_goes_on_where_the_first_was_killed(engine: EngineCase) 
         waiting = [one.notification for one in moment.alerts.waiting("webhook")]
     assert [one.id.rpartition("-")[2] for one in waiting] == ["1", "2"]
     assert len({one.incident for one in waiting}) == 1
+
+
+def test_how_late_calls_become_known(engine: EngineCase) -> None:
+    """Of each subject and day the longest is kept, by environment, for a week."""
+    store, day = engine.open(), NOW // DAY
+    store.alerts.note_late([LateDay(CHURN, day, 5), LateDay(CHURN, day - 1, 7), LateDay(API, day - 7, 3)], NOW)
+    store.alerts.note_late([LateDay(CHURN, day, 4), LateDay(CHURN, day - 1, 9)], NOW)
+
+    def kept(environment: str) -> list[LateDay]:
+        with store.asking() as moment:
+            return sorted(moment.alerts.late_days(environment))
+
+    assert kept(CHURN.environment) == sorted(
+        [LateDay(CHURN, day, 5), LateDay(CHURN, day - 1, 9), LateDay(API, day - 7, 3)]
+    )
+    store.alerts.note_late([], NOW + DAY)
+    assert kept(CHURN.environment) == sorted([LateDay(CHURN, day, 5), LateDay(CHURN, day - 1, 9)])
+    assert kept("elsewhere") == []
 
 
 def test_silences(engine: EngineCase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -16,7 +17,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from exporter.cli.options import load_settings
+from exporter.cli.reading import reading
+from exporter.cli.status.command import _show_live
+from exporter.cli.status.glance import Glance, glance
 from otel_measure.store.sqlite import SqliteStore
 from tests.exporter.cli.command_line import ROOT, run, serving
 from tests.exporter.cli.seeded import HOSTILE, seed
@@ -131,7 +137,7 @@ def test_it_lives_beside_a_server_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         assert "\x1b[?1049l" in rest
         assert "otel-measure" in rest.partition("\x1b[?1049l")[2]
         assert "Traceback" not in rest
-        assert server.ask("api/v1/metrics/ai/models")["data"]["total_models"] == 1
+        assert len(server.ask("api/v1/metrics/ai/models")["data"]["models"]) == 1
 
 
 @pytest.mark.parametrize("args", [("--once",), ()])
@@ -145,3 +151,32 @@ def test_a_plain_terminal_gets_it_once(tmp_path: Path, args: tuple[str, ...]) ->
         assert process.wait(60) == 0
     assert "This machine" in shown
     assert "\x1b[?1049h" not in shown
+
+
+class Swallows:
+    """Its end meets a Ctrl-C: what is raised in a `__del__` is raised to nobody."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_ctrl_c_that_lands_where_nothing_can_be_raised_ends_it(tmp_path: Path) -> None:
+    """A Ctrl-C is seen wherever it lands; from the second on it does what it did before."""
+    path = str(tmp_path / "measure.db")
+    with closing(SqliteStore(path)):
+        pass
+    before = signal.getsignal(signal.SIGINT)
+    handlers = []
+    with reading(load_settings({"store": path})) as (runtime, opened):
+
+        def look() -> Glance:
+            if signal.getsignal(signal.SIGINT) is not before:
+                Swallows()
+                handlers.append(signal.getsignal(signal.SIGINT))
+            return glance(runtime, opened, None)
+
+        written = io.StringIO()
+        _show_live(Console(file=written, force_terminal=True, width=90, height=40), look, path, every_s=0.001)
+    assert handlers == [before]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "This machine" in written.getvalue().partition("\x1b[?1049l")[2]

@@ -1,0 +1,181 @@
+"""The removal of persons from the tables of facts.
+
+The rows of a person lie under the numbers of the ids, which are made of the tombstones of these ids: whoever knows
+that there was an erasure can do what is left of it, and doing it again changes nothing. A row is masked first, which
+has happened when `remove` returns; its bytes go when the masks are applied and the server lets go of the old parts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.records.anonymous import without_user
+from otel_measure.records.ids import id_keys, id_text
+from otel_measure.records.kinds import Inference, Record
+from otel_measure.records.tombstones import fact_tombstone, user_tombstone
+from otel_measure.store.clickhouse.columns import (
+    WrittenBy,
+    columns_of,
+    erasable_number,
+    id_key_of,
+    id_number,
+    record_of,
+)
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.measured import sums_where
+from otel_measure.store.clickhouse.reading import record_columns
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
+
+OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
+"""What goes with a person; the calls that models answered for them stay without their user."""
+NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
+
+
+def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
+    """Return how often each id was erased, by its tombstone.
+
+    Args:
+        erasures: the tombstones of the ids of each erasure.
+    """
+    return Counter(tombstone for erased in erasures for tombstone in erased)
+
+
+def numbers_of(erasures: Iterable[tuple[int, Sequence[bytes]]], receipts: Collection[int]) -> set[int]:
+    """Return under which numbers the rows lie of those whom some erasures were of.
+
+    Args:
+        erasures: all of the store in their order, as the number of the receipt and the tombstones of the ids.
+        receipts: of the erasures that are asked about.
+    """
+    before, numbers = Counter[bytes](), set[int]()
+    for receipt, erased in erasures:
+        if receipt in receipts:
+            numbers.update(erasable_number(tombstone, before[tombstone]) for tombstone in erased)
+        before.update(erased)
+    return numbers
+
+
+def of_users(numbers: Collection[int]) -> str:
+    """Return the condition that a row lies under one of these numbers."""
+    return f"user IN {in_ids(sorted(numbers))}"
+
+
+class PersonRemover:
+    """Removes persons from the tables of facts.
+
+    Args:
+        database: of the store.
+        by: what decides how rows are written.
+    """
+
+    def __init__(self, database: ClickHouseDatabase, by: WrittenBy) -> None:
+        self._database = database
+        self._by = by
+
+    def counts(self, numbers: Collection[int]) -> dict[str, int]:
+        """Return how many facts there are under some numbers, by the table."""
+        return {table.name: self._count(table, numbers) for table in NAMING_USERS}
+
+    def are_removed(self, numbers: Collection[int]) -> bool:
+        """Tell whether no row lies under some numbers."""
+        return not any(self.counts(numbers).values())
+
+    def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
+        """Return what the facts that would be removed have added to running totals, which never fall."""
+        return sums_where(self._database, EVENT, of_users(numbers))
+
+    def remove(self, numbers: Collection[int]) -> None:
+        """Remove what lies under some numbers; calls of models stay without their user.
+
+        Raises:
+            StoreUnavailable: the server has not done all of it; to do it again completes it.
+        """
+        for table in OF_PERSONS:
+            self._bury(table, numbers)
+            self._mask(table, numbers)
+        self._make_calls_anonymous(numbers)
+        self._mask(INFERENCE, numbers)
+
+    def refused(self, records: Sequence[Record], erased: Collection[bytes]) -> set[int]:
+        """Return the indexes of the records that were themselves erased, whatever time they say now.
+
+        Args:
+            records: that come.
+            erased: the tombstones of ids that were erased.
+        """
+        buried: dict[int, int] = {}
+        for i, record in enumerate(records):
+            table = _TABLE_OF.get(type(record))
+            user_id: str | None = getattr(record, "user_id", None)
+            if table is not None and user_id is not None and user_tombstone(self._by.key, user_id) in erased:
+                buried[i] = int.from_bytes(fact_tombstone(self._by.key, table, record.id))
+        known: set[int] = set()
+        for some in id_chunks(sorted(buried.values())):
+            rows = self._database.rows(f"SELECT tombstone FROM {{db}}.erased_fact WHERE tombstone IN {in_ids(some)}")
+            known.update(tombstone for (tombstone,) in rows)
+        return {i for i, tombstone in buried.items() if tombstone in known}
+
+    # ------------------------------------------------------------ bytes
+
+    def apply_masks(self) -> int:
+        """Have the bytes of masked rows go from all parts that are in use; return when that was, by the server.
+
+        Returns:
+            Seconds since 1970.
+        """
+        for table in NAMING_USERS:
+            if self._parts(table, "active AND has_lightweight_delete"):
+                self._database.run(f"ALTER TABLE {{db}}.{table.name} APPLY DELETED MASK SETTINGS mutations_sync = 2")
+        return int(self._database.rows("SELECT toUnixTimestamp(now())")[0][0])
+
+    def are_bytes_gone(self, since_s: int) -> bool:
+        """Tell whether the server keeps no part any more that was replaced before a time of its own."""
+        gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s:d}"
+        return not any(self._parts(table, gone) for table in NAMING_USERS)
+
+    def _parts(self, table: FactTable, which: str) -> int:
+        return int(
+            self._database.rows(
+                "SELECT count() FROM system.parts WHERE database = {of:String} AND table = {table:String}"
+                f" AND {which}",
+                of=self._database.name,
+                table=table.name,
+            )[0][0]
+        )
+
+    # ------------------------------------------------------------ rows
+
+    def _count(self, table: FactTable, numbers: Collection[int]) -> int:
+        sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {of_users(numbers)}"
+        return int(self._database.rows(sql)[0][0])
+
+    def _mask(self, table: FactTable, numbers: Collection[int]) -> None:
+        if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {of_users(numbers)} LIMIT 1"):
+            self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
+
+    def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
+        """Remember facts that are about to be removed."""
+        rows = self._database.rows(f"SELECT DISTINCT id, id_text FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
+        tombstones = [
+            int.from_bytes(fact_tombstone(self._by.key, table.name, id_text(id_key_of(*row)))) for row in rows
+        ]
+        if tombstones:
+            self._database.insert("erased_fact", {"tombstone": tombstones})
+
+    def _make_calls_anonymous(self, numbers: Collection[int]) -> None:
+        """Put beside each call one without its user, which counts instead: its rank is larger by one."""
+        rows = self._database.rows(
+            f"SELECT {record_columns(INFERENCE)}, rank FROM {{db}}.{INFERENCE.name} FINAL WHERE {of_users(numbers)}"
+        )
+        for some in id_chunks(range(len(rows))):
+            calls = [record_of(INFERENCE, rows[i][:-1]) for i in some]
+            anonymous = [without_user(call) for call in calls if isinstance(call, Inference)]
+            ids = [id_number(key) for key in id_keys([call.id for call in anonymous])]
+            columns = columns_of(INFERENCE, anonymous, ids, self._by)
+            self._database.insert(INFERENCE.name, columns | {"rank": [rows[i][-1] + 1 for i in some]})
+
+
+_TABLE_OF: Final[Mapping[type[Record], str]] = {table.record: table.name for table in OF_PERSONS}

@@ -1,0 +1,112 @@
+"""What rows of facts add to running totals: grouped by what `measurements` reads, and measured by it once a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from otel_measure.definitions.measurements import MEASURED_FIELDS
+from otel_measure.definitions.totals import Sum, TotalKey, summed_alike
+from otel_measure.records.kinds import Origin, Record
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.parts import Piece
+from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
+
+MEASURED_TABLES: Final = {table.name: table for table in FACT_TABLES if table.record in MEASURED_FIELDS}
+_EMPTY: Final[Mapping[str, Mapping[str, str]]] = {
+    table.name: {each.name: "" for each in msgspec.structs.fields(table.record) if each.required}
+    for table in MEASURED_TABLES.values()
+}
+# A projection has parts and places of its own.
+_FROM_FACTS: Final = "SETTINGS optimize_use_projections = 0"
+_decode: Callable[[str], Any] = msgspec.json.Decoder().decode
+
+
+class LeftOut(NamedTuple):
+    """Rows that do not count: another one of their id was received before.
+
+    Attributes:
+        places: of these rows in their parts, by the parts' names.
+    """
+
+    places: Mapping[str, frozenset[int]]
+
+
+def left_out(database: ClickHouseDatabase, table: str, parts: Iterable[str]) -> LeftOut:
+    """Return the rows that do not count of all ids in parts of a table, wherever they are.
+
+    Writers that wrote one id at the same moment remove all rows but the first; until they have, or where they died, a
+    total must not count an id twice: it would fall afterwards, and a counter that falls has begun anew.
+    """
+    of_parts = f"(SELECT id FROM {{db}}.{table} WHERE _part IN {_names(parts)})"
+    doubled = database.rows(
+        f"SELECT id FROM {{db}}.{table} WHERE id IN {of_parts} GROUP BY id HAVING count() > 1 ORDER BY id"
+    )
+    others: dict[str, set[int]] = {}
+    for some in id_chunks([number for (number,) in doubled]):
+        rows = database.rows(
+            f"SELECT id, rank, toUInt16(day), user, _part, _part_offset FROM {{db}}.{table}"
+            f" WHERE id IN {in_ids(some)} {_FROM_FACTS}"
+        )
+        first: int | None = None
+        for number, *_, part, place in sorted(map(tuple, rows), reverse=True):  # as `FactWriter` finds the first
+            if number == first:
+                others.setdefault(part, set()).add(place)
+            first = number
+    return LeftOut({part: frozenset(places) for part, places in others.items()})
+
+
+def sums_of(
+    database: ClickHouseDatabase, piece: Piece, doubled: LeftOut
+) -> Iterator[tuple[str, int, dict[TotalKey, Sum]]]:
+    """Yield the parts of a piece that have rows that count, how many, and what they add."""
+    table = MEASURED_TABLES[piece.table]
+    fields = MEASURED_FIELDS[table.record]
+    columns = ", ".join(("_part", "service", "environment", *(_read(table, field) for field in fields)))
+    rows = database.rows(
+        f"SELECT {columns}, count() FROM {{db}}.{table.name} WHERE _part IN {_names(piece.parts)}"
+        f" AND _part_offset >= {piece.first:d} AND _part_offset < {piece.end:d}{_without(doubled)}"
+        f" GROUP BY ALL ORDER BY _part {_FROM_FACTS}"
+    )
+    for part, of_part in groupby(rows, itemgetter(0)):
+        counted = [(_record(table, fields, row[1:-1]), int(row[-1])) for row in of_part]
+        yield part, sum(n for _, n in counted), summed_alike(counted)
+
+
+def sums_where(database: ClickHouseDatabase, table: FactTable, where: str) -> dict[TotalKey, Sum]:
+    """Return what the facts of a measured table add for which a condition holds."""
+    fields = MEASURED_FIELDS[table.record]
+    columns = ", ".join(("service", "environment", *(_read(table, field) for field in fields)))
+    rows = database.rows(f"SELECT {columns}, count() FROM {{db}}.{table.name} FINAL WHERE {where} GROUP BY ALL")
+    return summed_alike((_record(table, fields, row[:-1]), int(row[-1])) for row in rows)
+
+
+def _without(doubled: LeftOut) -> str:
+    rows = [f"('{part}', {place:d})" for part, places in doubled.places.items() for place in sorted(places)]
+    return f" AND (_part, _part_offset) NOT IN ({', '.join(rows)})" if rows else ""
+
+
+def _names(parts: Iterable[str]) -> str:
+    return "(" + ", ".join(f"'{part}'" for part in parts) + ")"
+
+
+def _read(table: FactTable, field: str) -> str:
+    """Return what a field is read by: a column, or its JSON, which is empty where it is not said."""
+    return field if field in table.columns else f"JSONExtractRaw(extra, '{field}')"
+
+
+def _record(table: FactTable, fields: Sequence[str], row: Sequence[Any]) -> Record:
+    """Return a record that measures what those of a row do; what else it has to say is empty."""
+    service, environment, *values = row
+    said: dict[str, Any] = dict(_EMPTY[table.name])
+    for field, value in zip(fields, values, strict=True):
+        if field in table.columns:
+            said[field] = value
+        elif value:
+            said[field] = _decode(value)
+    said.update(id="", ts=0, origin=Origin(service, environment))
+    return table.record(**said)

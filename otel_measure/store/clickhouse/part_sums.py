@@ -1,0 +1,232 @@
+"""What facts add to running totals, summed by the parts of their tables: each part is read once.
+
+A part that was merged of known ones adds what they did, unless it lost a row: then it has fewer, and is read. So the
+sums are at every moment those of the facts that are there, whoever wrote them, and asking again costs what is new.
+What parts add that have not changed for hours is kept in the table `settled_total` for whoever starts later. It follows
+from the part alone, so that it does not matter who wrote it, or how often.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from otel_measure.conventions import instruments
+from otel_measure.definitions.measurements import Attributes
+from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.errors import StoreUnavailable
+from otel_measure.records.kinds import Origin
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.measured import MEASURED_TABLES, left_out, sums_of
+from otel_measure.store.clickhouse.parts import DataPart, active_parts, made_of, pieces
+from otel_measure.store.clickhouse.tables import SETTLED_TOTAL
+
+ROWS_AT_ONCE: Final = 100_000
+_ATTEMPTS: Final = 50
+_NONE: Final[frozenset[int]] = frozenset()
+_PartKey: TypeAlias = tuple[str, str]
+_KeptSum: TypeAlias = tuple[str, Attributes, str, str, int, int, list[int] | None]
+_encode = msgspec.json.Encoder().encode
+_decode: Callable[[str | bytes], list[_KeptSum]] = msgspec.json.Decoder(list[_KeptSum]).decode
+
+
+class _CountedPart(NamedTuple):
+    """What a part adds.
+
+    Attributes:
+        part: that it is.
+        rows: that were counted.
+        left_out: places of rows that were not.
+        sums: as `_packed` returns them.
+    """
+
+    part: DataPart
+    rows: int
+    left_out: frozenset[int]
+    sums: bytes
+
+
+@dataclass(slots=True)
+class _BeingRead:
+    """What was read of a part so far."""
+
+    rows: int = 0
+    left_out: set[int] = field(default_factory=set)
+    sums: dict[TotalKey, Sum] = field(default_factory=dict)
+
+
+class PartSums:
+    """The sums of all facts of a store, as this process knows them; any thread may ask.
+
+    Args:
+        database: of the store.
+        is_written: keep in the store what others need not read again.
+    """
+
+    def __init__(self, database: ClickHouseDatabase, *, is_written: bool = True) -> None:
+        self._database = database
+        self._is_written = is_written
+        self._lock = threading.Lock()
+        self._counted: dict[_PartKey, _CountedPart] = {}
+        self._settled: set[_PartKey] = set()
+        self._has_begun = False
+        # Of the parts of `_summed`.
+        self._sums: dict[TotalKey, Sum] = {}
+        self._summed: dict[_PartKey, bytes] = {}
+
+    def sums(self) -> dict[TotalKey, Sum]:
+        """Return what the facts of now add to each series.
+
+        Raises:
+            StoreUnavailable: the server does not answer, or merges faster than anybody reads.
+        """
+        with self._lock:
+            if not self._has_begun:
+                self._take_settled()
+                self._has_begun = True
+            active = self._read()
+            self._add_up(active)
+            if self._is_written:
+                self._settle(active)
+            sums: dict[TotalKey, Sum] = {}
+            _merge(sums, self._sums)
+            return sums
+
+    # ------------------------------------------------------------ reading what is new
+
+    def _read(self) -> dict[_PartKey, DataPart]:
+        """Count what is not yet, and return the parts of now, all of which are counted."""
+        for _ in range(_ATTEMPTS):
+            active = self._active()
+            unread = [part for key, part in active.items() if key not in self._counted and not self._was_merged(part)]
+            if not unread:
+                return active
+            self._count(unread)
+        raise StoreUnavailable("clickhouse", f"{self._database.name}: parts are merged faster than read", "try again")
+
+    def _active(self) -> dict[_PartKey, DataPart]:
+        return {(part.table, part.name): part for part in active_parts(self._database, MEASURED_TABLES)}
+
+    def _was_merged(self, part: DataPart) -> bool:
+        """Tell whether a part has the rows of known ones, and note what it adds if so."""
+        if part.hides_rows:
+            return False
+        of = made_of(part, [each.part for each in self._counted.values()])
+        counted = [self._counted[each.table, each.name] for each in of]
+        if not of or any(each.left_out for each in counted) or sum(each.rows for each in counted) != part.rows:
+            return False
+        if len(counted) == 1:
+            packed = counted[0].sums
+        else:
+            sums: dict[TotalKey, Sum] = {}
+            for each in counted:
+                _merge(sums, _unpacked(each.sums))
+            packed = _packed(sums)
+        self._counted[part.table, part.name] = _CountedPart(part, part.rows, _NONE, packed)
+        return True
+
+    def _count(self, parts: Sequence[DataPart]) -> None:
+        """Count parts, but for those that are gone meanwhile."""
+        reading = {(part.table, part.name): _BeingRead() for part in parts}
+        doubled = {}
+        for table, of_table in groupby(parts, attrgetter("table")):
+            doubled[table] = left_out(self._database, table, [part.name for part in of_table])
+            for name, places in doubled[table].places.items():
+                self._leave_out(reading, (table, name), places)
+        for piece in pieces(parts, ROWS_AT_ONCE):
+            for name, n, added in sums_of(self._database, piece, doubled[piece.table]):
+                reading[piece.table, name].rows += n
+                _merge(reading[piece.table, name].sums, added)
+        # What is there before and after was there meanwhile; of the others perhaps not all was read.
+        still = self._active()
+        for part in parts:
+            key = (part.table, part.name)
+            if key in still:
+                read = reading[key]
+                self._counted[key] = _CountedPart(part, read.rows, frozenset(read.left_out), _packed(read.sums))
+
+    def _leave_out(self, reading: Mapping[_PartKey, _BeingRead], key: _PartKey, places: frozenset[int]) -> None:
+        """Note rows that do not count, and have a part counted anew that was counted with one of them."""
+        if key in reading:
+            reading[key].left_out |= places
+        elif key in self._counted and not places <= self._counted[key].left_out:
+            del self._counted[key]
+
+    # ------------------------------------------------------------ all together
+
+    def _add_up(self, active: Mapping[_PartKey, DataPart]) -> None:
+        """Bring the sums to the parts of now, and forget the others."""
+        self._counted = {key: self._counted[key] for key in active}
+        now = {key: counted.sums for key, counted in self._counted.items()}
+        for key, packed in self._summed.items():
+            if now.get(key) != packed:
+                for series, gone in _unpacked(packed).items():
+                    self._sums[series].remove(gone)
+        for key, packed in now.items():
+            if self._summed.get(key) != packed:
+                _merge(self._sums, _unpacked(packed))
+        self._summed = now
+
+    # ------------------------------------------------------------ what is kept for others
+
+    def _take_settled(self) -> None:
+        rows = self._database.rows(f"SELECT of_table, part, counted, sums FROM {{db}}.{SETTLED_TOTAL.name}")
+        active = self._active()
+        for table, name, counted, sums in rows:
+            if (part := active.get((table, name))) is not None:
+                self._counted[table, name] = _CountedPart(part, counted, _NONE, sums.encode())
+                self._settled.add((table, name))
+
+    def _settle(self, active: Mapping[_PartKey, DataPart]) -> None:
+        new = [
+            key
+            for key, part in active.items()
+            if part.is_at_rest and key not in self._settled and not self._counted[key].left_out
+        ]
+        if not new:
+            return
+        gone = (
+            f"(of_table, part) NOT IN (SELECT table, name FROM system.parts WHERE database = '{self._database.name}')"
+        )
+        self._database.run(f"DELETE FROM {{db}}.{SETTLED_TOTAL.name} WHERE {gone}")
+        self._database.insert(
+            SETTLED_TOTAL.name,
+            {
+                "of_table": [table for table, _ in new],
+                "part": [name for _, name in new],
+                "counted": [self._counted[key].rows for key in new],
+                "sums": [self._counted[key].sums.decode() for key in new],
+            },
+        )
+        self._settled = {*(self._settled & active.keys()), *new}
+
+
+def _merge(into: dict[TotalKey, Sum], sums: Mapping[TotalKey, Sum]) -> None:
+    for key, added in sums.items():
+        if key not in into:
+            into[key] = Sum(len(instruments.BY_NAME[key.instrument].buckets))
+        into[key].add(added)
+
+
+def _packed(sums: Mapping[TotalKey, Sum]) -> bytes:
+    return _encode(
+        [
+            (key.instrument, key.attributes, key.origin.service, key.origin.environment, s.value, s.count, s.buckets)
+            for key, s in sums.items()
+        ]
+    )
+
+
+def _unpacked(packed: bytes) -> dict[TotalKey, Sum]:
+    sums: dict[TotalKey, Sum] = {}
+    for instrument, attributes, service, environment, value, count, buckets in _decode(packed):
+        total = Sum(0)
+        total.value, total.count, total.buckets = value, count, buckets
+        sums[TotalKey(instrument, attributes, Origin(service, environment))] = total
+    return sums

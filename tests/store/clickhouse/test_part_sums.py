@@ -1,0 +1,173 @@
+"""What facts add to running totals, by the parts of their tables: equal to the definition, and read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_measure.definitions.totals import Sum, TotalKey, summed
+from otel_measure.records.ids import id_keys
+from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse import part_sums, parts
+from otel_measure.store.clickhouse.columns import columns_of, id_number
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.measured import LeftOut, sums_of
+from otel_measure.store.clickhouse.part_sums import PartSums
+from otel_measure.store.clickhouse.parts import Piece
+from otel_measure.store.clickhouse.tables import INFERENCE
+from otel_measure.store.clickhouse.writing import FactWriter
+from tests.clickhouse import ClickHouseServer
+from tests.facts import DAY, NOON, event, inference, records
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, new_store, on_a_server, writer
+
+pytestmark = pytest.mark.e2e
+
+
+def shown(sums: Mapping[TotalKey, Sum]) -> dict[TotalKey, tuple[int, int, list[int] | None]]:
+    """Return sums that can be compared; those of nothing are left out."""
+    return {key: (s.value, s.count, s.buckets) for key, s in sums.items() if s.count}
+
+
+def by_definition(given: Iterable[Record]) -> dict[TotalKey, tuple[int, int, list[int] | None]]:
+    """Return what the definition adds up of records, the first of each kind and id."""
+    firsts: dict[tuple[type[Record], str], Record] = {}
+    for record in given:
+        firsts.setdefault((type(record), record.id), record)
+    return shown(summed(firsts.values()))
+
+
+def merge(database: ClickHouseDatabase) -> None:
+    """Have the server merge what facts it has, day by day."""
+    for table in ("event", "inference", "evaluation"):
+        database.run(f"OPTIMIZE TABLE {{db}}.{table} FINAL")
+
+
+class RowsRead:
+    """Counts the rows that are read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows = 0
+
+        def counting(
+            database: ClickHouseDatabase, piece: Piece, doubled: LeftOut
+        ) -> list[tuple[str, int, dict[TotalKey, Sum]]]:
+            read = list(sums_of(database, piece, doubled))
+            self.rows += sum(n for _, n, _ in read)
+            return read
+
+        monkeypatch.setattr(part_sums, "sums_of", counting)
+
+    def taken(self) -> int:
+        """Return how many were read since it was asked last."""
+        rows, self.rows = self.rows, 0
+        return rows
+
+
+@on_a_server(2 * HISTORIES)
+@given(given=st.lists(records, max_size=25), data=st.data())
+def test_sums_are_those_of_the_definition(
+    clickhouse: ClickHouseServer, given: list[Record], data: st.DataObject
+) -> None:
+    """Of any records in any batches, some given again, merged in between: each adds what `measurements` says, once."""
+    database = new_store(clickhouse)
+    mine, kept = writer(database), PartSums(database)
+    given = [msgspec.structs.replace(each, id=f"{n}-{each.id}"[:512]) for n, each in enumerate(given)]
+    done = 0
+    while done < len(given):
+        size = data.draw(st.integers(1, 12))
+        mine.accept(given[max(done - 2, 0) : done + size])
+        done += size
+        if data.draw(st.booleans()):
+            merge(database)
+        if data.draw(st.booleans()):
+            assert shown(kept.sums()) == by_definition(given[:done])
+    assert shown(kept.sums()) == shown(PartSums(database).sums()) == by_definition(given)
+
+
+def test_what_was_counted_is_not_read_again(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge of known parts adds what they did; a delete has the part that it touches read."""
+    database, reading = new_store(clickhouse), RowsRead(monkeypatch)
+    mine, kept = writer(database), PartSums(database)
+    given = [inference(f"i{n}", NOON + n % 2 * DAY, latency_ms=n + 0.5, input_tokens=n) for n in range(60)]
+    for first in range(0, 60, 20):
+        mine.accept(given[first : first + 20])
+    assert (shown(kept.sums()), reading.taken()) == (by_definition(given), 60)
+    merge(database)
+    assert (shown(kept.sums()), reading.taken()) == (by_definition(given), 0)
+    mine.accept([inference("late", NOON)])
+    merge(database)
+    assert (shown(kept.sums()), reading.taken()) == (by_definition([*given, inference("late", NOON)]), 31)
+    database.run("DELETE FROM {db}.inference WHERE input_tokens = 1")
+    left = [call for call in given if call.input_tokens != 1]
+    assert shown(kept.sums()) == by_definition([*left, inference("late", NOON)])
+    database.run("TRUNCATE TABLE {db}.inference")
+    assert shown(kept.sums()) == {}
+
+
+def test_large_parts_are_read_in_pieces(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows a part has, no query returns more than some; small parts are read together."""
+    monkeypatch.setattr(part_sums, "ROWS_AT_ONCE", 7)
+    database = new_store(clickhouse)
+    given: list[Record] = [inference(f"i{n}", NOON, latency_ms=n) for n in range(20)]
+    given += [event(f"e{n}", ts=NOON + n * DAY) for n in range(20)]
+    writer(database).accept(given)
+    assert shown(PartSums(database).sums()) == by_definition(given)
+
+
+def write_at_once(database: ClickHouseDatabase, given: Sequence[Record], rank: int) -> None:
+    """Insert calls as a writer does that saw none of them, and died before it looked again."""
+    by = FactWriter(database, DEFINITIONS, lambda: NOON)._by
+    columns = columns_of(INFERENCE, given, [id_number(key) for key in id_keys([each.id for each in given])], by)
+    database.insert("inference", columns | {"rank": [rank] * len(given)})
+
+
+def test_an_id_that_two_writers_wrote_at_once_adds_once(clickhouse: ClickHouseServer) -> None:
+    """The first received counts, before and after the others are removed, and also where it becomes visible last."""
+    database = new_store(clickhouse)
+    kept = PartSums(database)
+    call = inference("twice", NOON, latency_ms=1.0)
+    later = inference("twice", NOON + DAY, latency_ms=3.0, version="2")
+    latest = inference("twice", NOON + 2 * DAY, latency_ms=4.0)
+    write_at_once(database, [later, inference("other", NOON + DAY)], rank=5)
+    assert shown(kept.sums()) == by_definition([later, inference("other")])
+    write_at_once(database, [latest], rank=4)
+    write_at_once(database, [call], rank=9)
+    expected = by_definition([call, inference("other")])
+    assert shown(kept.sums()) == expected
+    merge(database)
+    assert shown(kept.sums()) == expected
+    assert writer(database).remove_doubles(0, 2**16 - 1) == 1
+    assert shown(kept.sums()) == shown(PartSums(database).sums()) == expected
+
+
+def test_whoever_starts_later_reads_what_lasts_from_the_store(
+    clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts at rest are counted once for all processes; what is kept of parts that are gone is removed."""
+    database, reading = new_store(clickhouse), RowsRead(monkeypatch)
+    mine = writer(database)
+    mine.accept([inference("a", latency_ms=1.0, input_tokens=2**60), event("e")])
+    expected = by_definition([inference("a", latency_ms=1.0, input_tokens=2**60), event("e")])
+    PartSums(database).sums()
+    assert database.rows("SELECT count() FROM {db}.settled_total") == [(0,)]
+    monkeypatch.setattr(parts, "_AT_REST_S", 0)
+    database.run("SELECT sleep(1.1)")
+    assert shown(PartSums(database, is_written=False).sums()) == expected
+    assert database.rows("SELECT count() FROM {db}.settled_total") == [(0,)]
+    assert shown(PartSums(database).sums()) == expected
+    assert database.rows("SELECT of_table, counted FROM {db}.settled_total ORDER BY 1") == [
+        ("event", 1),
+        ("inference", 1),
+    ]
+    reading.taken()
+    again = PartSums(database)
+    assert (shown(again.sums()), shown(again.sums()), reading.taken()) == (expected, expected, 0)
+    database.run("TRUNCATE TABLE {db}.inference")
+    mine.accept([event("f", ts=NOON + DAY)])
+    database.run("SELECT sleep(1.1)")
+    again.sums()
+    assert database.rows("SELECT of_table FROM {db}.settled_total ORDER BY 1") == [("event",), ("event",)]
