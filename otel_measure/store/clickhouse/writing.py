@@ -159,7 +159,7 @@ class FactWriter:
             f"id = '{row.id}' AND NOT (rank = {row.rank} AND toUInt16(day) = {row.day} AND user = '{row.user}')"
             for row in firsts.values()
         )
-        self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {others}")
+        self._database.delete(table.name, others)
         return list(firsts.values())
 
 
