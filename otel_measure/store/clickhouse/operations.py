@@ -1,31 +1,20 @@
 """Whatever can be done to the small state of a store: each operation, what it carries, and how it is applied.
 
-To apply one is to call the store that every process has in its memory (`state.py`), whose code is the one definition of
-what it means. It depends on nothing but that state and what the operation carries: no clock, no chance, no setting. A
-name stands in logs for ever; what an operation carries may only gain fields that have a default.
+`log_entries.py` has the list of them, `alert_operations.py` those of alerts and leases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import reduce
-from operator import or_
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Mapping
 
-import msgspec
-
-from otel_measure.definitions.alerting.silences import Silence
-from otel_measure.definitions.alerting.turn import Turn
 from otel_measure.definitions.arrivals import Arrival
-from otel_measure.definitions.clock import Heartbeat
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.tellings import Telling
-from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.stats.cells import Cells
+from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.sqlite.replica import Replica
-from otel_measure.store.types.alerts import EvaluatorTerm, LateDay
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import Receipt
@@ -35,24 +24,10 @@ from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import Ingested, Sender
 from otel_measure.store.types.users import Link
 
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Operation(Protocol[T_co]):
-    """One thing that is done to the small state."""
-
-    def apply(self, replica: Replica) -> T_co:
-        """Do it, and return what becomes of it; it raises what the method of the store raises."""
-
-
-class _Operation(msgspec.Struct, frozen=True, tag=True):
-    """What all have in common: the name of the class tells them apart in the log."""
-
-
 # ---------------------------------------------------------------- what was seen in facts
 
 
-class SeeNames(_Operation, frozen=True):
+class SeeNames(OperationStruct, frozen=True):
     """Services, environments and models that facts name for the first time."""
 
     origins: tuple[Origin, ...]
@@ -63,7 +38,7 @@ class SeeNames(_Operation, frozen=True):
         replica.see(self.origins, self.models)
 
 
-class AcceptStates(_Operation, frozen=True):
+class AcceptStates(OperationStruct, frozen=True):
     """States and maintenance of services: facts, of which there are few."""
 
     states: tuple[ServiceState, ...]
@@ -77,7 +52,7 @@ class AcceptStates(_Operation, frozen=True):
 # ---------------------------------------------------------------- models and experiments
 
 
-class RegisterModel(_Operation, frozen=True):
+class RegisterModel(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.register_model`."""
 
     model: Model
@@ -87,7 +62,7 @@ class RegisterModel(_Operation, frozen=True):
         replica.register_model(self.model)
 
 
-class SetReference(_Operation, frozen=True):
+class SetReference(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.set_reference`; the ids of records are text."""
 
     model: tuple[str, str]
@@ -112,7 +87,7 @@ def set_reference(model: tuple[str, str], reference: Reference, environment: str
     return SetReference(model, environment, reference.source, reference.cells, reference.not_judged, first, last)
 
 
-class DefineExperiment(_Operation, frozen=True):
+class DefineExperiment(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.define_experiment`."""
 
     experiment: Experiment
@@ -122,7 +97,7 @@ class DefineExperiment(_Operation, frozen=True):
         return replica.define_experiment(self.experiment)
 
 
-class StopExperiment(_Operation, frozen=True):
+class StopExperiment(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.stop_experiment`."""
 
     key: str
@@ -137,7 +112,7 @@ class StopExperiment(_Operation, frozen=True):
 # ---------------------------------------------------------------- services
 
 
-class RegisterService(_Operation, frozen=True):
+class RegisterService(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.register_service`."""
 
     environment: str
@@ -150,7 +125,7 @@ class RegisterService(_Operation, frozen=True):
         return replica.register_service(self.environment, self.name, self.sla_target, self.now)
 
 
-class Beat(_Operation, frozen=True):
+class Beat(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.beat`."""
 
     environment: str
@@ -162,7 +137,7 @@ class Beat(_Operation, frozen=True):
         replica.beat(self.environment, self.at, self.watched)
 
 
-class EndWatch(_Operation, frozen=True):
+class EndWatch(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.end_watch`."""
 
     environment: str
@@ -177,7 +152,7 @@ class EndWatch(_Operation, frozen=True):
 # ---------------------------------------------------------------- persons
 
 
-class IdentifyUser(_Operation, frozen=True):
+class IdentifyUser(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.identify`."""
 
     anonymous_id: str
@@ -188,7 +163,7 @@ class IdentifyUser(_Operation, frozen=True):
         return replica.identify(self.anonymous_id, self.user_id)
 
 
-class UnlinkUser(_Operation, frozen=True):
+class UnlinkUser(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.unlink`."""
 
     anonymous_id: str
@@ -201,7 +176,7 @@ class UnlinkUser(_Operation, frozen=True):
 # ---------------------------------------------------------------- streams, senders, the machine
 
 
-class Ingest(_Operation, frozen=True):
+class Ingest(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.ingest`."""
 
     points: tuple[Point, ...]
@@ -211,7 +186,7 @@ class Ingest(_Operation, frozen=True):
         return replica.ingest(self.points)
 
 
-class NoteSenders(_Operation, frozen=True):
+class NoteSenders(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_senders`."""
 
     sending: tuple[Sender, ...]
@@ -221,7 +196,7 @@ class NoteSenders(_Operation, frozen=True):
         replica.note_senders(self.sending)
 
 
-class NoteArrivals(_Operation, frozen=True):
+class NoteArrivals(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_arrivals`."""
 
     arrived: tuple[tuple[Arrival, int], ...]
@@ -232,7 +207,7 @@ class NoteArrivals(_Operation, frozen=True):
         replica.note_arrivals(dict(self.arrived), self.now)
 
 
-class NoteMachine(_Operation, frozen=True):
+class NoteMachine(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_machine`."""
 
     readings: Mapping[str, float]
@@ -243,7 +218,7 @@ class NoteMachine(_Operation, frozen=True):
         replica.note_machine(self.readings, self.now)
 
 
-class TakeTellings(_Operation, frozen=True):
+class TakeTellings(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.take_tellings`."""
 
     told: tuple[Telling, ...]
@@ -251,159 +226,3 @@ class TakeTellings(_Operation, frozen=True):
     def apply(self, replica: Replica) -> TakenTellings:
         """Take them in."""
         return replica.take_tellings(self.told)
-
-
-# ---------------------------------------------------------------- leases, time, alerts
-
-
-class TakeLease(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.Writer.take_lease`."""
-
-    key: str
-    holder: str
-    now: int
-    until: int
-
-    def apply(self, replica: Replica) -> bool:
-        """Take it, unless another one holds it."""
-        return replica.take_lease(self.key, self.holder, self.now, self.until)
-
-
-class KeepTime(_Operation, frozen=True):
-    """A heartbeat of a process, and the one before it of the same process."""
-
-    beat: Heartbeat
-    before: Heartbeat | None
-
-    def apply(self, replica: Replica) -> bool:
-        """Note it, and return whether its clock is believed."""
-        return replica.note_heartbeat(self.beat, self.before)
-
-
-class TakeTerm(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.take_term`."""
-
-    holder: str
-    digest: str
-    now: int
-    until: int
-
-    def apply(self, replica: Replica) -> EvaluatorTerm:
-        """Take it, unless another one has it."""
-        return replica.alerts.take_term(self.holder, self.digest, self.now, self.until)
-
-
-class GiveUpTerm(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.give_up_term`."""
-
-    holder: str
-
-    def apply(self, replica: Replica) -> None:
-        """Let others have it."""
-        replica.alerts.give_up_term(self.holder)
-
-
-class WriteTurn(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.write_turn`."""
-
-    term: int
-    turn: Turn
-    receivers: tuple[str, ...]
-    now: int
-
-    def apply(self, replica: Replica) -> bool:
-        """Keep it where the term still runs."""
-        return replica.alerts.write_turn(self.term, self.turn, self.receivers, self.now)
-
-
-class NoteLate(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.note_late`."""
-
-    days: tuple[LateDay, ...]
-    now: int
-
-    def apply(self, replica: Replica) -> None:
-        """Note them."""
-        replica.alerts.note_late(self.days, self.now)
-
-
-class NoteDelivered(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.note_delivered`."""
-
-    receiver: str
-    seqs: tuple[int, ...]
-
-    def apply(self, replica: Replica) -> None:
-        """Note it."""
-        replica.alerts.note_delivered(self.receiver, self.seqs)
-
-
-class NoteFailed(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.note_failed`."""
-
-    receiver: str
-    now: int
-    due: int
-
-    def apply(self, replica: Replica) -> None:
-        """Note it."""
-        replica.alerts.note_failed(self.receiver, self.now, self.due)
-
-
-class AddSilence(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.add_silence`."""
-
-    silence: Silence
-
-    def apply(self, replica: Replica) -> None:
-        """Add it."""
-        replica.alerts.add_silence(self.silence)
-
-
-class EndSilence(_Operation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.end_silence`."""
-
-    silence_id: str
-
-    def apply(self, replica: Replica) -> bool:
-        """Remove it."""
-        return replica.alerts.end_silence(self.silence_id)
-
-
-# ---------------------------------------------------------------- in the log
-
-OPERATIONS: Final[tuple[type[msgspec.Struct], ...]] = (
-    SeeNames, AcceptStates, RegisterModel, SetReference, DefineExperiment, StopExperiment, RegisterService, Beat,
-    EndWatch, IdentifyUser, UnlinkUser, Ingest, NoteSenders, NoteArrivals, NoteMachine, TakeTellings, TakeLease,
-    KeepTime, TakeTerm, GiveUpTerm, WriteTurn, NoteLate, NoteDelivered, NoteFailed, AddSilence, EndSilence,
-)  # fmt: skip
-
-_any_operation: Any = reduce(or_, OPERATIONS)
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final[Callable[[bytes], Operation[object]]] = msgspec.msgpack.Decoder(_any_operation).decode
-
-
-def encoded(operation: Operation[object]) -> bytes:
-    """Return an operation as it stands in the log.
-
-    Raises:
-        StoreRejected: it carries what cannot be read again.
-    """
-    try:
-        text = _encode(operation)
-        _decode(text)
-    except (msgspec.MsgspecError, ArithmeticError, TypeError, ValueError) as fault:
-        raise StoreRejected(f"cannot be kept: {fault!r}") from fault
-    return text
-
-
-def decoded(text: bytes) -> Operation[object]:
-    """Return the operation that stands in the log.
-
-    Raises:
-        StoreError: a newer version has written it.
-    """
-    try:
-        return _decode(text)
-    except msgspec.MsgspecError as fault:
-        raise StoreError(f"the store was written by a newer version: {fault}; update otel-measure") from fault

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.log import BEGINNING, LogEntry, OperationLog
-from otel_measure.store.clickhouse.operations import Operation, decoded, encoded
+from otel_measure.store.clickhouse.log_entries import decoded, encoded
+from otel_measure.store.clickhouse.operation import Operation
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.facts import Filter

@@ -64,6 +64,7 @@ NOT_YET: Final[Mapping[str, str]] = {
     "test_facts.test_costs_are_exact_sums": _CALLS,
     "test_facts.test_retention_removes_facts_and_keeps_totals": _ERASING,
     "test_facts.test_the_first_of_two_records_with_one_id_wins": _TOTALS,
+    "test_kept_series.test_providers_are_those_of_each_call": _CALLS,
     "test_kept_series.test_only_what_changed_is_asked_again": _CALLS,
     "test_kept_series.test_what_is_kept_is_never_stale": _CALLS,
     "test_ledger.test_any_order_gives_the_count_of_the_ledger": _CALLS,
