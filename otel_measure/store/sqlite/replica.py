@@ -12,7 +12,9 @@ from otel_measure.store.sqlite import SqliteStore, erasures, kept, kept_elsewher
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
+from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.retention import Limits
+from otel_measure.store.sqlite.serialized import load, serialized
 from otel_measure.store.types.facts import Receipt
 
 _ANY_NUMBER_OF_BYTES: Final = 2**60
@@ -32,6 +34,20 @@ class Replica(SqliteStore):
         super().__init__(MEMORY, definitions=definitions, max_bytes=_ANY_NUMBER_OF_BYTES)
         with self._transaction() as transaction:
             erasures.keep_key(transaction.connection, key.hex())
+
+    def contents(self) -> bytes:
+        """Return all of it as a database of SQLite."""
+        return serialized(self._database)
+
+    def load(self, contents: bytes) -> None:
+        """Become what another one was, of this version or an earlier one.
+
+        Raises:
+            StoreUnavailable: it is of a newer version.
+        """
+        load(self._database, contents)
+        migrate(self._database)
+        self._names.clear()
 
     def admitted(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Receipt]]:
         """Return records as they may be kept, and what is to be said of each: too old, erased, or accepted."""
