@@ -94,3 +94,13 @@ class Snapshots:
         )
         if self._database.rows(f"SELECT 1 FROM {{db}}.log WHERE {old} LIMIT 1"):
             self._database.run(f"DELETE FROM {{db}}.log WHERE {old}")
+
+    def are_before(self, name: str) -> bool:
+        """Tell whether operations of a name stand in the log that no snapshot has."""
+        newest = "SELECT _block_number, _block_offset FROM {db}.log WHERE name = {name:String} ORDER BY 1 DESC, 2 DESC"
+        rows = self._database.rows(f"{newest} LIMIT 1", name=name)
+        return bool(rows) and LogPosition(*rows[0]) >= self.position()
+
+    def entries(self, name: str) -> int:
+        """Return how many operations of a name stand in the log."""
+        return int(self._database.rows("SELECT count() FROM {db}.log WHERE name = {name:String}", name=name)[0][0])

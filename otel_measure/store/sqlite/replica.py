@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from otel_measure.definitions.clock import believes
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore, erasures, kept, kept_elsewhere
+from otel_measure.store.sqlite.clock import kept_clock
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
@@ -60,8 +62,11 @@ class Replica(SqliteStore):
         with self._database.read() as connection:
             return kept.state(connection).horizon
 
-    def sweep_by(self, now: int, retention_days: int, history_days: int) -> int:
-        """Apply retention where `now` is believed; return how many of the facts that are here were removed."""
+    def sweep_by(self, now: int, retention_days: int, history_days: int) -> int | None:
+        """Apply retention; return how many of the facts that are here were removed, `None` where `now` is doubted."""
+        with self._database.read() as connection:
+            if not believes(kept_clock(connection), now):
+                return None
         return self._sweeper.sweep(now, Limits(retention_days, _ANY_NUMBER_OF_BYTES, history_days))
 
     # ------------------------------------------------------------ removals elsewhere
@@ -82,6 +87,12 @@ class Replica(SqliteStore):
             return kept_elsewhere.removals(connection)
 
     # ------------------------------------------------------------ erasures
+
+    @property
+    def erased_times(self) -> str | None:
+        """How often somebody was erased, `None` for never."""
+        with self._database.read() as connection:
+            return kept.state(connection).erasures
 
     def erasures(self) -> tuple[ErasedUsers, ...]:
         """Return whom erasures were of, as tombstones, the first one first."""
