@@ -7,12 +7,11 @@ from typing import Any, Final, NamedTuple
 
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.store.clickhouse.times import TIMES_ASKED, times_asked
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ALL_MODELS, ModelChoice, ModelKey
 
 US: Final = "toUnixTimestamp64Micro(ts)"
-_LAST_DAY: Final = 2**16 - 1  # of ClickHouse's type Date
-_FARTHEST_US: Final = 10**16  # in the year 2286: what DateTime64 can be compared with
 
 
 class ChosenCalls(NamedTuple):
@@ -54,22 +53,16 @@ class CallTable:
 
     def chosen(self, start: int, end: int, only: ModelChoice | ModelKey | None = None) -> ChosenCalls:
         """Return the calls of [start, end), microseconds, of all models or some."""
-        start, end = (min(max(time, -_FARTHEST_US), _FARTHEST_US) for time in (start, end))
         name, version = only or ALL_MODELS
         wanted = {
             "environment": self.environment, "service": self._where.service, "model": name, "version": version,
         }  # fmt: skip
         given = {column: value for column, value in wanted.items() if value is not None}
         conditions = "".join(f" AND {column} = {{{column}:String}}" for column in given)
-        source = (
-            "FROM {db}.inference FINAL"
-            f" WHERE day BETWEEN toDate({self._day(start):d}) AND toDate({self._day(end - 1):d})"
-            f" AND {US} >= {start:d} AND {US} < {end:d}{conditions}"
+        return ChosenCalls(
+            f"FROM {{db}}.inference FINAL WHERE {TIMES_ASKED}{conditions}",
+            {**given, **times_asked(self._definitions, start, end)},
         )
-        return ChosenCalls(source, given)
-
-    def _day(self, time: int) -> int:
-        return min(max(self._definitions.day_of(time), 0), _LAST_DAY)
 
 
 def cell_start(length_us: int | str) -> str:

@@ -13,16 +13,16 @@ from typing import Final
 
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
-from otel_measure.records.ids import id_keys
+from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.records.tombstones import fact_tombstone, user_tombstone
 from otel_measure.store.clickhouse.columns import (
     WrittenBy,
     columns_of,
     erasable_number,
+    id_key_of,
     id_number,
     record_of,
-    stored_id,
 )
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.measured import sums_where
@@ -159,9 +159,9 @@ class PersonRemover:
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""
-        rows = self._database.rows(f"SELECT DISTINCT id, extra FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
+        rows = self._database.rows(f"SELECT DISTINCT id, id_text FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
         tombstones = [
-            int.from_bytes(fact_tombstone(self._by.key, table.name, stored_id(number, extra))) for number, extra in rows
+            int.from_bytes(fact_tombstone(self._by.key, table.name, id_text(id_key_of(*row)))) for row in rows
         ]
         if tombstones:
             self._database.insert("erased_fact", {"tombstone": tombstones})

@@ -9,7 +9,7 @@ from otel_measure.errors import ConfigurationError
 from otel_measure.store.clickhouse.tables import FACT_TABLES, STATE_TABLES, FactTable
 
 DEFAULT_DATABASE: Final = "measure"
-_BY_ID: Final = "PROJECTION by_id (SELECT id, day ORDER BY id) WITH SETTINGS (index_granularity = 512)"
+_BY_ID: Final = "PROJECTION by_id (SELECT id, day, rank ORDER BY id) WITH SETTINGS (index_granularity = 512)"
 # A merge that drops a row, and a delete, make the projections of the part anew: they never tell of what is gone.
 _FACT_SETTINGS: Final = (
     "deduplicate_merge_projection_mode = 'rebuild'",

@@ -65,9 +65,11 @@ class FactTable(NamedTuple):
 
 
 # Of every kind. `user` is a number made of the user id, or of the record's own id where it names none: by it rows lie
-# on shards. `rank` falls with the time of receipt, so that the first received is the largest of equal rows and stays.
+# on shards. `id_text` is "" where the id is a UUID, which its number tells. `rank` falls with the time of receipt, so
+# that the first received is the largest of equal rows and stays.
 _BEFORE: Final = {
     "id": "UInt128 CODEC(ZSTD(1))",
+    "id_text": _TEXT,
     "ts": "DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
     "day": "Date",
     "user": "UInt128 CODEC(ZSTD(1))",
@@ -94,6 +96,7 @@ EVENT: Final = FactTable(
         "active": "UInt8",
         "session": "UInt64 CODEC(ZSTD(1))",
         "value_nano": "Nullable(Int128) CODEC(ZSTD(1))",
+        "experiment": _LABEL,
     },
     partition="day",
     projections={
@@ -130,11 +133,20 @@ INFERENCE: Final = FactTable(
         "first_chunk_ms": _REAL_OR_NONE,
         "cost_nano": "Nullable(Int64) CODEC(ZSTD(1))",
         "saved_nano": "Nullable(Int64) CODEC(ZSTD(1))",
+        "predicted": _TEXT_OR_NONE,
+        "grouped": _TEXT_OR_NONE,
+        "judged": "UInt8",
     },
     partition="day",
     order=("day", "model", "version", "ts", "id"),
 )
-GROUND_TRUTH: Final = FactTable(GroundTruth, "ground_truth", {"inference_id": _TEXT})
+GROUND_TRUTH: Final = FactTable(
+    GroundTruth,
+    "ground_truth",
+    {"inference_id": _TEXT},
+    {"inference": "UInt128 CODEC(ZSTD(1))", "truth": _TEXT},
+    order=("inference", "id"),
+)
 NPS_RESPONSE: Final = FactTable(
     NpsResponse, "nps_response", {"user_id": _TEXT, "survey": _LABEL, "score": "UInt8", "comment": _TEXT}
 )

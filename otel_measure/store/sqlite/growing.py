@@ -25,18 +25,15 @@ from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Increment, Point
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
-from otel_measure.records.ids import id_keys
-from otel_measure.records.kinds import Inference, Origin
+from otel_measure.records.kinds import Origin
 from otel_measure.stats.binned import Bin, Binned
-from otel_measure.store.sqlite import facts, following, models, overshown, tellings
-from otel_measure.store.sqlite.amending import Correction
+from otel_measure.store.sqlite import following, models, overshown, silent_versions, tellings
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.streams import Interpreted, Interpreter
+from otel_measure.store.types.streams import Interpreted, Interpreter, NotInterpreted
 
 SETTLED_US: Final = 3 * HOUR_US
 _COUNTED_AT_ONCE: Final = 1000  # rows; a process with more is counted in the background
-_SILENT_AT_ONCE: Final = 10_000
 
 
 class _Kept(msgspec.Struct):
@@ -91,15 +88,27 @@ def take(transaction: Transaction, increments: Sequence[Increment], interpreter:
             kept.setdefault(number, set()).add(_keep(connection, number, each, series))
     for number, keys in sorted(kept.items()):
         overshown.drop_undue(transaction, number)
-        if _has_singles(connection, number):
+        try:
+            is_counted = _counted_at_once(transaction, number, keys, interpreter)
+        except NotInterpreted:
+            is_counted = False
+        if not is_counted:
             following.note_changed(connection, [number])
-        elif _counts_by_itself(connection, number):
-            grown, placed = _growth(connection, "id IN", sorted(keys))
-            _place(transaction, number, {each.key: each.increment for each in grown}, placed, interpreter)
-        elif _rows_of(connection, number) <= _COUNTED_AT_ONCE:
-            count(transaction, number, interpreter)
-        else:
-            following.note_changed(connection, [number])
+
+
+def _counted_at_once(transaction: Transaction, process: int, keys: Iterable[int], interpreter: Interpreter) -> bool:
+    """Count what a process has grown by in some rows, where that is done quickly; return whether it is."""
+    connection = transaction.connection
+    if _has_singles(connection, process):
+        return False
+    if _counts_by_itself(connection, process):
+        grown, placed = _growth(connection, "id IN", sorted(keys))
+        _place(transaction, process, {each.key: each.increment for each in grown}, placed, interpreter)
+        return True
+    if _rows_of(connection, process) > _COUNTED_AT_ONCE:
+        return False
+    count(transaction, process, interpreter)
+    return True
 
 
 def _rows_of(connection: sqlite3.Connection, process: int) -> int:
@@ -186,7 +195,7 @@ def count(transaction: Transaction, process: int, interpreter: Interpreter) -> i
     grown, placed = _growth(connection, "process IN", [process])
     singles = _singles(connection, process) if grown else []
     ties = ModelTies(growth.pairs_of(grown, singles))
-    reassigned = _name_versions(transaction, process) if transaction.rolls_up else 0
+    reassigned = silent_versions.name(transaction, process) if transaction.rolls_up else 0
     reassigned += _place(transaction, process, growth.left_of(grown, singles, ties), placed, interpreter)
     if added := overshown.deferred(transaction, process):
         overshown.show(transaction, process, added, of_facts=False)
@@ -330,57 +339,6 @@ def _difference(
             whole = (more if value > 0 else less).setdefault(key, Sum(0))
             whole.value, whole.count = abs(value), 1
     return more, less
-
-
-# ---------------------------------------------------------------- versions of calls that do not say theirs
-
-
-def _name_versions(transaction: Transaction, process: int) -> int:
-    """Have the single calls that do not say which version answered count to the one that answered nearest in time."""
-    connection = transaction.connection
-    silent: list[tuple[str, int, str]] = connection.execute(
-        "SELECT s.call, s.ts, s.asked FROM single s JOIN telling t ON t.id = s.call AND t.kind = 'call'"
-        " WHERE s.process = ? AND s.answered = '' AND s.asked <> '' AND s.counts = 1",
-        (process,),
-    ).fetchall()
-    if not silent:
-        return 0
-    own = _answered(connection, process)
-    nearest = {call: own.nearest(asked, ts) for call, ts, asked in silent}
-    if missing := [(ts, asked) for call, ts, asked in silent if nearest[call] is None]:
-        of_service = _answered_in_service(connection, process, missing)
-        nearest = {call: nearest[call] or of_service.nearest(asked, ts) for call, ts, asked in silent}
-    wanted = {call: growth.version_of(asked, nearest[call]) for call, _, asked in silent}
-    correction = Correction(dict.fromkeys(wanted, process), following.measured(connection, [process]), wanted)
-    for record in facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(wanted))):
-        if isinstance(record, Inference) and record.response_model is None and record.version != wanted[record.id]:
-            correction.replaced.append((record, msgspec.structs.replace(record, version=wanted[record.id])))
-    return correction.apply(transaction) if correction.replaced else 0
-
-
-def _answered(connection: sqlite3.Connection, process: int) -> growth.AnsweredCalls:
-    rows = connection.execute("SELECT ts, asked, answered FROM single WHERE process = ? AND answered <> ''", (process,))
-    return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
-
-
-def _answered_in_service(
-    connection: sqlite3.Connection, process: int, missing: Sequence[tuple[int, str]]
-) -> growth.AnsweredCalls:
-    """Return the answered calls of the service around calls for which the process itself has none."""
-    (source,) = connection.execute("SELECT source FROM process WHERE id = ?", (process,)).fetchone()
-    service = source.rsplit("\n", 1)[0] + "\n"
-    rows = connection.execute(
-        "SELECT s.ts, s.asked, s.answered FROM process p JOIN single s ON s.process = p.id"
-        " WHERE p.source >= ? AND p.source < ? AND s.answered <> '' AND s.ts BETWEEN ? AND ? LIMIT ?",
-        (
-            service,
-            service[:-1] + "\x0b",
-            min(missing)[0] - growth.NEAREST_US,
-            max(missing)[0] + growth.NEAREST_US,
-            _SILENT_AT_ONCE,
-        ),
-    )
-    return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
 
 
 # ---------------------------------------------------------------- upkeep

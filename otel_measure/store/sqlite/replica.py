@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from otel_measure.definitions.clock import believes
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore, erasures, kept, kept_elsewhere
+from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.clock import kept_clock
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
@@ -17,9 +20,14 @@ from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.retention import Limits
 from otel_measure.store.sqlite.serialized import load, serialized
+from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Receipt
 
 _ANY_NUMBER_OF_BYTES: Final = 2**60
+
+
+class _Undone(Exception):  # noqa: N818 - reads as what has happened
+    """That what was tried is as if it had not been."""
 
 
 class Replica(SqliteStore):
@@ -31,6 +39,8 @@ class Replica(SqliteStore):
         definitions: by which the store is counted.
         key: the secret of the keyed hashes of the store.
     """
+
+    _is_rehearsal = False
 
     def __init__(self, definitions: Definitions, key: bytes) -> None:
         super().__init__(MEMORY, definitions=definitions, max_bytes=_ANY_NUMBER_OF_BYTES)
@@ -50,6 +60,29 @@ class Replica(SqliteStore):
         load(self._database, contents)
         migrate(self._database)
         self._names.clear()
+
+    def rehearse(self, write: Callable[[SqliteStore], object]) -> None:
+        """Have a write do all that it does, and undo it; what it raises is raised. One thread at a time writes."""
+        self._is_rehearsal = True
+        try:
+            write(self)
+        except _Undone:
+            pass
+        finally:
+            self._is_rehearsal = False
+
+    @contextmanager
+    def _transaction(self, *, durable: bool = False) -> Iterator[Transaction]:
+        with super()._transaction(durable=durable) as transaction:
+            yield transaction
+            if self._is_rehearsal:
+                raise _Undone
+
+    def told_calls(self, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that are calls which others told of."""
+        with self._database.read() as connection:
+            rows = rows_in(connection, "SELECT id FROM inference WHERE id IN", id_keys(ids))
+            return {id_text(key) for (key,) in rows}
 
     def admitted(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Receipt]]:
         """Return records as they may be kept, and what is to be said of each: too old, erased, or accepted."""
