@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore, facts, roll_ups
+from otel_measure.store.sqlite import SqliteStore, erasures, facts, roll_ups
+from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.facts import MAINTENANCE, SERVICE_STATE, Table
 from otel_measure.store.sqlite.serialized import serialized
 
@@ -24,6 +25,26 @@ class PartedStore(SqliteStore):
         with self._database.read() as connection:
             told = len(_told(connection)) if table is facts.INFERENCE else 0
             return int(connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]) - told
+
+    @property
+    def secret(self) -> bytes:
+        """The secret of the keyed hashes of the store."""
+        with self._transaction() as transaction:
+            return erasures.key(transaction.connection)
+
+    def erasures(self) -> tuple[ErasedUsers, ...]:
+        """Return whom erasures were of, as tombstones, the first one first."""
+        with self._database.read() as connection:
+            return erasures.all_of(connection)
+
+    def note_erased_facts(self, tombstones: Iterable[bytes]) -> None:
+        """Remember facts that were erased elsewhere, and that the bytes of all erased are to be cleared here."""
+        with self._transaction(durable=True) as transaction:
+            transaction.connection.executemany(
+                "INSERT OR IGNORE INTO tombstone SELECT ?, coalesce(max(erased_at), 0) FROM erasure",
+                [(tombstone,) for tombstone in tombstones],
+            )
+            erasures.note_again(transaction.connection, ())
 
     def facts(self, table: Table, after: bytes | str | None = None) -> Iterator[tuple[bytes | str, list[Record]]]:
         """Yield the facts of a kind by their ids, some thousand at a time, each time with the last id of them.

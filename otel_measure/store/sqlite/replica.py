@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from otel_measure.definitions.clock import believes
@@ -19,7 +20,7 @@ from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.retention import Limits
-from otel_measure.store.sqlite.serialized import load, serialized
+from otel_measure.store.sqlite.serialized import load, serialized, write_to
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Receipt
 
@@ -60,6 +61,10 @@ class Replica(SqliteStore):
         load(self._database, contents)
         migrate(self._database)
         self._names.clear()
+
+    def write_to(self, target: Path) -> None:
+        """Write all of it to a new file."""
+        write_to(self._database, target)
 
     def rehearse(self, write: Callable[[SqliteStore], object]) -> None:
         """Have a write do all that it does, and undo it; what it raises is raised. One thread at a time writes."""
