@@ -178,8 +178,8 @@ async def record_ground_truth(call: Call[NoQuery, msgspec.Struct]) -> TruthRecei
 
 def models(call: Call[ModelQuery, NoBody]) -> Listed[reports.Models]:
     """Answer what every model did; those of the page alone are judged."""
-    page, matched = call.runtime.ai.models_page(call.page, **narrowing(call.query))
-    return Listed(page, {"models": ListTotal(page.total_models, matched)})
+    page, *counts = call.runtime.ai.models_page(call.page, **narrowing(call.query))
+    return Listed(page, {"models": ListTotal(*counts)})
 
 
 def summary(call: Call[ModelQuery, NoBody]) -> reports.ModelsSummary:

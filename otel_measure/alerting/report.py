@@ -35,7 +35,7 @@ class RuleAlerts:
     """How alerts of rules stand.
 
     Attributes:
-        active: pending or firing, the worst first; `total_active` of them where these are a page.
+        active: pending or firing, the worst first.
         silenced: of those that fire, how many nobody is told of because of a silence.
         recent: what fired and was resolved in the last seven days, the newest first, at most 100.
         silences: that have not ended.
@@ -43,7 +43,6 @@ class RuleAlerts:
     """
 
     active: tuple[AlertMessage, ...] = ()
-    total_active: int = 0
     silenced: int = 0
     recent: tuple[AlertMessage, ...] = ()
     silences: tuple[SilenceMessage, ...] = ()
@@ -66,7 +65,6 @@ def rule_alerts(store: Store, messages: Messages, environments: frozenset[str] |
     is_silenced = silencing(silences, frozenset(), now_us)
     return RuleAlerts(
         tuple(map(messages.alert, sorted(worst_first(active), key=lambda state: state.phase != "firing"))),
-        len(active),
         sum(state.phase == "firing" and is_silenced(state) for state in active),
         tuple(
             messages.change(change)

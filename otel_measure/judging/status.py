@@ -64,7 +64,6 @@ class Status:
         look: how bad the sentence is.
         sentence: the worst of everything.
         firing: each subject about which something fires, once: those of rules first, the worst first.
-        total: how many these are; a page of them has the first alone.
         verdicts: how many readings of KPIs have each.
         evaluated: when rules were evaluated last; `None` where nobody ever did.
         environment: that services, models and users are of.
@@ -73,7 +72,6 @@ class Status:
     look: Look
     sentence: str
     firing: tuple[FiringAlert, ...]
-    total: int
     verdicts: dict[Verdict, int]
     evaluated: datetime | None
     timestamp: datetime
@@ -97,7 +95,7 @@ def status(
     firing = tuple(_firing(told, host, docs_of_kpi))
     look, sentence = _worst(firing, card, [one.service_name for one in services if one.state == "down"], machine)
     return Status(
-        look, sentence, firing, len(firing), card.verdicts, told.rules.evaluated, card.timestamp, card.definitions,
+        look, sentence, firing, card.verdicts, told.rules.evaluated, card.timestamp, card.definitions,
         card.environment,
     )  # fmt: skip
 

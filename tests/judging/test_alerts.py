@@ -52,7 +52,6 @@ def test_an_alert_is_a_sentence() -> None:
             Alert("latency_p95_ms", "ai", "slow 1", 600, 500.0, "P95 latency > 500 ms",
                   "Inference latency p95 of slow 1 is 600 ms, above 500 ms", 20, model_name="slow", model_version="1"),
         ),
-        2,
         len(card.kpis),
         sum(reading.verdict == "unknown" for reading in card.kpis),
         NOW,

@@ -122,7 +122,7 @@ def test_what_fires_is_one_list() -> None:
                     "Inference latency p95 of slow 1 is 600 ms, above 500 ms", "P95 latency > 500 ms", 600.0, 500.0, 20,
                     None, (), "http://page/#/rules/of_latency_p95_ms"),
     )  # fmt: skip
-    assert (told.total, told.evaluated, told.timestamp, told.verdicts) == (4, NOW, NOW, judged.verdicts)
+    assert (len(told.firing), told.evaluated, told.timestamp, told.verdicts) == (4, NOW, NOW, judged.verdicts)
 
 
 def test_a_subject_is_told_of_once() -> None:

@@ -38,15 +38,16 @@ const SILENCES = [
 export function Alerts({ environment, parameters, status }) {
   const { page: wanted } = pageOf(parameters.firing_page, status ? status.total : 0);
   const offset = status ? (wanted - 1) * ROWS : null;
-  const answer = useAnswer(offset === null ? null : asked("status", { environment, limit: ROWS, offset }), NORMALLY).data;
+  const answer = useAnswer(offset === null ? null : asked("status", { environment, limit: ROWS, offset }), NORMALLY);
   const alerts = useAnswer(asked("alerts", { environment, limit: MOST, list: "rules.active" }), NORMALLY).data;
   const of = { path: "alerts", parameters: { environment }, isOneOf: true };
   const recent = useList({ ...of, list: "rules.recent", columns: HISTORY, order: "-since" });
   const silences = useList({ ...of, name: "silence", list: "rules.silences", columns: SILENCES, order: "ends" });
-  if (!alerts || !answer) return html`<${Waiting} rows=${8} />`;
+  if (!alerts || !answer.data) return html`<${Waiting} rows=${8} />`;
   const { rules } = alerts;
   const pending = rules.active.filter(({ state }) => state === "pending");
-  const { firing, total } = answer;
+  const { firing } = answer.data;
+  const { total } = answer.lists.firing;
   const { pages, page } = pageOf(parameters.firing_page, total);
   const evaluated = rules.evaluated ? `rules were evaluated ${ago(rules.evaluated)} ago` : "nobody evaluates the rules of this store";
   const silenced = rules.silenced ? `, ${counted(rules.silenced, "of them")} silenced`.replace("thems", "them") : "";
