@@ -15,16 +15,17 @@ from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
-from otel_measure.store.clickhouse.part_sums import packed
+from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.tables import AB_CONVERSION, EVENT, EXPOSURE, INFERENCE, NPS_RESPONSE
 from otel_measure.store.clickhouse.writing import FactWriter
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
+from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.exports import UserExport
-from otel_measure.store.types.facts import ERASED, Receipt
+from otel_measure.store.types.facts import ACCEPTED, ERASED, Receipt
 from otel_measure.store.types.users import Erasure, ErasureState
 
 _GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
@@ -36,6 +37,9 @@ class Limits(NamedTuple):
 
     retention_days: int
     history_days: int
+
+
+DEFAULT_LIMITS: Final = Limits(400, 30)
 
 
 class Admitted(NamedTuple):
@@ -51,6 +55,11 @@ class Admitted(NamedTuple):
     receipts: list[Receipt]
     epochs: Mapping[bytes, int]
 
+    @property
+    def accepted(self) -> list[int]:
+        """Which of them may be kept."""
+        return [i for i, receipt in enumerate(self.receipts) if receipt is ACCEPTED]
+
 
 class RemovalNotes:
     """The notes of removals in the small state."""
@@ -60,7 +69,7 @@ class RemovalNotes:
 
     def begin_removal(self, key: str, sums: Mapping[TotalKey, Sum]) -> None:
         """Note what is about to be removed, and keep what it has added to totals, unless it is noted already."""
-        self._state.do(operations.BeginRemoval(key, packed(sums)))
+        self._state.do(operations.BeginRemoval(key, packed_sums(sums)))
 
     def end_removal(self, key: str) -> None:
         """Take a note away."""
@@ -79,6 +88,7 @@ class ClickHouseUpkeep:
         state: the small one.
         by: what decides how rows are written, where nobody was erased.
         writer: of facts.
+        snapshots: of the small state.
         limits: of this process.
     """
 
@@ -88,6 +98,7 @@ class ClickHouseUpkeep:
         state: ReplicatedState,
         by: WrittenBy,
         writer: FactWriter,
+        snapshots: Snapshots,
         limits: Limits,
     ) -> None:
         self._database = database
@@ -97,7 +108,7 @@ class ClickHouseUpkeep:
         self._limits = limits
         self._notes = RemovalNotes(state)
         self._remover = PersonRemover(database, by)
-        self._snapshots = Snapshots(database)
+        self._snapshots = snapshots
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
 
     # ------------------------------------------------------------ erasure
@@ -179,8 +190,8 @@ class ClickHouseUpkeep:
 
     def export(self, user_id: str) -> UserExport:
         """Return all that is stored of a person."""
-        known = self._state.ask(lambda replica: replica.export(user_id))
-        return export(self._database, self.written_by(), known)
+        known, by = self._state.ask(lambda replica: (replica.export(user_id), self.written_by(replica)))
+        return export(self._database, by, known)
 
     def admitted(self, records: Sequence[Record]) -> Admitted:
         """Return which records may be kept."""
@@ -189,22 +200,22 @@ class ClickHouseUpkeep:
             receipts[i] = ERASED
         return Admitted(kept, receipts, epochs)
 
-    def written_by(self) -> WrittenBy:
+    def written_by(self, state: Replica | SqliteMoment) -> WrittenBy:
         """Return by what rows are written now."""
-        return self._by._replace(epochs=self._state.ask(self._epochs))
+        return self._by._replace(epochs=self._epochs(state))
 
-    def _epochs(self, replica: Replica) -> Mapping[bytes, int]:
+    def _epochs(self, state: Replica | SqliteMoment) -> Mapping[bytes, int]:
         known, epochs = self._known_epochs
-        if known != replica.erased_times:
-            epochs = epochs_of(each.users for each in replica.erasures())
-            self._known_epochs = replica.erased_times, epochs
+        if known != state.erased_times:
+            epochs = epochs_of(each.users for each in state.erasures())
+            self._known_epochs = state.erased_times, epochs
         return epochs
 
     # ------------------------------------------------------------ retention
 
     def sweep(self, now: int) -> int:
         """Apply retention where `now` is believed; return the facts removed."""
-        removed = self._state.do(operations.Sweep(now, *self._limits))
+        removed = self._state.do(operations.SweepState(now, *self._limits))
         if removed is None:
             return 0
         horizon = self._state.ask(lambda replica: replica.horizon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otel_measure.store.clickhouse.operation import StateOperation
-from otel_measure.store.clickhouse.part_sums import unpacked
+from otel_measure.store.clickhouse.part_sums import unpacked_sums
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.users import Erasure
 
@@ -49,7 +49,7 @@ class BeginRemoval(StateOperation, frozen=True):
 
     def apply(self, replica: Replica) -> bool:
         """Keep it, unless it is kept already."""
-        return replica.begin_removal(self.key, unpacked(self.sums))
+        return replica.begin_removal(self.key, unpacked_sums(self.sums))
 
 
 class EndRemoval(StateOperation, frozen=True):
@@ -62,7 +62,7 @@ class EndRemoval(StateOperation, frozen=True):
         replica.end_removal(self.key)
 
 
-class Sweep(StateOperation, frozen=True):
+class SweepState(StateOperation, frozen=True):
     """Retention, by the limits of the process whose turn it is."""
 
     now: int
@@ -72,6 +72,3 @@ class Sweep(StateOperation, frozen=True):
     def apply(self, replica: Replica) -> int | None:
         """Apply it to what the small state has; return how many facts of it were removed, `None` by a doubted clock."""
         return replica.sweep_by(self.now, self.retention_days, self.history_days)
-
-
-OPERATIONS = (Erase, NoteMasked, NoteCleared, BeginRemoval, EndRemoval, Sweep)
