@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
-from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE
+from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE, LOCAL_SUFFIX
+from otel_measure.store.clickhouse.tables import FACT_TABLES
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -20,9 +21,12 @@ _PORT: Final = 8123
 _SECURE_PORT: Final = 8443
 _SECONDS: Final = 60
 IDS_AT_ONCE: Final = 2000
-# What is acknowledged is there; one import may reach over any number of days; a delete has happened when it returns.
+# What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
+# when it returns. A question within a question is asked of all shards as well.
 _SETTINGS: Final = {
     "async_insert": 0,
+    "distributed_foreground_insert": 1,
+    "distributed_product_mode": "global",
     "max_partitions_per_insert_block": 0,
     "lightweight_deletes_sync": 2,
     "do_not_merge_across_partitions_select_final": 1,
@@ -114,6 +118,28 @@ class ClickHouseDatabase:
         """Take connections of one's own: those of the parent process are left to it."""
         self._inherited.append(self._client)
         self._client = self._connect()
+
+    def delete(self, table: str, where: str) -> None:
+        """Delete the rows of a table of facts for which a condition holds, on every shard."""
+        if self.cluster is None:
+            self.run(f"DELETE FROM {{db}}.{table} WHERE {where}")
+        else:
+            self.run_on_shards(f"DELETE FROM {{db}}.{table}{LOCAL_SUFFIX} ON CLUSTER `{self.cluster}` WHERE {where}")
+
+    @cached_property
+    def cluster(self) -> str | None:
+        """Over whose shards the facts are distributed; `None` where they are all on the node that is asked."""
+        rows = self.rows(
+            "SELECT extract(engine_full, '^Distributed\\(\\'([^\\']+)') FROM system.tables"
+            " WHERE database = {name:String} AND name = {table:String}",
+            name=self.name,
+            table=FACT_TABLES[0].name,
+        )
+        return str(rows[0][0]) or None if rows else None
+
+    def run_on_shards(self, sql: str) -> None:
+        """Run a statement that says itself that it is for a cluster."""
+        self.run(sql)
 
     def close(self) -> None:
         """Close the connections."""

@@ -155,7 +155,7 @@ class PersonRemover:
 
     def _mask(self, table: FactTable, numbers: Collection[int]) -> None:
         if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {of_users(numbers)} LIMIT 1"):
-            self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
+            self._database.delete(table.name, of_users(numbers))
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""

@@ -7,9 +7,12 @@ everything adds, so an answer is the sum of both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
+from otel_measure.conventions.model_names import PROVIDER_BY_MODEL_PREFIX
+from otel_measure.conventions.semconv import OTHER
 from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.steps import Steps
@@ -78,10 +81,23 @@ class _Times(NamedTuple):
 
 _LATENCY: Final = _Times("latency_index", "latency_ms", "latency_us", "untimed = 0")
 _FIRST_CHUNK: Final = _Times("first_chunk_index", "first_chunk_ms", "first_chunk_us", "first_chunk_us IS NOT NULL")
+
+
+def _named_provider() -> str:
+    """Return the SQL of `provider_of()`: the first prefix decides that no longer word goes on from."""
+    branches = []
+    for prefix, provider in PROVIDER_BY_MODEL_PREFIX:
+        pattern = re.escape(prefix).replace("\\", "\\\\") + ("([^[:alnum:]]|$)" if prefix[-1].isalnum() else "")
+        branches.append(f"match(lower(model), '^{pattern}'), '{provider}'")
+    return f"multiIf({', '.join(branches)}, '{OTHER}')"
+
+
+_TOLD_PROVIDER: Final = "JSONExtractString(extra, 'provider')"
 _GROUPED_BY: Final[Mapping[GroupBy | None, tuple[str, ...]]] = {
     None: (),
     "model": ("model",),
     "version": ("model", "version"),
+    "provider": (f"if({_TOLD_PROVIDER} != '', {_TOLD_PROVIDER}, {_named_provider()})",),
     "service": ("service",),
 }
 

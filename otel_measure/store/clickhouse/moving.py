@@ -15,8 +15,8 @@ from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import epochs_of
-from otel_measure.store.clickhouse.log import BEGINNING, OperationLog
-from otel_measure.store.clickhouse.operations import Seen
+from otel_measure.store.clickhouse.log import OperationLog
+from otel_measure.store.clickhouse.operations import SeeNames
 from otel_measure.store.clickhouse.reading import facts_where
 from otel_measure.store.clickhouse.snapshots import Snapshot, Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
@@ -67,10 +67,10 @@ def move_in(source: PartedStore, database: ClickHouseDatabase, now_us: Callable[
         raise StoreError(f"{database.name} has not all facts ({', '.join(missing)}): begin again")
     progress("small state", 0, 1)
     contents = source.small_state()
-    log = OperationLog(database)
-    state = ReplicatedState(log, Replica(source.definitions, source.secret))
-    state.do(Seen((), ()))
-    Snapshots(database).write(Snapshot(state.position, contents))
+    snapshots = Snapshots(database)
+    state = ReplicatedState(OperationLog(database), Replica(source.definitions, source.secret), snapshots)
+    state.do(SeeNames((), ()))
+    snapshots.write(Snapshot(state.snapshot().position, contents))
     state.close()
     _keep(database, _MOVING, _DONE)
     progress("small state", 1, 1)
@@ -150,7 +150,7 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress) -> 
     unfinished = target.with_name(f"{target.name}{_OUT}")
     definitions, expected = kept_definitions(database), {t.name: _count(database, t) for t in FACT_TABLES}
     if not unfinished.exists():
-        state = ReplicatedState(OperationLog(database), Replica(definitions, store_key(database)))
+        state = ReplicatedState(OperationLog(database), Replica(definitions, store_key(database)), Snapshots(database))
         state.sync()
         state.ask(lambda replica: replica.write_to(unfinished))
         state.close()

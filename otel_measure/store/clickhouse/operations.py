@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -25,14 +25,7 @@ from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.stats.cells import Cells
 from otel_measure.store.clickhouse.operation import Operation, StateOperation
-from otel_measure.store.clickhouse.upkeep_operations import (
-    BeginRemoval,
-    EndRemoval,
-    Erase,
-    NoteCleared,
-    NoteMasked,
-    SweepState,
-)
+from otel_measure.store.clickhouse.upkeep_operations import UPKEEP_OPERATIONS
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.alerts import EvaluatorTerm, LateDay
 from otel_measure.store.types.calls import TakenTellings
@@ -371,6 +364,7 @@ OPERATIONS: Final[tuple[type[msgspec.Struct], ...]] = (
     SeeNames, AcceptStates, RegisterModel, SetReference, DefineExperiment, StopExperiment, RegisterService, Beat,
     EndWatch, IdentifyUser, UnlinkUser, Ingest, NoteSenders, NoteArrivals, NoteMachine, TakeTellings, TakeLease,
     KeepTime, TakeTerm, GiveUpTerm, WriteTurn, NoteLate, NoteDelivered, NoteFailed, AddSilence, EndSilence,
+    *UPKEEP_OPERATIONS,
 )  # fmt: skip
 
 _any_operation: Any = reduce(or_, OPERATIONS)

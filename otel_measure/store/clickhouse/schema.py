@@ -9,6 +9,8 @@ from otel_measure.errors import ConfigurationError
 from otel_measure.store.clickhouse.tables import FACT_TABLES, STATE_TABLES, FactTable
 
 DEFAULT_DATABASE: Final = "measure"
+LOCAL_SUFFIX: Final = "_local"
+"""Of the tables of a cluster that hold the rows of one shard."""
 _BY_ID: Final = "PROJECTION by_id (SELECT id, day, rank ORDER BY id) WITH SETTINGS (index_granularity = 512)"
 # A merge that drops a row, and a delete, make the projections of the part anew: they never tell of what is gone.
 _FACT_SETTINGS: Final = (
@@ -71,7 +73,7 @@ def _cluster(database: str, cluster: str) -> _Engines:
         f" ON CLUSTER `{cluster}`",
         lambda table: f"ReplicatedReplacingMergeTree({path('{shard}', table)}, rank)",
         lambda table: f"ReplicatedMergeTree({path('every', table)})",
-        "_local",
+        LOCAL_SUFFIX,
     )
 
 

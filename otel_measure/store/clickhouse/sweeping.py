@@ -70,7 +70,7 @@ class AgeSweeper:
             elif self._last_day(table, partition) < day:
                 self._drop(table.name, partition)
         if rows and table.name not in MEASURED_TABLES and self._is_left(table, day):
-            self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE day < toDate({day:d})")
+            self._database.delete(table.name, f"day < toDate({day:d})")
         return sum(n for _, n in rows)
 
     def _drop_measured(self, table: FactTable, partition: str) -> None:

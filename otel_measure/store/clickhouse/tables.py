@@ -209,7 +209,7 @@ SNAPSHOT: Final = StateTable(
 # What each part of a table of facts adds to the running totals (`part_sums.py`).
 SETTLED_TOTAL: Final = StateTable(
     "settled_total",
-    {"of_table": "String", "part": "String", "counted": "UInt64", "sums": _TEXT},
+    {"of_table": "String", "part": "String", "measured_by": "UInt64", "counted": "UInt64", "sums": _TEXT},
     "(of_table, part)",
 )
 STATE_TABLES: Final = (

@@ -10,16 +10,24 @@ from typing import Final, NamedTuple
 from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Record
-from otel_measure.store.clickhouse import operations
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.operations import TakeLease
 from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.tables import AB_CONVERSION, EVENT, EXPOSURE, INFERENCE, NPS_RESPONSE
+from otel_measure.store.clickhouse.upkeep_operations import (
+    BeginRemoval,
+    EndRemoval,
+    Erase,
+    NoteCleared,
+    NoteMasked,
+    SweepState,
+)
 from otel_measure.store.clickhouse.writing import FactWriter
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.moment import SqliteMoment
@@ -69,11 +77,11 @@ class RemovalNotes:
 
     def begin_removal(self, key: str, sums: Mapping[TotalKey, Sum]) -> None:
         """Note what is about to be removed, and keep what it has added to totals, unless it is noted already."""
-        self._state.do(operations.BeginRemoval(key, packed_sums(sums)))
+        self._state.do(BeginRemoval(key, packed_sums(sums)))
 
     def end_removal(self, key: str) -> None:
         """Take a note away."""
-        self._state.do(operations.EndRemoval(key))
+        self._state.do(EndRemoval(key))
 
     def removals(self) -> list[str]:
         """Return the notes that are there."""
@@ -115,7 +123,7 @@ class ClickHouseUpkeep:
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; bytes are cleared later."""
-        erasure = self._state.do(operations.Erase(user_id, now))
+        erasure = self._state.do(Erase(user_id, now))
         counts = self._remove_rows(erasure.receipt)
         return replace(
             erasure,
@@ -158,7 +166,7 @@ class ClickHouseUpkeep:
         self._mask([each for each in waiting if each not in masked], removed, now)
         gone = [each.receipt for each in masked if self._remover.are_bytes_gone(each.masked_at)]
         if gone:
-            self._state.do(operations.NoteCleared(tuple(gone), now))
+            self._state.do(NoteCleared(tuple(gone), now))
         return False
 
     def _mask(self, waiting: Sequence[WaitingErasure], removed: Collection[int], now: int) -> None:
@@ -174,15 +182,15 @@ class ClickHouseUpkeep:
             in_log = self._in_log()
             done = tuple(receipt for receipt in ready if receipt not in in_log)
             if done:
-                self._state.do(operations.NoteMasked(done, self._remover.apply_masks()))
+                self._state.do(NoteMasked(done, self._remover.apply_masks()))
 
     def _in_log(self) -> set[int]:
         """Return the erasures that stand in the log, the last ones, after a try to have it without them."""
-        if self._snapshots.are_before(operations.Erase.__name__):
+        if self._snapshots.are_before(Erase.__name__):
             self.take_snapshot()
         else:
             self._snapshots.trim()
-        n = self._snapshots.entries(operations.Erase.__name__)
+        n = self._snapshots.entries(Erase.__name__)
         erasures = self._state.ask(lambda replica: replica.erasures())
         return {each.receipt for each in erasures[len(erasures) - n :]}
 
@@ -215,7 +223,7 @@ class ClickHouseUpkeep:
 
     def sweep(self, now: int) -> int:
         """Apply retention where `now` is believed; return the facts removed."""
-        removed = self._state.do(operations.SweepState(now, *self._limits))
+        removed = self._state.do(SweepState(now, *self._limits))
         if removed is None:
             return 0
         horizon = self._state.ask(lambda replica: replica.horizon)
@@ -227,7 +235,7 @@ class ClickHouseUpkeep:
 
     def _remove_doubles(self, now: int) -> None:
         """Remove, once a day, what writers that died left double lately."""
-        if self._state.do(operations.TakeLease("doubles", secrets.token_hex(8), now, now + DAY_US)):
+        if self._state.do(TakeLease("doubles", secrets.token_hex(8), now, now + DAY_US)):
             today = self._by.definitions.day_of(now)
             self._writer.remove_doubles(today - _DOUBLES_DAYS + 1, today)
 

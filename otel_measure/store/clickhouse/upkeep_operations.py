@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from otel_measure.store.clickhouse.operation import StateOperation
 from otel_measure.store.clickhouse.part_sums import unpacked_sums
 from otel_measure.store.sqlite.replica import Replica
@@ -72,3 +74,8 @@ class SweepState(StateOperation, frozen=True):
     def apply(self, replica: Replica) -> int | None:
         """Apply it to what the small state has; return how many facts of it were removed, `None` by a doubted clock."""
         return replica.sweep_by(self.now, self.retention_days, self.history_days)
+
+
+UPKEEP_OPERATIONS: Final[tuple[type[StateOperation], ...]] = (
+    Erase, NoteMasked, NoteCleared, BeginRemoval, EndRemoval, SweepState,
+)  # fmt: skip

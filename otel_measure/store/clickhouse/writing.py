@@ -159,7 +159,7 @@ class FactWriter:
             f"id = '{row.id}' AND NOT (rank = {row.rank} AND toUInt16(day) = {row.day} AND user = '{row.user}')"
             for row in firsts.values()
         )
-        self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {others}")
+        self._database.delete(table.name, others)
         return list(firsts.values())
 
 
@@ -204,7 +204,8 @@ def store_key(database: ClickHouseDatabase) -> bytes:
 def last_kept(database: ClickHouseDatabase, name: str) -> str | None:
     """Return the last value that was kept under a name, `None` for none."""
     rows = database.rows(
-        "SELECT value FROM {db}.kept WHERE name = {name:String} ORDER BY _block_number DESC, _block_offset DESC LIMIT 1",
+        "SELECT value FROM {db}.kept WHERE name = {name:String}"
+        " ORDER BY _block_number DESC, _block_offset DESC LIMIT 1",
         name=name,
     )
     return str(rows[0][0]) if rows else None

@@ -28,8 +28,8 @@ from otel_measure.store.sqlite import (
     kept,
     leases,
     links,
-    models,
     outbox,
+    registered_models,
     roll_ups,
     senders,
     services,
@@ -211,7 +211,7 @@ class SqliteStore(SqliteUpkeep):
     def register_model(self, model: Model) -> None:
         """Add a model, or replace what is known of it."""
         with self._growing(1, durable=True) as transaction:
-            models.register(transaction.connection, transaction.names, model)
+            registered_models.register(transaction.connection, transaction.names, model)
 
     def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
         """Take in stream values: repeating a write changes nothing; what tells of models is given to `interpret`."""

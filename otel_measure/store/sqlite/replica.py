@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,19 +12,21 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore, erasures, kept, kept_elsewhere
+from otel_measure.store.sqlite import SqliteStore, erasures, facts, kept, kept_elsewhere, outbox, totals
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.clock import kept_clock
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.migrations import migrate
+from otel_measure.store.sqlite.outbox import Expected
 from otel_measure.store.sqlite.retention import Limits
 from otel_measure.store.sqlite.serialized import load, serialized, write_to
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Receipt
 
 _ANY_NUMBER_OF_BYTES: Final = 2**60
+_TABLES: Final = {table.name: table for table in facts.TABLES}
 
 
 class _Undone(Exception):  # noqa: N818 - reads as what has happened
@@ -106,6 +108,26 @@ class Replica(SqliteStore):
             if not believes(kept_clock(connection), now):
                 return None
         return self._sweeper.sweep(now, Limits(retention_days, _ANY_NUMBER_OF_BYTES, history_days))
+
+    # ------------------------------------------------------------ facts elsewhere
+
+    def name_series(self, keys: Iterable[TotalKey]) -> None:
+        """Name series of facts that lie elsewhere, in this order: the first ones of an instrument are shown."""
+        with self._transaction() as transaction:
+            totals.name_series(transaction.names, keys)
+
+    def expect_to_leave(self, token: str, expected: Expected) -> None:
+        """Note that facts are about to be kept that are to leave by OTLP then."""
+        with self._transaction() as transaction:
+            outbox.expect(transaction.connection, token, expected)
+
+    def note_to_leave(self, token: str, ids: Mapping[str, Sequence[str]]) -> None:
+        """Note that facts were kept and are to leave, their ids by the names of their kinds; of a token once."""
+        with self._transaction() as transaction:
+            if outbox.was_expected(transaction.connection, token):
+                for kind, some in ids.items():
+                    if some:
+                        outbox.note(transaction.connection, _TABLES[kind], id_keys(some))
 
     # ------------------------------------------------------------ removals elsewhere
 

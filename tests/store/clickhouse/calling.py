@@ -50,6 +50,7 @@ calls = st.lists(
         error_type=st.sampled_from((None, None, "Timeout", "RateLimit")),
         time_to_first_chunk_ms=st.none() | _TIME_MS,
         user_id=st.sampled_from((None, "u", "v")),
+        provider=st.sampled_from((None, "openai", "azure.ai.openai")),
         repository=st.sampled_from((None, "github.com/acme/shop")),
         trace_id=st.sampled_from((None, "1" * 32, "2" * 32)),
     ),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.conventions.model_names import PROVIDER_BY_MODEL_PREFIX
 from otel_measure.definitions.steps import SeriesWindow, Steps, series_span, steps
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
@@ -77,7 +78,7 @@ def test_every_question_is_answered_as_by_sqlite(
     start = data.draw(st.sampled_from((NOON - HOUR, NOON, NOON + HOUR)))
     end = start + data.draw(st.sampled_from((HOUR, 2 * DAY)))
     only = data.draw(st.sampled_from((ALL_MODELS, ALL_MODELS, ModelChoice("m"), ModelChoice("m", "1"))))
-    by: GroupBy = data.draw(st.sampled_from(("model", "version", "service")))
+    by: GroupBy = data.draw(st.sampled_from(("model", "version", "provider", "service")))
     made = series(start, end - MINUTE + 1, data.draw(st.sampled_from(("15m", "1h", "6h"))))
     if data.draw(st.booleans()):
         made = made.only(frozenset({0, len(made.edges) - 2}))
@@ -90,6 +91,18 @@ def test_every_question_is_answered_as_by_sqlite(
         for name, question in questions(start, end, only, by, made).items():
             ours, sqlites = stores.both(question, service)
             assert ours == sqlites, name
+
+
+def test_a_provider_that_nobody_told_is_that_of_the_name(database: ClickHouseDatabase) -> None:
+    """By the same prefixes as in SQLite, of names in any case, and no longer word."""
+    names = (prefix + rest for prefix, _ in PROVIDER_BY_MODEL_PREFIX for rest in ("", "x", "-x", "9"))
+    with two_stores(database) as stores:
+        given = [inference("", model=name) for name in (*names, "GPT-4o", "my-gpt-4o", "us_meta.llama")]
+        stores.accept(named(given, stores.environment))
+        made = series(NOON - HOUR, NOON + HOUR, "1h")
+        ours, sqlites = stores.both(lambda m: m.models.requests_by_step(made, "provider", ALL_MODELS))
+        assert ours == sqlites
+        assert len(sqlites[1]) > 9
 
 
 def test_calls_of_two_models(database: ClickHouseDatabase) -> None:
