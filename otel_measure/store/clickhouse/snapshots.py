@@ -15,7 +15,7 @@ from otel_measure.store.clickhouse.log import BEGINNING, LogPosition
 
 STALE_S: Final = 300.0
 """Whoever has not read the log for so long, in seconds, asks for a snapshot first."""
-KEPT_S: Final = 600
+KEPT_S = 600
 """How long an entry stays at least, in seconds."""
 _CHUNK_BYTES: Final = 2**24
 
@@ -37,12 +37,10 @@ class Snapshots:
 
     Args:
         database: of the store.
-        kept_s: how long an entry of the log stays at least, seconds.
     """
 
-    def __init__(self, database: ClickHouseDatabase, kept_s: int = KEPT_S) -> None:
+    def __init__(self, database: ClickHouseDatabase) -> None:
         self._database = database
-        self._kept_s = kept_s
 
     def newest(self, after: LogPosition = BEGINNING) -> Snapshot | None:
         """Return the newest one, of an entry after this one; `None` for none."""
@@ -90,7 +88,7 @@ class Snapshots:
         position = self.position()
         old = (
             f"(_block_number, _block_offset) < ({position.block:d}, {position.offset:d})"
-            f" AND received < now64(6) - INTERVAL {self._kept_s:d} SECOND"
+            f" AND received < now64(6) - INTERVAL {KEPT_S:d} SECOND"
         )
         if self._database.rows(f"SELECT 1 FROM {{db}}.log WHERE {old} LIMIT 1"):
             self._database.run(f"DELETE FROM {{db}}.log WHERE {old}")
