@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.log import BEGINNING, LogEntry, OperationLog
+from otel_measure.store.clickhouse.log_entries import decoded, encoded
 from otel_measure.store.clickhouse.operation import Operation
-from otel_measure.store.clickhouse.operations import decoded, encoded
 from otel_measure.store.clickhouse.snapshots import STALE_S, Snapshot, Snapshots
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.moment import SqliteMoment

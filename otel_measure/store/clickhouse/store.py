@@ -16,7 +16,7 @@ from otel_measure.definitions.streams import Point
 from otel_measure.definitions.tellings import Telling
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import EvaluationResult, Inference, Maintenance, Origin, Record, ServiceState
-from otel_measure.store.clickhouse import operations
+from otel_measure.store.clickhouse import alert_operations, operations
 from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
 from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
@@ -230,7 +230,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def take_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
-        return self._state.do(operations.TakeLease(key, holder, now, until))
+        return self._state.do(alert_operations.TakeLease(key, holder, now, until))
 
     # ------------------------------------------------------------ questions
 
@@ -268,7 +268,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         """Note a heartbeat of this process; return whether its clock is believed."""
         beat, before = Heartbeat(now, int(self._monotonic() * 1_000_000)), self._last_heartbeat
         self._last_heartbeat = beat
-        is_believed = self._state.do(operations.KeepTime(beat, before))
+        is_believed = self._state.do(alert_operations.KeepTime(beat, before))
         self._doubts_clock = not is_believed
         return is_believed
 

@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.alert_operations import TakeLease
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
-from otel_measure.store.clickhouse.operations import TakeLease
 from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
