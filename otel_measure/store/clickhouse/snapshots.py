@@ -20,7 +20,7 @@ KEPT_S = 600
 _CHUNK_BYTES: Final = 2**24
 
 
-class Snapshot(NamedTuple):
+class StateSnapshot(NamedTuple):
     """The small state after an entry of the log.
 
     Attributes:
@@ -42,7 +42,7 @@ class Snapshots:
     def __init__(self, database: ClickHouseDatabase) -> None:
         self._database = database
 
-    def newest(self, after: LogPosition = BEGINNING) -> Snapshot | None:
+    def newest(self, after: LogPosition = BEGINNING) -> StateSnapshot | None:
         """Return the newest one, of an entry after this one; `None` for none."""
         position = self.position()
         if position <= after:
@@ -53,7 +53,7 @@ class Snapshots:
             block=position.block,
             place=position.offset,
         )
-        return Snapshot(position, b"".join(a2b_base64(text) for (text,) in rows))
+        return StateSnapshot(position, b"".join(a2b_base64(text) for (text,) in rows))
 
     def position(self) -> LogPosition:
         """Return of which entry the newest snapshot is; that before every entry where there is none."""
@@ -62,7 +62,7 @@ class Snapshots:
         )
         return LogPosition(*rows[0]) if rows else BEGINNING
 
-    def write(self, snapshot: Snapshot) -> None:
+    def write(self, snapshot: StateSnapshot) -> None:
         """Write one, and remove those before it."""
         this, contents = secrets.randbits(128), snapshot.contents
         firsts = range(0, len(contents), _CHUNK_BYTES)

@@ -24,7 +24,7 @@ from otel_measure.store.clickhouse.log import OperationLog
 from otel_measure.store.clickhouse.moment import ClickHouseMoment
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
-from otel_measure.store.clickhouse.upkeep import DEFAULT_LIMITS, Admitted, ClickHouseUpkeep, Limits
+from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS, Admitted, ClickHouseUpkeep, KeptDays
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.faults import rejecting
@@ -68,7 +68,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         notes_outbox: bool = False,
         now_us: Callable[[], int] = _now_us,
         monotonic: Callable[[], float] = since_boot_s,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: KeptDays = DEFAULT_DAYS,
     ) -> None:
         self._definitions = definitions
         self._environment = environment
@@ -103,7 +103,7 @@ class ClickHouseStore(ClickHouseUpkeep):
                 definitions = kept_definitions(database)
             else:
                 create(database, definitions)
-            limits = Limits(settings.retention_days, settings.history_days)
+            limits = KeptDays(settings.retention_days, settings.history_days)
             return cls(
                 database,
                 definitions,

@@ -40,14 +40,14 @@ _GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
 _DOUBLES_DAYS: Final = 2
 
 
-class Limits(NamedTuple):
+class KeptDays(NamedTuple):
     """How long facts, and the minutes of streams, are kept, in days."""
 
     retention_days: int
     history_days: int
 
 
-DEFAULT_LIMITS: Final = Limits(400, 30)
+DEFAULT_DAYS: Final = KeptDays(400, 30)
 
 
 class Admitted(NamedTuple):
@@ -107,7 +107,7 @@ class ClickHouseUpkeep:
         by: WrittenBy,
         writer: FactWriter,
         snapshots: Snapshots,
-        limits: Limits,
+        limits: KeptDays,
     ) -> None:
         self._database = database
         self._state = state

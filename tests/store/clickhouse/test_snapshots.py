@@ -91,7 +91,14 @@ def test_a_snapshot_of_many_chunks(url: str, monkeypatch: pytest.MonkeyPatch) ->
     store.take_snapshot()
     whole = store._snapshots.newest()
     assert whole == store._state.snapshot()
-    chunk = {"id": [1], "block": [9999], "place": [0], "number": [0], "is_last": [0], "contents": [b"half"]}
+    chunk: dict[str, list[object]] = {
+        "id": [1],
+        "block": [9999],
+        "place": [0],
+        "number": [0],
+        "is_last": [0],
+        "contents": [b"half"],
+    }
     store._database.insert("snapshot", chunk)
     assert store._snapshots.newest() == whole
 
