@@ -53,7 +53,7 @@ class Dispatcher:
             return
         except Exception as fault:
             content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
-        await send_content(negotiated(content, scope["headers"]), send, head=method == "HEAD")
+        await send_content(content, send, head=method == "HEAD")
 
     async def _answer(self, bound: BoundRoute | None, match: Match, scope: Scope, receive: Receive) -> Content:
         if bound is None:
@@ -62,18 +62,19 @@ class Dispatcher:
         require_scope(scope.get(SCOPES, NO_SCOPE), route.access)
         query = parse(scope["query_string"], route.query)
         page = _part_asked(route, query)
-        as_csv = bound.is_table and prefers_csv(scope["headers"])
+        headers = scope["headers"]
+        as_csv = bound.is_table and prefers_csv(headers)
         if bound.on_loop:
             body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
             backend = await self._backend() if route.needs_runtime else None
             call = Call(match.path_params, query, body, _backend=backend)
-            return _content(route, call, await cast("Awaitable[object]", route.handler(call)))
-        headers = body_headers(scope["headers"])
-        sent = b"" if route.body is NoBody else await receive_body(headers, receive, route.max_bytes)
+            return negotiated(_content(route, call, await cast("Awaitable[object]", route.handler(call))), headers)
+        of_body = body_headers(headers)
+        sent = b"" if route.body is NoBody else await receive_body(of_body, receive, route.max_bytes)
         backend = await self._backend() if route.needs_runtime else None
 
         def handle() -> Content:
-            decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
+            decoded = _NO_BODY if route.body is NoBody else _decoded(bound, of_body, sent)
             call = Call(match.path_params, query, decoded, page, backend)
             asks = route.method == "GET" and backend is not None
             pending = call.runtime.recorder.settle() if asks else 0
@@ -81,11 +82,11 @@ class Dispatcher:
 
         def answer() -> Content:
             try:
-                return handle()
+                return negotiated(handle(), headers)
             except Exception as fault:
                 # On its way to the event loop it would keep the body, and all that was made of it, in a circle with
                 # the future that brings it, until the collector of garbage comes by.
-                return match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
+                return match.routes.error_handler(fault, headers, _has_arguments(bound, scope))
 
         return await in_thread(answer, kind_of(route))
 

@@ -95,13 +95,19 @@ class Replica(SqliteStore):
         with self._transaction() as transaction:
             outbox.expect(transaction.connection, token, expected)
 
-    def note_to_leave(self, token: str, ids: Mapping[str, Sequence[str]]) -> None:
-        """Note that facts were kept and are to leave, their ids by the names of their kinds; of a token once."""
+    def note_to_leave(self, token: str, ids: Mapping[str, Sequence[str]], *, if_expected: bool = False) -> None:
+        """Note that facts were kept and are to leave.
+
+        Args:
+            token: by which they were expected, and are not any more.
+            ids: of the facts, by the names of their kinds.
+            if_expected: do nothing where they were not expected any more.
+        """
         with self._transaction() as transaction:
-            if outbox.was_expected(transaction.connection, token):
-                for kind, some in ids.items():
-                    if some:
-                        outbox.note(transaction.connection, _TABLES[kind], id_keys(some))
+            was_expected = outbox.was_expected(transaction.connection, token)
+            for kind, some in ids.items():
+                if some and (was_expected or not if_expected):
+                    outbox.note(transaction.connection, _TABLES[kind], id_keys(some))
 
     # ------------------------------------------------------------ removals elsewhere
 

@@ -169,5 +169,5 @@ def test_what_a_table_is_not(filled: TestClient) -> None:
     assert filled.get(f"{models}?sort=nothing", headers=as_csv).json()["status"] == "error"
     table = filled.get(f"{BASE}/experiments?sort=test_name&limit=1", headers=as_csv)
     assert [line.split(",")[:2] for line in table.text.splitlines()] == [["test_id", "test_name"], ["t4", "'=t4"]]
-    assert {filled.get(models, headers=each).headers["vary"] for each in ({}, as_csv)} == {"accept"}
+    assert {filled.get(models, headers=each).headers["vary"] for each in ({}, as_csv)} == {"accept, accept-encoding"}
     assert filled.get(f"{BASE}/ai/summary", headers=as_csv).headers["content-type"] == "application/json"
