@@ -6,7 +6,7 @@ the steps, so a batch may be told again when nobody knows whether it arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -122,55 +122,63 @@ def tell(store: Store, step: Step) -> None:
 
 # ---------------------------------------------------------------- what is reported
 
-Question: TypeAlias = Callable[[Runtime, date], object]
+
+class Question(NamedTuple):
+    """A method of one of the services of a runtime, and what it is asked with."""
+
+    service: str
+    method: str
+    given: tuple[str, ...] = ()
+    named: Mapping[str, str] = {}
 
 
-def _reports() -> Iterator[tuple[str, Question]]:
-    where: Any = {"environment": ENVIRONMENT}
+def _questions() -> Iterator[Question]:
     for window in ("24h", "30d"):
-        asked: Any = {"window": window, **where}
-        yield f"models of {window}", lambda r, _, a=asked: r.ai.list_models(**a)
-        yield f"all models of {window}", lambda r, _, a=asked: r.ai.get_models_summary(**a)
-        yield f"evaluations of {window}", lambda r, _, a=asked: r.ai.get_evaluations(**a)
-        yield f"errors of {window}", lambda r, _, a=asked: r.ai.get_errors("m", **a)
-        yield f"calls of {window}", lambda r, _, a=asked: r.ai.get_calls("cost", **a)
-        yield f"spending of {window}", lambda r, _, a=asked: r.ai.get_spending("user", **a)
-        yield f"series of {window}", lambda r, _, a=asked: r.ai.get_model_series(group_by="version", **a)
-        yield f"agents of {window}", lambda r, _, a=asked: r.ai.get_agents(**a)
+        named = {"window": window, "environment": ENVIRONMENT}
+        for method in ("list_models", "get_models_summary", "get_evaluations", "get_agents"):
+            yield Question("ai", method, (), named)
+        for of in ("user", "repository"):
+            yield Question("ai", "get_spending", (of,), named)
+        for order in ("latency", "cost"):
+            yield Question("ai", "get_calls", (order,), named)
+        yield Question("ai", "get_errors", ("m",), named)
+        yield Question("ai", "get_model_series", (), {"group_by": "version", **named})
         for model in MODELS:
-            yield f"latency of {model}", lambda r, _, a=asked, m=model: r.ai.get_latency_metrics(*m, **a)
-            yield f"cost of {model}", lambda r, _, a=asked, m=model: r.ai.get_cost_metrics(*m, **a)
-            yield f"accuracy of {model}", lambda r, _, a=asked, m=model: r.ai.get_accuracy_metrics(*m, **a)
-            yield f"regression of {model}", lambda r, _, a=asked, m=model: r.ai.get_regression_metrics(*m, **a)
-            yield f"fairness of {model}", lambda r, _, a=asked, m=model: r.ai.get_fairness_metrics(*m, **a)
-            yield (
-                f"snapshot of {model}",
-                lambda r, _, a=asked, m=model: r.ai.get_model_performance_snapshot(*m, **a),
-            )
+            for method in _OF_A_MODEL:
+                yield Question("ai", method, model, named)
+    here = {"environment": ENVIRONMENT}
     for model in MODELS:
-        yield f"drift of {model}", lambda r, _, m=model: r.ai.detect_model_drift(*m, **where)
-    yield "versions", lambda r, _: r.ai.get_version_comparison("m", "2", "1", **where)
-    yield "engagement", lambda r, day: r.users.get_engagement_metrics(as_of=day, **where)
-    yield "conversion", lambda r, day: r.users.get_conversion_metrics("purchase", as_of=day, **where)
-    yield "retention", lambda r, day: r.users.get_retention_metrics(as_of=day, **where)
-    yield "nps", lambda r, day: r.users.get_nps_metrics(as_of=day, **where)
-    yield "segments", lambda r, day: r.users.segment_users(as_of=day, **where)
-    yield "users", lambda r, day: r.users.get_users_summary(as_of=day, **where)
-    yield "users over time", lambda r, day: r.users.get_user_series(as_of=day, compare="previous", **where)
-    yield "users of a service", lambda r, day: r.users.get_users_summary(as_of=day, service="shop", **where)
-    yield "tests", lambda r, _: r.experiments.list_ab_tests(**where)
-    yield "a test over time", lambda r, _: r.experiments.get_ab_test_series(TEST.key, **where)
+        yield Question("ai", "detect_model_drift", model, here)
+    yield Question("ai", "get_version_comparison", ("m", "2", "1"), here)
+    for method in _OF_USERS:
+        for service in ({}, {"service": "shop"}):
+            yield Question("users", method, (), {**here, **service})
+    yield Question("users", "get_conversion_metrics", ("purchase",), here)
+    yield Question("users", "get_user_series", (), {"compare": "previous", **here})
+    yield Question("experiments", "list_ab_tests", (), here)
+    yield Question("experiments", "get_ab_test_series", (TEST.key,), here)
 
 
-REPORTS: Final[Mapping[str, Question]] = dict(_reports())
+_OF_A_MODEL: Final = (
+    "get_latency_metrics", "get_cost_metrics", "get_accuracy_metrics", "get_regression_metrics", "get_fairness_metrics",
+    "get_model_performance_snapshot",
+)  # fmt: skip
+_OF_USERS: Final = (
+    "get_engagement_metrics", "get_retention_metrics", "get_nps_metrics", "segment_users", "get_users_summary",
+    "get_user_series",
+)  # fmt: skip
 
 
 def reports(runtime: Runtime, as_of: date) -> dict[str, bytes]:
     """Return every report as JSON, or what it is refused with."""
     answers = {}
-    for name, question in REPORTS.items():
+    for question in _questions():
+        method = getattr(getattr(runtime, question.service), question.method)
+        named: dict[str, object] = dict(question.named)
+        if question.service == "users":
+            named["as_of"] = as_of
         try:
-            answers[name] = success(question(runtime, as_of)).body
+            answers[repr(question)] = success(method(*question.given, **named)).body
         except (MeasureError, ValueError) as refusal:
-            answers[name] = repr(refusal).encode()
+            answers[repr(question)] = repr(refusal).encode()
     return answers
