@@ -80,7 +80,7 @@ class Killing:
         return False
 
 
-@on_a_server(HISTORIES)
+@on_a_server(-(-HISTORIES // 3))
 @given(story=stories(), which=st.integers(0, 1), at=st.integers(0, 5), after_s=st.sampled_from((0.0, 0.01, 0.03, 0.1)))
 def test_every_report_is_the_same_whatever_is_killed(
     shards: Shards, story: Story, which: int, at: int, after_s: float
