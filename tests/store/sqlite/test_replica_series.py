@@ -79,16 +79,17 @@ def test_series_that_nobody_named_are_told() -> None:
         assert moment.streams.unnamed(sums) == []
 
 
-def test_what_is_to_leave_is_expected_and_then_noted_once() -> None:
-    """What was expected and is never noted is told, by its age."""
+def test_what_is_to_leave_is_expected_and_then_noted() -> None:
+    """What was expected and is not noted yet is told, by its age; whoever notes it instead comes once."""
     store = closed_later(replica())
     for n, token in enumerate(("a", "b")):
         store.expect_to_leave(token, Expected(NOON + n, {"event": [f"e{n}"], "inference": []}))
-    store.note_to_leave("a", {"event": ["e0"], "inference": []})
-    store.note_to_leave("a", {"event": ["e0"]})
+    store.note_to_leave("a", {"event": ["e0"], "inference": []}, if_expected=True)
+    store.note_to_leave("a", {"event": ["e0"]}, if_expected=True)
     assert asked(store, lambda m: m.outbox.length()) == 1
+    store.note_to_leave("a", {"event": ["e0"]})
     with store.asking() as moment:
-        assert [(each.kind, each.keys) for each in moment.outbox.noted(10)] == [("event", ["e0"])]
-        assert moment.outbox.next(10) == ((1,), [])
+        assert [(each.kind, each.keys) for each in moment.outbox.noted(10)] == [("event", ["e0"])] * 2
+        assert moment.outbox.next(10) == ((1, 2), [])
         assert moment.outbox.expected(NOON + 1) == {}
         assert moment.outbox.expected(NOON + 2) == {"b": Expected(NOON + 1, {"event": ["e1"], "inference": []})}
