@@ -113,18 +113,20 @@ class SqliteUserQuestions:
             " FROM session_cell WHERE environment = ? AND day BETWEEN ? AND ?",
             (self._environment, *days),
         ).fetchone()
-        found = SessionTotals(*map(int, row))
+        totals, zone = SessionTotals(*map(int, row)), self._definitions.zone
         still_open = [
             SessionSpan(*numbers)
             for numbers in self._connection.execute(
                 "SELECT started, ended, events, views, keys FROM session"
-                " WHERE environment = ? AND views > 0 AND ended > ?",
-                (self._environment, now - self._definitions.session_gap_us),
+                " WHERE environment = ? AND views > 0 AND ended > ? AND started >= ? AND started < ?",
+                (
+                    *(self._environment, now - self._definitions.session_gap_us),
+                    *(day_start(days.first, zone), day_start(days.last + 1, zone)),
+                ),
             )
-            if days.first <= self._definitions.day_of(numbers[0]) <= days.last
         ]
         bounced = sum(session.is_bounced(self._definitions) for session in still_open)
-        return found._replace(viewed=found.viewed - len(still_open), bounced=found.bounced - bounced)
+        return totals._replace(viewed=totals.viewed - len(still_open), bounced=totals.bounced - bounced)
 
     def conversions(self, days: Days, event: str) -> ConversionTotals | None:
         """Return who converted; what is no key event is looked up in the facts, slower, `None` where some are gone."""
