@@ -27,23 +27,20 @@ from otel_measure.users.reports import UsersSummary
 class Dashboard(msgspec.Struct, frozen=True):
     """The three domains, every KPI and what fires; `users` is null without a store.
 
-    Of models, KPIs and alerts there is a page each; how many there are stands in `ai`, `total_kpis` and `total_alerts`.
+    Of models, KPIs and alerts there is a page each.
     """
 
     infrastructure: dict[str, Any]
     ai: Models
     users: UsersSummary | None
     kpis: tuple[Reading, ...]
-    total_kpis: int
     alerts: tuple[Alert, ...]
-    total_alerts: int
 
 
 class KpiPage(msgspec.Struct, frozen=True):
-    """A page of the readings; `total` and `verdicts` count all of them."""
+    """A page of the readings; `verdicts` counts all of them."""
 
     kpis: tuple[Reading, ...]
-    total: int
     verdicts: dict[Verdict, int]
     timestamp: dt.datetime
     definitions: CountedBy
@@ -54,7 +51,7 @@ def kpis(call: Call[EnvironmentQuery, NoBody]) -> KpiPage:
     """Answer how everything stands against its KPIs."""
     runtime = call.runtime
     card = runtime.scorecard(runtime.overview(environment=call.query.environment))
-    return KpiPage(card.kpis, len(card.kpis), card.verdicts, card.timestamp, card.definitions, card.environment)
+    return KpiPage(card.kpis, card.verdicts, card.timestamp, card.definitions, card.environment)
 
 
 def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
@@ -83,13 +80,13 @@ def dashboard(call: Call[EnvironmentQuery, NoBody]) -> Listed[Dashboard]:
     """Answer everything at once, from one reading; of the models only those of the page are more than judged."""
     runtime, environment = call.runtime, call.query.environment
     page = asked_of(call.page, _MODELS.key, [column.name for column in columns_of(Snapshot) if column.is_scalar])
-    judged, models, matched = runtime.ai.judged_and_page(page, environment=environment)
+    judged, models, *counts = runtime.ai.judged_and_page(page, environment=environment)
     overview = runtime.overview(environment=environment, models=judged)
     card = runtime.scorecard(overview)
     firing = runtime.alerts_now(card).alerts
     users = overview.users.summary if overview.users is not None else None
-    answer = Dashboard(overview.machine, models, users, card.kpis, len(card.kpis), firing, len(firing))
-    return Listed(answer, {_MODELS.key: ListTotal(models.total_models, matched)})
+    answer = Dashboard(overview.machine, models, users, card.kpis, firing)
+    return Listed(answer, {_MODELS.key: ListTotal(*counts)})
 
 
 _MODELS: Final = Listing("ai.models", SEARCHED)

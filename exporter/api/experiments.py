@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from exporter.api.tables import EXPERIMENT
 from exporter.http.batch import is_duplicate
 from exporter.http.fields import SentAt
 from exporter.http.lists import Listing
@@ -144,7 +145,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     ),
     get(
         f"{_BASE}/{{id}}", experiment, EnvironmentQuery,
-        "One experiment", "Rates, effects, and a verdict that may be looked at at any time.",
+        "One experiment", "Rates, effects, and a verdict that may be looked at at any time.", tables=EXPERIMENT,
     ),
     get(
         f"{_BASE}/{{id}}/series", series, ExperimentSeriesQuery,

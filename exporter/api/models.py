@@ -10,6 +10,7 @@ import msgspec
 from anyio import to_thread
 from msgspec import Meta
 
+from exporter.api.tables import ACCURACY, DRIFT, FAIRNESS, MODEL
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Groups, JsonObject, Name, RecordId, SentAt, body_of, item_like
@@ -177,8 +178,8 @@ async def record_ground_truth(call: Call[NoQuery, msgspec.Struct]) -> TruthRecei
 
 def models(call: Call[ModelQuery, NoBody]) -> Listed[reports.Models]:
     """Answer what every model did; those of the page alone are judged."""
-    page, matched = call.runtime.ai.models_page(call.page, **narrowing(call.query))
-    return Listed(page, {"models": ListTotal(page.total_models, matched)})
+    page, *counts = call.runtime.ai.models_page(call.page, **narrowing(call.query))
+    return Listed(page, {"models": ListTotal(*counts)})
 
 
 def summary(call: Call[ModelQuery, NoBody]) -> reports.ModelsSummary:
@@ -314,11 +315,12 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     ),
     get(
         f"{_BASE}/models/detail", model_detail, NamedModelQuery,
-        "One model, named in the query", "A snapshot of the model over the window.",
+        "One model, named in the query", "A snapshot of the model over the window.", tables=MODEL,
     ),
     get(
         f"{_BASE}/models/{{name}}/{{version}}", model, ModelQuery,
         "One model, named in the path (a `/` in a name is `%2F`)", "A snapshot of the model over the window.",
+        tables=MODEL,
     ),
     get(
         f"{_BASE}/series", series, ModelSeriesQuery,
@@ -378,9 +380,12 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     ),
     get(f"{_MODEL}/latency", latency, ModelQuery, "How long its calls take", "Percentiles with their error bound."),
     get(f"{_MODEL}/cost", cost, ModelQuery, "What its calls cost", "Cost and tokens with their coverage."),
-    get(f"{_MODEL}/accuracy", accuracy, ModelQuery, "How right it is", "Accuracy over the labelled predictions."),
-    get(f"{_MODEL}/fairness", fairness, FairnessQuery, "How it treats groups", "Rates and gaps by attribute."),
-    get(f"{_MODEL}/drift", drift, EnvironmentQuery, "How far its data moved", "Drift against the reference, or null."),
+    get(f"{_MODEL}/accuracy", accuracy, ModelQuery, "How right it is", "Accuracy over the labelled predictions.",
+        tables=ACCURACY),
+    get(f"{_MODEL}/fairness", fairness, FairnessQuery, "How it treats groups", "Rates and gaps by attribute.",
+        tables=FAIRNESS),
+    get(f"{_MODEL}/drift", drift, EnvironmentQuery, "How far its data moved", "Drift against the reference, or null.",
+        tables=DRIFT),
     post(
         f"{_BASE}/models/register", register, RegisterBody,
         "Say what a model is", "The model, once it is committed.",

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from exporter.api.tables import NPS, SEGMENTS
 from exporter.http.batch import ItemReceipt, counts, is_duplicate, write_batch
 from exporter.http.body import decode_json
 from exporter.http.fields import BATCH, Address, Id, Name, RecordId, SentAt, UserId, body_of, item_like
@@ -287,12 +288,13 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Who comes back on day 1, 7 and 30", "Retention of the cohorts of the window, with their intervals.",
         lists=(Listing("cohorts", ("day",)),),
     ),
-    get(f"{_BASE}/nps", nps, NpsQuery, "Who would recommend", "The net promoter score with its margin."),
+    get(f"{_BASE}/nps", nps, NpsQuery, "Who would recommend", "The net promoter score with its margin.", tables=NPS),
     get(
         f"{_BASE}/series", series, UserSeriesQuery,
         "How users were over time", "A number per column and step: active, new, back, sessions, conversions, NPS.",
     ),
-    get(f"{_BASE}/segments", segments, UserQuery, "Where users stand", "Persons by segment; they add up to all."),
+    get(f"{_BASE}/segments", segments, UserQuery, "Where users stand", "Persons by segment; they add up to all.",
+        tables=SEGMENTS),
     post(f"{_BASE}/nps/record", record_nps, NpsBody, "Record an answer", "The id, once the answer is committed."),
     post(
         f"{_BASE}/identify", identify, IdentifyBody,

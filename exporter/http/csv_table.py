@@ -1,4 +1,4 @@
-"""Answers as tables of comma-separated values (RFC 4180): the rows of a list, or the steps of a series.
+"""Answers as tables of comma-separated values (RFC 4180): the rows of a list or a table, or the steps of a series.
 
 A cell of text that a spreadsheet would take for a formula is quoted with an apostrophe; a number never is, so that a
 negative one stays a number. What is unknown is an empty cell; what holds several values is JSON.
@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from exporter.http.lists import BoundListing, Listed
+from exporter.http.tables import AnyTable
 from exporter.http.types import API, CSV, Content, Header
 from otel_measure.definitions.series import Series
 
@@ -24,14 +25,14 @@ _NEEDS_QUOTES: Final = re.compile(r'[",;\r\n\t]')
 
 
 def csv_content(
-    answer: Listed[object], lists: Sequence[BoundListing], of: str, path: str, headers: Iterable[Header]
+    answer: Listed[object], tables: Sequence[BoundListing | AnyTable], of: str, path: str, headers: Iterable[Header]
 ) -> Content:
-    """Return a list of an answer, or the series that it is, as a table to be saved.
+    """Return a list or table of an answer, or the series that it is, as a table to be saved.
 
     Args:
         answer: with the asked part of its lists.
-        lists: that are in it.
-        of: the list that is asked for; the first when "".
+        tables: that are in it.
+        of: the one that is asked for; the first when "".
         path: of the route; its words name the file.
         headers: that the answer has in any form.
     """
@@ -39,9 +40,10 @@ def csv_content(
     if isinstance(answer.answer, Series):
         rows, name = _of_series(answer.answer), words
     else:
-        chosen = next(each for each in lists if of in ("", each.key))
-        rows, name = _of_list(answer.answer, chosen), f"{words} {chosen.key if len(lists) > 1 else ''}"
-        headers = (*headers, (b"x-total-count", b"%d" % answer.totals[chosen.key].matched))
+        chosen = next(each for each in tables if of in ("", each.key))
+        rows, name = _of_rows(answer.answer, chosen), f"{words} {chosen.key if len(tables) > 1 else ''}"
+        if chosen.key in answer.totals:
+            headers = (*headers, (b"x-total-count", b"%d" % answer.totals[chosen.key].matched))
     file = "-".join(re.findall(r"[a-z]+", name))
     body = "".join(_line(row) for row in rows)
     return Content(
@@ -54,10 +56,10 @@ def csv_content(
     )
 
 
-def _of_list(answer: object, listing: BoundListing) -> Iterator[Iterable[object]]:
-    yield (column.name for column in listing.columns)
-    for row in listing.rows(answer):
-        yield (column.of(row) for column in listing.columns)
+def _of_rows(answer: object, table: BoundListing | AnyTable) -> Iterator[Iterable[object]]:
+    yield (column.name for column in table.columns)
+    for row in table.rows(answer):
+        yield (column.of(row) for column in table.columns)
 
 
 def _of_series(series: Series) -> Iterator[Iterable[object]]:

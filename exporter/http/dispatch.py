@@ -16,9 +16,10 @@ from exporter.http.lists import page_asked, page_of_lists
 from exporter.http.negotiate import BY_ACCEPT, negotiated, prefers_csv
 from exporter.http.query import parse
 from exporter.http.routing import MATCH, BoundRoute, Match, PathRoutes
+from exporter.http.tables import table_asked
 from exporter.http.threads import in_thread, kind_of
 from exporter.http.types import AnyRoute, Backend, BodyHeaders, Call, Content, NoBody
-from otel_measure.definitions.pages import FIRST_PAGE
+from otel_measure.definitions.pages import FIRST_PAGE, Page
 
 _NO_BODY: Final = NoBody()
 
@@ -52,7 +53,7 @@ class Dispatcher:
             return
         except Exception as fault:
             content = match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
-        await send_content(negotiated(content, scope["headers"]), send, head=method == "HEAD")
+        await send_content(content, send, head=method == "HEAD")
 
     async def _answer(self, bound: BoundRoute | None, match: Match, scope: Scope, receive: Receive) -> Content:
         if bound is None:
@@ -60,19 +61,20 @@ class Dispatcher:
         route = bound.route
         require_scope(scope.get(SCOPES, NO_SCOPE), route.access)
         query = parse(scope["query_string"], route.query)
-        page = page_asked(query, route.lists) if route.lists else FIRST_PAGE
-        as_csv = bound.is_table and prefers_csv(scope["headers"])
+        page = _part_asked(route, query)
+        headers = scope["headers"]
+        as_csv = bound.is_table and prefers_csv(headers)
         if bound.on_loop:
             body = _NO_BODY if route.body is NoBody else await _body(bound, scope, receive)
             backend = await self._backend() if route.needs_runtime else None
             call = Call(match.path_params, query, body, _backend=backend)
-            return _content(route, call, await cast("Awaitable[object]", route.handler(call)))
-        headers = body_headers(scope["headers"])
-        sent = b"" if route.body is NoBody else await receive_body(headers, receive, route.max_bytes)
+            return negotiated(_content(route, call, await cast("Awaitable[object]", route.handler(call))), headers)
+        of_body = body_headers(headers)
+        sent = b"" if route.body is NoBody else await receive_body(of_body, receive, route.max_bytes)
         backend = await self._backend() if route.needs_runtime else None
 
         def handle() -> Content:
-            decoded = _NO_BODY if route.body is NoBody else _decoded(bound, headers, sent)
+            decoded = _NO_BODY if route.body is NoBody else _decoded(bound, of_body, sent)
             call = Call(match.path_params, query, decoded, page, backend)
             asks = route.method == "GET" and backend is not None
             pending = call.runtime.recorder.settle() if asks else 0
@@ -80,11 +82,11 @@ class Dispatcher:
 
         def answer() -> Content:
             try:
-                return handle()
+                return negotiated(handle(), headers)
             except Exception as fault:
                 # On its way to the event loop it would keep the body, and all that was made of it, in a circle with
                 # the future that brings it, until the collector of garbage comes by.
-                return match.routes.error_handler(fault, scope["headers"], _has_arguments(bound, scope))
+                return match.routes.error_handler(fault, headers, _has_arguments(bound, scope))
 
         return await in_thread(answer, kind_of(route))
 
@@ -126,19 +128,25 @@ def _content(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int
     return success(answer, route.status, is_updating=_is_updating(route, call), pending=pending)
 
 
+def _part_asked(route: AnyRoute, query: msgspec.Struct) -> Page:
+    """Return which part of an answer is asked for: a page of its lists, or one of its tables."""
+    if route.lists:
+        return page_asked(query, route.lists)
+    return Page(of=table_asked(query, route.tables).key) if route.tables else FIRST_PAGE
+
+
 def _table(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int, as_csv: bool) -> Content:
-    """Return the asked part of an answer with lists, or a series, in the form that is asked for."""
+    """Return the asked part of an answer with lists or tables, or a series, in the form that is asked for."""
     page = call.page
     listed = page_of_lists(answer, route.lists, page)
     if as_csv:
-        return csv_content(listed, route.lists, page.of, route.path, (*UNCACHED, BY_ACCEPT))
-    is_part = page != FIRST_PAGE or any(total.total > page.limit for total in listed.totals.values())
+        return csv_content(listed, (*route.lists, *route.tables), page.of, route.path, (*UNCACHED, BY_ACCEPT))
     content = success(
         listed.answer,
         route.status,
         is_updating=_is_updating(route, call),
         pending=pending,
-        lists=listed.totals if is_part else None,
+        lists=listed.totals or None,
     )
     return content._replace(headers=(*content.headers, BY_ACCEPT))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 import msgspec
 
 from exporter.http.lists import BoundListing, Listing, answer_type, bound, with_page
+from exporter.http.tables import AnyTable, with_table
 from otel_measure.definitions.pages import FIRST_PAGE, Page
 from otel_measure.definitions.series import Series
 from otel_measure.records.limits import MAX_RECORD_BYTES
@@ -140,6 +141,7 @@ class Route(Generic[Q, B]):
         accepts: the media types of bodies.
         produces: the media types of answers that are a `Content`; every other answer is JSON.
         lists: the lists in the answer, of which a question may ask for a part, and which may leave as CSV.
+        tables: what else of the answer may leave as CSV; an answer has lists or tables.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -158,11 +160,12 @@ class Route(Generic[Q, B]):
     accepts: tuple[str, ...] = (JSON,)
     produces: tuple[str, ...] = (JSON,)
     lists: tuple[BoundListing, ...] = ()
+    tables: tuple[AnyTable, ...] = ()
 
     @property
     def is_table(self) -> bool:
-        """Whether its answer may leave as CSV: it has lists, or is a series."""
-        return bool(self.lists) or answer_type(self.handler) is Series
+        """Whether its answer may leave as CSV: it has lists or tables, or is a series."""
+        return bool(self.lists or self.tables) or answer_type(self.handler) is Series
 
 
 AnyRoute: TypeAlias = Route[Any, Any]
@@ -179,12 +182,14 @@ def get(
     needs_runtime: bool = True,
     produces: tuple[str, ...] = (JSON,),
     lists: tuple[Listing, ...] = (),
+    tables: tuple[AnyTable, ...] = (),
 ) -> Route[Q, NoBody]:
-    """Return the route of a question; of the lists in its answer it takes the parameters of a page."""
+    """Return the route of a question; of lists in its answer it takes the parameters of a page, of tables which one."""
     in_answer = bound(lists, answer_type(handler)) if lists else ()
     return Route(
-        method="GET", path=path, handler=handler, query=with_page(query, path, in_answer), body=NoBody, access=access,
-        summary=summary, returns=returns, needs_runtime=needs_runtime, produces=produces, lists=in_answer,
+        method="GET", path=path, handler=handler, query=with_table(with_page(query, path, in_answer), path, tables),
+        body=NoBody, access=access, summary=summary, returns=returns, needs_runtime=needs_runtime, produces=produces,
+        lists=in_answer, tables=tables,
     )  # fmt: skip
 
 

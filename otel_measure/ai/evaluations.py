@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
 
+from otel_measure.definitions.evaluations import Evaluated
 from otel_measure.definitions.windows import TimeSpan, Window
-from otel_measure.store.types.quality import Evaluated
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,8 @@ class _Sketch:
 
 def page_of_models(
     known: KnownModels, page: Page, judged: Callable[[Sequence[Model]], Sequence[Snapshot]]
-) -> tuple[Models, int]:
-    """Return a page of models, with what all did together, and how many hold the words that are sought.
+) -> tuple[Models, int, int]:
+    """Return a page of models with what all did together, how many there are, and how many hold the words of `q`.
 
     Args:
         known: all of them.
@@ -71,7 +71,7 @@ def page_of_models(
     matching = matches(known.models, page.q, _OF_MODEL)
     whole = summary(known.uses, known.span)
     snapshots = tuple(_chosen(matching, known, page, judged))
-    return Models(snapshots, whole, len(known.models), whole.inference_count, known.span.window), len(matching)
+    return Models(snapshots, whole, whole.inference_count, known.span.window), len(known.models), len(matching)
 
 
 def _chosen(

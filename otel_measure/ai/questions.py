@@ -247,8 +247,8 @@ class ModelQuestions(ModelReader):
 
     def models_page(
         self, page: Page, *, window: str = "24h", **narrowing: Unpack[QuestionFilter]
-    ) -> tuple[reports.Models, int]:
-        """Return the snapshots of a page of models, what all did together, and how many match what is sought.
+    ) -> tuple[reports.Models, int, int]:
+        """Return the snapshots of a page of models with what all did together, how many there are, and match `q`.
 
         Only the models of the page are judged, so a page takes no more memory however many models there are.
 
@@ -269,7 +269,9 @@ class ModelQuestions(ModelReader):
         known = self._known(where, span)
         return self._figures(where, known, known.models)
 
-    def judged_and_page(self, page: Page, *, environment: str | None = None) -> tuple[ManyFigures, reports.Models, int]:
+    def judged_and_page(
+        self, page: Page, *, environment: str | None = None
+    ) -> tuple[ManyFigures, reports.Models, int, int]:
         """Return, from one reading, what `judged_models` and `models_page` do; it raises what that raises."""
         where, span = self._narrowed("24h", environment=environment)
         known = self._known(where, span)
@@ -293,7 +295,7 @@ class ModelQuestions(ModelReader):
                 span,
             )
 
-    def _page(self, where: Filter, known: KnownModels, page: Page) -> tuple[reports.Models, int]:
+    def _page(self, where: Filter, known: KnownModels, page: Page) -> tuple[reports.Models, int, int]:
         return page_of_models(known, page, lambda some: self._judged(where, known, some))
 
     def _judged(self, where: Filter, known: KnownModels, models: Sequence[Model]) -> tuple[reports.Snapshot, ...]:

@@ -24,6 +24,7 @@ MAX_GROUPS: Final = 20
 _KEYS: Final[Mapping[GroupBy, tuple[str, ...]]] = {
     "model": ("model_name",),
     "version": ("model_name", "model_version"),
+    "provider": ("provider",),
     "service": ("service",),
 }
 

@@ -14,7 +14,6 @@ from otel_measure.store.types.models import Spent
 
 Dimension: TypeAlias = Literal["user", "repository", "model", "version"]
 DIMENSIONS: Final = get_args(Dimension)
-MAX_ROWS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,12 @@ class Spending:
     """What calls of a window cost.
 
     Attributes:
-        rows: the dearest first, at most 1,000.
-        rows_left_out: how many more there are; what they cost is in the total.
+        rows: the dearest first.
         unattributed_usd: what the calls cost that name neither a user nor a repository, or that only metrics tell of.
         total_usd: of all calls.
     """
 
     rows: tuple[SpendingRow, ...]
-    rows_left_out: int
     unattributed_usd: float
     unattributed_requests: int
     total_usd: float
@@ -81,8 +78,7 @@ def spending(spent: Sequence[Spent], uses: Iterable[ModelUse], by: Sequence[str]
     total, named = sum(use.cost_nano_usd for use in every), sum(each.cost_nano_usd for each in spent)
     is_priced = any(use.priced for use in every)
     return Spending(
-        rows=tuple(_row(each, by) for each in spent[:MAX_ROWS]),
-        rows_left_out=max(len(spent) - MAX_ROWS, 0),
+        rows=tuple(_row(each, by) for each in spent),
         unattributed_usd=max(total - named, 0) / instruments.NANO if is_priced else nan,
         unattributed_requests=max(sum(use.requests for use in every) - sum(each.requests for each in spent), 0),
         total_usd=total / instruments.NANO if is_priced else nan,

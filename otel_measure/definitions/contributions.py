@@ -15,11 +15,12 @@ exposure; one of the same clock does not: what people do just before they meet t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from otel_measure.definitions.cells import CellChanges, CellKind
 from otel_measure.definitions.windows import HOUR_US
+from otel_measure.records.kinds import Json
 
 EXPERIMENT_PROPERTY: Final = "experiment"
 """The property that names the experiment of an event of type `conversion`."""
@@ -66,6 +67,12 @@ def add_unit(
         changes.add(ARM_HOURS, (experiment, hour, variant, within), (0, 1), sign)
     if len(ordered) > 1:
         changes.add(ARM_HOURS, (experiment, ordered[1][0] // HOUR_US, CROSSED_OVER, 0), (1, 0), sign)
+
+
+def experiment_of(properties: Mapping[str, Json] | None) -> str | None:
+    """Return which experiment an event names by its properties, `None` for none."""
+    experiment = properties.get(EXPERIMENT_PROPERTY) if properties else None
+    return experiment if isinstance(experiment, str) else None
 
 
 def within_hours(hours: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from otel_measure.conventions import instruments
+from otel_measure.conventions.model_names import provider_of
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.records.kinds import Inference, Origin
 from otel_measure.stats.binned import Binned
@@ -127,12 +128,18 @@ SUMS: Final = (
 
 
 class UseKey(NamedTuple):
-    """Whose calls of which minute add up: that of a model, from one origin."""
+    """Whose calls of which minute add up: that of a model, from one origin, served by one provider."""
 
     minute: int
     model: str
     version: str
     origin: Origin
+    provider: str
+
+
+def provider_that_served(told: str | None, model: str) -> str:
+    """Return the provider of a call: as told, else that of which the name of the model speaks."""
+    return told or provider_of(model)
 
 
 def use_by_minute(calls: Iterable[Inference]) -> dict[UseKey, ModelUse]:
@@ -141,7 +148,8 @@ def use_by_minute(calls: Iterable[Inference]) -> dict[UseKey, ModelUse]:
     latencies: dict[UseKey, list[float]] = {}
     first_chunks: dict[UseKey, list[float]] = {}
     for call in calls:
-        key = UseKey(call.ts - call.ts % MINUTE_US, call.model, call.version, call.origin)
+        provider = provider_that_served(call.provider, call.model)
+        key = UseKey(call.ts - call.ts % MINUTE_US, call.model, call.version, call.origin, provider)
         use = uses.get(key)
         if use is None:
             use = uses[key] = ModelUse(call.model, call.version)

@@ -43,8 +43,9 @@ class RegressionTotals:
     def __add__(self, other: RegressionTotals) -> RegressionTotals:
         return RegressionTotals(*(a + b for a, b in zip(self.numbers, other.numbers, strict=True)))
 
-    def __neg__(self) -> RegressionTotals:
-        return RegressionTotals(*(-a for a in self.numbers))
+    def times(self, n: int) -> RegressionTotals:
+        """Return the sums of so many equal parts; of less than none what takes them away."""
+        return RegressionTotals(*(n * a for a in self.numbers))
 
     @property
     def numbers(self) -> tuple[int, int, int, int, int]:
@@ -59,6 +60,20 @@ def label(value: Prediction) -> str | None:
     if isinstance(value, str):
         return value
     return str(int(value)) if value == int(value) else None
+
+
+class Pair(NamedTuple):
+    """What a prediction and its truth tell together: the classes that they name, where both do, and their numbers."""
+
+    classes: tuple[str, str] | None
+    sums: RegressionTotals | None
+
+    @classmethod
+    def of(cls, prediction: Prediction, truth: Prediction) -> Pair:
+        """Compare a prediction with what was true."""
+        guess, true = label(prediction), label(truth)
+        classes = None if guess is None or true is None else (guess, true)
+        return cls(classes, RegressionTotals.of(prediction, truth))
 
 
 # ---------------------------------------------------------------- classes, or numbers
@@ -178,24 +193,22 @@ class QualityChanges:
 
     def pair_of_groups(self, predicted: Predicted, truth: Prediction, sign: int) -> None:
         """Add what a prediction and its winning truth contribute to the groups that it is of."""
-        guess, true = label(predicted.prediction), label(truth)
-        if predicted.groups and guess is not None and true is not None:
+        classes = Pair.of(predicted.prediction, truth).classes if predicted.groups else None
+        if predicted.groups and classes is not None:
             for interval in _intervals(*predicted[:3]):
                 for group in predicted.groups.items():
-                    self.cells.add(GROUPED_CONFUSION, (*interval, *group, guess, true), (1,), sign)
+                    self.cells.add(GROUPED_CONFUSION, (*interval, *group, *classes), (1,), sign)
 
     def pair(self, predicted: Predicted, truth: Prediction, sign: int) -> None:
         """Add what a prediction and its winning truth contribute, or with `sign=-1` take it away."""
         self.pair_of_groups(predicted, truth, sign)
-        guess = predicted.prediction
-        classes = (label(guess), label(truth))
-        sums = RegressionTotals.of(guess, truth)
+        classes, sums = Pair.of(predicted.prediction, truth)
         for interval in _intervals(*predicted[:3]):
-            if classes[0] is not None and classes[1] is not None:
-                self.cells.add(CONFUSION, (*interval, classes[0], classes[1]), (1,), sign)
+            if classes is not None:
+                self.cells.add(CONFUSION, (*interval, *classes), (1,), sign)
             if sums is not None:
                 before = self.regression.get(interval, RegressionTotals())
-                self.regression[interval] = before + (sums if sign > 0 else -sums)
+                self.regression[interval] = before + sums.times(sign)
 
 
 def _intervals(ts: int, model: int, origin: int) -> tuple[IntervalKey, ...]:

@@ -32,7 +32,6 @@ class AbTestResults:
     """What every experiment says, the oldest first."""
 
     experiments: list[AbTest]
-    total_experiments: int
     environment: str
 
 
@@ -247,7 +246,7 @@ class ExperimentService:
             NoStore: there is none to ask.
         """
         tests, of = self._results("the results of tests", environment)
-        return AbTestResults(tests, len(tests), of)
+        return AbTestResults(tests, of)
 
     def _results(self, question: str, environment: str | None, test_id: str | None = None) -> tuple[list[AbTest], str]:
         """Return what tests say (or one, if there is one), and in which environment."""

@@ -71,7 +71,6 @@ class Hosts:
 
     hosts: tuple[Host, ...]
     processes: tuple[RemoteProcess, ...]
-    total_hosts: int
     missing: str
 
 
@@ -117,7 +116,7 @@ def hosts(readings: Iterable[HostReading]) -> Hosts:
             by_host.setdefault(("/".join(key), kind), []).append(value)
     described = tuple(_host(host, kind, by_host[host, kind]) for host, kind in sorted(by_host))
     processes = tuple(_process(*key, by_process[key]) for key in sorted(by_process))
-    return Hosts(described, processes, len(described), _NAMELESS.format(n=len(nameless)) if nameless else "")
+    return Hosts(described, processes, _NAMELESS.format(n=len(nameless)) if nameless else "")
 
 
 def _host(host: str, kind: str, values: Sequence[_Value]) -> Host:

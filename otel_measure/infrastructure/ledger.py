@@ -67,7 +67,6 @@ class Services:
     """Every registered service of an environment, sorted by name."""
 
     services: tuple[Service, ...]
-    total_services: int
     services_down: int
     timestamp: datetime
     environment: str
@@ -271,7 +270,7 @@ class Ledger:
         known = self._histories(environment, now)
         services = tuple(_service(history, now) for history in known.histories)
         down = sum(s.state == "down" for s in services)
-        return Services(services, len(services), down, moment(now), known.environment)
+        return Services(services, down, moment(now), known.environment)
 
     def down(self, environment: str | None = None) -> int:
         """Return how many services are down now; without a store none is registered."""

@@ -57,12 +57,11 @@ class Alerts:
     Services, models and users are of one `environment`.
 
     Attributes:
-        alerts: the KPIs beyond their alert threshold; `total` of them where these are a page.
+        alerts: the KPIs beyond their alert threshold.
         rules: how the alerts of rules stand.
     """
 
     alerts: tuple[Alert, ...]
-    total: int
     evaluated: int
     unknown: int
     timestamp: datetime
@@ -84,7 +83,7 @@ def alerts(card: Scorecard, rules: RuleAlerts, host: str) -> Alerts:
         by_kpi.setdefault((message.kpi, about), message)
     firing = tuple(_dated(alert_of(reading), by_kpi, host, card) for reading in card.kpis if reading.verdict == "alert")
     unknown = card.verdicts["unknown"]
-    return Alerts(firing, len(firing), len(card.kpis), unknown, card.timestamp, card.environment, rules)
+    return Alerts(firing, len(card.kpis), unknown, card.timestamp, card.environment, rules)
 
 
 def alert_of(reading: Reading) -> Alert:

@@ -11,7 +11,6 @@ from otel_measure.definitions.arrivals import Arrival, by_source, explained
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.windows import HOUR_US
 
-MAX_SENDERS: Final = 1000
 NOTHING_CAME: Final = (
     "nothing came in the last hour: set OTEL_EXPORTER_OTLP_ENDPOINT to the address of this exporter and"
     " OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf where the application runs (grpc needs the extra `grpc`, and its"
@@ -55,7 +54,6 @@ class OtlpSenders:
     """Who sent what by OTLP in the last hour, sorted; `advice` says what to look at when nobody did."""
 
     senders: tuple[OtlpSender, ...]
-    senders_left_out: int
     total_items: int
     advice: str
     since: datetime
@@ -73,8 +71,7 @@ def senders_report(arrived: Mapping[Arrival, int], now: int) -> OtlpSenders:
         for source, items in by_source(arrived.items())
     ]
     return OtlpSenders(
-        tuple(senders[:MAX_SENDERS]),
-        max(len(senders) - MAX_SENDERS, 0),
+        tuple(senders),
         sum(arrived.values()),
         "" if senders else NOTHING_CAME,
         moment(now - HOUR_US),

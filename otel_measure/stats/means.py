@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import cbrt, nan, sqrt
+from math import cbrt, fsum, nan, sqrt
 from typing import Self
 
 from otel_measure.stats.intervals import UNKNOWN, Interval
@@ -21,6 +22,18 @@ class Moments:
     mean: float
     variance: float
     skewness: float
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[float, int]) -> Self:
+        """From how often each value was seen: the same digits in whatever order, sums are rounded once (`fsum`)."""
+        n = sum(counts.values())
+        mean = fsum(value * times for value, times in counts.items()) / n if n else 0.0
+        from_mean = [(value - mean, times) for value, times in counts.items()]
+        squares, cubes = (
+            fsum(d * d * times for d, times in from_mean),
+            fsum(d * d * d * times for d, times in from_mean),
+        )
+        return cls.from_deviations(n, mean, squares, cubes)
 
     @classmethod
     def from_deviations(cls, n: int, mean: float, squares: float, cubes: float) -> Self:

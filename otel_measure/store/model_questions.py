@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from otel_measure.definitions.drift_windows import HourCount
+from otel_measure.definitions.evaluations import Evaluated
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
@@ -28,7 +29,7 @@ from otel_measure.store.types.models import (
     Spent,
     TimedCount,
 )
-from otel_measure.store.types.quality import Evaluated, GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
+from otel_measure.store.types.quality import GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
 
 
 class RecordedModels(Protocol):

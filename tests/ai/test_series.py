@@ -132,7 +132,8 @@ def test_errors_that_only_metrics_tell_of_have_no_type(measured: Capture) -> Non
     with store._transaction() as transaction:
         minute = measured.clock.now_us - measured.clock.now_us % 60_000_000
         (origin,) = transaction.connection.execute("SELECT id FROM origin").fetchone()
-        received = {(60, minute, transaction.names.model("m", "1"), origin): ModelUse("m", "1", requests=5, errors=4)}
+        cell = (60, minute, transaction.names.model("m", "1"), origin, "openai")
+        received = {cell: ModelUse("m", "1", requests=5, errors=4)}
         add_received(transaction.connection, received)
     groups = measured.ai.get_model_series(window="5m", group_by="error_type").groups
     assert [(group.other, sum(group.columns["errors"])) for group in groups] == [(False, 1), (True, 4)]
@@ -160,7 +161,7 @@ def test_what_retention_removed_is_unknown() -> None:
         ({"model_version": "1"}, "model_version='1' needs a model_name"),
         ({"step": "2m"}, "step must be one of 1m, 5m, 15m, 1h, 6h, 1d, 1w, not '2m'"),
         ({"start": datetime(2026, 1, 15)}, "start must say its zone"),
-        ({"group_by": "colour"}, "group_by must be one of model, version, service, error_type, not 'colour'"),
+        ({"group_by": "colour"}, "group_by must be one of model, version, provider, service, error_type, not 'colour'"),
         ({"compare": "next"}, "compare must be 'previous', not 'next'"),
     ],
 )

@@ -80,23 +80,27 @@ def test_a_call_counts_what_is_known_of_it(fields: dict[str, Any], counted: dict
     assert use == ModelUse("m", "1", requests=1, **counted)
 
 
-def test_calls_add_up_by_minute_model_version_and_origin() -> None:
-    """The minute is that of the call's own time."""
+def test_calls_add_up_by_minute_model_version_origin_and_provider() -> None:
+    """The minute is that of the call's own time, the provider as told, or of which the model's name speaks."""
     calls = [
         inference("a", NOON, latency_ms=10),
         inference("b", NOON + MINUTE - 1, latency_ms=20),
         inference("c", NOON + MINUTE),
         inference("d", version="2"),
         inference("e", origin=THERE),
+        inference("f", provider="azure.ai.openai", model="gpt-4o"),
+        inference("g", model="gpt-4o"),
     ]
     uses = use_by_minute(calls)
     assert {key: use.requests for key, use in uses.items()} == {
-        UseKey(NOON, "m", "1", HERE): 2,
-        UseKey(NOON + MINUTE, "m", "1", HERE): 1,
-        UseKey(NOON, "m", "2", HERE): 1,
-        UseKey(NOON, "m", "1", THERE): 1,
+        UseKey(NOON, "m", "1", HERE, "_OTHER"): 2,
+        UseKey(NOON + MINUTE, "m", "1", HERE, "_OTHER"): 1,
+        UseKey(NOON, "m", "2", HERE, "_OTHER"): 1,
+        UseKey(NOON, "m", "1", THERE, "_OTHER"): 1,
+        UseKey(NOON, "gpt-4o", "1", HERE, "azure.ai.openai"): 1,
+        UseKey(NOON, "gpt-4o", "1", HERE, "openai"): 1,
     }
-    latency = uses[UseKey(NOON, "m", "1", HERE)].latency
+    latency = uses[UseKey(NOON, "m", "1", HERE, "_OTHER")].latency
     assert latency is not None
     assert (latency.count, latency.sum_units) == (2, 30_000)
 

@@ -108,7 +108,8 @@ def test_sums_of_pairs_are_exact(pairs: list[tuple[float, float]]) -> None:
         sum(b for _, b in exact),
         sum(b * b for _, b in exact),
     )
-    assert total + -total == RegressionTotals()
+    assert total + total.times(-1) == RegressionTotals()
+    assert total.times(3) == total + total + total
     assert RegressionTotals.of(1e151, 0.0) is None
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from tests.components import free_port, requires_binary, requires_module, running
 from tests.e2e.looking import DESKTOP, PHONE, SHIFTED, Seen, findings, is_drawn, tab, transferred
-from tests.exporter.page.answers import eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -44,6 +43,10 @@ VIEWS: Final = {
     "definitions/cost": (".prose-page table", 0),
     "rules/model_silence": (".prose-page:has-text('What to do: look whether what calls the model is up') li", 0),
 }
+# The charts, tables and bars without a link that saves them; the small bars of a list are those of each service's view.
+UNSAVED: Final = """[...document.querySelectorAll(".chart, .listing, .bars, .timeline:not(.small)")]
+  .filter(each => !each.closest(".chart, .listing, section").querySelector("a.csv"))
+  .map(each => each.outerHTML.slice(0, 200))"""
 MOST_PX: Final = 6000
 MOST_BYTES: Final = 150_000
 
@@ -72,6 +75,15 @@ def post(url: str, path: str, body: dict[str, Any]) -> None:
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
         assert response.status in (200, 201)
+
+
+def saved(link: str) -> str:
+    """Return what is behind a link as comma-separated values."""
+    request = urllib.request.Request(link, headers={"Accept": "text/csv"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
+        assert response.headers["Content-Type"].startswith("text/csv"), link
+        text: str = response.read().decode()
+        return text
 
 
 def credit_check(version: str, latency_ms: float, i: int) -> dict[str, Any]:
@@ -225,11 +237,21 @@ def test_tables_and_charts_are_saved(opened: tuple[Page, Seen], address: str) ->
 
 
 def test_every_table_and_chart_can_be_saved(opened: tuple[Page, Seen], address: str) -> None:
-    """Each chart, and each table that is a list of the API, has a link that saves it."""
+    """Each chart, table and row of bars of every view has a link, and behind each link are comma-separated values."""
     page, _ = opened
-    for view in ("models", "users", "experiments", "machines", "services", "kpis", "spending", "services/search-api"):
+    links: set[str] = set()
+    for view in VIEWS:
         show(page, address, view)
-        eventually(page, lambda: page.locator(".chart, .foot").count() == page.locator("a.csv").count() > 0)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(UNSAVED) == [], view
+        links |= set(page.evaluate("[...document.querySelectorAll('a.csv')].map(({ href }) => href)"))
+    words = {urlsplit(link).path.removeprefix("/api/v1/metrics/").split("/")[0] for link in links}
+    assert words >= {"ai", "users", "experiments", "infrastructure", "kpis", "alerts"}
+    for table in ("features", "classes", "groups"):
+        assert any(f"table={table}" in link for link in links), table
+    for link in links:
+        header, *rows = csv.reader(saved(link).splitlines())
+        assert {len(row) for row in rows} <= {len(header)}, link
 
 
 def test_it_says_nothing_and_asks_nobody_else(opened: tuple[Page, Seen], address: str) -> None:

@@ -34,7 +34,7 @@ def host(*readings: HostReading) -> Host:
 
 def test_nobody_sends() -> None:
     """No hosts, no processes."""
-    assert hosts([]) == Hosts((), (), 0, "")
+    assert hosts([]) == Hosts((), (), "")
 
 
 def test_a_host_of_todays_convention() -> None:
@@ -104,7 +104,7 @@ def test_a_container_and_a_process() -> None:
     assert (one.service_name, one.instance, one.cpu_used_percent, one.memory_rss_bytes) == ("shop", "i", 25.0, 7e6)
     assert isnan(one.threads)
     assert isinstance(one, RemoteProcess)
-    assert found.total_hosts == 2
+    assert len(found.hosts) == 2
 
 
 def test_a_collector_counts_as_free_and_df_do() -> None:

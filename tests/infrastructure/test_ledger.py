@@ -30,7 +30,7 @@ def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
     world.ledger.record("api", "down", reason="disk full")
     world.live(30)
     down = Service("api", "down", START + timedelta(seconds=60), 99.0, START)
-    assert world.ledger.services() == Services((down,), 1, 1, START + timedelta(seconds=90), "test")
+    assert world.ledger.services() == Services((down,), 1, START + timedelta(seconds=90), "test")
     assert world.ledger.down() == 1
     world.ledger.record("api", "up")
     world.live(10)
@@ -40,7 +40,7 @@ def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
     assert found.last_incident == Incident(START + timedelta(seconds=60), ended, 30.0, "disk full")
     assert found.window == Window(START, START + timedelta(seconds=100), "UTC", environment="test")
     assert world.ledger.services() == Services(
-        (Service("api", "up", None, 99.0, START),), 1, 0, moment(world.now_us), "test"
+        (Service("api", "up", None, 99.0, START),), 0, moment(world.now_us), "test"
     )
 
 

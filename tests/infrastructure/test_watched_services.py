@@ -74,7 +74,7 @@ def test_a_probe_that_cannot_be_asked_registers_nothing(infra: InfrastructureSer
     """A wrong argument leaves no trace."""
     with pytest.raises(ValueError, match="probe must be"):
         infra.watch_service("db", "nowhere")
-    assert infra.list_services().total_services == 0
+    assert infra.list_services().services == ()
 
 
 def test_a_store_that_refuses_does_not_end_the_watch(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_without_a_store_models_are_what_was_recorded() -> None:
         assert without.runtime.telemetry.models() == [Model("m/0", "1"), Model("m/1", "1")]
         assert without.ai.knows_model("m/0", "1")
         assert not without.ai.knows_model("m/2", "1")
-    assert (models.total_models, models.total_inferences) == (2, 100)
+    assert (len(models.models), models.total_inferences) == (2, 100)
     answers: list[Snapshot | ModelsSummary] = [models.summary, *models.models]
     right: list[Snapshot | ModelsSummary] = [expected.summary, *expected.models]
     assert [_said(one, models.window) for one in answers] == [_said(one, models.window) for one in right]

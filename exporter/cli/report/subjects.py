@@ -68,7 +68,7 @@ def _models(ask: Endpoints, asked: ReportAsked, store: str) -> Reported:
 
     def document() -> Document:
         parts: tuple[Part, ...] = (models.how_to_record(store),)
-        if answer.total_models:
+        if answer.models:
             of_series = ModelSeriesQuery(**times, service=query.service, environment=query.environment)
             series = ask.ask(models_api.series, of_series)
             parts = (

@@ -54,10 +54,7 @@ class Glance:
         """Whether nobody has recorded anything."""
         users = self.overview.users
         return not (
-            self.models.total_models
-            or (users is not None and users.summary.total_users)
-            or self.services
-            or self.experiments
+            self.models.models or (users is not None and users.summary.total_users) or self.services or self.experiments
         )
 
 

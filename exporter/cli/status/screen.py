@@ -89,7 +89,7 @@ def _firing(told: Glance, most: int) -> ShownTable:
         )
         for alert in shown
     )
-    note = f"{len(shown)} of {status.total}" if status.total > len(shown) else ""
+    note = f"{len(shown)} of {len(status.firing)}" if len(status.firing) > len(shown) else ""
     evaluated = status.evaluated
     by_rules = (
         "nobody evaluates the rules of this store (`otel-measure serve` does)"

@@ -58,7 +58,7 @@ def models_table(models: Models, *, most: int | None = None, note: str = "") -> 
     shown = called[:most]
     if len(called) > len(shown):
         note = f"{note + '; ' if note else ''}{len(shown)} of {len(called)}, the dearest first"
-    nothing = "no model was called" if models.total_models else "no model is known"
+    nothing = "no model was called" if models.models else "no model is known"
     return ShownTable("Models", _COLUMNS, tuple(map(_row, shown)), note, nothing)
 
 

@@ -101,6 +101,7 @@ function App() {
   const view = VIEWS[name];
   const window = view.windows && (view.windows.includes(parameters.window) ? parameters.window : view.windows[0]);
   const status = useAnswer(asked("status", { environment: parameters.environment, limit: MOST_ALERTS }), NORMALLY);
+  const told = status.data && { ...status.data, total: status.lists.firing.total };
   // Of the reports this is the cheapest, and a report names the zone of the store; the overview asks for some itself.
   useAnswer(zone.value || !name ? null : asked("ai/summary", { window: "1h" }), SELDOM);
   const title = [...path.slice(1), view.title].join(" · ");
@@ -117,7 +118,7 @@ function App() {
   return html`
     <header class="top">
       <a class="brand" href=${linkTo()}><img src="${icon}" alt="" width="26" height="26" />otel-measure</a>
-      <${Worst} status=${status.data} />
+      <${Worst} status=${told} />
       <${Updated} />
     </header>
     <${Navigation} now=${name} />
@@ -129,7 +130,7 @@ function App() {
       </div>
       <${Guarded} key=${path.join("/")}>
         <${view.view} path=${path.slice(1)} window=${window} compare=${parameters.compare === "previous" ? "previous" : ""}
-          environment=${parameters.environment || ""} service=${(view.hasService && parameters.service) || ""} parameters=${parameters} status=${status.data} />
+          environment=${parameters.environment || ""} service=${(view.hasService && parameters.service) || ""} parameters=${parameters} status=${told} />
       <//>
     </main>
     <footer>

@@ -65,7 +65,8 @@ function Experiment({ id, window, environment }) {
       <ul class="reasons">${test.reasons.map((reason) => html`<li key=${reason}>${reason}</li>`)}</ul>
     </div>
     <${Section} title=${test.test_name} definition=${DEFINITION} note="everybody so far; each person counts for the first variant they met">
-      <${Table} label="Variants" columns=${VARIANTS(test)} rows=${Object.keys(test.variant_users)} id=${(name) => name} />
+      <${Table} label="Variants" columns=${VARIANTS(test)} rows=${Object.keys(test.variant_users)} id=${(name) => name}
+        csv=${asked(`experiments/${encodeURIComponent(id)}`, { environment })} />
     <//>
     <${Effects} test=${test} window=${window} environment=${environment} />`}<//>`;
 }

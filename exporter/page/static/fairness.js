@@ -16,7 +16,7 @@ const COLUMNS = (of) => [
 
 const points = (value) => `${share(value).replace(" %", "")} points`;
 
-function Attribute({ attribute, of }) {
+function Attribute({ attribute, of, csv }) {
   const interval = of.demographic_parity_difference_ci;
   const gap = html`<${Value} of=${of.demographic_parity_difference} as=${points} why="no two groups can be compared" />`;
   return html`
@@ -24,13 +24,13 @@ function Attribute({ attribute, of }) {
       ? ` (95 % interval ${points(interval[0])} to ${points(interval[1])})` : ""}; equal opportunity by${" "}
       <${Value} of=${of.equal_opportunity_difference} as=${points} why="too few truths are known" />, equalized odds by${" "}
       <${Value} of=${of.equalized_odds_difference} as=${points} why="too few truths are known" />.</p>
-    <${Table} name=${`by_${attribute}`} label=${`Fairness by ${attribute}`} columns=${COLUMNS(of)} rows=${Object.keys(of.n)} id=${(group) => group} order="group" />`;
+    <${Table} name=${`by_${attribute}`} label=${`Fairness by ${attribute}`} columns=${COLUMNS(of)} rows=${Object.keys(of.n)} id=${(group) => group} order="group" csv=${csv} />`;
 }
 
-export function Fairness({ report }) {
+export function Fairness({ report, csv }) {
   const attributes = Object.entries(report.attributes);
   return html`<${Section} title="Fairness" definition="fairnessreport-and-fairness"
       note=${`selected is “${report.positive}”; ${counted(attributes.length, "attribute")}, groups of 100 records and more are compared`}>
-    ${attributes.map(([attribute, of]) => html`<${Attribute} key=${attribute} attribute=${attribute} of=${of} />`)}
+    ${attributes.map(([attribute, of]) => html`<${Attribute} key=${attribute} attribute=${attribute} of=${of} csv=${csv} />`)}
   <//>`;
 }

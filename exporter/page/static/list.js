@@ -32,7 +32,7 @@ export function useList({ name = "", path, parameters = {}, list, isOneOf = fals
   const answer = useAnswer(question, every);
   if (answer.data || answer.error) {
     const rows = answer.data ? list.split(".").reduce((part, key) => part[key], answer.data) : [];
-    const totals = answer.lists ? answer.lists[list] : { total: rows.length, matched: rows.length };
+    const totals = answer.lists ? answer.lists[list] : { total: 0, matched: 0 }; // an error tells of none
     last.current = { ...answer, rows, totals };
   }
   const { totals, rows = [] } = last.current;
@@ -71,7 +71,7 @@ export function List({ listed, label, id, rows = listed.rows, isSearched = true,
     <${Rows} label=${label} columns=${columns.map((column) => ({ ...column, isUnsorted: !column.by }))} rows=${rows} id=${id} order=${sort} sortBy=${sortBy}
       isBusy=${isBusy} nothing=${q ? `Nothing here has “${q}” in it.` : nothing} />
     <div class="foot">
-      ${total > 0 && html`<${Csv} path=${csv} of=${label} />`}
+      <${Csv} path=${csv} of=${label} />
       ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${Math.min(page, pages)} pages=${pages} total=${matched} go=${go} />`}
     </div>
   </div>`;

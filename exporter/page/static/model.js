@@ -75,7 +75,7 @@ function evidence({ log10_e: log10, effective_samples: effective, least_shift: s
   return known(shift) ? `${odds} A mean shift of ${three(shift)} σ would have been found, in records worth ${whole(effective)} independent ones.` : odds;
 }
 
-function Drift({ drift }) {
+function Drift({ drift, csv }) {
   if (!drift) return null;
   const rows = [
     ...(known(drift.prediction_drift) ? [["(prediction)", drift.prediction_drift, ""]] : []),
@@ -86,7 +86,7 @@ function Drift({ drift }) {
   return html`<${Section} title="Drift" definition="drift-and-evidence" note=${note}>
     <p class="sentence"><${Pill} of=${drift.drift_status} /> ${drift.evidence.message}</p>
     <p class="note sentence">${evidence(drift.evidence)}</p>
-    <${Table} name="drift" label="Drift by feature" columns=${driftColumns(drift.evidence.drifted)} rows=${rows} id=${([name]) => name} order="-score" />
+    <${Table} name="drift" label="Drift by feature" columns=${driftColumns(drift.evidence.drifted)} rows=${rows} id=${([name]) => name} order="-score" csv=${csv} />
   <//>`;
 }
 
@@ -98,7 +98,7 @@ const CLASS_COLUMNS = [
   { key: "f1", name: "F1", value: ([, row]) => row.f1, as: share },
 ];
 
-function Accuracy({ accuracy }) {
+function Accuracy({ accuracy, csv }) {
   if (!accuracy) return null;
   if (!("per_class" in accuracy)) {
     const rows = Object.entries(accuracy).filter(([, value]) => typeof value === "number");
@@ -113,13 +113,14 @@ function Accuracy({ accuracy }) {
       ["recall", accuracy.recall, share], ["F1, mean of the classes", accuracy.f1_macro, share],
     ]} /></div>
     <${Table} name="class" label="Quality by class" columns=${CLASS_COLUMNS} rows=${Object.entries(accuracy.per_class)}
-      id=${([name]) => name} order="-support" />
+      id=${([name]) => name} order="-support" csv=${csv} />
   <//>`;
 }
 
 export function Model({ name, version, window, compare, environment, service, baseline }) {
-  const answer = useAnswer(asked("ai/models/detail", { name, version, window, environment, service }), NORMALLY);
   const narrowed = { name, version, window, environment, service };
+  const answer = useAnswer(asked("ai/models/detail", narrowed), NORMALLY);
+  const csv = (table) => asked("ai/models/detail", { ...narrowed, table });
   return html`<${Answered} answer=${answer} rows=${12}>${(model) => html`
     <${Unseen}>Figures<//>
     <${Figures} model=${model} />
@@ -127,7 +128,7 @@ export function Model({ name, version, window, compare, environment, service, ba
     <${Health} model=${model} />
     <${Versions} ...${narrowed} baseline=${baseline} />
     <${Calls} ...${narrowed} errors=${model.errors} />
-    <${Drift} drift=${model.drift} />
-    <${Accuracy} accuracy=${model.accuracy} />
-    ${model.fairness && html`<${Fairness} report=${model.fairness} />`}`}<//>`;
+    <${Drift} drift=${model.drift} csv=${csv("features")} />
+    <${Accuracy} accuracy=${model.accuracy} csv=${csv("classes")} />
+    ${model.fairness && html`<${Fairness} report=${model.fairness} csv=${csv("groups")} />`}`}<//>`;
 }

@@ -29,7 +29,6 @@ export function Senders() {
         ? html`<${List} listed=${listed} label="Senders" rows=${rows}
             id=${(row) => [row.service_name, row.environment, row.sdk_language, row.scope, row.signal, row.outcome, row.why].join("\n")} />`
         : html`<${Empty} says=${`Nobody sends: ${data.advice}`} snippets=${[["OpenTelemetry", otlp()]]} />`}
-      ${data.senders_left_out > 0 && html`<p class="note">${counted(data.senders_left_out, "more sender")} are not listed.</p>`}
     <//>`;
   }}<//>`;
 }

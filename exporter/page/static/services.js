@@ -4,6 +4,7 @@ import { html } from "./preact.standalone.module.js";
 import { linkTo } from "./address.js";
 import { NORMALLY, SELDOM, asked, useAnswer } from "./ask.js";
 import { Chart } from "./chart.js";
+import { Csv } from "./csv.js";
 import { percent, share, unit, whole } from "./format.js";
 import { Answered, Empty, Pairs, Pill, Section, Tile, Unseen, Value, curl, known } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
@@ -38,7 +39,7 @@ function columns(readings, environment) {
 }
 
 /** A bar of time: each step says whether the service was up, down, planned or not known. */
-function Timeline({ series, isSmall = false }) {
+function Timeline({ series, csv, isSmall = false }) {
   const { columns: of } = series;
   const look = (i) => {
     if (of.downtime_seconds[i] > 0) return "bad";
@@ -59,6 +60,7 @@ function Timeline({ series, isSmall = false }) {
   return html`<div class="card">
     ${bar}
     <p class="note">${outages.length ? `With an outage: ${outages.slice(-6).reverse().map(says).join("; ")}` : "No outage is known."}</p>
+    <${Csv} path=${csv} of="Outages" />
   </div>`;
 }
 
@@ -93,7 +95,7 @@ function Service({ name, window, compare, environment }) {
     <${Unseen}>Figures<//>
     <${Figures} data=${data} />
     <${Section} title="Over time" definition=${DEFINITION} note=${`last ${window}; red: an outage, grey: nobody told`}>
-      <${Answered} answer=${series} rows=${2}>${(steps) => html`<${Timeline} series=${steps} />`}<//>
+      <${Answered} answer=${series} rows=${2}>${(steps) => html`<${Timeline} series=${steps} csv=${asked(`${at}/series`, { window, compare, environment })} />`}<//>
     <//>
     <div class="charts"><${Chart} title="Availability" definition=${DEFINITION} answer=${series} format=${unit("percent")}
       lines=${[{ name: "availability", column: "availability_percent" }]} /></div>`}<//>`;

@@ -29,13 +29,12 @@ export function Spending({ window, environment, service, parameters }) {
     </select></label></form>
     <${Answered} answer=${listed.answer} rows=${10}>${(data) => listed.total || data.unattributed_requests
       ? html`<div class="tiles">
-          <${Tile} title="Total" definition="spending-and-spendingrow" value=${html`<${Value} of=${data.total_usd} as=${usd} />`} note=${counted(listed.total + data.rows_left_out, "row")} />
+          <${Tile} title="Total" definition="spending-and-spendingrow" value=${html`<${Value} of=${data.total_usd} as=${usd} />`} note=${counted(listed.total, "row")} />
           <${Tile} title="Of nobody" definition="spending-and-spendingrow" value=${html`<${Value} of=${data.unattributed_usd} as=${usd} />`}
             note=${`${counted(data.unattributed_requests, "call")} that name neither a user nor a repository`} />
         </div>
         <${List} listed=${listed} label="Spending" id=${nameOf}
-          nothing="No call names a user or a repository: Models has the cost of each model." />
-        ${data.rows_left_out > 0 && html`<p class="note">${whole(data.rows_left_out)} rows of less cost are not listed.</p>`}`
+          nothing="No call names a user or a repository: Models has the cost of each model." />`
       : html`<${Empty} says=${`No call was recorded in the last ${window}. Record one in the store of this server:`} snippets=${recordCall} />`}<//>
   <//>`;
 }

@@ -76,9 +76,9 @@ export function Rows({ label, columns, rows, id, order, sortBy, nothing, isBusy 
  *   writes it, or `show(row)` draws the cell. The first heads the row.
  * @param id of a row.
  * @param order by which it is sorted until somebody sorts it.
- * @param csv the question to the API that has the same rows as CSV, if there is one.
+ * @param csv the question to the API that has the same rows as CSV.
  */
-export function Table({ name = "", label, columns, rows, id, order = "", csv = "", nothing = "There is none." }) {
+export function Table({ name = "", label, columns, rows, id, order = "", csv, nothing = "There is none." }) {
   const { parameters } = address.use();
   const parameter = (what) => (name ? `${name}_${what}` : what);
   const by = parameters[parameter("sort")] || order;
@@ -88,7 +88,7 @@ export function Table({ name = "", label, columns, rows, id, order = "", csv = "
   return html`<div class="listing">
     <${Rows} label=${label} columns=${columns} rows=${shown} id=${id} order=${by} sortBy=${sortBy} nothing=${nothing} />
     <div class="foot">
-      ${csv && html`<${Csv} path=${csv} of=${label} />`}
+      <${Csv} path=${csv} of=${label} />
       ${pages > 1 && html`<${Pages} label=${`Pages: ${label}`} page=${page} pages=${pages} total=${rows.length}
         go=${(to) => change({ [parameter("page")]: to > 1 ? String(to) : "" })} />`}
     </div>

@@ -3,6 +3,7 @@
 import { html } from "./preact.standalone.module.js";
 import { SELDOM, asked, useAnswer } from "./ask.js";
 import { AROUND_ZERO, Chart } from "./chart.js";
+import { Csv } from "./csv.js";
 import { counted, one, share, whole } from "./format.js";
 import { Answered, Bar, Empty, Section, Tile, Unseen, Value, curl, known, otlp, words } from "./parts.js";
 import { duration } from "./time.js";
@@ -86,23 +87,25 @@ function Retention({ retention, environment, service }) {
   <//>`;
 }
 
-function Segments({ segments }) {
+function Segments({ segments, csv }) {
   const { total_users: total } = segments;
   return html`<${Section} title="Segments" definition="segments" note=${counted(total, "user")}>
     <div class="card"><dl class="bars">${["new", "active", "power", "at_risk", "churned", "resurrected"].map((name) => html`
       <dt>${words(name)}</dt>
       <dd><${Bar} of=${segments[name]} total=${total} /><b>${whole(segments[name])}</b><span class="note">${total ? share(segments[name] / total) : ""}</span></dd>`)}
     </dl></div>
+    <div class="foot"><${Csv} path=${csv} of="Segments" /></div>
   <//>`;
 }
 
-function Nps({ nps }) {
+function Nps({ nps, csv }) {
   return html`<${Section} title="NPS answers" definition="nps" note="the last answer of each, 90 days">
     <div class="card"><dl class="bars">${["promoters", "passives", "detractors"].map((name) => html`
       <dt>${name}</dt>
       <dd><${Bar} of=${nps[name]} total=${nps.responses} look=${name === "detractors" ? "bad" : name === "promoters" ? "good" : ""} />
         <b>${whole(nps[name])}</b><span class="note">${nps.responses ? share(nps[name] / nps.responses) : ""}</span></dd>`)}
     </dl></div>
+    <div class="foot"><${Csv} path=${csv} of="NPS answers" /></div>
   <//>`;
 }
 
@@ -113,7 +116,10 @@ export function Users({ window, compare, environment, service }) {
       <${Unseen}>Figures<//>
       <${Figures} ...${data} />
       <${Charts} ...${{ window, compare, environment, service }} />
-      <div class="columns"><${Segments} segments=${data.segments} /><${Nps} nps=${data.nps} /></div>
+      <div class="columns">
+        <${Segments} segments=${data.segments} csv=${asked("users/segments", { window, environment, service })} />
+        <${Nps} nps=${data.nps} csv=${asked("users/nps", { environment, service })} />
+      </div>
       <${Retention} retention=${data.retention} environment=${environment} service=${service} />`
     : html`<${Empty} says="Nobody was seen yet. Track an event in the store of this server:"
         snippets=${[["curl", curl("users/events/track", VISIT)], ["OpenTelemetry", otlp()], ["Python", PYTHON]]} />`}<//>`;

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from otel_measure.conventions import instruments
+from otel_measure.definitions.contributions import experiment_of
 from otel_measure.definitions.conversions import conversion
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.sessions import BY_GAP, client_of
@@ -22,10 +23,11 @@ from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.records.tombstones import user_tombstone
 from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, finest_index
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, GROUND_TRUTH, INFERENCE, FactTable
 
 Fields: TypeAlias = Mapping[str, Sequence[Any]]
 _NANO: Final = 10**9
+_LARGEST_NUMBER: Final = 2**64 - 1
 _LAST_DAY: Final = 2**16 - 1  # of ClickHouse's type Date: in the year 2149
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
@@ -53,6 +55,11 @@ def id_number(key: bytes | str) -> int:
     if isinstance(key, str):
         key = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"id").digest()
     return int.from_bytes(key)
+
+
+def id_key_of(number: int, text: str) -> bytes | str:
+    """Return the key of an id, by its number and by the text that stands beside it where that is no UUID."""
+    return text or int(number).to_bytes(16)
 
 
 def user_number(by: WrittenBy, user_id: str) -> int:
@@ -91,13 +98,16 @@ def columns_of(table: FactTable, records: Sequence[Record], ids: Sequence[int], 
         by: what decides how.
 
     Raises:
-        StoreRejected: a record is of a time that a store has no day for.
+        StoreRejected: a record is of a time that a store has no day for, or has a number that no column holds.
     """
     fields: Fields = dict(
         zip(table.record.__struct_fields__, zip(*map(msgspec.structs.astuple, records), strict=True), strict=True)
     )
     columns: dict[str, list[Any]] = {name: list(fields[name]) for name in table.columns}
+    for name in table.whole_numbers:
+        _refuse_what_does_not_fit(name, columns[name])
     columns["id"] = list(ids)
+    columns["id_text"] = [key if isinstance(key, str) else "" for key in id_keys(fields["id"])]
     columns["ts"] = list(fields["ts"])
     columns["day"] = _days(fields["ts"], by.definitions)
     columns["user"] = _users(fields, ids, by)
@@ -107,6 +117,12 @@ def columns_of(table: FactTable, records: Sequence[Record], ids: Sequence[int], 
     for name in table.computed:
         columns[name] = _COMPUTED[table.name, name](fields, by.definitions)
     return columns
+
+
+def _refuse_what_does_not_fit(name: str, values: Sequence[int | None]) -> None:
+    largest = max((value for value in values if value is not None), default=0)
+    if largest > _LARGEST_NUMBER:
+        raise StoreRejected(f"cannot be kept: {name}={largest} is more than {_LARGEST_NUMBER}")
 
 
 def _days(times: Sequence[int], definitions: Definitions) -> list[int]:
@@ -126,17 +142,14 @@ def _users(fields: Fields, ids: Sequence[int], by: WrittenBy) -> list[int]:
 
 
 def _extra(table: FactTable, fields: Fields) -> list[str]:
-    """Return the JSON of the fields that have no column, and of the id where its number does not tell it."""
+    """Return the JSON of the fields that have no column."""
     extras = []
-    keys = id_keys(fields["id"])
     defaults = dict(
         zip(reversed(table.record.__struct_fields__), reversed(table.record.__struct_defaults__), strict=False)
     )
     rare = [name for name in table.extra if not _is_default(fields[name], defaults, name)]
-    for i, key in enumerate(keys):
+    for i in range(len(fields["id"])):
         said = {name: fields[name][i] for name in rare if name not in defaults or fields[name][i] != defaults[name]}
-        if isinstance(key, str):
-            said["id"] = key
         extras.append(_encode(said).decode() if said else "")
     return extras
 
@@ -163,11 +176,21 @@ def _active(fields: Fields, definitions: Definitions) -> list[int]:
     return [int(not background and definitions.is_activity(kind)) for kind, background in pairs]
 
 
+def _json(values: Sequence[Any]) -> list[str | None]:
+    return [None if value is None else _encode(value).decode() for value in values]
+
+
+def _judged(fields: Fields, _: Definitions) -> list[int]:
+    given = zip(fields["prediction"], fields["features"], strict=True)
+    return [int(prediction is not None or features is not None) for prediction, features in given]
+
+
 # (table, column) → what a definition says of each record
 _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[Any]]]] = {
     (EVENT.name, "active"): _active,
     (EVENT.name, "session"): lambda fields, _: list(map(session_number, fields["session_id"])),
     (EVENT.name, "value_nano"): _value_nano,
+    (EVENT.name, "experiment"): lambda fields, _: [experiment_of(each) or "" for each in fields["properties"]],
     (INFERENCE.name, "latency_us"): lambda fields, _: [round(ms * 1000) for ms in fields["latency_ms"]],
     (INFERENCE.name, "latency_index"): lambda fields, _: list(map(_index, fields["latency_ms"])),
     (INFERENCE.name, "first_chunk_us"): lambda fields, _: [
@@ -179,23 +202,26 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
     (INFERENCE.name, "first_chunk_ms"): lambda fields, _: list(fields["time_to_first_chunk_ms"]),
     (INFERENCE.name, "cost_nano"): lambda fields, _: list(map(_nano, fields["cost_usd"])),
     (INFERENCE.name, "saved_nano"): lambda fields, _: list(map(_nano, fields["cache_savings_usd"])),
-    ("service_state", "watched"): lambda fields, _: list(fields["service"]),
-    ("maintenance", "watched"): lambda fields, _: list(fields["service"]),
+    (INFERENCE.name, "predicted"): lambda fields, _: _json(fields["prediction"]),
+    (INFERENCE.name, "grouped"): lambda fields, _: _json(fields["groups"]),
+    (INFERENCE.name, "judged"): _judged,
+    (GROUND_TRUTH.name, "inference"): lambda fields, _: list(map(id_number, id_keys(fields["inference_id"]))),
+    (GROUND_TRUTH.name, "truth"): lambda fields, _: _json(fields["value"]),
 }
 
 
 # ---------------------------------------------------------------- the way back
 
 COLUMNS_BACK: Final[Mapping[str, tuple[str, ...]]] = {
-    table.name: ("id", "ts", "service", "environment", *table.columns, "extra") for table in FACT_TABLES
+    table.name: ("id", "id_text", "ts", "service", "environment", *table.columns, "extra") for table in FACT_TABLES
 }
 """The columns of each table that a record is made of, in the order in which `record_of` takes them."""
 
 
 def record_of(table: FactTable, row: Sequence[Any]) -> Record:
     """Return the record of a row of `COLUMNS_BACK`."""
-    number, ts, service, environment, *values, extra = row
-    fields: dict[str, Any] = {"id": _uuid(number), "ts": ts, "origin": Origin(service, environment)}
+    number, text, ts, service, environment, *values, extra = row
+    fields: dict[str, Any] = {"id": id_text(id_key_of(number, text)), "ts": ts, "origin": Origin(service, environment)}
     fields.update(zip(table.columns, values, strict=True))
     for flag in ("background", "untimed", "client_clock"):
         if flag in fields:
@@ -203,12 +229,3 @@ def record_of(table: FactTable, row: Sequence[Any]) -> Record:
     if extra:
         fields.update(_decode(extra))
     return table.record(**fields)
-
-
-def stored_id(number: int, extra: str) -> str:
-    """Return the id of a record from two columns of its row."""
-    return str((_decode(extra) if extra else {}).get("id") or _uuid(number))
-
-
-def _uuid(number: int) -> str:
-    return id_text(int(number).to_bytes(16))

@@ -11,27 +11,28 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from otel_measure.definitions.measurements import measurements
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
-from otel_measure.records.ids import id_keys
-from otel_measure.records.kinds import Inference, Origin, Record, UserEvent
+from otel_measure.records.ids import id_keys, id_text
+from otel_measure.records.kinds import Inference, Record
 from otel_measure.records.tombstones import fact_tombstone, user_tombstone
 from otel_measure.store.clickhouse.columns import (
     WrittenBy,
     columns_of,
     erasable_number,
+    id_key_of,
     id_number,
     record_of,
-    stored_id,
 )
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, FactTable
 
 OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
+_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), LOG.name, SNAPSHOT.name)
 
 
 def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
@@ -58,6 +59,11 @@ def numbers_of(erasures: Iterable[tuple[int, Sequence[bytes]]], receipts: Collec
     return numbers
 
 
+def of_users(numbers: Collection[int]) -> str:
+    """Return the condition that a row lies under one of these numbers."""
+    return f"user IN {in_ids(sorted(numbers))}"
+
+
 class PersonRemover:
     """Removes persons from the tables of facts.
 
@@ -80,17 +86,7 @@ class PersonRemover:
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
         """Return what the facts that would be removed have added to running totals, which never fall."""
-        rows = self._database.rows(
-            f"SELECT type, service, environment, count() FROM {{db}}.{EVENT.name} FINAL WHERE {_of(numbers)}"
-            " GROUP BY type, service, environment"
-        )
-        sums: dict[TotalKey, Sum] = {}
-        for kind, service, environment, n in rows:
-            one = UserEvent(id="", ts=0, origin=Origin(service, environment), user_id="", type=kind, name="")
-            for instrument, value, attributes in measurements(one):
-                key = TotalKey(instrument.name, attributes, one.origin)
-                sums.setdefault(key, Sum(len(instrument.buckets))).count_value(instrument, value, n)
-        return sums
+        return sums_where(self._database, EVENT, of_users(numbers))
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove what lies under some numbers; calls of models stay without their user.
@@ -131,41 +127,41 @@ class PersonRemover:
         Returns:
             Seconds since 1970.
         """
-        for table in NAMING_USERS:
+        for table in _HOLDING_PERSONS:
             if self._parts(table, "active AND has_lightweight_delete"):
-                self._database.run(f"ALTER TABLE {{db}}.{table.name} APPLY DELETED MASK SETTINGS mutations_sync = 2")
+                self._database.run(f"ALTER TABLE {{db}}.{table} APPLY DELETED MASK SETTINGS mutations_sync = 2")
         return int(self._database.rows("SELECT toUnixTimestamp(now())")[0][0])
 
     def are_bytes_gone(self, since_s: int) -> bool:
         """Tell whether the server keeps no part any more that was replaced before a time of its own."""
         gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s:d}"
-        return not any(self._parts(table, gone) for table in NAMING_USERS)
+        return not any(self._parts(table, gone) for table in _HOLDING_PERSONS)
 
-    def _parts(self, table: FactTable, which: str) -> int:
+    def _parts(self, table: str, which: str) -> int:
         return int(
             self._database.rows(
                 "SELECT count() FROM system.parts WHERE database = {of:String} AND table = {table:String}"
                 f" AND {which}",
                 of=self._database.name,
-                table=table.name,
+                table=table,
             )[0][0]
         )
 
     # ------------------------------------------------------------ rows
 
     def _count(self, table: FactTable, numbers: Collection[int]) -> int:
-        sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {_of(numbers)}"
+        sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {of_users(numbers)}"
         return int(self._database.rows(sql)[0][0])
 
     def _mask(self, table: FactTable, numbers: Collection[int]) -> None:
-        if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {_of(numbers)} LIMIT 1"):
-            self._database.run(f"DELETE FROM {{db}}.{table.name} WHERE {_of(numbers)}")
+        if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {of_users(numbers)} LIMIT 1"):
+            self._database.delete(table.name, of_users(numbers))
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""
-        rows = self._database.rows(f"SELECT DISTINCT id, extra FROM {{db}}.{table.name} WHERE {_of(numbers)}")
+        rows = self._database.rows(f"SELECT DISTINCT id, id_text FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
         tombstones = [
-            int.from_bytes(fact_tombstone(self._by.key, table.name, stored_id(number, extra))) for number, extra in rows
+            int.from_bytes(fact_tombstone(self._by.key, table.name, id_text(id_key_of(*row)))) for row in rows
         ]
         if tombstones:
             self._database.insert("erased_fact", {"tombstone": tombstones})
@@ -173,7 +169,7 @@ class PersonRemover:
     def _make_calls_anonymous(self, numbers: Collection[int]) -> None:
         """Put beside each call one without its user, which counts instead: its rank is larger by one."""
         rows = self._database.rows(
-            f"SELECT {record_columns(INFERENCE)}, rank FROM {{db}}.{INFERENCE.name} FINAL WHERE {_of(numbers)}"
+            f"SELECT {record_columns(INFERENCE)}, rank FROM {{db}}.{INFERENCE.name} FINAL WHERE {of_users(numbers)}"
         )
         for some in id_chunks(range(len(rows))):
             calls = [record_of(INFERENCE, rows[i][:-1]) for i in some]
@@ -184,7 +180,3 @@ class PersonRemover:
 
 
 _TABLE_OF: Final[Mapping[type[Record], str]] = {table.record: table.name for table in OF_PERSONS}
-
-
-def _of(numbers: Collection[int]) -> str:
-    return f"user IN {in_ids(sorted(numbers))}"

@@ -21,19 +21,25 @@ _EMPTY: Final[Mapping[str, Mapping[str, str]]] = {
     table.name: {each.name: "" for each in msgspec.structs.fields(table.record) if each.required}
     for table in MEASURED_TABLES.values()
 }
+_NONE: Final[frozenset[int]] = frozenset()
 # A projection has parts and places of its own.
 _FROM_FACTS: Final = "SETTINGS optimize_use_projections = 0"
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 
 
 class LeftOut(NamedTuple):
-    """Rows that do not count: another one of their id was received before.
+    """Rows that do not count: another one of their id was received before, or they are counted as removed already.
 
     Attributes:
         places: of these rows in their parts, by the parts' names.
     """
 
     places: Mapping[str, frozenset[int]]
+
+    def plus(self, other: LeftOut) -> LeftOut:
+        """Return all rows of both."""
+        parts = self.places.keys() | other.places.keys()
+        return LeftOut({part: self.places.get(part, _NONE) | other.places.get(part, _NONE) for part in parts})
 
 
 def left_out(database: ClickHouseDatabase, table: str, parts: Iterable[str]) -> LeftOut:
@@ -60,6 +66,15 @@ def left_out(database: ClickHouseDatabase, table: str, parts: Iterable[str]) -> 
     return LeftOut({part: frozenset(places) for part, places in others.items()})
 
 
+def rows_of_users(database: ClickHouseDatabase, table: str, users: Iterable[int]) -> LeftOut:
+    """Return the rows of users, by their numbers."""
+    rows = database.rows(
+        f"SELECT _part, groupArray(_part_offset) FROM {{db}}.{table} WHERE user IN {in_ids(sorted(users))}"
+        f" GROUP BY _part {_FROM_FACTS}"
+    )
+    return LeftOut({part: frozenset(places) for part, places in rows})
+
+
 def sums_of(
     database: ClickHouseDatabase, piece: Piece, doubled: LeftOut
 ) -> Iterator[tuple[str, int, dict[TotalKey, Sum]]]:
@@ -75,6 +90,14 @@ def sums_of(
     for part, of_part in groupby(rows, itemgetter(0)):
         counted = [(_record(table, fields, row[1:-1]), int(row[-1])) for row in of_part]
         yield part, sum(n for _, n in counted), summed_alike(counted)
+
+
+def sums_where(database: ClickHouseDatabase, table: FactTable, where: str) -> dict[TotalKey, Sum]:
+    """Return what the facts of a measured table add for which a condition holds."""
+    fields = MEASURED_FIELDS[table.record]
+    columns = ", ".join(("service", "environment", *(_read(table, field) for field in fields)))
+    rows = database.rows(f"SELECT {columns}, count() FROM {{db}}.{table.name} FINAL WHERE {where} GROUP BY ALL")
+    return summed_alike((_record(table, fields, row[:-1]), int(row[-1])) for row in rows)
 
 
 def _without(doubled: LeftOut) -> str:

@@ -1,25 +1,41 @@
 """Questions about models, answered from their calls: counts, tokens and money in whole numbers, latencies in buckets.
 
 The bucket of a call at the finest scale is written with it; a question adds buckets up, as coarse as the histogram of
-these calls would have them, and the result is that histogram to the byte.
+these calls would have them, and the result is that histogram to the byte. What others tell of calls is in the replica:
+everything adds, so an answer is the sum of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
+from otel_measure.conventions.model_names import PROVIDER_BY_MODEL_PREFIX
+from otel_measure.conventions.semconv import OTHER
+from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.steps import Steps
+from otel_measure.definitions.windows import MINUTE_US, CountedBy
 from otel_measure.stats import histogram_bytes
 from otel_measure.stats.histograms import MAX_SCALE, MAX_SIZE, ExponentialHistogram
+from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.types.models import ModelKey
-
-_CHOSEN: Final = (
-    "{db}.inference FINAL WHERE environment = {environment:String} AND ts >= fromUnixTimestamp64Micro({start:Int64})"
-    " AND ts < fromUnixTimestamp64Micro({end:Int64}) AND (model = {model:String} AND version = {version:String}"
-    " OR {every:Bool})"
+from otel_measure.store.model_questions import StoredModels
+from otel_measure.store.types.models import (
+    ALL_MODELS,
+    CallChanges,
+    GroupBy,
+    GroupKey,
+    Model,
+    ModelChoice,
+    ModelKey,
 )
+
+_Key: TypeAlias = tuple[Any, ...]
+_K = TypeVar("_K")
+_STEP: Final = f"roundDown({US}, {{edges:Array(Int64)}})"
+"""When the step begins that a call lies in."""
 
 
 def _sum(whole: str) -> str:
@@ -67,69 +83,182 @@ _LATENCY: Final = _Times("latency_index", "latency_ms", "latency_us", "untimed =
 _FIRST_CHUNK: Final = _Times("first_chunk_index", "first_chunk_ms", "first_chunk_us", "first_chunk_us IS NOT NULL")
 
 
+def _named_provider() -> str:
+    """Return the SQL of `provider_of()`: the first prefix decides that no longer word goes on from."""
+    branches = []
+    for prefix, provider in PROVIDER_BY_MODEL_PREFIX:
+        pattern = re.escape(prefix).replace("\\", "\\\\") + ("([^[:alnum:]]|$)" if prefix[-1].isalnum() else "")
+        branches.append(f"match(lower(model), '^{pattern}'), '{provider}'")
+    return f"multiIf({', '.join(branches)}, '{OTHER}')"
+
+
+_TOLD_PROVIDER: Final = "JSONExtractString(extra, 'provider')"
+_GROUPED_BY: Final[Mapping[GroupBy | None, tuple[str, ...]]] = {
+    None: (),
+    "model": ("model",),
+    "version": ("model", "version"),
+    "provider": (f"if({_TOLD_PROVIDER} != '', {_TOLD_PROVIDER}, {_named_provider()})",),
+    "service": ("service",),
+}
+
+
 class ClickHouseModelQuestions:
-    """What models did, of one environment.
+    """Satisfies `otel_measure.store.model_questions.StoredModels`.
 
     Args:
         database: of the store.
-        environment: whose calls are counted.
+        calls: that answers are about.
+        told: the same questions of calls that others told of, and of models; answered by the replica.
     """
 
-    def __init__(self, database: ClickHouseDatabase, environment: str) -> None:
-        self.environment = environment
+    def __init__(self, database: ClickHouseDatabase, calls: CallTable, told: StoredModels) -> None:
+        self.environment = calls.environment
         self._database = database
+        self._calls = calls
+        self._told = told
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions uses are counted: facts by those of now, what others told as it was counted."""
+        return self._told.counted_by(start, end)
+
+    def models(self, only: ModelKey | None = None) -> list[Model]:
+        """Return every model that was registered or recorded (or one, if it was), sorted by name and version."""
+        return self._told.models(only)
 
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
-        """Return what models did in [start, end), microseconds, sorted by name and version."""
-        asked = self._asked(start, end, only)
-        uses: dict[ModelKey, ModelUse] = {}
-        for model, version, *sums in self._rows(f"SELECT model, version, {', '.join(_SUMS.values())}", asked):
-            uses[model, version] = ModelUse(model, version, **dict(zip(_SUMS, sums, strict=True)))
-        by_source = "SELECT model, version, ifNull(cost_source, 'caller') AS source, count(), sum(toInt128(cost_nano))"
-        for model, version, source, n, nano_usd in self._rows(by_source, asked, "cost_nano IS NOT NULL", "source"):
-            uses[model, version].sources[source] = n
-            if nano_usd:  # as sums of several cells have it
-                uses[model, version].sources_nano_usd[source] = nano_usd
-        for key, histogram in self._histograms(_LATENCY, asked).items():
-            uses[key].latency = histogram
-        for key, histogram in self._histograms(_FIRST_CHUNK, asked).items():
-            uses[key].first_chunk = histogram
+        """Return what models did in [start, end), widened to whole minutes, sorted by name and version."""
+        start, end = start - start % MINUTE_US, end + -end % MINUTE_US
+        uses = self._uses(self._calls.chosen(start, end, only), ("model", "version"))
+        for (model, version), use in uses.items():
+            use.model, use.version = model, version
+        for told in self._told.model_use(start, end, only):
+            _add(uses, (told.model, told.version), told)
         return [uses[key] for key in sorted(uses)]
 
-    def _histograms(self, times: _Times, asked: Mapping[str, object]) -> dict[ModelKey, ExponentialHistogram]:
-        """Return the histogram of each model that has any of these times."""
+    def use_by_step(
+        self,
+        steps: Steps,
+        by: GroupBy | None = None,
+        only: ModelChoice = ALL_MODELS,
+        apart: Collection[GroupKey] | None = None,
+    ) -> dict[GroupKey, dict[int, ModelUse]]:
+        """Return what each group of models did in each step; steps without a call are left out."""
+        columns = _GROUPED_BY[by]
+        calls = self._in_steps(steps, only)
+        if apart is not None and columns:
+            group = f"[{', '.join(f'toString({column})' for column in columns)}]"
+            columns = (f"if(has({{apart:Array(Array(String))}}, {group}), {group}, [])",)
+            calls = calls.with_parameters(apart=[list(each) for each in sorted(apart)])
+        groups: dict[GroupKey, dict[int, ModelUse]] = {}
+        for (*key, edge), use in self._uses(calls, (*columns, _STEP)).items():
+            group_key = tuple(key) if apart is None else tuple(*key)
+            groups.setdefault(group_key, {})[steps.step_of(edge)] = use
+        for group_key, by_step in self._told.use_by_step(steps, by, only, apart).items():
+            in_group = groups.setdefault(group_key, {})
+            for step, told in by_step.items():
+                _add(in_group, step, told)
+        return groups
+
+    def requests_by_step(self, steps: Steps, by: GroupBy, only: ModelChoice) -> dict[int, dict[GroupKey, int]]:
+        """Return how many calls each group had in each step, of which a group has the same key in each."""
+        requests = {step: dict(groups) for step, groups in self._told.requests_by_step(steps, by, only).items()}
+        keys: dict[GroupKey, GroupKey] = {key: key for groups in requests.values() for key in groups}
+        for *group, edge, n in self._rows((*_GROUPED_BY[by], _STEP), "count()", self._in_steps(steps, only)):
+            key = keys.setdefault(tuple(group), tuple(group))
+            in_step = requests.setdefault(steps.step_of(edge), {})
+            in_step[key] = in_step.get(key, 0) + n
+        return requests
+
+    def changes(self, since: int | None) -> CallChanges | None:
+        """Return `None`: nobody notes which times calls were added to."""
+        return None
+
+    def _in_steps(self, steps: Steps, only: ModelChoice) -> ChosenCalls:
+        """Return the calls of the steps that are to be read."""
+        calls = self._calls.chosen(steps.edges[0], steps.edges[-1], only).with_parameters(edges=list(steps.edges[:-1]))
+        if steps.asked is None:
+            return calls
+        asked = [steps.edges[step] for step in sorted(steps.asked)]
+        return calls.that(f"has({{asked:Array(Int64)}}, {_STEP})").with_parameters(asked=asked)
+
+    def _uses(self, calls: ChosenCalls, keys: Sequence[str]) -> dict[_Key, ModelUse]:
+        """Return what calls add up to that have the same keys; the uses name no model."""
+        n, uses = len(keys), dict[_Key, ModelUse]()
+        for row in self._rows(keys, ", ".join(_SUMS.values()), calls):
+            use = uses[tuple(map(_hashable, row[:n]))] = ModelUse("", "", latency=ExponentialHistogram())
+            for name, whole in zip(_SUMS, row[n:], strict=True):
+                setattr(use, name, min(whole, LARGEST))
+        by_source = "count(), sum(toInt128(cost_nano))"
+        priced = calls.that("cost_nano IS NOT NULL")
+        for row in self._rows((*keys, "ifNull(cost_source, 'caller')"), by_source, priced):
+            *key, source, calls_of_source, nano_usd = row
+            use = uses[tuple(map(_hashable, key))]
+            use.sources[source] = calls_of_source
+            if nano_usd:  # as sums of several cells have it
+                use.sources_nano_usd[source] = nano_usd
+        for each, histogram in self._histograms(_LATENCY, calls, keys).items():
+            uses[each].latency = histogram
+        for each, histogram in self._histograms(_FIRST_CHUNK, calls, keys).items():
+            uses[each].first_chunk = histogram
+        return uses
+
+    def _histograms(self, times: _Times, calls: ChosenCalls, keys: Sequence[str]) -> dict[_Key, ExponentialHistogram]:
+        """Return the histogram of each group of calls that has any of these times."""
+        n, timed = len(keys), calls.that(times.known)
         ends = self._rows(
-            f"SELECT model, version, min({times.bucket}), max({times.bucket}), min({times.value}), max({times.value}),"
+            keys,
+            f"min({times.bucket}), max({times.bucket}), min({times.value}), max({times.value}),"
             f" sum(toInt128({times.units}))",
-            asked,
-            times.known,
+            timed,
         )
         if not ends:
             return {}
-        shift = min(_shift(first, last) for _, _, first, last, *_ in ends)
-        counts: dict[ModelKey, dict[int, int]] = {}
-        bucket = f"SELECT model, version, bitShiftRight({times.bucket}, {shift:d}) AS bucket, count()"
-        for model, version, index, n in self._rows(bucket, asked, times.known, "bucket"):
-            counts.setdefault((model, version), {})[index] = n
+        shift = min(_shift(*row[n : n + 2]) for row in ends)
+        counts: dict[_Key, dict[int, int]] = {}
+        for *each, index, calls_of_bucket in self._rows(
+            (*keys, f"bitShiftRight({times.bucket}, {shift:d})"), "count()", timed
+        ):
+            counts.setdefault(tuple(map(_hashable, each)), {})[index] = calls_of_bucket
         return {
-            (model, version): ExponentialHistogram.from_bytes(
-                histogram_bytes.write(MAX_SCALE - shift, units, smallest + 0.0, largest + 0.0, counts[model, version])
-            )
-            for model, version, _, _, smallest, largest, units in ends
+            (key := tuple(map(_hashable, row[:n]))): histogram_of(counts[key], *row[n + 2 :], shift=shift)
+            for row in ends
         }
 
-    def _asked(self, start: int, end: int, only: ModelKey | None) -> dict[str, object]:
-        model, version = only or ("", "")
-        return {
-            "environment": self.environment, "start": start, "end": end,
-            "model": model, "version": version, "every": only is None,
-        }  # fmt: skip
+    def _rows(self, keys: Sequence[str], columns: str, calls: ChosenCalls) -> Sequence[Sequence[Any]]:
+        """Return some columns of calls that have the same keys, with these before them."""
+        groups = ", ".join(map(str, range(1, len(keys) + 1)))
+        return self._database.rows(
+            f"SELECT {', '.join(keys)}, {columns} {calls.source} GROUP BY {groups}", **calls.parameters
+        )
 
-    def _rows(
-        self, select: str, asked: Mapping[str, Any], known: str = "1", also_by: str = ""
-    ) -> Sequence[Sequence[Any]]:
-        groups = f"model, version, {also_by}" if also_by else "model, version"
-        return self._database.rows(f"{select} FROM {_CHOSEN} AND {known} GROUP BY {groups}", **asked)
+
+def histogram_of(
+    counts: Mapping[int, int], smallest: float, largest: float, units: int, *, shift: int = 0
+) -> ExponentialHistogram:
+    """Return the histogram of times, given by buckets that are coarser than the finest by a shift.
+
+    Args:
+        counts: how many times are in each bucket.
+        smallest: of the times, milliseconds.
+        largest: likewise.
+        units: the sum of all, microseconds.
+        shift: how often buckets were joined with their neighbours.
+    """
+    return ExponentialHistogram.from_bytes(
+        histogram_bytes.write(MAX_SCALE - shift, units, smallest + 0.0, largest + 0.0, counts)
+    )
+
+
+def _hashable(key: Any) -> Any:
+    return tuple(key) if isinstance(key, list) else key
+
+
+def _add(uses: dict[_K, ModelUse], key: _K, told: ModelUse) -> None:
+    """Add what others told of calls; their uses stay as they are, for the replica keeps them."""
+    if key in uses:
+        uses[key].add(told)
+    else:
+        uses[key] = told
 
 
 def _shift(first: int, last: int) -> int:

@@ -9,8 +9,9 @@ from the part alone, so that it does not matter who wrote it, or how often.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
@@ -18,18 +19,21 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from otel_measure.conventions import instruments
-from otel_measure.definitions.measurements import Attributes
+from otel_measure.definitions.measurements import MEASURED_FIELDS, Attributes
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.measured import MEASURED_TABLES, left_out, sums_of
+from otel_measure.store.clickhouse.measured import MEASURED_TABLES, LeftOut, left_out, rows_of_users, sums_of
 from otel_measure.store.clickhouse.parts import DataPart, active_parts, made_of, pieces
 from otel_measure.store.clickhouse.tables import SETTLED_TOTAL
 
 ROWS_AT_ONCE: Final = 100_000
 _ATTEMPTS: Final = 50
 _NONE: Final[frozenset[int]] = frozenset()
+# What a version that measures otherwise kept is no answer of this one.
+_MEASURING: Final = repr((instruments.INSTRUMENTS, sorted(map(repr, MEASURED_FIELDS.items()))))
+_MEASURED_BY: Final = int.from_bytes(blake2b(_MEASURING.encode(), digest_size=8).digest())
 _PartKey: TypeAlias = tuple[str, str]
 _KeptSum: TypeAlias = tuple[str, Attributes, str, str, int, int, list[int] | None]
 _encode = msgspec.json.Encoder().encode
@@ -43,13 +47,28 @@ class _CountedPart(NamedTuple):
         part: that it is.
         rows: that were counted.
         left_out: places of rows that were not.
-        sums: as `_packed` returns them.
+        sums: as `packed_sums` returns them.
     """
 
     part: DataPart
     rows: int
     left_out: frozenset[int]
     sums: bytes
+
+
+class Removed(NamedTuple):
+    """Facts that count no more, whether they are there or not: what they have added is kept elsewhere.
+
+    Attributes:
+        partitions: tables and what of them.
+        users: numbers of persons of whom all goes.
+    """
+
+    partitions: frozenset[tuple[str, str]] = frozenset()
+    users: frozenset[int] = frozenset()
+
+
+NOTHING: Final = Removed()
 
 
 @dataclass(slots=True)
@@ -80,8 +99,11 @@ class PartSums:
         self._sums: dict[TotalKey, Sum] = {}
         self._summed: dict[_PartKey, bytes] = {}
 
-    def sums(self) -> dict[TotalKey, Sum]:
+    def sums(self, removed: Removed = NOTHING) -> dict[TotalKey, Sum]:
         """Return what the facts of now add to each series.
+
+        Args:
+            removed: facts that add nothing.
 
         Raises:
             StoreUnavailable: the server does not answer, or merges faster than anybody reads.
@@ -90,7 +112,7 @@ class PartSums:
             if not self._has_begun:
                 self._take_settled()
                 self._has_begun = True
-            active = self._read()
+            active = self._read(removed)
             self._add_up(active)
             if self._is_written:
                 self._settle(active)
@@ -100,14 +122,17 @@ class PartSums:
 
     # ------------------------------------------------------------ reading what is new
 
-    def _read(self) -> dict[_PartKey, DataPart]:
+    def _read(self, removed: Removed) -> dict[_PartKey, DataPart]:
         """Count what is not yet, and return the parts of now, all of which are counted."""
         for _ in range(_ATTEMPTS):
             active = self._active()
+            for key in [key for key, part in active.items() if (part.table, part.partition) in removed.partitions]:
+                del active[key]
+            gone = self._rows_of(removed.users)
             unread = [part for key, part in active.items() if key not in self._counted and not self._was_merged(part)]
             if not unread:
                 return active
-            self._count(unread)
+            self._count(unread, gone)
         raise StoreUnavailable("clickhouse", f"{self._database.name}: parts are merged faster than read", "try again")
 
     def _active(self) -> dict[_PartKey, DataPart]:
@@ -126,17 +151,29 @@ class PartSums:
         else:
             sums: dict[TotalKey, Sum] = {}
             for each in counted:
-                _merge(sums, _unpacked(each.sums))
-            packed = _packed(sums)
+                _merge(sums, unpacked_sums(each.sums))
+            packed = packed_sums(sums)
         self._counted[part.table, part.name] = _CountedPart(part, part.rows, _NONE, packed)
         return True
 
-    def _count(self, parts: Sequence[DataPart]) -> None:
+    def _rows_of(self, users: Collection[int]) -> dict[str, LeftOut]:
+        """Return the rows of users, by the table, and forget what parts add that were counted with any of them."""
+        if not users:
+            return {}
+        gone = {table: rows_of_users(self._database, table, users) for table in MEASURED_TABLES}
+        for table, rows in gone.items():
+            for name, places in rows.places.items():
+                self._leave_out({}, (table, name), places)
+        return gone
+
+    def _count(self, parts: Sequence[DataPart], gone: Mapping[str, LeftOut]) -> None:
         """Count parts, but for those that are gone meanwhile."""
         reading = {(part.table, part.name): _BeingRead() for part in parts}
         doubled = {}
         for table, of_table in groupby(parts, attrgetter("table")):
             doubled[table] = left_out(self._database, table, [part.name for part in of_table])
+            if table in gone:
+                doubled[table] = doubled[table].plus(gone[table])
             for name, places in doubled[table].places.items():
                 self._leave_out(reading, (table, name), places)
         for piece in pieces(parts, ROWS_AT_ONCE):
@@ -149,7 +186,7 @@ class PartSums:
             key = (part.table, part.name)
             if key in still:
                 read = reading[key]
-                self._counted[key] = _CountedPart(part, read.rows, frozenset(read.left_out), _packed(read.sums))
+                self._counted[key] = _CountedPart(part, read.rows, frozenset(read.left_out), packed_sums(read.sums))
 
     def _leave_out(self, reading: Mapping[_PartKey, _BeingRead], key: _PartKey, places: frozenset[int]) -> None:
         """Note rows that do not count, and have a part counted anew that was counted with one of them."""
@@ -166,17 +203,20 @@ class PartSums:
         now = {key: counted.sums for key, counted in self._counted.items()}
         for key, packed in self._summed.items():
             if now.get(key) != packed:
-                for series, gone in _unpacked(packed).items():
+                for series, gone in unpacked_sums(packed).items():
                     self._sums[series].remove(gone)
         for key, packed in now.items():
             if self._summed.get(key) != packed:
-                _merge(self._sums, _unpacked(packed))
+                _merge(self._sums, unpacked_sums(packed))
         self._summed = now
 
     # ------------------------------------------------------------ what is kept for others
 
     def _take_settled(self) -> None:
-        rows = self._database.rows(f"SELECT of_table, part, counted, sums FROM {{db}}.{SETTLED_TOTAL.name}")
+        rows = self._database.rows(
+            f"SELECT of_table, part, counted, sums FROM {{db}}.{SETTLED_TOTAL.name} WHERE measured_by = {{by:UInt64}}",
+            by=_MEASURED_BY,
+        )
         active = self._active()
         for table, name, counted, sums in rows:
             if (part := active.get((table, name))) is not None:
@@ -200,6 +240,7 @@ class PartSums:
             {
                 "of_table": [table for table, _ in new],
                 "part": [name for _, name in new],
+                "measured_by": [_MEASURED_BY] * len(new),
                 "counted": [self._counted[key].rows for key in new],
                 "sums": [self._counted[key].sums.decode() for key in new],
             },
@@ -214,7 +255,8 @@ def _merge(into: dict[TotalKey, Sum], sums: Mapping[TotalKey, Sum]) -> None:
         into[key].add(added)
 
 
-def _packed(sums: Mapping[TotalKey, Sum]) -> bytes:
+def packed_sums(sums: Mapping[TotalKey, Sum]) -> bytes:
+    """Return sums as bytes."""
     return _encode(
         [
             (key.instrument, key.attributes, key.origin.service, key.origin.environment, s.value, s.count, s.buckets)
@@ -223,7 +265,8 @@ def _packed(sums: Mapping[TotalKey, Sum]) -> bytes:
     )
 
 
-def _unpacked(packed: bytes) -> dict[TotalKey, Sum]:
+def unpacked_sums(packed: bytes) -> dict[TotalKey, Sum]:
+    """Return the sums that `packed_sums` was given."""
     sums: dict[TotalKey, Sum] = {}
     for instrument, attributes, service, environment, value, count, buckets in _decode(packed):
         total = Sum(0)

@@ -9,7 +9,9 @@ from otel_measure.errors import ConfigurationError
 from otel_measure.store.clickhouse.tables import FACT_TABLES, STATE_TABLES, FactTable
 
 DEFAULT_DATABASE: Final = "measure"
-_BY_ID: Final = "PROJECTION by_id (SELECT id, day ORDER BY id) WITH SETTINGS (index_granularity = 512)"
+LOCAL_SUFFIX: Final = "_local"
+"""Of the tables of a cluster that hold the rows of one shard."""
+_BY_ID: Final = "PROJECTION by_id (SELECT id, day, rank ORDER BY id) WITH SETTINGS (index_granularity = 512)"
 # A merge that drops a row, and a delete, make the projections of the part anew: they never tell of what is gone.
 _FACT_SETTINGS: Final = (
     "deduplicate_merge_projection_mode = 'rebuild'",
@@ -19,6 +21,7 @@ _FACT_SETTINGS: Final = (
 )
 # The order of rows survives merges: it says who was first.
 _STATE_SETTINGS: Final = ("enable_block_number_column = 1", "enable_block_offset_column = 1")
+_SYNCED: Final = ("fsync_after_insert = 1", "fsync_part_directory = 1")
 
 
 class _Engines(NamedTuple):
@@ -70,7 +73,7 @@ def _cluster(database: str, cluster: str) -> _Engines:
         f" ON CLUSTER `{cluster}`",
         lambda table: f"ReplicatedReplacingMergeTree({path('{shard}', table)}, rank)",
         lambda table: f"ReplicatedMergeTree({path('every', table)})",
-        "_local",
+        LOCAL_SUFFIX,
     )
 
 
@@ -88,7 +91,8 @@ def _tables(database: str, engines: _Engines) -> Iterator[str]:
         columns = ", ".join(f"{name} {kind}" for name, kind in state.columns.items())
         yield (
             f"CREATE TABLE IF NOT EXISTS `{database}`.{state.name}{engines.on} ({columns})"
-            f"\nENGINE = {engines.state(state.name)} ORDER BY {state.order}\nSETTINGS {', '.join(_STATE_SETTINGS)}"
+            f"\nENGINE = {engines.state(state.name)} ORDER BY {state.order}"
+            f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(_SYNCED if state.is_synced else ())))}"
         )
 
 

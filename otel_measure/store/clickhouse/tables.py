@@ -17,10 +17,8 @@ from otel_measure.records.kinds import (
     Exposure,
     GroundTruth,
     Inference,
-    Maintenance,
     NpsResponse,
     Record,
-    ServiceState,
     UserEvent,
 )
 
@@ -40,7 +38,7 @@ class FactTable(NamedTuple):
         name: of the table.
         columns: fields of the record that have a column of their own, and its type.
         computed: columns that hold what a definition says of the record, and their types.
-        partition: an expression; what is removed by age is a partition.
+        partition: an expression; what is removed by age is a partition, of measured facts that of one day.
         order: the sorting key. Of rows that are equal in it, the first received stays.
         projections: what is kept in another order or grouped, by name; each table has `by_id` as well.
     """
@@ -59,15 +57,22 @@ class FactTable(NamedTuple):
         return {**_BEFORE, **self.columns, **self.computed, **_AFTER}
 
     @property
+    def whole_numbers(self) -> list[str]:
+        """The columns that hold a whole number, which may be larger than fits."""
+        return [name for name, kind in self.columns.items() if kind == _NUMBER_OR_NONE]
+
+    @property
     def extra(self) -> tuple[str, ...]:
         """The fields of the record that have no column."""
         return tuple(f for f in self.record.__struct_fields__ if f not in {*self.columns, "id", "ts", "origin"})
 
 
 # Of every kind. `user` is a number made of the user id, or of the record's own id where it names none: by it rows lie
-# on shards. `rank` falls with the time of receipt, so that the first received is the largest of equal rows and stays.
+# on shards. `id_text` is "" where the id is a UUID, which its number tells. `rank` falls with the time of receipt, so
+# that the first received is the largest of equal rows and stays.
 _BEFORE: Final = {
     "id": "UInt128 CODEC(ZSTD(1))",
+    "id_text": _TEXT,
     "ts": "DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1))",
     "day": "Date",
     "user": "UInt128 CODEC(ZSTD(1))",
@@ -94,6 +99,7 @@ EVENT: Final = FactTable(
         "active": "UInt8",
         "session": "UInt64 CODEC(ZSTD(1))",
         "value_nano": "Nullable(Int128) CODEC(ZSTD(1))",
+        "experiment": _LABEL,
     },
     partition="day",
     projections={
@@ -130,11 +136,20 @@ INFERENCE: Final = FactTable(
         "first_chunk_ms": _REAL_OR_NONE,
         "cost_nano": "Nullable(Int64) CODEC(ZSTD(1))",
         "saved_nano": "Nullable(Int64) CODEC(ZSTD(1))",
+        "predicted": _TEXT_OR_NONE,
+        "grouped": _TEXT_OR_NONE,
+        "judged": "UInt8",
     },
     partition="day",
     order=("day", "model", "version", "ts", "id"),
 )
-GROUND_TRUTH: Final = FactTable(GroundTruth, "ground_truth", {"inference_id": _TEXT})
+GROUND_TRUTH: Final = FactTable(
+    GroundTruth,
+    "ground_truth",
+    {"inference_id": _TEXT},
+    {"inference": "UInt128 CODEC(ZSTD(1))", "truth": _TEXT},
+    order=("inference", "id"),
+)
 NPS_RESPONSE: Final = FactTable(
     NpsResponse, "nps_response", {"user_id": _TEXT, "survey": _LABEL, "score": "UInt8", "comment": _TEXT}
 )
@@ -150,37 +165,56 @@ AB_CONVERSION: Final = FactTable(
     {"user_id": _TEXT, "experiment": _LABEL, "client_clock": "UInt8"},
     order=("experiment", "user", "id"),
 )
-SERVICE_STATE: Final = FactTable(
-    ServiceState, "service_state", {"state": _LABEL, "reason": _TEXT_OR_NONE}, {"watched": _LABEL}
-)
-MAINTENANCE: Final = FactTable(
-    Maintenance, "maintenance", {"start_us": "Int64", "end_us": "Int64", "reason": _TEXT_OR_NONE}, {"watched": _LABEL}
-)
 EVALUATION: Final = FactTable(
     EvaluationResult,
     "evaluation",
     {"name": _LABEL, "score": _REAL_OR_NONE, "label": _LABEL_OR_NONE, "model": _LABEL, "version": _LABEL},
+    partition="day",
 )
 FACT_TABLES: Final = (
-    EVENT, INFERENCE, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, SERVICE_STATE, MAINTENANCE, EVALUATION,
+    EVENT, INFERENCE, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, EVALUATION,
 )  # fmt: skip
 
 
 class StateTable(NamedTuple):
-    """What is kept beside facts: rows that are added and never changed, read in the order in which they came."""
+    """What is kept beside facts: rows that are added and never changed, read in the order in which they came.
+
+    Attributes:
+        is_synced: what was acknowledged is on the disk, also when the power goes.
+    """
 
     name: str
     columns: Mapping[str, str]
     order: str
+    is_synced: bool = False
 
 
+# What was done to the small state (`log_entries.py`), and in that order; `said_by` tells a row from those of others.
+LOG: Final = StateTable(
+    "log",
+    {"name": _LABEL, "operation": _TEXT, "said_by": "UInt128", "received": "DateTime64(6, 'UTC') DEFAULT now64(6)"},
+    "tuple()",
+    is_synced=True,
+)
+# What that came to up to an entry (`snapshots.py`), in chunks; one is there when its last chunk is.
+SNAPSHOT: Final = StateTable(
+    "snapshot",
+    {
+        "id": "UInt128", "block": "UInt64", "place": "UInt64", "number": "UInt32", "is_last": "UInt8",
+        "contents": "String CODEC(ZSTD(3))",
+    },
+    "(block, place, id, number)",
+    is_synced=True,
+)  # fmt: skip
 # What each part of a table of facts adds to the running totals (`part_sums.py`).
 SETTLED_TOTAL: Final = StateTable(
     "settled_total",
-    {"of_table": "String", "part": "String", "counted": "UInt64", "sums": _TEXT},
+    {"of_table": "String", "part": "String", "measured_by": "UInt64", "counted": "UInt64", "sums": _TEXT},
     "(of_table, part)",
 )
 STATE_TABLES: Final = (
+    LOG,
+    SNAPSHOT,
     # Who is who, as it was said and in that order, which is its meaning; `said_by` tells a row from those of others.
     StateTable(
         "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"

@@ -62,12 +62,10 @@ _CONVERSIONS: Final = (
     " WHERE c.ts >= e.entered"
 )
 # As `records.ids.id_text` says it: of answers at one time the last one by its id counts.
-_ID_TEXT: Final = (
-    "if(JSONHas(extra, 'id'), JSONExtractString(extra, 'id'), toString(toUUID(lower(leftPad(hex(id), 32, '0')))))"
-)
+_ID_TEXT: Final = "if(id_text != '', id_text, toString(toUUID(lower(leftPad(hex(id), 32, '0')))))"
 _ANSWERS: Final = (
-    "SELECT score, count() FROM (SELECT argMax(u.score, (u.ts, u.id_text)) AS score FROM (SELECT user, survey, score,"
-    f" toUnixTimestamp64Micro(ts) AS ts, {_ID_TEXT} AS id_text FROM {{db}}.nps_response FINAL WHERE {_OF_SERVICE}"
+    "SELECT score, count() FROM (SELECT argMax(u.score, (u.ts, u.answer_id)) AS score FROM (SELECT user, survey, score,"
+    f" toUnixTimestamp64Micro(ts) AS ts, {_ID_TEXT} AS answer_id FROM {{db}}.nps_response FINAL WHERE {_OF_SERVICE}"
     f" AND {_ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})) AS u {_JOIN}"
     f" GROUP BY {_MERGED}, u.survey) GROUP BY score"
 )

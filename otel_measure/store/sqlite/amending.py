@@ -16,7 +16,7 @@ from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Inference
 from otel_measure.store.sqlite import facts, models, overshown, roll_ups
 from otel_measure.store.sqlite.chunks import change_in
-from otel_measure.store.sqlite.models import CellKey
+from otel_measure.store.sqlite.models import CellPlace
 from otel_measure.store.sqlite.transaction import Transaction
 
 SHOWN_AFTER_US: Final = 150 * 1_000_000
@@ -107,7 +107,7 @@ def _add(sums: dict[TotalKey, Sum], key: TotalKey, whole: Sum) -> None:
         sums[key] = whole
 
 
-def _cells(transaction: Transaction, records: Iterable[Inference]) -> set[CellKey]:
+def _cells(transaction: Transaction, records: Iterable[Inference]) -> set[CellPlace]:
     names = transaction.names
     return {
         (60, each.ts - each.ts % MINUTE_US, names.model(each.model, each.version), names.origin(each.origin))

@@ -14,10 +14,10 @@ from otel_measure.store.types.models import SLOT_US, CallChanges
 _EVERYWHERE: Final = -1  # stands for all times
 
 
-def note_changes(connection: sqlite3.Connection, cells: Iterable[tuple[int, int, int, int]]) -> None:
-    """Note that cells (seconds, start, model, origin) of at most five minutes were written or removed."""
+def note_changes(connection: sqlite3.Connection, cells: Iterable[tuple[int, int]]) -> None:
+    """Note that cells (start, model) of at most five minutes were written or removed."""
     models, slots = set(), set()
-    for _, start, model, _ in cells:
+    for start, model in cells:
         models.add(model)
         slots.add(start - start % SLOT_US)
     for insert, changed in (

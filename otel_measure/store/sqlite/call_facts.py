@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from otel_measure.store.types.models import CallMoments, CallOrder, FailedCalls,
 _MOMENTS: Final = ("f.cost_usd", "f.input_tokens", "f.output_tokens")
 _COLUMNS: Final[Mapping[CallOrder, str]] = {"latency": "f.latency_ms", "cost": "f.cost_usd"}
 # Of a type of error the newest call with a trace is wanted: no more are looked at where hardly one has any.
-_LOOKED_AT: Final = 100
+LOOKED_AT: Final = 100
+_ROWS_AT_ONCE: Final = 10_000
 
 
 class SqliteCallFactQuestions:
@@ -49,16 +51,22 @@ class SqliteCallFactQuestions:
             " GROUP BY f.error_type ORDER BY n DESC, f.error_type LIMIT ?",
             (*parameters, limit),
         ).fetchall()
-        newest = (
-            "SELECT json_extract(extra, '$.trace_id') AS trace FROM inference"
-            f" WHERE id IN (SELECT f.id {calls} AND f.error_type = ? ORDER BY f.ts DESC, f.id LIMIT {_LOOKED_AT})"
-            " AND trace IS NOT NULL ORDER BY ts DESC, id LIMIT 1"
-        )
         failed = []
         for error_type, n, first, last in types:
-            row = self._connection.execute(newest, (*parameters, error_type)).fetchone()
-            failed.append(FailedCalls(error_type, n, first, last, None if row is None else row[0]))
+            trace = self.newest_trace(error_type, start, end, only)
+            failed.append(FailedCalls(error_type, n, first, last, None if trace is None else trace[1]))
         return failed
+
+    def newest_trace(self, error_type: str, start: int, end: int, only: ModelChoice) -> tuple[int, str] | None:
+        """Return time and trace of the newest failed call of a type that has one, if any of the last has."""
+        calls, parameters = self._calls(start, end, only)
+        row = self._connection.execute(
+            "SELECT ts, json_extract(extra, '$.trace_id') AS trace FROM inference"
+            f" WHERE id IN (SELECT f.id {calls} AND f.error_type = ? ORDER BY f.ts DESC, f.id LIMIT {LOOKED_AT})"
+            " AND trace IS NOT NULL ORDER BY ts DESC, id LIMIT 1",
+            (*parameters, error_type),
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
 
     def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
         """Return how many calls failed in each step of a series, by type; steps without one are left out."""
@@ -76,19 +84,18 @@ class SqliteCallFactQuestions:
         return by_type
 
     def moments(self, start: int, end: int, only: ModelChoice) -> CallMoments:
-        """Return how costs and tokens of the calls of [start, end) are distributed; read twice, for the digits."""
+        """Return how costs and tokens of the calls of [start, end) are distributed; the same digits in any order."""
+        return CallMoments(*map(Moments.of_counts, self.values(start, end, only)))
+
+    def values(self, start: int, end: int, only: ModelChoice) -> list[dict[float, int]]:
+        """Return how often each cost was, each number of input and of output tokens, of the calls of [start, end)."""
         calls, parameters = self._calls(start, end, only)
-        row = self._connection.execute(
-            f"SELECT {', '.join(f'count({column}), avg({column})' for column in _MOMENTS)} {calls}", parameters
-        ).fetchone()
-        counts, means = row[::2], [mean or 0.0 for mean in row[1::2]]
-        sums = ", ".join(
-            f"total(({column} - ?) * ({column} - ?)), total(({column} - ?) * ({column} - ?) * ({column} - ?))"
-            for column in _MOMENTS
-        )
-        centers = [mean for mean in means for _ in range(5)]
-        row = self._connection.execute(f"SELECT {sums} {calls}", (*centers, *parameters)).fetchone()
-        return CallMoments(*map(Moments.from_deviations, counts, means, row[::2], row[1::2]))
+        rows = self._connection.execute(f"SELECT {', '.join(_MOMENTS)} {calls}", parameters)
+        counts: list[Counter[float | None]] = [Counter() for _ in _MOMENTS]
+        while some := rows.fetchmany(_ROWS_AT_ONCE):
+            for count, column in zip(counts, zip(*some, strict=True), strict=True):
+                count.update(column)
+        return [{value: n for value, n in count.items() if value is not None} for count in counts]
 
     def _calls(self, start: int, end: int, only: ModelChoice) -> tuple[str, list[Any]]:
         """Return what selects calls, model by model as the indexes have them, and its parameters."""

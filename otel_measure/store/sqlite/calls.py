@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from otel_measure.definitions.windows import cell_ranges
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
 from otel_measure.store.sqlite.chunks import marks, rows_in
-from otel_measure.store.sqlite.models import CELLS, Cells, conditions, levels_by
+from otel_measure.store.sqlite.models import CELLS, conditions, levels_by
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import CallCount, CallTotals, ModelKey, TimedCount
 
 _TIMED_KEPT: Final = 32_768  # those that a turn of the alerts meets of 1,300 busy models, of some hundred bytes each
 _FEW: Final = 20  # models, whose cells are looked for one model after the other; of more, all of the time are read
+
+
+class CellLatencies(NamedTuple):
+    """What is known of the times of calls of one cell.
+
+    Attributes:
+        key: the model.
+        service: that called it.
+        start: of the cell, microseconds.
+        by_facts: the bytes of the histogram of calls; `None` for a cell of what metrics told.
+        by_metrics: the bins of what metrics told, as JSON.
+    """
+
+    key: ModelKey
+    service: str
+    start: int
+    by_facts: bytes | None
+    by_metrics: str
 
 
 class SqliteCallQuestions:
@@ -60,14 +78,26 @@ class SqliteCallQuestions:
     ) -> dict[ModelKey, list[TimedCount]]:
         """Return the timed calls of each cell of [start, end), and those that took longer, ascending."""
         counts: dict[ModelKey, dict[int, TimedCount]] = {}
-        for cells, key, at, latency in self._of_cells(start, minutes_from, end, slower_than_ms, "latency"):
-            timed, slow = _timed[cells](latency, slower_than_ms[key[0]])
+        for key, _, at, by_facts, by_metrics in self.latencies(start, minutes_from, end, slower_than_ms):
+            slower_than = slower_than_ms[key[0]]
+            if by_facts is not None:
+                timed, slow = _timed_by_facts(by_facts, slower_than)
+            else:
+                timed, slow = timed_by_metrics(by_metrics, slower_than)
             of_model = counts.setdefault(key, {})
             known = of_model.get(at)
             of_model[at] = (
                 TimedCount(at, timed, slow) if known is None else TimedCount(at, known.timed + timed, known.slow + slow)
             )
         return {key: [of_model[at] for at in sorted(of_model)] for key, of_model in sorted(counts.items())}
+
+    def latencies(self, start: int, minutes_from: int, end: int, names: Collection[str]) -> Iterator[CellLatencies]:
+        """Yield what is known of the times of calls of each cell of [start, end) of some models."""
+        for cells, key, at, service, latency in self._of_cells(start, minutes_from, end, names, "o.service, latency"):
+            if cells == "model_cell":
+                yield CellLatencies(key, service, at, latency, "")
+            else:
+                yield CellLatencies(key, service, at, None, latency)
 
     def _of_cells(
         self, start: int, minutes_from: int, end: int, names: Collection[str], columns: str
@@ -100,18 +130,24 @@ class SqliteCallQuestions:
 
     def error_types(self, name: str, start: int, end: int, limit: int) -> Counter[str]:
         """Return how many of the last failures of [start, end) had each error type, at most `limit` of each version."""
-        types: Counter[str] = Counter()
-        for model in self._ids_of((name,)):
+        return Counter(error_type for *_, error_type in self.last_failures(name, start, end, limit))
+
+    def last_failures(self, name: str, start: int, end: int, limit: int) -> list[tuple[str, int, str]]:
+        """Return version, time and error type of the last failures of [start, end), at most `limit` of each version."""
+        failures: list[tuple[str, int, str]] = []
+        for model, (_, version) in self._ids_of((name,)).items():
             rows = self._connection.execute(
-                "SELECT f.error_type FROM inference f JOIN origin o ON o.id = f.origin"
+                "SELECT f.ts, f.error_type FROM inference f JOIN origin o ON o.id = f.origin"
                 " WHERE f.model = ? AND f.error_type IS NOT NULL AND f.ts >= ? AND f.ts < ?"
                 f" {self._condition} ORDER BY f.ts DESC LIMIT ?",
                 (model, start, end, *self._parameters, limit),
             )
-            types.update(error_type for (error_type,) in rows)
-        return types
+            failures += [(version, ts, error_type) for ts, error_type in rows]
+        return failures
 
 
+# How many calls a histogram has, and how many took longer. Whoever looks every minute meets nearly all of them again:
+# what is known is kept by the bytes, so that a cell that has changed is another one.
 @lru_cache(maxsize=_TIMED_KEPT)
 def _timed_by_facts(latency: bytes, slower_than_ms: float) -> tuple[int, int]:
     histogram = ExponentialHistogram.from_bytes(latency)
@@ -119,15 +155,7 @@ def _timed_by_facts(latency: bytes, slower_than_ms: float) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=_TIMED_KEPT)
-def _timed_by_metrics(latency: str, slower_than_ms: float) -> tuple[int, int]:
+def timed_by_metrics(latency: str, slower_than_ms: float) -> tuple[int, int]:
     """Return what is certain of histograms of others."""
     binned = Binned.from_json(latency)
     return max(binned.count, 0), binned.above(slower_than_ms)
-
-
-# How many calls a histogram has, and how many took longer. Whoever looks every minute meets nearly all of them again:
-# what is known is kept by the bytes, so that a cell that has changed is another one.
-_timed: Final[Mapping[Cells, Callable[[Any, float], tuple[int, int]]]] = {
-    "model_cell": _timed_by_facts,
-    "received_cell": _timed_by_metrics,
-}

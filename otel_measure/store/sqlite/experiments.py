@@ -21,9 +21,9 @@ import msgspec
 
 from otel_measure.conventions import semconv
 from otel_measure.definitions.cells import CellChanges
-from otel_measure.definitions.contributions import ARM_HOURS, CLOCK_TOLERANCE_US, EXPERIMENT_PROPERTY, add_unit
+from otel_measure.definitions.contributions import ARM_HOURS, CLOCK_TOLERANCE_US, add_unit, experiment_of
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.records.kinds import AbConversion, Exposure, Json, UserEvent
+from otel_measure.records.kinds import AbConversion, Exposure, UserEvent
 from otel_measure.store.sqlite import environments, facts
 from otel_measure.store.sqlite.cells import add_cells
 from otel_measure.store.sqlite.chunks import chunks, marks, rows_in
@@ -218,19 +218,14 @@ def _conversions(columns: Columns) -> Iterator[tuple[int, str, int, int]]:
 def _told_by_events(columns: Columns, converting: Container[str]) -> Iterator[tuple[int, str, int, int]]:
     uids, types, properties, times = columns
     for i in compress(count(), map(converting.__contains__, types)):
-        experiment = _experiment_of(properties[i])
+        experiment = experiment_of(properties[i])
         if experiment is not None:
             yield uids[i], experiment, times[i], 0
 
 
-def _experiment_of(properties: dict[str, Json] | None) -> str | None:
-    experiment = properties.get(EXPERIMENT_PROPERTY) if properties else None
-    return experiment if isinstance(experiment, str) else None
-
-
 def _experiment_in(extra: str | None) -> str | None:
-    """As `_experiment_of`, of a stored event; SQLite's own JSON functions end a text at its first NUL."""
-    return _experiment_of(_decode_extra(extra).properties) if extra else None
+    """As `experiment_of`, of a stored event; SQLite's own JSON functions end a text at its first NUL."""
+    return experiment_of(_decode_extra(extra).properties) if extra else None
 
 
 def _persons(connection: sqlite3.Connection, uids: Iterable[int]) -> dict[int, int]:

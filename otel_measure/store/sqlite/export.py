@@ -37,7 +37,7 @@ def export(connection: sqlite3.Connection, user_id: str) -> UserExport:
     return UserExport(
         user_id,
         tuple(_ids(connection, uids)),
-        tuple(_exported(record, is_telling=is_telling) for record, is_telling in found),
+        tuple(exported_fact(record, is_telling=is_telling) for record, is_telling in found),
         _rows_of(connection, ids, uids),
         tuple(streams.of_users(connection, ids)),
     )
@@ -74,7 +74,8 @@ def _rows_in(connection: sqlite3.Connection, select: str, values: Sequence[Any])
     return connection.execute(f"{select} IN {marks(len(values))}", values)
 
 
-def _exported(record: Record, *, is_telling: bool) -> ExportedFact:
+def exported_fact(record: Record, *, is_telling: bool = False) -> ExportedFact:
+    """Return a fact as an export has it."""
     event = to_event(record)
     return ExportedFact(
         event.name, moment(event.ts), event.origin.service, event.origin.environment, event.attributes,

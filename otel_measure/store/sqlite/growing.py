@@ -8,7 +8,7 @@ out again when it changes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -20,39 +20,21 @@ from otel_measure.definitions.cells import LARGEST
 from otel_measure.definitions.growth import Growth, KnownSingles
 from otel_measure.definitions.measurements import Attributes
 from otel_measure.definitions.model_ties import ModelNames, ModelTies
-from otel_measure.definitions.model_use import SUMS, ModelUse
+from otel_measure.definitions.model_use import SUMS, ModelUse, provider_that_served
 from otel_measure.definitions.signals import ModelSeries
 from otel_measure.definitions.streams import Increment, Point
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
-from otel_measure.records.ids import id_keys
-from otel_measure.records.kinds import Inference, Origin
-from otel_measure.stats.binned import Bin, Binned
-from otel_measure.store.sqlite import facts, following, models, overshown, tellings
-from otel_measure.store.sqlite.amending import Correction
+from otel_measure.records.kinds import Origin
+from otel_measure.stats.binned import Binned
+from otel_measure.store.sqlite import following, models, overshown, silent_versions, tellings
 from otel_measure.store.sqlite.chunks import rows_in
+from otel_measure.store.sqlite.kept_increments import KeptIncrement, joined
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.streams import Interpreted, Interpreter
+from otel_measure.store.types.streams import Interpreted, Interpreter, NotInterpreted
 
 SETTLED_US: Final = 3 * HOUR_US
 _COUNTED_AT_ONCE: Final = 1000  # rows; a process with more is counted in the background
-_SILENT_AT_ONCE: Final = 10_000
-
-
-class _Kept(msgspec.Struct):
-    """An increment as a row keeps it."""
-
-    name: str
-    unit: str
-    kind: str
-    ts: int
-    value: float
-    count: int
-    bins: list[Bin]
-    minimum: float | None
-    maximum: float | None
-    has_sum: bool
-    series: ModelSeries
 
 
 class _Placed(msgspec.Struct):
@@ -68,10 +50,11 @@ class _Placed(msgspec.Struct):
     sources_nano_usd: dict[str, int]
     binned: bytes
     sums: list[tuple[str, Attributes, float]]
+    provider: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_kept = msgspec.msgpack.Decoder(_Kept).decode
+_kept = msgspec.msgpack.Decoder(KeptIncrement).decode
 _placed = msgspec.msgpack.Decoder(_Placed).decode
 
 
@@ -91,15 +74,27 @@ def take(transaction: Transaction, increments: Sequence[Increment], interpreter:
             kept.setdefault(number, set()).add(_keep(connection, number, each, series))
     for number, keys in sorted(kept.items()):
         overshown.drop_undue(transaction, number)
-        if _has_singles(connection, number):
+        try:
+            is_counted = _counted_at_once(transaction, number, keys, interpreter)
+        except NotInterpreted:
+            is_counted = False
+        if not is_counted:
             following.note_changed(connection, [number])
-        elif _counts_by_itself(connection, number):
-            grown, placed = _growth(connection, "id IN", sorted(keys))
-            _place(transaction, number, {each.key: each.increment for each in grown}, placed, interpreter)
-        elif _rows_of(connection, number) <= _COUNTED_AT_ONCE:
-            count(transaction, number, interpreter)
-        else:
-            following.note_changed(connection, [number])
+
+
+def _counted_at_once(transaction: Transaction, process: int, keys: Iterable[int], interpreter: Interpreter) -> bool:
+    """Count what a process has grown by in some rows, where that is done quickly; return whether it is."""
+    connection = transaction.connection
+    if _has_singles(connection, process):
+        return False
+    if _counts_by_itself(connection, process):
+        grown, placed = _growth(connection, "id IN", sorted(keys))
+        _place(transaction, process, {each.key: each.increment for each in grown}, placed, interpreter)
+        return True
+    if _rows_of(connection, process) > _COUNTED_AT_ONCE:
+        return False
+    count(transaction, process, interpreter)
+    return True
 
 
 def _rows_of(connection: sqlite3.Connection, process: int) -> int:
@@ -129,14 +124,14 @@ def _keep(connection: sqlite3.Connection, process: int, increment: Increment, se
     row = connection.execute(
         "SELECT after, until, increment FROM growth WHERE process = ? AND series = ? AND minute = ?", key
     ).fetchone()
-    new = _Kept(
+    new = KeptIncrement(
         point.name, point.unit, point.kind, point.ts, increment.value, increment.count, list(increment.bins),
         point.minimum, point.maximum, point.has_sum, series,
     )  # fmt: skip
     after, until = increment.after_us, point.ts
     if row is not None:
         after, until = min(after, row[0]), max(until, row[1])
-        new = _joined(_kept(row[2]), new)
+        new = joined(_kept(row[2]), new)
     names = (series.request_model or "", series.response_model or "")
     return int(
         connection.execute(
@@ -146,26 +141,6 @@ def _keep(connection: sqlite3.Connection, process: int, increment: Increment, se
             (*key, series.role, series.scope, *names, after, until, _encode(new)),
         ).fetchone()[0]
     )
-
-
-def _joined(known: _Kept, new: _Kept) -> _Kept:
-    bins: dict[tuple[float, float], int] = {}
-    for low, high, n in (*known.bins, *new.bins):
-        bins[low, high] = bins.get((low, high), 0) + n
-    return msgspec.structs.replace(
-        new,
-        ts=max(known.ts, new.ts),
-        value=known.value + new.value,
-        has_sum=known.has_sum and new.has_sum,
-        count=known.count + new.count,
-        bins=[(low, high, n) for (low, high), n in bins.items()],
-        minimum=_extreme(min, known.minimum, new.minimum),
-        maximum=_extreme(max, known.maximum, new.maximum),
-    )
-
-
-def _extreme(of: Callable[[float, float], float], one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else of(one, other)
 
 
 def _has_singles(connection: sqlite3.Connection, process: int) -> bool:
@@ -186,7 +161,7 @@ def count(transaction: Transaction, process: int, interpreter: Interpreter) -> i
     grown, placed = _growth(connection, "process IN", [process])
     singles = _singles(connection, process) if grown else []
     ties = ModelTies(growth.pairs_of(grown, singles))
-    reassigned = _name_versions(transaction, process) if transaction.rolls_up else 0
+    reassigned = silent_versions.name(transaction, process) if transaction.rolls_up else 0
     reassigned += _place(transaction, process, growth.left_of(grown, singles, ties), placed, interpreter)
     if added := overshown.deferred(transaction, process):
         overshown.show(transaction, process, added, of_facts=False)
@@ -208,7 +183,7 @@ def _place(
     gone = [placed[key] for key in stale if key in placed]
     come = {key: increment for key in stale if (increment := left[key]) is not None}
     new = {
-        key: _to_place(wanted[key], interpreted)
+        key: _to_place(wanted[key], interpreted, _provider(come[key]))
         for key, interpreted in zip(come, interpreter(list(come.values())), strict=True)
     }
     transaction.connection.executemany(
@@ -226,6 +201,11 @@ def _what(increment: Increment | None) -> tuple[str, str, float, int, bool] | No
     return (series.model, series.version, increment.value, increment.count, increment.cost_comes)
 
 
+def _provider(increment: Increment) -> str | None:
+    series = increment.point.model_series
+    return None if series is None else series.provider
+
+
 def _growth(
     connection: sqlite3.Connection, where: str, values: Sequence[int]
 ) -> tuple[list[Growth], dict[int, _Placed]]:
@@ -239,7 +219,7 @@ def _growth(
     return sorted(grown, key=lambda each: each.key), placed
 
 
-def _increment(kept: _Kept, after: int) -> Increment:
+def _increment(kept: KeptIncrement, after: int) -> Increment:
     point = Point(
         kept.name, kept.kind, kept.unit, "", "", "instance", "", 0, kept.ts, kept.value, kept.count,
         minimum=kept.minimum, maximum=kept.maximum, has_sum=kept.has_sum, model_series=kept.series,
@@ -264,7 +244,7 @@ def _singles(connection: sqlite3.Connection, process: int) -> list[KnownSingles]
 # ---------------------------------------------------------------- cells and totals
 
 
-def _to_place(of: tuple[str, str, float, int, bool] | None, interpreted: Interpreted) -> _Placed:
+def _to_place(of: tuple[str, str, float, int, bool] | None, interpreted: Interpreted, provider: str | None) -> _Placed:
     assert of is not None  # only what is left was interpreted
     use = interpreted.use
     return _Placed(
@@ -278,6 +258,7 @@ def _to_place(of: tuple[str, str, float, int, bool] | None, interpreted: Interpr
         use.sources_nano_usd,
         (use.binned or Binned()).to_json(),
         [(instrument.name, attributes, value) for instrument, value, attributes in interpreted.sums],
+        provider_that_served(provider, use.model),
     )
 
 
@@ -287,7 +268,8 @@ def _move(transaction: Transaction, process: int, gone: Sequence[_Placed], come:
     for placed, sign in (*((each, -1) for each in gone), *((each, 1) for each in come)):
         names = transaction.names
         minute = placed.ts - placed.ts % MINUTE_US
-        key = (60, minute, names.model(placed.model, placed.version), names.origin(placed.origin))
+        model, origin = names.model(placed.model, placed.version), names.origin(placed.origin)
+        key = (60, minute, model, origin, placed.provider)
         cells.setdefault(key, ModelUse(placed.model, placed.version)).add(_use(placed, sign))
     models.add_received(transaction.connection, cells)
     more, less = _difference(_sums(come), _sums(gone))
@@ -330,57 +312,6 @@ def _difference(
             whole = (more if value > 0 else less).setdefault(key, Sum(0))
             whole.value, whole.count = abs(value), 1
     return more, less
-
-
-# ---------------------------------------------------------------- versions of calls that do not say theirs
-
-
-def _name_versions(transaction: Transaction, process: int) -> int:
-    """Have the single calls that do not say which version answered count to the one that answered nearest in time."""
-    connection = transaction.connection
-    silent: list[tuple[str, int, str]] = connection.execute(
-        "SELECT s.call, s.ts, s.asked FROM single s JOIN telling t ON t.id = s.call AND t.kind = 'call'"
-        " WHERE s.process = ? AND s.answered = '' AND s.asked <> '' AND s.counts = 1",
-        (process,),
-    ).fetchall()
-    if not silent:
-        return 0
-    own = _answered(connection, process)
-    nearest = {call: own.nearest(asked, ts) for call, ts, asked in silent}
-    if missing := [(ts, asked) for call, ts, asked in silent if nearest[call] is None]:
-        of_service = _answered_in_service(connection, process, missing)
-        nearest = {call: nearest[call] or of_service.nearest(asked, ts) for call, ts, asked in silent}
-    wanted = {call: growth.version_of(asked, nearest[call]) for call, _, asked in silent}
-    correction = Correction(dict.fromkeys(wanted, process), following.measured(connection, [process]), wanted)
-    for record in facts.read_by_id(connection, facts.INFERENCE, id_keys(sorted(wanted))):
-        if isinstance(record, Inference) and record.response_model is None and record.version != wanted[record.id]:
-            correction.replaced.append((record, msgspec.structs.replace(record, version=wanted[record.id])))
-    return correction.apply(transaction) if correction.replaced else 0
-
-
-def _answered(connection: sqlite3.Connection, process: int) -> growth.AnsweredCalls:
-    rows = connection.execute("SELECT ts, asked, answered FROM single WHERE process = ? AND answered <> ''", (process,))
-    return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
-
-
-def _answered_in_service(
-    connection: sqlite3.Connection, process: int, missing: Sequence[tuple[int, str]]
-) -> growth.AnsweredCalls:
-    """Return the answered calls of the service around calls for which the process itself has none."""
-    (source,) = connection.execute("SELECT source FROM process WHERE id = ?", (process,)).fetchone()
-    service = source.rsplit("\n", 1)[0] + "\n"
-    rows = connection.execute(
-        "SELECT s.ts, s.asked, s.answered FROM process p JOIN single s ON s.process = p.id"
-        " WHERE p.source >= ? AND p.source < ? AND s.answered <> '' AND s.ts BETWEEN ? AND ? LIMIT ?",
-        (
-            service,
-            service[:-1] + "\x0b",
-            min(missing)[0] - growth.NEAREST_US,
-            max(missing)[0] + growth.NEAREST_US,
-            _SILENT_AT_ONCE,
-        ),
-    )
-    return growth.AnsweredCalls(((ts, ModelNames(asked, answered)) for ts, asked, answered in rows), ModelTies({}))
 
 
 # ---------------------------------------------------------------- upkeep

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from math import inf
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.environments import UNNAMED
+from otel_measure.definitions.evaluations import Evaluated, SameAnswers, evaluated
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.ids import id_key
@@ -25,7 +25,6 @@ from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import (
-    Evaluated,
     Group,
     GroupedLabels,
     JudgedRecord,
@@ -63,26 +62,12 @@ class SqliteQualityQuestions:
         """Return what answers were given in [start, end), sorted by model, version and name."""
         condition, parameters = conditions(None, self._where)
         rows = self._connection.execute(
-            "SELECT coalesce(m.name, ''), coalesce(m.version, ''), e.name, e.label, count(*), count(e.score),"
-            " total(e.score), min(e.score), max(e.score)"
+            "SELECT coalesce(m.name, ''), coalesce(m.version, ''), e.name, e.label, e.score, count(*)"
             " FROM evaluation e LEFT JOIN model m ON m.id = e.model JOIN origin o ON o.id = e.origin"
-            f" WHERE e.ts >= ? AND e.ts < ? {condition} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+            f" WHERE e.ts >= ? AND e.ts < ? {condition} GROUP BY 1, 2, 3, 4, 5",
             (start, end, *parameters),
         )
-        evaluated: dict[tuple[str, str, str], Evaluated] = {}
-        for model, version, name, label, count, scored, score_sum, low, high in rows:
-            key = (model, version, name)
-            known = evaluated.get(key) or Evaluated(*key, 0, 0, 0.0, inf, -inf, {})
-            evaluated[key] = Evaluated(
-                *key,
-                known.answers + count,
-                known.scored + scored,
-                known.score_sum + score_sum,
-                min(known.score_min, inf if low is None else low),
-                max(known.score_max, -inf if high is None else high),
-                {**known.labels, **({label: count} if label is not None else {})},
-            )
-        return list(evaluated.values())
+        return evaluated(map(SameAnswers._make, rows))
 
     def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
         """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""

@@ -1,4 +1,4 @@
-"""Roll-ups of inferences: a cell per model, origin and minute, five minutes, and hour; everything in a cell adds."""
+"""Roll-ups of inferences: a cell per model, origin, provider and minute, five minutes, hour; all in a cell adds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -20,12 +21,11 @@ from otel_measure.definitions.windows import MINUTE_US, MODEL_LEVELS_S, CellRang
 from otel_measure.records.kinds import Inference, Record
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.sqlite import call_changes, facts
+from otel_measure.store.sqlite import call_changes, facts, registered_models
 from otel_measure.store.sqlite.call_changes import note_changes
 from otel_measure.store.sqlite.chunks import chunks, marks
 from otel_measure.store.sqlite.kept import METRICS, StoreState, counted_by
 from otel_measure.store.sqlite.kept_uses import KeptUse, KeptUses, to_read_again
-from otel_measure.store.sqlite.names import Names
 from otel_measure.store.sqlite.transaction import Accepted, Frozen, Transaction
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import (
@@ -38,7 +38,8 @@ from otel_measure.store.types.models import (
     ModelKey,
 )
 
-CellKey: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
+CellPlace: TypeAlias = tuple[int, int, int, int]  # (seconds, start, model, origin)
+CellKey: TypeAlias = tuple[int, int, int, int, str]  # and the provider: "" in cells of before it was told apart
 # Cells of facts, and those of calls that only metrics of others tell of: no fact brings these back, so they stay.
 Cells: TypeAlias = Literal["model_cell", "received_cell"]
 CELLS: Final[tuple[Cells, ...]] = ("model_cell", "received_cell")
@@ -52,14 +53,15 @@ _HISTOGRAMS: Final[Mapping[Cells, str]] = {"model_cell": "latency, first_chunk",
 _BY_SOURCE: Final = "sources, sources_nano_usd"
 _ROWS_AT_ONCE: Final = 10_000
 _K = TypeVar("_K")
-_OF_CELL: Final = "seconds=? AND start=? AND model=? AND origin=?"
-_REGISTERED: Final = "SELECT name, version, type, metadata, targets FROM model"
+_OF_PLACE: Final = "seconds=? AND start=? AND model=? AND origin=?"
+_OF_CELL: Final = f"{_OF_PLACE} AND provider=?"
 _MODEL: Final = ("c.model", "m.name", "m.version")
 _name_and_version: Final = attrgetter("model", "version")
 _GROUPED_BY: Final[Mapping[GroupBy | None, tuple[str, ...]]] = {
     None: (),
     "model": ("m.name",),
     "version": ("m.name", "m.version"),
+    "provider": ("c.provider",),
     "service": ("o.service",),
 }
 _decode_sources: Callable[[str], dict[str, int]] = msgspec.json.Decoder(dict[str, int]).decode
@@ -69,7 +71,7 @@ _encode_sources = msgspec.json.Encoder(order="sorted").encode
 def add(transaction: Transaction, new: Accepted) -> None:
     """Merge newly accepted inferences into the stored minutes and hours."""
     if Inference in new:
-        note_changes(transaction.connection, _add(transaction, new[Inference].records))
+        _note_changes(transaction.connection, _add(transaction, new[Inference].records))
 
 
 def _add(transaction: Transaction, records: Iterable[Record]) -> Collection[CellKey]:
@@ -77,8 +79,8 @@ def _add(transaction: Transaction, records: Iterable[Record]) -> Collection[Cell
     names = transaction.names
     uses = use_by_minute(record for record in records if isinstance(record, Inference))
     minutes = {
-        (60, minute, names.model(model, version), names.origin(origin)): use
-        for (minute, model, version, origin), use in uses.items()
+        (60, minute, names.model(model, version), names.origin(origin), provider): use
+        for (minute, model, version, origin, provider), use in uses.items()
     }
     _add_minutes(transaction.connection, minutes, "model_cell")
     return minutes.keys()
@@ -87,7 +89,11 @@ def _add(transaction: Transaction, records: Iterable[Record]) -> Collection[Cell
 def add_received(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse]) -> None:
     """Merge calls that only metrics tell of into the stored minutes, and into the hours around them."""
     _add_minutes(connection, minutes, "received_cell")
-    note_changes(connection, minutes)
+    _note_changes(connection, minutes)
+
+
+def _note_changes(connection: sqlite3.Connection, cells: Iterable[CellPlace | CellKey]) -> None:
+    note_changes(connection, [(cell[1], cell[2]) for cell in cells])
 
 
 def _add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse], cells: Cells) -> None:
@@ -103,43 +109,48 @@ def _add_minutes(connection: sqlite3.Connection, minutes: dict[CellKey, ModelUse
 
 def _around(minute: CellKey, cells: Cells) -> list[CellKey]:
     """Return the longer cells that a minute lies in."""
-    _, start, model, origin = minute
-    return [(seconds, start - start % (seconds * 1_000_000), model, origin) for seconds in LEVELS_S[cells][1:]]
+    _, start, model, origin, provider = minute
+    return [(seconds, _start(start, seconds), model, origin, provider) for seconds in LEVELS_S[cells][1:]]
 
 
-def recount_minutes(transaction: Transaction, cells: Iterable[CellKey]) -> None:
+def _start(at: int, seconds: int) -> int:
+    return at - at % (seconds * 1_000_000)
+
+
+def recount_minutes(transaction: Transaction, places: Iterable[CellPlace]) -> None:
     """Count minutes anew from their facts, and the longer cells around them from their minutes."""
     connection = transaction.connection
-    longer: set[CellKey] = set()
-    minutes = sorted(cells)
-    note_changes(connection, minutes)
+    longer: set[CellPlace] = set()
+    minutes = sorted(places)
+    _note_changes(connection, minutes)
     for minute in minutes:
         _, start, model, origin = minute
-        connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", (60, start, model, origin))
+        connection.execute(f"DELETE FROM model_cell WHERE {_OF_PLACE}", minute)
         of_minute = facts.read(
             connection,
             facts.INFERENCE,
             "WHERE f.model = ? AND f.origin = ? AND f.ts >= ? AND f.ts < ?",
             (model, origin, start, start + MINUTE_US),
         )
-        for use in use_by_minute(record for record in of_minute if isinstance(record, Inference)).values():
-            _add_cell(connection, (60, start, model, origin), use, "model_cell")
-        longer.update(_around(minute, "model_cell"))
-    for key in sorted(longer):
-        _recount_longer(connection, key)
+        uses = use_by_minute(record for record in of_minute if isinstance(record, Inference))
+        for key, use in uses.items():
+            _add_cell(connection, (*minute, key.provider), use, "model_cell")
+        longer.update((seconds, _start(start, seconds), model, origin) for seconds in LEVELS_S["model_cell"][1:])
+    for place in sorted(longer):
+        _recount_longer(connection, place)
 
 
-def _recount_longer(connection: sqlite3.Connection, key: CellKey) -> None:
-    seconds, start, model, origin = key
-    connection.execute(f"DELETE FROM model_cell WHERE {_OF_CELL}", key)
+def _recount_longer(connection: sqlite3.Connection, place: CellPlace) -> None:
+    seconds, start, model, origin = place
+    connection.execute(f"DELETE FROM model_cell WHERE {_OF_PLACE}", place)
     rows = connection.execute(
-        f"SELECT {_columns('model_cell')} FROM model_cell"
-        " WHERE seconds = 60 AND start >= ? AND start < ? AND model = ? AND origin = ? ORDER BY start",
+        f"SELECT provider, {_columns('model_cell')} FROM model_cell"
+        " WHERE seconds = 60 AND start >= ? AND start < ? AND model = ? AND origin = ? ORDER BY provider, start",
         (start, start + seconds * 1_000_000, model, origin),
     ).fetchall()
-    if not rows:
-        return
-    _add_cell(connection, key, _use("", "", rows, "model_cell"), "model_cell")
+    for provider, of_provider in groupby(rows, itemgetter(0)):
+        cells = [row[1:] for row in of_provider]
+        _add_cell(connection, (*place, provider), _use("", "", cells, "model_cell"), "model_cell")
 
 
 def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells: Cells) -> None:
@@ -155,7 +166,9 @@ def _add_cell(connection: sqlite3.Connection, key: CellKey, use: ModelUse, cells
         *_histograms(use, cells),
     )
     connection.execute(
-        f"INSERT OR REPLACE INTO {cells} (seconds, start, model, origin, {columns}) VALUES {marks(len(values))}", values
+        f"INSERT OR REPLACE INTO {cells} (seconds, start, model, origin, provider, {columns})"
+        f" VALUES {marks(len(values))}",
+        values,
     )
 
 
@@ -209,24 +222,6 @@ def recount(transaction: Transaction, _: Frozen) -> Iterator[None]:
         yield
 
 
-def _model(row: tuple[Any, ...]) -> Model:
-    name, version, kind, metadata, targets = row
-    return Model(name, version, kind, *(msgspec.json.decode(text) if text else None for text in (metadata, targets)))
-
-
-def register(connection: sqlite3.Connection, names: Names, model: Model) -> None:
-    """Add a model, or replace what is known of it."""
-    connection.execute(
-        "UPDATE model SET type=?, metadata=?, targets=? WHERE id=?",
-        (
-            model.type,
-            msgspec.json.encode(model.metadata).decode() if model.metadata else None,
-            msgspec.json.encode(model.targets).decode() if model.targets else None,
-            names.model(model.name, model.version),
-        ),
-    )
-
-
 def levels_by(rules: int) -> Mapping[Cells, tuple[int, ...]]:
     """Return how long the cells are of a store that is counted by rules of a version."""
     return LEVELS_S if rules >= _RULES_WITH_FIVE_MINUTES else dict.fromkeys(CELLS, windows.LEVELS_S)
@@ -251,9 +246,7 @@ class SqliteRecordedModels:
 
     def models(self, only: ModelKey | None = None) -> list[Model]:
         """Return every model that was registered or recorded (or one, if it was), sorted by name and version."""
-        one, given = ("", ()) if only is None else ("WHERE name = ? AND version = ?", only)
-        rows = self._connection.execute(f"{_REGISTERED} {one} ORDER BY name, version", given)
-        return [_model(row) for row in rows]
+        return registered_models.read(self._connection, only)
 
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did in [start, end), from merged cells, sorted by name and version."""

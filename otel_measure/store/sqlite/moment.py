@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from otel_measure.definitions.arrivals import Arrival
@@ -11,12 +11,25 @@ from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.machine_cells import MachineCell
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
+from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Origin
-from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
+from otel_measure.store.sqlite import (
+    agents,
+    arrivals,
+    environments,
+    erasures,
+    links,
+    machine,
+    senders,
+    streams,
+    totals,
+    users,
+)
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
 from otel_measure.store.sqlite.call_facts import SqliteCallFactQuestions
 from otel_measure.store.sqlite.call_times import SqliteCallTimeQuestions
 from otel_measure.store.sqlite.calls import SqliteCallQuestions
+from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -85,6 +98,20 @@ class SqliteMoment:
         return [Origin(*row) for row in rows]
 
     @property
+    def merged_users(self) -> dict[str, str]:
+        """The person of each user id that is another's, as that person's own id."""
+        return links.merged(self._transaction.connection)
+
+    @property
+    def erased_times(self) -> str | None:
+        """How often somebody was erased, `None` for never."""
+        return self._seen.erasures
+
+    def erasures(self) -> tuple[ErasedUsers, ...]:
+        """Return whom erasures were of, as tombstones, the first one first."""
+        return erasures.all_of(self._transaction.connection)
+
+    @property
     def horizon(self) -> int:
         """Time before which facts may have been removed, microseconds; 0 when none were."""
         return self._seen.horizon
@@ -101,10 +128,19 @@ class SqliteStreamQuestions:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def families(self, now: int) -> list[Family]:
-        """Return all that `/metrics` shows from the store, instruments and labels sorted."""
-        families = totals.families(self._connection) + streams.families(self._connection, now)
+    def families(self, now: int, beside: Mapping[TotalKey, Sum] | None = None) -> list[Family]:
+        """Return all that `/metrics` shows from the store, instruments and labels sorted.
+
+        Args:
+            now: microseconds.
+            beside: what facts that are kept elsewhere add; series without a name are left out.
+        """
+        families = totals.families(self._connection, beside) + streams.families(self._connection, now)
         return sorted(families, key=lambda family: family.name)
+
+    def unnamed(self, keys: Iterable[TotalKey]) -> list[TotalKey]:
+        """Return those of some series of facts that have no name yet."""
+        return totals.unnamed(self._connection, keys)
 
     def readings(self, prefixes: Sequence[str], since: int) -> list[HostReading]:
         """Return the last values of streams whose names begin so, per host, process and labels."""

@@ -18,6 +18,14 @@ _NOWHERE: Final = Origin("")
 HIDDEN: Final = "\0"  # begins the ids of whoever is being erased; no id that anybody gives has it
 
 
+def series_labels(attributes: Attributes, origin: Origin) -> str:
+    """Return the labels of a fact series; they say where it comes from as well."""
+    own = [(semconv.ATTR_SERVICE_NAME, origin.service)]
+    if origin.environment:
+        own.append((semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, origin.environment))
+    return escaped((*attributes, *own))
+
+
 class Cache(Generic[K, V]):
     """A bounded map that forgets everything when it is full: memory does not grow with users or models.
 
@@ -122,10 +130,7 @@ class Names:
         known = self._series.get(key)
         if known is not None:
             return known
-        own = [(semconv.ATTR_SERVICE_NAME, origin.service)]
-        if origin.environment:
-            own.append((semconv.ATTR_DEPLOYMENT_ENVIRONMENT_NAME, origin.environment))
-        return self._series.put(key, self._series_id(name, escaped((*attributes, *own))))
+        return self._series.put(key, self._series_id(name, series_labels(attributes, origin)))
 
     def overflow(self, name: str) -> int:
         """Return the id of the series in which everything beyond the cap is summed; its rank is 0."""

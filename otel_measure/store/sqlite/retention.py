@@ -87,20 +87,26 @@ class Sweeper:
         self._work_off = work_off
         self.bound: Final = Bound(database.path, limits.max_bytes, self._make_room_now)
 
-    def sweep(self, now: int) -> int:
-        """Apply retention and the bound where `now` is believed; return the facts removed."""
+    def sweep(self, now: int, limits: Limits | None = None) -> int:
+        """Apply retention and the bound where `now` is believed; return the facts removed.
+
+        Args:
+            now: microseconds.
+            limits: of another process, whose turn it is; `None` for those of this one.
+        """
+        retention_days, _, history_days = limits or self._limits
         with self._database.write() as connection:
             clock = kept_clock(connection)
             if not believes(clock, now):
                 return 0
             if clock is None or now - clock.since >= _SETTLES_US:
-                streams.sweep(connection, now, self._limits.history_days)
-                senders.sweep(connection, now, self._limits.history_days)
+                streams.sweep(connection, now, history_days)
+                senders.sweep(connection, now, history_days)
                 arrivals.sweep(connection, now)
-                machine.sweep(connection, now, self._limits.history_days)
+                machine.sweep(connection, now, history_days)
                 signals.sweep(connection, now)
         definitions = self._definitions()
-        oldest_day = definitions.day_of(now) - self._limits.retention_days
+        oldest_day = definitions.day_of(now) - retention_days
         return self._purge(day_start(oldest_day, definitions.zone)) + self._make_room(now)
 
     # ------------------------------------------------------------ the bound

@@ -13,7 +13,7 @@ from otel_measure.store.sqlite.following import Followed
 from otel_measure.store.sqlite.tellings import TellingRow
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.calls import TakenTellings, TellingOutcome
-from otel_measure.store.types.streams import Interpreter
+from otel_measure.store.types.streams import Interpreter, NotInterpreted
 
 _log: Final = logging.getLogger(__name__)
 _TELLINGS_AT_ONCE: Final = 1000
@@ -81,6 +81,10 @@ def _count_one(transaction: Transaction, process: int, interpreter: Interpreter)
     connection.execute("SAVEPOINT process")
     try:
         reassigned = growing.count(transaction, process, interpreter)
+    except NotInterpreted:  # it is asked again
+        connection.execute("ROLLBACK TO process")
+        transaction.names.clear()
+        reassigned = 0
     except (ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError) as fault:
         connection.execute("ROLLBACK TO process")
         transaction.names.clear()

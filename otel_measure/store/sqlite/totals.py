@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from typing import NamedTuple
 
 from otel_measure.conventions import instruments
 from otel_measure.conventions.instruments import Instrument
 from otel_measure.definitions.cells import LARGEST
-from otel_measure.definitions.exposition import Family, Sample, overflow_family
+from otel_measure.definitions.exposition import OVERFLOW_LABELS, Family, Sample, added_buckets, overflow_family
 from otel_measure.definitions.totals import Sum, TotalKey, summed
 from otel_measure.store.sqlite.chunks import chunks
 from otel_measure.store.sqlite.facts import READ_AT_ONCE, TABLES, read
-from otel_measure.store.sqlite.names import Names
+from otel_measure.store.sqlite.names import Names, series_labels
 from otel_measure.store.sqlite.transaction import Accepted, Transaction
 
 
@@ -79,23 +80,83 @@ def unpacked(blob: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(blob) // 8}q", blob)
 
 
-def families(connection: sqlite3.Connection) -> list[Family]:
-    """Return the totals as exposed: capped, the rest summed as overflow, sorted by name and labels."""
+class _Shown(NamedTuple):
+    """A series as it is exposed."""
+
+    name: str
+    labels: str
+    value: int
+    n: int
+    buckets: tuple[int, ...] | None
+
+
+def families(connection: sqlite3.Connection, beside: Mapping[TotalKey, Sum] | None = None) -> list[Family]:
+    """Return the totals as exposed: capped, the rest summed as overflow, sorted by name and labels.
+
+    Args:
+        connection: to the store.
+        beside: what facts that are kept elsewhere add; their series have been named, those that have not are left out.
+    """
+    families: dict[str, Family] = {}
+    for shown in _shown(connection) if beside is None else _shown_with(connection, beside):
+        instrument = instruments.BY_NAME[shown.name]
+        family = families.get(shown.name) or families.setdefault(shown.name, _family(instrument))
+        family.samples.append(_sample(instrument, shown))
+    overflowing = overflowing_sets(connection)
+    if overflowing:
+        family = overflow_family(overflowing)
+        families[family.name] = family
+    return list(families.values())
+
+
+def _shown(connection: sqlite3.Connection) -> Iterator[_Shown]:
     rows = connection.execute(
         "SELECT s.name, s.labels, t.value, t.count, t.buckets FROM series s JOIN total t ON t.series = s.id"
         " WHERE s.rank <= ? ORDER BY s.name, s.labels",
         (instruments.EXPOSED_ATTRIBUTE_SETS,),
     )
-    found: dict[str, Family] = {}
     for name, labels, value, count, buckets in rows:
-        instrument = instruments.BY_NAME[name]
-        family = found.get(name) or found.setdefault(name, _family(instrument))
-        family.samples.append(_sample(instrument, labels, value, count, buckets))
-    overflowing = overflowing_sets(connection)
-    if overflowing:
-        family = overflow_family(overflowing)
-        found[family.name] = family
-    return list(found.values())
+        yield _Shown(name, labels, value, count, None if buckets is None else unpacked(buckets))
+
+
+def _shown_with(connection: sqlite3.Connection, beside: Mapping[TotalKey, Sum]) -> list[_Shown]:
+    """Return the series as they are with what is added to each, and to the overflow by those beyond the cap."""
+    totals = {(shown.name, shown.labels): shown for shown in _shown(connection)}
+    by_labels: dict[tuple[str, str], Sum] = {}
+    for key, total in beside.items():
+        bounds = len(instruments.BY_NAME[key.instrument].buckets)
+        by_labels.setdefault(_series(key), Sum(bounds)).add(total)
+    for name, labels, rank in connection.execute("SELECT name, labels, rank FROM series"):
+        added = by_labels.get((name, labels))
+        if added is None:
+            continue
+        series = (name, labels if rank <= instruments.EXPOSED_ATTRIBUTE_SETS else OVERFLOW_LABELS)
+        totals[series] = _plus(totals.get(series) or _Shown(*series, 0, 0, None), added)
+    return [totals[series] for series in sorted(totals)]
+
+
+def _plus(shown: _Shown, added: Sum) -> _Shown:
+    value = max(min(shown.value + added.value, LARGEST), -LARGEST)
+    buckets = None if added.buckets is None else added_buckets(shown.buckets or (), tuple(added.buckets))
+    return shown._replace(value=value, n=shown.n + added.count, buckets=buckets)
+
+
+def unnamed(connection: sqlite3.Connection, keys: Iterable[TotalKey]) -> list[TotalKey]:
+    """Return those of some series that have no name here yet, in an order that depends on nothing else."""
+    named = set(connection.execute("SELECT name, labels FROM series"))
+    return sorted((key for key in keys if _series(key) not in named), key=_series)
+
+
+def _series(key: TotalKey) -> tuple[str, str]:
+    return key.instrument, series_labels(key.attributes, key.origin)
+
+
+def name_series(names: Names, keys: Iterable[TotalKey]) -> None:
+    """Name series whose facts are kept elsewhere, in this order: the first ones of an instrument are shown."""
+    for name, attributes, origin in keys:
+        _, rank = names.series(name, attributes, origin)
+        if rank > instruments.EXPOSED_ATTRIBUTE_SETS:
+            names.overflow(name)
 
 
 def overflowing_sets(connection: sqlite3.Connection) -> list[tuple[str, int]]:
@@ -111,6 +172,6 @@ def _family(instrument: Instrument) -> Family:
     return Family(instrument.name, instrument.kind, instrument.unit, instrument.description, instrument.buckets, [])
 
 
-def _sample(instrument: Instrument, labels: str, value: int, count: int, buckets: bytes | None) -> Sample:
-    real = value / instrument.units_per_value
-    return Sample(labels, real, count, unpacked(buckets)) if buckets is not None else Sample(labels, real)
+def _sample(instrument: Instrument, shown: _Shown) -> Sample:
+    real = shown.value / instrument.units_per_value
+    return Sample(shown.labels, real, *(() if shown.buckets is None else (shown.n, shown.buckets)))

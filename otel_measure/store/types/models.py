@@ -12,12 +12,12 @@ from otel_measure.stats.means import Moments
 ModelKey: TypeAlias = tuple[str, str]
 CallOrder: TypeAlias = Literal["latency", "cost"]
 """By what single calls are chosen, the largest first."""
-GroupBy: TypeAlias = Literal["model", "version", "service"]
+GroupBy: TypeAlias = Literal["model", "version", "provider", "service"]
 """What uses of models are told apart by; a version is one of its model's."""
 SeriesGroupBy: TypeAlias = Literal[GroupBy, "error_type"]
 """What a series tells apart; by the type of an error its errors alone."""
 GroupKey: TypeAlias = tuple[str, ...]
-"""Which group it is: a model, a model and its version, or a service; empty where nothing is told apart."""
+"""Which group it is: a model, a model and its version, a provider, or a service; empty where nothing is told apart."""
 
 
 SLOT_US: Final = 300_000_000

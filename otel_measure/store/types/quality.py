@@ -55,20 +55,6 @@ class GroupedLabels:
     confusion: dict[Group, dict[tuple[str, str], int]] = field(default_factory=dict)
 
 
-class Evaluated(NamedTuple):
-    """What answers of one model were given under one name of an evaluation: how many, their scores, their labels."""
-
-    model: str
-    version: str
-    name: str
-    answers: int
-    scored: int
-    score_sum: float
-    score_min: float
-    score_max: float
-    labels: Mapping[str, int]
-
-
 class JudgedRecord(NamedTuple):
     """A record with a prediction or features, as drift looks at it: the prediction is one of the values."""
 

@@ -22,6 +22,10 @@ class Interpreted(NamedTuple):
     sums: tuple[Measurement, ...]
 
 
+class NotInterpreted(Exception):  # noqa: N818 - reads as the answer it is
+    """What an interpreter raises that cannot tell it now: what has grown is kept, and asked about again."""
+
+
 Interpreter: TypeAlias = Callable[[Sequence[Increment]], list[Interpreted]]
 
 

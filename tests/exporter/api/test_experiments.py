@@ -64,7 +64,7 @@ def test_from_creation_to_results(client: TestClient) -> None:
         "created_at": "2026-01-01T12:00:00Z",
     }
     listed = client.get(BASE).json()["data"]
-    assert listed == {"experiments": [answer["data"]], "total_experiments": 1, "environment": ""}
+    assert listed == {"experiments": [answer["data"]], "environment": ""}
 
 
 def test_unknown_numbers_are_null(client: TestClient) -> None:

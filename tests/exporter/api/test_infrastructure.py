@@ -70,11 +70,11 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
         "status": "success",
         "data": {
             "services": [registered | {"state": "down", "down_since": "2026-01-15T12:00:30Z"}],
-            "total_services": 1,
             "services_down": 1,
             "timestamp": "2026-01-15T12:00:30Z",
             "environment": "",
         },
+        "lists": {"services": {"total": 1, "matched": 1}},
     }
     assert client.get(f"{BASE}/summary").json()["data"]["services_down"] == 1
     clock.advance(timedelta(seconds=10))
@@ -126,7 +126,6 @@ def test_empty_server(client: TestClient) -> None:
     data = client.get(f"{BASE}/services").json()["data"]
     assert data == {
         "services": [],
-        "total_services": 0,
         "services_down": 0,
         "timestamp": "2026-01-15T12:00:00Z",
         "environment": "",
@@ -182,7 +181,7 @@ def test_services_are_of_the_environment_asked_for(client: TestClient) -> None:
     """Of another one nothing of ours is told, and every answer says which it is about."""
     post(client, "register", name="my-api")
     services = client.get(f"{BASE}/services?environment=staging").json()["data"]
-    assert (services["total_services"], services["environment"]) == (0, "staging")
+    assert (services["services"], services["environment"]) == ([], "staging")
     assert client.get(f"{BASE}/availability/my-api?environment=staging").status_code == 404
     window = client.get(f"{BASE}/availability/my-api?environment=").json()["data"]["window"]
     assert window["environment"] == ""

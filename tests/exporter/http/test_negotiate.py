@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from exporter.http.negotiate import negotiated, prefers_csv
@@ -34,10 +36,29 @@ def test_gzip(accepted: list[bytes], takes: bool) -> None:
     assert negotiated(BOTH, headers) == expected
 
 
-def test_an_answer_of_one_form() -> None:
-    """An answer that nobody compressed beforehand leaves as it is."""
-    content = Content(b"{}", ((b"a", b"b"),))
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        (b"application/json", b"x" * 1023),
+        (b"text/plain; version=0.0.4; charset=utf-8", b"x" * 100_000),
+        (b"application/x-protobuf", b"x" * 100_000),
+    ],
+)
+def test_an_answer_of_one_form(media: bytes, body: bytes) -> None:
+    """A short answer, and one that is neither JSON nor CSV, leaves as it is."""
+    content = Content(body, ((b"content-type", media),))
     assert negotiated(content, [(b"accept-encoding", b"gzip")]) is content
+
+
+@pytest.mark.parametrize("media", [b"application/json", b"text/csv; charset=utf-8; header=present"])
+def test_a_long_answer_is_compressed(media: bytes) -> None:
+    """JSON and CSV of over 1 kB leave compressed to who takes gzip, and as they are to others; both say so."""
+    content = Content(b"0123456789" * 200, ((b"content-type", media),))
+    told = ((b"content-type", media), (b"vary", b"accept-encoding"))
+    compressed = negotiated(content, [(b"accept-encoding", b"gzip")])
+    assert (compressed.headers, compressed.status) == ((*told, (b"content-encoding", b"gzip")), 200)
+    assert (gzip.decompress(compressed.body), len(compressed.body) < 100) == (content.body, True)
+    assert negotiated(content, []) == content._replace(headers=told)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import json
 import re
 import time
 from collections.abc import Callable
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from exporter.api import ROUTES
 from otel_measure.ai.model_pages import SEARCHED
 from otel_measure.definitions.columns import Column
 from otel_measure.definitions.pages import Page as PageAsked
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 API: Final = "**/api/v1/metrics/"
 NOTHING: dict[str, Any] = {
     "active": [],
-    "total_active": 0,
     "silenced": 0,
     "recent": [],
     "silences": [],
@@ -28,13 +29,12 @@ NOTHING: dict[str, Any] = {
 }
 ALERTS: dict[str, Any] = {
     "alerts": [],
-    "total": 0,
     "rules": NOTHING,
     "environment": "",
     "timestamp": "2026-01-31T12:00:00Z",
 }
 STATUS: dict[str, Any] = {
-    "look": "good", "sentence": "No alert fires.", "firing": [], "total": 0, "verdicts": {}, "evaluated": None,
+    "look": "good", "sentence": "No alert fires.", "firing": [], "verdicts": {}, "evaluated": None,
     "timestamp": "2026-01-31T12:00:00Z", "definitions": "current", "environment": "",
 }  # fmt: skip
 MODEL: dict[str, Any] = {
@@ -62,10 +62,21 @@ ABOVE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def answer(page: Page, path: str, data: object, status: int = 200) -> None:
-    """Let the page get `data` for a path of the API, whatever the question narrows it to."""
-    body = {"status": "success", "data": data} if status == 200 else {"status": "error", "message": data}
+def answer(page: Page, path: str, data: Any, status: int = 200, total: int | None = None) -> None:
+    """Let the page get `data` for a path of the API, whatever the question narrows it to; `total` of its first list."""
+    body: dict[str, Any] = {"status": "error", "message": data}
+    if status == 200:
+        body = {"status": "success", "data": data, "lists": lists_of(path, data)}
+        if total is not None:
+            next(iter(body["lists"].values())).update(total=total, matched=total)
     page.route(re.compile(rf"/api/v1/metrics/{re.escape(path)}(\?|$)"), lambda route: fulfill(route, body, status))
+
+
+def lists_of(path: str, data: Any) -> dict[str, dict[str, int]]:
+    """Return how long the lists of an answer are, as its envelope says it."""
+    keys = [each.key for route in ROUTES if route.path == f"/api/v1/metrics/{path}" for each in route.lists]
+    lengths = {key: len(reduce(lambda part, name: part[name], key.split("."), data)) for key in keys}
+    return {key: {"total": length, "matched": length} for key, length in lengths.items()}
 
 
 def fulfill(route: Route, body: object, status: int) -> None:
@@ -82,7 +93,7 @@ def answer_models(page: Page, *models: dict[str, Any]) -> None:
             int(asked["limit"]), int(asked.get("offset", "0")), asked.get("sort", ""), asked.get("q", "")
         )
         rows, total, matched = rows_of(models, wanted, map(Column, {*SEARCHED, wanted.column} - {""}), SEARCHED)
-        data = {"models": list(rows), "total_models": total, "total_inferences": 1}
+        data = {"models": list(rows), "total_inferences": 1}
         lists = {"models": {"total": total, "matched": matched}}
         fulfill(route, {"status": "success", "data": data, "lists": lists}, 200)
 

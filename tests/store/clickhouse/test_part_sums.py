@@ -13,16 +13,15 @@ from otel_measure.definitions.totals import Sum, TotalKey, summed
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse import part_sums, parts
-from otel_measure.store.clickhouse.columns import columns_of, id_number
+from otel_measure.store.clickhouse.columns import columns_of, id_number, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.measured import LeftOut, sums_of
-from otel_measure.store.clickhouse.part_sums import PartSums
+from otel_measure.store.clickhouse.part_sums import PartSums, Removed
 from otel_measure.store.clickhouse.parts import Piece
 from otel_measure.store.clickhouse.tables import INFERENCE
-from otel_measure.store.clickhouse.writing import FactWriter
 from tests.clickhouse import ClickHouseServer
 from tests.facts import DAY, NOON, event, inference, records
-from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, new_store, on_a_server, writer
+from tests.store.clickhouse.storing import HISTORIES, new_store, on_a_server, writer, written_by
 
 pytestmark = pytest.mark.e2e
 
@@ -120,7 +119,7 @@ def test_large_parts_are_read_in_pieces(clickhouse: ClickHouseServer, monkeypatc
 
 def write_at_once(database: ClickHouseDatabase, given: Sequence[Record], rank: int) -> None:
     """Insert calls as a writer does that saw none of them, and died before it looked again."""
-    by = FactWriter(database, DEFINITIONS, lambda: NOON)._by
+    by = written_by(database)
     columns = columns_of(INFERENCE, given, [id_number(key) for key in id_keys([each.id for each in given])], by)
     database.insert("inference", columns | {"rank": [rank] * len(given)})
 
@@ -171,3 +170,26 @@ def test_whoever_starts_later_reads_what_lasts_from_the_store(
     database.run("SELECT sleep(1.1)")
     again.sums()
     assert database.rows("SELECT of_table FROM {db}.settled_total ORDER BY 1") == [("event",), ("event",)]
+
+
+def test_what_is_being_removed_adds_nothing(clickhouse: ClickHouseServer) -> None:
+    """Days and persons whose sums are kept elsewhere do not count, while their rows are there and afterwards."""
+    database = new_store(clickhouse)
+    kept = PartSums(database)
+    old = event("old", "u", NOON - 9 * DAY)
+    erased: list[Record] = [event(f"e{n}", "gone", NOON + n * DAY) for n in range(2)]
+    stay: list[Record] = [event("s", "stays"), inference("i")]
+    writer(database).accept([old, *erased, *stay])
+    assert shown(kept.sums()) == by_definition([old, *erased, *stay])
+    partition = str(database.rows("SELECT partition_id FROM system.parts WHERE database = '{db}' ORDER BY 1")[0][0])
+    of_day = Removed(frozenset({("event", partition)}))
+    number = user_number(written_by(database), "gone")
+    both = of_day._replace(users=frozenset({number}))
+    assert shown(kept.sums(of_day)) == by_definition([*erased, *stay])
+    assert shown(kept.sums(both)) == by_definition(stay)
+    database.run(f"DELETE FROM {{db}}.event WHERE user = '{number}'")
+    assert shown(kept.sums(both)) == shown(kept.sums(of_day)) == by_definition(stay)
+    database.run(f"ALTER TABLE {{db}}.event DROP PARTITION ID '{partition}'")
+    assert shown(kept.sums(of_day)) == shown(kept.sums()) == by_definition(stay)
+    merge(database)
+    assert shown(PartSums(database).sums()) == by_definition(stay)

@@ -24,6 +24,7 @@ QUESTIONS = (
     ("90m", SeriesAsked("5m", "model", None, ALL_MODELS, None)),
     ("24h", SeriesAsked("1h", "version", "previous", ALL_MODELS, None)),
     ("24h", SeriesAsked("1h", "error_type", None, ALL_MODELS, None)),
+    ("24h", SeriesAsked("1h", "provider", None, ALL_MODELS, None)),
     ("24h", SeriesAsked("15m", "service", None, ModelChoice("m"), "shop")),
     ("2w", SeriesAsked("1w", "model", None, ModelChoice("m"), None)),
 )
@@ -43,6 +44,7 @@ def happen(store: Store, what: str, n: int, age: int, now: int) -> None:
             store.accept(
                 [inference(f"i{n}", at, version=str(n % 2), latency_ms=n + 1.0, error_type=failed, user_id="u")]
             )
+            store.accept([inference(f"p{n}", at, provider=("openai", "azure.ai.openai")[n % 2], user_id="u")])
         case "many":
             store.accept([inference(f"g{n}-{k}", at, model=f"m{k}", latency_ms=k + 1.0) for k in range(n % 3, 23)])
         case "telling":  # a span, or a fact that tells more of the call of one, which is then counted anew
@@ -85,6 +87,9 @@ def test_what_is_kept_is_never_stale(engine: EngineCase, seed: int) -> None:
         for window, question in QUESTIONS:
             told_by_kept = answer(store, kept, now, window, question, env)
             assert repr(told_by_kept) == repr(answer(other, SeriesTeller(), now, window, question, env))
+            if told_by_kept.groups and question.group_by != "error_type":
+                in_groups = zip(*(group.columns["requests"] for group in told_by_kept.groups), strict=True)
+                assert repr([sum(step) for step in in_groups]) == repr(list(told_by_kept.columns["requests"]))
 
 
 def test_a_call_that_was_another_one_is_taken_out_of_its_step(engine: EngineCase) -> None:
@@ -101,6 +106,31 @@ def test_a_call_that_was_another_one_is_taken_out_of_its_step(engine: EngineCase
     assert requests() == {"12:10": 1}
     store.take_tellings([told(2, parent=1, scope="sdk")])
     assert requests() == {"12:00": 1}
+
+
+def test_providers_are_those_of_each_call(engine: EngineCase) -> None:
+    """As told by the call, or by the metrics that alone tell of it, else as the model's name says, also anew."""
+    store = engine.open()
+    asked = SeriesAsked("1h", "provider", None, ALL_MODELS, None)
+    store.accept([inference(f"i{n}", model="gpt-4o", provider="azure.ai.openai" if n < 2 else None) for n in range(5)])
+    store.accept([inference("other", NOON - 3 * HOUR), inference("late", NOON - HOUR, provider="groq", user_id="u")])
+    said = calls(7, NOON).model_series
+    assert said is not None
+    for n, provider in ((7, "mistral_ai"), (3, None)):
+        series = said._replace(provider=provider, source=f"process {n}")
+        store.ingest([calls(n, NOON, source=f"process {n}", model_series=series)], LEARN)
+
+    def by_provider() -> dict[str, float]:
+        told = answer(store, SeriesTeller(), NOON, "24h", asked, None)
+        sums = {group.key["provider"]: sum(group.columns["requests"]) for group in told.groups}
+        assert sum(sums.values()) == sum(told.columns["requests"])
+        return sums
+
+    before = by_provider()
+    assert before == {"mistral_ai": 7, "_OTHER": 4, "openai": 3, "azure.ai.openai": 2, "groq": 1}
+    store.erase("u", NOON)
+    store.rebuild()
+    assert by_provider() == before
 
 
 def test_groups_add_up_when_others_become_the_largest(engine: EngineCase) -> None:

@@ -30,7 +30,7 @@ def calls(n: int, days: float) -> list[Inference]:
                 model=chance.choice("abc"), version=chance.choice("12"),
                 origin=Origin(chance.choice(["api", "worker"]), "production"),
                 latency_ms=chance.lognormvariate(5, 1), error_type="Timeout" if chance.random() < 0.1 else None,
-                input_tokens=chance.randrange(100), cost_usd=0.001,
+                input_tokens=chance.randrange(100), cost_usd=0.001, provider=(None, "openai", "azure.ai.openai")[i % 3],
             )
         )  # fmt: skip
     return made
@@ -86,7 +86,7 @@ def test_each_call_lies_in_its_step(engine: EngineCase) -> None:
 
 
 def test_groups_add_up_to_all(engine: EngineCase) -> None:
-    """Models, versions and services are told apart, each call is in one group, and a choice leaves the others out."""
+    """What is told apart has each call in one group, and a choice of models leaves the others out."""
     store = engine.open()
     made = calls(200, 1)
     store.accept(made)
@@ -99,6 +99,7 @@ def test_groups_add_up_to_all(engine: EngineCase) -> None:
             ("model", {("a",), ("b",), ("c",)}),
             ("version", {(model, version) for model in "abc" for version in "12"}),
             ("service", {("api",), ("worker",)}),
+            ("provider", {("_OTHER",), ("openai",), ("azure.ai.openai",)}),
         ):
             groups = moment.models.use_by_step(of_day, by)  # type: ignore[arg-type]
             assert groups.keys() == keys

@@ -246,7 +246,7 @@ def test_beside_others_who_write_and_read(path: Path) -> None:
         assert writer.stdout.readline() == "writes\n"
     receipts = []
     for n in range(0, 1000, 10):
-        receipts.append(store._remove(f"{SECRET}-{n}", LATER).receipt)  # all of them, so that there is much to clear
+        receipts.append(store.remove(f"{SECRET}-{n}", LATER).receipt)  # all of them, so that there is much to clear
         time.sleep(0.02)
     took_s = []
 
@@ -276,7 +276,7 @@ def test_killed_in_the_middle(path: Path) -> None:
     """Another process goes on where it was; the file is well."""
     store = closed_later(SqliteStore(str(path)))
     filled(store, 300)
-    receipts = [store._remove(f"{SECRET}-{n}", LATER).receipt for n in range(0, 300, 10)]
+    receipts = [store.remove(f"{SECRET}-{n}", LATER).receipt for n in range(0, 300, 10)]
     clearer = started(CLEARER, path, LATER)
     assert clearer.stdout is not None
     for _ in range(10):

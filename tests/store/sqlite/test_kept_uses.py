@@ -86,7 +86,7 @@ def test_whatever_happens_it_is_what_all_cells_say(store: SqliteStore, seed: int
                     use = ModelUse("m1", "1", requests=chance.randrange(9))
                     names = transaction.names
                     origin = transaction.connection.execute("SELECT id FROM origin").fetchone()[0]
-                    models.add_received(transaction.connection, {(60, minute, names.model("m1", "1"), origin): use})
+                    models.add_received(transaction.connection, {(60, minute, names.model("m1", "1"), origin, ""): use})
             case 4:
                 store.rebuild()
             case _:

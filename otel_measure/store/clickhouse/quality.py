@@ -1,0 +1,251 @@
+"""Questions about the quality of models, answered from facts: labels, evaluations, and the records drift looks at.
+
+The server finds which truth counts and counts pairs that are the same text; what a pair tells, `definitions.quality`
+says of each of them once. References are small state and come from the replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from otel_measure.definitions.drift_windows import HourCount
+from otel_measure.definitions.environments import UNNAMED
+from otel_measure.definitions.evaluations import Evaluated, SameAnswers, evaluated
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.quality import PREDICTION, Pair, label
+from otel_measure.definitions.windows import HOUR_US, MINUTE_US, CountedBy
+from otel_measure.records.ids import id_key
+from otel_measure.records.kinds import Json, Prediction
+from otel_measure.store.clickhouse.columns import id_key_of, id_number
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.times import TIMES_ASKED, times_asked
+from otel_measure.store.model_questions import QualityQuestions
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import ModelKey
+from otel_measure.store.types.quality import (
+    Group,
+    GroupedLabels,
+    JudgedRecord,
+    Labels,
+    RecordPosition,
+    Reference,
+)
+
+_OF_SERVICE: Final = "environment = {environment:String} AND (service = {service:String} OR {every_service:Bool})"
+_OF_MODEL: Final = "(model = {model:String} AND version = {version:String} OR {every_model:Bool})"
+_CALLS: Final = f"{{db}}.inference FINAL WHERE {_OF_SERVICE} AND {_OF_MODEL} AND {TIMES_ASKED}"
+_JUDGED: Final = (
+    "{db}.inference FINAL WHERE environment = {environment:String} AND judged = 1"
+    f" AND {_OF_MODEL} AND {TIMES_ASKED}"
+)
+_COUNTED: Final = f"SELECT model, version, count(predicted) FROM {_CALLS} AND judged = 1 GROUP BY model, version"
+_GUESSED: Final = (
+    f"SELECT model, version, grouped, predicted, count() FROM {_CALLS} AND predicted IS NOT NULL"
+    " AND grouped IS NOT NULL GROUP BY model, version, grouped, predicted"
+)
+# As `definitions.quality.winning_truth` has it: the earliest, of one time text before numbers, then the smallest.
+_ORDER: Final = "id_text = '', id_text, id"
+_PAIRED: Final = (
+    "SELECT model, version, {grouped}, predicted, said, count() FROM"
+    f" (SELECT id, model, version, grouped, predicted FROM {_CALLS} AND predicted IS NOT NULL) AS guesses"
+    f" INNER JOIN (SELECT inference, argMin(truth, (ts, {_ORDER})) AS said FROM {{db}}.ground_truth FINAL"
+    f" WHERE inference IN (SELECT id FROM {_CALLS} AND predicted IS NOT NULL) GROUP BY inference) AS truths"
+    " ON truths.inference = guesses.id GROUP BY ALL"
+)
+_EVALUATIONS: Final = (
+    f"SELECT model, version, name, label, score, count() FROM {{db}}.evaluation FINAL WHERE {_OF_SERVICE}"
+    f" AND {TIMES_ASKED} GROUP BY model, version, name, label, score"
+)
+_TS: Final = "toUnixTimestamp64Micro(ts)"
+_HOUR: Final = f"intDiv({_TS}, {HOUR_US}) * {HOUR_US}"
+_POSITION: Final = f"({_TS}, {_ORDER})"
+_AFTER: Final = (
+    f"{_POSITION} > ({{after_ts:Int64}}, {{after_text:String}} = '', {{after_text:String}}, {{after:UInt128}})"
+)
+_DAY_OF: Final = "SELECT day FROM {db}.inference WHERE id = {id:UInt128}"
+_MODEL_OF: Final = (
+    f"SELECT model, version FROM {{db}}.inference WHERE id = {{id:UInt128}} AND day IN ({_DAY_OF}) LIMIT 1"
+)
+_EVER: Final = 2**62
+_decode: Callable[[str], Json] = msgspec.json.Decoder().decode
+_decode_value: Callable[[str], Prediction] = msgspec.json.Decoder().decode
+_decode_groups = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class _JudgedFields(msgspec.Struct):
+    """What a call keeps in its column `extra`, as far as it is asked for here."""
+
+    prediction: Any = None
+    features: dict[str, Any] | None = None
+
+
+_decode_extra = msgspec.json.Decoder(_JudgedFields).decode
+
+
+class ClickHouseQualityQuestions:
+    """Satisfies `otel_measure.store.model_questions.QualityQuestions`.
+
+    Args:
+        database: of the store.
+        definitions: of the store.
+        where: whose calls are counted; with an environment.
+        replica: the same questions to the replica, which has the references, and the calls that only spans tell of.
+    """
+
+    def __init__(
+        self, database: ClickHouseDatabase, definitions: Definitions, where: Filter, replica: QualityQuestions
+    ) -> None:
+        self.environment: Final = where.environment or UNNAMED
+        self._database = database
+        self._definitions = definitions
+        self._replica = replica
+        self._of = {
+            "environment": self.environment, "service": where.service or "", "every_service": where.service is None,
+        }  # fmt: skip
+
+    def counted_by(self, start: int, end: int) -> CountedBy:
+        """Return by which definitions labels are counted: every answer is made anew, by those of now."""
+        return "current"
+
+    def labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, Labels]:
+        """Return the predictions of [start, end), by the time of the prediction, and their truths, per model."""
+        asked = self._asked(*_minutes(start, end), only)
+        labels = {
+            (model, version): Labels(predictions)
+            for model, version, predictions in self._database.rows(_COUNTED, **asked)
+        }
+        for model, version, _, predicted, truth, n in self._database.rows(_paired("''"), **asked):
+            of = labels.setdefault((model, version), Labels())
+            classes, sums = Pair.of(_decode_value(predicted), _decode_value(truth))
+            if classes is not None:
+                of.confusion[classes] = of.confusion.get(classes, 0) + n
+            if sums is not None:
+                of.regression += sums.times(n)
+        return labels
+
+    def grouped_labels(self, start: int, end: int, only: ModelKey | None = None) -> dict[ModelKey, GroupedLabels]:
+        """Return the predictions of [start, end) that are about groups, and their truths, per model."""
+        asked = self._asked(*_minutes(start, end), only)
+        grouped: dict[ModelKey, GroupedLabels] = {}
+        for model, version, groups, predicted, n in self._database.rows(_GUESSED, **asked):
+            if (guess := label(_decode_value(predicted))) is not None:
+                _add_predictions(grouped.setdefault((model, version), GroupedLabels()), _groups(groups), guess, n)
+        for model, version, groups, predicted, truth, n in self._database.rows(_paired("grouped"), **asked):
+            classes = Pair.of(_decode_value(predicted), _decode_value(truth)).classes
+            if groups is not None and classes is not None:
+                _add_confusion(grouped.setdefault((model, version), GroupedLabels()), _groups(groups), classes, n)
+        return grouped
+
+    def evaluations(self, start: int, end: int) -> list[Evaluated]:
+        """Return what answers were given in [start, end), sorted by model, version and name."""
+        return evaluated(map(SameAnswers._make, self._database.rows(_EVALUATIONS, **self._asked(start, end, None))))
+
+    def model_of(self, inference_id: str) -> ModelKey | None:
+        """Return the model of a call, `None` for a call that is not known; a span is known by the call it tells of."""
+        rows = self._database.rows(_MODEL_OF, id=id_number(id_key(inference_id)))
+        return (rows[0][0], rows[0][1]) if rows else self._replica.model_of(inference_id)
+
+    def references(self, only: ModelKey | None = None) -> Mapping[ModelKey, Reference]:
+        """Return the references kept for models."""
+        return self._replica.references(only)
+
+    def judged_counts(
+        self, start: int, end: int, only: ModelKey | None = None, after: RecordPosition | None = None
+    ) -> Mapping[ModelKey, int]:
+        """Return how many records of [start, end), whole hours, each model has; those after a position only."""
+        beyond = f"countIf({_AFTER})" if after else "count()"
+        rows = self._database.rows(
+            f"SELECT model, version, {beyond} FROM {_JUDGED} GROUP BY model, version",
+            **self._asked(*_hours(start - start % HOUR_US, end), only),
+            **_position(after),
+        )
+        return {(model, version): n for model, version, n in rows}
+
+    def judged_hours(self, model: ModelKey, start: int, end: int) -> list[HourCount]:
+        """Return how many records of [start, end), whole hours, a model has in each hour that has any, in order."""
+        rows = self._database.rows(
+            f"SELECT {_HOUR} AS hour, count() FROM {_JUDGED} GROUP BY hour ORDER BY hour",
+            **self._asked(*_hours(start, end), model),
+        )
+        return [HourCount(*row) for row in rows]
+
+    def newest(
+        self, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
+    ) -> list[JudgedRecord]:
+        """Return the last records of [start, end) that come after a position, at most `limit`, in order."""
+        beyond = f"AND {_AFTER}" if after else ""
+        return self._records(f"{beyond} ORDER BY {_POSITION} DESC", model, start, end, limit, after)[::-1]
+
+    def last_judged(self, model: ModelKey, end: int) -> int | None:
+        """Return the time of the last record before `end`, a whole hour; `None` without one."""
+        ((n, last),) = self._database.rows(
+            f"SELECT count(), toUnixTimestamp64Micro(max(ts)) FROM {_JUDGED}", **self._asked(*_hours(0, end), model)
+        )
+        return int(last) if n else None
+
+    def oldest(self, model: ModelKey, limit: int) -> list[JudgedRecord]:
+        """Return the first records of a model, at most `limit`, in order."""
+        return self._records(f"ORDER BY {_POSITION}", model, 0, _EVER, limit)
+
+    def _records(
+        self, order: str, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
+    ) -> list[JudgedRecord]:
+        rows = self._database.rows(
+            f"SELECT {_TS}, id, id_text, extra FROM {_JUDGED} {order} LIMIT {limit:d}",
+            **self._asked(start, end, model),
+            **_position(after),
+        )
+        return [_judged(*row) for row in rows]
+
+    def _asked(self, start: int, end: int, only: ModelKey | None) -> dict[str, Any]:
+        model, version = only or ("", "")
+        times = times_asked(self._definitions, start, end)
+        return {**self._of, **times, "model": model, "version": version, "every_model": only is None}
+
+
+def _paired(grouped: str) -> str:
+    """Return the query for pairs of predictions and truths that are the same, apart by groups or not."""
+    return _PAIRED.replace("{grouped}", f"{grouped} AS of_groups")
+
+
+def _minutes(start: int, end: int) -> tuple[int, int]:
+    return start - start % MINUTE_US, end + -end % MINUTE_US
+
+
+def _hours(start: int, end: int) -> tuple[int, int]:
+    """Return the time of the hours that begin in [start, end)."""
+    return start + -start % HOUR_US, end + -end % HOUR_US
+
+
+def _position(after: RecordPosition | None) -> dict[str, Any]:
+    if after is None:
+        return {}
+    ts, key = after
+    text = key if isinstance(key, str) else ""
+    return {"after_ts": ts, "after_text": text, "after": id_number(key)}
+
+
+def _add_predictions(labels: GroupedLabels, groups: Sequence[Group], guess: str, n: int) -> None:
+    for group in groups:
+        counts = labels.predictions.setdefault(group, {})
+        counts[guess] = counts.get(guess, 0) + n
+
+
+def _add_confusion(labels: GroupedLabels, groups: Sequence[Group], classes: tuple[str, str], n: int) -> None:
+    for group in groups:
+        pairs = labels.confusion.setdefault(group, {})
+        pairs[classes] = pairs.get(classes, 0) + n
+
+
+def _groups(text: str) -> Sequence[Group]:
+    return [Group(*group) for group in _decode_groups(text).items()]
+
+
+def _judged(ts: int, number: int, text: str, extra: str) -> JudgedRecord:
+    kept = _decode_extra(extra)
+    return JudgedRecord(
+        RecordPosition(ts, id_key_of(number, text)), {**(kept.features or {}), PREDICTION: kept.prediction}
+    )

@@ -1,0 +1,178 @@
+"""A file in which records wait until a server takes them: written at once, read in that order, and emptied.
+
+It has nothing of a store but the records, so that to write costs little; any number of processes of a host share it.
+Whoever forwards a batch claims it for a while. A process that ends with its claim leaves the batch to others.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from otel_measure.errors import StoreUnavailable
+from otel_measure.records.kinds import Record
+from otel_measure.store.sqlite.facts import TABLES
+from otel_measure.store.types.spools import SpooledBatch
+
+_APPLICATION_ID: Final = 0x6F6D7370  # "omsp"
+_SCHEMA: Final = """
+    CREATE TABLE IF NOT EXISTS batch (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        n INTEGER NOT NULL,
+        records BLOB NOT NULL,
+        claimed_by TEXT NOT NULL DEFAULT '',
+        claimed_until INTEGER NOT NULL DEFAULT 0
+    ) STRICT
+"""
+_CLAIM: Final = """
+    UPDATE batch SET claimed_by = :holder, claimed_until = :until
+    WHERE seq = (SELECT seq FROM batch WHERE claimed_by IN ('', :holder) OR claimed_until < :now
+        OR claimed_until > :until ORDER BY seq LIMIT 1)
+    RETURNING seq, records
+"""
+_BUSY_MS: Final = 2000
+_FILE_MODE: Final = 0o600
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytes], list[tuple[str, msgspec.Raw]]] = msgspec.msgpack.Decoder(
+    list[tuple[str, msgspec.Raw]]
+).decode
+_OF_KIND: Final[Mapping[str, Callable[[msgspec.Raw], Record]]] = {
+    table.name: msgspec.msgpack.Decoder(table.record).decode for table in TABLES
+}
+_KIND_OF: Final = {table.record: table.name for table in TABLES}
+
+
+class SqliteSpool:
+    """Satisfies `otel_measure.store.types.spools.Spool`.
+
+    Args:
+        path: of the file, which is made with its folder.
+        max_bytes: how large it may become; nothing is taken beyond.
+
+    Raises:
+        StoreUnavailable: the file cannot be used.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._reset()
+        with self._connected():
+            pass
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Keep records, in one transaction that survives the end of the process.
+
+        Raises:
+            StoreUnavailable: the file is full, or cannot be written; nothing was kept.
+        """
+        packed = _encode([(_KIND_OF[type(record)], record) for record in records])
+        with self._connected() as connection:
+            self._refuse_full(connection, len(packed))
+            connection.execute("INSERT INTO batch (n, records) VALUES (?, ?)", (len(records), packed))
+
+    def claim(self, holder: str, now: int, until: int) -> SpooledBatch | None:
+        """Return the oldest batch that nobody else is forwarding, `None` where there is none.
+
+        Args:
+            holder: who forwards it.
+            now: microseconds.
+            until: when others may forward it.
+
+        Raises:
+            StoreUnavailable: the file cannot be used.
+        """
+        with self._connected() as connection:
+            row = connection.execute(_CLAIM, {"holder": holder, "now": now, "until": until}).fetchone()
+        if row is None:
+            return None
+        return SpooledBatch(row[0], [_OF_KIND[kind](record) for kind, record in _decode(row[1])])
+
+    def remove(self, batch: SpooledBatch) -> None:
+        """Forget a batch that was taken."""
+        with self._connected() as connection:
+            connection.execute("DELETE FROM batch WHERE seq = ?", (batch.seq,))
+
+    def length(self) -> int:
+        """Return how many records wait."""
+        with self._connected() as connection:
+            return int(connection.execute("SELECT coalesce(sum(n), 0) FROM batch").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def before_fork(self) -> None:
+        """Let no transaction be half-way, and no connection be copied."""
+        self._lock.acquire()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Open the file anew when it is needed."""
+        self._reset()
+
+    # ------------------------------------------------------------ the file
+
+    def _refuse_full(self, connection: sqlite3.Connection, more: int) -> None:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        if (pages - free) * size + more > self._max_bytes:
+            raise StoreUnavailable(
+                "spool_full", f"{self._path} holds {self._max_bytes:,} bytes of records", "see why no server takes them"
+            )
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._opened()
+                yield self._connection
+            except (sqlite3.Error, OSError) as error:
+                if self._connection is not None:
+                    with suppress(sqlite3.Error):
+                        self._connection.close()
+                    self._connection = None
+                raise StoreUnavailable(
+                    "spool", f"{self._path}: {error}", "make it writable, or name another"
+                ) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, _FILE_MODE))
+        connection = sqlite3.connect(self._path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            if tables and application != _APPLICATION_ID:
+                raise sqlite3.DatabaseError("it is no spool of ours")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection

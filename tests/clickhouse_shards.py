@@ -1,0 +1,86 @@
+"""Two ClickHouse servers as the shards of one cluster, without replicas: what is printed for a cluster, run on both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.schema import LOCAL_SUFFIX, statements
+from tests.clickhouse import ClickHouseServer
+
+CLUSTER: Final = "shards"
+_SHARD: Final = "<shard><replica><host>127.0.0.1</host><port>{port}</port></replica></shard>"
+_REPLICATION: Final = re.compile(r"Replicated((?:Replacing)?MergeTree)\('[^']*', '[^']*'(?:, )?")
+_ON_CLUSTER: Final = f" ON CLUSTER `{CLUSTER}`"
+
+
+class Shards:
+    """Two servers that know each other as the shards of a cluster; a store on them is asked through the first.
+
+    Args:
+        folder: of their data.
+        running: ends them.
+    """
+
+    def __init__(self, folder: Path, running: ExitStack) -> None:
+        self.servers = ClickHouseServer(folder / "first"), ClickHouseServer(folder / "second")
+        known = "".join(_SHARD.format(port=each.tcp_port) for each in self.servers)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "cluster.xml"
+        self._config.write_text(
+            f"<clickhouse><remote_servers><{CLUSTER}>{known}</{CLUSTER}></remote_servers></clickhouse>"
+        )
+
+        self._running = running
+        for server in range(len(self.servers)):
+            self.start(server)
+
+    def start(self, server: int) -> None:
+        """Start one of them, and wait until it answers."""
+        self._running.enter_context(self.servers[server].run([f"--config-file={self._config}"]))
+
+    def kill(self, server: int) -> None:
+        """End one of them with no chance to write anything more."""
+        self.servers[server].kill()
+
+    def new_url(self) -> str:
+        """Return the place of a store in a new database of both."""
+        name = self.servers[0].new_database()
+        for statement in statements(name, CLUSTER):
+            self._run_on_all(name, statement)
+        return self.servers[0].url(name)
+
+    def rows_by_shard(self, name: str, table: str) -> list[int]:
+        """Return how many rows of a table of a database each shard has."""
+        counts = []
+        for each in self.servers:
+            with ClickHouseDatabase.of_url(each.url(name)) as node:
+                counts.append(int(node.rows(f"SELECT count() FROM {{db}}.{table}{LOCAL_SUFFIX}")[0][0]))
+        return counts
+
+    @contextmanager
+    def without_keeper(self) -> Iterator[None]:
+        """Let statements for the cluster be given to each server: without Keeper none takes them for all others."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(
+                ClickHouseDatabase,
+                "run_on_shards",
+                lambda mine, sql: self._run_on_all(mine.name, without_replication(sql)),
+            )
+            yield
+
+    def _run_on_all(self, name: str, sql: str) -> None:
+        for each in self.servers:
+            with ClickHouseDatabase.of_url(each.url(name)) as node:
+                node.run(without_replication(sql))
+
+
+def without_replication(statement: str) -> str:
+    """Return a statement for a cluster as one for each of its nodes, where there are no replicas."""
+    return _REPLICATION.sub(r"\1(", statement.replace(_ON_CLUSTER, ""))

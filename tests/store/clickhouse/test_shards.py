@@ -1,0 +1,78 @@
+"""Facts on two shards: each record once wherever it comes to lie, and answers as those of one server and of SQLite."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date
+from random import Random
+
+import msgspec
+import pytest
+
+from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.tables import FACT_TABLES
+from otel_measure.store.clickhouse.writing import create
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
+from tests.clickhouse import without_what_is_not_of_the_extra
+from tests.clickhouse_shards import Shards
+from tests.facts import DAY, HOUR, NOON, event, inference
+from tests.reference.ground import Ev, Identify, NpsAnswer
+from tests.reference.strategies import UserHistory
+from tests.store.clickhouse import test_users
+from tests.store.clickhouse.storing import DEFINITIONS, stored, writer
+
+pytestmark = pytest.mark.e2e
+KINDS = {table.record: table.name for table in FACT_TABLES}
+NAMES = (f"{n}-{Random().getrandbits(64)}" for n in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shards]:
+    """Run two servers for all tests of this module."""
+    with ExitStack() as running, without_what_is_not_of_the_extra():
+        both = Shards(tmp_path_factory.mktemp("shards"), running)
+        running.enter_context(both.without_keeper())
+        yield both
+
+
+@pytest.fixture(scope="module")
+def sharded(shards: Shards) -> Iterator[ClickHouseDatabase]:
+    """Return one store on both for all tests of this module, each of which uses ids of its own."""
+    with ClickHouseDatabase.of_url(shards.new_url()) as database:
+        create(database, DEFINITIONS)
+        yield database
+
+
+def test_each_record_is_once_on_all_shards(shards: Shards, sharded: ClickHouseDatabase) -> None:
+    """Rows lie by their users, calls without one by themselves; an id that comes again under another user is known."""
+    name = next(NAMES)
+    events = [event(f"{name}-{n}", f"{name}-{n % 20}", NOON + n * HOUR) for n in range(100)]
+    calls = [inference(f"{name}-c{n}") for n in range(100)]
+    batch: list[Record] = [*events, *calls]
+    before = [n for table in ("event", "inference") for n in shards.rows_by_shard(sharded.name, table)]
+    assert writer(sharded).accept(batch) == [ACCEPTED] * 200
+    after = [n for table in ("event", "inference") for n in shards.rows_by_shard(sharded.name, table)]
+    assert all(new > old for new, old in zip(after, before, strict=True))
+    changed = [msgspec.structs.replace(each, user_id=f"{name}-other", ts=each.ts + DAY) for each in events]
+    assert writer(sharded).accept([*changed, *calls]) == [DUPLICATE] * 200
+    assert stored(sharded, [each.id for each in batch]) == {(KINDS[type(each)], each.id): each for each in batch}
+
+
+def test_a_person_whose_ids_lie_on_two_shards_is_one(shards: Shards, sharded: ClickHouseDatabase) -> None:
+    """Half of forty users are linked to the other half, most of them over the border: each report is that of SQLite."""
+    name = next(NAMES)
+    events: list[Ev | NpsAnswer] = [
+        *(Ev(f"u{n % 40}", f"e{n}", NOON + n * HOUR, session=None) for n in range(120)),
+        *(Ev(f"u{n}", f"p{n}", NOON + 3 * DAY + n, "purchase", "order", value=1.5, currency="EUR") for n in range(40)),
+    ]
+    now = NOON + 6 * DAY
+    history = UserHistory("Europe/Berlin", now, date(2026, 1, 21), [], [], [], [])
+    links = [test_users.renamed_link(Identify(f"u{n}", f"u{n + 20}"), name) for n in range(20)]
+    batches = [[test_users.renamed(one, name) for one in events[part::3]] for part in range(3)]
+    steps = [batches[0], *links[:10], batches[1], *links[10:], batches[2], batches[0]]
+    ours, sqlites = test_users.both_say(sharded, history, steps, f"{name}-test", 30)
+    assert ours == sqlites
+    assert min(shards.rows_by_shard(sharded.name, "event")) > 0

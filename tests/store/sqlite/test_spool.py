@@ -1,0 +1,101 @@
+"""A spool: records come back as they were, in their order, whoever ended in between."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_measure.errors import StoreUnavailable
+from otel_measure.records.kinds import Record
+from otel_measure.store.sqlite.spool import SqliteSpool
+from tests.closing import closed_later
+from tests.facts import MINUTE, NOON, event, one_of_each, records
+
+LARGE = 2**30
+
+
+def taken(spool: SqliteSpool, holder: str = "p", now: int = NOON) -> list[list[Record]]:
+    """Take out all that waits."""
+    batches = []
+    while (batch := spool.claim(holder, now, now + MINUTE)) is not None:
+        batches.append(list(batch.records))
+        spool.remove(batch)
+    return batches
+
+
+@given(given=st.lists(st.lists(records, max_size=4), max_size=3))
+def test_records_come_back_as_they_were(given: list[list[Record]]) -> None:
+    """Whatever a record says, in the batches and the order in which they were given."""
+    with tempfile.TemporaryDirectory() as folder:
+        spool = SqliteSpool(Path(folder) / "spool", LARGE)
+        for batch in given:
+            spool.append(batch)
+        assert spool.length() == sum(map(len, given))
+        assert taken(spool) == given
+        assert spool.length() == 0
+        spool.close()
+
+
+def test_what_was_kept_outlives_its_process(tmp_path: Path) -> None:
+    """Of a spool that nobody closed another one has all, in a file that others cannot read."""
+    path = tmp_path / "folder" / "spool"
+    closed_later(SqliteSpool(path, LARGE)).append(one_of_each())
+    assert taken(closed_later(SqliteSpool(path, LARGE))) == [one_of_each()]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_one_batch_is_forwarded_by_one_process(tmp_path: Path) -> None:
+    """It is claimed for a while; whoever claimed it may go on; a clock that was set back holds nobody up for long."""
+    spool = closed_later(SqliteSpool(tmp_path / "spool", LARGE))
+    for n in range(2):
+        spool.append([event(f"e{n}")])
+
+    def claimed(holder: str, now: int) -> int | None:
+        batch = spool.claim(holder, now, now + MINUTE)
+        return None if batch is None else batch.seq
+
+    assert [claimed(holder, NOON) for holder in ("p", "p", "q", "r")] == [1, 1, 2, None]
+    assert claimed("r", NOON + MINUTE + 1) == 1
+    assert claimed("s", NOON - MINUTE) == 1
+
+
+def test_a_full_spool_takes_nothing_more(tmp_path: Path) -> None:
+    """It says so, keeps what it has, and takes records again when some have left."""
+    spool = closed_later(SqliteSpool(tmp_path / "spool", 100_000))
+    for n in range(3):
+        spool.append([event(f"e{n}-{i}") for i in range(50)])
+    with pytest.raises(StoreUnavailable, match="100,000 bytes"):
+        spool.append([event(f"large-{i}") for i in range(500)])
+    assert len(taken(spool)) == 3
+    spool.append([event("again")])
+    assert spool.length() == 1
+
+
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """It is refused with its path, as is a place where no file can be."""
+    other = sqlite3.connect(tmp_path / "other.db")
+    other.execute("CREATE TABLE theirs (a)")
+    other.close()
+    before = (tmp_path / "other.db").read_bytes()
+    for path in (tmp_path / "other.db", tmp_path / "other.db" / "spool"):
+        with pytest.raises(StoreUnavailable, match=str(path)):
+            SqliteSpool(path, LARGE)
+    assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_child_has_connections_of_its_own(tmp_path: Path) -> None:
+    """Before a fork all are closed; both sides go on."""
+    spool = closed_later(SqliteSpool(tmp_path / "spool", LARGE))
+    spool.append([event("a")])
+    spool.before_fork()
+    spool.after_fork_in_parent()
+    spool.append([event("b")])
+    spool.before_fork()
+    spool.after_fork_in_child()
+    spool.append([event("c")])
+    assert spool.length() == 3

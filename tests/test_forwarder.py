@@ -1,0 +1,126 @@
+"""Records on their way from a spool to the store: each once, whatever happens to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from otel_measure.errors import StoreRejected, StoreUnavailable
+from otel_measure.forwarder import Forwarder
+from otel_measure.records.kinds import Record
+from otel_measure.store.sqlite.spool import SqliteSpool
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, ERASED, Receipt
+from tests.closing import closed_later
+from tests.facts import NOON, event
+from tests.waiting import until
+
+
+class FarStore:
+    """A store that is away when told to be."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record] = {}
+        self.is_away = False
+        self.refuses: set[str] = set()
+        self.asked = 0
+
+    def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        """Take each record once."""
+        self.asked += 1
+        if self.is_away:
+            raise StoreUnavailable("away", "nobody answers", "wait")
+        if any(record.id in self.refuses for record in records):
+            raise StoreRejected("no such day")
+        known = set(self.records)
+        self.records |= {record.id: record for record in records if record.id not in known}
+        return [ERASED if r.id == "erased" else DUPLICATE if r.id in known else ACCEPTED for r in records]
+
+
+class Place:
+    """A host: its spool, a store that may be away, and what was counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store = FarStore()
+        self.counted: list[tuple[str, str, int, str | None]] = []
+        self.faults: list[str] = []
+        self.forwarder = self.new("p")
+
+    def new(self, holder: str) -> Forwarder:
+        """Return the forwarder of another process of this host."""
+        return Forwarder(
+            closed_later(SqliteSpool(self.path, 2**20)),
+            self.store,
+            holder=holder,
+            now_us=lambda: NOON,
+            count=lambda *counted: self.counted.append(counted),
+            fault=lambda what, message, error: self.faults.append(what),
+        )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A host with nothing in its spool."""
+    place = Place(tmp_path / "spool")
+    yield place
+    place.forwarder.stop(0.0)
+
+
+def test_what_was_recorded_while_the_store_was_away_comes_in_order(place: Place) -> None:
+    """To record succeeds; when the store is back all is there and nothing waits."""
+    place.store.is_away = True
+    place.forwarder.start()
+    place.forwarder.start()
+    for n in range(5):
+        place.forwarder.append([event(f"e{n}")])
+    until(lambda: bool(place.faults))
+    assert not place.forwarder.settle()
+    assert (place.forwarder.waiting(), place.store.records) == (5, {})
+    place.store.is_away = False
+    until(lambda: place.forwarder.waiting() == 0)
+    assert (list(place.store.records), set(place.faults)) == ([f"e{n}" for n in range(5)], {"store_unavailable"})
+    place.forwarder.append([event("e5")])
+    assert place.forwarder.settle()
+    assert (list(place.store.records)[-1], place.counted) == ("e5", [])
+
+
+def test_another_process_forwards_what_one_left(place: Place) -> None:
+    """A process that ended leaves its records on the host; a batch that it stored and did not forget comes twice."""
+    place.forwarder.append([event("a")])
+    place.forwarder.append([event("b")])
+    place.store.accept([event("a")])
+    assert not place.forwarder.flush(0.0)
+    place.forwarder.stop(0.0)
+    other = place.new("q")
+    assert other.flush(30.0)
+    assert (list(place.store.records), place.counted) == (["a", "b"], [])
+    other.stop(0.0)
+
+
+def test_a_record_that_no_store_takes_holds_nobody_up(place: Place) -> None:
+    """It is dropped and counted; those beside it are stored. What was erased is counted as well."""
+    place.store.refuses = {"bad"}
+    place.forwarder.append([event(name) for name in ("a", "bad", "erased", "c")])
+    assert place.forwarder.flush(30.0)
+    assert list(place.store.records) == ["a", "erased", "c"]
+    assert sorted(place.counted) == [
+        ("user_event", "dropped", 1, "StoreRejected"),
+        ("user_event", "dropped", 1, "erased"),
+    ]
+    assert place.faults == ["refused"]
+
+
+def test_a_child_forwards_as_another_process(place: Place) -> None:
+    """It has a thread of its own where its parent had one."""
+    place.forwarder.start()
+    place.forwarder.before_fork()
+    place.forwarder.after_fork_in_parent()
+    place.forwarder.append([event("a")])
+    until(lambda: place.forwarder.waiting() == 0)
+    place.forwarder.before_fork()
+    place.forwarder.after_fork_in_child("child")
+    place.forwarder.append([event("b")])
+    until(lambda: place.forwarder.waiting() == 0)
+    assert list(place.store.records) == ["a", "b"]
