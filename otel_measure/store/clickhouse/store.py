@@ -76,8 +76,8 @@ class ClickHouseStore:
         self._doubts_clock = False
         key = store_key(database)
         self._by = WrittenBy(definitions, key)
-        self._writer = FactWriter(database, definitions, now_us)
-        self._state = ReplicatedState(OperationLog(database), Replica(definitions, key))
+        self._writer = FactWriter(database.prompt, definitions, now_us)
+        self._state = ReplicatedState(OperationLog(database.prompt), Replica(definitions, key))
         self._seen: set[Origin | ModelKey] = set()
         self.alerts: Final = ClickHouseAlertWriter(self._state)
 
@@ -295,14 +295,14 @@ class ClickHouseStore:
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""
-        self._database.check()
+        self._database.prompt.check()
 
     def watch(self) -> None:
         """Do nothing: a server looks after its files itself."""
 
     def is_busy(self) -> bool:
-        """Tell that writes of this process wait for no other thread of it."""
-        return False
+        """Tell that a write waits for the network, always: nobody does so on an event loop."""
+        return True
 
     def before_fork(self) -> None:
         """Let no operation be half-way while the process is copied."""
