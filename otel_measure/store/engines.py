@@ -14,7 +14,10 @@ from otel_measure.store.engine import Engine
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import StoreCheck
+from otel_measure.store.types.moves import Moved
 from otel_measure.store.types.sizes import Compacted
+
+_MEMORY: Final = ":memory:"
 
 
 def _sqlite() -> Engine:
@@ -106,6 +109,34 @@ def compact(settings: Settings) -> Compacted:
     if settings.store is None:
         raise ConfigurationError("there is no store to compact: the settings want none")
     return _engine_of(settings.store).compact(settings)
+
+
+def move_store(source: Settings, target: Settings, now_us: Callable[[], int], progress: Progress) -> Moved:
+    """Move the store that some settings name to where others name one: from a file to a server, or back.
+
+    Args:
+        source: where it is; it stays there.
+        target: where none is yet, or where this began before and ended in the middle.
+        now_us: the wall clock, microseconds.
+        progress: is told how far it is.
+
+    Raises:
+        ConfigurationError: it is neither from a file to clickhouse:// nor the other way.
+        StoreError: there is a store already, or not all of it arrived.
+        StoreUnavailable: a store cannot be used; to begin again goes on.
+    """
+    from_server, to_server = (_is_on_a_server(str(settings.store)) for settings in (source, target))
+    if from_server == to_server or _MEMORY in (source.store, target.store):
+        raise ConfigurationError("a store is moved from a file to clickhouse://…, or from there to a file")
+    from otel_measure.store.clickhouse import moving
+
+    if to_server:
+        return moving.from_file(Path(str(source.store)), str(target.store), now_us, progress)
+    return moving.to_file(str(source.store), Path(str(target.store)), progress)
+
+
+def _is_on_a_server(store: str) -> bool:
+    return "://" in store
 
 
 def statements(engine: str, database: str, cluster: str | None) -> list[str]:
