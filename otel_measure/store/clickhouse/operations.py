@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +24,8 @@ from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.stats.cells import Cells
+from otel_measure.store.clickhouse.operation import Operation, StateOperation
+from otel_measure.store.clickhouse.upkeep_operations import UPKEEP_OPERATIONS
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.alerts import EvaluatorTerm, LateDay
 from otel_measure.store.types.calls import TakenTellings
@@ -35,24 +37,10 @@ from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import Ingested, Sender
 from otel_measure.store.types.users import Link
 
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Operation(Protocol[T_co]):
-    """One thing that is done to the small state."""
-
-    def apply(self, replica: Replica) -> T_co:
-        """Do it, and return what becomes of it; it raises what the method of the store raises."""
-
-
-class _Operation(msgspec.Struct, frozen=True, tag=True):
-    """What all have in common: the name of the class tells them apart in the log."""
-
-
 # ---------------------------------------------------------------- what was seen in facts
 
 
-class SeeNames(_Operation, frozen=True):
+class SeeNames(StateOperation, frozen=True):
     """Services, environments and models that facts name for the first time."""
 
     origins: tuple[Origin, ...]
@@ -63,7 +51,7 @@ class SeeNames(_Operation, frozen=True):
         replica.see(self.origins, self.models)
 
 
-class AcceptStates(_Operation, frozen=True):
+class AcceptStates(StateOperation, frozen=True):
     """States and maintenance of services: facts, of which there are few."""
 
     states: tuple[ServiceState, ...]
@@ -77,7 +65,7 @@ class AcceptStates(_Operation, frozen=True):
 # ---------------------------------------------------------------- models and experiments
 
 
-class RegisterModel(_Operation, frozen=True):
+class RegisterModel(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.register_model`."""
 
     model: Model
@@ -87,7 +75,7 @@ class RegisterModel(_Operation, frozen=True):
         replica.register_model(self.model)
 
 
-class SetReference(_Operation, frozen=True):
+class SetReference(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.set_reference`; the ids of records are text."""
 
     model: tuple[str, str]
@@ -112,7 +100,7 @@ def set_reference(model: tuple[str, str], reference: Reference, environment: str
     return SetReference(model, environment, reference.source, reference.cells, reference.not_judged, first, last)
 
 
-class DefineExperiment(_Operation, frozen=True):
+class DefineExperiment(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.define_experiment`."""
 
     experiment: Experiment
@@ -122,7 +110,7 @@ class DefineExperiment(_Operation, frozen=True):
         return replica.define_experiment(self.experiment)
 
 
-class StopExperiment(_Operation, frozen=True):
+class StopExperiment(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.stop_experiment`."""
 
     key: str
@@ -137,7 +125,7 @@ class StopExperiment(_Operation, frozen=True):
 # ---------------------------------------------------------------- services
 
 
-class RegisterService(_Operation, frozen=True):
+class RegisterService(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.register_service`."""
 
     environment: str
@@ -150,7 +138,7 @@ class RegisterService(_Operation, frozen=True):
         return replica.register_service(self.environment, self.name, self.sla_target, self.now)
 
 
-class Beat(_Operation, frozen=True):
+class Beat(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.beat`."""
 
     environment: str
@@ -162,7 +150,7 @@ class Beat(_Operation, frozen=True):
         replica.beat(self.environment, self.at, self.watched)
 
 
-class EndWatch(_Operation, frozen=True):
+class EndWatch(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.end_watch`."""
 
     environment: str
@@ -177,7 +165,7 @@ class EndWatch(_Operation, frozen=True):
 # ---------------------------------------------------------------- persons
 
 
-class IdentifyUser(_Operation, frozen=True):
+class IdentifyUser(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.identify`."""
 
     anonymous_id: str
@@ -188,7 +176,7 @@ class IdentifyUser(_Operation, frozen=True):
         return replica.identify(self.anonymous_id, self.user_id)
 
 
-class UnlinkUser(_Operation, frozen=True):
+class UnlinkUser(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.unlink`."""
 
     anonymous_id: str
@@ -201,7 +189,7 @@ class UnlinkUser(_Operation, frozen=True):
 # ---------------------------------------------------------------- streams, senders, the machine
 
 
-class Ingest(_Operation, frozen=True):
+class Ingest(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.ingest`."""
 
     points: tuple[Point, ...]
@@ -211,7 +199,7 @@ class Ingest(_Operation, frozen=True):
         return replica.ingest(self.points)
 
 
-class NoteSenders(_Operation, frozen=True):
+class NoteSenders(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_senders`."""
 
     sending: tuple[Sender, ...]
@@ -221,7 +209,7 @@ class NoteSenders(_Operation, frozen=True):
         replica.note_senders(self.sending)
 
 
-class NoteArrivals(_Operation, frozen=True):
+class NoteArrivals(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_arrivals`."""
 
     arrived: tuple[tuple[Arrival, int], ...]
@@ -232,7 +220,7 @@ class NoteArrivals(_Operation, frozen=True):
         replica.note_arrivals(dict(self.arrived), self.now)
 
 
-class NoteMachine(_Operation, frozen=True):
+class NoteMachine(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_machine`."""
 
     readings: Mapping[str, float]
@@ -243,7 +231,7 @@ class NoteMachine(_Operation, frozen=True):
         replica.note_machine(self.readings, self.now)
 
 
-class TakeTellings(_Operation, frozen=True):
+class TakeTellings(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.take_tellings`."""
 
     told: tuple[Telling, ...]
@@ -256,7 +244,7 @@ class TakeTellings(_Operation, frozen=True):
 # ---------------------------------------------------------------- leases, time, alerts
 
 
-class TakeLease(_Operation, frozen=True):
+class TakeLease(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.Writer.take_lease`."""
 
     key: str
@@ -269,7 +257,7 @@ class TakeLease(_Operation, frozen=True):
         return replica.take_lease(self.key, self.holder, self.now, self.until)
 
 
-class KeepTime(_Operation, frozen=True):
+class KeepTime(StateOperation, frozen=True):
     """A heartbeat of a process, and the one before it of the same process."""
 
     beat: Heartbeat
@@ -280,7 +268,7 @@ class KeepTime(_Operation, frozen=True):
         return replica.note_heartbeat(self.beat, self.before)
 
 
-class TakeTerm(_Operation, frozen=True):
+class TakeTerm(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.take_term`."""
 
     holder: str
@@ -293,7 +281,7 @@ class TakeTerm(_Operation, frozen=True):
         return replica.alerts.take_term(self.holder, self.digest, self.now, self.until)
 
 
-class GiveUpTerm(_Operation, frozen=True):
+class GiveUpTerm(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.give_up_term`."""
 
     holder: str
@@ -303,7 +291,7 @@ class GiveUpTerm(_Operation, frozen=True):
         replica.alerts.give_up_term(self.holder)
 
 
-class WriteTurn(_Operation, frozen=True):
+class WriteTurn(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.write_turn`."""
 
     term: int
@@ -316,7 +304,7 @@ class WriteTurn(_Operation, frozen=True):
         return replica.alerts.write_turn(self.term, self.turn, self.receivers, self.now)
 
 
-class NoteLate(_Operation, frozen=True):
+class NoteLate(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.note_late`."""
 
     days: tuple[LateDay, ...]
@@ -327,7 +315,7 @@ class NoteLate(_Operation, frozen=True):
         replica.alerts.note_late(self.days, self.now)
 
 
-class NoteDelivered(_Operation, frozen=True):
+class NoteDelivered(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.note_delivered`."""
 
     receiver: str
@@ -338,7 +326,7 @@ class NoteDelivered(_Operation, frozen=True):
         replica.alerts.note_delivered(self.receiver, self.seqs)
 
 
-class NoteFailed(_Operation, frozen=True):
+class NoteFailed(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.note_failed`."""
 
     receiver: str
@@ -350,7 +338,7 @@ class NoteFailed(_Operation, frozen=True):
         replica.alerts.note_failed(self.receiver, self.now, self.due)
 
 
-class AddSilence(_Operation, frozen=True):
+class AddSilence(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.add_silence`."""
 
     silence: Silence
@@ -360,7 +348,7 @@ class AddSilence(_Operation, frozen=True):
         replica.alerts.add_silence(self.silence)
 
 
-class EndSilence(_Operation, frozen=True):
+class EndSilence(StateOperation, frozen=True):
     """See `otel_measure.store.protocol.AlertWriter.end_silence`."""
 
     silence_id: str
@@ -376,6 +364,7 @@ OPERATIONS: Final[tuple[type[msgspec.Struct], ...]] = (
     SeeNames, AcceptStates, RegisterModel, SetReference, DefineExperiment, StopExperiment, RegisterService, Beat,
     EndWatch, IdentifyUser, UnlinkUser, Ingest, NoteSenders, NoteArrivals, NoteMachine, TakeTellings, TakeLease,
     KeepTime, TakeTerm, GiveUpTerm, WriteTurn, NoteLate, NoteDelivered, NoteFailed, AddSilence, EndSilence,
+    *UPKEEP_OPERATIONS,
 )  # fmt: skip
 
 _any_operation: Any = reduce(or_, OPERATIONS)

@@ -1,0 +1,22 @@
+"""What an operation on the small state of a store is."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from otel_measure.store.sqlite.replica import Replica
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Operation(Protocol[T_co]):
+    """One thing that is done to the small state."""
+
+    def apply(self, replica: Replica) -> T_co:
+        """Do it, and return what becomes of it; it raises what the method of the store raises."""
+
+
+class StateOperation(msgspec.Struct, frozen=True, tag=True):
+    """What all have in common: the name of the class tells them apart in the log."""
