@@ -24,6 +24,7 @@ from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.stats.cells import Cells
+from otel_measure.store.clickhouse.fact_operations import FACT_OPERATIONS
 from otel_measure.store.clickhouse.operation import Operation, StateOperation
 from otel_measure.store.clickhouse.upkeep_operations import UPKEEP_OPERATIONS
 from otel_measure.store.sqlite.replica import Replica
@@ -364,7 +365,7 @@ OPERATIONS: Final[tuple[type[msgspec.Struct], ...]] = (
     SeeNames, AcceptStates, RegisterModel, SetReference, DefineExperiment, StopExperiment, RegisterService, Beat,
     EndWatch, IdentifyUser, UnlinkUser, Ingest, NoteSenders, NoteArrivals, NoteMachine, TakeTellings, TakeLease,
     KeepTime, TakeTerm, GiveUpTerm, WriteTurn, NoteLate, NoteDelivered, NoteFailed, AddSilence, EndSilence,
-    *UPKEEP_OPERATIONS,
+    *FACT_OPERATIONS, *UPKEEP_OPERATIONS,
 )  # fmt: skip
 
 _any_operation: Any = reduce(or_, OPERATIONS)

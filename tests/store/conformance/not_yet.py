@@ -7,7 +7,6 @@ from typing import Final
 
 _CALLS: Final = "h5: calls and models are not asked of ClickHouse yet"
 _JUDGING: Final = "h6: quality and experiments are not asked of ClickHouse yet"
-_TOTALS: Final = "h7: totals and the outbox of facts are not there yet"
 _ERASING: Final = "h8: erasure, export and retention are not there yet"
 _NO_SNAPSHOT: Final = "each question sees what is stored when it is asked: there is no transaction over several"
 
@@ -63,16 +62,10 @@ NOT_YET: Final[Mapping[str, str]] = {
     "test_facts.test_a_moment_sees_nothing_of_what_is_written_meanwhile": _NO_SNAPSHOT,
     "test_facts.test_costs_are_exact_sums": _CALLS,
     "test_facts.test_retention_removes_facts_and_keeps_totals": _ERASING,
-    "test_facts.test_the_first_of_two_records_with_one_id_wins": _TOTALS,
     "test_kept_series.test_only_what_changed_is_asked_again": _CALLS,
     "test_kept_series.test_what_is_kept_is_never_stale": _CALLS,
     "test_ledger.test_any_order_gives_the_count_of_the_ledger": _CALLS,
     "test_machine.test_seconds_are_kept_for_a_day_and_minutes_for_the_history": _ERASING,
-    "test_outbox.test_a_rebuild_sends_nothing_again": _TOTALS,
-    "test_outbox.test_every_accepted_fact_leaves_once": _TOTALS,
-    "test_outbox.test_many_facts_of_one_transaction": _TOTALS,
-    "test_outbox.test_what_is_gone_does_not_leave": _TOTALS,
-    "test_outbox.test_what_was_not_confirmed_leaves_again": _TOTALS,
     "test_persons.test_an_erased_person_has_never_been": _ERASING,
     "test_persons.test_an_erasure_leaves_whose_link_was_taken_back": _ERASING,
     "test_persons.test_what_facts_that_are_gone_have_left_behind_stays_with_the_user": _ERASING,
