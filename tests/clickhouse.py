@@ -29,6 +29,7 @@ _LISTEN: Final = (
 # A server removes what was replaced after eight minutes, which no test waits for.
 _CONFIG: Final = (
     "<clickhouse><merge_tree><old_parts_lifetime>1</old_parts_lifetime><cleanup_delay_period>1</cleanup_delay_period>"
+    "<max_cleanup_delay_period>1</max_cleanup_delay_period>"
     "<cleanup_delay_period_random_add>0</cleanup_delay_period_random_add></merge_tree></clickhouse>"
 )
 # What the extra does not install and other tests do; the client would import each, for seconds, at the first insert.

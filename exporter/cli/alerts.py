@@ -15,7 +15,8 @@ from exporter.cli.views.plain import plain, plain_json
 from otel_measure.errors import ConfigurationError, MeasureError, NotFound
 
 if TYPE_CHECKING:
-    from otel_measure.alerting.messages import AlertMessage, Messages
+    from otel_measure.alerting.deliveries import DeliveryMessage, ListedAlert
+    from otel_measure.alerting.messages import Messages
     from otel_measure.alerting.report import SilenceMessage
     from otel_measure.config import Settings
     from otel_measure.definitions.alerting.rule import AlertRule
@@ -154,11 +155,18 @@ def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-def _alert_line(alert: AlertMessage) -> str:
+def _alert_line(alert: ListedAlert) -> str:
     where = "/".join(part for part in (alert.subject.kind, alert.subject.name, alert.subject.environment) if part)
     times = f"since {alert.since:%Y-%m-%d %H:%M}" + (f" until {alert.until:%Y-%m-%d %H:%M}" if alert.until else "")
     why = f" ({alert.resolution})" if alert.resolution else ""
-    return f"{alert.state}{why} {alert.severity} {alert.rule} {where} {times}: {alert.sentence or alert.title}"
+    told = "".join(f"; {_told(delivery)}" for delivery in alert.told)
+    return f"{alert.state}{why} {alert.severity} {alert.rule} {where} {times}: {alert.sentence or alert.title}{told}"
+
+
+def _told(delivery: DeliveryMessage) -> str:
+    if delivery.taken is None:
+        return f"{delivery.receiver} has not taken that it is {delivery.status}"
+    return f"{delivery.receiver} was told at {delivery.taken:%H:%M:%S} that it is {delivery.status}"
 
 
 def _silence_line(silence: SilenceMessage) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from otel_measure.alerting.messages import AlertMessage, Messages
+from otel_measure.alerting.deliveries import Deliveries, ListedAlert
+from otel_measure.alerting.messages import Messages
 from otel_measure.definitions.alerting.silences import Silence
 from otel_measure.definitions.alerting.states import SECOND_US, worst_first
 from otel_measure.definitions.alerting.turn import silencing
@@ -42,9 +43,9 @@ class RuleAlerts:
         evaluated: when they were evaluated last; `None` where nobody ever did.
     """
 
-    active: tuple[AlertMessage, ...] = ()
+    active: tuple[ListedAlert, ...] = ()
     silenced: int = 0
-    recent: tuple[AlertMessage, ...] = ()
+    recent: tuple[ListedAlert, ...] = ()
     silences: tuple[SilenceMessage, ...] = ()
     evaluated: datetime | None = None
 
@@ -61,13 +62,19 @@ def rule_alerts(store: Store, messages: Messages, environments: frozenset[str] |
     with store.asking() as known:
         states, changes = known.alerts.states(), known.alerts.history(now_us - RECENT_US, MOST_RECENT)
         silences, last = known.alerts.silences(now_us), known.alerts.last_evaluation()
+        opened = {incident.id: incident.opened_us for incident in known.alerts.incidents()}
+        oldest = min((now_us - RECENT_US, *opened.values(), *(change.since_us for change in changes)))
+        told = Deliveries(known.alerts.deliveries(oldest), opened)
     active = [state for state in states if environments is None or state.subject.environment in environments]
     is_silenced = silencing(silences, frozenset(), now_us)
     return RuleAlerts(
-        tuple(map(messages.alert, sorted(worst_first(active), key=lambda state: state.phase != "firing"))),
+        tuple(
+            told.listed(messages.alert(state), None)
+            for state in sorted(worst_first(active), key=lambda state: state.phase != "firing")
+        ),
         sum(state.phase == "firing" and is_silenced(state) for state in active),
         tuple(
-            messages.change(change)
+            told.listed(messages.change(change), moment(change.at_us))
             for change in changes
             if environments is None or change.judgement.subject.environment in environments
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from otel_measure.alerting.messages import AlertMessage
+from otel_measure.alerting.deliveries import DeliveryMessage, ListedAlert
 from otel_measure.definitions.alerting.judgement import AlertSubject, SubjectKind
 from otel_measure.definitions.kpis import BY_KEY
 from otel_measure.definitions.verdicts import Verdict, format_value
@@ -37,6 +37,7 @@ class FiringAlert:
         since: when it began to fire; of a KPI alone as of `Alert`.
         also: the other rules that fire about it, then the KPIs beyond that none of these judges by, by their keys.
         docs: the address at which the page says what it means and what to do.
+        told: who was told of the incident of this subject.
     """
 
     rule: str
@@ -54,6 +55,7 @@ class FiringAlert:
     since: datetime | None
     also: tuple[str, ...]
     docs: str
+    told: tuple[DeliveryMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def status(
 
 def _firing(told: Alerts, host: str, docs_of_kpi: DocsOfKpi) -> Iterator[FiringAlert]:
     """Yield what leads of each subject: the worst rule that fires about it, else the first KPI beyond its threshold."""
-    by_rules: dict[AlertSubject, list[AlertMessage]] = {}
+    by_rules: dict[AlertSubject, list[ListedAlert]] = {}
     for message in told.rules.active:
         if message.state == "firing":
             about = AlertSubject(message.subject.kind, message.subject.name, message.subject.environment)
@@ -119,7 +121,7 @@ def _firing(told: Alerts, host: str, docs_of_kpi: DocsOfKpi) -> Iterator[FiringA
             yield _of_kpis(about, beyond, docs_of_kpi)
 
 
-def _of_rules(about: AlertSubject, messages: Sequence[AlertMessage], beyond: Sequence[Alert]) -> FiringAlert:
+def _of_rules(about: AlertSubject, messages: Sequence[ListedAlert], beyond: Sequence[Alert]) -> FiringAlert:
     first, *others = messages
     judged_by = {message.kpi for message in messages}
     kpis = dict.fromkeys(alert.key for alert in beyond if alert.key not in judged_by)
@@ -139,6 +141,7 @@ def _of_rules(about: AlertSubject, messages: Sequence[AlertMessage], beyond: Seq
         since=first.since,
         also=(*(message.rule for message in others), *kpis),
         docs=first.docs,
+        told=first.told,
     )
 
 

@@ -67,8 +67,8 @@ class AlertWriter(Protocol):
     def note_late(self, days: Sequence[LateDay], now: int) -> None:
         """Keep how late calls became known, of each subject and day the longest; forget it of days before a week."""
 
-    def note_delivered(self, receiver: str, seqs: Sequence[int]) -> None:
-        """Forget notifications that a receiver has taken: it is well."""
+    def note_delivered(self, receiver: str, seqs: Sequence[int], now: int) -> None:
+        """Note that a receiver has taken notifications, which wait no longer: it is well."""
 
     def note_failed(self, receiver: str, now: int, due: int) -> None:
         """Note that a receiver took nothing, and when it is asked again."""

@@ -30,7 +30,7 @@ from otel_measure.store.model_questions import (
     SpendingQuestions,
     StoredModels,
 )
-from otel_measure.store.types.alerts import LastEvaluation, LateDay, ReceiverState, WaitingNotification
+from otel_measure.store.types.alerts import AlertDelivery, LastEvaluation, LateDay, ReceiverState, WaitingNotification
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 from otel_measure.store.types.facts import OutboxBatch
 from otel_measure.store.types.services import ServiceHistory
@@ -174,6 +174,9 @@ class AlertQuestions(Protocol):
 
     def silences(self, now: int) -> list[Silence]:
         """Return the silences that have not ended, sorted by their end."""
+
+    def deliveries(self, since: int) -> list[AlertDelivery]:
+        """Return who was to be told of what since then, and when they took it, the oldest first."""
 
     def waiting(self, receiver: str) -> list[WaitingNotification]:
         """Return what a receiver has not taken yet, the oldest first."""

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from datetime import datetime
+
+from otel_measure.alerting.deliveries import ListedAlert
 from otel_measure.alerting.report import RuleAlerts, rule_alerts
 from otel_measure.config import Settings
 from otel_measure.definitions.alerting.silences import Silence
-from otel_measure.definitions.days import moment
+from otel_measure.definitions.days import micros, moment
 from otel_measure.definitions.exposition import Sample
 from otel_measure.judging import gauges
 from otel_measure.testing import Capture
 from tests.alerting.evaluating import AlertServer
+from tests.alerting.receiving import AWAY, TAKEN
 from tests.definitions.alerting.judging import API, CHURN, MINUTE, NOW, judged
 
 
@@ -31,6 +35,51 @@ def test_how_alerts_stand() -> None:
     assert [(one.id, one.subject, one.rule, one.reason) for one in told.silences] == [("s", "churn", None, "a release")]
     of_staging = rule_alerts(server.store, server.messages, frozenset({"staging", ""}), server.now_us)
     assert [one.rule for one in (*of_staging.active, *of_staging.recent)] == ["latency", "latency"]
+
+
+def told_of(alert: ListedAlert) -> list[tuple[str, str, int, int | None]]:
+    """Return who was told of what, and by minute when it was to be told and when it was taken."""
+    return [
+        (one.receiver, one.status, since(one.at), None if one.taken is None else since(one.taken)) for one in alert.told
+    ]
+
+
+def since(at: datetime) -> int:
+    """Return minutes since the first turn."""
+    return (micros(at) - NOW) // MINUTE
+
+
+def test_who_was_told_of_an_alert() -> None:
+    """Each receiver of the incident that was open while it fired, when it was due and taken; nobody of another one."""
+    server = AlertServer(alert_webhook="http://hook/", alert_slack="http://slack/")
+    server.minute(judged("beyond"), judged("beyond", "latency", API))
+    server.log.reply = AWAY
+    server.minute(judged("beyond"), judged("beyond", "latency"), judged("within", "latency", API))
+    server.log.reply = TAKEN
+    for _ in range(6):
+        server.minute(judged("within"), judged("beyond", "latency"), judged("within", "latency", API))
+    for _ in range(6):
+        server.minute(judged("within"), judged("within", "latency"))
+    server.log.reply = AWAY
+    server.minute(judged("beyond"))
+    report = rule_alerts(server.store, server.messages, None, server.now_us)
+    (active,) = report.active
+    assert told_of(active) == [("slack", "firing", 15, None), ("webhook", "firing", 15, None)]
+    of_churn = [(one.rule, one.state, told_of(one)) for one in report.recent if one.subject.name == "churn"]
+    incident = [
+        *((name, "firing", 1, 1) for name in ("slack", "webhook")),
+        *((name, "firing", 8, 8) for name in ("slack", "webhook")),
+        *((name, "resolved", 14, 14) for name in ("slack", "webhook")),
+    ]
+    assert of_churn == [
+        ("errors", "firing", told_of(active)),
+        ("latency", "resolved", incident),
+        ("errors", "resolved", incident),
+        ("latency", "firing", incident),
+        ("errors", "firing", incident),
+    ]
+    of_api = next(one for one in report.recent if (one.subject.name, one.state) == ("api", "resolved"))
+    assert {status for _, status, _, _ in told_of(of_api)} == {"firing", "resolved"}
 
 
 def test_alerts_in_the_exposition() -> None:

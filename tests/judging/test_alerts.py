@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from otel_measure.alerting.messages import AlertMessage, SubjectMessage
+from otel_measure.alerting.deliveries import ListedAlert
+from otel_measure.alerting.messages import SubjectMessage
 from otel_measure.alerting.report import RuleAlerts
 from otel_measure.judging.alerts import Alert, Alerts, alerts
 from otel_measure.judging.scorecard import Scorecard, scorecard
@@ -20,9 +21,9 @@ def slow() -> Scorecard:
     return scorecard(replace(overview(), models=models(slow=600)))
 
 
-def latency(**changes: Any) -> AlertMessage:
+def latency(**changes: Any) -> ListedAlert:
     """The alert of the rule about latency, of the slow model with all its versions."""
-    message = AlertMessage(
+    message = ListedAlert(
         rule="model_latency",
         title="A model is slow",
         subject=SubjectMessage("model", "slow", ""),

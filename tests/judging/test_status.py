@@ -8,7 +8,8 @@ from math import nan
 
 import pytest
 
-from otel_measure.alerting.messages import AlertMessage, SubjectMessage
+from otel_measure.alerting.deliveries import ListedAlert
+from otel_measure.alerting.messages import SubjectMessage
 from otel_measure.alerting.report import RuleAlerts
 from otel_measure.definitions.alerting.judgement import SubjectKind
 from otel_measure.definitions.verdicts import Verdict
@@ -41,17 +42,15 @@ def fired(
     rule: str = "model_errors",
     kpi: str = "error_rate",
     environment: str = "prod",
-) -> AlertMessage:
+) -> ListedAlert:
     """An alert of a rule that fires."""
-    return AlertMessage(
+    return ListedAlert(
         rule, "Calls fail", SubjectMessage(kind, name, environment), "page", "firing", "", 0.5, 0.05, 20,
         sentence, "timeout", SINCE, None, kpi, f"http://page/#/rules/{rule}",
     )  # fmt: skip
 
 
-def of(
-    judged: Scorecard, *active: AlertMessage, services: tuple[Service, ...] = (), machine: str = "healthy"
-) -> Status:
+def of(judged: Scorecard, *active: ListedAlert, services: tuple[Service, ...] = (), machine: str = "healthy") -> Status:
     """The status of what a test gives, on the machine web-1."""
     told = alerts(judged, RuleAlerts(active, evaluated=NOW), "web-1")
     return status(judged, told, services, machine, "web-1", lambda key: f"http://page/#/rules/of_{key}")

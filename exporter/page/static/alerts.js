@@ -10,7 +10,7 @@ import { ago, duration, moment } from "./time.js";
 import { List, useList } from "./list.js";
 import { Pages, ROWS, Table, pageOf } from "./table.js";
 
-const DEFINITION = "rulealerts-alertmessage-silencemessage-and-subjectmessage";
+const DEFINITION = "rulealerts-alertmessage-listedalert-deliverymessage-silencemessage-and-subjectmessage";
 
 const MOST = 100; // as many as there are of what happened lately
 const PENDING = [
@@ -24,6 +24,8 @@ const HISTORY = [
   { key: "subject", by: "subject.name", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
   { key: "state", by: "state", name: "State", isText: true, value: (alert) => alert.state, show: (alert) => html`<${Pill} of=${alert.state} /><small>${alert.resolution}</small>` },
   { key: "since", by: "since", name: "Began", value: (alert) => alert.since, as: moment },
+  { key: "told", name: "Told", isText: true, value: (alert) => alert.told.length, show: (alert) => html`<small>${alert.told
+    .map(({ receiver, status, taken }) => `${receiver}: ${status} ${taken ? moment(taken) : "not taken"}`).join(" · ") || "nobody"}</small>` },
   { key: "lasted", name: "Lasted", value: (alert) => (alert.until ? (Date.parse(alert.until) - Date.parse(alert.since)) / 1000 : null), as: duration, why: () => "it is not over" },
 ];
 const SILENCE = `otel-measure alerts silence --subject churn --for 2h --reason "a new version"   # add --store where this server's store is another`;

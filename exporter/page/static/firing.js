@@ -12,6 +12,9 @@ export function linkOf(kind, name, version = "") {
   return linkTo(kind === "host" ? "machines" : kind === "users" ? "users" : "kpis");
 }
 
+/** Who was told last that it fires, of each receiver. */
+const told = (deliveries) => [...new Map(deliveries.filter(({ status }) => status === "firing").map((one) => [one.receiver, one])).values()]
+  .map(({ receiver, taken }) => (taken ? `${receiver} told ${ago(taken)} ago` : `${receiver} has not taken it`));
 const also = (keys) => keys.length > 0 && `also ${keys.map(words).join(", ")}`;
 
 /** What fires, as the server lists it: each subject once, with what leads. */
@@ -20,7 +23,7 @@ export function Firing({ alerts }) {
     <${Pill} of=${alert.severity} />
     <div>
       <a href=${linkOf(alert.kind, alert.subject, alert.version)}>${alert.sentence}</a>
-      <p class="note">${[alert.sentence.includes(alert.cause) ? "" : alert.cause, alert.since ? `since ${ago(alert.since)}` : "a KPI beyond its threshold now", also(alert.also)]
+      <p class="note">${[alert.sentence.includes(alert.cause) ? "" : alert.cause, alert.since ? `since ${ago(alert.since)}` : "a KPI beyond its threshold now", also(alert.also), ...told(alert.told)]
         .filter(Boolean).join(" · ")} · <a href=${alert.docs.slice(alert.docs.indexOf("#"))}>what to do</a></p>
     </div>
   </li>`)}</ul>`;

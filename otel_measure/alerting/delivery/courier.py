@@ -107,7 +107,7 @@ class Courier:
         if not reply.is_taken:
             self._failed(state, reply, len(waiting))
             return False
-        self._store.alerts.note_delivered(receiver.name, [one.seq for one in taken])
+        self._store.alerts.note_delivered(receiver.name, [one.seq for one in taken], self._clock())
         if state.failures:
             _log.warning("the alert receiver %s takes notifications again", receiver.name)
         return len(taken) < len(waiting)

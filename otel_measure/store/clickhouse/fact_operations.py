@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from otel_measure.definitions.totals import TotalKey
-from otel_measure.store.clickhouse.operation import StateOperation
+from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.sqlite.outbox import Expected
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.facts import OutboxBatch
 
 
-class NameSeries(StateOperation, frozen=True):
+class NameSeries(OperationStruct, frozen=True):
     """Series of facts that nobody has named; the first ones of an instrument are shown."""
 
     series: tuple[TotalKey, ...]
@@ -22,7 +21,7 @@ class NameSeries(StateOperation, frozen=True):
         replica.name_series(self.series)
 
 
-class ExpectToLeave(StateOperation, frozen=True):
+class ExpectToLeave(OperationStruct, frozen=True):
     """Facts that are about to be stored, and are to leave then: their ids by the names of their kinds."""
 
     token: str
@@ -34,7 +33,7 @@ class ExpectToLeave(StateOperation, frozen=True):
         replica.expect_to_leave(self.token, Expected(self.at, self.ids))
 
 
-class NoteToLeave(StateOperation, frozen=True):
+class NoteToLeave(OperationStruct, frozen=True):
     """Facts that are stored and are to leave: their ids by the names of their kinds."""
 
     token: str
@@ -46,7 +45,7 @@ class NoteToLeave(StateOperation, frozen=True):
         replica.note_to_leave(self.token, self.ids, if_expected=self.if_expected)
 
 
-class RemoveSent(StateOperation, frozen=True):
+class RemoveSent(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.remove_sent`."""
 
     seqs: tuple[int, ...]
@@ -54,6 +53,3 @@ class RemoveSent(StateOperation, frozen=True):
     def apply(self, replica: Replica) -> None:
         """Forget them."""
         replica.remove_sent(OutboxBatch(self.seqs, []))
-
-
-FACT_OPERATIONS: Final[tuple[type[StateOperation], ...]] = (NameSeries, ExpectToLeave, NoteToLeave, RemoveSent)

@@ -36,7 +36,7 @@ class LogEntry(NamedTuple):
     Attributes:
         position: where it stands.
         said_by: a random number, by which whoever said it knows it again.
-        operation: in base64, as `operations.decoded` takes it.
+        operation: in base64, as `log_entries.decoded` takes it.
     """
 
     position: LogPosition

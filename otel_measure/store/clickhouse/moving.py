@@ -18,7 +18,7 @@ from otel_measure.store.clickhouse.erasing import epochs_of
 from otel_measure.store.clickhouse.log import OperationLog
 from otel_measure.store.clickhouse.operations import SeeNames
 from otel_measure.store.clickhouse.reading import facts_where
-from otel_measure.store.clickhouse.snapshots import Snapshot, Snapshots
+from otel_measure.store.clickhouse.snapshots import Snapshots, StateSnapshot
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, last_kept, store_key
@@ -70,7 +70,7 @@ def move_in(source: PartedStore, database: ClickHouseDatabase, now_us: Callable[
     snapshots = Snapshots(database)
     state = ReplicatedState(OperationLog(database), Replica(source.definitions, source.secret), snapshots)
     state.do(SeeNames((), ()))
-    snapshots.write(Snapshot(state.snapshot().position, contents))
+    snapshots.write(StateSnapshot(state.snapshot().position, contents))
     state.close()
     _keep(database, _MOVING, _DONE)
     progress("small state", 1, 1)

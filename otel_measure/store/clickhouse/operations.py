@@ -1,34 +1,20 @@
 """Whatever can be done to the small state of a store: each operation, what it carries, and how it is applied.
 
-To apply one is to call the store that every process has in its memory (`state.py`), whose code is the one definition of
-what it means. It depends on nothing but that state and what the operation carries: no clock, no chance, no setting. A
-name stands in logs for ever; what an operation carries may only gain fields that have a default.
+`log_entries.py` has the list of them, `alert_operations.py` those of alerts and leases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import reduce
-from operator import or_
-from typing import Any, Final
+from collections.abc import Mapping
 
-import msgspec
-
-from otel_measure.definitions.alerting.silences import Silence
-from otel_measure.definitions.alerting.turn import Turn
 from otel_measure.definitions.arrivals import Arrival
-from otel_measure.definitions.clock import Heartbeat
 from otel_measure.definitions.streams import Point
 from otel_measure.definitions.tellings import Telling
-from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.stats.cells import Cells
-from otel_measure.store.clickhouse.fact_operations import FACT_OPERATIONS
-from otel_measure.store.clickhouse.operation import Operation, StateOperation
-from otel_measure.store.clickhouse.upkeep_operations import UPKEEP_OPERATIONS
+from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.sqlite.replica import Replica
-from otel_measure.store.types.alerts import EvaluatorTerm, LateDay
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
 from otel_measure.store.types.facts import Receipt
@@ -41,7 +27,7 @@ from otel_measure.store.types.users import Link
 # ---------------------------------------------------------------- what was seen in facts
 
 
-class SeeNames(StateOperation, frozen=True):
+class SeeNames(OperationStruct, frozen=True):
     """Services, environments and models that facts name for the first time."""
 
     origins: tuple[Origin, ...]
@@ -52,7 +38,7 @@ class SeeNames(StateOperation, frozen=True):
         replica.see(self.origins, self.models)
 
 
-class AcceptStates(StateOperation, frozen=True):
+class AcceptStates(OperationStruct, frozen=True):
     """States and maintenance of services: facts, of which there are few."""
 
     states: tuple[ServiceState, ...]
@@ -66,7 +52,7 @@ class AcceptStates(StateOperation, frozen=True):
 # ---------------------------------------------------------------- models and experiments
 
 
-class RegisterModel(StateOperation, frozen=True):
+class RegisterModel(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.register_model`."""
 
     model: Model
@@ -76,7 +62,7 @@ class RegisterModel(StateOperation, frozen=True):
         replica.register_model(self.model)
 
 
-class SetReference(StateOperation, frozen=True):
+class SetReference(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.set_reference`; the ids of records are text."""
 
     model: tuple[str, str]
@@ -101,7 +87,7 @@ def set_reference(model: tuple[str, str], reference: Reference, environment: str
     return SetReference(model, environment, reference.source, reference.cells, reference.not_judged, first, last)
 
 
-class DefineExperiment(StateOperation, frozen=True):
+class DefineExperiment(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.define_experiment`."""
 
     experiment: Experiment
@@ -111,7 +97,7 @@ class DefineExperiment(StateOperation, frozen=True):
         return replica.define_experiment(self.experiment)
 
 
-class StopExperiment(StateOperation, frozen=True):
+class StopExperiment(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.stop_experiment`."""
 
     key: str
@@ -126,7 +112,7 @@ class StopExperiment(StateOperation, frozen=True):
 # ---------------------------------------------------------------- services
 
 
-class RegisterService(StateOperation, frozen=True):
+class RegisterService(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.register_service`."""
 
     environment: str
@@ -139,7 +125,7 @@ class RegisterService(StateOperation, frozen=True):
         return replica.register_service(self.environment, self.name, self.sla_target, self.now)
 
 
-class Beat(StateOperation, frozen=True):
+class Beat(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.beat`."""
 
     environment: str
@@ -151,7 +137,7 @@ class Beat(StateOperation, frozen=True):
         replica.beat(self.environment, self.at, self.watched)
 
 
-class EndWatch(StateOperation, frozen=True):
+class EndWatch(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.end_watch`."""
 
     environment: str
@@ -166,7 +152,7 @@ class EndWatch(StateOperation, frozen=True):
 # ---------------------------------------------------------------- persons
 
 
-class IdentifyUser(StateOperation, frozen=True):
+class IdentifyUser(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.identify`."""
 
     anonymous_id: str
@@ -177,7 +163,7 @@ class IdentifyUser(StateOperation, frozen=True):
         return replica.identify(self.anonymous_id, self.user_id)
 
 
-class UnlinkUser(StateOperation, frozen=True):
+class UnlinkUser(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.unlink`."""
 
     anonymous_id: str
@@ -190,7 +176,7 @@ class UnlinkUser(StateOperation, frozen=True):
 # ---------------------------------------------------------------- streams, senders, the machine
 
 
-class Ingest(StateOperation, frozen=True):
+class Ingest(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.ingest`."""
 
     points: tuple[Point, ...]
@@ -200,7 +186,7 @@ class Ingest(StateOperation, frozen=True):
         return replica.ingest(self.points)
 
 
-class NoteSenders(StateOperation, frozen=True):
+class NoteSenders(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_senders`."""
 
     sending: tuple[Sender, ...]
@@ -210,7 +196,7 @@ class NoteSenders(StateOperation, frozen=True):
         replica.note_senders(self.sending)
 
 
-class NoteArrivals(StateOperation, frozen=True):
+class NoteArrivals(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_arrivals`."""
 
     arrived: tuple[tuple[Arrival, int], ...]
@@ -221,7 +207,7 @@ class NoteArrivals(StateOperation, frozen=True):
         replica.note_arrivals(dict(self.arrived), self.now)
 
 
-class NoteMachine(StateOperation, frozen=True):
+class NoteMachine(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.note_machine`."""
 
     readings: Mapping[str, float]
@@ -232,7 +218,7 @@ class NoteMachine(StateOperation, frozen=True):
         replica.note_machine(self.readings, self.now)
 
 
-class TakeTellings(StateOperation, frozen=True):
+class TakeTellings(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.take_tellings`."""
 
     told: tuple[Telling, ...]
@@ -240,160 +226,3 @@ class TakeTellings(StateOperation, frozen=True):
     def apply(self, replica: Replica) -> TakenTellings:
         """Take them in."""
         return replica.take_tellings(self.told)
-
-
-# ---------------------------------------------------------------- leases, time, alerts
-
-
-class TakeLease(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.Writer.take_lease`."""
-
-    key: str
-    holder: str
-    now: int
-    until: int
-
-    def apply(self, replica: Replica) -> bool:
-        """Take it, unless another one holds it."""
-        return replica.take_lease(self.key, self.holder, self.now, self.until)
-
-
-class KeepTime(StateOperation, frozen=True):
-    """A heartbeat of a process, and the one before it of the same process."""
-
-    beat: Heartbeat
-    before: Heartbeat | None
-
-    def apply(self, replica: Replica) -> bool:
-        """Note it, and return whether its clock is believed."""
-        return replica.note_heartbeat(self.beat, self.before)
-
-
-class TakeTerm(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.take_term`."""
-
-    holder: str
-    digest: str
-    now: int
-    until: int
-
-    def apply(self, replica: Replica) -> EvaluatorTerm:
-        """Take it, unless another one has it."""
-        return replica.alerts.take_term(self.holder, self.digest, self.now, self.until)
-
-
-class GiveUpTerm(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.give_up_term`."""
-
-    holder: str
-
-    def apply(self, replica: Replica) -> None:
-        """Let others have it."""
-        replica.alerts.give_up_term(self.holder)
-
-
-class WriteTurn(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.write_turn`."""
-
-    term: int
-    turn: Turn
-    receivers: tuple[str, ...]
-    now: int
-
-    def apply(self, replica: Replica) -> bool:
-        """Keep it where the term still runs."""
-        return replica.alerts.write_turn(self.term, self.turn, self.receivers, self.now)
-
-
-class NoteLate(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.note_late`."""
-
-    days: tuple[LateDay, ...]
-    now: int
-
-    def apply(self, replica: Replica) -> None:
-        """Note them."""
-        replica.alerts.note_late(self.days, self.now)
-
-
-class NoteDelivered(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.note_delivered`."""
-
-    receiver: str
-    seqs: tuple[int, ...]
-
-    def apply(self, replica: Replica) -> None:
-        """Note it."""
-        replica.alerts.note_delivered(self.receiver, self.seqs)
-
-
-class NoteFailed(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.note_failed`."""
-
-    receiver: str
-    now: int
-    due: int
-
-    def apply(self, replica: Replica) -> None:
-        """Note it."""
-        replica.alerts.note_failed(self.receiver, self.now, self.due)
-
-
-class AddSilence(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.add_silence`."""
-
-    silence: Silence
-
-    def apply(self, replica: Replica) -> None:
-        """Add it."""
-        replica.alerts.add_silence(self.silence)
-
-
-class EndSilence(StateOperation, frozen=True):
-    """See `otel_measure.store.protocol.AlertWriter.end_silence`."""
-
-    silence_id: str
-
-    def apply(self, replica: Replica) -> bool:
-        """Remove it."""
-        return replica.alerts.end_silence(self.silence_id)
-
-
-# ---------------------------------------------------------------- in the log
-
-OPERATIONS: Final[tuple[type[msgspec.Struct], ...]] = (
-    SeeNames, AcceptStates, RegisterModel, SetReference, DefineExperiment, StopExperiment, RegisterService, Beat,
-    EndWatch, IdentifyUser, UnlinkUser, Ingest, NoteSenders, NoteArrivals, NoteMachine, TakeTellings, TakeLease,
-    KeepTime, TakeTerm, GiveUpTerm, WriteTurn, NoteLate, NoteDelivered, NoteFailed, AddSilence, EndSilence,
-    *FACT_OPERATIONS, *UPKEEP_OPERATIONS,
-)  # fmt: skip
-
-_any_operation: Any = reduce(or_, OPERATIONS)
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final[Callable[[bytes], Operation[object]]] = msgspec.msgpack.Decoder(_any_operation).decode
-
-
-def encoded(operation: Operation[object]) -> bytes:
-    """Return an operation as it stands in the log.
-
-    Raises:
-        StoreRejected: it carries what cannot be read again.
-    """
-    try:
-        text = _encode(operation)
-        _decode(text)
-    except (msgspec.MsgspecError, ArithmeticError, TypeError, ValueError) as fault:
-        raise StoreRejected(f"cannot be kept: {fault!r}") from fault
-    return text
-
-
-def decoded(text: bytes) -> Operation[object]:
-    """Return the operation that stands in the log.
-
-    Raises:
-        StoreError: a newer version has written it.
-    """
-    try:
-        return _decode(text)
-    except msgspec.MsgspecError as fault:
-        raise StoreError(f"the store was written by a newer version: {fault}; update otel-measure") from fault

@@ -15,12 +15,12 @@ from otel_measure.store.clickhouse.log import BEGINNING, LogPosition
 
 STALE_S: Final = 300.0
 """Whoever has not read the log for so long, in seconds, asks for a snapshot first."""
-KEPT_S: Final = 600
+KEPT_S = 600
 """How long an entry stays at least, in seconds."""
 _CHUNK_BYTES: Final = 2**24
 
 
-class Snapshot(NamedTuple):
+class StateSnapshot(NamedTuple):
     """The small state after an entry of the log.
 
     Attributes:
@@ -37,14 +37,12 @@ class Snapshots:
 
     Args:
         database: of the store.
-        kept_s: how long an entry of the log stays at least, seconds.
     """
 
-    def __init__(self, database: ClickHouseDatabase, kept_s: int = KEPT_S) -> None:
+    def __init__(self, database: ClickHouseDatabase) -> None:
         self._database = database
-        self._kept_s = kept_s
 
-    def newest(self, after: LogPosition = BEGINNING) -> Snapshot | None:
+    def newest(self, after: LogPosition = BEGINNING) -> StateSnapshot | None:
         """Return the newest one, of an entry after this one; `None` for none."""
         position = self.position()
         if position <= after:
@@ -55,7 +53,7 @@ class Snapshots:
             block=position.block,
             place=position.offset,
         )
-        return Snapshot(position, b"".join(a2b_base64(text) for (text,) in rows))
+        return StateSnapshot(position, b"".join(a2b_base64(text) for (text,) in rows))
 
     def position(self) -> LogPosition:
         """Return of which entry the newest snapshot is; that before every entry where there is none."""
@@ -64,7 +62,7 @@ class Snapshots:
         )
         return LogPosition(*rows[0]) if rows else BEGINNING
 
-    def write(self, snapshot: Snapshot) -> None:
+    def write(self, snapshot: StateSnapshot) -> None:
         """Write one, and remove those before it."""
         this, contents = secrets.randbits(128), snapshot.contents
         firsts = range(0, len(contents), _CHUNK_BYTES)
@@ -90,7 +88,7 @@ class Snapshots:
         position = self.position()
         old = (
             f"(_block_number, _block_offset) < ({position.block:d}, {position.offset:d})"
-            f" AND received < now64(6) - INTERVAL {self._kept_s:d} SECOND"
+            f" AND received < now64(6) - INTERVAL {KEPT_S:d} SECOND"
         )
         if self._database.rows(f"SELECT 1 FROM {{db}}.log WHERE {old} LIMIT 1"):
             self._database.run(f"DELETE FROM {{db}}.log WHERE {old}")

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.log import BEGINNING, LogEntry, OperationLog
+from otel_measure.store.clickhouse.log_entries import decoded, encoded
 from otel_measure.store.clickhouse.operation import Operation
-from otel_measure.store.clickhouse.operations import decoded, encoded
-from otel_measure.store.clickhouse.snapshots import STALE_S, Snapshot, Snapshots
+from otel_measure.store.clickhouse.snapshots import STALE_S, Snapshots, StateSnapshot
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.replica import Replica
@@ -126,11 +126,11 @@ class ReplicatedState:
         """
         return self._log.has_since(self._position, name)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StateSnapshot:
         """Return the state of now, and of which entry of the log it is."""
         self.sync()
         with self._applying:
-            return Snapshot(self._position, self._replica.contents())
+            return StateSnapshot(self._position, self._replica.contents())
 
     def _apply(self, entry: LogEntry) -> None:
         operation = decoded(b64decode(entry.operation))

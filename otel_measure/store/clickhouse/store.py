@@ -16,7 +16,7 @@ from otel_measure.definitions.streams import Point
 from otel_measure.definitions.tellings import Telling
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import EvaluationResult, Inference, Maintenance, Origin, Record, ServiceState
-from otel_measure.store.clickhouse import operations
+from otel_measure.store.clickhouse import alert_operations, operations
 from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
 from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
@@ -27,7 +27,7 @@ from otel_measure.store.clickhouse.outbox import LeavingFacts
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.totals import FactTotals
-from otel_measure.store.clickhouse.upkeep import DEFAULT_LIMITS, Admitted, ClickHouseUpkeep, Limits
+from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS, Admitted, ClickHouseUpkeep, KeptDays
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.faults import rejecting
@@ -71,7 +71,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         notes_outbox: bool = False,
         now_us: Callable[[], int] = _now_us,
         monotonic: Callable[[], float] = since_boot_s,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: KeptDays = DEFAULT_DAYS,
     ) -> None:
         self._definitions = definitions
         self._environment = environment
@@ -108,7 +108,7 @@ class ClickHouseStore(ClickHouseUpkeep):
                 definitions = kept_definitions(database)
             else:
                 create(database, definitions)
-            limits = Limits(settings.retention_days, settings.history_days)
+            limits = KeptDays(settings.retention_days, settings.history_days)
             return cls(
                 database,
                 definitions,
@@ -243,7 +243,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def take_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
-        return self._state.do(operations.TakeLease(key, holder, now, until))
+        return self._state.do(alert_operations.TakeLease(key, holder, now, until))
 
     # ------------------------------------------------------------ questions
 
@@ -282,7 +282,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         """Note a heartbeat of this process; return whether its clock is believed."""
         beat, before = Heartbeat(now, int(self._monotonic() * 1_000_000)), self._last_heartbeat
         self._last_heartbeat = beat
-        is_believed = self._state.do(operations.KeepTime(beat, before))
+        is_believed = self._state.do(alert_operations.KeepTime(beat, before))
         self._doubts_clock = not is_believed
         if self._leaving is not None and is_believed:
             self._leaving.recover(now)

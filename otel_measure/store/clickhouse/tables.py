@@ -189,7 +189,7 @@ class StateTable(NamedTuple):
     is_synced: bool = False
 
 
-# What was done to the small state (`operations.py`), and in that order; `said_by` tells a row from those of others.
+# What was done to the small state (`log_entries.py`), and in that order; `said_by` tells a row from those of others.
 LOG: Final = StateTable(
     "log",
     {"name": _LABEL, "operation": _TEXT, "said_by": "UInt128", "received": "DateTime64(6, 'UTC') DEFAULT now64(6)"},

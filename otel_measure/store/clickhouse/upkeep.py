@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.alert_operations import TakeLease
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
-from otel_measure.store.clickhouse.operations import TakeLease
 from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
@@ -41,14 +41,14 @@ _GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
 _DOUBLES_DAYS: Final = 2
 
 
-class Limits(NamedTuple):
+class KeptDays(NamedTuple):
     """How long facts, and the minutes of streams, are kept, in days."""
 
     retention_days: int
     history_days: int
 
 
-DEFAULT_LIMITS: Final = Limits(400, 30)
+DEFAULT_DAYS: Final = KeptDays(400, 30)
 
 
 class Admitted(NamedTuple):
@@ -108,7 +108,7 @@ class ClickHouseUpkeep:
         by: WrittenBy,
         writer: FactWriter,
         snapshots: Snapshots,
-        limits: Limits,
+        limits: KeptDays,
     ) -> None:
         self._database = database
         self._state = state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otel_measure.store.clickhouse.operation import StateOperation
+from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.clickhouse.part_sums import unpacked_sums
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.users import Erasure
@@ -12,7 +12,7 @@ from otel_measure.store.types.users import Erasure
 _OF_ERASURE: Final = "erasure "  # begins keys of removals
 
 
-class Erase(StateOperation, frozen=True):
+class Erase(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.erase`."""
 
     user_id: str
@@ -23,7 +23,7 @@ class Erase(StateOperation, frozen=True):
         return replica.remove(self.user_id, self.now)
 
 
-class NoteMasked(StateOperation, frozen=True):
+class NoteMasked(OperationStruct, frozen=True):
     """Rows of erased persons are gone from the tables in use, since a time of the server."""
 
     receipts: tuple[int, ...]
@@ -34,7 +34,7 @@ class NoteMasked(StateOperation, frozen=True):
         replica.note_masked(self.receipts, self.at_s)
 
 
-class NoteCleared(StateOperation, frozen=True):
+class NoteCleared(OperationStruct, frozen=True):
     """No byte of erased persons is left."""
 
     receipts: tuple[int, ...]
@@ -45,7 +45,7 @@ class NoteCleared(StateOperation, frozen=True):
         replica.note_cleared(self.receipts, self.now)
 
 
-class BeginRemoval(StateOperation, frozen=True):
+class BeginRemoval(OperationStruct, frozen=True):
     """Facts are about to be removed, and what they have added to totals is kept; see `sqlite.kept_elsewhere`."""
 
     key: str
@@ -66,7 +66,7 @@ def receipt_of(key: str) -> int | None:
     return int(key.removeprefix(_OF_ERASURE)) if key.startswith(_OF_ERASURE) else None
 
 
-class EndRemoval(StateOperation, frozen=True):
+class EndRemoval(OperationStruct, frozen=True):
     """Facts are gone."""
 
     key: str
@@ -76,7 +76,7 @@ class EndRemoval(StateOperation, frozen=True):
         replica.end_removal(self.key)
 
 
-class SweepState(StateOperation, frozen=True):
+class SweepState(OperationStruct, frozen=True):
     """Retention, by the limits of the process whose turn it is."""
 
     now: int
@@ -86,8 +86,3 @@ class SweepState(StateOperation, frozen=True):
     def apply(self, replica: Replica) -> int | None:
         """Apply it to what the small state has; return how many facts of it were removed, `None` by a doubted clock."""
         return replica.sweep_by(self.now, self.retention_days, self.history_days)
-
-
-UPKEEP_OPERATIONS: Final[tuple[type[StateOperation], ...]] = (
-    Erase, NoteMasked, NoteCleared, BeginRemoval, EndRemoval, SweepState,
-)  # fmt: skip

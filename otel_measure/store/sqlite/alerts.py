@@ -16,8 +16,16 @@ from otel_measure.definitions.alerting.states import AlertChange, AlertState
 from otel_measure.definitions.alerting.turn import Turn
 from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.heartbeats import Run, joined_run
+from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.transaction import Writing
-from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, LateDay, ReceiverState, WaitingNotification
+from otel_measure.store.types.alerts import (
+    AlertDelivery,
+    EvaluatorTerm,
+    LastEvaluation,
+    LateDay,
+    ReceiverState,
+    WaitingNotification,
+)
 
 HISTORY_US: Final = 90 * 24 * 3600 * 1_000_000
 REFUSED: Final = "alerts_refused"  # the key of `meta` that says when a process with other rules was refused last
@@ -29,6 +37,7 @@ _state = msgspec.msgpack.Decoder(AlertState).decode
 _incident = msgspec.msgpack.Decoder(AlertIncident).decode
 _change = msgspec.msgpack.Decoder(AlertChange).decode
 _silence = msgspec.msgpack.Decoder(Silence).decode
+_decode_delivery = msgspec.msgpack.Decoder(AlertDelivery).decode
 _notification = msgspec.msgpack.Decoder(Notification).decode
 _GIVE_UP: Final = """
     DELETE FROM alert_outbox WHERE receiver = ?1
@@ -89,6 +98,7 @@ class SqliteAlertWriter:
             _keep(connection, turn)
             connection.execute("DELETE FROM alert_history WHERE ts < ?", (now - HISTORY_US,))
             connection.execute("DELETE FROM alert_silence WHERE ends < ?", (now - HISTORY_US,))
+            connection.execute("DELETE FROM alert_delivery WHERE at < ?", (now - HISTORY_US,))
             for receiver in receivers if turn.notifications else ():
                 _note(connection, receiver, turn.notifications)
             connection.execute("UPDATE alert_evaluator SET evaluated = ?", (now,))
@@ -105,10 +115,15 @@ class SqliteAlertWriter:
             )
             connection.execute("DELETE FROM alert_lateness WHERE day < ?", (today - DAYS,))
 
-    def note_delivered(self, receiver: str, seqs: Sequence[int]) -> None:
-        """Forget notifications that a receiver has taken: it is well."""
+    def note_delivered(self, receiver: str, seqs: Sequence[int], now: int) -> None:
+        """Note that a receiver has taken notifications, which wait no longer: it is well."""
         with self._writing(durable=True) as transaction:
             connection = transaction.connection
+            taken = rows_in(connection, "SELECT notification FROM alert_outbox WHERE seq IN", seqs)
+            connection.executemany(
+                "UPDATE alert_delivery SET taken = ? WHERE notification = ? AND receiver = ?",
+                [(now, _notification(row).id, receiver) for (row,) in taken],
+            )
             connection.executemany("DELETE FROM alert_outbox WHERE seq = ?", [(seq,) for seq in seqs])
             connection.execute(
                 "UPDATE alert_receiver SET failures = 0, failing_since = 0, due = 0, given_up = 0 WHERE receiver = ?",
@@ -173,10 +188,18 @@ def _note(connection: sqlite3.Connection, receiver: str, notifications: Sequence
         "INSERT INTO alert_outbox (receiver, notification) VALUES (?, ?)",
         [(receiver, _encode(notification)) for notification in notifications],
     )
+    connection.executemany(
+        "INSERT OR IGNORE INTO alert_delivery (notification, receiver, at, delivery) VALUES (?, ?, ?, ?)",
+        [(one.id, receiver, one.at_us, _encode(_delivery(one, receiver))) for one in notifications],
+    )
     given_up = connection.execute(_GIVE_UP, (receiver, MOST_WAITING)).rowcount
     if given_up:
         connection.execute(_RECEIVER, (receiver,))
         connection.execute("UPDATE alert_receiver SET given_up = given_up + ? WHERE receiver = ?", (given_up, receiver))
+
+
+def _delivery(told: Notification, receiver: str) -> AlertDelivery:
+    return AlertDelivery(told.incident, told.subject, told.opened_us, told.status, told.at_us, receiver)
 
 
 class SqliteAlertQuestions:
@@ -227,6 +250,13 @@ class SqliteAlertQuestions:
         """Return the silences that have not ended, sorted by their end."""
         rows = self._connection.execute("SELECT silence FROM alert_silence WHERE ends > ? ORDER BY ends, id", (now,))
         return [_silence(row) for (row,) in rows]
+
+    def deliveries(self, since: int) -> list[AlertDelivery]:
+        """Return who was to be told of what since then, and when they took it, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT delivery, taken FROM alert_delivery WHERE at >= ? ORDER BY at, notification, receiver", (since,)
+        )
+        return [_decode_delivery(row)._replace(taken_us=taken) for row, taken in rows]
 
     def waiting(self, receiver: str) -> list[WaitingNotification]:
         """Return what a receiver has not taken yet, the oldest first."""

@@ -46,6 +46,26 @@ class LateDay(NamedTuple):
     late_us: int
 
 
+class AlertDelivery(NamedTuple):
+    """A notification and one of those who are told of it.
+
+    Attributes:
+        incident: whose notification it is, about `subject`, and when it was opened.
+        status: that the incident fires, or is resolved.
+        at_us: when it was made.
+        receiver: who is told.
+        taken_us: when they took it; `None` where they have not, or never will, for it was given up.
+    """
+
+    incident: str
+    subject: AlertSubject
+    opened_us: int
+    status: Literal["firing", "resolved", "test"]
+    at_us: int
+    receiver: str
+    taken_us: int | None = None
+
+
 class WaitingNotification(NamedTuple):
     """A notification that a receiver has not taken yet; `seq` orders them."""
 

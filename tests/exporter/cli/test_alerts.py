@@ -43,9 +43,9 @@ def test_what_stands_and_what_happened(store: str) -> None:
     assert re.fullmatch(
         r"evaluated: .* UTC\n"
         r"active: 1\n"
-        r"  firing page errors model/churn/prod since .*: errors of churn is 0.9\n"
+        r"  firing page errors model/churn/prod since .*: .* is 0.9; webhook was told at .* that it is firing\n"
         r"recent: 3\n"
-        r"  resolved \(within\) ticket latency model/churn/prod since .* until .*: latency of churn is 0.9\n"
+        r"  resolved \(within\) ticket latency model/churn/prod since .* until .*: .* is 0.9; webhook .*\n"
         r"  firing .*\n"
         r"  firing .*\n"
         r"silences: none\n",

@@ -6,7 +6,7 @@ from otel_measure.definitions.alerting.silences import Silence
 from otel_measure.definitions.alerting.turn import Turn, advance
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite.alerts import HISTORY_US, MOST_WAITING
-from otel_measure.store.types.alerts import EvaluatorTerm, LastEvaluation, LateDay, ReceiverState
+from otel_measure.store.types.alerts import AlertDelivery, EvaluatorTerm, LastEvaluation, LateDay, ReceiverState
 from tests.definitions.alerting.judging import API, CHURN, MINUTE, NOW, judged, rule
 from tests.facts import DAY
 from tests.store.conformance.engines import EngineCase
@@ -82,11 +82,15 @@ def test_a_turn_is_kept_with_what_is_to_be_told(engine: EngineCase) -> None:
         assert alerts.history(NOW, 10) == list(turn.changes)
         assert alerts.history(NOW + 1, 10) == []
         waiting = {name: alerts.waiting(name) for name in ("webhook", "slack", "nobody")}
-    told = {name: [one.notification for one in each] for name, each in waiting.items()}
-    assert told == {"webhook": list(turn.notifications), "slack": list(turn.notifications), "nobody": []}
-    store.alerts.note_delivered("webhook", [one.seq for one in waiting["webhook"]])
+    notified = {name: [one.notification for one in each] for name, each in waiting.items()}
+    assert notified == {"webhook": list(turn.notifications), "slack": list(turn.notifications), "nobody": []}
+    store.alerts.note_delivered("webhook", [one.seq for one in waiting["webhook"]], NOW + 3)
+    (incident,) = turn.incidents
+    told = AlertDelivery(incident.id, CHURN, NOW, "firing", NOW, "slack")
     with store.asking() as moment:
         assert [len(moment.alerts.waiting(name)) for name in ("webhook", "slack")] == [0, 1]
+        assert moment.alerts.deliveries(NOW) == [told, told._replace(receiver="webhook", taken_us=NOW + 3)]
+        assert moment.alerts.deliveries(NOW + 1) == []
 
 
 def test_whose_term_is_over_writes_nothing(engine: EngineCase) -> None:
@@ -167,17 +171,18 @@ def test_a_receiver_that_takes_nothing(engine: EngineCase) -> None:
         assert moment.alerts.receivers() == {"webhook": ReceiverState("webhook", 2, NOW, NOW + 7, 3)}
         waiting = [one.seq for one in moment.alerts.waiting("webhook")]
     assert waiting == list(range(4, MOST_WAITING + 4))
-    store.alerts.note_delivered("webhook", waiting)
+    store.alerts.note_delivered("webhook", waiting, NOW + 8)
     with store.asking() as moment:
         assert moment.alerts.receivers() == {"webhook": ReceiverState("webhook")}
 
 
 def test_history_is_kept_for_ninety_days(engine: EngineCase) -> None:
-    """What happened longer ago goes with the next turn."""
+    """What happened longer ago, and who was told of it, goes with the next turn."""
     store = engine.open()
     store.alerts.take_term("a", "x", NOW, NOW + 10)
-    assert store.alerts.write_turn(1, turn_of(store, "beyond"), (), NOW)
+    assert store.alerts.write_turn(1, turn_of(store, "beyond"), ("webhook",), NOW)
     for later, left in ((HISTORY_US, 1), (HISTORY_US + 1, 0)):
         assert store.alerts.write_turn(1, Turn(), (), NOW + later)
         with store.asking() as moment:
             assert len(moment.alerts.history(0, 9)) == left
+            assert len(moment.alerts.deliveries(0)) == left

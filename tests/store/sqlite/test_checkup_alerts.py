@@ -58,7 +58,7 @@ def test_other_rules_and_a_dead_receiver(file: StoreFile) -> None:
         store.alerts.take_term("b", "y", NOW + 1, NOW + 3 * MINUTE)
         store.alerts.note_failed("webhook", NOW, NOW + 1)
         store.alerts.note_failed("slack", NOW, NOW + 1)
-        store.alerts.note_delivered("slack", [])
+        store.alerts.note_delivered("slack", [], NOW)
     assert alerts(file) == Finding(
         "warning",
         "evaluated last at 2026-01-15 12:00 UTC\na process with other rules does not evaluate\n"
