@@ -53,7 +53,6 @@ NOT_YET: Final[Mapping[str, str]] = {
     "test_experiments.test_a_stopped_test_counts_what_was_accepted_and_nothing_later": _JUDGING,
     "test_experiments.test_cells_depend_on_the_facts_only": _JUDGING,
     "test_facts.test_a_moment_sees_nothing_of_what_is_written_meanwhile": _NO_SNAPSHOT,
-    "test_facts.test_costs_are_exact_sums": _CALLS,
     "test_kept_series.test_providers_are_those_of_each_call": _CALLS,
     "test_kept_series.test_only_what_changed_is_asked_again": _CALLS,
     "test_kept_series.test_what_is_kept_is_never_stale": _CALLS,
