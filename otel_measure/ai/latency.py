@@ -109,6 +109,27 @@ def percentiles(use: ModelUse, shares: Sequence[float]) -> list[float]:
     return (use.latency or _NOTHING).quantiles(shares)
 
 
+def slower_than(use: ModelUse, bound_ms: float) -> tuple[int, int]:
+    """Return how many calls took longer than a bound, and of how many a latency is known.
+
+    Of the bin that the bound cuts, ours count as they lie between its edges, and those of others not at all.
+    """
+    if _is_binned(use):
+        merged = all_bins(use)
+        return merged.above(bound_ms), merged.count
+    histogram = use.latency or _NOTHING
+    return histogram.explicit((bound_ms,))[1], histogram.count
+
+
+def together(use: ModelUse, other: ModelUse, share: float) -> float:
+    """Return a percentile of the calls of two uses together; milliseconds."""
+    if _is_binned(use) or _is_binned(other):
+        merged = all_bins(use)
+        merged.merge(all_bins(other))
+        return merged.quantile(share).value
+    return ((use.latency or _NOTHING) + (other.latency or _NOTHING)).quantile(share)
+
+
 def mean(use: ModelUse) -> float:
     """Return the mean as `latency` tells it; milliseconds."""
     return all_bins(use).mean if _is_binned(use) else (use.latency or _NOTHING).mean

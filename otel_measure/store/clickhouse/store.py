@@ -20,6 +20,7 @@ from otel_measure.store.clickhouse import alert_operations, operations
 from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
 from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.experiments import latest_in_test
 from otel_measure.store.clickhouse.fact_operations import RemoveSent
 from otel_measure.store.clickhouse.log import OperationLog
 from otel_measure.store.clickhouse.moment import ClickHouseMoment
@@ -191,8 +192,9 @@ class ClickHouseStore(ClickHouseUpkeep):
         return self._state.do(operations.DefineExperiment(experiment))
 
     def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
-        """Count no more for a test that there is, and give everybody one variant."""
-        return self._state.do(operations.StopExperiment(key, served, now))
+        """Count no more for a test that there is, and give everybody one variant; after all that was accepted of it."""
+        latest = latest_in_test(self._database, self._definitions, key)
+        return self._state.do(operations.StopExperiment(key, served, now if latest is None else max(now, latest + 1)))
 
     def register_service(self, environment: str, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; a heartbeat too."""
