@@ -80,7 +80,8 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._last_heartbeat: Heartbeat | None = None
         self._doubts_clock = False
         key, snapshots = store_key(database), Snapshots(database)
-        state = ReplicatedState(OperationLog(database), Replica(definitions, key), snapshots, monotonic)
+        state = ReplicatedState(OperationLog(database.prompt), Replica(definitions, key), snapshots, monotonic)
+        self._accepting = FactWriter(database.prompt, definitions, now_us)
         writer = FactWriter(database, definitions, now_us)
         super().__init__(database, state, WrittenBy(definitions, key), writer, snapshots, limits)
         self._seen: set[Origin | ModelKey] = set()
@@ -145,7 +146,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._totals.name(accepted)
         token = None if self._leaving is None else self._leaving.expect(accepted, self._now_us())
         in_tables = [i for i in admitted.accepted if not isinstance(records[i], _IN_STATE)]
-        written = self._writer.accept([records[i] for i in in_tables], admitted.epochs)
+        written = self._accepting.accept([records[i] for i in in_tables], admitted.epochs)
         receipts = dict(zip(in_tables, written, strict=True)) | self._accept_states(records)
         for i, receipt in receipts.items():
             admitted.receipts[i] = receipt
@@ -308,14 +309,14 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""
-        self._database.check()
+        self._database.prompt.check()
 
     def watch(self) -> None:
         """Do nothing: a server looks after its files itself."""
 
     def is_busy(self) -> bool:
-        """Tell that writes of this process wait for no other thread of it."""
-        return False
+        """Tell that a write waits for the network, always: nobody does so on an event loop."""
+        return True
 
     def before_fork(self) -> None:
         """Let no operation be half-way while the process is copied."""
