@@ -7,7 +7,6 @@ from typing import Final
 
 _CALLS: Final = "h5: calls and models are not asked of ClickHouse yet"
 _OTHER_DAYS: Final = "the rows of a store have the days of its definitions: it is rebuilt by no others"
-_TOTALS: Final = "h7: totals and the outbox of facts are not there yet"
 _GONE: Final = "h8: what facts that retention removed said of persons goes with them"
 _NO_SNAPSHOT: Final = "each question sees what is stored when it is asked: there is no transaction over several"
 
@@ -15,8 +14,6 @@ _NO_SNAPSHOT: Final = "each question sees what is stored when it is asked: there
 NOT_YET: Final[Mapping[str, str]] = {
     "test_calls.test_an_erased_user_is_in_no_telling": _CALLS,
     "test_experiments.test_removed_facts_leave_what_they_said": _GONE,
-    "test_facts.test_retention_removes_facts_and_keeps_totals": _TOTALS,
-    "test_persons.test_an_erased_person_has_never_been": _TOTALS,
     "test_persons.test_what_facts_that_are_gone_have_left_behind_stays_with_the_user": _GONE,
     "test_sessions.test_rebuild_after_retention": _GONE,
     "test_calls.test_a_client_and_its_gateway_are_one_call": _CALLS,
@@ -55,17 +52,10 @@ NOT_YET: Final[Mapping[str, str]] = {
     "test_calls_at_their_edges.test_spans_in_a_circle_are_one_call": _CALLS,
     "test_experiments.test_cells_depend_on_the_facts_only": _OTHER_DAYS,
     "test_facts.test_a_moment_sees_nothing_of_what_is_written_meanwhile": _NO_SNAPSHOT,
-    "test_facts.test_costs_are_exact_sums": _CALLS,
-    "test_facts.test_the_first_of_two_records_with_one_id_wins": _TOTALS,
     "test_kept_series.test_providers_are_those_of_each_call": _CALLS,
     "test_kept_series.test_only_what_changed_is_asked_again": _CALLS,
     "test_kept_series.test_what_is_kept_is_never_stale": _CALLS,
     "test_ledger.test_any_order_gives_the_count_of_the_ledger": _CALLS,
-    "test_outbox.test_a_rebuild_sends_nothing_again": _TOTALS,
-    "test_outbox.test_every_accepted_fact_leaves_once": _TOTALS,
-    "test_outbox.test_many_facts_of_one_transaction": _TOTALS,
-    "test_outbox.test_what_is_gone_does_not_leave": _TOTALS,
-    "test_outbox.test_what_was_not_confirmed_leaves_again": _TOTALS,
     "test_received.test_a_clock_that_was_set_back": _CALLS,
     "test_received.test_a_cost_that_comes_wins_over_the_price_of_tokens": _CALLS,
     "test_received.test_a_delta_of_a_clock_that_is_ahead_adds_once": _CALLS,
