@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +23,18 @@ def _sqlite() -> Engine:
     return ENGINE
 
 
+def _clickhouse() -> Engine:
+    from otel_measure.store.clickhouse.engine import ENGINE
+
+    return ENGINE
+
+
 # The scheme of `Settings.store` → its engine; a path and ":memory:" have none.
-ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {"": _sqlite}
-
-
-# Schemes of servers that a store can be created on and cannot be used on yet.
-_NOT_YET: Final = frozenset({"clickhouse", "clickhouses"})
+ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
+    "": _sqlite,
+    "clickhouse": _clickhouse,
+    "clickhouses": _clickhouse,
+}
 
 
 def definitions_of(settings: Settings) -> Definitions:
@@ -121,18 +128,11 @@ def statements(engine: str, database: str, cluster: str | None) -> list[str]:
 
 def installed() -> list[Engine]:
     """Return every engine whose library is here."""
-    return [load() for load in ENGINES.values()]
+    return [_sqlite(), *([_clickhouse()] if find_spec("clickhouse_connect") else [])]
 
 
 def _engine_of(store: str) -> Engine:
     scheme = store.partition("://")[0] if "://" in store else ""
-    if scheme in _NOT_YET:
-        raise ConfigurationError(
-            f"store cannot be {scheme}://… yet: facts can be written there and no questions are answered"
-            " (docs/scale.md); keep to SQLite, by a path"
-        )
     if scheme not in ENGINES:
-        raise ConfigurationError(
-            f'store must be a path, ":memory:" or None, not {store!r}: SQLite is the only engine so far'
-        )
+        raise ConfigurationError(f'store must be a path, ":memory:", clickhouse://… or None, not {scheme}://…')
     return ENGINES[scheme]()

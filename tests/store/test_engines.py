@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from sqlite3 import sqlite_version
 
@@ -26,20 +27,16 @@ def test_a_place_that_no_engine_knows_is_refused_by_name() -> None:
     """The message says what was given and what there is."""
     with pytest.raises(ConfigurationError) as refusal:
         open_store(Settings(store="mysql://db/measure"))
+    assert str(refusal.value) == 'store must be a path, ":memory:", clickhouse://… or None, not mysql://…'
+
+
+def test_a_url_of_clickhouse_that_names_no_server_is_refused_without_what_is_secret_in_it() -> None:
+    """The message says how such a URL is written."""
+    with pytest.raises(ConfigurationError) as refusal:
+        open_store(Settings(store="clickhouse://me:secret@db/one/two"))
     assert str(refusal.value) == (
-        "store must be a path, \":memory:\" or None, not 'mysql://db/measure': SQLite is the only engine so far"
+        "a store in ClickHouse is clickhouse://user:password@host:port/database, not 'clickhouse://…@db/one/two'"
     )
-
-
-def test_a_store_on_clickhouse_is_not_to_be_had_yet() -> None:
-    """The setting is refused in one line that says what there is, without what is secret in it."""
-    for url in ("clickhouse://me:secret@db/measure", "clickhouses://db:8443/measure"):
-        with pytest.raises(ConfigurationError) as refusal:
-            open_store(Settings(store=url))
-        assert str(refusal.value) == (
-            f"store cannot be {url.partition(':')[0]}://… yet: facts can be written there and no questions are answered"
-            " (docs/scale.md); keep to SQLite, by a path"
-        )
 
 
 def test_statements_are_of_a_server_that_stores_can_be_created_on() -> None:
@@ -85,11 +82,14 @@ def test_the_settings_say_every_definition_that_can_be_set() -> None:
 
 def test_a_place_that_no_engine_knows_has_no_checks() -> None:
     """`doctor` is told so by the same error; without a store there is nothing to look at."""
-    with pytest.raises(ConfigurationError, match="SQLite is the only engine so far"):
+    with pytest.raises(ConfigurationError, match="not mysql://"):
         store_checks(Settings(store="mysql://db/measure"))
     assert store_checks(Settings(store=None)) == ()
 
 
 def test_every_installed_engine_names_its_library() -> None:
-    """SQLite comes with Python, and its version is good enough."""
-    assert [(engine.name, engine.library()) for engine in installed()] == [("SQLite", Finding("ok", sqlite_version))]
+    """SQLite comes with Python, and its version is good enough; the client of ClickHouse is an extra."""
+    assert [(engine.name, engine.library()) for engine in installed()] == [
+        ("SQLite", Finding("ok", sqlite_version)),
+        ("clickhouse-connect", Finding("ok", version("clickhouse-connect"))),
+    ]

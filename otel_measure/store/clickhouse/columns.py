@@ -27,6 +27,7 @@ from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, GROUND_TRUT
 
 Fields: TypeAlias = Mapping[str, Sequence[Any]]
 _NANO: Final = 10**9
+_LARGEST_NUMBER: Final = 2**64 - 1
 _LAST_DAY: Final = 2**16 - 1  # of ClickHouse's type Date: in the year 2149
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
@@ -97,12 +98,14 @@ def columns_of(table: FactTable, records: Sequence[Record], ids: Sequence[int], 
         by: what decides how.
 
     Raises:
-        StoreRejected: a record is of a time that a store has no day for.
+        StoreRejected: a record is of a time that a store has no day for, or has a number that no column holds.
     """
     fields: Fields = dict(
         zip(table.record.__struct_fields__, zip(*map(msgspec.structs.astuple, records), strict=True), strict=True)
     )
     columns: dict[str, list[Any]] = {name: list(fields[name]) for name in table.columns}
+    for name in table.whole_numbers:
+        _refuse_what_does_not_fit(name, columns[name])
     columns["id"] = list(ids)
     columns["id_text"] = [key if isinstance(key, str) else "" for key in id_keys(fields["id"])]
     columns["ts"] = list(fields["ts"])
@@ -114,6 +117,12 @@ def columns_of(table: FactTable, records: Sequence[Record], ids: Sequence[int], 
     for name in table.computed:
         columns[name] = _COMPUTED[table.name, name](fields, by.definitions)
     return columns
+
+
+def _refuse_what_does_not_fit(name: str, values: Sequence[int | None]) -> None:
+    largest = max((value for value in values if value is not None), default=0)
+    if largest > _LARGEST_NUMBER:
+        raise StoreRejected(f"cannot be kept: {name}={largest} is more than {_LARGEST_NUMBER}")
 
 
 def _days(times: Sequence[int], definitions: Definitions) -> list[int]:
@@ -198,8 +207,6 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
     (INFERENCE.name, "judged"): _judged,
     (GROUND_TRUTH.name, "inference"): lambda fields, _: list(map(id_number, id_keys(fields["inference_id"]))),
     (GROUND_TRUTH.name, "truth"): lambda fields, _: _json(fields["value"]),
-    ("service_state", "watched"): lambda fields, _: list(fields["service"]),
-    ("maintenance", "watched"): lambda fields, _: list(fields["service"]),
 }
 
 

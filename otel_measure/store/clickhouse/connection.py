@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
-from otel_measure.errors import ConfigurationError, StoreUnavailable
+from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
 from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE, LOCAL_SUFFIX
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 
@@ -38,12 +38,14 @@ class ClickHouseDatabase:
     """One database of a server; any thread may use it.
 
     Args:
-        client: which it is asked by; closed with it.
+        connect: returns a new client, which it is asked by; closed with it.
         name: of the database.
     """
 
-    def __init__(self, client: Client, name: str) -> None:
-        self._client = client
+    def __init__(self, connect: Callable[[], Client], name: str) -> None:
+        self._connect = connect
+        self._client = connect()
+        self._inherited: list[Client] = []
         self.name = name
 
     @classmethod
@@ -65,18 +67,19 @@ class ClickHouseDatabase:
                 f"a store in ClickHouse is clickhouse://user:password@host:port/database, not {_shown(url)!r}"
             )
         is_secure = parts.scheme == "clickhouses"
+        connect = partial(
+            get_client,
+            host=parts.hostname,
+            port=parts.port or (_SECURE_PORT if is_secure else _PORT),
+            username=unquote(parts.username or "default"),
+            password=unquote(parts.password or ""),
+            secure=is_secure,
+            send_receive_timeout=_SECONDS,
+            autogenerate_session_id=False,
+            settings=_SETTINGS,
+        )
         with _told_as_unavailable(_shown(url)):
-            client = get_client(
-                host=parts.hostname,
-                port=parts.port or (_SECURE_PORT if is_secure else _PORT),
-                username=unquote(parts.username or "default"),
-                password=unquote(parts.password or ""),
-                secure=is_secure,
-                send_receive_timeout=_SECONDS,
-                autogenerate_session_id=False,
-                settings=_SETTINGS,
-            )
-        return cls(client, name)
+            return cls(connect, name)
 
     def rows(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> Sequence[Sequence[Any]]:
         """Return the rows of a query, in which `{name:Type}` is a parameter and `{db}` the name of the database.
@@ -99,9 +102,22 @@ class ClickHouseDatabase:
             self._client.command(sql.replace("{db}", self.name))
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        """Insert rows, given by columns; there are some. When it returns they are stored."""
+        """Insert rows, given by columns; there are some. When it returns they are stored.
+
+        Raises:
+            StoreRejected: a value does not fit into its column; nothing was sent.
+        """
         with _told_as_unavailable(self.name):
             self._client.insert(table, list(columns.values()), list(columns), database=self.name, column_oriented=True)
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` when the server does not answer, or does not let us write."""
+        self.run("INSERT INTO {db}.log (name, operation, said_by) SELECT '', '', 0 WHERE 0")
+
+    def after_fork_in_child(self) -> None:
+        """Take connections of one's own: those of the parent process are left to it."""
+        self._inherited.append(self._client)
+        self._client = self._connect()
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table of facts for which a condition holds, on every shard."""
@@ -164,10 +180,12 @@ def _shown(url: str) -> str:
 
 @contextmanager
 def _told_as_unavailable(where: str) -> Iterator[None]:
-    from clickhouse_connect.driver.exceptions import Error
+    from clickhouse_connect.driver.exceptions import DataError, Error
 
     try:
         yield
+    except DataError as error:
+        raise StoreRejected(f"cannot be kept: {error}") from error
     except Error as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise StoreUnavailable("clickhouse", f"{where}: {said[0][:500]}", _WAY_OUT) from error

@@ -21,6 +21,7 @@ _FACT_SETTINGS: Final = (
 )
 # The order of rows survives merges: it says who was first.
 _STATE_SETTINGS: Final = ("enable_block_number_column = 1", "enable_block_offset_column = 1")
+_SYNCED: Final = ("fsync_after_insert = 1", "fsync_part_directory = 1")
 
 
 class _Engines(NamedTuple):
@@ -90,7 +91,8 @@ def _tables(database: str, engines: _Engines) -> Iterator[str]:
         columns = ", ".join(f"{name} {kind}" for name, kind in state.columns.items())
         yield (
             f"CREATE TABLE IF NOT EXISTS `{database}`.{state.name}{engines.on} ({columns})"
-            f"\nENGINE = {engines.state(state.name)} ORDER BY {state.order}\nSETTINGS {', '.join(_STATE_SETTINGS)}"
+            f"\nENGINE = {engines.state(state.name)} ORDER BY {state.order}"
+            f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(_SYNCED if state.is_synced else ())))}"
         )
 
 

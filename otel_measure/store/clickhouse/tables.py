@@ -17,10 +17,8 @@ from otel_measure.records.kinds import (
     Exposure,
     GroundTruth,
     Inference,
-    Maintenance,
     NpsResponse,
     Record,
-    ServiceState,
     UserEvent,
 )
 
@@ -57,6 +55,11 @@ class FactTable(NamedTuple):
     def all_columns(self) -> dict[str, str]:
         """Every column and its type, in the order of the table."""
         return {**_BEFORE, **self.columns, **self.computed, **_AFTER}
+
+    @property
+    def whole_numbers(self) -> list[str]:
+        """The columns that hold a whole number, which may be larger than fits."""
+        return [name for name, kind in self.columns.items() if kind == _NUMBER_OR_NONE]
 
     @property
     def extra(self) -> tuple[str, ...]:
@@ -162,12 +165,6 @@ AB_CONVERSION: Final = FactTable(
     {"user_id": _TEXT, "experiment": _LABEL, "client_clock": "UInt8"},
     order=("experiment", "user", "id"),
 )
-SERVICE_STATE: Final = FactTable(
-    ServiceState, "service_state", {"state": _LABEL, "reason": _TEXT_OR_NONE}, {"watched": _LABEL}
-)
-MAINTENANCE: Final = FactTable(
-    Maintenance, "maintenance", {"start_us": "Int64", "end_us": "Int64", "reason": _TEXT_OR_NONE}, {"watched": _LABEL}
-)
 EVALUATION: Final = FactTable(
     EvaluationResult,
     "evaluation",
@@ -175,16 +172,21 @@ EVALUATION: Final = FactTable(
     partition="day",
 )
 FACT_TABLES: Final = (
-    EVENT, INFERENCE, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, SERVICE_STATE, MAINTENANCE, EVALUATION,
+    EVENT, INFERENCE, GROUND_TRUTH, NPS_RESPONSE, EXPOSURE, AB_CONVERSION, EVALUATION,
 )  # fmt: skip
 
 
 class StateTable(NamedTuple):
-    """What is kept beside facts: rows that are added and never changed, read in the order in which they came."""
+    """What is kept beside facts: rows that are added and never changed, read in the order in which they came.
+
+    Attributes:
+        is_synced: what was acknowledged is on the disk, also when the power goes.
+    """
 
     name: str
     columns: Mapping[str, str]
     order: str
+    is_synced: bool = False
 
 
 # What each part of a table of facts adds to the running totals (`part_sums.py`).
@@ -194,6 +196,13 @@ SETTLED_TOTAL: Final = StateTable(
     "(of_table, part)",
 )
 STATE_TABLES: Final = (
+    # What was done to the small state (`log_entries.py`), and in that order; `said_by` tells a row from those of others.
+    StateTable(
+        "log",
+        {"name": _LABEL, "operation": _TEXT, "said_by": "UInt128", "received": "DateTime64(6, 'UTC') DEFAULT now64(6)"},
+        "tuple()",
+        is_synced=True,
+    ),
     # Who is who, as it was said and in that order, which is its meaning; `said_by` tells a row from those of others.
     StateTable(
         "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
@@ -61,22 +61,27 @@ class FactWriter:
         """Write the records not seen before, and say of each whether it was one.
 
         Args:
-            records: of any kinds.
+            records: of kinds that have a table; others are state (`state.py`).
             epochs: as `WrittenBy` has them.
 
         Raises:
             StoreUnavailable: the server did not take all of them; to give them again completes what is there.
-            StoreRejected: a record is of a time that a store has no day for; nothing is written.
+            StoreRejected: a record is of a time that a store has no day for, or has a number that no column holds;
+                nothing is written.
         """
         receipts, by = [ACCEPTED] * len(records), self._by._replace(epochs=epochs)
         ids = [id_number(key) for key in id_keys([record.id for record in records])]
+        to_write = []  # all columns before any is written: a record that cannot be kept leaves its neighbours out too
         for table in FACT_TABLES:
-            places = [i for i, record in enumerate(records) if type(record) is table.record]
-            if places:
-                written = self._write(table, [records[i] for i in places], [ids[i] for i in places], by)
-                for i, is_new in zip(places, written, strict=True):
-                    if not is_new:
-                        receipts[i] = DUPLICATE
+            if places := [i for i, record in enumerate(records) if type(record) is table.record]:
+                numbers = [ids[i] for i in places]
+                columns = columns_of(table, [records[i] for i in places], numbers, by)
+                to_write.append((table, places, numbers, columns))
+        for table, places, numbers, columns in to_write:
+            is_new = self._write(table, columns, numbers)
+            for i, was_new in zip(places, is_new, strict=True):
+                if not was_new:
+                    receipts[i] = DUPLICATE
         return receipts
 
     def remove_doubles(self, first_day: int, last_day: int) -> int:
@@ -91,7 +96,7 @@ class FactWriter:
             removed += len(doubles)
         return removed
 
-    def _write(self, table: FactTable, records: Sequence[Record], ids: Sequence[int], by: WrittenBy) -> list[bool]:
+    def _write(self, table: FactTable, columns: Mapping[str, list[Any]], ids: Sequence[int]) -> list[bool]:
         """Write what is new of one kind, and return of each record whether it was it."""
         seen = self._known(table, ids)
         new = []
@@ -100,15 +105,15 @@ class FactWriter:
                 seen.add(number)
                 new.append(i)
         if new:
-            columns = columns_of(table, [records[i] for i in new], [ids[i] for i in new], by)
             rank = self._rank()
-            self._insert(table, columns | {"rank": [rank] * len(new)})
+            rows = {name: [values[i] for i in new] for name, values in columns.items()}
+            self._insert(table, rows | {"rank": [rank] * len(new)})
             others = self._settle(table, [ids[i] for i in new], rank)
             new = [i for i in new if ids[i] not in others]
         is_new = set(new)
         return [i in is_new for i in range(len(ids))]
 
-    def _insert(self, table: FactTable, columns: dict[str, list[object]]) -> None:
+    def _insert(self, table: FactTable, columns: dict[str, list[Any]]) -> None:
         self._database.insert(table.name, columns)
 
     def _rank(self) -> int:
@@ -170,12 +175,16 @@ def create(database: ClickHouseDatabase, definitions: Definitions) -> None:
     for name, value in ((_KEY, os.urandom(32).hex()), (_DEFINITIONS, definitions.to_json())):
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
             database.insert("kept", {"name": [name], "value": [value]})
-    kept = Definitions.from_json(first_kept(database, _DEFINITIONS))
-    if differences := definitions.differences(kept):
+    if differences := definitions.differences(kept_definitions(database)):
         there = ", ".join(f"{one.field}={one.kept!r}, the settings say {one.wanted!r}" for one in differences)
         raise StoreError(
             f"the store in the database {database.name} keeps {there}: use its definitions, or another database"
         )
+
+
+def kept_definitions(database: ClickHouseDatabase) -> Definitions:
+    """Return by which definitions a store is counted."""
+    return Definitions.from_json(first_kept(database, _DEFINITIONS))
 
 
 def store_key(database: ClickHouseDatabase) -> bytes:

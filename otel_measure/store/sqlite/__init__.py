@@ -354,11 +354,15 @@ class SqliteStore(SqliteUpkeep):
 
     def keep_time(self, now: int) -> bool:
         """Note a heartbeat of this process; return whether its clock is believed."""
-        beat = Heartbeat(now, int(self._monotonic() * 1_000_000))
-        with self._database.write() as connection:
-            kept_now = clock.note(connection, beat, self._last_heartbeat)
-            self._seen = kept.state(connection)
+        beat, before = Heartbeat(now, int(self._monotonic() * 1_000_000)), self._last_heartbeat
         self._last_heartbeat = beat
+        return self.note_heartbeat(beat, before)
+
+    def note_heartbeat(self, beat: Heartbeat, before: Heartbeat | None) -> bool:
+        """Note a heartbeat of any process; return whether its clock is believed."""
+        with self._database.write() as connection:
+            kept_now = clock.note(connection, beat, before)
+            self._seen = kept.state(connection)
         return not kept_now.is_doubted
 
     def doubts_clock(self) -> bool:

@@ -56,6 +56,16 @@ def unlink(transaction: Transaction, anonymous_id: str) -> bool:
     return True
 
 
+def merged(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the person of each id that is another's, as that person's own id; of nobody who is being erased."""
+    rows = connection.execute(
+        "SELECT a.distinct_id, p.distinct_id FROM person_of o JOIN alias a ON a.uid = o.uid"
+        " JOIN alias p ON p.uid = o.person WHERE o.uid <> o.person"
+        " AND a.distinct_id >= CAST(x'01' AS TEXT) AND p.distinct_id >= CAST(x'01' AS TEXT)"
+    )
+    return dict(rows.fetchall())
+
+
 def _person(connection: sqlite3.Connection, uid: int) -> int:
     return int(connection.execute("SELECT person FROM person_of WHERE uid = ?", (uid,)).fetchone()[0])
 

@@ -13,7 +13,7 @@ from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Origin
-from otel_measure.store.sqlite import agents, arrivals, environments, machine, senders, streams, totals, users
+from otel_measure.store.sqlite import agents, arrivals, environments, links, machine, senders, streams, totals, users
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
 from otel_measure.store.sqlite.call_facts import SqliteCallFactQuestions
 from otel_measure.store.sqlite.call_times import SqliteCallTimeQuestions
@@ -84,6 +84,11 @@ class SqliteMoment:
         """Every service and environment that facts are from, sorted by environment and service."""
         rows = self._transaction.connection.execute("SELECT service, environment FROM origin ORDER BY 2, 1")
         return [Origin(*row) for row in rows]
+
+    @property
+    def merged_users(self) -> dict[str, str]:
+        """The person of each user id that is another's, as that person's own id."""
+        return links.merged(self._transaction.connection)
 
     @property
     def horizon(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from otel_measure.errors import StoreError
+from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import erasures, identity, machine
 from otel_measure.store.sqlite.alerts import SqliteAlertWriter
 from otel_measure.store.sqlite.backups import back_up
@@ -18,6 +19,7 @@ from otel_measure.store.sqlite.export import export
 from otel_measure.store.sqlite.transaction import Writing
 from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.exports import UserExport
+from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.users import Erasure, ErasureState
 
 _CLEARING_AT_ONCE_S: Final = 1.0  # enough for a store of some megabytes
@@ -73,6 +75,14 @@ class SqliteUpkeep:
         """Add readings of the machine by their names, taken at one moment."""
         with self._writing() as transaction:
             machine.note(transaction.connection, readings, self._believed_at(now))
+
+    def see(self, origins: Iterable[Origin], models: Iterable[ModelKey]) -> None:
+        """Know services, environments and models of facts that are kept elsewhere, in the order in which they came."""
+        with self._writing() as transaction:
+            for origin in origins:
+                transaction.names.origin(origin)
+            for name, version in models:
+                transaction.names.model(name, version)
 
     def export(self, user_id: str) -> UserExport:
         """Return all that is stored of a person."""

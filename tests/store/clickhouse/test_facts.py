@@ -47,13 +47,14 @@ def by_id(given: Sequence[Record]) -> dict[tuple[str, str], Record]:
 def test_every_field_of_every_kind_comes_back(database: ClickHouseDatabase) -> None:
     """A record is stored whole, and given again it is a duplicate."""
     mine = writer(database)
-    assert mine.accept(one_of_each()) == [ACCEPTED] * len(one_of_each())
-    assert writer(database).accept(one_of_each()) == [DUPLICATE] * len(one_of_each())
-    assert stored(database, [each.id for each in one_of_each()]) == by_id(one_of_each())
+    given = [each for each in one_of_each() if type(each) in KIND_OF]
+    assert mine.accept(given) == [ACCEPTED] * len(FACT_TABLES)
+    assert writer(database).accept(given) == [DUPLICATE] * len(FACT_TABLES)
+    assert stored(database, [each.id for each in given]) == by_id(given)
 
 
 @on_a_server(HISTORIES)
-@given(given=st.lists(records, min_size=1, max_size=12, unique_by=lambda r: r.id))
+@given(given=st.lists(records.filter(lambda r: type(r) in KIND_OF), min_size=1, max_size=12, unique_by=lambda r: r.id))
 def test_any_record_comes_back(database: ClickHouseDatabase, given: list[Record]) -> None:
     """Whatever a record may say is stored as it is, in one batch with others of any kind."""
     new = [msgspec.structs.replace(each, id=f"{next(NAMES)}-{each.id}"[:512]) for each in given]

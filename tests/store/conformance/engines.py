@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,22 @@ import pytest
 from otel_measure.config import Settings
 from otel_measure.store.engines import open_store
 from otel_measure.store.protocol import Store
+from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
+
+_servers: list[ClickHouseServer] = []
+
+
+@contextmanager
+def serving(server: ClickHouseServer) -> Iterator[None]:
+    """Have stores in ClickHouse on this server."""
+    _servers.append(server)
+    yield
+    _servers.pop()
+
+
+def _new_database() -> str:
+    return _servers[-1].url(_servers[-1].new_database())
 
 
 class _Folder:
@@ -55,7 +71,9 @@ class EngineCase:
         return self.new_place()
 
 
+CLICKHOUSE = EngineCase("clickhouse", _new_database, is_shared=True)
 ENGINES: tuple[EngineCase, ...] = (
     EngineCase("sqlite file", lambda: str(closed_later(_Folder()).path / "measure.db"), is_shared=True),
     EngineCase("sqlite memory", lambda: ":memory:", is_shared=False),
+    CLICKHOUSE,
 )

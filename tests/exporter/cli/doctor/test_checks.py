@@ -21,8 +21,9 @@ def test_nothing_is_wrong_with_a_good_store(store: Path) -> None:
         "store", "store directory", "store file system", "store disk", "store privacy", "store integrity",
         "store bound", "store log", "store clock", "store writable", "store schema", "store time zone",
         "store definitions", "store counting", "store environment", "otlp senders", "alerts",
-        "port", "grpc port", "access", "clock", "time zone data", "python", "sqlite", "opentelemetry",
-        "opentelemetry settings", "opentelemetry internals", "application views", "otlp endpoint", "prices",
+        "port", "grpc port", "access", "clock", "time zone data", "python", "sqlite", "clickhouse-connect",
+        "opentelemetry", "opentelemetry settings", "opentelemetry internals", "application views", "otlp endpoint",
+        "prices",
     ]  # fmt: skip
     assert [(f.check, f.verdict, f.what) for f in findings if f.verdict != "ok" or f.way_out] == []
     assert store.read_bytes() == before

@@ -16,7 +16,7 @@ from otel_measure.store.types.findings import Finding
     [
         (None, Finding("ok", "none: measurements leave by OpenTelemetry only, reports are not available")),
         (":memory:", Finding("ok", "in memory: it ends with the process")),
-        ("clickhouse://db", Finding("warning", "clickhouse://db is not a file; nothing more is checked here")),
+        ("mysql://db", Finding("warning", "mysql://db is not a file; nothing more is checked here")),
     ],
 )
 def test_a_store_that_is_no_file_is_told_by_its_kind(place: str | None, expected: Finding) -> None:

@@ -1,0 +1,66 @@
+"""The log of a store: what was done to its small state, in the one order that all who read it see.
+
+The order is that of the server, by number of block and place in it, which it gives when a row becomes visible: whoever
+has read up to a row misses none before it. That holds for a table on one node. On several replicas numbers are given
+before rows are visible, so the log of a cluster has to be read and written on one of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+
+_SINCE: Final = (
+    "SELECT _block_number, _block_offset, said_by, base64Encode(operation) FROM {db}.log"
+    " WHERE (_block_number, _block_offset) > ({block:UInt64}, {offset:UInt64}) ORDER BY _block_number, _block_offset"
+)
+
+
+class LogPosition(NamedTuple):
+    """Where an entry stands in the log."""
+
+    block: int
+    offset: int
+
+
+BEGINNING: Final = LogPosition(0, 0)
+"""Before every entry: blocks are numbered from 1."""
+
+
+class LogEntry(NamedTuple):
+    """One operation.
+
+    Attributes:
+        position: where it stands.
+        said_by: a random number, by which whoever said it knows it again.
+        operation: in base64, as `log_entries.decoded` takes it.
+    """
+
+    position: LogPosition
+    said_by: int
+    operation: str
+
+
+class OperationLog:
+    """The log of one store.
+
+    Args:
+        database: of the store.
+    """
+
+    def __init__(self, database: ClickHouseDatabase) -> None:
+        self._database = database
+
+    def append(self, name: str, operation: bytes, said_by: int) -> None:
+        """Add an operation; when it returns it is on the server's disk.
+
+        Raises:
+            StoreUnavailable: the server did not say that it has it; it may have it all the same.
+        """
+        self._database.insert("log", {"name": [name], "operation": [operation], "said_by": [said_by]})
+
+    def since(self, position: LogPosition) -> list[LogEntry]:
+        """Return what was said after a position, in order."""
+        rows = self._database.rows(_SINCE, block=position.block, offset=position.offset)
+        return [LogEntry(LogPosition(block, offset), said_by, text) for block, offset, said_by, text in rows]

@@ -1,0 +1,325 @@
+"""A store on a ClickHouse server, which any number of processes and hosts use at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from otel_measure.config import Settings
+from otel_measure.definitions.arrivals import Arrival
+from otel_measure.definitions.clock import Heartbeat
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.definitions.streams import Point
+from otel_measure.definitions.tellings import Telling
+from otel_measure.errors import StoreUnavailable
+from otel_measure.records.kinds import EvaluationResult, Inference, Maintenance, Origin, Record, ServiceState
+from otel_measure.store.clickhouse import alert_operations, operations
+from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
+from otel_measure.store.clickhouse.columns import WrittenBy
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.log import OperationLog
+from otel_measure.store.clickhouse.moment import ClickHouseMoment
+from otel_measure.store.clickhouse.state import ReplicatedState
+from otel_measure.store.clickhouse.told_calls import ToldCalls
+from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
+from otel_measure.store.sqlite.clock import since_boot_s
+from otel_measure.store.sqlite.faults import rejecting
+from otel_measure.store.sqlite.replica import Replica
+from otel_measure.store.types.backups import Backup, Progress
+from otel_measure.store.types.calls import TakenTellings
+from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.types.exports import UserExport
+from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
+from otel_measure.store.types.models import Model, ModelKey
+from otel_measure.store.types.quality import Reference
+from otel_measure.store.types.services import RegisteredService
+from otel_measure.store.types.streams import Ingested, Interpreter, Sender
+from otel_measure.store.types.users import Erasure, ErasureState, Link
+
+_IN_STATE: Final = (ServiceState, Maintenance)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class ClickHouseStore:
+    """Satisfies `otel_measure.store.protocol.Store`.
+
+    Args:
+        database: of the store, created.
+        definitions: by which it is counted; the database keeps the same.
+        environment: that answers are about where no question names one.
+        notes_outbox: note what is accepted as what is to leave by OTLP.
+        now_us: the wall clock, microseconds: who of two that write the same id at the same time was the first.
+        monotonic: seconds, also those that a machine sleeps; what the wall clock is compared with.
+    """
+
+    def __init__(
+        self,
+        database: ClickHouseDatabase,
+        definitions: Definitions,
+        *,
+        environment: str | None = None,
+        notes_outbox: bool = False,
+        now_us: Callable[[], int] = _now_us,
+        monotonic: Callable[[], float] = since_boot_s,
+    ) -> None:
+        self._database = database
+        self._definitions = definitions
+        self._environment = environment
+        self._notes_outbox = notes_outbox
+        self._monotonic = monotonic
+        self._last_heartbeat: Heartbeat | None = None
+        self._doubts_clock = False
+        key = store_key(database)
+        self._by = WrittenBy(definitions, key)
+        self._writer = FactWriter(database, definitions, now_us)
+        self._state = ReplicatedState(OperationLog(database), Replica(definitions, key))
+        self._told = ToldCalls(database, self._state)
+        self._seen: set[Origin | ModelKey] = set()
+        self.alerts: Final = ClickHouseAlertWriter(self._state)
+
+    @classmethod
+    def of_settings(cls, settings: Settings, definitions: Definitions | None, *, notes_outbox: bool) -> ClickHouseStore:
+        """Connect to the store that the settings name, which is created where it is not there.
+
+        Args:
+            settings: where it is.
+            definitions: by which it is to be counted; `None` takes those that it keeps.
+            notes_outbox: see above.
+
+        Raises:
+            ConfigurationError: there can be no store at such a place, or the client is not installed.
+            StoreError: it is counted by other definitions, or is not there and `definitions` is `None`.
+            StoreUnavailable: the server does not answer, or does not let us do it.
+        """
+        database = ClickHouseDatabase.of_url(str(settings.store))
+        try:
+            if definitions is None:
+                definitions = kept_definitions(database)
+            else:
+                create(database, definitions)
+            return cls(database, definitions, environment=settings.environment or None, notes_outbox=notes_outbox)
+        except BaseException:
+            database.close()
+            raise
+
+    @property
+    def definitions(self) -> Definitions:
+        """By which definitions this process counts."""
+        return self._definitions
+
+    # ------------------------------------------------------------ facts
+
+    def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        """Keep the records not seen before; what is returned is stored."""
+        if not records:
+            return []
+        with rejecting():
+            self._see(records)
+            in_tables = [i for i, record in enumerate(records) if not isinstance(record, _IN_STATE)]
+            receipts = dict(
+                zip(in_tables, self._told.accept([records[i] for i in in_tables], self._writer.accept), strict=True)
+            )
+            receipts |= self._accept_states(records)
+        return [receipts[i] for i in range(len(records))]
+
+    def _accept_states(self, records: Sequence[Record]) -> dict[int, Receipt]:
+        states = {i: record for i, record in enumerate(records) if isinstance(record, ServiceState)}
+        maintenance = {i: record for i, record in enumerate(records) if isinstance(record, Maintenance)}
+        if not states and not maintenance:
+            return {}
+        accepted = self._state.do(operations.AcceptStates(tuple(states.values()), tuple(maintenance.values())))
+        return dict(zip([*states, *maintenance], accepted, strict=True))
+
+    def _see(self, records: Sequence[Record]) -> None:
+        """Let everybody know which services, environments and models there are, before facts of them are stored."""
+        origins = {record.origin: None for record in records if record.origin not in self._seen}
+        named = {(each.model, each.version): None for each in records if isinstance(each, Inference | EvaluationResult)}
+        models = [key for key in named if key[0] and key not in self._seen]
+        if origins or models:
+            self._state.do(operations.SeeNames(tuple(origins), tuple(models)))
+            self._seen.update(origins, models)
+
+    # ------------------------------------------------------------ small state
+
+    def register_model(self, model: Model) -> None:
+        """Add a model, or replace what is known of it."""
+        self._state.do(operations.RegisterModel(model))
+
+    def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
+        """Take in stream values: repeating a write changes nothing."""
+        return self._told.ingest(points, interpret)
+
+    def set_reference(self, model: ModelKey, reference: Reference, environment: str | None = None) -> None:
+        """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
+        asked = environment if environment is not None else self._environment
+        self._state.do(operations.set_reference(model, reference, asked))
+
+    def define_experiment(self, experiment: Experiment) -> Experiment:
+        """Keep a definition unless its key has one, whose coverage it may raise; return the one that is kept."""
+        return self._state.do(operations.DefineExperiment(experiment))
+
+    def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
+        """Count no more for a test that there is, and give everybody one variant."""
+        return self._state.do(operations.StopExperiment(key, served, now))
+
+    def register_service(self, environment: str, name: str, sla_target: float, now: int) -> RegisteredService:
+        """Add a service, or set the target of one that is known; a heartbeat too."""
+        return self._state.do(operations.RegisterService(environment, name, sla_target, now))
+
+    def beat(self, environment: str, at: int, watched: Collection[str] = ()) -> None:
+        """Note that somebody was there to see at a time, and watched these services; a doubted time proves nothing."""
+        self._state.do(operations.Beat(environment, at, tuple(watched)))
+
+    def end_watch(self, environment: str, service: str, at: int) -> None:
+        """Note that somebody who watched a service until now gives it up."""
+        self._state.do(operations.EndWatch(environment, service, at))
+
+    def identify(self, anonymous_id: str, user_id: str) -> Link:
+        """Make two ids one person: "known" when they are, "refused" when the first is a user or another person's."""
+        return self._state.do(operations.IdentifyUser(anonymous_id, user_id))
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back, with those that were linked to it; return whether it had one."""
+        return self._state.do(operations.UnlinkUser(anonymous_id))
+
+    def note_senders(self, sending: Iterable[Sender]) -> None:
+        """Note who sends, and with which resource attributes."""
+        self._state.do(operations.NoteSenders(tuple(sending)))
+
+    def note_machine(self, readings: Mapping[str, float], now: int) -> None:
+        """Add readings of the machine by their names, taken at one moment."""
+        self._state.do(operations.NoteMachine(readings, now))
+
+    def note_arrivals(self, arrived: Mapping[Arrival, int], now: int) -> None:
+        """Add what came, by who sent it and what became of it."""
+        self._state.do(operations.NoteArrivals(tuple(arrived.items()), now))
+
+    def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
+        """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
+        with rejecting():
+            return self._told.take(told)
+
+    def count_signals(self, interpret: Interpreter, now: int) -> int:
+        """Count what metrics tell beyond the single calls; return how many calls that counters show were taken back."""
+        return self._told.count(interpret, now)
+
+    def remove_sent(self, batch: OutboxBatch) -> None:
+        """Remove facts from the outbox."""
+        raise NotImplementedError("h7")
+
+    def take_lease(self, key: str, holder: str, now: int, until: int) -> bool:
+        """Take or renew a lease; `False` while another process holds it."""
+        return self._state.do(alert_operations.TakeLease(key, holder, now, until))
+
+    # ------------------------------------------------------------ questions
+
+    @contextmanager
+    def asking(self, where: Filter = EVERYTHING) -> Iterator[ClickHouseMoment]:
+        """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
+        where = where.with_default(self._environment)
+        with self._state.asking(where) as state:
+            yield ClickHouseMoment(self._database, self._by, state, where)
+
+    # ------------------------------------------------------------ persons
+
+    def erase(self, user_id: str, now: int) -> Erasure:
+        """Remove a person, and remember a keyed hash so that a replay is dropped."""
+        raise NotImplementedError("h8")
+
+    def export(self, user_id: str) -> UserExport:
+        """Return all that is stored of a person."""
+        raise NotImplementedError("h8")
+
+    def clear_erased(self, now: int) -> bool:
+        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
+        return False  # h8
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
+        raise NotImplementedError("h8")
+
+    # ------------------------------------------------------------ upkeep
+
+    def rebuild(self, definitions: Definitions | None = None) -> None:
+        """Nothing is settled that could be recomputed; other definitions would be other rows, and are refused.
+
+        Raises:
+            StoreUnavailable: other definitions are asked for.
+        """
+        if definitions is not None and definitions != self._definitions:
+            raise StoreUnavailable(
+                "definitions",
+                f"{self._database.name} has rows that were written by its definitions",
+                "write the facts to a database of other definitions",
+            )
+
+    def is_updating(self) -> bool:
+        """Tell that nothing is: answers are made from facts when they are asked for."""
+        return False
+
+    def bring_up_to_date(self, holder: str, now: int) -> bool:
+        """Return that nothing is left to count."""
+        return False
+
+    def sweep(self, now: int) -> int:
+        """Apply retention where `now` is believed; return the facts removed."""
+        return 0  # h8
+
+    def keep_time(self, now: int) -> bool:
+        """Note a heartbeat of this process; return whether its clock is believed."""
+        beat, before = Heartbeat(now, int(self._monotonic() * 1_000_000)), self._last_heartbeat
+        self._last_heartbeat = beat
+        is_believed = self._state.do(alert_operations.KeepTime(beat, before))
+        self._doubts_clock = not is_believed
+        return is_believed
+
+    def doubts_clock(self) -> bool:
+        """Tell whether the last heartbeat of this process came by a clock that is not believed."""
+        return self._doubts_clock
+
+    def backup(self, target: Path, progress: Progress) -> Backup:
+        """Refuse: the server has backups of its own, which hold everything.
+
+        Raises:
+            StoreUnavailable: always.
+        """
+        raise StoreUnavailable(
+            "clickhouse",
+            f"a copy of {self._database.name} does not fit into a file of ours",
+            f"use the server's own: BACKUP DATABASE `{self._database.name}` TO …",
+        )
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` when a write would fail now."""
+        self._database.check()
+
+    def watch(self) -> None:
+        """Do nothing: a server looks after its files itself."""
+
+    def is_busy(self) -> bool:
+        """Tell that writes of this process wait for no other thread of it."""
+        return False
+
+    def before_fork(self) -> None:
+        """Let no operation be half-way while the process is copied."""
+        self._state.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._state.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connections."""
+        self._database.after_fork_in_child()
+        self._state.after_fork_in_child()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._state.close()
+        self._database.close()
