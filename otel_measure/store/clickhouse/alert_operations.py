@@ -86,10 +86,11 @@ class NoteDelivered(OperationStruct, frozen=True):
 
     receiver: str
     seqs: tuple[int, ...]
+    now: int
 
     def apply(self, replica: Replica) -> None:
         """Note it."""
-        replica.alerts.note_delivered(self.receiver, self.seqs)
+        replica.alerts.note_delivered(self.receiver, self.seqs, self.now)
 
 
 class NoteFailed(OperationStruct, frozen=True):

@@ -37,9 +37,9 @@ class ClickHouseAlertWriter:
         """Keep how late calls became known, of each subject and day the longest; forget it of days before a week."""
         self._state.do(alert_operations.NoteLate(tuple(days), now))
 
-    def note_delivered(self, receiver: str, seqs: Sequence[int]) -> None:
+    def note_delivered(self, receiver: str, seqs: Sequence[int], now: int) -> None:
         """Forget notifications that a receiver has taken: it is well."""
-        self._state.do(alert_operations.NoteDelivered(receiver, tuple(seqs)))
+        self._state.do(alert_operations.NoteDelivered(receiver, tuple(seqs), now))
 
     def note_failed(self, receiver: str, now: int, due: int) -> None:
         """Note that a receiver took nothing, and when it is asked again."""

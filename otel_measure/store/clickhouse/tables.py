@@ -196,7 +196,7 @@ SETTLED_TOTAL: Final = StateTable(
     "(of_table, part)",
 )
 STATE_TABLES: Final = (
-    # What was done to the small state (`log_entries.py`), and in that order; `said_by` tells a row from those of others.
+    # What was done to the small state (`log_entries.py`), in that order; `said_by` tells a row from those of others.
     StateTable(
         "log",
         {"name": _LABEL, "operation": _TEXT, "said_by": "UInt128", "received": "DateTime64(6, 'UTC') DEFAULT now64(6)"},
