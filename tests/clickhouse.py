@@ -26,6 +26,12 @@ _LISTEN: Final = (
     "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP;"
     " SELECT sum(sleepEachRow(1)) FROM numbers(3600) SETTINGS max_block_size = 1, max_threads = 1"
 )
+# A server removes what was replaced after eight minutes, which no test waits for.
+_CONFIG: Final = (
+    "<clickhouse><merge_tree><old_parts_lifetime>1</old_parts_lifetime><cleanup_delay_period>1</cleanup_delay_period>"
+    "<max_cleanup_delay_period>1</max_cleanup_delay_period>"
+    "<cleanup_delay_period_random_add>0</cleanup_delay_period_random_add></merge_tree></clickhouse>"
+)
 # What the extra does not install and other tests do; the client would import each, for seconds, at the first insert.
 _NOT_OF_THE_EXTRA: Final[Mapping[str, ModuleType | None]] = dict.fromkeys(("np", "pd", "pd_time_test", "arrow", "pl"))
 
@@ -58,11 +64,15 @@ class ClickHouseServer:
     def run(self, arguments: Sequence[str] = ()) -> Iterator[ClickHouseServer]:
         """Run it for the length of a `with` block, and wait until it answers."""
         main = Path(__file__).with_name("clickhouse_main.py")
-        own = (
+        own: tuple[str, ...] = (
             "--multiquery", f"--path={self.folder / 'data'}", "--listen_host=127.0.0.1",
             f"--http_port={self.http_port}", f"--tcp_port={self.tcp_port}", f"--query={_LISTEN}",
         )  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not any(argument.startswith("--config-file") for argument in arguments):
+            config = self.folder / "config.xml"
+            config.write_text(_CONFIG, encoding="utf-8")
+            own = (*own, f"--config-file={config}")
         command = [sys.executable, "-S", str(main), requires_clickhouse(), *own, *arguments]
         with running(command, self.folder / "server.log") as self._process:
             self._process.wait_http(f"http://127.0.0.1:{self.http_port}/ping", 120)

@@ -11,6 +11,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.engine import Engine
+from otel_measure.store.protocol import Store
 from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import Finding, StoreCheck, ok
 from otel_measure.store.types.sizes import Compacted
@@ -29,7 +30,7 @@ def _library() -> Finding:
     return ok(_version())
 
 
-def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool, reads_only: bool) -> ClickHouseStore:
+def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool, reads_only: bool) -> Store:
     return ClickHouseStore.of_settings(settings, definitions, notes_outbox=outbox)
 
 

@@ -27,11 +27,12 @@ from otel_measure.store.clickhouse.columns import (
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, FactTable
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, FactTable
 
 OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
+_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), LOG.name, SNAPSHOT.name)
 
 
 def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
@@ -126,23 +127,23 @@ class PersonRemover:
         Returns:
             Seconds since 1970.
         """
-        for table in NAMING_USERS:
+        for table in _HOLDING_PERSONS:
             if self._parts(table, "active AND has_lightweight_delete"):
-                self._database.run(f"ALTER TABLE {{db}}.{table.name} APPLY DELETED MASK SETTINGS mutations_sync = 2")
+                self._database.run(f"ALTER TABLE {{db}}.{table} APPLY DELETED MASK SETTINGS mutations_sync = 2")
         return int(self._database.rows("SELECT toUnixTimestamp(now())")[0][0])
 
     def are_bytes_gone(self, since_s: int) -> bool:
         """Tell whether the server keeps no part any more that was replaced before a time of its own."""
         gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s:d}"
-        return not any(self._parts(table, gone) for table in NAMING_USERS)
+        return not any(self._parts(table, gone) for table in _HOLDING_PERSONS)
 
-    def _parts(self, table: FactTable, which: str) -> int:
+    def _parts(self, table: str, which: str) -> int:
         return int(
             self._database.rows(
                 "SELECT count() FROM system.parts WHERE database = {of:String} AND table = {table:String}"
                 f" AND {which}",
                 of=self._database.name,
-                table=table.name,
+                table=table,
             )[0][0]
         )
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from otel_measure.errors import StoreError, StoreRejected
-from otel_measure.store.clickhouse import alert_operations, operations
+from otel_measure.store.clickhouse import alert_operations, operations, upkeep_operations
 from otel_measure.store.clickhouse.operation import Operation, OperationStruct
 
 OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
@@ -41,6 +41,12 @@ OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
     alert_operations.NoteFailed,
     alert_operations.AddSilence,
     alert_operations.EndSilence,
+    upkeep_operations.Erase,
+    upkeep_operations.NoteMasked,
+    upkeep_operations.NoteCleared,
+    upkeep_operations.BeginRemoval,
+    upkeep_operations.EndRemoval,
+    upkeep_operations.SweepState,
 )
 
 _any_operation: Any = reduce(or_, OPERATIONS)

@@ -47,7 +47,7 @@ class _CountedPart(NamedTuple):
         part: that it is.
         rows: that were counted.
         left_out: places of rows that were not.
-        sums: as `_packed` returns them.
+        sums: as `packed_sums` returns them.
     """
 
     part: DataPart
@@ -151,8 +151,8 @@ class PartSums:
         else:
             sums: dict[TotalKey, Sum] = {}
             for each in counted:
-                _merge(sums, _unpacked(each.sums))
-            packed = _packed(sums)
+                _merge(sums, unpacked_sums(each.sums))
+            packed = packed_sums(sums)
         self._counted[part.table, part.name] = _CountedPart(part, part.rows, _NONE, packed)
         return True
 
@@ -186,7 +186,7 @@ class PartSums:
             key = (part.table, part.name)
             if key in still:
                 read = reading[key]
-                self._counted[key] = _CountedPart(part, read.rows, frozenset(read.left_out), _packed(read.sums))
+                self._counted[key] = _CountedPart(part, read.rows, frozenset(read.left_out), packed_sums(read.sums))
 
     def _leave_out(self, reading: Mapping[_PartKey, _BeingRead], key: _PartKey, places: frozenset[int]) -> None:
         """Note rows that do not count, and have a part counted anew that was counted with one of them."""
@@ -203,11 +203,11 @@ class PartSums:
         now = {key: counted.sums for key, counted in self._counted.items()}
         for key, packed in self._summed.items():
             if now.get(key) != packed:
-                for series, gone in _unpacked(packed).items():
+                for series, gone in unpacked_sums(packed).items():
                     self._sums[series].remove(gone)
         for key, packed in now.items():
             if self._summed.get(key) != packed:
-                _merge(self._sums, _unpacked(packed))
+                _merge(self._sums, unpacked_sums(packed))
         self._summed = now
 
     # ------------------------------------------------------------ what is kept for others
@@ -255,7 +255,8 @@ def _merge(into: dict[TotalKey, Sum], sums: Mapping[TotalKey, Sum]) -> None:
         into[key].add(added)
 
 
-def _packed(sums: Mapping[TotalKey, Sum]) -> bytes:
+def packed_sums(sums: Mapping[TotalKey, Sum]) -> bytes:
+    """Return sums as bytes."""
     return _encode(
         [
             (key.instrument, key.attributes, key.origin.service, key.origin.environment, s.value, s.count, s.buckets)
@@ -264,7 +265,8 @@ def _packed(sums: Mapping[TotalKey, Sum]) -> bytes:
     )
 
 
-def _unpacked(packed: bytes) -> dict[TotalKey, Sum]:
+def unpacked_sums(packed: bytes) -> dict[TotalKey, Sum]:
+    """Return the sums that `packed_sums` was given."""
     sums: dict[TotalKey, Sum] = {}
     for instrument, attributes, service, environment, value, count, buckets in _decode(packed):
         total = Sum(0)

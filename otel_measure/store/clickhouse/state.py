@@ -13,12 +13,15 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from typing import Any, TypeVar
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.log import BEGINNING, LogEntry, OperationLog
 from otel_measure.store.clickhouse.log_entries import decoded, encoded
 from otel_measure.store.clickhouse.operation import Operation
+from otel_measure.store.clickhouse.snapshots import STALE_S, Snapshots, StateSnapshot
+from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.facts import Filter
@@ -33,11 +36,22 @@ class ReplicatedState:
     Args:
         log: of the store.
         replica: a new store in memory, to which the operations are applied.
+        snapshots: of what they came to.
+        monotonic: seconds, also those that a machine sleeps.
     """
 
-    def __init__(self, log: OperationLog, replica: Replica) -> None:
+    def __init__(
+        self,
+        log: OperationLog,
+        replica: Replica,
+        snapshots: Snapshots,
+        monotonic: Callable[[], float] = since_boot_s,
+    ) -> None:
         self._log = log
         self._replica = replica
+        self._snapshots = snapshots
+        self._monotonic = monotonic
+        self._read_at_s = -inf
         self._position = BEGINNING
         self._awaited: dict[int, Any] = {}
         self._begun = self._ended = 0
@@ -54,6 +68,8 @@ class ReplicatedState:
             StoreRejected: it carries what cannot be kept; nothing was done.
         """
         said_by, text = secrets.randbits(128), encoded(operation)
+        if self._is_stale():  # what is said next may be in a snapshot by the time when the log is read
+            self.sync()
         self._awaited[said_by] = _NOT_YET
         try:
             self._log.append(type(operation).__name__, text, said_by)
@@ -81,9 +97,32 @@ class ReplicatedState:
             if self._ended > begun_before:
                 return
             self._begun += 1
+            began_s = self._monotonic()
+            if self._is_stale() and (snapshot := self._snapshots.newest(self._position)) is not None:
+                self._replica.load(snapshot.contents)
+                self._position = snapshot.position
             for entry in self._log.since(self._position):
                 self._apply(entry)
-            self._ended = self._begun
+            self._read_at_s, self._ended = began_s, self._begun
+
+    def _is_stale(self) -> bool:
+        return self._monotonic() - self._read_at_s > STALE_S
+
+    def ask(self, question: Callable[[Replica], T]) -> T:
+        """Return what the state of now answers.
+
+        Raises:
+            StoreUnavailable: the log cannot be read now.
+        """
+        self.sync()
+        with self._applying:
+            return question(self._replica)
+
+    def snapshot(self) -> StateSnapshot:
+        """Return the state of now, and of which entry of the log it is."""
+        self.sync()
+        with self._applying:
+            return StateSnapshot(self._position, self._replica.contents())
 
     def _apply(self, entry: LogEntry) -> None:
         operation = decoded(b64decode(entry.operation))

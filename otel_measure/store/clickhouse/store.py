@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,10 @@ from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.log import OperationLog
 from otel_measure.store.clickhouse.moment import ClickHouseMoment
+from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.told_calls import ToldCalls
+from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS, Admitted, ClickHouseUpkeep, KeptDays
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.faults import rejecting
@@ -31,13 +34,12 @@ from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.backups import Backup, Progress
 from otel_measure.store.types.calls import TakenTellings
 from otel_measure.store.types.experiments import Experiment
-from otel_measure.store.types.exports import UserExport
 from otel_measure.store.types.facts import EVERYTHING, Filter, OutboxBatch, Receipt
 from otel_measure.store.types.models import Model, ModelKey
 from otel_measure.store.types.quality import Reference
 from otel_measure.store.types.services import RegisteredService
 from otel_measure.store.types.streams import Ingested, Interpreter, Sender
-from otel_measure.store.types.users import Erasure, ErasureState, Link
+from otel_measure.store.types.users import Link
 
 _IN_STATE: Final = (ServiceState, Maintenance)
 
@@ -46,7 +48,7 @@ def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-class ClickHouseStore:
+class ClickHouseStore(ClickHouseUpkeep):
     """Satisfies `otel_measure.store.protocol.Store`.
 
     Args:
@@ -56,6 +58,7 @@ class ClickHouseStore:
         notes_outbox: note what is accepted as what is to leave by OTLP.
         now_us: the wall clock, microseconds: who of two that write the same id at the same time was the first.
         monotonic: seconds, also those that a machine sleeps; what the wall clock is compared with.
+        limits: how long facts are kept.
     """
 
     def __init__(
@@ -67,19 +70,19 @@ class ClickHouseStore:
         notes_outbox: bool = False,
         now_us: Callable[[], int] = _now_us,
         monotonic: Callable[[], float] = since_boot_s,
+        limits: KeptDays = DEFAULT_DAYS,
     ) -> None:
-        self._database = database
         self._definitions = definitions
         self._environment = environment
         self._notes_outbox = notes_outbox
         self._monotonic = monotonic
         self._last_heartbeat: Heartbeat | None = None
         self._doubts_clock = False
-        key = store_key(database)
-        self._by = WrittenBy(definitions, key)
-        self._writer = FactWriter(database, definitions, now_us)
-        self._state = ReplicatedState(OperationLog(database), Replica(definitions, key))
-        self._told = ToldCalls(database, self._state)
+        key, snapshots = store_key(database), Snapshots(database)
+        state = ReplicatedState(OperationLog(database), Replica(definitions, key), snapshots, monotonic)
+        writer = FactWriter(database, definitions, now_us)
+        super().__init__(database, state, WrittenBy(definitions, key), writer, snapshots, limits)
+        self._told = ToldCalls(database, state)
         self._seen: set[Origin | ModelKey] = set()
         self.alerts: Final = ClickHouseAlertWriter(self._state)
 
@@ -103,7 +106,14 @@ class ClickHouseStore:
                 definitions = kept_definitions(database)
             else:
                 create(database, definitions)
-            return cls(database, definitions, environment=settings.environment or None, notes_outbox=notes_outbox)
+            limits = KeptDays(settings.retention_days, settings.history_days)
+            return cls(
+                database,
+                definitions,
+                environment=settings.environment or None,
+                notes_outbox=notes_outbox,
+                limits=limits,
+            )
         except BaseException:
             database.close()
             raise
@@ -120,13 +130,20 @@ class ClickHouseStore:
         if not records:
             return []
         with rejecting():
-            self._see(records)
-            in_tables = [i for i, record in enumerate(records) if not isinstance(record, _IN_STATE)]
-            receipts = dict(
-                zip(in_tables, self._told.accept([records[i] for i in in_tables], self._writer.accept), strict=True)
-            )
-            receipts |= self._accept_states(records)
-        return [receipts[i] for i in range(len(records))]
+            admitted = self.admitted(records)
+            if admitted.accepted:
+                self._accept(admitted)
+        return admitted.receipts
+
+    def _accept(self, admitted: Admitted) -> None:
+        records = admitted.records
+        self._see([records[i] for i in admitted.accepted])
+        in_tables = [i for i in admitted.accepted if not isinstance(records[i], _IN_STATE)]
+        write = partial(self._writer.accept, epochs=admitted.epochs)
+        written = self._told.accept([records[i] for i in in_tables], write)
+        receipts = dict(zip(in_tables, written, strict=True)) | self._accept_states(records)
+        for i, receipt in receipts.items():
+            admitted.receipts[i] = receipt
 
     def _accept_states(self, records: Sequence[Record]) -> dict[int, Receipt]:
         states = {i: record for i, record in enumerate(records) if isinstance(record, ServiceState)}
@@ -224,25 +241,7 @@ class ClickHouseStore:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         where = where.with_default(self._environment)
         with self._state.asking(where) as state:
-            yield ClickHouseMoment(self._database, self._by, state, where)
-
-    # ------------------------------------------------------------ persons
-
-    def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped."""
-        raise NotImplementedError("h8")
-
-    def export(self, user_id: str) -> UserExport:
-        """Return all that is stored of a person."""
-        raise NotImplementedError("h8")
-
-    def clear_erased(self, now: int) -> bool:
-        """Clear a part of the bytes of the erased where any are left; return whether more can be done at once."""
-        return False  # h8
-
-    def erasure(self, receipt: int) -> ErasureState | None:
-        """Return what became of an erasure, `None` where there was none with this receipt."""
-        raise NotImplementedError("h8")
+            yield ClickHouseMoment(self._database, self.written_by(state), state, where)
 
     # ------------------------------------------------------------ upkeep
 
@@ -266,10 +265,6 @@ class ClickHouseStore:
     def bring_up_to_date(self, holder: str, now: int) -> bool:
         """Return that nothing is left to count."""
         return False
-
-    def sweep(self, now: int) -> int:
-        """Apply retention where `now` is believed; return the facts removed."""
-        return 0  # h8
 
     def keep_time(self, now: int) -> bool:
         """Note a heartbeat of this process; return whether its clock is believed."""

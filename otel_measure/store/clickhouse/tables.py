@@ -189,6 +189,23 @@ class StateTable(NamedTuple):
     is_synced: bool = False
 
 
+# What was done to the small state (`log_entries.py`), and in that order; `said_by` tells a row from those of others.
+LOG: Final = StateTable(
+    "log",
+    {"name": _LABEL, "operation": _TEXT, "said_by": "UInt128", "received": "DateTime64(6, 'UTC') DEFAULT now64(6)"},
+    "tuple()",
+    is_synced=True,
+)
+# What that came to up to an entry (`snapshots.py`), in chunks; one is there when its last chunk is.
+SNAPSHOT: Final = StateTable(
+    "snapshot",
+    {
+        "id": "UInt128", "block": "UInt64", "place": "UInt64", "number": "UInt32", "is_last": "UInt8",
+        "contents": "String CODEC(ZSTD(3))",
+    },
+    "(block, place, id, number)",
+    is_synced=True,
+)  # fmt: skip
 # What each part of a table of facts adds to the running totals (`part_sums.py`).
 SETTLED_TOTAL: Final = StateTable(
     "settled_total",
@@ -196,13 +213,8 @@ SETTLED_TOTAL: Final = StateTable(
     "(of_table, part)",
 )
 STATE_TABLES: Final = (
-    # What was done to the small state (`log_entries.py`), in that order; `said_by` tells a row from those of others.
-    StateTable(
-        "log",
-        {"name": _LABEL, "operation": _TEXT, "said_by": "UInt128", "received": "DateTime64(6, 'UTC') DEFAULT now64(6)"},
-        "tuple()",
-        is_synced=True,
-    ),
+    LOG,
+    SNAPSHOT,
     # Who is who, as it was said and in that order, which is its meaning; `said_by` tells a row from those of others.
     StateTable(
         "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"

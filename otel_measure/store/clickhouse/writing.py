@@ -163,8 +163,13 @@ class FactWriter:
         return list(firsts.values())
 
 
-def create(database: ClickHouseDatabase, definitions: Definitions) -> None:
+def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | None = None) -> None:
     """Create what is missing of a store on one node; its days, once chosen, stay those of the first process.
+
+    Args:
+        database: where.
+        definitions: by which it is counted.
+        key: of the store that is moved there; `None` for a new one.
 
     Raises:
         StoreError: it is counted by other definitions.
@@ -172,7 +177,7 @@ def create(database: ClickHouseDatabase, definitions: Definitions) -> None:
     """
     for statement in statements(database.name):
         database.run(statement)
-    for name, value in ((_KEY, os.urandom(32).hex()), (_DEFINITIONS, definitions.to_json())):
+    for name, value in ((_KEY, (key or os.urandom(32)).hex()), (_DEFINITIONS, definitions.to_json())):
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
             database.insert("kept", {"name": [name], "value": [value]})
     if differences := definitions.differences(kept_definitions(database)):
@@ -194,6 +199,16 @@ def store_key(database: ClickHouseDatabase) -> bytes:
         StoreError: there is no store.
     """
     return bytes.fromhex(first_kept(database, _KEY))
+
+
+def last_kept(database: ClickHouseDatabase, name: str) -> str | None:
+    """Return the last value that was kept under a name, `None` for none."""
+    rows = database.rows(
+        "SELECT value FROM {db}.kept WHERE name = {name:String}"
+        " ORDER BY _block_number DESC, _block_offset DESC LIMIT 1",
+        name=name,
+    )
+    return str(rows[0][0]) if rows else None
 
 
 def first_kept(database: ClickHouseDatabase, name: str) -> str:

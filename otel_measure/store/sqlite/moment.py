@@ -13,11 +13,23 @@ from otel_measure.definitions.runs import AgentActivity
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Origin
-from otel_measure.store.sqlite import agents, arrivals, environments, links, machine, senders, streams, totals, users
+from otel_measure.store.sqlite import (
+    agents,
+    arrivals,
+    environments,
+    erasures,
+    links,
+    machine,
+    senders,
+    streams,
+    totals,
+    users,
+)
 from otel_measure.store.sqlite.alerts import SqliteAlertQuestions
 from otel_measure.store.sqlite.call_facts import SqliteCallFactQuestions
 from otel_measure.store.sqlite.call_times import SqliteCallTimeQuestions
 from otel_measure.store.sqlite.calls import SqliteCallQuestions
+from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.experiments import SqliteExperimentQuestions
 from otel_measure.store.sqlite.judged import SqliteQualityQuestions
 from otel_measure.store.sqlite.kept import StoreState
@@ -89,6 +101,15 @@ class SqliteMoment:
     def merged_users(self) -> dict[str, str]:
         """The person of each user id that is another's, as that person's own id."""
         return links.merged(self._transaction.connection)
+
+    @property
+    def erased_times(self) -> str | None:
+        """How often somebody was erased, `None` for never."""
+        return self._seen.erasures
+
+    def erasures(self) -> tuple[ErasedUsers, ...]:
+        """Return whom erasures were of, as tombstones, the first one first."""
+        return erasures.all_of(self._transaction.connection)
 
     @property
     def horizon(self) -> int:

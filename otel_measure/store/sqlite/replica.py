@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
+from otel_measure.definitions.clock import believes
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore, erasures, facts, kept, kept_elsewhere, outbox, totals
 from otel_measure.store.sqlite.chunks import rows_in
+from otel_measure.store.sqlite.clock import kept_clock
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
+from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.outbox import Expected
 from otel_measure.store.sqlite.retention import Limits
+from otel_measure.store.sqlite.serialized import load, serialized, write_to
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Receipt
 
@@ -44,6 +49,24 @@ class Replica(SqliteStore):
         super().__init__(MEMORY, definitions=definitions, max_bytes=_ANY_NUMBER_OF_BYTES)
         with self._transaction() as transaction:
             erasures.keep_key(transaction.connection, key.hex())
+
+    def contents(self) -> bytes:
+        """Return all of it as a database of SQLite."""
+        return serialized(self._database)
+
+    def load(self, contents: bytes) -> None:
+        """Become what another one was, of this version or an earlier one.
+
+        Raises:
+            StoreUnavailable: it is of a newer version.
+        """
+        load(self._database, contents)
+        migrate(self._database)
+        self._names.clear()
+
+    def write_to(self, target: Path) -> None:
+        """Write all of it to a new file."""
+        write_to(self._database, target)
 
     def rehearse(self, write: Callable[[Replica], object]) -> bool:
         """Have a write do all that it does, and undo it; return whether it would do anything.
@@ -83,8 +106,11 @@ class Replica(SqliteStore):
         with self._database.read() as connection:
             return kept.state(connection).horizon
 
-    def sweep_by(self, now: int, retention_days: int, history_days: int) -> int:
-        """Apply retention where `now` is believed; return how many of the facts that are here were removed."""
+    def sweep_by(self, now: int, retention_days: int, history_days: int) -> int | None:
+        """Apply retention; return how many of the facts that are here were removed, `None` where `now` is doubted."""
+        with self._database.read() as connection:
+            if not believes(kept_clock(connection), now):
+                return None
         return self._sweeper.sweep(now, Limits(retention_days, _ANY_NUMBER_OF_BYTES, history_days))
 
     # ------------------------------------------------------------ facts elsewhere
@@ -131,6 +157,12 @@ class Replica(SqliteStore):
             return kept_elsewhere.removals(connection)
 
     # ------------------------------------------------------------ erasures
+
+    @property
+    def erased_times(self) -> str | None:
+        """How often somebody was erased, `None` for never."""
+        with self._database.read() as connection:
+            return kept.state(connection).erasures
 
     def erasures(self) -> tuple[ErasedUsers, ...]:
         """Return whom erasures were of, as tombstones, the first one first."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import Phase, settings
 
+from otel_measure.store.clickhouse import snapshots
 from tests.store.conformance.engines import CLICKHOUSE, ENGINES, EngineCase, serving
 from tests.store.conformance.not_yet import NOT_YET, TOO_MANY_WRITES
 
@@ -39,6 +40,7 @@ def _have_a_server(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     few = settings(settings.default, max_examples=2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
     with pytest.MonkeyPatch.context() as patched, serving(request.getfixturevalue("clickhouse")):
+        patched.setattr(snapshots, "KEPT_S", 1)
         if hasattr(request.function, _SETTINGS):
             patched.setattr(request.function, _SETTINGS, few)
         yield

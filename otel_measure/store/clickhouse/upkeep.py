@@ -1,0 +1,247 @@
+"""What a store in ClickHouse does beside what it counts: erasures, exports, retention, snapshots of its small state."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from otel_measure.definitions.days import DAY_US
+from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.alert_operations import TakeLease
+from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
+from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.part_sums import packed_sums
+from otel_measure.store.clickhouse.snapshots import Snapshots
+from otel_measure.store.clickhouse.state import ReplicatedState
+from otel_measure.store.clickhouse.sweeping import AgeSweeper
+from otel_measure.store.clickhouse.tables import AB_CONVERSION, EVENT, EXPOSURE, INFERENCE, NPS_RESPONSE
+from otel_measure.store.clickhouse.upkeep_operations import (
+    BeginRemoval,
+    EndRemoval,
+    Erase,
+    NoteCleared,
+    NoteMasked,
+    SweepState,
+)
+from otel_measure.store.clickhouse.writing import FactWriter
+from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
+from otel_measure.store.sqlite.moment import SqliteMoment
+from otel_measure.store.sqlite.replica import Replica
+from otel_measure.store.types.exports import UserExport
+from otel_measure.store.types.facts import ACCEPTED, ERASED, Receipt
+from otel_measure.store.types.users import Erasure, ErasureState
+
+_GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
+_DOUBLES_DAYS: Final = 2
+
+
+class KeptDays(NamedTuple):
+    """How long facts, and the minutes of streams, are kept, in days."""
+
+    retention_days: int
+    history_days: int
+
+
+DEFAULT_DAYS: Final = KeptDays(400, 30)
+
+
+class Admitted(NamedTuple):
+    """Which records may be kept.
+
+    Attributes:
+        records: as they may be.
+        receipts: `ACCEPTED` of those that may.
+        epochs: by which they are written.
+    """
+
+    records: Sequence[Record]
+    receipts: list[Receipt]
+    epochs: Mapping[bytes, int]
+
+    @property
+    def accepted(self) -> list[int]:
+        """Which of them may be kept."""
+        return [i for i, receipt in enumerate(self.receipts) if receipt is ACCEPTED]
+
+
+class RemovalNotes:
+    """The notes of removals in the small state."""
+
+    def __init__(self, state: ReplicatedState) -> None:
+        self._state = state
+
+    def begin_removal(self, key: str, sums: Mapping[TotalKey, Sum]) -> None:
+        """Note what is about to be removed, and keep what it has added to totals, unless it is noted already."""
+        self._state.do(BeginRemoval(key, packed_sums(sums)))
+
+    def end_removal(self, key: str) -> None:
+        """Take a note away."""
+        self._state.do(EndRemoval(key))
+
+    def removals(self) -> list[str]:
+        """Return the notes that are there."""
+        return self._state.ask(lambda replica: replica.removals())
+
+
+class ClickHouseUpkeep:
+    """A part of `ClickHouseStore`.
+
+    Args:
+        database: of the store.
+        state: the small one.
+        by: what decides how rows are written, where nobody was erased.
+        writer: of facts.
+        snapshots: of the small state.
+        limits: of this process.
+    """
+
+    def __init__(
+        self,
+        database: ClickHouseDatabase,
+        state: ReplicatedState,
+        by: WrittenBy,
+        writer: FactWriter,
+        snapshots: Snapshots,
+        limits: KeptDays,
+    ) -> None:
+        self._database = database
+        self._state = state
+        self._by = by
+        self._writer = writer
+        self._limits = limits
+        self._notes = RemovalNotes(state)
+        self._remover = PersonRemover(database, by)
+        self._snapshots = snapshots
+        self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
+
+    # ------------------------------------------------------------ erasure
+
+    def erase(self, user_id: str, now: int) -> Erasure:
+        """Remove a person, and remember a keyed hash so that a replay is dropped; bytes are cleared later."""
+        erasure = self._state.do(Erase(user_id, now))
+        counts = self._remove_rows(erasure.receipt)
+        return replace(
+            erasure,
+            ids=erasure.ids or int(any(n for table, n in counts.items() if table != INFERENCE.name)),
+            events=counts[EVENT.name],
+            nps_responses=counts[NPS_RESPONSE.name],
+            exposures=counts[EXPOSURE.name],
+            ab_conversions=counts[AB_CONVERSION.name],
+            inferences=erasure.inferences + counts[INFERENCE.name],
+        )
+
+    def _remove_rows(self, receipt: int) -> dict[str, int]:
+        """Remove the rows of those whom an erasure was of; return how many there were, by the table."""
+        numbers = self._numbers([receipt])
+        counts = self._remover.counts(numbers)
+        if any(counts.values()):
+            key = f"erasure {receipt}"
+            self._notes.begin_removal(key, self._remover.totals(numbers))
+            self._remover.remove(numbers)
+            self._notes.end_removal(key)
+        return counts
+
+    def _numbers(self, receipts: Collection[int]) -> set[int]:
+        erasures = self._state.ask(lambda replica: replica.erasures())
+        return numbers_of(((each.receipt, each.users) for each in erasures), receipts)
+
+    def erasure(self, receipt: int) -> ErasureState | None:
+        """Return what became of an erasure, `None` where there was none with this receipt."""
+        return self._state.ask(lambda replica: replica.erasure(receipt))
+
+    def clear_erased(self, now: int) -> bool:
+        """Have the server let go of the bytes of the erased, a step at a time.
+
+        Rows are masked first. What was said of a person in the log goes with its entries, some minutes after a snapshot
+        has what they came to. Old parts of tables are removed by the server when it likes.
+        """
+        waiting = self._state.ask(lambda replica: replica.waiting_erasures())
+        removed = {each.receipt for each in waiting if self._remover.are_removed(self._numbers([each.receipt]))}
+        masked = [each for each in waiting if each.masked_at and each.receipt in removed]
+        self._mask([each for each in waiting if each not in masked], removed, now)
+        gone = [each.receipt for each in masked if self._remover.are_bytes_gone(each.masked_at)]
+        if gone:
+            self._state.do(NoteCleared(tuple(gone), now))
+        return False
+
+    def _mask(self, waiting: Sequence[WaitingErasure], removed: Collection[int], now: int) -> None:
+        """Have rows go from the tables in use, and note of which persons none is left."""
+        ready = []
+        for each in waiting:
+            if each.receipt not in removed:
+                if not each.masked_at and each.erased_at > now - _GIVEN_UP_AFTER_US:  # whoever erases is at it
+                    continue
+                self._remove_rows(each.receipt)
+            ready.append(each.receipt)
+        if ready:
+            in_log = self._in_log()
+            done = tuple(receipt for receipt in ready if receipt not in in_log)
+            if done:
+                self._state.do(NoteMasked(done, self._remover.apply_masks()))
+
+    def _in_log(self) -> set[int]:
+        """Return the erasures that stand in the log, the last ones, after a try to have it without them."""
+        if self._snapshots.are_before(Erase.__name__):
+            self.take_snapshot()
+        else:
+            self._snapshots.trim()
+        n = self._snapshots.entries(Erase.__name__)
+        erasures = self._state.ask(lambda replica: replica.erasures())
+        return {each.receipt for each in erasures[len(erasures) - n :]}
+
+    # ------------------------------------------------------------ persons
+
+    def export(self, user_id: str) -> UserExport:
+        """Return all that is stored of a person."""
+        known, by = self._state.ask(lambda replica: (replica.export(user_id), self.written_by(replica)))
+        return export(self._database, by, known)
+
+    def admitted(self, records: Sequence[Record]) -> Admitted:
+        """Return which records may be kept."""
+        (kept, receipts), epochs = self._state.ask(lambda replica: (replica.admitted(records), self._epochs(replica)))
+        for i in self._remover.refused(kept, epochs.keys()) if epochs else ():
+            receipts[i] = ERASED
+        return Admitted(kept, receipts, epochs)
+
+    def written_by(self, state: Replica | SqliteMoment) -> WrittenBy:
+        """Return by what rows are written now."""
+        return self._by._replace(epochs=self._epochs(state))
+
+    def _epochs(self, state: Replica | SqliteMoment) -> Mapping[bytes, int]:
+        known, epochs = self._known_epochs
+        if known != state.erased_times:
+            epochs = epochs_of(each.users for each in state.erasures())
+            self._known_epochs = state.erased_times, epochs
+        return epochs
+
+    # ------------------------------------------------------------ retention
+
+    def sweep(self, now: int) -> int:
+        """Apply retention where `now` is believed; return the facts removed."""
+        removed = self._state.do(SweepState(now, *self._limits))
+        if removed is None:
+            return 0
+        horizon = self._state.ask(lambda replica: replica.horizon)
+        if horizon:
+            removed += AgeSweeper(self._database, self._notes).remove_before(self._by.definitions.day_of(horizon))
+        self._remove_doubles(now)
+        self.take_snapshot()
+        return removed
+
+    def _remove_doubles(self, now: int) -> None:
+        """Remove, once a day, what writers that died left double lately."""
+        if self._state.do(TakeLease("doubles", secrets.token_hex(8), now, now + DAY_US)):
+            today = self._by.definitions.day_of(now)
+            self._writer.remove_doubles(today - _DOUBLES_DAYS + 1, today)
+
+    def take_snapshot(self) -> None:
+        """Write down what the log has come to, and have the log without the entries of before."""
+        snapshot = self._state.snapshot()
+        if snapshot.position > self._snapshots.position():
+            self._snapshots.write(snapshot)
+        self._snapshots.trim()

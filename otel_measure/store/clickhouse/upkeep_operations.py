@@ -1,0 +1,74 @@
+"""Operations on the small state that removals need: what is gone, and what it had added."""
+
+from __future__ import annotations
+
+from otel_measure.store.clickhouse.operation import OperationStruct
+from otel_measure.store.clickhouse.part_sums import unpacked_sums
+from otel_measure.store.sqlite.replica import Replica
+from otel_measure.store.types.users import Erasure
+
+
+class Erase(OperationStruct, frozen=True):
+    """See `otel_measure.store.protocol.Writer.erase`."""
+
+    user_id: str
+    now: int
+
+    def apply(self, replica: Replica) -> Erasure:
+        """Remove what the small state knows of the person, and remember the tombstones of the ids."""
+        return replica.remove(self.user_id, self.now)
+
+
+class NoteMasked(OperationStruct, frozen=True):
+    """Rows of erased persons are gone from the tables in use, since a time of the server."""
+
+    receipts: tuple[int, ...]
+    at_s: int
+
+    def apply(self, replica: Replica) -> None:
+        """Note it."""
+        replica.note_masked(self.receipts, self.at_s)
+
+
+class NoteCleared(OperationStruct, frozen=True):
+    """No byte of erased persons is left."""
+
+    receipts: tuple[int, ...]
+    now: int
+
+    def apply(self, replica: Replica) -> None:
+        """Note it."""
+        replica.note_cleared(self.receipts, self.now)
+
+
+class BeginRemoval(OperationStruct, frozen=True):
+    """Facts are about to be removed, and what they have added to totals is kept; see `sqlite.kept_elsewhere`."""
+
+    key: str
+    sums: bytes
+
+    def apply(self, replica: Replica) -> bool:
+        """Keep it, unless it is kept already."""
+        return replica.begin_removal(self.key, unpacked_sums(self.sums))
+
+
+class EndRemoval(OperationStruct, frozen=True):
+    """Facts are gone."""
+
+    key: str
+
+    def apply(self, replica: Replica) -> None:
+        """Note it."""
+        replica.end_removal(self.key)
+
+
+class SweepState(OperationStruct, frozen=True):
+    """Retention, by the limits of the process whose turn it is."""
+
+    now: int
+    retention_days: int
+    history_days: int
+
+    def apply(self, replica: Replica) -> int | None:
+        """Apply it to what the small state has; return how many facts of it were removed, `None` by a doubted clock."""
+        return replica.sweep_by(self.now, self.retention_days, self.history_days)

@@ -1,0 +1,107 @@
+"""A store parted into facts that can lie elsewhere and what is left of it then: its small state."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from otel_measure.records.ids import id_keys
+from otel_measure.records.kinds import Record
+from otel_measure.store.sqlite import SqliteStore, erasures, facts, roll_ups
+from otel_measure.store.sqlite.erasures import ErasedUsers
+from otel_measure.store.sqlite.facts import MAINTENANCE, SERVICE_STATE, Table
+from otel_measure.store.sqlite.serialized import serialized
+
+MANY: Final = tuple(table for table in facts.TABLES if table not in (SERVICE_STATE, MAINTENANCE))
+"""The kinds of facts of which there are many."""
+
+
+class PartedStore(SqliteStore):
+    """A copy of a store, whose facts are taken out of it."""
+
+    def count(self, table: Table) -> int:
+        """Return how many facts of a kind there are that can lie elsewhere."""
+        with self._database.read() as connection:
+            told = len(_told(connection)) if table is facts.INFERENCE else 0
+            return int(connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]) - told
+
+    @property
+    def secret(self) -> bytes:
+        """The secret of the keyed hashes of the store."""
+        with self._transaction() as transaction:
+            return erasures.key(transaction.connection)
+
+    def erasures(self) -> tuple[ErasedUsers, ...]:
+        """Return whom erasures were of, as tombstones, the first one first."""
+        with self._database.read() as connection:
+            return erasures.all_of(connection)
+
+    def note_erased_facts(self, tombstones: Iterable[bytes]) -> None:
+        """Remember facts that were erased elsewhere, and that the bytes of all erased are to be cleared here."""
+        with self._transaction(durable=True) as transaction:
+            transaction.connection.executemany(
+                "INSERT OR IGNORE INTO tombstone SELECT ?, coalesce(max(erased_at), 0) FROM erasure",
+                [(tombstone,) for tombstone in tombstones],
+            )
+            erasures.note_again(transaction.connection, ())
+
+    def facts(self, table: Table, after: bytes | str | None = None) -> Iterator[tuple[bytes | str, list[Record]]]:
+        """Yield the facts of a kind by their ids, some thousand at a time, each time with the last id of them.
+
+        Args:
+            table: of the kind; calls that others tell of, and may tell more of, are not among them.
+            after: an id that was yielded before; `None` to begin.
+        """
+        while True:
+            with self._database.read() as connection:
+                where, given = ("", ()) if after is None else ("WHERE f.id > ?", (after,))
+                some = f"{where} ORDER BY f.id LIMIT {facts.READ_AT_ONCE}"
+                ids = [key for (key,) in connection.execute(f"SELECT f.id FROM {table.name} f {some}", given)]
+                if not ids:
+                    return
+                records = list(facts.read(connection, table, some, given))
+                told = _told(connection) if table is facts.INFERENCE else frozenset()
+            after = ids[-1]
+            yield after, [record for record in records if record.id not in told]
+
+    def small_state(self) -> bytes:
+        """Return what is left without those facts, as a database; the copy itself is that from now on."""
+        with self._transaction(durable=True) as transaction:
+            connection = transaction.connection
+            told = id_keys(sorted(_told(connection)))
+            for table in MANY:
+                if table is facts.INFERENCE:
+                    connection.execute("CREATE TEMP TABLE told (id PRIMARY KEY)")
+                    connection.executemany("INSERT INTO told VALUES (?)", [(key,) for key in told])
+                    connection.execute(f"DELETE FROM {table.name} WHERE id NOT IN (SELECT id FROM told)")
+                    connection.execute("DROP TABLE told")
+                else:
+                    connection.execute(f"DELETE FROM {table.name}")
+            connection.execute("DELETE FROM outbox")
+        self.rebuild()
+        with self._transaction(durable=True) as transaction:
+            _forget_strangers(transaction.connection)
+        return serialized(self._database)
+
+
+def _told(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the ids of the calls of which something tells that may tell more of them."""
+    rows = connection.execute("SELECT call FROM telling WHERE call IS NOT NULL UNION SELECT call FROM single")
+    return frozenset(call for (call,) in rows)
+
+
+def _forget_strangers(connection: sqlite3.Connection) -> None:
+    """Remove the ids of users of whom nothing is known but that facts were of them."""
+    connection.execute("CREATE TEMP TABLE known (uid INTEGER PRIMARY KEY)")
+    connection.execute(
+        "INSERT OR IGNORE INTO known SELECT uid FROM person WHERE linked_to IS NOT NULL OR merged_into IS NOT NULL"
+        " OR is_user IS NOT NULL UNION SELECT linked_to FROM person WHERE linked_to IS NOT NULL"
+        " UNION SELECT merged_into FROM person WHERE merged_into IS NOT NULL"
+    )
+    for table in roll_ups.TABLES:
+        if "uid" in {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}:
+            connection.execute(f"INSERT OR IGNORE INTO known SELECT uid FROM {table}")
+    for table in ("alias", "person"):
+        connection.execute(f"DELETE FROM {table} WHERE uid NOT IN (SELECT uid FROM known)")
+    connection.execute("DROP TABLE known")
