@@ -45,8 +45,7 @@ class ToldCalls:
         new = [not (isinstance(record, Inference) and record.id in known) for record in records]
         written = iter(write([record for record, is_new in zip(records, new, strict=True) if is_new]))
         receipts = [next(written) if is_new else DUPLICATE for is_new in new]
-        self._state.sync()
-        if meanwhile := self._state.told_calls(calls) - known:
+        if meanwhile := self._state.ask(lambda replica: replica.told_calls(calls)) - known:
             self._remove(meanwhile)
             receipts = [
                 DUPLICATE if isinstance(record, Inference) and record.id in meanwhile else receipt
