@@ -8,6 +8,7 @@ from typing import Final
 
 from exporter.promql.alerts import PromAlert, alerts
 from exporter.promql.expressions import duration
+from exporter.promql.own_series import own_alerts, why_not_said
 from exporter.promql.recording import RecordingRule, by_key, recordings
 from otel_measure.alerting.messages import docs_link
 from otel_measure.config import Settings
@@ -28,7 +29,8 @@ def rules_yaml(in_force: Collection[AlertRule], page_url: str = DEFAULT_PAGE) ->
     Raises:
         ConfigurationError: a rule is one that Prometheus cannot judge by what `/metrics` shows.
     """
-    body = (*_recordings(recordings(by_key(in_force))), *_alerts(alerts(in_force), page_url))
+    told = (*alerts(in_force), *own_alerts(in_force))
+    body = (*_recordings(recordings(by_key(in_force))), *_alerts(told, page_url), *_not_said(in_force))
     return "\n".join(("groups:", f"  - name: {GROUP}", "    rules:", *body)) + "\n"
 
 
@@ -55,6 +57,13 @@ def _alerts(alerts: Iterable[PromAlert], page_url: str) -> Iterator[str]:
         yield "        annotations:"
         yield f"          summary: {quoted(_summary(alert))}"
         yield f"          docs: {quoted(docs_link(page_url, alert.docs))}"
+
+
+def _not_said(in_force: Iterable[AlertRule]) -> Iterator[str]:
+    """Yield a comment on each rule that a user has added and that PromQL cannot say."""
+    for rule in in_force:
+        if rule.judge == "series" and (why := why_not_said(rule)):
+            yield f"      # alert_rules.{rule.key} is judged by otel-measure alone: {why}"
 
 
 def _summary(alert: PromAlert) -> str:

@@ -8,16 +8,10 @@ import { counted } from "./format.js";
 import { Answered, Empty, Pill, Section, Waiting } from "./parts.js";
 import { ago, duration, moment } from "./time.js";
 import { List, useList } from "./list.js";
-import { Pages, ROWS, Table, pageOf } from "./table.js";
+import { Pages, ROWS, pageOf } from "./table.js";
 
 const DEFINITION = "rulealerts-alertmessage-listedalert-deliverymessage-silencemessage-and-subjectmessage";
 
-const MOST = 100; // as many as there are of what happened lately
-const PENDING = [
-  { key: "alert", name: "Alert", isName: true, value: (alert) => alert.title, show: (alert) => html`${alert.sentence}<small>${alert.title}</small>` },
-  { key: "subject", name: "Subject", isText: true, value: (alert) => alert.subject.name, show: (alert) => html`<a href=${linkOf(alert.subject.kind, alert.subject.name)}>${alert.subject.name}</a>` },
-  { key: "since", name: "For", value: (alert) => alert.since, as: ago },
-];
 const HISTORY = [
   { key: "alert", by: "title", name: "Alert", isName: true, value: (alert) => alert.title,
     show: (alert) => html`<span class="prose">${alert.sentence || alert.title}</span><small>${alert.sentence.includes(alert.cause) ? "" : alert.cause}</small>` },
@@ -28,6 +22,7 @@ const HISTORY = [
     .map(({ receiver, status, taken }) => `${receiver}: ${status} ${taken ? moment(taken) : "not taken"}`).join(" · ") || "nobody"}</small>` },
   { key: "lasted", name: "Lasted", value: (alert) => (alert.until ? (Date.parse(alert.until) - Date.parse(alert.since)) / 1000 : null), as: duration, why: () => "it is not over" },
 ];
+const ACTIVE = HISTORY.filter(({ key }) => key !== "lasted");
 const SILENCE = `otel-measure alerts silence --subject churn --for 2h --reason "a new version"   # add --store where this server's store is another`;
 const SILENCES = [
   { key: "of", by: "rule", name: "Of", isName: true, value: (silence) => [silence.rule || "every rule", silence.subject || "every subject"].join(", "),
@@ -41,13 +36,12 @@ export function Alerts({ environment, parameters, status }) {
   const { page: wanted } = pageOf(parameters.firing_page, status ? status.total : 0);
   const offset = status ? (wanted - 1) * ROWS : null;
   const answer = useAnswer(offset === null ? null : asked("status", { environment, limit: ROWS, offset }), NORMALLY);
-  const alerts = useAnswer(asked("alerts", { environment, limit: MOST, list: "rules.active" }), NORMALLY).data;
   const of = { path: "alerts", parameters: { environment }, isOneOf: true };
+  const active = useList({ ...of, name: "active", list: "rules.active", columns: ACTIVE });
   const recent = useList({ ...of, list: "rules.recent", columns: HISTORY, order: "-since" });
   const silences = useList({ ...of, name: "silence", list: "rules.silences", columns: SILENCES, order: "ends" });
-  if (!alerts || !answer.data) return html`<${Waiting} rows=${8} />`;
-  const { rules } = alerts;
-  const pending = rules.active.filter(({ state }) => state === "pending");
+  if (!active.answer.data || !answer.data) return html`<${Waiting} rows=${8} />`;
+  const { rules } = active.answer.data;
   const { firing } = answer.data;
   const { total } = answer.lists.firing;
   const { pages, page } = pageOf(parameters.firing_page, total);
@@ -59,9 +53,8 @@ export function Alerts({ environment, parameters, status }) {
       ${pages > 1 && html`<${Pages} label="Pages: firing" page=${page} pages=${pages} total=${total}
         go=${(to) => change({ firing_page: to > 1 ? String(to) : "" })} />`}
     <//>
-    ${pending.length > 0 && html`<${Section} title="Pending" note="beyond the threshold, not long enough to tell anybody">
-      <${Table} name="pending" label="Pending alerts" columns=${PENDING} rows=${pending} id=${(alert) => `${alert.rule} ${alert.subject.name}`}
-        csv=${asked("alerts", { environment, list: "rules.active" })} />
+    ${active.total > 0 && html`<${Section} title="By rule" definition=${DEFINITION} note="what fires, and what is pending: beyond the threshold, not long enough to tell anybody">
+      <${List} listed=${active} label="Active alerts" id=${(alert) => `${alert.rule} ${alert.subject.name} ${alert.subject.environment}`} />
     <//>`}
     <${Section} title="History" definition=${DEFINITION} note="the last seven days, at most 100">
       <${Answered} answer=${recent.answer}>${() => html`<${List} listed=${recent} label="History of alerts" nothing="No alert of a rule fired in the last seven days."
