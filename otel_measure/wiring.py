@@ -27,11 +27,12 @@ from otel_measure.config import Settings
 from otel_measure.conventions import dialects
 from otel_measure.definitions.alerting.overrides import rules_with
 from otel_measure.definitions.alerting.rule import AlertRule
+from otel_measure.definitions.changes import ChangeSubject, Compared
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.exposition import STALE_US
 from otel_measure.definitions.kpis import Kpi
-from otel_measure.definitions.windows import time_span
+from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
 from otel_measure.infrastructure.availability import Availability
@@ -41,7 +42,9 @@ from otel_measure.infrastructure.ledger import Ledger
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
 from otel_measure.infrastructure.service import InfrastructureService
-from otel_measure.judging.changes import Changes, changes
+from otel_measure.judging.changes import Changes, block_length, changes
+from otel_measure.judging.compared_days import kept_days
+from otel_measure.judging.compared_services import compared_services
 from otel_measure.judging.environments import Environments, environments
 from otel_measure.judging.exposition import Exposition
 from otel_measure.judging.kept_readings import KeptReadings
@@ -185,6 +188,7 @@ class Wired:
             clock,
         )
         self._kept_readings = KeptReadings()
+        self._kept_days = kept_days()
         self._span_calls = SpanCalls(origin, self.ai.pricer, recorder)
 
     def _stream_writer(self) -> StreamWriter | None:
@@ -218,8 +222,13 @@ class Wired:
             models = self.ai.judged_models(environment=environment)
         return overview(self.infrastructure, models, self.users, moment(self.clock()), environment)
 
-    def changes(self, window: str = "24h", *, environment: str | None = None) -> Changes:
+    def changes(self, window: str = "24h", *, service: str | None = None, environment: str | None = None) -> Changes:
         """Return what is another number than in the equally long time before, beyond chance and by 20 % at least.
+
+        Args:
+            window: such as "24h".
+            service: whose calls and users, and which watched service; all of them when absent.
+            environment: chosen as for every answer where none is asked for.
 
         Raises:
             ValueError: the window is malformed.
@@ -231,8 +240,24 @@ class Wired:
         now_us = self.clock()
         span = time_span(window, now_us, self.settings.timezone)
         self.recorder.settle()
-        with self.store.asking(Filter(environment=environment)) as known:
-            return changes(known, span, now_us)
+        services, where = self._compared_services(span, window, service, environment), Filter(service, environment)
+        with self.store.asking(where) as known:
+            return changes(known, span, now_us, where, self._kept_days, services)
+
+    def _compared_services(
+        self, span: TimeSpan, window: str, service: str | None, environment: str | None
+    ) -> list[tuple[ChangeSubject, Compared]]:
+        """Return how long services were down, each against the time before."""
+        known = self.infrastructure.list_services(environment=environment).services
+        step = block_length(span)
+        told = {
+            each.service_name: self.infrastructure.get_availability_series(
+                each.service_name, window, step=step, compare="previous", environment=environment
+            )
+            for each in known
+            if service in (None, each.service_name)
+        }
+        return list(compared_services(told))
 
     def environments(self) -> Environments:
         """Return which environments and services there are to ask about.

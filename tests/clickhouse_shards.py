@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-from otel_measure.definitions.parameters import Definitions
+import pytest
+
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.schema import statements
-from otel_measure.store.clickhouse.writing import create
+from otel_measure.store.clickhouse.schema import LOCAL_SUFFIX, statements
 from tests.clickhouse import ClickHouseServer
 
 CLUSTER: Final = "shards"
@@ -20,64 +20,67 @@ _REPLICATION: Final = re.compile(r"Replicated((?:Replacing)?MergeTree)\('[^']*',
 _ON_CLUSTER: Final = f" ON CLUSTER `{CLUSTER}`"
 
 
-class ShardedDatabase(ClickHouseDatabase):
-    """A database over two shards, asked through the first of them.
+class Shards:
+    """Two servers that know each other as the shards of a cluster; a store on them is asked through the first.
 
-    Without Keeper no server takes a statement for all others, so that each is given it here.
+    Args:
+        folder: of their data.
+        running: ends them.
     """
 
-    _nodes: tuple[ClickHouseDatabase, ...] = ()
+    def __init__(self, folder: Path, running: ExitStack) -> None:
+        self.servers = ClickHouseServer(folder / "first"), ClickHouseServer(folder / "second")
+        known = "".join(_SHARD.format(port=each.tcp_port) for each in self.servers)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "cluster.xml"
+        self._config.write_text(
+            f"<clickhouse><remote_servers><{CLUSTER}>{known}</{CLUSTER}></remote_servers></clickhouse>"
+        )
 
-    def over(self, *nodes: ClickHouseDatabase) -> Self:
-        """Return itself, with the nodes that have the shards."""
-        self._nodes = nodes
-        return self
+        self._running = running
+        for server in range(len(self.servers)):
+            self.start(server)
 
-    def run_on_shards(self, sql: str) -> None:
-        """Run a statement for the cluster on each node."""
-        assert _ON_CLUSTER in sql
-        for node in self._nodes:
-            node.run(sql.replace(_ON_CLUSTER, ""))
+    def start(self, server: int) -> None:
+        """Start one of them, and wait until it answers."""
+        self._running.enter_context(self.servers[server].run([f"--config-file={self._config}"]))
 
-    def rows_by_shard(self, table: str) -> list[int]:
-        """Return how many rows of a table each shard has."""
-        return [int(node.rows(f"SELECT count() FROM {{db}}.{table}_local")[0][0]) for node in self._nodes]
+    def kill(self, server: int) -> None:
+        """End one of them with no chance to write anything more."""
+        self.servers[server].kill()
 
+    def new_url(self) -> str:
+        """Return the place of a store in a new database of both."""
+        name = self.servers[0].new_database()
+        for statement in statements(name, CLUSTER):
+            self._run_on_all(name, statement)
+        return self.servers[0].url(name)
 
-class Shards:
-    """Two servers that are running."""
-
-    def __init__(self, servers: tuple[ClickHouseServer, ClickHouseServer]) -> None:
-        self.servers = servers
+    def rows_by_shard(self, name: str, table: str) -> list[int]:
+        """Return how many rows of a table of a database each shard has."""
+        counts = []
+        for each in self.servers:
+            with ClickHouseDatabase.of_url(each.url(name)) as node:
+                counts.append(int(node.rows(f"SELECT count() FROM {{db}}.{table}{LOCAL_SUFFIX}")[0][0]))
+        return counts
 
     @contextmanager
-    def new_database(self, definitions: Definitions) -> Iterator[ShardedDatabase]:
-        """Yield a new database on both."""
-        name = self.servers[0].new_database()
-        with ExitStack() as closing:
-            nodes = [closing.enter_context(ClickHouseDatabase.of_url(each.url(name))) for each in self.servers]
-            for node in nodes:
-                for statement in statements(name, CLUSTER):
-                    node.run(without_replication(statement))
-            database = closing.enter_context(ShardedDatabase.of_url(self.servers[0].url(name)))
-            create(database, definitions)
-            yield database.over(*nodes)
+    def without_keeper(self) -> Iterator[None]:
+        """Let statements for the cluster be given to each server: without Keeper none takes them for all others."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(
+                ClickHouseDatabase,
+                "run_on_shards",
+                lambda mine, sql: self._run_on_all(mine.name, without_replication(sql)),
+            )
+            yield
+
+    def _run_on_all(self, name: str, sql: str) -> None:
+        for each in self.servers:
+            with ClickHouseDatabase.of_url(each.url(name)) as node:
+                node.run(without_replication(sql))
 
 
 def without_replication(statement: str) -> str:
     """Return a statement for a cluster as one for each of its nodes, where there are no replicas."""
     return _REPLICATION.sub(r"\1(", statement.replace(_ON_CLUSTER, ""))
-
-
-@contextmanager
-def two_shards(folder: Path) -> Iterator[Shards]:
-    """Run two servers that know each other, for the length of a `with` block."""
-    servers = ClickHouseServer(folder / "first"), ClickHouseServer(folder / "second")
-    known = "".join(_SHARD.format(port=each.tcp_port) for each in servers)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "cluster.xml"
-    config.write_text(f"<clickhouse><remote_servers><{CLUSTER}>{known}</{CLUSTER}></remote_servers></clickhouse>")
-    with ExitStack() as running:
-        for each in servers:
-            running.enter_context(each.run([f"--config-file={config}"]))
-        yield Shards(servers)

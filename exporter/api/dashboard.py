@@ -62,7 +62,7 @@ def fired(call: Call[EnvironmentQuery, NoBody]) -> Alerts:
 
 def changes(call: Call[ChangesQuery, NoBody]) -> Changes:
     """Answer what changed beyond chance."""
-    return call.runtime.changes(call.query.window, environment=call.query.environment)
+    return call.runtime.changes(call.query.window, service=call.query.service, environment=call.query.environment)
 
 
 def environments(call: Call[NoQuery, NoBody]) -> Environments:

@@ -10,6 +10,7 @@ import click
 
 from exporter.cli.opening import opened
 from exporter.cli.options import json_option, load_settings, store_option
+from otel_measure.store.places import shown
 
 
 @click.command(short_help="Count all figures anew from the facts.")
@@ -29,6 +30,6 @@ def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
         rebuilt.rebuild(replace(definitions_of(settings), timezone=timezone or rebuilt.definitions.timezone))
         took_s, timezone = round(time.monotonic() - began, 3), rebuilt.definitions.timezone
     if as_json:
-        click.echo(json.dumps({"store": settings.store, "timezone": timezone, "seconds": took_s}))
+        click.echo(json.dumps({"store": shown(str(settings.store)), "timezone": timezone, "seconds": took_s}))
     else:
-        click.echo(f"rebuilt {settings.store} with the days of {timezone} in {took_s:.1f} s")
+        click.echo(f"rebuilt {shown(str(settings.store))} with the days of {timezone} in {took_s:.1f} s")

@@ -18,6 +18,7 @@ from exporter.cli.options import PORT, json_option, load_settings, store_option
 from exporter.http.tokens import read_tokens
 from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError, MeasureError
+from otel_measure.store.places import shown
 
 if TYPE_CHECKING:
     from exporter.server.tls import PemFiles
@@ -147,7 +148,7 @@ class Banner:
             if settings.asks_for_token
             else "this machine only"
         )
-        store = f"{settings.store or 'none'}{' (removed at the end)' if temporary else ''}"
+        store = f"{shown(settings.store) if settings.store else 'none'}{' (removed at the end)' if temporary else ''}"
         return cls(url, grpc, store, access, demo, os.getpid())
 
     def text(self) -> str:

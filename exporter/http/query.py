@@ -216,9 +216,10 @@ class EnvironmentQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangesQuery(EnvironmentQuery, frozen=True, kw_only=True):
-    """Over which window changes are looked for, and in which environment."""
+    """Over which window changes are looked for, of whom, and in which environment."""
 
     window: _Window = "24h"
+    service: _Service = None
 
 
 class ExperimentSeriesQuery(EnvironmentQuery, frozen=True, kw_only=True):

@@ -70,8 +70,6 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
     if histogram is None or not histogram.count:
         return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, first_chunk, UNKNOWN, span.window)
     p50, p95, p99, p999 = histogram.quantiles(_PERCENTILES)
-    merged = Binned()
-    merged.take(histogram)
     return Latency(
         p50,
         p95,
@@ -83,7 +81,7 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
         histogram.count,
         max(histogram.quantile_error(q) for q in _PERCENTILES),
         first_chunk,
-        merged.quantile_interval(_P95),
+        Binned.interval_of(histogram, _P95),
         span.window,
     )
 
@@ -96,9 +94,7 @@ def p95(use: ModelUse) -> P95:
     histogram = use.latency
     if histogram is None or not histogram.count:
         return P95(nan, UNKNOWN, 0)
-    merged = Binned()
-    merged.take(histogram)
-    return P95(histogram.quantile(_P95), merged.quantile_interval(_P95), histogram.count)
+    return P95(histogram.quantile(_P95), Binned.interval_of(histogram, _P95), histogram.count)
 
 
 def percentiles(use: ModelUse, shares: Sequence[float]) -> list[float]:
@@ -107,6 +103,27 @@ def percentiles(use: ModelUse, shares: Sequence[float]) -> list[float]:
         merged = all_bins(use)
         return [merged.quantile(q).value for q in shares]
     return (use.latency or _NOTHING).quantiles(shares)
+
+
+def slower_than(use: ModelUse, bound_ms: float) -> tuple[int, int]:
+    """Return how many calls took longer than a bound, and of how many a latency is known.
+
+    Of the bin that the bound cuts, ours count as they lie between its edges, and those of others not at all.
+    """
+    if _is_binned(use):
+        merged = all_bins(use)
+        return merged.above(bound_ms), merged.count
+    histogram = use.latency or _NOTHING
+    return histogram.explicit((bound_ms,))[1], histogram.count
+
+
+def together(use: ModelUse, other: ModelUse, share: float) -> float:
+    """Return a percentile of the calls of two uses together; milliseconds."""
+    if _is_binned(use) or _is_binned(other):
+        merged = all_bins(use)
+        merged.merge(all_bins(other))
+        return merged.quantile(share).value
+    return ((use.latency or _NOTHING) + (other.latency or _NOTHING)).quantile(share)
 
 
 def mean(use: ModelUse) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isnan, log, nan
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from otel_measure.definitions.kpis import Unit
 from otel_measure.stats.blocks import BlockRatio, change_p_value
 from otel_measure.stats.tests import holm
 
@@ -17,6 +18,15 @@ MIN_EVIDENCE: Final = 20
 """Calls that each of the two windows needs."""
 MIN_BLOCKS: Final = 6
 """Effective blocks that each needs: fewer do not tell how much a number strays."""
+
+
+class ChangeSubject(NamedTuple):
+    """Which number of whom is compared; see `judging.changes.Change`."""
+
+    key: str
+    unit: Unit | Literal[""]
+    kind: str
+    subject: str
 
 
 class Compared(NamedTuple):

@@ -1,40 +1,38 @@
-"""What changed against the time before: of every version of a model, of all calls together, and of users."""
+"""What changed against the time before: of every version of a model, of all calls together, of users and services."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
-from otel_measure.ai.latency import all_bins
+from otel_measure.ai.latency import percentiles, slower_than, together
 from otel_measure.conventions import instruments
 from otel_measure.definitions.changes import (
     CHANGE_LEVEL,
     MIN_EVIDENCE,
+    ChangeSubject,
     Compared,
     changed,
     cost_variance,
     p_value_of,
     share_variance,
 )
-from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.kpis import Unit
 from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.steps import LADDER, earlier, steps
 from otel_measure.definitions.windows import TimeSpan, Window, counted
-from otel_measure.stats.binned import Binned
+from otel_measure.judging.compared_days import KeptDays, compared_days
 from otel_measure.stats.blocks import BlockRatio, block_ratio, change_p_value
-from otel_measure.stats.drops import BASELINE_WEEKS, RATIO_DAYS, WEEK, weekday_drop
 from otel_measure.store.questions import Moment
+from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ModelChoice, ModelKey
 
 MOST_BLOCKS: Final = 32
 MOST_LOOKED_AT: Final = 100
 """Versions of models whose blocks are read; of the others nobody is told, which invents nothing."""
 _P95: Final = 0.95
-_HISTORY_DAYS: Final = max(RATIO_DAYS + WEEK, BASELINE_WEEKS * WEEK) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,9 @@ class Change:
     """A number that is another one than before.
 
     Attributes:
-        key, unit: which number: `error_rate`, `p95_ms`, `cost_per_request_usd` of a model, `requests` of all of them,
-            `active_users`.
-        kind, subject: "model" with name and version, "models" or "users".
+        key, unit: which number: `error_rate`, `p95_ms`, `cost_per_request_usd` and `requests` of a model, `requests` of
+            all of them, `active_users` and `converted_users`, `downtime_ratio` of a service.
+        kind, subject: "model" with name and version, "models", "users", or "service" with its name.
         value, before: now and in the time before; of requests and users yesterday, and the mean of the same weekdays.
         change: by which share it is larger; `nan` where it was 0.
         p_value: after Holm's correction for everything that was compared.
@@ -70,13 +68,6 @@ class Changes:
     previous: Window
 
 
-class _Subject(NamedTuple):
-    key: str
-    unit: Unit | str
-    kind: str
-    subject: str
-
-
 class _Number(NamedTuple):
     """A ratio of calls of a model: its parts in a time, what it is in it, and how much one call strays at least."""
 
@@ -96,8 +87,7 @@ _NUMBERS: Final[Mapping[str, _Number]] = {
     ),
     # The share of calls that took longer than the p95 of both windows together.
     "p95_ms": _Number(
-        "ms", lambda use, p95: (all_bins(use).above(p95), all_bins(use).count),
-        lambda use: all_bins(use).quantile(_P95).value, share_variance,
+        "ms", slower_than, lambda use: percentiles(use, (_P95,))[0], share_variance,
     ),
     "cost_per_request_usd": _Number(
         "usd", lambda use, _: (_cost(use), use.priced),
@@ -115,15 +105,30 @@ class _Candidate(NamedTuple):
     p95_ms: float
 
 
-def changes(moment: Moment, span: TimeSpan, now_us: int) -> Changes:
+def changes(
+    moment: Moment,
+    span: TimeSpan,
+    now_us: int,
+    where: Filter,
+    kept: KeptDays,
+    services: Iterable[tuple[ChangeSubject, Compared]] = (),
+) -> Changes:
     """Return what changed in a window against the equally long time before it.
 
     Numbers of a model are compared by blocks of time; those that cannot have changed beyond doubt, as their sums tell,
-    need none. Requests and users are those of the last complete day, against the same weekdays before.
+    need none. Calls by the day and users are those of the last complete day, against the same weekdays before.
+
+    Args:
+        moment: of the store.
+        span: the window.
+        now_us: the time of the question.
+        where: whose calls and users; those of the moment.
+        kept: the calls of days as they were told before.
+        services: what was compared of them.
     """
     span = counted(span, moment.models)
     before = counted(earlier(span), moment.models)
-    subjects: list[_Subject] = []
+    subjects: list[ChangeSubject] = []
     compared: list[Compared] = []
     candidates: list[_Candidate] = []
     for subject, one, candidate in _of_models(moment, span, before):
@@ -135,7 +140,7 @@ def changes(moment: Moment, span: TimeSpan, now_us: int) -> Changes:
     for rank, candidate in enumerate(candidates):
         p_value = _by_blocks(moment, candidate, span, before, now_us) if rank < MOST_LOOKED_AT else 1.0
         compared[candidate.at] = compared[candidate.at]._replace(p_value=p_value)
-    for subject, one in _of_days(moment, span):
+    for subject, one in (*compared_days(moment, span, where, kept), *services):
         subjects.append(subject)
         compared.append(one)
     told = tuple(
@@ -146,7 +151,7 @@ def changes(moment: Moment, span: TimeSpan, now_us: int) -> Changes:
 
 def _of_models(
     moment: Moment, span: TimeSpan, before: TimeSpan
-) -> Iterator[tuple[_Subject, Compared, _Candidate | None]]:
+) -> Iterator[tuple[ChangeSubject, Compared, _Candidate | None]]:
     """Yield every number of every model that was called in both windows; the p-value is the least that it can be."""
     earlier_uses = {(use.model, use.version): use for use in moment.models.model_use(before.start, before.end)}
     for use in moment.models.model_use(span.start, span.end):
@@ -154,19 +159,17 @@ def _of_models(
         then = earlier_uses.get(key)
         if then is None or not use.requests or not then.requests:
             continue
-        both = Binned()
-        both.merge(all_bins(use))
-        both.merge(all_bins(then))
-        p95_ms = both.quantile(_P95).value
         for name, number in _NUMBERS.items():
-            value, was = number.value(use), number.value(then)
-            if isnan(value) or isnan(was):
+            one = Compared(number.value(use), number.value(then), 1.0)
+            if isnan(one.value) or isnan(one.before):
                 continue
-            one = Compared(value, was, _least_p_value(number, use, then, p95_ms))
-            may_have = one.is_large and one.p_value < CHANGE_LEVEL
-            candidate = _Candidate(0, key, number, p95_ms) if may_have else None
-            subject = _Subject(name, number.unit, "model", " ".join(key))
-            yield subject, one if candidate else one._replace(p_value=1.0), candidate
+            candidate = None
+            if one.is_large:
+                p95_ms = together(use, then, _P95) if name == "p95_ms" else nan
+                p_value = _least_p_value(number, use, then, p95_ms)
+                if p_value < CHANGE_LEVEL:
+                    one, candidate = one._replace(p_value=p_value), _Candidate(0, key, number, p95_ms)
+            yield ChangeSubject(name, number.unit, "model", " ".join(key)), one, candidate
 
 
 def _least_p_value(number: _Number, use: ModelUse, then: ModelUse, p95_ms: float) -> float:
@@ -189,28 +192,11 @@ def _by_blocks(moment: Moment, candidate: _Candidate, span: TimeSpan, before: Ti
 
 
 def _blocks(moment: Moment, candidate: _Candidate, span: TimeSpan, now_us: int) -> list[ModelUse]:
-    length_s = (span.end - span.start) / 1_000_000
-    step = next((name for name, seconds in LADDER.items() if length_s <= MOST_BLOCKS * seconds), "1w")
-    made = steps(span, now_us, step)
+    made = steps(span, now_us, block_length(span))
     return list(moment.models.use_by_step(made, None, ModelChoice(*candidate.model)).get((), {}).values())
 
 
-def _of_days(moment: Moment, span: TimeSpan) -> Iterator[tuple[_Subject, Compared]]:
-    """Yield what days have, the last complete one against the same weekdays before."""
-    zone, last = ZoneInfo(span.timezone), span.day - span.is_today
-    days = Days(last - _HISTORY_DAYS + 1, last)
-    active = moment.users.active_by_day(days)
-    by_key = {
-        "requests": ("models", [_requests(moment, day, zone) for day in range(days.first, last + 1)]),
-        "active_users": ("users", [active.get(day, 0) for day in range(days.first, last + 1)]),
-    }
-    for key, (kind, counts) in by_key.items():
-        first = next((i for i, count in enumerate(counts) if count), len(counts))
-        drop = weekday_drop(counts[first:])
-        if not isnan(drop.p_value):
-            yield _Subject(key, "", kind, ""), Compared(float(counts[-1]), drop.before, min(drop.p_value, 1.0))
-
-
-def _requests(moment: Moment, day: int, zone: ZoneInfo) -> int:
-    sums = moment.calls.call_sums(day_start(day, zone), day_start(day + 1, zone))
-    return sum(one.requests for one in sums.values())
+def block_length(span: TimeSpan) -> str:
+    """Return how long the blocks of a window are: the shortest steps of which it has 32 at most."""
+    length_s = (span.end - span.start) / 1_000_000
+    return next((name for name, seconds in LADDER.items() if length_s <= MOST_BLOCKS * seconds), "1w")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from otel_measure.config import Settings
+from otel_measure.definitions.series import EarlierSeries, Series
+from otel_measure.definitions.windows import Window
 from otel_measure.errors import NoStore
-from otel_measure.records.kinds import Inference
+from otel_measure.judging.compared_services import compared_services
+from otel_measure.records.kinds import Inference, Origin
 from otel_measure.testing import Capture
-from tests.facts import HOUR, MINUTE, inference
+from tests.facts import HOUR, MINUTE, event, inference
 
 
 @pytest.fixture
@@ -78,9 +83,87 @@ def test_a_day_without_calls_is_a_change(measured: Capture) -> None:
         n = 10 if days_ago == 1 else 100 + days_ago % 3
         at = measured.clock() - days_ago * 24 * HOUR
         store.accept([inference(f"{days_ago}-{i}", at, model="m") for i in range(n)])
+    told = measured.runtime.changes(environment="test")
+    assert [(one.key, one.kind, one.subject, one.value) for one in told.changes] == [
+        ("requests", "models", "", 10.0),
+        ("requests", "model", "m 1", 10.0),
+    ]
+    assert {round(one.change, 1) for one in told.changes} == {-0.9}
+    assert measured.runtime.changes(environment="test") == told  # days are kept as they were told
+    store.accept([inference(f"late-{i}", measured.clock() - 24 * HOUR, model="m") for i in range(90)])
+    assert measured.runtime.changes(environment="test").changes == ()  # until one changes
+
+
+def test_one_service_is_asked_about_alone(measured: Capture) -> None:
+    """Calls of another service change nothing of it."""
+    store = measured.runtime.store
+    assert store is not None
+    for days_ago in range(1, 36):
+        at, n = measured.clock() - days_ago * 24 * HOUR, 10 if days_ago == 1 else 100
+        store.accept([inference(f"{days_ago}-{i}", at, model="m", origin=Origin("shop", "test")) for i in range(n)])
+        store.accept([inference(f"o{days_ago}-{i}", at, model="o", origin=Origin("other", "test")) for i in range(100)])
+
+    def told(service: str | None) -> set[tuple[str, str]]:
+        found = measured.runtime.changes(service=service, environment="test").changes
+        return {(one.kind, one.subject) for one in found}
+
+    assert told("shop") == {("models", ""), ("model", "m 1")}
+    assert told("other") == set()
+    assert told(None) == {("models", ""), ("model", "m 1")}
+
+
+def test_fewer_convert(measured: Capture) -> None:
+    """Who converts is compared by the day, as who is active."""
+    store = measured.runtime.store
+    assert store is not None
+    for days_ago in range(1, 36):
+        at = measured.clock() - days_ago * 24 * HOUR
+        store.accept([event(f"{days_ago}-{i}", f"u{i}", at) for i in range(100)])
+        n = 1 if days_ago == 1 else 60 + days_ago % 2
+        store.accept([event(f"c{days_ago}-{i}", f"u{i}", at, type="conversion") for i in range(n)])
     (fewer,) = measured.runtime.changes(environment="test").changes
-    assert (fewer.key, fewer.kind, fewer.subject, fewer.value) == ("requests", "models", "", 10.0)
-    assert fewer.change == pytest.approx(-0.9, abs=0.01)
+    assert (fewer.key, fewer.kind, fewer.value) == ("converted_users", "users", 1.0)
+    assert fewer.before == pytest.approx(60.5, abs=0.5)
+
+
+def availability(down_s: list[float], before_s: list[float]) -> Series:
+    """Availability in blocks of an hour, beside the time before."""
+    starts = tuple(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=i) for i in range(24))
+    window = Window(starts[0], starts[-1], "UTC")
+
+    def columns(down: list[float]) -> dict[str, tuple[float, ...]]:
+        return {"downtime_seconds": tuple(down), "uptime_seconds": tuple(3600.0 - each for each in down)}
+
+    return Series(starts, 3600, (), columns(down_s), (), EarlierSeries(starts, columns(before_s), window), window)
+
+
+def test_a_service_that_is_down_more_than_before() -> None:
+    """A whole day down is a change, an outage of three hours is one event, and as often as before is none."""
+    up, outage, down = [0.0] * 24, [3600.0] * 3 + [0.0] * 21, [3600.0] * 24
+    unseen = replace(availability(up, up), previous=None)
+    told = dict(
+        compared_services(
+            {"a": availability(down, up), "b": availability(outage, up), "c": availability(outage, outage), "d": unseen}
+        )
+    )
+    p_values = {subject.subject: one.p_value for subject, one in told.items()}
+    assert p_values["a"] < 1e-5
+    assert 0.05 < p_values["b"] < 1.0
+    assert p_values["c"] == 1.0
+    assert {*p_values} == {"a", "b", "c"}
+    assert {(subject.key, subject.unit, subject.kind) for subject in told} == {("downtime_ratio", "ratio", "service")}
+
+
+def test_services_are_compared(measured: Capture) -> None:
+    """A watched service is one of what is compared, where it is asked about."""
+    infrastructure = measured.runtime.infrastructure
+    infrastructure.register_service("api")
+    infrastructure.record_service_up("api")
+    for _ in range(180):
+        measured.clock.advance(timedelta(seconds=10))
+        infrastructure.beat()
+    counts = [measured.runtime.changes("15m", service=name).compared for name in (None, "api", "other")]
+    assert counts == [1, 1, 0]
 
 
 def test_nothing_is_no_change(measured: Capture) -> None:

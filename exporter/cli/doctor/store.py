@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.engines import store_checks
+from otel_measure.store.places import shown
 from otel_measure.store.types.findings import StoreCheck, ok, warning
 
 
@@ -18,5 +19,5 @@ def checks(settings: Settings) -> Sequence[StoreCheck]:
     try:
         return store_checks(settings)
     except ConfigurationError:
-        unknown = warning(f"{settings.store} is not a file; nothing more is checked here")
+        unknown = warning(f"{shown(settings.store)} is not a file; nothing more is checked here")
         return (StoreCheck("store", lambda: unknown),)

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from exporter.cli.options import environment_option, load_settings, store_option
+from otel_measure.store.places import shown
 
 C = TypeVar("C", bound=Callable[..., Any])
 FORMATS: Final = ("table", "json", "markdown", "html")
@@ -115,7 +116,7 @@ def _write(subject: str, *, form: str, output: Path | None, store: str | None, *
     question = ReportAsked(**asked)
     with reading(settings) as (runtime, opened):
         endpoints = Endpoints(runtime, opened)
-        told = REPORTS[subject](endpoints, question, str(settings.store))
+        told = REPORTS[subject](endpoints, question, shown(str(settings.store)))
         if form == "table" and output is None:
             put(told.document())
             return

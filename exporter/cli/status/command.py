@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from exporter.cli.options import environment_option, json_option, load_settings, store_option
+from otel_measure.store.places import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,9 +59,9 @@ def status(once: bool, environment: str | None, store: str | None, as_json: bool
         is_live = out.is_terminal and not out.is_dumb_terminal and not once
         if is_live:
             runtime.sampler.start()  # of CPU one reading says little
-            _show_live(out, lambda: glance(runtime, opened, environment), str(settings.store))
+            _show_live(out, lambda: glance(runtime, opened, environment), shown(str(settings.store)))
         else:
-            put(screen(glance(runtime, opened, environment), str(settings.store), None))
+            put(screen(glance(runtime, opened, environment), shown(str(settings.store)), None))
 
 
 def _json(told: Glance) -> str:

@@ -9,20 +9,21 @@ import { Answered, Section, known } from "./parts.js";
 
 const SHOWN = 6;
 const NAMES = {
-  error_rate: "Error rate", p95_ms: "Latency p95", cost_per_request_usd: "Cost per call",
-  requests: "Requests of all models yesterday", active_users: "Active users yesterday",
+  error_rate: "Error rate", p95_ms: "Latency p95", cost_per_request_usd: "Cost per call", requests: "Requests yesterday",
+  active_users: "Active users yesterday", converted_users: "Converted users yesterday", downtime_ratio: "Time down",
 };
+const OF_DAYS = ["requests", "active_users", "converted_users"];
+const linksOf = ({ kind, subject }) => (kind === "models" ? linkTo("models") : linkOf(kind, subject));
 
 function sentence({ key, subject, unit: named, value, before, change }) {
   const write = unit(named);
   const by = known(change) ? ` (${signed(one)(change * 100)} %)` : "";
-  return `${NAMES[key]}${subject ? ` of ${subject}` : ""}: ${write(before, [value])} → ${write(value, [before])}${by}`;
+  return `${NAMES[key]}${subject ? ` of ${subject}` : key === "requests" ? " of all models" : ""}: ${write(before, [value])} → ${write(value, [before])}${by}`;
 }
 
 function Row({ change }) {
-  const href = change.kind === "model" ? linkOf("model", change.subject) : linkTo(change.kind);
-  const against = change.kind === "model" ? "against the time before" : "against the same weekdays of the last weeks";
-  return html`<li><div><a href=${href}>${sentence(change)}</a>
+  const against = OF_DAYS.includes(change.key) ? "against the same weekdays of the last weeks" : "against the time before";
+  return html`<li><div><a href=${linksOf(change)}>${sentence(change)}</a>
     <p class="note">${against} · p ${change.p_value < 1e-6 ? "below 0.000001" : number(6)(change.p_value)}</p></div></li>`;
 }
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
+from otel_measure.store.clickhouse.faults import LOOK, NO_ANSWER, unavailable
 from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE, LOCAL_SUFFIX
 from otel_measure.store.clickhouse.tables import FACT_TABLES
+from otel_measure.store.places import shown
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 _PORT: Final = 8123
 _SECURE_PORT: Final = 8443
 _SECONDS: Final = 60
+_PROMPT_S: Final = 4  # of those who wait for a write to be answered
+_PING_S: Final = 1
 IDS_AT_ONCE: Final = 2000
 # What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
 # when it returns. A question within a question is asked of all shards as well.
@@ -31,20 +36,25 @@ _SETTINGS: Final = {
     "lightweight_deletes_sync": 2,
     "do_not_merge_across_partitions_select_final": 1,
 }
-_WAY_OUT: Final = "look at the server, then try again"
 
 
 class ClickHouseDatabase:
     """One database of a server; any thread may use it.
 
+    A server that did not answer is asked for a sign of life before it is given work again: whoever comes while it hangs
+    waits a second.
+
     Args:
-        connect: returns a new client, which it is asked by; closed with it.
+        connect: returns a new client that waits for an answer for so many seconds; closed with it.
         name: of the database.
+        within_s: how long a statement waits for its answer.
     """
 
-    def __init__(self, connect: Callable[[], Client], name: str) -> None:
+    def __init__(self, connect: Callable[[int], Client], name: str, within_s: int = _SECONDS) -> None:
         self._connect = connect
-        self._client = connect()
+        self._within_s = within_s
+        self._client = connect(within_s)
+        self._is_in_doubt = False
         self._inherited: list[Client] = []
         self.name = name
 
@@ -64,21 +74,24 @@ class ClickHouseDatabase:
         name = parts.path.strip("/") or DEFAULT_DATABASE
         if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name:
             raise ConfigurationError(
-                f"a store in ClickHouse is clickhouse://user:password@host:port/database, not {_shown(url)!r}"
+                f"a store in ClickHouse is clickhouse://user:password@host:port/database, not {shown(url)!r}"
             )
         is_secure = parts.scheme == "clickhouses"
-        connect = partial(
-            get_client,
-            host=parts.hostname,
-            port=parts.port or (_SECURE_PORT if is_secure else _PORT),
-            username=unquote(parts.username or "default"),
-            password=unquote(parts.password or ""),
-            secure=is_secure,
-            send_receive_timeout=_SECONDS,
-            autogenerate_session_id=False,
-            settings=_SETTINGS,
-        )
-        with _told_as_unavailable(_shown(url)):
+        logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # we say it, and once
+
+        def connect(within_s: int) -> Client:
+            return get_client(
+                host=parts.hostname,
+                port=parts.port or (_SECURE_PORT if is_secure else _PORT),
+                username=unquote(parts.username or "default"),
+                password=unquote(parts.password or ""),
+                secure=is_secure,
+                send_receive_timeout=within_s,
+                autogenerate_session_id=False,
+                settings=_SETTINGS,
+            )
+
+        with _told_as_unavailable(shown(url)):
             return cls(connect, name)
 
     def rows(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> Sequence[Sequence[Any]]:
@@ -89,7 +102,7 @@ class ClickHouseDatabase:
             merged: numbers of users and of the persons that they are; the query knows them as the table `merged`.
             parameters: by their names.
         """
-        with _told_as_unavailable(self.name):
+        with self._talking():
             return self._client.query(
                 sql.replace("{db}", self.name),
                 parameters=parameters or None,
@@ -98,7 +111,7 @@ class ClickHouseDatabase:
 
     def run(self, sql: str) -> None:
         """Run a statement."""
-        with _told_as_unavailable(self.name):
+        with self._talking():
             self._client.command(sql.replace("{db}", self.name))
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -107,7 +120,7 @@ class ClickHouseDatabase:
         Raises:
             StoreRejected: a value does not fit into its column; nothing was sent.
         """
-        with _told_as_unavailable(self.name):
+        with self._talking():
             self._client.insert(table, list(columns.values()), list(columns), database=self.name, column_oriented=True)
 
     def check(self) -> None:
@@ -117,7 +130,10 @@ class ClickHouseDatabase:
     def after_fork_in_child(self) -> None:
         """Take connections of one's own: those of the parent process are left to it."""
         self._inherited.append(self._client)
-        self._client = self._connect()
+        with _told_as_unavailable(self.name):
+            self._client = self._connect(self._within_s)
+        if "prompt" in vars(self):
+            self.prompt.after_fork_in_child()
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table of facts for which a condition holds, on every shard."""
@@ -141,8 +157,28 @@ class ClickHouseDatabase:
         """Run a statement that says itself that it is for a cluster."""
         self.run(sql)
 
+    @cached_property
+    def prompt(self) -> Self:
+        """The same database, of which every answer comes within seconds, or is that there is none."""
+        with _told_as_unavailable(self.name):
+            return type(self)(self._connect, self.name, _PROMPT_S)
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        if self._is_in_doubt and not self._client.ping(timeout=_PING_S):
+            raise StoreUnavailable("away", f"{self.name}: the server does not answer", LOOK)
+        try:
+            with _told_as_unavailable(self.name):
+                yield
+        except StoreUnavailable as fault:
+            self._is_in_doubt = fault.cause_name in NO_ANSWER
+            raise
+        self._is_in_doubt = False
+
     def close(self) -> None:
         """Close the connections."""
+        if "prompt" in vars(self):
+            self.prompt.close()
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -172,12 +208,6 @@ def _merged_table(merged: Mapping[int, int]) -> ExternalData:
     return ExternalData(file_name="merged", data=pairs, fmt="RowBinary", structure=["user UInt128", "person UInt128"])
 
 
-def _shown(url: str) -> str:
-    """Return a URL without what is secret in it."""
-    before, at, after = url.rpartition("@")
-    return f"{before.partition('://')[0]}://…@{after}" if at else url
-
-
 @contextmanager
 def _told_as_unavailable(where: str) -> Iterator[None]:
     from clickhouse_connect.driver.exceptions import DataError, Error
@@ -187,5 +217,4 @@ def _told_as_unavailable(where: str) -> Iterator[None]:
     except DataError as error:
         raise StoreRejected(f"cannot be kept: {error}") from error
     except Error as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise StoreUnavailable("clickhouse", f"{where}: {said[0][:500]}", _WAY_OUT) from error
+        raise unavailable(where, error) from error

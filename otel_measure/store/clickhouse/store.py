@@ -21,6 +21,7 @@ from otel_measure.store.clickhouse import alert_operations, operations
 from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
 from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.experiments import latest_in_test
 from otel_measure.store.clickhouse.log import OperationLog
 from otel_measure.store.clickhouse.moment import ClickHouseMoment
 from otel_measure.store.clickhouse.snapshots import Snapshots
@@ -79,7 +80,8 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._last_heartbeat: Heartbeat | None = None
         self._doubts_clock = False
         key, snapshots = store_key(database), Snapshots(database)
-        state = ReplicatedState(OperationLog(database), Replica(definitions, key), snapshots, monotonic)
+        state = ReplicatedState(OperationLog(database.prompt), Replica(definitions, key), snapshots, monotonic)
+        self._accepting = FactWriter(database.prompt, definitions, now_us)
         writer = FactWriter(database, definitions, now_us)
         super().__init__(database, state, WrittenBy(definitions, key), writer, snapshots, limits)
         self._told = ToldCalls(database, state)
@@ -139,7 +141,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         records = admitted.records
         self._see([records[i] for i in admitted.accepted])
         in_tables = [i for i in admitted.accepted if not isinstance(records[i], _IN_STATE)]
-        write = partial(self._writer.accept, epochs=admitted.epochs)
+        write = partial(self._accepting.accept, epochs=admitted.epochs)
         written = self._told.accept([records[i] for i in in_tables], write)
         receipts = dict(zip(in_tables, written, strict=True)) | self._accept_states(records)
         for i, receipt in receipts.items():
@@ -182,8 +184,9 @@ class ClickHouseStore(ClickHouseUpkeep):
         return self._state.do(operations.DefineExperiment(experiment))
 
     def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
-        """Count no more for a test that there is, and give everybody one variant."""
-        return self._state.do(operations.StopExperiment(key, served, now))
+        """Count no more for a test that there is, and give everybody one variant; after all that was accepted of it."""
+        latest = latest_in_test(self._database, self._definitions, key)
+        return self._state.do(operations.StopExperiment(key, served, now if latest is None else max(now, latest + 1)))
 
     def register_service(self, environment: str, name: str, sla_target: float, now: int) -> RegisteredService:
         """Add a service, or set the target of one that is known; a heartbeat too."""
@@ -292,14 +295,14 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now."""
-        self._database.check()
+        self._database.prompt.check()
 
     def watch(self) -> None:
         """Do nothing: a server looks after its files itself."""
 
     def is_busy(self) -> bool:
-        """Tell that writes of this process wait for no other thread of it."""
-        return False
+        """Tell that a write waits for the network, always: nobody does so on an event loop."""
+        return True
 
     def before_fork(self) -> None:
         """Let no operation be half-way while the process is copied."""

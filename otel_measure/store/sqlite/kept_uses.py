@@ -18,6 +18,8 @@ from otel_measure.store.types.facts import Filter
 MAX_KEPT: Final = 20_000
 """Models of all windows together, some kilobytes each."""
 _FARTHEST_US: Final = 6 * HOUR_US
+_MOST_ALIKE: Final = 2
+"""Windows of one length: one that ends now, and the time before, which it is compared with."""
 # Cells of a few models are read by an index, those of many faster all at once.
 _LARGEST_SHARE: Final = 0.25
 _Key: TypeAlias = tuple[Filter, int]  # whose calls, and the length of the window
@@ -42,16 +44,20 @@ class KeptUses:
     """The windows of a store that were asked for last; safe for several threads: what is kept is never changed."""
 
     def __init__(self) -> None:
-        self._kept: Mapping[_Key, KeptUse] = {}
+        self._kept: Mapping[_Key, tuple[KeptUse, ...]] = {}
 
     def keep(self, where: Filter, use: KeptUse) -> None:
-        """Keep what was read, and as much of what was kept before as there is room for."""
+        """Keep what was read in place of a window near by, and as much of what was kept before as there is room for."""
         key = (where, use.end - use.start)
-        room, kept = MAX_KEPT - len(use.by_model), {key: use}
-        for other, before in self._kept.items():
-            if other != key and len(before.by_model) <= room:
-                kept[other] = before
-                room -= len(before.by_model)
+        kept: dict[_Key, tuple[KeptUse, ...]] = {key: (use,)}
+        room = MAX_KEPT - len(use.by_model)
+        for other, windows in self._kept.items():
+            for before in windows:
+                there = kept.get(other, ())
+                is_another = other != key or not _is_near(before, use.start)
+                if is_another and len(there) < _MOST_ALIKE and len(before.by_model) <= room:
+                    kept[other] = (*there, before)
+                    room -= len(before.by_model)
         if room >= 0:
             self._kept = kept
 
@@ -65,10 +71,14 @@ class KeptUses:
             end: of it.
             horizon: before which cells may be gone.
         """
-        kept = self._kept.get((where, end - start))
-        if kept is None or kept.change > change or kept.start < horizon or abs(kept.start - start) > _FARTHEST_US:
-            return None
-        return kept
+        windows = self._kept.get((where, end - start), ())
+        kept = next((each for each in windows if _is_near(each, start)), None)
+        return None if kept is None or kept.change > change or kept.start < horizon else kept
+
+
+def _is_near(kept: KeptUse, start: int) -> bool:
+    """Whether a window that begins at a time has moved on from one that is kept; today's has not from yesterday's."""
+    return abs(kept.start - start) <= _FARTHEST_US
 
 
 def to_read_again(connection: sqlite3.Connection, kept: KeptUse, start: int, end: int) -> set[int] | None:

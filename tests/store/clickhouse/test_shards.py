@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import date
 from random import Random
 
@@ -11,10 +12,12 @@ import msgspec
 import pytest
 
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.tables import FACT_TABLES
+from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from tests.clickhouse import without_what_is_not_of_the_extra
-from tests.clickhouse_shards import ShardedDatabase, two_shards
+from tests.clickhouse_shards import Shards
 from tests.facts import DAY, HOUR, NOON, event, inference
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import UserHistory
@@ -27,32 +30,38 @@ NAMES = (f"{n}-{Random().getrandbits(64)}" for n in itertools.count())
 
 
 @pytest.fixture(scope="module")
-def sharded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShardedDatabase]:
-    """Return one store on two shards for all tests of this module, each of which uses ids of its own."""
-    with (
-        without_what_is_not_of_the_extra(),
-        two_shards(tmp_path_factory.mktemp("shards")) as shards,
-        shards.new_database(DEFINITIONS) as database,
-    ):
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shards]:
+    """Run two servers for all tests of this module."""
+    with ExitStack() as running, without_what_is_not_of_the_extra():
+        both = Shards(tmp_path_factory.mktemp("shards"), running)
+        running.enter_context(both.without_keeper())
+        yield both
+
+
+@pytest.fixture(scope="module")
+def sharded(shards: Shards) -> Iterator[ClickHouseDatabase]:
+    """Return one store on both for all tests of this module, each of which uses ids of its own."""
+    with ClickHouseDatabase.of_url(shards.new_url()) as database:
+        create(database, DEFINITIONS)
         yield database
 
 
-def test_each_record_is_once_on_all_shards(sharded: ShardedDatabase) -> None:
+def test_each_record_is_once_on_all_shards(shards: Shards, sharded: ClickHouseDatabase) -> None:
     """Rows lie by their users, calls without one by themselves; an id that comes again under another user is known."""
     name = next(NAMES)
     events = [event(f"{name}-{n}", f"{name}-{n % 20}", NOON + n * HOUR) for n in range(100)]
     calls = [inference(f"{name}-c{n}") for n in range(100)]
     batch: list[Record] = [*events, *calls]
-    before = [n for table in ("event", "inference") for n in sharded.rows_by_shard(table)]
+    before = [n for table in ("event", "inference") for n in shards.rows_by_shard(sharded.name, table)]
     assert writer(sharded).accept(batch) == [ACCEPTED] * 200
-    after = [n for table in ("event", "inference") for n in sharded.rows_by_shard(table)]
+    after = [n for table in ("event", "inference") for n in shards.rows_by_shard(sharded.name, table)]
     assert all(new > old for new, old in zip(after, before, strict=True))
     changed = [msgspec.structs.replace(each, user_id=f"{name}-other", ts=each.ts + DAY) for each in events]
     assert writer(sharded).accept([*changed, *calls]) == [DUPLICATE] * 200
     assert stored(sharded, [each.id for each in batch]) == {(KINDS[type(each)], each.id): each for each in batch}
 
 
-def test_a_person_whose_ids_lie_on_two_shards_is_one(sharded: ShardedDatabase) -> None:
+def test_a_person_whose_ids_lie_on_two_shards_is_one(shards: Shards, sharded: ClickHouseDatabase) -> None:
     """Half of forty users are linked to the other half, most of them over the border: each report is that of SQLite."""
     name = next(NAMES)
     events: list[Ev | NpsAnswer] = [
@@ -66,4 +75,4 @@ def test_a_person_whose_ids_lie_on_two_shards_is_one(sharded: ShardedDatabase) -
     steps = [batches[0], *links[:10], batches[1], *links[10:], batches[2], batches[0]]
     ours, sqlites = test_users.both_say(sharded, history, steps, f"{name}-test", 30)
     assert ours == sqlites
-    assert min(sharded.rows_by_shard("event")) > 0
+    assert min(shards.rows_by_shard(sharded.name, "event")) > 0

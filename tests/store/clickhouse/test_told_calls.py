@@ -61,14 +61,14 @@ def test_of_two_at_the_same_moment_what_is_told_stays(
     store, other = (
         closed_later(ClickHouseStore.of_settings(place, Definitions(), notes_outbox=False)) for _ in range(2)
     )
-    write: Callable[..., list[Receipt]] = store._writer.accept
+    write: Callable[..., list[Receipt]] = store._accepting.accept
 
     def while_another_tells(records: Sequence[Record], **more: Any) -> list[Receipt]:
         other.take_tellings([FACT])
         return write(records, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(store._writer, "accept", while_another_tells)
+        patched.setattr(store._accepting, "accept", while_another_tells)
         assert store.accept(recorded()) == [DUPLICATE, ACCEPTED]
     assert calls(store) == calls(other) == 2
     state_do = other._state.do

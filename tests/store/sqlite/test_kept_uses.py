@@ -48,6 +48,15 @@ def test_only_models_that_changed_are_read_again(store: SqliteStore) -> None:
     assert (before["m3"].requests, after["m3"].requests) == (1, 2)
 
 
+def test_the_time_before_is_kept_beside_the_window(store: SqliteStore) -> None:
+    """Who compares a window with the time before takes nothing from who asks for the window alone."""
+    now, before = used(store, NOON), used(store, NOON - DAY)
+    again = [(used(store, NOON + MINUTE), used(store, NOON - DAY + MINUTE)) for _ in range(2)]
+    assert all(one is other for these in again for one, other in zip(these[0], now, strict=True))
+    assert [these[1] for these in again] == [before, before] == [[], []]
+    assert again[0] == (afresh(store, NOON + MINUTE), afresh(store, NOON - DAY + MINUTE))
+
+
 def test_who_leaves_the_window_is_not_kept(store: SqliteStore) -> None:
     """A model whose only call is older than the window by now did nothing, without any change of a cell."""
     used(store, NOON)

@@ -10,6 +10,9 @@ import pytest
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.steps import SeriesWindow, series_span, steps
 from otel_measure.store.sqlite import SqliteStore, models
+from otel_measure.store.sqlite.kept import NO_STATE
+from otel_measure.store.sqlite.kept_uses import KeptUses
+from otel_measure.store.types.facts import EVERYTHING
 from tests.facts import HOUR, MINUTE, NOON, inference
 from tests.store.asking import asked
 
@@ -21,6 +24,20 @@ def store() -> Iterator[SqliteStore]:
     store.accept([inference(f"i{n}", NOON - n * 7 * MINUTE, latency_ms=n + 1.0) for n in range(3 * 60 // 7)])
     yield store
     store.close()
+
+
+def test_one_model_is_read_by_its_index(store: SqliteStore) -> None:
+    """What one model did takes no look at the cells of others, however many these are."""
+    with store._database.read() as connection:
+        statements: list[str] = []
+        connection.set_trace_callback(statements.append)
+        seen = models.SqliteRecordedModels(connection, EVERYTHING, NO_STATE, Definitions().rules, KeptUses())
+        seen.model_use(NOON - HOUR, NOON, ("m", "1"))
+        connection.set_trace_callback(None)
+        asked_of_cells = [statement for statement in statements if "_cell c" in statement]
+        plans = [" ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {one}")) for one in asked_of_cells]
+    assert asked_of_cells
+    assert all("_cell_of_model (model=? AND seconds=? AND start>? AND start<?)" in plan for plan in plans), plans
 
 
 def longer_cells(store: SqliteStore, seconds: int) -> list[tuple[int, int]]:
