@@ -80,7 +80,7 @@ class AgeSweeper:
         self._notes.end_removal(key)
 
     def _drop(self, table: str, partition: str) -> None:
-        self._database.run(f"ALTER TABLE {{db}}.{table} DROP PARTITION ID '{partition}'")
+        self._database.alter(table, f"DROP PARTITION ID '{partition}'")
 
     def _last_day(self, table: FactTable, partition: str) -> int:
         sql = f"SELECT max(toUInt16(day)) FROM {{db}}.{table.name} WHERE _partition_id = '{partition}'"
