@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,10 +12,12 @@ from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.engine import Engine
+from otel_measure.store.late import LateStore
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import StoreCheck
 from otel_measure.store.types.sizes import Compacted
+from otel_measure.store.types.spools import Spool
 
 
 def _sqlite() -> Engine:
@@ -52,6 +55,8 @@ def open_store(
 ) -> Store | None:
     """Return the store that the settings name, opened; `None` where they want none.
 
+    With a spool it is opened when it is first needed: no process waits for a server that is away.
+
     Args:
         settings: where it is, and what it keeps.
         outbox: note of what is accepted that it is to leave by OTLP.
@@ -65,8 +70,28 @@ def open_store(
     """
     if settings.store is None:
         return None
-    definitions = None if to_rebuild or reads_only else definitions_of(settings)
-    return _engine_of(settings.store).open(settings, definitions, outbox=outbox, reads_only=reads_only)
+    engine = _engine_of(settings.store)
+    if to_rebuild or reads_only:
+        return engine.open(settings, None, outbox=outbox, reads_only=reads_only)
+    definitions = definitions_of(settings)
+    if settings.spool is None:
+        return engine.open(settings, definitions, outbox=outbox, reads_only=False)
+    return LateStore(
+        lambda: engine.open(settings, definitions, outbox=outbox, reads_only=False), definitions, time.monotonic
+    )
+
+
+def open_spool(settings: Settings) -> Spool | None:
+    """Return the file in which records wait for the store, opened; `None` where the settings want none.
+
+    Raises:
+        StoreUnavailable: it cannot be used; the message names cause and way out.
+    """
+    if settings.spool is None or settings.store is None:
+        return None
+    from otel_measure.store.sqlite.spool import SqliteSpool
+
+    return SqliteSpool(Path(settings.spool), settings.store_max_bytes)
 
 
 def restore_store(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:

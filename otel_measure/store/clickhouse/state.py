@@ -118,6 +118,14 @@ class ReplicatedState:
         with self._applying:
             return question(self._replica)
 
+    def was_said_since(self, name: str) -> bool:
+        """Tell whether the log has an operation of this name that this process has not applied yet.
+
+        Raises:
+            StoreUnavailable: the log cannot be read now.
+        """
+        return self._log.has_since(self._position, name)
+
     def snapshot(self) -> StateSnapshot:
         """Return the state of now, and of which entry of the log it is."""
         self.sync()

@@ -115,6 +115,11 @@ class Replica(SqliteStore):
 
     # ------------------------------------------------------------ facts elsewhere
 
+    def unnamed(self, keys: Iterable[TotalKey]) -> list[TotalKey]:
+        """Return those of some series of facts that nobody has named, in the order given."""
+        with self._database.read() as connection:
+            return totals.unnamed(connection, keys)
+
     def name_series(self, keys: Iterable[TotalKey]) -> None:
         """Name series of facts that lie elsewhere, in this order: the first ones of an instrument are shown."""
         with self._transaction() as transaction:
