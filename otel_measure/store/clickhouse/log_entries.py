@@ -30,6 +30,7 @@ OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
     operations.NoteArrivals,
     operations.NoteMachine,
     operations.TakeTellings,
+    operations.CountSignals,
     alert_operations.TakeLease,
     alert_operations.KeepTime,
     alert_operations.TakeTerm,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from typing import Any, TypeVar
@@ -151,6 +151,16 @@ class ReplicatedState:
         self.sync()
         with self._replica.asking(where) as moment:
             yield moment
+
+    def rehearse(self, write: Callable[[Replica], object]) -> bool:
+        """Have a write do to the state of now all that it does, and undo it; return whether it would do anything."""
+        self.sync()
+        with self._applying:
+            return self._replica.rehearse(write)
+
+    def told_calls(self, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that are calls which others told of, as far as this process has heard."""
+        return self._replica.told_calls(ids)
 
     def before_fork(self) -> None:
         """Let no operation be half-way while the process is copied."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from otel_measure.store.clickhouse.moment import ClickHouseMoment
 from otel_measure.store.clickhouse.outbox import LeavingFacts
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
+from otel_measure.store.clickhouse.told_calls import ToldCalls
 from otel_measure.store.clickhouse.totals import FactTotals
 from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS, Admitted, ClickHouseUpkeep, KeptDays
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
@@ -84,6 +86,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._accepting = FactWriter(database.prompt, definitions, now_us)
         writer = FactWriter(database, definitions, now_us)
         super().__init__(database, state, WrittenBy(definitions, key), writer, snapshots, limits)
+        self._told = ToldCalls(database, state)
         self._seen: set[Origin | ModelKey] = set()
         self._now_us = now_us
         self._totals = FactTotals(database, state)
@@ -146,7 +149,8 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._totals.name(accepted)
         token = None if self._leaving is None else self._leaving.expect(accepted, self._now_us())
         in_tables = [i for i in admitted.accepted if not isinstance(records[i], _IN_STATE)]
-        written = self._accepting.accept([records[i] for i in in_tables], admitted.epochs)
+        write = partial(self._accepting.accept, epochs=admitted.epochs)
+        written = self._told.accept([records[i] for i in in_tables], write)
         receipts = dict(zip(in_tables, written, strict=True)) | self._accept_states(records)
         for i, receipt in receipts.items():
             admitted.receipts[i] = receipt
@@ -178,10 +182,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
         """Take in stream values: repeating a write changes nothing."""
-        given = tuple(points)
-        if interpret is not None and any(point.model_series is not None for point in given):
-            raise NotImplementedError("h5: metrics that tell of models")
-        return self._state.do(operations.Ingest(given))
+        return self._told.ingest(points, interpret)
 
     def set_reference(self, model: ModelKey, reference: Reference, environment: str | None = None) -> None:
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
@@ -231,14 +232,15 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
-        taken = self._state.do(operations.TakeTellings(tuple(told)))
+        with rejecting():
+            taken = self._told.take(told)
         if self._leaving is not None:
             self._leaving.note_calls(taken.new_calls)
         return taken
 
     def count_signals(self, interpret: Interpreter, now: int) -> int:
         """Count what metrics tell beyond the single calls; return how many calls that counters show were taken back."""
-        raise NotImplementedError("h5")
+        return self._told.count(interpret, now)
 
     def remove_sent(self, batch: OutboxBatch) -> None:
         """Remove facts from the outbox."""

@@ -68,15 +68,19 @@ class Replica(SqliteStore):
         """Write all of it to a new file."""
         write_to(self._database, target)
 
-    def rehearse(self, write: Callable[[SqliteStore], object]) -> None:
-        """Have a write do all that it does, and undo it; what it raises is raised. One thread at a time writes."""
+    def rehearse(self, write: Callable[[Replica], object]) -> bool:
+        """Have a write do all that it does, and undo it; return whether it would do anything.
+
+        What it raises is raised. One thread at a time writes.
+        """
         self._is_rehearsal = True
         try:
             write(self)
         except _Undone:
-            pass
+            return True
         finally:
             self._is_rehearsal = False
+        return False
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[Transaction]:
