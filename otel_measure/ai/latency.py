@@ -70,8 +70,6 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
     if histogram is None or not histogram.count:
         return Latency(nan, nan, nan, nan, nan, nan, nan, 0, nan, first_chunk, UNKNOWN, span.window)
     p50, p95, p99, p999 = histogram.quantiles(_PERCENTILES)
-    merged = Binned()
-    merged.take(histogram)
     return Latency(
         p50,
         p95,
@@ -83,7 +81,7 @@ def latency(use: ModelUse, span: TimeSpan) -> Latency:
         histogram.count,
         max(histogram.quantile_error(q) for q in _PERCENTILES),
         first_chunk,
-        merged.quantile_interval(_P95),
+        Binned.interval_of(histogram, _P95),
         span.window,
     )
 
@@ -96,9 +94,7 @@ def p95(use: ModelUse) -> P95:
     histogram = use.latency
     if histogram is None or not histogram.count:
         return P95(nan, UNKNOWN, 0)
-    merged = Binned()
-    merged.take(histogram)
-    return P95(histogram.quantile(_P95), merged.quantile_interval(_P95), histogram.count)
+    return P95(histogram.quantile(_P95), Binned.interval_of(histogram, _P95), histogram.count)
 
 
 def percentiles(use: ModelUse, shares: Sequence[float]) -> list[float]:

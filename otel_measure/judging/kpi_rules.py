@@ -70,7 +70,7 @@ class KpiRules:
     def __init__(self, rules: Sequence[AlertRule], host: str) -> None:
         self._rules = rules
         self._host = host
-        self._of_models: Mapping[AlertSubject, tuple[_OfVersions, Sequence[Judgement]]] = {}
+        self._of_models: Mapping[tuple[str, str], tuple[_OfVersions, Sequence[Judgement]]] = {}
 
     def judge(self, environments: Iterable[Readings]) -> list[Judgement]:
         """Return what rules say of each subject: of a model what they say of its worst version.
@@ -79,20 +79,17 @@ class KpiRules:
             environments: what KPIs say; the machine has no environment, so those of each tell of it.
         """
         others: list[Judgement] = []
-        of_models: dict[AlertSubject, tuple[_OfVersions, Sequence[Judgement]]] = {}
+        of_models: dict[tuple[str, str], tuple[_OfVersions, Sequence[Judgement]]] = {}
         for told in environments:
             others += self._of(told.others, told.environment)
             for name, group in groupby(told.of_models, _model_name):
-                subject, versions = AlertSubject("model", name, told.environment), list(group)
-                kept = self._of_models.get(subject)
-                if kept is None or not _are_same(kept[0], versions):
+                model, versions = (told.environment, name), [*group]
+                kept = self._of_models.get(model)
+                if kept is None or kept[0] != versions:  # what is the very same is not compared any further
                     kept = versions, self._of(chain(*versions), told.environment)
-                of_models[subject] = kept
+                of_models[model] = kept
         self._of_models = of_models
-        judged = worst_of_each(others)
-        for _, judgements in of_models.values():
-            judged += judgements
-        return judged
+        return [*worst_of_each(others), *(judgement for _, judged in of_models.values() for judgement in judged)]
 
     def _of(self, readings: Iterable[Reading], environment: str) -> list[Judgement]:
         """Return what rules say of the subjects of some readings of one environment, of each once."""
@@ -121,11 +118,6 @@ def worst_of_each(judgements: Iterable[Judgement]) -> list[Judgement]:
 
 def _model_name(readings: tuple[Reading, ...]) -> str:
     return readings[0].model_name
-
-
-def _are_same(one: _OfVersions, other: _OfVersions) -> bool:
-    """Tell whether no version was judged anew; what is judged is never changed."""
-    return len(one) == len(other) and all(before is after for before, after in zip(one, other, strict=True))
 
 
 def _judgement(rule: AlertRule, subject: AlertSubject, reading: Reading) -> Judgement:

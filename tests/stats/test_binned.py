@@ -165,3 +165,12 @@ def test_what_is_certainly_above_a_bound() -> None:
     binned.extend([(1.0, 2.0, 3), (2.0, 4.0, 5), (4.0, 8.0, 7)], None)
     assert [binned.above(bound) for bound in (0.5, 1.0, 2.0, 3.0, 4.0, 5.0)] == [15, 15, 12, 7, 7, 0]
     assert binned.negated().above(1.0) == 0
+
+
+@given(st.lists(st.sampled_from([0.0, 1e-9, 0.001, 1e12]) | st.floats(0, 1e13), max_size=60), st.floats(0, 1))
+def test_the_interval_of_one_histogram_is_that_of_its_bins(values: list[float], q: float) -> None:
+    """Also where values lie beyond what buckets tell apart, and where there are none."""
+    histogram, bins = ExponentialHistogram(), Binned()
+    histogram.extend(values)
+    bins.take(histogram)
+    assert repr(Binned.interval_of(histogram, q)) == repr(bins.quantile_interval(q))  # where `nan` is `nan`

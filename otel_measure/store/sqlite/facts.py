@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 Row: TypeAlias = tuple[Any, ...]
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
+_Name = TypeVar("_Name")
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 READ_AT_ONCE: Final = 5000
@@ -314,14 +315,35 @@ def before(connection: sqlite3.Connection, table: Table, ts: int, after: bytes |
     return [key for (key,) in rows]
 
 
+class _NamesByNumber(dict[int, _Name]):
+    """Names, each read when it is asked for first: there may be ten thousand models, and one fact.
+
+    Args:
+        connection: within the transaction.
+        select: the columns of one.
+        made: makes a name of them.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, select: str, made: Callable[[Row], _Name]) -> None:
+        super().__init__()
+        self._connection = connection
+        self._select = select
+        self._made = made
+
+    def __missing__(self, number: int) -> _Name:
+        """Read one."""
+        name = self[number] = self._made(self._connection.execute(self._select, (number,)).fetchone())
+        return name
+
+
 class _Read:
-    """The names behind numbers, read once."""
+    """The names behind numbers."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.models = {i: (n, v) for i, n, v in connection.execute("SELECT id, name, version FROM model")}
-        self.origins = {
-            i: Origin(s, e) for i, s, e in connection.execute("SELECT id, service, environment FROM origin")
-        }
+        self.models = _NamesByNumber(connection, "SELECT name, version FROM model WHERE id = ?", tuple)
+        self.origins = _NamesByNumber(
+            connection, "SELECT service, environment FROM origin WHERE id = ?", lambda row: Origin(*row)
+        )
 
 
 # (table, or "" for any, column) → what it means in fields

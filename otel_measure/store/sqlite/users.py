@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from otel_measure.definitions.conversions import ConversionSum, conversion, first_after_entry, total_value
 from otel_measure.definitions.days import Days, day_start
@@ -67,6 +68,7 @@ class SqliteUserQuestions:
         self._environment, self.environment = environment
         self._definitions = transaction.definitions
         self._seen = seen
+        self._open_at: dict[int, Mapping[int, Sequence[bool]]] = {}
         self._source = None if is_narrowed else FACTS  # what is narrowed is made of the facts that are there
 
     def counted_by(self, start: int, end: int) -> CountedBy:
@@ -113,18 +115,31 @@ class SqliteUserQuestions:
             " FROM session_cell WHERE environment = ? AND day BETWEEN ? AND ?",
             (self._environment, *days),
         ).fetchone()
-        found = SessionTotals(*map(int, row))
-        still_open = [
-            SessionSpan(*numbers)
-            for numbers in self._connection.execute(
-                "SELECT started, ended, events, views, keys FROM session"
-                " WHERE environment = ? AND views > 0 AND ended > ?",
-                (self._environment, now - self._definitions.session_gap_us),
-            )
-            if days.first <= self._definitions.day_of(numbers[0]) <= days.last
+        totals, still_open = SessionTotals(*map(int, row)), self._still_open(now)
+        bounces = [
+            bounces for day, of_day in still_open.items() if days.first <= day <= days.last for bounces in of_day
         ]
-        bounced = sum(session.is_bounced(self._definitions) for session in still_open)
-        return found._replace(viewed=found.viewed - len(still_open), bounced=found.bounced - bounced)
+        return totals._replace(viewed=totals.viewed - len(bounces), bounced=totals.bounced - sum(bounces))
+
+    def _still_open(self, now: int) -> Mapping[int, Sequence[bool]]:
+        """Return of each session with a view that may still go on whether it is one that bounced, by its first day.
+
+        Each step of a series asks, all of them for the same time: it is read once.
+        """
+        known = self._open_at.get(now)
+        if known is not None:
+            return known
+        by_day: dict[int, list[bool]] = {}
+        rows = self._connection.execute(
+            "SELECT started, ended, events, views, keys FROM session WHERE environment = ? AND views > 0 AND ended > ?",
+            (self._environment, now - self._definitions.session_gap_us),
+        )
+        for numbers in rows:
+            session = SessionSpan(*numbers)
+            bounced = session.is_bounced(self._definitions)
+            by_day.setdefault(self._definitions.day_of(session.start), []).append(bounced)
+        self._open_at[now] = by_day
+        return by_day
 
     def conversions(self, days: Days, event: str) -> ConversionTotals | None:
         """Return who converted; what is no key event is looked up in the facts, slower, `None` where some are gone."""

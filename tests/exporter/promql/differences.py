@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from otel_measure.definitions.alerting.silences import Silence
+from otel_measure.definitions.days import micros
 from tests.exporter.promql.scraped import ScrapedWorld
 from tests.exporter.promql.seed_histories import DAY, END, EVERYBODY, LAST, MINUTE, History, some_persons
 
@@ -107,6 +109,23 @@ def _nearly_recommended(world: ScrapedWorld, left: timedelta, is_bad: bool) -> N
             world.runtime.users.record_nps_response(f"p{k}", score)
 
 
+def _silenced(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
+    if left == DAY:
+        silence = Silence("s", None, "silenced", None, world.clock.now_us, micros(END + DAY), "a new version")
+        assert world.runtime.store is not None
+        world.runtime.store.alerts.add_silence(silence)
+    if left in LAST:
+        _call(world, "silenced", 10, failed=9)
+
+
+def _unfair(world: ScrapedWorld, left: timedelta, is_bad: bool) -> None:
+    if left in LAST:
+        for k in range(20):
+            is_young = k % 2 == 0
+            age_band = {"age_band": "18-59" if is_young else "60+"}
+            world.runtime.ai.record_inference("unfair", "1", 100.0, prediction=is_young or k % 4 == 1, groups=age_band)
+
+
 _FEW: Final = "where a window holds fewer than five calls"
 _LATE: Final = "facts that come late count where they lie"
 _SURE: Final = "drift needs the detector to agree"
@@ -123,5 +142,7 @@ DIFFERENCES: Final = (
     RowOfDocs(_SURE, History("users_nps", EVERYBODY, _nearly_recommended), False),
     RowOfDocs("a drop of active persons", History("users_dau_drop", EVERYBODY, _straying_days), False),
     RowOfDocs("conversion is of persons", History("users_conversion_drop", EVERYBODY, _converting_twice), False),
+    RowOfDocs("services in planned maintenance, and", History("model_errors", "silenced", _silenced), False),
+    RowOfDocs("`model_fairness`", History("model_fairness", "unfair", _unfair), True),
     RowOfDocs(_PAST, History("service_burn_fast", "told late", _outage_told_late), False),
 )

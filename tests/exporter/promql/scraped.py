@@ -85,9 +85,11 @@ class ScrapedWorld:
         self._spent_until = until
 
     def firing(self) -> set[tuple[str, str]]:
-        """Return rule and subject of each alert that our own evaluator has firing."""
-        active = self.runtime.rule_alerts().active
-        return {(alert.rule, alert.subject.name) for alert in active if alert.state == "firing"}
+        """Return rule and subject of each alert that our own evaluator has firing, and that nobody has silenced."""
+        alerts = self.runtime.rule_alerts()
+        silenced = {silence.subject for silence in alerts.silences}
+        firing = (alert for alert in alerts.active if alert.state == "firing")
+        return {(alert.rule, alert.subject.name) for alert in firing if alert.subject.name not in silenced}
 
     def close(self) -> None:
         """End it."""
