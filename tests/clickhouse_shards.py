@@ -68,12 +68,14 @@ class Shards:
     def without_keeper(self) -> Iterator[None]:
         """Let statements for the cluster be given to each server: without Keeper none takes them for all others."""
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(
-                ClickHouseDatabase,
-                "run_on_shards",
-                lambda mine, sql: self._run_on_all(mine.name, without_replication(sql)),
-            )
+            patched.setattr(ClickHouseDatabase, "run_on_shards", lambda mine, sql: self._run_where_said(mine, sql))
             yield
+
+    def _run_where_said(self, database: ClickHouseDatabase, sql: str) -> None:
+        if _ON_CLUSTER in sql:
+            self._run_on_all(database.name, sql)
+        else:
+            database.run(sql)
 
     def _run_on_all(self, name: str, sql: str) -> None:
         for each in self.servers:

@@ -87,7 +87,7 @@ def _unknown(growth: float, per_day: float, days: float) -> str:
     if growth != growth:
         return "nobody who is compared has converted yet"
     if per_day != per_day:
-        return "nobody has met the test for a whole day yet"
+        return "no whole day has passed since the first met the test"
     if not per_day:
         return f"nobody met the test in the last {DAYS} days"
     if growth == inf:

@@ -194,6 +194,19 @@ def test_what_is_behind_the_numbers_of_a_model(opened: tuple[Page, Seen], addres
     assert rows("Fairness") == ["18-59 120 33.3 % 33.3 % 33.3 %", "60+ 120 50 % 50 % 50 %"]
 
 
+def test_which_model_is_the_dearest_and_whether_it_rose(opened: tuple[Page, Seen], address: str) -> None:
+    """Three clicks from the overview: models, by cost, the first of them, whose cost says how it changed."""
+    page, _ = opened
+    show(page, address, "")
+    page.get_by_role("navigation").get_by_role("link", name="Models").click()
+    page.get_by_role("button", name="Cost", exact=True).click()
+    page.locator(".listing th[aria-sort=descending]", has_text="Cost").wait_for()
+    page.locator(".listing[aria-busy], .listing [aria-busy=true]").wait_for(state="detached")
+    page.locator(".listing tbody tr th a").first.click()
+    tile = page.locator(".tile", has=page.get_by_role("heading", name="Cost", exact=True))
+    tile.get_by_text(re.compile(r"(against|as in|nothing in) the 24h before")).wait_for()
+
+
 def test_what_fires_leads_to_what_is_wrong(opened: tuple[Page, Seen], address: str) -> None:
     """From what fires one click leads to the model that drifts, and to the feature that did."""
     page, _ = opened

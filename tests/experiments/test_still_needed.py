@@ -84,8 +84,8 @@ def test_the_first_variant_that_is_better_ends_it() -> None:
     ("old", "new", "exposed", "verdict", "reason"),
     [
         ((200, 0), (200, 0), EVEN_DAYS, "not_enough_data", "nobody who is compared has converted yet"),
-        ((200, 2), (200, 2), [(167, 400)], "not_enough_data", "nobody has met the test for a whole day yet"),
-        ((200, 2), (200, 2), [], "not_enough_data", "nobody has met the test for a whole day yet"),
+        ((200, 2), (200, 2), [(167, 400)], "not_enough_data", "no whole day has passed since the first met the test"),
+        ((200, 2), (200, 2), [], "not_enough_data", "no whole day has passed since the first met the test"),
         ((200, 2), (200, 2), [(-200, 400)], "not_enough_data", "nobody met the test in the last 7 days"),
         ((200, 20), (200, 20), EVEN_DAYS, "no_winner_yet", "the variants convert alike so far"),
         ((20_000, 2001), (20_000, 2000), EVEN_DAYS, "no_winner_yet", "at this rate it would be more than ten years"),

@@ -71,7 +71,15 @@ _CONVERSION: Final = st.builds(
 )  # fmt: skip
 _OTHERS: Final = st.lists(_CALL | _CALL | _CALL | _TRUTH | _EVALUATION | _EXPOSURE | _CONVERSION, max_size=30)
 
-Step: TypeAlias = list[Record] | Identify | Unlink
+
+class Erased(NamedTuple):
+    """That a user is erased, at a time in microseconds."""
+
+    user: str
+    at: int
+
+
+Step: TypeAlias = list[Record] | Identify | Unlink | Erased
 
 
 class Story(NamedTuple):
@@ -96,6 +104,8 @@ def stories(draw: st.DrawFn) -> Story:
     steps: list[Step] = [[*records[start:end]] for start, end in edges]
     for one in draw(identities()):
         steps.insert(draw(st.integers(0, len(steps))), one)
+    for user in draw(st.lists(_USER, max_size=1)):
+        steps.insert(draw(st.integers(0, len(steps))), Erased(user, history.now - draw(_AGO)))
     return Story(history.zone_name, history.now, history.as_of, [*steps, late])
 
 
@@ -116,6 +126,8 @@ def tell(store: Store, step: Step) -> None:
         store.identify(step.anon, step.user)
     elif isinstance(step, Unlink):
         store.unlink(step.anon)
+    elif isinstance(step, Erased):
+        store.erase(step.user, step.at)
     else:
         store.accept(step)
 

@@ -6,6 +6,7 @@ import { Chart } from "./chart.js";
 import { counted, milliseconds, number, points, share, usd, whole } from "./format.js";
 import { later } from "./later.js";
 import { Answered, Bar, Pairs, Pill, Section, Tile, Unseen, Value, known, words } from "./parts.js";
+import { changedSum } from "./series.js";
 import { Table } from "./table.js";
 
 const Calls = later("Calls");
@@ -16,12 +17,15 @@ const three = number(3);
 const interval = (format) => ([low, high]) => `${format(low)} to ${format(high)}`;
 const whole_interval = (ends) => (ends && ends.every(known) ? ends : null);
 
-function Figures({ model }) {
+function Figures({ model, question }) {
   const { latency, cost, errors } = model;
+  const { window } = question;
+  const compared = useAnswer(asked("ai/series", { ...question, compare: "previous" }), NORMALLY).data;
+  const unpriced = known(cost.priced_ratio) && cost.priced_ratio < 1 ? `${counted(cost.unpriced_requests, "call")} without a price` : "";
   const ends = whole_interval(latency.p95_ms_ci);
   return html`<div class="tiles">
     <${Tile} title="Requests" definition="snapshot-dataquality-and-deduction" value=${whole(model.inference_count)}
-      note=${words(model.model_type)} />
+      note=${words(model.model_type)} change=${changedSum(compared, "requests", window)} />
     <${Tile} title="Error rate" definition="errors" value=${html`<${Value} of=${errors.rate} as=${share} />`}
       note=${counted(errors.count, "failed call")} />
     <${Tile} title="Latency p95" definition="latency-and-timetofirstchunk"
@@ -29,8 +33,8 @@ function Figures({ model }) {
       note=${ends ? `95 % interval ${interval(milliseconds)(ends)}` : ""}
       change=${html`median <${Value} of=${latency.p50_ms} as=${milliseconds} />, p99 <${Value} of=${latency.p99_ms} as=${milliseconds} />`} />
     <${Tile} title="Cost" definition="cost" value=${html`<${Value} of=${cost.total_usd} as=${usd} why="no call has a price" />`}
-      note=${known(cost.per_request_usd) ? `${usd(cost.per_request_usd)} a call` : ""}
-      change=${known(cost.priced_ratio) && cost.priced_ratio < 1 ? `${counted(cost.unpriced_requests, "call")} without a price` : ""} />
+      note=${[known(cost.per_request_usd) ? `${usd(cost.per_request_usd)} a call` : "", unpriced].filter(Boolean).join(", ")}
+      change=${known(cost.total_usd) ? changedSum(compared, "cost_usd", window) : ""} />
   </div>`;
 }
 
@@ -123,7 +127,7 @@ export function Model({ name, version, window, compare, environment, service, ba
   const csv = (table) => asked("ai/models/detail", { ...narrowed, table });
   return html`<${Answered} answer=${answer} rows=${12}>${(model) => html`
     <${Unseen}>Figures<//>
-    <${Figures} model=${model} />
+    <${Figures} model=${model} question=${{ model: name, version, window, environment, service }} />
     <${Charts} ...${narrowed} compare=${compare} cost=${model.cost} />
     <${Health} model=${model} />
     <${Versions} ...${narrowed} baseline=${baseline} />

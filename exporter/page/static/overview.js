@@ -5,9 +5,9 @@ import { linkTo } from "./address.js";
 import { NORMALLY, OFTEN, SELDOM, asked, useAnswer } from "./ask.js";
 import { Changed } from "./changes.js";
 import { Firing } from "./firing.js";
-import { counted, milliseconds, one, percent, share, signed, sum, unit, usd, whole } from "./format.js";
+import { counted, milliseconds, percent, share, sum, unit, usd, whole } from "./format.js";
 import { Empty, Section, Sparkline, Tile, Value, Waiting, curl, known, otlp } from "./parts.js";
-import { completed } from "./series.js";
+import { changed, completed } from "./series.js";
 import { date, month } from "./time.js";
 
 const WORST_KPIS = 60; // of each KPI the worst stand first, so that each has some
@@ -30,13 +30,6 @@ function Alerts({ status: { firing, total } }) {
 }
 
 // ---------------------------------------------------------------- tiles
-
-/** The change of a sum against the time before, in words. */
-function changed(now, before, length) {
-  if (!known(before) || !before) return `nothing in the ${length} before`;
-  const ratio = now / before - 1;
-  return Math.abs(ratio) < 0.0005 ? `as in the ${length} before` : `${signed(one)(ratio * 100)} % against the ${length} before`;
-}
 
 function modelTiles({ series, months, summary, target, length }) {
   const { columns, previous } = series;

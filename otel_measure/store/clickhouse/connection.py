@@ -137,10 +137,26 @@ class ClickHouseDatabase:
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table of facts for which a condition holds, on every shard."""
-        if self.cluster is None:
-            self.run(f"DELETE FROM {{db}}.{table} WHERE {where}")
-        else:
-            self.run_on_shards(f"DELETE FROM {{db}}.{table}{LOCAL_SUFFIX} ON CLUSTER `{self.cluster}` WHERE {where}")
+        self.run_on_shards(f"DELETE FROM {{db}}.{self._holder(table)}{self._on_cluster(table)} WHERE {where}")
+
+    def alter(self, table: str, command: str) -> None:
+        """Alter what holds the rows of a table, on every shard."""
+        self.run_on_shards(f"ALTER TABLE {{db}}.{self._holder(table)}{self._on_cluster(table)} {command}")
+
+    def count_parts(self, table: str, where: str) -> int:
+        """Return how many parts of a table there are on all shards for which a condition holds."""
+        parts = f"cluster('{self.cluster}', system.parts)" if self._is_distributed(table) else "system.parts"
+        sql = f"SELECT count() FROM {parts} WHERE database = {{of:String}} AND table = {{table:String}} AND {where}"
+        return int(self.rows(sql, of=self.name, table=self._holder(table))[0][0])
+
+    def _is_distributed(self, table: str) -> bool:
+        return self.cluster is not None and any(table == each.name for each in FACT_TABLES)
+
+    def _holder(self, table: str) -> str:
+        return table + LOCAL_SUFFIX if self._is_distributed(table) else table
+
+    def _on_cluster(self, table: str) -> str:
+        return f" ON CLUSTER `{self.cluster}`" if self._is_distributed(table) else ""
 
     @cached_property
     def cluster(self) -> str | None:
@@ -154,7 +170,7 @@ class ClickHouseDatabase:
         return str(rows[0][0]) or None if rows else None
 
     def run_on_shards(self, sql: str) -> None:
-        """Run a statement that says itself that it is for a cluster."""
+        """Run a statement that says itself whether it is for a cluster."""
         self.run(sql)
 
     @cached_property

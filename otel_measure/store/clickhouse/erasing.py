@@ -128,24 +128,14 @@ class PersonRemover:
             Seconds since 1970.
         """
         for table in _HOLDING_PERSONS:
-            if self._parts(table, "active AND has_lightweight_delete"):
-                self._database.run(f"ALTER TABLE {{db}}.{table} APPLY DELETED MASK SETTINGS mutations_sync = 2")
+            if self._database.count_parts(table, "active AND has_lightweight_delete"):
+                self._database.alter(table, "APPLY DELETED MASK SETTINGS mutations_sync = 2")
         return int(self._database.rows("SELECT toUnixTimestamp(now())")[0][0])
 
     def are_bytes_gone(self, since_s: int) -> bool:
         """Tell whether the server keeps no part any more that was replaced before a time of its own."""
         gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s:d}"
-        return not any(self._parts(table, gone) for table in _HOLDING_PERSONS)
-
-    def _parts(self, table: str, which: str) -> int:
-        return int(
-            self._database.rows(
-                "SELECT count() FROM system.parts WHERE database = {of:String} AND table = {table:String}"
-                f" AND {which}",
-                of=self._database.name,
-                table=table,
-            )[0][0]
-        )
+        return not any(self._database.count_parts(table, gone) for table in _HOLDING_PERSONS)
 
     # ------------------------------------------------------------ rows
 

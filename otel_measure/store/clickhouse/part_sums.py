@@ -106,8 +106,15 @@ class PartSums:
             removed: facts that add nothing.
 
         Raises:
-            StoreUnavailable: the server does not answer, or merges faster than anybody reads.
+            StoreUnavailable: the server does not answer, or merges faster than anybody reads; or facts lie on shards.
         """
+        if self._database.cluster is not None:
+            raise StoreUnavailable(
+                "clickhouse",
+                f"{self._database.name}: totals are summed by the parts of one server, and facts lie on the shards of"
+                f" {self._database.cluster}",
+                "have them from the reports: see docs/scale.md",
+            )
         with self._lock:
             if not self._has_begun:
                 self._take_settled()

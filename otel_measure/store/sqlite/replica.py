@@ -89,15 +89,19 @@ class Replica(SqliteStore):
         """Write all of it to a new file."""
         write_to(self._database, target)
 
-    def rehearse(self, write: Callable[[SqliteStore], object]) -> None:
-        """Have a write do all that it does, and undo it; what it raises is raised. One thread at a time writes."""
+    def rehearse(self, write: Callable[[Replica], object]) -> bool:
+        """Have a write do all that it does, and undo it; return whether it would do anything.
+
+        What it raises is raised. One thread at a time writes.
+        """
         self._is_rehearsal = True
         try:
             write(self)
         except _Undone:
-            pass
+            return True
         finally:
             self._is_rehearsal = False
+        return False
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[Transaction]:
@@ -131,6 +135,11 @@ class Replica(SqliteStore):
         return self._sweeper.sweep(now, Limits(retention_days, _ANY_NUMBER_OF_BYTES, history_days))
 
     # ------------------------------------------------------------ facts elsewhere
+
+    def unnamed(self, keys: Iterable[TotalKey]) -> list[TotalKey]:
+        """Return those of some series of facts that nobody has named, in the order given."""
+        with self._database.read() as connection:
+            return totals.unnamed(connection, keys)
 
     def name_series(self, keys: Iterable[TotalKey]) -> None:
         """Name series of facts that lie elsewhere, in this order: the first ones of an instrument are shown."""

@@ -85,7 +85,7 @@ class Killing:
 def test_every_report_is_the_same_whatever_is_killed(
     shards: Shards, story: Story, which: int, at: int, after_s: float
 ) -> None:
-    """Facts of every kind, late, again and changed, links, and a server that is killed in the middle: the same JSON."""
+    """Facts of every kind, late, again and changed, links, an erasure, a server killed in the middle: the same JSON."""
     of_sqlite = told(":memory:", story, tell)
     assert (
         told(shards.servers[0].url(shards.servers[0].new_database()), story, Killing(shards, 0, at, after_s))
