@@ -228,10 +228,6 @@ SETTLED_TOTAL: Final = StateTable(
 STATE_TABLES: Final = (
     LOG,
     SNAPSHOT,
-    # Who is who, as it was said and in that order, which is its meaning; `said_by` tells a row from those of others.
-    StateTable(
-        "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"
-    ),
     # Facts that were erased, as keyed hashes: what comes again of them is a replay.
     StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
     SETTLED_TOTAL,
