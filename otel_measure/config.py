@@ -60,6 +60,8 @@ class Settings:
         environment: `deployment.environment.name` of every record, and what answers are about unless another is asked
             for.
         store: a path, `":memory:"`, or `None` for no store (`OTEL_MEASURE_STORE`, where `none` means no store).
+        spool: a file in which records wait until the store has taken them, so that one that is away costs no call
+            anything; `None` for a store on this machine.
         otlp_endpoint: where metrics and events go by OTLP/HTTP; `None` sends nothing.
         timezone: the IANA zone whose calendar days are "days" in every user report.
         durability: "process" survives `kill -9`; "power" makes every commit survive power loss as well.
@@ -99,6 +101,7 @@ class Settings:
     service_name: str = "unknown_service"
     environment: str = ""
     store: str | None = None
+    spool: str | None = None
     otlp_endpoint: str | None = None
     timezone: str = "UTC"
     durability: Durability = "process"
@@ -201,6 +204,7 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("service_name", lambda v: isinstance(v, str) and v.strip() != "", "a non-empty string"),
     _check("environment", lambda v: isinstance(v, str), "a string"),
     _check("store", is_text_or_none, 'a path, a URL, ":memory:" or None'),
+    _check("spool", is_text_or_none, "the path of a file, or None"),
     _check("otlp_endpoint", is_web_address, WEB_ADDRESS),
     _check("timezone", is_zone, 'the name of an IANA time zone such as "Europe/Paris"'),
     _check("durability", *one_of(Durability)),

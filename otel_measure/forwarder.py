@@ -35,7 +35,7 @@ class Forwarder:
     Args:
         spool: where records wait.
         store: takes them.
-        holder: this process, among those that share the spool.
+        holder: returns which process this is, among those that share the spool.
         now_us: the wall clock.
         count: counts records by kind, outcome and reason.
         fault: is told of faults.
@@ -46,7 +46,7 @@ class Forwarder:
         spool: Spool,
         store: ForwardingStore,
         *,
-        holder: str,
+        holder: Callable[[], str],
         now_us: Callable[[], int],
         count: Callable[[str, str, int, str | None], None],
         fault: Callable[[str, str, Exception], None],
@@ -93,9 +93,15 @@ class Forwarder:
         finally:
             self._forwarding.release()
 
-    def settle(self) -> bool:
-        """Forward what waits before a question is answered; nobody waits for a store that was away."""
-        return self.flush(0.0 if self._is_away else 5.0)
+    def settle(self) -> int:
+        """Forward what waits before a question is answered; return how many records the answer will be without.
+
+        Nobody waits for a store that was away when it was tried last.
+        """
+        try:
+            return 0 if self.flush(0.0 if self._is_away else 5.0) else self._spool.length()
+        except StoreUnavailable:
+            return 0  # nobody knows; what writes to the spool says so
 
     # ------------------------------------------------------------ life
 
@@ -121,11 +127,10 @@ class Forwarder:
         """Go on."""
         self._spool.after_fork_in_parent()
 
-    def after_fork_in_child(self, holder: str) -> None:
+    def after_fork_in_child(self) -> None:
         """Become the forwarder of another process."""
         was_started = self._thread is not None
         self._spool.after_fork_in_child()
-        self._holder = holder
         self._reset()
         if was_started:
             self.start()
@@ -153,7 +158,7 @@ class Forwarder:
     def _drain(self, deadline: float | None) -> None:
         while deadline is None or time.monotonic() < deadline:
             now = self._now_us()
-            batch = self._spool.claim(self._holder, now, now + CLAIM_US)
+            batch = self._spool.claim(self._holder(), now, now + CLAIM_US)
             if batch is None:
                 return
             self._forward(batch.records)

@@ -43,6 +43,16 @@ class Sink(Protocol):
         """Note how long a commit took."""
 
 
+class RecordSpool(Protocol):
+    """Keeps records on this host until the store has them."""
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Keep records; raises `StoreUnavailable` where it cannot."""
+
+    def settle(self) -> int:
+        """Have the store take what waits, and return how many it has not."""
+
+
 class Recorder:
     """The one way a record takes.
 
@@ -54,6 +64,7 @@ class Recorder:
         durable: every commit survives power loss.
         raise_faults: raise our own faults, which are counted and logged, as well; for tests.
         monotonic: the clock that times commits.
+        spool: takes what is recorded in the place of the store, and forwards it.
     """
 
     def __init__(
@@ -66,7 +77,9 @@ class Recorder:
         durable: bool = False,
         raise_faults: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
+        spool: RecordSpool | None = None,
     ) -> None:
+        self._spool = spool
         self._store = store
         self._sink = sink
         self._queue_size = queue_size
@@ -138,11 +151,14 @@ class Recorder:
             receipts = self._store.accept(records, durable=durable or self._durable)
             self._sink.commit_took(self._monotonic() - began)
             self._is_away = False
+        self._measure(records, receipts, own)
+        return receipts
+
+    def _measure(self, records: Sequence[Record], receipts: Sequence[Receipt], own: bool) -> None:
         try:
             self._account(records, receipts, own)
         except Exception as error:  # what is committed is committed, whatever measuring it does
             self.fault("measuring", f"records were stored and not measured: {error!r}", error)
-        return receipts
 
     def _account(self, records: Sequence[Record], receipts: Sequence[Receipt], own: bool) -> None:
         for (kind, receipt), n in Counter(zip(map(type, records), receipts, strict=True)).items():
@@ -187,6 +203,8 @@ class Recorder:
         """
         is_complete = self.flush(0.0 if self._is_away else 5.0)
         pending = 0 if is_complete else len(self._queue) + self._committing
+        if self._spool is not None:
+            pending += self._spool.settle()
         if pending:
             self._log_once("pending", f"an answer is without what is not committed yet, {pending} of the records")
         _pending.set(pending)
@@ -224,7 +242,11 @@ class Recorder:
 
     def _commit_queued(self, batch: list[Record]) -> bool:
         try:
-            self.commit(batch)
+            if self._spool is None:
+                self.commit(batch)
+            else:
+                self._spool.append(batch)
+                self._measure(batch, [ACCEPTED] * len(batch), own=True)
         except StoreUnavailable as error:
             self._queue.extendleft(reversed(batch))
             self._is_away = True

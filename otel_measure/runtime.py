@@ -174,6 +174,7 @@ class Runtime(Wired):
                 after_fork_in_parent=recorder.after_fork_in_parent,
                 after_fork_in_child=recorder.after_fork_in_child,
             ),
+            *self._forwarding_parts(),
             # What became of the last records stands in our own figures, so they are written after them.
             Part(name="last turn of the background", flush=recurring.flush, stop=recurring.finish),
         ]
@@ -227,6 +228,22 @@ class Runtime(Wired):
         if alerts is None:
             return []
         return [Part(name="alerts", stop=alerts.stop, after_fork_in_child=alerts.after_fork_in_child)]
+
+    def _forwarding_parts(self) -> list[Part]:
+        forwarder = self.forwarder
+        if forwarder is None:
+            return []
+        return [
+            Part(
+                name="forwarder",
+                start=forwarder.start,
+                flush=forwarder.flush,
+                stop=forwarder.stop,
+                before_fork=forwarder.before_fork,
+                after_fork_in_parent=forwarder.after_fork_in_parent,
+                after_fork_in_child=forwarder.after_fork_in_child,
+            )
+        ]
 
     def _start_alerts(self) -> None:
         if self.alerts is not None:

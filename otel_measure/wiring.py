@@ -35,6 +35,7 @@ from otel_measure.definitions.kpis import Kpi
 from otel_measure.definitions.windows import TimeSpan, time_span
 from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.experiments.service import ExperimentService
+from otel_measure.forwarder import Forwarder
 from otel_measure.infrastructure.availability import Availability
 from otel_measure.infrastructure.history import MachineHistory
 from otel_measure.infrastructure.hosts import PREFIXES
@@ -59,7 +60,7 @@ from otel_measure.otlp.target import otlp_logs, sdk_is_disabled
 from otel_measure.recorder import Recorder
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
-from otel_measure.store.engines import open_store
+from otel_measure.store.engines import open_spool, open_store
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.streams import HostReading
@@ -135,9 +136,11 @@ class Wired:
         self.telemetry: Final = Telemetry(
             settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
         )
+        self.forwarder: Final = None if reads_only else self._forwarder()
         self.recorder: Final = Recorder(
             self.store,
             self.telemetry,
+            spool=self.forwarder,
             queue_size=settings.queue_size,
             flush_interval_s=settings.flush_interval_ms / 1000,
             durable=settings.durability == "power",
@@ -196,6 +199,20 @@ class Wired:
             return None
         lease = self._lease(self.store, f"host:{self.host}")
         return StreamWriter(self.store, self.telemetry, self.host, self.receiver.interpret, lease)
+
+    def _forwarder(self) -> Forwarder | None:
+        """Return what forwards records from the spool to the store; `None` without a spool."""
+        spool = open_spool(self.settings)
+        if spool is None or self.store is None:
+            return None
+        return Forwarder(
+            spool,
+            self.store,
+            holder=lambda: self.telemetry.instance_id,
+            now_us=self.clock,
+            count=self.telemetry.count,
+            fault=lambda what, message, error: self.recorder.fault(what, message, error),
+        )
 
     def _pusher(self) -> Push | None:
         """Return what sends events from the store; `None` where nothing is to be sent, or there is no store."""

@@ -42,6 +42,7 @@ EVERYTHING = {
     "OTEL_MEASURE_INSECURE": "1",
     "OTEL_MEASURE_CORS_ORIGINS": "https://a, https://b",
     "OTEL_MEASURE_ALERT_EVALUATION": "always",
+    "OTEL_MEASURE_SPOOL": "/x/spool",
     "OTEL_MEASURE_ALERT_INTERVAL_S": "30",
     "OTEL_MEASURE_ALERT_WEBHOOK": "https://hook/a",
     "OTEL_MEASURE_ALERT_WEBHOOK_SECRET": SIGNING_KEY,
@@ -54,6 +55,7 @@ MEANT = Settings(
     service_name="shop",
     environment="prod",
     store="/x/y.db",
+    spool="/x/spool",
     otlp_endpoint="https://collector:4318",
     timezone="Europe/Paris",
     durability="power",
@@ -112,6 +114,7 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         service_name = "shop"
         environment = "prod"
         store = "/x/y.db"
+        spool = "/x/spool"
         otlp_endpoint = "https://collector:4318"
         timezone = "Europe/Paris"
         durability = "power"

@@ -53,7 +53,7 @@ class Place:
         return Forwarder(
             closed_later(SqliteSpool(self.path, 2**20)),
             self.store,
-            holder=holder,
+            holder=lambda: holder,
             now_us=lambda: NOON,
             count=lambda *counted: self.counted.append(counted),
             fault=lambda what, message, error: self.faults.append(what),
@@ -76,13 +76,13 @@ def test_what_was_recorded_while_the_store_was_away_comes_in_order(place: Place)
     for n in range(5):
         place.forwarder.append([event(f"e{n}")])
     until(lambda: bool(place.faults))
-    assert not place.forwarder.settle()
+    assert place.forwarder.settle() == 5
     assert (place.forwarder.waiting(), place.store.records) == (5, {})
     place.store.is_away = False
     until(lambda: place.forwarder.waiting() == 0)
     assert (list(place.store.records), set(place.faults)) == ([f"e{n}" for n in range(5)], {"store_unavailable"})
     place.forwarder.append([event("e5")])
-    assert place.forwarder.settle()
+    assert place.forwarder.settle() == 0
     assert (list(place.store.records)[-1], place.counted) == ("e5", [])
 
 
@@ -120,7 +120,7 @@ def test_a_child_forwards_as_another_process(place: Place) -> None:
     place.forwarder.append([event("a")])
     until(lambda: place.forwarder.waiting() == 0)
     place.forwarder.before_fork()
-    place.forwarder.after_fork_in_child("child")
+    place.forwarder.after_fork_in_child()
     place.forwarder.append([event("b")])
     until(lambda: place.forwarder.waiting() == 0)
     assert list(place.store.records) == ["a", "b"]

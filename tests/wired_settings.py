@@ -16,6 +16,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
+from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
@@ -72,6 +73,22 @@ def everything_recorded(runtime: Runtime) -> list[Any]:
     runtime.shutdown()
     assert batch is not None
     return batch.records
+
+
+def spooled(given: Given) -> object:
+    """Return whether a record is taken while the server of the store is away, and how many then wait."""
+    given.monkeypatch.chdir(given.folder)
+    try:
+        runtime = given.runtime(store="clickhouse://127.0.0.1:9/nowhere")
+    except StoreUnavailable:
+        return "no process"
+    runtime.ai.record_inference("m", "1", 5.0)
+    is_taken = runtime.recorder.flush()
+    assert runtime.forwarder is not None
+    waiting = runtime.forwarder.waiting()
+    runtime.recorder.stop(0.0)
+    runtime.forwarder.stop(0.0)
+    return is_taken, waiting
 
 
 # ---------------------------------------------------------------- whose records they are

@@ -16,6 +16,7 @@ from exporter.cli.alerts import alerts
 from exporter.cli.backup import backup, restore
 from exporter.cli.compact import compact
 from exporter.cli.doctor.command import doctor
+from exporter.cli.migrate import migrate
 from exporter.cli.prometheus import dashboards, rules
 from exporter.cli.rebuild import rebuild
 from exporter.cli.report.command import report
@@ -91,7 +92,7 @@ def main() -> None:
 
 _COMMANDS: Final = (
     *(serve, status, report, doctor, alerts, rules, dashboards),
-    *(backup, restore, rebuild, compact, token, schema),
+    *(backup, restore, migrate, rebuild, compact, token, schema),
 )
 for _command in _COMMANDS:
     main.add_command(_command)

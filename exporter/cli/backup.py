@@ -42,7 +42,7 @@ def backup(target: Path, keep: int | None, store: str | None, as_json: bool) -> 
     if keep is not None and not into_folder:
         raise ConfigurationError(f"--keep is for a folder, which {target} is not")
     file = target / datetime.now(UTC).strftime(_NAME) if into_folder else target
-    with opened(settings) as copied, _shown() as progress:
+    with opened(settings) as copied, shown() as progress:
         made = copied.backup(file, progress)
     removed = _remove_older(target, keep) if keep is not None else []
     if as_json:
@@ -76,7 +76,7 @@ def restore(source: Path, store: str | None, as_json: bool) -> None:
     from otel_measure.store.engines import restore_store
 
     settings = load_settings({"store": store})
-    with _shown() as progress:
+    with shown() as progress:
         restored = restore_store(settings, source, time.time_ns() // 1000, progress)
     if as_json:
         told = {"store": str(restored.store), "bytes": restored.size_bytes, "erased": restored.erased}
@@ -87,7 +87,7 @@ def restore(source: Path, store: str | None, as_json: bool) -> None:
 
 
 @contextmanager
-def _shown() -> Iterator[Progress]:
+def shown() -> Iterator[Progress]:
     """Yield what shows how far something is: a bar on a terminal, nothing elsewhere."""
     from rich import progress
     from rich.console import Console

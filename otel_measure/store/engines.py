@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,10 +12,15 @@ from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.engine import Engine
+from otel_measure.store.late import LateStore
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.backups import Progress, Restored
 from otel_measure.store.types.findings import StoreCheck
+from otel_measure.store.types.moves import Moved
 from otel_measure.store.types.sizes import Compacted
+from otel_measure.store.types.spools import Spool
+
+_MEMORY: Final = ":memory:"
 
 
 def _sqlite() -> Engine:
@@ -52,6 +58,8 @@ def open_store(
 ) -> Store | None:
     """Return the store that the settings name, opened; `None` where they want none.
 
+    With a spool it is opened when it is first needed: no process waits for a server that is away.
+
     Args:
         settings: where it is, and what it keeps.
         outbox: note of what is accepted that it is to leave by OTLP.
@@ -65,8 +73,28 @@ def open_store(
     """
     if settings.store is None:
         return None
-    definitions = None if to_rebuild or reads_only else definitions_of(settings)
-    return _engine_of(settings.store).open(settings, definitions, outbox=outbox, reads_only=reads_only)
+    engine = _engine_of(settings.store)
+    if to_rebuild or reads_only:
+        return engine.open(settings, None, outbox=outbox, reads_only=reads_only)
+    definitions = definitions_of(settings)
+    if settings.spool is None:
+        return engine.open(settings, definitions, outbox=outbox, reads_only=False)
+    return LateStore(
+        lambda: engine.open(settings, definitions, outbox=outbox, reads_only=False), definitions, time.monotonic
+    )
+
+
+def open_spool(settings: Settings) -> Spool | None:
+    """Return the file in which records wait for the store, opened; `None` where the settings want none.
+
+    Raises:
+        StoreUnavailable: it cannot be used; the message names cause and way out.
+    """
+    if settings.spool is None or settings.store is None:
+        return None
+    from otel_measure.store.sqlite.spool import SqliteSpool
+
+    return SqliteSpool(Path(settings.spool), settings.store_max_bytes)
 
 
 def restore_store(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:
@@ -106,6 +134,34 @@ def compact(settings: Settings) -> Compacted:
     if settings.store is None:
         raise ConfigurationError("there is no store to compact: the settings want none")
     return _engine_of(settings.store).compact(settings)
+
+
+def move_store(source: Settings, target: Settings, now_us: Callable[[], int], progress: Progress) -> Moved:
+    """Move the store that some settings name to where others name one: from a file to a server, or back.
+
+    Args:
+        source: where it is; it stays there.
+        target: where none is yet, or where this began before and ended in the middle.
+        now_us: the wall clock, microseconds.
+        progress: is told how far it is.
+
+    Raises:
+        ConfigurationError: it is neither from a file to clickhouse:// nor the other way.
+        StoreError: there is a store already, or not all of it arrived.
+        StoreUnavailable: a store cannot be used; to begin again goes on.
+    """
+    from_server, to_server = (_is_on_a_server(str(settings.store)) for settings in (source, target))
+    if from_server == to_server or _MEMORY in (source.store, target.store):
+        raise ConfigurationError("a store is moved from a file to clickhouse://…, or from there to a file")
+    from otel_measure.store.clickhouse import moving
+
+    if to_server:
+        return moving.from_file(Path(str(source.store)), str(target.store), now_us, progress)
+    return moving.to_file(str(source.store), Path(str(target.store)), progress)
+
+
+def _is_on_a_server(store: str) -> bool:
+    return "://" in store
 
 
 def statements(engine: str, database: str, cluster: str | None) -> list[str]:

@@ -21,7 +21,7 @@ SERVICES = "/api/v1/metrics/infrastructure/services"
 class AlertingServers:
     """Servers of one store, which tell a sink that they live."""
 
-    def __init__(self, run_process: RunProcess, store: Path, sink: AlertSink, **env: str) -> None:
+    def __init__(self, run_process: RunProcess, store: Path | str, sink: AlertSink, **env: str) -> None:
         self._run_process = run_process
         self._store = store
         self._sink = sink

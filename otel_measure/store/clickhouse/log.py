@@ -11,10 +11,12 @@ from typing import Final, NamedTuple
 
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 
+_AFTER: Final = "(_block_number, _block_offset) > ({block:UInt64}, {offset:UInt64})"
 _SINCE: Final = (
     "SELECT _block_number, _block_offset, said_by, base64Encode(operation) FROM {db}.log"
-    " WHERE (_block_number, _block_offset) > ({block:UInt64}, {offset:UInt64}) ORDER BY _block_number, _block_offset"
+    f" WHERE {_AFTER} ORDER BY _block_number, _block_offset"
 )
+_HAS_SINCE: Final = f"SELECT 1 FROM {{db}}.log WHERE {_AFTER} AND name = {{name:String}} LIMIT 1"
 
 
 class LogPosition(NamedTuple):
@@ -59,6 +61,10 @@ class OperationLog:
             StoreUnavailable: the server did not say that it has it; it may have it all the same.
         """
         self._database.insert("log", {"name": [name], "operation": [operation], "said_by": [said_by]})
+
+    def has_since(self, position: LogPosition, name: str) -> bool:
+        """Tell whether an operation of a name was said after a position."""
+        return bool(self._database.rows(_HAS_SINCE, block=position.block, offset=position.offset, name=name))
 
     def since(self, position: LogPosition) -> list[LogEntry]:
         """Return what was said after a position, in order."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from otel_measure.errors import StoreError, StoreRejected
-from otel_measure.store.clickhouse import alert_operations, operations, upkeep_operations
+from otel_measure.store.clickhouse import alert_operations, fact_operations, operations, upkeep_operations
 from otel_measure.store.clickhouse.operation import Operation, OperationStruct
 
 OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
@@ -30,6 +30,7 @@ OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
     operations.NoteArrivals,
     operations.NoteMachine,
     operations.TakeTellings,
+    operations.CountSignals,
     alert_operations.TakeLease,
     alert_operations.KeepTime,
     alert_operations.TakeTerm,
@@ -40,6 +41,10 @@ OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
     alert_operations.NoteFailed,
     alert_operations.AddSilence,
     alert_operations.EndSilence,
+    fact_operations.NameSeries,
+    fact_operations.ExpectToLeave,
+    fact_operations.NoteToLeave,
+    fact_operations.RemoveSent,
     upkeep_operations.Erase,
     upkeep_operations.NoteMasked,
     upkeep_operations.NoteCleared,

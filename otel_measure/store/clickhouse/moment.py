@@ -15,8 +15,10 @@ from otel_measure.store.clickhouse.columns import WrittenBy, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.experiments import ClickHouseExperimentQuestions
 from otel_measure.store.clickhouse.models import ClickHouseModelQuestions
+from otel_measure.store.clickhouse.outbox import ClickHouseOutboxQuestions
 from otel_measure.store.clickhouse.quality import ClickHouseQualityQuestions
 from otel_measure.store.clickhouse.spending import ClickHouseSpendingQuestions
+from otel_measure.store.clickhouse.totals import FactTotals
 from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
 from otel_measure.store.questions import AlertQuestions, OutboxQuestions, ServiceQuestions, StreamQuestions
 from otel_measure.store.sqlite.moment import SqliteMoment
@@ -31,14 +33,18 @@ class ClickHouseMoment:
     Args:
         database: where the facts are.
         by: what decided how they were written.
+        totals: what they add to running totals.
         state: the questions that the small state answers, of one environment; calls that only metrics or spans of
             others tell of are in it as well.
         where: narrows what can be narrowed.
     """
 
-    def __init__(self, database: ClickHouseDatabase, by: WrittenBy, state: SqliteMoment, where: Filter) -> None:
+    def __init__(
+        self, database: ClickHouseDatabase, by: WrittenBy, totals: FactTotals, state: SqliteMoment, where: Filter
+    ) -> None:
         self._database = database
         self._by = by
+        self._totals = totals
         self._state = state
         self._where = where._replace(environment=self.environment)
         self._calls = CallTable(by.definitions, self._where)
@@ -112,12 +118,12 @@ class ClickHouseMoment:
     @property
     def streams(self) -> StreamQuestions:
         """The exposition, the readings of hosts, and senders."""
-        return self._state.streams  # h7: and the totals of facts
+        return self._totals.questions(self._state)
 
     @property
     def outbox(self) -> OutboxQuestions:
         """What is to leave by OTLP."""
-        return self._state.outbox  # h7: and facts
+        return ClickHouseOutboxQuestions(self._database, self._state.outbox)
 
     @property
     def alerts(self) -> AlertQuestions:

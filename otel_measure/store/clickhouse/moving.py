@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from otel_measure.errors import StoreError
 from otel_measure.records.ids import id_key, id_text
@@ -22,24 +24,50 @@ from otel_measure.store.clickhouse.snapshots import Snapshots, StateSnapshot
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, last_kept, store_key
-from otel_measure.store.sqlite.parting import MANY, PartedStore
+from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.sqlite.parting import MANY, PartedStore, count_facts
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.backups import Progress
+from otel_measure.store.types.moves import Moved
 
 _MOVING: Final = "moving"
 _DONE: Final = "done"
 _AT_ONCE: Final = 5000
 _OUT: Final = ".moving"
+_ANY_NUMBER_OF_BYTES: Final = 2**60
+_TABLES: Final = {table.name: table for table in FACT_TABLES}
 
 
-class Moved(NamedTuple):
-    """What was moved.
+def from_file(source: Path, url: str, now_us: Callable[[], int], progress: Progress) -> Moved:
+    """Move the store in a file into the database of a server; others may go on using the file.
 
-    Attributes:
-        facts: by the table, how many there are in both places.
+    Args:
+        source: the file, of which a copy is made beside it.
+        url: of the database.
+        now_us: the wall clock, microseconds.
+        progress: is told how far it is.
+
+    Raises:
+        StoreError: see `move_in`.
+        StoreUnavailable: a store cannot be used.
     """
+    with TemporaryDirectory(prefix=f".{source.name}.moving", dir=source.parent) as folder:
+        path = Path(folder) / source.name
+        with closing(SqliteStore(str(source))) as used:
+            used.backup(path, progress)
+        with (
+            ClickHouseDatabase.of_url(url) as database,
+            closing(PartedStore(str(path), max_bytes=_ANY_NUMBER_OF_BYTES)) as copy,
+        ):
+            while copy.bring_up_to_date("migrate", now_us()):
+                pass
+            return move_in(copy, database, now_us, progress)
 
-    facts: Mapping[str, int]
+
+def to_file(url: str, target: Path, progress: Progress) -> Moved:
+    """Move the store in the database of a server into a file; see `move_out`."""
+    with ClickHouseDatabase.of_url(url) as database:
+        return move_out(database, target, progress)
 
 
 def move_in(source: PartedStore, database: ClickHouseDatabase, now_us: Callable[[], int], progress: Progress) -> Moved:
@@ -123,9 +151,6 @@ def _is_there(database: ClickHouseDatabase, name: str, n: int) -> bool:
     return _count(database, _TABLES[name]) == n
 
 
-_TABLES: Final = {table.name: table for table in FACT_TABLES}
-
-
 def _count(database: ClickHouseDatabase, table: FactTable) -> int:
     return int(database.rows(f"SELECT count() FROM {{db}}.{table.name} FINAL")[0][0])
 
@@ -148,13 +173,16 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress) -> 
     if os.path.lexists(target):
         raise StoreError(f"{target} is there already: name a file that is not")
     unfinished = target.with_name(f"{target.name}{_OUT}")
-    definitions, expected = kept_definitions(database), {t.name: _count(database, t) for t in FACT_TABLES}
-    if not unfinished.exists():
-        state = ReplicatedState(OperationLog(database), Replica(definitions, store_key(database)), Snapshots(database))
-        state.sync()
-        state.ask(lambda replica: replica.write_to(unfinished))
-        state.close()
-    with_facts = PartedStore(str(unfinished), definitions=definitions)
+    definitions = kept_definitions(database)
+    with closing(
+        ReplicatedState(OperationLog(database), Replica(definitions, store_key(database)), Snapshots(database))
+    ) as state:
+        expected = state.ask(count_facts)
+        if not unfinished.exists():
+            state.ask(lambda replica: replica.write_to(unfinished))
+    for table in FACT_TABLES:
+        expected[table.name] += _count(database, table)
+    with_facts = PartedStore(str(unfinished), definitions=definitions, max_bytes=_ANY_NUMBER_OF_BYTES)
     try:
         done, total = 0, sum(expected.values())
         for table in FACT_TABLES:
@@ -164,7 +192,7 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress) -> 
                     done += len(facts)
                     progress("facts", done, total)
         with_facts.note_erased_facts(_erased_facts(database))
-        arrived = {table.name: with_facts.count(table) for table in MANY}
+        arrived = count_facts(with_facts)
     finally:
         with_facts.close()
     if arrived != expected:

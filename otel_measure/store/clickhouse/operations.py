@@ -13,6 +13,7 @@ from otel_measure.definitions.tellings import Telling
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Maintenance, Origin, ServiceState
 from otel_measure.stats.cells import Cells
+from otel_measure.store.clickhouse.interpreting import Meaning, interpreter_of
 from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.calls import TakenTellings
@@ -180,10 +181,11 @@ class Ingest(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.ingest`."""
 
     points: tuple[Point, ...]
+    meanings: dict[bytes, Meaning | None] | None = None
 
     def apply(self, replica: Replica) -> Ingested:
-        """Take them in."""
-        return replica.ingest(self.points)
+        """Take them in; what tells of models means what whoever wrote them said."""
+        return replica.ingest(self.points, None if self.meanings is None else interpreter_of(self.meanings))
 
 
 class NoteSenders(OperationStruct, frozen=True):
@@ -216,6 +218,17 @@ class NoteMachine(OperationStruct, frozen=True):
     def apply(self, replica: Replica) -> None:
         """Note them."""
         replica.note_machine(self.readings, self.now)
+
+
+class CountSignals(OperationStruct, frozen=True):
+    """See `otel_measure.store.protocol.Writer.count_signals`."""
+
+    now: int
+    meanings: dict[bytes, Meaning | None]
+
+    def apply(self, replica: Replica) -> int:
+        """Count them; what metrics have grown by means what whoever wrote it said."""
+        return replica.count_signals(interpreter_of(self.meanings), self.now)
 
 
 class TakeTellings(OperationStruct, frozen=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from typing import Any, TypeVar
@@ -118,6 +118,14 @@ class ReplicatedState:
         with self._applying:
             return question(self._replica)
 
+    def was_said_since(self, name: str) -> bool:
+        """Tell whether the log has an operation of this name that this process has not applied yet.
+
+        Raises:
+            StoreUnavailable: the log cannot be read now.
+        """
+        return self._log.has_since(self._position, name)
+
     def snapshot(self) -> StateSnapshot:
         """Return the state of now, and of which entry of the log it is."""
         self.sync()
@@ -143,6 +151,16 @@ class ReplicatedState:
         self.sync()
         with self._replica.asking(where) as moment:
             yield moment
+
+    def rehearse(self, write: Callable[[Replica], object]) -> bool:
+        """Have a write do to the state of now all that it does, and undo it; return whether it would do anything."""
+        self.sync()
+        with self._applying:
+            return self._replica.rehearse(write)
+
+    def told_calls(self, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that are calls which others told of, as far as this process has heard."""
+        return self._replica.told_calls(ids)
 
     def before_fork(self) -> None:
         """Let no operation be half-way while the process is copied."""

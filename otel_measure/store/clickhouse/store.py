@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +22,14 @@ from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
 from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.experiments import latest_in_test
+from otel_measure.store.clickhouse.fact_operations import RemoveSent
 from otel_measure.store.clickhouse.log import OperationLog
 from otel_measure.store.clickhouse.moment import ClickHouseMoment
+from otel_measure.store.clickhouse.outbox import LeavingFacts
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
+from otel_measure.store.clickhouse.told_calls import ToldCalls
+from otel_measure.store.clickhouse.totals import FactTotals
 from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS, Admitted, ClickHouseUpkeep, KeptDays
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
 from otel_measure.store.sqlite.clock import since_boot_s
@@ -73,7 +78,6 @@ class ClickHouseStore(ClickHouseUpkeep):
     ) -> None:
         self._definitions = definitions
         self._environment = environment
-        self._notes_outbox = notes_outbox
         self._monotonic = monotonic
         self._last_heartbeat: Heartbeat | None = None
         self._doubts_clock = False
@@ -82,7 +86,11 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._accepting = FactWriter(database.prompt, definitions, now_us)
         writer = FactWriter(database, definitions, now_us)
         super().__init__(database, state, WrittenBy(definitions, key), writer, snapshots, limits)
+        self._told = ToldCalls(database, state)
         self._seen: set[Origin | ModelKey] = set()
+        self._now_us = now_us
+        self._totals = FactTotals(database, state)
+        self._leaving = LeavingFacts(database, state) if notes_outbox else None
         self.alerts: Final = ClickHouseAlertWriter(self._state)
 
     @classmethod
@@ -136,12 +144,18 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def _accept(self, admitted: Admitted) -> None:
         records = admitted.records
-        self._see([records[i] for i in admitted.accepted])
+        accepted = [records[i] for i in admitted.accepted]
+        self._see(accepted)
+        self._totals.name(accepted)
+        token = None if self._leaving is None else self._leaving.expect(accepted, self._now_us())
         in_tables = [i for i in admitted.accepted if not isinstance(records[i], _IN_STATE)]
-        written = self._accepting.accept([records[i] for i in in_tables], admitted.epochs)
+        write = partial(self._accepting.accept, epochs=admitted.epochs)
+        written = self._told.accept([records[i] for i in in_tables], write)
         receipts = dict(zip(in_tables, written, strict=True)) | self._accept_states(records)
         for i, receipt in receipts.items():
             admitted.receipts[i] = receipt
+        if self._leaving is not None and token is not None:
+            self._leaving.note(token, records, admitted.receipts)
 
     def _accept_states(self, records: Sequence[Record]) -> dict[int, Receipt]:
         states = {i: record for i, record in enumerate(records) if isinstance(record, ServiceState)}
@@ -168,10 +182,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def ingest(self, points: Iterable[Point], interpret: Interpreter | None = None) -> Ingested:
         """Take in stream values: repeating a write changes nothing."""
-        given = tuple(points)
-        if interpret is not None and any(point.model_series is not None for point in given):
-            raise NotImplementedError("h5: metrics that tell of models")
-        return self._state.do(operations.Ingest(given))
+        return self._told.ingest(points, interpret)
 
     def set_reference(self, model: ModelKey, reference: Reference, environment: str | None = None) -> None:
         """Keep a reference in place of what was kept before (one found by itself replaces none that was set)."""
@@ -221,15 +232,19 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
-        return self._state.do(operations.TakeTellings(tuple(told)))
+        with rejecting():
+            taken = self._told.take(told)
+        if self._leaving is not None:
+            self._leaving.note_calls(taken.new_calls)
+        return taken
 
     def count_signals(self, interpret: Interpreter, now: int) -> int:
         """Count what metrics tell beyond the single calls; return how many calls that counters show were taken back."""
-        raise NotImplementedError("h5")
+        return self._told.count(interpret, now)
 
     def remove_sent(self, batch: OutboxBatch) -> None:
         """Remove facts from the outbox."""
-        raise NotImplementedError("h7")
+        self._state.do(RemoveSent(batch.seqs))
 
     def take_lease(self, key: str, holder: str, now: int, until: int) -> bool:
         """Take or renew a lease; `False` while another process holds it."""
@@ -241,8 +256,9 @@ class ClickHouseStore(ClickHouseUpkeep):
     def asking(self, where: Filter = EVERYTHING) -> Iterator[ClickHouseMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
         where = where.with_default(self._environment)
+        self._totals.name_missing()
         with self._state.asking(where) as state:
-            yield ClickHouseMoment(self._database, self.written_by(state), state, where)
+            yield ClickHouseMoment(self._database, self.written_by(state), self._totals, state, where)
 
     # ------------------------------------------------------------ upkeep
 
@@ -273,6 +289,8 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._last_heartbeat = beat
         is_believed = self._state.do(alert_operations.KeepTime(beat, before))
         self._doubts_clock = not is_believed
+        if self._leaving is not None and is_believed:
+            self._leaving.recover(now)
         return is_believed
 
     def doubts_clock(self) -> bool:

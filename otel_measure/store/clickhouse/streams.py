@@ -36,7 +36,7 @@ class ClickHouseStreamQuestions:
     def families(self, now: int) -> list[Family]:
         """Return all that `/metrics` shows from the store, instruments and labels sorted."""
         sums = self._sums()
-        if unnamed := self._state.unnamed(sums):
+        if unnamed := self._state.unnamed(sorted(sums, key=repr)):
             self._note_unnamed(unnamed)
         return self._state.families(now, sums)
 

@@ -31,6 +31,14 @@ class Removals(Protocol):
         """Return the notes that are there."""
 
 
+def partition_of(key: str) -> tuple[str, str] | None:
+    """Return the table and the partition that a note names, `None` where it names something else."""
+    if not key.startswith(_BY_AGE):
+        return None
+    table, _, partition = key.removeprefix(_BY_AGE).partition("|")
+    return table, partition
+
+
 class AgeSweeper:
     """Removes facts by their age.
 
@@ -53,9 +61,8 @@ class AgeSweeper:
             StoreUnavailable: the server has not done all of it; to do it again completes it.
         """
         for key in self._notes.removals():
-            about, _, partition = key.partition("|")
-            if about.startswith(_BY_AGE):
-                self._drop(about.removeprefix(_BY_AGE), partition)
+            if (of := partition_of(key)) is not None:
+                self._drop(*of)
                 self._notes.end_removal(key)
         return sum(self._remove(table, day) for table in FACT_TABLES)
 

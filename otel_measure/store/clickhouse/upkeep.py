@@ -27,6 +27,7 @@ from otel_measure.store.clickhouse.upkeep_operations import (
     NoteCleared,
     NoteMasked,
     SweepState,
+    key_of,
 )
 from otel_measure.store.clickhouse.writing import FactWriter
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
@@ -140,7 +141,7 @@ class ClickHouseUpkeep:
         numbers = self._numbers([receipt])
         counts = self._remover.counts(numbers)
         if any(counts.values()):
-            key = f"erasure {receipt}"
+            key = key_of(receipt)
             self._notes.begin_removal(key, self._remover.totals(numbers))
             self._remover.remove(numbers)
             self._notes.end_removal(key)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.clickhouse.part_sums import unpacked_sums
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.users import Erasure
+
+_OF_ERASURE: Final = "erasure "  # begins keys of removals
 
 
 class Erase(OperationStruct, frozen=True):
@@ -50,6 +54,16 @@ class BeginRemoval(OperationStruct, frozen=True):
     def apply(self, replica: Replica) -> bool:
         """Keep it, unless it is kept already."""
         return replica.begin_removal(self.key, unpacked_sums(self.sums))
+
+
+def key_of(receipt: int) -> str:
+    """Return the key of the removal of an erasure's rows."""
+    return f"{_OF_ERASURE}{receipt}"
+
+
+def receipt_of(key: str) -> int | None:
+    """Return the receipt of the erasure whose rows a removal is of, `None` of another one."""
+    return int(key.removeprefix(_OF_ERASURE)) if key.startswith(_OF_ERASURE) else None
 
 
 class EndRemoval(OperationStruct, frozen=True):

@@ -18,6 +18,7 @@ from otel_measure.store.sqlite import (
     arrivals,
     environments,
     erasures,
+    kept_elsewhere,
     links,
     machine,
     senders,
@@ -110,6 +111,11 @@ class SqliteMoment:
     def erasures(self) -> tuple[ErasedUsers, ...]:
         """Return whom erasures were of, as tombstones, the first one first."""
         return erasures.all_of(self._transaction.connection)
+
+    @property
+    def removals(self) -> list[str]:
+        """The keys of removals of facts elsewhere that have begun and not ended."""
+        return kept_elsewhere.removals(self._transaction.connection)
 
     @property
     def horizon(self) -> int:

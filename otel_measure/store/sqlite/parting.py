@@ -85,6 +85,12 @@ class PartedStore(SqliteStore):
         return serialized(self._database)
 
 
+def count_facts(store: SqliteStore) -> dict[str, int]:
+    """Return how many facts there are of each kind of which there are many, by the table."""
+    with store._database.read() as connection:
+        return {t.name: int(connection.execute(f"SELECT count(*) FROM {t.name}").fetchone()[0]) for t in MANY}
+
+
 def _told(connection: sqlite3.Connection) -> frozenset[str]:
     """Return the ids of the calls of which something tells that may tell more of them."""
     rows = connection.execute("SELECT call FROM telling WHERE call IS NOT NULL UNION SELECT call FROM single")

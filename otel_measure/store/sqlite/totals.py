@@ -142,9 +142,9 @@ def _plus(shown: _Shown, added: Sum) -> _Shown:
 
 
 def unnamed(connection: sqlite3.Connection, keys: Iterable[TotalKey]) -> list[TotalKey]:
-    """Return those of some series that have no name here yet, in an order that depends on nothing else."""
+    """Return those of some series that have no name here yet, in the order given."""
     named = set(connection.execute("SELECT name, labels FROM series"))
-    return sorted((key for key in keys if _series(key) not in named), key=_series)
+    return [key for key in keys if _series(key) not in named]
 
 
 def _series(key: TotalKey) -> tuple[str, str]:

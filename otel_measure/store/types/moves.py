@@ -1,0 +1,17 @@
+"""A store that was moved from one engine to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What was moved.
+
+    Attributes:
+        facts: by their kind, how many there are in both places, counted after it.
+    """
+
+    facts: Mapping[str, int]

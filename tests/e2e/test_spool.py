@@ -1,0 +1,41 @@
+"""An application whose ClickHouse server is away: it costs no call anything, and nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otel_measure.config import Settings
+from otel_measure.runtime import Runtime
+from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
+from tests.waiting import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+N = 300
+
+
+def test_what_an_application_records_while_its_server_is_away_is_there_later(tmp_path: Path) -> None:
+    """A process begins and ends without it; the next one of the host brings the records of both, each once."""
+    server = ClickHouseServer(tmp_path / "server")
+    settings = Settings(store=server.url("shop"), spool=str(tmp_path / "state" / "spool"), service_name="shop")
+    for run in range(2):
+        app = Runtime(settings)
+        app.start()
+        for n in range(N):
+            app.ai.record_inference("m", "1", 5.0, inference_id=f"{run}-{n}")
+        assert app.recorder.flush(60.0)
+        if run == 0:
+            assert app.forwarder is not None
+            assert app.forwarder.waiting() == N
+            app.shutdown(0.0)
+    with without_what_is_not_of_the_extra(), server.run():
+        until(lambda: app.forwarder is not None and app.forwarder.waiting() == 0, within_s=120)
+        assert app.ai.get_latency_metrics("m", "1").sample_count == 2 * N
+        app.ai.record_inference("m", "1", 5.0, inference_id="own")
+        app.ai.record_inference("m", "1", 5.0, inference_id="0-0")
+        assert app.ai.get_latency_metrics("m", "1").sample_count == 2 * N + 1
+        app.shutdown(30.0)
+        client = server.client()
+        assert client.query("SELECT count(), uniqExact(id) FROM shop.inference").result_rows == [(2 * N + 1,) * 2]
+        client.close()
