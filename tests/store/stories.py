@@ -52,7 +52,9 @@ _CALL: Final = st.builds(
     user_id=st.none() | _USER,
     repository=st.sampled_from((None, "github.com/acme/shop")),
     prediction=st.none() | _VALUE,
-    features=st.none() | st.dictionaries(st.sampled_from("xy"), st.sampled_from((1, 0.5, "red", None)), max_size=2),
+    features=st.none() | st.dictionaries(st.sampled_from("xy"), st.sampled_from((1, 0.5, "red", 10**30)), max_size=2),
+    provider=st.sampled_from((None, "openai", "acme")),
+    trace_id=st.sampled_from((None, "0" * 31 + "1", "0" * 31 + "2")),
     groups=st.none() | st.just({"sex": "f"}) | st.just({"sex": "m", "age": "60+"}),
 )
 _TRUTH: Final = st.builds(GroundTruth, id=st.just(""), ts=_AGO, origin=_ORIGIN, inference_id=st.just(""), value=_VALUE)
@@ -153,6 +155,7 @@ def _questions() -> Iterator[Question]:
             yield Question("ai", "get_spending", (of,), named)
         for order in ("latency", "cost"):
             yield Question("ai", "get_calls", (order,), named)
+        yield Question("ai", "get_model_series", (), {"group_by": "provider", **named})
         yield Question("ai", "get_errors", ("m",), named)
         yield Question("ai", "get_model_series", (), {"group_by": "version", **named})
         for model in MODELS:

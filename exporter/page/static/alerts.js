@@ -37,7 +37,7 @@ export function Alerts({ environment, parameters, status }) {
   const offset = status ? (wanted - 1) * ROWS : null;
   const answer = useAnswer(offset === null ? null : asked("status", { environment, limit: ROWS, offset }), NORMALLY);
   const of = { path: "alerts", parameters: { environment }, isOneOf: true };
-  const active = useList({ ...of, name: "active", list: "rules.active", columns: ACTIVE });
+  const active = useList({ ...of, name: "active", list: "rules.active", columns: ACTIVE, most: 10 });
   const recent = useList({ ...of, list: "rules.recent", columns: HISTORY, order: "-since" });
   const silences = useList({ ...of, name: "silence", list: "rules.silences", columns: SILENCES, order: "ends" });
   if (!active.answer.data || !answer.data) return html`<${Waiting} rows=${8} />`;

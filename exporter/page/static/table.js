@@ -48,11 +48,11 @@ function Cell({ row, column, isFirst }) {
   return isFirst ? html`<th scope="row">${content}</th>` : html`<td class=${look}>${content}</td>`;
 }
 
-/** The way to the other pages of something that is shown 25 at a time. */
-export function Pages({ label, page, pages, total, go }) {
+/** The way to the other pages of something of which some are shown at a time. */
+export function Pages({ label, page, pages, total, go, most = ROWS }) {
   return html`<nav class="pages" aria-label=${label}>
     <button type="button" disabled=${page <= 1} onClick=${() => go(page - 1)}>Previous</button>
-    <span>${whole((page - 1) * ROWS + 1)} to ${whole(Math.min(page * ROWS, total))} of ${whole(total)}</span>
+    <span>${whole((page - 1) * most + 1)} to ${whole(Math.min(page * most, total))} of ${whole(total)}</span>
     <button type="button" disabled=${page >= pages} onClick=${() => go(page + 1)}>Next</button>
   </nav>`;
 }

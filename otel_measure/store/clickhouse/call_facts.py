@@ -22,8 +22,7 @@ _COLUMNS: Final[Mapping[CallOrder, str]] = {"latency": "latency_ms", "cost": "co
 _MOMENTS: Final = ("cost_usd", "input_tokens", "output_tokens")
 _ALL: Final = 2**31 - 1
 # As `records.ids.id_key` has them in order: texts, then UUIDs.
-_ID_TEXT: Final = "JSONExtractString(extra, 'id')"
-_BY_ID: Final = f"{_ID_TEXT} = '', {_ID_TEXT}, id"
+_BY_ID: Final = "id_text = '', id_text, id"
 _IdOrder: TypeAlias = tuple[bool, bytes]
 
 

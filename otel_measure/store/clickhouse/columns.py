@@ -113,7 +113,8 @@ def columns_of(table: FactTable, records: Sequence[Record], ids: Sequence[int], 
     columns["user"] = _users(fields, ids, by)
     columns["service"] = [origin.service for origin in fields["origin"]]
     columns["environment"] = [origin.environment for origin in fields["origin"]]
-    columns["extra"] = _extra(table, fields)
+    columns["extra"] = _as_json(table, table.extra, fields)
+    columns["payload"] = _as_json(table, table.payload, fields)
     for name in table.computed:
         columns[name] = _COMPUTED[table.name, name](fields, by.definitions)
     return columns
@@ -141,17 +142,17 @@ def _users(fields: Fields, ids: Sequence[int], by: WrittenBy) -> list[int]:
     ]
 
 
-def _extra(table: FactTable, fields: Fields) -> list[str]:
-    """Return the JSON of the fields that have no column."""
-    extras = []
+def _as_json(table: FactTable, names: Sequence[str], fields: Fields) -> list[str]:
+    """Return the JSON of some fields of each record, as far as they say anything."""
+    texts = []
     defaults = dict(
         zip(reversed(table.record.__struct_fields__), reversed(table.record.__struct_defaults__), strict=False)
     )
-    rare = [name for name in table.extra if not _is_default(fields[name], defaults, name)]
+    rare = [name for name in names if not _is_default(fields[name], defaults, name)]
     for i in range(len(fields["id"])):
         said = {name: fields[name][i] for name in rare if name not in defaults or fields[name][i] != defaults[name]}
-        extras.append(_encode(said).decode() if said else "")
-    return extras
+        texts.append(_encode(said).decode() if said else "")
+    return texts
 
 
 def _is_default(values: Sequence[Any], defaults: Mapping[str, Any], name: str) -> bool:
@@ -213,19 +214,21 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
 # ---------------------------------------------------------------- the way back
 
 COLUMNS_BACK: Final[Mapping[str, tuple[str, ...]]] = {
-    table.name: ("id", "id_text", "ts", "service", "environment", *table.columns, "extra") for table in FACT_TABLES
+    table.name: ("id", "id_text", "ts", "service", "environment", *table.columns, "extra", "payload")
+    for table in FACT_TABLES
 }
 """The columns of each table that a record is made of, in the order in which `record_of` takes them."""
 
 
 def record_of(table: FactTable, row: Sequence[Any]) -> Record:
     """Return the record of a row of `COLUMNS_BACK`."""
-    number, text, ts, service, environment, *values, extra = row
+    number, text, ts, service, environment, *values, extra, payload = row
     fields: dict[str, Any] = {"id": id_text(id_key_of(number, text)), "ts": ts, "origin": Origin(service, environment)}
     fields.update(zip(table.columns, values, strict=True))
     for flag in ("background", "untimed", "client_clock"):
         if flag in fields:
             fields[flag] = bool(fields[flag])
-    if extra:
-        fields.update(_decode(extra))
+    for text in (extra, payload):
+        if text:
+            fields.update(_decode(text))
     return table.record(**fields)

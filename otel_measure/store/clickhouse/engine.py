@@ -9,6 +9,7 @@ from typing import Final
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import ConfigurationError
+from otel_measure.store.clickhouse.checkup import checks
 from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.engine import Engine
 from otel_measure.store.protocol import Store
@@ -35,7 +36,7 @@ def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool, 
 
 
 def _checks(settings: Settings, definitions: Definitions) -> tuple[StoreCheck, ...]:
-    return ()
+    return checks(str(settings.store))
 
 
 def _restore(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:

@@ -76,13 +76,13 @@ _decode_groups = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class _JudgedFields(msgspec.Struct):
-    """What a call keeps in its column `extra`, as far as it is asked for here."""
+    """What a call keeps in its column `payload`, as far as it is asked for here."""
 
     prediction: Any = None
     features: dict[str, Any] | None = None
 
 
-_decode_extra = msgspec.json.Decoder(_JudgedFields).decode
+_decode_payload = msgspec.json.Decoder(_JudgedFields).decode
 
 
 class ClickHouseQualityQuestions:
@@ -194,7 +194,7 @@ class ClickHouseQualityQuestions:
         self, order: str, model: ModelKey, start: int, end: int, limit: int, after: RecordPosition | None = None
     ) -> list[JudgedRecord]:
         rows = self._database.rows(
-            f"SELECT {_TS}, id, id_text, extra FROM {_JUDGED} {order} LIMIT {limit:d}",
+            f"SELECT {_TS}, id, id_text, payload FROM {_JUDGED} {order} LIMIT {limit:d}",
             **self._asked(start, end, model),
             **_position(after),
         )
@@ -244,8 +244,8 @@ def _groups(text: str) -> Sequence[Group]:
     return [Group(*group) for group in _decode_groups(text).items()]
 
 
-def _judged(ts: int, number: int, text: str, extra: str) -> JudgedRecord:
-    kept = _decode_extra(extra)
+def _judged(ts: int, number: int, text: str, payload: str) -> JudgedRecord:
+    kept = _decode_payload(payload)
     return JudgedRecord(
         RecordPosition(ts, id_key_of(number, text)), {**(kept.features or {}), PREDICTION: kept.prediction}
     )

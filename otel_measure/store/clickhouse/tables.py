@@ -1,9 +1,10 @@
 """The tables of a store in ClickHouse, as data: a table for each kind of fact, and what is kept beside facts.
 
 Facts are what everything else can be made of anew. One accepted record is one row; its fields that questions select by
-have columns, the others share the JSON of `extra`. Rows lie by day and user, for most questions read the days of a
-window and group by user. What finds a row by its id, and the days on which users were active, are projections: a part
-of the table is written with them or not at all, so that no insert that died half-way leaves one without the other.
+have columns, the others share the JSON of `extra` and `payload`. Rows lie by day and user, for most questions read the
+days of a window and group by user. What finds a row by its id, and the days on which users were active, are
+projections: a part of the table is written with them or not at all, so that no insert that died half-way leaves one
+without the other.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _TEXT: Final = "String CODEC(ZSTD(1))"
 _TEXT_OR_NONE: Final = "Nullable(String) CODEC(ZSTD(1))"
 _NUMBER_OR_NONE: Final = "Nullable(UInt64) CODEC(ZSTD(1))"
 _REAL_OR_NONE: Final = "Nullable(Float64) CODEC(ZSTD(1))"
+
+
+_OF_ANY_VALUE: Final = frozenset({"features", "metadata", "prediction", "properties", "value"})
 
 
 class FactTable(NamedTuple):
@@ -63,7 +67,16 @@ class FactTable(NamedTuple):
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """The fields of the record that have no column."""
+        """The fields that have no column and whose rules bound them: the server can read their JSON."""
+        return tuple(name for name in self._others if name not in _OF_ANY_VALUE)
+
+    @property
+    def payload(self) -> tuple[str, ...]:
+        """The fields whose values are the caller's own; the server reads no JSON with numbers of over 64 bits."""
+        return tuple(name for name in self._others if name in _OF_ANY_VALUE)
+
+    @property
+    def _others(self) -> tuple[str, ...]:
         return tuple(f for f in self.record.__struct_fields__ if f not in {*self.columns, "id", "ts", "origin"})
 
 
@@ -79,7 +92,7 @@ _BEFORE: Final = {
     "service": _LABEL,
     "environment": _LABEL,
 }
-_AFTER: Final = {"extra": _TEXT, "rank": "UInt64 CODEC(ZSTD(1))"}
+_AFTER: Final = {"extra": _TEXT, "payload": _TEXT, "rank": "UInt64 CODEC(ZSTD(1))"}
 
 EVENT: Final = FactTable(
     UserEvent,
@@ -215,10 +228,6 @@ SETTLED_TOTAL: Final = StateTable(
 STATE_TABLES: Final = (
     LOG,
     SNAPSHOT,
-    # Who is who, as it was said and in that order, which is its meaning; `said_by` tells a row from those of others.
-    StateTable(
-        "link", {"anonymous_id": "String", "user_id": "String", "is_link": "UInt8", "said_by": "UInt128"}, "tuple()"
-    ),
     # Facts that were erased, as keyed hashes: what comes again of them is a replay.
     StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
     SETTLED_TOTAL,

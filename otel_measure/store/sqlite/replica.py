@@ -15,15 +15,17 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite import SqliteStore, erasures, facts, kept, kept_elsewhere, outbox, totals
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.clock import kept_clock
+from otel_measure.store.sqlite.copies import Copies
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.migrations import migrate
+from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.outbox import Expected
 from otel_measure.store.sqlite.retention import Limits
 from otel_measure.store.sqlite.serialized import load, serialized, write_to
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.facts import Receipt
+from otel_measure.store.types.facts import EVERYTHING, Filter, Receipt
 
 _ANY_NUMBER_OF_BYTES: Final = 2**60
 _TABLES: Final = {table.name: table for table in facts.TABLES}
@@ -47,8 +49,26 @@ class Replica(SqliteStore):
 
     def __init__(self, definitions: Definitions, key: bytes) -> None:
         super().__init__(MEMORY, definitions=definitions, max_bytes=_ANY_NUMBER_OF_BYTES)
+        self._copies = Copies(self._database)
         with self._transaction() as transaction:
             erasures.keep_key(transaction.connection, key.hex())
+
+    @contextmanager
+    def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
+        """Yield the questions of this moment, which are asked of a copy: nobody waits until they are answered."""
+        with self._copies.taken() as connection:
+            state = kept.state(connection)
+            where = where.with_default(self._environment)
+            moment = SqliteMoment(self._seen_by(connection, state), where, state, self._kept_uses)
+            try:
+                yield moment
+            finally:
+                moment.end()
+
+    def close(self) -> None:
+        """Let go of it, and of the copies."""
+        self._copies.forget()
+        super().close()
 
     def contents(self) -> bytes:
         """Return all of it as a database of SQLite."""
@@ -61,6 +81,7 @@ class Replica(SqliteStore):
             StoreUnavailable: it is of a newer version.
         """
         load(self._database, contents)
+        self._copies.forget()
         migrate(self._database)
         self._names.clear()
 

@@ -48,14 +48,14 @@ KPI: dict[str, Any] = {
 }  # fmt: skip
 FIRED: dict[str, Any] = {
     "rule": "model_errors", "kpi": "error_rate", "severity": "page", "kind": "model", "subject": "gpt-4o",
-    "environment": "", "version": "1", "evidence": 20, "also": ["model_latency", "health_score"],
+    "environment": "", "version": "1", "evidence": 20, "also": ["model_latency", "health_score"], "told": [],
     "docs": "https://measure.example.com/#/rules/model_errors",
     "sentence": "Half of the calls of gpt-4o 1 fail.", "cause": "rate limits", "value": 0.5, "threshold": 0.05,
     "since": "2026-01-31T11:00:00Z",
 }  # fmt: skip
 ABOVE: dict[str, Any] = {
     "rule": "", "kpi": "disk_usage_percent", "severity": "critical", "kind": "host", "subject": "web-1",
-    "environment": "", "version": "", "evidence": 0, "also": [],
+    "environment": "", "version": "", "evidence": 0, "also": [], "told": [],
     "docs": "https://measure.example.com/#/rules/host_disk",
     "sentence": "Disk usage is 95 %, above 90 %", "cause": "Disk > 90 %", "value": 95.0, "threshold": 90.0,
     "since": None,

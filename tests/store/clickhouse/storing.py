@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, Phase, settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Record
-from otel_measure.store.clickhouse.columns import WrittenBy, id_number
+from otel_measure.store.clickhouse.columns import WrittenBy, id_number, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.reading import facts
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.clickhouse.writing import FactWriter, create, store_key
+from otel_measure.store.sqlite.replica import Replica
+from otel_measure.store.types.users import Link
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import NOON
@@ -59,3 +61,27 @@ def stored(database: ClickHouseDatabase, ids: Iterable[str]) -> dict[tuple[str, 
 def written_by(database: ClickHouseDatabase, definitions: Definitions = DEFINITIONS) -> WrittenBy:
     """Return by what rows of a store are written."""
     return WrittenBy(definitions, store_key(database))
+
+
+class WhoIsWho:
+    """Links of ids, said one after the other as the log has them, and the numbers that facts have for them.
+
+    Args:
+        database: of the store.
+    """
+
+    def __init__(self, database: ClickHouseDatabase) -> None:
+        self._replica = closed_later(Replica(DEFINITIONS, store_key(database)))
+
+    def identify(self, anonymous_id: str, user_id: str) -> Link:
+        """Make two ids one person."""
+        return self._replica.identify(anonymous_id, user_id)
+
+    def unlink(self, anonymous_id: str) -> bool:
+        """Take the link of an id back."""
+        return self._replica.unlink(anonymous_id)
+
+    def numbers(self, by: WrittenBy) -> dict[int, int]:
+        """Return the number of the person of each user that is another's."""
+        with self._replica.asking() as moment:
+            return {user_number(by, user): user_number(by, person) for user, person in moment.merged_users.items()}

@@ -15,7 +15,6 @@ from otel_measure.records.kinds import AbConversion, Exposure, Origin, Record, U
 from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.experiments import ClickHouseExperimentQuestions, latest_in_test
-from otel_measure.store.clickhouse.links import Links
 from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.questions import ExperimentQuestions
 from otel_measure.store.sqlite import SqliteStore
@@ -25,7 +24,7 @@ from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import HOUR, NOON
 from tests.reference.ground import Identify, Unlink
-from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, writer, written_by
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, WhoIsWho, on_a_server, writer, written_by
 
 pytestmark = pytest.mark.e2e
 NAMES = (f"{n}-{Random().getrandbits(64)}" for n in itertools.count())
@@ -73,7 +72,7 @@ class Both:
 
     def __init__(self, database: ClickHouseDatabase, name: str) -> None:
         self._database, self._name = database, name
-        self._links, self._writer = Links(database), writer(database)
+        self._links, self._writer = WhoIsWho(database), writer(database)
         self.sqlite = closed_later(SqliteStore(":memory:", definitions=DEFINITIONS))
 
     def named(self, id: str) -> str:

@@ -121,6 +121,17 @@ def test_facts_are_those_of_a_table_fed_once_per_id(database: ClickHouseDatabase
     assert stored(database, [name for _, name in expected]) == expected
 
 
+def test_the_server_reads_what_is_bounded_beside_numbers_of_any_size(database: ClickHouseDatabase) -> None:
+    """Of a call whose features hold a whole number of over 64 bits, questions find provider and trace all the same."""
+    name = next(NAMES)
+    call = inference(name, features={"x": 10**30}, metadata={"y": 2**64}, provider="openai", trace_id="0" * 31 + "1")
+    writer(database).accept([call])
+    said = "JSONExtractString(extra, 'provider'), JSONExtractString(extra, 'trace_id')"
+    rows = database.rows(f"SELECT {said} FROM {{db}}.inference WHERE id_text = {{name:String}}", name=name)
+    assert rows == [("openai", "0" * 31 + "1")]
+    assert list(stored(database, [name]).values()) == [call]
+
+
 # ---------------------------------------------------------------- who comes between, and who dies
 
 

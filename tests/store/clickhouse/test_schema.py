@@ -64,5 +64,5 @@ def test_every_field_has_a_column_or_is_in_extra(table: FactTable) -> None:
     """A column that is not computed is a field of the record, and each field is kept in one place."""
     fields = table.record.__struct_fields__
     assert set(table.columns) <= set(fields)
-    assert sorted([*table.columns, *table.extra, "id", "ts", "origin"]) == sorted(fields)
+    assert sorted([*table.columns, *table.extra, *table.payload, "id", "ts", "origin"]) == sorted(fields)
     assert not set(table.columns) & set(table.computed)

@@ -9,12 +9,11 @@ from datetime import date
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.links import Links, Persons
 from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
 from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.sqlite import SqliteStore
@@ -24,7 +23,7 @@ from tests.closing import closed_later
 from tests.facts import DAY, HOUR, NOON, SECOND
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.reference.strategies import UserHistory, histories, identities
-from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, on_a_server, writer, written_by
+from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, WhoIsWho, on_a_server, writer, written_by
 from tests.users.feeding import every_report, everything, feed, received_in, record, steps_in_order
 
 pytestmark = pytest.mark.e2e
@@ -61,7 +60,7 @@ def both_say(
     """Return every report of an environment from ClickHouse and from SQLite, which are given the same steps."""
     definitions = Definitions(timezone=history.zone_name)
     sqlite = feed(closed_later(SqliteStore(":memory:", definitions=definitions)), steps)
-    mine, links = writer(database, definitions), Links(database)
+    mine, links = writer(database, definitions), WhoIsWho(database)
     for step in steps:
         if isinstance(step, Identify):
             links.identify(step.anon, step.user)
@@ -114,26 +113,3 @@ def test_a_month_of_three_users(database: ClickHouseDatabase) -> None:
     ]
     ours, sqlites = both_say(database, history, steps, f"{name}-test", 30)
     assert ours == sqlites
-
-
-@settings(max_examples=30)
-@given(said=identities())
-def test_links_become_what_sqlite_says(said: list[Identify | Unlink]) -> None:
-    """Each call has the answer that a store in SQLite gives."""
-    persons, store = Persons(), SqliteStore(":memory:", definitions=DEFINITIONS)
-    for one in said:
-        if isinstance(one, Identify):
-            assert persons.identify(one.anon, one.user) == store.identify(one.anon, one.user)
-        else:
-            assert persons.unlink(one.anon) == store.unlink(one.anon)
-    store.close()
-
-
-def test_what_becomes_of_a_link(database: ClickHouseDatabase) -> None:
-    """Whoever says it reads what became of it from the log; a second link, and one of a user, are refused."""
-    links, (a, b, u, v) = Links(database), (next(NAMES) for _ in "abuv")
-    assert [links.identify(a, u), links.identify(a, u), links.identify(a, v), links.identify(u, v)] == [
-        "linked", "known", "refused", "refused",
-    ]  # fmt: skip
-    assert [links.unlink(b), links.unlink(a), links.unlink(a), links.identify(a, v)] == [False, True, False, "linked"]
-    assert {each: links.persons().person(each) for each in (a, b, u)} == {a: v, b: b, u: u}

@@ -20,6 +20,11 @@ NOT_YET: Final[Mapping[str, str]] = {
     "test_kept_series.test_only_what_changed_is_asked_again": _NO_CHANGES,
 }
 
+# Those of them that fail for some of their histories alone.
+BY_CHANCE: Final = frozenset(
+    {"test_experiments.test_removed_facts_leave_what_they_said", "test_kept_series.test_what_is_kept_is_never_stale"}
+)
+
 # module and test → how much is written one by one, each over the network
 TOO_MANY_WRITES: Final[Mapping[str, str]] = {
     "test_kept_series.test_what_is_kept_is_never_stale": "hundreds of series, and none of them kept: `_NO_CHANGES`",
