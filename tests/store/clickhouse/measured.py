@@ -8,21 +8,26 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import psutil
 
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.erasing import PersonRemover
+from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
 from otel_measure.store.clickhouse.writing import create
 from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
 from tests.facts import DAY, HERE, NOON, event
-from tests.store.clickhouse.storing import DEFINITIONS, writer
+from tests.store.clickhouse.storing import DEFINITIONS, writer, written_by
 
 _USERS = 20_000
 _DAYS = 10
@@ -50,6 +55,20 @@ def _told(what: str, server: psutil.Process, done: Callable[[], object]) -> None
         f"{what}: server {sum(server.cpu_times()[:2]) - before:.2f} s of CPU, client"
         f" {time.process_time() - client:.2f} s, {time.perf_counter() - began:.1f} s by the clock"
     )
+
+
+class _NoNotes:
+    """Notes of removals that nobody keeps."""
+
+    def begin_removal(self, key: str, sums: Mapping[TotalKey, Sum]) -> None:
+        """Do nothing."""
+
+    def end_removal(self, key: str) -> None:
+        """Do nothing."""
+
+    def removals(self) -> list[str]:
+        """Return none."""
+        return []
 
 
 def main(count: int = 200_000, batch: int = 5_000) -> None:
@@ -83,6 +102,14 @@ def main(count: int = 200_000, batch: int = 5_000) -> None:
         _told("their cohorts", process, lambda: ask.cohorts(days, (1, 7)))
         _told("their sessions", process, lambda: ask.sessions(days, NOON + 20 * DAY))
         _told("their conversions", process, lambda: ask.conversions(days, "purchase"))
+        by = written_by(database)
+        remover = PersonRemover(database, by)
+        for user in (1, 1000):
+            numbers = {user_number(by, f"user-{user}@example.com")}
+            n = sum(remover.counts(numbers).values())
+            _told(f"an erasure of {n:,} events", process, partial(remover.remove, numbers))
+        _told("their bytes out of the parts in use", process, remover.apply_masks)
+        _told("a day of retention", process, lambda: AgeSweeper(database, _NoNotes()).remove_before(first + 1))
 
 
 if __name__ == "__main__":
