@@ -204,7 +204,7 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
     (INFERENCE.name, "cost_nano"): lambda fields, _: list(map(_nano, fields["cost_usd"])),
     (INFERENCE.name, "saved_nano"): lambda fields, _: list(map(_nano, fields["cache_savings_usd"])),
     (INFERENCE.name, "predicted"): lambda fields, _: _json(fields["prediction"]),
-    (INFERENCE.name, "grouped"): lambda fields, _: _json(fields["groups"]),
+    (INFERENCE.name, "grouped"): lambda fields, _: _json([groups or None for groups in fields["groups"]]),
     (INFERENCE.name, "judged"): _judged,
     (GROUND_TRUTH.name, "inference"): lambda fields, _: list(map(id_number, id_keys(fields["inference_id"]))),
     (GROUND_TRUTH.name, "truth"): lambda fields, _: _json(fields["value"]),

@@ -155,6 +155,7 @@ def test_a_window_of_predictions(database: ClickHouseDatabase) -> None:
         inference("b", prediction=1.0),
         inference("c", NOON + MINUTE, prediction=1e200),
         inference("d", features={"x": 1}, version="2"),
+        inference("e", prediction="cat", groups={}, version="3"),
         GroundTruth(id="b", ts=NOON + DAY, origin=Origin("api"), inference_id="a", value="dog"),
         GroundTruth(id="a", ts=NOON + DAY, origin=Origin("api"), inference_id="a", value="cow"),
         GroundTruth(id="c", ts=NOON + DAY, origin=Origin("api"), inference_id="b", value=3),
@@ -169,6 +170,9 @@ def test_a_window_of_predictions(database: ClickHouseDatabase) -> None:
         ask = ClickHouseQualityQuestions(database, DEFINITIONS, where, moment.quality)
         labels = ask.labels(NOON, NOON + HOUR)
         assert labels == moment.quality.labels(NOON, NOON + HOUR)
+        grouped = ask.grouped_labels(NOON, NOON + HOUR)
+        assert grouped == moment.quality.grouped_labels(NOON, NOON + HOUR)
+        assert list(grouped) == [("m", "1")]
         one = labels["m", "1"]
         assert (one.predictions, one.confusion) == (3, {("cat", "cow"): 1, ("1", "3"): 1})
         assert (one.regression.n, labels["m", "2"].predictions) == (1, 0)
