@@ -141,12 +141,13 @@ def _table(route: AnyRoute, call: Call[Any, Any], answer: object, pending: int, 
     listed = page_of_lists(answer, route.lists, page)
     if as_csv:
         return csv_content(listed, (*route.lists, *route.tables), page.of, route.path, (*UNCACHED, BY_ACCEPT))
+    is_part = page != FIRST_PAGE or any(total.total > page.limit for total in listed.totals.values())
     content = success(
         listed.answer,
         route.status,
         is_updating=_is_updating(route, call),
         pending=pending,
-        lists=listed.totals or None,
+        lists=listed.totals if listed.totals and is_part else None,
     )
     return content._replace(headers=(*content.headers, BY_ACCEPT))
 

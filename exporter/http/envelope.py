@@ -72,7 +72,7 @@ def success(
         status: of HTTP.
         is_updating: whether there are facts that the store does not count yet by its definitions; the envelope says so.
         pending: how many records of this process are not committed yet, and not in the answer; likewise.
-        lists: how long the lists of the answer are, of which it may have a part; `None` where it has none.
+        lists: how long the lists are of which the answer has a part; likewise.
     """
     definitions: Literal["updating"] | msgspec.UnsetType = "updating" if is_updating else msgspec.UNSET
     answer = Success("success", data, definitions, pending or msgspec.UNSET, lists or msgspec.UNSET)

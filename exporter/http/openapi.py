@@ -27,7 +27,7 @@ _STATUS: Final[Schema] = {
     "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
 }
 _TOTALS: Final[Schema] = {
-    "description": "How long each list is, of which the answer may have a part.",
+    "description": "How long each list is, where the answer has a part of it.",
     "type": "object",
     "additionalProperties": {
         "type": "object",

@@ -71,7 +71,8 @@ def page_of_models(
     matching = matches(known.models, page.q, _OF_MODEL)
     whole = summary(known.uses, known.span)
     snapshots = tuple(_chosen(matching, known, page, judged))
-    return Models(snapshots, whole, whole.inference_count, known.span.window), len(known.models), len(matching)
+    models = Models(snapshots, whole, len(known.models), whole.inference_count, known.span.window)
+    return models, len(known.models), len(matching)
 
 
 def _chosen(

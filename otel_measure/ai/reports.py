@@ -113,6 +113,7 @@ class Models:
 
     models: tuple[Snapshot, ...]
     summary: ModelsSummary
+    total_models: int
     total_inferences: int
     window: Window
 
@@ -307,7 +308,7 @@ def use_of(models: RecordedModels, key: ModelKey, span: TimeSpan) -> ModelUse:
 def all_models(snapshots: tuple[Snapshot, ...], uses: Iterable[ModelUse], span: TimeSpan) -> Models:
     """Return the snapshots of all models, and what these did together."""
     whole = summary(uses, span)
-    return Models(snapshots, whole, whole.inference_count, span.window)
+    return Models(snapshots, whole, len(snapshots), whole.inference_count, span.window)
 
 
 def summary(uses: Iterable[ModelUse], span: TimeSpan) -> ModelsSummary:

@@ -258,7 +258,7 @@ def test_curl_lines_answer_and_show_what_was_posted(base: str) -> None:
     assert (model["errors"], model["health_score"], model["recommendations"]) == ({"count": 0, "rate": 0.0}, 100.0, [])
 
     models = data("/ai/models")
-    assert (len(models["models"]), models["total_inferences"]) == (1, 1)
+    assert (len(models["models"]), models["total_models"], models["total_inferences"]) == (1, 1, 1)
 
     engagement = data("/users/engagement")
     assert {key: engagement[key] for key in ("dau", "wau", "mau", "sessions", "return_rate", "provisional")} == {

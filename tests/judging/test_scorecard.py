@@ -31,7 +31,7 @@ def models(**p95_ms: float) -> ai_reports.Models:
         empty = ai_reports.snapshot(Model(name, "1"), ModelUse(name, "1"), ai_reports.UNKNOWN_QUALITY, SPAN, NOW)
         latency = replace(empty.latency, p95_ms=value, sample_count=20)
         snapshots.append(changed(empty, latency=latency))
-    return ai_reports.Models(tuple(snapshots), ai_reports.summary([], SPAN), 0, SPAN.window)
+    return ai_reports.Models(tuple(snapshots), ai_reports.summary([], SPAN), len(snapshots), 0, SPAN.window)
 
 
 def changed(snapshot: ai_reports.Snapshot, **given: Any) -> ai_reports.Snapshot:

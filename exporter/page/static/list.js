@@ -33,7 +33,7 @@ export function useList({ name = "", path, parameters = {}, list, isOneOf = fals
   const answer = useAnswer(question, every);
   if (answer.data || answer.error) {
     const rows = answer.data ? list.split(".").reduce((part, key) => part[key], answer.data) : [];
-    const totals = answer.lists ? answer.lists[list] : { total: 0, matched: 0 }; // an error tells of none
+    const totals = answer.lists ? answer.lists[list] : { total: rows.length, matched: rows.length };
     last.current = { ...answer, rows, totals };
   }
   const { totals, rows = [] } = last.current;

@@ -89,12 +89,12 @@ def test_lists_come_a_page_at_a_time(client: TestClient, runtime: Runtime) -> No
 
     def told(path: str) -> tuple[dict[str, Any], dict[str, int]]:
         answer = client.get(f"{BASE}{path}").json()
-        return answer["data"], {key: of["total"] for key, of in answer["lists"].items()}
+        return answer["data"], {key: of["total"] for key, of in answer.get("lists", {}).items()}
 
     def asked(path: str) -> dict[str, Any]:
         return told(path)[0]
 
-    (whole, lengths), first = told("/kpis"), asked("/kpis?limit=1")
+    whole, (first, lengths) = asked("/kpis"), told("/kpis?limit=1")
     assert (len(first["kpis"]), lengths) == (1, {"kpis": len(whole["kpis"])})
     assert sum(first["verdicts"].values()) == lengths["kpis"]  # those of the machine may be others by now
     pages = [asked(f"/kpis?limit=5&offset={offset}")["kpis"] for offset in range(0, lengths["kpis"], 5)]

@@ -74,7 +74,6 @@ def test_an_outage_over_http(client: TestClient, clock: Clock) -> None:
             "timestamp": "2026-01-15T12:00:30Z",
             "environment": "",
         },
-        "lists": {"services": {"total": 1, "matched": 1}},
     }
     assert client.get(f"{BASE}/summary").json()["data"]["services_down"] == 1
     clock.advance(timedelta(seconds=10))

@@ -63,7 +63,7 @@ def test_wrong_arguments(client: TestClient, wrong: dict[str, Any], message: str
     """A wrong argument is a 400 that names it and its rule, and no model appears."""
     answer = client.post(f"{BASE}/inferences/record", json=CALL | wrong)
     assert (answer.status_code, answer.json()) == (400, error(message))
-    assert client.get(f"{BASE}/models").json()["lists"]["models"]["total"] == 0
+    assert client.get(f"{BASE}/models").json()["data"]["total_models"] == 0
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
@@ -127,13 +127,12 @@ def test_empty(client: TestClient) -> None:
     assert answer == {
         "status": "success",
         "data": {
-            "models": [], "total_inferences": 0,
+            "models": [], "total_models": 0, "total_inferences": 0,
             "window": {
                 "start": "2025-12-31T12:00:00.000001Z", "end": "2026-01-01T12:00:00.000001Z",
                 "timezone": "UTC", "definitions": "current", "environment": "",
             },
         },
-        "lists": {"models": {"total": 0, "matched": 0}},
     }  # fmt: skip
 
 

@@ -29,7 +29,8 @@ def test_help_shows_examples_and_exit_codes() -> None:
 
 def test_version() -> None:
     """`--version` names the versions that a bug report needs."""
-    pattern = r"otel-measure (\d\S*|\(run from its source, not installed\)), Python 3\.\d+\.\S+, SQLite \d\S*\n"
+    engines = r"SQLite \d\S*(, clickhouse-connect \d\S*)?"
+    pattern = rf"otel-measure (\d\S*|\(run from its source, not installed\)), Python 3\.\d+\.\S+, {engines}\n"
     result = run("--version")
     assert (result.exit_code, bool(re.fullmatch(pattern, result.output))) == (0, True)
 
