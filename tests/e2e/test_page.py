@@ -18,6 +18,7 @@ from tests.e2e.looking import DESKTOP, PHONE, SHIFTED, Seen, findings, is_drawn,
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -256,7 +257,10 @@ def test_every_table_and_chart_can_be_saved(opened: tuple[Page, Seen], address: 
     for view in VIEWS:
         show(page, address, view)
         page.wait_for_load_state("networkidle")
-        assert page.evaluate(UNSAVED) == [], view
+        try:  # what is drawn of an answer may come after it
+            until(lambda: page.evaluate(UNSAVED) == [])
+        finally:
+            assert page.evaluate(UNSAVED) == [], view
         links |= set(page.evaluate("[...document.querySelectorAll('a.csv')].map(({ href }) => href)"))
     words = {urlsplit(link).path.removeprefix("/api/v1/metrics/").split("/")[0] for link in links}
     assert words >= {"ai", "users", "experiments", "infrastructure", "kpis", "alerts"}

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import Phase, settings
 
 from otel_measure.store.clickhouse import snapshots
-from tests.store.conformance.engines import CLICKHOUSE, ENGINES, EngineCase, serving
+from tests.store.conformance.engines import CLICKHOUSE, ENGINES, IN_MEMORY, EngineCase, serving
 from tests.store.conformance.not_yet import BY_CHANCE, NOT_YET, TOO_MANY_WRITES
 
 _SETTINGS = "_hypothesis_internal_use_settings"
+# Each example is a new database on a server; and what a file does is what memory does, by the same code.
+_EXAMPLES = {CLICKHOUSE: 2, IN_MEMORY: 10}
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,16 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _have_a_server(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Run the server that a store is on, and take few examples of a property: each is a new database."""
-    if _engine_of(request.node) is not CLICKHOUSE:
-        yield
-        return
-    few = settings(settings.default, max_examples=2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-    with pytest.MonkeyPatch.context() as patched, serving(request.getfixturevalue("clickhouse")):
-        patched.setattr(snapshots, "KEPT_S", 1)
-        if hasattr(request.function, _SETTINGS):
+    """Run the server that a store is on, and take as many examples of a property as its row can bear."""
+    engine = _engine_of(request.node)
+    with pytest.MonkeyPatch.context() as patched:
+        if engine in _EXAMPLES and hasattr(request.function, _SETTINGS):
+            few = settings(settings.default, max_examples=_EXAMPLES[engine], phases=_PHASES)
             patched.setattr(request.function, _SETTINGS, few)
-        yield
+        if engine is not CLICKHOUSE:
+            yield
+            return
+        patched.setattr(snapshots, "KEPT_S", 1)
+        with serving(request.getfixturevalue("clickhouse")):
+            yield
 
 
 def _engine_of(item: pytest.Item) -> EngineCase | None:

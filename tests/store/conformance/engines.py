@@ -71,9 +71,10 @@ class EngineCase:
         return self.new_place()
 
 
+IN_MEMORY = EngineCase("sqlite memory", lambda: ":memory:", is_shared=False)
 CLICKHOUSE = EngineCase("clickhouse", _new_database, is_shared=True)
 ENGINES: tuple[EngineCase, ...] = (
     EngineCase("sqlite file", lambda: str(closed_later(_Folder()).path / "measure.db"), is_shared=True),
-    EngineCase("sqlite memory", lambda: ":memory:", is_shared=False),
+    IN_MEMORY,
     CLICKHOUSE,
 )
