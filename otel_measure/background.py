@@ -105,6 +105,16 @@ def jobs_of_a_store(
     ]  # fmt: skip
 
 
+def job_of_collector(*, read: Callable[[], bool], reads: StoreLease) -> Job:
+    """Return what recurs where a Collector writes beside the store.
+
+    Args:
+        read: takes in what came next; tells whether there may be more.
+        reads: whose turn that is.
+    """
+    return Job(name="collector", run=read, otherwise="what a Collector wrote was not read", lease=reads)
+
+
 def jobs_of_alerts(*, evaluate: Callable[[], object], deliver: Callable[[], bool], interval_s: float) -> list[Job]:
     """Return what recurs where alerts are evaluated.
 

@@ -22,6 +22,7 @@ from otel_measure.setting_kinds import (
     FLAG,
     WEB_ADDRESS,
     is_base_address,
+    is_database_name,
     is_signing_key,
     is_text_or_none,
     is_trace_url,
@@ -62,6 +63,8 @@ class Settings:
         store: a path, `":memory:"`, or `None` for no store (`OTEL_MEASURE_STORE`, where `none` means no store).
         spool: a file in which records wait until the store has taken them, so that one that is away costs no call
             anything; `None` for a store on this machine.
+        collector_database: the database on the server of the store into which an OpenTelemetry Collector writes: what
+            comes there is read as if it had been sent here.
         otlp_endpoint: where metrics and events go by OTLP/HTTP; `None` sends nothing.
         timezone: the IANA zone whose calendar days are "days" in every user report.
         durability: "process" survives `kill -9`; "power" makes every commit survive power loss as well.
@@ -102,6 +105,7 @@ class Settings:
     environment: str = ""
     store: str | None = None
     spool: str | None = None
+    collector_database: str | None = None
     otlp_endpoint: str | None = None
     timezone: str = "UTC"
     durability: Durability = "process"
@@ -205,6 +209,7 @@ _RULES: Final[tuple[Callable[[Settings], None], ...]] = (
     _check("environment", lambda v: isinstance(v, str), "a string"),
     _check("store", is_text_or_none, 'a path, a URL, ":memory:" or None'),
     _check("spool", is_text_or_none, "the path of a file, or None"),
+    _check("collector_database", is_database_name, "the name of a database: letters, digits and _, or None"),
     _check("otlp_endpoint", is_web_address, WEB_ADDRESS),
     _check("timezone", is_zone, 'the name of an IANA time zone such as "Europe/Paris"'),
     _check("durability", *one_of(Durability)),

@@ -174,7 +174,7 @@ class Runtime(Wired):
                 after_fork_in_parent=recorder.after_fork_in_parent,
                 after_fork_in_child=recorder.after_fork_in_child,
             ),
-            *self._forwarding_parts(),
+            *self._parts_beside_the_store(),
             # What became of the last records stands in our own figures, so they are written after them.
             Part(name="last turn of the background", flush=recurring.flush, stop=recurring.finish),
         ]
@@ -229,6 +229,9 @@ class Runtime(Wired):
             return []
         return [Part(name="alerts", stop=alerts.stop, after_fork_in_child=alerts.after_fork_in_child)]
 
+    def _parts_beside_the_store(self) -> list[Part]:
+        return [*self._forwarding_parts(), *self._collector_parts()]
+
     def _forwarding_parts(self) -> list[Part]:
         forwarder = self.forwarder
         if forwarder is None:
@@ -242,6 +245,18 @@ class Runtime(Wired):
                 before_fork=forwarder.before_fork,
                 after_fork_in_parent=forwarder.after_fork_in_parent,
                 after_fork_in_child=forwarder.after_fork_in_child,
+            )
+        ]
+
+    def _collector_parts(self) -> list[Part]:
+        collector = self.collector
+        if collector is None:
+            return []
+        return [
+            Part(
+                name="collector",
+                stop=lambda _: collector.close(),
+                after_fork_in_child=collector.after_fork_in_child,
             )
         ]
 

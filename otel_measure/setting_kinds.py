@@ -45,6 +45,11 @@ def seconds(low: float, high: float) -> Kind:
     )
 
 
+def is_database_name(value: Any) -> bool:
+    """Tell whether something is absent, or the name of a database that a server reads without quotes."""
+    return value is None or (isinstance(value, str) and value.isascii() and value.isidentifier())
+
+
 def is_web_address(value: Any) -> bool:
     """Tell whether something is absent, or a URL of HTTP with a host."""
     if value is None:

@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from otel_measure.ai.judged import KpiModels
@@ -22,7 +23,7 @@ from otel_measure.alerting.evaluator import NO_RULES, AlertRules, Evaluator
 from otel_measure.alerting.in_force import of_judge, rules_in_force
 from otel_measure.alerting.maintenance import in_maintenance
 from otel_measure.alerting.messages import Messages
-from otel_measure.background import Background, Job, jobs_of_a_store, jobs_of_every_process
+from otel_measure.background import Background, Job, job_of_collector, jobs_of_a_store, jobs_of_every_process
 from otel_measure.config import Settings
 from otel_measure.conventions import dialects
 from otel_measure.definitions.alerting.overrides import rules_with
@@ -60,7 +61,7 @@ from otel_measure.otlp.target import otlp_logs, sdk_is_disabled
 from otel_measure.recorder import Recorder
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin
-from otel_measure.store.engines import open_spool, open_store
+from otel_measure.store.engines import open_collector, open_spool, open_store
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.streams import HostReading
@@ -132,6 +133,7 @@ class Wired:
         self._clock_is_believed = True
         rules = rules_with(settings.alert_rules)  # before anything is open that a refusal would leave so
         sends = settings.otlp_endpoint is not None and not sdk_is_disabled(os.environ) and not reads_only
+        self.collector: Final = None if reads_only else open_collector(settings)  # it connects when it reads
         self.store: Final = open_store(settings, outbox=sends, reads_only=reads_only)
         self.telemetry: Final = Telemetry(
             settings, str(uuid.uuid4()), host=self.host, exposition=self.store is None, providers=providers
@@ -327,7 +329,7 @@ class Wired:
         store, streams = self.store, self._streams
         if store is None or streams is None:
             return always
-        return always + jobs_of_a_store(
+        of_store = jobs_of_a_store(
             keep_time=lambda: self._keep_time(store),
             beat=self.infrastructure.beat,
             count_signals=self.receiver.count_signals,
@@ -343,6 +345,16 @@ class Wired:
                 store.bring_up_to_date(self.telemetry.instance_id, self.clock()), _COUNTING_PAUSE_S
             ),
         )
+        return [*always, *of_store, *self._collector_jobs(store)]
+
+    def _collector_jobs(self, store: Store) -> list[Job]:
+        collector = self.collector
+        if collector is None:
+            return []
+        from otel_measure.otlp.receive.collector_rows import receive
+
+        take = partial(collector.take, partial(receive, self.receiver))
+        return [job_of_collector(read=take, reads=self._lease(store, "collector"))]
 
     def _keep_time(self, store: Store) -> None:
         """Have the store know what time it is, and say it when a doubt begins or ends."""

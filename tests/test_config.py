@@ -43,6 +43,7 @@ EVERYTHING = {
     "OTEL_MEASURE_CORS_ORIGINS": "https://a, https://b",
     "OTEL_MEASURE_ALERT_EVALUATION": "always",
     "OTEL_MEASURE_SPOOL": "/x/spool",
+    "OTEL_MEASURE_COLLECTOR_DATABASE": "otel",
     "OTEL_MEASURE_ALERT_INTERVAL_S": "30",
     "OTEL_MEASURE_ALERT_WEBHOOK": "https://hook/a",
     "OTEL_MEASURE_ALERT_WEBHOOK_SECRET": SIGNING_KEY,
@@ -56,6 +57,7 @@ MEANT = Settings(
     environment="prod",
     store="/x/y.db",
     spool="/x/spool",
+    collector_database="otel",
     otlp_endpoint="https://collector:4318",
     timezone="Europe/Paris",
     durability="power",
@@ -115,6 +117,7 @@ def test_everything_can_be_set_from_a_file(tmp_path: Path) -> None:
         environment = "prod"
         store = "/x/y.db"
         spool = "/x/spool"
+        collector_database = "otel"
         otlp_endpoint = "https://collector:4318"
         timezone = "Europe/Paris"
         durability = "power"

@@ -14,10 +14,12 @@ from typing import Any, Final, NamedTuple
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 
+from otel_measure import wiring
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
 from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime
+from otel_measure.store.clickhouse.collector_reading import CollectorReading
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.telemetry import Providers, Telemetry, instrumentations
 from otel_measure.testing import Capture
@@ -89,6 +91,16 @@ def spooled(given: Given) -> object:
     runtime.recorder.stop(0.0)
     runtime.forwarder.stop(0.0)
     return is_taken, waiting
+
+
+def collector(given: Given) -> object:
+    """What reads the tables of a Collector, and which database of the server it would read."""
+    given.monkeypatch.setattr(wiring, "open_store", lambda *_, **__: None)
+    reader = given.runtime(store="clickhouse://127.0.0.1:9/nowhere").collector
+    if reader is None:
+        return "no reader"
+    assert isinstance(reader, CollectorReading)
+    return ["is connected" if reader.is_connected else "connects when it reads", reader.collector]
 
 
 # ---------------------------------------------------------------- whose records they are

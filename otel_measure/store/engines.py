@@ -15,6 +15,7 @@ from otel_measure.store.engine import Engine
 from otel_measure.store.late import LateStore
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.backups import Progress, Restored
+from otel_measure.store.types.collected import ReadsCollector
 from otel_measure.store.types.findings import StoreCheck
 from otel_measure.store.types.moves import Moved
 from otel_measure.store.types.sizes import Compacted
@@ -95,6 +96,27 @@ def open_spool(settings: Settings) -> Spool | None:
     from otel_measure.store.sqlite.spool import SqliteSpool
 
     return SqliteSpool(Path(settings.spool), settings.store_max_bytes)
+
+
+def open_collector(settings: Settings) -> ReadsCollector | None:
+    """Return what reads the tables of a Collector; `None` where the settings name none.
+
+    Raises:
+        ConfigurationError: the store is on no server.
+    """
+    name = settings.collector_database
+    if name is None:
+        return None
+    store = settings.store
+    if store is None or not _is_on_a_server(store):
+        raise ConfigurationError(
+            f"collector_database names {name!r}, which is read from the server of the store, and the store is on none:"
+            " set store to clickhouse://…, or leave it out"
+        )
+    from otel_measure.store.clickhouse.collector_reading import CollectorReading
+    from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+
+    return CollectorReading(lambda: ClickHouseDatabase.of_url(store), name)
 
 
 def restore_store(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:

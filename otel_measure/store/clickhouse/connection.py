@@ -179,6 +179,11 @@ class ClickHouseDatabase:
         with _told_as_unavailable(self.name):
             return type(self)(self._connect, self.name, _PROMPT_S)
 
+    def beside(self, name: str) -> Self:
+        """Connect to another database of the same server, by the same user."""
+        with _told_as_unavailable(name):
+            return type(self)(self._connect, name, self._within_s)
+
     @contextmanager
     def _talking(self) -> Iterator[None]:
         if self._is_in_doubt and not self._client.ping(timeout=_PING_S):

@@ -231,6 +231,12 @@ STATE_TABLES: Final = (
     # Facts that were erased, as keyed hashes: what comes again of them is a replay.
     StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
     SETTLED_TOTAL,
+    # How far the tables of a Collector are read (`collector_reading.py`): the last row of a table counts.
+    StateTable(
+        "collected",
+        {"collector": "String", "name": "String", "received_us": "Int64", "looked_at": "UInt64"},
+        "(collector, name)",
+    ),
     # The key of user numbers, and the definitions: of a name the first value counts.
     StateTable("kept", {"name": "String", "value": "String"}, "name"),
 )

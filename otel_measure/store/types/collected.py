@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 Texts: TypeAlias = Mapping[str, str]
 """Attributes: of each the text that the Collector made of its value."""
@@ -77,3 +77,22 @@ class PointRow(NamedTuple):
 
 
 CollectedRow: TypeAlias = LogRow | SpanRow | PointRow
+
+
+class ReadsCollector(Protocol):
+    """Reads on what a Collector has written."""
+
+    def take(self, receive: Callable[[Sequence[CollectedRow]], object]) -> bool:
+        """Give the next rows of each table to `receive`, and note that they are read; return whether there were any.
+
+        What `receive` raises is raised, and its rows are given again.
+
+        Raises:
+            StoreUnavailable: the tables, or what is noted of them, cannot be read now.
+        """
+
+    def after_fork_in_child(self) -> None:
+        """Let go of what belongs to the parent process."""
+
+    def close(self) -> None:
+        """Close the connections."""
