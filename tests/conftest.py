@@ -20,9 +20,9 @@ from tests.store.sqlite import new_schema
 # No deadline: machines shared by several suites stall for longer than any example takes.
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
-    "ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "ci", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("brief", deadline=None, max_examples=20, derandomize=True)  # the second interpreter
+settings.register_profile("brief", deadline=None, max_examples=8, derandomize=True)  # the second interpreter
 settings.load_profile("ci" if ON_CI else "dev")
 
 
