@@ -1,4 +1,4 @@
-"""Checks of the store: none is wanted, no engine knows its place, or those of its engine."""
+"""Checks of the store: none is wanted, none can be opened, or those of its engine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError
 from otel_measure.store.engines import store_checks
-from otel_measure.store.places import shown
-from otel_measure.store.types.findings import StoreCheck, ok, warning
+from otel_measure.store.types.findings import StoreCheck, ok, wrong
 
 
 def checks(settings: Settings) -> Sequence[StoreCheck]:
@@ -18,6 +17,6 @@ def checks(settings: Settings) -> Sequence[StoreCheck]:
         return (StoreCheck("store", lambda: none),)
     try:
         return store_checks(settings)
-    except ConfigurationError:
-        unknown = warning(f"{shown(settings.store)} is not a file; nothing more is checked here")
-        return (StoreCheck("store", lambda: unknown),)
+    except ConfigurationError as refusal:  # as who opens it is told, who ends with it
+        refused = wrong(str(refusal))
+        return (StoreCheck("store", lambda: refused),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ from otel_measure.store.types.findings import Finding
     [
         (None, Finding("ok", "none: measurements leave by OpenTelemetry only, reports are not available")),
         (":memory:", Finding("ok", "in memory: it ends with the process")),
-        ("mysql://db", Finding("warning", "mysql://db is not a file; nothing more is checked here")),
+        (
+            "mysql://me:secret@db",
+            Finding("wrong", 'store must be a path, ":memory:", clickhouse://… or None, not mysql://…'),
+        ),
     ],
 )
 def test_a_store_that_is_no_file_is_told_by_its_kind(place: str | None, expected: Finding) -> None:
-    """Without a file only the kind of the store is told."""
+    """Without a file the kind of the store is told, and of one that nobody can open what whoever opens it hears."""
     assert [(name, look()) for name, look, _ in store_checks.checks(Settings(store=place))] == [("store", expected)]
 
 
@@ -31,3 +35,13 @@ def test_a_file_is_checked_by_its_engine(tmp_path: Path) -> None:
         "store", "store directory", "store file system", "store disk"
     ]  # fmt: skip
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_client_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store on a server whose client is not installed is wrong, and what installs it is said."""
+    monkeypatch.setitem(sys.modules, "clickhouse_connect", None)
+    ((name, look, _),) = store_checks.checks(Settings(store="clickhouse://me:secret@127.0.0.1:9/x"))
+    assert (name, look()) == (
+        "store",
+        Finding("wrong", "ClickHouse needs its client: pip install 'otel-measure[clickhouse]'"),
+    )
