@@ -11,7 +11,7 @@ from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
 from otel_measure.stats.means import Moments
 from otel_measure.store.clickhouse.chosen_calls import US, CallTable, cell_start
-from otel_measure.store.clickhouse.columns import record_of
+from otel_measure.store.clickhouse.columns import BY_ID, record_of
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, in_ids
 from otel_measure.store.clickhouse.reading import record_columns
 from otel_measure.store.clickhouse.tables import INFERENCE
@@ -21,8 +21,6 @@ from otel_measure.store.types.models import CallMoments, CallOrder, FailedCalls,
 _COLUMNS: Final[Mapping[CallOrder, str]] = {"latency": "latency_ms", "cost": "cost_usd"}
 _MOMENTS: Final = ("cost_usd", "input_tokens", "output_tokens")
 _ALL: Final = 2**31 - 1
-# As `records.ids.id_key` has them in order: texts, then UUIDs.
-_BY_ID: Final = "id_text = '', id_text, id"
 _IdOrder: TypeAlias = tuple[bool, bytes]
 
 
@@ -82,7 +80,7 @@ class ClickHouseCallFactQuestions:
         rows = self._database.rows(
             "SELECT error_type, at, trace FROM ("
             f"SELECT error_type, {US} AS at, JSONExtractString(extra, 'trace_id') AS trace {calls.source}"
-            f" ORDER BY ts DESC, {_BY_ID} LIMIT {LOOKED_AT} BY error_type) WHERE trace != '' LIMIT 1 BY error_type",
+            f" ORDER BY ts DESC, {BY_ID} LIMIT {LOOKED_AT} BY error_type) WHERE trace != '' LIMIT 1 BY error_type",
             **calls.parameters,
         )
         return {error_type: (at, trace) for error_type, at, trace in rows}

@@ -8,14 +8,14 @@ from typing import Final, TypeAlias
 
 from otel_measure.definitions.windows import MINUTE_US
 from otel_measure.stats.histograms import ExponentialHistogram
-from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls, cell_start
+from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls, cell_start, whole_sum
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.models import histogram_of
 from otel_measure.store.sqlite.calls import SqliteCallQuestions, timed_by_metrics
 from otel_measure.store.types.models import CallCount, CallTotals, ModelChoice, ModelKey, TimedCount
 
 _FEW: Final = 500  # names, which are sent along with the question; of more, all models are counted
-_TOTALS: Final = "count(), count(error_type), count(cost_nano), ifNull(sum(toInt128(cost_nano)), 0)"
+_TOTALS: Final = f"count(), count(error_type), count(cost_nano), {whole_sum('cost_nano')}"
 _Cell: TypeAlias = tuple[int, int, int]  # its start, its calls, and some of them
 
 

@@ -36,6 +36,10 @@ _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 NOBODY_ERASED: Final[Mapping[bytes, int]] = MappingProxyType({})
 
 
+BY_ID: Final = "id_text = '', id_text, id"
+"""The order of ids in SQL, as `records.ids.id_key` has it: texts, then UUIDs."""
+
+
 class WrittenBy(NamedTuple):
     """What decides how a record is written.
 

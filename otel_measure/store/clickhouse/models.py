@@ -19,7 +19,7 @@ from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US, CountedBy
 from otel_measure.stats import histogram_bytes
 from otel_measure.stats.histograms import MAX_SCALE, MAX_SIZE, ExponentialHistogram
-from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls
+from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls, whole_sum
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.model_questions import StoredModels
 from otel_measure.store.types.models import (
@@ -38,31 +38,26 @@ _STEP: Final = f"roundDown({US}, {{edges:Array(Int64)}})"
 """When the step begins that a call lies in."""
 
 
-def _sum(whole: str) -> str:
-    """Return the sum of whole numbers: of 64 bits, a sum would begin again at 0 without a word."""
-    return f"ifNull(sum(toInt128({whole})), 0)"
-
-
 # A field of `ModelUse` → what calls add to it.
 _SUMS: Final[Mapping[str, str]] = {
     "requests": "count()",
     "errors": "count(error_type)",
-    "input_tokens": _sum("input_tokens"),
+    "input_tokens": whole_sum("input_tokens"),
     "input_known": "count(input_tokens)",
-    "output_tokens": _sum("output_tokens"),
+    "output_tokens": whole_sum("output_tokens"),
     "output_known": "count(output_tokens)",
-    "cost_nano_usd": _sum("cost_nano"),
+    "cost_nano_usd": whole_sum("cost_nano"),
     "priced": "count(cost_nano)",
-    "priced_tokens": _sum("if(cost_nano IS NULL, 0, ifNull(input_tokens, 0) + ifNull(output_tokens, 0))"),
-    "cached_input_tokens": _sum("cached_input_tokens"),
+    "priced_tokens": whole_sum("if(cost_nano IS NULL, 0, ifNull(input_tokens, 0) + ifNull(output_tokens, 0))"),
+    "cached_input_tokens": whole_sum("cached_input_tokens"),
     "cached_known": "count(cached_input_tokens)",
-    "hit_input_tokens": _sum("if(cached_input_tokens IS NULL, NULL, input_tokens)"),
-    "hit_cached_tokens": _sum(
+    "hit_input_tokens": whole_sum("if(cached_input_tokens IS NULL, NULL, input_tokens)"),
+    "hit_cached_tokens": whole_sum(
         "if(cached_input_tokens IS NULL OR input_tokens IS NULL, NULL, least(cached_input_tokens, input_tokens))"
     ),
-    "reasoning_tokens": _sum("reasoning_tokens"),
+    "reasoning_tokens": whole_sum("reasoning_tokens"),
     "reasoning_known": "count(reasoning_tokens)",
-    "cache_savings_nano_usd": _sum("saved_nano"),
+    "cache_savings_nano_usd": whole_sum("saved_nano"),
     # Without a cache nothing was saved, whatever the price.
     "cache_savings_known": (
         "countIf(saved_nano IS NOT NULL OR (cached_input_tokens = 0 AND ifNull(cache_write_tokens, 0) = 0))"

@@ -19,12 +19,11 @@ from otel_measure.store.clickhouse.fact_operations import ExpectToLeave, NoteToL
 from otel_measure.store.clickhouse.reading import facts
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.tables import FACT_TABLES
-from otel_measure.store.sqlite.facts import TABLES
+from otel_measure.store.sqlite.facts import TABLE_OF
 from otel_measure.store.sqlite.outbox import SqliteOutboxQuestions
 from otel_measure.store.types.facts import ACCEPTED, EVERYTHING, OutboxBatch, Receipt
 
 _ELSEWHERE: Final = {table.name: table for table in FACT_TABLES}
-_KIND_OF: Final = {table.record: table.name for table in TABLES}
 # An insert that has not ended by then never will: the server gives it up after a minute.
 _EXPECTED_US: Final = 5 * MINUTE_US
 
@@ -107,5 +106,5 @@ class LeavingFacts:
 def _by_kind(records: Sequence[Record]) -> dict[str, list[str]]:
     ids: dict[str, list[str]] = {}
     for record in records:
-        ids.setdefault(_KIND_OF[type(record)], []).append(record.id)
+        ids.setdefault(TABLE_OF[type(record)].name, []).append(record.id)
     return ids

@@ -19,7 +19,7 @@ from otel_measure.definitions.quality import PREDICTION, Pair, label
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US, CountedBy
 from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Json, Prediction
-from otel_measure.store.clickhouse.columns import id_key_of, id_number
+from otel_measure.store.clickhouse.columns import BY_ID, id_key_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.times import TIMES_ASKED, times_asked
 from otel_measure.store.model_questions import QualityQuestions
@@ -47,11 +47,10 @@ _GUESSED: Final = (
     " AND grouped IS NOT NULL GROUP BY model, version, grouped, predicted"
 )
 # As `definitions.quality.winning_truth` has it: the earliest, of one time text before numbers, then the smallest.
-_ORDER: Final = "id_text = '', id_text, id"
 _PAIRED: Final = (
     "SELECT model, version, {grouped}, predicted, said, count() FROM"
     f" (SELECT id, model, version, grouped, predicted FROM {_CALLS} AND predicted IS NOT NULL) AS guesses"
-    f" INNER JOIN (SELECT inference, argMin(truth, (ts, {_ORDER})) AS said FROM {{db}}.ground_truth FINAL"
+    f" INNER JOIN (SELECT inference, argMin(truth, (ts, {BY_ID})) AS said FROM {{db}}.ground_truth FINAL"
     f" WHERE inference IN (SELECT id FROM {_CALLS} AND predicted IS NOT NULL) GROUP BY inference) AS truths"
     " ON truths.inference = guesses.id GROUP BY ALL"
 )
@@ -61,7 +60,7 @@ _EVALUATIONS: Final = (
 )
 _TS: Final = "toUnixTimestamp64Micro(ts)"
 _HOUR: Final = f"intDiv({_TS}, {HOUR_US}) * {HOUR_US}"
-_POSITION: Final = f"({_TS}, {_ORDER})"
+_POSITION: Final = f"({_TS}, {BY_ID})"
 _AFTER: Final = (
     f"{_POSITION} > ({{after_ts:Int64}}, {{after_text:String}} = '', {{after_text:String}}, {{after:UInt128}})"
 )

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from otel_measure.store.clickhouse.chosen_calls import CallTable
+from otel_measure.store.clickhouse.chosen_calls import CallTable, whole_sum
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.model_questions import SpendingQuestions
 from otel_measure.store.types.models import Spent
 
 _COLUMNS: Final = {"user": "user_id", "repository": "repository", "model": "model", "version": "version"}
 _SUMMED: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cost_nano")
-_SUMS: Final = ", ".join(
-    ("count()", "count(error_type)", *(f"ifNull(sum(toInt128({each})), 0)" for each in _SUMMED), "count(cost_nano)")
-)
+_SUMS: Final = ", ".join(("count()", "count(error_type)", *map(whole_sum, _SUMMED), "count(cost_nano)"))
 
 
 class ClickHouseSpendingQuestions:

@@ -18,7 +18,7 @@ import msgspec
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite.facts import TABLES
+from otel_measure.store.sqlite.facts import TABLE_OF, TABLES
 from otel_measure.store.types.spools import SpooledBatch
 
 _APPLICATION_ID: Final = 0x6F6D7370  # "omsp"
@@ -46,7 +46,6 @@ _decode: Callable[[bytes], list[tuple[str, msgspec.Raw]]] = msgspec.msgpack.Deco
 _OF_KIND: Final[Mapping[str, Callable[[msgspec.Raw], Record]]] = {
     table.name: msgspec.msgpack.Decoder(table.record).decode for table in TABLES
 }
-_KIND_OF: Final = {table.record: table.name for table in TABLES}
 
 
 class SqliteSpool:
@@ -77,7 +76,7 @@ class SqliteSpool:
         Raises:
             StoreUnavailable: the file is full, or cannot be written; nothing was kept.
         """
-        packed = _encode([(_KIND_OF[type(record)], record) for record in records])
+        packed = _encode([(TABLE_OF[type(record)].name, record) for record in records])
         with self._connected() as connection:
             self._refuse_full(connection, len(packed))
             connection.execute("INSERT INTO batch (n, records) VALUES (?, ?)", (len(records), packed))
