@@ -7,7 +7,7 @@ the place of some.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 
@@ -18,6 +18,9 @@ _ACTIVE: Final = (
 )
 # The server merges what is an hour old into one part a day; what was not merged for longer lasts.
 _AT_REST_S: Final = 2 * 3600
+
+
+PartContent: TypeAlias = tuple[str, str, int, int, int, str]
 
 
 class DataPart(NamedTuple):
@@ -42,6 +45,12 @@ class DataPart(NamedTuple):
     rows: int
     hides_rows: bool
     is_at_rest: bool
+
+    @property
+    def content(self) -> PartContent:
+        """What is equal of parts that hold the same rows: a delete replaces also those in which it finds nothing."""
+        name = self.name if self.hides_rows else ""  # of two that hide as many rows, these may be others
+        return self.table, self.partition, self.first_block, self.last_block, self.rows, name
 
     def covers(self, other: DataPart) -> bool:
         """Tell whether all rows of another part are in this one, but for those that a merge or a delete removed."""
