@@ -20,7 +20,8 @@ from otel_measure.definitions.days import day_number, day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.clickhouse.chosen_calls import cell_start
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.parts import DataPart, PartContent, active_parts
+from otel_measure.store.clickhouse.measured import FROM_FACTS, in_parts
+from otel_measure.store.clickhouse.parts import DataPart, PartContent, PartName, active_parts
 from otel_measure.store.clickhouse.tables import INFERENCE
 from otel_measure.store.types.models import SLOT_US, CallChanges
 
@@ -55,7 +56,7 @@ class CallPartChanges:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._parts: dict[str, _SeenPart] | None = None
+        self._parts: dict[PartName, _SeenPart] | None = None
         self._changed: dict[int, int] = {}  # when five minutes begin → their last change; the last one stands last
         self._known_after = self._last
 
@@ -64,19 +65,14 @@ class CallPartChanges:
         self._last += 1
         self._reset()
 
-    def changes(self, since: int | None) -> CallChanges | None:
+    def changes(self, since: int | None) -> CallChanges:
         """Return what changed since a change; see `StoredModels.changes`. Changes of before are of this process.
 
         What is asked of the facts after this has all that is said here; what comes meanwhile is said the next time.
 
-        Returns:
-            `None` where facts lie on shards: parts are those of one server.
-
         Raises:
             StoreUnavailable: the server does not answer.
         """
-        if self._database.cluster is not None:
-            return None
         with self._lock:
             self._look()
             if since is None:
@@ -102,7 +98,7 @@ class CallPartChanges:
             if slots := self._differing(gone, [seen for name, seen in now.items() if name not in before]):
                 self._note(slots)
 
-    def _parts_of_now(self) -> dict[str, _SeenPart]:
+    def _parts_of_now(self) -> dict[PartName, _SeenPart]:
         """Return the parts of now, of which the new ones were read."""
         known = dict(self._parts or {})
         for _ in range(_ATTEMPTS):
@@ -114,21 +110,20 @@ class CallPartChanges:
             known |= self._read(unread, {seen.part.content: seen.rows for seen in known.values()})
         return {name: _seen(part, known.get(name)) for name, part in active.items()}
 
-    def _read(self, parts: Iterable[DataPart], known: Mapping[PartContent, _Rows | None]) -> dict[str, _SeenPart]:
+    def _read(self, parts: Iterable[DataPart], known: Mapping[PartContent, _Rows | None]) -> dict[PartName, _SeenPart]:
         """Return parts with their rows, but for what has been there for hours."""
         read = {part.name: _SeenPart(part, known.get(part.content)) for part in parts}
         is_asked = {name: part.content not in known and not part.is_at_rest for name, (part, _) in read.items()}
         unread = [name for name in read if is_asked[name]]
-        rows: dict[str, _Rows] = {name: {} for name in unread}
+        rows: dict[PartName, _Rows] = {name: {} for name in unread}
         if unread:
             by_part = self._database.rows(
-                f"SELECT _part, {cell_start(SLOT_US)} AS slot, count(), sum(cityHash64(id, rank))"
-                f" FROM {{db}}.{INFERENCE.name} WHERE _part IN {{parts:Array(String)}}"
-                " GROUP BY _part, slot ORDER BY _part SETTINGS optimize_use_projections = 0",
-                parts=unread,
+                f"SELECT shardNum() AS shard, _part, {cell_start(SLOT_US)} AS slot, count(), sum(cityHash64(id, rank))"
+                f" FROM {{db}}.{INFERENCE.name} WHERE {in_parts(unread)}"
+                f" GROUP BY shard, _part, slot ORDER BY shard, _part {FROM_FACTS}"
             )
-            for name, of_part in groupby(by_part, itemgetter(0)):
-                rows[name] = {slot: (n, hashes) for _, slot, n, hashes in of_part}
+            for name, of_part in groupby(by_part, itemgetter(0, 1)):
+                rows[PartName(*name)] = {slot: (n, hashes) for *_, slot, n, hashes in of_part}
         return {name: seen._replace(rows=rows.get(name, seen.rows)) for name, seen in read.items()}
 
     # ------------------------------------------------------------ what changed

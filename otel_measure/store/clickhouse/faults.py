@@ -18,6 +18,7 @@ _CAUSES: Final = (
     (252, "busy", "let the server merge its parts; it is tried again by itself"),
     (241, "busy", "give the server more memory; it is tried again by itself"),
     (159, "slow", LOOK),
+    (279, "away", "start every server of the cluster; it is tried again by itself"),
 )
 NO_ANSWER: Final = frozenset({"slow", "away"})
 """Causes for which nobody knows whether the server is there."""

@@ -171,10 +171,10 @@ class ClickHouseModelQuestions:
         return requests
 
     def changes(self, since: int | None) -> CallChanges | None:
-        """Return what changed since a change; `None` where facts lie on shards. Others' calls are as of the moment."""
+        """Return what changed since a change: of the facts until now, of what others told as of the moment."""
         facts_since, told_since = (None, None) if since is None else divmod(since, _TOLD_CHANGES)
         facts, told = self._changes.changes(facts_since), self._told.changes(told_since)
-        if facts is None or told is None:
+        if told is None:
             return None
         is_known = facts.slots is not None and told.slots is not None
         slots = sorted({*(facts.slots or ()), *(told.slots or ())}) if is_known else None

@@ -48,7 +48,6 @@ class Keeper:
     def look(self) -> None:
         """Bring what is kept to what is stored."""
         changes = self._changes.changes(self._last)
-        assert changes is not None
         stored = calls_by_slot(self._database)
         if self._last is None or changes.slots is None:
             self.kept = stored

@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.call_changes import CallPartChanges
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
+from otel_measure.store.types.models import SLOT_US, CallChanges
 from tests.clickhouse import without_what_is_not_of_the_extra
 from tests.clickhouse_shards import Shards
 from tests.facts import DAY, HOUR, NOON, event, inference
@@ -76,3 +78,19 @@ def test_a_person_whose_ids_lie_on_two_shards_is_one(shards: Shards, sharded: Cl
     ours, sqlites = test_users.both_say(sharded, history, steps, f"{name}-test", 30)
     assert ours == sqlites
     assert min(shards.rows_by_shard(sharded.name, "event")) > 0
+
+
+def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> None:
+    """Calls that lie on both, the merges of each, and a call that is removed from one of them."""
+    with ClickHouseDatabase.of_url(shards.new_url()) as database:
+        create(database, DEFINITIONS)
+        changes, slot = CallPartChanges(database, DEFINITIONS), NOON - NOON % SLOT_US
+        assert changes.changes(None) == CallChanges(0, [])
+        for hours in (1, 2):
+            writer(database).accept([inference(f"{hours}-{n}", NOON - hours * HOUR) for n in range(20)])
+        assert min(shards.rows_by_shard(database.name, "inference")) > 0
+        assert changes.changes(0) == CallChanges(1, [slot - 2 * HOUR, slot - HOUR])
+        shards.merge(database.name)
+        assert changes.changes(1) == CallChanges(1, [])
+        database.delete("inference", "id_text = '2-7'")
+        assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])
