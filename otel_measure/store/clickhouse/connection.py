@@ -27,11 +27,15 @@ _PROMPT_S: Final = 4  # of those who wait for a write to be answered
 _PING_S: Final = 1
 IDS_AT_ONCE: Final = 2000
 # What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
-# when it returns. A question within a question is asked of all shards as well. Answers wait for their end in memory:
-# by default they do on the server's disk, and where that is full they are empty and no error.
+# when it returns. A question within a question is asked of all shards as well, and of the same replicas: the first of
+# each shard that answers. Without a shard there is no answer. Answers wait for their end in memory: by default they do
+# on the server's disk, and where that is full they are empty and no error.
 _SETTINGS: Final = {
     "async_insert": 0,
     "buffer_size": 64 * 2**20,
+    "load_balancing": "in_order",
+    "prefer_localhost_replica": 0,
+    "skip_unavailable_shards": 0,
     "distributed_foreground_insert": 1,
     "distributed_product_mode": "global",
     "max_partitions_per_insert_block": 0,
@@ -158,22 +162,31 @@ class ClickHouseDatabase:
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table of facts for which a condition holds, on every shard."""
-        self.run_on_shards(f"DELETE FROM {{db}}.{self._holder(table)}{self._on_cluster(table)} WHERE {where}")
+        self.run_on_shards(f"DELETE FROM {{db}}.{self.holder(table)}{self._on_cluster(table)} WHERE {where}")
 
     def alter(self, table: str, command: str) -> None:
         """Alter what holds the rows of a table, on every shard."""
-        self.run_on_shards(f"ALTER TABLE {{db}}.{self._holder(table)}{self._on_cluster(table)} {command}")
+        self.run_on_shards(f"ALTER TABLE {{db}}.{self.holder(table)}{self._on_cluster(table)} {command}")
 
     def count_parts(self, table: str, where: str) -> int:
-        """Return how many parts of a table there are on all shards for which a condition holds."""
-        parts = f"cluster('{self.cluster}', system.parts)" if self._is_distributed(table) else "system.parts"
+        """Return how many parts of a table there are on all servers for which a condition holds."""
+        parts = self.on_every_server("system.parts") if self._is_distributed(table) else "system.parts"
         sql = f"SELECT count() FROM {parts} WHERE database = {{of:String}} AND table = {{table:String}} AND {where}"
-        return int(self.rows(sql, of=self.name, table=self._holder(table))[0][0])
+        return int(self.rows(sql, of=self.name, table=self.holder(table))[0][0])
+
+    def on_each_shard(self, table: str) -> str:
+        """Return a table of the servers' own as a query names it, of one server of each shard."""
+        return table if self.cluster is None else f"cluster('{self.cluster}', {table})"
+
+    def on_every_server(self, table: str) -> str:
+        """Return a table of the servers' own as a query names it, of all servers that have facts."""
+        return table if self.cluster is None else f"clusterAllReplicas('{self.cluster}', {table})"
 
     def _is_distributed(self, table: str) -> bool:
         return self.cluster is not None and any(table == each.name for each in FACT_TABLES)
 
-    def _holder(self, table: str) -> str:
+    def holder(self, table: str) -> str:
+        """Return the name of the table that holds the rows of a table, on the one server or on each shard."""
         return table + LOCAL_SUFFIX if self._is_distributed(table) else table
 
     def _on_cluster(self, table: str) -> str:

@@ -22,6 +22,7 @@ _CAUSES: Final = (
     (252, "busy", "let the server merge its parts; it is tried again by itself"),
     (241, "busy", "give the server more memory; it is tried again by itself"),
     (159, "slow", LOOK),
+    (279, "away", "start every server of the cluster; it is tried again by itself"),
 )
 # (what an error without such a code says, cause, what the reader can do); these come with many codes, or with none
 _SAID: Final = (

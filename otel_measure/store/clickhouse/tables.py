@@ -222,9 +222,12 @@ SNAPSHOT: Final = StateTable(
 # What each part of a table of facts adds to the running totals (`part_sums.py`).
 SETTLED_TOTAL: Final = StateTable(
     "settled_total",
-    {"of_table": "String", "part": "String", "measured_by": "UInt64", "counted": "UInt64", "sums": _TEXT},
-    "(of_table, part)",
-)
+    {
+        "of_table": "String", "shard": "UInt32", "part": "String", "measured_by": "UInt64", "counted": "UInt64",
+        "sums": _TEXT,
+    },
+    "(of_table, shard, part)",
+)  # fmt: skip
 STATE_TABLES: Final = (
     LOG,
     SNAPSHOT,
