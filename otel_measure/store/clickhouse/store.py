@@ -313,8 +313,10 @@ class ClickHouseStore(ClickHouseUpkeep):
         )
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` when a write would fail now."""
+        """Raise `StoreUnavailable` when a write would fail now; after one that did, write and see."""
         self._database.prompt.check()
+        if self._database.prompt.has_refused:
+            self._state.do(operations.SeeNames((), ()))
 
     def watch(self) -> None:
         """Do nothing: a server looks after its files itself."""
