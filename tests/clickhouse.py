@@ -102,6 +102,28 @@ class ClickHouseServer:
         return f"measure_{next(self._databases)}"
 
 
+def users_config(folder: Path, name: str, password: str, *, readonly: int) -> str:
+    """Return the argument of `ClickHouseServer.run` by which it has a user beside the default one.
+
+    Args:
+        folder: for the files of the configuration; made.
+        name: of the user.
+        password: of the user.
+        readonly: the setting of its profile: 0 may write, 1 and 2 may not.
+    """
+    everywhere = "<networks><ip>::/0</ip></networks><quota>default</quota>"
+    folder.mkdir()
+    users, config = folder / "users.xml", folder / "config.xml"
+    users.write_text(
+        f"<clickhouse><profiles><default/><own><readonly>{readonly}</readonly></own></profiles><quotas><default/></quotas>"
+        f"<users><default><password/>{everywhere}<profile>default</profile></default>"
+        f"<{name}><password>{password}</password>{everywhere}<profile>own</profile></{name}></users></clickhouse>",
+        encoding="utf-8",
+    )
+    config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>", encoding="utf-8")
+    return f"--config-file={config}"
+
+
 @contextmanager
 def without_what_is_not_of_the_extra() -> Iterator[None]:
     """Let the client find what the extra `clickhouse` installs, and none of the tests' own numpy and pandas."""

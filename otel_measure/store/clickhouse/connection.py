@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
-from otel_measure.store.clickhouse.faults import LOOK, NO_ANSWER, unavailable
+from otel_measure.store.clickhouse.faults import FREE_SPACE, LOOK, NO_ANSWER, unavailable
 from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE, LOCAL_SUFFIX
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.places import shown
@@ -28,9 +28,11 @@ _PING_S: Final = 1
 IDS_AT_ONCE: Final = 2000
 # What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
 # when it returns. A question within a question is asked of all shards as well, and of the same replicas: the first of
-# each shard that answers. Without a shard there is no answer.
+# each shard that answers. Without a shard there is no answer. Answers wait for their end in memory: by default they do
+# on the server's disk, and where that is full they are empty and no error.
 _SETTINGS: Final = {
     "async_insert": 0,
+    "buffer_size": 64 * 2**20,
     "load_balancing": "in_order",
     "prefer_localhost_replica": 0,
     "skip_unavailable_shards": 0,
@@ -53,6 +55,10 @@ class ClickHouseDatabase:
         name: of the database.
         within_s: how long a statement waits for its answer.
         wanted_cluster: over which facts are to be distributed; `None` takes what is there.
+
+    Attributes:
+        name, wanted_cluster: see above.
+        has_refused: the last insert failed, and none has succeeded since.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class ClickHouseDatabase:
         self._within_s = within_s
         self._client = connect(within_s)
         self._is_in_doubt = False
+        self.has_refused = False
         self._inherited: list[Client] = []
         self.name = name
         self.wanted_cluster = wanted_cluster
@@ -120,11 +127,16 @@ class ClickHouseDatabase:
             parameters: by their names.
         """
         with self._talking():
-            return self._client.query(
+            answer = self._client.query(
                 sql.replace("{db}", self.name),
                 parameters=parameters or None,
                 external_data=None if merged is None else _merged_table(merged),
-            ).result_rows
+            )
+        rows = answer.result_rows
+        made = int(answer.summary.get("result_rows", len(rows)))
+        if made != len(rows):
+            raise StoreUnavailable("full", f"{self.name}: {len(rows):,} of {made:,} rows of an answer came", FREE_SPACE)
+        return rows
 
     def run(self, sql: str) -> None:
         """Run a statement."""
@@ -137,11 +149,20 @@ class ClickHouseDatabase:
         Raises:
             StoreRejected: a value does not fit into its column; nothing was sent.
         """
-        with self._talking():
-            self._client.insert(table, list(columns.values()), list(columns), database=self.name, column_oriented=True)
+        names, values = list(columns), list(columns.values())
+        try:
+            with self._talking():
+                self._client.insert(table, values, names, database=self.name, column_oriented=True)
+        except StoreUnavailable:
+            self.has_refused = True
+            raise
+        self.has_refused = False
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` when the server does not answer, or does not let us write."""
+        """Raise `StoreUnavailable` when the server does not answer, or does not let us write.
+
+        No row is written, so a disk that is full is not met: that is known by `has_refused`.
+        """
         self.run("INSERT INTO {db}.log (name, operation, said_by) SELECT '', '', 0 WHERE 0")
 
     def after_fork_in_child(self) -> None:
