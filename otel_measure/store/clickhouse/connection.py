@@ -109,10 +109,10 @@ class ClickHouseDatabase:
                 external_data=None if merged is None else _merged_table(merged),
             ).result_rows
 
-    def run(self, sql: str) -> None:
-        """Run a statement."""
+    def run(self, sql: str, **parameters: Any) -> None:
+        """Run a statement, with parameters as those of `rows`."""
         with self._talking():
-            self._client.command(sql.replace("{db}", self.name))
+            self._client.command(sql.replace("{db}", self.name), parameters=parameters or None)
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Insert rows, given by columns; there are some. When it returns they are stored.

@@ -91,7 +91,7 @@ def _tables(database: str, engines: _Engines) -> Iterator[str]:
         columns = ", ".join(f"{name} {kind}" for name, kind in state.columns.items())
         yield (
             f"CREATE TABLE IF NOT EXISTS `{database}`.{state.name}{engines.on} ({columns})"
-            f"\nENGINE = {engines.state(state.name)} ORDER BY {state.order}"
+            f"\nENGINE = {engines.state(state.name)} PARTITION BY {state.partition} ORDER BY {state.order}"
             f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(_SYNCED if state.is_synced else ())))}"
         )
 
