@@ -1,8 +1,8 @@
 """Questions about users, answered from facts: persons by their active days, sessions, conversions, answers.
 
 Every question reads what it needs at once: the days on which users were active from the projection `user_day`,
-sessions from the stretches of settled days, the rest from the events of the days asked about. Users that are one person become it while the question is asked: their
-numbers travel with it.
+sessions from the stretches of settled days, the rest from the events of the days asked about. Users that are one person
+become it while the question is asked: their numbers travel with it.
 """
 
 from __future__ import annotations
