@@ -224,9 +224,12 @@ SNAPSHOT: Final = StateTable(
 # What each part of a table of facts adds to the running totals (`part_sums.py`).
 SETTLED_TOTAL: Final = StateTable(
     "settled_total",
-    {"of_table": "String", "part": "String", "measured_by": "UInt64", "counted": "UInt64", "sums": _TEXT},
-    "(of_table, part)",
-)
+    {
+        "of_table": "String", "shard": "UInt32", "part": "String", "measured_by": "UInt64", "counted": "UInt64",
+        "sums": _TEXT,
+    },
+    "(of_table, shard, part)",
+)  # fmt: skip
 # What users did on a day that is over, as stretches without a pause that ends a session (`settling.py`); times are
 # microseconds. What is `background` belongs to no session: such a row has nothing else.
 STRETCH: Final = StateTable(
