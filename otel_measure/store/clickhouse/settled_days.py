@@ -53,7 +53,7 @@ def fact_days(database: ClickHouseDatabase) -> list[FactDay]:
     if database.cluster is not None:
         return []
     rows = database.rows(_DAYS, database=database.name, table=EVENT.name)
-    return [FactDay(*row[:4], bool(row[4]), row[5]) for row in rows]
+    return [FactDay(day, block, version, n, bool(settled), ago) for day, block, version, n, settled, ago in rows]
 
 
 def note_removal(database: ClickHouseDatabase, days: Collection[int]) -> None:

@@ -122,9 +122,9 @@ class ClickHouseUserQuestions:
         margin = 2  # of the sessions that start on the last day all that end on it have ended by then
         while True:
             read = self._read_for(asked, margin)
-            *totals, unfinished = self._sessions(asked, read, now)
+            sessions, duration_us, events, viewed, bounced, unfinished = self._sessions(asked, read, now)
             if not unfinished or read.last >= self._newest_day():
-                return SessionTotals(*totals, background)
+                return SessionTotals(sessions, duration_us, events, viewed, bounced, background)
             margin *= 2
 
     def _read_for(self, days: Days, margin: int) -> Days:

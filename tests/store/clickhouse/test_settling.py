@@ -106,7 +106,7 @@ def test_every_report_is_that_of_sqlite(shared: ClickHouseDatabase, history: Use
         if n in settled_after:
             settle_all(shared, definitions)
     merged = links.numbers(by)
-    if history.events and data.draw(st.booleans()):
+    if data.draw(st.booleans()) and history.events:
         erased = f"{name}-{data.draw(st.sampled_from(history.events)).user}"
         person = merged.get(user_number(by, erased), user_number(by, erased))
         PersonRemover(shared, by).remove({person, *(user for user, other in merged.items() if other == person)})
