@@ -138,21 +138,27 @@ class ClickHouseDatabase:
             raise StoreUnavailable("full", f"{self.name}: {len(rows):,} of {made:,} rows of an answer came", FREE_SPACE)
         return rows
 
-    def run(self, sql: str) -> None:
-        """Run a statement."""
+    def run(self, sql: str, **parameters: Any) -> None:
+        """Run a statement, with parameters as those of `rows`."""
         with self._talking():
-            self._client.command(sql.replace("{db}", self.name))
+            self._client.command(sql.replace("{db}", self.name), parameters=parameters or None)
 
-    def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], shard: int = 0) -> None:
         """Insert rows, given by columns; there are some. When it returns they are stored.
+
+        Args:
+            table: into which.
+            columns: by their names.
+            shard: on which they are to lie, as `shardNum()` tells it; 0 where that is by their user.
 
         Raises:
             StoreRejected: a value does not fit into its column; nothing was sent.
         """
         names, values = list(columns), list(columns.values())
+        where = {"insert_shard_id": shard} if shard else None
         try:
             with self._talking():
-                self._client.insert(table, values, names, database=self.name, column_oriented=True)
+                self._client.insert(table, values, names, database=self.name, column_oriented=True, settings=where)
         except StoreUnavailable:
             self.has_refused = True
             raise

@@ -69,7 +69,7 @@ def state_statements(database: str) -> list[str]:
     return [
         f"CREATE TABLE IF NOT EXISTS `{database}`.{state.name}"
         f" ({', '.join(f'{name} {kind}' for name, kind in state.columns.items())})"
-        f"\nENGINE = MergeTree ORDER BY {state.order}"
+        f"\nENGINE = MergeTree PARTITION BY {state.partition} ORDER BY {state.order}"
         f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(_SYNCED if state.is_synced else ())))}"
         for state in STATE_TABLES
     ]

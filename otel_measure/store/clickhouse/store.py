@@ -266,7 +266,7 @@ class ClickHouseStore(ClickHouseUpkeep):
     # ------------------------------------------------------------ upkeep
 
     def rebuild(self, definitions: Definitions | None = None) -> None:
-        """Nothing is settled that could be recomputed; other definitions would be other rows, and are refused.
+        """Nothing is to be counted anew: settled days say what their facts say. Other definitions are refused.
 
         Raises:
             StoreUnavailable: other definitions are asked for.
@@ -279,11 +279,7 @@ class ClickHouseStore(ClickHouseUpkeep):
             )
 
     def is_updating(self) -> bool:
-        """Tell that nothing is: answers are made from facts when they are asked for."""
-        return False
-
-    def bring_up_to_date(self, holder: str, now: int) -> bool:
-        """Return that nothing is left to count."""
+        """Tell that nothing is: days that are not settled are read from facts."""
         return False
 
     def keep_time(self, now: int) -> bool:

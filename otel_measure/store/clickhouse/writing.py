@@ -25,7 +25,8 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.schema import state_statements, statements
-from otel_measure.store.clickhouse.tables import FACT_TABLES, LOG, FactTable
+from otel_measure.store.clickhouse.settled_days import note_removal
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, LOG, FactTable
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 _KEY: Final = "tombstone key"
@@ -155,6 +156,8 @@ class FactWriter:
         firsts: dict[int, _Row] = {}
         for row in sorted((_Row(*row) for row in rows), reverse=True):
             firsts.setdefault(row.id, row)
+        if table is EVENT and len(rows) > len(firsts):
+            note_removal(self._database, {_Row(*row).day for row in rows if _Row(*row) not in firsts.values()})
         others = " OR ".join(
             f"id = '{row.id}' AND NOT (rank = {row.rank} AND toUInt16(day) = {row.day} AND user = '{row.user}')"
             for row in firsts.values()
