@@ -15,6 +15,7 @@ from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.final_calls import FinalCallsMover
 from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.settling import BeingErased, DaySettler
 from otel_measure.store.clickhouse.snapshots import Snapshots
@@ -121,6 +122,7 @@ class ClickHouseUpkeep:
         self._notes = RemovalNotes(state)
         self._remover = PersonRemover(database, by)
         self._snapshots = snapshots
+        self._mover = FinalCallsMover(database, state, lambda: state.ask(self.written_by))
         self._settler = DaySettler(database, by.definitions, self._being_erased)
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
 
@@ -254,6 +256,7 @@ class ClickHouseUpkeep:
         if horizon:
             removed += AgeSweeper(self._database, self._notes).remove_before(self._by.definitions.day_of(horizon))
         self._remove_doubles(now)
+        self._mover.move(now)
         self.take_snapshot()
         return removed
 
