@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.totals import Sum, TotalKey, summed
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Inference
@@ -76,7 +77,8 @@ def begin(transaction: Transaction, before: int, limit: int) -> FinalCalls:
 def _final(connection: sqlite3.Connection, before: int) -> Iterator[str]:
     """Yield the ids of calls before a time of which nothing more can be told, the earliest first."""
     told = still_told_of(connection)
-    rows = connection.execute("SELECT id FROM inference WHERE ts >= 0 AND ts < ? ORDER BY ts, id", (before,))
+    # The first days of 1970, by whatever calendar, have no place elsewhere.
+    rows = connection.execute("SELECT id FROM inference WHERE ts > ? AND ts < ? ORDER BY ts, id", (2 * DAY_US, before))
     return (record_id for (key,) in rows if (record_id := id_text(key)) not in told)
 
 
