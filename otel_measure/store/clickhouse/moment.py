@@ -94,7 +94,9 @@ class ClickHouseMoment:
     @cached_property
     def quality(self) -> ClickHouseQualityQuestions:
         """How good models are."""
-        return ClickHouseQualityQuestions(self._database, self._by.definitions, self._where, self._state.quality)
+        return ClickHouseQualityQuestions(
+            self._database, self._by.definitions, self._where, self._state.quality, self._state.final_calls
+        )
 
     def agents(self, start: int, end: int) -> AgentActivity:
         """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.tellings import Telling
-from otel_measure.records.kinds import Inference, Origin
+from otel_measure.records.kinds import GroundTruth, Inference, Origin
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.final_calls import FinalCallsMover
 from otel_measure.store.clickhouse.moving import move_out
@@ -24,6 +24,7 @@ from otel_measure.store.questions import Moment
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Filter
 from otel_measure.store.types.models import ALL_MODELS
+from otel_measure.store.types.quality import Labels
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import DAY, HOUR, MINUTE, NOON, inference
@@ -52,8 +53,9 @@ def in_memory() -> SqliteStore:
 
 def answers_of(moment: Any) -> dict[str, object]:
     """Return what a moment says of calls, and its totals."""
+    quality = moment.quality.labels(NOON, LATER), moment.quality.judged_counts(NOON, LATER)
     totals = moment.streams.families(LATER)
-    return {name: _QUESTIONS[name](moment) for name in _ASKED} | {"totals": totals}
+    return {name: _QUESTIONS[name](moment) for name in _ASKED} | {"quality": quality, "totals": totals}
 
 
 def answers(store: Store) -> dict[str, object]:
@@ -124,10 +126,15 @@ def test_each_call_is_in_one_place_at_every_moment(clickhouse: ClickHouseServer)
     """Before, between every two steps and after: moments that began then and those of before say the same."""
     database = new_store(clickhouse)
     store = opened(database, clickhouse)
-    store.accept([inference("recorded", NOON + HOUR, origin=Origin("shop"))])
-    store.take_tellings(spans(6))
+    truth = GroundTruth(id="t", ts=NOON + HOUR, origin=Origin("shop"), inference_id="fact 1", value="cat")
+    store.accept([inference("recorded", NOON + HOUR, origin=Origin("shop")), truth])
+    judged = [told(n, kind="fact", trace=0, prediction=said) for n, said in ((1, "cat"), (2, 0.5))]
+    store.take_tellings([*judged, *spans(4)])
     with store.asking(Filter(None, UNNAMED)) as before:
         right = answers_of(before)
+        assert right["quality"] == (
+            {("m", "1"): Labels(2, confusion={("cat", "cat"): 1})}, {("m", "1"): 2},
+        )  # fmt: skip
         moments: list[Moment] = [before]
         store._state.do(SweepState(LATER, *DEFAULT_DAYS))
         batch = store._state.do(BeginFinalCalls(LATER - 2 * HOUR, 4))
