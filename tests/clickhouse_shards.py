@@ -56,6 +56,11 @@ class Shards:
             self._run_on_all(name, statement)
         return self.servers[0].url(name)
 
+    def drop(self, place: str) -> None:
+        """Remove a store: each start of a server looks at all there are."""
+        name = place.rpartition("/")[2]
+        self._run_on_all(name, f"DROP DATABASE IF EXISTS `{name}` SYNC")
+
     def rows_by_shard(self, name: str, table: str) -> list[int]:
         """Return how many rows of a table of a database each shard has."""
         counts = []
