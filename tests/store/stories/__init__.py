@@ -1,1 +1,1 @@
-"""Random stories for any store: facts, tellings, streams and who is who, their reports, and plain Python that judges."""
+"""Random stories for any store, what is reported of them, and plain Python that judges the reports."""

@@ -1,4 +1,4 @@
-"""What a story is made of, drawn at times before its end: facts of every kind, tellings, points of streams, services."""
+"""What a story is made of, drawn at times before its end: facts of every kind, tellings, points of streams."""
 
 from __future__ import annotations
 

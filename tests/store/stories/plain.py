@@ -19,11 +19,8 @@ from otel_measure.store.types.models import ModelKey
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.store.stories.drawn import ENVIRONMENT
-from tests.store.stories.reports import CONVERSION, questions
+from tests.store.stories.reports import CONVERSION, OWN_MODEL, questions
 from tests.store.stories.story import Erased, Step, Story, Told
-
-OWN_MODEL: Final = ("n", "1")
-"""Of which nobody tells but the application that records its calls."""
 
 
 @dataclass
@@ -104,7 +101,6 @@ class PlainStore:
             elif isinstance(one, NpsResponse):
                 yield NpsAnswer(self.person(one.user_id), one.survey, one.score, one.ts, one.id, ENVIRONMENT)
 
-
     def calls(self, key: ModelKey, start: int, end: int) -> list[Inference]:
         """Return the calls of a model in the environment in [start, end)."""
         return [
@@ -145,10 +141,9 @@ def judge(story: Story, answers: Mapping[str, bytes]) -> None:
     summary = data["get_users_summary", (), story.service]
     for name, (method, given, expected) in _JUDGES.items():
         assert_is(data[method, given, None], expected(everybody))
-        assert_is(summary[name], expected(of_service) if name != "conversion" else _conversion(of_service, "conversion"))
+        assert_is(summary[name], expected(of_service))
     assert_is(summary, users.totals(of_service.events))
-    for key in (OWN_MODEL,):
-        assert_is(*_model(plain, key, data["get_model_performance_snapshot", key, None]))
+    assert_is(*_model(plain, data["get_model_performance_snapshot", OWN_MODEL, None]))
 
 
 def assert_is(found: Mapping[str, Any], expected: Mapping[str, object]) -> None:
@@ -193,8 +188,8 @@ def _segments(asked: _Asked) -> Mapping[str, object]:
     return users.segments(asked.events, asked.story.zone, asked.story.as_of)
 
 
-def _conversion(asked: _Asked, event: str = CONVERSION) -> Mapping[str, object]:
-    return outcomes.conversion(asked.events, *asked.window(30), event)
+def _conversion(asked: _Asked) -> Mapping[str, object]:
+    return outcomes.conversion(asked.events, *asked.window(30), CONVERSION)
 
 
 _JUDGES: Final[Mapping[str, tuple[str, tuple[str, ...], Callable[[_Asked], Mapping[str, object]]]]] = {
@@ -206,12 +201,10 @@ _JUDGES: Final[Mapping[str, tuple[str, tuple[str, ...], Callable[[_Asked], Mappi
 }
 
 
-def _model(
-    plain: PlainStore, key: ModelKey, snapshot: Mapping[str, Any]
-) -> tuple[Mapping[str, object], Mapping[str, object]]:
-    """Return what is said of a model, and what it is: calls, errors, tokens and money of the window that is told."""
+def _model(plain: PlainStore, snapshot: Mapping[str, Any]) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """Return what is said of our own model, and what it is: calls, errors, tokens and money of the same window."""
     start, end = (ground.micros(snapshot["window"][edge]) for edge in ("start", "end"))
-    calls = plain.calls(key, start, end)
+    calls = plain.calls(OWN_MODEL, start, end)
     prices = [call.cost_usd for call in calls if call.cost_usd is not None]
     found = {**snapshot["cost"], "inference_count": snapshot["inference_count"], "errors": snapshot["errors"]["count"]}
     expected: dict[str, object] = {

@@ -13,10 +13,13 @@ from tests.store.asking import asked
 from tests.store.stories.drawn import ENVIRONMENT, SERVICES, TEST
 from tests.store.stories.story import Story
 
-MODELS: Final = (("m", "1"), ("m", "2"), ("n", "1"))
-CONVERSION: Final = "purchase"
+OWN_MODEL: Final = ("n", "1")
+"""Of which nobody tells but the application that records its calls."""
+MODELS: Final = (("m", "1"), ("m", "2"), OWN_MODEL)
+CONVERSION: Final = "conversion"
+"""What the summary looks at as well."""
 _OF_A_MODEL: Final = (
-    "get_latency_metrics", "get_cost_metrics", "get_accuracy_metrics", "get_regression_metrics", "get_fairness_metrics",
+    "get_model_performance_snapshot", "get_accuracy_metrics", "get_regression_metrics", "get_fairness_metrics",
 )  # fmt: skip
 _OF_USERS: Final = ("get_engagement_metrics", "get_retention_metrics", "get_nps_metrics", "segment_users")
 
@@ -39,10 +42,10 @@ def questions(story: Story) -> Iterator[Question]:
     for method in _OF_USERS:
         yield Question("users", method, (), users)
     yield Question("users", "get_conversion_metrics", (CONVERSION,), users)
-    yield Question("users", "get_user_series", ("14d",), {**users, "step": "1w", "compare": "previous"})
+    yield Question("users", "get_user_series", ("7d",), {**users, "step": "1w", "compare": "previous"})
     of_service = {**users, "service": story.service}
     yield Question("users", "get_users_summary", (), of_service)
-    yield Question("users", "get_user_series", ("3d",), {**of_service, "group_by": "cohort"})
+    yield Question("users", "get_user_series", ("2d",), {**of_service, "group_by": "cohort"})
     yield Question("experiments", "list_ab_tests", (), here)
     yield Question("experiments", "get_ab_test_series", (TEST.key,), here)
     yield Question("infrastructure", "list_services", (), here)
@@ -62,10 +65,10 @@ def _about_models(named: Mapping[str, object]) -> Iterator[Question]:
         yield Question("ai", "get_model_series", (), {"group_by": group, **named})
     yield Question("ai", "get_errors", ("m",), named)
     for model in MODELS:
-        yield Question("ai", "get_model_performance_snapshot", model, named)
         yield Question("ai", "detect_model_drift", model, {"environment": ENVIRONMENT})
-    for method in _OF_A_MODEL:
-        yield Question("ai", method, MODELS[0], named)
+    for model in (MODELS[0], OWN_MODEL):
+        for method in _OF_A_MODEL:
+            yield Question("ai", method, model, named)
     yield Question("ai", "get_version_comparison", ("m", "2", "1"), named)
 
 

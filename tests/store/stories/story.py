@@ -101,7 +101,7 @@ def stories(draw: st.DrawFn) -> Story:
 
 
 def _again(draw: st.DrawFn, each: Any) -> Record:
-    """Return a record as its sender tries again: as it was, at another time, maybe of another day, or by another user."""
+    """Return a record as its sender tries again: as it was, at another time or on another day, or by another user."""
     what = draw(_ALTERED)
     if what == "user" and getattr(each, "user_id", None) is not None:
         again: Record = msgspec.structs.replace(each, user_id=draw(USER))
@@ -116,9 +116,7 @@ def _overlapping(records: Sequence[Record], cuts: Sequence[int], draw: st.DrawFn
     return [[*records[max(start - draw(st.sampled_from((0, 0, 3))), 0) : end]] for start, end in pairwise(edges)]
 
 
-def _told(
-    draw: st.DrawFn, method: Literal["take_tellings", "ingest"], drawn: Sequence[Any], now: int
-) -> list[Step]:
+def _told(draw: st.DrawFn, method: Literal["take_tellings", "ingest"], drawn: Sequence[Any], now: int) -> list[Step]:
     """Return what others tell in two requests, the first of which comes once more after the second."""
     if not drawn:
         return []
@@ -132,7 +130,7 @@ def _did(draw: st.DrawFn, now: int) -> Did:
     """Return one change of the small state."""
     service, at = draw(st.sampled_from(SERVICES)), now - draw(AGO)
     target = draw(st.sampled_from((99.0, 99.9)))
-    return draw(
+    did: Did = draw(
         st.sampled_from(
             (
                 Did("register_service", (ENVIRONMENT, service, target, at)),
@@ -145,6 +143,7 @@ def _did(draw: st.DrawFn, now: int) -> Did:
             )
         )
     )
+    return did
 
 
 def _insert(draw: st.DrawFn, steps: list[Step], more: Sequence[Step]) -> None:
