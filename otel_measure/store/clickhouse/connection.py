@@ -97,8 +97,8 @@ class ClickHouseDatabase:
         wanted = asked.pop("cluster", [None])
         if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name or asked:
             raise ConfigurationError(
-                "a store in ClickHouse is clickhouse://user:password@host:port/database, with ?cluster=NAME where it is"
-                f" on a cluster, not {shown(url)!r}"
+                "a store in ClickHouse is clickhouse://user:password@host:port/database[?cluster=NAME],"
+                f" not {shown(url)!r}"
             )
         is_secure = parts.scheme == "clickhouses"
         logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # we say it, and once
