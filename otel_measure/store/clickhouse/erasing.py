@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
@@ -27,12 +27,12 @@ from otel_measure.store.clickhouse.columns import (
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, FactTable
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, STRETCH, FactTable
 
 OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
-_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), LOG.name, SNAPSHOT.name)
+_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), STRETCH.name, LOG.name, SNAPSHOT.name)
 
 
 def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
@@ -94,11 +94,14 @@ class PersonRemover:
         Raises:
             StoreUnavailable: the server has not done all of it; to do it again completes it.
         """
+        # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
+        if self._database.cluster is None:
+            self._mask(STRETCH.name, numbers)
         for table in OF_PERSONS:
             self._bury(table, numbers)
-            self._mask(table, numbers)
+            self._mask(table.name, numbers)
         self._make_calls_anonymous(numbers)
-        self._mask(INFERENCE, numbers)
+        self._mask(INFERENCE.name, numbers)
 
     def refused(self, records: Sequence[Record], erased: Collection[bytes]) -> set[int]:
         """Return the indexes of the records that were themselves erased, whatever time they say now.
@@ -143,9 +146,9 @@ class PersonRemover:
         sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {of_users(numbers)}"
         return int(self._database.rows(sql)[0][0])
 
-    def _mask(self, table: FactTable, numbers: Collection[int]) -> None:
-        if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {of_users(numbers)} LIMIT 1"):
-            self._database.delete(table.name, of_users(numbers))
+    def _mask(self, table: str, numbers: Collection[int]) -> None:
+        if self._database.rows(f"SELECT 1 FROM {{db}}.{table} WHERE {of_users(numbers)} LIMIT 1"):
+            self._database.delete(table, of_users(numbers))
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""
@@ -157,16 +160,24 @@ class PersonRemover:
             self._database.insert("erased_fact", {"tombstone": tombstones})
 
     def _make_calls_anonymous(self, numbers: Collection[int]) -> None:
-        """Put beside each call one without its user, which counts instead: its rank is larger by one."""
+        """Put beside each call, on its shard, one without its user, which counts instead: its rank is larger by one."""
         rows = self._database.rows(
-            f"SELECT {record_columns(INFERENCE)}, rank FROM {{db}}.{INFERENCE.name} FINAL WHERE {of_users(numbers)}"
+            f"SELECT {record_columns(INFERENCE)}, rank, shardNum() FROM {{db}}.{INFERENCE.name} FINAL"
+            f" WHERE {of_users(numbers)}"
         )
+        by_shard: dict[int, list[Sequence[Any]]] = {}
+        for *row, shard in rows:
+            by_shard.setdefault(shard, []).append(row)
+        for shard, on_shard in by_shard.items():
+            self._insert_anonymous(on_shard, shard)
+
+    def _insert_anonymous(self, rows: Sequence[Sequence[Any]], shard: int) -> None:
         for some in id_chunks(range(len(rows))):
             calls = [record_of(INFERENCE, rows[i][:-1]) for i in some]
             anonymous = [without_user(call) for call in calls if isinstance(call, Inference)]
             ids = [id_number(key) for key in id_keys([call.id for call in anonymous])]
             columns = columns_of(INFERENCE, anonymous, ids, self._by)
-            self._database.insert(INFERENCE.name, columns | {"rank": [rows[i][-1] + 1 for i in some]})
+            self._database.insert(INFERENCE.name, columns | {"rank": [rows[i][-1] + 1 for i in some]}, shard)
 
 
 _TABLE_OF: Final[Mapping[type[Record], str]] = {table.record: table.name for table in OF_PERSONS}
