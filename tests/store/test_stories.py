@@ -27,6 +27,7 @@ _REACHED: Final = {
     "Inference", "UserEvent", "GroundTruth", "NpsResponse", "Exposure", "AbConversion", "ServiceState", "Maintenance",
     "EvaluationResult", "take_tellings", "ingest", "told by several", "told and recorded", "cumulative", "delta",
     "gauge", "began anew", "register_service", "beat", "end_watch", "register_model", "stop_experiment",
+    "bring_up_to_date", "sweep",
     "again", "again at another time", "again on another day", "again by another user", "overlapping batches", "late",
     "linked", "refused", "unlinked", "erased", "replay of what was erased", "somebody new under an erased id",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
@@ -38,9 +39,11 @@ class Erased(NamedTuple):
 
 
 class Did(NamedTuple):
-    """That a method of the store is called which changes its small state."""
+    """That a method of the store is called, as often as it says that there is more."""
 
-    method: Literal["register_service", "beat", "end_watch", "register_model", "stop_experiment"]
+    method: Literal[
+        "register_service", "beat", "end_watch", "register_model", "stop_experiment", "bring_up_to_date", "sweep"
+    ]
     given: tuple[Any, ...]
 
 
@@ -127,7 +130,7 @@ def _told(draw: st.DrawFn, method: Literal["take_tellings", "ingest"], drawn: Se
 
 @st.composite
 def _did(draw: st.DrawFn, now: int) -> Did:
-    """Return one change of the small state."""
+    """Return one change of the small state, or a turn of what goes on in the background."""
     service, at = draw(st.sampled_from(SERVICES)), now - draw(AGO)
     target = draw(st.sampled_from((99.0, 99.9)))
     did: Did = draw(
@@ -140,6 +143,8 @@ def _did(draw: st.DrawFn, now: int) -> Did:
                 Did("end_watch", (ENVIRONMENT, service, at)),
                 Did("register_model", (Model("m", "1", "classification", {"min_accuracy": target / 100}),)),
                 Did("stop_experiment", (TEST.key, "a", at)),
+                Did("bring_up_to_date", ("somebody", now + DAY)),
+                Did("sweep", (now,)),
             )
         )
     )
@@ -162,7 +167,9 @@ def tell(store: Store, step: Step) -> None:
     elif isinstance(step, Erased):
         store.erase(step.user, step.at)
     elif isinstance(step, Did):
-        getattr(store, step.method)(*step.given)
+        call = partial(getattr(store, step.method), *step.given)
+        while call() is True and step.method == "bring_up_to_date":
+            pass
     elif isinstance(step, Told):
         if step.method == "ingest":
             store.ingest(step.told, LEARN)
