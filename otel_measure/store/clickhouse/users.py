@@ -8,42 +8,45 @@ numbers travel with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from otel_measure.definitions.conversions import total_value
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import CountedBy
+from otel_measure.store.clickhouse.active_persons import (
+    ALL_DAYS,
+    JOIN,
+    MERGED,
+    OF_SERVICE,
+    ON_DAYS,
+    ActivePersons,
+    per_person,
+)
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
 _SECOND_US: Final = 1_000_000
-_ALL_DAYS: Final = Days(0, 2**16 - 1)
-_OF_SERVICE: Final = "environment = {environment:String} AND (service = {service:String} OR {every:Bool})"
-_ON_DAYS: Final = "day BETWEEN toDate({first:UInt32}) AND toDate({last:UInt32})"
-# user → person; users that are nobody else's have no row
-_MERGED: Final = "if(m.person = 0, u.user, m.person)"
-_JOIN: Final = "LEFT ANY JOIN merged AS m ON m.user = u.user"
 # (person, d, first): the days of persons and their first activity on each
 _DAYS: Final = (
-    f"(SELECT {_MERGED} AS person, d, min(u.first) AS first FROM (SELECT user, toInt32(toUInt16(day)) AS d,"
+    f"(SELECT {MERGED} AS person, d, min(u.first) AS first FROM (SELECT user, toInt32(toUInt16(day)) AS d,"
     f" toUnixTimestamp64Micro(min(ts)) AS first FROM {{db}}.event"
-    f" WHERE active = 1 AND {_OF_SERVICE} AND {_ON_DAYS} GROUP BY user, day) AS u {_JOIN} GROUP BY person, d)"
+    f" WHERE active = 1 AND {OF_SERVICE} AND {ON_DAYS} GROUP BY user, day) AS u {JOIN} GROUP BY person, d)"
 )
 # Sessions of the persons who did something on the days asked about, of all days: none is cut at the edge of a window.
 _TOUCHED: Final = (
-    f"(SELECT DISTINCT {_MERGED} AS person FROM (SELECT DISTINCT user FROM {{db}}.event"
-    f" WHERE {_OF_SERVICE} AND {_ON_DAYS}) AS u {_JOIN})"
+    f"(SELECT DISTINCT {MERGED} AS person FROM (SELECT DISTINCT user FROM {{db}}.event"
+    f" WHERE {OF_SERVICE} AND {ON_DAYS}) AS u {JOIN})"
 )
 _SPANS: Final = (
     "(SELECT person, session, arraySort(groupArray((ts, d, active, is_view, is_key))) AS acts,"
     " arrayJoin(arraySplit((act, pause) -> pause > if(session = 0, {gap:Int64}, {client_gap:Int64}), acts,"
     " arrayDifference(acts.1))) AS span FROM (SELECT"
-    f" {_MERGED} AS person, u.session AS session, u.ts AS ts, u.d AS d, u.active AS active, u.is_view AS is_view,"
+    f" {MERGED} AS person, u.session AS session, u.ts AS ts, u.d AS d, u.active AS active, u.is_view AS is_view,"
     " u.is_key AS is_key FROM (SELECT user, session, toUnixTimestamp64Micro(ts) AS ts, toInt32(toUInt16(day)) AS d,"
     " active, type IN {views:Array(String)} AS is_view, type IN {keys:Array(String)} AS is_key FROM {db}.event FINAL"
-    f" WHERE background = 0 AND (active = 1 OR session != 0) AND {_OF_SERVICE}) AS u {_JOIN}"
+    f" WHERE background = 0 AND (active = 1 OR session != 0) AND {OF_SERVICE}) AS u {JOIN}"
     f" WHERE person IN {_TOUCHED}) GROUP BY person, session)"
 )
 _SESSIONS: Final = (
@@ -54,10 +57,10 @@ _SESSIONS: Final = (
     " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
 )
 _CONVERSIONS: Final = (
-    f"(SELECT {_MERGED} AS person, u.ts AS ts, u.currency AS currency, u.value_nano AS value_nano FROM"
+    f"(SELECT {MERGED} AS person, u.ts AS ts, u.currency AS currency, u.value_nano AS value_nano FROM"
     " (SELECT user, toUnixTimestamp64Micro(ts) AS ts, ifNull(currency, '') AS currency, value_nano"
-    f" FROM {{db}}.event FINAL WHERE (type = {{event:String}} OR name = {{event:String}}) AND {_OF_SERVICE}"
-    f" AND {_ON_DAYS}) AS u {_JOIN}) AS c"
+    f" FROM {{db}}.event FINAL WHERE (type = {{event:String}} OR name = {{event:String}}) AND {OF_SERVICE}"
+    f" AND {ON_DAYS}) AS u {JOIN}) AS c"
     f" INNER JOIN (SELECT person, min(first) AS entered FROM {_DAYS} GROUP BY person) AS e ON e.person = c.person"
     " WHERE c.ts >= e.entered"
 )
@@ -65,9 +68,9 @@ _CONVERSIONS: Final = (
 _ID_TEXT: Final = "if(id_text != '', id_text, toString(toUUID(lower(leftPad(hex(id), 32, '0')))))"
 _ANSWERS: Final = (
     "SELECT score, count() FROM (SELECT argMax(u.score, (u.ts, u.answer_id)) AS score FROM (SELECT user, survey, score,"
-    f" toUnixTimestamp64Micro(ts) AS ts, {_ID_TEXT} AS answer_id FROM {{db}}.nps_response FINAL WHERE {_OF_SERVICE}"
-    f" AND {_ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})) AS u {_JOIN}"
-    f" GROUP BY {_MERGED}, u.survey) GROUP BY score"
+    f" toUnixTimestamp64Micro(ts) AS ts, {_ID_TEXT} AS answer_id FROM {{db}}.nps_response FINAL WHERE {OF_SERVICE}"
+    f" AND {ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})) AS u {JOIN}"
+    f" GROUP BY {MERGED}, u.survey) GROUP BY score"
 )
 
 
@@ -95,39 +98,43 @@ class ClickHouseUserQuestions:
         self._definitions = definitions
         self._merged = merged
         self._of = {"environment": environment, "service": service or "", "every": service is None}
+        self._persons = ActivePersons(self._rows)
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions persons are counted: every answer is made anew, by those of now."""
         return "current"
 
+    def expect(self, active: Iterable[Days]) -> None:
+        """Be told of which days it is about to be asked who was active."""
+        self._persons.expect(active)
+
     def first_day(self) -> int | None:
         """Return the day on which the second person was first seen; of one person alone theirs."""
-        rows = self._rows(f"SELECT min(d) AS day FROM {_DAYS} GROUP BY person ORDER BY day LIMIT 2", _ALL_DAYS)
-        return int(rows[-1][0]) if rows else None
+        return self._persons.first_day()
 
     def active(self, days: Days) -> int:
         """Return the persons active on these days."""
-        return self._number(f"SELECT uniqExact(person) FROM {_DAYS}", days)
+        return self._persons.active(days)
 
     def active_by_day(self, days: Days) -> dict[int, int]:
         """Return the persons active on each of them; days without any are left out."""
-        return {int(day): int(n) for day, n in self._rows(f"SELECT d, count() FROM {_DAYS} GROUP BY d", days)}
+        return self._persons.active_by_day(days)
 
     def first_seen(self, days: Days) -> int:
         """Return the persons whose first active day is one of these."""
-        of_persons = f"(SELECT min(d) AS day FROM {_DAYS} GROUP BY person)"
-        return self._number(f"SELECT countIf(day >= {days.first:d}) FROM {of_persons}", Days(0, days.last))
+        return self._persons.first_seen(days)
 
     def back_after(self, days: Days, gap: int) -> int:
         """Return the persons who came back on one of these days after `gap` days or more."""
-        pauses = f"(SELECT arraySort(groupArray(d)) AS ds, arrayDifference(ds) AS pauses FROM {_DAYS} GROUP BY person)"
-        returns = f"arrayCount((d, pause) -> d >= {days.first:d} AND pause >= {gap:d}, ds, pauses)"
-        return self._number(f"SELECT sum({returns}) FROM {pauses}", Days(0, days.last))
+        of_persons = per_person("groupArray(d)", "arraySort(groupUniqArrayArray(x))")
+        returns = f"arrayCount((d, pause) -> d >= {days.first:d} AND pause >= {gap:d}, x, arrayDifference(x))"
+        return self._number(f"SELECT sum({returns}) FROM {of_persons}", Days(0, days.last))
 
     def frequent(self, days: Days, at_least: int, lately: Days) -> int:
         """Return the persons active on at least so many of these days, the last of them among `lately`."""
-        of_persons = f"(SELECT count() AS n, max(d) AS last FROM {_DAYS} GROUP BY person)"
-        return self._number(f"SELECT countIf(n >= {at_least:d} AND last >= {lately.first:d}) FROM {of_persons}", days)
+        of_persons = per_person("groupArray(d)", "groupUniqArrayArray(x)")
+        is_frequent = f"length(x) >= {at_least:d} AND arrayMax(x) >= {lately.first:d}"
+        return self._number(f"SELECT countIf({is_frequent}) FROM {of_persons}", days)
 
     def sessions(self, days: Days, now: int) -> SessionTotals:
         """Return what the sessions that start on these days add up to; those still open at `now` are in no bounce."""
@@ -145,7 +152,7 @@ class ClickHouseUserQuestions:
         )
         background = self._number(
             f"SELECT count() FROM {{db}}.event FINAL WHERE background = 1 AND type NOT IN {{passive:Array(String)}}"
-            f" AND {_OF_SERVICE} AND {_ON_DAYS}",
+            f" AND {OF_SERVICE} AND {ON_DAYS}",
             days,
             passive=sorted(rules.passive_event_types),
         )
@@ -170,12 +177,12 @@ class ClickHouseUserQuestions:
 
     def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
         """Return the cohorts first seen on these days, ascending."""
-        returned = "".join(f", countIf(has(ds, day + {offset:d}))" for offset in offsets)
-        of_persons = f"(SELECT groupArray(d) AS ds, min(d) AS day FROM {_DAYS} GROUP BY person)"
+        returned = "".join(f", countIf(has(x, day + {offset:d}))" for offset in offsets)
+        of_persons = per_person("groupArray(d)", "groupUniqArrayArray(x)")
         rows = self._rows(
-            f"SELECT day, count(){returned} FROM {of_persons} WHERE day BETWEEN {days.first:d} AND {days.last:d}"
-            " GROUP BY day ORDER BY day",
-            _ALL_DAYS,
+            f"SELECT arrayMin(x) AS day, count(){returned} FROM {of_persons}"
+            f" WHERE day BETWEEN {days.first:d} AND {days.last:d} GROUP BY day ORDER BY day",
+            ALL_DAYS,
         )
         return [Cohort(day, size, dict(zip(offsets, back, strict=True))) for day, size, *back in rows]
 
@@ -188,5 +195,5 @@ class ClickHouseUserQuestions:
         return int(self._rows(sql, days, **parameters)[0][0])
 
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
-        first, last = (min(max(day, _ALL_DAYS.first), _ALL_DAYS.last) for day in days)
+        first, last = (min(max(day, ALL_DAYS.first), ALL_DAYS.last) for day in days)
         return self._database.rows(sql, self._merged, first=first, last=last, **self._of, **parameters)
