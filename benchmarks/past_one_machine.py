@@ -157,11 +157,17 @@ def _copy(server: ClickHouseServer) -> None:
     client = server.client(**at_once)
     for table in (EVENT, INFERENCE, NPS_RESPONSE, EXPOSURE):
         columns = ", ".join(table.all_columns)
-        client.command(f"CREATE TABLE {_DATABASE}.base ENGINE = MergeTree ORDER BY day AS SELECT {columns} FROM {_DATABASE}.{table.name}")
+        client.command(
+            f"CREATE TABLE {_DATABASE}.base ENGINE = MergeTree ORDER BY day AS SELECT {columns} FROM {_DATABASE}.{table.name}"
+        )
         client.command(f"TRUNCATE TABLE {_DATABASE}.{table.name}")
-        chosen = ", ".join(f"if(k = 0, {name}, {_COPIED[name]})" if name in _COPIED else name for name in table.all_columns)
+        chosen = ", ".join(
+            f"if(k = 0, {name}, {_COPIED[name]})" if name in _COPIED else name for name in table.all_columns
+        )
         for day in range(DAYS) if table.partition == "day" else range(0, DAYS, 30):
-            days = f"toUInt16(day) - {START_US // _DAY_US} " + (f"= {day}" if table.partition == "day" else f"BETWEEN {day} AND {day + 29}")
+            days = f"toUInt16(day) - {START_US // _DAY_US} " + (
+                f"= {day}" if table.partition == "day" else f"BETWEEN {day} AND {day + 29}"
+            )
             client.command(
                 f"INSERT INTO {_DATABASE}.{table.name} ({columns}) SELECT {chosen}"
                 f" FROM {_DATABASE}.base CROSS JOIN (SELECT number AS k FROM numbers({COPIES})) AS copies WHERE {days}"

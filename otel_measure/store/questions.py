@@ -48,8 +48,13 @@ class UserQuestions(Protocol):
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
 
-    def expect(self, active: Iterable[Days]) -> None:
-        """Be told of which days it is about to be asked who was active, so that all are found at once; none need be."""
+    def expect(self, active: Iterable[Days], steps: Iterable[Days] = ()) -> None:
+        """Be told what is about to be asked, so that it can be found at once; answers are the same without.
+
+        Args:
+            active: of which days, who was active.
+            steps: of which days, everything else that is counted in steps: sessions, conversions, scores.
+        """
 
     def first_day(self) -> int | None:
         """Return the day on which the second person was first seen: one wrong clock does not move it, an import does.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from otel_measure.definitions.conversions import total_value
 from otel_measure.definitions.days import Days
@@ -56,22 +56,38 @@ _SESSIONS: Final = (
     f" views > 0 AND span[-1].1 <= {{over:Int64}} AS viewed FROM {_SPANS})"
     " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
 )
+# The numbers of the steps that a day lies in.
+_IN_STEPS: Final = (
+    "arrayFilter((i, begin, end) -> d BETWEEN begin AND end, arrayEnumerate({firsts:Array(Int32)}),"
+    " {firsts:Array(Int32)}, {lasts:Array(Int32)})"
+)
+_CONVERTING: Final = (
+    f"(SELECT {MERGED} AS person, u.ts AS ts, u.d AS d, u.currency AS currency, u.value_nano AS value_nano FROM"
+    " (SELECT user, toUnixTimestamp64Micro(ts) AS ts, toInt32(toUInt16(day)) AS d, ifNull(currency, '') AS currency,"
+    " value_nano FROM {db}.event FINAL WHERE (type = {event:String} OR name = {event:String})"
+    f" AND {OF_SERVICE} AND {ON_DAYS}) AS u {JOIN})"
+)
+# Of each step how many converted after their first activity in it, how long that took, and sums by currency.
 _CONVERSIONS: Final = (
-    f"(SELECT {MERGED} AS person, u.ts AS ts, u.currency AS currency, u.value_nano AS value_nano FROM"
-    " (SELECT user, toUnixTimestamp64Micro(ts) AS ts, ifNull(currency, '') AS currency, value_nano"
-    f" FROM {{db}}.event FINAL WHERE (type = {{event:String}} OR name = {{event:String}}) AND {OF_SERVICE}"
-    f" AND {ON_DAYS}) AS u {JOIN}) AS c"
-    f" INNER JOIN (SELECT person, min(first) AS entered FROM {_DAYS} GROUP BY person) AS e ON e.person = c.person"
-    " WHERE c.ts >= e.entered"
+    "SELECT step, count(), sum(wait_us), sumMap(sums.1, sums.2, sums.3, sums.4) FROM (SELECT c.step AS step,"
+    " min(c.ts) - any(e.entered) AS wait_us,"
+    " sumMap([c.currency], [1], [toUInt8(c.value_nano IS NOT NULL)], [ifNull(c.value_nano, 0)]) AS sums"
+    f" FROM (SELECT person, ts, currency, value_nano, arrayJoin({_IN_STEPS}) AS step FROM {_CONVERTING}) AS c"
+    f" INNER JOIN (SELECT person, arrayJoin({_IN_STEPS}) AS step, min(first) AS entered FROM {_DAYS}"
+    f" WHERE person IN (SELECT person FROM {_CONVERTING}) GROUP BY person, step) AS e"
+    " ON e.person = c.person AND e.step = c.step WHERE c.ts >= e.entered GROUP BY c.step, c.person) GROUP BY step"
 )
 # As `records.ids.id_text` says it: of answers at one time the last one by its id counts.
 _ID_TEXT: Final = "if(id_text != '', id_text, toString(toUUID(lower(leftPad(hex(id), 32, '0')))))"
 _ANSWERS: Final = (
-    "SELECT score, count() FROM (SELECT argMax(u.score, (u.ts, u.answer_id)) AS score FROM (SELECT user, survey, score,"
-    f" toUnixTimestamp64Micro(ts) AS ts, {_ID_TEXT} AS answer_id FROM {{db}}.nps_response FINAL WHERE {OF_SERVICE}"
+    "SELECT step, score, count() FROM (SELECT u.step AS step, argMax(u.score, (u.ts, u.answer_id)) AS score"
+    f" FROM (SELECT user, survey, score, arrayJoin({_IN_STEPS}) AS step, toUnixTimestamp64Micro(ts) AS ts,"
+    f" {_ID_TEXT} AS answer_id, toInt32(toUInt16(day)) AS d FROM {{db}}.nps_response FINAL WHERE {OF_SERVICE}"
     f" AND {ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})) AS u {JOIN}"
-    f" GROUP BY {MERGED}, u.survey) GROUP BY score"
+    f" GROUP BY step, {MERGED}, u.survey) GROUP BY step, score"
 )
+_Sums: TypeAlias = tuple[Sequence[str], Sequence[int], Sequence[int], Sequence[int]]
+_NOBODY_CONVERTED: Final[tuple[int, int, _Sums]] = (0, 0, ((), (), (), ()))
 
 
 class ClickHouseUserQuestions:
@@ -99,14 +115,18 @@ class ClickHouseUserQuestions:
         self._merged = merged
         self._of = {"environment": environment, "service": service or "", "every": service is None}
         self._persons = ActivePersons(self._rows)
+        self._steps: set[Days] = set()
+        self._conversions: dict[tuple[Days, str], ConversionTotals] = {}
+        self._scores: dict[tuple[Days, str | None], Counter[int]] = {}
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions persons are counted: every answer is made anew, by those of now."""
         return "current"
 
-    def expect(self, active: Iterable[Days]) -> None:
-        """Be told of which days it is about to be asked who was active."""
+    def expect(self, active: Iterable[Days], steps: Iterable[Days] = ()) -> None:
+        """Be told of which days it is about to be asked who was active, and of which steps everything else."""
         self._persons.expect(active)
+        self._steps.update(steps)
 
     def first_day(self) -> int | None:
         """Return the day on which the second person was first seen; of one person alone theirs."""
@@ -160,19 +180,17 @@ class ClickHouseUserQuestions:
 
     def conversions(self, days: Days, event: str) -> ConversionTotals:
         """Return who converted by events of a type or name."""
-        sums = self._rows(
-            "SELECT c.currency, count(), count(c.value_nano), ifNull(sum(c.value_nano), 0)"
-            f" FROM {_CONVERSIONS} GROUP BY c.currency",
-            days,
-            event=event,
-        )
-        ((converted, wait_us),) = self._rows(
-            "SELECT count(), sum(wait_us) FROM (SELECT min(c.ts) - any(e.entered) AS wait_us"
-            f" FROM {_CONVERSIONS} GROUP BY c.person)",
-            days,
-            event=event,
-        )
-        conversions, value = total_value((currency, n, valued, 0, nanos) for currency, n, valued, nanos in sums)
+        key = days, event
+        if key not in self._conversions:
+            steps = sorted({*self._steps, days})
+            found = {step: row for step, *row in self._rows_of_steps(_CONVERSIONS, steps, event=event)}
+            for i, step in enumerate(steps, 1):
+                self._conversions[step, event] = self._converted(step, *found.get(i, _NOBODY_CONVERTED))
+        return self._conversions[key]
+
+    def _converted(self, days: Days, converted: int, wait_us: int, sums: _Sums) -> ConversionTotals:
+        by_currency = zip(*sums, strict=True)
+        conversions, value = total_value((currency, n, valued, 0, nanos) for currency, n, valued, nanos in by_currency)
         return ConversionTotals(self.active(days), converted, conversions, wait_us, value)
 
     def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
@@ -188,8 +206,18 @@ class ClickHouseUserQuestions:
 
     def scores(self, days: Days, survey: str | None = None) -> Counter[int]:
         """Return how many gave each score with their last answer in these days."""
-        rows = self._rows(_ANSWERS, days, survey=survey or "", any_survey=survey is None)
-        return Counter({int(score): int(n) for score, n in rows})
+        key = days, survey
+        if key not in self._scores:
+            steps = sorted({*self._steps, days})
+            for step in steps:
+                self._scores[step, survey] = Counter()
+            for i, score, n in self._rows_of_steps(_ANSWERS, steps, survey=survey or "", any_survey=survey is None):
+                self._scores[steps[i - 1], survey][score] = n
+        return self._scores[key]
+
+    def _rows_of_steps(self, sql: str, steps: Sequence[Days], **parameters: Any) -> Sequence[Sequence[Any]]:
+        firsts, lasts = [step.first for step in steps], [step.last for step in steps]
+        return self._rows(sql, Days(min(firsts), max(lasts)), firsts=firsts, lasts=lasts, **parameters)
 
     def _number(self, sql: str, days: Days, **parameters: Any) -> int:
         return int(self._rows(sql, days, **parameters)[0][0])

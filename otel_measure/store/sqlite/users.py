@@ -75,7 +75,7 @@ class SqliteUserQuestions:
         """Return by which definitions persons are counted in [start, end)."""
         return counted_by(self._connection, self._seen, start, end, self._source)
 
-    def expect(self, active: Iterable[Days]) -> None:
+    def expect(self, active: Iterable[Days], steps: Iterable[Days] = ()) -> None:
         """Do nothing: every answer is a sum of some hundred rows."""
 
     def first_day(self) -> int | None:
