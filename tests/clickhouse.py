@@ -27,10 +27,10 @@ _LISTEN: Final = (
     " SELECT sum(sleepEachRow(1)) FROM numbers(3600) SETTINGS max_block_size = 1, max_threads = 1"
 )
 # A server removes what was replaced after eight minutes, which no test waits for.
-_CONFIG: Final = (
-    "<clickhouse><merge_tree><old_parts_lifetime>1</old_parts_lifetime><cleanup_delay_period>1</cleanup_delay_period>"
+MERGE_TREE: Final = (
+    "<merge_tree><old_parts_lifetime>1</old_parts_lifetime><cleanup_delay_period>1</cleanup_delay_period>"
     "<max_cleanup_delay_period>1</max_cleanup_delay_period>"
-    "<cleanup_delay_period_random_add>0</cleanup_delay_period_random_add></merge_tree></clickhouse>"
+    "<cleanup_delay_period_random_add>0</cleanup_delay_period_random_add></merge_tree>"
 )
 # What the extra does not install and other tests do; the client would import each, for seconds, at the first insert.
 _NOT_OF_THE_EXTRA: Final[Mapping[str, ModuleType | None]] = dict.fromkeys(("np", "pd", "pd_time_test", "arrow", "pl"))
@@ -71,7 +71,7 @@ class ClickHouseServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not any(argument.startswith("--config-file") for argument in arguments):
             config = self.folder / "config.xml"
-            config.write_text(_CONFIG, encoding="utf-8")
+            config.write_text(f"<clickhouse>{MERGE_TREE}</clickhouse>", encoding="utf-8")
             own = (*own, f"--config-file={config}")
         command = [sys.executable, "-S", str(main), requires_clickhouse(), *own, *arguments]
         with running(command, self.folder / "server.log") as self._process:
@@ -100,6 +100,28 @@ class ClickHouseServer:
     def new_database(self) -> str:
         """Return a name that no test has used on it."""
         return f"measure_{next(self._databases)}"
+
+
+def users_config(folder: Path, name: str, password: str, *, readonly: int) -> str:
+    """Return the argument of `ClickHouseServer.run` by which it has a user beside the default one.
+
+    Args:
+        folder: for the files of the configuration; made.
+        name: of the user.
+        password: of the user.
+        readonly: the setting of its profile: 0 may write, 1 and 2 may not.
+    """
+    everywhere = "<networks><ip>::/0</ip></networks><quota>default</quota>"
+    folder.mkdir()
+    users, config = folder / "users.xml", folder / "config.xml"
+    users.write_text(
+        f"<clickhouse><profiles><default/><own><readonly>{readonly}</readonly></own></profiles><quotas><default/></quotas>"
+        f"<users><default><password/>{everywhere}<profile>default</profile></default>"
+        f"<{name}><password>{password}</password>{everywhere}<profile>own</profile></{name}></users></clickhouse>",
+        encoding="utf-8",
+    )
+    config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>", encoding="utf-8")
+    return f"--config-file={config}"
 
 
 @contextmanager

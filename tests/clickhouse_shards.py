@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.measured import MEASURED_TABLES
 from otel_measure.store.clickhouse.schema import LOCAL_SUFFIX, statements
-from tests.clickhouse import ClickHouseServer
+from tests.clickhouse import MERGE_TREE, ClickHouseServer
 
 CLUSTER: Final = "shards"
 _SHARD: Final = "<shard><replica><host>127.0.0.1</host><port>{port}</port></replica></shard>"
@@ -34,10 +35,11 @@ class Shards:
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "cluster.xml"
         self._config.write_text(
-            f"<clickhouse><remote_servers><{CLUSTER}>{known}</{CLUSTER}></remote_servers></clickhouse>"
+            f"<clickhouse>{MERGE_TREE}<remote_servers><{CLUSTER}>{known}</{CLUSTER}></remote_servers></clickhouse>"
         )
 
         self._running = running
+        self._known: dict[str, list[ClickHouseDatabase]] = {}
         for server in range(len(self.servers)):
             self.start(server)
 
@@ -52,17 +54,24 @@ class Shards:
     def new_url(self) -> str:
         """Return the place of a store in a new database of both."""
         name = self.servers[0].new_database()
-        for statement in statements(name, CLUSTER):
-            self._run_on_all(name, statement)
+        self.create(name)
         return self.servers[0].url(name)
+
+    def create(self, name: str) -> None:
+        """Run what is printed for a database of the cluster."""
+        for statement in statements(name, CLUSTER):
+            self._run_where_said(self.nodes(name)[0], statement)
 
     def rows_by_shard(self, name: str, table: str) -> list[int]:
         """Return how many rows of a table of a database each shard has."""
-        counts = []
-        for each in self.servers:
-            with ClickHouseDatabase.of_url(each.url(name)) as node:
-                counts.append(int(node.rows(f"SELECT count() FROM {{db}}.{table}{LOCAL_SUFFIX}")[0][0]))
-        return counts
+        count = f"SELECT count() FROM {{db}}.{table}{LOCAL_SUFFIX}"
+        return [int(node.rows(count)[0][0]) for node in self.nodes(name)]
+
+    def merge(self, name: str) -> None:
+        """Have each shard merge what facts of a database it has, day by day."""
+        for node in self.nodes(name):
+            for table in MEASURED_TABLES:
+                node.run(f"OPTIMIZE TABLE {{db}}.{table}{LOCAL_SUFFIX} FINAL")
 
     @contextmanager
     def without_keeper(self) -> Iterator[None]:
@@ -78,9 +87,15 @@ class Shards:
             database.run(sql)
 
     def _run_on_all(self, name: str, sql: str) -> None:
-        for each in self.servers:
-            with ClickHouseDatabase.of_url(each.url(name)) as node:
-                node.run(without_replication(sql))
+        for node in self.nodes(name):
+            node.run(without_replication(sql))
+
+    def nodes(self, name: str) -> list[ClickHouseDatabase]:
+        """Return connections to a database on each of them, which are kept."""
+        if name not in self._known:
+            opened = [ClickHouseDatabase.of_url(each.url(name)) for each in self.servers]
+            self._known[name] = [self._running.enter_context(each) for each in opened]
+        return self._known[name]
 
 
 def without_replication(statement: str) -> str:

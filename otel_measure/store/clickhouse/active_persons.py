@@ -39,6 +39,12 @@ def per_person(of_user: str, of_users: str) -> str:
     )
 
 
+def within_table(days: Days) -> Days:
+    """Return those of some days that a table has."""
+    first, last = (min(max(day, ALL_DAYS.first), ALL_DAYS.last) for day in days)
+    return Days(first, last)
+
+
 class Ask(Protocol):
     """Asks the server about some days."""
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
-from otel_measure.store.clickhouse.faults import LOOK, NO_ANSWER, unavailable
+from otel_measure.store.clickhouse.faults import FREE_SPACE, LOOK, NO_ANSWER, unavailable
 from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE, LOCAL_SUFFIX
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.places import shown
@@ -27,9 +27,15 @@ _PROMPT_S: Final = 4  # of those who wait for a write to be answered
 _PING_S: Final = 1
 IDS_AT_ONCE: Final = 2000
 # What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
-# when it returns. A question within a question is asked of all shards as well.
+# when it returns. A question within a question is asked of all shards as well, and of the same replicas: the first of
+# each shard that answers. Without a shard there is no answer. Answers wait for their end in memory: by default they do
+# on the server's disk, and where that is full they are empty and no error.
 _SETTINGS: Final = {
     "async_insert": 0,
+    "buffer_size": 64 * 2**20,
+    "load_balancing": "in_order",
+    "prefer_localhost_replica": 0,
+    "skip_unavailable_shards": 0,
     "distributed_foreground_insert": 1,
     "distributed_product_mode": "global",
     "max_partitions_per_insert_block": 0,
@@ -48,19 +54,34 @@ class ClickHouseDatabase:
         connect: returns a new client that waits for an answer for so many seconds; closed with it.
         name: of the database.
         within_s: how long a statement waits for its answer.
+        wanted_cluster: over which facts are to be distributed; `None` takes what is there.
+
+    Attributes:
+        name, wanted_cluster: see above.
+        has_refused: the last insert failed, and none has succeeded since.
     """
 
-    def __init__(self, connect: Callable[[int], Client], name: str, within_s: int = _SECONDS) -> None:
+    def __init__(
+        self,
+        connect: Callable[[int], Client],
+        name: str,
+        within_s: int = _SECONDS,
+        wanted_cluster: str | None = None,
+    ) -> None:
         self._connect = connect
         self._within_s = within_s
         self._client = connect(within_s)
         self._is_in_doubt = False
+        self.has_refused = False
         self._inherited: list[Client] = []
         self.name = name
+        self.wanted_cluster = wanted_cluster
 
     @classmethod
     def of_url(cls, url: str) -> Self:
         """Connect to what a URL names: `clickhouse://user:password@host:port/database`, `clickhouses://` over TLS.
+
+        With `?cluster=NAME` the store is on that cluster, whose tables are there (`create`).
 
         Raises:
             ConfigurationError: it is no such URL, or the client is not installed.
@@ -72,9 +93,12 @@ class ClickHouseDatabase:
             raise ConfigurationError("ClickHouse needs its client: pip install 'otel-measure[clickhouse]'") from error
         parts = urlsplit(url)
         name = parts.path.strip("/") or DEFAULT_DATABASE
-        if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name:
+        asked = parse_qs(parts.query, keep_blank_values=True)
+        wanted = asked.pop("cluster", [None])
+        if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name or asked:
             raise ConfigurationError(
-                f"a store in ClickHouse is clickhouse://user:password@host:port/database, not {shown(url)!r}"
+                "a store in ClickHouse is clickhouse://user:password@host:port/database, with ?cluster=NAME where it is"
+                f" on a cluster, not {shown(url)!r}"
             )
         is_secure = parts.scheme == "clickhouses"
         logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # we say it, and once
@@ -92,7 +116,7 @@ class ClickHouseDatabase:
             )
 
         with _told_as_unavailable(shown(url)):
-            return cls(connect, name)
+            return cls(connect, name, wanted_cluster=wanted[-1])
 
     def rows(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> Sequence[Sequence[Any]]:
         """Return the rows of a query, in which `{name:Type}` is a parameter and `{db}` the name of the database.
@@ -103,16 +127,21 @@ class ClickHouseDatabase:
             parameters: by their names.
         """
         with self._talking():
-            return self._client.query(
+            answer = self._client.query(
                 sql.replace("{db}", self.name),
                 parameters=parameters or None,
                 external_data=None if merged is None else _merged_table(merged),
-            ).result_rows
+            )
+        rows = answer.result_rows
+        made = int(answer.summary.get("result_rows", len(rows)))
+        if made != len(rows):
+            raise StoreUnavailable("full", f"{self.name}: {len(rows):,} of {made:,} rows of an answer came", FREE_SPACE)
+        return rows
 
-    def run(self, sql: str) -> None:
-        """Run a statement."""
+    def run(self, sql: str, **parameters: Any) -> None:
+        """Run a statement, with parameters as those of `rows`."""
         with self._talking():
-            self._client.command(sql.replace("{db}", self.name))
+            self._client.command(sql.replace("{db}", self.name), parameters=parameters or None)
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Insert rows, given by columns; there are some. When it returns they are stored.
@@ -120,11 +149,20 @@ class ClickHouseDatabase:
         Raises:
             StoreRejected: a value does not fit into its column; nothing was sent.
         """
-        with self._talking():
-            self._client.insert(table, list(columns.values()), list(columns), database=self.name, column_oriented=True)
+        names, values = list(columns), list(columns.values())
+        try:
+            with self._talking():
+                self._client.insert(table, values, names, database=self.name, column_oriented=True)
+        except StoreUnavailable:
+            self.has_refused = True
+            raise
+        self.has_refused = False
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` when the server does not answer, or does not let us write."""
+        """Raise `StoreUnavailable` when the server does not answer, or does not let us write.
+
+        No row is written, so a disk that is full is not met: that is known by `has_refused`.
+        """
         self.run("INSERT INTO {db}.log (name, operation, said_by) SELECT '', '', 0 WHERE 0")
 
     def after_fork_in_child(self) -> None:
@@ -137,22 +175,31 @@ class ClickHouseDatabase:
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table of facts for which a condition holds, on every shard."""
-        self.run_on_shards(f"DELETE FROM {{db}}.{self._holder(table)}{self._on_cluster(table)} WHERE {where}")
+        self.run_on_shards(f"DELETE FROM {{db}}.{self.holder(table)}{self._on_cluster(table)} WHERE {where}")
 
     def alter(self, table: str, command: str) -> None:
         """Alter what holds the rows of a table, on every shard."""
-        self.run_on_shards(f"ALTER TABLE {{db}}.{self._holder(table)}{self._on_cluster(table)} {command}")
+        self.run_on_shards(f"ALTER TABLE {{db}}.{self.holder(table)}{self._on_cluster(table)} {command}")
 
     def count_parts(self, table: str, where: str) -> int:
-        """Return how many parts of a table there are on all shards for which a condition holds."""
-        parts = f"cluster('{self.cluster}', system.parts)" if self._is_distributed(table) else "system.parts"
+        """Return how many parts of a table there are on all servers for which a condition holds."""
+        parts = self.on_every_server("system.parts") if self._is_distributed(table) else "system.parts"
         sql = f"SELECT count() FROM {parts} WHERE database = {{of:String}} AND table = {{table:String}} AND {where}"
-        return int(self.rows(sql, of=self.name, table=self._holder(table))[0][0])
+        return int(self.rows(sql, of=self.name, table=self.holder(table))[0][0])
+
+    def on_each_shard(self, table: str) -> str:
+        """Return a table of the servers' own as a query names it, of one server of each shard."""
+        return table if self.cluster is None else f"cluster('{self.cluster}', {table})"
+
+    def on_every_server(self, table: str) -> str:
+        """Return a table of the servers' own as a query names it, of all servers that have facts."""
+        return table if self.cluster is None else f"clusterAllReplicas('{self.cluster}', {table})"
 
     def _is_distributed(self, table: str) -> bool:
         return self.cluster is not None and any(table == each.name for each in FACT_TABLES)
 
-    def _holder(self, table: str) -> str:
+    def holder(self, table: str) -> str:
+        """Return the name of the table that holds the rows of a table, on the one server or on each shard."""
         return table + LOCAL_SUFFIX if self._is_distributed(table) else table
 
     def _on_cluster(self, table: str) -> str:
@@ -168,6 +215,11 @@ class ClickHouseDatabase:
             table=FACT_TABLES[0].name,
         )
         return str(rows[0][0]) or None if rows else None
+
+    def has_table(self, table: str) -> bool:
+        """Tell whether there is a table of this name."""
+        sql = "SELECT 1 FROM system.tables WHERE database = {of:String} AND name = {table:String}"
+        return bool(self.rows(sql, of=self.name, table=table))
 
     def run_on_shards(self, sql: str) -> None:
         """Run a statement that says itself whether it is for a cluster."""

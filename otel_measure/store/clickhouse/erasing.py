@@ -27,12 +27,12 @@ from otel_measure.store.clickhouse.columns import (
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, FactTable
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, STRETCH, FactTable
 
 OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
-_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), LOG.name, SNAPSHOT.name)
+_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), STRETCH.name, LOG.name, SNAPSHOT.name)
 
 
 def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
@@ -94,11 +94,14 @@ class PersonRemover:
         Raises:
             StoreUnavailable: the server has not done all of it; to do it again completes it.
         """
+        # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
+        if self._database.cluster is None:
+            self._mask(STRETCH.name, numbers)
         for table in OF_PERSONS:
             self._bury(table, numbers)
-            self._mask(table, numbers)
+            self._mask(table.name, numbers)
         self._make_calls_anonymous(numbers)
-        self._mask(INFERENCE, numbers)
+        self._mask(INFERENCE.name, numbers)
 
     def refused(self, records: Sequence[Record], erased: Collection[bytes]) -> set[int]:
         """Return the indexes of the records that were themselves erased, whatever time they say now.
@@ -143,9 +146,9 @@ class PersonRemover:
         sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {of_users(numbers)}"
         return int(self._database.rows(sql)[0][0])
 
-    def _mask(self, table: FactTable, numbers: Collection[int]) -> None:
-        if self._database.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {of_users(numbers)} LIMIT 1"):
-            self._database.delete(table.name, of_users(numbers))
+    def _mask(self, table: str, numbers: Collection[int]) -> None:
+        if self._database.rows(f"SELECT 1 FROM {{db}}.{table} WHERE {of_users(numbers)} LIMIT 1"):
+            self._database.delete(table, of_users(numbers))
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""

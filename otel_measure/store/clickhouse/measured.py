@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,7 @@ from otel_measure.definitions.measurements import MEASURED_FIELDS
 from otel_measure.definitions.totals import Sum, TotalKey, summed_alike
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
-from otel_measure.store.clickhouse.parts import Piece
+from otel_measure.store.clickhouse.parts import PartName, Piece
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
 
 MEASURED_TABLES: Final = {table.name: table for table in FACT_TABLES if table.record in MEASURED_FIELDS}
@@ -23,7 +23,7 @@ _EMPTY: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _NONE: Final[frozenset[int]] = frozenset()
 # A projection has parts and places of its own.
-_FROM_FACTS: Final = "SETTINGS optimize_use_projections = 0"
+FROM_FACTS: Final = "SETTINGS optimize_use_projections = 0"
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 
 
@@ -34,7 +34,7 @@ class LeftOut(NamedTuple):
         places: of these rows in their parts, by the parts' names.
     """
 
-    places: Mapping[str, frozenset[int]]
+    places: Mapping[PartName, frozenset[int]]
 
     def plus(self, other: LeftOut) -> LeftOut:
         """Return all rows of both."""
@@ -42,26 +42,26 @@ class LeftOut(NamedTuple):
         return LeftOut({part: self.places.get(part, _NONE) | other.places.get(part, _NONE) for part in parts})
 
 
-def left_out(database: ClickHouseDatabase, table: str, parts: Iterable[str]) -> LeftOut:
+def left_out(database: ClickHouseDatabase, table: str, parts: Collection[PartName]) -> LeftOut:
     """Return the rows that do not count of all ids in parts of a table, wherever they are.
 
     Writers that wrote one id at the same moment remove all rows but the first; until they have, or where they died, a
     total must not count an id twice: it would fall afterwards, and a counter that falls has begun anew.
     """
-    of_parts = f"(SELECT id FROM {{db}}.{table} WHERE _part IN {_names(parts)})"
+    of_parts = f"(SELECT id FROM {{db}}.{table} WHERE {in_parts(parts)})"
     doubled = database.rows(
         f"SELECT id FROM {{db}}.{table} WHERE id IN {of_parts} GROUP BY id HAVING count() > 1 ORDER BY id"
     )
-    others: dict[str, set[int]] = {}
+    others: dict[PartName, set[int]] = {}
     for some in id_chunks([number for (number,) in doubled]):
         rows = database.rows(
-            f"SELECT id, rank, toUInt16(day), user, _part, _part_offset FROM {{db}}.{table}"
-            f" WHERE id IN {in_ids(some)} {_FROM_FACTS}"
+            f"SELECT id, rank, toUInt16(day), user, shardNum(), _part, _part_offset FROM {{db}}.{table}"
+            f" WHERE id IN {in_ids(some)} {FROM_FACTS}"
         )
         first: int | None = None
-        for number, *_, part, place in sorted(map(tuple, rows), reverse=True):  # as `FactWriter` finds the first
+        for number, *_, shard, part, place in sorted(map(tuple, rows), reverse=True):  # as `FactWriter` finds the first
             if number == first:
-                others.setdefault(part, set()).add(place)
+                others.setdefault(PartName(shard, part), set()).add(place)
             first = number
     return LeftOut({part: frozenset(places) for part, places in others.items()})
 
@@ -69,27 +69,29 @@ def left_out(database: ClickHouseDatabase, table: str, parts: Iterable[str]) -> 
 def rows_of_users(database: ClickHouseDatabase, table: str, users: Iterable[int]) -> LeftOut:
     """Return the rows of users, by their numbers."""
     rows = database.rows(
-        f"SELECT _part, groupArray(_part_offset) FROM {{db}}.{table} WHERE user IN {in_ids(sorted(users))}"
-        f" GROUP BY _part {_FROM_FACTS}"
+        f"SELECT shardNum(), _part, groupArray(_part_offset) FROM {{db}}.{table} WHERE user IN {in_ids(sorted(users))}"
+        f" GROUP BY shardNum(), _part {FROM_FACTS}"
     )
-    return LeftOut({part: frozenset(places) for part, places in rows})
+    return LeftOut({PartName(shard, part): frozenset(places) for shard, part, places in rows})
 
 
 def sums_of(
     database: ClickHouseDatabase, piece: Piece, doubled: LeftOut
-) -> Iterator[tuple[str, int, dict[TotalKey, Sum]]]:
+) -> Iterator[tuple[PartName, int, dict[TotalKey, Sum]]]:
     """Yield the parts of a piece that have rows that count, how many, and what they add."""
     table = MEASURED_TABLES[piece.table]
     fields = MEASURED_FIELDS[table.record]
-    columns = ", ".join(("_part", "service", "environment", *(_read(table, field) for field in fields)))
-    rows = database.rows(
-        f"SELECT {columns}, count() FROM {{db}}.{table.name} WHERE _part IN {_names(piece.parts)}"
-        f" AND _part_offset >= {piece.first:d} AND _part_offset < {piece.end:d}{_without(doubled)}"
-        f" GROUP BY ALL ORDER BY _part {_FROM_FACTS}"
+    columns = ", ".join(
+        ("shardNum() AS shard", "_part", "service", "environment", *(_read(table, field) for field in fields))
     )
-    for part, of_part in groupby(rows, itemgetter(0)):
-        counted = [(_record(table, fields, row[1:-1]), int(row[-1])) for row in of_part]
-        yield part, sum(n for _, n in counted), summed_alike(counted)
+    rows = database.rows(
+        f"SELECT {columns}, count() FROM {{db}}.{table.name} WHERE {in_parts(piece.parts)}"
+        f" AND _part_offset >= {piece.first:d} AND _part_offset < {piece.end:d}{_without(doubled)}"
+        f" GROUP BY ALL ORDER BY shard, _part {FROM_FACTS}"
+    )
+    for part, of_part in groupby(rows, itemgetter(0, 1)):
+        counted = [(_record(table, fields, row[2:-1]), int(row[-1])) for row in of_part]
+        yield PartName(*part), sum(n for _, n in counted), summed_alike(counted)
 
 
 def sums_where(database: ClickHouseDatabase, table: FactTable, where: str) -> dict[TotalKey, Sum]:
@@ -101,12 +103,18 @@ def sums_where(database: ClickHouseDatabase, table: FactTable, where: str) -> di
 
 
 def _without(doubled: LeftOut) -> str:
-    rows = [f"('{part}', {place:d})" for part, places in doubled.places.items() for place in sorted(places)]
-    return f" AND (_part, _part_offset) NOT IN ({', '.join(rows)})" if rows else ""
+    rows = [f"{_tuple(part)[:-1]}, {place:d})" for part, places in doubled.places.items() for place in sorted(places)]
+    return f" AND (shardNum(), _part, _part_offset) NOT IN ({', '.join(rows)})" if rows else ""
 
 
-def _names(parts: Iterable[str]) -> str:
-    return "(" + ", ".join(f"'{part}'" for part in parts) + ")"
+def in_parts(parts: Collection[PartName]) -> str:
+    """Return the condition that a row lies in one of some parts; by the first half the server opens no others."""
+    names = ", ".join(sorted({f"'{part.name}'" for part in parts}))
+    return f"_part IN ({names}) AND (shardNum(), _part) IN ({', '.join(map(_tuple, parts))})"
+
+
+def _tuple(part: PartName) -> str:
+    return f"({part.shard:d}, '{part.name}')"
 
 
 def _read(table: FactTable, field: str) -> str:

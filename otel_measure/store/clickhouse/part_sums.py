@@ -4,6 +4,9 @@ A part that was merged of known ones adds what they did, unless it lost a row: t
 sums are at every moment those of the facts that are there, whoever wrote them, and asking again costs what is new.
 What parts add that have not changed for hours is kept in the table `settled_total` for whoever starts later. It follows
 from the part alone, so that it does not matter who wrote it, or how often.
+
+Facts on shards are in parts of each shard. A shard that does not answer is no part of an answer: without one of them
+there is none.
 """
 
 from __future__ import annotations
@@ -25,16 +28,18 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.measured import MEASURED_TABLES, LeftOut, left_out, rows_of_users, sums_of
-from otel_measure.store.clickhouse.parts import DataPart, active_parts, made_of, pieces
+from otel_measure.store.clickhouse.parts import DataPart, PartName, active_parts, made_of, pieces
 from otel_measure.store.clickhouse.tables import SETTLED_TOTAL
+from otel_measure.store.sqlite.chunks import chunks
 
 ROWS_AT_ONCE: Final = 100_000
+_PARTS_AT_ONCE: Final = 2_000
 _ATTEMPTS: Final = 50
 _NONE: Final[frozenset[int]] = frozenset()
 # What a version that measures otherwise kept is no answer of this one.
 _MEASURING: Final = repr((instruments.INSTRUMENTS, sorted(map(repr, MEASURED_FIELDS.items()))))
 _MEASURED_BY: Final = int.from_bytes(blake2b(_MEASURING.encode(), digest_size=8).digest())
-_PartKey: TypeAlias = tuple[str, str]
+_PartKey: TypeAlias = tuple[str, PartName]
 _KeptSum: TypeAlias = tuple[str, Attributes, str, str, int, int, list[int] | None]
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str | bytes], list[_KeptSum]] = msgspec.json.Decoder(list[_KeptSum]).decode
@@ -106,15 +111,8 @@ class PartSums:
             removed: facts that add nothing.
 
         Raises:
-            StoreUnavailable: the server does not answer, or merges faster than anybody reads; or facts lie on shards.
+            StoreUnavailable: a server does not answer, or merges faster than anybody reads.
         """
-        if self._database.cluster is not None:
-            raise StoreUnavailable(
-                "clickhouse",
-                f"{self._database.name}: totals are summed by the parts of one server, and facts lie on the shards of"
-                f" {self._database.cluster}",
-                "have them from the reports: see docs/scale.md",
-            )
         with self._lock:
             if not self._has_begun:
                 self._take_settled()
@@ -187,12 +185,13 @@ class PartSums:
             for name, n, added in sums_of(self._database, piece, doubled[piece.table]):
                 reading[piece.table, name].rows += n
                 _merge(reading[piece.table, name].sums, added)
-        # What is there before and after was there meanwhile; of the others perhaps not all was read.
+        # What is there before and after was there meanwhile; of the others perhaps not all was read. Nor was it where
+        # another replica was asked, which has the rows in other parts: it is tried again.
         still = self._active()
         for part in parts:
             key = (part.table, part.name)
-            if key in still:
-                read = reading[key]
+            read = reading[key]
+            if key in still and (part.hides_rows or read.rows + len(read.left_out) == part.rows):
                 self._counted[key] = _CountedPart(part, read.rows, frozenset(read.left_out), packed_sums(read.sums))
 
     def _leave_out(self, reading: Mapping[_PartKey, _BeingRead], key: _PartKey, places: frozenset[int]) -> None:
@@ -221,14 +220,16 @@ class PartSums:
 
     def _take_settled(self) -> None:
         rows = self._database.rows(
-            f"SELECT of_table, part, counted, sums FROM {{db}}.{SETTLED_TOTAL.name} WHERE measured_by = {{by:UInt64}}",
+            f"SELECT of_table, shard, part, counted, sums FROM {{db}}.{SETTLED_TOTAL.name}"
+            " WHERE measured_by = {by:UInt64}",
             by=_MEASURED_BY,
         )
         active = self._active()
-        for table, name, counted, sums in rows:
-            if (part := active.get((table, name))) is not None:
-                self._counted[table, name] = _CountedPart(part, counted, _NONE, sums.encode())
-                self._settled.add((table, name))
+        for table, shard, name, counted, sums in rows:
+            key = (table, PartName(shard, name))
+            if (part := active.get(key)) is not None:
+                self._counted[key] = _CountedPart(part, counted, _NONE, sums.encode())
+                self._settled.add(key)
 
     def _settle(self, active: Mapping[_PartKey, DataPart]) -> None:
         new = [
@@ -238,21 +239,31 @@ class PartSums:
         ]
         if not new:
             return
-        gone = (
-            f"(of_table, part) NOT IN (SELECT table, name FROM system.parts WHERE database = '{self._database.name}')"
-        )
-        self._database.run(f"DELETE FROM {{db}}.{SETTLED_TOTAL.name} WHERE {gone}")
+        self._unsettle()
         self._database.insert(
             SETTLED_TOTAL.name,
             {
                 "of_table": [table for table, _ in new],
-                "part": [name for _, name in new],
+                "shard": [name.shard for _, name in new],
+                "part": [name.name for _, name in new],
                 "measured_by": [_MEASURED_BY] * len(new),
                 "counted": [self._counted[key].rows for key in new],
                 "sums": [self._counted[key].sums.decode() for key in new],
             },
         )
         self._settled = {*(self._settled & active.keys()), *new}
+
+    def _unsettle(self) -> None:
+        """Remove what is kept of parts that are gone."""
+        rows = self._database.rows(f"SELECT DISTINCT of_table, shard, part FROM {{db}}.{SETTLED_TOTAL.name}")
+        active = self._active()  # after the rows: what others settle meanwhile stays
+        gone = [
+            f"('{table}', {shard:d}, '{part}')" for table, shard, part in rows if (table, (shard, part)) not in active
+        ]
+        for some in chunks(gone, _PARTS_AT_ONCE):
+            self._database.run(
+                f"DELETE FROM {{db}}.{SETTLED_TOTAL.name} WHERE (of_table, shard, part) IN ({', '.join(some)})"
+            )
 
 
 def _merge(into: dict[TotalKey, Sum], sums: Mapping[TotalKey, Sum]) -> None:

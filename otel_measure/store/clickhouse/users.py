@@ -1,8 +1,8 @@
 """Questions about users, answered from facts: persons by their active days, sessions, conversions, answers.
 
-Every question reads what it needs at once: the days on which users were active from the projection `user_day`, the
-rest from the events of the days asked about. Users that are one person become it while the question is asked: their
-numbers travel with it.
+Every question reads what it needs at once: the days on which users were active from the projection `user_day`,
+sessions from the stretches of settled days, the rest from the events of the days asked about. Users that are one person
+become it while the question is asked: their numbers travel with it.
 """
 
 from __future__ import annotations
@@ -23,38 +23,17 @@ from otel_measure.store.clickhouse.active_persons import (
     ON_DAYS,
     ActivePersons,
     per_person,
+    within_table,
 )
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.person_sessions import PersonSessions
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
-_SECOND_US: Final = 1_000_000
 # (person, d, first): the days of persons and their first activity on each
 _DAYS: Final = (
     f"(SELECT {MERGED} AS person, d, min(u.first) AS first FROM (SELECT user, toInt32(toUInt16(day)) AS d,"
     f" toUnixTimestamp64Micro(min(ts)) AS first FROM {{db}}.event"
     f" WHERE active = 1 AND {OF_SERVICE} AND {ON_DAYS} GROUP BY user, day) AS u {JOIN} GROUP BY person, d)"
-)
-# Sessions of the persons who did something on the days asked about, of all days: none is cut at the edge of a window.
-_TOUCHED: Final = (
-    f"(SELECT DISTINCT {MERGED} AS person FROM (SELECT DISTINCT user FROM {{db}}.event"
-    f" WHERE {OF_SERVICE} AND {ON_DAYS}) AS u {JOIN})"
-)
-_SPANS: Final = (
-    "(SELECT person, session, arraySort(groupArray((ts, d, active, is_view, is_key))) AS acts,"
-    " arrayJoin(arraySplit((act, pause) -> pause > if(session = 0, {gap:Int64}, {client_gap:Int64}), acts,"
-    " arrayDifference(acts.1))) AS span FROM (SELECT"
-    f" {MERGED} AS person, u.session AS session, u.ts AS ts, u.d AS d, u.active AS active, u.is_view AS is_view,"
-    " u.is_key AS is_key FROM (SELECT user, session, toUnixTimestamp64Micro(ts) AS ts, toInt32(toUInt16(day)) AS d,"
-    " active, type IN {views:Array(String)} AS is_view, type IN {keys:Array(String)} AS is_key FROM {db}.event FINAL"
-    f" WHERE background = 0 AND (active = 1 OR session != 0) AND {OF_SERVICE}) AS u {JOIN}"
-    f" WHERE person IN {_TOUCHED}) GROUP BY person, session)"
-)
-_SESSIONS: Final = (
-    "SELECT count(), sum(length_us), sum(events), countIf(viewed), countIf(viewed AND length_us < {engaged:Int64}"
-    " AND views < {engaged_views:Int64} AND keys = 0) FROM (SELECT span[1].2 AS d, span[-1].1 - span[1].1 AS length_us,"
-    " arraySum(span.3) AS events, arraySum(span.4) AS views, arraySum(span.5) AS keys,"
-    f" views > 0 AND span[-1].1 <= {{over:Int64}} AS viewed FROM {_SPANS})"
-    " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
 )
 # The numbers of the steps that a day lies in.
 _IN_STEPS: Final = (
@@ -115,6 +94,7 @@ class ClickHouseUserQuestions:
         self._merged = merged
         self._of = {"environment": environment, "service": service or "", "every": service is None}
         self._persons = ActivePersons(self._rows)
+        self._sessions = PersonSessions(database, definitions, self._rows)
         self._steps: set[Days] = set()
         self._conversions: dict[tuple[Days, str], ConversionTotals] = {}
         self._scores: dict[tuple[Days, str | None], Counter[int]] = {}
@@ -158,31 +138,13 @@ class ClickHouseUserQuestions:
 
     def sessions(self, days: Days, now: int) -> SessionTotals:
         """Return what the sessions that start on these days add up to; those still open at `now` are in no bounce."""
-        rules = self._definitions
-        ((sessions, duration_us, events, viewed, bounced),) = self._rows(
-            _SESSIONS,
-            days,
-            gap=rules.session_gap_us,
-            client_gap=rules.client_session_gap_us,
-            engaged=rules.engaged_s * _SECOND_US,
-            engaged_views=rules.engaged_views,
-            over=now - rules.session_gap_us,
-            views=sorted(rules.view_event_types),
-            keys=sorted(rules.key_event_types),
-        )
-        background = self._number(
-            f"SELECT count() FROM {{db}}.event FINAL WHERE background = 1 AND type NOT IN {{passive:Array(String)}}"
-            f" AND {OF_SERVICE} AND {ON_DAYS}",
-            days,
-            passive=sorted(rules.passive_event_types),
-        )
-        return SessionTotals(sessions, duration_us, events, viewed, bounced, background)
+        return self._sessions.totals(days, now, self._steps)
 
     def conversions(self, days: Days, event: str) -> ConversionTotals:
         """Return who converted by events of a type or name."""
         key = days, event
         if key not in self._conversions:
-            steps = sorted({*self._steps, days})
+            steps = sorted({step for step in self._steps if (step, event) not in self._conversions} | {days})
             found = {step: row for step, *row in self._rows_of_steps(_CONVERSIONS, steps, event=event)}
             for i, step in enumerate(steps, 1):
                 self._conversions[step, event] = self._converted(step, *found.get(i, _NOBODY_CONVERTED))
@@ -208,7 +170,7 @@ class ClickHouseUserQuestions:
         """Return how many gave each score with their last answer in these days."""
         key = days, survey
         if key not in self._scores:
-            steps = sorted({*self._steps, days})
+            steps = sorted({step for step in self._steps if (step, survey) not in self._scores} | {days})
             for step in steps:
                 self._scores[step, survey] = Counter()
             for i, score, n in self._rows_of_steps(_ANSWERS, steps, survey=survey or "", any_survey=survey is None):
@@ -223,5 +185,5 @@ class ClickHouseUserQuestions:
         return int(self._rows(sql, days, **parameters)[0][0])
 
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
-        first, last = (min(max(day, ALL_DAYS.first), ALL_DAYS.last) for day in days)
+        first, last = within_table(days)
         return self._database.rows(sql, self._merged, first=first, last=last, **self._of, **parameters)

@@ -5,19 +5,31 @@ from __future__ import annotations
 import sys
 
 import pytest
+from clickhouse_connect.driver.query import QueryResult
 
+from otel_measure.config import Settings
 from otel_measure.errors import ConfigurationError, StoreUnavailable
+from otel_measure.records.kinds import Origin
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.faults import FREE_SPACE
+from otel_measure.store.engines import open_store
+from otel_measure.store.types.facts import ACCEPTED
 from tests.clickhouse import ClickHouseServer
+from tests.closing import closed_later
 from tests.components import free_port
+from tests.facts import event
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("url", ["http://db:8123/x", "clickhouse:///x", "clickhouse://db/a/b"])
+@pytest.mark.parametrize(
+    "url", ["http://db:8123/x", "clickhouse:///x", "clickhouse://db/a/b", "clickhouse://db/a?clutser=b"]
+)
 def test_a_url_that_is_none_of_ours_is_refused(url: str) -> None:
     """The message says how one looks."""
-    with pytest.raises(ConfigurationError, match="is clickhouse://user:password@host:port/database, not"):
+    with pytest.raises(
+        ConfigurationError, match=r"is clickhouse://user:password@host:port/database, with \?cluster=NAME"
+    ):
         ClickHouseDatabase.of_url(url)
 
 
@@ -50,6 +62,39 @@ def test_what_the_server_refuses_is_unavailable(clickhouse: ClickHouseServer) ->
         ):
             with pytest.raises(StoreUnavailable, match=r"nowhere: .*; look at the server, then try again"):
                 refused()
+
+
+def test_a_full_disk_is_known_until_a_write_succeeds(clickhouse: ClickHouseServer) -> None:
+    """A write that the server refuses has whoever asks whether it takes any try one; questions are answered."""
+    url = clickhouse.url(clickhouse.new_database())
+    store = open_store(Settings(store=url))
+    assert store is not None
+    closed_later(store)
+    store.accept([event("before", "ann")])
+    with ClickHouseDatabase.of_url(url) as database:
+        database.run("ALTER TABLE {db}.log MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000")
+        store.check()  # no row was refused yet
+        for refused in (lambda: store.accept([event("new", origin=Origin("another", "test"))]), store.check):
+            with pytest.raises(StoreUnavailable) as fault:
+                refused()
+            assert (fault.value.cause_name, fault.value.way_out) == ("full", FREE_SPACE)
+        assert len(store.export("ann").facts) == 1
+        database.run("ALTER TABLE {db}.log RESET SETTING min_free_disk_bytes_to_perform_insert")
+    store.check()
+    assert store.accept([event("new", origin=Origin("another", "test"))]) == [ACCEPTED]
+
+
+def test_an_answer_with_fewer_rows_than_were_made_is_none(
+    clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose disk is full cuts what waited there for its end, and says that all is well."""
+    with ClickHouseDatabase.of_url(clickhouse.url("default")) as database:
+        assert len(database.rows("SELECT number FROM numbers(3)")) == 3
+        monkeypatch.setattr(QueryResult, "result_rows", [])
+        with pytest.raises(
+            StoreUnavailable, match=r"\(full\): default: 0 of 3 rows of an answer came; free disk space"
+        ):
+            database.rows("SELECT number FROM numbers(3)")
 
 
 def test_without_the_extra_the_line_to_install_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
