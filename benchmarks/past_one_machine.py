@@ -3,8 +3,8 @@
 A fiftieth of the events is written by the store; the server copies those rows as other users and other ids until there
 are as many as were asked for, so that every row is as the store writes it and 50 million take minutes.
 
-Figures are CPU time of all cores, of the server and, for our own, of the process that asks. The reference is the SQL that
-somebody would write who knows the columns; it reads each row once too (`FINAL`).
+Figures are CPU time of all cores, of the server and, for our own, of the process that asks. The reference is the SQL
+that somebody would write who knows the columns; it counts each row once too (`FINAL`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from otel_measure.config import Settings
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
 from otel_measure.runtime import Runtime
-from otel_measure.store.clickhouse.tables import EVENT, EXPOSURE, FACT_TABLES, INFERENCE, NPS_RESPONSE
+from otel_measure.store.clickhouse.tables import EVENT, EXPOSURE, INFERENCE, NPS_RESPONSE
 from otel_measure.store.types.experiments import Experiment
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _ORIGIN: Final = Origin("shop", "production")
 _TYPES: Final = ("page_view",) * 6 + ("click",) * 3 + ("feature_use",)
 _TEST: Final = Experiment("checkout", "Checkout", ("a", "b"), (0.5, 0.5), 1.0)
 _DATABASE: Final = "measure"
-# How the columns of a copy differ from those of the row; `k` is its number. The half of an id that tells the time stays.
+# How a copy differs from its row; `k` is its number. The half of an id that tells the time stays.
 _ID: Final = "bitOr(bitShiftLeft(bitShiftRight(id, 64), 64), toUInt128(cityHash64(id, k)))"
 _COPIED: Final = {
     "id": _ID,
@@ -159,7 +159,8 @@ def _copy(server: ClickHouseServer) -> None:
     for table in (EVENT, INFERENCE, NPS_RESPONSE, EXPOSURE):
         columns = ", ".join(table.all_columns)
         client.command(
-            f"CREATE TABLE {_DATABASE}.base ENGINE = MergeTree ORDER BY day AS SELECT {columns} FROM {_DATABASE}.{table.name}"
+            f"CREATE TABLE {_DATABASE}.base ENGINE = MergeTree ORDER BY day"
+            f" AS SELECT {columns} FROM {_DATABASE}.{table.name}"
         )
         client.command(f"TRUNCATE TABLE {_DATABASE}.{table.name}")
         chosen = ", ".join(
@@ -176,84 +177,13 @@ def _copy(server: ClickHouseServer) -> None:
         client.command(f"DROP TABLE {_DATABASE}.base")
 
 
-# Written by hand for the same question over the same rows, each of which counts once (`FINAL`). `today` and the times
-# are put in; sessions end after half an hour without activity, those with an id of the client after a day.
-_ACTIVE: Final = "measure.event FINAL WHERE environment = 'production' AND active = 1"
-_SPANS: Final = (
-    "(SELECT user, arrayJoin(arraySplit((x, pause) -> pause > if(session = 0, 1800000000, 86400000000),"
-    " arraySort(groupArray((toUnixTimestamp64Micro(ts), toUInt8(type IN ('page_view')), toUInt8(type IN ('purchase'))))) AS xs,"
-    " arrayDifference(xs.1))) AS s FROM measure.event FINAL WHERE environment = 'production' AND background = 0"
-    " AND day BETWEEN {today} - 31 AND {today} GROUP BY user, session)"
-)
-_BY_DAY: Final = "toInt32(intDiv(s[1].1, 86400000000))"
-_OF_SESSIONS: Final = (
-    "count(), sum(s[-1].1 - s[1].1), sum(length(s)), countIf(arraySum(s.2) > 0),"
-    " countIf(arraySum(s.2) = 1 AND arraySum(s.3) = 0 AND s[-1].1 - s[1].1 < 10000000)"
-)
-_SINCE: Final = "toInt32(toUInt16(day)) AS d"
-REFERENCES: Final[dict[str, tuple[str, ...]]] = {
-    "engagement": (
-        "SELECT uniqExactIf(user, d = {today}), uniqExactIf(user, d > {today} - 7), uniqExactIf(user, d > {today} - 28),"
-        f" uniqExact(user), uniqExact(user, d) FROM (SELECT user, {_SINCE} FROM {_ACTIVE} AND day > {{today}} - 30)",
-        f"SELECT countIf(first > {{today}} - 30) FROM (SELECT user, min(toInt32(toUInt16(day))) AS first FROM {_ACTIVE} GROUP BY user)",
-        f"SELECT {_OF_SESSIONS} FROM {_SPANS} WHERE {_BY_DAY} > {{today}} - 30",
-    ),
-    "retention": (
-        "SELECT arrayMin(ds) AS first, count(), countIf(has(ds, first + 1)), countIf(has(ds, first + 7)), countIf(has(ds, first + 30))"
-        f" FROM (SELECT user, groupUniqArray(toInt32(toUInt16(day))) AS ds FROM {_ACTIVE} GROUP BY user) GROUP BY first",
-        "SELECT countIf(now AND NOT before), countIf(now AND before), countIf(before AND NOT now) FROM (SELECT user,"
-        f" max(d > {{today}} - 29 AND d < {{today}}) AS now, max(d <= {{today}} - 29) AS before FROM (SELECT user, {_SINCE} FROM {_ACTIVE}"
-        " AND day BETWEEN {today} - 56 AND {today} - 1) GROUP BY user)",
-    ),
-    "conversion": (
-        "SELECT count(), countIf(bought >= first AND n > 0), sumIf(bought - first, bought >= first AND n > 0), sum(n) FROM"
-        " (SELECT user, min(toUnixTimestamp64Micro(ts)) AS first, minIf(toUnixTimestamp64Micro(ts), type = 'purchase') AS bought,"
-        f" countIf(type = 'purchase') AS n, sum(value_nano) FROM {_ACTIVE} AND day > {{today}} - 30 GROUP BY user)",
-    ),
-    "nps": (
-        "SELECT countIf(s >= 9), countIf(s <= 6), count() FROM (SELECT argMax(score, ts) AS s FROM measure.nps_response FINAL"
-        " WHERE environment = 'production' AND day > {today} - 30 GROUP BY user)",
-    ),
-    "segments": (
-        "SELECT countIf({today} - arrayMin(ds) < 7), countIf(arrayCount(d -> d > {today} - 28, ds) >= 12 AND arrayMax(ds) > {today} - 7),"
-        " countIf(arrayMax(ds) > {today} - 7), countIf(arrayMax(ds) <= {today} - 30),"
-        " countIf(arrayExists((d, p) -> p >= 30 AND d > {today} - 7, arraySort(ds), arrayDifference(arraySort(ds)))), count()"
-        f" FROM (SELECT user, groupUniqArray(toInt32(toUInt16(day))) AS ds FROM {_ACTIVE} GROUP BY user)",
-    ),
-    "user series": (
-        f"SELECT day, uniqExact(user) FROM {_ACTIVE} AND day > {{today}} - 30 GROUP BY day",
-        f"SELECT first, count() FROM (SELECT user, min(day) AS first FROM {_ACTIVE} GROUP BY user) GROUP BY first",
-        "SELECT day, count(), countIf(has(ds, day - 1)) FROM (SELECT user, groupUniqArray(day) AS ds FROM"
-        f" {_ACTIVE} AND day > {{today}} - 31 GROUP BY user) ARRAY JOIN ds AS day GROUP BY day",
-        f"SELECT {_BY_DAY} AS d, {_OF_SESSIONS} FROM {_SPANS} GROUP BY d",
-        "SELECT day, countIf(bought >= first AND n > 0), sumIf(bought - first, bought >= first AND n > 0), sum(n), sum(value) FROM"
-        " (SELECT user, day, min(toUnixTimestamp64Micro(ts)) AS first, minIf(toUnixTimestamp64Micro(ts), type = 'purchase') AS bought,"
-        f" countIf(type = 'purchase') AS n, sum(value_nano) AS value FROM {_ACTIVE} AND day > {{today}} - 30 GROUP BY user, day)"
-        " GROUP BY day",
-        "SELECT day, countIf(s >= 9), countIf(s <= 6), count() FROM (SELECT user, day, argMax(score, ts) AS s FROM"
-        " measure.nps_response FINAL WHERE environment = 'production' AND day > {today} - 30 GROUP BY user, day) GROUP BY day",
-    ),
-    "models, 30 days": (
-        "SELECT model, version, count(), countIf(error_type IS NOT NULL), sum(input_tokens), sum(output_tokens), sum(cost_nano),"
-        " quantilesExact(0.5, 0.95, 0.99)(latency_ms), max(latency_ms) FROM measure.inference FINAL"
-        " WHERE environment = 'production' AND day > {today} - 30 GROUP BY model, version",
-    ),
-    "model series, 24 hours": (
-        "SELECT toStartOfInterval(ts, INTERVAL 5 MINUTE) AS step, count(), countIf(error_type IS NOT NULL), sum(input_tokens),"
-        " sum(output_tokens), sum(cost_nano), quantilesExact(0.5, 0.95, 0.99)(latency_ms) FROM measure.inference FINAL"
-        " WHERE environment = 'production' AND day >= {today} - 1 AND ts > toDateTime64('2026-04-29 23:00:00', 6) GROUP BY step",
-    ),
-    "spending, 30 days": (
-        "SELECT user, any(user_id), count(), sum(input_tokens), sum(output_tokens), sum(cost_nano) AS cost FROM measure.inference FINAL"
-        " WHERE environment = 'production' AND day > {today} - 30 GROUP BY user ORDER BY cost DESC LIMIT 50",
-    ),
-    "experiment": (
-        "SELECT e.variant, count(), countIf(c.at >= e.at) FROM (SELECT user, argMin(variant, ts) AS variant, min(ts) AS at FROM"
-        " measure.exposure FINAL WHERE environment = 'production' AND experiment = 'checkout' GROUP BY user) AS e LEFT JOIN"
-        " (SELECT user, min(ts) AS at FROM measure.ab_conversion FINAL WHERE environment = 'production' AND experiment = 'checkout'"
-        " GROUP BY user) AS c ON c.user = e.user GROUP BY e.variant",
-    ),
-}
+def references() -> dict[str, list[str]]:
+    """Return the statements of each report, by its name, in `past_one_machine.sql`."""
+    of_report: dict[str, list[str]] = {}
+    for part in Path(__file__).with_suffix(".sql").read_text("utf-8").split("\n\n")[1:]:
+        name, _, statements = part.partition("\n")
+        of_report[name.removeprefix("-- ")] = statements.rstrip(";\n").split(";\n")
+    return of_report
 
 
 def asked(runtime: Runtime) -> dict[str, Callable[[], object]]:
@@ -277,7 +207,7 @@ def compared(server: ClickHouseServer) -> Iterator[Row]:
     """Yield each report beside its reference, each asked twice, of which the second counts."""
     process, client = psutil.Process(server.process.pid), server.client(do_not_merge_across_partitions_select_final=1)
     runtime = Runtime(settings(server), clock=lambda: END_US - _HOUR_US)
-    today = END_US // _DAY_US - 1
+    today, written_by_hand = END_US // _DAY_US - 1, references()
     for name, ask in asked(runtime).items():
         ours, by_clock = 0.0, 0.0
         for _ in range(2):
@@ -286,7 +216,7 @@ def compared(server: ClickHouseServer) -> Iterator[Row]:
             ours, by_clock = server_seconds(process) + time.process_time() - before, time.perf_counter() - began
         for _ in range(2):
             before = server_seconds(process)
-            for sql in REFERENCES[name]:
+            for sql in written_by_hand[name]:
                 client.query(sql.replace("{today}", str(today)))
             reference = server_seconds(process) - before
         yield Row("P16", f"{name}, {by_clock:.2f} s by the clock", ours * 1000, reference * 1000, 1.5, "ms")
