@@ -95,8 +95,7 @@ class PersonRemover:
             StoreUnavailable: the server has not done all of it; to do it again completes it.
         """
         # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
-        if self._database.cluster is None:
-            self._mask(STRETCH.name, numbers)
+        self._mask(STRETCH.name, numbers)
         for table in OF_PERSONS:
             self._bury(table, numbers)
             self._mask(table.name, numbers)
