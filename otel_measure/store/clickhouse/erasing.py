@@ -33,6 +33,7 @@ OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
 _HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), STRETCH.name, LOG.name, SNAPSHOT.name)
+_CLOCKS_S: Final = 60  # by which the clocks of the servers of a cluster may differ
 
 
 def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
@@ -135,8 +136,8 @@ class PersonRemover:
         return int(self._database.rows("SELECT toUnixTimestamp(now())")[0][0])
 
     def are_bytes_gone(self, since_s: int) -> bool:
-        """Tell whether the server keeps no part any more that was replaced before a time of its own."""
-        gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s:d}"
+        """Tell whether no server keeps a part any more that was replaced before a time of the one that is asked."""
+        gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s + _CLOCKS_S:d}"
         return not any(self._database.count_parts(table, gone) for table in _HOLDING_PERSONS)
 
     # ------------------------------------------------------------ rows
