@@ -31,6 +31,7 @@ from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.told_calls import ToldCalls
 from otel_measure.store.clickhouse.totals import FactTotals
 from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS, Admitted, ClickHouseUpkeep, KeptDays
+from otel_measure.store.clickhouse.upkeep_operations import receipt_of
 from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.faults import rejecting
@@ -258,7 +259,9 @@ class ClickHouseStore(ClickHouseUpkeep):
         where = where.with_default(self._environment)
         self._totals.name_missing()
         with self._state.asking(where) as state:
-            yield ClickHouseMoment(self._database, self.written_by(state), self._totals, state, where)
+            hides = any(receipt_of(key) is not None for key in state.removals)
+            database = self._database.hiding if hides else self._database
+            yield ClickHouseMoment(database, self.written_by(state), self._totals, state, where)
 
     # ------------------------------------------------------------ upkeep
 
