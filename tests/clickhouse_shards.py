@@ -54,18 +54,22 @@ class Shards:
     def new_url(self) -> str:
         """Return the place of a store in a new database of both."""
         name = self.servers[0].new_database()
-        for statement in statements(name, CLUSTER):
-            self._run_on_all(name, statement)
+        self.create(name)
         return self.servers[0].url(name)
+
+    def create(self, name: str) -> None:
+        """Run what is printed for a database of the cluster."""
+        for statement in statements(name, CLUSTER):
+            self._run_where_said(self.nodes(name)[0], statement)
 
     def rows_by_shard(self, name: str, table: str) -> list[int]:
         """Return how many rows of a table of a database each shard has."""
         count = f"SELECT count() FROM {{db}}.{table}{LOCAL_SUFFIX}"
-        return [int(node.rows(count)[0][0]) for node in self._nodes(name)]
+        return [int(node.rows(count)[0][0]) for node in self.nodes(name)]
 
     def merge(self, name: str) -> None:
         """Have each shard merge what facts of a database it has, day by day."""
-        for node in self._nodes(name):
+        for node in self.nodes(name):
             for table in MEASURED_TABLES:
                 node.run(f"OPTIMIZE TABLE {{db}}.{table}{LOCAL_SUFFIX} FINAL")
 
@@ -83,10 +87,10 @@ class Shards:
             database.run(sql)
 
     def _run_on_all(self, name: str, sql: str) -> None:
-        for node in self._nodes(name):
+        for node in self.nodes(name):
             node.run(without_replication(sql))
 
-    def _nodes(self, name: str) -> list[ClickHouseDatabase]:
+    def nodes(self, name: str) -> list[ClickHouseDatabase]:
         """Return connections to a database on each of them, which are kept."""
         if name not in self._known:
             opened = [ClickHouseDatabase.of_url(each.url(name)) for each in self.servers]

@@ -21,8 +21,8 @@ Examples:
 def schema(engine: str, database: str, cluster: str | None) -> None:
     """Print the statements that create the tables of a store, in order; running them again changes nothing.
 
-    No command can use such a store yet, and those for a cluster were parsed by a server and never run: docs/scale.md
-    says what is there.
+    A server creates a store of its own; those for a cluster are for you to run, on the server that the URL of the store
+    is to name: docs/scale.md says what lies where.
     """
     from otel_measure.store import engines
 

@@ -9,6 +9,8 @@ from typing import Final
 
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.tables import LOG
+from otel_measure.store.clickhouse.writing import refuse_other_tables
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
 _TESTED: Final = (26, 7)
@@ -38,18 +40,22 @@ def _looked(url: str, look: Callable[[ClickHouseDatabase], Finding]) -> Finding:
         return look(database)
 
 
-def _is_there(database: ClickHouseDatabase) -> bool:
-    return bool(
-        database.rows("SELECT 1 FROM system.tables WHERE database = {name:String} AND name = 'log'", name=database.name)
-    )
-
-
 def _server(database: ClickHouseDatabase) -> Finding:
     ((version,),) = database.rows("SELECT version()")
     known = f"ClickHouse {version}, database {database.name}"
     if tuple(int(part) for part in str(version).split(".")[:2]) < _TESTED:
         return warning(f"{known}: older than what is tested", f"use {'.'.join(map(str, _TESTED))} or newer")
-    return ok(known if _is_there(database) else f"{known}, in which there is no store yet")
+    try:
+        refuse_other_tables(database)
+    except StoreError as fault:
+        return wrong(f"{known}: {fault}", "see docs/scale.md, Shards")
+    if database.cluster is not None:
+        ((shards, servers),) = database.rows(
+            "SELECT uniqExact(shard_num), count() FROM system.clusters WHERE cluster = {name:String}",
+            name=database.cluster,
+        )
+        return ok(f"{known}, on the cluster {database.cluster} of {shards} shards and {servers} servers")
+    return ok(known if database.has_table(LOG.name) else f"{known}, in which there is no store yet")
 
 
 def _grants(database: ClickHouseDatabase) -> Finding:
@@ -71,16 +77,19 @@ def _clock(database: ClickHouseDatabase) -> Finding:
 
 
 def _disk(database: ClickHouseDatabase) -> Finding:
-    disks = database.rows("SELECT name, free_space, total_space FROM system.disks ORDER BY free_space / total_space")
-    name, free, total = disks[0]
-    told = f"disk {name} has {free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
+    disks = database.rows(
+        f"SELECT name, hostName(), free_space, total_space FROM {database.on_every_server('system.disks')}"
+        " ORDER BY free_space / total_space LIMIT 1"
+    )
+    name, host, free, total = disks[0]
+    told = f"disk {name} of {host} has {free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
     return ok(told) if free >= _LEAST_FREE * total else wrong(told, "free disk space on the server, or keep fewer days")
 
 
 def _parts(database: ClickHouseDatabase) -> Finding:
     rows = database.rows(
-        "SELECT table, count() AS parts FROM system.parts WHERE active AND database = {name:String}"
-        " GROUP BY table, partition ORDER BY parts DESC LIMIT 1",
+        f"SELECT table, count() AS parts FROM {database.on_every_server('system.parts')}"
+        " WHERE active AND database = {name:String} GROUP BY shardNum(), table, partition ORDER BY parts DESC LIMIT 1",
         name=database.name,
     )
     if not rows:
@@ -94,7 +103,7 @@ def _parts(database: ClickHouseDatabase) -> Finding:
 
 def _mutations(database: ClickHouseDatabase) -> Finding:
     rows = database.rows(
-        "SELECT table, count(), max(latest_fail_reason) FROM system.mutations"
+        f"SELECT table, count(), max(latest_fail_reason) FROM {database.on_every_server('system.mutations')}"
         " WHERE database = {name:String} AND NOT is_done GROUP BY table ORDER BY table",
         name=database.name,
     )
@@ -108,7 +117,7 @@ def _mutations(database: ClickHouseDatabase) -> Finding:
 
 
 def _writable(database: ClickHouseDatabase) -> Finding:
-    if not _is_there(database):
+    if not database.has_table(LOG.name):
         return ok("there is no store yet")
     try:
         database.check()

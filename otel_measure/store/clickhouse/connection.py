@@ -9,7 +9,7 @@ from copy import copy
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
 from otel_measure.store.clickhouse.faults import FREE_SPACE, LOOK, NO_ANSWER, unavailable
@@ -55,13 +55,20 @@ class ClickHouseDatabase:
         connect: returns a new client that waits for an answer for so many seconds; closed with it.
         name: of the database.
         within_s: how long a statement waits for its answer.
+        wanted_cluster: over which facts are to be distributed; `None` takes what is there.
 
     Attributes:
-        name: see above.
+        name, wanted_cluster: see above.
         has_refused: the last insert failed, and none has succeeded since.
     """
 
-    def __init__(self, connect: Callable[[int], Client], name: str, within_s: int = _SECONDS) -> None:
+    def __init__(
+        self,
+        connect: Callable[[int], Client],
+        name: str,
+        within_s: int = _SECONDS,
+        wanted_cluster: str | None = None,
+    ) -> None:
         self._connect = connect
         self._within_s = within_s
         self._client = connect(within_s)
@@ -70,10 +77,13 @@ class ClickHouseDatabase:
         self._inherited: list[Client] = []
         self._asked_with: dict[str, int] = {}
         self.name = name
+        self.wanted_cluster = wanted_cluster
 
     @classmethod
     def of_url(cls, url: str) -> Self:
         """Connect to what a URL names: `clickhouse://user:password@host:port/database`, `clickhouses://` over TLS.
+
+        With `?cluster=NAME` the store is on that cluster, whose tables are there (`create`).
 
         Raises:
             ConfigurationError: it is no such URL, or the client is not installed.
@@ -85,9 +95,12 @@ class ClickHouseDatabase:
             raise ConfigurationError("ClickHouse needs its client: pip install 'otel-measure[clickhouse]'") from error
         parts = urlsplit(url)
         name = parts.path.strip("/") or DEFAULT_DATABASE
-        if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name:
+        asked = parse_qs(parts.query, keep_blank_values=True)
+        wanted = asked.pop("cluster", [None])
+        if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name or asked:
             raise ConfigurationError(
-                f"a store in ClickHouse is clickhouse://user:password@host:port/database, not {shown(url)!r}"
+                "a store in ClickHouse is clickhouse://user:password@host:port/database, with ?cluster=NAME where it is"
+                f" on a cluster, not {shown(url)!r}"
             )
         is_secure = parts.scheme == "clickhouses"
         logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # we say it, and once
@@ -105,7 +118,7 @@ class ClickHouseDatabase:
             )
 
         with _told_as_unavailable(shown(url)):
-            return cls(connect, name)
+            return cls(connect, name, wanted_cluster=wanted[-1])
 
     def rows(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> Sequence[Sequence[Any]]:
         """Return the rows of a query, in which `{name:Type}` is a parameter and `{db}` the name of the database.
@@ -128,10 +141,10 @@ class ClickHouseDatabase:
             raise StoreUnavailable("full", f"{self.name}: {len(rows):,} of {made:,} rows of an answer came", FREE_SPACE)
         return rows
 
-    def run(self, sql: str) -> None:
-        """Run a statement."""
+    def run(self, sql: str, **parameters: Any) -> None:
+        """Run a statement, with parameters as those of `rows`."""
         with self._talking():
-            self._client.command(sql.replace("{db}", self.name))
+            self._client.command(sql.replace("{db}", self.name), parameters=parameters or None)
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Insert rows, given by columns; there are some. When it returns they are stored.
@@ -221,6 +234,11 @@ class ClickHouseDatabase:
             table=FACT_TABLES[0].name,
         )
         return str(rows[0][0]) or None if rows else None
+
+    def has_table(self, table: str) -> bool:
+        """Tell whether there is a table of this name."""
+        sql = "SELECT 1 FROM system.tables WHERE database = {of:String} AND name = {table:String}"
+        return bool(self.rows(sql, of=self.name, table=table))
 
     def run_on_shards(self, sql: str) -> None:
         """Run a statement that says itself whether it is for a cluster."""

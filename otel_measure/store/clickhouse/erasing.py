@@ -29,12 +29,12 @@ from otel_measure.store.clickhouse.columns import (
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, FactTable
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, STRETCH, FactTable
 
 OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
-_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), LOG.name, SNAPSHOT.name)
+_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), STRETCH.name, LOG.name, SNAPSHOT.name)
 _AT_ONCE_S: Final = 2.0  # whoever erases in a small store has it done when it returns
 _LOOK_AGAIN_S: Final = 0.02
 Mutations: TypeAlias = set[tuple[str, str]]
@@ -88,7 +88,9 @@ class PersonRemover:
 
     def are_removed(self, numbers: Collection[int]) -> bool:
         """Tell whether no row lies under some numbers."""
-        return not any(_count(self._database, table, numbers) for table in NAMING_USERS)
+        made = () if self._database.cluster else (STRETCH.name,)
+        tables = (*(table.name for table in NAMING_USERS), *made)
+        return not any(_has(self._database, table, numbers) for table in tables)
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
         """Return what the facts that would be removed have added to running totals, which never fall."""
@@ -100,11 +102,14 @@ class PersonRemover:
         Raises:
             StoreUnavailable: the server was not told all of it; to do it again completes it.
         """
+        # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
+        if self._database.cluster is None:
+            self._mask(STRETCH.name, numbers)
         for table in OF_PERSONS:
             self._bury(table, numbers)
-            self._mask(table, numbers)
+            self._mask(table.name, numbers)
         self._make_calls_anonymous(numbers)
-        self._mask(INFERENCE, numbers)
+        self._mask(INFERENCE.name, numbers)
 
     def refused(self, records: Sequence[Record], erased: Collection[bytes]) -> set[int]:
         """Return the indexes of the records that were themselves erased, whatever time they say now.
@@ -159,9 +164,9 @@ class PersonRemover:
 
     # ------------------------------------------------------------ rows
 
-    def _mask(self, table: FactTable, numbers: Collection[int]) -> None:
-        if self._database.hiding.rows(f"SELECT 1 FROM {{db}}.{table.name} WHERE {of_users(numbers)} LIMIT 1"):
-            self._database.delete(table.name, of_users(numbers), is_awaited=False)
+    def _mask(self, table: str, numbers: Collection[int]) -> None:
+        if _has(self._database.hiding, table, numbers):
+            self._database.delete(table, of_users(numbers), is_awaited=False)
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""
@@ -187,6 +192,10 @@ class PersonRemover:
 
 
 _TABLE_OF: Final[Mapping[type[Record], str]] = {table.record: table.name for table in OF_PERSONS}
+
+
+def _has(database: ClickHouseDatabase, table: str, numbers: Collection[int]) -> bool:
+    return bool(database.rows(f"SELECT 1 FROM {{db}}.{table} WHERE {of_users(numbers)} LIMIT 1"))
 
 
 def _count(database: ClickHouseDatabase, table: FactTable, numbers: Collection[int]) -> int:

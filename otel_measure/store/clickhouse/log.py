@@ -1,8 +1,8 @@
 """The log of a store: what was done to its small state, in the one order that all who read it see.
 
 The order is that of the server, by number of block and place in it, which it gives when a row becomes visible: whoever
-has read up to a row misses none before it. That holds for a table on one node. On several replicas numbers are given
-before rows are visible, so the log of a cluster has to be read and written on one of them.
+has read up to a row misses none before it. That holds for a table on one node. A replicated table gives numbers before
+rows are visible, so the log of a cluster is no replicated one: it is on one server, which all processes ask.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _EMPTY: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _NONE: Final[frozenset[int]] = frozenset()
 # A projection has parts and places of its own.
-_FROM_FACTS: Final = "SETTINGS optimize_use_projections = 0"
+FROM_FACTS: Final = "SETTINGS optimize_use_projections = 0"
 _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 
 
@@ -48,7 +48,7 @@ def left_out(database: ClickHouseDatabase, table: str, parts: Collection[PartNam
     Writers that wrote one id at the same moment remove all rows but the first; until they have, or where they died, a
     total must not count an id twice: it would fall afterwards, and a counter that falls has begun anew.
     """
-    of_parts = f"(SELECT id FROM {{db}}.{table} WHERE {_in_parts(parts)})"
+    of_parts = f"(SELECT id FROM {{db}}.{table} WHERE {in_parts(parts)})"
     doubled = database.rows(
         f"SELECT id FROM {{db}}.{table} WHERE id IN {of_parts} GROUP BY id HAVING count() > 1 ORDER BY id"
     )
@@ -56,7 +56,7 @@ def left_out(database: ClickHouseDatabase, table: str, parts: Collection[PartNam
     for some in id_chunks([number for (number,) in doubled]):
         rows = database.rows(
             f"SELECT id, rank, toUInt16(day), user, shardNum(), _part, _part_offset FROM {{db}}.{table}"
-            f" WHERE id IN {in_ids(some)} {_FROM_FACTS}"
+            f" WHERE id IN {in_ids(some)} {FROM_FACTS}"
         )
         first: int | None = None
         for number, *_, shard, part, place in sorted(map(tuple, rows), reverse=True):  # as `FactWriter` finds the first
@@ -70,7 +70,7 @@ def rows_of_users(database: ClickHouseDatabase, table: str, users: Iterable[int]
     """Return the rows of users, by their numbers."""
     rows = database.rows(
         f"SELECT shardNum(), _part, groupArray(_part_offset) FROM {{db}}.{table} WHERE user IN {in_ids(sorted(users))}"
-        f" GROUP BY shardNum(), _part {_FROM_FACTS}"
+        f" GROUP BY shardNum(), _part {FROM_FACTS}"
     )
     return LeftOut({PartName(shard, part): frozenset(places) for shard, part, places in rows})
 
@@ -85,9 +85,9 @@ def sums_of(
         ("shardNum() AS shard", "_part", "service", "environment", *(_read(table, field) for field in fields))
     )
     rows = database.rows(
-        f"SELECT {columns}, count() FROM {{db}}.{table.name} WHERE {_in_parts(piece.parts)}"
+        f"SELECT {columns}, count() FROM {{db}}.{table.name} WHERE {in_parts(piece.parts)}"
         f" AND _part_offset >= {piece.first:d} AND _part_offset < {piece.end:d}{_without(doubled)}"
-        f" GROUP BY ALL ORDER BY shard, _part {_FROM_FACTS}"
+        f" GROUP BY ALL ORDER BY shard, _part {FROM_FACTS}"
     )
     for part, of_part in groupby(rows, itemgetter(0, 1)):
         counted = [(_record(table, fields, row[2:-1]), int(row[-1])) for row in of_part]
@@ -107,7 +107,7 @@ def _without(doubled: LeftOut) -> str:
     return f" AND (shardNum(), _part, _part_offset) NOT IN ({', '.join(rows)})" if rows else ""
 
 
-def _in_parts(parts: Collection[PartName]) -> str:
+def in_parts(parts: Collection[PartName]) -> str:
     """Return the condition that a row lies in one of some parts; by the first half the server opens no others."""
     names = ", ".join(sorted({f"'{part.name}'" for part in parts}))
     return f"_part IN ({names}) AND (shardNum(), _part) IN ({', '.join(map(_tuple, parts))})"

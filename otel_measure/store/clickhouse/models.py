@@ -19,6 +19,7 @@ from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US, CountedBy
 from otel_measure.stats import histogram_bytes
 from otel_measure.stats.histograms import MAX_SCALE, MAX_SIZE, ExponentialHistogram
+from otel_measure.store.clickhouse.call_changes import CallPartChanges
 from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls, whole_sum
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.model_questions import StoredModels
@@ -34,6 +35,7 @@ from otel_measure.store.types.models import (
 
 _Key: TypeAlias = tuple[Any, ...]
 _K = TypeVar("_K")
+_TOLD_CHANGES: Final = 2**40  # more than there are of calls that others told of: both changes are one number
 _STEP: Final = f"roundDown({US}, {{edges:Array(Int64)}})"
 """When the step begins that a call lies in."""
 
@@ -104,13 +106,17 @@ class ClickHouseModelQuestions:
         database: of the store.
         calls: that answers are about.
         told: the same questions of calls that others told of, and of models; answered by the replica.
+        changes: of the calls.
     """
 
-    def __init__(self, database: ClickHouseDatabase, calls: CallTable, told: StoredModels) -> None:
+    def __init__(
+        self, database: ClickHouseDatabase, calls: CallTable, told: StoredModels, changes: CallPartChanges
+    ) -> None:
         self.environment = calls.environment
         self._database = database
         self._calls = calls
         self._told = told
+        self._changes = changes
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions uses are counted: facts by those of now, what others told as it was counted."""
@@ -165,8 +171,14 @@ class ClickHouseModelQuestions:
         return requests
 
     def changes(self, since: int | None) -> CallChanges | None:
-        """Return `None`: nobody notes which times calls were added to."""
-        return None
+        """Return what changed since a change: of the facts until now, of what others told as of the moment."""
+        facts_since, told_since = (None, None) if since is None else divmod(since, _TOLD_CHANGES)
+        facts, told = self._changes.changes(facts_since), self._told.changes(told_since)
+        if told is None:
+            return None
+        is_known = facts.slots is not None and told.slots is not None
+        slots = sorted({*(facts.slots or ()), *(told.slots or ())}) if is_known else None
+        return CallChanges(facts.last * _TOLD_CHANGES + told.last, slots)
 
     def _in_steps(self, steps: Steps, only: ModelChoice) -> ChosenCalls:
         """Return the calls of the steps that are to be read."""

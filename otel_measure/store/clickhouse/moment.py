@@ -7,6 +7,7 @@ from functools import cached_property, partial
 
 from otel_measure.definitions.runs import AgentActivity
 from otel_measure.records.kinds import Origin
+from otel_measure.store.clickhouse.call_changes import CallPartChanges
 from otel_measure.store.clickhouse.call_facts import ClickHouseCallFactQuestions
 from otel_measure.store.clickhouse.call_times import ClickHouseCallTimeQuestions
 from otel_measure.store.clickhouse.calls import ClickHouseCallQuestions
@@ -34,17 +35,25 @@ class ClickHouseMoment:
         database: where the facts are.
         by: what decided how they were written.
         totals: what they add to running totals.
+        changes: of which times calls among them changed.
         state: the questions that the small state answers, of one environment; calls that only metrics or spans of
             others tell of are in it as well.
         where: narrows what can be narrowed.
     """
 
     def __init__(
-        self, database: ClickHouseDatabase, by: WrittenBy, totals: FactTotals, state: SqliteMoment, where: Filter
+        self,
+        database: ClickHouseDatabase,
+        by: WrittenBy,
+        totals: FactTotals,
+        changes: CallPartChanges,
+        state: SqliteMoment,
+        where: Filter,
     ) -> None:
         self._database = database
         self._by = by
         self._totals = totals
+        self._changes = changes
         self._state = state
         self._where = where._replace(environment=self.environment)
         self._calls = CallTable(by.definitions, self._where)
@@ -70,7 +79,7 @@ class ClickHouseMoment:
     @cached_property
     def models(self) -> ClickHouseModelQuestions:
         """What models did."""
-        return ClickHouseModelQuestions(self._database, self._calls, self._state.models)
+        return ClickHouseModelQuestions(self._database, self._calls, self._state.models, self._changes)
 
     @cached_property
     def calls(self) -> ClickHouseCallQuestions:

@@ -7,7 +7,7 @@ the place of some. Each shard has parts of its own, whose names those of another
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 
@@ -32,6 +32,9 @@ class PartName(NamedTuple):
     name: str
 
 
+PartContent: TypeAlias = tuple[str, int, str, int, int, int, str]
+
+
 class DataPart(NamedTuple):
     """One part of a table.
 
@@ -54,6 +57,13 @@ class DataPart(NamedTuple):
     rows: int
     hides_rows: bool
     is_at_rest: bool
+
+    @property
+    def content(self) -> PartContent:
+        """What is equal of parts that hold the same rows: a delete replaces also those in which it finds nothing."""
+        shard, name = self.name
+        hides = name if self.hides_rows else ""  # of two that hide as many rows, these may be others
+        return self.table, shard, self.partition, self.first_block, self.last_block, self.rows, hides
 
     def covers(self, other: DataPart) -> bool:
         """Tell whether all rows of another part are in this one, but for those that a merge or a delete removed."""

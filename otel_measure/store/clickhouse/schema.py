@@ -28,14 +28,13 @@ class _Engines(NamedTuple):
     """What differs between one node and a cluster.
 
     Attributes:
-        on: what follows the name of what is created.
-        facts, state: the engine of a table, from its name.
+        on: what follows the name of what is created on every server.
+        facts: the engine of a table of facts, from its name.
         suffix: of the tables that hold the rows of a shard.
     """
 
     on: str
     facts: Callable[[str], str]
-    state: Callable[[str], str]
     suffix: str
 
 
@@ -45,7 +44,9 @@ def statements(database: str = DEFAULT_DATABASE, cluster: str | None = None) -> 
     Args:
         database: its name.
         cluster: as the servers' configuration names it; `None` for one node. Facts then lie on shards by their user and
-            are asked through tables of the engine Distributed; what is kept beside them is on every node.
+            are asked through tables of the engine Distributed. What is kept beside them is on the one server that is
+            given the statements: of a replicated table nobody knows in which order rows become visible. The first
+            statement fails where there are tables of one node already, which the others would leave as they are.
 
     Raises:
         ConfigurationError: a name has other characters than letters, digits, `_` and `-`.
@@ -55,29 +56,47 @@ def statements(database: str = DEFAULT_DATABASE, cluster: str | None = None) -> 
             raise ConfigurationError(f"the name of a {what} has letters, digits, _ and - alone, not {name!r}")
     engines = _one_node() if cluster is None else _cluster(database, cluster)
     return [
+        *(() if cluster is None else [_none_of_one_node(database, cluster)]),
         f"CREATE DATABASE IF NOT EXISTS `{database}`{engines.on}",
-        *_tables(database, engines),
+        *_fact_tables(database, engines),
         *(() if cluster is None else _distributed(database, cluster, engines)),
+        *state_statements(database),
     ]
 
 
+def state_statements(database: str) -> list[str]:
+    """Return what creates the tables of what is kept beside facts."""
+    return [
+        f"CREATE TABLE IF NOT EXISTS `{database}`.{state.name}"
+        f" ({', '.join(f'{name} {kind}' for name, kind in state.columns.items())})"
+        f"\nENGINE = MergeTree PARTITION BY {state.partition} ORDER BY {state.order}"
+        f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(_SYNCED if state.is_synced else ())))}"
+        for state in STATE_TABLES
+    ]
+
+
+def _none_of_one_node(database: str, cluster: str) -> str:
+    said = f"{database} has tables of one server: name another database, or remove it on every server"
+    return (
+        f"SELECT throwIf(count() > 0, '{said}') FROM clusterAllReplicas('{cluster}', system.tables)"
+        f"\nWHERE database = '{database}' AND name = '{FACT_TABLES[0].name}' AND engine != 'Distributed'"
+    )
+
+
 def _one_node() -> _Engines:
-    return _Engines("", lambda _: "ReplacingMergeTree(rank)", lambda _: "MergeTree", "")
+    return _Engines("", lambda _: "ReplacingMergeTree(rank)", "")
 
 
 def _cluster(database: str, cluster: str) -> _Engines:
-    def path(shard: str, table: str) -> str:
-        return f"'/clickhouse/tables/{shard}/{database}/{table}', '{{replica}}'"
-
+    path = f"/clickhouse/tables/{{shard}}/{database}"
     return _Engines(
         f" ON CLUSTER `{cluster}`",
-        lambda table: f"ReplicatedReplacingMergeTree({path('{shard}', table)}, rank)",
-        lambda table: f"ReplicatedMergeTree({path('every', table)})",
+        lambda table: f"ReplicatedReplacingMergeTree('{path}/{table}', '{{replica}}', rank)",
         LOCAL_SUFFIX,
     )
 
 
-def _tables(database: str, engines: _Engines) -> Iterator[str]:
+def _fact_tables(database: str, engines: _Engines) -> Iterator[str]:
     for table in FACT_TABLES:
         name = table.name + engines.suffix
         projections = [_BY_ID, *(f"PROJECTION {each} ({select})" for each, select in table.projections.items())]
@@ -86,13 +105,6 @@ def _tables(database: str, engines: _Engines) -> Iterator[str]:
             + ",\n  ".join((*_columns(table), *projections))
             + f"\n) ENGINE = {engines.facts(name)}\nPARTITION BY {table.partition} ORDER BY ({', '.join(table.order)})"
             + f"\nSETTINGS {', '.join(_FACT_SETTINGS)}"
-        )
-    for state in STATE_TABLES:
-        columns = ", ".join(f"{name} {kind}" for name, kind in state.columns.items())
-        yield (
-            f"CREATE TABLE IF NOT EXISTS `{database}`.{state.name}{engines.on} ({columns})"
-            f"\nENGINE = {engines.state(state.name)} ORDER BY {state.order}"
-            f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(_SYNCED if state.is_synced else ())))}"
         )
 
 

@@ -19,6 +19,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import EvaluationResult, Inference, Maintenance, Origin, Record, ServiceState
 from otel_measure.store.clickhouse import alert_operations, operations
 from otel_measure.store.clickhouse.alerts import ClickHouseAlertWriter
+from otel_measure.store.clickhouse.call_changes import CallPartChanges
 from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.experiments import latest_in_test
@@ -91,6 +92,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._seen: set[Origin | ModelKey] = set()
         self._now_us = now_us
         self._totals = FactTotals(database, state)
+        self._call_changes = CallPartChanges(database, definitions)
         self._leaving = LeavingFacts(database, state) if notes_outbox else None
         self.alerts: Final = ClickHouseAlertWriter(self._state)
 
@@ -259,14 +261,15 @@ class ClickHouseStore(ClickHouseUpkeep):
         where = where.with_default(self._environment)
         self._totals.name_missing()
         with self._state.asking(where) as state:
+            by = self.written_by(state)
             hides = any(receipt_of(key) is not None for key in state.removals)
             database = self._database.hiding if hides else self._database
-            yield ClickHouseMoment(database, self.written_by(state), self._totals, state, where)
+            yield ClickHouseMoment(database, by, self._totals, self._call_changes, state, where)
 
     # ------------------------------------------------------------ upkeep
 
     def rebuild(self, definitions: Definitions | None = None) -> None:
-        """Nothing is settled that could be recomputed; other definitions would be other rows, and are refused.
+        """Nothing is to be counted anew: settled days say what their facts say. Other definitions are refused.
 
         Raises:
             StoreUnavailable: other definitions are asked for.
@@ -279,11 +282,7 @@ class ClickHouseStore(ClickHouseUpkeep):
             )
 
     def is_updating(self) -> bool:
-        """Tell that nothing is: answers are made from facts when they are asked for."""
-        return False
-
-    def bring_up_to_date(self, holder: str, now: int) -> bool:
-        """Return that nothing is left to count."""
+        """Tell that nothing is: days that are not settled are read from facts."""
         return False
 
     def keep_time(self, now: int) -> bool:
@@ -337,6 +336,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         """Let go of the parent's connections."""
         self._database.after_fork_in_child()
         self._state.after_fork_in_child()
+        self._call_changes.after_fork_in_child()
 
     def close(self) -> None:
         """Close every connection."""

@@ -194,12 +194,14 @@ class StateTable(NamedTuple):
 
     Attributes:
         is_synced: what was acknowledged is on the disk, also when the power goes.
+        partition: an expression; what is removed together.
     """
 
     name: str
     columns: Mapping[str, str]
     order: str
     is_synced: bool = False
+    partition: str = "tuple()"
 
 
 # What was done to the small state (`log_entries.py`), and in that order; `said_by` tells a row from those of others.
@@ -228,9 +230,36 @@ SETTLED_TOTAL: Final = StateTable(
     },
     "(of_table, shard, part)",
 )  # fmt: skip
+# What users did on a day that is over, as stretches without a pause that ends a session (`settling.py`); times are
+# microseconds. What is `background` belongs to no session: such a row has nothing else.
+STRETCH: Final = StateTable(
+    "stretch",
+    {
+        "day": "Date", "version": "UInt64", "environment": _LABEL, "service": _LABEL,
+        "user": "UInt128 CODEC(ZSTD(1))", "session": "UInt64 CODEC(ZSTD(1))", "lo": "Int64 CODEC(ZSTD(1))",
+        "hi": "Int64 CODEC(ZSTD(1))", "events": "UInt32 CODEC(ZSTD(1))", "views": "UInt32 CODEC(ZSTD(1))",
+        "keys": "UInt32 CODEC(ZSTD(1))", "background": "UInt32 CODEC(ZSTD(1))",
+    },
+    "(environment, user, session, lo)",
+    is_synced=True,
+    partition="(day, version)",
+)  # fmt: skip
+# Of which inserts the stretches of a day are made, and which of their versions counts (`settled_days.py`). A row with
+# the version 0 says that rows of the day are about to be removed, which no insert shows.
+SETTLED_DAY: Final = StateTable(
+    "settled_day",
+    {
+        "day": "Date", "version": "UInt64", "block": "UInt64", "removals": "UInt64",
+        "received": "DateTime DEFAULT now()",
+    },
+    "day",
+    is_synced=True,
+)  # fmt: skip
 STATE_TABLES: Final = (
     LOG,
     SNAPSHOT,
+    STRETCH,
+    SETTLED_DAY,
     # Facts that were erased, as keyed hashes: what comes again of them is a replay.
     StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
     SETTLED_TOTAL,

@@ -17,6 +17,7 @@ from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import Mutations, PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
 from otel_measure.store.clickhouse.part_sums import packed_sums
+from otel_measure.store.clickhouse.settling import BeingErased, DaySettler
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
@@ -41,6 +42,7 @@ from otel_measure.store.types.users import Erasure, ErasureState
 
 _GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
 _DOUBLES_DAYS: Final = 2
+_SETTLING_US: Final = 60_000_000  # a day takes seconds
 
 
 class KeptDays(NamedTuple):
@@ -136,6 +138,7 @@ class ClickHouseUpkeep:
         self._remover = PersonRemover(database, by)
         self._snapshots = snapshots
         self._masking = _NO_MASKING
+        self._settler = DaySettler(database, by.definitions, self._being_erased)
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
 
     # ------------------------------------------------------------ erasure
@@ -258,6 +261,25 @@ class ClickHouseUpkeep:
             epochs = epochs_of(each.users for each in state.erasures())
             self._known_epochs = state.erased_times, epochs
         return epochs
+
+    # ------------------------------------------------------------ settled days
+
+    def bring_up_to_date(self, holder: str, now: int) -> bool:
+        """Settle one of the days that are over; return whether there may be more of them."""
+        days = self._settler.unsettled(now)
+        if not days or not self._state.do(TakeLease("settling", holder, now, now + _SETTLING_US)):
+            return False
+        is_settled = self._settler.settle(days[0])
+        if len(days) == 1:
+            self._settler.remove_superseded()
+        return is_settled and len(days) > 1
+
+    def _being_erased(self) -> BeingErased:
+        begun, keys, erasures = self._state.ask(
+            lambda replica: (replica.removals_begun, replica.removals(), replica.erasures())
+        )
+        receipts = {receipt for key in keys if (receipt := receipt_of(key)) is not None}
+        return BeingErased(begun, numbers_of(((each.receipt, each.users) for each in erasures), receipts))
 
     # ------------------------------------------------------------ retention
 

@@ -1,21 +1,24 @@
 """Questions about users, answered from facts: persons by their active days, sessions, conversions, answers.
 
-Every question reads what it needs at once: the days on which users were active from the projection `user_day`, the
-rest from the events of the days asked about. Users that are one person become it while the question is asked: their
-numbers travel with it.
+Every question reads what it needs at once: the days on which users were active from the projection `user_day`,
+sessions from the stretches of settled days, the rest from the events of the days asked about. Users that are one person
+become it while the question is asked: their numbers travel with it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from otel_measure.definitions.conversions import total_value
-from otel_measure.definitions.days import Days
+from otel_measure.definitions.days import Days, day_date, day_number, day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.sessions import background_sql, sessions_sql
+from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
 _SECOND_US: Final = 1_000_000
@@ -30,28 +33,6 @@ _DAYS: Final = (
     f"(SELECT {_MERGED} AS person, d, min(u.first) AS first FROM (SELECT user, toInt32(toUInt16(day)) AS d,"
     f" toUnixTimestamp64Micro(min(ts)) AS first FROM {{db}}.event"
     f" WHERE active = 1 AND {_OF_SERVICE} AND {_ON_DAYS} GROUP BY user, day) AS u {_JOIN} GROUP BY person, d)"
-)
-# Sessions of the persons who did something on the days asked about, of all days: none is cut at the edge of a window.
-_TOUCHED: Final = (
-    f"(SELECT DISTINCT {_MERGED} AS person FROM (SELECT DISTINCT user FROM {{db}}.event"
-    f" WHERE {_OF_SERVICE} AND {_ON_DAYS}) AS u {_JOIN})"
-)
-_SPANS: Final = (
-    "(SELECT person, session, arraySort(groupArray((ts, d, active, is_view, is_key))) AS acts,"
-    " arrayJoin(arraySplit((act, pause) -> pause > if(session = 0, {gap:Int64}, {client_gap:Int64}), acts,"
-    " arrayDifference(acts.1))) AS span FROM (SELECT"
-    f" {_MERGED} AS person, u.session AS session, u.ts AS ts, u.d AS d, u.active AS active, u.is_view AS is_view,"
-    " u.is_key AS is_key FROM (SELECT user, session, toUnixTimestamp64Micro(ts) AS ts, toInt32(toUInt16(day)) AS d,"
-    " active, type IN {views:Array(String)} AS is_view, type IN {keys:Array(String)} AS is_key FROM {db}.event FINAL"
-    f" WHERE background = 0 AND (active = 1 OR session != 0) AND {_OF_SERVICE}) AS u {_JOIN}"
-    f" WHERE person IN {_TOUCHED}) GROUP BY person, session)"
-)
-_SESSIONS: Final = (
-    "SELECT count(), sum(length_us), sum(events), countIf(viewed), countIf(viewed AND length_us < {engaged:Int64}"
-    " AND views < {engaged_views:Int64} AND keys = 0) FROM (SELECT span[1].2 AS d, span[-1].1 - span[1].1 AS length_us,"
-    " arraySum(span.3) AS events, arraySum(span.4) AS views, arraySum(span.5) AS keys,"
-    f" views > 0 AND span[-1].1 <= {{over:Int64}} AS viewed FROM {_SPANS})"
-    " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
 )
 _CONVERSIONS: Final = (
     f"(SELECT {_MERGED} AS person, u.ts AS ts, u.currency AS currency, u.value_nano AS value_nano FROM"
@@ -131,10 +112,41 @@ class ClickHouseUserQuestions:
 
     def sessions(self, days: Days, now: int) -> SessionTotals:
         """Return what the sessions that start on these days add up to; those still open at `now` are in no bounce."""
+        asked = _clamped(days)
+        background = self._number(
+            background_sql(f"{_OF_SERVICE} AND {_ON_DAYS}", has_settled=bool(self._settled)),
+            asked,
+            passive=sorted(self._definitions.passive_event_types),
+            **self._settled,
+        )
+        margin = 2  # of the sessions that start on the last day all that end on it have ended by then
+        while True:
+            read = self._read_for(asked, margin)
+            sessions, duration_us, events, viewed, bounced, unfinished = self._sessions(asked, read, now)
+            if not unfinished or read.last >= self._newest_day():
+                return SessionTotals(sessions, duration_us, events, viewed, bounced, background)
+            margin *= 2
+
+    def _read_for(self, days: Days, margin: int) -> Days:
+        """Return on which days lies what may be part of a session that starts on these.
+
+        Args:
+            days: that are asked about.
+            margin: how many after them are read.
+        """
         rules = self._definitions
-        ((sessions, duration_us, events, viewed, bounced),) = self._rows(
-            _SESSIONS,
+        longest_us = max(rules.session_gap_us, rules.client_session_gap_us)
+        return _clamped(Days(rules.day_of(day_start(days.first, rules.zone) - longest_us), days.last + margin))
+
+    def _sessions(self, days: Days, read: Days, now: int) -> Sequence[int]:
+        rules = self._definitions
+        on_days = "day BETWEEN toDate({read_first:UInt32}) AND toDate({read_last:UInt32})"
+        (row,) = self._rows(
+            sessions_sql(f"{_OF_SERVICE} AND {on_days}", _MERGED, _JOIN, has_settled=bool(self._settled)),
             days,
+            read_first=read.first,
+            read_last=read.last,
+            read_end=day_start(read.last + 1, rules.zone),
             gap=rules.session_gap_us,
             client_gap=rules.client_session_gap_us,
             engaged=rules.engaged_s * _SECOND_US,
@@ -142,14 +154,21 @@ class ClickHouseUserQuestions:
             over=now - rules.session_gap_us,
             views=sorted(rules.view_event_types),
             keys=sorted(rules.key_event_types),
+            **self._settled,
         )
-        background = self._number(
-            f"SELECT count() FROM {{db}}.event FINAL WHERE background = 1 AND type NOT IN {{passive:Array(String)}}"
-            f" AND {_OF_SERVICE} AND {_ON_DAYS}",
-            days,
-            passive=sorted(rules.passive_event_types),
-        )
-        return SessionTotals(sessions, duration_us, events, viewed, bounced, background)
+        return row
+
+    @cached_property
+    def _settled(self) -> Mapping[str, Any]:
+        """The settled days and the versions of their stretches, as parameters; empty without any."""
+        days = [each for each in fact_days(self._database) if each.is_settled]
+        if not days:
+            return {}
+        return {"settled": [day_date(each.day) for each in days], "versions": [each.version for each in days]}
+
+    def _newest_day(self) -> int:
+        of_facts = int(self._database.rows("SELECT toUInt16(max(day)) FROM {db}.event")[0][0])
+        return max(of_facts, *(day_number(day) for day in self._settled.get("settled", ())), 0)
 
     def conversions(self, days: Days, event: str) -> ConversionTotals:
         """Return who converted by events of a type or name."""
@@ -188,5 +207,11 @@ class ClickHouseUserQuestions:
         return int(self._rows(sql, days, **parameters)[0][0])
 
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
-        first, last = (min(max(day, _ALL_DAYS.first), _ALL_DAYS.last) for day in days)
+        first, last = _clamped(days)
         return self._database.rows(sql, self._merged, first=first, last=last, **self._of, **parameters)
+
+
+def _clamped(days: Days) -> Days:
+    """Return those of some days that a table has."""
+    first, last = (min(max(day, _ALL_DAYS.first), _ALL_DAYS.last) for day in days)
+    return Days(first, last)

@@ -24,8 +24,9 @@ from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
-from otel_measure.store.clickhouse.schema import statements
-from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
+from otel_measure.store.clickhouse.schema import state_statements, statements
+from otel_measure.store.clickhouse.settled_days import note_removal
+from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, LOG, FactTable
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 _KEY: Final = "tombstone key"
@@ -155,6 +156,8 @@ class FactWriter:
         firsts: dict[int, _Row] = {}
         for row in sorted((_Row(*row) for row in rows), reverse=True):
             firsts.setdefault(row.id, row)
+        if table is EVENT and len(rows) > len(firsts):
+            note_removal(self._database, {_Row(*row).day for row in rows if _Row(*row) not in firsts.values()})
         others = " OR ".join(
             f"id = '{row.id}' AND NOT (rank = {row.rank} AND toUInt16(day) = {row.day} AND user = '{row.user}')"
             for row in firsts.values()
@@ -164,7 +167,9 @@ class FactWriter:
 
 
 def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | None = None) -> None:
-    """Create what is missing of a store on one node; its days, once chosen, stay those of the first process.
+    """Create what is missing of a store; its days, once chosen, stay those of the first process.
+
+    The tables of a cluster are created by whoever operates it: they are there, or nothing is created.
 
     Args:
         database: where.
@@ -172,10 +177,12 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
         key: of the store that is moved there; `None` for a new one.
 
     Raises:
-        StoreError: it is counted by other definitions.
+        StoreError: it is counted by other definitions; or is to be on a cluster and has other tables, or none; or what
+            it keeps beside facts is on another server of its cluster.
         StoreUnavailable: the server did not do it.
     """
-    for statement in statements(database.name):
+    refuse_other_tables(database)
+    for statement in statements(database.name) if database.cluster is None else state_statements(database.name):
         database.run(statement)
     for name, value in ((_KEY, (key or os.urandom(32)).hex()), (_DEFINITIONS, definitions.to_json())):
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
@@ -184,6 +191,31 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
         there = ", ".join(f"{one.field}={one.kept!r}, the settings say {one.wanted!r}" for one in differences)
         raise StoreError(
             f"the store in the database {database.name} keeps {there}: use its definitions, or another database"
+        )
+
+
+def refuse_other_tables(database: ClickHouseDatabase) -> None:
+    """Refuse a database whose tables are not where they are wanted, or that keeps on another server what is no fact.
+
+    Raises:
+        StoreError: it is one.
+    """
+    of, wanted, name = database.cluster, database.wanted_cluster, database.name
+    if wanted is not None and of != wanted:
+        way_out = "name another database, or another cluster"
+        if of is not None:
+            there = f"lies on the cluster {of}"
+        elif database.has_table(FACT_TABLES[0].name):
+            there = "has tables of one server"
+        else:
+            there = "has no tables"
+            command = f"otel-measure schema --engine clickhouse --database {name} --cluster {wanted}"
+            way_out = f"run what `{command}` prints, on the server of the URL"
+        raise StoreError(f"the database {name} {there}, and the store is to be on the cluster {wanted}: {way_out}")
+    if of is not None and not database.has_table(LOG.name):
+        raise StoreError(
+            f"what the database {name} keeps beside facts is on another server of the cluster {of}: name that server,"
+            " which was given the statements that created the tables"
         )
 
 

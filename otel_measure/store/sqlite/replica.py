@@ -182,6 +182,12 @@ class Replica(SqliteStore):
         with self._database.read() as connection:
             return kept_elsewhere.removals(connection)
 
+    @property
+    def removals_begun(self) -> int:
+        """How many removals have ever begun."""
+        with self._database.read() as connection:
+            return kept_elsewhere.begun(connection)
+
     # ------------------------------------------------------------ erasures
 
     @property

@@ -12,6 +12,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from otel_measure.records.kinds import Inference, Origin
+from otel_measure.store.clickhouse.call_changes import CallPartChanges
 from otel_measure.store.clickhouse.call_facts import ClickHouseCallFactQuestions
 from otel_measure.store.clickhouse.call_times import ClickHouseCallTimeQuestions
 from otel_measure.store.clickhouse.calls import ClickHouseCallQuestions
@@ -82,7 +83,8 @@ class ClickHouseCalls:
 
     def __init__(self, database: ClickHouseDatabase, where: Filter, replica: SqliteMoment) -> None:
         table = CallTable(DEFINITIONS, where)
-        self.models = ClickHouseModelQuestions(database, table, replica.models)
+        changes = CallPartChanges(database, DEFINITIONS)
+        self.models = ClickHouseModelQuestions(database, table, replica.models, changes)
         self.calls = ClickHouseCallQuestions(database, table, replica.calls)
         self.call_times = ClickHouseCallTimeQuestions(
             database, DEFINITIONS, where.environment or "", replica.call_times

@@ -15,18 +15,23 @@ from random import Random
 
 import psutil
 
+from otel_measure.ai.series import SeriesAsked, SeriesTeller
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.steps import SeriesWindow, series_span
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover
+from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
 from otel_measure.store.clickhouse.writing import create
+from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.models import ALL_MODELS
 from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
-from tests.facts import DAY, HERE, NOON, event
+from tests.facts import DAY, HERE, HOUR, NOON, event, inference
 from tests.store.clickhouse.storing import DEFINITIONS, writer, written_by
 
 _USERS = 20_000
@@ -110,6 +115,32 @@ def main(count: int = 200_000, batch: int = 5_000) -> None:
             _told(f"an erasure of {n:,} events", process, partial(remover.remove, numbers))
         _told("their bytes out of the parts in use", process, remover.apply_masks)
         _told("a day of retention", process, lambda: AgeSweeper(database, _NoNotes()).remove_before(first + 1))
+        _series(ClickHouseStore(database, DEFINITIONS), process, count // 4)
+
+
+def _series(store: ClickHouseStore, process: psutil.Process, calls: int) -> None:
+    """Write calls of a day of 25 models, and ask for its series again and again."""
+    for n in range(0, calls, 5_000):
+        store.accept(
+            [
+                inference(f"call {i}", NOON + i * DAY // calls, model=f"m{i % 25}", latency_ms=i % 900 + 1.5)
+                for i in range(n, min(n + 5_000, calls))
+            ]
+        )
+    kept, now = SeriesTeller(), NOON + DAY
+
+    def ask() -> None:
+        asked = SeriesAsked("5m", "model", None, ALL_MODELS, None)
+        with store.asking(Filter(None, HERE.environment)) as moment:
+            kept.of(moment, series_span(SeriesWindow("24h"), now, DEFINITIONS.timezone, "24h"), now, asked)
+
+    _told(f"a day of {calls:,} calls by model, the first time", process, ask)
+    _told("again", process, ask)
+    for n in range(2):
+        store.accept([inference(f"late{n}", NOON + (n + 3) * HOUR, model="m1")])
+        _told("with a late call", process, ask)
+    with store.asking(Filter(None, HERE.environment)) as moment:
+        _told("what changed, 100 times", process, lambda: [moment.models.changes(0) for _ in range(100)])
 
 
 if __name__ == "__main__":

@@ -22,10 +22,14 @@ from tests.facts import event
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("url", ["http://db:8123/x", "clickhouse:///x", "clickhouse://db/a/b"])
+@pytest.mark.parametrize(
+    "url", ["http://db:8123/x", "clickhouse:///x", "clickhouse://db/a/b", "clickhouse://db/a?clutser=b"]
+)
 def test_a_url_that_is_none_of_ours_is_refused(url: str) -> None:
     """The message says how one looks."""
-    with pytest.raises(ConfigurationError, match="is clickhouse://user:password@host:port/database, not"):
+    with pytest.raises(
+        ConfigurationError, match=r"is clickhouse://user:password@host:port/database, with \?cluster=NAME"
+    ):
         ClickHouseDatabase.of_url(url)
 
 

@@ -11,13 +11,18 @@ from random import Random
 import msgspec
 import pytest
 
+from otel_measure.config import Settings
+from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.call_changes import CallPartChanges
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.clickhouse.writing import create
+from otel_measure.store.engines import open_store, store_checks
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
+from otel_measure.store.types.models import SLOT_US, CallChanges
 from tests.clickhouse import without_what_is_not_of_the_extra
-from tests.clickhouse_shards import Shards
+from tests.clickhouse_shards import CLUSTER, Shards
 from tests.facts import DAY, HOUR, NOON, event, inference
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import UserHistory
@@ -76,3 +81,69 @@ def test_a_person_whose_ids_lie_on_two_shards_is_one(shards: Shards, sharded: Cl
     ours, sqlites = test_users.both_say(sharded, history, steps, f"{name}-test", 30)
     assert ours == sqlites
     assert min(shards.rows_by_shard(sharded.name, "event")) > 0
+
+
+def tables_of(shards: Shards, url: str) -> list[list[str]]:
+    """Return the names of the tables of a database on each server."""
+    tables = "SELECT name FROM system.tables WHERE database = '{db}' ORDER BY name"
+    return [[name for (name,) in node.rows(tables)] for node in shards.nodes(url.rpartition("/")[2])]
+
+
+def test_whoever_is_to_be_on_a_cluster_creates_no_tables_of_one_server(shards: Shards) -> None:
+    """It is told which command creates them; once its statements were run it opens, and only where they were run."""
+    first, second = shards.servers
+    name = first.new_database()
+    with pytest.raises(StoreError, match="has no tables, and the store is to be on the cluster shards") as told:
+        open_store(Settings(store=f"{first.url(name)}?cluster={CLUSTER}"))
+    command = f"otel-measure schema --engine clickhouse --database {name} --cluster {CLUSTER}"
+    assert f"run what `{command}` prints, on the server of the URL" in str(told.value)
+    assert tables_of(shards, first.url(name)) == [[], []]
+    shards.create(name)
+    for wanted in ("", f"?cluster={CLUSTER}"):
+        store = open_store(Settings(store=first.url(name) + wanted))
+        assert store is not None
+        store.close()
+        with pytest.raises(StoreError, match="on another server of the cluster shards: name that server"):
+            open_store(Settings(store=second.url(name) + wanted))
+    with pytest.raises(StoreError, match="lies on the cluster shards, and the store is to be on the cluster other"):
+        open_store(Settings(store=f"{first.url(name)}?cluster=other"))
+
+
+def test_statements_for_a_cluster_fail_where_there_are_tables_of_one_server(shards: Shards) -> None:
+    """On any of its servers, and with nothing changed; a store that is to be on the cluster is refused there too."""
+    first, second = shards.servers
+    for server in (first, second):
+        name = first.new_database()
+        with ClickHouseDatabase.of_url(server.url(name)) as database:
+            create(database, DEFINITIONS)
+        before = tables_of(shards, first.url(name))
+        with pytest.raises(StoreUnavailable, match=f"{name} has tables of one server: name another database"):
+            shards.create(name)
+        assert tables_of(shards, first.url(name)) == before
+        with pytest.raises(StoreError, match="has tables of one server, and the store is to be on the cluster shards"):
+            open_store(Settings(store=f"{server.url(name)}?cluster={CLUSTER}"))
+
+
+def test_doctor_looks_at_every_server(shards: Shards, sharded: ClickHouseDatabase) -> None:
+    """At the disks, parts and removals of each; of a server that is asked and not the right one it says so."""
+    found = {each.name: each.look() for each in store_checks(Settings(store=shards.servers[0].url(sharded.name)))}
+    assert {finding.verdict for finding in found.values()} == {"ok"}
+    assert found["store"].what.endswith(f"database {sharded.name}, on the cluster shards of 2 shards and 2 servers")
+    (other, *_) = store_checks(Settings(store=shards.servers[1].url(sharded.name)))
+    assert "on another server of the cluster shards" in other.look().what
+
+
+def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> None:
+    """Calls that lie on both, the merges of each, and a call that is removed from one of them."""
+    with ClickHouseDatabase.of_url(shards.new_url()) as database:
+        create(database, DEFINITIONS)
+        changes, slot = CallPartChanges(database, DEFINITIONS), NOON - NOON % SLOT_US
+        assert changes.changes(None) == CallChanges(0, [])
+        for hours in (1, 2):
+            writer(database).accept([inference(f"{hours}-{n}", NOON - hours * HOUR) for n in range(20)])
+        assert min(shards.rows_by_shard(database.name, "inference")) > 0
+        assert changes.changes(0) == CallChanges(1, [slot - 2 * HOUR, slot - HOUR])
+        shards.merge(database.name)
+        assert changes.changes(1) == CallChanges(1, [])
+        database.delete("inference", "id_text = '2-7'")
+        assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _OTHER_DAYS: Final = "the rows of a store have the days of its definitions: it is rebuilt by no others"
-_GONE: Final = "h8: what facts that retention removed said of persons goes with them"
-_NO_CHANGES: Final = "h5: nobody tells which times calls were added to, so every step of a series is asked anew"
+_GONE: Final = "what facts that retention removed said of persons goes with them"
 _NO_SNAPSHOT: Final = "each question sees what is stored when it is asked: there is no transaction over several"
 
 # module and test → why, and who builds it
@@ -17,16 +16,12 @@ NOT_YET: Final[Mapping[str, str]] = {
     "test_sessions.test_rebuild_after_retention": _GONE,
     "test_experiments.test_cells_depend_on_the_facts_only": _OTHER_DAYS,
     "test_facts.test_a_moment_sees_nothing_of_what_is_written_meanwhile": _NO_SNAPSHOT,
-    "test_kept_series.test_only_what_changed_is_asked_again": _NO_CHANGES,
 }
 
 # Those of them that fail for some of their histories alone.
-BY_CHANCE: Final = frozenset(
-    {"test_experiments.test_removed_facts_leave_what_they_said", "test_kept_series.test_what_is_kept_is_never_stale"}
-)
+BY_CHANCE: Final = frozenset({"test_experiments.test_removed_facts_leave_what_they_said"})
 
 # module and test → how much is written one by one, each over the network
 TOO_MANY_WRITES: Final[Mapping[str, str]] = {
-    "test_kept_series.test_what_is_kept_is_never_stale": "hundreds of series, and none of them kept: `_NO_CHANGES`",
     "test_services.test_retention_leaves_an_outage_that_lasts": "28,800 heartbeats",
 }

@@ -1,0 +1,110 @@
+"""Sessions in SQL: stretches of what users did, of settled days or made of facts, joined to sessions of persons.
+
+A stretch is what a user did under one session id without a pause that ends a session. Two that lie no longer apart than
+that are parts of one session, whichever users and services they are of, if the users are one person. So it does not
+matter of which events, or of how many, a stretch was made.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Of facts: `acts` of one user and session, cut where the pause is too long.
+_CUT: Final = (
+    "arrayJoin(arraySplit((act, pause) -> pause > if(session = 0, {gap:Int64}, {client_gap:Int64}),"
+    " arraySort(groupArray((toUnixTimestamp64Micro(ts), active, type IN {views:Array(String)},"
+    " type IN {keys:Array(String)}, toInt32(toUInt16(day))))) AS acts, arrayDifference(acts.1))) AS span"
+)
+_SUMS: Final = "arraySum(span.2) AS events, arraySum(span.3) AS views, arraySum(span.4) AS keys"
+_IN_SESSIONS: Final = "background = 0 AND (active = 1 OR session != 0)"
+_IN_NONE: Final = "background = 1 AND type NOT IN {passive:Array(String)}"
+
+
+def _stretches(of: str, where: str) -> str:
+    return f"(SELECT {of}, {_CUT} FROM {{db}}.event FINAL WHERE {_IN_SESSIONS} AND {where} GROUP BY {of})"
+
+
+def settle_sql(day: int, version: int, where: str) -> str:
+    """Return the statement that adds the stretches of a day.
+
+    Args:
+        day: since 1970.
+        version: of these stretches.
+        where: which facts of the day.
+    """
+    where = f"day = toDate({day:d}) AND {where}"
+    of = "environment, service, user"
+    into = f"day, version, {of}, session, lo, hi, events, views, keys, background"
+    return (
+        f"INSERT INTO {{db}}.stretch ({into}) SELECT toDate({day:d}), {version:d}, {of}, session,"
+        f" span[1].1 AS lo, span[-1].1 AS hi, {_SUMS}, 0 FROM {_stretches(f'{of}, session', where)}"
+        f" UNION ALL SELECT toDate({day:d}), {version:d}, {of}, 0, 0, 0, 0, 0, 0, count()"
+        f" FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where} GROUP BY {of}"
+    )
+
+
+def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> str:
+    """Return the query of what the sessions add up to that start on the days from `first` to `last`.
+
+    Its row has their number, length, events, and of those with a view that are over the number, and how many bounced;
+    then how many of them may go on after what is read.
+
+    Args:
+        where: which rows are read, of facts and of stretches.
+        person: an expression of `u.user`.
+        join: what the expression needs.
+        has_settled: whether stretches of settled days are read.
+    """
+    read = "user, session, lo, hi, d, events, views, keys"
+    of_facts = (
+        f"SELECT user, session, span[1].1 AS lo, span[-1].1 AS hi, span[1].5 AS d, {_SUMS}"
+        f" FROM {_stretches('user, session', where + (_NOT_SETTLED if has_settled else ''))}"
+    )
+    of_days = (
+        "SELECT user, session, lo, hi, toInt32(toUInt16(day)) AS d, events, views, keys FROM {db}.stretch"
+        f" WHERE version IN {{versions:Array(UInt64)}} AND background = 0 AND {where}"
+    )
+    parts = f"{of_days} UNION ALL {of_facts}" if has_settled else of_facts
+    of_persons = (
+        f"SELECT {person} AS person, u.session AS session,"
+        " if(session = 0, {gap:Int64}, {client_gap:Int64}) AS pause,"
+        " groupArray((lo, hi, d, events, views, keys)) AS parts, min(lo) AS begun, max(hi) AS ended,"
+        f" {_ONE} AS whole, if(length(parts) = 1 OR ended - begun <= pause, [whole], {_JOINED}) AS sessions"
+        f" FROM (SELECT {read} FROM ({parts})) AS u {join} GROUP BY person, session"
+    )
+    return (
+        "SELECT count(), sum(length_us), sum(events), countIf(viewed), countIf(viewed AND length_us < {engaged:Int64}"
+        " AND views < {engaged_views:Int64} AND keys = 0), countIf(ended + pause >= {read_end:Int64}) FROM"
+        " (SELECT one.1 AS d, one.2 AS ended, one.2 - one.3 AS length_us, one.4 AS events, one.5 AS views,"
+        " one.6 AS keys, pause, views > 0 AND ended <= {over:Int64} AS viewed"
+        f" FROM (SELECT pause, arrayJoin(sessions) AS one FROM ({of_persons})))"
+        " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
+    )
+
+
+_NOT_SETTLED: Final = " AND day NOT IN {settled:Array(Date)}"
+# A session as (first day, end, start, events, views, keys).
+_ONE: Final = "(argMin(d, lo), ended, begun, sum(events), sum(views), sum(keys))"
+# Where parts may lie apart or overlap: their starts, and their ends later by the longest pause, in order. Between
+# sessions no part has begun that has not ended; of a start and an end at one time the start comes first.
+_EDGES: Final = (
+    "arraySort(arrayConcat(arrayMap(p -> (p.1, 0, p.3, p.4, p.5, p.6), parts),"
+    " arrayMap(p -> (p.2 + pause, 1, toInt32(0), toUInt64(0), toUInt64(0), toUInt64(0)), parts)))"
+)
+_JOINED: Final = (
+    "arrayMap(span -> (span[1].3, span[-1].1 - pause, span[1].1, arraySum(e -> e.4, span), arraySum(e -> e.5, span),"
+    f" arraySum(e -> e.6, span)), arraySplit((edge, open) -> open = 0, {_EDGES} AS edges,"
+    " arrayPopBack(arrayPushFront(arrayCumSum(e -> if(e.2 = 0, 1, -1), edges), 1))))"
+)
+
+
+def background_sql(where: str, *, has_settled: bool) -> str:
+    """Return the query of how many events there are that are tracked and belong to no session."""
+    of_facts = f"SELECT count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"
+    if not has_settled:
+        return of_facts
+    of_days = (
+        "SELECT sum(background) AS n FROM {db}.stretch"
+        f" WHERE version IN {{versions:Array(UInt64)}} AND background > 0 AND {where}"
+    )
+    return f"SELECT sum(n) FROM ({of_days} UNION ALL {of_facts}{_NOT_SETTLED})"
