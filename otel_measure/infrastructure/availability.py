@@ -17,7 +17,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
 from math import nan
 from typing import Final, Literal, TypeAlias
 
@@ -209,13 +208,6 @@ def is_down(transitions: Iterable[Transition], now_us: int) -> bool:
 def gaps(watched: Iterable[Interval], start_us: int, end_us: int) -> list[Interval]:
     """The parts of ``[start, end)`` in which nothing watched, ascending: the rest of the `watched` intervals."""
     return _subtract([(start_us, end_us)] if start_us < end_us else [], _merge(watched, (start_us, end_us)))
-
-
-def watched_by(heartbeats_us: Iterable[int], longest_gap_s: float) -> list[Interval]:
-    """The intervals that heartbeats vouch for: from each to the next when that came within `longest_gap_s`."""
-    beats = sorted(heartbeats_us)
-    longest_us = longest_gap_s * SECOND_US
-    return [(a, b) for a, b in pairwise(beats) if b - a <= longest_us]
 
 
 _SLA_STATUS: Final[dict[bool | None, SlaStatus]] = {False: "breached", True: "met", None: "insufficient_data"}

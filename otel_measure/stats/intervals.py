@@ -16,11 +16,6 @@ UNKNOWN: Final[Interval] = (nan, nan)
 _STANDARD: Final = NormalDist()
 
 
-def normal_cdf(z: float) -> float:
-    """P(Z <= z) of the standard normal, accurate in relative terms in the lower tail."""
-    return erfc(-z / sqrt(2.0)) / 2.0
-
-
 def normal_sf(z: float) -> float:
     """P(Z > z) of the standard normal, accurate in relative terms in the upper tail (1 - cdf would print 0)."""
     return erfc(z / sqrt(2.0)) / 2.0

@@ -24,7 +24,6 @@ from otel_measure.infrastructure.availability import (
     in_order,
     is_down,
     touching,
-    watched_by,
 )
 from tests.comparing import comparable
 
@@ -346,12 +345,6 @@ def test_gaps_are_the_rest_of_what_was_watched() -> None:
     assert gaps(watched, 0, 100 * SECOND_US) == seconds((2, 10), (30, 50), (60, 90))
     assert gaps([], 0, 10) == [(0, 10)]
     assert gaps([], 10, 10) == []
-
-
-def test_heartbeats_vouch_for_the_time_between_them_unless_it_is_long() -> None:
-    """A heartbeat that comes late leaves the time before it unwatched."""
-    beats = [second * SECOND_US for second in (0, 10, 100, 110, 90)]
-    assert watched_by(beats, 10) == seconds((0, 10), (90, 100), (100, 110))
 
 
 @pytest.mark.parametrize("target", [0, -1, 100.1, nan, True])

@@ -11,7 +11,6 @@ from scipy import stats
 from otel_measure.stats.intervals import (
     difference_interval,
     fewest_values,
-    normal_cdf,
     normal_quantile,
     normal_sf,
     nps_interval,
@@ -23,10 +22,9 @@ from otel_measure.stats.intervals import (
 
 
 @given(z=st.floats(-35, 35))
-def test_normal_tails_equal_scipy(z: float) -> None:
-    """Both tails agree with scipy in relative terms, 35 standard errors out."""
+def test_the_normal_tail_equals_scipy(z: float) -> None:
+    """It agrees with scipy in relative terms, 35 standard errors out."""
     assert normal_sf(z) == pytest.approx(stats.norm.sf(z), rel=1e-9)
-    assert normal_cdf(z) == pytest.approx(stats.norm.cdf(z), rel=1e-9)
 
 
 @given(p=st.floats(1e-12, 1 - 1e-12))

@@ -32,11 +32,6 @@ class CollectorReading:
         self.collector: Final = collector
         self._opened: tuple[ClickHouseDatabase, ClickHouseDatabase] | None = None
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether it has read, or tried to."""
-        return self._opened is not None
-
     def take(self, receive: Callable[[Sequence[CollectedRow]], object]) -> bool:
         """Give the next rows of each table to `receive`, and note that they are read; return whether there were any."""
         store, collector = self._databases()

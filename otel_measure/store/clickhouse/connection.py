@@ -99,8 +99,8 @@ class ClickHouseDatabase:
         wanted = asked.pop("cluster", [None])
         if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in name or asked:
             raise ConfigurationError(
-                "a store in ClickHouse is clickhouse://user:password@host:port/database, with ?cluster=NAME where it is"
-                f" on a cluster, not {shown(url)!r}"
+                "a store in ClickHouse is clickhouse://user:password@host:port/database[?cluster=NAME],"
+                f" not {shown(url)!r}"
             )
         is_secure = parts.scheme == "clickhouses"
         logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # we say it, and once
@@ -146,16 +146,22 @@ class ClickHouseDatabase:
         with self._talking():
             self._client.command(sql.replace("{db}", self.name), parameters=parameters or None)
 
-    def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], shard: int = 0) -> None:
         """Insert rows, given by columns; there are some. When it returns they are stored.
+
+        Args:
+            table: into which.
+            columns: by their names.
+            shard: on which they are to lie, as `shardNum()` tells it; 0 where that is by their user.
 
         Raises:
             StoreRejected: a value does not fit into its column; nothing was sent.
         """
         names, values = list(columns), list(columns.values())
+        where = {"insert_shard_id": shard} if shard else None
         try:
             with self._talking():
-                self._client.insert(table, values, names, database=self.name, column_oriented=True)
+                self._client.insert(table, values, names, database=self.name, column_oriented=True, settings=where)
         except StoreUnavailable:
             self.has_refused = True
             raise

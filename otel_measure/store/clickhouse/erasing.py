@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
@@ -179,16 +179,24 @@ class PersonRemover:
             self._database.insert("erased_fact", {"tombstone": tombstones})
 
     def _make_calls_anonymous(self, numbers: Collection[int]) -> None:
-        """Put beside each call one without its user, which counts instead: its rank is larger by one."""
+        """Put beside each call, on its shard, one without its user, which counts instead: its rank is larger by one."""
         rows = self._database.hiding.rows(
-            f"SELECT {record_columns(INFERENCE)}, rank FROM {{db}}.{INFERENCE.name} FINAL WHERE {of_users(numbers)}"
+            f"SELECT {record_columns(INFERENCE)}, rank, shardNum() FROM {{db}}.{INFERENCE.name} FINAL"
+            f" WHERE {of_users(numbers)}"
         )
+        by_shard: dict[int, list[Sequence[Any]]] = {}
+        for *row, shard in rows:
+            by_shard.setdefault(shard, []).append(row)
+        for shard, on_shard in by_shard.items():
+            self._insert_anonymous(on_shard, shard)
+
+    def _insert_anonymous(self, rows: Sequence[Sequence[Any]], shard: int) -> None:
         for some in id_chunks(range(len(rows))):
             calls = [record_of(INFERENCE, rows[i][:-1]) for i in some]
             anonymous = [without_user(call) for call in calls if isinstance(call, Inference)]
             ids = [id_number(key) for key in id_keys([call.id for call in anonymous])]
             columns = columns_of(INFERENCE, anonymous, ids, self._by)
-            self._database.insert(INFERENCE.name, columns | {"rank": [rows[i][-1] + 1 for i in some]})
+            self._database.insert(INFERENCE.name, columns | {"rank": [rows[i][-1] + 1 for i in some]}, shard)
 
 
 _TABLE_OF: Final[Mapping[type[Record], str]] = {table.record: table.name for table in OF_PERSONS}

@@ -161,10 +161,14 @@ class ClickHouseUserQuestions:
     @cached_property
     def _settled(self) -> Mapping[str, Any]:
         """The settled days and the versions of their stretches, as parameters; empty without any."""
-        days = [each for each in fact_days(self._database) if each.is_settled]
+        days = [each for each in fact_days(self._database, self._definitions) if each.is_settled]
         if not days:
             return {}
-        return {"settled": [day_date(each.day) for each in days], "versions": [each.version for each in days]}
+        return {
+            "settled": [day_date(each.day) for each in days],
+            "versions": [each.version for each in days],
+            "alone": [each.version for each in days if each.tells_alone],
+        }
 
     def _newest_day(self) -> int:
         of_facts = int(self._database.rows("SELECT toUInt16(max(day)) FROM {db}.event")[0][0])

@@ -312,7 +312,7 @@ class SqliteStore(SqliteUpkeep):
     @contextmanager
     def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
         """Yield the questions of this moment; see `otel_measure.store.protocol.Reader`."""
-        with self._database.read() as connection:
+        with self._reading() as connection:
             self._seen = state = kept.state(connection)
             where = where.with_default(self._environment)
             moment = SqliteMoment(self._seen_by(connection, state), where, state, self._kept_uses)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +21,11 @@ from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.migrations import migrate
-from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.outbox import Expected
 from otel_measure.store.sqlite.retention import Limits
 from otel_measure.store.sqlite.serialized import load, serialized, write_to
 from otel_measure.store.sqlite.transaction import Transaction
-from otel_measure.store.types.facts import EVERYTHING, Filter, Receipt
+from otel_measure.store.types.facts import Receipt
 
 _ANY_NUMBER_OF_BYTES: Final = 2**60
 _TABLES: Final = {table.name: table for table in facts.TABLES}
@@ -53,17 +53,9 @@ class Replica(SqliteStore):
         with self._transaction() as transaction:
             erasures.keep_key(transaction.connection, key.hex())
 
-    @contextmanager
-    def asking(self, where: Filter = EVERYTHING) -> Iterator[SqliteMoment]:
-        """Yield the questions of this moment, which are asked of a copy: nobody waits until they are answered."""
-        with self._copies.taken() as connection:
-            state = kept.state(connection)
-            where = where.with_default(self._environment)
-            moment = SqliteMoment(self._seen_by(connection, state), where, state, self._kept_uses)
-            try:
-                yield moment
-            finally:
-                moment.end()
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return what yields a copy: nobody waits until the questions are answered."""
+        return self._copies.taken()
 
     def close(self) -> None:
         """Let go of it, and of the copies."""

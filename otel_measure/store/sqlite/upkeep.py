@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,10 @@ class SqliteUpkeep:
         self._believed_at = believed_us
         self._clearing = Clearing(database)
         self.alerts: Final = SqliteAlertWriter(writing, believed_us)
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return what yields a connection to all of the store at one moment, for questions."""
+        return self._database.read()
 
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; then clear bytes for a moment."""

@@ -169,10 +169,10 @@ def test_a_double_that_is_removed_is_in_no_settled_day(database: ClickHouseDatab
     for day in days:  # by whom it was not heard that something was to be removed
         assert settler.settle(day)
     assert sessions(database) in of_either
-    assert sum(each.is_settled for each in fact_days(database)) == len(days) - 1
+    assert sum(each.is_settled for each in fact_days(database, DEFINITIONS)) == len(days) - 1
     assert settler.unsettled(LATER) == []  # whoever removes it may not be done
     settle_all(database)
-    assert all(each.is_settled for each in fact_days(database))
+    assert all(each.is_settled for each in fact_days(database, DEFINITIONS))
     assert sessions(database) in of_either
 
 
@@ -187,7 +187,7 @@ def test_nobody_is_settled_who_is_erased_meanwhile(database: ClickHouseDatabase)
     assert database.rows(f"SELECT count() FROM {{db}}.stretch WHERE user = '{ann}' AND day = toDate({last.day})") == [
         (0,)
     ]
-    assert [each.day for each in fact_days(database) if each.is_settled] == [last.day]
+    assert [each.day for each in fact_days(database, DEFINITIONS) if each.is_settled] == [last.day]
 
 
 def test_of_two_who_settle_at_once_one_counts(database: ClickHouseDatabase) -> None:
@@ -219,10 +219,10 @@ def test_a_store_settles_the_days_that_are_over(clickhouse: ClickHouseServer) ->
     store.accept([event(f"e{n}", "ann", NOON - n * DAY) for n in range(5)])
     assert [store.bring_up_to_date("me", NOON) for _ in range(4)] == [True, True, False, False]
     days = [TODAY - n for n in (4, 3, 2)]
-    assert [each.day for each in fact_days(store._database) if each.is_settled] == days
+    assert [each.day for each in fact_days(store._database, DEFINITIONS) if each.is_settled] == days
     assert not store.bring_up_to_date("another", NOON)
     store.accept([event("late", "ann", NOON - 4 * DAY)])
     assert not store.bring_up_to_date("me", NOON)
-    assert [each.day for each in fact_days(store._database) if each.is_settled] == days[1:]
+    assert [each.day for each in fact_days(store._database, DEFINITIONS) if each.is_settled] == days[1:]
     store.erase("ann", NOON)
     assert store._database.rows("SELECT count() FROM {db}.stretch") == [(0,)]

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date
+from pathlib import Path
 from random import Random
 
 import msgspec
 import pytest
 
+from exporter.cli import same_answers
 from otel_measure.config import Settings
 from otel_measure.errors import StoreError, StoreUnavailable
-from otel_measure.records.kinds import Record
+from otel_measure.records.anonymous import without_user
+from otel_measure.records.kinds import GroundTruth, Inference, Record
 from otel_measure.store.clickhouse.call_changes import CallPartChanges
+from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.erasing import PersonRemover
+from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.clickhouse.writing import create
-from otel_measure.store.engines import open_store, store_checks
+from otel_measure.store.engines import move_store, open_store, store_checks
+from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from otel_measure.store.types.models import SLOT_US, CallChanges
 from tests.clickhouse import without_what_is_not_of_the_extra
 from tests.clickhouse_shards import CLUSTER, Shards
-from tests.facts import DAY, HOUR, NOON, event, inference
+from tests.closing import closed_later
+from tests.facts import DAY, HERE, HOUR, NOON, event, inference, one_of_each
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import UserHistory
 from tests.store.clickhouse import test_users
-from tests.store.clickhouse.storing import DEFINITIONS, stored, writer
+from tests.store.clickhouse.storing import DEFINITIONS, stored, writer, written_by
+from tests.store.clickhouse.test_sweeping import Notes, of_day
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 KINDS = {table.record: table.name for table in FACT_TABLES}
@@ -147,3 +158,85 @@ def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> N
         assert changes.changes(1) == CallChanges(1, [])
         database.delete("inference", "id_text = '2-7'")
         assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])
+
+
+# ---------------------------------------------------------------- upkeep
+
+
+@pytest.fixture
+def emptied(shards: Shards) -> Iterator[ClickHouseDatabase]:
+    """Return a store of its own on both."""
+    with ClickHouseDatabase.of_url(shards.new_url()) as database:
+        create(database, DEFINITIONS)
+        yield database
+
+
+def of_many(name: str, at: int) -> list[Record]:
+    """Return events, calls and truths of nine users."""
+    return [
+        *(event(f"{name}-e{n}", f"{name}-{n}", at) for n in range(9)),
+        *(inference(f"{name}-c{n}", at, user_id=f"{name}-{n}") for n in range(9)),
+        *(GroundTruth(id=f"{name}-t{n}", ts=at, origin=HERE, inference_id=f"{name}-c{n}", value=n) for n in range(9)),
+    ]
+
+
+def test_days_go_from_both_shards(shards: Shards, emptied: ClickHouseDatabase) -> None:
+    """Facts of the days before one, of every kind, wherever they lie; those of the others stay."""
+    ago = (40, 11, 10, 0)
+    facts = {each: [*of_day(each), *of_many(f"of {each}", NOON - each * DAY)] for each in ago}
+    writer(emptied).accept([fact for each in ago for fact in facts[each]])
+    assert min(shards.rows_by_shard(emptied.name, "event")) > 0
+    sweeper, before = AgeSweeper(emptied, Notes()), DEFINITIONS.day_of(NOON) - 10
+    assert (sweeper.remove_before(before), sweeper.remove_before(before)) == (len(facts[40]) + len(facts[11]), 0)
+    there = stored(emptied, [fact.id for each in ago for fact in facts[each]])
+    assert sorted(fact.id for fact in there.values()) == sorted(fact.id for fact in (*facts[10], *facts[0]))
+
+
+def test_an_erased_person_is_gone_from_both_shards(shards: Shards, emptied: ClickHouseDatabase) -> None:
+    """Calls stay without their user, each once at every moment; masked rows go from the disks of both servers."""
+    facts = of_many("many", NOON)
+    by = written_by(emptied)
+    writer(emptied).accept(facts)
+    remover, users = PersonRemover(emptied, by), {user_number(by, f"many-{n}") for n in range(9)}
+    assert remover.counts(users) == {
+        "event": 9, "nps_response": 0, "exposure": 0, "ab_conversion": 0, "inference": 9,
+    }  # fmt: skip
+    remover._make_calls_anonymous(users)  # a process that ends here leaves this
+    calls = {("inference", each.id): without_user(each) for each in facts if isinstance(each, Inference)}
+    names = [each.id for each in facts if not isinstance(each, GroundTruth)]
+    assert {key: fact for key, fact in stored(emptied, names).items() if key[0] == "inference"} == calls
+    remover.remove(users)
+    assert (stored(emptied, names), remover.are_removed(users)) == (calls, True)
+    since = remover.apply_masks()
+    assert emptied.count_parts("event", "active AND has_lightweight_delete") == 0
+    until(lambda: remover.are_bytes_gone(since))
+
+
+def test_an_export_is_that_of_sqlite(emptied: ClickHouseDatabase) -> None:
+    """Of a person whose ids lie on both shards."""
+    whole, state = (closed_later(SqliteStore(":memory:", definitions=DEFINITIONS)) for _ in range(2))
+    facts = of_many("many", NOON)
+    for n in range(8):
+        for store in (whole, state):
+            store.identify(f"many-{n}", "many-8")
+    whole.accept(facts)
+    writer(emptied).accept(facts)
+    assert export(emptied, written_by(emptied), state.export("many-3")) == whole.export("many-3")
+
+
+def test_a_store_is_moved_to_a_cluster_and_back(
+    shards: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reports are the same in all three places; where the cluster's tables are not, nothing is moved."""
+    monkeypatch.setattr(same_answers, "_ASKED", ("/users/summary", "/ai/models"))
+    file, back, url = tmp_path / "from.db", tmp_path / "back.db", f"{shards.new_url()}?cluster={CLUSTER}"
+    with closing(SqliteStore(str(file), definitions=DEFINITIONS)) as store:
+        store.accept([*of_many("many", NOON), *one_of_each()])
+        store.identify("many-1", "many-2")
+    places = [Settings(store=str(place), timezone=DEFINITIONS.timezone) for place in (file, url, back)]
+    elsewhere = Settings(store=f"{shards.servers[0].url(shards.servers[0].new_database())}?cluster={CLUSTER}")
+    with pytest.raises(StoreError, match="run what `otel-measure schema"):
+        move_store(places[0], elsewhere, lambda: NOON + DAY, lambda *_: None)
+    for source, target in itertools.pairwise(places):
+        move_store(source, target, lambda: NOON + DAY, lambda *_: None)
+        assert same_answers.differing(places[0], target, NOON + DAY) == []

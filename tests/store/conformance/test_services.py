@@ -10,15 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
-from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps, watched_by
+from otel_measure.infrastructure.availability import Availability, Transition, availability, gaps
 from otel_measure.records.kinds import Maintenance, ServiceState
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.services import RegisteredService, ServiceHistory, StateChange, WatchRun
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, SECOND
 from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
-
-GAP_S = LONGEST_GAP_US / SECOND
 
 
 @pytest.fixture
@@ -30,6 +28,11 @@ def store(engine: EngineCase) -> Store:
 def state(id: str, ts: int, state: str = "down", service: str = "api", reason: str | None = None) -> ServiceState:
     """A recorded state."""
     return ServiceState(id=id, ts=ts, origin=HERE, service=service, state=state, reason=reason)
+
+
+def watched_by(beats: set[int]) -> list[tuple[int, int]]:
+    """Return what beats vouch for: from each to the next one that came in time."""
+    return [(a, b) for a, b in pairwise(sorted(beats)) if b - a <= LONGEST_GAP_US]
 
 
 def history(store: Store, start: int = 0, name: str = "api") -> ServiceHistory:
@@ -105,7 +108,7 @@ def test_runs_depend_on_the_set_of_beats_alone(engine: EngineCase, beats: list[i
         store.beat(HERE.environment, beat)
     watched = history(store).heartbeats
     end = 500 * SECOND
-    assert gaps(watched, 0, end) == gaps(watched_by(set(beats), GAP_S), 0, end)
+    assert gaps(watched, 0, end) == gaps(watched_by(set(beats)), 0, end)
     assert all(later - last > LONGEST_GAP_US for (_, last), (later, _) in pairwise(watched))
     store.close()
 
@@ -120,9 +123,7 @@ def test_watches_are_runs_of_their_own(engine: EngineCase, beats: list[int], rng
         store.beat(HERE.environment, beat, ["api"])
     api = history(store)
     assert api.watched_since == min(beats)
-    assert gaps([run[:2] for run in api.watches], 0, 500 * SECOND) == gaps(
-        watched_by(set(beats), GAP_S), 0, 500 * SECOND
-    )
+    assert gaps([run[:2] for run in api.watches], 0, 500 * SECOND) == gaps(watched_by(set(beats)), 0, 500 * SECOND)
     assert (history(store, name="db").watched_since, history(store, name="db").watches) == (None, ())
     store.close()
 
