@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -186,7 +187,7 @@ def move_store(
 
     def is_alike(store: str) -> None:
         progress("reports", 0, 1)
-        if reports := differing(Settings(store=store)):
+        if reports := differing(replace(target, store=store)):
             raise StoreError(f"all facts are there, and reports differ: {', '.join(reports)}")
         progress("reports", 1, 1)
 
