@@ -57,6 +57,11 @@ class Shards:
         self.create(name)
         return self.servers[0].url(name)
 
+    def drop(self, place: str) -> None:
+        """Remove a store: each start of a server looks at all there are."""
+        name = place.rpartition("/")[2]
+        self._run_on_all(name, f"DROP DATABASE IF EXISTS `{name}` SYNC")
+
     def create(self, name: str) -> None:
         """Run what is printed for a database of the cluster."""
         for statement in statements(name, CLUSTER):

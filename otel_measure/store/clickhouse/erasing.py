@@ -88,8 +88,7 @@ class PersonRemover:
 
     def are_removed(self, numbers: Collection[int]) -> bool:
         """Tell whether no row lies under some numbers."""
-        made = () if self._database.cluster else (STRETCH.name,)
-        tables = (*(table.name for table in NAMING_USERS), *made)
+        tables = (*(table.name for table in NAMING_USERS), STRETCH.name)
         return not any(_has(self._database, table, numbers) for table in tables)
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
@@ -103,8 +102,7 @@ class PersonRemover:
             StoreUnavailable: the server was not told all of it; to do it again completes it.
         """
         # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
-        if self._database.cluster is None:
-            self._mask(STRETCH.name, numbers)
+        self._mask(STRETCH.name, numbers)
         for table in OF_PERSONS:
             self._bury(table, numbers)
             self._mask(table.name, numbers)

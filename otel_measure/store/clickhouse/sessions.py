@@ -51,10 +51,10 @@ def settle_sql(day: int, version: int, where: str) -> str:
 
 
 def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> str:
-    """Return the query of what the sessions add up to that start on the days from `first` to `last`.
+    """Return the query of what the sessions add up to that start on each of the days from `first` to `last`.
 
-    Its row has their number, length, events, and of those with a view that are over the number, and how many bounced;
-    then how many of them may go on after what is read.
+    Its rows have the day, their number, length, events, and of those with a view that are over the number, and how many
+    bounced; then how many of them may go on after what is read.
 
     Args:
         where: which rows are read, of facts and of stretches.
@@ -89,10 +89,11 @@ def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> st
         f" FROM {{db}}.stretch WHERE {_ALONE} AND {where}"
     )
     return (
-        "SELECT count(), sum(length_us), sum(events), countIf(viewed), countIf(viewed AND length_us < {engaged:Int64}"
-        " AND views < {engaged_views:Int64} AND keys = 0), sum(may_go_on) FROM"
+        "SELECT d, count(), sum(length_us), sum(events), countIf(viewed),"
+        " countIf(viewed AND length_us < {engaged:Int64} AND views < {engaged_views:Int64} AND keys = 0),"
+        " sum(may_go_on) FROM"
         f" (SELECT *, views > 0 AND ended <= {{over:Int64}} AS viewed FROM ({sessions}{alone if has_settled else ''}))"
-        " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
+        " WHERE d BETWEEN {first:Int32} AND {last:Int32} GROUP BY d"
     )
 
 
@@ -119,12 +120,12 @@ _JOINED: Final = (
 
 
 def background_sql(where: str, *, has_settled: bool) -> str:
-    """Return the query of how many events there are that are tracked and belong to no session."""
-    of_facts = f"SELECT count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"
+    """Return the query of how many events each day has that are tracked and belong to no session."""
+    of_facts = f"SELECT {_DAY} AS d, count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"
     if not has_settled:
-        return of_facts
+        return f"{of_facts} GROUP BY d"
     of_days = (
-        "SELECT sum(background) AS n FROM {db}.stretch"
+        f"SELECT {_DAY} AS d, background AS n FROM {{db}}.stretch"
         f" WHERE version IN {{versions:Array(UInt64)}} AND background > 0 AND {where}"
     )
-    return f"SELECT sum(n) FROM ({of_days} UNION ALL {of_facts}{_NOT_SETTLED})"
+    return f"SELECT d, sum(n) FROM ({of_days} UNION ALL {of_facts}{_NOT_SETTLED} GROUP BY d) GROUP BY d"

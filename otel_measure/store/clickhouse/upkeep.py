@@ -150,7 +150,7 @@ class ClickHouseUpkeep:
         """
         erasure = self._state.do(Erase(user_id, now))
         counts = Counter[str]()
-        for receipt in (*self._begun_before(erasure.receipt), erasure.receipt):
+        for receipt in self._of_the_same_ids(erasure.receipt):
             counts.update(self._remove_rows(receipt))
         return replace(
             erasure,
@@ -162,12 +162,11 @@ class ClickHouseUpkeep:
             inferences=erasure.inferences + counts[INFERENCE.name],
         )
 
-    def _begun_before(self, receipt: int) -> list[int]:
-        """Return the erasures of the same person that a process has begun and perhaps not ended."""
-        waiting, erasures = self._state.ask(lambda replica: (replica.waiting_erasures(), replica.erasures()))
-        users = {each.receipt: frozenset(each.users) for each in erasures}
-        begun = [each.receipt for each in waiting if not each.masked_at and each.receipt < receipt]
-        return [each for each in begun if users[each] & users[receipt]]
+    def _of_the_same_ids(self, receipt: int) -> list[int]:
+        """Return the erasures of any id that this one was of: whoever was at one of them may have ended half-way."""
+        erasures = self._state.ask(lambda replica: replica.erasures())
+        users = {user for each in erasures if each.receipt == receipt for user in each.users}
+        return [each.receipt for each in erasures if not users.isdisjoint(each.users)]
 
     def _remove_rows(self, receipt: int) -> dict[str, int]:
         """Remove the rows of those whom an erasure was of; return how many there were, by the table."""
