@@ -24,7 +24,7 @@ from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, MINUTE, NOON, event, inference
 from tests.store.asking import asked
-from tests.store.clickhouse.storing import DEFINITIONS, new_store, stored, writer, written_by
+from tests.store.clickhouse.storing import DEFINITIONS, new_store, remove_persons, stored, writer, written_by
 from tests.users.feeding import everything
 from tests.waiting import until
 
@@ -60,12 +60,6 @@ def numbers(by: WrittenBy) -> set[int]:
     return {user_number(by, user) for user in ("ann", "visitor")}
 
 
-def remove(remover: PersonRemover, numbers: set[int]) -> None:
-    """Remove persons, and wait for the server."""
-    remover.remove(numbers)
-    assert remover.are_ended(remover.under_way(), 60.0)
-
-
 def test_nothing_stays_but_calls_without_their_user(database: ClickHouseDatabase) -> None:
     """Facts of others are as they were; doing it again changes nothing, also after one that ended half-way."""
     by = written_by(database)
@@ -73,7 +67,7 @@ def test_nothing_stays_but_calls_without_their_user(database: ClickHouseDatabase
     assert remover.counts(mine) == {"event": 3, "nps_response": 1, "exposure": 1, "ab_conversion": 1, "inference": 1}
     remover._make_calls_anonymous(mine)  # a process that ends here leaves this
     for _ in range(2):
-        remove(remover, mine)
+        remove_persons(database, mine)
         there = stored(database, IDS)
         assert there == {
             ("event", "6"): OF_OTHERS[0],
@@ -99,7 +93,7 @@ def test_bytes_go_when_the_server_lets_go_of_old_parts(database: ClickHouseDatab
     """Masked rows are rewritten, and the parts that had them are removed."""
     by = written_by(database)
     remover, mine = PersonRemover(database, by), numbers(by)
-    remove(remover, mine)
+    remove_persons(database, mine)
     assert remover.are_ended(remover.apply_masks(), 60.0)
     since = remover.now_s()
     masked = "SELECT count() FROM system.parts WHERE database = {of:String} AND active AND has_lightweight_delete"
@@ -117,12 +111,10 @@ def test_who_comes_back_is_somebody_new(database: ClickHouseDatabase) -> None:
     assert epochs == {ann: 2, bob: 1, visitor: 1}
     assert numbers_of(erasures, {1}) == {int.from_bytes(ann)}
     assert numbers_of(erasures, {2, 3}) == {int.from_bytes(bob), erasable_number(ann, 1), int.from_bytes(visitor)}
-    now = WrittenBy(DEFINITIONS, key, epochs)
-    remover = PersonRemover(database, now)
     FactWriter(database, DEFINITIONS, lambda: NOON).accept([event("new", "ann", NOON + DAY)], epochs)
     newest = "SELECT user FROM {db}.event ORDER BY ts DESC LIMIT 1"
     assert database.rows(newest) == [(erasable_number(ann, 2),)]
-    remove(remover, numbers_of(erasures, {1, 2, 3}))
+    remove_persons(database, numbers_of(erasures, {1, 2, 3}))
     assert stored(database, [*IDS, "new"]).keys() == {
         ("event", "new"), *(("inference", each) for each in ("7", "8", "call")),
     }  # fmt: skip

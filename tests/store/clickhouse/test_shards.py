@@ -38,7 +38,7 @@ from tests.facts import DAY, HERE, HOUR, NOON, event, inference, one_of_each
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import UserHistory
 from tests.store.clickhouse import test_users
-from tests.store.clickhouse.storing import DEFINITIONS, stored, writer, written_by
+from tests.store.clickhouse.storing import DEFINITIONS, remove_persons, stored, writer, written_by
 from tests.store.clickhouse.test_settling import from_facts, sessions, settle_all
 from tests.store.clickhouse.test_sweeping import Notes, of_day
 from tests.waiting import until
@@ -208,8 +208,7 @@ def test_an_erased_person_is_gone_from_both_shards(shards: Shards, emptied: Clic
     calls = {("inference", each.id): without_user(each) for each in facts if isinstance(each, Inference)}
     names = [each.id for each in facts if not isinstance(each, GroundTruth)]
     assert {key: fact for key, fact in stored(emptied, names).items() if key[0] == "inference"} == calls
-    remover.remove(users)
-    assert remover.are_ended(remover.under_way(), 60.0)
+    remove_persons(emptied, users)
     assert (stored(emptied, names), remover.are_removed(users)) == (calls, True)
     assert remover.are_ended(remover.apply_masks(), 60.0)
     since = remover.now_s()
@@ -233,7 +232,7 @@ def test_days_are_settled_of_both_shards(shards: Shards, emptied: ClickHouseData
     assert [each.is_settled for each in fact_days(emptied, DEFINITIONS)] == [False, False, True, True]
     assert sessions(emptied) == from_facts(facts)
     settle_all(emptied)
-    PersonRemover(emptied, written_by(emptied)).remove({user_number(written_by(emptied), "u3")})
+    remove_persons(emptied, {user_number(written_by(emptied), "u3")})
     left = [each for each in facts if getattr(each, "user_id", None) != "u3"]
     assert sessions(emptied) == from_facts(left)
     assert all(each.is_settled for each in fact_days(emptied, DEFINITIONS))
