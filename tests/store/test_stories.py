@@ -20,7 +20,7 @@ from tests.store.stories.drawn import TEST
 from tests.store.stories.plain import PlainStore, judge
 from tests.store.stories.reports import reports
 from tests.store.stories.seeded import story_of
-from tests.store.stories.story import Did, Erased, Story, Told, tell
+from tests.store.stories.story import Did, Erased, Story, ToldByOthers, tell
 
 _STORIES: Final = 12
 _REACHED: Final = {
@@ -55,7 +55,9 @@ def _reached(story: Story) -> Iterator[str]:
     plain, batches = PlainStore(), [step for step in story.steps if isinstance(step, list)]
     if any({one.id for one in earlier} & {one.id for one in later} for earlier, later in pairwise(batches[:-1])):
         yield "overlapping batches"
-    yield from _told([step for step in story.steps if isinstance(step, Told)], {one.id for one in chain(*batches)})
+    yield from _told(
+        [step for step in story.steps if isinstance(step, ToldByOthers)], {one.id for one in chain(*batches)}
+    )
     for step in story.steps:
         linked, facts = dict(plain.linked), len(plain.facts)
         if isinstance(step, list):
@@ -94,7 +96,7 @@ def _batch(plain: PlainStore, batch: Sequence[Record]) -> Iterator[str]:
             yield "again by another user"
 
 
-def _told(steps: Sequence[Told], recorded: Collection[str]) -> Iterator[str]:
+def _told(steps: Sequence[ToldByOthers], recorded: Collection[str]) -> Iterator[str]:
     responses, starts = defaultdict[object, set[str]](set), defaultdict[object, set[int]](set)
     for step in steps:
         yield step.method

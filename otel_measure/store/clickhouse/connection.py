@@ -168,11 +168,13 @@ class ClickHouseDatabase:
         self.has_refused = False
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` when the server does not answer, or does not let us write.
+        """Raise `StoreUnavailable` when the server, or a shard, does not answer, or it does not let us write.
 
         No row is written, so a disk that is full is not met: that is known by `has_refused`.
         """
         self.run("INSERT INTO {db}.log (name, operation, said_by) SELECT '', '', 0 WHERE 0")
+        if self.cluster is not None:
+            self.rows(f"SELECT 1 FROM {self.on_each_shard('system.one')}")
 
     def after_fork_in_child(self) -> None:
         """Take connections of one's own: those of the parent process are left to it."""

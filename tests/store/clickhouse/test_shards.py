@@ -23,6 +23,7 @@ from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover
 from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.part_sums import PartSums
 from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.tables import FACT_TABLES
@@ -32,13 +33,15 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from otel_measure.store.types.models import SLOT_US, CallChanges
 from tests.clickhouse import without_what_is_not_of_the_extra
-from tests.clickhouse_shards import CLUSTER, Shards
+from tests.clickhouse_shards import CLUSTER, REPLICAS, Shards
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, NOON, event, inference, one_of_each
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import UserHistory
 from tests.store.clickhouse import test_users
 from tests.store.clickhouse.storing import DEFINITIONS, remove_persons, stored, writer, written_by
+from tests.store.clickhouse.test_part_sums import by_definition
+from tests.store.clickhouse.test_part_sums import shown as shown_sums
 from tests.store.clickhouse.test_settling import from_facts, sessions, settle_all
 from tests.store.clickhouse.test_sweeping import Notes, of_day
 from tests.waiting import until
@@ -161,6 +164,18 @@ def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> N
         assert changes.changes(1) == CallChanges(1, [])
         database.delete("inference", "id_text = '2-7'")
         assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])
+
+
+def test_of_two_replicas_the_first_is_written_and_asked(shards: Shards) -> None:
+    """Also where the server that is asked is the other one: what is acknowledged is in the next answer."""
+    with ClickHouseDatabase.of_url(shards.new_url(REPLICAS)) as database:
+        create(database, DEFINITIONS)
+        facts = of_many("many", NOON)
+        assert writer(database).accept(facts) == [ACCEPTED] * len(facts)
+        assert shards.rows_by_shard(database.name, "event") == [0, 9]
+        assert writer(database).accept(facts) == [DUPLICATE] * len(facts)
+        assert len(stored(database, [each.id for each in facts])) == len(facts)
+        assert shown_sums(PartSums(database).sums()) == by_definition(facts)
 
 
 # ---------------------------------------------------------------- upkeep

@@ -165,7 +165,7 @@ def _telling(each: _Span, now: int) -> Telling:
 # ---------------------------------------------------------------- streams
 
 
-class _Value(NamedTuple):
+class _StreamValue(NamedTuple):
     """The value of a stream, of which `instance` and `start` tell it from others of its kind."""
 
     kind: str
@@ -179,7 +179,7 @@ class _Value(NamedTuple):
 _STREAM_KINDS: Final = ("calls", "calls", "delta calls", "tokens", "counter", "delta", "gauge", "host", "histogram")
 _VALUES: Final = st.lists(
     st.builds(
-        _Value, kind=st.sampled_from(_STREAM_KINDS), value=st.integers(0, 9),
+        _StreamValue, kind=st.sampled_from(_STREAM_KINDS), value=st.integers(0, 9),
         ago=st.sampled_from((0, 1, SECOND, MINUTE, 30 * MINUTE, 2 * HOUR)),
         start=st.sampled_from((3 * HOUR, 3 * HOUR, 10 * MINUTE, 0)), instance=st.sampled_from(("a", "a", "b")),
         fails=st.sampled_from((False, False, True)),
@@ -195,7 +195,7 @@ def points(draw: st.DrawFn, now: int) -> list[Point]:
     return [_point(each, now) for each in draw(_VALUES)]
 
 
-def _point(each: _Value, now: int) -> Point:
+def _point(each: _StreamValue, now: int) -> Point:
     ts, start = now - each.ago, now - each.start if each.start else 0
     if each.kind in ("calls", "delta calls"):
         found = calls(each.value, ts, source=each.instance, start=start)

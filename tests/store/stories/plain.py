@@ -20,7 +20,7 @@ from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.store.stories.drawn import ENVIRONMENT
 from tests.store.stories.reports import CONVERSION, OWN_MODEL, questions
-from tests.store.stories.story import Erased, Step, Story, Told
+from tests.store.stories.story import Erased, Step, Story, ToldByOthers
 
 
 @dataclass
@@ -57,7 +57,7 @@ class PlainStore:
         elif isinstance(step, list):
             for one in step:
                 self._accept(one)
-        elif isinstance(step, Told) and step.method == "take_tellings":
+        elif isinstance(step, ToldByOthers) and step.method == "take_tellings":
             told = {each.record.id for each in step.told if each.record is not None}
             self.told |= {each for each in told if (Inference, each) not in self.facts}
 
@@ -110,7 +110,7 @@ class PlainStore:
         ]  # fmt: skip
 
 
-class _Asked(NamedTuple):
+class _AskedOfUsers(NamedTuple):
     """What a question about users is asked of, and about which days."""
 
     story: Story
@@ -160,18 +160,18 @@ def _known(value: object) -> object:
     return value
 
 
-def _asked(story: Story, plain: PlainStore, service: str | None) -> _Asked:
+def _asked(story: Story, plain: PlainStore, service: str | None) -> _AskedOfUsers:
     done = [*plain.did(service)]
-    return _Asked(
+    return _AskedOfUsers(
         story, [one for one in done if isinstance(one, Ev)], [one for one in done if isinstance(one, NpsAnswer)]
     )
 
 
-def _engagement(asked: _Asked) -> Mapping[str, object]:
+def _engagement(asked: _AskedOfUsers) -> Mapping[str, object]:
     return users.engagement(*asked.when, 30)
 
 
-def _retention(asked: _Asked) -> Mapping[str, object]:
+def _retention(asked: _AskedOfUsers) -> Mapping[str, object]:
     told: dict[str, object] = dict(users.churn_rate(*asked.when))
     for n in (1, 7, 30):
         of_day = users.headline_retention(*asked.when, n)
@@ -180,19 +180,19 @@ def _retention(asked: _Asked) -> Mapping[str, object]:
     return told
 
 
-def _nps(asked: _Asked) -> Mapping[str, object]:
+def _nps(asked: _AskedOfUsers) -> Mapping[str, object]:
     return outcomes.nps(asked.answers, *asked.window(90))
 
 
-def _segments(asked: _Asked) -> Mapping[str, object]:
+def _segments(asked: _AskedOfUsers) -> Mapping[str, object]:
     return users.segments(asked.events, asked.story.zone, asked.story.as_of)
 
 
-def _conversion(asked: _Asked) -> Mapping[str, object]:
+def _conversion(asked: _AskedOfUsers) -> Mapping[str, object]:
     return outcomes.conversion(asked.events, *asked.window(30), CONVERSION)
 
 
-_JUDGES: Final[Mapping[str, tuple[str, tuple[str, ...], Callable[[_Asked], Mapping[str, object]]]]] = {
+_JUDGES: Final[Mapping[str, tuple[str, tuple[str, ...], Callable[[_AskedOfUsers], Mapping[str, object]]]]] = {
     "engagement": ("get_engagement_metrics", (), _engagement),
     "retention": ("get_retention_metrics", (), _retention),
     "nps": ("get_nps_metrics", (), _nps),

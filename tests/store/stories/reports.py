@@ -36,16 +36,14 @@ class Question(NamedTuple):
 def questions(story: Story) -> Iterator[Question]:
     """Yield what is asked about a story."""
     named = {"window": story.window, "environment": ENVIRONMENT}
-    yield from _about_models(named)
+    yield from _about_models(story, named)
     here = {"environment": ENVIRONMENT}
     users = {**here, "as_of": story.as_of}
     for method in _OF_USERS:
         yield Question("users", method, (), users)
     yield Question("users", "get_conversion_metrics", (CONVERSION,), users)
-    yield Question("users", "get_user_series", ("7d",), {**users, "step": "1w", "compare": "previous"})
-    of_service = {**users, "service": story.service}
-    yield Question("users", "get_users_summary", (), of_service)
-    yield Question("users", "get_user_series", ("2d",), {**of_service, "group_by": "cohort"})
+    yield Question("users", "get_user_series", ("7d",), {**users, "step": "1w"})
+    yield Question("users", "get_users_summary", (), {**users, "service": story.service})
     yield Question("experiments", "list_ab_tests", (), here)
     yield Question("experiments", "get_ab_test_series", (TEST.key,), here)
     yield Question("infrastructure", "list_services", (), here)
@@ -54,21 +52,19 @@ def questions(story: Story) -> Iterator[Question]:
         yield Question("infrastructure", "get_availability_series", (service, "7d"), here)
 
 
-def _about_models(named: Mapping[str, object]) -> Iterator[Question]:
+def _about_models(story: Story, named: Mapping[str, object]) -> Iterator[Question]:
     for method in ("list_models", "get_models_summary", "get_evaluations", "get_agents"):
         yield Question("ai", method, (), named)
-    for of in ("user", "repository"):
-        yield Question("ai", "get_spending", (of,), named)
+    yield Question("ai", "get_spending", (story.spent_by,), named)
     for order in ("latency", "cost"):
         yield Question("ai", "get_calls", (order,), named)
-    for group in ("provider", "version"):
-        yield Question("ai", "get_model_series", (), {"group_by": group, **named})
+    yield Question("ai", "get_model_series", (), {"group_by": story.group_by, **named})
     yield Question("ai", "get_errors", ("m",), named)
     for model in MODELS:
         yield Question("ai", "detect_model_drift", model, {"environment": ENVIRONMENT})
-    for model in (MODELS[0], OWN_MODEL):
-        for method in _OF_A_MODEL:
-            yield Question("ai", method, model, named)
+    yield Question("ai", "get_model_performance_snapshot", OWN_MODEL, named)
+    for method in _OF_A_MODEL:
+        yield Question("ai", method, MODELS[0], named)
     yield Question("ai", "get_version_comparison", ("m", "2", "1"), named)
 
 

@@ -47,7 +47,7 @@ class Did(NamedTuple):
     given: tuple[Any, ...]
 
 
-class Told(NamedTuple):
+class ToldByOthers(NamedTuple):
     """What others tell: spans and facts around calls, or points of streams; what it means is counted at a time."""
 
     told: Sequence[Any]
@@ -55,7 +55,7 @@ class Told(NamedTuple):
     at: int
 
 
-Step: TypeAlias = list[Record] | Identify | Unlink | Erased | Did | Told
+Step: TypeAlias = list[Record] | Identify | Unlink | Erased | Did | ToldByOthers
 
 
 class Story(NamedTuple):
@@ -67,6 +67,7 @@ class Story(NamedTuple):
         as_of: the last day that one looks at of users.
         window: how far back one looks at models.
         service: of which users are asked about once more.
+        group_by, spent_by: what a series of models, and what they cost, are told apart by.
         steps: in their order.
     """
 
@@ -75,6 +76,8 @@ class Story(NamedTuple):
     as_of: date
     window: str
     service: str
+    group_by: str
+    spent_by: str
     steps: list[Step]
 
     @property
@@ -98,9 +101,10 @@ def stories(draw: st.DrawFn) -> Story:
     _insert(draw, steps, said)
     _insert(draw, steps, _told(draw, "take_tellings", draw(tellings(now)), now))
     _insert(draw, steps, _told(draw, "ingest", draw(points(now)), now))
-    _insert(draw, steps, draw(st.lists(_did(now), min_size=2, max_size=5)))
+    _insert(draw, steps, draw(st.lists(_did(now), min_size=3, max_size=6)))
     window, service = draw(st.sampled_from(("30d", "24h"))), draw(st.sampled_from(("shop", "api")))
-    return Story(history.zone_name, now, history.as_of, window, service, [*steps, again])
+    group_by, spent_by = draw(st.sampled_from(("provider", "version"))), draw(st.sampled_from(("user", "repository")))
+    return Story(history.zone_name, now, history.as_of, window, service, group_by, spent_by, [*steps, again])
 
 
 def _again(draw: st.DrawFn, each: Any) -> Record:
@@ -125,7 +129,7 @@ def _told(draw: st.DrawFn, method: Literal["take_tellings", "ingest"], drawn: Se
         return []
     cut = draw(st.integers(1, len(drawn)))
     requests = [drawn[:cut], drawn[cut:], drawn[:cut]]
-    return [Told(request, method, now) for request in requests if request]
+    return [ToldByOthers(request, method, now) for request in requests if request]
 
 
 @st.composite
@@ -170,7 +174,7 @@ def tell(store: Store, step: Step) -> None:
         call = partial(getattr(store, step.method), *step.given)
         while call() is True and step.method == "bring_up_to_date":
             pass
-    elif isinstance(step, Told):
+    elif isinstance(step, ToldByOthers):
         if step.method == "ingest":
             store.ingest(step.told, LEARN)
         else:
