@@ -49,7 +49,7 @@ SELECT count(), countIf(bought >= first AND n > 0), sumIf(bought - first, bought
 SELECT countIf(s >= 9), countIf(s <= 6), count()
     FROM (SELECT argMax(score, ts) AS s
     FROM measure.nps_response FINAL
-        WHERE environment = 'production' AND day > toDate({today} - 30)
+        WHERE environment = 'production' AND day > toDate({today} - 90)
         GROUP BY user);
 
 -- segments
@@ -122,16 +122,18 @@ SELECT user, any(user_id), count(), sum(input_tokens), sum(output_tokens), sum(c
     FROM measure.inference FINAL
         WHERE environment = 'production' AND day > toDate({today} - 30)
         GROUP BY user
-        ORDER BY cost DESC LIMIT 50;
+        ORDER BY cost DESC;
 
 -- experiment
 SELECT e.variant, count(), countIf(c.at >= e.at)
     FROM (SELECT user, argMin(variant, ts) AS variant, min(ts) AS at
-    FROM measure.exposure FINAL
+        FROM measure.exposure FINAL
         WHERE environment = 'production' AND experiment = 'checkout'
         GROUP BY user) AS e
-        LEFT JOIN (SELECT user, min(ts) AS at
-    FROM measure.ab_conversion FINAL
-        WHERE environment = 'production' AND experiment = 'checkout'
+    LEFT JOIN (SELECT user, min(ts) AS at
+        FROM (SELECT user, ts FROM measure.ab_conversion FINAL
+            WHERE environment = 'production' AND experiment = 'checkout'
+            UNION ALL SELECT user, ts FROM measure.event FINAL
+            WHERE environment = 'production' AND experiment = 'checkout' AND type = 'conversion')
         GROUP BY user) AS c ON c.user = e.user
-        GROUP BY e.variant;
+    GROUP BY e.variant;
