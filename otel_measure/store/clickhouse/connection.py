@@ -36,6 +36,7 @@ _SETTINGS: Final = {
     "buffer_size": 64 * 2**20,
     "load_balancing": "in_order",
     "prefer_localhost_replica": 0,
+    "use_hedged_requests": 0,
     "skip_unavailable_shards": 0,
     "distributed_foreground_insert": 1,
     "distributed_product_mode": "global",

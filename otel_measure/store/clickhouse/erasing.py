@@ -35,6 +35,7 @@ OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
 _HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), STRETCH.name, LOG.name, SNAPSHOT.name)
+_CLOCKS_S: Final = 60  # by which the clocks of the servers of a cluster may differ
 _AT_ONCE_S: Final = 2.0  # whoever erases in a small store has it done when it returns
 _LOOK_AGAIN_S: Final = 0.02
 Mutations: TypeAlias = set[tuple[str, str]]
@@ -156,8 +157,8 @@ class PersonRemover:
         return int(self._database.rows("SELECT toUnixTimestamp(now())")[0][0])
 
     def are_bytes_gone(self, since_s: int) -> bool:
-        """Tell whether the server keeps no part any more that was replaced before a time of its own."""
-        gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s:d}"
+        """Tell whether no server keeps a part any more that was replaced before a time of the one that is asked."""
+        gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s + _CLOCKS_S:d}"
         return not any(self._database.count_parts(table, gone) for table in _HOLDING_PERSONS)
 
     # ------------------------------------------------------------ rows
