@@ -47,10 +47,10 @@ SELECT count(), countIf(bought >= first AND n > 0), sumIf(bought - first, bought
 
 -- nps
 SELECT countIf(s >= 9), countIf(s <= 6), count()
-    FROM (SELECT argMax(score, ts) AS s
-    FROM measure.nps_response FINAL
+    FROM (SELECT argMax(score, (ts, id)) AS s
+        FROM measure.nps_response FINAL
         WHERE environment = 'production' AND day > toDate({today} - 90)
-        GROUP BY user);
+        GROUP BY user, survey);
 
 -- segments
 SELECT countIf({today} - arrayMin(ds) < 7), countIf(arrayCount(d -> d > {today} - 28, ds) >= 12 AND arrayMax(ds) >
@@ -104,18 +104,24 @@ SELECT day, countIf(s >= 9), countIf(s <= 6), count()
         GROUP BY day;
 
 -- models, 30 days
-SELECT model, version, count(), countIf(error_type IS NOT NULL), sum(input_tokens), sum(output_tokens),
-    sum(cost_nano), quantilesExact(0.5, 0.95, 0.99)(latency_ms), max(latency_ms)
+SELECT model, version, count(), count(error_type), sum(input_tokens), count(input_tokens), sum(output_tokens),
+    count(output_tokens), sum(cost_nano), count(cost_nano), sum(cached_input_tokens), count(cached_input_tokens),
+    sumIf(least(cached_input_tokens, input_tokens), input_tokens IS NOT NULL), sum(reasoning_tokens),
+    count(reasoning_tokens), sum(saved_nano), count(saved_nano), sumMap(map(ifNull(cost_source, ''), cost_nano)),
+    quantilesExactIf(0.5, 0.95, 0.99)(latency_ms, untimed = 0), minIf(latency_ms, untimed = 0), max(latency_ms),
+    sumIf(latency_ms, untimed = 0), quantilesExact(0.5, 0.95, 0.99)(first_chunk_ms)
     FROM measure.inference FINAL
-        WHERE environment = 'production' AND day > toDate({today} - 30)
-        GROUP BY model, version;
+    WHERE environment = 'production' AND day > toDate({today} - 30)
+    GROUP BY model, version;
 
 -- model series, 24 hours
-SELECT toStartOfInterval(ts, INTERVAL 5 MINUTE) AS step, count(), countIf(error_type IS NOT NULL),
-    sum(input_tokens), sum(output_tokens), sum(cost_nano), quantilesExact(0.5, 0.95, 0.99)(latency_ms)
+SELECT toStartOfInterval(ts, INTERVAL 5 MINUTE) AS step, count(), count(error_type), sum(input_tokens),
+    count(input_tokens), sum(output_tokens), count(output_tokens), sum(cost_nano), count(cost_nano),
+    sum(cached_input_tokens), quantilesExactIf(0.5, 0.95, 0.99)(latency_ms, untimed = 0),
+    quantilesExact(0.5, 0.95, 0.99)(first_chunk_ms)
     FROM measure.inference FINAL
-        WHERE environment = 'production' AND day >= toDate({today} - 1) AND ts > toDateTime64('2026-04-29 23:00:00', 6)
-        GROUP BY step;
+    WHERE environment = 'production' AND day >= toDate({today} - 1) AND ts > toDateTime64('2026-04-29 23:00:00', 6)
+    GROUP BY step;
 
 -- spending, 30 days
 SELECT user, any(user_id), count(), sum(input_tokens), sum(output_tokens), sum(cost_nano) AS cost

@@ -8,7 +8,7 @@ everything adds, so an answer is the sum of both.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from otel_measure.conventions.model_names import PROVIDER_BY_MODEL_PREFIX
@@ -86,6 +86,17 @@ class _Ends(NamedTuple):
     largest: float
     units: int
 
+    def joined(self, other: _Ends | None) -> _Ends:
+        """Return the ends of the calls of both."""
+        if other is None or not other.known:
+            return self
+        if not self.known:
+            return other
+        return _Ends(*(joined(pair) for joined, pair in zip(_JOINED, zip(self, other, strict=True), strict=True)))
+
+
+_JOINED: Final[tuple[Callable[..., Any], ...]] = (sum, min, max, min, max, sum)
+
 
 def _ends(times: _Times) -> str:
     """Return the SQL of `_Ends`; nothing of it means anything where no time is known."""
@@ -97,10 +108,8 @@ _LATENCY: Final = _Times("latency_index", "latency_ms", "latency_us", "untimed =
 _FIRST_CHUNK: Final = _Times("first_chunk_index", "first_chunk_ms", "first_chunk_us", "first_chunk_us IS NOT NULL")
 
 
-_SOURCES: Final = (
-    "sumMapIf([ifNull(cost_source, 'caller')], [1], [toInt128(ifNull(cost_nano, 0))], cost_nano IS NOT NULL)"
-)
-_ALL_SUMS: Final = ", ".join((_SOURCES, *_SUMS.values(), _ends(_LATENCY), _ends(_FIRST_CHUNK)))
+_SOURCE: Final = "ifNull(cost_source, 'caller')"
+_ALL_SUMS: Final = ", ".join((*_SUMS.values(), _ends(_LATENCY), _ends(_FIRST_CHUNK)))
 
 
 def _named_provider() -> str:
@@ -215,17 +224,18 @@ class ClickHouseModelQuestions:
         """Return what calls add up to that have the same keys; the uses name no model."""
         n, uses = len(keys), dict[_Key, ModelUse]()
         latencies, first_chunks = dict[_Key, _Ends](), dict[_Key, _Ends]()
-        for row in self._rows(keys, _ALL_SUMS, calls):
-            key, (sources, *wholes) = tuple(map(_hashable, row[:n])), row[n:]
-            use = uses[key] = ModelUse("", "", latency=ExponentialHistogram())
-            for name, whole in zip(_SUMS, wholes[: len(_SUMS)], strict=True):
-                setattr(use, name, min(whole, LARGEST))
-            for source, calls_of_source, nano_usd in zip(*sources, strict=True):
-                use.sources[source] = calls_of_source
-                if nano_usd:  # as sums of several cells have it
-                    use.sources_nano_usd[source] = nano_usd
-            latencies[key] = _Ends(*wholes[len(_SUMS) : -len(_Ends._fields)])
-            first_chunks[key] = _Ends(*wholes[-len(_Ends._fields) :])
+        for row in self._rows((*keys, _SOURCE), _ALL_SUMS, calls):
+            key, (source, *wholes) = tuple(map(_hashable, row[:n])), row[n:]
+            use = uses.setdefault(key, ModelUse("", "", latency=ExponentialHistogram()))
+            sums = dict(zip(_SUMS, wholes[: len(_SUMS)], strict=True))
+            for name, whole in sums.items():
+                setattr(use, name, min(getattr(use, name) + whole, LARGEST))
+            if sums["priced"]:
+                use.sources[source] = sums["priced"]
+            if sums["cost_nano_usd"]:  # as sums of several cells have it
+                use.sources_nano_usd[source] = sums["cost_nano_usd"]
+            latencies[key] = _Ends(*wholes[len(_SUMS) : -len(_Ends._fields)]).joined(latencies.get(key))
+            first_chunks[key] = _Ends(*wholes[-len(_Ends._fields) :]).joined(first_chunks.get(key))
         for each, histogram in self._histograms(_LATENCY, latencies, calls, keys).items():
             uses[each].latency = histogram
         for each, histogram in self._histograms(_FIRST_CHUNK, first_chunks, calls, keys).items():
