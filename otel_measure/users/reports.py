@@ -13,7 +13,7 @@ from math import nan
 from typing import Final
 
 from otel_measure.definitions.active_days import unknown_before
-from otel_measure.definitions.days import Days, day_date
+from otel_measure.definitions.days import Days, day_date, trailing
 from otel_measure.definitions.windows import DaySpan, Window
 from otel_measure.stats.intervals import UNKNOWN, Interval, nps_interval, nps_score, wilson_interval
 from otel_measure.store.questions import UserQuestions
@@ -210,17 +210,12 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else nan
 
 
-def trailing(last_day: int, n: int) -> Days:
-    """Return the n days that end with `last_day`."""
-    return Days(last_day - n + 1, last_day)
-
-
 def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
     """Distinct active persons on the trailing 1, 7 and 28 local days, and the sessions of the window."""
-    days = Days(span.first_day, span.last_day)
+    days, month = Days(span.first_day, span.last_day), trailing(span.last_complete_day, MAU_DAYS)
+    ask.expect((days, month, *month.each(), *(trailing(span.last_day, n) for n in (1, WAU_DAYS, MAU_DAYS))))
     active, new = ask.active(days), ask.first_seen(days)
     totals = ask.sessions(days, now_us)
-    month = trailing(span.last_complete_day, MAU_DAYS)
     missing = unknown_before(ask.first_day(), stickiness=month, return_rate=days.before())
     is_young = "return_rate" in missing
     return Engagement(
@@ -314,8 +309,9 @@ def _cohort(cohort: Cohort, last_complete_day: int) -> CohortRetention:
 
 def lifecycle(ask: UserQuestions, period: Days) -> Lifecycle:
     """Set a period against the equally long one before it, from the persons active in each and in both together."""
-    active, before = ask.active(period), ask.active(period.before())
-    returning = active + before - ask.active(Days(period.before().first, period.last))
+    ask.expect(period.compared())
+    active, before, in_either = map(ask.active, period.compared())
+    returning = active + before - in_either
     new = ask.first_seen(period)
     return Lifecycle(new, returning, active - new - returning, before - returning)
 
@@ -351,6 +347,7 @@ def segments(ask: UserQuestions, span: DaySpan) -> Segments:
     Who is active on 12 of 28 days was neither new nor away for 30 days within the last week.
     """
     week, month = trailing(span.last_day, WAU_DAYS), trailing(span.last_day, MAU_DAYS)
+    ask.expect((week, trailing(span.last_day, RESURRECTED_GAP)))
     new, resurrected = ask.first_seen(week), ask.back_after(week, RESURRECTED_GAP)
     lately, everybody = ask.active(week), ask.first_seen(Days(_EVER, span.last_day))
     power = ask.frequent(month, POWER_DAYS, week)

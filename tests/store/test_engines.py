@@ -35,7 +35,8 @@ def test_a_url_of_clickhouse_that_names_no_server_is_refused_without_what_is_sec
     with pytest.raises(ConfigurationError) as refusal:
         open_store(Settings(store="clickhouse://me:secret@db/one/two"))
     assert str(refusal.value) == (
-        "a store in ClickHouse is clickhouse://user:password@host:port/database, not 'clickhouse://…@db/one/two'"
+        "a store in ClickHouse is clickhouse://user:password@host:port/database[?cluster=NAME],"
+        " not 'clickhouse://…@db/one/two'"
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
+_LONGEST: Final = "if(session = 0, {gap:Int64}, {client_gap:Int64})"
 # Of facts: `acts` of one user and session, cut where the pause is too long.
 _CUT: Final = (
-    "arrayJoin(arraySplit((act, pause) -> pause > if(session = 0, {gap:Int64}, {client_gap:Int64}),"
+    f"arrayJoin(arraySplit((act, pause) -> pause > {_LONGEST},"
     " arraySort(groupArray((toUnixTimestamp64Micro(ts), active, type IN {views:Array(String)},"
     " type IN {keys:Array(String)}, toInt32(toUInt16(day))))) AS acts, arrayDifference(acts.1))) AS span"
 )
@@ -34,20 +35,26 @@ def settle_sql(day: int, version: int, where: str) -> str:
     """
     where = f"day = toDate({day:d}) AND {where}"
     of = "environment, service, user"
-    into = f"day, version, {of}, session, lo, hi, events, views, keys, background"
+    into = f"day, version, {of}, session, lo, hi, events, views, keys, background, alone"
+    key, from_facts = "environment, user, session", f"{{db}}.event WHERE {_IN_SESSIONS}"
+    several = f"(SELECT {key} FROM {from_facts} AND {where} GROUP BY {key} HAVING uniqExact(service) > 1)"
+    beside = f"(SELECT {key} FROM {from_facts} AND day IN {{beside:Array(Date)}})"
+    is_far = f"lo >= {{start:Int64}} + {_LONGEST} AND hi + {_LONGEST} < {{end:Int64}}"
     return (
         f"INSERT INTO {{db}}.stretch ({into}) SELECT toDate({day:d}), {version:d}, {of}, session,"
-        f" span[1].1 AS lo, span[-1].1 AS hi, {_SUMS}, 0 FROM {_stretches(f'{of}, session', where)}"
-        f" UNION ALL SELECT toDate({day:d}), {version:d}, {of}, 0, 0, 0, 0, 0, 0, count()"
+        f" span[1].1 AS lo, span[-1].1 AS hi, {_SUMS}, 0,"
+        f" ({key}) NOT IN {several} AND ({is_far} OR ({key}) NOT IN {beside})"
+        f" FROM {_stretches(f'{of}, session', where)}"
+        f" UNION ALL SELECT toDate({day:d}), {version:d}, {of}, 0, 0, 0, 0, 0, 0, count(), 0"
         f" FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where} GROUP BY {of}"
     )
 
 
 def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> str:
-    """Return the query of what the sessions add up to that start on the days from `first` to `last`.
+    """Return the query of what the sessions add up to that start on each of the days from `first` to `last`.
 
-    Its row has their number, length, events, and of those with a view that are over the number, and how many bounced;
-    then how many of them may go on after what is read.
+    Its rows have the day, their number, length, events, and of those with a view that are over the number, and how many
+    bounced; then how many of them may go on after what is read.
 
     Args:
         where: which rows are read, of facts and of stretches.
@@ -61,27 +68,41 @@ def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> st
         f" FROM {_stretches('user, session', where + (_NOT_SETTLED if has_settled else ''))}"
     )
     of_days = (
-        "SELECT user, session, lo, hi, toInt32(toUInt16(day)) AS d, events, views, keys FROM {db}.stretch"
-        f" WHERE version IN {{versions:Array(UInt64)}} AND background = 0 AND {where}"
+        f"SELECT user, session, lo, hi, {_DAY} AS d, events, views, keys FROM {{db}}.stretch"
+        f" WHERE version IN {{versions:Array(UInt64)}} AND background = 0 AND NOT ({_ALONE}) AND {where}"
     )
     parts = f"{of_days} UNION ALL {of_facts}" if has_settled else of_facts
     of_persons = (
         f"SELECT {person} AS person, u.session AS session,"
-        " if(session = 0, {gap:Int64}, {client_gap:Int64}) AS pause,"
+        f" {_LONGEST} AS pause,"
         " groupArray((lo, hi, d, events, views, keys)) AS parts, min(lo) AS begun, max(hi) AS ended,"
         f" {_ONE} AS whole, if(length(parts) = 1 OR ended - begun <= pause, [whole], {_JOINED}) AS sessions"
         f" FROM (SELECT {read} FROM ({parts})) AS u {join} GROUP BY person, session"
     )
+    sessions = (
+        "SELECT one.1 AS d, one.2 AS ended, one.2 - one.3 AS length_us, one.4 AS events, one.5 AS views, one.6 AS keys,"
+        f" ended + pause >= {{read_end:Int64}} AS may_go_on FROM (SELECT pause, arrayJoin(sessions) AS one"
+        f" FROM ({of_persons}))"
+    )
+    alone = (
+        f" UNION ALL SELECT {_DAY} AS d, hi AS ended, hi - lo AS length_us, events, views, keys, 0 AS may_go_on"
+        f" FROM {{db}}.stretch WHERE {_ALONE} AND {where}"
+    )
     return (
-        "SELECT count(), sum(length_us), sum(events), countIf(viewed), countIf(viewed AND length_us < {engaged:Int64}"
-        " AND views < {engaged_views:Int64} AND keys = 0), countIf(ended + pause >= {read_end:Int64}) FROM"
-        " (SELECT one.1 AS d, one.2 AS ended, one.2 - one.3 AS length_us, one.4 AS events, one.5 AS views,"
-        " one.6 AS keys, pause, views > 0 AND ended <= {over:Int64} AS viewed"
-        f" FROM (SELECT pause, arrayJoin(sessions) AS one FROM ({of_persons})))"
-        " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
+        "SELECT d, count(), sum(length_us), sum(events), countIf(viewed),"
+        " countIf(viewed AND length_us < {engaged:Int64} AND views < {engaged_views:Int64} AND keys = 0),"
+        " sum(may_go_on) FROM"
+        f" (SELECT *, views > 0 AND ended <= {{over:Int64}} AS viewed FROM ({sessions}{alone if has_settled else ''}))"
+        " WHERE d BETWEEN {first:Int32} AND {last:Int32} GROUP BY d"
     )
 
 
+_DAY: Final = "toInt32(toUInt16(day))"
+# Sessions as they are: of users that are nobody else, and that nobody else is.
+_ALONE: Final = (
+    "alone = 1 AND version IN {alone:Array(UInt64)}"
+    " AND user NOT IN (SELECT user FROM merged UNION ALL SELECT person FROM merged)"
+)
 _NOT_SETTLED: Final = " AND day NOT IN {settled:Array(Date)}"
 # A session as (first day, end, start, events, views, keys).
 _ONE: Final = "(argMin(d, lo), ended, begun, sum(events), sum(views), sum(keys))"
@@ -99,12 +120,12 @@ _JOINED: Final = (
 
 
 def background_sql(where: str, *, has_settled: bool) -> str:
-    """Return the query of how many events there are that are tracked and belong to no session."""
-    of_facts = f"SELECT count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"
+    """Return the query of how many events each day has that are tracked and belong to no session."""
+    of_facts = f"SELECT {_DAY} AS d, count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"
     if not has_settled:
-        return of_facts
+        return f"{of_facts} GROUP BY d"
     of_days = (
-        "SELECT sum(background) AS n FROM {db}.stretch"
+        f"SELECT {_DAY} AS d, background AS n FROM {{db}}.stretch"
         f" WHERE version IN {{versions:Array(UInt64)}} AND background > 0 AND {where}"
     )
-    return f"SELECT sum(n) FROM ({of_days} UNION ALL {of_facts}{_NOT_SETTLED})"
+    return f"SELECT d, sum(n) FROM ({of_days} UNION ALL {of_facts}{_NOT_SETTLED} GROUP BY d) GROUP BY d"

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
+from otel_measure.definitions.days import day_date, day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, in_ids
 from otel_measure.store.clickhouse.sessions import settle_sql
-from otel_measure.store.clickhouse.settled_days import FactDay, fact_days, note_settled
+from otel_measure.store.clickhouse.settled_days import FactDay, days_beside, fact_days, note_settled
 from otel_measure.store.clickhouse.tables import STRETCH
 
 _OPEN_DAYS: Final = 2  # today, and yesterday, of which much still comes
@@ -62,8 +63,14 @@ class DaySettler:
             now: microseconds.
             rest_s: how long nothing was said of a day that was settled before.
         """
-        closed = self._definitions.day_of(now) - _OPEN_DAYS
-        days = [each for each in fact_days(self._database) if each.day <= closed and not each.is_settled]
+        closed, rules = self._definitions.day_of(now) - _OPEN_DAYS, self._definitions
+        days = [
+            each
+            for each in fact_days(self._database, rules)
+            if each.day <= closed
+            and not each.tells_alone
+            and (not each.is_settled or max(days_beside(each.day, rules)) <= closed)
+        ]
         return [each for each in reversed(days) if each.marked_s >= rest_s]
 
     def settle(self, day: FactDay) -> bool:
@@ -78,6 +85,9 @@ class DaySettler:
         rules = self._definitions
         self._database.run(
             settle_sql(day.day, version, left),
+            beside=[day_date(each) for each in days_beside(day.day, rules)],
+            start=day_start(day.day, rules.zone),
+            end=day_start(day.day + 1, rules.zone),
             gap=rules.session_gap_us,
             client_gap=rules.client_session_gap_us,
             views=sorted(rules.view_event_types),
@@ -96,7 +106,7 @@ class DaySettler:
         Args:
             rest_s: how long they have not, seconds: whoever asked before may read them meanwhile.
         """
-        days = {each.day: each for each in fact_days(self._database)}
+        days = {each.day: each for each in fact_days(self._database, self._definitions)}
         rows = self._database.rows(
             _VERSIONS, database=self._database.name, table=STRETCH.name, unit=1000 * 2**_RANDOM_BITS
         )

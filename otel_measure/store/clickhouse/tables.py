@@ -231,14 +231,15 @@ SETTLED_TOTAL: Final = StateTable(
     "(of_table, shard, part)",
 )  # fmt: skip
 # What users did on a day that is over, as stretches without a pause that ends a session (`settling.py`); times are
-# microseconds. What is `background` belongs to no session: such a row has nothing else.
+# microseconds. What is `background` belongs to no session: such a row has nothing else. What is `alone` is a session,
+# as long as the days beside it are as they were: nothing else of its user is near enough.
 STRETCH: Final = StateTable(
     "stretch",
     {
         "day": "Date", "version": "UInt64", "environment": _LABEL, "service": _LABEL,
         "user": "UInt128 CODEC(ZSTD(1))", "session": "UInt64 CODEC(ZSTD(1))", "lo": "Int64 CODEC(ZSTD(1))",
         "hi": "Int64 CODEC(ZSTD(1))", "events": "UInt32 CODEC(ZSTD(1))", "views": "UInt32 CODEC(ZSTD(1))",
-        "keys": "UInt32 CODEC(ZSTD(1))", "background": "UInt32 CODEC(ZSTD(1))",
+        "keys": "UInt32 CODEC(ZSTD(1))", "background": "UInt32 CODEC(ZSTD(1))", "alone": "UInt8",
     },
     "(environment, user, session, lo)",
     is_synced=True,
@@ -249,7 +250,7 @@ STRETCH: Final = StateTable(
 SETTLED_DAY: Final = StateTable(
     "settled_day",
     {
-        "day": "Date", "version": "UInt64", "block": "UInt64", "removals": "UInt64",
+        "day": "Date", "version": "UInt64", "block": "UInt64", "around": "UInt64", "removals": "UInt64",
         "received": "DateTime DEFAULT now()",
     },
     "day",

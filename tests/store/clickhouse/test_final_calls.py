@@ -210,7 +210,7 @@ def test_retention_and_erasure_of_what_has_gone(clickhouse: ClickHouseServer, tm
     assert in_state(store) == 0
     assert answers(store) == answers(sqlite)
     assert not database.rows("SELECT 1 FROM {db}.inference FINAL WHERE user_id = 'u'")
-    move_out(database, tmp_path / "moved.db", lambda *_: None)
+    move_out(database, tmp_path / "moved.db", lambda *_: None, lambda _: None)
     moved = closed_later(SqliteStore(str(tmp_path / "moved.db"), definitions=DEFINITIONS))
     assert answers(moved) == answers(sqlite)
     for each in (moved, sqlite):

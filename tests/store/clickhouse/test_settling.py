@@ -16,7 +16,6 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.erasing import PersonRemover
 from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.clickhouse.settling import BeingErased, DaySettler
 from otel_measure.store.clickhouse.store import ClickHouseStore
@@ -37,6 +36,7 @@ from tests.store.clickhouse.storing import (
     WhoIsWho,
     new_store,
     on_a_server,
+    remove_persons,
     writer,
     written_by,
 )
@@ -109,7 +109,7 @@ def test_every_report_is_that_of_sqlite(shared: ClickHouseDatabase, history: Use
     if data.draw(st.booleans()) and history.events:
         erased = f"{name}-{data.draw(st.sampled_from(history.events)).user}"
         person = merged.get(user_number(by, erased), user_number(by, erased))
-        PersonRemover(shared, by).remove({person, *(user for user, other in merged.items() if other == person)})
+        remove_persons(shared, {person, *(user for user, other in merged.items() if other == person)})
         sqlite.erase(erased, history.now)
     environment, days = f"{name}-test", data.draw(st.sampled_from((30, 1, 7)))
     service = data.draw(st.sampled_from((None, "shop", "till")))
@@ -169,10 +169,10 @@ def test_a_double_that_is_removed_is_in_no_settled_day(database: ClickHouseDatab
     for day in days:  # by whom it was not heard that something was to be removed
         assert settler.settle(day)
     assert sessions(database) in of_either
-    assert sum(each.is_settled for each in fact_days(database)) == len(days) - 1
+    assert sum(each.is_settled for each in fact_days(database, DEFINITIONS)) == len(days) - 1
     assert settler.unsettled(LATER) == []  # whoever removes it may not be done
     settle_all(database)
-    assert all(each.is_settled for each in fact_days(database))
+    assert all(each.is_settled for each in fact_days(database, DEFINITIONS))
     assert sessions(database) in of_either
 
 
@@ -187,7 +187,7 @@ def test_nobody_is_settled_who_is_erased_meanwhile(database: ClickHouseDatabase)
     assert database.rows(f"SELECT count() FROM {{db}}.stretch WHERE user = '{ann}' AND day = toDate({last.day})") == [
         (0,)
     ]
-    assert [each.day for each in fact_days(database) if each.is_settled] == [last.day]
+    assert [each.day for each in fact_days(database, DEFINITIONS) if each.is_settled] == [last.day]
 
 
 def test_of_two_who_settle_at_once_one_counts(database: ClickHouseDatabase) -> None:
@@ -219,10 +219,10 @@ def test_a_store_settles_the_days_that_are_over(clickhouse: ClickHouseServer) ->
     store.accept([event(f"e{n}", "ann", NOON - n * DAY) for n in range(5)])
     assert [store.bring_up_to_date("me", NOON) for _ in range(4)] == [True, True, False, False]
     days = [TODAY - n for n in (4, 3, 2)]
-    assert [each.day for each in fact_days(store._database) if each.is_settled] == days
+    assert [each.day for each in fact_days(store._database, DEFINITIONS) if each.is_settled] == days
     assert not store.bring_up_to_date("another", NOON)
     store.accept([event("late", "ann", NOON - 4 * DAY)])
     assert not store.bring_up_to_date("me", NOON)
-    assert [each.day for each in fact_days(store._database) if each.is_settled] == days[1:]
+    assert [each.day for each in fact_days(store._database, DEFINITIONS) if each.is_settled] == days[1:]
     store.erase("ann", NOON)
     assert store._database.rows("SELECT count() FROM {db}.stretch") == [(0,)]
