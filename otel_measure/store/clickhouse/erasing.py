@@ -27,12 +27,22 @@ from otel_measure.store.clickhouse.columns import (
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, STRETCH, FactTable
+from otel_measure.store.clickhouse.tables import (
+    EVENT,
+    FACT_TABLES,
+    INFERENCE,
+    LOG,
+    PAST_TABLES,
+    SNAPSHOT,
+    STRETCH,
+    FactTable,
+)
 
 OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
-_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), STRETCH.name, LOG.name, SNAPSHOT.name)
+_MADE_OF_FACTS: Final = (STRETCH.name, *(table.name for table in PAST_TABLES))
+_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), *_MADE_OF_FACTS, LOG.name, SNAPSHOT.name)
 
 
 def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
@@ -82,7 +92,11 @@ class PersonRemover:
 
     def are_removed(self, numbers: Collection[int]) -> bool:
         """Tell whether no row lies under some numbers."""
-        return not any(self.counts(numbers).values())
+        return not any(self.counts(numbers).values()) and not self.are_remembered(numbers)
+
+    def are_remembered(self, numbers: Collection[int]) -> bool:
+        """Tell whether there is anything that facts under some numbers have said, which may be gone themselves."""
+        return any(self._has_rows(name, numbers) for name in _MADE_OF_FACTS)
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
         """Return what the facts that would be removed have added to running totals, which never fall."""
@@ -95,8 +109,8 @@ class PersonRemover:
             StoreUnavailable: the server has not done all of it; to do it again completes it.
         """
         # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
-        if self._database.cluster is None:
-            self._mask(STRETCH.name, numbers)
+        for name in _MADE_OF_FACTS:
+            self._mask(name, numbers)
         for table in OF_PERSONS:
             self._bury(table, numbers)
             self._mask(table.name, numbers)
@@ -147,8 +161,11 @@ class PersonRemover:
         return int(self._database.rows(sql)[0][0])
 
     def _mask(self, table: str, numbers: Collection[int]) -> None:
-        if self._database.rows(f"SELECT 1 FROM {{db}}.{table} WHERE {of_users(numbers)} LIMIT 1"):
+        if self._has_rows(table, numbers):
             self._database.delete(table, of_users(numbers))
+
+    def _has_rows(self, table: str, numbers: Collection[int]) -> bool:
+        return bool(self._database.rows(f"SELECT 1 FROM {{db}}.{table} WHERE {of_users(numbers)} LIMIT 1"))
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""

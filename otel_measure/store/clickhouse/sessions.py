@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from otel_measure.store.clickhouse.persons import JOIN, MERGED
+
 _LONGEST: Final = "if(session = 0, {gap:Int64}, {client_gap:Int64})"
 # Of facts: `acts` of one user and session, cut where the pause is too long.
 _CUT: Final = (
@@ -50,7 +52,25 @@ def settle_sql(day: int, version: int, where: str) -> str:
     )
 
 
-def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> str:
+def past_stretches_sql() -> str:
+    """Return the query of (environment, person, session, start, end, events, views, keys) of the facts `{of}`."""
+    return (
+        f"SELECT u.environment, {MERGED}, u.session, u.span[1].1, u.span[-1].1, arraySum(u.span.2),"
+        f" arraySum(u.span.3), arraySum(u.span.4) FROM {_stretches('environment, user, session', '{of}')} AS u {JOIN}"
+    )
+
+
+def past_background_sql() -> str:
+    """Return the query of (environment, person, events in no session) of the facts `{of}`."""
+    return (
+        f"SELECT u.environment AS environment, {MERGED} AS person, sum(u.n) FROM"
+        f" (SELECT environment, user, count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {{of}}"
+        f" GROUP BY environment, user) AS u {JOIN}"
+        " GROUP BY environment, person"
+    )
+
+
+def sessions_sql(where: str, past: str | None, *, has_settled: bool) -> str:
     """Return the query of what the sessions add up to that start on the days from `first` to `last`.
 
     Its row has their number, length, events, and of those with a view that are over the number, and how many bounced;
@@ -58,8 +78,7 @@ def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> st
 
     Args:
         where: which rows are read, of facts and of stretches.
-        person: an expression of `u.user`.
-        join: what the expression needs.
+        past: which of those that facts left which were removed; `None` for none.
         has_settled: whether stretches of settled days are read.
     """
     read = "user, session, lo, hi, d, events, views, keys"
@@ -71,13 +90,13 @@ def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> st
         f"SELECT user, session, lo, hi, {_DAY} AS d, events, views, keys FROM {{db}}.stretch"
         f" WHERE version IN {{versions:Array(UInt64)}} AND background = 0 AND NOT ({_ALONE}) AND {where}"
     )
-    parts = f"{of_days} UNION ALL {of_facts}" if has_settled else of_facts
+    of_past = f"SELECT user, session, lo, hi, {_DAY} AS d, events, views, keys FROM {{db}}.past_stretch WHERE {past}"
+    parts = " UNION ALL ".join((of_facts, *([of_days] if has_settled else ()), *([of_past] if past else ())))
     of_persons = (
-        f"SELECT {person} AS person, u.session AS session,"
-        f" {_LONGEST} AS pause,"
+        f"SELECT {MERGED} AS person, u.session AS session, {_LONGEST} AS pause,"
         " groupArray((lo, hi, d, events, views, keys)) AS parts, min(lo) AS begun, max(hi) AS ended,"
         f" {_ONE} AS whole, if(length(parts) = 1 OR ended - begun <= pause, [whole], {_JOINED}) AS sessions"
-        f" FROM (SELECT {read} FROM ({parts})) AS u {join} GROUP BY person, session"
+        f" FROM (SELECT {read} FROM ({parts})) AS u {JOIN} GROUP BY person, session"
     )
     sessions = (
         "SELECT one.1 AS d, one.2 AS ended, one.2 - one.3 AS length_us, one.4 AS events, one.5 AS views, one.6 AS keys,"
@@ -118,13 +137,13 @@ _JOINED: Final = (
 )
 
 
-def background_sql(where: str, *, has_settled: bool) -> str:
-    """Return the query of how many events there are that are tracked and belong to no session."""
-    of_facts = f"SELECT count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"
-    if not has_settled:
-        return of_facts
-    of_days = (
-        "SELECT sum(background) AS n FROM {db}.stretch"
-        f" WHERE version IN {{versions:Array(UInt64)}} AND background > 0 AND {where}"
-    )
-    return f"SELECT sum(n) FROM ({of_days} UNION ALL {of_facts}{_NOT_SETTLED})"
+def background_sql(where: str, past: str | None, *, has_settled: bool) -> str:
+    """Return the query of how many events there are that are tracked and belong to no session; see `sessions_sql`."""
+    counts = [f"SELECT count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"]
+    if has_settled:
+        counts[0] += _NOT_SETTLED
+        of_days = "version IN {versions:Array(UInt64)} AND background > 0"
+        counts.append(f"SELECT sum(background) AS n FROM {{db}}.stretch WHERE {of_days} AND {where}")
+    if past:
+        counts.append(f"SELECT sum(events) AS n FROM {{db}}.past_background WHERE {past}")
+    return f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)})"
