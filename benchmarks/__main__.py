@@ -16,6 +16,7 @@ from benchmarks.report import Row
 
 ALL = (
     "recording", "storing", "receiving", "tracing", "http", "asking", "exposition", "collecting", "starting", "judging",
+    "past_one_machine",
 )  # fmt: skip
 
 

@@ -1,7 +1,11 @@
-"""Two ClickHouse servers as the shards of one cluster, without replicas: what is printed for a cluster, run on both."""
+"""Two ClickHouse servers as the shards of one cluster; and as two replicas, of which none gets the rows of the other.
+
+What is printed for a cluster is run on both.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,9 +20,11 @@ from otel_measure.store.clickhouse.schema import LOCAL_SUFFIX, statements
 from tests.clickhouse import MERGE_TREE, ClickHouseServer
 
 CLUSTER: Final = "shards"
-_SHARD: Final = "<shard><replica><host>127.0.0.1</host><port>{port}</port></replica></shard>"
+REPLICAS: Final = "replicas"
+"""A cluster of one shard, whose first replica is the second server."""
+_REPLICA: Final = "<replica><host>127.0.0.1</host><port>{port}</port></replica>"
 _REPLICATION: Final = re.compile(r"Replicated((?:Replacing)?MergeTree)\('[^']*', '[^']*'(?:, )?")
-_ON_CLUSTER: Final = f" ON CLUSTER `{CLUSTER}`"
+_ON_CLUSTER: Final = re.compile(rf" ON CLUSTER `(?:{CLUSTER}|{REPLICAS})`")
 
 
 class Shards:
@@ -31,14 +37,17 @@ class Shards:
 
     def __init__(self, folder: Path, running: ExitStack) -> None:
         self.servers = ClickHouseServer(folder / "first"), ClickHouseServer(folder / "second")
-        known = "".join(_SHARD.format(port=each.tcp_port) for each in self.servers)
+        first, second = (_REPLICA.format(port=each.tcp_port) for each in self.servers)
+        shards = f"<shard>{first}</shard><shard>{second}</shard>"
+        replicas = f"<shard><internal_replication>true</internal_replication>{second}{first}</shard>"
+        clusters = f"<{CLUSTER}>{shards}</{CLUSTER}><{REPLICAS}>{replicas}</{REPLICAS}>"
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "cluster.xml"
         self._config.write_text(
-            f"<clickhouse>{MERGE_TREE}<remote_servers><{CLUSTER}>{known}</{CLUSTER}></remote_servers></clickhouse>"
+            f"<clickhouse>{MERGE_TREE}<remote_servers>{clusters}</remote_servers></clickhouse>", encoding="utf-8"
         )
-
         self._running = running
+        self._running.callback(self._close)
         self._known: dict[str, list[ClickHouseDatabase]] = {}
         for server in range(len(self.servers)):
             self.start(server)
@@ -51,15 +60,22 @@ class Shards:
         """End one of them with no chance to write anything more."""
         self.servers[server].kill()
 
-    def new_url(self) -> str:
+    def new_url(self, cluster: str = CLUSTER) -> str:
         """Return the place of a store in a new database of both."""
         name = self.servers[0].new_database()
-        self.create(name)
+        self.create(name, cluster)
         return self.servers[0].url(name)
 
-    def create(self, name: str) -> None:
-        """Run what is printed for a database of the cluster."""
-        for statement in statements(name, CLUSTER):
+    def drop(self, place: str) -> None:
+        """Remove a store: each start of a server looks at all there are."""
+        name = place.rpartition("/")[2]
+        self._run_on_all(name, f"DROP DATABASE IF EXISTS `{name}` SYNC")
+        for node in self._known.pop(name):
+            node.close()
+
+    def create(self, name: str, cluster: str = CLUSTER) -> None:
+        """Run what is printed for a database of a cluster."""
+        for statement in statements(name, cluster):
             self._run_where_said(self.nodes(name)[0], statement)
 
     def rows_by_shard(self, name: str, table: str) -> list[int]:
@@ -81,7 +97,8 @@ class Shards:
             yield
 
     def _run_where_said(self, database: ClickHouseDatabase, sql: str) -> None:
-        if _ON_CLUSTER in sql:
+        if _ON_CLUSTER.search(sql):
+            database.run(f"EXPLAIN AST {sql}")  # it is one as it stands
             self._run_on_all(database.name, sql)
         else:
             database.run(sql)
@@ -93,11 +110,14 @@ class Shards:
     def nodes(self, name: str) -> list[ClickHouseDatabase]:
         """Return connections to a database on each of them, which are kept."""
         if name not in self._known:
-            opened = [ClickHouseDatabase.of_url(each.url(name)) for each in self.servers]
-            self._known[name] = [self._running.enter_context(each) for each in opened]
+            self._known[name] = [ClickHouseDatabase.of_url(each.url(name)) for each in self.servers]
         return self._known[name]
+
+    def _close(self) -> None:
+        for node in itertools.chain.from_iterable(self._known.values()):
+            node.close()
 
 
 def without_replication(statement: str) -> str:
     """Return a statement for a cluster as one for each of its nodes, where there are no replicas."""
-    return _REPLICATION.sub(r"\1(", statement.replace(_ON_CLUSTER, ""))
+    return _REPLICATION.sub(r"\1(", _ON_CLUSTER.sub("", statement))

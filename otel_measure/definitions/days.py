@@ -33,6 +33,10 @@ class Days(NamedTuple):
         """Return as many days, just before these."""
         return Days(self.first - self.length, self.first - 1)
 
+    def each(self) -> list[Days]:
+        """Return each of them alone, ascending."""
+        return [Days(day, day) for day in range(self.first, self.last + 1)]
+
 
 def day_finder(zone: ZoneInfo) -> Callable[[int], int]:
     """Return the function from microseconds UTC to local day; UTC itself needs no calendar.

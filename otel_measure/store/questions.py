@@ -7,7 +7,7 @@ reports. Every method may raise `StoreUnavailable`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from otel_measure.definitions.alerting.incidents import AlertIncident
@@ -47,6 +47,14 @@ class UserQuestions(Protocol):
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions what they tell of [start, end) is counted, microseconds."""
+
+    def expect(self, active: Iterable[Days], steps: Iterable[Days] = ()) -> None:
+        """Be told what is about to be asked, so that it can be found at once; answers are the same without.
+
+        Args:
+            active: of which days, who was active.
+            steps: of which days, everything else that is counted in steps: sessions, conversions, scores.
+        """
 
     def first_day(self) -> int | None:
         """Return the day on which the second person was first seen: one wrong clock does not move it, an import does.

@@ -217,10 +217,10 @@ def trailing(last_day: int, n: int) -> Days:
 
 def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
     """Distinct active persons on the trailing 1, 7 and 28 local days, and the sessions of the window."""
-    days = Days(span.first_day, span.last_day)
+    days, month = Days(span.first_day, span.last_day), trailing(span.last_complete_day, MAU_DAYS)
+    ask.expect((days, month, *month.each(), *(trailing(span.last_day, n) for n in (1, WAU_DAYS, MAU_DAYS))))
     active, new = ask.active(days), ask.first_seen(days)
     totals = ask.sessions(days, now_us)
-    month = trailing(span.last_complete_day, MAU_DAYS)
     missing = unknown_before(ask.first_day(), stickiness=month, return_rate=days.before())
     is_young = "return_rate" in missing
     return Engagement(
@@ -314,10 +314,16 @@ def _cohort(cohort: Cohort, last_complete_day: int) -> CohortRetention:
 
 def lifecycle(ask: UserQuestions, period: Days) -> Lifecycle:
     """Set a period against the equally long one before it, from the persons active in each and in both together."""
-    active, before = ask.active(period), ask.active(period.before())
-    returning = active + before - ask.active(Days(period.before().first, period.last))
+    ask.expect(around(period))
+    active, before, in_either = map(ask.active, around(period))
+    returning = active + before - in_either
     new = ask.first_seen(period)
     return Lifecycle(new, returning, active - new - returning, before - returning)
+
+
+def around(period: Days) -> tuple[Days, Days, Days]:
+    """Return a period, the equally long one before it, and both together."""
+    return period, period.before(), Days(period.before().first, period.last)
 
 
 def nps(ask: UserQuestions, span: DaySpan, survey: str | None = None) -> Nps:
@@ -351,6 +357,7 @@ def segments(ask: UserQuestions, span: DaySpan) -> Segments:
     Who is active on 12 of 28 days was neither new nor away for 30 days within the last week.
     """
     week, month = trailing(span.last_day, WAU_DAYS), trailing(span.last_day, MAU_DAYS)
+    ask.expect((week, trailing(span.last_day, RESURRECTED_GAP)))
     new, resurrected = ask.first_seen(week), ask.back_after(week, RESURRECTED_GAP)
     lately, everybody = ask.active(week), ask.first_seen(Days(_EVER, span.last_day))
     power = ask.frequent(month, POWER_DAYS, week)

@@ -17,6 +17,7 @@ from otel_measure.store.questions import UserQuestions
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import Filter
 from otel_measure.users import reports
+from otel_measure.users.series import user_series
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.reference.strategies import UserHistory
 from tests.store.asking import asking_users
@@ -134,6 +135,7 @@ def every_report(ask: UserQuestions, zone: str, now: int, as_of: date, days: int
         repr(reports.summary(ask, window, quarter, now, "conversion")),
         *(repr(reports.conversion(ask, window, event)) for event in ("purchase", "form_submit", "signup", "a")),
         repr(reports.nps(ask, window, "checkout")),
+        repr(user_series(ask, window, None, "previous", "conversion", now)),
     ]
 
 

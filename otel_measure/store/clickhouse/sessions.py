@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otel_measure.store.clickhouse.persons import JOIN, MERGED
+from otel_measure.store.clickhouse.persons import DAY, JOIN, MERGED, OF_FACTS, OF_PAST
 
 _LONGEST: Final = "if(session = 0, {gap:Int64}, {client_gap:Int64})"
 # Of facts: `acts` of one user and session, cut where the pause is too long.
@@ -65,33 +65,34 @@ def past_background_sql() -> str:
     return (
         f"SELECT u.environment AS environment, {MERGED} AS person, sum(u.n) FROM"
         f" (SELECT environment, user, count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {{of}}"
-        f" GROUP BY environment, user) AS u {JOIN}"
-        " GROUP BY environment, person"
+        f" GROUP BY environment, user) AS u {JOIN} GROUP BY environment, person"
     )
 
 
-def sessions_sql(where: str, past: str | None, *, has_settled: bool) -> str:
-    """Return the query of what the sessions add up to that start on the days from `first` to `last`.
+def sessions_sql(on_days: str, *, has_settled: bool) -> str:
+    """Return the query of what the sessions add up to that start on each of the days from `first` to `last`.
 
-    Its row has their number, length, events, and of those with a view that are over the number, and how many bounced;
-    then how many of them may go on after what is read.
+    Its rows have the day, their number, length, events, and of those with a view that are over the number, and how many
+    bounced; then how many of them may go on after what is read.
 
     Args:
-        where: which rows are read, of facts and of stretches.
-        past: which of those that facts left which were removed; `None` for none.
+        on_days: which rows are read, of facts and of stretches.
         has_settled: whether stretches of settled days are read.
     """
-    read = "user, session, lo, hi, d, events, views, keys"
+    read, where = "user, session, lo, hi, d, events, views, keys", f"{OF_FACTS} AND {on_days}"
     of_facts = (
         f"SELECT user, session, span[1].1 AS lo, span[-1].1 AS hi, span[1].5 AS d, {_SUMS}"
         f" FROM {_stretches('user, session', where + (_NOT_SETTLED if has_settled else ''))}"
     )
     of_days = (
-        f"SELECT user, session, lo, hi, {_DAY} AS d, events, views, keys FROM {{db}}.stretch"
+        f"SELECT user, session, lo, hi, {DAY} AS d, events, views, keys FROM {{db}}.stretch"
         f" WHERE version IN {{versions:Array(UInt64)}} AND background = 0 AND NOT ({_ALONE}) AND {where}"
     )
-    of_past = f"SELECT user, session, lo, hi, {_DAY} AS d, events, views, keys FROM {{db}}.past_stretch WHERE {past}"
-    parts = " UNION ALL ".join((of_facts, *([of_days] if has_settled else ()), *([of_past] if past else ())))
+    of_past = (
+        f"SELECT user, session, lo, hi, {DAY} AS d, events, views, keys FROM {{db}}.past_stretch"
+        f" WHERE {OF_PAST} AND {on_days}"
+    )
+    parts = " UNION ALL ".join((of_facts, of_past, *([of_days] if has_settled else ())))
     of_persons = (
         f"SELECT {MERGED} AS person, u.session AS session, {_LONGEST} AS pause,"
         " groupArray((lo, hi, d, events, views, keys)) AS parts, min(lo) AS begun, max(hi) AS ended,"
@@ -104,18 +105,18 @@ def sessions_sql(where: str, past: str | None, *, has_settled: bool) -> str:
         f" FROM ({of_persons}))"
     )
     alone = (
-        f" UNION ALL SELECT {_DAY} AS d, hi AS ended, hi - lo AS length_us, events, views, keys, 0 AS may_go_on"
+        f" UNION ALL SELECT {DAY} AS d, hi AS ended, hi - lo AS length_us, events, views, keys, 0 AS may_go_on"
         f" FROM {{db}}.stretch WHERE {_ALONE} AND {where}"
     )
     return (
-        "SELECT count(), sum(length_us), sum(events), countIf(viewed), countIf(viewed AND length_us < {engaged:Int64}"
-        " AND views < {engaged_views:Int64} AND keys = 0), sum(may_go_on) FROM"
+        "SELECT d, count(), sum(length_us), sum(events), countIf(viewed),"
+        " countIf(viewed AND length_us < {engaged:Int64} AND views < {engaged_views:Int64} AND keys = 0),"
+        " sum(may_go_on) FROM"
         f" (SELECT *, views > 0 AND ended <= {{over:Int64}} AS viewed FROM ({sessions}{alone if has_settled else ''}))"
-        " WHERE d BETWEEN {first:Int32} AND {last:Int32}"
+        " WHERE d BETWEEN {first:Int32} AND {last:Int32} GROUP BY d"
     )
 
 
-_DAY: Final = "toInt32(toUInt16(day))"
 # Sessions as they are: of users that are nobody else, and that nobody else is.
 _ALONE: Final = (
     "alone = 1 AND version IN {alone:Array(UInt64)}"
@@ -137,13 +138,17 @@ _JOINED: Final = (
 )
 
 
-def background_sql(where: str, past: str | None, *, has_settled: bool) -> str:
-    """Return the query of how many events there are that are tracked and belong to no session; see `sessions_sql`."""
-    counts = [f"SELECT count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"]
-    if has_settled:
-        counts[0] += _NOT_SETTLED
-        of_days = "version IN {versions:Array(UInt64)} AND background > 0"
-        counts.append(f"SELECT sum(background) AS n FROM {{db}}.stretch WHERE {of_days} AND {where}")
-    if past:
-        counts.append(f"SELECT sum(events) AS n FROM {{db}}.past_background WHERE {past}")
-    return f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)})"
+def background_sql(on_days: str, *, has_settled: bool) -> str:
+    """Return the query of how many events each day has that are tracked and belong to no session."""
+    not_settled = _NOT_SETTLED if has_settled else ""
+    of_facts = (
+        f"SELECT {DAY} AS d, count() AS n FROM {{db}}.event FINAL"
+        f" WHERE {_IN_NONE} AND {OF_FACTS} AND {on_days}{not_settled} GROUP BY d"
+    )
+    of_past = f"SELECT {DAY} AS d, events AS n FROM {{db}}.past_background WHERE {OF_PAST} AND {on_days}"
+    of_days = (
+        f"SELECT {DAY} AS d, background AS n FROM {{db}}.stretch"
+        f" WHERE version IN {{versions:Array(UInt64)}} AND background > 0 AND {OF_FACTS} AND {on_days}"
+    )
+    counts = " UNION ALL ".join((of_facts, of_past, *([of_days] if has_settled else ())))
+    return f"SELECT d, sum(n) FROM ({counts}) GROUP BY d"

@@ -1,9 +1,10 @@
 """Which days are settled: of which the stretches that lie in the table `stretch` say what the facts of the day say.
 
-A day is settled with the number of the last insert into its facts, which is taken before these are read. A late fact
-makes that number another one, and the day is read from its facts until it is settled anew. Rows that are removed leave
-the number as it is. Those of an erased person are removed here and there alike; whoever removes another one says so
-before, and what was settled by somebody who had not heard of it does not count.
+A day is settled with the number of the last insert into its facts, which is taken before these are read; on shards with
+one that is made of the numbers of all. A late fact makes it another one, and the day is read from its facts until it is
+settled anew. Rows that are removed leave the number as it is. Those of an erased person are removed here and there
+alike; whoever removes another one says so before, and what was settled by somebody who had not heard of it does not
+count.
 
 Which stretches stand alone depends on the days beside as well: on the numbers of the last inserts into them.
 """
@@ -27,8 +28,9 @@ _MARKS: Final = (
 _DAYS: Final = (
     "SELECT toUInt16(p.day), p.block, m.mark.2, m.said,"
     " m.mark.2 != 0 AND m.mark.1 = p.block AND m.mark.3 = m.said, m.mark.4,"
-    " dateDiff('second', m.last, now()) FROM (SELECT toDate(partition) AS day, max(max_block_number) AS block"
-    " FROM system.parts WHERE active AND rows > 0 AND database = {database:String} AND table = {table:String}"
+    " dateDiff('second', m.last, now()) FROM (SELECT day, sipHash64(arraySort(groupArray((shard, last)))) AS block FROM"
+    " (SELECT shardNum() AS shard, toDate(partition) AS day, max(max_block_number) AS last FROM %s"
+    " WHERE active AND rows > 0 AND database = {database:String} AND table = {table:String} GROUP BY shard, day)"
     f" GROUP BY day) AS p LEFT JOIN ({_MARKS}) AS m ON m.day = p.day ORDER BY p.day"
 )
 
@@ -38,7 +40,7 @@ class FactDay(NamedTuple):
 
     Attributes:
         day: since 1970.
-        block: the number of the last insert into it.
+        block: made of the numbers of the last inserts into it, of each shard.
         around: made of these numbers of the days beside it.
         version: of the stretches that were made of it last, 0 for none.
         removals: how many were said before.
@@ -66,10 +68,9 @@ def days_beside(day: int, definitions: Definitions) -> list[int]:
 
 
 def fact_days(database: ClickHouseDatabase, definitions: Definitions) -> list[FactDay]:
-    """Return the days of which there are events, ascending; of events on shards, whose days are not settled, none."""
-    if database.cluster is not None:
-        return []
-    rows = database.rows(_DAYS, database=database.name, table=EVENT.name)
+    """Return the days of which there are events, ascending."""
+    parts = database.on_each_shard("system.parts")
+    rows = database.rows(_DAYS % parts, database=database.name, table=database.holder(EVENT.name))
     blocks = {day: block for day, block, *_ in rows}
     days = []
     for day, block, version, removals, is_settled, marked_around, marked_s in rows:
@@ -82,9 +83,8 @@ def fact_days(database: ClickHouseDatabase, definitions: Definitions) -> list[Fa
 
 def note_removal(database: ClickHouseDatabase, days: Collection[int]) -> None:
     """Say that rows of these days, there are some, are about to be removed: they are not settled from now on."""
-    if database.cluster is None:
-        columns = dict.fromkeys(("version", "block", "around", "removals"), [0] * len(days))
-        database.insert(SETTLED_DAY.name, {"day": sorted(days), **columns})
+    columns = dict.fromkeys(("version", "block", "around", "removals"), [0] * len(days))
+    database.insert(SETTLED_DAY.name, {"day": sorted(days), **columns})
 
 
 def note_settled(database: ClickHouseDatabase, day: FactDay, version: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -131,8 +132,10 @@ class ClickHouseUpkeep:
     def erase(self, user_id: str, now: int) -> Erasure:
         """Remove a person, and remember a keyed hash so that a replay is dropped; bytes are cleared later."""
         erasure = self._state.do(Erase(user_id, now))
-        is_remembered = self._remover.are_remembered(self._numbers([erasure.receipt]))
-        counts = self._remove_rows(erasure.receipt)
+        receipts, counts = self._of_the_same_ids(erasure.receipt), Counter[str]()
+        is_remembered = self._remover.are_remembered(self._numbers(receipts))
+        for receipt in receipts:
+            counts.update(self._remove_rows(receipt))
         return replace(
             erasure,
             ids=erasure.ids or int(is_remembered or any(n for table, n in counts.items() if table != INFERENCE.name)),
@@ -142,6 +145,12 @@ class ClickHouseUpkeep:
             ab_conversions=counts[AB_CONVERSION.name],
             inferences=erasure.inferences + counts[INFERENCE.name],
         )
+
+    def _of_the_same_ids(self, receipt: int) -> list[int]:
+        """Return the erasures of any id that this one was of: whoever was at one of them may have ended half-way."""
+        erasures = self._state.ask(lambda replica: replica.erasures())
+        users = {user for each in erasures if each.receipt == receipt for user in each.users}
+        return [each.receipt for each in erasures if not users.isdisjoint(each.users)]
 
     def _remove_rows(self, receipt: int) -> dict[str, int]:
         """Remove the rows of those whom an erasure was of; return how many there were, by the table."""

@@ -5,17 +5,27 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from otel_measure.config import Settings
+from otel_measure.definitions.days import day_date
+from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.totals import summed
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import AbConversion, Exposure, Inference, NpsResponse, Record
 from otel_measure.records.tombstones import user_tombstone
 from otel_measure.store.clickhouse.columns import WrittenBy, erasable_number, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
+from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.writing import FactWriter
+from otel_measure.store.protocol import Store
+from otel_measure.store.sqlite import SqliteStore
 from tests.clickhouse import ClickHouseServer
+from tests.closing import closed_later
 from tests.facts import DAY, HERE, MINUTE, NOON, event, inference
+from tests.store.asking import asked
 from tests.store.clickhouse.storing import DEFINITIONS, new_store, stored, writer, written_by
+from tests.users.feeding import everything
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -119,3 +129,36 @@ def test_what_was_erased_is_refused_whatever_time_it_says(database: ClickHouseDa
     again: list[Record] = [msgspec.structs.replace(OF_ANN[0], ts=NOON + DAY), event("new", "ann"), *OF_OTHERS, CALL]
     assert remover.refused(again, erased) == {0}
     assert remover.refused(again, set()) == set()
+
+
+def test_an_erasure_that_died_is_completed_by_the_next(
+    clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever got no answer asks again, by any id of the person, and nothing is left in reports, nor counted twice."""
+    settings = Settings(store=clickhouse.url(clickhouse.new_database()))
+    store = closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False))
+    sqlite = closed_later(SqliteStore(":memory:", definitions=DEFINITIONS))
+    for each in (store, sqlite):
+        each.identify("visitor", "ann")
+        each.accept([*OF_ANN, *OF_OTHERS])
+
+    def end(*_: object) -> None:
+        raise StoreUnavailable("clickhouse", "the server ends", "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PersonRemover, "_make_calls_anonymous", end)
+        with pytest.raises(StoreUnavailable):
+            store.erase("ann", NOON)
+    with monkeypatch.context() as patched:
+        patched.setattr(PersonRemover, "_bury", end)
+        with pytest.raises(StoreUnavailable):
+            store.erase("ann", NOON)
+    assert store.erase("ann", NOON).inferences == sqlite.erase("ann", NOON).inferences == 1
+    asked_for = ("UTC", NOON, day_date(DEFINITIONS.day_of(NOON)))
+    assert everything(store, *asked_for) == everything(sqlite, *asked_for)
+    assert exposed(store) == exposed(sqlite)
+
+
+def exposed(store: Store) -> list[Family]:
+    """Return what `/metrics` shows."""
+    return asked(store, lambda moment: moment.streams.families(NOON))

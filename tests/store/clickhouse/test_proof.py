@@ -1,17 +1,18 @@
-"""A store in SQLite, one on one ClickHouse server and one on two shards give the same answers, whatever happens.
+"""SQLite, one ClickHouse server, two shards and plain Python give the same answers, whatever happens.
 
-`CLICKHOUSE_HISTORIES=200 pytest --timeout=0` takes more stories than the gate does.
+`CLICKHOUSE_STORIES=0:200 pytest --timeout=0` takes more stories than the gate does.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from random import Random
+from typing import Final, NamedTuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
@@ -21,12 +22,17 @@ from otel_measure.store.protocol import Store
 from otel_measure.testing import Clock
 from tests.clickhouse import without_what_is_not_of_the_extra
 from tests.clickhouse_shards import Shards
-from tests.store.clickhouse.storing import HISTORIES, on_a_server
-from tests.store.stories import TEST, Step, Story, reports, stories, tell
+from tests.store.stories.drawn import TEST
+from tests.store.stories.plain import judge
+from tests.store.stories.reports import exposition, reports
+from tests.store.stories.seeded import story_of
+from tests.store.stories.story import Step, Story, tell
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
-Teller = Callable[[Store, Step], None]
+_FIRST, _, _END = os.environ.get("CLICKHOUSE_STORIES", "0:1").partition(":")
+_SQLITE: Final = ":memory:"
+_AFTER_S: Final = (0.0, 0.01, 0.03, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -38,57 +44,78 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shards]:
         yield both
 
 
-def told(place: str, story: Story, teller: Teller) -> dict[str, bytes]:
-    """Tell a new store a story, and return every report."""
+class Kill(NamedTuple):
+    """That one of two servers is killed while a step is told, so long after that began."""
+
+    server: int
+    at_step: int
+    after_s: float
+
+
+class Answers(NamedTuple):
+    """What a store answers: every report as JSON, and what `/metrics` shows."""
+
+    reports: dict[str, bytes]
+    metrics: bytes
+
+
+@contextmanager
+def opened(place: str, story: Story) -> Iterator[Runtime]:
+    """Yield a runtime over a new store, at the end of a story; its test is defined."""
     runtime = Runtime(Settings(store=place, timezone=story.zone_name), clock=Clock(moment(story.now)))
     try:
         assert runtime.store is not None
         runtime.store.define_experiment(TEST)
-        for step in story.steps:
-            teller(runtime.store, step)
-        return reports(runtime, story.as_of)
+        yield runtime
     finally:
         runtime.shutdown()
 
 
-class Killing:
-    """Tells stores steps; while one of them is told a server is killed, and started again."""
-
-    def __init__(self, shards: Shards, which: int, at_step: int, after_s: float) -> None:
-        self._shards, self._which = shards, which
-        self._at_step, self._after_s = at_step, after_s
-        self._steps = 0
-
-    def __call__(self, store: Store, step: Step) -> None:
-        """Tell a step; of the one that nobody knows of whether it arrived, all is told again."""
-        self._steps += 1
-        if self._steps - 1 != self._at_step:
-            tell(store, step)
-            return
-        telling = threading.Thread(target=self._try, args=(store, step))
-        telling.start()
-        telling.join(self._after_s)
-        self._shards.kill(self._which)
-        telling.join()
-        self._shards.start(self._which)
-        until(lambda: self._try(store, step))
-
-    def _try(self, store: Store, step: Step) -> bool:
-        with suppress(StoreUnavailable):
-            tell(store, step)
-            return True
-        return False
+def told(shards: Shards, place: str, story: Story, kill: Kill | None) -> Answers:
+    """Tell a new store a story, while a server is killed and started again, and return what it answers."""
+    with opened(place, story) as runtime:
+        assert runtime.store is not None
+        for n, step in enumerate(story.steps):
+            if kill is not None and n == kill.at_step:
+                _tell_and_kill(shards, runtime.store, step, kill)
+            else:
+                tell(runtime.store, step)
+        answers = Answers(reports(runtime, story), exposition(runtime, story.now))
+    if place != _SQLITE:
+        shards.drop(place)
+    return answers
 
 
-@on_a_server(-(-HISTORIES // 3))
-@given(story=stories(), which=st.integers(0, 1), at=st.integers(0, 5), after_s=st.sampled_from((0.0, 0.01, 0.03, 0.1)))
-def test_every_report_is_the_same_whatever_is_killed(
-    shards: Shards, story: Story, which: int, at: int, after_s: float
-) -> None:
-    """Facts of every kind, late, again and changed, links, an erasure, a server killed in the middle: the same JSON."""
-    of_sqlite = told(":memory:", story, tell)
-    assert (
-        told(shards.servers[0].url(shards.servers[0].new_database()), story, Killing(shards, 0, at, after_s))
-        == of_sqlite
-    )
-    assert told(shards.new_url(), story, Killing(shards, which, at, after_s)) == of_sqlite
+def _tell_and_kill(shards: Shards, store: Store, step: Step, kill: Kill) -> None:
+    """Tell a step of which nobody knows whether it arrived, and then all of it again."""
+    telling = threading.Thread(target=_try, args=(store, step))
+    telling.start()
+    telling.join(kill.after_s)
+    shards.kill(kill.server)
+    telling.join()
+    shards.start(kill.server)
+    until(lambda: _try(store, step))
+
+
+def _try(store: Store, step: Step) -> bool:
+    with suppress(StoreUnavailable):
+        tell(store, step)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", range(int(_FIRST), int(_END)))
+def test_everybody_answers_the_same_whatever_is_killed(shards: Shards, number: int) -> None:
+    """Facts, tellings, streams and links, late, again and changed, an erasure, a server killed: the same JSON."""
+    story, chance = story_of(number), Random(number)
+    at_step, after_s = chance.randrange(len(story.steps)), chance.choice(_AFTER_S)
+    of_sqlite = told(shards, _SQLITE, story, None)
+    judge(story, of_sqlite.reports)
+    one = shards.servers[0]
+    of_a_server = told(shards, one.url(one.new_database()), story, Kill(0, at_step, after_s))
+    judge(story, of_a_server.reports)
+    assert of_a_server == of_sqlite
+    kill = Kill(chance.randrange(2), at_step, after_s)
+    of_shards = told(shards, shards.new_url(), story, kill)
+    judge(story, of_shards.reports)
+    assert of_shards == of_sqlite

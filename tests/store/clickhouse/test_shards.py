@@ -22,6 +22,8 @@ from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover
 from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.part_sums import PartSums
+from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.clickhouse.writing import create
@@ -30,13 +32,16 @@ from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from otel_measure.store.types.models import SLOT_US, CallChanges
 from tests.clickhouse import without_what_is_not_of_the_extra
-from tests.clickhouse_shards import CLUSTER, Shards
+from tests.clickhouse_shards import CLUSTER, REPLICAS, Shards
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, NOON, event, inference, one_of_each
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import UserHistory
 from tests.store.clickhouse import test_users
 from tests.store.clickhouse.storing import DEFINITIONS, stored, writer, written_by
+from tests.store.clickhouse.test_part_sums import by_definition
+from tests.store.clickhouse.test_part_sums import shown as shown_sums
+from tests.store.clickhouse.test_settling import from_facts, sessions, settle_all
 from tests.store.clickhouse.test_sweeping import Notes, of_day
 from tests.waiting import until
 
@@ -160,6 +165,18 @@ def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> N
         assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])
 
 
+def test_of_two_replicas_the_first_is_written_and_asked(shards: Shards) -> None:
+    """Also where the server that is asked is the other one: what is acknowledged is in the next answer."""
+    with ClickHouseDatabase.of_url(shards.new_url(REPLICAS)) as database:
+        create(database, DEFINITIONS)
+        facts = of_many("many", NOON)
+        assert writer(database).accept(facts) == [ACCEPTED] * len(facts)
+        assert shards.rows_by_shard(database.name, "event") == [0, 9]
+        assert writer(database).accept(facts) == [DUPLICATE] * len(facts)
+        assert len(stored(database, [each.id for each in facts])) == len(facts)
+        assert shown_sums(PartSums(database).sums()) == by_definition(facts)
+
+
 # ---------------------------------------------------------------- upkeep
 
 
@@ -210,6 +227,28 @@ def test_an_erased_person_is_gone_from_both_shards(shards: Shards, emptied: Clic
     since = remover.apply_masks()
     assert emptied.count_parts("event", "active AND has_lightweight_delete") == 0
     until(lambda: remover.are_bytes_gone(since))
+
+
+def test_days_are_settled_of_both_shards(shards: Shards, emptied: ClickHouseDatabase) -> None:
+    """Sessions are those of SQLite, of settled days too; a late fact on either shard has its day read from facts."""
+    facts = [each for n in range(4) for each in of_many(f"day {n}", NOON + n * DAY)]
+    facts += [
+        event(f"s{n}-{user}", f"u{user}", NOON + n * 10 * HOUR, session_id="s") for n in range(9) for user in range(9)
+    ]
+    writer(emptied).accept(facts)
+    settle_all(emptied)
+    assert [each.is_settled for each in fact_days(emptied, DEFINITIONS)] == [True] * 4
+    assert sessions(emptied) == from_facts(facts)
+    for late in (event("late1", "u1", NOON + 7 * HOUR), event("late2", "u2", NOON + DAY + 7 * HOUR)):
+        facts.append(late)
+        writer(emptied).accept([late])
+    assert [each.is_settled for each in fact_days(emptied, DEFINITIONS)] == [False, False, True, True]
+    assert sessions(emptied) == from_facts(facts)
+    settle_all(emptied)
+    PersonRemover(emptied, written_by(emptied)).remove({user_number(written_by(emptied), "u3")})
+    left = [each for each in facts if getattr(each, "user_id", None) != "u3"]
+    assert sessions(emptied) == from_facts(left)
+    assert all(each.is_settled for each in fact_days(emptied, DEFINITIONS))
 
 
 def test_an_export_is_that_of_sqlite(emptied: ClickHouseDatabase) -> None:
