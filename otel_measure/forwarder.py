@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from otel_measure.errors import StoreRejected, StoreUnavailable
@@ -112,10 +113,15 @@ class Forwarder:
             self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Forward what waits, and no more; what is not stored in time stays in the spool."""
+        """Forward what waits, and no more; what is not stored in time stays in the spool, for whoever comes next.
+
+        What a thread is at that still waits for a store may be forwarded by another process as well, and counts once.
+        """
         self._stopping.set()
         self._wake.set()
         is_empty = self.flush(timeout_s)
+        with suppress(StoreUnavailable):  # it is released by itself, later
+            self._spool.release(self._holder())
         self._spool.close()
         return is_empty
 

@@ -26,6 +26,7 @@ from otel_measure.alerting.messages import Messages
 from otel_measure.background import Background, Job, job_of_collector, jobs_of_a_store, jobs_of_every_process
 from otel_measure.config import Settings
 from otel_measure.conventions import dialects
+from otel_measure.deferred import Deferred
 from otel_measure.definitions.alerting.overrides import rules_with
 from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.changes import ChangeSubject, Compared
@@ -161,18 +162,19 @@ class Wired:
     def _wire_services(self, origin: Origin) -> None:
         settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
         zone = settings.timezone if store is None else store.definitions.timezone
+        self._deferred = Deferred(waits=self.forwarder is not None, fault=recorder.fault)
         self._machine = MachineHistory(self.sampler.fresh, store, clock, zone)
         self.infrastructure = InfrastructureService(
             self.sampler,
-            Ledger(origin, recorder, store, clock, ids, zone),
+            Ledger(origin, recorder, store, clock, ids, zone, self._deferred),
             Processes(),
             beat_soon=lambda: self.background.run_soon("heartbeat"),
             fault=recorder.fault,
             streams=self._readings_of_hosts,
             history=self._machine,
         )
-        self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone)
-        self.experiments = ExperimentService(origin, recorder, store, clock, ids, zone)
+        self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone, deferred=self._deferred)
+        self.experiments = ExperimentService(origin, recorder, store, clock, ids, zone, self._deferred)
         self.users = UserAnalyticsService(settings, recorder, store, clock, ids, zone, ab_tests=self.experiments)
         self.receiver = Receiver(
             store,
@@ -344,6 +346,7 @@ class Wired:
             bring_up_to_date=lambda: _paused(
                 store.bring_up_to_date(self.telemetry.instance_id, self.clock()), _COUNTING_PAUSE_S
             ),
+            register=self._deferred.run,
         )
         return [*always, *of_store, *self._collector_jobs(store)]
 

@@ -68,6 +68,18 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.forwarder.stop(0.0)
 
 
+def test_a_process_that_ends_leaves_what_it_had_claimed_to_the_next_at_once(place: Place) -> None:
+    """No clock has to move for it."""
+    place.store.is_away = True
+    place.forwarder.append([event("e")])
+    assert not place.forwarder.flush(0.0)
+    assert not place.forwarder.stop(1.0)
+    place.store.is_away = False
+    another = place.new("q")
+    assert another.stop(1.0)
+    assert place.store.records.keys() == {"e"}
+
+
 def test_what_was_recorded_while_the_store_was_away_comes_in_order(place: Place) -> None:
     """To record succeeds; when the store is back all is there and nothing waits."""
     place.store.is_away = True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.errors import StoreError
 from otel_measure.records.enums import ModelType
 from otel_measure.store.model_questions import RecordedModels
@@ -21,10 +23,12 @@ class Registry:
     Args:
         store: keeps registrations; `None` keeps them in this process.
         monotonic: seconds; a type is looked up again after half a minute.
+        deferred: keeps registrations for which the store is away.
     """
 
-    def __init__(self, store: Store | None, monotonic: Callable[[], float]) -> None:
+    def __init__(self, store: Store | None, monotonic: Callable[[], float], deferred: Deferred = AT_ONCE) -> None:
         self._store = store
+        self._deferred = deferred
         self._monotonic = monotonic
         self._own: dict[ModelKey, Model] = {}
         self._types: dict[ModelKey, tuple[float, str]] = {}
@@ -35,7 +39,7 @@ class Registry:
         if self._store is None:
             self._own[key] = model
         else:
-            self._store.register_model(model)
+            self._deferred.do(("model", key), partial(self._store.register_model, model), None)
         self._remember(key, model.type)
 
     def model(self, recorded: RecordedModels, key: ModelKey) -> Model | None:

@@ -17,6 +17,7 @@ from otel_measure.ai.record import CallFields, InferenceBuilder
 from otel_measure.ai.recording import Recording, Records
 from otel_measure.ai.registry import Registry
 from otel_measure.config import Settings
+from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
@@ -37,6 +38,7 @@ class AiModelService(ModelQuestions):
         store: keeps registrations, truths and references; `None` keeps registrations in this process.
         in_process: answers about models where there is no store.
         now_us, new_id, monotonic: clocks and ids.
+        deferred: keeps registrations for which the store is away.
         timezone: of windows.
 
     Attributes:
@@ -54,10 +56,11 @@ class AiModelService(ModelQuestions):
         new_id: Callable[[], str],
         timezone: str = "UTC",
         monotonic: Callable[[], float] = time.perf_counter,
+        deferred: Deferred = AT_ONCE,
     ) -> None:
         self._monotonic = monotonic
         quality = QualityReader(store, now_us, store.definitions) if store is not None else None
-        registry, trace_url = Registry(store, monotonic), settings.trace_url
+        registry, trace_url = Registry(store, monotonic, deferred), settings.trace_url
         super().__init__(recorder, in_process, registry, quality, now_us, timezone, trace_url)
         self.pricer = Pricer(override_rates(settings.price_overrides))
         self._price_table = PriceTableLoader()

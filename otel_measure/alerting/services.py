@@ -11,7 +11,7 @@ from otel_measure.definitions.alerting.rule import AlertRule
 from otel_measure.definitions.alerting.states import SECOND_US
 from otel_measure.definitions.days import micros, moment
 from otel_measure.infrastructure.availability import Availability, availability, down_since
-from otel_measure.infrastructure.ledger import transitions
+from otel_measure.infrastructure.service_history import transitions
 from otel_measure.store.protocol import Store
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.services import ServiceHistory

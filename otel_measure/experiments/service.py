@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Final
 
+from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.definitions.series import Series
 from otel_measure.definitions.windows import HOUR_US, CountedBy, counted, day_span
 from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
@@ -55,6 +57,7 @@ class ExperimentService:
         store: keeps and answers.
         now_us, new_id: clock and ids.
         timezone: of days.
+        deferred: keeps definitions for which the store is away; the hash decides meanwhile.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class ExperimentService:
         now_us: Callable[[], int],
         new_id: Callable[[], str],
         timezone: str = "UTC",
+        deferred: Deferred = AT_ONCE,
     ) -> None:
         self._timezone = timezone
+        self._deferred = deferred
         self._origin = origin
         self._recorder = recorder
         self._store = store
@@ -86,13 +91,17 @@ class ExperimentService:
     ) -> str:
         """Create a test, find the same one again, or raise its coverage; return its key."""
         wanted = definition(test_name, variants, weights, coverage, key, self._now_us())
+        kept = self._deferred.do(("test", wanted.key), partial(self._created, wanted), wanted)
+        self._known[kept.key] = kept
+        return kept.key
+
+    def _created(self, wanted: Experiment) -> Experiment:
         kept = self._defined(wanted.key)
         if kept != wanted:
             kept = self._define(wanted, kept)
         if kept != wanted:
             raise Conflict(_difference(kept, wanted))
-        self._known[kept.key] = kept
-        return kept.key
+        return kept
 
     def _define(self, wanted: Experiment, kept: Experiment | None) -> Experiment:
         if self._store is not None:
@@ -191,7 +200,17 @@ class ExperimentService:
             ValueError: an argument breaks its rule; the message names it.
             NotFound: there is no such test.
         """
-        key, caller = self._experiment(test_id).key, current_caller()
+        return self._conversion(self._experiment(test_id).key, user_id, timestamp, event_id, sent_at)
+
+    def _conversion(
+        self,
+        key: str,
+        user_id: object,
+        timestamp: datetime | None,
+        event_id: str | None,
+        sent_at: datetime | None = None,
+    ) -> AbConversion:
+        caller = current_caller()
         ts, clamped = checks.settled_timestamp("timestamp", timestamp, self._now_us(), sent_at)
         return AbConversion(
             id=self._new_id() if event_id is None else checks.id_text("event_id", event_id),
@@ -209,7 +228,12 @@ class ExperimentService:
         self, test_id: str, user_id: object, *, timestamp: datetime | None = None, event_id: str | None = None
     ) -> str:
         """Record that a user converted."""
-        conversion = self.conversion_record(test_id, user_id, timestamp=timestamp, event_id=event_id)
+        try:
+            key = self._experiment(test_id).key
+        except StoreError as error:
+            key = checks.text("test_id", test_id)
+            self._log_once(f"conversions in {key!r} are recorded while the store cannot be asked whether it is", error)
+        conversion = self._conversion(key, user_id, timestamp, event_id)
         self._recorder.put(conversion)
         return conversion.id
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from math import nan
 from typing import Final, Literal, NamedTuple, cast
 
 import msgspec
 
+from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.definitions.series import Compare, Series
@@ -38,6 +40,7 @@ from otel_measure.infrastructure.availability import (
     touching,
 )
 from otel_measure.infrastructure.availability_series import Reckoned, availability_series
+from otel_measure.infrastructure.service_history import transitions, watched
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
@@ -91,6 +94,7 @@ class Ledger:
         store: keeps services and heartbeats; without one every call raises `NoStore`.
         now_us, new_id: clock and ids.
         timezone: the zone that answers name.
+        deferred: keeps registrations for which the store is away.
     """
 
     def __init__(
@@ -101,7 +105,9 @@ class Ledger:
         now_us: Callable[[], int],
         new_id: Callable[[], str],
         timezone: str = "UTC",
+        deferred: Deferred = AT_ONCE,
     ) -> None:
+        self._deferred = deferred
         self._origin = origin
         self._recorder = recorder
         self._kept = store
@@ -123,6 +129,10 @@ class Ledger:
         target = checks.number("sla_target", sla_target, high=100)
         check_sla_target(target)
         now = self._now_us()
+        meanwhile = Service(name, "up", None, target, moment(now))
+        return self._deferred.do(("service", name), partial(self._registered, name, target, now), meanwhile)
+
+    def _registered(self, name: str, target: float, now: int) -> Service:
         self._store.register_service(self._origin.environment, name, target, now)
         return _service(self._known(name, now), now)
 
@@ -211,8 +221,14 @@ class Ledger:
         self.record(name, "up" if down_because is None else "down", at=at, reason=down_because)
 
     def watch(self, name: str) -> None:
-        """Note that a service is watched from now on."""
-        self._store.beat(self._origin.environment, self._now_us(), (name,))
+        """Note that a service, which is registered with the default target if nobody has, is watched from now on."""
+        name, now = checks.text("name", name), self._now_us()
+        self._deferred.do(("watched", name), partial(self._begin_watch, name, now), None)
+
+    def _begin_watch(self, name: str, now: int) -> None:
+        if not self._own(now, name):
+            self._registered(name, DEFAULT_SLA_TARGET, now)
+        self._store.beat(self._origin.environment, now, (name,))
 
     def end_watch(self, name: str) -> None:
         """Note that this process does not watch a service any more."""
@@ -255,10 +271,6 @@ class Ledger:
             f"it is registered in the environment {environment!r}, and this process records {own};"
             f" set OTEL_MEASURE_ENVIRONMENT={environment}"
         )
-
-    def has(self, name: str) -> bool:
-        """Whether a service of this name is registered in the environment of the records."""
-        return bool(self._own(self._now_us(), name))
 
     def knows(self, name: str, environment: str | None = None) -> bool:
         """Whether a service of this name is registered."""
@@ -329,7 +341,7 @@ class Ledger:
             history.service.name,
             registered_us=history.service.registered,
             transitions=transitions(history) if states is None else states,
-            unwatched=gaps(_watched(history, now), start, end),
+            unwatched=gaps(watched(history, now), start, end),
             planned=history.planned,
             now_us=end,
             window_s=(end - start) / SECOND_US,
@@ -352,26 +364,6 @@ class Ledger:
             error_budget_remaining_ratio=nan,
             window=Window(moment(start), moment(end), self._timezone, environment=environment),
         )
-
-
-def transitions(history: ServiceHistory) -> list[Transition]:
-    """Return the recorded changes of a service as what its outages are made of."""
-    return [Transition(c.at, cast(State, c.state), c.reason, c.event_id) for c in history.changes]
-
-
-def _watched(history: ServiceHistory, now: int) -> list[Interval]:
-    """When somebody looked: any process of ours, until the service is watched, and from then on who watches it."""
-    alive = [(first, _until(last, now)) for first, last in history.heartbeats]
-    since = history.watched_since
-    if since is None:
-        return alive
-    watches = [(run.first, run.last if run.is_over else _until(run.last, now)) for run in history.watches]
-    return [*((first, min(last, since)) for first, last in alive if first < since), *watches]
-
-
-def _until(last: int, now: int) -> int:
-    """Return the end of a run whose last beat this was: now, unless the next one is overdue."""
-    return now if last < now <= last + LONGEST_GAP_US else last
 
 
 def _ahead(history: ServiceHistory, now: int) -> list[StateChange]:

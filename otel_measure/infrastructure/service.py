@@ -170,6 +170,8 @@ class InfrastructureService:
     def register_service(self, name: str, sla_target: float = DEFAULT_SLA_TARGET) -> Service:
         """Add a service, which is up until told otherwise; again only sets its target.
 
+        With a spool, and while the store is away, it is added when the store is there.
+
         Args:
             name: under which its states are recorded.
             sla_target: percentage of the time that it has to be up, above 1 and up to 100.
@@ -253,15 +255,13 @@ class InfrastructureService:
             lambda down_because, failing_for_s: self._heard(name, down_because, failing_for_s),
             retries=retries,
         )
-        if not self._ledger.has(name):
-            self._ledger.register(name)
+        self._ledger.watch(name)
         self.keep_watch()
         with self._watching:
             before, self._watches[name] = self._watches.get(name), watch
         if before is not None:
             before.stop()
         watch.start(name)
-        self._ledger.watch(name)
 
     def unwatch_service(self, name: str) -> None:
         """Stop asking a service; it stays registered, and how it is from now on is unknown (an outage lasts)."""

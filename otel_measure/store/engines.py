@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.errors import ConfigurationError
+from otel_measure.errors import ConfigurationError, StoreError
 from otel_measure.store.engine import Engine
 from otel_measure.store.late import LateStore
 from otel_measure.store.protocol import Store
@@ -158,7 +159,13 @@ def compact(settings: Settings) -> Compacted:
     return _engine_of(settings.store).compact(settings)
 
 
-def move_store(source: Settings, target: Settings, now_us: Callable[[], int], progress: Progress) -> Moved:
+def move_store(
+    source: Settings,
+    target: Settings,
+    now_us: Callable[[], int],
+    progress: Progress,
+    differing: Callable[[Settings], Sequence[str]],
+) -> Moved:
     """Move the store that some settings name to where others name one: from a file to a server, or back.
 
     Args:
@@ -166,10 +173,11 @@ def move_store(source: Settings, target: Settings, now_us: Callable[[], int], pr
         target: where none is yet, or where this began before and ended in the middle.
         now_us: the wall clock, microseconds.
         progress: is told how far it is.
+        differing: returns the reports that the store at a place tells otherwise than the source does.
 
     Raises:
         ConfigurationError: it is neither from a file to clickhouse:// nor the other way.
-        StoreError: there is a store already, or not all of it arrived.
+        StoreError: there is a store already, not all of it arrived, somebody wrote to it meanwhile, or reports differ.
         StoreUnavailable: a store cannot be used; to begin again goes on.
     """
     from_server, to_server = (_is_on_a_server(str(settings.store)) for settings in (source, target))
@@ -177,9 +185,15 @@ def move_store(source: Settings, target: Settings, now_us: Callable[[], int], pr
         raise ConfigurationError("a store is moved from a file to clickhouse://…, or from there to a file")
     from otel_measure.store.clickhouse import moving
 
+    def is_alike(store: str) -> None:
+        progress("reports", 0, 1)
+        if reports := differing(replace(target, store=store)):
+            raise StoreError(f"all facts are there, and reports differ: {', '.join(reports)}")
+        progress("reports", 1, 1)
+
     if to_server:
-        return moving.from_file(Path(str(source.store)), str(target.store), now_us, progress)
-    return moving.to_file(str(source.store), Path(str(target.store)), progress)
+        return moving.from_file(Path(str(source.store)), str(target.store), now_us, progress, is_alike)
+    return moving.to_file(str(source.store), Path(str(target.store)), progress, is_alike)
 
 
 def _is_on_a_server(store: str) -> bool:

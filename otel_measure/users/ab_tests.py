@@ -88,7 +88,8 @@ class AbTestCalls:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
             Conflict: the key has another definition, or a higher coverage (a `ValueError`, too).
-            StoreUnavailable: nothing was created.
+            StoreUnavailable: nothing was created. With a spool it is created when the store is there, and the hash of
+                the id decides until then.
         """
         return self._ab_tests.create_ab_test(test_name, variants, weights=weights, coverage=coverage, key=key)
 
@@ -138,7 +139,8 @@ class AbTestCalls:
 
         It is a fact of the test alone: no event and no activity of the user, and no conversion in the users' report. An
         event of type `conversion` with the property `experiment` converts in the test which that names, and is an event
-        of the user. A user never assigned is recorded and not counted.
+        of the user. A user never assigned is recorded and not counted; nor is, while the store cannot be asked, whoever
+        converts in a test that does not exist.
 
         Args:
             test_id: what `create_ab_test` returned.
@@ -152,7 +154,6 @@ class AbTestCalls:
         Raises:
             ValueError: an argument breaks its rule; the message names it.
             NotFound: there is no such test.
-            StoreUnavailable: the store cannot be asked whether there is.
         """
         return self._ab_tests.record_ab_conversion(test_id, user_id, timestamp=timestamp, event_id=event_id)
 

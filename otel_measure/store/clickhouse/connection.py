@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -35,6 +36,7 @@ _SETTINGS: Final = {
     "buffer_size": 64 * 2**20,
     "load_balancing": "in_order",
     "prefer_localhost_replica": 0,
+    "use_hedged_requests": 0,
     "skip_unavailable_shards": 0,
     "distributed_foreground_insert": 1,
     "distributed_product_mode": "global",
@@ -74,6 +76,7 @@ class ClickHouseDatabase:
         self._is_in_doubt = False
         self.has_refused = False
         self._inherited: list[Client] = []
+        self._asked_with: dict[str, int] = {}
         self.name = name
         self.wanted_cluster = wanted_cluster
 
@@ -131,6 +134,7 @@ class ClickHouseDatabase:
                 sql.replace("{db}", self.name),
                 parameters=parameters or None,
                 external_data=None if merged is None else _merged_table(merged),
+                settings=self._asked_with,
             )
         rows = answer.result_rows
         made = int(answer.summary.get("result_rows", len(rows)))
@@ -169,23 +173,34 @@ class ClickHouseDatabase:
         self.has_refused = False
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` when the server does not answer, or does not let us write.
+        """Raise `StoreUnavailable` when the server, or a shard, does not answer, or it does not let us write.
 
         No row is written, so a disk that is full is not met: that is known by `has_refused`.
         """
         self.run("INSERT INTO {db}.log (name, operation, said_by) SELECT '', '', 0 WHERE 0")
+        if self.cluster is not None:
+            self.rows(f"SELECT 1 FROM {self.on_each_shard('system.one')}")
 
     def after_fork_in_child(self) -> None:
         """Take connections of one's own: those of the parent process are left to it."""
         self._inherited.append(self._client)
         with _told_as_unavailable(self.name):
             self._client = self._connect(self._within_s)
+        vars(self).pop("hiding", None)
         if "prompt" in vars(self):
             self.prompt.after_fork_in_child()
 
-    def delete(self, table: str, where: str) -> None:
-        """Delete the rows of a table of facts for which a condition holds, on every shard."""
-        self.run_on_shards(f"DELETE FROM {{db}}.{self.holder(table)}{self._on_cluster(table)} WHERE {where}")
+    def delete(self, table: str, where: str, *, is_awaited: bool = True) -> None:
+        """Delete the rows of a table of facts for which a condition holds, on every shard.
+
+        Args:
+            table: of facts.
+            where: the condition.
+            is_awaited: the rows are gone when it returns; otherwise the server goes on by itself, even after it was
+                killed, and until then the rows are there for all but `hiding`.
+        """
+        later = "" if is_awaited else " SETTINGS lightweight_deletes_sync = 0"
+        self.run_on_shards(f"DELETE FROM {{db}}.{self.holder(table)}{self._on_cluster(table)} WHERE {where}{later}")
 
     def alter(self, table: str, command: str) -> None:
         """Alter what holds the rows of a table, on every shard."""
@@ -193,9 +208,16 @@ class ClickHouseDatabase:
 
     def count_parts(self, table: str, where: str) -> int:
         """Return how many parts of a table there are on all servers for which a condition holds."""
-        parts = self.on_every_server("system.parts") if self._is_distributed(table) else "system.parts"
-        sql = f"SELECT count() FROM {parts} WHERE database = {{of:String}} AND table = {{table:String}} AND {where}"
-        return int(self.rows(sql, of=self.name, table=self.holder(table))[0][0])
+        return len(self._system_rows("system.parts", table, where))
+
+    def mutations(self, table: str) -> set[str]:
+        """Return the deletes and changes of a table that are under way on any server."""
+        return {str(name) for (name,) in self._system_rows("system.mutations", table, "NOT is_done", "mutation_id")}
+
+    def _system_rows(self, system: str, table: str, where: str, columns: str = "1") -> Sequence[Sequence[Any]]:
+        of = self.on_every_server(system) if self._is_distributed(table) else system
+        sql = f"SELECT {columns} FROM {of} WHERE database = {{of:String}} AND table = {{table:String}} AND {where}"
+        return self.rows(sql, of=self.name, table=self.holder(table))
 
     def on_each_shard(self, table: str) -> str:
         """Return a table of the servers' own as a query names it, of one server of each shard."""
@@ -240,6 +262,16 @@ class ClickHouseDatabase:
         """The same database, of which every answer comes within seconds, or is that there is none."""
         with _told_as_unavailable(self.name):
             return type(self)(self._connect, self.name, _PROMPT_S)
+
+    @cached_property
+    def hiding(self) -> Self:
+        """The same database, in which what is deleted is not there, also while the server is still at it.
+
+        It reads without projections what the server is at, and is made for questions.
+        """
+        hiding = copy(self)
+        hiding._asked_with = {"apply_mutations_on_fly": 1}
+        return hiding
 
     def beside(self, name: str) -> Self:
         """Connect to another database of the same server, by the same user."""

@@ -1,15 +1,17 @@
 """The removal of persons from the tables of facts.
 
 The rows of a person lie under the numbers of the ids, which are made of the tombstones of these ids: whoever knows
-that there was an erasure can do what is left of it, and doing it again changes nothing. A row is masked first, which
-has happened when `remove` returns; its bytes go when the masks are applied and the server lets go of the old parts.
+that there was an erasure can do what is left of it, and doing it again changes nothing. When `remove` returns the
+server has been told which rows are to go, and no question sees them any more (`ClickHouseDatabase.hiding`); it masks
+them by itself, as long as that takes. Their bytes go when the masks are applied and it lets go of the old parts.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.anonymous import without_user
@@ -43,6 +45,11 @@ OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
 _MADE_OF_FACTS: Final = (STRETCH.name, *(table.name for table in PAST_TABLES))
 _HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), *_MADE_OF_FACTS, LOG.name, SNAPSHOT.name)
+_CLOCKS_S: Final = 60  # by which the clocks of the servers of a cluster may differ
+_AT_ONCE_S: Final = 2.0  # whoever erases in a small store has it done when it returns
+_LOOK_AGAIN_S: Final = 0.02
+Mutations: TypeAlias = set[tuple[str, str]]
+"""Tables and what the server changes in them, by its names."""
 
 
 def epochs_of(erasures: Iterable[Sequence[bytes]]) -> Counter[bytes]:
@@ -87,26 +94,27 @@ class PersonRemover:
         self._by = by
 
     def counts(self, numbers: Collection[int]) -> dict[str, int]:
-        """Return how many facts there are under some numbers, by the table."""
-        return {table.name: self._count(table, numbers) for table in NAMING_USERS}
+        """Return how many facts there are under some numbers that are not to go already, by the table."""
+        return {table.name: _count(self._database.hiding, table, numbers) for table in NAMING_USERS}
 
     def are_removed(self, numbers: Collection[int]) -> bool:
         """Tell whether no row lies under some numbers."""
-        return not any(self.counts(numbers).values()) and not self.are_remembered(numbers)
+        tables = (*(table.name for table in NAMING_USERS), *_MADE_OF_FACTS)
+        return not any(_has(self._database, table, numbers) for table in tables)
 
     def are_remembered(self, numbers: Collection[int]) -> bool:
         """Tell whether there is anything that facts under some numbers have said, which may be gone themselves."""
-        return any(self._has_rows(name, numbers) for name in _MADE_OF_FACTS)
+        return any(_has(self._database.hiding, table, numbers) for table in _MADE_OF_FACTS)
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
         """Return what the facts that would be removed have added to running totals, which never fall."""
         return sums_where(self._database, EVENT, of_users(numbers))
 
     def remove(self, numbers: Collection[int]) -> None:
-        """Remove what lies under some numbers; calls of models stay without their user.
+        """Have the server remove what lies under some numbers; calls of models stay without their user.
 
         Raises:
-            StoreUnavailable: the server has not done all of it; to do it again completes it.
+            StoreUnavailable: the server was not told all of it; to do it again completes it.
         """
         # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
         for name in _MADE_OF_FACTS:
@@ -138,38 +146,46 @@ class PersonRemover:
 
     # ------------------------------------------------------------ bytes
 
-    def apply_masks(self) -> int:
-        """Have the bytes of masked rows go from all parts that are in use; return when that was, by the server.
+    def under_way(self) -> Mutations:
+        """Return what the server has still to do in the tables that hold persons."""
+        return {(table, name) for table in _HOLDING_PERSONS for name in self._database.mutations(table)}
 
-        Returns:
-            Seconds since 1970.
-        """
+    def are_ended(self, mutations: Mutations, within_s: float = _AT_ONCE_S) -> bool:
+        """Tell whether the server has done all of this within some time."""
+        end_s = time.monotonic() + within_s
+        while left := mutations & self.under_way():
+            if time.monotonic() > end_s:
+                return False
+            mutations = left
+            time.sleep(_LOOK_AGAIN_S)
+        return True
+
+    def apply_masks(self) -> Mutations:
+        """Have the bytes of masked rows go from all parts that are in use; return what is to end until they have."""
         for table in _HOLDING_PERSONS:
             if self._database.count_parts(table, "active AND has_lightweight_delete"):
-                self._database.alter(table, "APPLY DELETED MASK SETTINGS mutations_sync = 2")
+                self._database.alter(table, "APPLY DELETED MASK SETTINGS mutations_sync = 0")
+        return self.under_way()
+
+    def now_s(self) -> int:
+        """Return the time of the server, seconds since 1970."""
         return int(self._database.rows("SELECT toUnixTimestamp(now())")[0][0])
 
     def are_bytes_gone(self, since_s: int) -> bool:
-        """Tell whether the server keeps no part any more that was replaced before a time of its own."""
-        gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s:d}"
+        """Tell whether no server keeps a part any more that was replaced before a time of the one that is asked."""
+        gone = f"NOT active AND toUnixTimestamp(remove_time) <= {since_s + _CLOCKS_S:d}"
         return not any(self._database.count_parts(table, gone) for table in _HOLDING_PERSONS)
 
     # ------------------------------------------------------------ rows
 
-    def _count(self, table: FactTable, numbers: Collection[int]) -> int:
-        sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {of_users(numbers)}"
-        return int(self._database.rows(sql)[0][0])
-
     def _mask(self, table: str, numbers: Collection[int]) -> None:
-        if self._has_rows(table, numbers):
-            self._database.delete(table, of_users(numbers))
-
-    def _has_rows(self, table: str, numbers: Collection[int]) -> bool:
-        return bool(self._database.rows(f"SELECT 1 FROM {{db}}.{table} WHERE {of_users(numbers)} LIMIT 1"))
+        if _has(self._database.hiding, table, numbers):
+            self._database.delete(table, of_users(numbers), is_awaited=False)
 
     def _bury(self, table: FactTable, numbers: Collection[int]) -> None:
         """Remember facts that are about to be removed."""
-        rows = self._database.rows(f"SELECT DISTINCT id, id_text FROM {{db}}.{table.name} WHERE {of_users(numbers)}")
+        ids = f"SELECT DISTINCT id, id_text FROM {{db}}.{table.name} WHERE {of_users(numbers)}"
+        rows = self._database.hiding.rows(ids)
         tombstones = [
             int.from_bytes(fact_tombstone(self._by.key, table.name, id_text(id_key_of(*row)))) for row in rows
         ]
@@ -178,7 +194,7 @@ class PersonRemover:
 
     def _make_calls_anonymous(self, numbers: Collection[int]) -> None:
         """Put beside each call, on its shard, one without its user, which counts instead: its rank is larger by one."""
-        rows = self._database.rows(
+        rows = self._database.hiding.rows(
             f"SELECT {record_columns(INFERENCE)}, rank, shardNum() FROM {{db}}.{INFERENCE.name} FINAL"
             f" WHERE {of_users(numbers)}"
         )
@@ -198,3 +214,12 @@ class PersonRemover:
 
 
 _TABLE_OF: Final[Mapping[type[Record], str]] = {table.record: table.name for table in OF_PERSONS}
+
+
+def _has(database: ClickHouseDatabase, table: str, numbers: Collection[int]) -> bool:
+    return bool(database.rows(f"SELECT 1 FROM {{db}}.{table} WHERE {of_users(numbers)} LIMIT 1"))
+
+
+def _count(database: ClickHouseDatabase, table: FactTable, numbers: Collection[int]) -> int:
+    sql = f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {of_users(numbers)}"
+    return int(database.rows(sql)[0][0])

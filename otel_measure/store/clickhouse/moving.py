@@ -10,71 +10,109 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeAlias
 
 from otel_measure.errors import StoreError
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import epochs_of
-from otel_measure.store.clickhouse.log import OperationLog
+from otel_measure.store.clickhouse.log import LogPosition, OperationLog
 from otel_measure.store.clickhouse.operations import SeeNames
 from otel_measure.store.clickhouse.reading import facts_where
 from otel_measure.store.clickhouse.snapshots import Snapshots, StateSnapshot
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
-from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, last_kept, store_key
+from otel_measure.store.clickhouse.writing import (
+    FactWriter,
+    create,
+    keep,
+    kept_definitions,
+    last_kept,
+    moving_from,
+    note_moved,
+    note_moving,
+    refuse_half_moved,
+    store_key,
+)
 from otel_measure.store.sqlite import SqliteStore
-from otel_measure.store.sqlite.parting import MANY, PartedStore, count_facts
+from otel_measure.store.sqlite.parting import MANY, PartedStore, count_facts, writes_noticed
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.backups import Progress
 from otel_measure.store.types.moves import Moved
 
-_MOVING: Final = "moving"
-_DONE: Final = "done"
+_MOVED_SO_FAR: Final = "moved so far of"
+_ROUNDS: Final = 2  # what was written while the first was moved is, once; more of it has no end
 _AT_ONCE: Final = 5000
 _OUT: Final = ".moving"
 _ANY_NUMBER_OF_BYTES: Final = 2**60
+IsAlike: TypeAlias = Callable[[str], None]
+"""Raises where the store at a place answers otherwise than the one that is moved."""
 _TABLES: Final = {table.name: table for table in FACT_TABLES}
 
 
-def from_file(source: Path, url: str, now_us: Callable[[], int], progress: Progress) -> Moved:
-    """Move the store in a file into the database of a server; others may go on using the file.
+def from_file(source: Path, url: str, now_us: Callable[[], int], progress: Progress, is_alike: IsAlike) -> Moved:
+    """Move the store in a file into the database of a server; nobody is to write to the file meanwhile.
 
     Args:
         source: the file, of which a copy is made beside it.
         url: of the database.
         now_us: the wall clock, microseconds.
         progress: is told how far it is.
+        is_alike: raises where the store at a place answers otherwise than the source.
 
     Raises:
-        StoreError: see `move_in`.
+        StoreError: see `move_in`; or somebody wrote to the file while it was moved, and again while what had changed
+            was.
         StoreUnavailable: a store cannot be used.
     """
+    with (
+        closing(SqliteStore(str(source))) as used,
+        writes_noticed(source) as was_written,
+        ClickHouseDatabase.of_url(url) as database,
+    ):
+        for _ in range(_ROUNDS):
+            moved = _move_copy(used, source, database, now_us, progress)
+            if not was_written():
+                is_alike(url)
+                note_moved(database)
+                return moved
+    raise _written_meanwhile(str(source))
+
+
+def _move_copy(
+    used: SqliteStore, source: Path, database: ClickHouseDatabase, now_us: Callable[[], int], progress: Progress
+) -> Moved:
     with TemporaryDirectory(prefix=f".{source.name}.moving", dir=source.parent) as folder:
         path = Path(folder) / source.name
-        with closing(SqliteStore(str(source))) as used:
-            used.backup(path, progress)
-        with (
-            ClickHouseDatabase.of_url(url) as database,
-            closing(PartedStore(str(path), max_bytes=_ANY_NUMBER_OF_BYTES)) as copy,
-        ):
+        used.backup(path, progress)
+        with closing(PartedStore(str(path), max_bytes=_ANY_NUMBER_OF_BYTES)) as copy:
             while copy.bring_up_to_date("migrate", now_us()):
                 pass
-            return move_in(copy, database, now_us, progress)
+            return move_in(copy, str(source), database, now_us, progress)
 
 
-def to_file(url: str, target: Path, progress: Progress) -> Moved:
+def _written_meanwhile(source: str) -> StoreError:
+    return StoreError(
+        f"{source} was written to while it was moved: stop every process that writes to it, and give the command again,"
+        " which goes on where it was"
+    )
+
+
+def to_file(url: str, target: Path, progress: Progress, is_alike: IsAlike) -> Moved:
     """Move the store in the database of a server into a file; see `move_out`."""
     with ClickHouseDatabase.of_url(url) as database:
-        return move_out(database, target, progress)
+        return move_out(database, target, progress, is_alike)
 
 
-def move_in(source: PartedStore, database: ClickHouseDatabase, now_us: Callable[[], int], progress: Progress) -> Moved:
-    """Move a store into a database that has none, or in which this began before.
+def move_in(
+    source: PartedStore, place: str, database: ClickHouseDatabase, now_us: Callable[[], int], progress: Progress
+) -> Moved:
+    """Move a store into a database that has none, or in which this began before; `note_moved` is to follow.
 
     Args:
         source: a copy of the store, of one moment, that nobody else uses; in the end it is without its facts.
+        place: where the store is.
         database: of the server.
         now_us: the wall clock, microseconds.
         progress: is told how far it is.
@@ -84,36 +122,40 @@ def move_in(source: PartedStore, database: ClickHouseDatabase, now_us: Callable[
         StoreUnavailable: the server does not answer; to begin again goes on.
     """
     create(database, source.definitions, source.secret)
-    _claim(database)
+    _claim(database, place)
     expected = {table.name: source.count(table) for table in MANY}
     if not all(_is_there(database, name, n) for name, n in expected.items()):
         _move_facts(source, database, now_us, progress, expected)
     if not all(_is_there(database, name, n) for name, n in expected.items()):  # what came since has earlier ids
         _forget_places(database)
         _move_facts(source, database, now_us, progress, expected)
-    if missing := [f"{name} of {n:,}" for name, n in expected.items() if not _is_there(database, name, n)]:
-        raise StoreError(f"{database.name} has not all facts ({', '.join(missing)}): begin again")
+    if wrong := [f"{name} of {n:,}" for name, n in expected.items() if not _is_there(database, name, n)]:
+        raise StoreError(
+            f"{database.name} has not as many facts as {place} ({', '.join(wrong)}): begin again; where some were"
+            f" removed from {place} meanwhile, drop the database before"
+        )
     progress("small state", 0, 1)
-    contents = source.small_state()
+    waiting, contents = _waiting(source), source.small_state()
     snapshots = Snapshots(database)
     state = ReplicatedState(OperationLog(database), Replica(source.definitions, source.secret), snapshots)
     state.do(SeeNames((), ()))
     snapshots.write(StateSnapshot(state.snapshot().position, contents))
     state.close()
-    _keep(database, _MOVING, _DONE)
     progress("small state", 1, 1)
-    return Moved(expected)
+    return Moved(expected, waiting)
 
 
-def _claim(database: ClickHouseDatabase) -> None:
-    known = last_kept(database, _MOVING)
+def _claim(database: ClickHouseDatabase, place: str) -> None:
+    known = moving_from(database)
     if known is None:
         is_used = database.rows("SELECT 1 FROM {db}.log LIMIT 1") or any(_count(database, t) for t in FACT_TABLES)
         if is_used:
             raise StoreError(f"the database {database.name} has a store already: name another one")
-        _keep(database, _MOVING, "")
-    elif known == _DONE:
+        note_moving(database, place)
+    elif not known:
         raise StoreError(f"a store was moved into the database {database.name} already: name another one")
+    elif known != place:
+        raise StoreError(f"the store {known} is being moved into the database {database.name}: name another one")
 
 
 def _move_facts(
@@ -129,22 +171,18 @@ def _move_facts(
         place = last_kept(database, _place(table.name))
         for last, facts in source.facts(table, id_key(place) if place else None):
             writer.accept(facts, epochs)
-            _keep(database, _place(table.name), id_text(last))
+            keep(database, _place(table.name), id_text(last))
             done = min(done + len(facts), total)
             progress("facts", done, total)
 
 
 def _forget_places(database: ClickHouseDatabase) -> None:
     for table in MANY:
-        _keep(database, _place(table.name), "")
+        keep(database, _place(table.name), "")
 
 
 def _place(table: str) -> str:
-    return f"{_MOVING} {table}"
-
-
-def _keep(database: ClickHouseDatabase, name: str, value: str) -> None:
-    database.insert("kept", {"name": [name], "value": [value]})
+    return f"{_MOVED_SO_FAR} {table}"
 
 
 def _is_there(database: ClickHouseDatabase, name: str, n: int) -> bool:
@@ -158,31 +196,62 @@ def _count(database: ClickHouseDatabase, table: FactTable) -> int:
 # ---------------------------------------------------------------- the way back
 
 
-def move_out(database: ClickHouseDatabase, target: Path, progress: Progress) -> Moved:
-    """Move a store, which nobody writes to meanwhile, out of ClickHouse into a file that is not there.
+def move_out(database: ClickHouseDatabase, target: Path, progress: Progress, is_alike: IsAlike) -> Moved:
+    """Move a store out of ClickHouse into a file that is not there; nobody is to write to it meanwhile.
 
     Args:
         database: of the store.
         target: the file; it has its name when all is in it.
         progress: is told how far it is.
+        is_alike: raises where the store at a place answers otherwise than the source.
 
     Raises:
-        StoreError: the file is there, or not all facts arrived.
+        StoreError: the file is there, or not all facts arrived; or somebody wrote to the store while it was moved, and
+            again while it was moved anew.
         StoreUnavailable: the server does not answer; to begin again goes on.
     """
     if os.path.lexists(target):
         raise StoreError(f"{target} is there already: name a file that is not")
-    unfinished = target.with_name(f"{target.name}{_OUT}")
+    refuse_half_moved(database)
+    unfinished, begun_at = (target.with_name(f"{target.name}{_OUT}{end}") for end in ("", ".at"))
+    for _ in range(_ROUNDS):
+        expected, waiting, at = _begin(database, unfinished, begun_at)
+        _take_facts(database.hiding, unfinished, expected, progress)
+        if _begin(database, unfinished, begun_at) == (expected, waiting, at):
+            is_alike(str(unfinished))
+            os.replace(unfinished, target)
+            begun_at.unlink()
+            return Moved(expected, waiting)
+    raise _written_meanwhile(database.name)
+
+
+def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tuple[dict[str, int], int, LogPosition]:
+    """Return how many facts there are, how many are to leave, and of when that is; have a file begun that is of then.
+
+    A file that was begun earlier, of another moment, is put away: its small state is no more that of the store.
+    """
     definitions = kept_definitions(database)
     with closing(
         ReplicatedState(OperationLog(database), Replica(definitions, store_key(database)), Snapshots(database))
     ) as state:
-        expected = state.ask(count_facts)
-        if not unfinished.exists():
+        at = state.snapshot().position
+        expected, waiting = state.ask(lambda replica: (count_facts(replica), _waiting(replica)))
+        if not unfinished.exists() or not begun_at.exists() or begun_at.read_text("ascii") != str(at):
+            unfinished.unlink(missing_ok=True)
             state.ask(lambda replica: replica.write_to(unfinished))
+            begun_at.write_text(str(at), "ascii")
     for table in FACT_TABLES:
-        expected[table.name] += _count(database, table)
-    with_facts = PartedStore(str(unfinished), definitions=definitions, max_bytes=_ANY_NUMBER_OF_BYTES)
+        expected[table.name] += _count(database.hiding, table)
+    return expected, waiting, at
+
+
+def _waiting(store: SqliteStore) -> int:
+    with store.asking() as moment:
+        return moment.outbox.length()
+
+
+def _take_facts(database: ClickHouseDatabase, file: Path, expected: Mapping[str, int], progress: Progress) -> None:
+    with_facts = PartedStore(str(file), definitions=kept_definitions(database), max_bytes=_ANY_NUMBER_OF_BYTES)
     try:
         done, total = 0, sum(expected.values())
         for table in FACT_TABLES:
@@ -196,9 +265,7 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress) -> 
     finally:
         with_facts.close()
     if arrived != expected:
-        raise StoreError(f"{unfinished} has not all facts ({arrived} of {expected}): begin again")
-    os.replace(unfinished, target)
-    return Moved(expected)
+        raise StoreError(f"{file} has not all facts ({arrived} of {dict(expected)}): begin again")
 
 
 def _of_day(database: ClickHouseDatabase, table: FactTable, day: int) -> list[list[Record]]:

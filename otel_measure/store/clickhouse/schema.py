@@ -21,7 +21,8 @@ _FACT_SETTINGS: Final = (
 )
 # The order of rows survives merges: it says who was first.
 _STATE_SETTINGS: Final = ("enable_block_number_column = 1", "enable_block_offset_column = 1")
-_SYNCED: Final = ("fsync_after_insert = 1", "fsync_part_directory = 1")
+SYNCED: Final = ("fsync_after_insert = 1", "fsync_part_directory = 1")
+"""Settings of tables whose rows are on the disk when an insert returns, also when the power goes."""
 
 
 class _Engines(NamedTuple):
@@ -70,7 +71,7 @@ def state_statements(database: str) -> list[str]:
         f"CREATE TABLE IF NOT EXISTS `{database}`.{state.name}"
         f" ({', '.join(f'{name} {kind}' for name, kind in state.columns.items())})"
         f"\nENGINE = MergeTree PARTITION BY {state.partition} ORDER BY {state.order}"
-        f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(_SYNCED if state.is_synced else ())))}"
+        f"\nSETTINGS {', '.join((*_STATE_SETTINGS, *(SYNCED if state.is_synced else ())))}"
         for state in STATE_TABLES
     ]
 

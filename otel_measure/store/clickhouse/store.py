@@ -32,7 +32,15 @@ from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.told_calls import ToldCalls
 from otel_measure.store.clickhouse.totals import FactTotals
 from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS, Admitted, ClickHouseUpkeep, KeptDays
-from otel_measure.store.clickhouse.writing import FactWriter, create, kept_definitions, store_key
+from otel_measure.store.clickhouse.upkeep_operations import receipt_of
+from otel_measure.store.clickhouse.writing import (
+    FactWriter,
+    create,
+    kept_definitions,
+    refuse_half_moved,
+    store_key,
+    sync_facts,
+)
 from otel_measure.store.sqlite.clock import since_boot_s
 from otel_measure.store.sqlite.faults import rejecting
 from otel_measure.store.sqlite.replica import Replica
@@ -106,7 +114,8 @@ class ClickHouseStore(ClickHouseUpkeep):
 
         Raises:
             ConfigurationError: there can be no store at such a place, or the client is not installed.
-            StoreError: it is counted by other definitions, or is not there and `definitions` is `None`.
+            StoreError: it is counted by other definitions, or is being moved there; it is not there and `definitions`
+                is `None`.
             StoreUnavailable: the server does not answer, or does not let us do it.
         """
         database = ClickHouseDatabase.of_url(str(settings.store))
@@ -115,6 +124,9 @@ class ClickHouseStore(ClickHouseUpkeep):
                 definitions = kept_definitions(database)
             else:
                 create(database, definitions)
+                refuse_half_moved(database)
+                if settings.durability == "power":
+                    sync_facts(database)
             limits = KeptDays(settings.retention_days, settings.history_days)
             return cls(
                 database,
@@ -135,7 +147,10 @@ class ClickHouseStore(ClickHouseUpkeep):
     # ------------------------------------------------------------ facts
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
-        """Keep the records not seen before; what is returned is stored."""
+        """Keep the records not seen before; what is returned is stored.
+
+        Whether facts survive a loss of power is a setting of their tables (`sync_facts`), for all processes at once.
+        """
         if not records:
             return []
         with rejecting():
@@ -261,7 +276,9 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._totals.name_missing()
         with self._state.asking(where) as state:
             by = self.written_by(state)
-            yield ClickHouseMoment(self._database, by, self._totals, self._call_changes, state, where)
+            hides = any(receipt_of(key) is not None for key in state.removals)
+            database = self._database.hiding if hides else self._database
+            yield ClickHouseMoment(database, by, self._totals, self._call_changes, state, where)
 
     # ------------------------------------------------------------ upkeep
 

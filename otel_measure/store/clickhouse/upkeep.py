@@ -14,7 +14,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.alert_operations import TakeLease
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, person_numbers
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.erasing import PersonRemover, epochs_of, numbers_of
+from otel_measure.store.clickhouse.erasing import Mutations, PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
 from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.past import PastKeeper
@@ -75,6 +75,21 @@ class Admitted(NamedTuple):
         return [i for i, receipt in enumerate(self.receipts) if receipt is ACCEPTED]
 
 
+class _Masking(NamedTuple):
+    """Erasures whose masks the server applies.
+
+    Attributes:
+        receipts: of them; all their rows were masked before.
+        mutations: what is to end until their bytes are in no part in use.
+    """
+
+    receipts: tuple[int, ...]
+    mutations: Mutations
+
+
+_NO_MASKING: Final = _Masking((), set())
+
+
 class RemovalNotes:
     """The notes of removals in the small state."""
 
@@ -123,6 +138,7 @@ class ClickHouseUpkeep:
         self._notes = RemovalNotes(state)
         self._remover = PersonRemover(database, by)
         self._snapshots = snapshots
+        self._masking = _NO_MASKING
         self._settler = DaySettler(database, by.definitions, self._being_erased)
         self._past = PastKeeper(database, by.definitions, self._being_erased, self._merged)
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
@@ -130,7 +146,10 @@ class ClickHouseUpkeep:
     # ------------------------------------------------------------ erasure
 
     def erase(self, user_id: str, now: int) -> Erasure:
-        """Remove a person, and remember a keyed hash so that a replay is dropped; bytes are cleared later."""
+        """Remove a person, and remember a keyed hash so that a replay is dropped; bytes are cleared later.
+
+        When it returns no question sees the person any more; in a large store the server goes on for minutes.
+        """
         erasure = self._state.do(Erase(user_id, now))
         receipts, counts = self._of_the_same_ids(erasure.receipt), Counter[str]()
         is_remembered = self._remover.are_remembered(self._numbers(receipts))
@@ -160,7 +179,8 @@ class ClickHouseUpkeep:
             key = key_of(receipt)
             self._notes.begin_removal(key, self._remover.totals(numbers))
             self._remover.remove(numbers)
-            self._notes.end_removal(key)
+            if self._remover.are_ended(self._remover.under_way()):
+                self._notes.end_removal(key)
         return counts
 
     def _numbers(self, receipts: Collection[int]) -> set[int]:
@@ -175,10 +195,12 @@ class ClickHouseUpkeep:
         """Have the server let go of the bytes of the erased, a step at a time.
 
         Rows are masked first. What was said of a person in the log goes with its entries, some minutes after a snapshot
-        has what they came to. Old parts of tables are removed by the server when it likes.
+        has what they came to. Old parts of tables are removed by the server when it likes. Nobody waits for the server
+        here for long: what it is at is looked at again.
         """
         waiting = self._state.ask(lambda replica: replica.waiting_erasures())
         removed = {each.receipt for each in waiting if self._remover.are_removed(self._numbers([each.receipt]))}
+        self._end_removals(removed)
         masked = [each for each in waiting if each.masked_at and each.receipt in removed]
         self._mask([each for each in waiting if each not in masked], removed, now)
         gone = [each.receipt for each in masked if self._remover.are_bytes_gone(each.masked_at)]
@@ -186,20 +208,26 @@ class ClickHouseUpkeep:
             self._state.do(NoteCleared(tuple(gone), now))
         return False
 
+    def _end_removals(self, removed: Collection[int]) -> None:
+        for key in self._notes.removals():
+            if receipt_of(key) in removed:
+                self._notes.end_removal(key)
+
     def _mask(self, waiting: Sequence[WaitingErasure], removed: Collection[int], now: int) -> None:
         """Have rows go from the tables in use, and note of which persons none is left."""
-        ready = []
+        ready = [each.receipt for each in waiting if each.receipt in removed]
         for each in waiting:
-            if each.receipt not in removed:
-                if not each.masked_at and each.erased_at > now - _GIVEN_UP_AFTER_US:  # whoever erases is at it
-                    continue
+            is_given_up = each.masked_at or each.erased_at <= now - _GIVEN_UP_AFTER_US  # else whoever erases is at it
+            if each.receipt not in removed and is_given_up:
                 self._remove_rows(each.receipt)
-            ready.append(each.receipt)
-        if ready:
+        if not self._masking.receipts and ready:
             in_log = self._in_log()
             done = tuple(receipt for receipt in ready if receipt not in in_log)
             if done:
-                self._state.do(NoteMasked(done, self._remover.apply_masks()))
+                self._masking = _Masking(done, self._remover.apply_masks())
+        if self._masking.receipts and self._remover.are_ended(self._masking.mutations):
+            self._state.do(NoteMasked(self._masking.receipts, self._remover.now_s()))
+            self._masking = _NO_MASKING
 
     def _in_log(self) -> set[int]:
         """Return the erasures that stand in the log, the last ones, after a try to have it without them."""

@@ -24,13 +24,15 @@ from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
-from otel_measure.store.clickhouse.schema import state_statements, statements
+from otel_measure.store.clickhouse.schema import SYNCED, state_statements, statements
 from otel_measure.store.clickhouse.settled_days import note_removal
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, LOG, FactTable
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 _KEY: Final = "tombstone key"
 _DEFINITIONS: Final = "definitions"
+_MOVING_FROM: Final = "moving from"
+_MOVED: Final = ""
 _LARGEST_RANK: Final = 2**64 - 1
 _RANDOM_BITS: Final = 22  # beside 42 of milliseconds: who came first is decided also among those of one
 
@@ -186,12 +188,28 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
         database.run(statement)
     for name, value in ((_KEY, (key or os.urandom(32)).hex()), (_DEFINITIONS, definitions.to_json())):
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
-            database.insert("kept", {"name": [name], "value": [value]})
+            keep(database, name, value)
     if differences := definitions.differences(kept_definitions(database)):
         there = ", ".join(f"{one.field}={one.kept!r}, the settings say {one.wanted!r}" for one in differences)
         raise StoreError(
             f"the store in the database {database.name} keeps {there}: use its definitions, or another database"
         )
+
+
+def sync_facts(database: ClickHouseDatabase) -> None:
+    """Have the server bring facts to its disk before it says that it has them, whoever writes them from now on.
+
+    Raises:
+        StoreUnavailable: the server did not do it.
+    """
+    synced = database.rows(
+        "SELECT name FROM system.tables WHERE database = {of:String} AND position(engine_full, {setting:String}) > 0",
+        of=database.name,
+        setting=SYNCED[0],
+    )
+    for table in FACT_TABLES:
+        if (database.holder(table.name),) not in synced:
+            database.alter(table.name, f"MODIFY SETTING {', '.join(SYNCED)}")
 
 
 def refuse_other_tables(database: ClickHouseDatabase) -> None:
@@ -219,6 +237,34 @@ def refuse_other_tables(database: ClickHouseDatabase) -> None:
         )
 
 
+def note_moving(database: ClickHouseDatabase, source: str) -> None:
+    """Note from where a store is being moved into a database: until that has ended nobody is to use it."""
+    keep(database, _MOVING_FROM, source)
+
+
+def note_moved(database: ClickHouseDatabase) -> None:
+    """Note that all of a store was moved into a database."""
+    keep(database, _MOVING_FROM, _MOVED)
+
+
+def moving_from(database: ClickHouseDatabase) -> str | None:
+    """Return from where a store is being moved into a database; "" where one was, `None` where none ever."""
+    return last_kept(database, _MOVING_FROM)
+
+
+def refuse_half_moved(database: ClickHouseDatabase) -> None:
+    """Refuse a database into which a store is being moved.
+
+    Raises:
+        StoreError: it is one; the message names the command that goes on.
+    """
+    if source := moving_from(database):
+        raise StoreError(
+            f"the database {database.name} has a part of the store {source}, which is being moved there: give"
+            f" `otel-measure migrate --from {source} --to …` again, which finishes it"
+        )
+
+
 def kept_definitions(database: ClickHouseDatabase) -> Definitions:
     """Return by which definitions a store is counted."""
     return Definitions.from_json(first_kept(database, _DEFINITIONS))
@@ -231,6 +277,11 @@ def store_key(database: ClickHouseDatabase) -> bytes:
         StoreError: there is no store.
     """
     return bytes.fromhex(first_kept(database, _KEY))
+
+
+def keep(database: ClickHouseDatabase, name: str, value: str) -> None:
+    """Keep a value under a name, beside those that were kept before."""
+    database.insert("kept", {"name": [name], "value": [value]})
 
 
 def last_kept(database: ClickHouseDatabase, name: str) -> str | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
@@ -78,11 +81,28 @@ class PartedStore(SqliteStore):
                     connection.execute("DROP TABLE told")
                 else:
                     connection.execute(f"DELETE FROM {table.name}")
-            connection.execute("DELETE FROM outbox")
         self.rebuild()
         with self._transaction(durable=True) as transaction:
             _forget_strangers(transaction.connection)
         return serialized(self._database)
+
+
+@contextmanager
+def writes_noticed(path: Path) -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether anybody wrote to a store since it was asked last, or since the beginning."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+
+        def version() -> int:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+        seen = version()
+
+        def was_written() -> bool:
+            nonlocal seen
+            before, seen = seen, version()
+            return before != seen
+
+        yield was_written
 
 
 def count_facts(store: SqliteStore) -> dict[str, int]:

@@ -103,6 +103,11 @@ class SqliteSpool:
         with self._connected() as connection:
             connection.execute("DELETE FROM batch WHERE seq = ?", (batch.seq,))
 
+    def release(self, holder: str) -> None:
+        """Let others forward at once what a process has claimed and does not forward any more."""
+        with self._connected() as connection:
+            connection.execute("UPDATE batch SET claimed_by = '', claimed_until = 0 WHERE claimed_by = ?", (holder,))
+
     def length(self) -> int:
         """Return how many records wait."""
         with self._connected() as connection:

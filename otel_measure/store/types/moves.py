@@ -12,6 +12,8 @@ class Moved:
 
     Attributes:
         facts: by their kind, how many there are in both places, counted after it.
+        waiting: how many of them have not left by OTLP; they do from the new place.
     """
 
     facts: Mapping[str, int]
+    waiting: int

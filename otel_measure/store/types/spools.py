@@ -33,6 +33,9 @@ class Spool(Protocol):
     def remove(self, batch: SpooledBatch) -> None:
         """Forget a batch that was taken."""
 
+    def release(self, holder: str) -> None:
+        """Let others forward at once what a process has claimed and does not forward any more."""
+
     def length(self) -> int:
         """Return how many records wait."""
 

@@ -112,10 +112,16 @@ def main(count: int = 200_000, batch: int = 5_000) -> None:
         for user in (1, 1000):
             numbers = {user_number(by, f"user-{user}@example.com")}
             n = sum(remover.counts(numbers).values())
-            _told(f"an erasure of {n:,} events", process, partial(remover.remove, numbers))
-        _told("their bytes out of the parts in use", process, remover.apply_masks)
+            _told(f"an erasure of {n:,} events", process, partial(_ended, remover, partial(remover.remove, numbers)))
+        _told("their bytes out of the parts in use", process, partial(_ended, remover, remover.apply_masks))
         _told("a day of retention", process, lambda: AgeSweeper(database, _NoNotes()).remove_before(first + 1))
         _series(ClickHouseStore(database, DEFINITIONS), process, count // 4)
+
+
+def _ended(remover: PersonRemover, told: Callable[[], object]) -> None:
+    """Tell the server what to do, and wait until it has done it."""
+    told()
+    assert remover.are_ended(remover.under_way(), 600.0)
 
 
 def _series(store: ClickHouseStore, process: psutil.Process, calls: int) -> None:

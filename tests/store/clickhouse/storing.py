@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hypothesis import HealthCheck, Phase, settings
 
@@ -12,6 +12,7 @@ from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import WrittenBy, id_number, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.erasing import PersonRemover
 from otel_measure.store.clickhouse.reading import facts
 from otel_measure.store.clickhouse.tables import FACT_TABLES
 from otel_measure.store.clickhouse.writing import FactWriter, create, store_key
@@ -85,3 +86,10 @@ class WhoIsWho:
         """Return the number of the person of each user that is another's."""
         with self._replica.asking() as moment:
             return {user_number(by, user): user_number(by, person) for user, person in moment.merged_users.items()}
+
+
+def remove_persons(database: ClickHouseDatabase, numbers: Collection[int]) -> None:
+    """Remove persons, and wait until the server has done it."""
+    remover = PersonRemover(database, written_by(database))
+    remover.remove(numbers)
+    assert remover.are_ended(remover.under_way(), 60.0)

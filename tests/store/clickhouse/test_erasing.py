@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from otel_measure.config import Settings
-from otel_measure.definitions.days import day_date
+from otel_measure.definitions.days import Days, day_date
 from otel_measure.definitions.exposition import Family
 from otel_measure.definitions.totals import summed
 from otel_measure.errors import StoreUnavailable
@@ -24,7 +24,7 @@ from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, MINUTE, NOON, event, inference
 from tests.store.asking import asked
-from tests.store.clickhouse.storing import DEFINITIONS, new_store, stored, writer, written_by
+from tests.store.clickhouse.storing import DEFINITIONS, new_store, remove_persons, stored, writer, written_by
 from tests.users.feeding import everything
 from tests.waiting import until
 
@@ -33,6 +33,7 @@ CALL: Inference = inference(
     "call", user_id="ann", session_id="s", groups={"country": "at"}, metadata={"name": "Ann"},
     features={"age": 44, "name": "Ann", "tall": True}, input_tokens=5,
 )  # fmt: skip
+EVER = Days(0, 2**16 - 1)
 OF_ANN: tuple[Record, ...] = (
     event("1", "ann", NOON - MINUTE),
     event("2", "ann", NOON - 3 * DAY, background=True),
@@ -66,7 +67,7 @@ def test_nothing_stays_but_calls_without_their_user(database: ClickHouseDatabase
     assert remover.counts(mine) == {"event": 3, "nps_response": 1, "exposure": 1, "ab_conversion": 1, "inference": 1}
     remover._make_calls_anonymous(mine)  # a process that ends here leaves this
     for _ in range(2):
-        remover.remove(mine)
+        remove_persons(database, mine)
         there = stored(database, IDS)
         assert there == {
             ("event", "6"): OF_OTHERS[0],
@@ -92,8 +93,9 @@ def test_bytes_go_when_the_server_lets_go_of_old_parts(database: ClickHouseDatab
     """Masked rows are rewritten, and the parts that had them are removed."""
     by = written_by(database)
     remover, mine = PersonRemover(database, by), numbers(by)
-    remover.remove(mine)
-    since = remover.apply_masks()
+    remove_persons(database, mine)
+    assert remover.are_ended(remover.apply_masks(), 60.0)
+    since = remover.now_s()
     masked = "SELECT count() FROM system.parts WHERE database = {of:String} AND active AND has_lightweight_delete"
     assert database.rows(masked, of=database.name) == [(0,)]
     until(lambda: remover.are_bytes_gone(since))
@@ -109,12 +111,10 @@ def test_who_comes_back_is_somebody_new(database: ClickHouseDatabase) -> None:
     assert epochs == {ann: 2, bob: 1, visitor: 1}
     assert numbers_of(erasures, {1}) == {int.from_bytes(ann)}
     assert numbers_of(erasures, {2, 3}) == {int.from_bytes(bob), erasable_number(ann, 1), int.from_bytes(visitor)}
-    now = WrittenBy(DEFINITIONS, key, epochs)
-    remover = PersonRemover(database, now)
     FactWriter(database, DEFINITIONS, lambda: NOON).accept([event("new", "ann", NOON + DAY)], epochs)
     newest = "SELECT user FROM {db}.event ORDER BY ts DESC LIMIT 1"
     assert database.rows(newest) == [(erasable_number(ann, 2),)]
-    remover.remove(numbers_of(erasures, {1, 2, 3}))
+    remove_persons(database, numbers_of(erasures, {1, 2, 3}))
     assert stored(database, [*IDS, "new"]).keys() == {
         ("event", "new"), *(("inference", each) for each in ("7", "8", "call")),
     }  # fmt: skip
@@ -129,6 +129,40 @@ def test_what_was_erased_is_refused_whatever_time_it_says(database: ClickHouseDa
     again: list[Record] = [msgspec.structs.replace(OF_ANN[0], ts=NOON + DAY), event("new", "ann"), *OF_OTHERS, CALL]
     assert remover.refused(again, erased) == {0}
     assert remover.refused(again, set()) == set()
+
+
+def test_who_is_erased_is_seen_by_no_question_while_the_server_is_at_it(clickhouse: ClickHouseServer) -> None:
+    """The receipt is given at once; the rows go when the server comes to it, and totals do not fall meanwhile."""
+    url = clickhouse.url(clickhouse.new_database())
+    settings = Settings(store=url, environment="test")
+    store, other = (
+        closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False)) for _ in range(2)
+    )
+    store.accept([*OF_ANN, *OF_OTHERS])
+    totals = asked(store, lambda moment: moment.streams.families(NOON))
+    with ClickHouseDatabase.of_url(url) as database:
+        database.run("SYSTEM STOP MERGES {db}.event")  # of a server that has a lot to do
+        receipt = store.erase("ann", NOON + DAY)
+        assert (receipt.events, receipt.bytes_cleared) == (2, False)
+        rows = "SELECT count() FROM {db}.event"
+        assert (database.rows(rows), database.hiding.rows(rows)) == ([(4,)], [(2,)])
+        for each in (store, other):
+            assert asked(each, lambda moment: moment.users.active(EVER)) == 2
+            assert asked(each, lambda moment: moment.streams.families(NOON)) == totals
+        again = store.erase("ann", NOON + DAY)
+        assert (again.receipt, again.events) == (2, 0)
+        assert other.clear_erased(NOON + DAY) is False
+        assert database.rows(rows) == [(4,)]
+        database.run("SYSTEM START MERGES {db}.event")
+
+        def is_removed() -> bool:
+            other.clear_erased(NOON + DAY)
+            return database.rows(rows) == [(2,)] and other._notes.removals() == []
+
+        until(is_removed)
+    for each in (store, other):
+        assert asked(each, lambda moment: moment.users.active(EVER)) == 2
+        assert asked(each, lambda moment: moment.streams.families(NOON)) == totals
 
 
 def test_an_erasure_that_died_is_completed_by_the_next(

@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_measure.config import Durability, Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError, StoreRejected
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
 from otel_measure.store.clickhouse.writing import FactWriter, create
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from tests.clickhouse import ClickHouseServer
+from tests.closing import closed_later
 from tests.facts import DAY, HOUR, NOON, event, inference, one_of_each, records
 from tests.store.clickhouse.storing import DEFINITIONS, HISTORIES, new_store, on_a_server, stored, writer
 
@@ -261,3 +264,28 @@ def test_a_time_without_a_day_is_refused(database: ClickHouseDatabase) -> None:
     with pytest.raises(StoreRejected, match="days from 1970 to 2149 alone"):
         writer(database).accept([event("fine"), event("far", ts=180 * 366 * DAY)])
     assert stored(database, ["fine", "far"]) == {}
+
+
+def test_facts_are_on_the_disk_where_the_loss_of_power_is_to_be_survived(clickhouse: ClickHouseServer) -> None:
+    """Whoever writes them, from when the first process wants it; before, the server leaves that to its machine."""
+    url = clickhouse.url(clickhouse.new_database())
+
+    def opened(durability: Durability) -> ClickHouseStore:
+        settings = Settings(store=url, durability=durability)
+        return closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False))
+
+    before = opened("process")
+    before.accept([event("1")])  # names what the others have, in the log
+    with ClickHouseDatabase.of_url(url) as database:
+
+        def syncs_while(accepted: ClickHouseStore, id: str) -> int:
+            n = "SELECT sum(value) FROM system.events WHERE event = 'FileSync'"
+            ((syncs,),) = database.rows(n)
+            accepted.accept([event(id)])
+            return int(database.rows(n)[0][0]) - int(syncs)
+
+        assert syncs_while(before, "2") == 0
+        after = opened("power")
+        after.accept([event("3")])
+        assert syncs_while(after, "4") > 0
+        assert syncs_while(before, "5") > 0

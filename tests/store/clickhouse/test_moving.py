@@ -7,23 +7,28 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.cli import exit_codes, same_answers
 from exporter.cli.same_answers import differing
 from otel_measure.config import Settings
+from otel_measure.definitions.days import Days
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.kinds import AbConversion, Exposure, NpsResponse, Record, ServiceState
 from otel_measure.store.clickhouse import moving
 from otel_measure.store.clickhouse.writing import FactWriter
-from otel_measure.store.engines import move_store
+from otel_measure.store.engines import move_store, open_store
+from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ERASED, Receipt
+from otel_measure.store.types.moves import Moved
 from tests.clickhouse import ClickHouseServer
 from tests.exporter.cli.command_line import run
 from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, event, inference, one_of_each
+from tests.store.asking import asked
 
 pytestmark = pytest.mark.e2e
 NOW = NOON + 12 * HOUR
@@ -57,10 +62,35 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def move(source: str, target: str) -> Moved:
+    """Move a store, whose reports nobody compares."""
+    return move_store(Settings(store=source), Settings(store=target), lambda: NOW, lambda *_: None, lambda _: ())
+
+
 def moved(source: str, target: str) -> dict[str, int]:
     """Move a store; return how many facts there are of each kind that there is any of."""
-    found = move_store(Settings(store=source), Settings(store=target), lambda: NOW, lambda *_: None)
-    return {name: n for name, n in found.facts.items() if n}
+    return {name: n for name, n in move(source, target).facts.items() if n}
+
+
+def store_at(place: str) -> Store:
+    """Return the store at a place, opened."""
+    store = open_store(Settings(store=place))
+    assert store is not None
+    return store
+
+
+def writing_meanwhile(path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    """Have somebody write to a file in each of some first rounds of its move."""
+    copy, done = moving._move_copy, []
+
+    def copied(used: SqliteStore, source: Path, *rest: Any) -> Moved:
+        done.append(copy(used, source, *rest))
+        if len(done) <= rounds:
+            with closing(SqliteStore(str(path))) as store:
+                store.accept([event(f"meanwhile {len(done)}", "dan")])
+        return done[-1]
+
+    monkeypatch.setattr(moving, "_move_copy", copied)
 
 
 def test_there_and_back_every_report_is_the_same(path: Path, clickhouse: ClickHouseServer, tmp_path: Path) -> None:
@@ -96,11 +126,49 @@ def test_what_ended_in_the_middle_goes_on(
     monkeypatch.setattr(FactWriter, "accept", failing)
     with pytest.raises(StoreUnavailable):
         moved(str(path), url)
+    with pytest.raises(StoreError, match=f"give `otel-measure migrate --from {path} --to …` again, which finishes it"):
+        open_store(Settings(store=url))
     with closing(SqliteStore(str(path))) as store:
         store.accept([event("a first id", "dan"), inference("a first id")])
     moved(str(path), url)
     monkeypatch.setattr(same_answers, "_ASKED", ("/users/summary", "/ai/models"))
     assert differing(Settings(store=str(path)), Settings(store=url), NOW) == []
+
+
+def test_what_is_written_meanwhile_is_moved_too(
+    path: Path, clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once; who goes on writing is to be stopped, nobody uses what is half there, and the command goes on."""
+    url = clickhouse.url(clickhouse.new_database())
+    writing_meanwhile(path, monkeypatch, 2)
+    with pytest.raises(StoreError, match="was written to while it was moved: stop every process that writes to it"):
+        moved(str(path), url)
+    with pytest.raises(StoreError, match="which is being moved there"):
+        open_store(Settings(store=url))
+    with closing(SqliteStore(str(path))) as store:
+        before = asked(store, lambda moment: moment.users.active(Days(0, 2**16 - 1)))
+    writing_meanwhile(path, monkeypatch, 1)
+    moved(str(path), url)
+    with closing(store_at(url)) as store:
+        ids = {fact.attributes["log.record.uid"] for fact in store.export("dan").facts}
+        assert ids == {"meanwhile 1", "meanwhile 2"}
+        assert asked(store, lambda moment: moment.users.active(Days(0, 2**16 - 1))) == before
+
+
+def test_what_is_to_leave_by_otlp_moves_too(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
+    """There and back."""
+    path, back = tmp_path / "measure.db", tmp_path / "back.db"
+    with closing(SqliteStore(str(path), notes_outbox=True)) as store:
+        store.accept(
+            [event("1"), inference("2"), ServiceState(id="s", ts=NOON, origin=HERE, service="web", state="down")]
+        )
+    url = clickhouse.url(clickhouse.new_database())
+    for source, target in ((str(path), url), (url, str(back))):
+        assert move(source, target).waiting == 3
+        with closing(store_at(target)) as store:
+            leaving = asked(store, lambda moment: moment.outbox.next(10))
+            assert leaving is not None
+            assert sorted(record.id for record in leaving.records) == ["1", "2", "s"]
 
 
 def test_a_database_with_a_store_is_refused(path: Path, clickhouse: ClickHouseServer) -> None:

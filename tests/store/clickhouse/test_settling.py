@@ -16,7 +16,6 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.erasing import PersonRemover
 from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.clickhouse.settling import BeingErased, DaySettler
 from otel_measure.store.clickhouse.store import ClickHouseStore
@@ -37,6 +36,7 @@ from tests.store.clickhouse.storing import (
     WhoIsWho,
     new_store,
     on_a_server,
+    remove_persons,
     writer,
     written_by,
 )
@@ -109,7 +109,7 @@ def test_every_report_is_that_of_sqlite(shared: ClickHouseDatabase, history: Use
     if data.draw(st.booleans()) and history.events:
         erased = f"{name}-{data.draw(st.sampled_from(history.events)).user}"
         person = merged.get(user_number(by, erased), user_number(by, erased))
-        PersonRemover(shared, by).remove({person, *(user for user, other in merged.items() if other == person)})
+        remove_persons(shared, {person, *(user for user, other in merged.items() if other == person)})
         sqlite.erase(erased, history.now)
     environment, days = f"{name}-test", data.draw(st.sampled_from((30, 1, 7)))
     service = data.draw(st.sampled_from((None, "shop", "till")))

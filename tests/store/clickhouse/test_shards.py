@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -41,7 +42,7 @@ from tests.facts import DAY, HERE, HOUR, NOON, event, inference, one_of_each
 from tests.reference.ground import Ev, Identify, NpsAnswer
 from tests.reference.strategies import UserHistory
 from tests.store.clickhouse import test_users
-from tests.store.clickhouse.storing import DEFINITIONS, stored, writer, written_by
+from tests.store.clickhouse.storing import DEFINITIONS, remove_persons, stored, writer, written_by
 from tests.store.clickhouse.test_part_sums import by_definition
 from tests.store.clickhouse.test_part_sums import shown as shown_sums
 from tests.store.clickhouse.test_settling import NOBODY, from_facts, sessions, settle_all
@@ -225,9 +226,10 @@ def test_an_erased_person_is_gone_from_both_shards(shards: Shards, emptied: Clic
     calls = {("inference", each.id): without_user(each) for each in facts if isinstance(each, Inference)}
     names = [each.id for each in facts if not isinstance(each, GroundTruth)]
     assert {key: fact for key, fact in stored(emptied, names).items() if key[0] == "inference"} == calls
-    remover.remove(users)
+    remove_persons(emptied, users)
     assert (stored(emptied, names), remover.are_removed(users)) == (calls, True)
-    since = remover.apply_masks()
+    assert remover.are_ended(remover.apply_masks(), 60.0)
+    since = remover.now_s()
     assert emptied.count_parts("event", "active AND has_lightweight_delete") == 0
     until(lambda: remover.are_bytes_gone(since))
 
@@ -248,7 +250,7 @@ def test_days_are_settled_of_both_shards(shards: Shards, emptied: ClickHouseData
     assert [each.is_settled for each in fact_days(emptied, DEFINITIONS)] == [False, False, True, True]
     assert sessions(emptied) == from_facts(facts)
     settle_all(emptied)
-    PersonRemover(emptied, written_by(emptied)).remove({user_number(written_by(emptied), "u3")})
+    remove_persons(emptied, {user_number(written_by(emptied), "u3")})
     left = [each for each in facts if getattr(each, "user_id", None) != "u3"]
     assert sessions(emptied) == from_facts(left)
     assert all(each.is_settled for each in fact_days(emptied, DEFINITIONS))
@@ -278,10 +280,10 @@ def test_a_store_is_moved_to_a_cluster_and_back(
     places = [Settings(store=str(place), timezone=DEFINITIONS.timezone) for place in (file, url, back)]
     elsewhere = Settings(store=f"{shards.servers[0].url(shards.servers[0].new_database())}?cluster={CLUSTER}")
     with pytest.raises(StoreError, match="run what `otel-measure schema"):
-        move_store(places[0], elsewhere, lambda: NOON + DAY, lambda *_: None)
+        move_store(places[0], elsewhere, lambda: NOON + DAY, lambda *_: None, lambda _: ())
     for source, target in itertools.pairwise(places):
-        move_store(source, target, lambda: NOON + DAY, lambda *_: None)
-        assert same_answers.differing(places[0], target, NOON + DAY) == []
+        alike = partial(same_answers.differing, places[0], now=NOON + DAY)
+        move_store(source, target, lambda: NOON + DAY, lambda *_: None, alike)
 
 
 def test_what_days_said_that_go_stays(emptied: ClickHouseDatabase) -> None:

@@ -118,7 +118,7 @@ def test_an_id_that_lies_on_both_shards_adds_once(url: str) -> None:
 
 
 def test_without_a_shard_there_is_no_answer(shards: Shards, url: str) -> None:
-    """The scrape fails and says what is to be done; when the shard is back it is answered."""
+    """The server is not ready, a scrape says what is to be done; when the shard is back it is answered."""
     runtime = Runtime(Settings(store=url, timezone="Europe/Berlin"), clock=Clock(moment(NOON + DAY)))
     try:
         client = TestClient(create_app(runtime=runtime), base_url="http://localhost:5000", client=("127.0.0.1", 50_000))
@@ -127,6 +127,7 @@ def test_without_a_shard_there_is_no_answer(shards: Shards, url: str) -> None:
         there = client.get("/metrics")
         assert (there.status_code, "otel_measure" in there.text) == (200, True)
         shards.kill(1)
+        assert client.get("/readyz").status_code == 503
         away = client.get("/metrics")
         shards.start(1)
         until(lambda: client.get("/metrics").status_code == 200)
