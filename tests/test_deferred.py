@@ -10,7 +10,7 @@ from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.errors import Conflict, StoreUnavailable
 
 
-class Place:
+class FarAway:
     """A store that may be away, and what was set in it."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Place:
 
 def test_what_waits_is_done_once_in_its_order_when_the_store_is_there() -> None:
     """Of two for one key the last; what the store refuses is told and waits no longer."""
-    place = Place()
+    place = FarAway()
     for key, what in (("a", "first"), ("b", "b"), ("c", "other"), ("a", "a")):
         assert place.deferred.do(key, partial(place.keep, what), "meanwhile") == "meanwhile"
     with pytest.raises(StoreUnavailable):
@@ -46,7 +46,7 @@ def test_what_waits_is_done_once_in_its_order_when_the_store_is_there() -> None:
 
 def test_where_nothing_waits_who_asks_is_told() -> None:
     """And what is refused is refused at once."""
-    place = Place()
+    place = FarAway()
     with pytest.raises(StoreUnavailable):
         AT_ONCE.do("a", partial(place.keep, "a"), "meanwhile")
     place.is_away = False

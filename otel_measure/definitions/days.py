@@ -33,9 +33,18 @@ class Days(NamedTuple):
         """Return as many days, just before these."""
         return Days(self.first - self.length, self.first - 1)
 
+    def compared(self) -> tuple[Days, Days, Days]:
+        """Return these, as many before, and both together."""
+        return self, self.before(), Days(self.before().first, self.last)
+
     def each(self) -> list[Days]:
         """Return each of them alone, ascending."""
         return [Days(day, day) for day in range(self.first, self.last + 1)]
+
+
+def trailing(last_day: int, n: int) -> Days:
+    """Return the n days that end with `last_day`."""
+    return Days(last_day - n + 1, last_day)
 
 
 def day_finder(zone: ZoneInfo) -> Callable[[int], int]:

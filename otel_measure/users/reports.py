@@ -13,7 +13,7 @@ from math import nan
 from typing import Final
 
 from otel_measure.definitions.active_days import unknown_before
-from otel_measure.definitions.days import Days, day_date
+from otel_measure.definitions.days import Days, day_date, trailing
 from otel_measure.definitions.windows import DaySpan, Window
 from otel_measure.stats.intervals import UNKNOWN, Interval, nps_interval, nps_score, wilson_interval
 from otel_measure.store.questions import UserQuestions
@@ -210,11 +210,6 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else nan
 
 
-def trailing(last_day: int, n: int) -> Days:
-    """Return the n days that end with `last_day`."""
-    return Days(last_day - n + 1, last_day)
-
-
 def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
     """Distinct active persons on the trailing 1, 7 and 28 local days, and the sessions of the window."""
     days, month = Days(span.first_day, span.last_day), trailing(span.last_complete_day, MAU_DAYS)
@@ -314,16 +309,11 @@ def _cohort(cohort: Cohort, last_complete_day: int) -> CohortRetention:
 
 def lifecycle(ask: UserQuestions, period: Days) -> Lifecycle:
     """Set a period against the equally long one before it, from the persons active in each and in both together."""
-    ask.expect(around(period))
-    active, before, in_either = map(ask.active, around(period))
+    ask.expect(period.compared())
+    active, before, in_either = map(ask.active, period.compared())
     returning = active + before - in_either
     new = ask.first_seen(period)
     return Lifecycle(new, returning, active - new - returning, before - returning)
-
-
-def around(period: Days) -> tuple[Days, Days, Days]:
-    """Return a period, the equally long one before it, and both together."""
-    return period, period.before(), Days(period.before().first, period.last)
 
 
 def nps(ask: UserQuestions, span: DaySpan, survey: str | None = None) -> Nps:

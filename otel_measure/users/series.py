@@ -80,7 +80,7 @@ def user_series(
 
 def _columns(ask: UserQuestions, made: DaySteps, span: DaySpan, event: str, now_us: int) -> Columns:
     """Return a number per column and step; all of a step that ends before the first day is unknown."""
-    ask.expect((each for days in made.days for each in reports.around(days)), made.days)
+    ask.expect((each for days in made.days for each in days.compared()), made.days)
     first_day = ask.first_day()
     told = [
         values_of(ask, days, span, event, now_us, first_day) if first_day is not None and days.last >= first_day else {}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_measure.definitions.days import Days
+from otel_measure.definitions.days import Days, trailing
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import day_span
 from otel_measure.store.sqlite import SqliteStore
@@ -308,7 +308,7 @@ def test_known_rolling_users() -> None:
     vector = load("analytics", "D10")
     with asking_users(_store(_events(vector["input"]["events"]))) as ask:
         found = [
-            ask.active(reports.trailing(date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal(), n))
+            ask.active(trailing(date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal(), n))
             for day, n in vector["input"]["queries"]
         ]
     assert found == vector["expected"]

@@ -142,10 +142,14 @@ class ClickHouseDatabase:
             raise StoreUnavailable("full", f"{self.name}: {len(rows):,} of {made:,} rows of an answer came", FREE_SPACE)
         return rows
 
-    def run(self, sql: str, **parameters: Any) -> None:
-        """Run a statement, with parameters as those of `rows`."""
+    def run(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> None:
+        """Run a statement, with what `rows` takes."""
         with self._talking():
-            self._client.command(sql.replace("{db}", self.name), parameters=parameters or None)
+            self._client.command(
+                sql.replace("{db}", self.name),
+                parameters=parameters or None,
+                external_data=None if merged is None else _merged_table(merged),
+            )
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]], shard: int = 0) -> None:
         """Insert rows, given by columns; there are some. When it returns they are stored.

@@ -8,7 +8,7 @@ everything adds, so an answer is the sum of both.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from otel_measure.conventions.model_names import PROVIDER_BY_MODEL_PREFIX
@@ -76,8 +76,40 @@ class _Times(NamedTuple):
     known: str
 
 
+class _Ends(NamedTuple):
+    """Of how many calls a time is known, their outermost buckets and values, and the sum, microseconds."""
+
+    known: int
+    first_bucket: int
+    last_bucket: int
+    smallest: float
+    largest: float
+    units: int
+
+    def joined(self, other: _Ends | None) -> _Ends:
+        """Return the ends of the calls of both."""
+        if other is None or not other.known:
+            return self
+        if not self.known:
+            return other
+        return _Ends(*(joined(pair) for joined, pair in zip(_JOINED, zip(self, other, strict=True), strict=True)))
+
+
+_JOINED: Final[tuple[Callable[..., Any], ...]] = (sum, min, max, min, max, sum)
+
+
+def _ends(times: _Times) -> str:
+    """Return the SQL of `_Ends`; nothing of it means anything where no time is known."""
+    ends = (f"{end}If({column}, {times.known})" for column in (times.bucket, times.value) for end in ("min", "max"))
+    return f"countIf({times.known}), {', '.join(ends)}, sumIf(toInt128({times.units}), {times.known})"
+
+
 _LATENCY: Final = _Times("latency_index", "latency_ms", "latency_us", "untimed = 0")
 _FIRST_CHUNK: Final = _Times("first_chunk_index", "first_chunk_ms", "first_chunk_us", "first_chunk_us IS NOT NULL")
+
+
+_SOURCE: Final = "ifNull(cost_source, 'caller')"
+_ALL_SUMS: Final = ", ".join((*_SUMS.values(), _ends(_LATENCY), _ends(_FIRST_CHUNK)))
 
 
 def _named_provider() -> str:
@@ -191,44 +223,41 @@ class ClickHouseModelQuestions:
     def _uses(self, calls: ChosenCalls, keys: Sequence[str]) -> dict[_Key, ModelUse]:
         """Return what calls add up to that have the same keys; the uses name no model."""
         n, uses = len(keys), dict[_Key, ModelUse]()
-        for row in self._rows(keys, ", ".join(_SUMS.values()), calls):
-            use = uses[tuple(map(_hashable, row[:n]))] = ModelUse("", "", latency=ExponentialHistogram())
-            for name, whole in zip(_SUMS, row[n:], strict=True):
-                setattr(use, name, min(whole, LARGEST))
-        by_source = "count(), sum(toInt128(cost_nano))"
-        priced = calls.that("cost_nano IS NOT NULL")
-        for row in self._rows((*keys, "ifNull(cost_source, 'caller')"), by_source, priced):
-            *key, source, calls_of_source, nano_usd = row
-            use = uses[tuple(map(_hashable, key))]
-            use.sources[source] = calls_of_source
-            if nano_usd:  # as sums of several cells have it
-                use.sources_nano_usd[source] = nano_usd
-        for each, histogram in self._histograms(_LATENCY, calls, keys).items():
+        latencies, first_chunks = dict[_Key, _Ends](), dict[_Key, _Ends]()
+        for row in self._rows((*keys, _SOURCE), _ALL_SUMS, calls):
+            key, (source, *wholes) = tuple(map(_hashable, row[:n])), row[n:]
+            use = uses.setdefault(key, ModelUse("", "", latency=ExponentialHistogram()))
+            sums = dict(zip(_SUMS, wholes[: len(_SUMS)], strict=True))
+            for name, whole in sums.items():
+                setattr(use, name, min(getattr(use, name) + whole, LARGEST))
+            if sums["priced"]:
+                use.sources[source] = sums["priced"]
+            if sums["cost_nano_usd"]:  # as sums of several cells have it
+                use.sources_nano_usd[source] = sums["cost_nano_usd"]
+            latencies[key] = _Ends(*wholes[len(_SUMS) : -len(_Ends._fields)]).joined(latencies.get(key))
+            first_chunks[key] = _Ends(*wholes[-len(_Ends._fields) :]).joined(first_chunks.get(key))
+        for each, histogram in self._histograms(_LATENCY, latencies, calls, keys).items():
             uses[each].latency = histogram
-        for each, histogram in self._histograms(_FIRST_CHUNK, calls, keys).items():
+        for each, histogram in self._histograms(_FIRST_CHUNK, first_chunks, calls, keys).items():
             uses[each].first_chunk = histogram
         return uses
 
-    def _histograms(self, times: _Times, calls: ChosenCalls, keys: Sequence[str]) -> dict[_Key, ExponentialHistogram]:
+    def _histograms(
+        self, times: _Times, ends: Mapping[_Key, _Ends], calls: ChosenCalls, keys: Sequence[str]
+    ) -> dict[_Key, ExponentialHistogram]:
         """Return the histogram of each group of calls that has any of these times."""
-        n, timed = len(keys), calls.that(times.known)
-        ends = self._rows(
-            keys,
-            f"min({times.bucket}), max({times.bucket}), min({times.value}), max({times.value}),"
-            f" sum(toInt128({times.units}))",
-            timed,
-        )
-        if not ends:
+        timed = {key: each for key, each in ends.items() if each.known}
+        if not timed:
             return {}
-        shift = min(_shift(*row[n : n + 2]) for row in ends)
+        shift = min(_shift(each.first_bucket, each.last_bucket) for each in timed.values())
         counts: dict[_Key, dict[int, int]] = {}
-        for *each, index, calls_of_bucket in self._rows(
-            (*keys, f"bitShiftRight({times.bucket}, {shift:d})"), "count()", timed
-        ):
+        columns = (*keys, f"bitShiftRight({times.bucket}, {shift:d})")
+        for *each, index, calls_of_bucket in self._rows(columns, "count()", calls.that(times.known)):
             counts.setdefault(tuple(map(_hashable, each)), {})[index] = calls_of_bucket
         return {
-            (key := tuple(map(_hashable, row[:n]))): histogram_of(counts[key], *row[n + 2 :], shift=shift)
-            for row in ends
+            key: histogram_of(counts[key], each.smallest, each.largest, each.units, shift=shift)
+            for key, each in timed.items()
+            if key in counts  # of a removal between the two readings nothing is left
         }
 
     def _rows(self, keys: Sequence[str], columns: str, calls: ChosenCalls) -> Sequence[Sequence[Any]]:
