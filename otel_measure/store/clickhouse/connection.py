@@ -28,14 +28,14 @@ _PROMPT_S: Final = 4  # of those who wait for a write to be answered
 _PING_S: Final = 1
 IDS_AT_ONCE: Final = 2000
 # What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
-# when it returns. A question within a question is asked of all shards as well, and of the same replicas: the first of
-# each shard that answers. Without a shard there is no answer. Answers wait for their end in memory: by default they do
-# on the server's disk, and where that is full they are empty and no error.
+# when it returns. A question within a question is asked of all shards as well, and of the same replicas: the server
+# itself of its own shard (26.7 aborts when it connects to itself while a shard is away), the first that answers of any
+# other. Without a shard there is no answer. Answers wait for their end in memory: by default they do on the server's
+# disk, and where that is full they are empty and no error.
 _SETTINGS: Final = {
     "async_insert": 0,
     "buffer_size": 64 * 2**20,
     "load_balancing": "in_order",
-    "prefer_localhost_replica": 0,
     "use_hedged_requests": 0,
     "skip_unavailable_shards": 0,
     "distributed_foreground_insert": 1,

@@ -169,13 +169,13 @@ def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> N
         assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])
 
 
-def test_of_two_replicas_the_first_is_written_and_asked(shards: Shards) -> None:
-    """Also where the server that is asked is the other one: what is acknowledged is in the next answer."""
+def test_of_two_replicas_the_one_that_is_asked_is_written(shards: Shards) -> None:
+    """Also where it is not the first: what is acknowledged is in the next answer, and not at the other."""
     with ClickHouseDatabase.of_url(shards.new_url(REPLICAS)) as database:
         create(database, DEFINITIONS)
         facts = of_many("many", NOON)
         assert writer(database).accept(facts) == [ACCEPTED] * len(facts)
-        assert shards.rows_by_shard(database.name, "event") == [0, 9]
+        assert shards.rows_by_shard(database.name, "event") == [9, 0]
         assert writer(database).accept(facts) == [DUPLICATE] * len(facts)
         assert len(stored(database, [each.id for each in facts])) == len(facts)
         assert shown_sums(PartSums(database).sums()) == by_definition(facts)
