@@ -78,6 +78,11 @@ def user_number(by: WrittenBy, user_id: str) -> int:
     return erasable_number(tombstone, by.epochs.get(tombstone, 0))
 
 
+def person_numbers(by: WrittenBy, merged_users: Mapping[str, str]) -> dict[int, int]:
+    """Return the number of the person of each user that is another's, as `SqliteMoment.merged_users` has them."""
+    return {user_number(by, user): user_number(by, person) for user, person in merged_users.items()}
+
+
 def erasable_number(tombstone: bytes, epoch: int) -> int:
     """Return the number of a user from the tombstone of the id, so that an erasure can be finished without the id.
 

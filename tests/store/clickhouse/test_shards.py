@@ -15,6 +15,7 @@ import pytest
 
 from exporter.cli import same_answers
 from otel_measure.config import Settings
+from otel_measure.definitions.days import Days
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import GroundTruth, Inference, Record
@@ -24,9 +25,11 @@ from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover
 from otel_measure.store.clickhouse.exporting import export
 from otel_measure.store.clickhouse.part_sums import PartSums
+from otel_measure.store.clickhouse.past import PastKeeper
 from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.tables import FACT_TABLES
+from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
 from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.engines import move_store, open_store, store_checks
 from otel_measure.store.sqlite import SqliteStore
@@ -42,7 +45,7 @@ from tests.store.clickhouse import test_users
 from tests.store.clickhouse.storing import DEFINITIONS, remove_persons, stored, writer, written_by
 from tests.store.clickhouse.test_part_sums import by_definition
 from tests.store.clickhouse.test_part_sums import shown as shown_sums
-from tests.store.clickhouse.test_settling import from_facts, sessions, settle_all
+from tests.store.clickhouse.test_settling import NOBODY, from_facts, sessions, settle_all
 from tests.store.clickhouse.test_sweeping import Notes, of_day
 from tests.waiting import until
 
@@ -166,13 +169,13 @@ def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> N
         assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])
 
 
-def test_of_two_replicas_the_first_is_written_and_asked(shards: Shards) -> None:
-    """Also where the server that is asked is the other one: what is acknowledged is in the next answer."""
+def test_of_two_replicas_the_one_that_is_asked_is_written(shards: Shards) -> None:
+    """Also where it is not the first: what is acknowledged is in the next answer, and not at the other."""
     with ClickHouseDatabase.of_url(shards.new_url(REPLICAS)) as database:
         create(database, DEFINITIONS)
         facts = of_many("many", NOON)
         assert writer(database).accept(facts) == [ACCEPTED] * len(facts)
-        assert shards.rows_by_shard(database.name, "event") == [0, 9]
+        assert shards.rows_by_shard(database.name, "event") == [9, 0]
         assert writer(database).accept(facts) == [DUPLICATE] * len(facts)
         assert len(stored(database, [each.id for each in facts])) == len(facts)
         assert shown_sums(PartSums(database).sums()) == by_definition(facts)
@@ -281,3 +284,22 @@ def test_a_store_is_moved_to_a_cluster_and_back(
     for source, target in itertools.pairwise(places):
         alike = partial(same_answers.differing, places[0], now=NOON + DAY)
         move_store(source, target, lambda: NOON + DAY, lambda *_: None, alike)
+
+
+def test_what_days_said_that_go_stays(emptied: ClickHouseDatabase) -> None:
+    """Of users of both shards, some of whom are one person: their days, sessions and conversions are known once."""
+    facts = [event(f"p{n}-{user}", f"u{user}", NOON - n * DAY, type="purchase") for n in (20, 0) for user in range(9)]
+    writer(emptied).accept(facts)
+    by = written_by(emptied)
+    merged = {user_number(by, f"u{user}"): user_number(by, "u8") for user in range(4)}
+
+    def told() -> tuple[object, ...]:
+        ask = ClickHouseUserQuestions(emptied, DEFINITIONS, merged, HERE.environment)
+        ever = Days(DEFINITIONS.day_of(NOON) - 30, DEFINITIONS.day_of(NOON))
+        return ask.active_by_day(ever), ask.sessions(ever, NOON), ask.conversions(ever, "purchase")
+
+    before, ten_days_ago = told(), DEFINITIONS.day_of(NOON) - 10
+    PastKeeper(emptied, DEFINITIONS, lambda: NOBODY, lambda: merged).keep_before(ten_days_ago)
+    assert told() == before
+    assert AgeSweeper(emptied, Notes()).remove_before(ten_days_ago) == 9
+    assert told() == before
