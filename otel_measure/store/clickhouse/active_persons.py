@@ -1,6 +1,6 @@
 """Who was active on which days: one reading of the days answers every question that is expected about them.
 
-A person's active days become the bits of a number of 128, so that who was active in any of these days is one `AND`.
+A person's active days become the bits of a number of 256, so that who was active in any of these days is one `AND`.
 The first active days of all persons are a few hundred numbers, which are read once.
 """
 
@@ -12,22 +12,15 @@ from typing import Any, Final, Protocol
 
 from otel_measure.definitions.days import Days
 from otel_measure.store.clickhouse.persons import JOIN, MERGED, USER_DAYS
+from otel_measure.store.types.users import Cohort
 
 ALL_DAYS: Final = Days(0, 2**16 - 1)
-_BITS: Final = 128
-
-
-def per_person(of_user: str, of_users: str) -> str:
-    """Return the SQL of what persons did on days, made of what each of their users did.
-
-    Args:
-        of_user: an aggregate over the days `d` of a user and the times `first` of the first activity on each.
-        of_users: an aggregate over the results `x` of a person's users.
-    """
-    return (
-        f"(SELECT {MERGED} AS person, {of_users} AS x FROM"
-        f" (SELECT user, {of_user} AS x FROM {USER_DAYS} GROUP BY user) AS u {JOIN} GROUP BY person)"
-    )
+_BITS: Final = 256
+# Of days that may lie outside of the mask, which begins with `{base}`.
+_MASK: Final = (
+    "groupBitOr(if(d BETWEEN {base} AND {base} + 255,"
+    " bitShiftLeft(toUInt256(1), toUInt8(least(greatest(d - {base}, 0), 255))), toUInt256(0)))"
+)
 
 
 def within_table(days: Days) -> Days:
@@ -48,10 +41,12 @@ class ActivePersons:
 
     Args:
         ask: the server.
+        is_anybody_merged: whether there are users that are somebody else.
     """
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, *, is_anybody_merged: bool) -> None:
         self._ask = ask
+        self._is_anybody_merged = is_anybody_merged
         self._expected: set[Days] = set()
         self._active: dict[Days, int] = {}
 
@@ -76,13 +71,15 @@ class ActivePersons:
         """Find how many persons were active on each of some ranges of days, which lie near each other."""
         span = Days(min(days.first for days in ranges), max(days.last for days in ranges))
         if span.length > _BITS:
-            of_persons = per_person("count()", "sum(x)")
+            of_persons = self._per_person("count()", "sum(x)")
             ((self._active[span],),) = self._ask(f"SELECT count() FROM {of_persons}", span)
             return
-        of_persons = per_person(f"groupBitOr(bitShiftLeft(toUInt128(1), d - {span.first:d}))", "groupBitOr(x)")
+        of_persons = self._per_person(
+            f"groupBitOr(bitShiftLeft(toUInt256(1), toUInt8(d - {span.first:d})))", "groupBitOr(x)"
+        )
         masks = [((1 << days.length) - 1) << (days.first - span.first) for days in ranges]
         ((counts,),) = self._ask(
-            f"SELECT sumForEach(arrayMap(days -> bitAnd(x, days) != 0, {{masks:Array(UInt128)}})) FROM {of_persons}",
+            f"SELECT sumForEach(arrayMap(days -> bitAnd(x, days) != 0, {{masks:Array(UInt256)}})) FROM {of_persons}",
             span,
             masks=masks,
         )
@@ -104,9 +101,70 @@ class ActivePersons:
     @cached_property
     def _first_days(self) -> dict[int, int]:
         """How many persons were first active on each day."""
-        of_persons = per_person("min(d)", "min(x)")
+        of_persons = self._per_person("min(d)", "min(x)")
         rows = self._ask(f"SELECT x, count() FROM {of_persons} GROUP BY x", ALL_DAYS)
         return {int(day): int(n) for day, n in rows}
+
+    def back_after(self, days: Days, gap: int) -> int:
+        """Return how often persons came back on one of these days after `gap` days or more, which are under 256."""
+        back = 0
+        for asked in _chunks(days, _BITS - gap):
+            base = asked.first - gap + 1
+            sql = (
+                "SELECT sum(arrayCount((day, is_day, between) -> bitAnd(x.2, is_day) != 0 AND bitAnd(x.2, between) = 0"
+                f" AND x.1 <= day - {gap:d}, {{asked:Array(Int32)}}, {{is_day:Array(UInt256)}},"
+                f" {{between:Array(UInt256)}})) FROM {self._first_and_mask(base)}"
+            )
+            numbers = [day.first for day in asked.each()]
+            between = [((1 << (gap - 1)) - 1) << (day - gap + 1 - base) for day in numbers]
+            given = {"asked": numbers, "is_day": [1 << (day - base) for day in numbers], "between": between}
+            back += int(self._ask(sql, Days(0, asked.last), **given)[0][0])
+        return back
+
+    def frequent(self, days: Days, at_least: int, lately: Days) -> int:
+        """Return the persons active on at least so many of these days, under 256, the last of them among `lately`."""
+        of_persons = self._per_person(_MASK.format(base=days.first), "groupBitOr(x)")
+        is_frequent = f"bitCount(x) >= {at_least:d} AND bitShiftRight(x, {lately.first - days.first:d}) != 0"
+        return int(self._ask(f"SELECT countIf({is_frequent}) FROM {of_persons}", days)[0][0])
+
+    def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
+        """Return the cohorts first seen on these days, ascending; offsets are under 256."""
+        found = []
+        for asked in _chunks(days, _BITS - max(offsets)):
+            returned = "".join(
+                f", countIf(bitAnd(bitShiftRight(x.2, toUInt8(day - {asked.first - offset:d})), 1) != 0)"
+                for offset in offsets
+            )
+            rows = self._ask(
+                f"SELECT x.1 AS day, count(){returned} FROM {self._first_and_mask(asked.first)}"
+                f" WHERE day BETWEEN {asked.first:d} AND {asked.last:d} GROUP BY day ORDER BY day",
+                ALL_DAYS,
+            )
+            found += [Cohort(day, size, dict(zip(offsets, back, strict=True))) for day, size, *back in rows]
+        return found
+
+    def _first_and_mask(self, base: int) -> str:
+        """Return the SQL of the first active day of each person, and the mask of 256 days from a day on."""
+        return self._per_person(f"(min(d), {_MASK.format(base=base)})", "(min(x.1), groupBitOr(x.2))")
+
+    def _per_person(self, of_user: str, of_users: str) -> str:
+        """Return the SQL of what persons did on days, made of what each of their users did.
+
+        Args:
+            of_user: an aggregate over the days `d` of a user and the times `first` of the first activity on each.
+            of_users: an aggregate over the results `x` of a person's users.
+        """
+        per_user = f"(SELECT user, {of_user} AS x FROM {USER_DAYS} GROUP BY user)"
+        if not self._is_anybody_merged:
+            return per_user
+        return f"(SELECT {MERGED} AS person, {of_users} AS x FROM {per_user} AS u {JOIN} GROUP BY person)"
+
+
+def _chunks(days: Days, most: int) -> Iterator[Days]:
+    """Yield some days in pieces of at most so many, as far as a table has them."""
+    first, last = within_table(days)
+    for day in range(first, last + 1, most):
+        yield Days(day, min(day + most - 1, last))
 
 
 def _within_bits(ranges: Iterable[Days]) -> Iterator[list[Days]]:

@@ -17,9 +17,7 @@ from otel_measure.definitions.days import Days
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.clickhouse.active_persons import (
-    ALL_DAYS,
     ActivePersons,
-    per_person,
     within_table,
 )
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
@@ -38,29 +36,32 @@ from otel_measure.store.clickhouse.persons import (
 )
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
-# (person, d, first): the days of persons and their first activity on each
-_DAYS: Final = f"(SELECT {MERGED} AS person, d, min(u.first) AS first FROM {USER_DAYS} AS u {JOIN} GROUP BY person, d)"
 # The numbers of the steps that a day lies in.
 _IN_STEPS: Final = (
     "arrayFilter((i, begin, end) -> d BETWEEN begin AND end, arrayEnumerate({firsts:Array(Int32)}),"
     " {firsts:Array(Int32)}, {lasts:Array(Int32)})"
 )
-_CONVERTING: Final = (
-    f"(SELECT {MERGED} AS person, u.ts AS ts, u.d AS d, u.currency AS currency, u.value_nano AS value_nano FROM"
-    f" (SELECT user, toUnixTimestamp64Micro(ts) AS ts, {DAY} AS d, ifNull(currency, '') AS currency, value_nano"
-    " FROM {db}.event FINAL WHERE (type = {event:String} OR name = {event:String})"
-    f" AND {OF_FACTS} AND {ON_DAYS} UNION ALL SELECT user, ts, {DAY} AS d, currency, value_nano"
-    f" FROM {{db}}.past_conversion WHERE goal = {{event:String}} AND {OF_PAST} AND {ON_DAYS}) AS u {JOIN})"
+# Days of users, and events by which they may have converted; of each row the other half says nothing.
+_NEVER: Final = "toInt64(9223372036854775807)"
+_CONVERTING: Final = "CAST({}, 'Array(Tuple(at Int64, money String, nanos Nullable(Int128)))') AS converting"
+# The projection comes last: where a query names it before its table, the server looks for the table's columns in it.
+_DAYS_AND_CONVERSIONS: Final = (
+    f"SELECT user, {DAY} AS d, {_NEVER} AS first, "
+    + _CONVERTING.format("[(toUnixTimestamp64Micro(ts), ifNull(currency, ''), value_nano)]")
+    + " FROM {db}.event FINAL WHERE (type = {event:String} OR name = {event:String})"
+    f" AND {OF_FACTS} AND {ON_DAYS} UNION ALL SELECT user, {DAY} AS d, {_NEVER} AS first,"
+    f" {_CONVERTING.format('[(ts, currency, value_nano)]')}"
+    f" FROM {{db}}.past_conversion WHERE goal = {{event:String}} AND {OF_PAST} AND {ON_DAYS}"
+    f" UNION ALL SELECT user, d, first, {_CONVERTING.format('[]')} FROM {USER_DAYS}"
 )
 # Of each step how many converted after their first activity in it, how long that took, and sums by currency.
 _CONVERSIONS: Final = (
-    "SELECT step, count(), sum(wait_us), sumMap(sums.1, sums.2, sums.3, sums.4) FROM (SELECT c.step AS step,"
-    " min(c.ts) - any(e.entered) AS wait_us,"
-    " sumMap([c.currency], [1], [toUInt8(c.value_nano IS NOT NULL)], [ifNull(c.value_nano, 0)]) AS sums"
-    f" FROM (SELECT person, ts, currency, value_nano, arrayJoin({_IN_STEPS}) AS step FROM {_CONVERTING}) AS c"
-    f" INNER JOIN (SELECT person, arrayJoin({_IN_STEPS}) AS step, min(first) AS entered FROM {_DAYS}"
-    f" WHERE person IN (SELECT person FROM {_CONVERTING}) GROUP BY person, step) AS e"
-    " ON e.person = c.person AND e.step = c.step WHERE c.ts >= e.entered GROUP BY c.step, c.person) GROUP BY step"
+    "SELECT step, count(), sum(arrayMin(found.at) - entered), sumMap(found.money, arrayMap(one -> 1, found),"
+    " arrayMap(one -> toUInt8(one.nanos IS NOT NULL), found), arrayMap(one -> ifNull(one.nanos, 0), found))"
+    " FROM (SELECT step, min(first) AS entered,"
+    " arrayFilter(one -> one.at >= entered, groupArrayArray(converting)) AS found"
+    f" FROM (SELECT arrayJoin({_IN_STEPS}) AS step, {MERGED} AS person, u.first AS first, u.converting AS converting"
+    f" FROM ({_DAYS_AND_CONVERSIONS}) AS u {JOIN}) GROUP BY step, person HAVING notEmpty(found)) GROUP BY step"
 )
 _OF_SURVEY: Final = f"{ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})"
 _ANSWERS: Final = (
@@ -105,7 +106,7 @@ class ClickHouseUserQuestions:
         self._merged = merged
         self._first_with_facts = definitions.day_of(horizon - 1) + 1 if horizon else 0
         self._of = {"environment": environment, "service": service or "", "every": service is None}
-        self._persons = ActivePersons(self._rows)
+        self._persons = ActivePersons(self._rows, is_anybody_merged=bool(merged))
         self._sessions = PersonSessions(database, definitions, self._rows)
         self._steps: set[Days] = set()
         self._conversions: dict[tuple[Days, str], ConversionTotals] = {}
@@ -138,15 +139,11 @@ class ClickHouseUserQuestions:
 
     def back_after(self, days: Days, gap: int) -> int:
         """Return the persons who came back on one of these days after `gap` days or more."""
-        of_persons = per_person("groupArray(d)", "arraySort(groupUniqArrayArray(x))")
-        returns = f"arrayCount((d, pause) -> d >= {days.first:d} AND pause >= {gap:d}, x, arrayDifference(x))"
-        return self._number(f"SELECT sum({returns}) FROM {of_persons}", Days(0, days.last))
+        return self._persons.back_after(days, gap)
 
     def frequent(self, days: Days, at_least: int, lately: Days) -> int:
         """Return the persons active on at least so many of these days, the last of them among `lately`."""
-        of_persons = per_person("groupArray(d)", "groupUniqArrayArray(x)")
-        is_frequent = f"length(x) >= {at_least:d} AND arrayMax(x) >= {lately.first:d}"
-        return self._number(f"SELECT countIf({is_frequent}) FROM {of_persons}", days)
+        return self._persons.frequent(days, at_least, lately)
 
     def sessions(self, days: Days, now: int) -> SessionTotals:
         """Return what the sessions that start on these days add up to; those still open at `now` are in no bounce."""
@@ -171,14 +168,7 @@ class ClickHouseUserQuestions:
 
     def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
         """Return the cohorts first seen on these days, ascending."""
-        returned = "".join(f", countIf(has(x, day + {offset:d}))" for offset in offsets)
-        of_persons = per_person("groupArray(d)", "groupUniqArrayArray(x)")
-        rows = self._rows(
-            f"SELECT arrayMin(x) AS day, count(){returned} FROM {of_persons}"
-            f" WHERE day BETWEEN {days.first:d} AND {days.last:d} GROUP BY day ORDER BY day",
-            ALL_DAYS,
-        )
-        return [Cohort(day, size, dict(zip(offsets, back, strict=True))) for day, size, *back in rows]
+        return self._persons.cohorts(days, offsets)
 
     def scores(self, days: Days, survey: str | None = None) -> Counter[int]:
         """Return how many gave each score with their last answer in these days."""
@@ -194,9 +184,6 @@ class ClickHouseUserQuestions:
     def _rows_of_steps(self, sql: str, steps: Sequence[Days], **parameters: Any) -> Sequence[Sequence[Any]]:
         firsts, lasts = [step.first for step in steps], [step.last for step in steps]
         return self._rows(sql, Days(min(firsts), max(lasts)), firsts=firsts, lasts=lasts, **parameters)
-
-    def _number(self, sql: str, days: Days, **parameters: Any) -> int:
-        return int(self._rows(sql, days, **parameters)[0][0])
 
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
         first, last = within_table(days)
