@@ -94,7 +94,7 @@ def _tell_and_kill(shards: Shards, store: Store, step: Step, kill: Kill) -> None
     shards.kill(kill.server)
     telling.join()
     shards.start(kill.server)
-    until(lambda: _try(store, step))
+    until(lambda: shards.start_ended() or _try(store, step))
 
 
 def _try(store: Store, step: Step) -> bool:

@@ -192,7 +192,7 @@ _VALUES: Final = st.lists(
 @st.composite
 def points(draw: st.DrawFn, now: int) -> list[Point]:
     """Values of a few streams: cumulative and deltas, late and again, of processes that begin anew, and gauges."""
-    return [_point(each, now) for each in draw(_VALUES)]
+    return [replace(_point(each, now), received_ts=now) for each in draw(_VALUES)]
 
 
 def _point(each: _StreamValue, now: int) -> Point:
