@@ -176,12 +176,14 @@ class _StreamValue(NamedTuple):
     fails: bool
 
 
+_STARTLESS: Final = "c"
+"""The process that says of none of its streams when it began."""
 _STREAM_KINDS: Final = ("calls", "calls", "delta calls", "tokens", "counter", "delta", "gauge", "host", "histogram")
 _VALUES: Final = st.lists(
     st.builds(
         _StreamValue, kind=st.sampled_from(_STREAM_KINDS), value=st.integers(0, 9),
         ago=st.sampled_from((0, 1, SECOND, MINUTE, 30 * MINUTE, 2 * HOUR)),
-        start=st.sampled_from((3 * HOUR, 3 * HOUR, 10 * MINUTE, 0)), instance=st.sampled_from(("a", "a", "b")),
+        start=st.sampled_from((3 * HOUR, 3 * HOUR, 10 * MINUTE)), instance=st.sampled_from(("a", "a", "b", _STARTLESS)),
         fails=st.sampled_from((False, False, True)),
     ),
     min_size=4,
@@ -196,7 +198,7 @@ def points(draw: st.DrawFn, now: int) -> list[Point]:
 
 
 def _point(each: _StreamValue, now: int) -> Point:
-    ts, start = now - each.ago, now - each.start if each.start else 0
+    ts, start = now - each.ago, now - each.start if each.instance != _STARTLESS else 0
     if each.kind in ("calls", "delta calls"):
         found = calls(each.value, ts, source=each.instance, start=start)
         failed = found.model_series and found.model_series._replace(error_type="Timeout")
