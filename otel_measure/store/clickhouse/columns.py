@@ -38,6 +38,12 @@ NOBODY_ERASED: Final[Mapping[bytes, int]] = MappingProxyType({})
 
 BY_ID: Final = "id_text = '', id_text, id"
 """The order of ids in SQL, as `records.ids.id_key` has it: texts, then UUIDs."""
+KeyOrder: TypeAlias = tuple[bool, bytes]
+
+
+def key_order(key: bytes | str) -> KeyOrder:
+    """Return what sorts keys of ids as `BY_ID` sorts the ids."""
+    return (True, key) if isinstance(key, bytes) else (False, key.encode("utf-8", "surrogatepass"))
 
 
 class WrittenBy(NamedTuple):

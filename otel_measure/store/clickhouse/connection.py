@@ -219,6 +219,12 @@ class ClickHouseDatabase:
         sql = f"SELECT {columns} FROM {of} WHERE database = {{of:String}} AND table = {{table:String}} AND {where}"
         return self.rows(sql, of=self.name, table=self.holder(table))
 
+    def projection(self, table: str, name: str) -> str | None:
+        """Return a projection of a table as a query names it, on every shard; `None` where it tells of hidden rows."""
+        if self._asked_with:
+            return None
+        return self.on_each_shard(f"mergeTreeProjection({self.name}, {self.holder(table)}, {name})")
+
     def on_each_shard(self, table: str) -> str:
         """Return a table of the servers' own as a query names it, of one server of each shard."""
         return table if self.cluster is None else f"cluster('{self.cluster}', {table})"

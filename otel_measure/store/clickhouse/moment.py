@@ -56,7 +56,7 @@ class ClickHouseMoment:
         self._changes = changes
         self._state = state
         self._where = where._replace(environment=self.environment)
-        self._calls = CallTable(by.definitions, self._where)
+        self._calls = CallTable(by.definitions, self._where, state.final_calls)
 
     @property
     def environment(self) -> str:
@@ -95,14 +95,14 @@ class ClickHouseMoment:
     @cached_property
     def call_times(self) -> ClickHouseCallTimeQuestions:
         """When models were called."""
-        return ClickHouseCallTimeQuestions(
-            self._database, self._by.definitions, self.environment, self._state.call_times
-        )
+        return ClickHouseCallTimeQuestions(self._database, self._calls.of_all_services(), self._state.call_times)
 
     @cached_property
     def quality(self) -> ClickHouseQualityQuestions:
         """How good models are."""
-        return ClickHouseQualityQuestions(self._database, self._by.definitions, self._where, self._state.quality)
+        return ClickHouseQualityQuestions(
+            self._database, self._by.definitions, self._where, self._state.quality, self._state.final_calls
+        )
 
     def agents(self, start: int, end: int) -> AgentActivity:
         """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.tables import EVENT
+
 # user → person; users that are nobody else's have no row
 MERGED: Final = "if(m.person = 0, u.user, m.person)"
 JOIN: Final = "LEFT ANY JOIN merged AS m ON m.user = u.user"
@@ -25,9 +28,20 @@ OF_FACTS: Final = (
 OF_PAST: Final = f"{{every:Bool}} AND environment = {{environment:String}} AND {PAST}"
 # As `records.ids.id_text` says it: of answers at one time the last one by its id counts.
 ANSWER_ID: Final = "if(id_text != '', id_text, toString(toUUID(lower(leftPad(hex(id), 32, '0')))))"
-# (user, d, first): the days of users, as the projection `user_day` has them, and the first activity on each
+# (user, d, first): the days of users and the first activity on each, several times where they lie in several parts;
+# `{user_days}` is what `user_days()` returns.
 USER_DAYS: Final = (
-    f"(SELECT user, {DAY} AS d, toUnixTimestamp64Micro(min(ts)) AS first FROM {{db}}.event"
-    f" WHERE active = 1 AND {OF_FACTS} AND {ON_DAYS} GROUP BY user, day"
+    f"(SELECT user, {DAY} AS d, toUnixTimestamp64Micro(finalizeAggregation(`min(ts)`)) AS first FROM {{user_days}}"
+    f" WHERE active = 1 AND {OF_FACTS} AND {ON_DAYS}"
     f" UNION ALL SELECT user, {DAY} AS d, first FROM {{db}}.past_activity WHERE {OF_PAST} AND {ON_DAYS})"
 )
+_KEYS: Final = "environment, active, day, user, service"
+
+
+def user_days(database: ClickHouseDatabase) -> str:
+    """Return the days of users as a query reads them: the projection itself, which is ten times as fast.
+
+    A query that the server answers from a projection groups its rows again, by user and day.
+    """
+    from_facts = f"(SELECT {_KEYS}, minState(ts) AS `min(ts)` FROM {{db}}.{EVENT.name} GROUP BY {_KEYS})"
+    return database.projection(EVENT.name, "user_day") or from_facts

@@ -16,6 +16,7 @@ from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, pers
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import Mutations, PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.final_calls import FinalCallsMover
 from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.past import PastKeeper
 from otel_measure.store.clickhouse.settling import BeingErased, DaySettler
@@ -44,6 +45,7 @@ from otel_measure.store.types.users import Erasure, ErasureState
 _GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
 _DOUBLES_DAYS: Final = 2
 _SETTLING_US: Final = 60_000_000  # a day takes seconds
+_TRIED_AGAIN_US: Final = 3_600_000_000  # a day that the server failed at
 
 
 class KeptDays(NamedTuple):
@@ -138,8 +140,10 @@ class ClickHouseUpkeep:
         self._notes = RemovalNotes(state)
         self._remover = PersonRemover(database, by)
         self._snapshots = snapshots
+        self._mover = FinalCallsMover(database, state, lambda: state.ask(self.written_by))
         self._masking = _NO_MASKING
         self._settler = DaySettler(database, by.definitions, self._being_erased)
+        self._failed_at: dict[int, int] = {}
         self._past = PastKeeper(database, by.definitions, self._being_erased, self._merged)
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
 
@@ -271,11 +275,17 @@ class ClickHouseUpkeep:
     # ------------------------------------------------------------ settled days
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
-        """Settle one of the days that are over; return whether there may be more of them."""
-        days = self._settler.unsettled(now)
+        """Settle one of the days that are over; return whether there may be more of them.
+
+        One that the server failed at keeps no other one waiting.
+        """
+        tried_since = now - _TRIED_AGAIN_US
+        days = [each for each in self._settler.unsettled(now) if self._failed_at.get(each.day, 0) <= tried_since]
         if not days or not self._state.do(TakeLease("settling", holder, now, now + _SETTLING_US)):
             return False
+        self._failed_at[days[0].day] = now
         is_settled = self._settler.settle(days[0])
+        del self._failed_at[days[0].day]
         if len(days) == 1:
             self._settler.remove_superseded()
         return is_settled and len(days) > 1
@@ -300,6 +310,7 @@ class ClickHouseUpkeep:
             self._past.keep_before(first)
             removed += AgeSweeper(self._database, self._notes).remove_before(first)
         self._remove_doubles(now)
+        self._mover.move(now)
         self.take_snapshot()
         return removed
 

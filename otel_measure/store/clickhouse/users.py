@@ -34,6 +34,7 @@ from otel_measure.store.clickhouse.persons import (
     OF_PAST,
     ON_DAYS,
     USER_DAYS,
+    user_days,
 )
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
@@ -200,7 +201,11 @@ class ClickHouseUserQuestions:
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
         first, last = within_table(days)
         given = {"first": first, "last": last, "kept_from": self._kept_from, **self._of, **parameters}
-        return self._database.rows(sql, self._merged, **given)
+        return self._database.rows(sql.replace("{user_days}", self._user_days), self._merged, **given)
+
+    @cached_property
+    def _user_days(self) -> str:
+        return user_days(self._database)
 
     @cached_property
     def _kept_from(self) -> int:
