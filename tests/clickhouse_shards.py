@@ -99,12 +99,16 @@ class Shards:
     def without_keeper(self) -> Iterator[None]:
         """Let statements for the cluster be given to each server: without Keeper none takes them for all others."""
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(ClickHouseDatabase, "run_on_shards", lambda mine, sql: self._run_where_said(mine, sql))
+            patched.setattr(ClickHouseDatabase, "run_on_shards", lambda mine, sql: self._run_as_one(mine, sql))
             yield
+
+    def _run_as_one(self, database: ClickHouseDatabase, sql: str) -> None:
+        if _ON_CLUSTER.search(sql):
+            database.run(f"EXPLAIN AST {sql}")  # it is a statement as it stands
+        self._run_where_said(database, sql)
 
     def _run_where_said(self, database: ClickHouseDatabase, sql: str) -> None:
         if _ON_CLUSTER.search(sql):
-            database.run(f"EXPLAIN AST {sql}")  # it is one as it stands
             self._run_on_all(database.name, sql)
         else:
             database.run(sql)

@@ -57,6 +57,12 @@ class Sum:
         if self.buckets is not None and other.buckets is not None:
             self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
 
+    def negate(self) -> None:
+        """Become what takes out what it would add."""
+        self.value, self.count = -self.value, -self.count
+        if self.buckets is not None:
+            self.buckets = [-n for n in self.buckets]
+
     def remove(self, other: Sum) -> None:
         """Take out what another has, which was added before."""
         self.value -= other.value

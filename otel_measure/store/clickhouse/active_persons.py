@@ -11,19 +11,10 @@ from functools import cached_property
 from typing import Any, Final, Protocol
 
 from otel_measure.definitions.days import Days
+from otel_measure.store.clickhouse.persons import JOIN, MERGED, USER_DAYS
 
 ALL_DAYS: Final = Days(0, 2**16 - 1)
 _BITS: Final = 128
-OF_SERVICE: Final = "environment = {environment:String} AND (service = {service:String} OR {every:Bool})"
-ON_DAYS: Final = "day BETWEEN toDate({first:UInt32}) AND toDate({last:UInt32})"
-# user → person; users that are nobody else's have no row
-MERGED: Final = "if(m.person = 0, u.user, m.person)"
-JOIN: Final = "LEFT ANY JOIN merged AS m ON m.user = u.user"
-# the days of users, as the projection `user_day` has them
-_USER_DAYS: Final = (
-    "(SELECT user, toInt32(toUInt16(day)) AS d, min(ts) AS first FROM {db}.event"
-    f" WHERE active = 1 AND {OF_SERVICE} AND {ON_DAYS} GROUP BY user, day)"
-)
 
 
 def per_person(of_user: str, of_users: str) -> str:
@@ -35,7 +26,7 @@ def per_person(of_user: str, of_users: str) -> str:
     """
     return (
         f"(SELECT {MERGED} AS person, {of_users} AS x FROM"
-        f" (SELECT user, {of_user} AS x FROM {_USER_DAYS} GROUP BY user) AS u {JOIN} GROUP BY person)"
+        f" (SELECT user, {of_user} AS x FROM {USER_DAYS} GROUP BY user) AS u {JOIN} GROUP BY person)"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US
@@ -11,17 +11,16 @@ from otel_measure.records.ids import id_key
 from otel_measure.records.kinds import Inference
 from otel_measure.stats.means import Moments
 from otel_measure.store.clickhouse.chosen_calls import US, CallTable, cell_start
-from otel_measure.store.clickhouse.columns import BY_ID, record_of
+from otel_measure.store.clickhouse.columns import BY_ID, KeyOrder, id_key_of, key_order, record_of
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, in_ids
 from otel_measure.store.clickhouse.reading import record_columns
 from otel_measure.store.clickhouse.tables import INFERENCE
-from otel_measure.store.sqlite.call_facts import LOOKED_AT, SqliteCallFactQuestions
+from otel_measure.store.sqlite.call_facts import LOOKED_AT, SqliteCallFactQuestions, TraceOfFailure
 from otel_measure.store.types.models import CallMoments, CallOrder, FailedCalls, ModelChoice
 
 _COLUMNS: Final[Mapping[CallOrder, str]] = {"latency": "latency_ms", "cost": "cost_usd"}
 _MOMENTS: Final = ("cost_usd", "input_tokens", "output_tokens")
 _ALL: Final = 2**31 - 1
-_IdOrder: TypeAlias = tuple[bool, bytes]
 
 
 class ClickHouseCallFactQuestions:
@@ -51,7 +50,7 @@ class ClickHouseCallFactQuestions:
             rows = self._database.rows(f"SELECT {record_columns(INFERENCE)} {these.source}", **these.parameters)
             records = (record_of(INFERENCE, row) for row in rows)
             largest += [record for record in records if isinstance(record, Inference)]
-        largest.sort(key=lambda call: (-(getattr(call, column) or 0.0), -call.ts, _id_order(call.id)))
+        largest.sort(key=lambda call: (-(getattr(call, column) or 0.0), -call.ts, key_order(id_key(call.id))))
         return largest[:limit]
 
     def failed(self, start: int, end: int, only: ModelChoice, limit: int) -> list[FailedCalls]:
@@ -71,19 +70,23 @@ class ClickHouseCallFactQuestions:
         for one in frequent:
             told_trace = self._told.newest_trace(one.error_type, start, end, only)
             known = [trace for trace in (told_trace, traces.get(one.error_type)) if trace is not None]
-            failed.append(one._replace(trace_id=max(known)[1] if known else None))
+            newest = min(known, key=_newest_first, default=None)
+            failed.append(one._replace(trace_id=None if newest is None else newest.trace_id))
         return failed
 
-    def _newest_traces(self, start: int, end: int, only: ModelChoice) -> dict[str, tuple[int, str]]:
-        """Return time and trace of the newest call of each type that has one, if any of the last has."""
+    def _newest_traces(self, start: int, end: int, only: ModelChoice) -> dict[str, TraceOfFailure]:
+        """Return the trace of the newest call of each type that has one, if any of the last has."""
         calls = self._calls.chosen(start, end, only).that("error_type IS NOT NULL")
         rows = self._database.rows(
-            "SELECT error_type, at, trace FROM ("
-            f"SELECT error_type, {US} AS at, JSONExtractString(extra, 'trace_id') AS trace {calls.source}"
+            "SELECT error_type, at, id, id_text, trace FROM ("
+            f"SELECT error_type, {US} AS at, id, id_text, JSONExtractString(extra, 'trace_id') AS trace {calls.source}"
             f" ORDER BY ts DESC, {BY_ID} LIMIT {LOOKED_AT} BY error_type) WHERE trace != '' LIMIT 1 BY error_type",
             **calls.parameters,
         )
-        return {error_type: (at, trace) for error_type, at, trace in rows}
+        return {
+            error_type: TraceOfFailure(at, id_key_of(number, text), trace)
+            for error_type, at, number, text, trace in rows
+        }
 
     def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
         """Return how many calls failed in each step of a series, by type; steps without one are left out."""
@@ -114,6 +117,5 @@ class ClickHouseCallFactQuestions:
         return CallMoments(*moments)
 
 
-def _id_order(record_id: str) -> _IdOrder:
-    key: Any = id_key(record_id)
-    return (True, key) if isinstance(key, bytes) else (False, key.encode("utf-8", "surrogatepass"))
+def _newest_first(trace: TraceOfFailure) -> tuple[int, KeyOrder]:
+    return -trace.ts, key_order(trace.key)

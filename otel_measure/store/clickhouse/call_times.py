@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import HOUR_US, MINUTE_US
 from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls, cell_start
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.model_questions import CallTimeQuestions
-from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ServiceModel
 
 _EVER: Final = 2**62
@@ -22,16 +20,13 @@ class ClickHouseCallTimeQuestions:
 
     Args:
         database: of the store.
-        definitions: of the store.
-        environment: whose calls are counted, of all its services.
+        calls: of an environment, of all its services.
         told: the same questions of calls that others told of.
     """
 
-    def __init__(
-        self, database: ClickHouseDatabase, definitions: Definitions, environment: str, told: CallTimeQuestions
-    ) -> None:
+    def __init__(self, database: ClickHouseDatabase, calls: CallTable, told: CallTimeQuestions) -> None:
         self._database = database
-        self._calls = CallTable(definitions, Filter(None, environment))
+        self._calls = calls
         self._told = told
 
     def active(self, start: int, end: int) -> dict[ServiceModel, int]:

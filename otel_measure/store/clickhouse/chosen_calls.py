@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from otel_measure.definitions.environments import UNNAMED
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.store.clickhouse.ranks import in_batches_until
 from otel_measure.store.clickhouse.times import TIMES_ASKED, times_asked
 from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.models import ALL_MODELS, ModelChoice, ModelKey
@@ -40,16 +41,22 @@ class CallTable:
     Args:
         definitions: by whose days the calls lie in partitions.
         where: whose calls they are; it names an environment.
+        final_calls: the last batch of calls that others told of which is here and not in the small state.
     """
 
-    def __init__(self, definitions: Definitions, where: Filter) -> None:
+    def __init__(self, definitions: Definitions, where: Filter, final_calls: int) -> None:
         self._definitions = definitions
         self._where = where
+        self._final_calls = final_calls
 
     @property
     def environment(self) -> str:
         """The one that answers are about."""
         return self._where.environment or UNNAMED
+
+    def of_all_services(self) -> CallTable:
+        """Return the calls of the environment, of whichever service."""
+        return CallTable(self._definitions, Filter(None, self.environment), self._final_calls)
 
     def chosen(self, start: int, end: int, only: ModelChoice | ModelKey | None = None) -> ChosenCalls:
         """Return the calls of [start, end), microseconds, of all models or some."""
@@ -60,7 +67,7 @@ class CallTable:
         given = {column: value for column, value in wanted.items() if value is not None}
         conditions = "".join(f" AND {column} = {{{column}:String}}" for column in given)
         return ChosenCalls(
-            f"FROM {{db}}.inference FINAL WHERE {TIMES_ASKED}{conditions}",
+            f"FROM {{db}}.inference FINAL WHERE {TIMES_ASKED}{conditions} AND {in_batches_until(self._final_calls)}",
             {**given, **times_asked(self._definitions, start, end)},
         )
 

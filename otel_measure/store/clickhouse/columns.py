@@ -38,6 +38,12 @@ NOBODY_ERASED: Final[Mapping[bytes, int]] = MappingProxyType({})
 
 BY_ID: Final = "id_text = '', id_text, id"
 """The order of ids in SQL, as `records.ids.id_key` has it: texts, then UUIDs."""
+KeyOrder: TypeAlias = tuple[bool, bytes]
+
+
+def key_order(key: bytes | str) -> KeyOrder:
+    """Return what sorts keys of ids as `BY_ID` sorts the ids."""
+    return (True, key) if isinstance(key, bytes) else (False, key.encode("utf-8", "surrogatepass"))
 
 
 class WrittenBy(NamedTuple):
@@ -70,6 +76,11 @@ def user_number(by: WrittenBy, user_id: str) -> int:
     """Return the number by which the rows of a user lie together."""
     tombstone = user_tombstone(by.key, user_id)
     return erasable_number(tombstone, by.epochs.get(tombstone, 0))
+
+
+def person_numbers(by: WrittenBy, merged_users: Mapping[str, str]) -> dict[int, int]:
+    """Return the number of the person of each user that is another's, as `SqliteMoment.merged_users` has them."""
+    return {user_number(by, user): user_number(by, person) for user, person in merged_users.items()}
 
 
 def erasable_number(tombstone: bytes, epoch: int) -> int:

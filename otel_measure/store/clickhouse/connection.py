@@ -28,14 +28,14 @@ _PROMPT_S: Final = 4  # of those who wait for a write to be answered
 _PING_S: Final = 1
 IDS_AT_ONCE: Final = 2000
 # What is acknowledged is there, on every shard; one import may reach over any number of days; a delete has happened
-# when it returns. A question within a question is asked of all shards as well, and of the same replicas: the first of
-# each shard that answers. Without a shard there is no answer. Answers wait for their end in memory: by default they do
-# on the server's disk, and where that is full they are empty and no error.
+# when it returns. A question within a question is asked of all shards as well, and of the same replicas: the server
+# itself of its own shard (26.7 aborts when it connects to itself while a shard is away), the first that answers of any
+# other. Without a shard there is no answer. Answers wait for their end in memory: by default they do on the server's
+# disk, and where that is full they are empty and no error.
 _SETTINGS: Final = {
     "async_insert": 0,
     "buffer_size": 64 * 2**20,
     "load_balancing": "in_order",
-    "prefer_localhost_replica": 0,
     "use_hedged_requests": 0,
     "skip_unavailable_shards": 0,
     "distributed_foreground_insert": 1,
@@ -142,10 +142,14 @@ class ClickHouseDatabase:
             raise StoreUnavailable("full", f"{self.name}: {len(rows):,} of {made:,} rows of an answer came", FREE_SPACE)
         return rows
 
-    def run(self, sql: str, **parameters: Any) -> None:
-        """Run a statement, with parameters as those of `rows`."""
+    def run(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> None:
+        """Run a statement, with what `rows` takes."""
         with self._talking():
-            self._client.command(sql.replace("{db}", self.name), parameters=parameters or None)
+            self._client.command(
+                sql.replace("{db}", self.name),
+                parameters=parameters or None,
+                external_data=None if merged is None else _merged_table(merged),
+            )
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]], shard: int = 0) -> None:
         """Insert rows, given by columns; there are some. When it returns they are stored.
@@ -214,6 +218,12 @@ class ClickHouseDatabase:
         of = self.on_every_server(system) if self._is_distributed(table) else system
         sql = f"SELECT {columns} FROM {of} WHERE database = {{of:String}} AND table = {{table:String}} AND {where}"
         return self.rows(sql, of=self.name, table=self.holder(table))
+
+    def projection(self, table: str, name: str) -> str | None:
+        """Return a projection of a table as a query names it, on every shard; `None` where it tells of hidden rows."""
+        if self._asked_with:
+            return None
+        return self.on_each_shard(f"mergeTreeProjection({self.name}, {self.holder(table)}, {name})")
 
     def on_each_shard(self, table: str) -> str:
         """Return a table of the servers' own as a query names it, of one server of each shard."""

@@ -29,12 +29,22 @@ from otel_measure.store.clickhouse.columns import (
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.measured import sums_where
 from otel_measure.store.clickhouse.reading import record_columns
-from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, INFERENCE, LOG, SNAPSHOT, STRETCH, FactTable
+from otel_measure.store.clickhouse.tables import (
+    EVENT,
+    FACT_TABLES,
+    INFERENCE,
+    LOG,
+    PAST_TABLES,
+    SNAPSHOT,
+    STRETCH,
+    FactTable,
+)
 
 OF_PERSONS: Final = tuple(t for t in FACT_TABLES if "user_id" in t.columns and t is not INFERENCE)
 """What goes with a person; the calls that models answered for them stay without their user."""
 NAMING_USERS: Final = (*OF_PERSONS, INFERENCE)
-_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), STRETCH.name, LOG.name, SNAPSHOT.name)
+_MADE_OF_FACTS: Final = (STRETCH.name, *(table.name for table in PAST_TABLES))
+_HOLDING_PERSONS: Final = (*(table.name for table in NAMING_USERS), *_MADE_OF_FACTS, LOG.name, SNAPSHOT.name)
 _CLOCKS_S: Final = 60  # by which the clocks of the servers of a cluster may differ
 _AT_ONCE_S: Final = 2.0  # whoever erases in a small store has it done when it returns
 _LOOK_AGAIN_S: Final = 0.02
@@ -89,8 +99,12 @@ class PersonRemover:
 
     def are_removed(self, numbers: Collection[int]) -> bool:
         """Tell whether no row lies under some numbers."""
-        tables = (*(table.name for table in NAMING_USERS), STRETCH.name)
+        tables = (*(table.name for table in NAMING_USERS), *_MADE_OF_FACTS)
         return not any(_has(self._database, table, numbers) for table in tables)
+
+    def are_remembered(self, numbers: Collection[int]) -> bool:
+        """Tell whether there is anything that facts under some numbers have said, which may be gone themselves."""
+        return any(_has(self._database.hiding, table, numbers) for table in _MADE_OF_FACTS)
 
     def totals(self, numbers: Collection[int]) -> dict[TotalKey, Sum]:
         """Return what the facts that would be removed have added to running totals, which never fall."""
@@ -103,7 +117,8 @@ class PersonRemover:
             StoreUnavailable: the server was not told all of it; to do it again completes it.
         """
         # What was made of facts goes before them: whoever ends in between leaves facts, by which it is done again.
-        self._mask(STRETCH.name, numbers)
+        for name in _MADE_OF_FACTS:
+            self._mask(name, numbers)
         for table in OF_PERSONS:
             self._bury(table, numbers)
             self._mask(table.name, numbers)

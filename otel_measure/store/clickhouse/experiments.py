@@ -15,32 +15,35 @@ from otel_measure.definitions.contributions import CLOCK_TOLERANCE_US, add_unit
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import HOUR_US, CountedBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.past import kept_from
+from otel_measure.store.clickhouse.persons import JOIN, KEPT, MERGED, PAST
 from otel_measure.store.clickhouse.times import END_US
 from otel_measure.store.questions import ExperimentQuestions
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
 
 _TS: Final = "toUnixTimestamp64Micro(ts)"
+_OF_TEST: Final = "environment = {environment:String} AND experiment = {experiment:String}"
 _MET: Final = (
-    f"SELECT user, variant, {_TS} AS at FROM {{db}}.exposure FINAL WHERE environment = {{environment:String}}"
-    f" AND experiment = {{experiment:String}} AND reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant != ''"
+    f"(SELECT user, variant, {_TS} AS at FROM {{db}}.exposure FINAL WHERE {_OF_TEST} AND {KEPT}"
+    f" AND reason = '{semconv.FEATURE_FLAG_REASON_SPLIT}' AND variant != ''"
+    f" UNION ALL SELECT user, variant, first AS at FROM {{db}}.past_exposure WHERE {_OF_TEST} AND {PAST})"
 )
 # (person, arms): what each person met, and when first; the first arm first.
 _ARMS: Final = (
     "SELECT person, arraySort(groupArray((first, variant))) AS arms FROM"
-    " (SELECT if(m.person = 0, u.user, m.person) AS person, u.variant AS variant, min(u.at) AS first"
-    f" FROM ({_MET} AND ts < fromUnixTimestamp64Micro({{stopped:Int64}})) AS u"
-    " LEFT ANY JOIN merged AS m ON m.user = u.user GROUP BY person, variant) GROUP BY person"
+    f" (SELECT {MERGED} AS person, u.variant AS variant, min(u.at) AS first"
+    f" FROM (SELECT * FROM {_MET} WHERE at < {{stopped:Int64}}) AS u {JOIN} GROUP BY person, variant) GROUP BY person"
 )
+_BEFORE_STOP: Final = "ts < fromUnixTimestamp64Micro({stopped:Int64})"
 # (person, told): when each person converted, and by how much that may be told to lie too early.
 _CONVERTED: Final = (
-    "SELECT if(m.person = 0, u.user, m.person) AS person, groupArray((u.at, u.tolerance)) AS told FROM"
+    f"SELECT {MERGED} AS person, groupArray((u.at, u.tolerance)) AS told FROM"
     f" (SELECT user, {_TS} AS at, if(client_clock = 1, {CLOCK_TOLERANCE_US}, 0) AS tolerance"
-    " FROM {db}.ab_conversion FINAL WHERE environment = {environment:String} AND experiment = {experiment:String}"
-    " AND ts < fromUnixTimestamp64Micro({stopped:Int64})"
+    f" FROM {{db}}.ab_conversion FINAL WHERE {_OF_TEST} AND {KEPT} AND {_BEFORE_STOP}"
     f" UNION ALL SELECT user, {_TS} AS at, 0 AS tolerance FROM {{db}}.event FINAL"
-    " WHERE environment = {environment:String} AND experiment = {experiment:String}"
-    " AND type IN {converting:Array(String)} AND ts < fromUnixTimestamp64Micro({stopped:Int64})) AS u"
-    " LEFT ANY JOIN merged AS m ON m.user = u.user GROUP BY person"
+    f" WHERE {_OF_TEST} AND {KEPT} AND type IN {{converting:Array(String)}} AND {_BEFORE_STOP}"
+    f" UNION ALL SELECT user, ts AS at, tolerance FROM {{db}}.past_test_conversion WHERE {_OF_TEST} AND {PAST}"
+    f" AND ts < {{stopped:Int64}}) AS u {JOIN} GROUP BY person"
 )
 # The persons of whom everything that is counted is the same, and how many those are. Hours are since 1970; where there
 # is no conversion and no second arm they are -1.
@@ -52,7 +55,7 @@ _ALIKE: Final = (
     f" FROM ({_ARMS}) AS a LEFT ANY JOIN ({_CONVERTED}) AS t ON t.person = a.person)"
     " GROUP BY variant, met, crossed, converted"
 )
-_FIRST: Final = f"SELECT argMin(variant, (at, variant)), count() FROM ({_MET}) WHERE user IN {{users:Array(UInt128)}}"
+_FIRST: Final = f"SELECT argMin(variant, (at, variant)), count() FROM {_MET} WHERE user IN {{users:Array(UInt128)}}"
 _LATEST: Final = (
     "SELECT max(at), count() FROM (SELECT {at} AS at FROM {db}.exposure WHERE experiment = {experiment:String}"
     " UNION ALL SELECT {at} AS at FROM {db}.ab_conversion WHERE experiment = {experiment:String}"
@@ -128,7 +131,12 @@ class ClickHouseExperimentQuestions:
         return PersonInTest(unit, variant if met else None)
 
     def _rows(self, sql: str, key: str, **parameters: Any) -> Sequence[Sequence[Any]]:
-        given = {"environment": self.environment, "experiment": key, **parameters}
+        given = {
+            "environment": self.environment,
+            "experiment": key,
+            "kept_from": kept_from(self._database),
+            **parameters,
+        }
         return self._database.rows(sql, self._merged, **given)
 
 

@@ -50,6 +50,8 @@ def _facts(database: ClickHouseDatabase, by: WrittenBy, ids: set[str], calls: li
     for table in NAMING_USERS:
         for record in facts_where(database, table, of_users(numbers)):
             if isinstance(record, Inference):
+                if record.id in calls:  # it is about to go from the small state to the facts
+                    continue
                 calls.append(record.id)
             yield record
     for about, column in _OF_CALLS:

@@ -50,6 +50,8 @@ OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
     upkeep_operations.NoteCleared,
     upkeep_operations.BeginRemoval,
     upkeep_operations.EndRemoval,
+    upkeep_operations.BeginFinalCalls,
+    upkeep_operations.EndFinalCalls,
     upkeep_operations.SweepState,
 )
 

@@ -14,7 +14,8 @@ from otel_measure.definitions.totals import Sum, TotalKey, summed_alike
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.parts import PartName, Piece
-from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
+from otel_measure.store.clickhouse.ranks import COUNTS_IN_TOTALS, in_batches_until
+from otel_measure.store.clickhouse.tables import FACT_TABLES, INFERENCE, FactTable
 
 MEASURED_TABLES: Final = {table.name: table for table in FACT_TABLES if table.record in MEASURED_FIELDS}
 _EMPTY: Final[Mapping[str, Mapping[str, str]]] = {
@@ -78,24 +79,33 @@ def rows_of_users(database: ClickHouseDatabase, table: str, users: Iterable[int]
 def sums_of(
     database: ClickHouseDatabase, piece: Piece, doubled: LeftOut
 ) -> Iterator[tuple[PartName, int, dict[TotalKey, Sum]]]:
-    """Yield the parts of a piece that have rows that count, how many, and what they add."""
+    """Yield the parts of a piece, how many rows they have that were not left out, and what they add."""
     table = MEASURED_TABLES[piece.table]
     fields = MEASURED_FIELDS[table.record]
-    columns = ", ".join(
-        ("shardNum() AS shard", "_part", "service", "environment", *(_read(table, field) for field in fields))
-    )
+    read = ", ".join(("service", "environment", *(_read(table, field) for field in fields)))
     rows = database.rows(
-        f"SELECT {columns}, count() FROM {{db}}.{table.name} WHERE {in_parts(piece.parts)}"
+        f"SELECT shardNum() AS shard, _part, {_counts(table)} AS counts, {read}, count() FROM {{db}}.{table.name}"
+        f" WHERE {in_parts(piece.parts)}"
         f" AND _part_offset >= {piece.first:d} AND _part_offset < {piece.end:d}{_without(doubled)}"
         f" GROUP BY ALL ORDER BY shard, _part {FROM_FACTS}"
     )
     for part, of_part in groupby(rows, itemgetter(0, 1)):
-        counted = [(_record(table, fields, row[2:-1]), int(row[-1])) for row in of_part]
-        yield PartName(*part), sum(n for _, n in counted), summed_alike(counted)
+        some = list(of_part)
+        counted = ((_record(table, fields, row[3:-1]), int(row[-1])) for row in some if row[2])
+        yield PartName(*part), sum(int(row[-1]) for row in some), summed_alike(counted)
 
 
 def sums_where(database: ClickHouseDatabase, table: FactTable, where: str) -> dict[TotalKey, Sum]:
     """Return what the facts of a measured table add for which a condition holds."""
+    return _sums_where(database, table, f"({where}) AND {_counts(table)}")
+
+
+def sums_of_final_calls(database: ClickHouseDatabase, until: int) -> dict[TotalKey, Sum]:
+    """Return what calls that others told of have added, of the batches until one; it is kept in the small state."""
+    return _sums_where(database, INFERENCE, f"{in_batches_until(until)} AND NOT {COUNTS_IN_TOTALS}")
+
+
+def _sums_where(database: ClickHouseDatabase, table: FactTable, where: str) -> dict[TotalKey, Sum]:
     fields = MEASURED_FIELDS[table.record]
     columns = ", ".join(("service", "environment", *(_read(table, field) for field in fields)))
     rows = database.rows(f"SELECT {columns}, count() FROM {{db}}.{table.name} FINAL WHERE {where} GROUP BY ALL")
@@ -115,6 +125,11 @@ def in_parts(parts: Collection[PartName]) -> str:
 
 def _tuple(part: PartName) -> str:
     return f"({part.shard:d}, '{part.name}')"
+
+
+def _counts(table: FactTable) -> str:
+    """Return the condition that a fact adds to totals."""
+    return COUNTS_IN_TOTALS if table is INFERENCE else "true"
 
 
 def _read(table: FactTable, field: str) -> str:

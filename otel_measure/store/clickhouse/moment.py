@@ -12,7 +12,7 @@ from otel_measure.store.clickhouse.call_facts import ClickHouseCallFactQuestions
 from otel_measure.store.clickhouse.call_times import ClickHouseCallTimeQuestions
 from otel_measure.store.clickhouse.calls import ClickHouseCallQuestions
 from otel_measure.store.clickhouse.chosen_calls import CallTable
-from otel_measure.store.clickhouse.columns import WrittenBy, user_number
+from otel_measure.store.clickhouse.columns import WrittenBy, person_numbers, user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.experiments import ClickHouseExperimentQuestions
 from otel_measure.store.clickhouse.models import ClickHouseModelQuestions
@@ -56,7 +56,7 @@ class ClickHouseMoment:
         self._changes = changes
         self._state = state
         self._where = where._replace(environment=self.environment)
-        self._calls = CallTable(by.definitions, self._where)
+        self._calls = CallTable(by.definitions, self._where, state.final_calls)
 
     @property
     def environment(self) -> str:
@@ -66,15 +66,21 @@ class ClickHouseMoment:
     @cached_property
     def users(self) -> ClickHouseUserQuestions:
         """Persons, sessions, conversions, answers."""
+        service = self._where.service if self._is_narrowed else None
+        rules = self._by.definitions
         return ClickHouseUserQuestions(
-            self._database, self._by.definitions, dict(self._merged), self.environment, self._where.service
+            self._database, rules, dict(self._merged), self.environment, service, self._state.horizon
         )
+
+    @property
+    def _is_narrowed(self) -> bool:
+        """Whether there is anything in the environment that is of another service."""
+        services = {each.service for each in self._state.origins if each.environment == self.environment}
+        return not services <= {self._where.service}
 
     @cached_property
     def _merged(self) -> Mapping[int, int]:
-        """The number of the person of each user that is another's."""
-        number = partial(user_number, self._by)
-        return {number(user): number(person) for user, person in self._state.merged_users.items()}
+        return person_numbers(self._by, self._state.merged_users)
 
     @cached_property
     def models(self) -> ClickHouseModelQuestions:
@@ -89,14 +95,14 @@ class ClickHouseMoment:
     @cached_property
     def call_times(self) -> ClickHouseCallTimeQuestions:
         """When models were called."""
-        return ClickHouseCallTimeQuestions(
-            self._database, self._by.definitions, self.environment, self._state.call_times
-        )
+        return ClickHouseCallTimeQuestions(self._database, self._calls.of_all_services(), self._state.call_times)
 
     @cached_property
     def quality(self) -> ClickHouseQualityQuestions:
         """How good models are."""
-        return ClickHouseQualityQuestions(self._database, self._by.definitions, self._where, self._state.quality)
+        return ClickHouseQualityQuestions(
+            self._database, self._by.definitions, self._where, self._state.quality, self._state.final_calls
+        )
 
     def agents(self, start: int, end: int) -> AgentActivity:
         """Return the runs that ended in [start, end), by their end, and the uses of tools, by kind and name."""

@@ -18,11 +18,13 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import epochs_of
 from otel_measure.store.clickhouse.log import LogPosition, OperationLog
+from otel_measure.store.clickhouse.measured import sums_of_final_calls
 from otel_measure.store.clickhouse.operations import SeeNames
+from otel_measure.store.clickhouse.ranks import in_batches_until
 from otel_measure.store.clickhouse.reading import facts_where
 from otel_measure.store.clickhouse.snapshots import Snapshots, StateSnapshot
 from otel_measure.store.clickhouse.state import ReplicatedState
-from otel_measure.store.clickhouse.tables import FACT_TABLES, FactTable
+from otel_measure.store.clickhouse.tables import FACT_TABLES, INFERENCE, FactTable
 from otel_measure.store.clickhouse.writing import (
     FactWriter,
     create,
@@ -189,8 +191,8 @@ def _is_there(database: ClickHouseDatabase, name: str, n: int) -> bool:
     return _count(database, _TABLES[name]) == n
 
 
-def _count(database: ClickHouseDatabase, table: FactTable) -> int:
-    return int(database.rows(f"SELECT count() FROM {{db}}.{table.name} FINAL")[0][0])
+def _count(database: ClickHouseDatabase, table: FactTable, where: str = "true") -> int:
+    return int(database.rows(f"SELECT count() FROM {{db}}.{table.name} FINAL WHERE {where}")[0][0])
 
 
 # ---------------------------------------------------------------- the way back
@@ -236,12 +238,13 @@ def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tu
     ) as state:
         at = state.snapshot().position
         expected, waiting = state.ask(lambda replica: (count_facts(replica), _waiting(replica)))
+        final_calls = state.ask(lambda replica: replica.final_calls)
         if not unfinished.exists() or not begun_at.exists() or begun_at.read_text("ascii") != str(at):
             unfinished.unlink(missing_ok=True)
             state.ask(lambda replica: replica.write_to(unfinished))
             begun_at.write_text(str(at), "ascii")
     for table in FACT_TABLES:
-        expected[table.name] += _count(database.hiding, table)
+        expected[table.name] += _count(database.hiding, table, _ended(table, final_calls))
     return expected, waiting, at
 
 
@@ -252,15 +255,17 @@ def _waiting(store: SqliteStore) -> int:
 
 def _take_facts(database: ClickHouseDatabase, file: Path, expected: Mapping[str, int], progress: Progress) -> None:
     with_facts = PartedStore(str(file), definitions=kept_definitions(database), max_bytes=_ANY_NUMBER_OF_BYTES)
+    final_calls = with_facts.final_calls
     try:
         done, total = 0, sum(expected.values())
         for table in FACT_TABLES:
             for (day,) in database.rows(f"SELECT DISTINCT toUInt16(day) AS d FROM {{db}}.{table.name} ORDER BY d"):
-                for facts in _of_day(database, table, day):
+                for facts in _of_day(database, table, day, _ended(table, final_calls)):
                     with_facts.accept(facts)
                     done += len(facts)
                     progress("facts", done, total)
         with_facts.note_erased_facts(_erased_facts(database))
+        with_facts.take_final_calls(sums_of_final_calls(database, final_calls))
         arrived = count_facts(with_facts)
     finally:
         with_facts.close()
@@ -268,8 +273,13 @@ def _take_facts(database: ClickHouseDatabase, file: Path, expected: Mapping[str,
         raise StoreError(f"{file} has not all facts ({arrived} of {dict(expected)}): begin again")
 
 
-def _of_day(database: ClickHouseDatabase, table: FactTable, day: int) -> list[list[Record]]:
-    facts = list(facts_where(database, table, f"day = toDate({day:d})"))
+def _ended(table: FactTable, final_calls: int) -> str:
+    """Return the condition that a fact is not in the small state as well."""
+    return in_batches_until(final_calls) if table is INFERENCE else "true"
+
+
+def _of_day(database: ClickHouseDatabase, table: FactTable, day: int, where: str) -> list[list[Record]]:
+    facts = list(facts_where(database, table, f"day = toDate({day:d}) AND {where}"))
     return [facts[i : i + _AT_ONCE] for i in range(0, len(facts), _AT_ONCE)]
 
 

@@ -235,7 +235,10 @@ class TakeTellings(OperationStruct, frozen=True):
     """See `otel_measure.store.protocol.Writer.take_tellings`."""
 
     told: tuple[Telling, ...]
+    final_calls: int | None = None
 
-    def apply(self, replica: Replica) -> TakenTellings:
-        """Take them in."""
+    def apply(self, replica: Replica) -> TakenTellings | None:
+        """Take them in; do nothing where calls have gone to the facts since it was looked whether these are there."""
+        if self.final_calls is not None and self.final_calls != replica.final_calls:
+            return None
         return replica.take_tellings(self.told)

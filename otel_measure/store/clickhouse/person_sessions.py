@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from otel_measure.definitions.days import Days, day_date, day_number, day_start
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.store.clickhouse.active_persons import JOIN, MERGED, OF_SERVICE, ON_DAYS, Ask, within_table
+from otel_measure.store.clickhouse.active_persons import Ask, within_table
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.persons import ON_DAYS
 from otel_measure.store.clickhouse.sessions import background_sql, sessions_sql
 from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.types.users import SessionTotals
@@ -53,7 +54,7 @@ class PersonSessions:
 
     def _by_day(self, days: Days, now: int) -> dict[int, SessionTotals]:
         in_none = self._ask(
-            background_sql(f"{OF_SERVICE} AND {ON_DAYS}", has_settled=bool(self._settled)),
+            background_sql(ON_DAYS, has_settled=bool(self._settled)),
             days,
             passive=sorted(self._definitions.passive_event_types),
             **self._settled,
@@ -86,7 +87,7 @@ class PersonSessions:
         rules = self._definitions
         on_days = "day BETWEEN toDate({read_first:UInt32}) AND toDate({read_last:UInt32})"
         return self._ask(
-            sessions_sql(f"{OF_SERVICE} AND {on_days}", MERGED, JOIN, has_settled=bool(self._settled)),
+            sessions_sql(on_days, has_settled=bool(self._settled)),
             days,
             read_first=read.first,
             read_last=read.last,
@@ -114,8 +115,10 @@ class PersonSessions:
         }
 
     def _newest_day(self) -> int:
-        of_facts = int(self._database.rows("SELECT toUInt16(max(day)) FROM {db}.event")[0][0])
-        return max(of_facts, *(day_number(day) for day in self._settled.get("settled", ())), 0)
+        tables = ("event", "past_day")
+        newest = " UNION ALL ".join(f"SELECT toUInt16(max(day)) AS d FROM {{db}}.{table}" for table in tables)
+        ((known,),) = self._database.rows(f"SELECT max(d) FROM ({newest})")
+        return max(int(known), *(day_number(day) for day in self._settled.get("settled", ())), 0)
 
 
 def _holds(known: Days, days: Days) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from otel_measure.store.clickhouse.persons import DAY, JOIN, MERGED, OF_FACTS, OF_PAST
+
 _LONGEST: Final = "if(session = 0, {gap:Int64}, {client_gap:Int64})"
 # Of facts: `acts` of one user and session, cut where the pause is too long.
 _CUT: Final = (
@@ -50,34 +52,52 @@ def settle_sql(day: int, version: int, where: str) -> str:
     )
 
 
-def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> str:
+def past_stretches_sql() -> str:
+    """Return the query of (environment, person, session, start, end, events, views, keys) of the facts `{of}`."""
+    return (
+        f"SELECT u.environment, {MERGED}, u.session, u.span[1].1, u.span[-1].1, arraySum(u.span.2),"
+        f" arraySum(u.span.3), arraySum(u.span.4) FROM {_stretches('environment, user, session', '{of}')} AS u {JOIN}"
+    )
+
+
+def past_background_sql() -> str:
+    """Return the query of (environment, person, events in no session) of the facts `{of}`."""
+    return (
+        f"SELECT u.environment AS environment, {MERGED} AS person, sum(u.n) FROM"
+        f" (SELECT environment, user, count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {{of}}"
+        f" GROUP BY environment, user) AS u {JOIN} GROUP BY environment, person"
+    )
+
+
+def sessions_sql(on_days: str, *, has_settled: bool) -> str:
     """Return the query of what the sessions add up to that start on each of the days from `first` to `last`.
 
     Its rows have the day, their number, length, events, and of those with a view that are over the number, and how many
     bounced; then how many of them may go on after what is read.
 
     Args:
-        where: which rows are read, of facts and of stretches.
-        person: an expression of `u.user`.
-        join: what the expression needs.
+        on_days: which rows are read, of facts and of stretches.
         has_settled: whether stretches of settled days are read.
     """
-    read = "user, session, lo, hi, d, events, views, keys"
+    read, where = "user, session, lo, hi, d, events, views, keys", f"{OF_FACTS} AND {on_days}"
     of_facts = (
         f"SELECT user, session, span[1].1 AS lo, span[-1].1 AS hi, span[1].5 AS d, {_SUMS}"
         f" FROM {_stretches('user, session', where + (_NOT_SETTLED if has_settled else ''))}"
     )
     of_days = (
-        f"SELECT user, session, lo, hi, {_DAY} AS d, events, views, keys FROM {{db}}.stretch"
+        f"SELECT user, session, lo, hi, {DAY} AS d, events, views, keys FROM {{db}}.stretch"
         f" WHERE version IN {{versions:Array(UInt64)}} AND background = 0 AND NOT ({_ALONE}) AND {where}"
     )
-    parts = f"{of_days} UNION ALL {of_facts}" if has_settled else of_facts
+    of_past = (
+        f"SELECT user, session, lo, hi, {DAY} AS d, events, views, keys FROM {{db}}.past_stretch"
+        f" WHERE {OF_PAST} AND {on_days}"
+    )
+    parts = " UNION ALL ".join((of_facts, of_past, *([of_days] if has_settled else ())))
     of_persons = (
-        f"SELECT {person} AS person, u.session AS session,"
-        f" {_LONGEST} AS pause,"
+        f"SELECT {MERGED} AS person, u.session AS session, {_LONGEST} AS pause,"
         " groupArray((lo, hi, d, events, views, keys)) AS parts, min(lo) AS begun, max(hi) AS ended,"
         f" {_ONE} AS whole, if(length(parts) = 1 OR ended - begun <= pause, [whole], {_JOINED}) AS sessions"
-        f" FROM (SELECT {read} FROM ({parts})) AS u {join} GROUP BY person, session"
+        f" FROM (SELECT {read} FROM ({parts})) AS u {JOIN} GROUP BY person, session"
     )
     sessions = (
         "SELECT one.1 AS d, one.2 AS ended, one.2 - one.3 AS length_us, one.4 AS events, one.5 AS views, one.6 AS keys,"
@@ -85,7 +105,7 @@ def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> st
         f" FROM ({of_persons}))"
     )
     alone = (
-        f" UNION ALL SELECT {_DAY} AS d, hi AS ended, hi - lo AS length_us, events, views, keys, 0 AS may_go_on"
+        f" UNION ALL SELECT {DAY} AS d, hi AS ended, hi - lo AS length_us, events, views, keys, 0 AS may_go_on"
         f" FROM {{db}}.stretch WHERE {_ALONE} AND {where}"
     )
     return (
@@ -97,7 +117,6 @@ def sessions_sql(where: str, person: str, join: str, *, has_settled: bool) -> st
     )
 
 
-_DAY: Final = "toInt32(toUInt16(day))"
 # Sessions as they are: of users that are nobody else, and that nobody else is.
 _ALONE: Final = (
     "alone = 1 AND version IN {alone:Array(UInt64)}"
@@ -119,13 +138,17 @@ _JOINED: Final = (
 )
 
 
-def background_sql(where: str, *, has_settled: bool) -> str:
+def background_sql(on_days: str, *, has_settled: bool) -> str:
     """Return the query of how many events each day has that are tracked and belong to no session."""
-    of_facts = f"SELECT {_DAY} AS d, count() AS n FROM {{db}}.event FINAL WHERE {_IN_NONE} AND {where}"
-    if not has_settled:
-        return f"{of_facts} GROUP BY d"
-    of_days = (
-        f"SELECT {_DAY} AS d, background AS n FROM {{db}}.stretch"
-        f" WHERE version IN {{versions:Array(UInt64)}} AND background > 0 AND {where}"
+    not_settled = _NOT_SETTLED if has_settled else ""
+    of_facts = (
+        f"SELECT {DAY} AS d, count() AS n FROM {{db}}.event FINAL"
+        f" WHERE {_IN_NONE} AND {OF_FACTS} AND {on_days}{not_settled} GROUP BY d"
     )
-    return f"SELECT d, sum(n) FROM ({of_days} UNION ALL {of_facts}{_NOT_SETTLED} GROUP BY d) GROUP BY d"
+    of_past = f"SELECT {DAY} AS d, events AS n FROM {{db}}.past_background WHERE {OF_PAST} AND {on_days}"
+    of_days = (
+        f"SELECT {DAY} AS d, background AS n FROM {{db}}.stretch"
+        f" WHERE version IN {{versions:Array(UInt64)}} AND background > 0 AND {OF_FACTS} AND {on_days}"
+    )
+    counts = " UNION ALL ".join((of_facts, of_past, *([of_days] if has_settled else ())))
+    return f"SELECT d, sum(n) FROM ({counts}) GROUP BY d"

@@ -28,6 +28,11 @@ _VERSIONS: Final = (
 )
 
 
+def new_version(database: ClickHouseDatabase) -> int:
+    """Return a number that nobody else has, and that tells by the clock of the server when it was made."""
+    return int(database.rows(f"SELECT {_VERSION}")[0][0])
+
+
 class BeingErased(NamedTuple):
     """Whose facts are being removed.
 
@@ -81,7 +86,7 @@ class DaySettler:
         """
         before = self._being_erased()
         left = f"user NOT IN {in_ids(sorted(before.users))}" if before.users else "1"
-        ((version,),) = self._database.rows(f"SELECT {_VERSION}")
+        version = new_version(self._database)
         rules = self._definitions
         self._database.run(
             settle_sql(day.day, version, left),

@@ -162,6 +162,11 @@ class ReplicatedState:
         """Return those of some ids that are calls which others told of, as far as this process has heard."""
         return self._replica.told_calls(ids)
 
+    @property
+    def final_calls(self) -> int:
+        """The last batch of told calls that has gone to the facts, as far as this process has heard."""
+        return self._replica.final_calls
+
     def before_fork(self) -> None:
         """Let no operation be half-way while the process is copied."""
         self._applying.acquire()

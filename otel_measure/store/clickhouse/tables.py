@@ -256,11 +256,60 @@ SETTLED_DAY: Final = StateTable(
     "day",
     is_synced=True,
 )  # fmt: skip
+
+
+def _past(name: str, columns: Mapping[str, str], order: str) -> StateTable:
+    of_person = {
+        "day": "Date", "version": "UInt64 CODEC(ZSTD(1))", "environment": _LABEL, "user": "UInt128 CODEC(ZSTD(1))",
+    }  # fmt: skip
+    return StateTable(name, {**of_person, **columns}, order, is_synced=True, partition="toYYYYMM(day)")
+
+
+_TIME: Final = "Int64 CODEC(ZSTD(1))"
+# What facts said of persons that retention removed (`past.py`), by the number that the person had; times are
+# microseconds. Days of activity and its beginning, parts of sessions, events in no session, conversions by goal, the
+# last answers of days; of tests what was met first, and when persons converted.
+PAST_TABLES: Final = (
+    _past("past_activity", {"first": _TIME}, "(environment, user, day)"),
+    _past(
+        "past_stretch",
+        {
+            "session": "UInt64 CODEC(ZSTD(1))", "lo": _TIME, "hi": _TIME, "events": "UInt32 CODEC(ZSTD(1))",
+            "views": "UInt32 CODEC(ZSTD(1))", "keys": "UInt32 CODEC(ZSTD(1))",
+        },
+        "(environment, user, session, lo)",
+    ),
+    _past("past_background", {"events": "UInt32"}, "(environment, user, day)"),
+    _past(
+        "past_conversion",
+        {"goal": _LABEL, "ts": _TIME, "currency": _LABEL, "value_nano": "Nullable(Int128) CODEC(ZSTD(1))"},
+        "(environment, goal, user, ts)",
+    ),
+    _past(
+        "past_answer",
+        {"survey": _LABEL, "ts": _TIME, "answer_id": _TEXT, "score": "UInt8"},
+        "(environment, survey, user, ts)",
+    ),
+    _past(
+        "past_exposure",
+        {"experiment": _LABEL, "variant": _LABEL, "first": _TIME},
+        "(environment, experiment, user)",
+    ),
+    _past(
+        "past_test_conversion",
+        {"experiment": _LABEL, "ts": _TIME, "tolerance": _TIME},
+        "(environment, experiment, user)",
+    ),
+)  # fmt: skip
+# Which days that is said of, and which version of them counts: of a day the first one that is there.
+PAST_DAY: Final = StateTable("past_day", {"day": "Date", "version": "UInt64"}, "day", is_synced=True)
 STATE_TABLES: Final = (
     LOG,
     SNAPSHOT,
     STRETCH,
     SETTLED_DAY,
+    *PAST_TABLES,
+    PAST_DAY,
     # Facts that were erased, as keyed hashes: what comes again of them is a replay.
     StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
     SETTLED_TOTAL,

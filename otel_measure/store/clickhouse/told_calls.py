@@ -17,6 +17,7 @@ from otel_measure.store.clickhouse import operations
 from otel_measure.store.clickhouse.columns import id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.interpreting import Interpretation
+from otel_measure.store.clickhouse.ranks import COUNTS_IN_TOTALS
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.tables import INFERENCE
 from otel_measure.store.types.calls import TakenTellings, TellingOutcome
@@ -56,9 +57,13 @@ class ToldCalls:
     def take(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; see `otel_measure.store.protocol.Writer.take_tellings`."""
         calls = [each.id for each in told if each.record is not None]
-        recorded: dict[str, TellingOutcome] = dict.fromkeys(self._recorded(calls), "duplicate")
-        new = tuple(each for each in told if each.id not in recorded)
-        taken = self._state.do(operations.TakeTellings(new)).with_refused(told, recorded)
+        taken = None
+        while taken is None:
+            final_calls = self._state.final_calls
+            recorded: dict[str, TellingOutcome] = dict.fromkeys(self._recorded(calls), "duplicate")
+            new = tuple(each for each in told if each.id not in recorded)
+            taken = self._state.do(operations.TakeTellings(new, final_calls))
+        taken = taken.with_refused(told, recorded)
         if meanwhile := self._recorded(taken.new_calls):
             self._remove(meanwhile)
         return taken
@@ -89,5 +94,6 @@ class ToldCalls:
         return recorded
 
     def _remove(self, ids: Collection[str]) -> None:
+        """Remove what was recorded of these ids; what goes from the small state to the facts meanwhile stays."""
         for some in id_chunks([id_number(key) for key in id_keys(sorted(ids))]):
-            self._database.delete(INFERENCE.name, f"id IN {in_ids(some)}")
+            self._database.delete(INFERENCE.name, f"id IN {in_ids(some)} AND {COUNTS_IN_TOTALS}")

@@ -12,11 +12,13 @@ from otel_measure.definitions.days import DAY_US
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.alert_operations import TakeLease
-from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy
+from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, person_numbers
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import Mutations, PersonRemover, epochs_of, numbers_of
 from otel_measure.store.clickhouse.exporting import export
+from otel_measure.store.clickhouse.final_calls import FinalCallsMover
 from otel_measure.store.clickhouse.part_sums import packed_sums
+from otel_measure.store.clickhouse.past import PastKeeper
 from otel_measure.store.clickhouse.settling import BeingErased, DaySettler
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
@@ -37,12 +39,13 @@ from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.exports import UserExport
-from otel_measure.store.types.facts import ACCEPTED, ERASED, Receipt
+from otel_measure.store.types.facts import ACCEPTED, ERASED, EVERYTHING, Receipt
 from otel_measure.store.types.users import Erasure, ErasureState
 
 _GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
 _DOUBLES_DAYS: Final = 2
 _SETTLING_US: Final = 60_000_000  # a day takes seconds
+_TRIED_AGAIN_US: Final = 3_600_000_000  # a day that the server failed at
 
 
 class KeptDays(NamedTuple):
@@ -137,8 +140,11 @@ class ClickHouseUpkeep:
         self._notes = RemovalNotes(state)
         self._remover = PersonRemover(database, by)
         self._snapshots = snapshots
+        self._mover = FinalCallsMover(database, state, lambda: state.ask(self.written_by))
         self._masking = _NO_MASKING
         self._settler = DaySettler(database, by.definitions, self._being_erased)
+        self._failed_at: dict[int, int] = {}
+        self._past = PastKeeper(database, by.definitions, self._being_erased, self._merged)
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
 
     # ------------------------------------------------------------ erasure
@@ -149,12 +155,13 @@ class ClickHouseUpkeep:
         When it returns no question sees the person any more; in a large store the server goes on for minutes.
         """
         erasure = self._state.do(Erase(user_id, now))
-        counts = Counter[str]()
-        for receipt in self._of_the_same_ids(erasure.receipt):
+        receipts, counts = self._of_the_same_ids(erasure.receipt), Counter[str]()
+        is_remembered = self._remover.are_remembered(self._numbers(receipts))
+        for receipt in receipts:
             counts.update(self._remove_rows(receipt))
         return replace(
             erasure,
-            ids=erasure.ids or int(any(n for table, n in counts.items() if table != INFERENCE.name)),
+            ids=erasure.ids or int(is_remembered or any(n for table, n in counts.items() if table != INFERENCE.name)),
             events=counts[EVENT.name],
             nps_responses=counts[NPS_RESPONSE.name],
             exposures=counts[EXPOSURE.name],
@@ -172,7 +179,7 @@ class ClickHouseUpkeep:
         """Remove the rows of those whom an erasure was of; return how many there were, by the table."""
         numbers = self._numbers([receipt])
         counts = self._remover.counts(numbers)
-        if any(counts.values()):
+        if any(counts.values()) or self._remover.are_remembered(numbers):
             key = key_of(receipt)
             self._notes.begin_removal(key, self._remover.totals(numbers))
             self._remover.remove(numbers)
@@ -261,14 +268,24 @@ class ClickHouseUpkeep:
             self._known_epochs = state.erased_times, epochs
         return epochs
 
+    def _merged(self) -> Mapping[int, int]:
+        with self._state.asking(EVERYTHING) as moment:
+            return person_numbers(self.written_by(moment), moment.merged_users)
+
     # ------------------------------------------------------------ settled days
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
-        """Settle one of the days that are over; return whether there may be more of them."""
-        days = self._settler.unsettled(now)
+        """Settle one of the days that are over; return whether there may be more of them.
+
+        One that the server failed at keeps no other one waiting.
+        """
+        tried_since = now - _TRIED_AGAIN_US
+        days = [each for each in self._settler.unsettled(now) if self._failed_at.get(each.day, 0) <= tried_since]
         if not days or not self._state.do(TakeLease("settling", holder, now, now + _SETTLING_US)):
             return False
+        self._failed_at[days[0].day] = now
         is_settled = self._settler.settle(days[0])
+        del self._failed_at[days[0].day]
         if len(days) == 1:
             self._settler.remove_superseded()
         return is_settled and len(days) > 1
@@ -289,8 +306,11 @@ class ClickHouseUpkeep:
             return 0
         horizon = self._state.ask(lambda replica: replica.horizon)
         if horizon:
-            removed += AgeSweeper(self._database, self._notes).remove_before(self._by.definitions.day_of(horizon))
+            first = self._by.definitions.day_of(horizon)
+            self._past.keep_before(first)
+            removed += AgeSweeper(self._database, self._notes).remove_before(first)
         self._remove_doubles(now)
+        self._mover.move(now)
         self.take_snapshot()
         return removed
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.clickhouse.part_sums import unpacked_sums
+from otel_measure.store.sqlite.final_calls import FinalCalls
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.users import Erasure
 
@@ -74,6 +75,27 @@ class EndRemoval(OperationStruct, frozen=True):
     def apply(self, replica: Replica) -> None:
         """Note it."""
         replica.end_removal(self.key)
+
+
+class BeginFinalCalls(OperationStruct, frozen=True):
+    """Calls that others told of are about to go to the facts; see `sqlite.final_calls`."""
+
+    before: int
+    limit: int
+
+    def apply(self, replica: Replica) -> FinalCalls:
+        """Say which."""
+        return replica.begin_final_calls(self.before, self.limit)
+
+
+class EndFinalCalls(OperationStruct, frozen=True):
+    """They are there."""
+
+    number: int
+
+    def apply(self, replica: Replica) -> None:
+        """Take them out of the state."""
+        replica.end_final_calls(self.number)
 
 
 class SweepState(OperationStruct, frozen=True):

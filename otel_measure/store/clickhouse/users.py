@@ -1,14 +1,15 @@
 """Questions about users, answered from facts: persons by their active days, sessions, conversions, answers.
 
 Every question reads what it needs at once: the days on which users were active from the projection `user_day`,
-sessions from the stretches of settled days, the rest from the events of the days asked about. Users that are one person
-become it while the question is asked: their numbers travel with it.
+sessions from the stretches of settled days, the rest from the events of the days asked about; and what facts said that
+retention removed. Users that are one person become it while the question is asked: their numbers travel with it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from otel_measure.definitions.conversions import total_value
@@ -17,24 +18,28 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.store.clickhouse.active_persons import (
     ALL_DAYS,
-    JOIN,
-    MERGED,
-    OF_SERVICE,
-    ON_DAYS,
     ActivePersons,
     per_person,
     within_table,
 )
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.past import kept_from
 from otel_measure.store.clickhouse.person_sessions import PersonSessions
+from otel_measure.store.clickhouse.persons import (
+    ANSWER_ID,
+    DAY,
+    JOIN,
+    MERGED,
+    OF_FACTS,
+    OF_PAST,
+    ON_DAYS,
+    USER_DAYS,
+    user_days,
+)
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
 # (person, d, first): the days of persons and their first activity on each
-_DAYS: Final = (
-    f"(SELECT {MERGED} AS person, d, min(u.first) AS first FROM (SELECT user, toInt32(toUInt16(day)) AS d,"
-    f" toUnixTimestamp64Micro(min(ts)) AS first FROM {{db}}.event"
-    f" WHERE active = 1 AND {OF_SERVICE} AND {ON_DAYS} GROUP BY user, day) AS u {JOIN} GROUP BY person, d)"
-)
+_DAYS: Final = f"(SELECT {MERGED} AS person, d, min(u.first) AS first FROM {USER_DAYS} AS u {JOIN} GROUP BY person, d)"
 # The numbers of the steps that a day lies in.
 _IN_STEPS: Final = (
     "arrayFilter((i, begin, end) -> d BETWEEN begin AND end, arrayEnumerate({firsts:Array(Int32)}),"
@@ -42,9 +47,10 @@ _IN_STEPS: Final = (
 )
 _CONVERTING: Final = (
     f"(SELECT {MERGED} AS person, u.ts AS ts, u.d AS d, u.currency AS currency, u.value_nano AS value_nano FROM"
-    " (SELECT user, toUnixTimestamp64Micro(ts) AS ts, toInt32(toUInt16(day)) AS d, ifNull(currency, '') AS currency,"
-    " value_nano FROM {db}.event FINAL WHERE (type = {event:String} OR name = {event:String})"
-    f" AND {OF_SERVICE} AND {ON_DAYS}) AS u {JOIN})"
+    f" (SELECT user, toUnixTimestamp64Micro(ts) AS ts, {DAY} AS d, ifNull(currency, '') AS currency, value_nano"
+    " FROM {db}.event FINAL WHERE (type = {event:String} OR name = {event:String})"
+    f" AND {OF_FACTS} AND {ON_DAYS} UNION ALL SELECT user, ts, {DAY} AS d, currency, value_nano"
+    f" FROM {{db}}.past_conversion WHERE goal = {{event:String}} AND {OF_PAST} AND {ON_DAYS}) AS u {JOIN})"
 )
 # Of each step how many converted after their first activity in it, how long that took, and sums by currency.
 _CONVERSIONS: Final = (
@@ -56,13 +62,14 @@ _CONVERSIONS: Final = (
     f" WHERE person IN (SELECT person FROM {_CONVERTING}) GROUP BY person, step) AS e"
     " ON e.person = c.person AND e.step = c.step WHERE c.ts >= e.entered GROUP BY c.step, c.person) GROUP BY step"
 )
-# As `records.ids.id_text` says it: of answers at one time the last one by its id counts.
-_ID_TEXT: Final = "if(id_text != '', id_text, toString(toUUID(lower(leftPad(hex(id), 32, '0')))))"
+_OF_SURVEY: Final = f"{ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})"
 _ANSWERS: Final = (
     "SELECT step, score, count() FROM (SELECT u.step AS step, argMax(u.score, (u.ts, u.answer_id)) AS score"
-    f" FROM (SELECT user, survey, score, arrayJoin({_IN_STEPS}) AS step, toUnixTimestamp64Micro(ts) AS ts,"
-    f" {_ID_TEXT} AS answer_id, toInt32(toUInt16(day)) AS d FROM {{db}}.nps_response FINAL WHERE {OF_SERVICE}"
-    f" AND {ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})) AS u {JOIN}"
+    f" FROM (SELECT user, survey, score, ts, answer_id, arrayJoin({_IN_STEPS}) AS step FROM"
+    f" (SELECT user, survey, score, toUnixTimestamp64Micro(ts) AS ts, {ANSWER_ID} AS answer_id, {DAY} AS d"
+    f" FROM {{db}}.nps_response FINAL WHERE {OF_FACTS} AND {_OF_SURVEY}"
+    f" UNION ALL SELECT user, survey, score, ts, answer_id, {DAY} AS d FROM {{db}}.past_answer"
+    f" WHERE {OF_PAST} AND {_OF_SURVEY})) AS u {JOIN}"
     f" GROUP BY step, {MERGED}, u.survey) GROUP BY step, score"
 )
 _Sums: TypeAlias = tuple[Sequence[str], Sequence[int], Sequence[int], Sequence[int]]
@@ -72,12 +79,15 @@ _NOBODY_CONVERTED: Final[tuple[int, int, _Sums]] = (0, 0, ((), (), (), ()))
 class ClickHouseUserQuestions:
     """Answers as `otel_measure.store.questions.UserQuestions` asks, of one environment or one service in it.
 
+    What facts said that were removed is known of an environment; of one service there is what its facts say.
+
     Args:
         database: of the store.
         definitions: of the store.
         merged: users that are somebody else, by their numbers.
         environment: whose events and answers are counted.
         service: those of it alone; `None` for all.
+        horizon: time before which facts may have been removed, microseconds; 0 when none were.
     """
 
     def __init__(
@@ -87,11 +97,13 @@ class ClickHouseUserQuestions:
         merged: dict[int, int],
         environment: str,
         service: str | None = None,
+        horizon: int = 0,
     ) -> None:
         self.environment = environment
         self._database = database
         self._definitions = definitions
         self._merged = merged
+        self._first_with_facts = definitions.day_of(horizon - 1) + 1 if horizon else 0
         self._of = {"environment": environment, "service": service or "", "every": service is None}
         self._persons = ActivePersons(self._rows)
         self._sessions = PersonSessions(database, definitions, self._rows)
@@ -140,8 +152,10 @@ class ClickHouseUserQuestions:
         """Return what the sessions that start on these days add up to; those still open at `now` are in no bounce."""
         return self._sessions.totals(days, now, self._steps)
 
-    def conversions(self, days: Days, event: str) -> ConversionTotals:
-        """Return who converted by events of a type or name."""
+    def conversions(self, days: Days, event: str) -> ConversionTotals | None:
+        """Return who converted by events of a type or name; `None` where facts are gone and it is no key event."""
+        if event not in self._definitions.key_event_types and days.first < self._first_with_facts:
+            return None
         key = days, event
         if key not in self._conversions:
             steps = sorted({step for step in self._steps if (step, event) not in self._conversions} | {days})
@@ -186,4 +200,13 @@ class ClickHouseUserQuestions:
 
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
         first, last = within_table(days)
-        return self._database.rows(sql, self._merged, first=first, last=last, **self._of, **parameters)
+        given = {"first": first, "last": last, "kept_from": self._kept_from, **self._of, **parameters}
+        return self._database.rows(sql.replace("{user_days}", self._user_days), self._merged, **given)
+
+    @cached_property
+    def _user_days(self) -> str:
+        return user_days(self._database)
+
+    @cached_property
+    def _kept_from(self) -> int:
+        return kept_from(self._database)

@@ -14,7 +14,6 @@ again; `remove_doubles` finds those.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +23,7 @@ from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.ranks import rank_of_time
 from otel_measure.store.clickhouse.schema import SYNCED, state_statements, statements
 from otel_measure.store.clickhouse.settled_days import note_removal
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, LOG, FactTable
@@ -33,8 +33,6 @@ _KEY: Final = "tombstone key"
 _DEFINITIONS: Final = "definitions"
 _MOVING_FROM: Final = "moving from"
 _MOVED: Final = ""
-_LARGEST_RANK: Final = 2**64 - 1
-_RANDOM_BITS: Final = 22  # beside 42 of milliseconds: who came first is decided also among those of one
 
 
 class _Row(NamedTuple):
@@ -120,8 +118,7 @@ class FactWriter:
         self._database.insert(table.name, columns)
 
     def _rank(self) -> int:
-        received_ms = self._now_us() // 1000
-        return _LARGEST_RANK - (received_ms << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
+        return rank_of_time(self._now_us() // 1000)
 
     def _known(self, table: FactTable, ids: Sequence[int]) -> set[int]:
         known: set[int] = set()

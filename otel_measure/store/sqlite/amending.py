@@ -59,7 +59,7 @@ class Correction:
         if inserted is not None and self.added:  # those replaced come after them, and are counted below
             replaced = range(len(self.added), len(came))
             roll_ups.add(transaction, {Inference: inserted.without(replaced) if replaced else inserted})
-        models.recount_minutes(transaction, _cells(transaction, [*gone, *(new for _, new in self.replaced)]))
+        models.recount_minutes(transaction, cells_of(transaction, [*gone, *(new for _, new in self.replaced)]))
         return max(reassigned - len(came), 0)
 
     def _take_back(self, transaction: Transaction, process: int, records: Sequence[Inference]) -> int:
@@ -107,7 +107,8 @@ def _add(sums: dict[TotalKey, Sum], key: TotalKey, whole: Sum) -> None:
         sums[key] = whole
 
 
-def _cells(transaction: Transaction, records: Iterable[Inference]) -> set[CellPlace]:
+def cells_of(transaction: Transaction, records: Iterable[Inference]) -> set[CellPlace]:
+    """Return the minutes that calls are counted in."""
     names = transaction.names
     return {
         (60, each.ts - each.ts % MINUTE_US, names.model(each.model, each.version), names.origin(each.origin))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US
@@ -21,6 +21,14 @@ _COLUMNS: Final[Mapping[CallOrder, str]] = {"latency": "f.latency_ms", "cost": "
 # Of a type of error the newest call with a trace is wanted: no more are looked at where hardly one has any.
 LOOKED_AT: Final = 100
 _ROWS_AT_ONCE: Final = 10_000
+
+
+class TraceOfFailure(NamedTuple):
+    """The trace of a failed call; of those of one time the first by its id, in the store's own form, counts."""
+
+    ts: int
+    key: bytes | str
+    trace_id: str
 
 
 class SqliteCallFactQuestions:
@@ -54,19 +62,19 @@ class SqliteCallFactQuestions:
         failed = []
         for error_type, n, first, last in types:
             trace = self.newest_trace(error_type, start, end, only)
-            failed.append(FailedCalls(error_type, n, first, last, None if trace is None else trace[1]))
+            failed.append(FailedCalls(error_type, n, first, last, None if trace is None else trace.trace_id))
         return failed
 
-    def newest_trace(self, error_type: str, start: int, end: int, only: ModelChoice) -> tuple[int, str] | None:
-        """Return time and trace of the newest failed call of a type that has one, if any of the last has."""
+    def newest_trace(self, error_type: str, start: int, end: int, only: ModelChoice) -> TraceOfFailure | None:
+        """Return the trace of the newest failed call of a type that has one, if any of the last has."""
         calls, parameters = self._calls(start, end, only)
         row = self._connection.execute(
-            "SELECT ts, json_extract(extra, '$.trace_id') AS trace FROM inference"
+            "SELECT ts, id, json_extract(extra, '$.trace_id') AS trace FROM inference"
             f" WHERE id IN (SELECT f.id {calls} AND f.error_type = ? ORDER BY f.ts DESC, f.id LIMIT {LOOKED_AT})"
             " AND trace IS NOT NULL ORDER BY ts DESC, id LIMIT 1",
             (*parameters, error_type),
         ).fetchone()
-        return None if row is None else (row[0], row[1])
+        return None if row is None else TraceOfFailure(*row)
 
     def failed_by_step(self, steps: Steps, only: ModelChoice) -> dict[str, dict[int, int]]:
         """Return how many calls failed in each step of a series, by type; steps without one are left out."""

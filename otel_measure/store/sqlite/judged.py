@@ -15,8 +15,9 @@ from otel_measure.definitions.evaluations import Evaluated, SameAnswers, evaluat
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import HOUR_US, CountedBy, cell_ranges
 from otel_measure.records.ids import id_key
-from otel_measure.records.kinds import Json
+from otel_measure.records.kinds import Inference, Json
 from otel_measure.stats.cells import Cells
+from otel_measure.store.sqlite import facts
 from otel_measure.store.sqlite.kept import StoreState, counted_by
 from otel_measure.store.sqlite.models import conditions
 from otel_measure.store.sqlite.quality import IS_JUDGED, unpacked
@@ -157,6 +158,12 @@ class SqliteQualityQuestions:
         # Only the hour that has one is looked through: other environments may have had millions since.
         newest = self.newest(model, row[0], row[0] + HOUR_US, 1) if row else []
         return newest[0].position.ts if newest else None
+
+    def judged_calls(self, start: int, end: int) -> list[Inference]:
+        """Return the calls of [start, end) with a prediction or features, of the environment, in no order."""
+        where = f"WHERE f.ts >= ? AND f.ts < ? AND f.{_MINE} AND {IS_JUDGED}"
+        calls = facts.read(self._connection, facts.INFERENCE, where, (start, end, self.environment))
+        return [call for call in calls if isinstance(call, Inference)]
 
     def _mine(self, model: ModelKey) -> tuple[int, str]:
         """Return whose records are asked for: a model by its id, 0 for one that does not exist, in an environment."""

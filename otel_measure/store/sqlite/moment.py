@@ -18,6 +18,7 @@ from otel_measure.store.sqlite import (
     arrivals,
     environments,
     erasures,
+    final_calls,
     kept_elsewhere,
     links,
     machine,
@@ -116,6 +117,11 @@ class SqliteMoment:
     def removals(self) -> list[str]:
         """The keys of removals of facts elsewhere that have begun and not ended."""
         return kept_elsewhere.removals(self._transaction.connection)
+
+    @property
+    def final_calls(self) -> int:
+        """The last batch of calls that others told of which lies among the facts elsewhere; 0 for none."""
+        return final_calls.last_batch(self._transaction.connection)
 
     @property
     def horizon(self) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore, erasures, facts, roll_ups
+from otel_measure.store.sqlite import SqliteStore, erasures, facts, final_calls, roll_ups
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.facts import MAINTENANCE, SERVICE_STATE, Table
+from otel_measure.store.sqlite.final_calls import still_told_of
 from otel_measure.store.sqlite.serialized import serialized
 
 MANY: Final = tuple(table for table in facts.TABLES if table not in (SERVICE_STATE, MAINTENANCE))
@@ -26,7 +28,7 @@ class PartedStore(SqliteStore):
     def count(self, table: Table) -> int:
         """Return how many facts of a kind there are that can lie elsewhere."""
         with self._database.read() as connection:
-            told = len(_told(connection)) if table is facts.INFERENCE else 0
+            told = len(still_told_of(connection)) if table is facts.INFERENCE else 0
             return int(connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]) - told
 
     @property
@@ -49,6 +51,17 @@ class PartedStore(SqliteStore):
             )
             erasures.note_again(transaction.connection, ())
 
+    @property
+    def final_calls(self) -> int:
+        """The last batch of calls that others told of which was elsewhere; 0 for none."""
+        with self._database.read() as connection:
+            return final_calls.last_batch(connection)
+
+    def take_final_calls(self, sums: Mapping[TotalKey, Sum]) -> None:
+        """Note that calls are facts here now that had gone elsewhere; `sums` is what they add to totals."""
+        with self._transaction(durable=True) as transaction:
+            final_calls.take_back(transaction, sums)
+
     def facts(self, table: Table, after: bytes | str | None = None) -> Iterator[tuple[bytes | str, list[Record]]]:
         """Yield the facts of a kind by their ids, some thousand at a time, each time with the last id of them.
 
@@ -64,7 +77,7 @@ class PartedStore(SqliteStore):
                 if not ids:
                     return
                 records = list(facts.read(connection, table, some, given))
-                told = _told(connection) if table is facts.INFERENCE else frozenset()
+                told = still_told_of(connection) if table is facts.INFERENCE else frozenset()
             after = ids[-1]
             yield after, [record for record in records if record.id not in told]
 
@@ -72,7 +85,7 @@ class PartedStore(SqliteStore):
         """Return what is left without those facts, as a database; the copy itself is that from now on."""
         with self._transaction(durable=True) as transaction:
             connection = transaction.connection
-            told = id_keys(sorted(_told(connection)))
+            told = id_keys(sorted(still_told_of(connection)))
             for table in MANY:
                 if table is facts.INFERENCE:
                     connection.execute("CREATE TEMP TABLE told (id PRIMARY KEY)")
@@ -109,12 +122,6 @@ def count_facts(store: SqliteStore) -> dict[str, int]:
     """Return how many facts there are of each kind of which there are many, by the table."""
     with store._database.read() as connection:
         return {t.name: int(connection.execute(f"SELECT count(*) FROM {t.name}").fetchone()[0]) for t in MANY}
-
-
-def _told(connection: sqlite3.Connection) -> frozenset[str]:
-    """Return the ids of the calls of which something tells that may tell more of them."""
-    rows = connection.execute("SELECT call FROM telling WHERE call IS NOT NULL UNION SELECT call FROM single")
-    return frozenset(call for (call,) in rows)
 
 
 def _forget_strangers(connection: sqlite3.Connection) -> None:

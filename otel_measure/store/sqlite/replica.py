@@ -13,17 +13,18 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore, erasures, facts, kept, kept_elsewhere, outbox, totals
+from otel_measure.store.sqlite import SqliteStore, erasures, facts, final_calls, kept, kept_elsewhere, outbox, totals
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.clock import kept_clock
 from otel_measure.store.sqlite.copies import Copies
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.final_calls import FinalCalls
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.outbox import Expected
 from otel_measure.store.sqlite.retention import Limits
-from otel_measure.store.sqlite.serialized import load, serialized, write_to
+from otel_measure.store.sqlite.serialized import give_back_room, load, serialized, write_to
 from otel_measure.store.sqlite.transaction import Transaction
 from otel_measure.store.types.facts import Receipt
 
@@ -124,7 +125,28 @@ class Replica(SqliteStore):
         with self._database.read() as connection:
             if not believes(kept_clock(connection), now):
                 return None
-        return self._sweeper.sweep(now, Limits(retention_days, _ANY_NUMBER_OF_BYTES, history_days))
+        removed = self._sweeper.sweep(now, Limits(retention_days, _ANY_NUMBER_OF_BYTES, history_days))
+        with self._database.read() as connection:
+            give_back_room(connection)
+        return removed
+
+    # ------------------------------------------------------------ calls that go elsewhere
+
+    @property
+    def final_calls(self) -> int:
+        """The last batch of calls that others told of which lies among the facts elsewhere; 0 for none."""
+        with self._database.read() as connection:
+            return final_calls.last_batch(connection)
+
+    def begin_final_calls(self, before: int, limit: int) -> FinalCalls:
+        """Return the calls that others told of which are to go to the facts elsewhere; see `final_calls`."""
+        with self._transaction() as transaction:
+            return final_calls.begin(transaction, before, limit)
+
+    def end_final_calls(self, number: int) -> None:
+        """Take the calls of a batch out of the state: they lie among the facts elsewhere."""
+        with self._transaction() as transaction:
+            final_calls.end(transaction, number)
 
     # ------------------------------------------------------------ facts elsewhere
 

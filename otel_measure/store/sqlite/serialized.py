@@ -29,6 +29,13 @@ def load(database: Database, contents: bytes) -> None:
             source.backup(connection)
 
 
+def give_back_room(connection: sqlite3.Connection) -> None:
+    """Give back the memory of what was removed from a store, where that is as much as what is left."""
+    (free,), (pages,) = (connection.execute(f"PRAGMA {each}").fetchone() for each in ("freelist_count", "page_count"))
+    if 2 * free > pages:
+        connection.execute("VACUUM")
+
+
 def write_to(database: Database, target: Path) -> None:
     """Write a store in memory to a new file, for its owner alone.
 

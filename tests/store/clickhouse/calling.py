@@ -82,13 +82,11 @@ class ClickHouseCalls:
     """Every question about calls, of ClickHouse and of what the replica knows beside it."""
 
     def __init__(self, database: ClickHouseDatabase, where: Filter, replica: SqliteMoment) -> None:
-        table = CallTable(DEFINITIONS, where)
+        table = CallTable(DEFINITIONS, where, 0)
         changes = CallPartChanges(database, DEFINITIONS)
         self.models = ClickHouseModelQuestions(database, table, replica.models, changes)
         self.calls = ClickHouseCallQuestions(database, table, replica.calls)
-        self.call_times = ClickHouseCallTimeQuestions(
-            database, DEFINITIONS, where.environment or "", replica.call_times
-        )
+        self.call_times = ClickHouseCallTimeQuestions(database, table.of_all_services(), replica.call_times)
         self.call_facts = ClickHouseCallFactQuestions(database, table, replica.call_facts)
         self.spending = ClickHouseSpendingQuestions(database, table, replica.spending)
 

@@ -24,6 +24,7 @@ from tests.facts import DAY, NOON, event, inference, records
 from tests.store.clickhouse.storing import HISTORIES, new_store, on_a_server, writer, written_by
 
 pytestmark = pytest.mark.e2e
+RECORDED = 2**63  # a rank as the time of receipt gives it
 
 
 def shown(sums: Mapping[TotalKey, Sum]) -> dict[TotalKey, tuple[int, int, list[int] | None]]:
@@ -138,7 +139,7 @@ def write_at_once(database: ClickHouseDatabase, given: Sequence[Record], rank: i
     """Insert calls as a writer does that saw none of them, and died before it looked again."""
     by = written_by(database)
     columns = columns_of(INFERENCE, given, [id_number(key) for key in id_keys([each.id for each in given])], by)
-    database.insert("inference", columns | {"rank": [rank] * len(given)})
+    database.insert("inference", columns | {"rank": [RECORDED + rank] * len(given)})
 
 
 def test_an_id_that_two_writers_wrote_at_once_adds_once(clickhouse: ClickHouseServer) -> None:

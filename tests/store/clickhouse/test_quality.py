@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from random import Random
 from typing import Any
 
@@ -79,16 +80,15 @@ def database(clickhouse: ClickHouseServer) -> Iterator[ClickHouseDatabase]:
 
 def renamed(record: Record, name: str) -> Record:
     """Return a record of an example under ids that no other example has; every other one is a UUID, in any order."""
-
-    def new(id: str) -> str:
-        return (
-            f"{name}-{id}" if ord(id) % 2 else f"{ord(id) * 7 % 10:08x}-0000-4000-8000-{abs(hash(name)) % 2**48:012x}"
-        )
-
-    fields: dict[str, object] = {"id": new(record.id), "origin": Origin(record.origin.service, name)}
+    fields: dict[str, object] = {"id": renamed_id(name, record.id), "origin": Origin(record.origin.service, name)}
     if isinstance(record, GroundTruth):
-        fields["inference_id"] = new(record.inference_id)
+        fields["inference_id"] = renamed_id(name, record.inference_id)
     return msgspec.structs.replace(record, **fields)
+
+
+def renamed_id(name: str, id: str) -> str:
+    """Return the id that stands for one of an example."""
+    return f"{name}-{id}" if ord(id) % 2 else f"{ord(id) * 7 % 10:08x}-0000-4000-8000-{abs(hash(name)) % 2**48:012x}"
 
 
 def batches(records: Sequence[Record], cuts: Sequence[int]) -> Iterator[Sequence[Record]]:
@@ -131,14 +131,17 @@ def test_every_answer_is_that_of_sqlite(
     """Predictions, truths in any order, at one time and changed, groups, evaluations, and the order of records."""
     name = next(NAMES)
     records = [renamed(record, name) for record in given]
-    sqlite, mine = closed_later(SqliteStore(":memory:", definitions=DEFINITIONS)), writer(database)
+    sqlite, told = (closed_later(SqliteStore(":memory:", definitions=DEFINITIONS)) for _ in range(2))
+    mine, by_others = writer(database), {renamed_id(name, each) for each in data.draw(st.sets(_WHO))}
     for batch in batches(records, [min(cut, len(records)) for cut in cuts]):
         sqlite.accept(batch)
-        mine.accept(batch)
+        is_told = [isinstance(one, Inference) and one.id in by_others for one in batch]
+        told.accept(list(compress(batch, is_told)))
+        mine.accept([one for one, elsewhere in zip(batch, is_told, strict=True) if not elsewhere])
     where = Filter(data.draw(st.sampled_from((None, "api"))), name)
     model: ModelKey = data.draw(st.sampled_from((("m", "1"), ("n", "2"))))
-    with sqlite.asking(where) as moment:
-        ask = ClickHouseQualityQuestions(database, DEFINITIONS, where, moment.quality)
+    with sqlite.asking(where) as moment, told.asking(where) as replica:
+        ask = ClickHouseQualityQuestions(database, DEFINITIONS, where, replica.quality, 0)
         assert positions(ask, model) == positions(moment.quality, model)
         after = data.draw(st.sampled_from(positions(ask, model)))
         assert every_answer(ask, model, after) == every_answer(moment.quality, model, after)
@@ -165,9 +168,9 @@ def test_a_window_of_predictions(database: ClickHouseDatabase) -> None:
     writer(database).accept(records)
     sqlite = closed_later(SqliteStore(":memory:", definitions=DEFINITIONS))
     sqlite.accept(records)
-    where = Filter(None, name)
-    with sqlite.asking(where) as moment:
-        ask = ClickHouseQualityQuestions(database, DEFINITIONS, where, moment.quality)
+    where, nothing = Filter(None, name), closed_later(SqliteStore(":memory:", definitions=DEFINITIONS))
+    with sqlite.asking(where) as moment, nothing.asking(where) as replica:
+        ask = ClickHouseQualityQuestions(database, DEFINITIONS, where, replica.quality, 0)
         labels = ask.labels(NOON, NOON + HOUR)
         assert labels == moment.quality.labels(NOON, NOON + HOUR)
         grouped = ask.grouped_labels(NOON, NOON + HOUR)

@@ -15,6 +15,7 @@ import pytest
 
 from exporter.cli import same_answers
 from otel_measure.config import Settings
+from otel_measure.definitions.days import Days
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import GroundTruth, Inference, Record
@@ -24,9 +25,11 @@ from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import PersonRemover
 from otel_measure.store.clickhouse.exporting import export
 from otel_measure.store.clickhouse.part_sums import PartSums
+from otel_measure.store.clickhouse.past import PastKeeper
 from otel_measure.store.clickhouse.settled_days import fact_days
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
 from otel_measure.store.clickhouse.tables import FACT_TABLES
+from otel_measure.store.clickhouse.users import ClickHouseUserQuestions
 from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.engines import move_store, open_store, store_checks
 from otel_measure.store.sqlite import SqliteStore
@@ -42,7 +45,7 @@ from tests.store.clickhouse import test_users
 from tests.store.clickhouse.storing import DEFINITIONS, remove_persons, stored, writer, written_by
 from tests.store.clickhouse.test_part_sums import by_definition
 from tests.store.clickhouse.test_part_sums import shown as shown_sums
-from tests.store.clickhouse.test_settling import from_facts, sessions, settle_all
+from tests.store.clickhouse.test_settling import NOBODY, from_facts, sessions, settle_all
 from tests.store.clickhouse.test_sweeping import Notes, of_day
 from tests.waiting import until
 
@@ -166,13 +169,13 @@ def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> N
         assert changes.changes(1) == CallChanges(2, [slot - 2 * HOUR])
 
 
-def test_of_two_replicas_the_first_is_written_and_asked(shards: Shards) -> None:
-    """Also where the server that is asked is the other one: what is acknowledged is in the next answer."""
+def test_of_two_replicas_the_one_that_is_asked_is_written(shards: Shards) -> None:
+    """Also where it is not the first: what is acknowledged is in the next answer, and not at the other."""
     with ClickHouseDatabase.of_url(shards.new_url(REPLICAS)) as database:
         create(database, DEFINITIONS)
         facts = of_many("many", NOON)
         assert writer(database).accept(facts) == [ACCEPTED] * len(facts)
-        assert shards.rows_by_shard(database.name, "event") == [0, 9]
+        assert shards.rows_by_shard(database.name, "event") == [9, 0]
         assert writer(database).accept(facts) == [DUPLICATE] * len(facts)
         assert len(stored(database, [each.id for each in facts])) == len(facts)
         assert shown_sums(PartSums(database).sums()) == by_definition(facts)
@@ -210,24 +213,24 @@ def test_days_go_from_both_shards(shards: Shards, emptied: ClickHouseDatabase) -
     assert sorted(fact.id for fact in there.values()) == sorted(fact.id for fact in (*facts[10], *facts[0]))
 
 
-def test_an_erased_person_is_gone_from_both_shards(shards: Shards, emptied: ClickHouseDatabase) -> None:
+def test_an_erased_person_is_gone_from_both_shards(sharded: ClickHouseDatabase) -> None:
     """Calls stay without their user, each once at every moment; masked rows go from the disks of both servers."""
-    facts = of_many("many", NOON)
-    by = written_by(emptied)
-    writer(emptied).accept(facts)
-    remover, users = PersonRemover(emptied, by), {user_number(by, f"many-{n}") for n in range(9)}
+    name = next(NAMES)
+    facts, by = of_many(name, NOON), written_by(sharded)
+    writer(sharded).accept(facts)
+    remover, users = PersonRemover(sharded, by), {user_number(by, f"{name}-{n}") for n in range(9)}
     assert remover.counts(users) == {
         "event": 9, "nps_response": 0, "exposure": 0, "ab_conversion": 0, "inference": 9,
     }  # fmt: skip
     remover._make_calls_anonymous(users)  # a process that ends here leaves this
     calls = {("inference", each.id): without_user(each) for each in facts if isinstance(each, Inference)}
     names = [each.id for each in facts if not isinstance(each, GroundTruth)]
-    assert {key: fact for key, fact in stored(emptied, names).items() if key[0] == "inference"} == calls
-    remove_persons(emptied, users)
-    assert (stored(emptied, names), remover.are_removed(users)) == (calls, True)
+    assert {key: fact for key, fact in stored(sharded, names).items() if key[0] == "inference"} == calls
+    remove_persons(sharded, users)
+    assert (stored(sharded, names), remover.are_removed(users)) == (calls, True)
     assert remover.are_ended(remover.apply_masks(), 60.0)
     since = remover.now_s()
-    assert emptied.count_parts("event", "active AND has_lightweight_delete") == 0
+    assert sharded.count_parts("event", "active AND has_lightweight_delete") == 0
     until(lambda: remover.are_bytes_gone(since))
 
 
@@ -253,22 +256,23 @@ def test_days_are_settled_of_both_shards(shards: Shards, emptied: ClickHouseData
     assert all(each.is_settled for each in fact_days(emptied, DEFINITIONS))
 
 
-def test_an_export_is_that_of_sqlite(emptied: ClickHouseDatabase) -> None:
+def test_an_export_is_that_of_sqlite(sharded: ClickHouseDatabase) -> None:
     """Of a person whose ids lie on both shards."""
     whole, state = (closed_later(SqliteStore(":memory:", definitions=DEFINITIONS)) for _ in range(2))
-    facts = of_many("many", NOON)
+    name = next(NAMES)
+    facts = of_many(name, NOON)
     for n in range(8):
         for store in (whole, state):
-            store.identify(f"many-{n}", "many-8")
+            store.identify(f"{name}-{n}", f"{name}-8")
     whole.accept(facts)
-    writer(emptied).accept(facts)
-    assert export(emptied, written_by(emptied), state.export("many-3")) == whole.export("many-3")
+    writer(sharded).accept(facts)
+    assert export(sharded, written_by(sharded), state.export(f"{name}-3")) == whole.export(f"{name}-3")
 
 
 def test_a_store_is_moved_to_a_cluster_and_back(
     shards: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its reports are the same in all three places; where the cluster's tables are not, nothing is moved."""
+    """What comes back is what went there, by its reports; where the cluster's tables are not, nothing is moved."""
     monkeypatch.setattr(same_answers, "_ASKED", ("/users/summary", "/ai/models"))
     file, back, url = tmp_path / "from.db", tmp_path / "back.db", f"{shards.new_url()}?cluster={CLUSTER}"
     with closing(SqliteStore(str(file), definitions=DEFINITIONS)) as store:
@@ -278,6 +282,25 @@ def test_a_store_is_moved_to_a_cluster_and_back(
     elsewhere = Settings(store=f"{shards.servers[0].url(shards.servers[0].new_database())}?cluster={CLUSTER}")
     with pytest.raises(StoreError, match="run what `otel-measure schema"):
         move_store(places[0], elsewhere, lambda: NOON + DAY, lambda *_: None, lambda _: ())
-    for source, target in itertools.pairwise(places):
-        alike = partial(same_answers.differing, places[0], now=NOON + DAY)
-        move_store(source, target, lambda: NOON + DAY, lambda *_: None, alike)
+    move_store(places[0], places[1], lambda: NOON + DAY, lambda *_: None, lambda _: ())
+    alike = partial(same_answers.differing, places[0], now=NOON + DAY)
+    move_store(places[1], places[2], lambda: NOON + DAY, lambda *_: None, alike)
+
+
+def test_what_days_said_that_go_stays(emptied: ClickHouseDatabase) -> None:
+    """Of users of both shards, some of whom are one person: their days, sessions and conversions are known once."""
+    facts = [event(f"p{n}-{user}", f"u{user}", NOON - n * DAY, type="purchase") for n in (20, 0) for user in range(9)]
+    writer(emptied).accept(facts)
+    by = written_by(emptied)
+    merged = {user_number(by, f"u{user}"): user_number(by, "u8") for user in range(4)}
+
+    def told() -> tuple[object, ...]:
+        ask = ClickHouseUserQuestions(emptied, DEFINITIONS, merged, HERE.environment)
+        ever = Days(DEFINITIONS.day_of(NOON) - 30, DEFINITIONS.day_of(NOON))
+        return ask.active_by_day(ever), ask.sessions(ever, NOON), ask.conversions(ever, "purchase")
+
+    before, ten_days_ago = told(), DEFINITIONS.day_of(NOON) - 10
+    PastKeeper(emptied, DEFINITIONS, lambda: NOBODY, lambda: merged).keep_before(ten_days_ago)
+    assert told() == before
+    assert AgeSweeper(emptied, Notes()).remove_before(ten_days_ago) == 9
+    assert told() == before

@@ -6,20 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 _OTHER_DAYS: Final = "the rows of a store have the days of its definitions: it is rebuilt by no others"
-_GONE: Final = "what facts that retention removed said of persons goes with them"
 _NO_SNAPSHOT: Final = "each question sees what is stored when it is asked: there is no transaction over several"
 
 # module and test → why, and who builds it
 NOT_YET: Final[Mapping[str, str]] = {
-    "test_experiments.test_removed_facts_leave_what_they_said": _GONE,
-    "test_persons.test_what_facts_that_are_gone_have_left_behind_stays_with_the_user": _GONE,
-    "test_sessions.test_rebuild_after_retention": _GONE,
     "test_experiments.test_cells_depend_on_the_facts_only": _OTHER_DAYS,
     "test_facts.test_a_moment_sees_nothing_of_what_is_written_meanwhile": _NO_SNAPSHOT,
 }
-
-# Those of them that fail for some of their histories alone.
-BY_CHANCE: Final = frozenset({"test_experiments.test_removed_facts_leave_what_they_said"})
 
 # module and test → how much is written one by one, each over the network
 TOO_MANY_WRITES: Final[Mapping[str, str]] = {

@@ -9,7 +9,8 @@ from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite.replica import Replica
 from otel_measure.store.types.facts import EVERYTHING
 from tests.closing import closed_later
-from tests.facts import NOON
+from tests.facts import DAY, NOON
+from tests.store.conformance.telling import told
 
 
 def a_replica() -> Replica:
@@ -41,3 +42,19 @@ def test_a_replica_that_has_become_another_answers_as_that_one() -> None:
         one.load(contents)
     with one.asking(EVERYTHING) as moment:
         assert moment.environments == ["staging"]
+
+
+def test_what_was_forgotten_takes_no_room_any_more() -> None:
+    """What told of calls goes after hours, and the memory of it too: each copy would have it as well."""
+    replica, later = a_replica(), NOON + DAY
+    replica.take_tellings([told(1, trace=n, began=NOON) for n in range(1, 2001)])
+
+    def pages() -> int:
+        with replica._database.read() as connection:
+            return int(connection.execute("PRAGMA page_count").fetchone()[0])
+
+    before = pages()
+    assert replica.sweep_by(later, 400, 30) == 0
+    assert pages() < before / 2
+    with replica.asking(EVERYTHING) as moment:
+        assert sum(use.requests for use in moment.models.model_use(NOON, later)) == 2000
