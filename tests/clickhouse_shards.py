@@ -60,6 +60,12 @@ class Shards:
         """End one of them with no chance to write anything more."""
         self.servers[server].kill()
 
+    def start_ended(self) -> None:
+        """Start those again that ended: as no server would, the library ends when a killed peer resets a connection."""
+        for server, each in enumerate(self.servers):
+            if each.process.poll() is not None:
+                self.start(server)
+
     def new_url(self, cluster: str = CLUSTER) -> str:
         """Return the place of a store in a new database of both."""
         name = self.servers[0].new_database()
@@ -93,12 +99,16 @@ class Shards:
     def without_keeper(self) -> Iterator[None]:
         """Let statements for the cluster be given to each server: without Keeper none takes them for all others."""
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(ClickHouseDatabase, "run_on_shards", lambda mine, sql: self._run_where_said(mine, sql))
+            patched.setattr(ClickHouseDatabase, "run_on_shards", lambda mine, sql: self._run_as_one(mine, sql))
             yield
+
+    def _run_as_one(self, database: ClickHouseDatabase, sql: str) -> None:
+        if _ON_CLUSTER.search(sql):
+            database.run(f"EXPLAIN AST {sql}")  # it is a statement as it stands
+        self._run_where_said(database, sql)
 
     def _run_where_said(self, database: ClickHouseDatabase, sql: str) -> None:
         if _ON_CLUSTER.search(sql):
-            database.run(f"EXPLAIN AST {sql}")  # it is one as it stands
             self._run_on_all(database.name, sql)
         else:
             database.run(sql)

@@ -189,10 +189,11 @@ def cumulative(known: StreamState | None, point: Point) -> Taken | None:
         raise PointRefused("out_of_order")
     if point.ts == known.ts and (point.value, point.count) == (known.value, known.count):
         return None
-    has_fallen = point.value < known.value or point.count < known.count
+    has_fallen = point.kind in MONOTONIC and (point.value < known.value or point.count < known.count)
+    if has_fallen and point.ts == known.ts:
+        # Nothing begins anew in no time: two values of one time came in the wrong order, or both once more.
+        raise PointRefused("out_of_order")
     if has_fallen and point.has_unknown_start:
-        if point.ts == known.ts:  # nothing begins anew in no time: two values of one time came in the wrong order
-            raise PointRefused("out_of_order")
         # After all its starts, also after one that was said and is no earlier than its last word.
         begun = replace(point, start=max(known.ts, known.start + 1))
         return Taken(explicit(begun), True, increment(begun, None, known.ts))

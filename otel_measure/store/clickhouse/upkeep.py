@@ -45,6 +45,7 @@ from otel_measure.store.types.users import Erasure, ErasureState
 _GIVEN_UP_AFTER_US: Final = 600_000_000  # nobody removes rows so long
 _DOUBLES_DAYS: Final = 2
 _SETTLING_US: Final = 60_000_000  # a day takes seconds
+_TRIED_AGAIN_US: Final = 3_600_000_000  # a day that the server failed at
 
 
 class KeptDays(NamedTuple):
@@ -142,6 +143,7 @@ class ClickHouseUpkeep:
         self._mover = FinalCallsMover(database, state, lambda: state.ask(self.written_by))
         self._masking = _NO_MASKING
         self._settler = DaySettler(database, by.definitions, self._being_erased)
+        self._failed_at: dict[int, int] = {}
         self._past = PastKeeper(database, by.definitions, self._being_erased, self._merged)
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
 
@@ -273,11 +275,17 @@ class ClickHouseUpkeep:
     # ------------------------------------------------------------ settled days
 
     def bring_up_to_date(self, holder: str, now: int) -> bool:
-        """Settle one of the days that are over; return whether there may be more of them."""
-        days = self._settler.unsettled(now)
+        """Settle one of the days that are over; return whether there may be more of them.
+
+        One that the server failed at keeps no other one waiting.
+        """
+        tried_since = now - _TRIED_AGAIN_US
+        days = [each for each in self._settler.unsettled(now) if self._failed_at.get(each.day, 0) <= tried_since]
         if not days or not self._state.do(TakeLease("settling", holder, now, now + _SETTLING_US)):
             return False
+        self._failed_at[days[0].day] = now
         is_settled = self._settler.settle(days[0])
+        del self._failed_at[days[0].day]
         if len(days) == 1:
             self._settler.remove_superseded()
         return is_settled and len(days) > 1

@@ -96,7 +96,7 @@ STEPS = st.one_of(
 
 
 @on_a_server(HISTORIES)
-@given(story=st.lists(STEPS, min_size=3, max_size=7), first=st.lists(TELLINGS, min_size=2, max_size=8))
+@given(story=st.lists(STEPS, min_size=2, max_size=5), first=st.lists(TELLINGS, min_size=2, max_size=8))
 def test_answers_are_those_of_sqlite(
     clickhouse: ClickHouseServer, story: list[list[Telling] | str], first: list[Telling]
 ) -> None:

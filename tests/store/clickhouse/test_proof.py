@@ -94,7 +94,12 @@ def _tell_and_kill(shards: Shards, store: Store, step: Step, kill: Kill) -> None
     shards.kill(kill.server)
     telling.join()
     shards.start(kill.server)
-    until(lambda: _try(store, step))
+    until(lambda: _try_with_all(shards, store, step))
+
+
+def _try_with_all(shards: Shards, store: Store, step: Step) -> bool:
+    shards.start_ended()
+    return _try(store, step)
 
 
 def _try(store: Store, step: Step) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import user_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
@@ -26,7 +27,7 @@ from otel_measure.store.types.facts import Filter
 from otel_measure.store.types.users import SessionTotals
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
-from tests.facts import DAY, HOUR, NOON, SECOND, event
+from tests.facts import DAY, HOUR, MINUTE, NOON, SECOND, event
 from tests.reference.ground import Identify, Unlink
 from tests.reference.strategies import UserHistory, histories, identities
 from tests.store.asking import asking_users
@@ -79,10 +80,16 @@ def sessions(database: ClickHouseDatabase, days: Days = EVER) -> SessionTotals:
 
 def from_facts(records: list[Record], days: Days = EVER) -> SessionTotals:
     """Return what SQLite makes of some facts."""
+    (totals,) = all_from_facts(records, [days])
+    return totals
+
+
+def all_from_facts(records: list[Record], windows: Sequence[Days]) -> list[SessionTotals]:
+    """Return what SQLite makes of some facts, of each of some days."""
     store = closed_later(SqliteStore(":memory:", definitions=DEFINITIONS))
     store.accept(records)
     with asking_users(store, Filter(None, "test")) as ask:
-        return ask.sessions(days, LATER)
+        return [ask.sessions(days, LATER) for days in windows]
 
 
 @on_a_server(HISTORIES)
@@ -130,8 +137,8 @@ STORY: list[Record] = [
 def test_settled_days_are_not_read_from_facts(database: ClickHouseDatabase) -> None:
     """What is gone from the facts without anybody saying so is still answered, by any window, until facts come."""
     writer(database).accept(STORY)
-    windows = [Days(TODAY + first, TODAY + last) for first in range(-1, 4) for last in (first, 2, 5)]
-    wanted = [from_facts(STORY, window) for window in windows]
+    windows = [Days(TODAY + first, TODAY + last) for first in range(4) for last in (first, 5)]
+    wanted = all_from_facts(STORY, windows)
     assert [sessions(database, window) for window in windows] == wanted
     settle_all(database)
     database.delete("event", "1")
@@ -142,12 +149,12 @@ def test_settled_days_are_not_read_from_facts(database: ClickHouseDatabase) -> N
 
 def test_a_session_is_followed_to_its_end(database: ClickHouseDatabase) -> None:
     """It may go on for weeks after the days asked about, on settled days and on others."""
-    weeks: list[Record] = [event(f"e{n}", "ann", NOON + n * DAY, session_id="s") for n in range(25)]
+    weeks: list[Record] = [event(f"e{n}", "ann", NOON + n * DAY, session_id="s") for n in range(13)]
     writer(database).accept(weeks[::2])
     settle_all(database)
     writer(database).accept(weeks[1::2])
     assert sessions(database, Days(TODAY, TODAY)) == from_facts(weeks, Days(TODAY, TODAY))
-    assert sessions(database, Days(TODAY, TODAY)).duration_us == 24 * DAY
+    assert sessions(database, Days(TODAY, TODAY)).duration_us == 12 * DAY
     assert sessions(database, Days(TODAY + 1, TODAY + 30)).sessions == 0
 
 
@@ -210,6 +217,27 @@ def test_of_two_who_settle_at_once_one_counts(database: ClickHouseDatabase) -> N
 def _versions(database: ClickHouseDatabase) -> list[int]:
     rows = database.rows("SELECT uniqExact(version) FROM {db}.stretch GROUP BY day ORDER BY day")
     return [n for (n,) in rows]
+
+
+def test_a_day_that_fails_keeps_no_other_waiting(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again an hour later."""
+    settings = Settings(store=clickhouse.url(clickhouse.new_database()), timezone="Europe/Berlin")
+    store = closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False))
+    store.accept([event(f"e{n}", "ann", NOON - n * DAY) for n in (2, 3)])
+    with monkeypatch.context() as patched:
+        patched.setattr(store._database, "run", raising)
+        with pytest.raises(StoreUnavailable):
+            store.bring_up_to_date("me", NOON)
+    settled = []
+    for later in (0, 30 * MINUTE, HOUR):
+        store.bring_up_to_date("me", NOON + later)
+        settled.append([TODAY - each.day for each in fact_days(store._database, DEFINITIONS) if each.is_settled])
+    assert settled == [[3], [3], [3, 2]]
+
+
+def raising(*_: object, **__: object) -> None:
+    """Be a server that cannot do it."""
+    raise StoreUnavailable("slow", "it took too long", "try again")
 
 
 def test_a_store_settles_the_days_that_are_over(clickhouse: ClickHouseServer) -> None:

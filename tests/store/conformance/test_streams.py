@@ -192,3 +192,11 @@ def test_senders(store: Store) -> None:
     )
     store.sweep(NOON + 31 * DAY)
     assert asked(store, lambda m: m.streams.senders(0)) == []
+
+
+def test_two_values_of_one_time_are_no_restart(store: Store) -> None:
+    """The larger one stays, in whatever order they come; a request of both that is sent again adds nothing."""
+    points = [point(2.0), point(7.0)]
+    assert store.ingest(points) == Ingested(("accepted", "accepted"))
+    assert store.ingest(points) == Ingested(("out_of_order", "duplicate"))
+    assert shown(store) == {"jobs": [Sample('ok="true"', 7.0)]}

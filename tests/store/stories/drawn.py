@@ -176,12 +176,14 @@ class _StreamValue(NamedTuple):
     fails: bool
 
 
+_STARTLESS: Final = "c"
+"""The process that says of none of its streams when it began."""
 _STREAM_KINDS: Final = ("calls", "calls", "delta calls", "tokens", "counter", "delta", "gauge", "host", "histogram")
 _VALUES: Final = st.lists(
     st.builds(
         _StreamValue, kind=st.sampled_from(_STREAM_KINDS), value=st.integers(0, 9),
         ago=st.sampled_from((0, 1, SECOND, MINUTE, 30 * MINUTE, 2 * HOUR)),
-        start=st.sampled_from((3 * HOUR, 3 * HOUR, 10 * MINUTE, 0)), instance=st.sampled_from(("a", "a", "b")),
+        start=st.sampled_from((3 * HOUR, 3 * HOUR, 10 * MINUTE)), instance=st.sampled_from(("a", "a", "b", _STARTLESS)),
         fails=st.sampled_from((False, False, True)),
     ),
     min_size=4,
@@ -192,11 +194,11 @@ _VALUES: Final = st.lists(
 @st.composite
 def points(draw: st.DrawFn, now: int) -> list[Point]:
     """Values of a few streams: cumulative and deltas, late and again, of processes that begin anew, and gauges."""
-    return [_point(each, now) for each in draw(_VALUES)]
+    return [replace(_point(each, now), received_ts=now) for each in draw(_VALUES)]
 
 
 def _point(each: _StreamValue, now: int) -> Point:
-    ts, start = now - each.ago, now - each.start if each.start else 0
+    ts, start = now - each.ago, now - each.start if each.instance != _STARTLESS else 0
     if each.kind in ("calls", "delta calls"):
         found = calls(each.value, ts, source=each.instance, start=start)
         failed = found.model_series and found.model_series._replace(error_type="Timeout")

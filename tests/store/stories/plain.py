@@ -16,6 +16,7 @@ import pytest
 
 from otel_measure.records.kinds import Inference, NpsResponse, Record, UserEvent
 from otel_measure.store.types.models import ModelKey
+from tests.facts import MINUTE
 from tests.reference import ground, outcomes, users
 from tests.reference.ground import Ev, Identify, NpsAnswer, Unlink
 from tests.store.stories.drawn import ENVIRONMENT
@@ -204,7 +205,7 @@ _JUDGES: Final[Mapping[str, tuple[str, tuple[str, ...], Callable[[_AskedOfUsers]
 def _model(plain: PlainStore, snapshot: Mapping[str, Any]) -> tuple[Mapping[str, object], Mapping[str, object]]:
     """Return what is said of our own model, and what it is: calls, errors, tokens and money of the same window."""
     start, end = (ground.micros(snapshot["window"][edge]) for edge in ("start", "end"))
-    calls = plain.calls(OWN_MODEL, start, end)
+    calls = plain.calls(OWN_MODEL, start - start % MINUTE, end)  # calls are counted by the minute
     prices = [call.cost_usd for call in calls if call.cost_usd is not None]
     found = {**snapshot["cost"], "inference_count": snapshot["inference_count"], "errors": snapshot["errors"]["count"]}
     expected: dict[str, object] = {
