@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,6 +90,11 @@ class ClickHouseServer:
         """End it with no chance to write anything more."""
         self.process.kill()
         self.process.wait()
+
+    def hang(self) -> None:
+        """Stop it until it is told to go on; all its threads have stopped when this returns."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def client(self, **settings: object) -> Client:
         """Return a new connection with these settings of ClickHouse's."""

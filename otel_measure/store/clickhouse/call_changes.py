@@ -106,12 +106,11 @@ class CallPartChanges:
             unread = [part for name, part in active.items() if name not in known]
             if not unread:
                 break
-            # What is there before and after it was read was there meanwhile.
             known |= self._read(unread, {seen.part.content: seen.rows for seen in known.values()})
         return {name: _seen(part, known.get(name)) for name, part in active.items()}
 
     def _read(self, parts: Iterable[DataPart], known: Mapping[PartContent, _Rows | None]) -> dict[PartName, _SeenPart]:
-        """Return parts with their rows, but for what has been there for hours."""
+        """Return parts with their rows, but for what has been there for hours; without those that went meanwhile."""
         read = {part.name: _SeenPart(part, known.get(part.content)) for part in parts}
         is_asked = {name: part.content not in known and not part.is_at_rest for name, (part, _) in read.items()}
         unread = [name for name in read if is_asked[name]]
@@ -124,7 +123,11 @@ class CallPartChanges:
             )
             for name, of_part in groupby(by_part, itemgetter(0, 1)):
                 rows[PartName(*name)] = {slot: (n, hashes) for *_, slot, n, hashes in of_part}
-        return {name: seen._replace(rows=rows.get(name, seen.rows)) for name, seen in read.items()}
+        return {
+            name: seen._replace(rows=rows.get(name, seen.rows))
+            for name, seen in read.items()
+            if name not in rows or _is_whole(seen.part, rows[name])
+        }
 
     # ------------------------------------------------------------ what changed
 
@@ -160,6 +163,12 @@ class CallPartChanges:
 def _seen(part: DataPart, known: _SeenPart | None) -> _SeenPart:
     """Return a part as it is kept: of what has been there for hours, and is merged no more, no rows."""
     return _SeenPart(part, None if known is None or part.is_at_rest else known.rows)
+
+
+def _is_whole(part: DataPart, rows: _Rows) -> bool:
+    """Tell whether the rows of a part were read: one query has all of them, or none where the part has gone."""
+    n = sum(each for each, _ in rows.values())
+    return n == part.rows or (part.hides_rows and n > 0)
 
 
 def _together(parts: Iterable[_Rows | None]) -> Mapping[int, tuple[int, int]] | None:

@@ -94,7 +94,7 @@ def test_what_is_acknowledged_is_there_after_a_hang_a_kill_and_a_user_that_could
     url = clickhouse.url("measure").replace("://", "://app:secret@")
     with clickhouse.run([may_write]), serving(tmp_path, "--store", url) as server:
         until(lambda: taken(server, "before"))
-        clickhouse.process.send_signal(signal.SIGSTOP)
+        clickhouse.hang()
         assert not taken(server, "nobody")
         assert not is_ready(server)
         clickhouse.process.send_signal(signal.SIGCONT)
