@@ -214,7 +214,7 @@ def engagement(ask: UserQuestions, span: DaySpan, now_us: int) -> Engagement:
     """Distinct active persons on the trailing 1, 7 and 28 local days, and the sessions of the window."""
     days, month = Days(span.first_day, span.last_day), trailing(span.last_complete_day, MAU_DAYS)
     ask.expect((days, month, *month.each(), *(trailing(span.last_day, n) for n in (1, WAU_DAYS, MAU_DAYS))))
-    active, new = ask.active(days), ask.first_seen(days)
+    new, active = ask.first_seen(days), ask.active(days)
     totals = ask.sessions(days, now_us)
     missing = unknown_before(ask.first_day(), stickiness=month, return_rate=days.before())
     is_young = "return_rate" in missing
@@ -276,6 +276,7 @@ def retention(ask: UserQuestions, span: DaySpan) -> Retention:
     last = span.last_complete_day
     day_1, day_7, day_30 = (_pooled(cohorts, n, last) for n in RETENTION_DAYS)
     month = trailing(last, MAU_DAYS)
+    ask.expect(month.compared())
     missing, persons = unknown_before(ask.first_day(), churn_rate=month.before()), lifecycle(ask, month)
     return Retention(
         day_1_retention=ratio(*day_1),

@@ -22,6 +22,9 @@ _MASK: Final = (
     " bitShiftLeft(toUInt256(1), toUInt8(least(greatest(d - {base}, 0), 255))), toUInt256(0)))"
 )
 
+# How many persons were active in each range of days, by a mask of their days.
+_IN_RANGES: Final = "sumForEach(arrayMap(days -> bitAnd({mask}, days) != 0, {{masks:Array(UInt256)}}))"
+
 
 def within_table(days: Days) -> Days:
     """Return those of some days that a table has."""
@@ -58,7 +61,7 @@ class ActivePersons:
         """Return the persons active on these days."""
         if days not in self._active:
             self._expected.add(days)
-            for ranges in _within_bits(self._expected - self._active.keys()):
+            for ranges in self._pending():
                 self._count(ranges)
         return self._active[days]
 
@@ -69,20 +72,14 @@ class ActivePersons:
 
     def _count(self, ranges: Sequence[Days]) -> None:
         """Find how many persons were active on each of some ranges of days, which lie near each other."""
-        span = Days(min(days.first for days in ranges), max(days.last for days in ranges))
+        span = _spanned(ranges)
         if span.length > _BITS:
             of_persons = self._per_person("count()", "sum(x)")
             ((self._active[span],),) = self._ask(f"SELECT count() FROM {of_persons}", span)
             return
-        of_persons = self._per_person(
-            f"groupBitOr(bitShiftLeft(toUInt256(1), toUInt8(d - {span.first:d})))", "groupBitOr(x)"
-        )
-        masks = [((1 << days.length) - 1) << (days.first - span.first) for days in ranges]
-        ((counts,),) = self._ask(
-            f"SELECT sumForEach(arrayMap(days -> bitAnd(x, days) != 0, {{masks:Array(UInt256)}})) FROM {of_persons}",
-            span,
-            masks=masks,
-        )
+        of_persons = self._per_person(_MASK.format(base=span.first), "groupBitOr(x)")
+        sql = f"SELECT {_IN_RANGES.format(mask='x')} FROM {of_persons}"
+        ((counts,),) = self._ask(sql, span, masks=_masks(ranges, span.first))
         self._active.update(zip(ranges, counts or [0] * len(ranges), strict=True))
 
     def first_seen(self, days: Days) -> int:
@@ -100,10 +97,18 @@ class ActivePersons:
 
     @cached_property
     def _first_days(self) -> dict[int, int]:
-        """How many persons were first active on each day."""
-        of_persons = self._per_person("min(d)", "min(x)")
-        rows = self._ask(f"SELECT x, count() FROM {of_persons} GROUP BY x", ALL_DAYS)
-        return {int(day): int(n) for day, n in rows}
+        """How many persons were first active on each day; what is expected of a mask's days is counted with it."""
+        groups = [group for group in self._pending() if _spanned(group).length <= _BITS]
+        ranges = max(groups, key=len, default=[])
+        base = _spanned(ranges).first if ranges else 0
+        sql = f"SELECT x.1, count(), {_IN_RANGES.format(mask='x.2')} FROM {self._first_and_mask(base)} GROUP BY x.1"
+        rows = self._ask(sql, ALL_DAYS, masks=_masks(ranges, base))
+        of_ranges = [counts for _, _, counts in rows if counts] or [[0] * len(ranges)]
+        self._active.update(zip(ranges, map(sum, zip(*of_ranges, strict=True)), strict=True))
+        return {int(day): int(n) for day, n, _ in rows}
+
+    def _pending(self) -> Iterator[list[Days]]:
+        return _within_bits(self._expected - self._active.keys())
 
     def back_after(self, days: Days, gap: int) -> int:
         """Return how often persons came back on one of these days after `gap` days or more, which are under 256."""
@@ -165,6 +170,15 @@ def _chunks(days: Days, most: int) -> Iterator[Days]:
     first, last = within_table(days)
     for day in range(first, last + 1, most):
         yield Days(day, min(day + most - 1, last))
+
+
+def _spanned(ranges: Sequence[Days]) -> Days:
+    """Return the days from the first of all to the last."""
+    return Days(min(days.first for days in ranges), max(days.last for days in ranges))
+
+
+def _masks(ranges: Sequence[Days], base: int) -> list[int]:
+    return [((1 << days.length) - 1) << (days.first - base) for days in ranges]
 
 
 def _within_bits(ranges: Iterable[Days]) -> Iterator[list[Days]]:

@@ -44,15 +44,22 @@ _IN_STEPS: Final = (
 # Days of users, and events by which they may have converted; of each row the other half says nothing.
 _NEVER: Final = "toInt64(9223372036854775807)"
 _CONVERTING: Final = "CAST({}, 'Array(Tuple(at Int64, money String, nanos Nullable(Int128)))') AS converting"
+_EVENTS: Final = (
+    f"{{db}}.event FINAL WHERE (type = {{event:String}} OR name = {{event:String}}) AND {OF_FACTS} AND {ON_DAYS}"
+)
+_PAST: Final = f"{{db}}.past_conversion WHERE goal = {{event:String}} AND {OF_PAST} AND {ON_DAYS}"
+# Whose days matter: who converted, and whoever may be one person with somebody.
+_MAY_CONVERT: Final = (
+    f"user GLOBAL IN (SELECT user FROM {_EVENTS} UNION ALL SELECT user FROM {_PAST}"
+    " UNION ALL SELECT user FROM merged UNION ALL SELECT person FROM merged)"
+)
 # The projection comes last: where a query names it before its table, the server looks for the table's columns in it.
 _DAYS_AND_CONVERSIONS: Final = (
     f"SELECT user, {DAY} AS d, {_NEVER} AS first, "
     + _CONVERTING.format("[(toUnixTimestamp64Micro(ts), ifNull(currency, ''), value_nano)]")
-    + " FROM {db}.event FINAL WHERE (type = {event:String} OR name = {event:String})"
-    f" AND {OF_FACTS} AND {ON_DAYS} UNION ALL SELECT user, {DAY} AS d, {_NEVER} AS first,"
-    f" {_CONVERTING.format('[(ts, currency, value_nano)]')}"
-    f" FROM {{db}}.past_conversion WHERE goal = {{event:String}} AND {OF_PAST} AND {ON_DAYS}"
-    f" UNION ALL SELECT user, d, first, {_CONVERTING.format('[]')} FROM {USER_DAYS}"
+    + f" FROM {_EVENTS} UNION ALL SELECT user, {DAY} AS d, {_NEVER} AS first,"
+    f" {_CONVERTING.format('[(ts, currency, value_nano)]')} FROM {_PAST}"
+    f" UNION ALL SELECT user, d, first, {_CONVERTING.format('[]')} FROM {USER_DAYS} WHERE {_MAY_CONVERT}"
 )
 # Of each step how many converted after their first activity in it, how long that took, and sums by currency.
 _CONVERSIONS: Final = (
