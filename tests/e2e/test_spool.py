@@ -23,6 +23,13 @@ def register(app: Runtime) -> str:
     return app.users.create_ab_test("T", ["a", "b"])
 
 
+def knows_test(app: Runtime, test_id: str) -> bool:
+    """Tell whether the store has a test."""
+    assert app.store is not None
+    with app.store.asking() as moment:
+        return bool(moment.experiments.experiments(test_id))
+
+
 def test_what_an_application_records_while_its_server_is_away_is_there_later(tmp_path: Path) -> None:
     """A process begins and ends without it; the next one of the host brings the records of both, each once.
 
@@ -48,6 +55,7 @@ def test_what_an_application_records_while_its_server_is_away_is_there_later(tmp
         assert app.ai.get_latency_metrics("m", "1").sample_count == 2 * N
         until(lambda: app.infrastructure.knows_service("web"))
         assert [each.sla_target for each in app.infrastructure.list_services().services] == [99.5]
+        until(lambda: knows_test(app, test_id))
         assert variant is not None
         assert app.users.get_ab_test_results(test_id).variant_users == {"a": 0, "b": 0} | {variant: 1}
         app.ai.record_inference("m", "1", 5.0, inference_id="own")

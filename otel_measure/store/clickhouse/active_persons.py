@@ -1,6 +1,6 @@
 """Who was active on which days: one reading of the days answers every question that is expected about them.
 
-A person's active days become the bits of a number of 256, so that who was active in any of these days is one `AND`.
+A person's active days become the bits of a number, so that who was active in any of these days is one `AND`.
 The first active days of all persons are a few hundred numbers, which are read once.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from otel_measure.definitions.days import Days
 from otel_measure.store.clickhouse.persons import JOIN, MERGED, USER_DAYS
@@ -16,14 +16,38 @@ from otel_measure.store.types.users import Cohort
 
 ALL_DAYS: Final = Days(0, 2**16 - 1)
 _BITS: Final = 256
-# Of days that may lie outside of the mask, which begins with `{base}`.
-_MASK: Final = (
-    "groupBitOr(if(d BETWEEN {base} AND {base} + 255,"
-    " bitShiftLeft(toUInt256(1), toUInt8(least(greatest(d - {base}, 0), 255))), toUInt256(0)))"
-)
 
-# How many persons were active in each range of days, by a mask of their days.
-_IN_RANGES: Final = "sumForEach(arrayMap(days -> bitAnd({mask}, days) != 0, {{masks:Array(UInt256)}}))"
+
+class _Mask(NamedTuple):
+    """Days as the bits of a number, which is as small as they fit in: large ones take several times as long.
+
+    Attributes:
+        first: the day of the lowest bit.
+        bits: 64, 128 or 256.
+    """
+
+    first: int
+    bits: int
+
+    @classmethod
+    def of(cls, days: Days) -> _Mask:
+        """Return the one that has some days, 256 at most."""
+        return cls(days.first, next(bits for bits in (64, 128, _BITS) if days.length <= bits))
+
+    @property
+    def sql(self) -> str:
+        """The aggregate over the days `d`, of which some may lie outside."""
+        one, bit = f"toUInt{self.bits}(1)", f"toUInt8(least(greatest(d - {self.first:d}, 0), {self.bits - 1}))"
+        is_in = f"d BETWEEN {self.first:d} AND {self.first + self.bits - 1:d}"
+        return f"groupBitOr(if({is_in}, bitShiftLeft({one}, {bit}), toUInt{self.bits}(0)))"
+
+    def in_ranges(self, mask: str) -> str:
+        """Return the SQL of how many persons were active in each range, which are the parameter `masks`."""
+        return f"sumForEach(arrayMap(days -> bitAnd({mask}, days) != 0, {{masks:Array(UInt{self.bits})}}))"
+
+    def of_ranges(self, ranges: Iterable[Days]) -> list[int]:
+        """Return ranges of days as numbers."""
+        return [((1 << days.length) - 1) << (days.first - self.first) for days in ranges]
 
 
 def within_table(days: Days) -> Days:
@@ -77,9 +101,10 @@ class ActivePersons:
             of_persons = self._per_person("count()", "sum(x)")
             ((self._active[span],),) = self._ask(f"SELECT count() FROM {of_persons}", span)
             return
-        of_persons = self._per_person(_MASK.format(base=span.first), "groupBitOr(x)")
-        sql = f"SELECT {_IN_RANGES.format(mask='x')} FROM {of_persons}"
-        ((counts,),) = self._ask(sql, span, masks=_masks(ranges, span.first))
+        mask = _Mask.of(span)
+        of_persons = self._per_person(mask.sql, "groupBitOr(x)")
+        sql = f"SELECT {mask.in_ranges('x')} FROM {of_persons}"
+        ((counts,),) = self._ask(sql, span, masks=mask.of_ranges(ranges))
         self._active.update(zip(ranges, counts or [0] * len(ranges), strict=True))
 
     def first_seen(self, days: Days) -> int:
@@ -100,9 +125,9 @@ class ActivePersons:
         """How many persons were first active on each day; what is expected of a mask's days is counted with it."""
         groups = [group for group in self._pending() if _spanned(group).length <= _BITS]
         ranges = max(groups, key=len, default=[])
-        base = _spanned(ranges).first if ranges else 0
-        sql = f"SELECT x.1, count(), {_IN_RANGES.format(mask='x.2')} FROM {self._first_and_mask(base)} GROUP BY x.1"
-        rows = self._ask(sql, ALL_DAYS, masks=_masks(ranges, base))
+        mask = _Mask.of(_spanned(ranges) if ranges else Days(0, 0))
+        sql = f"SELECT x.1, count(), {mask.in_ranges('x.2')} FROM {self._first_and(mask)} GROUP BY x.1"
+        rows = self._ask(sql, ALL_DAYS, masks=mask.of_ranges(ranges))
         of_ranges = [counts for _, _, counts in rows if counts] or [[0] * len(ranges)]
         self._active.update(zip(ranges, map(sum, zip(*of_ranges, strict=True)), strict=True))
         return {int(day): int(n) for day, n, _ in rows}
@@ -114,21 +139,22 @@ class ActivePersons:
         """Return how often persons came back on one of these days after `gap` days or more, which are under 256."""
         back = 0
         for asked in _chunks(days, _BITS - gap):
-            base = asked.first - gap + 1
+            mask = _Mask.of(Days(asked.first - gap + 1, asked.last))
+            number = f"Array(UInt{mask.bits})"
             sql = (
                 "SELECT sum(arrayCount((day, is_day, between) -> bitAnd(x.2, is_day) != 0 AND bitAnd(x.2, between) = 0"
-                f" AND x.1 <= day - {gap:d}, {{asked:Array(Int32)}}, {{is_day:Array(UInt256)}},"
-                f" {{between:Array(UInt256)}})) FROM {self._first_and_mask(base)}"
+                f" AND x.1 <= day - {gap:d}, {{asked:Array(Int32)}}, {{is_day:{number}}},"
+                f" {{between:{number}}})) FROM {self._first_and(mask)}"
             )
             numbers = [day.first for day in asked.each()]
-            between = [((1 << (gap - 1)) - 1) << (day - gap + 1 - base) for day in numbers]
-            given = {"asked": numbers, "is_day": [1 << (day - base) for day in numbers], "between": between}
+            between = mask.of_ranges(Days(day - gap + 1, day - 1) for day in numbers)
+            given = {"asked": numbers, "is_day": mask.of_ranges(asked.each()), "between": between}
             back += int(self._ask(sql, Days(0, asked.last), **given)[0][0])
         return back
 
     def frequent(self, days: Days, at_least: int, lately: Days) -> int:
         """Return the persons active on at least so many of these days, under 256, the last of them among `lately`."""
-        of_persons = self._per_person(_MASK.format(base=days.first), "groupBitOr(x)")
+        of_persons = self._per_person(_Mask.of(days).sql, "groupBitOr(x)")
         is_frequent = f"bitCount(x) >= {at_least:d} AND bitShiftRight(x, {lately.first - days.first:d}) != 0"
         return int(self._ask(f"SELECT countIf({is_frequent}) FROM {of_persons}", days)[0][0])
 
@@ -136,21 +162,22 @@ class ActivePersons:
         """Return the cohorts first seen on these days, ascending; offsets are under 256."""
         found = []
         for asked in _chunks(days, _BITS - max(offsets)):
+            mask = _Mask.of(Days(asked.first, asked.last + max(offsets)))
             returned = "".join(
                 f", countIf(bitAnd(bitShiftRight(x.2, toUInt8(day - {asked.first - offset:d})), 1) != 0)"
                 for offset in offsets
             )
             rows = self._ask(
-                f"SELECT x.1 AS day, count(){returned} FROM {self._first_and_mask(asked.first)}"
+                f"SELECT x.1 AS day, count(){returned} FROM {self._first_and(mask)}"
                 f" WHERE day BETWEEN {asked.first:d} AND {asked.last:d} GROUP BY day ORDER BY day",
                 ALL_DAYS,
             )
             found += [Cohort(day, size, dict(zip(offsets, back, strict=True))) for day, size, *back in rows]
         return found
 
-    def _first_and_mask(self, base: int) -> str:
-        """Return the SQL of the first active day of each person, and the mask of 256 days from a day on."""
-        return self._per_person(f"(min(d), {_MASK.format(base=base)})", "(min(x.1), groupBitOr(x.2))")
+    def _first_and(self, mask: _Mask) -> str:
+        """Return the SQL of the first active day of each person, and the mask of some."""
+        return self._per_person(f"(min(d), {mask.sql})", "(min(x.1), groupBitOr(x.2))")
 
     def _per_person(self, of_user: str, of_users: str) -> str:
         """Return the SQL of what persons did on days, made of what each of their users did.
@@ -175,10 +202,6 @@ def _chunks(days: Days, most: int) -> Iterator[Days]:
 def _spanned(ranges: Sequence[Days]) -> Days:
     """Return the days from the first of all to the last."""
     return Days(min(days.first for days in ranges), max(days.last for days in ranges))
-
-
-def _masks(ranges: Sequence[Days], base: int) -> list[int]:
-    return [((1 << days.length) - 1) << (days.first - base) for days in ranges]
 
 
 def _within_bits(ranges: Iterable[Days]) -> Iterator[list[Days]]:

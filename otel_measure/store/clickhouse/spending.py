@@ -12,6 +12,7 @@ from otel_measure.store.types.models import Spent
 
 _COLUMNS: Final = {"user": "user_id", "repository": "repository", "model": "model", "version": "version"}
 _SUMMED: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "cost_nano")
+_COST: Final = whole_sum("cost_nano")
 _SUMS: Final = ", ".join(("count()", "count(error_type)", *map(whole_sum, _SUMMED), "count(cost_nano)"))
 
 
@@ -33,11 +34,18 @@ class ClickHouseSpendingQuestions:
         """Return what calls of [start, end) cost by some of the columns, the dearest first."""
         calls = self._calls.chosen(start, end).that("(user_id IS NOT NULL OR repository IS NOT NULL)")
         columns = ", ".join(_COLUMNS[each] for each in by)
-        rows = self._database.rows(f"SELECT {columns}, {_SUMS} {calls.source} GROUP BY {columns}", **calls.parameters)
-        by_keys = {each.keys: each for each in self._told.spent(start, end, by)}
-        for row in rows:
-            keys, sums = tuple(row[: len(by)]), [int(whole) for whole in row[len(by) :]]
-            if keys in by_keys:
-                sums = [a + b for a, b in zip(sums, by_keys[keys][1:], strict=True)]
-            by_keys[keys] = Spent(keys, *sums)
-        return sorted(by_keys.values(), key=lambda each: (-each.cost_nano_usd, [key or "" for key in each.keys]))
+        order = ", ".join(f"ifNull({_COLUMNS[each]}, '')" for each in by)
+        rows = self._database.rows(
+            f"SELECT {columns}, {_SUMS} {calls.source} GROUP BY {columns} ORDER BY {_COST} DESC, {order}",
+            **calls.parameters,
+        )
+        n, told = len(by), {each.keys: each for each in self._told.spent(start, end, by)}
+        spent = [Spent(tuple(row[:n]), *row[n:]) for row in rows]
+        if not told:
+            return spent
+        spent = [_added(each, told.pop(each.keys, None)) for each in spent] + list(told.values())
+        return sorted(spent, key=lambda each: (-each.cost_nano_usd, [key or "" for key in each.keys]))
+
+
+def _added(one: Spent, other: Spent | None) -> Spent:
+    return one if other is None else Spent(one.keys, *(a + b for a, b in zip(one[1:], other[1:], strict=True)))
