@@ -16,7 +16,7 @@ _LONGEST: Final = "if(session = 0, {gap:Int64}, {client_gap:Int64})"
 _CUT: Final = (
     f"arrayJoin(arraySplit((act, pause) -> pause > {_LONGEST},"
     " arraySort(groupArray((toUnixTimestamp64Micro(ts), active, type IN {views:Array(String)},"
-    " type IN {keys:Array(String)}, toInt32(toUInt16(day))))) AS acts, arrayDifference(acts.1))) AS span"
+    f" type IN {{keys:Array(String)}}, {DAY}))) AS acts, arrayDifference(acts.1))) AS span"
 )
 _SUMS: Final = "arraySum(span.2) AS events, arraySum(span.3) AS views, arraySum(span.4) AS keys"
 _IN_SESSIONS: Final = "background = 0 AND (active = 1 OR session != 0)"

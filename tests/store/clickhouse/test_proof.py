@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from random import Random
 from typing import Final, NamedTuple
 
@@ -20,7 +20,6 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.runtime import Runtime
 from otel_measure.store.protocol import Store
 from otel_measure.testing import Clock
-from tests.clickhouse import without_what_is_not_of_the_extra
 from tests.clickhouse_shards import Shards
 from tests.store.stories.drawn import TEST
 from tests.store.stories.plain import judge
@@ -33,15 +32,6 @@ pytestmark = pytest.mark.e2e
 _FIRST, _, _END = os.environ.get("CLICKHOUSE_STORIES", "0:1").partition(":")
 _SQLITE: Final = ":memory:"
 _AFTER_S: Final = (0.0, 0.01, 0.03, 0.1)
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shards]:
-    """Run two servers for all tests of this module; either may be killed, and a store may lie on one of them alone."""
-    with ExitStack() as running, without_what_is_not_of_the_extra():
-        both = Shards(tmp_path_factory.mktemp("proof"), running)
-        running.enter_context(both.without_keeper())
-        yield both
 
 
 class Kill(NamedTuple):

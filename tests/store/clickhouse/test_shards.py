@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,6 @@ from otel_measure.store.engines import move_store, open_store, store_checks
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from otel_measure.store.types.models import SLOT_US, CallChanges
-from tests.clickhouse import without_what_is_not_of_the_extra
 from tests.clickhouse_shards import CLUSTER, REPLICAS, Shards
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, HOUR, NOON, event, inference, one_of_each
@@ -52,15 +51,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.e2e
 KINDS = {table.record: table.name for table in FACT_TABLES}
 NAMES = (f"{n}-{Random().getrandbits(64)}" for n in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shards]:
-    """Run two servers for all tests of this module."""
-    with ExitStack() as running, without_what_is_not_of_the_extra():
-        both = Shards(tmp_path_factory.mktemp("shards"), running)
-        running.enter_context(both.without_keeper())
-        yield both
 
 
 @pytest.fixture(scope="module")

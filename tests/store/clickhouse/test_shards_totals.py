@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
 import pytest
 from starlette.testclient import TestClient
 
@@ -23,7 +20,6 @@ from otel_measure.store.clickhouse.writing import create
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.testing import Clock
-from tests.clickhouse import without_what_is_not_of_the_extra
 from tests.clickhouse_shards import Shards
 from tests.closing import closed_later
 from tests.facts import DAY, HOUR, NOON, event, inference
@@ -33,15 +29,6 @@ from tests.store.clickhouse.test_part_sums import RowsRead, write_at_once
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shards]:
-    """Run two servers for all tests of this module, either of which may be killed and started again."""
-    with ExitStack() as running, without_what_is_not_of_the_extra():
-        both = Shards(tmp_path_factory.mktemp("shards"), running)
-        running.enter_context(both.without_keeper())
-        yield both
 
 
 @pytest.fixture
