@@ -28,6 +28,8 @@ from otel_measure.store.clickhouse.tables import FACT_TABLES, INFERENCE, FactTab
 from otel_measure.store.clickhouse.writing import (
     FactWriter,
     create,
+    first_definitions,
+    is_half_rebuilt,
     keep,
     kept_definitions,
     last_kept,
@@ -215,6 +217,8 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress, is_
     if os.path.lexists(target):
         raise StoreError(f"{target} is there already: name a file that is not")
     refuse_half_moved(database)
+    if is_half_rebuilt(database):
+        raise StoreError(f"the store in the database {database.name} is being counted anew: complete that before")
     unfinished, begun_at = (target.with_name(f"{target.name}{_OUT}{end}") for end in ("", ".at"))
     for _ in range(_ROUNDS):
         expected, waiting, at = _begin(database, unfinished, begun_at)
@@ -232,10 +236,8 @@ def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tu
 
     A file that was begun earlier, of another moment, is put away: its small state is no more that of the store.
     """
-    definitions = kept_definitions(database)
-    with closing(
-        ReplicatedState(OperationLog(database), Replica(definitions, store_key(database)), Snapshots(database))
-    ) as state:
+    replica = Replica(first_definitions(database), store_key(database))
+    with closing(ReplicatedState(OperationLog(database), replica, Snapshots(database))) as state:
         at = state.snapshot().position
         expected, waiting = state.ask(lambda replica: (count_facts(replica), _waiting(replica)))
         final_calls = state.ask(lambda replica: replica.final_calls)
