@@ -19,7 +19,7 @@ from tests.store.asking import asked
 from tests.store.conformance.engines import EngineCase
 from tests.store.conformance.telling import told
 
-BYS = (("user",), ("repository", "model"), ("version", "user"))
+BYS: tuple[tuple[str, ...], ...] = (("user",), ("repository", "model"), ("version", "user"))
 SORTS = ("", *RANKS, *(f"-{column}" for column in RANKS))
 PARTS = ((1000, 0), (4, 0), (3, 2), (5, 500), (0, 0))  # limit and offset
 SPAN = TimeSpan(NOON - HOUR, NOON + HOUR, NOON // DAY, True, "UTC")
