@@ -44,7 +44,7 @@ def set_later(app: Runtime, test_id: str) -> None:
 
 def refused(app: Runtime) -> set[str]:
     """Return of which calls something was refused, as `/metrics` says it."""
-    samples = [f for f in app.exposition.families() if f.name == "otel_measure.self.errors"][0].samples
+    samples = next(f for f in app.exposition.families() if f.name == "otel_measure.self.errors").samples
     return {label for sample in samples for label in sample.labels.split(",") if "refused" in label}
 
 
