@@ -10,6 +10,7 @@ from typing import Final
 
 from otel_measure.leases import StoreLease
 from otel_measure.parts import Fault
+from otel_measure.store.waiting import looking_again
 
 TURN_S: Final = 15.0
 SWEEP_S: Final = 3600.0
@@ -185,8 +186,9 @@ class Background:
     def _try(self, job: Job) -> bool | None:
         """Do a job if it is ours to do; `False` when it failed, `True` when it has more to do."""
         try:
-            if job.lease is None or job.lease.take():
-                return True if job.run() is True else None
+            with looking_again():
+                if job.lease is None or job.lease.take():
+                    return True if job.run() is True else None
         except Exception as error:  # the thread, and the end of a process, outlive whatever the SDK or a store does
             self._fault(job.name, f"{job.otherwise}: {str(error) or repr(error)}", error)
             return False

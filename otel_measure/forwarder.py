@@ -17,6 +17,7 @@ from otel_measure.records.events import kind_of
 from otel_measure.records.kinds import Record
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.spools import Spool
+from otel_measure.store.waiting import looking_again
 
 CLAIM_US: Final = 30 * 1_000_000  # a batch takes seconds; one that was given twice counts once
 _BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -187,10 +188,11 @@ class Forwarder:
             batch = self._spool.claim(self._holder(), now, now + CLAIM_US)
             if batch is None:
                 return
-            if batch.command is None:
-                self._forward(batch.records)
-            else:
-                self._do(batch.command)
+            with looking_again():
+                if batch.command is None:
+                    self._forward(batch.records)
+                else:
+                    self._do(batch.command)
             self._is_away = False
             self._spool.remove(batch)
             if deadline is None and self._stopping.is_set():

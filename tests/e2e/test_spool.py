@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from otel_measure.config import Settings
 from otel_measure.runtime import Runtime
+from otel_measure.store.clickhouse import connection
 from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
 from tests.waiting import until
 
@@ -92,3 +95,23 @@ def test_what_an_application_records_while_its_server_is_away_is_there_later(tmp
         client = server.client()
         assert client.query("SELECT count(), uniqExact(id) FROM shop.inference").result_rows == [(2 * N + 1,) * 2]
         client.close()
+
+
+def test_a_server_that_takes_connections_and_says_nothing_costs_the_host_one_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for as long as a question may take, and by one call: the others find that it is away."""
+    monkeypatch.setattr(connection, "_PROMPT_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        app = Runtime(Settings(store=f"clickhouse://127.0.0.1:{port}/shop", spool=str(tmp_path / "spool")))
+        began_s = time.monotonic()
+        assert app.users.identify("v-1", "ann") == "v-1"
+        for n in range(100):
+            app.ai.record_inference(f"m-{n}", "1", 5.0, prediction="a")
+            assert app.users.identify(f"v-{n}", "bob") == f"v-{n}"
+        assert app.forwarder is not None
+        assert app.recorder.flush()
+        assert app.forwarder.waiting() == 201
+        assert time.monotonic() - began_s < 30.0  # a question may take 60, and a sign of life 1
+        app.shutdown(0.0)
