@@ -296,7 +296,8 @@ class LateStore:
             self._opened.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
-        """Let go of what belongs to the parent process."""
+        """Let go of what belongs to the parent process, one of whose threads may have been opening the store."""
+        self._opening = threading.Lock()
         if self._opened is not None:
             self._opened.after_fork_in_child()
 

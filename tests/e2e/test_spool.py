@@ -45,10 +45,12 @@ def set_later(app: Runtime, test_id: str) -> None:
     assert app.users.identify("v-1", "carol") == "v-1"
 
 
-def refused(app: Runtime) -> set[str]:
-    """Return of which calls something was refused, as `/metrics` says it."""
-    samples = next(f for f in app.exposition.families() if f.name == "otel_measure.self.errors").samples
-    return {label for sample in samples for label in sample.labels.split(",") if "refused" in label}
+def told(app: Runtime) -> tuple[set[str], list[float]]:
+    """Return of which calls something was refused, and how much waits, as `/metrics` says it."""
+    shown = {family.name: family.samples for family in app.exposition.families()}
+    labels = {label for sample in shown["otel_measure.self.errors"] for label in sample.labels.split(",")}
+    waiting = [sample.value for sample in shown["otel_measure.self.spool.length"]]
+    return {label for label in labels if "refused" in label}, waiting
 
 
 def test_what_an_application_records_while_its_server_is_away_is_there_later(tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_what_an_application_records_while_its_server_is_away_is_there_later(tmp
         assert app.users.export_user("v-2").facts == ()
         of_eve = [fact.attributes["log.record.uid"] for fact in app.users.export_user("eve").facts]
         assert of_eve == ["of-somebody-new"]
-        assert refused(app) == {'error_type="refused_identify"'}
+        assert told(app) == ({'error_type="refused_identify"'}, [0.0])
         assert app.users.get_ab_test_results(test_id).served_variant == "b"
         assert variant is not None
         assert app.users.get_ab_test_results(test_id).variant_users == {"a": 0, "b": 0} | {variant: 1}

@@ -107,6 +107,17 @@ def test_nobody_waits_twice_for_a_store_that_went_away(cause: str, lookers_s: fl
     store.close()
 
 
+def test_a_child_does_not_wait_for_a_thread_of_its_parent() -> None:
+    """Which may have been opening the store when the process was copied, and is not there."""
+    place = FarPlace()
+    place.is_there = True
+    store = late(place)
+    with store._opening:
+        store.after_fork_in_child()
+        store.accept([event("e")])
+    store.close()
+
+
 def test_every_call_of_the_protocol_reaches_the_store() -> None:
     """With the arguments that it was given, and what it answers comes back."""
     calls = [
