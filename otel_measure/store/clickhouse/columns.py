@@ -6,7 +6,7 @@ written beside it: no SQL computes a logarithm, knows a time zone or adds up fra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -143,9 +143,18 @@ def _refuse_what_does_not_fit(name: str, values: Sequence[int | None]) -> None:
 
 def _days(times: Sequence[int], definitions: Definitions) -> list[int]:
     days = list(map(definitions.day_of, times))
+    refuse_days(days)
+    return days
+
+
+def refuse_days(days: Collection[int]) -> None:
+    """Refuse days, of which there are some, that no column holds.
+
+    Raises:
+        StoreRejected: one of them is such a day.
+    """
     if min(days) < 0 or max(days) > _LAST_DAY:
         raise StoreRejected("a store in ClickHouse has days from 1970 to 2149 alone")
-    return days
 
 
 def _users(fields: Fields, ids: Sequence[int], by: WrittenBy) -> list[int]:

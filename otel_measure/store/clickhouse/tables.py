@@ -268,7 +268,9 @@ def _past(name: str, columns: Mapping[str, str], order: str) -> StateTable:
 _TIME: Final = "Int64 CODEC(ZSTD(1))"
 # What facts said of persons that retention removed (`past.py`), by the number that the person had; times are
 # microseconds. Days of activity and its beginning, parts of sessions, events in no session, conversions by goal, the
-# last answers of days; of tests what was met first, and when persons converted.
+# last answers of days; of tests what was met first, and when persons converted. No question asks for the ids of users,
+# which are there once: another engine knows users by them, so whoever moves the store needs them.
+PAST_NAME: Final = _past("past_name", {"user_id": _TEXT}, "user")
 PAST_TABLES: Final = (
     _past("past_activity", {"first": _TIME}, "(environment, user, day)"),
     _past(
@@ -300,6 +302,7 @@ PAST_TABLES: Final = (
         {"experiment": _LABEL, "ts": _TIME, "tolerance": _TIME},
         "(environment, experiment, user)",
     ),
+    PAST_NAME,
 )  # fmt: skip
 # Which days that is said of, and which version of them counts: of a day the first one that is there.
 PAST_DAY: Final = StateTable("past_day", {"day": "Date", "version": "UInt64"}, "day", is_synced=True)
