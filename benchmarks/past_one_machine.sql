@@ -127,11 +127,14 @@ SELECT toStartOfInterval(ts, INTERVAL 5 MINUTE) AS step, count(), count(error_ty
     GROUP BY step;
 
 -- spending, 30 days
-SELECT user, any(user_id), count(), sum(input_tokens), sum(output_tokens), sum(cost_nano) AS cost
+SELECT user_id, count() AS requests, count(error_type), sum(input_tokens), sum(output_tokens), sum(cached_input_tokens),
+    sum(cost_nano) AS cost, count(cost_nano), countIf(user_id IS NOT NULL) OVER (), sum(cost) OVER (),
+    sumIf(cost, user_id IS NULL) OVER (), sumIf(requests, user_id IS NULL) OVER ()
     FROM measure.inference FINAL
-        WHERE environment = 'production' AND day > toDate({today} - 30)
-        GROUP BY user
-        ORDER BY cost DESC;
+    WHERE environment = 'production' AND day > toDate({today} - 30)
+    GROUP BY user_id
+    ORDER BY user_id IS NULL, cost DESC
+    LIMIT 1000;
 
 -- experiment
 SELECT e.variant, count(), countIf(c.at >= e.at)
