@@ -206,7 +206,7 @@ class ModelQuestions(ModelReader):
         quality = self._quality_for("get_spending")
         where, span = self._narrowed(window, **narrowing)
         with quality.asking(where) as moment:
-            spent = moment.spending.spent(span.start, span.end, asked, told_page)
+            spent = moment.spending.spent(*whole_minutes(span), asked, told_page)  # as what all calls add up to
             sums, span = moment.calls.call_sums(*whole_minutes(span)), counted(span, moment.models)
         report = spending(spent, sums.values(), asked, span)
         if page is None or page is told_page:

@@ -84,7 +84,7 @@ def spending(spent: SpentRows, sums: Iterable[CallTotals], by: Sequence[str], sp
     """Return the report.
 
     Args:
-        spent: what calls cost that name a user or a repository; the rows that are asked for.
+        spent: what calls cost that name a user or a repository, in the same minutes; the rows that are asked for.
         sums: what all calls of the window add up to, by model.
         by: the names of the keys.
         span: the window.

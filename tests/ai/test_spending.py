@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from otel_measure.definitions.pages import Page
-from otel_measure.testing import Capture
+from otel_measure.testing import START, Capture
 from tests.comparing import comparable
 
 CALLS = (
@@ -59,3 +60,12 @@ def test_a_page_has_the_totals_of_all(spent: Capture, page: Page, users: list[st
     report, *counts = spent.ai.spending_page(page, "user")
     assert ([row.by["user"] for row in report.rows], counts) == (users, [4, matched])
     assert comparable(replace(report, rows=())) == comparable(replace(spent.ai.get_spending(), rows=()))
+
+
+def test_a_call_that_names_a_user_is_never_of_nobody(measured: Capture) -> None:
+    """Rows are of the same whole minutes as the totals, also where a window begins within one."""
+    began = START - timedelta(seconds=30)
+    measured.ai.record_inference("m", "1", 5.0, cost_usd=1.0, user_id="ann", timestamp=began - timedelta(seconds=9))
+    spent = measured.ai.get_spending(start=began, end=START + timedelta(seconds=1))
+    assert [row.cost_usd for row in spent.rows] == [spent.total_usd] == [1.0]
+    assert (spent.unattributed_usd, spent.unattributed_requests) == (0.0, 0)

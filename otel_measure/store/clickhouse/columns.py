@@ -22,7 +22,7 @@ from otel_measure.errors import StoreRejected
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.records.tombstones import user_tombstone
-from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, finest_index
+from otel_measure.stats.histograms import latency_index
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, GROUND_TRUTH, INFERENCE, FactTable
 
 Fields: TypeAlias = Mapping[str, Sequence[Any]]
@@ -183,10 +183,6 @@ def _is_default(values: Sequence[Any], defaults: Mapping[str, Any], name: str) -
     return name in defaults and all(value is defaults[name] for value in values)
 
 
-def _index(latency_ms: float) -> int:
-    return finest_index(min(max(latency_ms, LATENCY_LOW_MS), LATENCY_HIGH_MS))
-
-
 def _nano(usd: float | None) -> int | None:
     return None if usd is None else round(usd * instruments.NANO)
 
@@ -217,12 +213,12 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
     (EVENT.name, "value_nano"): _value_nano,
     (EVENT.name, "experiment"): lambda fields, _: [experiment_of(each) or "" for each in fields["properties"]],
     (INFERENCE.name, "latency_us"): lambda fields, _: [round(ms * 1000) for ms in fields["latency_ms"]],
-    (INFERENCE.name, "latency_index"): lambda fields, _: list(map(_index, fields["latency_ms"])),
+    (INFERENCE.name, "latency_index"): lambda fields, _: list(map(latency_index, fields["latency_ms"])),
     (INFERENCE.name, "first_chunk_us"): lambda fields, _: [
         None if ms is None else round(ms * 1000) for ms in fields["time_to_first_chunk_ms"]
     ],
     (INFERENCE.name, "first_chunk_index"): lambda fields, _: [
-        None if ms is None else _index(ms) for ms in fields["time_to_first_chunk_ms"]
+        None if ms is None else latency_index(ms) for ms in fields["time_to_first_chunk_ms"]
     ],
     (INFERENCE.name, "first_chunk_ms"): lambda fields, _: list(fields["time_to_first_chunk_ms"]),
     (INFERENCE.name, "cost_nano"): lambda fields, _: list(map(_nano, fields["cost_usd"])),

@@ -137,12 +137,14 @@ class ClickHouseDatabase:
                 username=unquote(parts.username or "default"),
                 password=unquote(parts.password or ""),
                 secure=is_secure,
+                connect_timeout=_PROMPT_S,
                 send_receive_timeout=within_s,
                 autogenerate_session_id=False,
                 settings=_SETTINGS,
             )
 
         with _told_as_unavailable(shown(url)):
+            connect(_PROMPT_S).close()  # nobody waits for an answer who has none yet
             return cls(connect, name, wanted_cluster=wanted[-1])
 
     def rows(
