@@ -46,8 +46,8 @@ def file_at(path: Path, zone: str = DEFINITIONS.timezone) -> SqliteStore:
 
 def move(source: object, target: object, differing: Sequence[str] = ()) -> None:
     """Move a store; of reports that are compared these differ."""
-    there = [Settings(store=str(place)) for place in (source, target)]
-    move_store(*there, lambda: NOON, lambda *_: None, lambda _: differing)
+    here, there = (Settings(store=str(place)) for place in (source, target))
+    move_store(here, there, lambda: NOON, lambda *_: None, lambda _: differing)
 
 
 def store_at(url: str, zone: str = DEFINITIONS.timezone) -> ClickHouseStore:
