@@ -39,6 +39,15 @@ USER_DAYS: Final = (
 _KEYS: Final = "environment, active, day, user, service"
 
 
+def of_persons(sql: str, *, is_anybody_merged: bool) -> str:
+    """Return a query that says `{person}` for whose a row `u` is, and `{join}` after the table `u`.
+
+    Where no user is somebody else, nothing is joined.
+    """
+    person, join = (MERGED, JOIN) if is_anybody_merged else ("u.user", "")
+    return sql.replace("{person}", person).replace("{join}", join)
+
+
 def user_days(database: ClickHouseDatabase) -> str:
     """Return the days of users as a query reads them: the projection itself, which is ten times as fast.
 
